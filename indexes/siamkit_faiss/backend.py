@@ -1,0 +1,42 @@
+"""The entry point of group `siamkit.indexes`: opens and drops indexes by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.types import Cursor
+from siamkit_faiss import snapshot
+
+if TYPE_CHECKING:
+    from siamkit_faiss.index import FaissIndex
+
+
+class Faiss:
+    """Keeps its files in `ROOT/faiss/`, one pair a snapshot."""
+
+    name = "faiss"
+
+    def open(
+        self, key: str, dim: int, *, root: Path, known: Callable[[Cursor], bool]
+    ) -> tuple[FaissIndex, list[str]]:
+        """The newest sound snapshot that belongs to the store's history, else an empty index."""
+        from siamkit_faiss.index import FaissIndex
+
+        folder, refused = root / self.name, []
+        for found in snapshot.newest_first(folder, key):
+            if not known(found.cursor):
+                refused.append(f"{found.path.name} is of another history of this store")
+                continue
+            try:
+                base = snapshot.read(found, dim)
+            except snapshot.Refused as reason:
+                refused.append(f"{found.path.name} {reason}")
+                continue
+            return FaissIndex(key, dim, folder, found, base), refused
+        return FaissIndex(key, dim, folder), refused
+
+    def drop(self, key: str, *, root: Path) -> None:
+        for found in snapshot.newest_first(root / self.name, key):
+            snapshot.delete(found)

@@ -1,0 +1,196 @@
+"""One gallery's index: an unchanging snapshot plus, in memory, what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import faiss
+import numpy as np
+
+from siamkit.types import Cursor, Hits
+from siamkit_faiss import snapshot, structure
+from siamkit_faiss.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from siamkit.types import Ids, Vectors
+
+BLAS_FROM = 8  # queries; faiss changes to matrix products at 20 by itself, which is late for flat
+SAVE_AFTER = 1_000  # changes, or 5 % of the snapshot if that is more
+
+
+class FaissIndex:
+    """Exact below `structure.FLAT_FLOATS`; above, inverted lists with measured recall.
+
+    A removed id is masked out of the snapshot, an added one is searched beside it, exactly.
+    `save` folds both into a new snapshot.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        dim: int,
+        folder: Path,
+        saved: Snapshot | None = None,
+        base: faiss.Index | None = None,
+    ) -> None:
+        self._key, self._dim, self._folder = key, dim, folder
+        self._saved, self._base = saved, base
+        self._masked = np.empty(0, np.int64)  # ids in the base that no longer count
+        self._ids = np.empty(0, np.int64)  # added since, any order
+        self._vectors = np.empty((0, dim), np.float32)
+        self._facts: dict[str, float | str] = {}
+        if saved is not None and base is not None:
+            facts = snapshot.card(saved)
+            self._facts = {k: facts[k] for k in _FACTS if k in facts}
+            if isinstance(base, faiss.IndexIVF):
+                base.nprobe = int(self._facts.get("nprobe", base.nlist))
+
+    @property
+    def exact(self) -> bool:
+        return not isinstance(self._base, faiss.IndexIVF)
+
+    def __len__(self) -> int:
+        return self._base_size() - len(self._masked) + len(self._ids)
+
+    def cursor(self) -> Cursor:
+        return self._saved.cursor if self._saved else Cursor()
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        if not len(ids):
+            return
+        self.remove(ids)
+        self._ids = np.concatenate([self._ids, ids])
+        self._vectors = np.concatenate([self._vectors, vectors])
+
+    def remove(self, ids: Ids) -> None:
+        if not len(ids):
+            return
+        if self._base is not None:
+            inside = np.intersect1d(ids, structure.ids_of(self._base))
+            self._masked = np.union1d(self._masked, inside)
+        keep = ~np.isin(self._ids, ids)
+        if not keep.all():
+            self._ids, self._vectors = self._ids[keep], self._vectors[keep]
+
+    def search(self, vectors: Vectors, k: int, *, within: Ids | None = None) -> Hits:
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        parts = [self._search_base(vectors, k, within), self._search_added(vectors, k, within)]
+        found = [part for part in parts if part is not None]
+        if len(found) == 1 and found[0][1].shape[1] == k:  # nothing to merge: as fast as bare FAISS
+            return _ordered(*found[0])
+        pad = (
+            np.full((len(vectors), k), -np.inf, np.float32),
+            np.full((len(vectors), k), -1, np.int64),
+        )
+        scores = np.concatenate([f[0] for f in found] + [pad[0]], axis=1)
+        ids = np.concatenate([f[1] for f in found] + [pad[1]], axis=1)
+        best = _ordered(scores, ids)
+        return Hits(best.ids[:, :k], best.scores[:, :k])
+
+    def due(self) -> bool:
+        changed = len(self._ids) + len(self._masked)
+        return changed > max(SAVE_AFTER, self._base_size() // 20) or (
+            self._saved is None and changed > 0
+        )
+
+    def save(self, cursor: Cursor) -> None:
+        base, facts = self._appended() or structure.build(*self._survivors())
+        facts["count"] = len(self)
+        self._saved = snapshot.write(self._folder, self._key, cursor, base, facts)
+        self._base, self._facts = base, facts
+        self._masked, self._ids = self._masked[:0], self._ids[:0]
+        self._vectors = self._vectors[:0]
+
+    def describe(self) -> Mapping[str, str | int | float | bool]:
+        size = self._saved.path.stat().st_size if self._saved else 0
+        return {
+            "structure": str(self._facts.get("structure", "not saved yet")),
+            "exact": self.exact,
+            "recall": self._facts.get("recall", 1.0),
+            **({"nprobe": self._facts["nprobe"]} if "nprobe" in self._facts else {}),
+            "templates": len(self),
+            "since_saved": len(self._ids) + len(self._masked),
+            "bytes": size,
+        }
+
+    def close(self) -> None:
+        self._base = None
+
+    def _base_size(self) -> int:
+        return 0 if self._base is None else int(self._base.ntotal)
+
+    def _search_base(
+        self, vectors: Vectors, k: int, within: Ids | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        if self._base is None:
+            return None
+        params = self._parameters(within)
+        faiss.cvar.distance_compute_blas_threshold = 1 if len(vectors) >= BLAS_FROM else 20
+        scores, ids = self._base.search(vectors, k, params=params)
+        scores[ids < 0] = -np.inf
+        return scores, ids
+
+    def _parameters(self, within: Ids | None) -> faiss.SearchParameters | None:
+        if within is None and not len(self._masked):
+            return None
+        if within is None:
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self._masked))
+        else:
+            selector = faiss.IDSelectorBatch(np.setdiff1d(within, self._masked))
+        if isinstance(self._base, faiss.IndexIVF):
+            return faiss.SearchParametersIVF(sel=selector, nprobe=self._base.nprobe)
+        return faiss.SearchParameters(sel=selector)
+
+    def _search_added(
+        self, vectors: Vectors, k: int, within: Ids | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        ids, rows = self._ids, self._vectors
+        if within is not None:
+            keep = np.isin(ids, within)
+            ids, rows = ids[keep], rows[keep]
+        if not len(ids):
+            return None
+        scores, near = faiss.knn(vectors, rows, min(k, len(ids)), metric=faiss.METRIC_INNER_PRODUCT)
+        return scores, ids[near]
+
+    def _appended(self) -> tuple[faiss.Index, dict[str, float | str]] | None:
+        """Inverted lists take the changes as they are, until they have outgrown their centroids."""
+        if self._saved is None or not isinstance(self._base, faiss.IndexIVF):
+            return None
+        trained = float(self._facts.get("trained_on", 0))
+        if len(self) > structure.RETRAIN * trained or not structure.wants_lists(
+            2 * len(self), self._dim
+        ):
+            return None
+        base = snapshot.read(self._saved, self._dim, mapped=False)
+        base.nprobe = self._base.nprobe
+        base.remove_ids(faiss.IDSelectorBatch(self._masked))
+        base.add_with_ids(self._vectors, self._ids)
+        return base, dict(self._facts)
+
+    def _survivors(self) -> tuple[Ids, Vectors]:
+        """All that counts, in rising order of id, so that equal scores come smaller id first."""
+        ids, vectors = self._ids, self._vectors
+        if self._base is not None:
+            old_ids, old = structure.contents(self._base)
+            keep = ~np.isin(old_ids, self._masked)
+            ids, vectors = (
+                np.concatenate([old_ids[keep], ids]),
+                np.concatenate([old[keep], vectors]),
+            )
+        order = np.argsort(ids, kind="stable")
+        return np.ascontiguousarray(ids[order]), np.ascontiguousarray(vectors[order])
+
+
+_FACTS = ("structure", "nprobe", "recall", "trained_on")
+
+
+def _ordered(scores: np.ndarray, ids: np.ndarray) -> Hits:
+    """Best first; equal scores by id; padding last."""
+    if (scores[:, :-1] > scores[:, 1:]).all():  # strictly falling already, as it mostly is
+        return Hits(ids, scores)
+    by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
+    order = np.lexsort((by_id, -scores), axis=1)
+    return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))

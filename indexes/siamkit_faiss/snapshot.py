@@ -1,0 +1,180 @@
+"""Snapshots on disk: `KEY-SEQ-NONCE.faiss`, named after the last change it holds, and a `.json`.
+
+The `.json` beside it keeps size, modification time and CRC-32. A file whose size and time are as
+recorded is trusted and mapped at once; one that was touched since is summed up again first, so a
+truncated or altered snapshot is refused before FAISS reads it (a mapped file cut short would kill
+the process with SIGBUS).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.types import Cursor
+
+if TYPE_CHECKING:
+    import faiss
+
+_NAME = re.compile(r"(?P<key>.+)-(?P<seq>\d+)-(?P<nonce>[0-9a-f]{16})\.faiss")
+_CHUNK = 1 << 22
+
+
+class Refused(Exception):
+    """Why a snapshot cannot be used; completes the sentence 'FILE …'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file that claims to hold everything up to `cursor`."""
+
+    path: Path
+    cursor: Cursor
+
+    @property
+    def card(self) -> Path:
+        return self.path.with_suffix(".json")
+
+
+def newest_first(folder: Path, key: str) -> list[Snapshot]:
+    """The snapshots of a key that are in a folder, whatever their state."""
+    found = []
+    for path in folder.glob(f"{key}-*.faiss"):
+        if (match := _NAME.fullmatch(path.name)) and match["key"] == key:
+            found.append(Snapshot(path, Cursor(int(match["seq"]), match["nonce"])))
+    return sorted(found, key=lambda s: s.cursor, reverse=True)
+
+
+def read(found: Snapshot, dim: int, *, mapped: bool = True) -> faiss.Index:
+    """Check a snapshot and open it, memory-mapped unless it is to be changed. Raises Refused."""
+    import faiss
+
+    _check(found)
+    try:
+        flags = faiss.IO_FLAG_MMAP_IFC if mapped else 0
+        index = faiss.read_index(str(found.path), flags)
+    except RuntimeError as error:
+        raise Refused(f"cannot be read by FAISS: {str(error)[:200]}") from error
+    if index.d != dim:
+        raise Refused(f"holds {index.d}-d vectors, not {dim}-d")
+    return index
+
+
+def card(found: Snapshot) -> dict[str, int | float | str | bool]:
+    """What was recorded when the snapshot was written. Raises Refused."""
+    try:
+        data = json.loads(found.card.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        return data
+    except (OSError, ValueError) as error:
+        raise Refused(f"has no readable {found.card.name}") from error
+
+
+def _check(found: Snapshot) -> None:
+    recorded = card(found)
+    state = found.path.stat()
+    if state.st_size != recorded.get("bytes"):
+        raise Refused(f"has {state.st_size:,} bytes, not the {recorded.get('bytes'):,} written")
+    if state.st_mtime_ns == recorded.get("mtime_ns"):
+        return
+    if _crc(found.path) != recorded.get("crc32"):
+        raise Refused("is damaged: its checksum is not the one recorded")
+    with suppress(OSError):  # a copied store: remember that this file is sound, if we may write
+        _write_card(found, {**recorded, "mtime_ns": state.st_mtime_ns})
+
+
+def write(
+    folder: Path, key: str, cursor: Cursor, index: faiss.Index, facts: Mapping[str, float | str]
+) -> Snapshot:
+    """Write a snapshot so that it is either whole and durable, or not there at all."""
+    import faiss
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", cursor)
+    temporary = folder / f".{found.path.name}.{os.getpid()}"
+    try:
+        faiss.write_index(index, str(temporary))
+        _sync(temporary)
+        state = temporary.stat()
+        _write_card(
+            found,
+            {
+                **facts,
+                "bytes": state.st_size,
+                "mtime_ns": state.st_mtime_ns,
+                "crc32": _crc(temporary),
+            },
+        )
+        os.replace(temporary, found.path)
+        _sync(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+    # Only smaller sequences: two writers that removed "all but mine" would delete each other's.
+    for older in newest_first(folder, key):
+        if older.cursor.seq < cursor.seq:
+            delete(older)
+    _sweep(folder, key)
+    return found
+
+
+def delete(found: Snapshot) -> None:
+    found.path.unlink(missing_ok=True)
+    found.card.unlink(missing_ok=True)
+
+
+def _write_card(found: Snapshot, data: Mapping[str, object]) -> None:
+    temporary = found.card.with_name(f".{found.card.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(data, sort_keys=True) + "\n", encoding="utf-8")
+    _sync(temporary)
+    os.replace(temporary, found.card)
+
+
+def _sweep(folder: Path, key: str) -> None:
+    """Remove the temporary files of writers that were killed."""
+    for path in folder.glob(f".{key}-*"):
+        owner = path.name.rpartition(".")[2]
+        if owner.isdigit() and not _alive(int(owner)):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's process; on other systems: cannot be told
+    return True
+
+
+def _crc(path: Path) -> int:
+    value = 0
+    for chunk in _chunks(path):
+        value = zlib.crc32(chunk, value)
+    return value
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _sync(path: Path) -> None:
+    """fsync a file, or a directory where the system can open one (POSIX)."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,5 @@
+"""`python -m siamkit` is `siamkit`."""
+
+from siamkit.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""Draw what a query found onto the picture: boxes, labels, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.errors import BadInput
+from siamkit.types import Image
+
+if TYPE_CHECKING:
+    from siamkit.flows.query import Answer
+
+KNOWN, UNKNOWN = (0, 158, 115), (213, 94, 0)  # told apart by colour-blind eyes (Okabe & Ito 2008)
+
+
+def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
+    """Save a picture with a box a region, green where somebody was identified."""
+    from PIL import Image as pil
+    from PIL import ImageDraw, ImageFont
+
+    if not isinstance(medium, Image):
+        raise BadInput("only pictures can be annotated", hint="leave out --save-annotated")
+    picture = pil.fromarray(medium.pixels)
+    width, height = picture.size
+    line = max(2, round(max(width, height) / 400))
+    font = ImageFont.load_default(size=max(12, round(max(width, height) / 50)))
+    draw = ImageDraw.Draw(picture)
+    for answer in answers:
+        box = answer.region.where if answer.region.where else (0.0, 0.0, width, height)
+        if len(box) != 4:
+            raise BadInput("only boxes can be drawn, not spans of time")
+        colour = KNOWN if answer.identity else UNKNOWN
+        best = f" {answer.matches[0].score:.2f}" if answer.matches else ""
+        text = (answer.identity or "unknown") + best
+        draw.rectangle(box, outline=colour, width=line)
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        x = min(max(0, box[0]), max(0, width - (right - left) - 8))
+        y = box[1] - (bottom - top) - 8
+        y = y if y >= 0 else min(box[3], height - (bottom - top) - 8)
+        draw.rectangle((x, y, x + right - left + 8, y + bottom - top + 8), fill=colour)
+        draw.text((x + 4 - left, y + 4 - top), text, fill="white", font=font)
+    try:
+        picture.save(out)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{out} cannot be written: {error}", hint="name a .jpg or .png") from error

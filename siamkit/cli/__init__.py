@@ -1,0 +1,122 @@
+"""The command line. This package imports click and nothing heavier until a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from siamkit.cli import (
+    doctor,
+    embed,
+    encoders,
+    enrol,
+    galleries,
+    identities,
+    index,
+    init,
+    options,
+    plugins,
+    query,
+    reembed,
+    transfer,
+    verify,
+)
+from siamkit.cli.output import stderr
+from siamkit.errors import SiamkitError
+
+EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PIPE = 70, 130, 141
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  siamkit enrol faces alice.jpg --as alice      enrol a person from one photo
+  siamkit query faces party.jpg                 who is in this photo?
+  siamkit verify -m faces a.jpg b.jpg           are these two the same person?
+  siamkit COMMAND --help                        options and examples of a command
+
+\b
+Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or nobody
+known; 4 nothing found to embed; 70 a fault of siamkit's own; 130 interrupted.
+""",
+)
+@click.version_option(package_name="siamkit")
+@options.store
+def cli(store: Path) -> None:
+    """Similarity search and verification from one example.
+
+    Enrol a face, a signature, a voice or a question once; then ask who or what it is (query), or
+    whether two are the same (verify). The store is ./.siamkit, or --store, or SIAMKIT_STORE.
+    """
+
+
+for command in (
+    init.init,
+    galleries.galleries,
+    enrol.enrol,
+    query.query,
+    verify.verify,
+    embed.embed,
+    identities.list_,
+    identities.show,
+    identities.rename,
+    identities.forget,
+    transfer.export,
+    transfer.import_,
+    reembed.reembed,
+    index.index,
+    encoders.encoders,
+    plugins.plugins,
+    doctor.doctor,
+):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every failure is one line, and a way out."""
+    try:
+        code = cli.main(args=arguments, prog_name="siamkit", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except SiamkitError as error:
+        _debug()
+        stderr(f"Error: {error}")
+        if error.hint:
+            stderr(f"Hint: {error.hint}")
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        stderr("\nInterrupted. What was committed is kept; the same command goes on from there.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
+    except Exception as error:
+        _debug()
+        stderr(f"Error: internal error: {type(error).__name__}: {error}")
+        stderr("Hint: this is a fault in siamkit; SIAMKIT_DEBUG=1 shows where")
+        return EXIT_INTERNAL
+
+
+def _debug() -> None:
+    if os.environ.get("SIAMKIT_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+
+
+def main() -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 must not end a run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run())

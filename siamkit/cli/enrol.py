@@ -1,0 +1,145 @@
+"""siamkit enrol"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import emit_line, stderr
+from siamkit.cli.progress import bar
+
+if TYPE_CHECKING:
+    from siamkit.choice import Chooser
+    from siamkit.flows.enrol import Enrolled
+
+QUIET_FROM = 20  # sources; a longer batch names its failures only
+
+
+class BoxType(click.ParamType[Any]):
+    """LEFT,TOP,RIGHT,BOTTOM in pixels."""
+
+    name = "LEFT,TOP,RIGHT,BOTTOM"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            left, top, right, bottom = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not four numbers with commas between", param, ctx)
+        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
+            self.fail(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM", param, ctx)
+        return left, top, right, bottom
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit enrol faces alice.jpg --as alice       a gallery named like its modality is made
+  siamkit enrol staff alice.jpg --as alice -m faces
+  siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
+  siamkit enrol staff --from manifest.csv        with the columns label,path
+  siamkit enrol staff group.jpg --as bob --box 410,80,520,190
+  printf '{"label": "alice", "path": "a.jpg"}' | siamkit enrol staff --from -
+
+\b
+A batch that was broken off goes on where it stopped: content that is enrolled under its label
+already is skipped. With --json a line is printed for each source once it is durable. The exit
+code is 1 if some sources of a batch failed; the others are enrolled all the same.
+"""
+)
+@click.argument("gallery")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--as", "label", metavar="LABEL", help="Who or what the files show.")
+@click.option("--from", "origin", metavar="DIR|CSV|JSONL|-", help="Many labels: see below.")
+@options.modality
+@click.option("--largest", is_flag=True, help="Of several regions take the largest.")
+@click.option(
+    "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
+)
+@click.option("--box", type=BoxType(), help="Take the region that this box means, in pixels.")
+@click.option("--any-quality", is_flag=True, help="Enrol what is too small, dark or blurred, too.")
+@options.store
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line a source.")
+def enrol(
+    gallery: str,
+    files: tuple[Path, ...],
+    label: str | None,
+    origin: str | None,
+    modality: str | None,
+    largest: bool,
+    all_regions: bool,
+    box: tuple[float, float, float, float] | None,
+    any_quality: bool,
+    store: Path,
+    as_json: bool,
+) -> int:
+    """Enrol FILES under a label, or many labels at once with --from.
+
+    Each file must show exactly one usable region (one face, say), unless an option says which.
+    """
+    if bool(files) == bool(origin):
+        raise click.UsageError("Give either FILES or --from.")
+    if bool(files) != (label is not None):
+        raise click.UsageError("--as LABEL goes with FILES; --from brings its own labels.")
+    if sum([largest, all_regions, box is not None]) > 1:
+        raise click.UsageError("--largest, --all-regions and --box exclude each other.")
+    from siamkit.lists import labelled
+
+    items: Any = labelled(origin, sys.stdin) if origin else [(label, file) for file in files]
+    counts = {"enrolled": 0, "already": 0, "failed": 0}
+    last: Enrolled | None = None
+    with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
+        results = ws.enrol_many(
+            gallery,
+            items,
+            modality=modality,
+            choose=_chooser(largest, all_regions, box, any_quality),
+            look_again=all_regions or box is not None,
+        )
+        for last in results:
+            counts[last.status] += 1
+            _report(last, as_json=as_json, quiet=len(items) >= QUIET_FROM)
+            update(sum(counts.values()))
+    if len(items) != 1 and not as_json:
+        click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
+    if last and last.error and len(items) == 1:
+        return last.error.exit_code
+    return 1 if counts["failed"] else 0
+
+
+def _chooser(
+    largest: bool, all_regions: bool, box: tuple[float, float, float, float] | None, blind: bool
+) -> Chooser:
+    from siamkit import choice
+
+    choose = (
+        choice.largest_usable
+        if largest
+        else choice.all_usable
+        if all_regions
+        else choice.within_box(box)
+        if box
+        else choice.only_usable
+    )
+    return choice.of_any_quality(choose) if blind else choose
+
+
+def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        line: dict[str, Any] = {
+            "label": result.label,
+            "source": result.source,
+            "status": result.status,
+            "sample_ids": list(result.sample_ids),
+        }
+        if result.error:
+            line |= {"error": str(result.error), "hint": result.error.hint}
+        emit_line(line)
+    elif result.error:
+        stderr(f"Error: {result.error}" + (f" ({result.error.hint})" if result.error.hint else ""))
+    elif not quiet:
+        what = "is enrolled already, nothing to do" if result.status == "already" else "enrolled"
+        click.echo(f"{result.label}: {result.source} {what}")

@@ -1,0 +1,119 @@
+"""siamkit galleries [create | list | delete]"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import emit_json, table
+
+if TYPE_CHECKING:
+    from siamkit.store import Gallery, Store
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  siamkit galleries                                    the galleries of this store
+  siamkit galleries create staff -m faces              with the modality's detector and encoder
+  siamkit galleries create crops -m faces --detector none
+  siamkit galleries delete staff
+""",
+)
+@options.store
+@options.as_json
+@click.pass_context
+def galleries(context: click.Context, store: Path, as_json: bool) -> None:
+    """Make, list and delete galleries: named sets of templates of one encoder."""
+    if context.invoked_subcommand is None:
+        show_all(store, as_json)
+
+
+@galleries.command()
+@click.argument("name")
+@click.option("-m", "--modality", required=True, metavar="NAME", help="faces, …")
+@options.encoder
+@options.detector
+@options.store
+@options.as_json
+def create(
+    name: str,
+    modality: str,
+    encoder: str | None,
+    detector: str | None,
+    store: Path,
+    as_json: bool,
+) -> None:
+    """Make a gallery, and the store if there is none."""
+    with options.workspace(store) as ws:
+        made = ws.create_gallery(
+            name, modality, encoder=encoder, detector=options.detector_name(detector)
+        )
+        if as_json:
+            emit_json(_facts(ws.store, made))
+        else:
+            click.echo(f"made gallery {name} of {modality}, encoder {made.space.fingerprint}")
+
+
+@galleries.command("list")
+@options.store
+@options.as_json
+def list_(store: Path, as_json: bool) -> None:
+    """List the galleries of this store."""
+    show_all(store, as_json)
+
+
+@galleries.command()
+@click.argument("name")
+@options.yes
+@options.store
+def delete(name: str, yes: bool, store: Path) -> None:
+    """Delete a gallery with all its samples; identities that own nothing else go too."""
+    from siamkit.flows.forget import delete_gallery
+    from siamkit.store import galleries as stored
+
+    with options.workspace(store) as ws:
+        doomed = stored.get(ws.store, name)
+        identities, samples = stored.count(ws.store, doomed)
+        options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
+        delete_gallery(ws.store, doomed)
+        click.echo(f"deleted gallery {name}: {identities} identities, {samples} samples")
+
+
+def show_all(store: Path, as_json: bool) -> None:
+    from siamkit.store import galleries as stored
+
+    with options.workspace(store) as ws:
+        facts = [_facts(ws.store, gallery) for gallery in stored.all_galleries(ws.store)]
+    if as_json:
+        emit_json(facts)
+        return
+    columns = ["name", "modality", "identities", "samples", "detector", "fingerprint"]
+    rows = [
+        [*(f[c] for c in columns), f["threshold"]["value"] if f["threshold"] else None]
+        for f in facts
+    ]
+    table([*columns, "threshold"], rows)
+
+
+def _facts(store: Store, gallery: Gallery) -> dict[str, Any]:
+    from siamkit.store import galleries as stored
+
+    identities, samples = stored.count(store, gallery)
+    return {
+        "name": gallery.name,
+        "modality": gallery.space.modality,
+        "identities": identities,
+        "samples": samples,
+        "detector": gallery.detector,
+        "encoder": gallery.encoder,
+        "fingerprint": gallery.space.fingerprint,
+        "dim": gallery.space.dim,
+        "threshold": asdict(gallery.threshold) if gallery.threshold else None,
+        "created": gallery.created,
+    }

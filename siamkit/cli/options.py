@@ -1,0 +1,90 @@
+"""Options that several commands share, and the workspace that --store names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from siamkit.cli.output import talk
+
+if TYPE_CHECKING:
+    from siamkit.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+
+def _inherited(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    """--store may stand before the command or behind it; behind it counts more."""
+    parent = context.parent
+    source = context.get_parameter_source("store")
+    if source == click.core.ParameterSource.COMMANDLINE or not parent:
+        return value
+    inherited: Path = parent.params.get("store", value)
+    return inherited
+
+
+store = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    callback=_inherited,
+    envvar="SIAMKIT_STORE",
+    default=".siamkit",
+    show_default=True,
+    show_envvar=True,
+    help="The store directory.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+yes = click.option("--yes", is_flag=True, help="Do not ask.")
+threshold = click.option(
+    "--threshold",
+    type=float,
+    metavar="T",
+    help="Cosine from which two are the same, -1 to 1 [default: the gallery's].",
+)
+fusion = click.option(
+    "--fusion",
+    type=click.Choice(["best", "mean"]),
+    default="best",
+    show_default=True,
+    help="Score an identity by its nearest sample, or by the mean of its templates.",
+)
+modality = click.option(
+    "-m", "--modality", metavar="NAME", help="faces, … (`siamkit plugins list`)."
+)
+encoder = click.option(
+    "--encoder", metavar="NAME|FOLDER", help="An encoder [default: the modality's own]."
+)
+detector = click.option(
+    "--detector",
+    metavar="NAME|none",
+    help="A region plugin; none takes each sample as it is [default: the modality's own].",
+)
+
+
+def detector_name(given: str | None) -> str | None:
+    """What --detector means to the workspace."""
+    from siamkit.workspace import DEFAULT
+
+    return DEFAULT if given is None else None if given == "none" else given
+
+
+@contextmanager
+def workspace(store: Path) -> Iterator[Workspace]:
+    """The workspace of --store, closed afterwards, with the library's lines on stderr."""
+    from siamkit.workspace import Workspace
+
+    with talk(), Workspace(store) as ws:
+        yield ws
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a person; a script that gets here means it."""
+    import sys
+
+    if not yes and sys.stdin.isatty():
+        click.confirm(question, abort=True, err=True)

@@ -1,0 +1,71 @@
+"""stdout is data, as a table or as JSON; stderr is talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+
+def stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def emit_json(data: Any) -> None:
+    """One document, indented."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def emit_line(data: Any) -> None:
+    """One JSON line, flushed: whoever reads it may rely on what it says."""
+    click.echo(json.dumps(data))
+    sys.stdout.flush()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as what is in them; numbers to the right."""
+    text = [[cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *text, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
+        for i in range(len(head))
+    ]
+    for line in [list(head), *text]:
+        cells = [
+            value.rjust(width) if to_right else value.ljust(width)
+            for value, width, to_right in zip(line, widths, right, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextmanager
+def talk() -> Iterator[None]:
+    """Show on stderr, a line each, what the library logs: a rebuilt index, a built encoder."""
+    import logging
+
+    class ToStderr(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            stderr(f"siamkit: {record.getMessage()}")
+
+    log, handler = logging.getLogger("siamkit"), ToStderr()
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True

@@ -1,0 +1,152 @@
+"""siamkit query"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import emit_json, stderr, table
+from siamkit.errors import NothingFound, SiamkitError
+
+if TYPE_CHECKING:
+    from siamkit.flows.query import Answer
+    from siamkit.workspace import Workspace
+
+EXIT_NOBODY = 3
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit query faces door.jpg                      who is this?
+  siamkit query faces party.jpg --save-annotated out.jpg
+  siamkit query faces *.jpg -k 1 --json             for a program
+  siamkit query faces door.jpg --threshold 0.95     stricter than the default
+
+\b
+Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 nothing to compare was
+found in the file. Of several files the best outcome counts.
+"""
+)
+@click.argument("gallery")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches a region."
+)
+@options.threshold
+@options.fusion
+@click.option("--largest", is_flag=True, help="Look at the largest region only.")
+@click.option(
+    "--save-annotated",
+    "annotated",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the picture with boxes, labels and scores.",
+)
+@options.store
+@options.as_json
+def query(
+    gallery: str,
+    files: tuple[Path, ...],
+    k: int,
+    threshold: float | None,
+    fusion: Any,
+    largest: bool,
+    annotated: Path | None,
+    store: Path,
+    as_json: bool,
+) -> int:
+    """Who or what is in FILES?
+
+    One answer a region (a face, say); "unknown" if nobody enrolled is near enough.
+    """
+    if annotated and len(files) > 1:
+        raise click.UsageError("--save-annotated takes one FILE at a time.")
+    from siamkit import choice
+
+    choose = choice.largest if largest else choice.everything
+    results: list[tuple[Path, list[Answer] | SiamkitError]] = []
+    with options.workspace(store) as ws:
+        for file in files:
+            try:
+                answers = ws.query(
+                    gallery, file, k=k, threshold=threshold, fusion=fusion, choose=choose
+                )
+                results.append((file, answers))
+            except SiamkitError as error:
+                if len(files) == 1 and not as_json:
+                    raise
+                if not isinstance(error, NothingFound) and error.exit_code != 2:
+                    raise  # the gallery, the encoder or a plugin is at fault, not this file
+                results.append((file, error))
+                stderr(f"Error: {error}")
+        if annotated and not isinstance(results[0][1], SiamkitError):
+            _annotate(ws, gallery, files[0], results[0][1], annotated)
+    if as_json:
+        emit_json({"gallery": gallery, "probes": [_probe(file, found) for file, found in results]})
+    else:
+        for _, found in results:
+            if not isinstance(found, SiamkitError):
+                _print(found)
+    return _exit_code([found for _, found in results])
+
+
+def _exit_code(results: list[list[Answer] | SiamkitError]) -> int:
+    good = [found for found in results if not isinstance(found, SiamkitError)]
+    if not good:
+        return min(found.exit_code for found in results if isinstance(found, SiamkitError))
+    return 0 if any(answer.identity for answers in good for answer in answers) else EXIT_NOBODY
+
+
+def _annotate(
+    ws: Workspace, gallery: str, file: Path, answers: list[Answer], annotated: Path
+) -> None:
+    from siamkit import annotate
+
+    modality = ws.pipeline_of(ws.gallery(gallery)).modality
+    annotate.save(modality.load(file.read_bytes()), answers, annotated)
+    stderr(f"saved {annotated}")
+
+
+def _probe(file: Path, found: list[Answer] | SiamkitError) -> dict[str, Any]:
+    from siamkit import regions, sources
+
+    name = sources.to_text(file)
+    if isinstance(found, SiamkitError):
+        return {"source": name, "error": str(found)}
+    return {
+        "source": name,
+        "threshold": asdict(found[0].threshold) if found[0].threshold else None,
+        "regions": [
+            {
+                "region": regions.to_dict(answer.region),
+                "quality": round(answer.quality.score, 4) if answer.quality else None,
+                "identity": answer.identity,
+                "matches": [
+                    {**asdict(match), "score": round(match.score, 6)} for match in answer.matches
+                ],
+            }
+            for answer in found
+        ],
+    }
+
+
+def _print(answers: list[Answer]) -> None:
+    limit = answers[0].threshold
+    rated = f", false match rate {limit.fmr:g}" if limit and limit.fmr else ""
+    rule = f"threshold {limit.value:.3f}{rated}" if limit else "no threshold: give --threshold"
+    click.echo(f"{answers[0].source}: {len(answers)} found ({rule})")
+    rows = []
+    for number, answer in enumerate(answers, 1):
+        box = ",".join(f"{v:.0f}" for v in answer.region.where) if answer.region.where else "whole"
+        name = answer.identity or "unknown"
+        for rank, match in enumerate(answer.matches, 1):
+            first = (number, box, name) if rank == 1 else ("", "", "")
+            rows.append([*first, rank, match.identity, match.score, match.source])
+        if not answer.matches:
+            rows.append([number, box, name, None, None, None, None])
+    table(["#", "region", "identity", "rank", "nearest", "score", "enrolled from"], rows)

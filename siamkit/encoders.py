@@ -1,0 +1,82 @@
+"""Encoder folders: `encoder.onnx` and, beside it, `encoder.json`, which says what it is.
+
+The fingerprint is a hash over the graph and every preprocessing constant, so two encoders with
+equal fingerprints give comparable vectors. The graph is hashed again at every opening: a damaged
+folder is noticed before its vectors reach a gallery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from siamkit.errors import MissingWeights
+from siamkit.types import Threshold
+
+GRAPH, CARD = "encoder.onnx", "encoder.json"
+FORMAT = 1  # of encoder.json; a change of meaning needs a new number
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What encoder.json says of the graph beside it."""
+
+    modality: str
+    name: str
+    dim: int
+    preprocessing: Mapping[str, Any]  # JSON values; every constant that changes the vectors
+    licence: str  # of the weights
+    source: str  # where the weights come from
+    threshold: Threshold | None = None  # default decision threshold, with its provenance
+    training: Mapping[str, Any] = field(default_factory=dict)  # the training card, if trained here
+    fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0', filled in by write_folder
+
+
+def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
+    """'MODALITY/FORMAT:12 hex digits' of SHA-256 over the graph and the canonical constants."""
+    digest = hashlib.sha256(graph)
+    digest.update(json.dumps(preprocessing, sort_keys=True, separators=(",", ":")).encode())
+    return f"{modality}/{FORMAT}:{digest.hexdigest()[:12]}"
+
+
+def write_folder(folder: Path, graph: bytes, card: Card) -> None:
+    """Write both files of an encoder folder; the card goes last, so it never lies."""
+    data = asdict(card)
+    data["fingerprint"] = fingerprint(card.modality, graph, card.preprocessing)
+    data["format"] = FORMAT
+    (folder / GRAPH).write_bytes(graph)
+    (folder / CARD).write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> Card:
+    """The card alone, unchecked against the graph. Raises MissingWeights."""
+    try:
+        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if data.pop("format") != FORMAT:
+            raise ValueError("written by another version of siamkit")
+        limit = data.pop("threshold")
+        return Card(**data, threshold=Threshold(**limit) if limit else None)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MissingWeights(
+            f"{folder} is not an encoder folder: {CARD}: {error}",
+            hint="`siamkit encoders list` shows the encoders that can be built here",
+        ) from error
+
+
+def read_folder(folder: Path) -> tuple[Card, bytes]:
+    """The card and the graph, checked against each other. Raises MissingWeights."""
+    card = read_card(folder)
+    try:
+        graph = (folder / GRAPH).read_bytes()
+    except OSError as error:
+        raise MissingWeights(f"encoder folder {folder} has no {GRAPH}: {error}") from error
+    if fingerprint(card.modality, graph, card.preprocessing) != card.fingerprint:
+        raise MissingWeights(
+            f"encoder folder {folder} is damaged: its files do not match its fingerprint",
+            hint="delete the folder and build or copy it again",
+        )
+    return card, graph

@@ -1,0 +1,1 @@
+"""One verb, one file: each returns dataclasses or yields them, and prints nothing."""

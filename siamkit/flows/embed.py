@@ -1,0 +1,82 @@
+"""Embed: sources in, rows of a matrix out, for benchmarks and other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit import batches, regions
+from siamkit.batches import Job
+from siamkit.choice import Chooser
+from siamkit.errors import BadInput
+from siamkit.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """How far an embedding run has come."""
+
+    sources: int
+    rows: int
+    errors: int
+
+
+def embed(
+    pipeline: Pipeline, jobs: Iterable[Job], choose: Chooser, output: Path
+) -> Iterator[Embedded]:
+    """Write (n, dim) float32 rows of norm 1 to `output` and a line a row to its `.jsonl` twin.
+
+    A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
+    gave no row. Both files appear together when the generator ends or is closed, so that a run
+    that was broken off leaves what it had. Yields after every batch.
+    """
+    if output.suffix != ".npy":
+        raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
+    if not output.parent.is_dir():
+        raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
+    rows: list[np.ndarray] = []
+    lines: list[dict[str, Any]] = []
+    errors = total = 0
+    try:
+        for batch in batches.run(pipeline, jobs, choose):
+            for done in batch:
+                total += 1
+                if done.error:
+                    errors += 1
+                    lines.append({"source": done.name, "error": str(done.error)})
+                for item in done.found:
+                    assert item.vector is not None
+                    lines.append(
+                        {
+                            "source": done.name,
+                            "row": len(rows),
+                            "region": regions.to_dict(item.region),
+                            "quality": round(item.quality.score, 4) if item.quality else None,
+                        }
+                    )
+                    rows.append(item.vector.copy())
+            yield Embedded(total, len(rows), errors)
+    finally:
+        _write(output, rows, lines, pipeline.encoder.dim)
+
+
+def _write(output: Path, rows: list[np.ndarray], lines: list[dict[str, Any]], dim: int) -> None:
+    matrix = np.stack(rows) if rows else np.empty((0, dim), np.float32)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, matrix.astype(np.float32), allow_pickle=False)
+        with temporary.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
+            for line in lines:
+                text.write(json.dumps(line) + "\n")
+        os.replace(temporary.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+        temporary.with_suffix(".jsonl").unlink(missing_ok=True)

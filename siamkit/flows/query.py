@@ -1,0 +1,128 @@
+"""Query (1:N): who or what in a gallery is nearest to each region of a probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from siamkit import batches, choice
+from siamkit.choice import Chooser
+from siamkit.errors import BadInput
+from siamkit.pipeline import Pipeline
+from siamkit.search import LiveIndex
+from siamkit.store import galleries, templates
+from siamkit.store.templates import Owner
+from siamkit.types import Match, Quality, Region, Threshold
+
+if TYPE_CHECKING:
+    from siamkit.types import Vectors
+
+Fusion: TypeAlias = Literal["best", "mean"]
+CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One region of a probe and its nearest identities, best first.
+
+    `identity` is the first match's if its score reaches the threshold, else None: unknown.
+    """
+
+    source: str
+    region: Region
+    quality: Quality | None
+    matches: list[Match]
+    threshold: Threshold | None
+
+    @property
+    def identity(self) -> str | None:
+        best = self.matches[0] if self.matches else None
+        if best is None or self.threshold is None or best.score < self.threshold.value:
+            return None
+        return best.identity
+
+
+def query(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    probe: Path | str | bytes,
+    *,
+    k: int = 5,
+    threshold: Threshold | None = None,
+    fusion: Fusion = "best",
+    choose: Chooser = choice.everything,
+) -> list[Answer]:
+    """The k nearest identities of each region of a probe.
+
+    An identity with several samples is scored by its nearest one (`best`), or by the mean of
+    its unit templates, brought back to norm 1 (`mean`). Raises NothingFound if the detector
+    saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
+    """
+    import numpy as np
+
+    if k < 1:
+        raise BadInput(f"k is {k}", hint="ask for 1 match at least")
+    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    done = batches.one(pipeline, probe, choose, text=pipeline.modality.kind == "text")
+    vectors = np.stack([item.vector for item in done.found if item.vector is not None])
+    found = nearest(live, vectors, k, fusion)
+    limit = threshold or live.gallery.threshold
+    return [
+        Answer(done.name, item.region, item.quality, matches, limit)
+        for item, matches in zip(done.found, found, strict=True)
+    ]
+
+
+def nearest(
+    live: LiveIndex, vectors: Vectors, k: int, fusion: Fusion = "best"
+) -> list[list[Match]]:
+    """The k nearest identities to each of (n, dim) unit vectors, best first.
+
+    The search is widened until k identities are found or the gallery is exhausted, since one
+    identity may own all of the nearest templates.
+    """
+    wanted = CANDIDATES * k
+    with live.store.read():
+        while True:
+            hits = live.search(vectors, wanted)
+            owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
+            rows = [
+                _best_per_identity(ids.tolist(), scores.tolist(), owners)
+                for ids, scores in zip(hits.ids, hits.scores, strict=True)
+            ]
+            if wanted >= len(live.index) or all(len(row) >= k for row in rows):
+                break
+            wanted = min(wanted * 4, len(live.index))
+        if fusion == "mean":
+            rows = [_by_mean(live, v, row) for v, row in zip(vectors, rows, strict=True)]
+    return [
+        [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
+    ]
+
+
+def _best_per_identity(
+    ids: list[int], scores: list[float], owners: dict[int, Owner]
+) -> list[tuple[float, Owner]]:
+    best: dict[int, tuple[float, Owner]] = {}
+    for template, score in zip(ids, scores, strict=True):
+        owner = owners.get(template)
+        if owner is not None and owner.identity_id not in best:  # hits come best first
+            best[owner.identity_id] = (score, owner)
+    return list(best.values())
+
+
+def _by_mean(
+    live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]]
+) -> list[tuple[float, Owner]]:
+    owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])
+    rescored = [(mean_score(owned[o.identity_id][1], vector), o) for _, o in row]
+    return sorted(rescored, key=lambda pair: -pair[0])
+
+
+def mean_score(enrolled: Vectors, probe: Vectors) -> float:
+    """Cosine of a (dim,) probe to the mean of (n, dim) unit templates."""
+    import numpy as np
+
+    mean = enrolled.mean(axis=0)
+    return float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))

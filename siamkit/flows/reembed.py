@@ -1,0 +1,112 @@
+"""Reembed: move a gallery to another encoder, from the sources it was enrolled from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from siamkit import batches, regions, search, sources
+from siamkit.choice import Chosen
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.pipeline import Pipeline, Seen
+from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.store.samples import Sample
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a re-embedding has come."""
+
+    done: int
+    total: int
+    missing: list[SiamkitError] = field(default_factory=list)
+
+
+def reembed(
+    store: Store,
+    gallery: Gallery,
+    pipeline: Pipeline,
+    *,
+    encoder: str | None,
+    drop_missing: bool = False,
+) -> Iterator[Progress]:
+    """Compute every template anew with `pipeline`'s encoder, in the regions kept in the store.
+
+    All new templates replace all old ones in one transaction at the end: until then, and if the
+    run is broken off, the gallery stays as it was. A source that is gone or has changed since
+    fails the run, unless `drop_missing` lets those samples go. Yields after every batch.
+    """
+    rows = list(samples.of_gallery(store, gallery))
+    text = pipeline.modality.kind == "text"
+    progress = Progress(0, len(rows))
+    kept: list[tuple[int, np.ndarray]] = []
+    for sample in rows:
+        try:
+            kept.append((sample.id, _vector(pipeline, sample, text)))
+        except SiamkitError as error:
+            progress.missing.append(error)
+        progress.done += 1
+        yield progress
+    if progress.missing and not drop_missing:
+        raise BadInput(
+            f"{len(progress.missing)} of {len(rows)} sources cannot be embedded again, first:"
+            f" {progress.missing[0]}; gallery {gallery.name!r} is unchanged",
+            hint="bring the files back, or use --drop-missing to let those samples go",
+        )
+    _replace(store, gallery, pipeline, encoder, {sample.id for sample in rows}, kept)
+
+
+def _vector(pipeline: Pipeline, sample: Sample, text: bool) -> np.ndarray:
+    def stored(seen: Seen) -> Chosen:
+        return [(regions.from_json(sample.region), None)]
+
+    source = sample.source if text else sources.to_path(sample.source)
+    content = sources.read(source, text=text)
+    if content.digest != sample.digest:
+        raise BadInput(f"{sample.source} has changed since it was enrolled")
+    blind = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
+    vector = batches.one(blind, source, stored, text=text).found[0].vector
+    assert vector is not None
+    return vector
+
+
+def _replace(
+    store: Store,
+    gallery: Gallery,
+    pipeline: Pipeline,
+    encoder: str | None,
+    seen: set[int],
+    kept: list[tuple[int, np.ndarray]],
+) -> None:
+    fingerprint, dim = pipeline.encoder.fingerprint, pipeline.encoder.dim
+    with store.write() as db:
+        live = {
+            i for (i,) in db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
+        }
+        if live - seen:
+            raise BadInput(
+                f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
+                hint="run the same command again",
+            )
+        space_id = galleries.ensure_space(store, gallery.space.modality, fingerprint, dim)
+        db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
+        db.execute(
+            "UPDATE galleries SET space_id = ?, encoder = ? WHERE id = ?",
+            (space_id, encoder, gallery.id),
+        )
+        for sample_id, vector in kept:
+            if sample_id in live:
+                db.execute(
+                    "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
+                    (sample_id, gallery.id, vector.astype("<f4").tobytes()),
+                )
+        db.execute(
+            "DELETE FROM samples WHERE gallery_id = ? AND id NOT IN"
+            " (SELECT sample_id FROM templates WHERE gallery_id = ?)",
+            (gallery.id, gallery.id),
+        )
+        galleries.drop_empty_identities(store)
+        galleries.calibrate(store, gallery.id, fingerprint, pipeline.encoder.threshold)
+    search.drop(store, gallery)

@@ -1,0 +1,111 @@
+"""Verify (1:1): do two samples, or a sample and an enrolled identity, belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit import batches, choice
+from siamkit.batches import Found
+from siamkit.errors import BadInput, StoreError, Uncalibrated
+from siamkit.flows.query import Fusion, mean_score
+from siamkit.pipeline import Pipeline
+from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.types import Quality, Region, Threshold, Verdict
+
+if TYPE_CHECKING:
+    from siamkit.types import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two: where its region lies, or which identity it is."""
+
+    source: str
+    region: Region | None = None
+    quality: Quality | None = None
+    samples: int = 1  # how many templates stand behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    verdict: Verdict
+    left: Side
+    right: Side
+
+
+def verify_pair(
+    pipeline: Pipeline, a: Path | str | bytes, b: Path | str | bytes, threshold: Threshold | None
+) -> Verification:
+    """Compare two sources by the cosine of their largest regions.
+
+    Raises Uncalibrated if no threshold is given and the encoder has no default.
+    """
+    limit = _limit(threshold, pipeline.encoder.threshold, f"encoder {pipeline.encoder.fingerprint}")
+    left, right = _embed(pipeline, a), _embed(pipeline, b)
+    score = float(left[1].vector @ right[1].vector)
+    return Verification(_verdict(score, limit), _side(*left), _side(*right))
+
+
+def verify_identity(
+    store: Store,
+    gallery: Gallery,
+    pipeline: Pipeline,
+    identity: str,
+    probe: Path | str | bytes,
+    *,
+    threshold: Threshold | None = None,
+    fusion: Fusion = "best",
+) -> Verification:
+    """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
+
+    Raises StoreError if the identity owns nothing in the gallery.
+    """
+    galleries.require_space(gallery, pipeline.encoder.fingerprint)
+    limit = _limit(threshold, gallery.threshold, f"gallery {gallery.name}")
+    enrolled = _templates(store, gallery, identity)
+    name, found = _embed(pipeline, probe)
+    score = (
+        mean_score(enrolled, found.vector)
+        if fusion == "mean"
+        else float((enrolled @ found.vector).max())
+    )
+    left = Side(identity, samples=len(enrolled))
+    return Verification(_verdict(score, limit), left, _side(name, found))
+
+
+def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
+    row = store.connection.execute(
+        "SELECT id FROM identities WHERE name = ?", (samples.checked_label(identity),)
+    ).fetchone()
+    vectors = templates.of_identities(store, gallery, [row[0]])[row[0]][1] if row else ()
+    if not len(vectors):
+        raise StoreError(
+            f"{identity!r} has no sample in gallery {gallery.name!r}",
+            hint=f"`siamkit list {gallery.name}` shows who is enrolled",
+        )
+    return vectors  # type: ignore[return-value]
+
+
+def _embed(pipeline: Pipeline, source: Path | str | bytes) -> tuple[str, Any]:
+    text = pipeline.modality.kind == "text"
+    done = batches.one(pipeline, source, choice.largest, text=text)
+    return done.name, done.found[0]
+
+
+def _side(name: str, found: Found) -> Side:
+    return Side(name, found.region, found.quality)
+
+
+def _limit(given: Threshold | None, default: Threshold | None, who: str) -> Threshold:
+    limit = given or default
+    if limit is None:
+        raise Uncalibrated(f"{who} has no default threshold", hint="give one: --threshold 0.8")
+    if not -1 <= limit.value <= 1:
+        raise BadInput(f"threshold {limit.value} is not a cosine", hint="it lies in -1 to 1")
+    return limit
+
+
+def _verdict(score: float, limit: Threshold) -> Verdict:
+    return Verdict("same" if score >= limit.value else "different", score, limit)

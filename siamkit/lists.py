@@ -1,0 +1,122 @@
+"""Lists of sources: a folder per identity, a CSV manifest, JSON lines, one path a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from siamkit.batches import Job
+from siamkit.errors import BadInput
+from siamkit.sources import files_under, to_text
+
+
+def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
+    """(label, source) pairs from a folder, a CSV file, a JSON-lines file, or `-`: JSON lines.
+
+    In a folder, each folder directly in it is an identity and holds its files, at any depth; a
+    file directly in it is an identity by itself, named after the file. A CSV has the columns
+    label and path, and paths are relative to it. JSON lines are {"label", "path"} or, for
+    text, {"label", "text"}. Raises BadInput, naming the line, for what is none of these.
+    """
+    if origin == "-":
+        return list(_json_pairs(stdin, "standard input", Path()))
+    path = Path(origin)
+    if path.is_dir():
+        return [(_label(path, file), file) for file in files_under(path)]
+    if not path.is_file():
+        raise BadInput(
+            f"{to_text(path)} is neither a folder nor a file",
+            hint="--from takes a folder per identity, a CSV (label,path), JSON lines, or -",
+        )
+    with _text(path) as file:
+        if path.suffix in (".jsonl", ".ndjson"):
+            return list(_json_pairs(file, to_text(path), path.parent))
+        return list(_csv_pairs(file, path))
+
+
+def jobs(origin: str, stdin: TextIO) -> list[Job]:
+    """What to embed: a text file with one path a line, or JSON lines with "source" or "text"."""
+    if origin == "-":
+        return [_job(line, f"standard input, line {n}") for n, line in _lines(stdin)]
+    path = Path(origin)
+    if not path.is_file():
+        raise BadInput(
+            f"{to_text(path)} is not a file",
+            hint='--from takes a text file with a path a line, or JSON lines with "source"',
+        )
+    with _text(path) as file:
+        return [_job(line, f"{to_text(path)}, line {n}") for n, line in _lines(file)]
+
+
+def _label(folder: Path, file: Path) -> str:
+    first, *rest = file.relative_to(folder).parts
+    return first if rest else file.stem
+
+
+def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
+    csv.field_size_limit(sys.maxsize)  # a label that is too long is that row's fault alone
+    reader = csv.DictReader(file, strict=True)
+    try:
+        columns = reader.fieldnames or []
+        if not {"label", "path"} <= set(columns):
+            raise BadInput(
+                f"{to_text(path)} has the columns {', '.join(columns)[:80] or 'none'}",
+                hint="its first line must name label and path",
+            )
+        for row in reader:
+            if not row["path"]:
+                raise BadInput(f"{to_text(path)}, line {reader.line_num}: there is no path")
+            yield row["label"] or "", path.parent / row["path"]
+    except csv.Error as error:
+        raise BadInput(f"{to_text(path)}, line {reader.line_num}: {error}") from error
+
+
+def _json_pairs(file: TextIO, name: str, base: Path) -> Iterator[tuple[str, Path | str]]:
+    for number, line in _lines(file):
+        data = _object(line, f"{name}, line {number}")
+        label, path, text = data.get("label"), data.get("path"), data.get("text")
+        if not isinstance(label, str) or not (isinstance(path, str) or isinstance(text, str)):
+            raise BadInput(
+                f"{name}, line {number}: no label and path in it",
+                hint='write {"label": "alice", "path": "alice.jpg"}',
+            )
+        yield label, base / path if isinstance(path, str) else str(text)
+
+
+def _job(line: str, where: str) -> Job:
+    if not line.startswith("{"):
+        return Job(Path(line))
+    data = _object(line, where)
+    if isinstance(data.get("text"), str):
+        return Job(data["text"], text=True)
+    if isinstance(data.get("source"), str):
+        return Job(Path(data["source"]))
+    raise BadInput(f'{where}: neither "source" nor "text" in it')
+
+
+def _object(line: str, where: str) -> dict[str, str]:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise BadInput(f"{where}: not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadInput(f"{where}: not a JSON object")
+    return data
+
+
+def _lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(file, 1):
+        if stripped := line.strip("\r\n"):
+            yield number, stripped
+
+
+def _text(path: Path) -> TextIO:
+    """UTF-8, with or without a mark; other bytes stay what they are, as in a path."""
+    try:
+        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except OSError as error:
+        raise BadInput(f"{to_text(path)} cannot be read: {error.strerror}") from error

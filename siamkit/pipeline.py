@@ -1,0 +1,149 @@
+"""Source -> medium -> regions -> crops -> unit vectors, with every plugin call guarded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit import encoder_cache, registry
+from siamkit.errors import MissingWeights, PluginError, SiamkitError
+from siamkit.protocols import Assesses
+from siamkit.sources import Content
+from siamkit.types import Quality, Region
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.types import Vectors
+
+log = logging.getLogger("siamkit")
+NORM_TOLERANCE = 1e-3  # a row whose length is further from 1 breaks the contract
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One decoded sample, what was found in it, and how fit each region is."""
+
+    medium: Any
+    regions: list[Region]
+    qualities: list[Quality | None]  # one a region; None if the plugin does not assess
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """A modality with its detector and an open encoder."""
+
+    modality: Any
+    detector: Any | None
+    encoder: Any
+
+    def see(self, content: Content) -> Seen:
+        """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
+        with self._guard("load", content):
+            medium = self.modality.load(content.data)
+        regions = [Region()]
+        if self.detector is not None:
+            with self._guard("find", content, self.detector):
+                regions = list(self.detector.find(medium))
+        return Seen(medium, regions, [self.assess(medium, region, content) for region in regions])
+
+    def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
+        if not isinstance(self.modality, Assesses):
+            return None
+        with self._guard("assess", content):
+            return self.modality.assess(medium, region)
+
+    def crop(self, medium: Any, region: Region, content: Content) -> Any:
+        with self._guard("crop", content):
+            return self.modality.crop(medium, region)
+
+    def embed(self, crops: Sequence[Any]) -> tuple[Vectors, NDArray[np.bool_]]:
+        """(n, dim) float32, and (n,) True where a row is usable: finite and of norm 1.
+
+        Raises PluginError where the encoder breaks its contract as a whole.
+        """
+        import numpy as np
+
+        with self._guard("embed"):
+            rows = self.encoder.embed(crops)
+        wanted = (len(crops), self.encoder.dim)
+        if getattr(rows, "shape", None) != wanted or rows.dtype != np.float32:
+            got = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
+            raise PluginError(f"{self._who()}: embed gave {got}, not float32 {wanted}")
+        with np.errstate(invalid="ignore"):
+            norms = np.linalg.norm(rows, axis=1)
+            good = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
+        return rows, good
+
+    def bad_row(self, row: NDArray[np.float32]) -> PluginError:
+        """Why a row that `embed` called unusable is so."""
+        import numpy as np
+
+        what = "NaN or Inf" if not np.isfinite(row).all() else f"norm {np.linalg.norm(row):.4f}"
+        return PluginError(f"{self._who()}: embed gave a vector with {what}, not one of norm 1")
+
+    def _who(self) -> str:
+        return f"modality {self.modality.name}, encoder {self.encoder.fingerprint}"
+
+    @contextmanager
+    def _guard(
+        self, step: str, content: Content | None = None, plugin: Any | None = None
+    ) -> Iterator[None]:
+        """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
+        prefix = f"{content.name}: " if content else ""
+        try:
+            yield
+        except SiamkitError as error:
+            raise type(error)(f"{prefix}{error}", hint=error.hint) from error
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            who = type(plugin or self.modality)
+            name = (plugin or self.modality).name
+            raise PluginError(
+                f"{prefix}plugin {name} ({who.__module__}): {step} failed:"
+                f" {type(error).__name__}: {error}"
+            ) from error
+
+
+def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -> Pipeline:
+    """Load a modality, its encoder (name, folder or None: its default) and a detector, if any."""
+    plugin = registry.load("siamkit.modalities", modality)
+    finder = None
+    if detector is not None:
+        finder = registry.load("siamkit.regions", detector)
+        if finder.kind != plugin.kind:
+            raise PluginError(
+                f"detector {detector} looks at {finder.kind}, but {modality} are {plugin.kind}",
+                hint="`siamkit plugins list` shows which detector takes what",
+            )
+    return Pipeline(plugin, finder, open_encoder(plugin, encoder))
+
+
+def open_encoder(plugin: Any, wanted: str | None) -> Any:
+    """Open an encoder; one in the cache that turns out damaged is built again, once."""
+    folder = encoder_cache.resolve(plugin, wanted)
+    try:
+        return _open(plugin, folder)
+    except MissingWeights as error:
+        name = wanted or encoder_cache.default_name(plugin)
+        if name is None or folder != encoder_cache.cached_folder(plugin, name):
+            raise
+        log.warning(f"{error}; building it again")
+        return _open(plugin, encoder_cache.build(plugin, name))
+
+
+def _open(plugin: Any, folder: Path | None) -> Any:
+    try:
+        return plugin.encoder(folder)
+    except SiamkitError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"plugin {plugin.name}: its encoder cannot be opened: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,154 @@
+"""What a plugin is. Duck typing suffices: no plugin needs to inherit from, or import, this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from siamkit.types import Cursor, Hits, Ids, Kind, Quality, Region, Threshold, Vectors
+
+M = TypeVar("M")  # the decoded medium: Image, str, or the plugin's own class
+M_contra = TypeVar("M_contra", contravariant=True)
+
+Source: TypeAlias = Path | bytes | str  # a file, its content, or (for text) the text itself
+
+
+@runtime_checkable
+class Encoder(Protocol[M_contra]):
+    """Turns media into unit vectors. Loaded weights live here and nowhere else."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights and of every preprocessing constant. Equal means comparable."""
+        ...
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """The default decision threshold, with the rate and the data it stands for."""
+        ...
+
+    def embed(self, batch: Sequence[M_contra]) -> Vectors:
+        """(len(batch), dim) float32, rows of norm 1, each row independent of its neighbours."""
+        ...
+
+
+@runtime_checkable
+class Modality(Protocol[M]):
+    """Entry point group `siamkit.modalities`. Constructed with no arguments, and cheaply."""
+
+    name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*
+    kind: Kind  # which detectors fit: "image", "audio", "text"
+    detector: str | None  # default entry of `siamkit.regions`; None embeds the whole sample
+
+    def load(self, source: Source) -> M:
+        """Decode, or raise UnreadableSample. Same bytes, same medium."""
+        ...
+
+    def crop(self, medium: M, region: Region) -> M:
+        """Cut, mask and align one region as the encoder wants it."""
+        ...
+
+    def encoder(self, folder: Path | None = None) -> Encoder[M]:
+        """Open an encoder folder. None: the weights that the plugin itself carries.
+
+        Raises MissingWeights.
+        """
+        ...
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        """A few (identity, sample) pairs, two of each at least, made or shipped, never fetched."""
+        ...
+
+
+@runtime_checkable
+class BuildsEncoders(Protocol):
+    """A modality whose encoder folders are made on this machine, once, from installed weights."""
+
+    encoders: Mapping[str, str]  # name -> where its weights come from; the first is the default
+
+    def build(self, name: str, folder: Path) -> None:
+        """Write `encoder.onnx` and `encoder.json` into an empty folder (see siamkit.encoders)."""
+        ...
+
+
+@runtime_checkable
+class Assesses(Protocol[M_contra]):
+    """A modality that can tell whether a region is fit for enrolment. Optional."""
+
+    def assess(self, medium: M_contra, region: Region) -> Quality: ...
+
+
+@runtime_checkable
+class Detector(Protocol[M_contra]):
+    """Entry point group `siamkit.regions`. Constructed with no arguments, and cheaply."""
+
+    name: str
+    kind: Kind
+
+    def find(self, medium: M_contra) -> list[Region]:
+        """Best first. Nothing found is an empty list, never an exception."""
+        ...
+
+
+@runtime_checkable
+class Index(Protocol):
+    """One gallery's nearest neighbour searcher: a cache of the store, rebuildable at any time."""
+
+    exact: bool  # True promises the same answer as brute force
+
+    def __len__(self) -> int: ...
+
+    def cursor(self) -> Cursor:
+        """The last change that the saved content holds."""
+        ...
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Upsert, so that a change may be applied twice."""
+        ...
+
+    def remove(self, ids: Ids) -> None:
+        """Ids that are not there are ignored, so that a change may be applied twice."""
+        ...
+
+    def search(self, vectors: Vectors, k: int, *, within: Ids | None = None) -> Hits:
+        """The k best by cosine, only among `within` if given. Equal scores: smaller id first."""
+        ...
+
+    def due(self) -> bool:
+        """True when saving would make the next opening or search notably cheaper."""
+        ...
+
+    def save(self, cursor: Cursor) -> None:
+        """Durable on return, with `cursor` inseparable from the content."""
+        ...
+
+    def describe(self) -> Mapping[str, str | int | float | bool]:
+        """Structure, size on disk, measured recall …, for `siamkit index stats`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class IndexBackend(Protocol):
+    """Entry point group `siamkit.indexes`."""
+
+    name: str
+
+    def open(
+        self, key: str, dim: int, *, root: Path, known: Callable[[Cursor], bool]
+    ) -> tuple[Index, list[str]]:
+        """The newest saved index of `key` whose cursor is `known` to the store, else an empty one.
+
+        The second item says, a line each, which saved files were refused and why.
+        """
+        ...
+
+    def drop(self, key: str, *, root: Path) -> None:
+        """Delete every saved file of `key`."""
+        ...

@@ -1,0 +1,46 @@
+"""Regions as JSON, in one canonical form.
+
+Coordinates are rounded to 0.1 pixel (0.01 s), so that enrolling the same file twice stays a no-op
+though a detector's last float bits differ from one machine to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from siamkit.types import Region
+
+
+def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
+    """What a person or a program wants to know of a region; the mask is left out."""
+    out: dict[str, Any] = {}
+    if region.where is not None:
+        out["where"] = [
+            round(float(v), digits if len(region.where) == 4 else 2) for v in region.where
+        ]
+    out["score"] = round(float(region.score), 3)
+    if region.landmarks is not None:
+        out["landmarks"] = [[round(float(v), digits) for v in point] for point in region.landmarks]
+    if region.label:
+        out["label"] = region.label
+    return out
+
+
+def to_json(region: Region) -> str:
+    """The canonical text that the store keeps and compares."""
+    return json.dumps(to_dict(region), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> Region:
+    """The region a stored text stands for. Without the mask, which is not stored."""
+    import numpy as np
+
+    data = json.loads(text)
+    landmarks = data.get("landmarks")
+    return Region(
+        where=tuple(data["where"]) if "where" in data else None,
+        score=data["score"],
+        landmarks=None if landmarks is None else np.asarray(landmarks, dtype=np.float32),
+        label=data.get("label", ""),
+    )

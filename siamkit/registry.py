@@ -1,0 +1,72 @@
+"""One door for every plugin, ours or a stranger's: package entry points, read by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeAlias, get_args
+
+from siamkit.errors import PluginError
+
+Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What package metadata says of one plugin. Nothing of it has been imported."""
+
+    group: Group
+    name: str
+    value: str  # 'package.module:Class'
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.name} ({self.value}, package {self.package} {self.version})"
+
+
+def found(group: Group) -> list[Plugin]:
+    """Every installed plugin of a group, by name. Imports none of them.
+
+    A name may occur twice, from two packages; `load` refuses to choose between them.
+    """
+    plugins = {_plugin(group, point) for point in entry_points(group=group)}
+    return sorted(plugins, key=lambda p: (p.name, p.package))
+
+
+def load(group: Group, name: str) -> Any:
+    """Import one plugin and construct it, once a process. Raises PluginError."""
+    matching = [p for p in found(group) if p.name == name]
+    if not matching:
+        names = sorted({p.name for p in found(group)})
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(names) or 'none'}"
+        raise PluginError(f"no plugin {name!r} in {group}", hint=hint)
+    if len(matching) > 1:
+        raise PluginError(
+            f"two plugins of {group} are called {name!r}: {matching[0]} and {matching[1]}",
+            hint=f"`pip uninstall` one of {matching[0].package}, {matching[1].package}",
+        )
+    return _construct(matching[0])
+
+
+@cache
+def _construct(plugin: Plugin) -> Any:
+    try:
+        made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
+    except Exception as error:
+        raise PluginError(
+            f"{plugin} could not be loaded: {type(error).__name__}: {error}",
+            hint=f"reinstall or remove the package {plugin.package}",
+        ) from error
+    if getattr(made, "name", None) != plugin.name:
+        raise PluginError(f"{plugin} calls itself {getattr(made, 'name', None)!r}")
+    return made
+
+
+def _plugin(group: Group, point: EntryPoint) -> Plugin:
+    package, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
+    return Plugin(group, point.name, point.value, package, version)

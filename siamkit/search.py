@@ -1,0 +1,99 @@
+"""A gallery's index, kept in step with the store: newest sound snapshot, plus changes since."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from siamkit import registry
+from siamkit.errors import StoreError
+from siamkit.store import Gallery, Store, templates
+
+if TYPE_CHECKING:
+    from siamkit.protocols import Index, IndexBackend
+    from siamkit.types import Cursor, Hits, Vectors
+
+BACKEND = "faiss"
+WORTH_A_LINE = 1_000  # templates; a smaller index is made anew faster than one reads of it
+log = logging.getLogger("siamkit")
+
+
+def backend() -> IndexBackend:
+    made: IndexBackend = registry.load("siamkit.indexes", BACKEND)
+    return made
+
+
+class LiveIndex:
+    """An index that answers from what the store holds now, however long it stays open.
+
+    Whatever is missing, stale or damaged is made good from the store, and a line is logged.
+    """
+
+    def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
+        self.store, self.gallery = store, gallery
+        started = time.perf_counter()
+        with store.read():
+            self.index: Index
+            self.index, refused = backend().open(
+                gallery.index_key,
+                gallery.space.dim,
+                root=store.index_root,
+                known=lambda cursor: templates.is_known(store, gallery, cursor),
+            )
+            self._applied: Cursor = self.index.cursor()
+            rebuilt = self._applied.seq == 0
+            self._catch_up()
+        if save:
+            self.save_if_due()
+        if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
+            why = f" ({'; '.join(refused)})" if refused else ""
+            spent = time.perf_counter() - started
+            log.warning(
+                f"index of gallery {gallery.name} rebuilt from {len(self.index):,} templates"
+                f" in {spent:.1f} s{why}"
+            )
+
+    def search(self, vectors: Vectors, k: int) -> Hits:
+        """(n, dim) unit vectors -> the k nearest templates of each, at this moment."""
+        self._catch_up()
+        return self.index.search(vectors, k)
+
+    def save_if_due(self) -> None:
+        """Write a snapshot if that makes the next opening cheaper and the disk allows it."""
+        if not (self.store.writable and self.index.due()):
+            return
+        try:
+            self.index.save(self._applied)
+        except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
+            log.warning(f"the index could not be saved, so it is made anew each time: {error}")
+
+    def _catch_up(self) -> None:
+        store, gallery = self.store, self.gallery
+        with store.read():
+            head = templates.head(store, gallery)
+            if head == self._applied:
+                return
+            if self._applied.seq == 0:
+                self.index.add(*templates.everything(store, gallery))
+            else:
+                ids, vectors, gone = templates.changed_since(store, gallery, self._applied)
+                self.index.remove(gone)
+                self.index.add(ids, vectors)
+            self._applied = head
+
+
+def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
+    """Throw the saved index away and make it anew from the store."""
+    drop(store, gallery)
+    live = LiveIndex(store, gallery, save=False)
+    try:
+        live.index.save(templates.head(store, gallery))
+    except (OSError, RuntimeError) as error:
+        raise StoreError(f"the index of {gallery.name} cannot be saved: {error}") from error
+    return live
+
+
+def drop(store: Store, gallery: Gallery) -> None:
+    """Delete the saved index of a gallery; the next query makes it anew."""
+    backend().drop(gallery.index_key, root=store.index_root)

@@ -1,0 +1,86 @@
+"""Where samples come from: files, text, and how either is named in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamkit.errors import UnreadableSample
+
+LARGEST = 1 << 30  # bytes; nothing that is embedded whole is larger than 1 GiB
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One sample's content, read once. `name` is what people and the store call it."""
+
+    name: str
+    data: bytes | str
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the bytes; text counts as UTF-8."""
+        data = (
+            self.data.encode("utf-8", "surrogatepass") if isinstance(self.data, str) else self.data
+        )
+        return hashlib.sha256(data).digest()
+
+
+def read(source: Path | str | bytes, *, text: bool = False) -> Content:
+    """Read a file, take bytes as they are, or, with `text`, take the string itself.
+
+    Raises UnreadableSample, naming the file, for what is absent, a directory, unreadable,
+    empty, or larger than LARGEST.
+    """
+    if isinstance(source, bytes):
+        return Content("bytes", source)
+    if text and isinstance(source, str):
+        return Content(source, source)
+    path = Path(source)
+    shown = to_text(path)
+    try:
+        if path.is_dir():
+            raise UnreadableSample(
+                f"{shown} is a directory", hint=f"to take every file in it: --from {shown}"
+            )
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise UnreadableSample(
+                f"{shown} has {size:,} bytes, more than the limit of {LARGEST:,}"
+            )
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableSample(f"{shown} cannot be read: {reason}") from error
+    if not data:
+        raise UnreadableSample(f"{shown} is empty")
+    return Content(shown, data)
+
+
+def to_text(path: Path) -> str:
+    """A path as text. Bytes that are not UTF-8 become `\\xNN`, which `to_path` turns back."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def to_path(text: str) -> Path:
+    """The file that `to_text` named."""
+    if (path := Path(text)).exists():
+        return path
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), text.encode("utf-8"))
+    return Path(os.fsdecode(raw))
+
+
+def absolute(path: Path) -> Path:
+    """The path as the store keeps it, so that `reembed` works from anywhere."""
+    return Path(os.path.abspath(path))
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """Every visible file below a folder, in name order."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts):
+            yield path

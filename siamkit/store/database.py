@@ -1,0 +1,185 @@
+"""The one file that opens SQLite: pragmas, transactions, schema version, errors.
+
+WAL lets readers go on while one process writes; `synchronous=FULL` makes a commit durable before
+it is acknowledged. sqlite_utils (0.13 s to import) is loaded to migrate and to export only, so
+that a cold query pays for neither.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SCHEMA = 1  # the number of migrations this version of siamkit knows
+APPLICATION_ID = 0x5349414D  # 'SIAM': tells our file from any other SQLite database
+BUSY_SECONDS = 30.0  # how long a writer waits for another before it gives up
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """A store directory: `store.db`, the truth, and `index/`, a cache of it.
+
+    Raises StoreError where there is no store, where it was written by a newer siamkit, or
+    where the file is damaged.
+    """
+
+    def __init__(self, root: Path, *, create: bool = False) -> None:
+        self.root = root
+        self.path = root / "store.db"
+        self.created = False
+        with _plain_errors(self.path):
+            if not self.path.exists():
+                if not create:
+                    raise StoreError(
+                        f"there is no store in {root}", hint="`siamkit init` makes one"
+                    )
+                root.mkdir(parents=True, exist_ok=True)
+                self.created = True
+            self.connection, self.writable = _connect(self.path)
+            try:
+                self._check_schema()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    @property
+    def index_root(self) -> Path:
+        return self.root / "index"
+
+    @property
+    def tables(self) -> Database:
+        """The same connection through sqlite_utils."""
+        from sqlite_utils import Database
+
+        return Database(self.connection, execute_plugins=False)
+
+    def _check_schema(self) -> None:
+        version, application = self._pragma("user_version"), self._pragma("application_id")
+        if version > SCHEMA:
+            raise StoreError(
+                f"{self.path} has schema {version}, newer than the {SCHEMA} this siamkit knows",
+                hint="upgrade siamkit: `pip install --upgrade siamkit`",
+            )
+        if version == SCHEMA and application == APPLICATION_ID:
+            return
+        if self._pragma("schema_version") and application != APPLICATION_ID:
+            raise StoreError(f"{self.path} is a database, but not a siamkit store")
+        if not self.writable:
+            raise StoreError(f"{self.path} needs an upgrade, but it is read-only")
+        from siamkit.store import migrations
+
+        with self.write():
+            if self._pragma("user_version") < SCHEMA:  # another process may have been first
+                migrations.apply(self.tables)
+                self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction. BEGIN IMMEDIATE, so that a second writer waits, not fails."""
+        with _plain_errors(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view, whatever others commit meanwhile. Nests."""
+        with _plain_errors(self.path):
+            if self.connection.in_transaction:
+                yield self.connection
+                return
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """An open connection, and whether it may write."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # forgotten means overwritten
+        connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE must reach the log too
+        connection.execute("PRAGMA synchronous = FULL")
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+        return connection, True
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not _is_read_only(error):
+            raise
+    # WAL needs a writable directory even to read. Where there is none nobody can be writing
+    # either, so the file may be read as it stands.
+    if path.with_name(path.name + "-wal").exists():
+        raise StoreError(
+            f"{path} is read-only and was not closed cleanly: its last changes lie in a -wal file",
+            hint="copy the store to a writable place",
+        )
+    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False), False
+
+
+def _is_read_only(error: sqlite3.OperationalError) -> bool:
+    return any(word in str(error) for word in ("readonly", "read-only", "unable to open"))
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the disk can do into one line each, with the way out."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise StoreError(
+                f"{path} stayed locked by another process for {BUSY_SECONDS:.0f} s",
+                hint="wait for it to end, then run the same command again",
+            ) from error
+        if "full" in text:
+            raise StoreError(
+                f"no space left for {path}: {text}; nothing of this batch was written",
+                hint="free some space, then run the same command again: it goes on from there",
+            ) from error
+        if "readonly" in text or "read-only" in text:
+            raise StoreError(f"{path} is read-only", hint="choose another with --store") from error
+        if "not a database" in text or "malformed" in text:
+            raise StoreError(
+                f"{path} is damaged or not a siamkit store: {text}",
+                hint="restore it from a backup; `siamkit export` makes one",
+            ) from error
+        if "unable to open" in text or "disk I/O" in text:
+            raise StoreError(f"{path} cannot be opened: {text}") from error
+        raise
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used: {error.strerror or error}") from error

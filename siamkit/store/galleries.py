@@ -1,0 +1,160 @@
+"""Galleries: named sets of templates, each bound to one space."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.store.database import Store, now
+from siamkit.types import Space, Threshold
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """One gallery as it stands. `index_key` names its index, which dies with its space."""
+
+    id: int
+    name: str
+    space: Space
+    encoder: str | None
+    detector: str | None
+    threshold: Threshold | None
+    created: str
+
+    @property
+    def index_key(self) -> str:
+        return f"g{self.id}-s{self.space.id}"
+
+
+_SELECT = """
+SELECT g.id, g.name, g.encoder, g.detector, g.created, s.id, s.modality, s.fingerprint, s.dim,
+  c.threshold, c.fmr, c.source
+FROM galleries g JOIN spaces s ON s.id = g.space_id
+LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
+  WHERE gallery_id = g.id AND fingerprint = s.fingerprint)
+"""
+
+
+def create(
+    store: Store,
+    name: str,
+    *,
+    modality: str,
+    fingerprint: str,
+    dim: int,
+    encoder: str | None,
+    detector: str | None,
+    threshold: Threshold | None,
+) -> Gallery:
+    """Make a gallery. Raises BadInput for a bad name, StoreError if the name is taken."""
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"{name[:80]!r} cannot name a gallery",
+            hint="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+        )
+    with store.write() as db:
+        if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
+            raise StoreError(f"there is a gallery {name!r} already")
+        space_id = ensure_space(store, modality, fingerprint, dim)
+        gallery_id = db.execute(
+            "INSERT INTO galleries (name, space_id, encoder, detector, created)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (name, space_id, encoder, detector, now()),
+        ).lastrowid
+        assert gallery_id is not None
+        calibrate(store, gallery_id, fingerprint, threshold)
+    return get(store, name)
+
+
+def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int:
+    """The id of the space of a fingerprint, made if new. The caller holds the write lock."""
+    db = store.connection
+    db.execute(
+        "INSERT INTO spaces (modality, fingerprint, dim, created) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (fingerprint) DO NOTHING",
+        (modality, fingerprint, dim, now()),
+    )
+    row = db.execute("SELECT id FROM spaces WHERE fingerprint = ?", (fingerprint,)).fetchone()
+    return int(row[0])
+
+
+def calibrate(store: Store, gallery_id: int, fingerprint: str, threshold: Threshold | None) -> None:
+    """Record a threshold, bound to the encoder it holds for. The caller holds the write lock."""
+    if threshold is not None:
+        store.connection.execute(
+            "INSERT INTO calibrations (gallery_id, threshold, fmr, source, fingerprint, created)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (gallery_id, threshold.value, threshold.fmr, threshold.source, fingerprint, now()),
+        )
+
+
+def get(store: Store, name: str) -> Gallery:
+    """One gallery by name. Raises StoreError, with the nearest name as a hint."""
+    with store.read() as db:
+        row = db.execute(_SELECT + "WHERE g.name = ?", (name,)).fetchone()
+        if row:
+            return _gallery(row)
+        names = [found for (found,) in db.execute("SELECT name FROM galleries ORDER BY name")]
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(names) or 'none'}"
+    raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
+
+
+def exists(store: Store, name: str) -> bool:
+    with store.read() as db:
+        return bool(db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone())
+
+
+def all_galleries(store: Store) -> list[Gallery]:
+    with store.read() as db:
+        return [_gallery(row) for row in db.execute(_SELECT + "ORDER BY g.name")]
+
+
+def count(store: Store, gallery: Gallery) -> tuple[int, int]:
+    """How many identities and samples a gallery holds."""
+    with store.read() as db:
+        row = db.execute(
+            "SELECT count(DISTINCT identity_id), count(*) FROM samples WHERE gallery_id = ?",
+            (gallery.id,),
+        ).fetchone()
+    return int(row[0]), int(row[1])
+
+
+def delete(store: Store, gallery: Gallery) -> None:
+    """Delete a gallery with its samples and templates, and identities that own nothing else."""
+    with store.write() as db:
+        db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
+        db.execute("DELETE FROM samples WHERE gallery_id = ?", (gallery.id,))
+        db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
+        drop_empty_identities(store)
+
+
+def drop_empty_identities(store: Store) -> None:
+    """Delete identities that own no sample. The caller holds the write lock."""
+    store.connection.execute(
+        "DELETE FROM identities WHERE NOT EXISTS"
+        " (SELECT 1 FROM samples WHERE samples.identity_id = identities.id)"
+    )
+
+
+def require_space(gallery: Gallery, fingerprint: str) -> None:
+    """Raise EncoderMismatch unless an encoder's vectors belong into this gallery."""
+    if gallery.space.fingerprint != fingerprint:
+        raise EncoderMismatch(
+            f"gallery {gallery.name!r} holds templates of {gallery.space.fingerprint},"
+            f" but the encoder here is {fingerprint}: their scores would mean nothing",
+            hint=f"`siamkit reembed {gallery.name}` computes its templates anew",
+        )
+
+
+def _gallery(row: tuple[object, ...]) -> Gallery:
+    (gid, name, encoder, detector, created, sid, modality, fingerprint, dim, value, fmr, source) = (
+        row
+    )
+    threshold = None if value is None else Threshold(value, fmr, source)  # type: ignore[arg-type]
+    space = Space(sid, modality, fingerprint, dim)  # type: ignore[arg-type]
+    return Gallery(gid, name, space, encoder, detector, threshold, created)  # type: ignore[arg-type]

@@ -1,0 +1,95 @@
+"""The schema, as append-only steps. A step that has been released is never edited.
+
+`PRAGMA user_version` counts the steps applied, so opening an up-to-date store reads one integer.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("siamkit")
+
+
+@migrations()
+def m001_initial(db: Database) -> None:
+    """Spaces, galleries, identities, samples, templates, and the log that indexes replay."""
+    for statement in _INITIAL.split(";;"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_INITIAL = """
+CREATE TABLE spaces (                       -- where vectors may be compared
+  id INTEGER PRIMARY KEY,
+  modality TEXT NOT NULL,
+  fingerprint TEXT NOT NULL UNIQUE,         -- weights + preprocessing, 'faces/1:9f3c2a7d51e0'
+  dim INTEGER NOT NULL CHECK (dim > 0),
+  created TEXT NOT NULL                     -- UTC, ISO 8601
+);;
+CREATE TABLE galleries (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  space_id INTEGER NOT NULL REFERENCES spaces,
+  encoder TEXT,                             -- name or folder; NULL: what the plugin carries
+  detector TEXT,                            -- NULL: whole samples
+  created TEXT NOT NULL
+);;
+CREATE TABLE identities (                   -- of the whole store: one identity may own a face,
+  id INTEGER PRIMARY KEY,                   --   a voice and a signature
+  name TEXT NOT NULL UNIQUE,
+  created TEXT NOT NULL
+);;
+CREATE TABLE samples (                      -- one region of one source
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  identity_id INTEGER NOT NULL REFERENCES identities ON DELETE CASCADE,
+  source TEXT NOT NULL,                     -- where it came from, for people and for reembed
+  digest BLOB NOT NULL CHECK (length(digest) = 32),   -- SHA-256 of the source's content
+  region TEXT NOT NULL CHECK (json_valid(region)),    -- where, score, label, landmarks
+  quality REAL CHECK (quality BETWEEN 0 AND 1),       -- NULL: the plugin does not assess
+  created TEXT NOT NULL,
+  UNIQUE (gallery_id, identity_id, digest, region)    -- enrolling twice is enrolling once
+);;
+CREATE INDEX samples_by_identity ON samples (identity_id);;
+CREATE TABLE templates (                    -- immutable; ids are never reused
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  sample_id INTEGER NOT NULL UNIQUE REFERENCES samples ON DELETE CASCADE,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  vector BLOB NOT NULL                      -- little-endian float32, unit norm
+);;
+CREATE INDEX templates_by_gallery ON templates (gallery_id);;
+CREATE TABLE calibrations (                 -- newest per gallery wins
+  id INTEGER PRIMARY KEY,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  threshold REAL NOT NULL CHECK (threshold BETWEEN -1 AND 1),
+  fmr REAL CHECK (fmr BETWEEN 0 AND 1),     -- the false match rate it was chosen for
+  source TEXT NOT NULL,                     -- the data that rate was measured on
+  fingerprint TEXT NOT NULL,                -- the encoder it holds for
+  created TEXT NOT NULL
+);;
+CREATE TABLE changes (                      -- what every index replays, in order
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL,
+  op TEXT NOT NULL CHECK (op IN ('add', 'remove')),
+  template_id INTEGER NOT NULL,
+  nonce TEXT NOT NULL DEFAULT (lower(hex(randomblob(8))))   -- proves a restored backup
+);;
+CREATE INDEX changes_by_gallery ON changes (gallery_id, seq);;
+CREATE TRIGGER templates_sized BEFORE INSERT ON templates
+  WHEN length(new.vector) <> (SELECT 4 * dim FROM spaces JOIN galleries
+    ON spaces.id = galleries.space_id WHERE galleries.id = new.gallery_id)
+  BEGIN SELECT RAISE(ABORT, 'template length is not 4 x dim of its space'); END;;
+CREATE TRIGGER templates_added AFTER INSERT ON templates BEGIN
+  INSERT INTO changes (gallery_id, op, template_id) VALUES (new.gallery_id, 'add', new.id);
+END;;
+CREATE TRIGGER templates_removed AFTER DELETE ON templates BEGIN
+  INSERT INTO changes (gallery_id, op, template_id) VALUES (old.gallery_id, 'remove', old.id);
+END;;
+CREATE TRIGGER templates_immutable BEFORE UPDATE ON templates
+  BEGIN SELECT RAISE(ABORT, 'templates are immutable: delete and insert'); END;;
+"""
+
+
+def apply(db: Database) -> None:
+    """Bring a store up to date. The caller holds the write lock."""
+    migrations.apply(db)

@@ -1,0 +1,229 @@
+"""Samples and their templates: what was enrolled, as whom, from where."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siamkit.errors import BadInput, StoreError
+from siamkit.store.database import Store, now
+from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
+
+if TYPE_CHECKING:
+    from siamkit.types import Vectors
+
+LONGEST_LABEL = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class NewSample:
+    """One region, embedded elsewhere, about to be enrolled."""
+
+    identity: str
+    source: str
+    digest: bytes  # SHA-256 of the source's content
+    region: str  # JSON, canonical: see siamkit.regions
+    quality: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One enrolled region."""
+
+    id: int
+    gallery: str
+    identity: str
+    source: str
+    digest: bytes
+    region: str
+    quality: float | None
+    created: str
+
+
+def checked_label(label: str) -> str:
+    """A label as it is stored: NFC, no outer blanks. Raises BadInput for one that can't be shown.
+
+    Slashes, emoji and any script are fine: a label is never used as a path.
+    """
+    clean = unicodedata.normalize("NFC", label).strip()
+    shown = clean[:40] + ("…" if len(clean) > 40 else "")
+    if not clean:
+        raise BadInput("a label is empty", hint="give a name, for example --as alice")
+    if len(clean) > LONGEST_LABEL:
+        raise BadInput(
+            f"label {shown!r} has {len(clean):,} characters", hint=f"use {LONGEST_LABEL} at most"
+        )
+    # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
+        raise BadInput(f"label {shown!r} has a line break or control character", hint="remove it")
+    return clean
+
+
+def add(
+    store: Store,
+    gallery: Gallery,
+    fingerprint: str,
+    samples: Sequence[NewSample],
+    vectors: Vectors,
+) -> list[int | None]:
+    """Enrol a batch in one durable transaction. (n, dim) float32 vectors, one a sample.
+
+    Returns a sample id each, or None where the same content and region is enrolled already.
+    Raises EncoderMismatch if the gallery has moved to another space since it was read.
+    """
+    with store.write() as db:
+        _require_live(db, gallery, fingerprint)
+        when = now()
+        ids: list[int | None] = []
+        identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
+        for sample, vector in zip(samples, vectors, strict=True):
+            cursor = db.execute(
+                "INSERT INTO samples"
+                " (gallery_id, identity_id, source, digest, region, quality, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
+                (
+                    gallery.id,
+                    identities[sample.identity],
+                    sample.source,
+                    sample.digest,
+                    sample.region,
+                    sample.quality,
+                    when,
+                ),
+            )
+            if cursor.rowcount == 0:
+                ids.append(None)
+                continue
+            ids.append(cursor.lastrowid)
+            db.execute(
+                "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
+                (cursor.lastrowid, gallery.id, vector.astype("<f4").tobytes()),
+            )
+    return ids
+
+
+def _require_live(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
+    """Between reading a gallery and writing to it, another process may have changed it."""
+    row = db.execute(
+        "SELECT s.fingerprint FROM galleries g JOIN spaces s ON s.id = g.space_id WHERE g.id = ?",
+        (gallery.id,),
+    ).fetchone()
+    if row is None:
+        raise StoreError(f"gallery {gallery.name!r} was deleted by another process")
+    if row[0] != gallery.space.fingerprint:
+        raise StoreError(
+            f"gallery {gallery.name!r} was re-embedded by another process",
+            hint="run the same command again",
+        )
+    require_space(gallery, fingerprint)
+
+
+def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
+    db.execute(
+        "INSERT INTO identities (name, created) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+        (name, when),
+    )
+    return int(db.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()[0])
+
+
+def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
+    """True if any region of this very content is enrolled under this identity."""
+    with store.read() as db:
+        return bool(
+            db.execute(
+                "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
+                " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1",
+                (gallery.id, identity, digest),
+            ).fetchone()
+        )
+
+
+_SELECT = """
+SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created
+FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id
+"""
+
+
+def of_identity(store: Store, identity: str) -> list[Sample]:
+    """Everything an identity owns, in every gallery. Raises StoreError if there is none."""
+    with store.read() as db:
+        rows = db.execute(
+            _SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", (identity,)
+        ).fetchall()
+    if not rows:
+        raise StoreError(
+            f"no identity {identity!r} in {store.root}", hint="`siamkit list` shows who there is"
+        )
+    return [Sample(*row) for row in rows]
+
+
+def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
+    with store.read() as db:
+        for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
+            yield Sample(*row)
+
+
+def get(store: Store, sample_id: int) -> Sample:
+    with store.read() as db:
+        row = db.execute(_SELECT + "WHERE s.id = ?", (sample_id,)).fetchone()
+    if row is None:
+        raise StoreError(
+            f"no sample {sample_id} in {store.root}", hint="`siamkit show LABEL` lists sample ids"
+        )
+    return Sample(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How many samples an identity owns in one gallery."""
+
+    identity: str
+    gallery: str
+    samples: int
+    quality: float | None  # the best
+
+
+def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
+    """Who owns what, by label, then gallery."""
+    where, values = ("WHERE g.id = ?", (gallery.id,)) if gallery else ("", ())
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT i.name, g.name, count(*), max(s.quality) FROM samples s"
+            " JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id"
+            f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
+            values,
+        ).fetchall()
+    return [Holding(*row) for row in rows]
+
+
+def rename(store: Store, old: str, new: str) -> None:
+    """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
+    new = checked_label(new)
+    of_identity(store, old)
+    with store.write() as db:
+        if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
+            raise StoreError(
+                f"there is an identity {new!r} already", hint="two people cannot be merged by name"
+            )
+        db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
+
+
+def delete(store: Store, sample_ids: Sequence[int]) -> None:
+    """Delete samples with their templates, and identities that then own nothing."""
+    with store.write() as db:
+        db.executemany("DELETE FROM samples WHERE id = ?", [(i,) for i in sample_ids])
+        drop_empty_identities(store)
+
+
+def erase_free_pages(store: Store) -> bool:
+    """Move the log into the database and empty it, so that no copy of deleted bytes is left.
+
+    secure_delete has overwritten the freed pages already. False if a reader in another process
+    still holds the log open.
+    """
+    busy, _, _ = store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

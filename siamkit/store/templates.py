@@ -1,0 +1,135 @@
+"""Templates as arrays, and the change log that every index replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siamkit.store.database import Store
+from siamkit.store.galleries import Gallery
+from siamkit.types import Cursor
+
+if TYPE_CHECKING:
+    from siamkit.types import Ids, Vectors
+
+SLICE = 500  # ids a query: far below SQLite's limit on parameters
+
+
+def head(store: Store, gallery: Gallery) -> Cursor:
+    """The gallery's latest change; Cursor() if it never had one."""
+    with store.read() as db:
+        row = db.execute(
+            "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1",
+            (gallery.id,),
+        ).fetchone()
+    return Cursor(*row) if row else Cursor()
+
+
+def is_known(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
+    """True if this very change is part of the gallery's history. A restored backup's is not."""
+    with store.read() as db:
+        return bool(
+            db.execute(
+                "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?",
+                (cursor.seq, cursor.nonce, gallery.id),
+            ).fetchone()
+        )
+
+
+def everything(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
+    """All templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT id, vector FROM templates WHERE gallery_id = ? ORDER BY id", (gallery.id,)
+        ).fetchall()
+    return _arrays(rows, gallery.space.dim)
+
+
+def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, Vectors, Ids]:
+    """What to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
+
+    The final state is read from the templates themselves, so replaying is idempotent.
+    """
+    import numpy as np
+
+    with store.read() as db:
+        touched = [
+            i
+            for (i,) in db.execute(
+                "SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND seq > ?",
+                (gallery.id, cursor.seq),
+            )
+        ]
+        ids, vectors = by_id(store, gallery, touched)
+    gone = np.setdiff1d(np.asarray(touched, dtype=np.int64), ids)
+    return ids, vectors, gone
+
+
+def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vectors]:
+    """The templates that exist among `ids`, in rising order of id."""
+    wanted = sorted(int(i) for i in ids)
+    rows: list[tuple[int, bytes]] = []
+    with store.read() as db:
+        for start in range(0, len(wanted), SLICE):
+            part = wanted[start : start + SLICE]
+            marks = ",".join("?" * len(part))
+            rows += db.execute(
+                f"SELECT id, vector FROM templates WHERE gallery_id = ? AND id IN ({marks})"
+                " ORDER BY id",
+                (gallery.id, *part),
+            )
+    return _arrays(rows, gallery.space.dim)
+
+
+def of_identities(
+    store: Store, gallery: Gallery, identity_ids: Sequence[int]
+) -> dict[int, tuple[Ids, Vectors]]:
+    """Per identity: its template ids and vectors in this gallery."""
+    out = {}
+    with store.read() as db:
+        for identity in identity_ids:
+            rows = db.execute(
+                "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
+                " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id",
+                (identity, gallery.id),
+            ).fetchall()
+            out[identity] = _arrays(rows, gallery.space.dim)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose template this is."""
+
+    identity_id: int
+    identity: str
+    sample_id: int
+    source: str
+
+
+def owners(store: Store, template_ids: Iterable[int]) -> dict[int, Owner]:
+    """Template id -> its owner, for those that still exist."""
+    wanted = [int(i) for i in template_ids]
+    out: dict[int, Owner] = {}
+    with store.read() as db:
+        for start in range(0, len(wanted), SLICE):
+            part = wanted[start : start + SLICE]
+            marks = ",".join("?" * len(part))
+            for row in db.execute(
+                "SELECT t.id, i.id, i.name, s.id, s.source FROM templates t"
+                " JOIN samples s ON s.id = t.sample_id JOIN identities i ON i.id = s.identity_id"
+                f" WHERE t.id IN ({marks})",
+                part,
+            ):
+                out[row[0]] = Owner(*row[1:])
+    return out
+
+
+def _arrays(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Vectors]:
+    import numpy as np
+
+    ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+    joined = b"".join(row[1] for row in rows)
+    vectors = np.frombuffer(joined, dtype="<f4").astype(np.float32, copy=False)
+    return ids, vectors.reshape(len(rows), dim)

@@ -1,0 +1,101 @@
+"""The nouns of siamkit. Imports numpy for typing only, so importing this module is cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[np.float32]  # (n, dim) C-contiguous, each row of L2 norm 1
+    Ids: TypeAlias = NDArray[np.int64]  # (n,) templates.id in the store; -1 pads a short result
+    Mask: TypeAlias = NDArray[np.bool_]  # (height, width) of the region's box, True = keep
+    Points: TypeAlias = NDArray[np.float32]  # (k, 2) x, y in pixels of the source image
+
+Kind: TypeAlias = str  # "image", "audio", "text", or a word that a plugin brings
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom; px; half open
+Span: TypeAlias = tuple[float, float]  # start, stop; seconds from the clip's start; half open
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """One decoded picture, EXIF orientation already applied."""
+
+    pixels: NDArray[np.uint8]  # (height, width, 3) RGB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """The part of a sample that is worth embedding, as a detector saw it."""
+
+    where: Box | Span | None = None  # None means the whole sample
+    score: float = 1.0  # the detector's confidence in [0, 1]
+    mask: Mask | None = None
+    landmarks: Points | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How fit a region is for enrolment. Enrolment refuses a region with problems."""
+
+    score: float  # in [0, 1]; 1 is as good as it gets
+    problems: tuple[str, ...] = ()  # each names what was measured and the limit, for people
+    measures: Mapping[str, float] = field(default_factory=dict)  # {"width_px": 96.0, ...}
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Scores at or above `value` count as the same; chosen for a stated false match rate."""
+
+    value: float  # cosine in [-1, 1]
+    fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
+    source: str = "given by the caller"  # the data that rate was measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Vectors are comparable if, and only if, they lie in the same space."""
+
+    id: int
+    modality: str
+    fingerprint: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """The last change an index has applied. seq orders; nonce proves it is our own history."""
+
+    seq: int = 0
+    nonce: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """What an index found. scores are cosine similarities, best first, -inf where ids is -1."""
+
+    ids: Ids  # (n, k)
+    scores: NDArray[np.float32]  # (n, k)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One nearest identity, in words a person can read."""
+
+    identity: str
+    score: float  # cosine in [-1, 1]
+    sample_id: int  # the identity's nearest sample
+    source: str  # the file (or text) that sample came from
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a 1:1 question."""
+
+    decision: Literal["same", "different"]
+    score: float
+    threshold: Threshold

@@ -1,0 +1,274 @@
+"""The Python door: one store, its galleries, and the verbs. The command line uses nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit import registry
+from siamkit.choice import Chooser, everything, only_usable
+from siamkit.errors import BadInput, StoreError
+from siamkit.flows.query import Answer, Fusion, query
+from siamkit.flows.verify import Verification, verify_identity, verify_pair
+from siamkit.pipeline import Pipeline, open_pipeline
+from siamkit.search import LiveIndex
+from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.types import Threshold
+
+if TYPE_CHECKING:
+    from siamkit.flows.enrol import Enrolled
+    from siamkit.protocols import Source
+    from siamkit.types import Vectors
+
+DEFAULT = "default"  # the detector or encoder that the modality itself names
+
+
+def default_root() -> Path:
+    """SIAMKIT_STORE, else .siamkit in the working directory."""
+    return Path(os.environ.get("SIAMKIT_STORE") or ".siamkit")
+
+
+class Workspace:
+    """A store and what can be done with it; models and indexes stay open between calls.
+
+    >>> ws = Workspace("people")                                      # doctest: +SKIP
+    >>> ws.enrol("faces", "alice", "alice.jpg")                       # doctest: +SKIP
+    >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
+    'alice'
+
+    Methods raise subclasses of siamkit.SiamkitError; each names the input and the way out.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.root = Path(path) if path is not None else default_root()
+        self._store: Store | None = None
+        self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
+        self._indexes: dict[str, LiveIndex] = {}
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises StoreError if there is none yet."""
+        if self._store is None:
+            self._store = Store(self.root)
+        return self._store
+
+    def init(self) -> bool:
+        """Make the store, if there is none. True if it was made."""
+        if self._store is None:
+            self._store = Store(self.root, create=True)
+            return self._store.created
+        return False
+
+    def close(self) -> None:
+        """Close the database. The indexes and models go with the object."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._indexes.clear()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- galleries ---
+
+    def create_gallery(
+        self,
+        name: str,
+        modality: str,
+        *,
+        encoder: str | None = None,
+        detector: str | None = DEFAULT,
+    ) -> Gallery:
+        """Make a gallery, and the store if there is none.
+
+        encoder: a name, an encoder folder, or None for the modality's own.
+        detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
+        """
+        if encoder is not None and Path(encoder).is_dir():
+            encoder = str(Path(encoder).resolve())  # a gallery must open from anywhere
+        detector = self._detector(modality, detector)
+        pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        self.init()
+        return galleries.create(
+            self.store,
+            name,
+            modality=modality,
+            fingerprint=pipeline.encoder.fingerprint,
+            dim=pipeline.encoder.dim,
+            encoder=encoder,
+            detector=detector,
+            threshold=pipeline.encoder.threshold,
+        )
+
+    def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
+        """A gallery by name. One that does not exist is made if its modality is known.
+
+        It is known if it is given, or if the gallery bears a modality's name.
+        """
+        has_store = self._store is not None or (self.root / "store.db").exists()
+        if has_store and galleries.exists(self.store, name):
+            found = galleries.get(self.store, name)
+            if modality is not None and found.space.modality != modality:
+                raise BadInput(
+                    f"gallery {name!r} holds {found.space.modality}, not {modality}",
+                    hint="give another gallery name",
+                )
+            return found
+        if modality is None:
+            known = [p.name for p in registry.found("siamkit.modalities")]
+            if name not in known:
+                if has_store:
+                    galleries.get(self.store, name)  # raises, with the nearest name
+                raise StoreError(
+                    f"there is no gallery {name!r} yet",
+                    hint=f"name its modality, one of {', '.join(known)}, to make it: -m NAME",
+                )
+            modality = name
+        return self.create_gallery(name, modality)
+
+    def pipeline(
+        self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
+    ) -> Pipeline:
+        """An open pipeline, kept for the next call."""
+        key = (modality, encoder, self._detector(modality, detector))
+        if key not in self._pipelines:
+            self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
+        return self._pipelines[key]
+
+    def pipeline_of(self, gallery: Gallery) -> Pipeline:
+        return self.pipeline(
+            gallery.space.modality, encoder=gallery.encoder, detector=gallery.detector
+        )
+
+    def index(self, gallery: Gallery) -> LiveIndex:
+        """The gallery's index, kept open and in step with the store."""
+        live = self._indexes.get(gallery.index_key)
+        if live is None:
+            live = self._indexes[gallery.index_key] = LiveIndex(self.store, gallery)
+        return live
+
+    # --- the verbs ---
+
+    def enrol(
+        self,
+        gallery: str,
+        label: str,
+        source: Source,
+        *,
+        modality: str | None = None,
+        choose: Chooser = only_usable,
+    ) -> Enrolled:
+        """Enrol one source under a label. Durable on return; raises what went wrong."""
+        (result,) = self.enrol_many(gallery, [(label, source)], modality=modality, choose=choose)
+        if result.error:
+            raise result.error
+        return result
+
+    def enrol_many(
+        self,
+        gallery: str,
+        items: Iterable[tuple[str, Source]],
+        *,
+        modality: str | None = None,
+        choose: Chooser = only_usable,
+        look_again: bool = False,
+    ) -> Iterator[Enrolled]:
+        """Enrol (label, source) pairs; yields a result each, once it is durable."""
+        from siamkit.flows.enrol import enrol
+
+        target = self.gallery(gallery, modality=modality)
+        pipeline = self.pipeline_of(target)
+        yield from enrol(self.store, target, pipeline, items, choose, look_again=look_again)
+
+    def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
+        """Enrol (n, dim) vectors embedded elsewhere; yields how many are durable so far."""
+        from siamkit.flows.enrol import add_templates
+
+        yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
+
+    def query(
+        self,
+        gallery: str,
+        probe: Source,
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        fusion: Fusion = "best",
+        choose: Chooser = everything,
+    ) -> list[Answer]:
+        """The k nearest identities to each region of a probe, best first."""
+        target = galleries.get(self.store, gallery)
+        return query(
+            self.index(target),
+            self.pipeline_of(target),
+            probe,
+            k=k,
+            threshold=given(threshold),
+            fusion=fusion,
+            choose=choose,
+        )
+
+    def verify(
+        self, gallery_or_modality: str, a: Source, b: Source, *, threshold: float | None = None
+    ) -> Verification:
+        """Are two sources the same? By a gallery's encoder and threshold, or a modality's."""
+        limit = given(threshold)
+        if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
+            target = galleries.get(self.store, gallery_or_modality)
+            return verify_pair(self.pipeline_of(target), a, b, limit or target.threshold)
+        return verify_pair(self.pipeline(gallery_or_modality), a, b, limit)
+
+    def verify_identity(
+        self,
+        gallery: str,
+        label: str,
+        probe: Source,
+        *,
+        threshold: float | None = None,
+        fusion: Fusion = "best",
+    ) -> Verification:
+        """Is this source who it is said to be?"""
+        target = galleries.get(self.store, gallery)
+        return verify_identity(
+            self.store,
+            target,
+            self.pipeline_of(target),
+            label,
+            probe,
+            threshold=given(threshold),
+            fusion=fusion,
+        )
+
+    def forget(self, label: str, *, gallery: str | None = None) -> int:
+        """Delete an identity, everywhere or from one gallery; how many samples went."""
+        from siamkit.flows.forget import forget
+
+        doomed = [
+            sample
+            for sample in samples.of_identity(self.store, label)
+            if gallery is None or sample.gallery == gallery
+        ]
+        if not doomed:
+            raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
+        forget(self.store, doomed)
+        return len(doomed)
+
+    def _detector(self, modality: str, detector: str | None) -> str | None:
+        if detector != DEFAULT:
+            return detector
+        default: str | None = registry.load("siamkit.modalities", modality).detector
+        return default
+
+
+def given(threshold: float | None) -> Threshold | None:
+    """A threshold that the caller chose. Raises BadInput if it is not a cosine."""
+    if threshold is None:
+        return None
+    if not -1 <= threshold <= 1:
+        raise BadInput(f"threshold {threshold} is not a cosine", hint="it lies in -1 to 1")
+    return Threshold(threshold)

@@ -1,0 +1,78 @@
+"""A stranger's plugins on the path, a store in a fresh folder, the command line in a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+STRANGERS = HERE / "strangers"
+DATA = HERE.parent.parent / "shared" / "data"
+
+sys.path.insert(0, str(STRANGERS))  # its .dist-info is found there, as in site-packages
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Runs `siamkit …` in a process of its own, in one folder."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        path = os.pathsep.join([str(STRANGERS), os.environ.get("PYTHONPATH", "")])
+        self.environment = {
+            **os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **environment,
+        }  # fmt: skip
+        self.environment.pop("SIAMKIT_STORE", None)
+
+    def start(self, *arguments: str | bytes | Path, **options: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "siamkit", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,  # type: ignore[call-overload]
+        )
+
+    def __call__(self, *arguments: str | bytes | Path, stdin: str = "") -> Finished:
+        process = self.start(*arguments)
+        out, err = process.communicate(stdin.encode("utf-8", "surrogateescape"), timeout=300)
+        finished = Finished(
+            process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+        )
+        assert "Traceback" not in finished.err, finished.err
+        return finished
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[object]:
+    from siamkit import Workspace
+
+    with Workspace(tmp_path / "store") as ws:
+        yield ws
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Evaluation data that is not part of the project; CI has it, users do not."""
+    if not DATA.is_dir():
+        pytest.skip(f"the evaluation data is not here: {DATA} does not exist")
+    return DATA

@@ -1,0 +1,215 @@
+"""The FAISS index against brute force: any sequence of changes, both structures, saved or not."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from siamkit_faiss import Faiss, snapshot, structure
+
+from siamkit.types import Cursor
+
+DIM = 8
+
+
+def unit(rng: np.random.Generator, count: int, dim: int = DIM) -> np.ndarray:
+    rows = rng.normal(size=(count, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def reopened(root: Path, dim: int = DIM, known=lambda cursor: True):
+    return Faiss().open("g1-s1", dim, root=root, known=known)
+
+
+class Brute:
+    """The slow twin: a dict of vectors and a matrix product."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, np.ndarray] = {}
+
+    def search(self, queries: np.ndarray, k: int, within=None):
+        ids = np.array(sorted(self.rows if within is None else self.rows.keys() & set(within)))
+        scores = queries @ np.array([self.rows[i] for i in ids]).reshape(-1, DIM).T
+        order = np.lexsort((np.broadcast_to(ids, scores.shape), -scores), axis=1)[:, :k]
+        found = np.full((len(queries), k), -1)
+        best = np.full((len(queries), k), -np.inf)
+        if len(ids):
+            found[:, : order.shape[1]] = ids[order]
+            best[:, : order.shape[1]] = np.take_along_axis(scores, order, 1)
+        return found, best
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("add"), st.lists(st.integers(1, 60), min_size=1, max_size=20, unique=True)
+        ),
+        st.tuples(st.just("remove"), st.lists(st.integers(1, 60), max_size=20, unique=True)),
+        st.tuples(st.just("save"), st.just([])),
+        st.tuples(st.just("reopen"), st.just([])),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps=steps, k=st.integers(1, 70), seed=st.integers(0, 9), queries=st.integers(1, 12))
+def test_any_sequence_of_changes_answers_like_brute_force(steps, k, seed, queries):
+    rng = np.random.default_rng(seed)
+    probes = unit(rng, queries)
+    with tempfile.TemporaryDirectory() as folder:
+        root, brute, saved = Path(folder), Brute(), Brute()
+        index, _ = reopened(root)
+        for seq, (step, ids) in enumerate(steps, 1):
+            if step == "add":
+                rows = unit(rng, len(ids))
+                index.add(np.array(ids), rows)
+                brute.rows |= dict(zip(ids, rows, strict=True))
+            elif step == "remove":
+                index.remove(np.array(ids, dtype=np.int64))
+                for i in ids:
+                    brute.rows.pop(i, None)
+            elif step == "save":
+                index.save(Cursor(seq, f"{seq:016x}"))
+                saved.rows = dict(brute.rows)
+            else:
+                index, refused = reopened(root)
+                assert refused == []
+                brute.rows = dict(saved.rows)
+            assert len(index) == len(brute.rows)
+        for within in (None, np.arange(1, 30)):
+            hits = index.search(probes, k, within=within)
+            ids, scores = brute.search(probes, k, within)
+            np.testing.assert_allclose(hits.scores, scores, atol=1e-5)
+            same = np.isclose(hits.scores, scores, atol=1e-6) & (hits.ids == ids)
+            assert same.mean() > 0.99  # float order may swap two near-equal scores
+
+
+def test_equal_scores_come_smaller_id_first(tmp_path):
+    index, _ = reopened(tmp_path)
+    row = unit(np.random.default_rng(0), 1)
+    index.add(np.array([7, 3, 5]), np.repeat(row, 3, axis=0))
+    index.save(Cursor(1, "0" * 16))
+    index.add(np.array([1]), row)
+    assert index.search(row, 4).ids.tolist() == [[1, 3, 5, 7]]
+
+
+def test_inverted_lists_above_the_size_for_flat(tmp_path):
+    """Clustered vectors, as embeddings of people are; recall is measured, and kept over changes."""
+    rng = np.random.default_rng(1)
+    centres = unit(rng, 400, 32)
+    rows = np.repeat(centres, 10, axis=0) + 0.1 * rng.normal(size=(4000, 32)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = np.arange(1, 4001)
+    with mock.patch.object(structure, "FLAT_FLOATS", 10_000):
+        index, _ = reopened(tmp_path, 32)
+        index.add(ids, rows)
+        index.save(Cursor(1, "a" * 16))
+        index, _ = reopened(tmp_path, 32)
+        facts = index.describe()
+        assert not index.exact
+        assert str(facts["structure"]).startswith("IVF")
+        assert float(facts["recall"]) >= structure.TARGET
+
+        index.remove(ids[:100])
+        index.add(np.array([9000]), rows[:1])
+        index.save(Cursor(2, "b" * 16))
+        index, _ = reopened(tmp_path, 32)
+        hits = index.search(rows, 1)
+    assert len(index) == 3901
+    assert not np.isin(hits.ids, ids[:100]).any()
+    assert hits.ids[0, 0] == 9000
+    assert (hits.ids[100:, 0] == ids[100:]).mean() >= 0.99
+
+
+@pytest.mark.parametrize("dim", [32, 256])
+def test_contents_are_read_back_as_they_were_put_in(dim):
+    rng = np.random.default_rng(2)
+    ids, rows = np.arange(5, 1005), unit(rng, 1000, dim)
+    with mock.patch.object(structure, "FLAT_FLOATS", 1_000):
+        built, _ = structure.build(ids, rows)
+    got_ids, got = structure.contents(built)
+    order = np.argsort(got_ids)
+    np.testing.assert_array_equal(got_ids[order], ids)
+    np.testing.assert_allclose(got[order], rows, atol=0 if dim < 256 else 5e-4)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    index, _ = reopened(tmp_path)
+    index.add(np.arange(1, 51), unit(np.random.default_rng(0), 50))
+    index.save(Cursor(50, "c" * 16))
+    index.close()
+    (file,) = (tmp_path / "faiss").glob("*.faiss")
+    return file
+
+
+def damage_truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def damage_one_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+def damage_empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def damage_garbage(file: Path) -> None:
+    file.write_bytes(b"garbage" * 1000)
+
+
+def damage_card(file: Path) -> None:
+    file.with_suffix(".json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_truncate, damage_one_byte, damage_empty, damage_garbage, damage_card]
+)
+def test_a_damaged_snapshot_is_refused_with_a_reason(tmp_path, saved, damage):
+    damage(saved)
+    index, refused = reopened(tmp_path)
+    assert len(index) == 0
+    assert index.cursor() == Cursor()
+    assert len(refused) == 1
+    assert saved.name in refused[0]
+
+
+def test_a_snapshot_of_another_history_is_refused(tmp_path, saved):
+    index, refused = reopened(tmp_path, known=lambda cursor: False)
+    assert len(index) == 0
+    assert "another history" in refused[0]
+
+
+def test_a_copied_snapshot_is_summed_up_once_and_taken(tmp_path, saved):
+    saved.touch()
+    for _ in range(2):
+        index, refused = reopened(tmp_path)
+        assert (len(index), refused) == (50, [])
+
+
+def test_older_snapshots_and_files_of_dead_writers_go(tmp_path, saved):
+    left = saved.with_name(f".g1-s1-51-{'d' * 16}.faiss.4194999")
+    left.write_bytes(b"half written")
+    index, _ = reopened(tmp_path)
+    index.add(np.array([77]), unit(np.random.default_rng(3), 1))
+    index.save(Cursor(51, "e" * 16))
+    assert [s.cursor.seq for s in snapshot.newest_first(tmp_path / "faiss", "g1-s1")] == [51]
+    assert not left.exists()
+    assert not saved.exists()
+
+
+def test_drop_removes_the_files_of_one_key_only(tmp_path, saved):
+    other, _ = Faiss().open("g11-s1", DIM, root=tmp_path, known=lambda c: True)
+    other.add(np.array([1]), unit(np.random.default_rng(3), 1))
+    other.save(Cursor(1, "f" * 16))
+    Faiss().drop("g1-s1", root=tmp_path)
+    assert sorted(p.name[:6] for p in (tmp_path / "faiss").iterdir()) == ["g11-s1", "g11-s1"]

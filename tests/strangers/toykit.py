@@ -1,0 +1,132 @@
+"""A stranger's package: three small modalities and a detector that need no weights.
+
+Kept with its metadata in a folder that the tests put on the path, so it comes through the same
+door as any installed package. `letters` is text, `tiles` are pictures, and `faulty` breaks the
+contract as the sample asks it to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+import numpy as np
+
+from siamkit.errors import UnreadableSample
+from siamkit.media import load_image
+from siamkit.types import Image, Quality, Region, Threshold
+
+
+class LettersEncoder:
+    """Counts of letter pairs, hashed to 64 numbers. TOYKIT_SALT makes it another encoder."""
+
+    dim = 64
+    threshold = Threshold(0.8, 0.01, "made up for the tests")
+
+    def __init__(self):
+        self.salt = os.environ.get("TOYKIT_SALT", "")
+        self.fingerprint = f"letters/1:toy{self.salt}"
+
+    def embed(self, batch):
+        rows = np.stack([self.row(text) for text in batch]).astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def row(self, text):
+        time.sleep(float(os.environ.get("TOYKIT_SLEEP", "0")))
+        if "NaN" in text:
+            return np.full(self.dim, np.nan)
+        if "Inf" in text:
+            return np.full(self.dim, np.inf)
+        if "crash" in text:
+            raise RuntimeError("the toy was told to crash")
+        row = np.full(self.dim, 0.01)
+        for pair in zip(text, text[1:], strict=False):
+            digest = hashlib.sha256((self.salt + "".join(pair)).encode()).digest()
+            row[digest[0] % self.dim] += 1
+        return row
+
+
+class Letters:
+    name = "letters"
+    kind = "text"
+    detector = None
+
+    def load(self, source):
+        if isinstance(source, bytes):
+            try:
+                source = source.decode()
+            except UnicodeDecodeError:
+                raise UnreadableSample("not text") from None
+        return source.strip().lower() if "NaN" not in source and "Inf" not in source else source
+
+    def crop(self, medium, region):
+        return medium
+
+    def encoder(self, folder=None):
+        return LettersEncoder()
+
+    def examples(self):
+        return [("greeting", "hello there"), ("greeting", "hello here"),
+                ("sums", "one and one"), ("sums", "one and two")]  # fmt: skip
+
+
+class TilesEncoder:
+    """The mean colour of 4 x 4 tiles."""
+
+    dim = 48
+    fingerprint = "tiles/1:toy"
+    threshold = Threshold(0.999, 0.01, "made up for the tests")
+
+    def embed(self, batch):
+        rows = np.stack([self.row(image.pixels) for image in batch])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def row(self, pixels):
+        height, width = pixels.shape[0] // 4 * 4, pixels.shape[1] // 4 * 4
+        tiles = pixels[:height, :width].reshape(4, height // 4, 4, width // 4, 3)
+        return tiles.mean(axis=(1, 3)).ravel() + 1.0
+
+
+class Tiles:
+    name = "tiles"
+    kind = "image"
+    detector = "squares"
+
+    def load(self, source):
+        return load_image(source)
+
+    def crop(self, medium, region):
+        if region.where is None:
+            return medium
+        left, top, right, bottom = (round(v) for v in region.where)
+        return Image(medium.pixels[top:bottom, left:right])
+
+    def assess(self, medium, region):
+        size = 99.0 if region.where is None else region.where[2] - region.where[0]
+        problems = () if size >= 8 else (f"square is {size:.0f} px wide, at least 8 are needed",)
+        return Quality(min(1.0, size / 64), problems, {"width_px": size})
+
+    def encoder(self, folder=None):
+        return TilesEncoder()
+
+    def examples(self):
+        return []
+
+
+class Squares:
+    """Finds what is not white, in columns: one region a run of columns with ink."""
+
+    name = "squares"
+    kind = "image"
+
+    def find(self, medium):
+        ink = (medium.pixels < 250).any(axis=2)
+        columns = np.flatnonzero(np.diff(np.concatenate([[0], ink.any(axis=0), [0]])))
+        found = []
+        for left, right in columns.reshape(-1, 2):
+            rows = np.flatnonzero(ink[:, left:right].any(axis=1))
+            box = (float(left), float(rows[0]), float(right), float(rows[-1] + 1))
+            found.append(Region(box, 0.9))
+        return sorted(found, key=lambda r: r.where[0] - r.where[2])
