@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from siamkit.encoders import Card, read_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnxruntime
     from numpy.typing import NDArray
 
@@ -54,7 +53,7 @@ def session(model: Path | bytes) -> onnxruntime.InferenceSession:
 class OnnxEncoder(Generic[M]):
     """An encoder folder, served. `prepare` makes one medium into the array the graph eats."""
 
-    def __init__(self, folder: Path, prepare: Callable[[M], NDArray[np.float32]]) -> None:
+    def __init__(self, folder: Path, prepare: Callable[[M], NDArray[Any]]) -> None:
         self.card: Card
         self.card, graph = read_folder(folder)
         self._prepare = prepare

@@ -50,7 +50,7 @@ class LiveIndex:
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
             log.warning(
-                f"index of gallery {gallery.name} rebuilt from {len(self.index):,} templates"
+                f"index of gallery {gallery.name} made anew from {len(self.index):,} templates"
                 f" in {spent:.1f} s{why}"
             )
 

@@ -29,7 +29,7 @@ from siamkit.cli import (
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
 
-EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PIPE = 70, 130, 141
+EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 
 
 @click.group(
@@ -100,7 +100,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE
+        return 1
     except Exception as error:
         _debug()
         stderr(f"Error: internal error: {type(error).__name__}: {error}")

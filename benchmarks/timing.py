@@ -1,0 +1,47 @@
+"""Whole processes timed from outside, in turn, so that a ratio holds when the machine drifts."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def seconds(command: Sequence[str | Path], *, ok: Sequence[int] = (0,)) -> float:
+    """Wall time of one run, start and end of the process included."""
+    started = time.perf_counter()
+    run = subprocess.run(command, capture_output=True)
+    spent = time.perf_counter() - started
+    if run.returncode not in ok:
+        raise SystemExit(f"{command} failed: {run.stderr.decode()}")
+    return spent
+
+
+def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, float]:
+    """The median of each command, run A B A B … after one warm-up each."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(runs + 1):
+        for name, command in commands.items():
+            spent = seconds(command, ok=(0, 3))
+            if turn:
+                taken[name].append(spent)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def peak_mb(command: Sequence[str | Path]) -> float:
+    """Largest resident set of one run, in MB (POSIX)."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    return usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)
+
+
+def table(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print figure, value, goal."""
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        print("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())

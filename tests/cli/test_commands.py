@@ -1,0 +1,261 @@
+"""Every command in a process of its own, with a stranger's modalities."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def lines(*pairs: tuple[str, str]) -> str:
+    return "".join(json.dumps({"label": w, "text": t}) + "\n" for w, t in pairs)
+
+
+@pytest.fixture
+def letters(shell):
+    done = shell("enrol", "letters", "--from", "-", stdin=lines(
+        ("greet", "hello there my friend"), ("sum", "one and one is two")))  # fmt: skip
+    assert done.code == 0, done.err
+    (shell.folder / "q.txt").write_text("hello there my freind")
+    return shell
+
+
+@pytest.fixture
+def tiles(shell):
+    """Pictures: red, blue, both side by side, one too small, one empty."""
+    for name, squares in {
+        "red": [("red", 10, 40)],
+        "blue": [("blue", 10, 40)],
+        "both": [("red", 10, 30), ("blue", 60, 40)],
+        "small": [("red", 10, 4)],
+        "empty": [],
+    }.items():
+        picture = Image.new("RGB", (120, 60), "white")
+        for colour, left, width in squares:
+            picture.paste(colour, (left, 10, left + width, 50))
+        picture.save(shell.folder / f"{name}.png")
+    return shell
+
+
+def test_enrol_reports_each_source_once_it_is_durable(letters):
+    done = letters("enrol", "letters", "--from", "-", "--json", stdin=lines(
+        ("greet", "hello there my friend"), ("new", "something else"), ("bad", "NaN")))  # fmt: skip
+    assert [json.loads(line)["status"] for line in done.out.splitlines()] == [
+        "already", "enrolled", "failed"]  # fmt: skip
+    assert done.code == 1
+
+
+def test_query_tells_who_and_how_sure(letters):
+    done = letters("query", "letters", "q.txt", "--json")
+    assert done.code == 0
+    (probe,) = json.loads(done.out)["probes"]
+    assert probe["regions"][0]["identity"] == "greet"
+    assert probe["threshold"] == {"value": 0.8, "fmr": 0.01, "source": "made up for the tests"}
+    assert "greet" in letters("query", "letters", "q.txt").out
+
+
+def test_query_exit_codes(letters, tiles):
+    (letters.folder / "other.txt").write_text("nothing alike at all, zzz")
+    assert letters("query", "letters", "other.txt").code == 3
+    assert letters("query", "letters", "other.txt", "q.txt").code == 0
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    assert tiles("query", "tiles", "empty.png").code == 4
+    assert tiles("query", "tiles", "missing.png").code == 2
+    assert tiles("query", "nowhere", "red.png").code == 1
+
+
+def test_query_answers_a_row_a_region_and_draws_them(tiles):
+    for colour in ("red", "blue"):
+        assert tiles("enrol", "tiles", f"{colour}.png", "--as", colour).code == 0
+    done = tiles("query", "tiles", "both.png", "--json", "--save-annotated", "out.png")
+    regions = json.loads(done.out)["probes"][0]["regions"]
+    assert [(r["identity"], r["region"]["where"]) for r in regions] == [
+        ("blue", [60.0, 10.0, 100.0, 50.0]), ("red", [10.0, 10.0, 40.0, 50.0])]  # fmt: skip
+    drawn = np.asarray(Image.open(tiles.folder / "out.png").convert("RGB"))
+    assert (drawn == (0, 158, 115)).all(axis=2).sum() > 100  # boxes in the colour of the known
+
+
+def test_enrol_wants_exactly_one_usable_region(tiles):
+    done = tiles("enrol", "tiles", "both.png", "--as", "x", "-m", "tiles")
+    assert done.code == 2
+    assert "2 usable regions in it: 60,10,100,50; 10,10,40,50" in done.err
+    assert "--box" in done.err
+    assert tiles("enrol", "tiles", "empty.png", "--as", "x").code == 4
+    done = tiles("enrol", "tiles", "small.png", "--as", "x")
+    assert done.code == 2
+    assert "4 px wide, at least 8" in done.err
+    assert tiles("list", "--json").out.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "boxes"),
+    [(["--largest"], [[60, 10, 100, 50]]),
+     (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
+     (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
+     (["--box", "0,0,5,5"], [[0, 0, 5, 5]])],
+)  # fmt: skip
+def test_enrol_takes_the_regions_it_is_told_to(tiles, options, boxes):
+    done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
+    assert done.code == 0, done.err
+    shown = json.loads(tiles("show", "x", "--json").out)["samples"]
+    assert [s["region"]["where"] for s in shown] == boxes
+    assert "already" in tiles("enrol", "tiles", "both.png", "--as", "x", *options).out
+
+
+def test_enrol_from_a_folder_and_from_a_manifest(tiles):
+    people = tiles.folder / "people"
+    (people / "rita").mkdir(parents=True)
+    (tiles.folder / "red.png").rename(people / "rita" / "1.png")
+    (tiles.folder / "blue.png").rename(people / "bo.png")
+    assert tiles("enrol", "tiles", "--from", "people").out.strip() == (
+        "bo: people/bo.png enrolled\nrita: people/rita/1.png enrolled\n2 enrolled"
+    )
+    (people / "list.csv").write_text("label,path\nrita,rita/1.png\n,bo.png\nno,missing.png\n")
+    done = tiles("enrol", "tiles", "--from", "people/list.csv")
+    assert done.code == 1
+    assert "1 already, 2 failed" in done.out
+    assert "label is empty" in done.err
+    assert "missing.png cannot be read: No such file" in done.err
+
+
+def test_verify_needs_no_store(letters):
+    (letters.folder / "r.txt").write_text("zzzz qqqq")
+    done = letters("verify", "-m", "letters", "q.txt", "q.txt", "--json", "--store", "nowhere")
+    assert (done.code, json.loads(done.out)["decision"]) == (0, "same")
+    assert letters("verify", "-m", "letters", "q.txt", "r.txt").code == 3
+    assert letters("verify", "letters", "--as", "greet", "q.txt").code == 0
+    assert letters("verify", "letters", "--as", "sum", "q.txt").code == 3
+    assert letters("verify", "letters", "q.txt", "r.txt").code == 3
+    assert not (letters.folder / "nowhere").exists()
+
+
+def test_embed_writes_rows_and_lines(letters):
+    (letters.folder / "list.jsonl").write_text(
+        '{"text": "hello"}\n{"source": "q.txt"}\n{"text": "NaN"}\n{"text": "bye"}\n'
+    )
+    done = letters("embed", "-m", "letters", "--from", "list.jsonl", "--output", "v.npy")
+    assert done.code == 0
+    assert "1 of 4" in done.err
+    rows = np.load(letters.folder / "v.npy")
+    assert (rows.shape, rows.dtype) == ((3, 64), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    text = [json.loads(line) for line in (letters.folder / "v.jsonl").read_text().splitlines()]
+    assert [line.get("row") for line in text] == [0, 1, None, 2]
+    assert set(text[0]) == {"source", "row", "region", "quality"}
+    assert set(text[2]) == {"source", "error"}
+
+
+def test_embed_of_nothing_usable_is_an_error(letters):
+    (letters.folder / "list.txt").write_text("gone.txt\nalso gone.txt\n")
+    done = letters("embed", "-m", "letters", "--from", "list.txt", "--output", "v.npy")
+    assert done.code == 1
+    assert np.load(letters.folder / "v.npy").shape == (0, 64)
+
+
+def test_export_and_import_bring_back_the_same_answers(letters):
+    assert letters("export", "letters", "out").code == 0
+    assert letters("import", "out", "--as-gallery", "copy").code == 0
+    first, second = (letters("query", g, "q.txt", "--json").out for g in ("letters", "copy"))
+    score = [
+        json.loads(t)["probes"][0]["regions"][0]["matches"][0]["score"] for t in (first, second)
+    ]
+    assert score[0] == score[1]
+    assert (
+        "0 samples into copy; 2 were there" in letters("import", "out", "--as-gallery", "copy").out
+    )
+    assert "exists already" in letters("export", "letters", "out").err
+    (letters.folder / "out" / "samples.jsonl").write_text('{"identity": "x"}\n')
+    done = letters("import", "out", "--as-gallery", "third")
+    assert (done.code, "not an exported gallery" in done.err) == (2, True)
+    assert "third" not in letters("galleries").out
+
+
+def test_another_encoder_is_refused_and_reembed_is_the_way_out(letters):
+    letters.environment["TOYKIT_SALT"] = "x"
+    done = letters("query", "letters", "q.txt")
+    assert done.code == 1
+    assert "siamkit reembed letters" in done.err
+    assert letters("enrol", "letters", "q.txt", "--as", "new").code == 1
+    assert letters("reembed", "letters").code == 0
+    assert "greet" in letters("query", "letters", "q.txt").out
+    assert letters("doctor").out.count(" no ") == 1  # the package that is broken on purpose
+
+
+def test_reembed_leaves_a_gallery_alone_whose_sources_are_gone(tiles):
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    tiles("enrol", "tiles", "blue.png", "--as", "blue")
+    (tiles.folder / "red.png").unlink()
+    done = tiles("reembed", "tiles")
+    assert done.code == 2
+    assert "1 of 2 sources" in done.err
+    assert tiles("query", "tiles", "blue.png").code == 0
+    assert tiles("reembed", "tiles", "--drop-missing").code == 0
+    assert [h["identity"] for h in json.loads(tiles("list", "--json").out)] == ["blue"]
+
+
+def test_rename_show_list_forget(letters):
+    assert letters("rename", "greet", "Grüße/😀").code == 0
+    assert [h["identity"] for h in json.loads(letters("list", "--json").out)] == ["Grüße/😀", "sum"]
+    sample = json.loads(letters("show", "Grüße/😀", "--json").out)["samples"][0]
+    assert sample["source"] == "hello there my friend"
+    assert letters("forget", "--sample", str(sample["id"])).code == 0
+    assert letters("show", "Grüße/😀").code == 1
+    assert "sum" not in letters("query", "letters", "q.txt").out.split("unknown")[0]
+    assert letters("forget", "nobody").code == 1
+
+
+def test_a_deleted_index_is_made_anew(letters):
+    letters("query", "letters", "q.txt")
+    assert letters("index", "rebuild").out.strip() == "letters: 2 templates, Flat"
+    for path in (letters.folder / ".siamkit" / "index" / "faiss").iterdir():
+        path.unlink()
+    assert letters("query", "letters", "q.txt").code == 0
+    (facts,) = json.loads(letters("index", "stats", "--json").out)
+    assert (facts["templates"], facts["structure"], facts["exact"]) == (2, "Flat", True)
+
+
+def test_a_corrupt_index_is_rebuilt_and_the_user_told_in_one_line(letters):
+    letters("query", "letters", "q.txt")
+    (file,) = (letters.folder / ".siamkit" / "index" / "faiss").glob("*.faiss")
+    file.write_bytes(file.read_bytes()[:50])
+    done = letters("query", "letters", "q.txt")
+    assert done.code == 0
+    assert "greet" in done.out
+    (line,) = done.err.strip().splitlines()
+    assert "index of gallery letters made anew from 2 templates" in line
+    assert file.name in line
+    assert letters("query", "letters", "q.txt").err == ""
+
+
+def test_a_broken_plugin_is_reported_and_breaks_no_other(letters):
+    state = {r["name"]: r["error"] for r in json.loads(letters("plugins", "list", "--json").out)}
+    assert "broken on purpose" in state["broken"]
+    assert all(error is None for name, error in state.items() if name != "broken")
+    done = letters("doctor")
+    assert done.code == 1
+    assert "this package is broken on purpose" in done.out
+    done = letters("enrol", "broken", "q.txt", "--as", "x")
+    assert done.code == 1
+    assert "toykit 0.1" in done.err
+
+
+def test_store_may_be_named_before_or_after_the_command_or_in_the_environment(letters):
+    letters.environment["SIAMKIT_STORE"] = "third"
+    assert letters("--store", "first", "init").code == 0
+    assert letters("init", "--store", "second").code == 0
+    assert letters("init").code == 0
+    assert letters("--store", "first", "galleries", "list", "--json").out.strip() == "[]"
+    for name in ("first", "second", "third"):
+        assert (letters.folder / name / "store.db").exists()
+
+
+def test_galleries_are_made_listed_and_deleted(letters):
+    assert letters("galleries", "create", "faq", "-m", "letters").code == 0
+    assert "already" in letters("galleries", "create", "faq", "-m", "letters").err
+    assert letters("galleries", "create", "a/b", "-m", "letters").code == 2
+    assert [g["name"] for g in json.loads(letters("galleries", "--json").out)] == ["faq", "letters"]
+    assert letters("galleries", "delete", "letters").code == 0
+    assert json.loads(letters("list", "--json").out) == []
+    assert "did you mean 'faq'" in letters("query", "fag", "q.txt").err

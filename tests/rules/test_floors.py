@@ -1,0 +1,90 @@
+"""Who may import whom. docs/architecture.md draws the same floors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLOORS = [
+    {"errors", "types"},
+    {"protocols", "registry", "encoders", "encoder_cache", "runtime", "regions", "sources"},
+    {"store", "media", "probing"},
+    {"pipeline", "choice", "search"},
+    {"batches", "annotate", "lists"},
+    {"flows"},
+    {"workspace"},
+    {"cli"},
+]
+HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
+PLUGINS_MAY_USE = {"errors", "types", "protocols", "media", "runtime", "encoders"}
+TRAINING_ONLY = {"torch", "torchvision", "timm", "sentence_transformers", "transformers"}
+
+
+def imports(path: Path, *, typing_too: bool = False) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it; those for type checkers only if asked."""
+    tree = ast.parse(path.read_text())
+    skipped = set()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.If)
+            and ast.unparse(node.test) == "TYPE_CHECKING"
+            and not typing_too
+        ):
+            skipped |= {id(child) for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "siamkit":
+                yield from (f"siamkit.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
+
+
+def test_every_module_of_the_core_has_a_floor():
+    names = {
+        p.stem for p in (ROOT / "siamkit").iterdir() if p.name[0] not in "_." and p.stem != "py"
+    }
+    assert names == set(HEIGHT)
+
+
+@pytest.mark.parametrize("path", python_files("siamkit"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_core_imports_downwards_only(path):
+    own = path.relative_to(ROOT / "siamkit").parts[0].removesuffix(".py")
+    for module in imports(path):
+        parts = module.split(".")
+        assert parts[0] not in TRAINING_ONLY, f"{path} imports {module}"
+        assert not parts[0].startswith("siamkit_"), f"core knows {module} by name"
+        if own in HEIGHT and parts[0] == "siamkit" and len(parts) > 1 and parts[1] in HEIGHT:
+            assert HEIGHT[parts[1]] <= HEIGHT[own], f"{own} imports {module}, a floor above it"
+
+
+@pytest.mark.parametrize(
+    "path", python_files("plugins", "indexes"), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_plugins_use_nothing_that_a_strangers_could_not(path):
+    package = path.relative_to(ROOT).parts[1]
+    for module in imports(path, typing_too=True):
+        parts = module.split(".")
+        assert parts[0] not in TRAINING_ONLY, f"{path} imports {module}"
+        if parts[0] == "siamkit":
+            assert parts[1] in PLUGINS_MAY_USE, f"{path} imports {module}"
+        if parts[0].startswith("siamkit_"):
+            assert parts[0] == package, f"{path} reaches into {parts[0]}"
+
+
+def test_core_names_no_modality():
+    for path in python_files("siamkit"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert node.value not in {"faces", "signatures", "voices", "questions"}, path

@@ -1,0 +1,41 @@
+"""What is loaded when: help needs click, a query needs no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"numpy", "faiss", "onnxruntime", "PIL", "sqlite_utils", "torch", "timm", "sqlite3"}
+TRAINING = {"torch", "torchvision", "timm", "sentence_transformers", "transformers", "sqlite_utils"}
+
+
+def loaded_after(arguments: list[str], folder, environment) -> set[str]:
+    script = (
+        "import sys\nfrom siamkit.cli import run\ncode = run(sys.argv[1:])\n"
+        "print('LOADED', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True, text=True, cwd=folder, env=environment,
+    )  # fmt: skip
+    (line,) = (line for line in run.stderr.splitlines() if line.startswith("LOADED"))
+    return set(line.split()[1:])
+
+
+@pytest.mark.parametrize("command", ["", "enrol", "query", "verify", "embed", "index", "doctor"])
+def test_help_loads_nothing_heavy(shell, command):
+    loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)
+    assert not loaded & HEAVY
+
+
+def test_enrol_query_and_verify_load_no_torch(shell):
+    (shell.folder / "q.txt").write_text("hello")
+    shell("init")
+    for command in (
+        ["enrol", "letters", "q.txt", "--as", "x"],
+        ["query", "letters", "q.txt"],
+        ["verify", "letters", "q.txt", "q.txt"],
+    ):
+        assert not loaded_after(command, shell.folder, shell.environment) & TRAINING
