@@ -55,7 +55,9 @@ for dim in (128, 512):
         rows.append((f"enrol {COUNT:,} x {dim}, durable", f"{speed:,.0f}/s", ">= 20,000/s"))
         started = time.perf_counter()
         live = LiveIndex(store, gallery)
-        rows.append((f"index made and saved, {dim}-d", f"{time.perf_counter() - started:.2f} s", ""))
+        rows.append(
+            (f"index made and saved, {dim}-d", f"{time.perf_counter() - started:.2f} s", "")
+        )
         started = time.perf_counter()
         live = LiveIndex(store, gallery)
         spent = (time.perf_counter() - started) * 1000
@@ -68,7 +70,9 @@ for dim in (128, 512):
                 ours, theirs = rate(live.search, queries, size), rate(bare.search, queries, size)
                 ratios.append(ours / theirs)
                 speeds.append(ours)
-            found = f"{statistics.median(speeds):,.0f}/s, {statistics.median(ratios):.2f} x bare FAISS"
+            found = (
+                f"{statistics.median(speeds):,.0f}/s, {statistics.median(ratios):.2f} x bare FAISS"
+            )
             rows.append((f"search, {size} at a time, {dim}-d", found, ">= 0.9 x"))
         store.close()
 table(rows)

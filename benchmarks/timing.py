@@ -44,4 +44,6 @@ def table(rows: Sequence[tuple[str, str, str]]) -> None:
     """Print figure, value, goal."""
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        print("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
+        )

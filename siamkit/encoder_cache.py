@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from siamkit import registry
 from siamkit.encoders import CARD, GRAPH, read_folder
 from siamkit.errors import MissingWeights
 from siamkit.protocols import BuildsEncoders
 
+BUILT_BY = "built-by.txt"  # package and version of the plugin that built the folder
 log = logging.getLogger("siamkit")
 
 
@@ -73,9 +75,22 @@ def ensure(plugin: Any, name: str) -> Path:
     rename it into place wins; the other takes what is there.
     """
     folder = cached_folder(plugin, name)
-    if (folder / CARD).exists() and (folder / GRAPH).exists():
+    if (folder / CARD).exists() and (folder / GRAPH).exists() and _is_current(plugin, folder):
         return folder  # whoever opens it checks it against its fingerprint
     return build(plugin, name)
+
+
+def _is_current(plugin: Any, folder: Path) -> bool:
+    """False for a folder that another version of the plugin built: its recipe may have changed."""
+    try:
+        return (folder / BUILT_BY).read_text(encoding="utf-8") == _origin(plugin)
+    except OSError:
+        return False
+
+
+def _origin(plugin: Any) -> str:
+    found = registry.find("siamkit.modalities", plugin.name)
+    return f"{found.package} {found.version}"
 
 
 def build(plugin: Any, name: str) -> Path:
@@ -87,13 +102,14 @@ def build(plugin: Any, name: str) -> Path:
         ready = Path(made) / name
         ready.mkdir()
         plugin.build(name, ready)
+        (ready / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
         read_folder(ready)  # a folder that cannot be opened never reaches the cache
         for _ in range(10):
             try:
                 os.rename(ready, folder)
                 break
             except OSError:  # the place is taken: by another process's folder, or a damaged one
-                if is_sound(folder):
+                if is_sound(folder) and _is_current(plugin, folder):
                     break
                 shutil.rmtree(folder, ignore_errors=True)
     if not is_sound(folder):

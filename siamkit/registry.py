@@ -28,17 +28,23 @@ class Plugin:
         return f"plugin {self.name} ({self.value}, package {self.package} {self.version})"
 
 
-def found(group: Group) -> list[Plugin]:
-    """Every installed plugin of a group, by name. Imports none of them.
+@cache
+def found(group: Group) -> tuple[Plugin, ...]:
+    """Every installed plugin of a group, by name, as of the first call. Imports none of them.
 
     A name may occur twice, from two packages; `load` refuses to choose between them.
     """
     plugins = {_plugin(group, point) for point in entry_points(group=group)}
-    return sorted(plugins, key=lambda p: (p.name, p.package))
+    return tuple(sorted(plugins, key=lambda p: (p.name, p.package)))
 
 
 def load(group: Group, name: str) -> Any:
     """Import one plugin and construct it, once a process. Raises PluginError."""
+    return _construct(find(group, name))
+
+
+def find(group: Group, name: str) -> Plugin:
+    """The one plugin of a name, not imported. Raises PluginError if there is none, or two."""
     matching = [p for p in found(group) if p.name == name]
     if not matching:
         names = sorted({p.name for p in found(group)})
@@ -50,7 +56,7 @@ def load(group: Group, name: str) -> Any:
             f"two plugins of {group} are called {name!r}: {matching[0]} and {matching[1]}",
             hint=f"`pip uninstall` one of {matching[0].package}, {matching[1].package}",
         )
-    return _construct(matching[0])
+    return matching[0]
 
 
 @cache

@@ -104,7 +104,8 @@ def contents(index: faiss.Index) -> tuple[Ids, Vectors]:
 def ids_of(index: faiss.Index) -> NDArray[np.int64]:
     """(n,) ids in the order of `contents`."""
     if isinstance(index, faiss.IndexIDMap):
-        return faiss.vector_to_array(index.id_map)
+        held: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
+        return held
     parts = [
         faiss.rev_swig_ptr(index.invlists.get_ids(n), index.invlists.list_size(n)).copy()
         for n in range(index.nlist)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-
 def _inherited(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
     """--store may stand before the command or behind it; behind it counts more."""
     parent = context.parent

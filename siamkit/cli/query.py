@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,12 @@ def _probe(file: Path, found: list[Answer] | SiamkitError) -> dict[str, Any]:
     }
 
 
+def _near(source: str) -> str:
+    """A path from here, if it lies below; else what the store says."""
+    here = os.path.join(os.getcwd(), "")
+    return source.removeprefix(here)
+
+
 def _print(answers: list[Answer]) -> None:
     limit = answers[0].threshold
     rated = f", false match rate {limit.fmr:g}" if limit and limit.fmr else ""
@@ -146,7 +153,7 @@ def _print(answers: list[Answer]) -> None:
         name = answer.identity or "unknown"
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")
-            rows.append([*first, rank, match.identity, match.score, match.source])
+            rows.append([*first, rank, match.identity, match.score, _near(match.source)])
         if not answer.matches:
             rows.append([number, box, name, None, None, None, None])
     table(["#", "region", "identity", "rank", "nearest", "score", "enrolled from"], rows)

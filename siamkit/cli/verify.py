@@ -79,7 +79,7 @@ def verify(
         emit_json(_facts(result))
     else:
         limit = result.verdict.threshold
-        rate = f" (false match rate {limit.fmr:g}; {limit.source})" if limit.fmr else ""
+        rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
         sign = ">=" if result.verdict.decision == "same" else "<"
         click.echo(
             f"{result.verdict.decision}: score {result.verdict.score:.3f} {sign}"

@@ -139,15 +139,19 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
         connection.close()
         if not _is_read_only(error):
             raise
-    # WAL needs a writable directory even to read. Where there is none nobody can be writing
-    # either, so the file may be read as it stands.
+        return _connect_read_only(path), False
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """WAL needs a writable directory even to read. Where there is none, nobody can be writing
+    either, so the file may be read as it stands."""
     if path.with_name(path.name + "-wal").exists():
         raise StoreError(
             f"{path} is read-only and was not closed cleanly: its last changes lie in a -wal file",
             hint="copy the store to a writable place",
         )
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False), False
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _is_read_only(error: sqlite3.OperationalError) -> bool:

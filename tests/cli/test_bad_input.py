@@ -148,7 +148,8 @@ def test_lines_that_are_no_jobs(shell, line):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["enrol", "tiles"], ["enrol", "tiles", "a.png"], ["enrol", "tiles", "--from", "x", "--as", "y"],
+    [["enrol", "tiles"], ["enrol", "tiles", "a.png"],
+     ["enrol", "tiles", "--from", "x", "--as", "y"],
      ["enrol", "tiles", "a.png", "--as", "x", "--box", "1,2,3"],
      ["enrol", "tiles", "a.png", "--as", "x", "--box", "9,9,1,1"],
      ["enrol", "tiles", "a.png", "--as", "x", "--largest", "--all-faces"],
@@ -272,8 +273,8 @@ def test_a_fault_of_ours_is_exit_70_with_its_traceback_on_demand(shell):
 
 
 def test_a_reader_that_goes_away_is_no_error(shell):
-    shell("enrol", "letters", "--from", "-", stdin="".join(
-        json.dumps({"label": f"p{n}" * 20, "text": f"t {n}"}) + "\n" for n in range(2000)))  # fmt: skip
+    many = (json.dumps({"label": f"p{n}" * 20, "text": f"t {n}"}) for n in range(2000))
+    shell("enrol", "letters", "--from", "-", stdin="\n".join(many))
     with shell.start("list") as process:
         process.stdout.readline()
         process.stdout.close()

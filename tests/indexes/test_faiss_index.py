@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from siamkit_faiss import Faiss, snapshot, structure
 
 from siamkit.types import Cursor
+from siamkit_faiss import Faiss, snapshot, structure
 
 DIM = 8
 

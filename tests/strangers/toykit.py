@@ -8,6 +8,7 @@ contract as the sample asks it to.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import time
 
@@ -42,7 +43,7 @@ class LettersEncoder:
         if "crash" in text:
             raise RuntimeError("the toy was told to crash")
         row = np.full(self.dim, 0.01)
-        for pair in zip(text, text[1:], strict=False):
+        for pair in itertools.pairwise(text):
             digest = hashlib.sha256((self.salt + "".join(pair)).encode()).digest()
             row[digest[0] % self.dim] += 1
         return row

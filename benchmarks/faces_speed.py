@@ -1,0 +1,96 @@
+"""Faces a second end to end, against the bare model calls; the encoder against dlib's own network.
+
+End to end is `siamkit.batches.run`, which the command line uses: read, decode, detect, assess,
+align, embed in batches. The bare calls are the same plugin's, one after another in one thread of
+Python, with the models on all cores, on the same pictures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import dlib
+import numpy as np
+from timing import table
+
+from siamkit import batches, choice
+from siamkit.batches import Job
+from siamkit.pipeline import open_pipeline
+
+ROUNDS, COPIES = 5, 20
+
+photos = [
+    Path(find_spec("skimage").origin).parent / "data" / "astronaut.png",
+    Path(find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg",
+] * COPIES
+pipe = open_pipeline("faces", encoder=None, detector="facefinder")
+modality, finder, encoder = pipe.modality, pipe.detector, pipe.encoder
+
+
+def end_to_end() -> int:
+    done = [d for batch in batches.run(pipe, map(Job, photos), choice.largest) for d in batch]
+    return sum(len(d.found) for d in done)
+
+
+def bare() -> int:
+    chips = []
+    for path in photos:
+        picture = modality.load(path.read_bytes())
+        (region, *_) = finder.find(picture)
+        chips.append(modality.crop(picture, region))
+    return len(encoder.embed(chips))
+
+
+def seconds(call) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def per_face(call, count: int = 20) -> float:
+    """Milliseconds a call, the median of `count`."""
+    return statistics.median(seconds(call) for _ in range(count)) * 1000
+
+
+end_to_end(), bare()  # warm-up
+pairs = [(seconds(end_to_end), seconds(bare)) for _ in range(ROUNDS)]
+whole, sum_of_calls = (statistics.median(side) for side in zip(*pairs, strict=True))
+ratio = statistics.median(b / a for a, b in pairs)
+
+picture = modality.load(photos[0].read_bytes())
+region = finder.find(picture)[0]
+chip = modality.crop(picture, region)
+weights = Path(find_spec("face_recognition_models").origin).parent / "models"
+theirs = dlib.face_recognition_model_v1(str(weights / "dlib_face_recognition_resnet_model_v1.dat"))
+vector = np.array(theirs.compute_face_descriptor(chip.pixels))
+difference = np.abs(encoder.embed([chip])[0] - vector / np.linalg.norm(vector)).max()
+times = [
+    (
+        per_face(lambda: encoder.embed([chip]), 5),
+        per_face(lambda: theirs.compute_face_descriptor(chip.pixels), 5),
+    )
+    for _ in range(ROUNDS)
+]
+own, dlibs = (statistics.median(side) for side in zip(*times, strict=True))
+table(
+    [
+        ("figure", "measured", "goal"),
+        ("faces end to end", f"{len(photos) / whole:.1f}/s", ""),
+        ("the bare calls", f"{len(photos) / sum_of_calls:.1f}/s", ""),
+        ("end to end / bare calls", f"{ratio:.2f}", ">= 0.9"),
+        (
+            "decode one photo",
+            f"{per_face(lambda: modality.load(photos[0].read_bytes())):.1f} ms",
+            "",
+        ),
+        ("detect", f"{per_face(lambda: finder.find(picture)):.1f} ms", ""),
+        ("align", f"{per_face(lambda: modality.crop(picture, region)):.1f} ms", ""),
+        ("embed one aligned face", f"{own:.1f} ms", ""),
+        ("the same by dlib's network", f"{dlibs:.1f} ms", ""),
+        ("times faster", f"{statistics.median(d / o for o, d in times):.1f}", ">= 5"),
+        ("largest difference of unit vectors", f"{difference:.1e}", "<= 1e-6"),
+    ]
+)

@@ -1,0 +1,5 @@
+"""Faces: dlib's face recognition network, served by ONNX Runtime."""
+
+from siamkit_faces.modality import Faces
+
+__all__ = ["Faces"]

