@@ -8,6 +8,7 @@ that a cold query pays for neither.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -131,15 +132,25 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
         connection.execute("PRAGMA secure_delete = ON")  # forgotten means overwritten
         connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE must reach the log too
         connection.execute("PRAGMA synchronous = FULL")
-        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-        if mode != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
-        return connection, True
-    except sqlite3.OperationalError as error:
+        _use_wal(connection)
+    except sqlite3.DatabaseError as error:
         connection.close()
-        if not _is_read_only(error):
-            raise
-        return _connect_read_only(path), False
+        if _is_read_only(error):
+            return _connect_read_only(path), False
+        raise
+    return connection, True
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new database to WAL. Two that switch at once are told 'locked' without waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
@@ -154,7 +165,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _is_read_only(error: sqlite3.OperationalError) -> bool:
+def _is_read_only(error: sqlite3.DatabaseError) -> bool:
     return any(word in str(error) for word in ("readonly", "read-only", "unable to open"))
 
 

@@ -178,11 +178,12 @@ def test_a_store_of_a_newer_schema(shell):
     assert "pip install --upgrade siamkit" in done.err
 
 
-def test_two_inits_at_once(shell):
-    first, second = shell.start("init"), shell.start("init")
-    said = sorted(p.communicate()[0].decode() for p in (first, second))
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert shell("galleries", "--json").out.strip() == "[]", said
+@pytest.mark.parametrize("store", range(5))
+def test_two_inits_at_once(shell, store):
+    both = [shell.start("init", "--store", str(store)) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert ([p.returncode for p in both], said) == ([0, 0], [b"", b""])
+    assert shell("galleries", "--json", "--store", str(store)).out.strip() == "[]"
 
 
 def tmpfs(folder: Path, size: str) -> None:
