@@ -100,8 +100,7 @@ class Store:
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                self.connection.rollback()  # does nothing where SQLite has rolled back already
                 raise
 
     @contextmanager
@@ -115,8 +114,7 @@ class Store:
             try:
                 yield self.connection
             finally:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                self.connection.rollback()
 
     def close(self) -> None:
         self.connection.close()
