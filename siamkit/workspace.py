@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,13 @@ class Workspace:
             live = self._indexes[gallery.index_key] = LiveIndex(self.store, gallery)
         return live
 
+    def _opened(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
+        """Index and models, opened at once: each mostly waits for the disk."""
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(self.index, gallery)
+            pipeline = self.pipeline_of(gallery)
+            return opening.result(), pipeline
+
     # --- the verbs ---
 
     def enrol(
@@ -204,8 +212,7 @@ class Workspace:
         """The k nearest identities to each region of a probe, best first."""
         target = galleries.get(self.store, gallery)
         return query(
-            self.index(target),
-            self.pipeline_of(target),
+            *self._opened(target),
             probe,
             k=k,
             threshold=given(threshold),

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from siamkit.cli.options import as_json as json_option
-from siamkit.cli.output import emit_json, table, talk
+from siamkit.cli.output import emit_json, report, table, talk
 from siamkit.errors import MissingWeights, PluginError
 
 
@@ -38,31 +38,38 @@ def list_(as_json: bool) -> None:
 @encoders.command()
 @click.argument("modality", required=False)
 @click.argument("name", required=False)
-def build(modality: str | None, name: str | None) -> None:
+@json_option
+def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
     from siamkit import encoder_cache
 
+    built = []
     with talk():
         for plugin in _plugins(modality):
             for each in [_checked(plugin, name)] if name else plugin.encoders:
                 folder = encoder_cache.cached_folder(plugin, each)
-                if not encoder_cache.is_sound(folder):
+                if not encoder_cache.is_sound(encoder_cache.ensure(plugin, each)):
                     encoder_cache.build(plugin, each)
-                click.echo(f"{plugin.name}/{each}: {folder}")
+                built.append(_facts(plugin, each))
+                if not as_json:
+                    click.echo(f"{plugin.name}/{each}: {folder}")
+    if as_json:
+        emit_json(built)
 
 
 @encoders.command()
 @click.argument("modality")
 @click.argument("name", required=False)
-def path(modality: str, name: str | None) -> None:
+@json_option
+def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print where an encoder folder is; it is built first if need be."""
     from siamkit import encoder_cache
 
     with talk():
         (plugin,) = _plugins(modality)
-        click.echo(
-            encoder_cache.ensure(plugin, _checked(plugin, name or next(iter(plugin.encoders))))
-        )
+        wanted = _checked(plugin, name or next(iter(plugin.encoders)))
+        folder = str(encoder_cache.ensure(plugin, wanted))
+    report(as_json, {"modality": modality, "name": wanted, "path": folder}, folder)
 
 
 def _plugins(only: str | None = None) -> list[Any]:

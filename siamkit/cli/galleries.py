@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, table
+from siamkit.cli.output import emit_json, report, table
 
 if TYPE_CHECKING:
     from siamkit.store import Gallery, Store
@@ -54,10 +54,11 @@ def create(
         made = ws.create_gallery(
             name, modality, encoder=encoder, detector=options.detector_name(detector)
         )
-        if as_json:
-            emit_json(_facts(ws.store, made))
-        else:
-            click.echo(f"made gallery {name} of {modality}, encoder {made.space.fingerprint}")
+        report(
+            as_json,
+            _facts(ws.store, made),
+            f"made gallery {name} of {modality}, encoder {made.space.fingerprint}",
+        )
 
 
 @galleries.command("list")
@@ -72,7 +73,8 @@ def list_(store: Path, as_json: bool) -> None:
 @click.argument("name")
 @options.yes
 @options.store
-def delete(name: str, yes: bool, store: Path) -> None:
+@options.as_json
+def delete(name: str, yes: bool, store: Path, as_json: bool) -> None:
     """Delete a gallery with all its samples; identities that own nothing else go too."""
     from siamkit.flows.forget import delete_gallery
     from siamkit.store import galleries as stored
@@ -82,7 +84,11 @@ def delete(name: str, yes: bool, store: Path) -> None:
         identities, samples = stored.count(ws.store, doomed)
         options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
         delete_gallery(ws.store, doomed)
-        click.echo(f"deleted gallery {name}: {identities} identities, {samples} samples")
+        report(
+            as_json,
+            {"deleted": name, "identities": identities, "samples": samples},
+            f"deleted gallery {name}: {identities} identities, {samples} samples",
+        )
 
 
 def show_all(store: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, table
+from siamkit.cli.output import emit_json, report, table
 
 
 @click.command(
@@ -87,13 +87,15 @@ def show(label: str, store: Path, as_json: bool) -> None:
 @click.argument("old")
 @click.argument("new")
 @options.store
-def rename(old: str, new: str, store: Path) -> None:
+@options.as_json
+def rename(old: str, new: str, store: Path, as_json: bool) -> None:
     """Give an identity another label."""
     from siamkit.store import samples
 
     with options.workspace(store) as ws:
         samples.rename(ws.store, old, new)
-        click.echo(f"{old} is now {samples.checked_label(new)}")
+    now = samples.checked_label(new)
+    report(as_json, {"old": old, "new": now}, f"{old} is now {now}")
 
 
 @click.command(
@@ -109,8 +111,14 @@ Examples:
 @click.option("--sample", type=int, metavar="ID", help="One sample instead of an identity.")
 @options.yes
 @options.store
+@options.as_json
 def forget(
-    label: str | None, gallery: str | None, sample: int | None, yes: bool, store: Path
+    label: str | None,
+    gallery: str | None,
+    sample: int | None,
+    yes: bool,
+    store: Path,
+    as_json: bool,
 ) -> None:
     """Delete an identity or a sample: from SQLite, from the index, and from freed disk pages."""
     if (label is None) == (sample is None) or (sample is not None and gallery):
@@ -122,8 +130,9 @@ def forget(
         if sample is not None:
             options.confirm(f"Forget sample {sample}?", yes)
             run(ws.store, [samples.get(ws.store, sample)])
-            click.echo(f"forgot sample {sample}")
+            report(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
         else:
             options.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
             count = ws.forget(str(label), gallery=gallery)
-            click.echo(f"forgot {label}: {count} {'sample' if count == 1 else 'samples'}")
+            counted = f"{count} {'sample' if count == 1 else 'samples'}"
+            report(as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}")

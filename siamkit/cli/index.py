@@ -47,15 +47,20 @@ def stats(gallery: str | None, store: Path, as_json: bool) -> None:
 @index.command(epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff")
 @click.argument("gallery", required=False)
 @options.store
-def rebuild(gallery: str | None, store: Path) -> None:
+@options.as_json
+def rebuild(gallery: str | None, store: Path, as_json: bool) -> None:
     """Make the index of each gallery, or of one, anew from the store."""
     from siamkit import search
 
+    facts = []
     with options.workspace(store) as ws:
         for target in _wanted(ws.store, gallery):
-            live = search.rebuild(ws.store, target)
-            structure = live.index.describe()["structure"]
-            click.echo(f"{target.name}: {len(live.index):,} templates, {structure}")
+            made = search.rebuild(ws.store, target).index.describe()
+            facts.append({"gallery": target.name, **made})
+            if not as_json:
+                click.echo(f"{target.name}: {made['templates']:,} templates, {made['structure']}")
+    if as_json:
+        emit_json(facts)
 
 
 def _wanted(store: Store, name: str | None) -> list[Gallery]:

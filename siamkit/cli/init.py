@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json
+from siamkit.cli.output import report
 
 
 @click.command(
@@ -23,7 +23,8 @@ def init(store: Path, as_json: bool) -> None:
     """Make a store. Where there is one already, nothing happens."""
     with options.workspace(store) as ws:
         created = ws.init()
-        if as_json:
-            emit_json({"store": str(store), "created": created})
-        else:
-            click.echo(f"made the store {store}" if created else f"{store} is a store already")
+        report(
+            as_json,
+            {"store": str(store), "created": created},
+            f"made the store {store}" if created else f"{store} is a store already",
+        )

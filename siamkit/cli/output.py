@@ -20,6 +20,14 @@ def emit_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+def report(as_json: bool, data: Any, sentence: str) -> None:
+    """What a command has done: one document, or one sentence."""
+    if as_json:
+        emit_json(data)
+    else:
+        click.echo(sentence)
+
+
 def emit_line(data: Any) -> None:
     """One JSON line, flushed: whoever reads it may rely on what it says."""
     click.echo(json.dumps(data))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import stderr
+from siamkit.cli.output import report, stderr
 from siamkit.cli.progress import bar
 
 
@@ -26,7 +26,10 @@ end: a run that fails or is broken off leaves it as it was.
 @options.encoder
 @click.option("--drop-missing", is_flag=True, help="Let samples go whose source is gone.")
 @options.store
-def reembed(gallery: str, encoder: str | None, drop_missing: bool, store: Path) -> None:
+@options.as_json
+def reembed(
+    gallery: str, encoder: str | None, drop_missing: bool, store: Path, as_json: bool
+) -> None:
     """Compute every template of a GALLERY anew, with another encoder."""
     from siamkit.flows.reembed import reembed as run
     from siamkit.store import galleries
@@ -42,7 +45,9 @@ def reembed(gallery: str, encoder: str | None, drop_missing: bool, store: Path) 
                 update(state.done)
         for error in state.missing:
             stderr(f"dropped: {error}")
-        click.echo(
-            f"{gallery}: {state.done - len(state.missing):,} samples"
-            f" embedded by {pipeline.encoder.fingerprint}"
+        kept, fingerprint = state.done - len(state.missing), pipeline.encoder.fingerprint
+        report(
+            as_json,
+            {"gallery": gallery, "samples": kept, "fingerprint": fingerprint},
+            f"{gallery}: {kept:,} samples embedded by {fingerprint}",
         )

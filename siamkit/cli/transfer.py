@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json
+from siamkit.cli.output import report
 
 
 @click.command(
@@ -31,10 +31,11 @@ def export(gallery: str, folder: Path, store: Path, as_json: bool) -> None:
 
     with options.workspace(store) as ws:
         count = export_gallery(ws.store, galleries.get(ws.store, gallery), folder)
-    if as_json:
-        emit_json({"gallery": gallery, "folder": str(folder), "samples": count})
-    else:
-        click.echo(f"exported {count:,} samples of {gallery} to {folder}")
+    report(
+        as_json,
+        {"gallery": gallery, "folder": str(folder), "samples": count},
+        f"exported {count:,} samples of {gallery} to {folder}",
+    )
 
 
 @click.command(
@@ -56,7 +57,8 @@ def import_(folder: Path, as_gallery: str | None, store: Path, as_json: bool) ->
     with options.workspace(store) as ws:
         ws.init()
         gallery, new, known = import_gallery(ws.store, folder, as_gallery)
-    if as_json:
-        emit_json({"gallery": gallery.name, "new": new, "already": known})
-    else:
-        click.echo(f"imported {new:,} samples into {gallery.name}; {known:,} were there already")
+    report(
+        as_json,
+        {"gallery": gallery.name, "new": new, "already": known},
+        f"imported {new:,} samples into {gallery.name}; {known:,} were there already",
+    )
