@@ -92,10 +92,9 @@ def run(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def one(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser, *, text: bool) -> Done:
+def one(pipeline: Pipeline, content: Content, choose: Chooser) -> Done:
     """Embed a single source in this thread. Raises what went wrong."""
-    job = Job(source, text=text)
-    content = sources.read(source, text=text)
+    job = Job(content.data)
     done = _look(pipeline, Done(job, content.name, content.digest), content, choose)
     _embed(pipeline, [done])
     if done.error:

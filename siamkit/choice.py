@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from siamkit.errors import LowQuality, NothingFound, SeveralFound, SiamkitError
+from siamkit.errors import BadInput, LowQuality, NothingFound, SeveralFound, SiamkitError
 from siamkit.pipeline import Seen
-from siamkit.types import Box, Quality, Region
+from siamkit.types import Box, Image, Quality, Region
 
 Chosen: TypeAlias = list[tuple[Region, Quality | None]]
 Chooser: TypeAlias = Callable[[Seen], Chosen]
@@ -57,17 +57,27 @@ def all_usable(seen: Seen) -> Chosen:
 
 
 def within_box(box: Box) -> Chooser:
-    """The detected region that a box given by the caller means, else the box itself."""
+    """The detected region that a box given by the caller means, else the box itself.
+
+    Meant is the region that the box overlaps best; or, where a loose box is around several
+    times its size, the only one whose centre lies inside. Raises BadInput for a box outside of
+    the picture, LowQuality as for any other region.
+    """
 
     def choose(seen: Seen) -> Chosen:
-        pairs = [
-            (region, quality)
-            for region, quality in zip(seen.regions, seen.qualities, strict=True)
-            if overlap(region, box) >= SAME_REGION
-        ]
-        if not pairs:
-            return [(Region(where=box), None)]
-        return all_usable(Seen(seen.medium, *map(list, zip(*pairs, strict=True))))[:1]
+        pairs = list(zip(seen.regions, seen.qualities, strict=True))
+        best = max(pairs, key=lambda pair: overlap(pair[0], box), default=None)
+        inside = [pair for pair in pairs if _centred_in(pair[0], box)]
+        if best is not None and overlap(best[0], box) >= SAME_REGION:
+            meant = best
+        elif len(inside) == 1:
+            (meant,) = inside
+        else:
+            _require_inside(box, seen.medium)
+            region = Region(where=box)
+            meant = (region, seen.assess(region))
+        region, quality = meant
+        return all_usable(Seen(seen.medium, [region], [quality], seen.assess))
 
     return choose
 
@@ -76,7 +86,8 @@ def of_any_quality(choose: Chooser) -> Chooser:
     """The same choice, blind to quality."""
 
     def blind(seen: Seen) -> Chosen:
-        chosen = choose(Seen(seen.medium, seen.regions, [None] * len(seen.regions)))
+        unjudged: list[Quality | None] = [None] * len(seen.regions)
+        chosen = choose(Seen(seen.medium, seen.regions, unjudged, lambda region: None))
         by_region = {id(r): q for r, q in zip(seen.regions, seen.qualities, strict=True)}
         return [(region, by_region.get(id(region))) for region, _ in chosen]
 
@@ -104,6 +115,23 @@ def overlap(region: Region, box: Box) -> float:
         return 0.0
     common = width * height
     return common / (area(region) + area(Region(where=box)) - common)
+
+
+def _centred_in(region: Region, box: Box) -> bool:
+    if region.where is None or len(region.where) != 4:
+        return False
+    left, top, right, bottom = region.where
+    return box[0] <= (left + right) / 2 < box[2] and box[1] <= (top + bottom) / 2 < box[3]
+
+
+def _require_inside(box: Box, medium: object) -> None:
+    if isinstance(medium, Image):
+        height, width = medium.pixels.shape[:2]
+        if box[2] > width or box[3] > height:
+            raise BadInput(
+                f"box {_shown(Region(where=box))} is not inside of its {width} x {height} pixels",
+                hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
+            )
 
 
 def error_for(name: str, error: SiamkitError) -> SiamkitError:

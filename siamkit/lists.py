@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -23,7 +24,7 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
     text, {"label", "text"}. Raises BadInput, naming the line, for what is none of these.
     """
     if origin == "-":
-        return list(_json_pairs(stdin, "standard input", Path()))
+        return list(_json_pairs(_utf8(stdin), "standard input", Path()))
     path = Path(origin)
     if path.is_dir():
         return [(_label(path, file), file) for file in files_under(path)]
@@ -41,7 +42,7 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
 def jobs(origin: str, stdin: TextIO) -> list[Job]:
     """What to embed: a text file with one path a line, or JSON lines with "source" or "text"."""
     if origin == "-":
-        return [_job(line, f"standard input, line {n}") for n, line in _lines(stdin)]
+        return [_job(line, f"standard input, line {n}") for n, line in _lines(_utf8(stdin))]
     path = Path(origin)
     if not path.is_file():
         raise BadInput(
@@ -101,7 +102,7 @@ def _job(line: str, where: str) -> Job:
 def _object(line: str, where: str) -> dict[str, str]:
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise BadInput(f"{where}: not a JSON object")
@@ -112,6 +113,13 @@ def _lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(file, 1):
         if stripped := line.strip("\r\n"):
             yield number, stripped
+
+
+def _utf8(stdin: TextIO) -> TextIO:
+    """Standard input read as a file would be."""
+    if isinstance(stdin, TextIOWrapper):
+        stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+    return stdin
 
 
 def _text(path: Path) -> TextIO:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,11 @@ from siamkit.types import Image
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
-MAX_PIXELS = 100_000_000  # a 100-megapixel photograph is 300 MB of RGB; more is refused undecoded
+MAX_PIXELS = 89_478_485  # pillow's own limit: 256 MB of RGB; a larger picture is refused undecoded
+# Formats whose decoders read the header first and run no program of their own.
+COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # pillow knows these at once
+OTHERS = ("AVIF", "JPEG2000", "TIFF", "WEBP")  # and these after loading all of its plugins
+ORIENTATION = 0x0112  # of EXIF (TIFF 6.0): what to do to see the picture upright
 
 
 def load_image(source: Path | bytes) -> Image:
@@ -25,31 +28,56 @@ def load_image(source: Path | bytes) -> Image:
     """
     import numpy as np
     from PIL import Image as pil
-    from PIL import ImageOps, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     content = source if isinstance(source, bytes) else source.read_bytes()
     if not content:
         raise UnreadableSample("the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MAX_PIXELS decides, not pillow's own two limits
-            limit, pil.MAX_IMAGE_PIXELS = pil.MAX_IMAGE_PIXELS, None
-            try:
-                picture = pil.open(io.BytesIO(content))
-            finally:
-                pil.MAX_IMAGE_PIXELS = limit
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise UnreadableSample(
-                    f"{width} x {height} pixels is over the limit of {MAX_PIXELS:,}",
-                    hint="scale the picture down first",
-                )
-            upright = ImageOps.exif_transpose(picture)
-            return Image(np.ascontiguousarray(np.asarray(_to_rgb(upright), dtype=np.uint8)))
+        with _open(content) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise pil.DecompressionBombError
+            rgb = _upright(_to_rgb(picture), picture.getexif().get(ORIENTATION))
+            return Image(np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)))
+    except (pil.DecompressionBombError, pil.DecompressionBombWarning):
+        raise UnreadableSample(
+            f"it has more than {MAX_PIXELS:,} pixels", hint="scale the picture down first"
+        ) from None
     except UnidentifiedImageError:
-        raise UnreadableSample("not a picture in a format that pillow reads") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        known = ", ".join(sorted(COMMON + OTHERS))
+        raise UnreadableSample(f"not a picture of a known format ({known})") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise what they like on damaged content
         raise UnreadableSample(f"the picture is damaged: {error}") from error
+
+
+def _open(content: bytes) -> PILImage.Image:
+    from PIL import Image as pil
+    from PIL import UnidentifiedImageError
+
+    try:
+        return pil.open(io.BytesIO(content), formats=COMMON)
+    except UnidentifiedImageError:
+        pil.init()
+        return pil.open(io.BytesIO(content), formats=[f for f in OTHERS if f in pil.OPEN])
+
+
+def _upright(picture: PILImage.Image, orientation: object) -> PILImage.Image:
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    if isinstance(orientation, int) and orientation in turns:
+        return picture.transpose(turns[orientation])
+    return picture
 
 
 def _to_rgb(picture: PILImage.Image) -> PILImage.Image:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import encoder_cache, registry
+from siamkit import encoder_cache, registry, sources
 from siamkit.errors import MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import Assesses
 from siamkit.sources import Content
@@ -32,6 +33,7 @@ class Seen:
     medium: Any
     regions: list[Region]
     qualities: list[Quality | None]  # one a region; None if the plugin does not assess
+    assess: Callable[[Region], Quality | None]  # for a region that the caller brings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,13 @@ class Pipeline:
     detector: Any | None
     encoder: Any
 
+    def read(self, source: Path | str | bytes) -> Content:
+        """A file's content, or bytes; where samples are text, a string is the sample itself."""
+        return sources.read(source, text=self.is_text(source))
+
+    def is_text(self, source: Path | str | bytes) -> bool:
+        return self.modality.kind == "text" and isinstance(source, str)
+
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
         with self._guard("load", content):
@@ -49,14 +58,21 @@ class Pipeline:
         regions = [Region()]
         if self.detector is not None:
             with self._guard("find", content, self.detector):
-                regions = list(self.detector.find(medium))
-        return Seen(medium, regions, [self.assess(medium, region, content) for region in regions])
+                regions = [_sound(region) for region in self.detector.find(medium)]
+
+        def assess(region: Region) -> Quality | None:
+            return self.assess(medium, region, content)
+
+        return Seen(medium, regions, [assess(region) for region in regions], assess)
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
         if not isinstance(self.modality, Assesses):
             return None
         with self._guard("assess", content):
-            return self.modality.assess(medium, region)
+            quality = self.modality.assess(medium, region)
+            if not 0 <= quality.score <= 1:
+                raise ValueError(f"a quality of {quality.score}, which is not in [0, 1]")
+            return quality
 
     def crop(self, medium: Any, region: Region, content: Content) -> Any:
         with self._guard("crop", content):
@@ -109,6 +125,14 @@ class Pipeline:
                 f"{prefix}plugin {name} ({who.__module__}): {step} failed:"
                 f" {type(error).__name__}: {error}"
             ) from error
+
+
+def _sound(region: Region) -> Region:
+    """A detector's region, if every number in it is one."""
+    numbers = [region.score, *(region.where or ())]
+    if not all(map(isfinite, numbers)) or not 0 <= region.score <= 1:
+        raise ValueError(f"a region with the numbers {numbers}")
+    return region
 
 
 def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -> Pipeline:

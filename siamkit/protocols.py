@@ -149,6 +149,9 @@ class IndexBackend(Protocol):
         """
         ...
 
-    def drop(self, key: str, *, root: Path) -> None:
-        """Delete every saved file of `key`."""
+    def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
+        """Delete what is saved of every key that begins with `prefix`, half-written files too.
+
+        With `below`, only what was saved before that change.
+        """
         ...

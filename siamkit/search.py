@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from siamkit import registry
 from siamkit.errors import StoreError
-from siamkit.store import Gallery, Store, templates
+from siamkit.store import Gallery, Store, erasures, templates
+from siamkit.store.galleries import index_prefix
 
 if TYPE_CHECKING:
     from siamkit.protocols import Index, IndexBackend
@@ -31,8 +32,10 @@ class LiveIndex:
     """
 
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
-        self.store, self.gallery = store, gallery
+        self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
+        if store.writable:
+            drop_forgotten(store, gallery)
         with store.read():
             self.index: Index
             self.index, refused = backend().open(
@@ -43,9 +46,7 @@ class LiveIndex:
             )
             self._applied: Cursor = self.index.cursor()
             rebuilt = self._applied.seq == 0
-            self._catch_up()
-        if save:
-            self.save_if_due()
+        self.catch_up()
         if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
@@ -56,19 +57,21 @@ class LiveIndex:
 
     def search(self, vectors: Vectors, k: int) -> Hits:
         """(n, dim) unit vectors -> the k nearest templates of each, at this moment."""
-        self._catch_up()
+        self.catch_up()
         return self.index.search(vectors, k)
 
-    def save_if_due(self) -> None:
+    def _save_if_due(self) -> None:
         """Write a snapshot if that makes the next opening cheaper and the disk allows it."""
         if not (self.store.writable and self.index.due()):
             return
         try:
             self.index.save(self._applied)
+            drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
         except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
             log.warning(f"the index could not be saved, so it is made anew each time: {error}")
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Apply what has been committed since; save where that has become much."""
         store, gallery = self.store, self.gallery
         with store.read():
             head = templates.head(store, gallery)
@@ -81,11 +84,13 @@ class LiveIndex:
                 self.index.remove(gone)
                 self.index.add(ids, vectors)
             self._applied = head
+        if self._save:
+            self._save_if_due()
 
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
     """Throw the saved index away and make it anew from the store."""
-    drop(store, gallery)
+    drop(store, gallery.id)
     live = LiveIndex(store, gallery, save=False)
     try:
         live.index.save(templates.head(store, gallery))
@@ -94,6 +99,12 @@ def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
     return live
 
 
-def drop(store: Store, gallery: Gallery) -> None:
-    """Delete the saved index of a gallery; the next query makes it anew."""
-    backend().drop(gallery.index_key, root=store.index_root)
+def drop(store: Store, gallery_id: int) -> None:
+    """Delete all that was ever saved of a gallery's indexes; the next query makes one anew."""
+    backend().drop(index_prefix(gallery_id), root=store.index_root)
+
+
+def drop_forgotten(store: Store, gallery: Gallery) -> None:
+    """Delete snapshots from before something was forgotten, whoever has written them since."""
+    below = erasures.floor(store, gallery.id)
+    backend().drop(index_prefix(gallery.id), root=store.index_root, below=below)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +44,16 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     path = Path(source)
     shown = to_text(path)
     try:
-        if path.is_dir():
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
             raise UnreadableSample(
                 f"{shown} is a directory", hint=f"to take every file in it: --from {shown}"
             )
-        size = path.stat().st_size
-        if size > LARGEST:
+        if not stat.S_ISREG(state.st_mode):
+            raise UnreadableSample(f"{shown} is a pipe or a device, not a file")
+        if state.st_size > LARGEST:
             raise UnreadableSample(
-                f"{shown} has {size:,} bytes, more than the limit of {LARGEST:,}"
+                f"{shown} has {state.st_size:,} bytes, more than the limit of {LARGEST:,}"
             )
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
@@ -63,7 +66,10 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
 
 def to_text(path: Path) -> str:
     """A path as text. Bytes that are not UTF-8 become `\\xNN`, which `to_path` turns back."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a surrogate pair, out of JSON: no file has such a name
+        return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def to_path(text: str) -> Path:

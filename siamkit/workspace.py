@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from siamkit import registry
 from siamkit.choice import Chooser, everything, only_usable
 from siamkit.errors import BadInput, StoreError
+from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, Fusion, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.store.galleries import GalleryExists
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Workspace:
         """The open store. Raises StoreError if there is none yet."""
         if self._store is None:
             self._store = Store(self.root)
+            finish(self._store)
         return self._store
 
     def init(self) -> bool:
@@ -113,13 +116,7 @@ class Workspace:
         """
         has_store = self._store is not None or (self.root / "store.db").exists()
         if has_store and galleries.exists(self.store, name):
-            found = galleries.get(self.store, name)
-            if modality is not None and found.space.modality != modality:
-                raise BadInput(
-                    f"gallery {name!r} holds {found.space.modality}, not {modality}",
-                    hint="give another gallery name",
-                )
-            return found
+            return self._of_modality(name, modality)
         if modality is None:
             known = [p.name for p in registry.found("siamkit.modalities")]
             if name not in known:
@@ -130,7 +127,19 @@ class Workspace:
                     hint=f"name its modality, one of {', '.join(known)}, to make it: -m NAME",
                 )
             modality = name
-        return self.create_gallery(name, modality)
+        try:
+            return self.create_gallery(name, modality)
+        except GalleryExists:  # another process was first
+            return self._of_modality(name, modality)
+
+    def _of_modality(self, name: str, modality: str | None) -> Gallery:
+        found = galleries.get(self.store, name)
+        if modality is not None and found.space.modality != modality:
+            raise BadInput(
+                f"gallery {name!r} holds {found.space.modality}, not {modality}",
+                hint="give another gallery name",
+            )
+        return found
 
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
@@ -228,6 +237,12 @@ class Workspace:
         if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
             target = galleries.get(self.store, gallery_or_modality)
             return verify_pair(self.pipeline_of(target), a, b, limit or target.threshold)
+        known = {plugin.name for plugin in registry.found("siamkit.modalities")}
+        if gallery_or_modality not in known:
+            raise StoreError(
+                f"{gallery_or_modality!r} is neither a gallery of {self.root} nor a modality",
+                hint=f"modalities here: {', '.join(sorted(known))}",
+            )
         return verify_pair(self.pipeline(gallery_or_modality), a, b, limit)
 
     def verify_identity(

@@ -30,13 +30,11 @@ class Faiss:
                 refused.append(f"{found.path.name} is of another history of this store")
                 continue
             try:
-                base = snapshot.read(found, dim)
+                return FaissIndex(key, dim, folder, *snapshot.read(found, dim)), refused
             except snapshot.Refused as reason:
-                refused.append(f"{found.path.name} {reason}")
-                continue
-            return FaissIndex(key, dim, folder, found, base), refused
+                if found.path.exists():  # else another process has put a newer one in its place
+                    refused.append(f"{found.path.name} {reason}")
         return FaissIndex(key, dim, folder), refused
 
-    def drop(self, key: str, *, root: Path) -> None:
-        for found in snapshot.newest_first(root / self.name, key):
-            snapshot.delete(found)
+    def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
+        snapshot.drop(root / self.name, prefix, below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import snapshot, structure
-from siamkit_faiss.snapshot import Snapshot
+from siamkit_faiss.snapshot import Card, Snapshot
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -33,19 +34,16 @@ class FaissIndex:
         dim: int,
         folder: Path,
         saved: Snapshot | None = None,
+        card: Card | None = None,
         base: faiss.Index | None = None,
     ) -> None:
         self._key, self._dim, self._folder = key, dim, folder
-        self._saved, self._base = saved, base
+        self._saved, self._card, self._base = saved, card, base
         self._masked = np.empty(0, np.int64)  # ids in the base that no longer count
         self._ids = np.empty(0, np.int64)  # added since, any order
         self._vectors = np.empty((0, dim), np.float32)
-        self._facts: dict[str, float | str] = {}
-        if saved is not None and base is not None:
-            facts = snapshot.card(saved)
-            self._facts = {k: facts[k] for k in _FACTS if k in facts}
-            if isinstance(base, faiss.IndexIVF):
-                base.nprobe = int(self._facts.get("nprobe", base.nlist))
+        if isinstance(base, faiss.IndexIVF):
+            base.nprobe = (card and card.nprobe) or base.nlist
 
     @property
     def exact(self) -> bool:
@@ -96,23 +94,22 @@ class FaissIndex:
         )
 
     def save(self, cursor: Cursor) -> None:
-        base, facts = self._appended() or structure.build(*self._survivors())
-        facts["count"] = len(self)
-        self._saved = snapshot.write(self._folder, self._key, cursor, base, facts)
-        self._base, self._facts = base, facts
+        base, card = self._appended() or structure.build(*self._survivors())
+        self._saved, self._card = snapshot.write(self._folder, self._key, cursor, base, card)
+        self._base = base
         self._masked, self._ids = self._masked[:0], self._ids[:0]
         self._vectors = self._vectors[:0]
 
     def describe(self) -> Mapping[str, str | int | float | bool]:
-        size = self._saved.path.stat().st_size if self._saved else 0
+        card = self._card or Card("not saved yet", 0, 1.0)
         return {
-            "structure": str(self._facts.get("structure", "not saved yet")),
+            "structure": card.structure,
             "exact": self.exact,
-            "recall": self._facts.get("recall", 1.0),
-            **({"nprobe": self._facts["nprobe"]} if "nprobe" in self._facts else {}),
+            "recall": card.recall,
+            **({"nprobe": card.nprobe} if card.nprobe else {}),
             "templates": len(self),
             "since_saved": len(self._ids) + len(self._masked),
-            "bytes": size,
+            "bytes": card.bytes,
         }
 
     def close(self) -> None:
@@ -155,20 +152,21 @@ class FaissIndex:
         scores, near = faiss.knn(vectors, rows, min(k, len(ids)), metric=faiss.METRIC_INNER_PRODUCT)
         return scores, ids[near]
 
-    def _appended(self) -> tuple[faiss.Index, dict[str, float | str]] | None:
+    def _appended(self) -> tuple[faiss.Index, Card] | None:
         """Inverted lists take the changes as they are, until they have outgrown their centroids."""
-        if self._saved is None or not isinstance(self._base, faiss.IndexIVF):
+        if self._saved is None or self._card is None or not isinstance(self._base, faiss.IndexIVF):
             return None
-        trained = float(self._facts.get("trained_on", 0))
-        if len(self) > structure.RETRAIN * trained or not structure.wants_lists(
-            2 * len(self), self._dim
-        ):
+        outgrown = len(self) > structure.RETRAIN * (self._card.trained_on or 0)
+        if outgrown or not structure.wants_lists(2 * len(self), self._dim):
             return None
-        base = snapshot.read(self._saved, self._dim, mapped=False)
+        try:
+            _, card, base = snapshot.read(self._saved, self._dim, mapped=False)
+        except snapshot.Refused:  # another process has saved meanwhile; what is mapped still holds
+            return None
         base.nprobe = self._base.nprobe
         base.remove_ids(faiss.IDSelectorBatch(self._masked))
         base.add_with_ids(self._vectors, self._ids)
-        return base, dict(self._facts)
+        return base, replace(card, count=len(self))
 
     def _survivors(self) -> tuple[Ids, Vectors]:
         """All that counts, in rising order of id, so that equal scores come smaller id first."""
@@ -182,9 +180,6 @@ class FaissIndex:
             )
         order = np.argsort(ids, kind="stable")
         return np.ascontiguousarray(ids[order]), np.ascontiguousarray(vectors[order])
-
-
-_FACTS = ("structure", "nprobe", "recall", "trained_on")
 
 
 def _ordered(scores: np.ndarray, ids: np.ndarray) -> Hits:

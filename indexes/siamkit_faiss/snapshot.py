@@ -12,9 +12,9 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ class Snapshot:
     """A file that claims to hold everything up to `cursor`."""
 
     path: Path
+    key: str
     cursor: Cursor
 
     @property
@@ -43,76 +44,94 @@ class Snapshot:
         return self.path.with_suffix(".json")
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the .json beside a snapshot says of it."""
+
+    structure: str
+    count: int
+    recall: float
+    nprobe: int | None = None  # of inverted lists
+    trained_on: int | None = None
+    bytes: int = 0
+    mtime_ns: int = 0
+    crc32: int = 0
+
+
 def newest_first(folder: Path, key: str) -> list[Snapshot]:
     """The snapshots of a key that are in a folder, whatever their state."""
-    found = []
-    for path in folder.glob(f"{key}-*.faiss"):
-        if (match := _NAME.fullmatch(path.name)) and match["key"] == key:
-            found.append(Snapshot(path, Cursor(int(match["seq"]), match["nonce"])))
+    found = [s for s in _all(folder, key) if s.key == key]
     return sorted(found, key=lambda s: s.cursor, reverse=True)
 
 
-def read(found: Snapshot, dim: int, *, mapped: bool = True) -> faiss.Index:
+def drop(folder: Path, prefix: str, below: int | None = None) -> None:
+    """Delete the snapshots, saved before the change `below`, of keys that begin with a prefix."""
+    for found in _all(folder, prefix):
+        if below is None or found.cursor.seq < below:
+            delete(found)
+    _sweep(folder, prefix)
+
+
+def read(found: Snapshot, dim: int, *, mapped: bool = True) -> tuple[Snapshot, Card, faiss.Index]:
     """Check a snapshot and open it, memory-mapped unless it is to be changed. Raises Refused."""
     import faiss
 
-    _check(found)
     try:
+        card = _checked(found)
         flags = faiss.IO_FLAG_MMAP_IFC if mapped else 0
         index = faiss.read_index(str(found.path), flags)
-    except RuntimeError as error:
-        raise Refused(f"cannot be read by FAISS: {str(error)[:200]}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: FAISS
+        raise Refused(f"cannot be read: {str(error)[:200]}") from error
     if index.d != dim:
         raise Refused(f"holds {index.d}-d vectors, not {dim}-d")
-    return index
+    return found, card, index
 
 
-def card(found: Snapshot) -> dict[str, int | float | str | bool]:
-    """What was recorded when the snapshot was written. Raises Refused."""
+def _all(folder: Path, prefix: str) -> list[Snapshot]:
+    matches = [(path, _NAME.fullmatch(path.name)) for path in folder.glob(f"{prefix}*.faiss")]
+    return [
+        Snapshot(path, match["key"], Cursor(int(match["seq"]), match["nonce"]))
+        for path, match in matches
+        if match
+    ]
+
+
+def _checked(found: Snapshot) -> Card:
+    """The card of a snapshot whose file is as it was written. Raises Refused, OSError."""
     try:
-        data = json.loads(found.card.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-        return data
-    except (OSError, ValueError) as error:
-        raise Refused(f"has no readable {found.card.name}") from error
-
-
-def _check(found: Snapshot) -> None:
-    recorded = card(found)
+        card = Card(**json.loads(found.card.read_text(encoding="utf-8")))
+        numbers = [card.count, card.recall, card.bytes, card.mtime_ns, card.crc32]
+        numbers += [n for n in (card.nprobe, card.trained_on) if n is not None]
+        if not all(isinstance(n, int | float) for n in numbers):
+            raise ValueError("a number is none")
+    except (ValueError, TypeError) as error:
+        raise Refused(f"has a damaged {found.card.name}") from error
     state = found.path.stat()
-    if state.st_size != recorded.get("bytes"):
-        raise Refused(f"has {state.st_size:,} bytes, not the {recorded.get('bytes'):,} written")
-    if state.st_mtime_ns == recorded.get("mtime_ns"):
-        return
-    if _crc(found.path) != recorded.get("crc32"):
-        raise Refused("is damaged: its checksum is not the one recorded")
-    with suppress(OSError):  # a copied store: remember that this file is sound, if we may write
-        _write_card(found, {**recorded, "mtime_ns": state.st_mtime_ns})
+    if state.st_size != card.bytes:
+        raise Refused(f"has {state.st_size:,} bytes, not the {card.bytes:,} written")
+    if state.st_mtime_ns != card.mtime_ns:
+        if _crc(found.path) != card.crc32:
+            raise Refused("is damaged: its checksum is not the one recorded")
+        with suppress(OSError):  # a copied store: remember that the file is sound, if we may
+            _write_card(found, replace(card, mtime_ns=state.st_mtime_ns))
+    return card
 
 
 def write(
-    folder: Path, key: str, cursor: Cursor, index: faiss.Index, facts: Mapping[str, float | str]
-) -> Snapshot:
+    folder: Path, key: str, cursor: Cursor, index: faiss.Index, card: Card
+) -> tuple[Snapshot, Card]:
     """Write a snapshot so that it is either whole and durable, or not there at all."""
     import faiss
 
     folder.mkdir(parents=True, exist_ok=True)
-    found = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", cursor)
+    found = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", key, cursor)
     temporary = folder / f".{found.path.name}.{os.getpid()}"
     try:
         faiss.write_index(index, str(temporary))
         _sync(temporary)
         state = temporary.stat()
-        _write_card(
-            found,
-            {
-                **facts,
-                "bytes": state.st_size,
-                "mtime_ns": state.st_mtime_ns,
-                "crc32": _crc(temporary),
-            },
-        )
+        card = replace(card, bytes=state.st_size, mtime_ns=state.st_mtime_ns, crc32=_crc(temporary))
+        _write_card(found, card)
         os.replace(temporary, found.path)
         _sync(folder)
     finally:
@@ -122,7 +141,7 @@ def write(
         if older.cursor.seq < cursor.seq:
             delete(older)
     _sweep(folder, key)
-    return found
+    return found, card
 
 
 def delete(found: Snapshot) -> None:
@@ -130,16 +149,16 @@ def delete(found: Snapshot) -> None:
     found.card.unlink(missing_ok=True)
 
 
-def _write_card(found: Snapshot, data: Mapping[str, object]) -> None:
+def _write_card(found: Snapshot, card: Card) -> None:
     temporary = found.card.with_name(f".{found.card.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(data, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
     _sync(temporary)
     os.replace(temporary, found.card)
 
 
-def _sweep(folder: Path, key: str) -> None:
+def _sweep(folder: Path, prefix: str) -> None:
     """Remove the temporary files of writers that were killed."""
-    for path in folder.glob(f".{key}-*"):
+    for path in folder.glob(f".{prefix}*"):
         owner = path.name.rpartition(".")[2]
         if owner.isdigit() and not _alive(int(owner)):
             path.unlink(missing_ok=True)

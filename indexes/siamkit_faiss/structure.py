@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 
+from siamkit_faiss.snapshot import Card
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,13 +37,13 @@ def wants_lists(count: int, dim: int) -> bool:
     return count * dim > FLAT_FLOATS
 
 
-def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, dict[str, float | str]]:
+def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
     """The structure due for (n,) ids and (n, dim) vectors, filled, and the facts about it."""
     count, dim = vectors.shape
     if not wants_lists(count, dim):
         flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
         flat.add_with_ids(vectors, ids)
-        return flat, {"structure": "Flat", "recall": 1.0}
+        return flat, Card("Flat", count, 1.0)
     lists = round(4 * count**0.5)
     codes = "Flat" if dim < 256 else "SQfp16"
     index = faiss.index_factory(dim, f"IVF{lists},{codes}", faiss.METRIC_INNER_PRODUCT)
@@ -54,12 +56,8 @@ def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, dict[str, float | st
     index.train(vectors[np.sort(sample)])
     index.add_with_ids(vectors, ids)
     recall = _tune(index, ids, vectors, rng)
-    return index, {
-        "structure": f"IVF{lists},{codes}",
-        "nprobe": index.nprobe,
-        "recall": round(recall, 4),
-        "trained_on": count,
-    }
+    card = Card(f"IVF{lists},{codes}", count, round(recall, 4), index.nprobe, count)
+    return index, card
 
 
 def _tune(

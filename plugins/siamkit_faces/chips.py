@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from siamkit.types import Box, Region
 
 
+BLANK = 1.0  # standard deviation of a colour plane, of 0 to 255; the least in LFW is over 14
+
+
 def chip(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """(150, 150, 3): the face in a region of a (height, width, 3) RGB picture, upright."""
     pixels = _masked(pixels, region)
     return align.cut(pixels, align.chip_matrix(*anchors(pixels, region)), align.SIZE)
+
+
+def is_blank(made: NDArray[np.uint8]) -> bool:
+    """True for a face of one colour: the network has a vector for it, which means nothing."""
+    edge = round(align.SIZE * align.PADDING / (1 + 2 * align.PADDING))
+    return float(made[edge:-edge, edge:-edge].std(axis=(0, 1)).max()) < BLANK
 
 
 def anchors(

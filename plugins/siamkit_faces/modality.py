@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.encoders import Card, write_folder
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.media import load_image
 from siamkit.runtime import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
@@ -54,10 +54,13 @@ class Faces:
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        """The face's 150 x 150 chip, upright."""
-        from siamkit_faces.chips import chip
+        """The face's 150 x 150 chip, upright. Raises NothingFound where there is nothing to see."""
+        from siamkit_faces import chips
 
-        return Image(chip(medium.pixels, region))
+        made = chips.chip(medium.pixels, region)
+        if chips.is_blank(made):
+            raise NothingFound("no face can be seen there: it is all of one colour")
+        return Image(made)
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """How large, sharp and evenly lit a face is."""

@@ -96,10 +96,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        stderr("\nInterrupted. What was committed is kept; the same command goes on from there.")
+        stderr("\nInterrupted. What was reported as done is kept.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a folder that may not be written to
+        _debug()
+        where = f"{error.filename}: " if error.filename else ""
+        stderr(f"Error: {where}{error.strerror or error}")
         return 1
     except Exception as error:
         _debug()

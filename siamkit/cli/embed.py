@@ -62,7 +62,7 @@ def embed(
         raise click.UsageError("Give either FILES or --from.")
     from siamkit import choice
     from siamkit.batches import Job
-    from siamkit.flows.embed import Embedded
+    from siamkit.flows.embed import PARTIAL, Embedded
     from siamkit.flows.embed import embed as run
     from siamkit.lists import jobs
 
@@ -71,8 +71,14 @@ def embed(
     with options.workspace(store) as ws, bar("embedding", len(todo)) as update:
         pipeline = ws.pipeline(modality, encoder=encoder, detector=options.detector_name(detector))
         choose = choice.largest if largest else choice.everything
-        for state in run(pipeline, todo, choose, output):
-            update(state.sources)
+        results = run(pipeline, todo, choose, output)
+        try:
+            for state in results:
+                update(state.sources)
+        except KeyboardInterrupt:
+            results.close()
+            stderr(f"\n{state.rows:,} rows so far, in {output.with_suffix(PARTIAL)}")
+            raise
     if as_json:
         emit_json(
             {

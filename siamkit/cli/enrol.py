@@ -99,10 +99,14 @@ def enrol(
             choose=_chooser(largest, all_regions, box, any_quality),
             look_again=all_regions or box is not None,
         )
-        for last in results:
-            counts[last.status] += 1
-            _report(last, as_json=as_json, quiet=len(items) >= QUIET_FROM)
-            update(sum(counts.values()))
+        try:
+            for last in results:
+                counts[last.status] += 1
+                _report(last, as_json=as_json, quiet=len(items) >= QUIET_FROM)
+                update(sum(counts.values()))
+        except KeyboardInterrupt:
+            stderr(f"\n{counts['enrolled']:,} enrolled so far; the same command goes on from there")
+            raise
     if len(items) != 1 and not as_json:
         click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
     if last and last.error and len(items) == 1:

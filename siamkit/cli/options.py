@@ -20,11 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _inherited(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
     """--store may stand before the command or behind it; behind it counts more."""
     parent = context.parent
-    source = context.get_parameter_source("store")
-    if source == click.core.ParameterSource.COMMANDLINE or not parent:
-        return value
-    inherited: Path = parent.params.get("store", value)
-    return inherited
+    if context.get_parameter_source("store") != click.core.ParameterSource.COMMANDLINE:
+        while parent is not None:
+            if "store" in parent.params:
+                inherited: Path = parent.params["store"]
+                return inherited
+            parent = parent.parent
+    return value
 
 
 store = click.option(

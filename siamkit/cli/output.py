@@ -17,7 +17,8 @@ def stderr(line: str) -> None:
 
 def emit_json(data: Any) -> None:
     """One document, indented."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(data, indent=2, ensure_ascii=not utf8))
 
 
 def report(as_json: bool, data: Any, sentence: str) -> None:
@@ -64,6 +65,10 @@ def cell(value: Any) -> str:
 def talk() -> Iterator[None]:
     """Show on stderr, a line each, what the library logs: a rebuilt index, a built encoder."""
     import logging
+    import warnings
+
+    # A picture that is too large is refused with a line of ours; pillow's warning says it twice.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

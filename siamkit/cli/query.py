@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from siamkit.workspace import Workspace
 
 EXIT_NOBODY = 3
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @click.command(
@@ -67,6 +68,10 @@ def query(
     """
     if annotated and len(files) > 1:
         raise click.UsageError("--save-annotated takes one FILE at a time.")
+    if annotated and annotated.suffix.lower() not in PICTURES:
+        raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(PICTURES)}.")
+    if annotated and annotated.exists() and annotated.samefile(files[0]):
+        raise click.UsageError("--save-annotated would write over the probe itself.")
     from siamkit import choice
 
     choose = choice.largest if largest else choice.everything

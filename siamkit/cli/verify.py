@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json
+from siamkit.cli.output import emit_json, stderr
 
 if TYPE_CHECKING:
     from siamkit.flows.verify import Side, Verification
@@ -72,9 +72,10 @@ def verify(
                 str(gallery), label, Path(files[0]), threshold=threshold, fusion=fusion
             )
         else:
-            result = ws.verify(
-                ws.gallery(str(gallery)).name, Path(files[0]), Path(files[1]), threshold=threshold
-            )
+            result = ws.verify(str(gallery), Path(files[0]), Path(files[1]), threshold=threshold)
+    for side in (result.left, result.right):
+        for problem in side.quality.problems if side.quality else ():
+            stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
     if as_json:
         emit_json(_facts(result))
     else:
@@ -106,4 +107,5 @@ def _side(side: Side) -> dict[str, Any]:
         "samples": side.samples,
         "region": regions.to_dict(side.region) if side.region else None,
         "quality": round(side.quality.score, 4) if side.quality else None,
+        "problems": list(side.quality.problems) if side.quality else [],
     }

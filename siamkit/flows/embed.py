@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from siamkit.batches import Job
 from siamkit.choice import Chooser
 from siamkit.errors import BadInput
 from siamkit.pipeline import Pipeline
+
+PARTIAL = ".partial.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,23 @@ class Embedded:
 
 def embed(
     pipeline: Pipeline, jobs: Iterable[Job], choose: Chooser, output: Path
-) -> Iterator[Embedded]:
+) -> Generator[Embedded, None, None]:
     """Write (n, dim) float32 rows of norm 1 to `output` and a line a row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
-    gave no row. Both files appear together when the generator ends or is closed, so that a run
-    that was broken off leaves what it had. Yields after every batch.
+    gave no row. Both files appear together at the end. A run that is broken off leaves what it
+    had in `.partial.npy` and its twin, and an older `output` as it was. Yields after every batch.
     """
     if output.suffix != ".npy":
         raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
+    if output.is_dir():
+        raise BadInput(f"{output} is a directory", hint="--output vectors.npy")
     if not output.parent.is_dir():
         raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
     rows: list[np.ndarray] = []
     lines: list[dict[str, Any]] = []
     errors = total = 0
+    target = output.with_suffix(PARTIAL)
     try:
         for batch in batches.run(pipeline, jobs, choose):
             for done in batch:
@@ -62,21 +68,18 @@ def embed(
                     )
                     rows.append(item.vector.copy())
             yield Embedded(total, len(rows), errors)
+        target = output
     finally:
-        _write(output, rows, lines, pipeline.encoder.dim)
+        _write(target, rows, lines, pipeline.encoder.dim)
 
 
 def _write(output: Path, rows: list[np.ndarray], lines: list[dict[str, Any]], dim: int) -> None:
     matrix = np.stack(rows) if rows else np.empty((0, dim), np.float32)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, matrix.astype(np.float32), allow_pickle=False)
-        with temporary.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
+        made = Path(folder) / output.name
+        np.save(made, matrix.astype(np.float32), allow_pickle=False)
+        with made.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
             for line in lines:
                 text.write(json.dumps(line) + "\n")
-        os.replace(temporary.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
-        temporary.with_suffix(".jsonl").unlink(missing_ok=True)
+        os.replace(made.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
+        os.replace(made, output)

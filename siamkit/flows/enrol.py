@@ -49,8 +49,7 @@ def enrol(
     other regions of it. Raises EncoderMismatch before anything is read.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
-    text = pipeline.modality.kind == "text"
-    jobs = (Job(source, text=text, tag=label) for label, source in items)
+    jobs = (Job(source, text=pipeline.is_text(source), tag=label) for label, source in items)
 
     def known(job: Job, content: Content) -> bool:
         label = samples.checked_label(job.tag)
@@ -74,6 +73,7 @@ def _commit(
                     digest=done.digest,
                     region=regions.to_json(item.region),
                     quality=item.quality.score if item.quality else None,
+                    inline=done.job.text,
                 )
             )
             vectors.append(item.vector)

@@ -64,7 +64,7 @@ def query(
     if k < 1:
         raise BadInput(f"k is {k}", hint="ask for 1 match at least")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    done = batches.one(pipeline, probe, choose, text=pipeline.modality.kind == "text")
+    done = batches.one(pipeline, pipeline.read(probe), choose)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     found = nearest(live, vectors, k, fusion)
     limit = threshold or live.gallery.threshold
@@ -82,10 +82,11 @@ def nearest(
     The search is widened until k identities are found or the gallery is exhausted, since one
     identity may own all of the nearest templates.
     """
-    wanted = CANDIDATES * k
     with live.store.read():
+        live.catch_up()
+        wanted = max(1, min(CANDIDATES * k, len(live.index)))
         while True:
-            hits = live.search(vectors, wanted)
+            hits = live.index.search(vectors, wanted)
             owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
             rows = [
                 _best_per_identity(ids.tolist(), scores.tolist(), owners)

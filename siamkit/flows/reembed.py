@@ -9,8 +9,9 @@ import numpy as np
 
 from siamkit import batches, regions, search, sources
 from siamkit.choice import Chosen
-from siamkit.errors import BadInput, SiamkitError
+from siamkit.errors import BadInput
 from siamkit.pipeline import Pipeline, Seen
+from siamkit.sources import Content
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.samples import Sample
 
@@ -21,7 +22,7 @@ class Progress:
 
     done: int
     total: int
-    missing: list[SiamkitError] = field(default_factory=list)
+    missing: list[BadInput] = field(default_factory=list)
 
 
 def reembed(
@@ -36,38 +37,49 @@ def reembed(
 
     All new templates replace all old ones in one transaction at the end: until then, and if the
     run is broken off, the gallery stays as it was. A source that is gone or has changed since
-    fails the run, unless `drop_missing` lets those samples go. Yields after every batch.
+    fails the run, unless `drop_missing` lets those samples go; an encoder that fails always does.
+    Yields first, and after every sample.
     """
     rows = list(samples.of_gallery(store, gallery))
-    text = pipeline.modality.kind == "text"
     progress = Progress(0, len(rows))
     kept: list[tuple[int, np.ndarray]] = []
+    yield progress
     for sample in rows:
         try:
-            kept.append((sample.id, _vector(pipeline, sample, text)))
-        except SiamkitError as error:
+            content = _content(sample)
+        except BadInput as error:
             progress.missing.append(error)
+        else:
+            kept.append((sample.id, _vector(pipeline, sample, content)))
         progress.done += 1
         yield progress
-    if progress.missing and not drop_missing:
+    if progress.missing and not (drop_missing and kept):
+        way_out = "bring the files back"
+        if kept:
+            way_out += ", or use --drop-missing to let those samples go"
         raise BadInput(
             f"{len(progress.missing)} of {len(rows)} sources cannot be embedded again, first:"
             f" {progress.missing[0]}; gallery {gallery.name!r} is unchanged",
-            hint="bring the files back, or use --drop-missing to let those samples go",
+            hint=way_out,
         )
     _replace(store, gallery, pipeline, encoder, {sample.id for sample in rows}, kept)
 
 
-def _vector(pipeline: Pipeline, sample: Sample, text: bool) -> np.ndarray:
+def _content(sample: Sample) -> Content:
+    """What was enrolled, byte for byte. Raises BadInput if it is gone or another."""
+    source = sample.source if sample.inline else sources.to_path(sample.source)
+    content = sources.read(source, text=sample.inline)
+    if content.digest != sample.digest:
+        raise BadInput(f"{sample.source} has changed since it was enrolled")
+    return content
+
+
+def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
     def stored(seen: Seen) -> Chosen:
         return [(regions.from_json(sample.region), None)]
 
-    source = sample.source if text else sources.to_path(sample.source)
-    content = sources.read(source, text=text)
-    if content.digest != sample.digest:
-        raise BadInput(f"{sample.source} has changed since it was enrolled")
     blind = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
-    vector = batches.one(blind, source, stored, text=text).found[0].vector
+    vector = batches.one(blind, content, stored).found[0].vector
     assert vector is not None
     return vector
 
@@ -109,4 +121,4 @@ def _replace(
         )
         galleries.drop_empty_identities(store)
         galleries.calibrate(store, gallery.id, fingerprint, pipeline.encoder.threshold)
-    search.drop(store, gallery)
+    search.drop(store, gallery.id)

@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from siamkit import regions
 from siamkit.errors import BadInput, EncoderMismatch
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.samples import NewSample
@@ -46,6 +48,7 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
                 line = {
                     "identity": s.identity,
                     "source": s.source,
+                    "inline": bool(s.inline),
                     "digest": s.digest.hex(),
                     "region": json.loads(s.region),
                     "quality": s.quality,
@@ -76,67 +79,115 @@ def import_gallery(store: Store, folder: Path, name: str | None = None) -> tuple
     Raises BadInput for a folder that is not an export, EncoderMismatch if the gallery exists
     and holds vectors of another encoder.
     """
-    card, lines, vectors = _read(folder)
-    name = name or card["name"]
-    if galleries.exists(store, name):
-        gallery = galleries.get(store, name)
-        if gallery.space.fingerprint != card["fingerprint"]:
-            raise EncoderMismatch(
-                f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
-                f" {folder} those of {card['fingerprint']}",
-                hint="give another name: --as-gallery NAME",
+    card, lines, vectors = read_export(folder)
+    name = name or card.name
+    if not galleries.exists(store, name):
+        with suppress(galleries.GalleryExists):  # another process was first
+            galleries.create(
+                store,
+                name,
+                modality=card.modality,
+                fingerprint=card.fingerprint,
+                dim=card.dim,
+                encoder=card.encoder,
+                detector=card.detector,
+                threshold=card.threshold,
             )
-    else:
-        gallery = galleries.create(
-            store,
-            name,
-            modality=card["modality"],
-            fingerprint=card["fingerprint"],
-            dim=card["dim"],
-            encoder=card["encoder"],
-            detector=card["detector"],
-            threshold=Threshold(**card["threshold"]) if card["threshold"] else None,
+    gallery = galleries.get(store, name)
+    if gallery.space.fingerprint != card.fingerprint:
+        raise EncoderMismatch(
+            f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
+            f" {folder} those of {card.fingerprint}",
+            hint="give another name: --as-gallery NAME",
         )
     new = 0
     for start in range(0, len(lines), BATCH):
         part = lines[start : start + BATCH]
         ids = samples.add(
-            store, gallery, card["fingerprint"], part, vectors[start : start + len(part)]
+            store, gallery, card.fingerprint, part, vectors[start : start + len(part)]
         )
         new += sum(i is not None for i in ids)
     return gallery, new, len(lines) - new
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], list[NewSample], np.ndarray]:
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What gallery.json says, every field checked."""
+
+    name: str
+    modality: str
+    encoder: str | None
+    detector: str | None
+    fingerprint: str
+    dim: int
+    threshold: Threshold | None
+
+
+def read_export(folder: Path) -> tuple[Card, list[NewSample], np.ndarray]:
+    """Everything in an exported folder. Raises BadInput, before anything is stored."""
     try:
-        card = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
-        if card["format"] != FORMAT:
-            raise ValueError(f"format {card['format']} is not {FORMAT}")
+        card = _card(json.loads((folder / "gallery.json").read_text(encoding="utf-8")))
         vectors = np.load(folder / "templates.npy", allow_pickle=False)
         with (folder / "samples.jsonl").open(encoding="utf-8") as file:
             lines = [_sample(json.loads(line)) for line in file]
-        if vectors.shape != (len(lines), card["dim"]) or vectors.dtype != np.float32:
-            raise ValueError(
-                f"templates.npy holds {vectors.dtype} {vectors.shape},"
-                f" not float32 {(len(lines), card['dim'])}"
-            )
+        shape = getattr(vectors, "shape", "an archive")
+        if shape != (len(lines), card.dim) or vectors.dtype != np.float32:
+            raise ValueError(f"templates.npy holds {shape}, not float32 {(len(lines), card.dim)}")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("templates.npy has rows that are not of norm 1")
     except BadInput as error:
         raise BadInput(f"{folder}: samples.jsonl: {error}", hint=error.hint) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{folder} is not an exported gallery: {error}", hint="`siamkit export` writes one"
         ) from error
     return card, lines, vectors
 
 
-def _sample(line: dict[str, Any]) -> NewSample:
-    region = json.dumps(line["region"], sort_keys=True, separators=(",", ":"))
-    return NewSample(
-        identity=samples.checked_label(line["identity"]),
-        source=line["source"],
-        digest=bytes.fromhex(line["digest"]),
-        region=region,
-        quality=line["quality"],
+def _card(data: dict[str, Any]) -> Card:
+    if data["format"] != FORMAT:
+        raise ValueError(f"format {data['format']} is not {FORMAT}")
+    limit = data["threshold"]
+    if limit is not None:
+        limit = Threshold(
+            _number(limit["value"], -1, 1),
+            None if limit["fmr"] is None else _number(limit["fmr"], 0, 1),
+            _text(limit["source"]),
+        )
+    return Card(
+        name=_text(data["name"]),
+        modality=_text(data["modality"]),
+        encoder=None if data["encoder"] is None else _text(data["encoder"]),
+        detector=None if data["detector"] is None else _text(data["detector"]),
+        fingerprint=_text(data["fingerprint"]),
+        dim=int(_number(data["dim"], 1, 1_000_000)),
+        threshold=limit,
     )
+
+
+def _sample(line: dict[str, Any]) -> NewSample:
+    region = regions.to_json(regions.from_json(json.dumps(line["region"])))
+    digest = bytes.fromhex(_text(line["digest"]))
+    if len(digest) != 32:
+        raise ValueError(f"digest {line['digest']} is not a SHA-256")
+    return NewSample(
+        identity=samples.checked_label(_text(line["identity"])),
+        source=_text(line["source"]),
+        digest=digest,
+        region=region,
+        quality=None if line["quality"] is None else _number(line["quality"], 0, 1),
+        inline=bool(line["inline"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    value.encode()  # half a surrogate pair cannot be stored
+    return value
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{value!r} is not a number in {low} to {high}")
+    return value

@@ -89,8 +89,7 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
 
 
 def _embed(pipeline: Pipeline, source: Path | str | bytes) -> tuple[str, Any]:
-    text = pipeline.modality.kind == "text"
-    done = batches.one(pipeline, source, choice.largest, text=text)
+    done = batches.one(pipeline, pipeline.read(source), choice.largest)
     return done.name, done.found[0]
 
 

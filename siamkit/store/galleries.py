@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.store import erasures
 from siamkit.store.database import Store, now
 from siamkit.types import Space, Threshold
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class GalleryExists(StoreError):
+    """Made by this process or, a moment ago, by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,12 @@ class Gallery:
 
     @property
     def index_key(self) -> str:
-        return f"g{self.id}-s{self.space.id}"
+        return f"{index_prefix(self.id)}s{self.space.id}"
+
+
+def index_prefix(gallery_id: int) -> str:
+    """What the keys of all indexes that a gallery ever had begin with."""
+    return f"g{gallery_id}-"
 
 
 _SELECT = """
@@ -58,7 +68,7 @@ def create(
         )
     with store.write() as db:
         if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
-            raise StoreError(f"there is a gallery {name!r} already")
+            raise GalleryExists(f"there is a gallery {name!r} already")
         space_id = ensure_space(store, modality, fingerprint, dim)
         gallery_id = db.execute(
             "INSERT INTO galleries (name, space_id, encoder, detector, created)"
@@ -131,6 +141,7 @@ def delete(store: Store, gallery: Gallery) -> None:
         db.execute("DELETE FROM samples WHERE gallery_id = ?", (gallery.id,))
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
         drop_empty_identities(store)
+        erasures.note(store, gallery.id)
 
 
 def drop_empty_identities(store: Store) -> None:

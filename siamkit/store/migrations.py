@@ -32,6 +32,7 @@ CREATE TABLE galleries (
   space_id INTEGER NOT NULL REFERENCES spaces,
   encoder TEXT,                             -- name or folder; NULL: what the plugin carries
   detector TEXT,                            -- NULL: whole samples
+  floor INTEGER NOT NULL DEFAULT 0,         -- older index snapshots hold forgotten templates
   created TEXT NOT NULL
 );;
 CREATE TABLE identities (                   -- of the whole store: one identity may own a face,
@@ -44,6 +45,7 @@ CREATE TABLE samples (                      -- one region of one source
   gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
   identity_id INTEGER NOT NULL REFERENCES identities ON DELETE CASCADE,
   source TEXT NOT NULL,                     -- where it came from, for people and for reembed
+  inline INTEGER NOT NULL CHECK (inline IN (0, 1)),   -- 1: source is the sample itself, a text
   digest BLOB NOT NULL CHECK (length(digest) = 32),   -- SHA-256 of the source's content
   region TEXT NOT NULL CHECK (json_valid(region)),    -- where, score, label, landmarks
   quality REAL CHECK (quality BETWEEN 0 AND 1),       -- NULL: the plugin does not assess
@@ -75,6 +77,9 @@ CREATE TABLE changes (                      -- what every index replays, in orde
   nonce TEXT NOT NULL DEFAULT (lower(hex(randomblob(8))))   -- proves a restored backup
 );;
 CREATE INDEX changes_by_gallery ON changes (gallery_id, seq);;
+CREATE TABLE erasures (                     -- deletions whose traces are not yet off the disk
+  gallery_id INTEGER PRIMARY KEY
+);;
 CREATE TRIGGER templates_sized BEFORE INSERT ON templates
   WHEN length(new.vector) <> (SELECT 4 * dim FROM spaces JOIN galleries
     ON spaces.id = galleries.space_id WHERE galleries.id = new.gallery_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, StoreError
+from siamkit.store import erasures
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
 
@@ -27,6 +28,7 @@ class NewSample:
     digest: bytes  # SHA-256 of the source's content
     region: str  # JSON, canonical: see siamkit.regions
     quality: float | None
+    inline: bool = False  # the source is the sample itself, a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Sample:
     region: str
     quality: float | None
     created: str
+    inline: bool
 
 
 def checked_label(label: str) -> str:
@@ -82,13 +85,14 @@ def add(
         for sample, vector in zip(samples, vectors, strict=True):
             cursor = db.execute(
                 "INSERT INTO samples"
-                " (gallery_id, identity_id, source, digest, region, quality, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
                 (
                     gallery.id,
                     identities[sample.identity],
                     sample.source,
+                    sample.inline,
                     sample.digest,
                     sample.region,
                     sample.quality,
@@ -143,13 +147,14 @@ def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) ->
 
 
 _SELECT = """
-SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created
+SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created, s.inline
 FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id
 """
 
 
 def of_identity(store: Store, identity: str) -> list[Sample]:
     """Everything an identity owns, in every gallery. Raises StoreError if there is none."""
+    identity = checked_label(identity)
     with store.read() as db:
         rows = db.execute(
             _SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", (identity,)
@@ -202,7 +207,7 @@ def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
 
 def rename(store: Store, old: str, new: str) -> None:
     """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
-    new = checked_label(new)
+    old, new = checked_label(old), checked_label(new)
     of_identity(store, old)
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
@@ -213,17 +218,14 @@ def rename(store: Store, old: str, new: str) -> None:
 
 
 def delete(store: Store, sample_ids: Sequence[int]) -> None:
-    """Delete samples with their templates, and identities that then own nothing."""
-    with store.write() as db:
-        db.executemany("DELETE FROM samples WHERE id = ?", [(i,) for i in sample_ids])
-        drop_empty_identities(store)
+    """Delete samples with their templates, and identities that then own nothing.
 
-
-def erase_free_pages(store: Store) -> bool:
-    """Move the log into the database and empty it, so that no copy of deleted bytes is left.
-
-    secure_delete has overwritten the freed pages already. False if a reader in another process
-    still holds the log open.
+    Leaves a note in `erasures`, which `siamkit.flows.forget` works off.
     """
-    busy, _, _ = store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
+    with store.write() as db:
+        for sample_id in sample_ids:
+            row = db.execute("SELECT gallery_id FROM samples WHERE id = ?", (sample_id,)).fetchone()
+            if row:
+                db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
+                erasures.note(store, row[0])
+        drop_empty_identities(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -69,7 +70,7 @@ def make_fifo_target(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "why"),
     [(make_empty, "is empty"), (make_text, "not a picture"), (make_truncated, "damaged"),
-     (make_bomb, "over the limit of 100,000,000"), (make_directory, "is a directory"),
+     (make_bomb, "more than 89,478,485 pixels"), (make_directory, "is a directory"),
      (make_missing, "No such file"), (make_fifo_target, "No such file")],
 )  # fmt: skip
 def test_files_that_are_no_pictures(shell, make, why):
@@ -84,6 +85,50 @@ def test_files_that_are_no_pictures(shell, make, why):
         assert why in said
         assert done.code == (2 if command[0] == "enrol" else 1)
     assert shell("list", "--json").out.strip() == "[]"
+
+
+def make_bomb_in_an_icon(path: Path) -> None:
+    """pillow decodes what an icon holds when it opens it."""
+    inside = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(inside, "PNG")
+    content = inside.getvalue()
+    entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(content), 22)
+    path.write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + content)
+
+
+def test_a_bomb_in_an_icon_is_not_decoded(shell):
+    make_bomb_in_an_icon(shell.folder / "bad.jpg")
+    done = shell("enrol", "tiles", "bad.jpg", "--as", "x")
+    assert done.code == 2
+    assert "not a picture of a known format" in done.err
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
+def test_devices_and_pipes_are_refused(shell, path):
+    os.mkfifo(shell.folder / "pipe")
+    done = shell("enrol", "tiles", path, "--as", "x")
+    assert done.code == 2
+    assert "is a pipe or a device" in done.err
+
+
+@pytest.mark.parametrize("path", ["\\ud800.jpg", "a\\u0000b"])
+def test_paths_that_no_file_can_have(shell, path):
+    done = shell("enrol", "tiles", "--from", "-", stdin=f'{{"label": "x", "path": "{path}"}}\n')
+    assert done.code == 2
+    assert "cannot be read" in done.err
+
+
+def test_a_line_nested_too_deeply(shell):
+    done = shell("enrol", "letters", "--from", "-", stdin="[" * 100_000 + "\n")
+    assert done.code == 2
+    assert "not JSON" in done.err
+
+
+def test_a_cache_that_cannot_be_written_to(shell, picture):
+    shell.environment["SIAMKIT_CACHE"] = str(picture)
+    done = shell("verify", "-m", "faces", "good.png", "good.png")
+    assert done.code == 1
+    assert "good.png" in done.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

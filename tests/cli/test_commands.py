@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -94,7 +96,7 @@ def test_enrol_wants_exactly_one_usable_region(tiles):
     [(["--largest"], [[60, 10, 100, 50]]),
      (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
      (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
-     (["--box", "0,0,5,5"], [[0, 0, 5, 5]])],
+     (["--box", "0,0,20,20"], [[0, 0, 20, 20]])],
 )  # fmt: skip
 def test_enrol_takes_the_regions_it_is_told_to(tiles, options, boxes):
     done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
@@ -259,3 +261,126 @@ def test_galleries_are_made_listed_and_deleted(letters):
     assert letters("galleries", "delete", "letters").code == 0
     assert json.loads(letters("list", "--json").out) == []
     assert "did you mean 'faq'" in letters("query", "fag", "q.txt").err
+
+
+def test_a_box_outside_or_too_small_is_refused(tiles):
+    for box, why in (("0,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
+        done = tiles("enrol", "tiles", "both.png", "--as", "x", "--box", box)
+        assert done.code == 2
+        assert why in done.err
+    assert (
+        tiles("enrol", "tiles", "both.png", "--as", "x", "--box", "0,0,5,5", "--any-quality").code
+        == 0
+    )
+
+
+def test_two_first_enrolments_at_once_both_count(letters):
+    for word in ("one", "two"):
+        (letters.folder / f"{word}.txt").write_text(f"the word {word}")
+    both = [
+        letters.start("enrol", "fresh", f"{w}.txt", "--as", w, "-m", "letters", "--store", "new")
+        for w in ("one", "two")
+    ]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    listed = json.loads(letters("list", "--store", "new", "--json").out)
+    assert [h["identity"] for h in listed] == ["one", "two"]
+
+
+def test_reembed_of_text_from_files_and_from_the_list_itself(letters):
+    assert letters("enrol", "letters", "q.txt", "--as", "file").code == 0
+    letters.environment["TOYKIT_SALT"] = "x"
+    done = letters("reembed", "letters", "--json")
+    assert json.loads(done.out)["samples"] == 3
+
+
+def test_reembed_with_an_encoder_that_fails_drops_nothing(letters):
+    letters("enrol", "letters", "--from", "-", stdin=lines(("c", "all is well")))
+    letters.environment |= {"TOYKIT_SALT": "x", "TOYKIT_FAILS": "1"}
+    done = letters("reembed", "letters", "--drop-missing")
+    assert done.code == 1
+    assert "the toy was told to fail" in done.err
+    del letters.environment["TOYKIT_FAILS"]
+    letters.environment["TOYKIT_SALT"] = ""
+    assert "greet" in letters("query", "letters", "q.txt").out
+
+
+def test_reembed_of_an_empty_gallery(letters):
+    letters("galleries", "create", "empty", "-m", "letters")
+    assert letters("reembed", "empty").out.startswith("empty: 0 samples")
+
+
+def test_group_commands_take_the_store_before_them(letters):
+    letters("enrol", "letters", "q.txt", "--as", "x", "--store", "other")
+    (facts,) = json.loads(letters("--store", "other", "index", "stats", "--json").out)
+    assert facts["templates"] == 1
+
+
+def test_verify_and_failed_queries_leave_no_store_behind(letters):
+    assert letters("verify", "letters", "q.txt", "q.txt", "--store", "none").code == 0
+    assert letters("verify", "lettres", "q.txt", "q.txt", "--store", "none").code == 1
+    assert letters("query", "letters", "q.txt", "--store", "none").code == 1
+    assert letters("import", "nowhere", "--store", "none").code == 2
+    assert not (letters.folder / "none").exists()
+
+
+def test_labels_are_found_however_their_accents_are_written(letters):
+    composed, decomposed = "Zo\u00eb", "Zoe\u0308"
+    letters("enrol", "letters", "q.txt", "--as", decomposed)
+    assert letters("show", decomposed).code == letters("show", composed).code == 0
+    assert letters("forget", decomposed).code == 0
+
+
+def test_more_matches_than_there_are_identities(letters):
+    done = letters("query", "letters", "q.txt", "-k", "1000000000", "--json")
+    assert len(json.loads(done.out)["probes"][0]["regions"][0]["matches"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [("samples.jsonl", {"source": [1]}), ("samples.jsonl", {"digest": "ab"}),
+     ("samples.jsonl", {"quality": 5}), ("samples.jsonl", {"region": [1]}),
+     ("samples.jsonl", {"source": "\ud800"}), ("gallery.json", {"modality": 7}),
+     ("gallery.json", {"threshold": {"value": 9, "fmr": None, "source": "x"}}),
+     ("gallery.json", {"dim": "x"}), ("gallery.json", {"format": 2})],
+)  # fmt: skip
+def test_an_altered_export_is_refused_whole(letters, file, line):
+    letters("export", "letters", "out")
+    path = letters.folder / "out" / file
+    first, *rest = path.read_text().splitlines() if file.endswith("l") else [path.read_text()]
+    path.write_text("\n".join([json.dumps({**json.loads(first), **line}), *rest]) + "\n")
+    done = letters("import", "out", "--as-gallery", "copy")
+    assert done.code == 2, done.err
+    assert "not an exported gallery" in done.err
+    assert "copy" not in letters("galleries").out
+
+
+def test_json_stays_json_where_the_terminal_is_not_utf8(letters):
+    letters("rename", "greet", "Zo\u00eb\U0001f600")
+    letters.environment["PYTHONIOENCODING"] = "latin-1"
+    listed = json.loads(letters("list", "--json").out)
+    assert listed[0]["identity"] == "Zo\u00eb\U0001f600"
+
+
+def test_an_annotated_picture_never_replaces_the_probe(tiles):
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    before = (tiles.folder / "red.png").read_bytes()
+    assert tiles("query", "tiles", "red.png", "--save-annotated", "red.png").code == 2
+    assert tiles("query", "tiles", "red.png", "--save-annotated", "red.xyz").code == 2
+    assert (tiles.folder / "red.png").read_bytes() == before
+
+
+def test_a_broken_off_embed_leaves_an_older_result_alone(letters):
+    many = "".join(json.dumps({"text": f"text {n}"}) + "\n" for n in range(3000))
+    (letters.folder / "many.jsonl").write_text(many)
+    (letters.folder / "v.npy").write_bytes(b"older")
+    letters.environment["TOYKIT_SLEEP"] = "0.005"
+    process = letters.start("embed", "-m", "letters", "--from", "many.jsonl", "-o", "v.npy")
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"rows so far, in v.partial.npy" in err
+    assert (letters.folder / "v.npy").read_bytes() == b"older"
+    rows = np.load(letters.folder / "v.partial.npy")
+    assert len(rows) == len((letters.folder / "v.partial.jsonl").read_text().splitlines())

@@ -87,7 +87,7 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded():
     content = encoded(Image.new("1", (30_000, 30_000)), "PNG")
     assert len(content) < 500_000
     started = time.perf_counter()
-    with pytest.raises(UnreadableSample, match="30000 x 30000 pixels is over the limit"):
+    with pytest.raises(UnreadableSample, match="more than 89,478,485 pixels"):
         load_image(content)
     assert time.perf_counter() - started < 1
 

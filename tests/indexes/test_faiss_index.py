@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -171,9 +172,26 @@ def damage_card(file: Path) -> None:
     file.with_suffix(".json").write_text("{")
 
 
-@pytest.mark.parametrize(
-    "damage", [damage_truncate, damage_one_byte, damage_empty, damage_garbage, damage_card]
-)
+def damage_card_empty(file: Path) -> None:
+    file.with_suffix(".json").write_text("{}")
+
+
+def damage_card_value(file: Path) -> None:
+    card = json.loads(file.with_suffix(".json").read_text())
+    file.with_suffix(".json").write_text(json.dumps({**card, "nprobe": "many"}))
+
+
+def damage_no_card(file: Path) -> None:
+    file.with_suffix(".json").unlink()
+
+
+DAMAGES = [
+    damage_truncate, damage_one_byte, damage_empty, damage_garbage,
+    damage_card, damage_card_empty, damage_card_value, damage_no_card,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_snapshot_is_refused_with_a_reason(tmp_path, saved, damage):
     damage(saved)
     index, refused = reopened(tmp_path)
@@ -213,3 +231,19 @@ def test_drop_removes_the_files_of_one_key_only(tmp_path, saved):
     other.save(Cursor(1, "f" * 16))
     Faiss().drop("g1-s1", root=tmp_path)
     assert sorted(p.name[:6] for p in (tmp_path / "faiss").iterdir()) == ["g11-s1", "g11-s1"]
+
+
+def test_saving_beside_another_process_that_has_saved_already(tmp_path):
+    """Inverted lists are extended from their file; if it is gone, they are built from memory."""
+    rng = np.random.default_rng(1)
+    rows = unit(rng, 3000, 32)
+    with mock.patch.object(structure, "FLAT_FLOATS", 10_000):
+        index, _ = reopened(tmp_path, 32)
+        index.add(np.arange(3000), rows)
+        index.save(Cursor(1, "a" * 16))
+        one, other = reopened(tmp_path, 32)[0], reopened(tmp_path, 32)[0]
+        for seq, each in ((2, one), (3, other)):
+            each.add(np.array([5000]), rows[:1])
+            each.save(Cursor(seq, f"{seq:016x}"))
+        index, refused = reopened(tmp_path, 32)
+    assert (len(index), refused) == (3001, [])

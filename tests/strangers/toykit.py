@@ -30,6 +30,8 @@ class LettersEncoder:
         self.fingerprint = f"letters/1:toy{self.salt}"
 
     def embed(self, batch):
+        if os.environ.get("TOYKIT_FAILS"):
+            raise RuntimeError("the toy was told to fail")
         rows = np.stack([self.row(text) for text in batch]).astype(np.float32)
         with np.errstate(invalid="ignore"):
             return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
