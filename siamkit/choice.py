@@ -29,14 +29,7 @@ def largest(seen: Seen) -> Chosen:
 
 def only_usable(seen: Seen) -> Chosen:
     """The one region fit for enrolment; anything else is an error that says what there is."""
-    usable = all_usable(seen)
-    if len(usable) > 1:
-        boxes = "; ".join(_shown(region) for region, _ in usable)
-        raise SeveralFound(
-            f"{len(usable)} usable regions in it: {boxes}",
-            hint="name one with --box LEFT,TOP,RIGHT,BOTTOM, or use --largest or --all-regions",
-        )
-    return usable
+    return _single(all_usable(seen))
 
 
 def largest_usable(seen: Seen) -> Chosen:
@@ -70,8 +63,8 @@ def within_box(box: Box) -> Chooser:
         inside = [pair for pair in pairs if _centred_in(pair[0], box)]
         if best is not None and overlap(best[0], box) >= SAME_REGION:
             meant = best
-        elif len(inside) == 1:
-            (meant,) = inside
+        elif inside:
+            (meant,) = _single(inside)
         else:
             _require_inside(box, seen.medium)
             region = Region(where=box)
@@ -115,6 +108,16 @@ def overlap(region: Region, box: Box) -> float:
         return 0.0
     common = width * height
     return common / (area(region) + area(Region(where=box)) - common)
+
+
+def _single(chosen: Chosen) -> Chosen:
+    if len(chosen) > 1:
+        boxes = "; ".join(_shown(region) for region, _ in chosen)
+        raise SeveralFound(
+            f"{len(chosen)} usable regions in it: {boxes}",
+            hint="name one with --box LEFT,TOP,RIGHT,BOTTOM, or use --largest or --all-regions",
+        )
+    return chosen
 
 
 def _centred_in(region: Region, box: Box) -> bool:

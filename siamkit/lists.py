@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
@@ -59,7 +58,7 @@ def _label(folder: Path, file: Path) -> str:
 
 
 def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
-    csv.field_size_limit(sys.maxsize)  # a label that is too long is that row's fault alone
+    csv.field_size_limit(2**31 - 1)  # a label that is too long is that row's fault alone
     reader = csv.DictReader(file, strict=True)
     try:
         columns = reader.fieldnames or []
@@ -89,7 +88,7 @@ def _json_pairs(file: TextIO, name: str, base: Path) -> Iterator[tuple[str, Path
 
 
 def _job(line: str, where: str) -> Job:
-    if not line.startswith("{"):
+    if not line.lstrip().startswith("{"):
         return Job(Path(line))
     data = _object(line, where)
     if isinstance(data.get("text"), str):
@@ -111,8 +110,8 @@ def _object(line: str, where: str) -> dict[str, str]:
 
 def _lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(file, 1):
-        if stripped := line.strip("\r\n"):
-            yield number, stripped
+        if line.strip():
+            yield number, line.strip("\r\n")
 
 
 def _utf8(stdin: TextIO) -> TextIO:

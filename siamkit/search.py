@@ -35,7 +35,7 @@ class LiveIndex:
         self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
         if store.writable:
-            drop_forgotten(store, gallery)
+            _drop_forgotten(store, gallery)
         with store.read():
             self.index: Index
             self.index, refused = backend().open(
@@ -47,6 +47,7 @@ class LiveIndex:
             self._applied: Cursor = self.index.cursor()
             rebuilt = self._applied.seq == 0
         self.catch_up()
+        self.save_if_due()
         if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
@@ -58,20 +59,30 @@ class LiveIndex:
     def search(self, vectors: Vectors, k: int) -> Hits:
         """(n, dim) unit vectors -> the k nearest templates of each, at this moment."""
         self.catch_up()
-        return self.index.search(vectors, k)
+        hits = self.index.search(vectors, k)
+        self.save_if_due()
+        return hits
 
-    def _save_if_due(self) -> None:
-        """Write a snapshot if that makes the next opening cheaper and the disk allows it."""
-        if not (self.store.writable and self.index.due()):
+    def save(self) -> None:
+        """Write a snapshot of what has been applied. Raises OSError, RuntimeError (FAISS)."""
+        self.index.save(self._applied)
+        _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
+
+    def save_if_due(self) -> None:
+        """Save if that makes the next opening cheaper and the disk allows it.
+
+        Not within a transaction: it would hide what others have forgotten meanwhile.
+        """
+        within = self.store.connection.in_transaction
+        if within or not (self._save and self.store.writable and self.index.due()):
             return
         try:
-            self.index.save(self._applied)
-            drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
+            self.save()
         except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
             log.warning(f"the index could not be saved, so it is made anew each time: {error}")
 
     def catch_up(self) -> None:
-        """Apply what has been committed since; save where that has become much."""
+        """Apply what has been committed since."""
         store, gallery = self.store, self.gallery
         with store.read():
             head = templates.head(store, gallery)
@@ -84,8 +95,6 @@ class LiveIndex:
                 self.index.remove(gone)
                 self.index.add(ids, vectors)
             self._applied = head
-        if self._save:
-            self._save_if_due()
 
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
@@ -93,7 +102,7 @@ def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
     drop(store, gallery.id)
     live = LiveIndex(store, gallery, save=False)
     try:
-        live.index.save(templates.head(store, gallery))
+        live.save()
     except (OSError, RuntimeError) as error:
         raise StoreError(f"the index of {gallery.name} cannot be saved: {error}") from error
     return live
@@ -104,7 +113,10 @@ def drop(store: Store, gallery_id: int) -> None:
     backend().drop(index_prefix(gallery_id), root=store.index_root)
 
 
-def drop_forgotten(store: Store, gallery: Gallery) -> None:
+def _drop_forgotten(store: Store, gallery: Gallery) -> None:
     """Delete snapshots from before something was forgotten, whoever has written them since."""
     below = erasures.floor(store, gallery.id)
-    backend().drop(index_prefix(gallery.id), root=store.index_root, below=below)
+    try:
+        backend().drop(index_prefix(gallery.id), root=store.index_root, below=below)
+    except OSError as error:
+        log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")

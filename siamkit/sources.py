@@ -25,9 +25,7 @@ class Content:
     @property
     def digest(self) -> bytes:
         """SHA-256 of the bytes; text counts as UTF-8."""
-        data = (
-            self.data.encode("utf-8", "surrogatepass") if isinstance(self.data, str) else self.data
-        )
+        data = self.data.encode() if isinstance(self.data, str) else self.data
         return hashlib.sha256(data).digest()
 
 
@@ -40,6 +38,11 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     if isinstance(source, bytes):
         return Content("bytes", source)
     if text and isinstance(source, str):
+        try:
+            source.encode()
+        except UnicodeEncodeError as error:
+            shown = source[:40].encode("utf-8", "backslashreplace").decode()
+            raise UnreadableSample(f"{shown!r} is not UTF-8 text") from error
         return Content(source, source)
     path = Path(source)
     shown = to_text(path)

@@ -53,17 +53,16 @@ class Workspace:
     @property
     def store(self) -> Store:
         """The open store. Raises StoreError if there is none yet."""
-        if self._store is None:
-            self._store = Store(self.root)
-            finish(self._store)
-        return self._store
+        return self._store or self._open(create=False)
 
     def init(self) -> bool:
         """Make the store, if there is none. True if it was made."""
-        if self._store is None:
-            self._store = Store(self.root, create=True)
-            return self._store.created
-        return False
+        return self._store is None and self._open(create=True).created
+
+    def _open(self, *, create: bool) -> Store:
+        self._store = Store(self.root, create=create)
+        finish(self._store)
+        return self._store
 
     def close(self) -> None:
         """Close the database. The indexes and models go with the object."""
@@ -236,7 +235,9 @@ class Workspace:
         limit = given(threshold)
         if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
             target = galleries.get(self.store, gallery_or_modality)
-            return verify_pair(self.pipeline_of(target), a, b, limit or target.threshold)
+            pipeline = self.pipeline_of(target)
+            galleries.require_space(target, pipeline.encoder.fingerprint)
+            return verify_pair(pipeline, a, b, limit or target.threshold)
         known = {plugin.name for plugin in registry.found("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(

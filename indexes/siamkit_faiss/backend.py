@@ -32,8 +32,9 @@ class Faiss:
             try:
                 return FaissIndex(key, dim, folder, *snapshot.read(found, dim)), refused
             except snapshot.Refused as reason:
-                if found.path.exists():  # else another process has put a newer one in its place
-                    refused.append(f"{found.path.name} {reason}")
+                refused.append(f"{found.path.name} {reason}")
+                if not found.path.exists():  # another process has put a newer one in its place
+                    return self.open(key, dim, root=root, known=known)
         return FaissIndex(key, dim, folder), refused
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:

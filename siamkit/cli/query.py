@@ -70,7 +70,7 @@ def query(
         raise click.UsageError("--save-annotated takes one FILE at a time.")
     if annotated and annotated.suffix.lower() not in PICTURES:
         raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(PICTURES)}.")
-    if annotated and annotated.exists() and annotated.samefile(files[0]):
+    if annotated and annotated.exists() and files[0].exists() and annotated.samefile(files[0]):
         raise click.UsageError("--save-annotated would write over the probe itself.")
     from siamkit import choice
 

@@ -54,10 +54,10 @@ def import_(folder: Path, as_gallery: str | None, store: Path, as_json: bool) ->
     """Read an exported FOLDER; what the gallery holds already is kept and counted."""
     from siamkit.flows.transfer import import_gallery, read_export
 
-    read_export(folder)  # before a store is made for it
+    exported = read_export(folder)  # before a store is made for it
     with options.workspace(store) as ws:
         ws.init()
-        gallery, new, known = import_gallery(ws.store, folder, as_gallery)
+        gallery, new, known = import_gallery(ws.store, exported, as_gallery)
     report(
         as_json,
         {"gallery": gallery.name, "new": new, "already": known},

@@ -36,13 +36,14 @@ def embed(
     """Write (n, dim) float32 rows of norm 1 to `output` and a line a row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
-    gave no row. Both files appear together at the end. A run that is broken off leaves what it
-    had in `.partial.npy` and its twin, and an older `output` as it was. Yields after every batch.
+    gave no row. Both files appear at the end. A run that is broken off leaves what it had in
+    `.partial.npy` and `.partial.jsonl`, and an older `output` as it was. Yields after every batch.
     """
     if output.suffix != ".npy":
         raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
-    if output.is_dir():
-        raise BadInput(f"{output} is a directory", hint="--output vectors.npy")
+    for made in (output, output.with_suffix(".jsonl")):
+        if made.is_dir():
+            raise BadInput(f"{made} is a directory", hint="--output vectors.npy")
     if not output.parent.is_dir():
         raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
     rows: list[np.ndarray] = []
@@ -70,7 +71,8 @@ def embed(
             yield Embedded(total, len(rows), errors)
         target = output
     finally:
-        _write(target, rows, lines, pipeline.encoder.dim)
+        if lines or target == output:
+            _write(target, rows, lines, pipeline.encoder.dim)
 
 
 def _write(output: Path, rows: list[np.ndarray], lines: list[dict[str, Any]], dim: int) -> None:

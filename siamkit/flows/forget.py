@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 
 from siamkit import search
@@ -12,6 +13,9 @@ from siamkit.store.samples import Sample
 log = logging.getLogger("siamkit")
 
 
+WAIT_SECONDS = 5.0  # for readers to end, before the traces are left to the next command
+
+
 def forget(store: Store, doomed: Sequence[Sample]) -> None:
     """Delete samples with their templates; identities that own nothing then go too.
 
@@ -19,21 +23,30 @@ def forget(store: Store, doomed: Sequence[Sample]) -> None:
     space and the write-ahead log is emptied. Broken off, that is finished by the next command.
     """
     samples.delete(store, [sample.id for sample in doomed])
-    finish(store)
+    finish(store, wait_seconds=WAIT_SECONDS)
 
 
 def delete_gallery(store: Store, gallery: Gallery) -> None:
     """Delete a gallery, and identities that own nothing else."""
     galleries.delete(store, gallery)
-    finish(store)
+    finish(store, wait_seconds=WAIT_SECONDS)
 
 
-def finish(store: Store) -> None:
-    """Take the traces of deletions off the disk, those of processes that were killed included."""
+def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
+    """Take the traces of deletions off the disk, those of processes that were killed included.
+
+    What stands in the way is logged, and the rest is left to the next command: the deletion
+    itself is done.
+    """
     pending = erasures.pending(store) if store.writable else []
     if not pending:
         return
-    for gallery_id in pending:
-        search.drop(store, gallery_id)
-    if not erasures.scrub(store, pending):
-        log.warning("deleted; another process is reading, so the next command clears the traces")
+    try:
+        for gallery_id, _ in pending:
+            search.drop(store, gallery_id)
+        erasures.scrub(store, pending, wait_seconds=wait_seconds)
+    except (sqlite3.OperationalError, OSError) as error:
+        log.warning(
+            f"deleted, but its traces are not off the disk yet: {error};"
+            " the next command that opens the store tries again"
+        )

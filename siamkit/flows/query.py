@@ -97,6 +97,7 @@ def nearest(
             wanted = min(wanted * 4, len(live.index))
         if fusion == "mean":
             rows = [_by_mean(live, v, row) for v, row in zip(vectors, rows, strict=True)]
+    live.save_if_due()
     return [
         [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
     ]

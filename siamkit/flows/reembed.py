@@ -9,10 +9,11 @@ import numpy as np
 
 from siamkit import batches, regions, search, sources
 from siamkit.choice import Chosen
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, NothingFound, SiamkitError
+from siamkit.flows.forget import finish
 from siamkit.pipeline import Pipeline, Seen
 from siamkit.sources import Content
-from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.store import Gallery, Store, erasures, galleries, samples
 from siamkit.store.samples import Sample
 
 
@@ -22,7 +23,7 @@ class Progress:
 
     done: int
     total: int
-    missing: list[BadInput] = field(default_factory=list)
+    missing: list[SiamkitError] = field(default_factory=list)
 
 
 def reembed(
@@ -46,11 +47,9 @@ def reembed(
     yield progress
     for sample in rows:
         try:
-            content = _content(sample)
-        except BadInput as error:
+            kept.append((sample.id, _vector(pipeline, sample, _content(sample))))
+        except (BadInput, NothingFound) as error:
             progress.missing.append(error)
-        else:
-            kept.append((sample.id, _vector(pipeline, sample, content)))
         progress.done += 1
         yield progress
     if progress.missing and not (drop_missing and kept):
@@ -121,4 +120,7 @@ def _replace(
         )
         galleries.drop_empty_identities(store)
         galleries.calibrate(store, gallery.id, fingerprint, pipeline.encoder.threshold)
+        if len(kept) < len(live):
+            erasures.note(store, gallery.id)
     search.drop(store, gallery.id)
+    finish(store)

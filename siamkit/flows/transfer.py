@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -38,6 +37,7 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
         inside = Path(made) / "out"
         inside.mkdir()
         with store.read():
+            gallery = galleries.get(store, gallery.name)
             rows = list(samples.of_gallery(store, gallery))
             ids, vectors = templates.everything(store, gallery)
             owners = templates.owners(store, ids.tolist())
@@ -67,19 +67,20 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
         (inside / "gallery.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         try:
             os.rename(inside, folder)
-        except OSError:
-            shutil.move(inside, folder)
+        except OSError as error:  # another process has made it meanwhile
+            raise BadInput(f"{folder} exists already") from error
     return len(rows)
 
 
-def import_gallery(store: Store, folder: Path, name: str | None = None) -> tuple[Gallery, int, int]:
-    """Read an exported folder into a gallery, made if it is new; what is there already is kept.
+def import_gallery(
+    store: Store, exported: Export, name: str | None = None
+) -> tuple[Gallery, int, int]:
+    """Put an export into a gallery, made if it is new; what is there already is kept.
 
     Returns the gallery, how many samples were new, and how many were there.
-    Raises BadInput for a folder that is not an export, EncoderMismatch if the gallery exists
-    and holds vectors of another encoder.
+    Raises EncoderMismatch if the gallery exists and holds vectors of another encoder.
     """
-    card, lines, vectors = read_export(folder)
+    card, lines, vectors = exported.card, exported.samples, exported.vectors
     name = name or card.name
     if not galleries.exists(store, name):
         with suppress(galleries.GalleryExists):  # another process was first
@@ -97,7 +98,7 @@ def import_gallery(store: Store, folder: Path, name: str | None = None) -> tuple
     if gallery.space.fingerprint != card.fingerprint:
         raise EncoderMismatch(
             f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
-            f" {folder} those of {card.fingerprint}",
+            f" the export those of {card.fingerprint}",
             hint="give another name: --as-gallery NAME",
         )
     new = 0
@@ -123,25 +124,41 @@ class Card:
     threshold: Threshold | None
 
 
-def read_export(folder: Path) -> tuple[Card, list[NewSample], np.ndarray]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Export:
+    """An exported folder, read and checked: (n, dim) float32 vectors, one a sample."""
+
+    card: Card
+    samples: list[NewSample]
+    vectors: np.ndarray
+
+
+def read_export(folder: Path) -> Export:
     """Everything in an exported folder. Raises BadInput, before anything is stored."""
     try:
         card = _card(json.loads((folder / "gallery.json").read_text(encoding="utf-8")))
-        vectors = np.load(folder / "templates.npy", allow_pickle=False)
-        with (folder / "samples.jsonl").open(encoding="utf-8") as file:
-            lines = [_sample(json.loads(line)) for line in file]
-        shape = getattr(vectors, "shape", "an archive")
-        if shape != (len(lines), card.dim) or vectors.dtype != np.float32:
-            raise ValueError(f"templates.npy holds {shape}, not float32 {(len(lines), card.dim)}")
+        with (folder / "templates.npy").open("rb") as file:
+            vectors = np.lib.format.read_array(file, allow_pickle=False)
+        with (folder / "samples.jsonl").open(encoding="utf-8") as text:
+            lines = [_sample(json.loads(line)) for line in text]
+        wanted = (len(lines), card.dim)
+        if vectors.shape != wanted or vectors.dtype != np.float32:
+            got = f"{vectors.dtype} {vectors.shape}"
+            raise ValueError(f"templates.npy holds {got}, not float32 {wanted}")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("templates.npy has rows that are not of norm 1")
     except BadInput as error:
         raise BadInput(f"{folder}: samples.jsonl: {error}", hint=error.hint) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise BadInput(
             f"{folder} is not an exported gallery: {error}", hint="`siamkit export` writes one"
         ) from error
-    return card, lines, vectors
+    return Export(card, lines, vectors)
+
+
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError,
+)  # fmt: skip
 
 
 def _card(data: dict[str, Any]) -> Card:
@@ -176,7 +193,7 @@ def _sample(line: dict[str, Any]) -> NewSample:
         digest=digest,
         region=region,
         quality=None if line["quality"] is None else _number(line["quality"], 0, 1),
-        inline=bool(line["inline"]),
+        inline=_flag(line["inline"]),
     )
 
 
@@ -184,6 +201,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
     value.encode()  # half a surrogate pair cannot be stored
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
     return value
 
 

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import sqlite3
 
-from siamkit.store.database import Store
+from siamkit.store.database import BUSY_SECONDS, Store
 
 
 def note(store: Store, gallery_id: int) -> None:
     """Note a gallery, and refuse its snapshots up to now. The caller holds the write lock."""
     db = store.connection
-    db.execute("INSERT OR REPLACE INTO erasures (gallery_id) VALUES (?)", (gallery_id,))
+    head = "(SELECT coalesce(max(seq), 0) FROM changes WHERE gallery_id = ?1)"
     db.execute(
-        "UPDATE galleries SET floor = (SELECT max(seq) FROM changes WHERE gallery_id = ?1)"
-        " WHERE id = ?1",
+        f"INSERT INTO erasures (gallery_id, seq) VALUES (?1, {head})"
+        " ON CONFLICT (gallery_id) DO UPDATE SET seq = excluded.seq",
         (gallery_id,),
     )
+    db.execute(f"UPDATE galleries SET floor = {head} WHERE id = ?1", (gallery_id,))
 
 
-def pending(store: Store) -> list[int]:
-    """The ids of galleries, some of them deleted, with traces left."""
+def pending(store: Store) -> list[tuple[int, int]]:
+    """(gallery id, change) of every deletion with traces left; the gallery may be gone too."""
     with store.read() as db:
-        return [i for (i,) in db.execute("SELECT gallery_id FROM erasures")]
+        return db.execute("SELECT gallery_id, seq FROM erasures").fetchall()
 
 
 def floor(store: Store, gallery_id: int) -> int | None:
@@ -35,20 +36,26 @@ def floor(store: Store, gallery_id: int) -> int | None:
     return row[0] if row else None
 
 
-def scrub(store: Store, done: list[int]) -> bool:
+def scrub(store: Store, done: list[tuple[int, int]], *, wait_seconds: float) -> None:
     """Rewrite the database without its free space, empty the log, take the notes back.
 
-    secure_delete alone leaves copies behind where SQLite has moved rows between pages. False if
-    another process is in the way; the notes then stay.
+    secure_delete alone leaves copies behind where SQLite has moved rows between pages.
+    Raises sqlite3.OperationalError if another process is in the way for longer than
+    `wait_seconds`, or the disk is full; the notes then stay.
     """
+    db = store.connection
+    db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
     try:
-        store.connection.execute("VACUUM")
-        busy, _, _ = store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error) and "busy" not in str(error):
-            raise
-        busy = True
-    if not busy:
-        with store.write() as db:
-            db.executemany("DELETE FROM erasures WHERE gallery_id = ?", [(i,) for i in done])
-    return not busy
+        _empty_log(db)  # before the costly step, since a reader would spoil it anyway
+        db.execute("VACUUM")
+        _empty_log(db)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+    with store.write():  # only what was done: another process may have deleted more meanwhile
+        db.executemany("DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?", done)
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("another process is using the store")

@@ -88,7 +88,13 @@ def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int
         " ON CONFLICT (fingerprint) DO NOTHING",
         (modality, fingerprint, dim, now()),
     )
-    row = db.execute("SELECT id FROM spaces WHERE fingerprint = ?", (fingerprint,)).fetchone()
+    row = db.execute(
+        "SELECT id, modality, dim FROM spaces WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    if row[1:] != (modality, dim):
+        raise EncoderMismatch(
+            f"encoder {fingerprint} is known for {row[2]}-d {row[1]}, not {dim}-d {modality}"
+        )
     return int(row[0])
 
 

@@ -78,7 +78,8 @@ CREATE TABLE changes (                      -- what every index replays, in orde
 );;
 CREATE INDEX changes_by_gallery ON changes (gallery_id, seq);;
 CREATE TABLE erasures (                     -- deletions whose traces are not yet off the disk
-  gallery_id INTEGER PRIMARY KEY
+  gallery_id INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL                      -- of the deletion's last change
 );;
 CREATE TRIGGER templates_sized BEFORE INSERT ON templates
   WHEN length(new.vector) <> (SELECT 4 * dim FROM spaces JOIN galleries

@@ -180,6 +180,7 @@ def test_another_encoder_is_refused_and_reembed_is_the_way_out(letters):
     assert done.code == 1
     assert "siamkit reembed letters" in done.err
     assert letters("enrol", "letters", "q.txt", "--as", "new").code == 1
+    assert letters("verify", "letters", "q.txt", "q.txt").code == 1
     assert letters("reembed", "letters").code == 0
     assert "greet" in letters("query", "letters", "q.txt").out
     assert letters("doctor").out.count(" no ") == 1  # the package that is broken on purpose
@@ -264,7 +265,7 @@ def test_galleries_are_made_listed_and_deleted(letters):
 
 
 def test_a_box_outside_or_too_small_is_refused(tiles):
-    for box, why in (("0,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
+    for box, why in (("115,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
         done = tiles("enrol", "tiles", "both.png", "--as", "x", "--box", box)
         assert done.code == 2
         assert why in done.err
@@ -352,6 +353,21 @@ def test_an_altered_export_is_refused_whole(letters, file, line):
     done = letters("import", "out", "--as-gallery", "copy")
     assert done.code == 2, done.err
     assert "not an exported gallery" in done.err
+    assert "copy" not in letters("galleries").out
+
+
+def test_an_export_with_a_damaged_matrix_is_refused_whole(letters):
+    letters("export", "letters", "out")
+    path = letters.folder / "out" / "templates.npy"
+    for content in (b"", b"PK\3\4", b"text"):
+        path.write_bytes(content)
+        assert letters("import", "out", "--as-gallery", "copy").code == 2
+    np.save(path, np.eye(2, 32, dtype=np.float32))
+    card = letters.folder / "out" / "gallery.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "dim": 32}))
+    done = letters("import", "out", "--as-gallery", "copy")
+    assert done.code == 1
+    assert "is known for 64-d letters, not 32-d letters" in done.err
     assert "copy" not in letters("galleries").out
 
 

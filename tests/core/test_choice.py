@@ -53,6 +53,11 @@ def test_a_loose_box_means_the_one_region_inside():
     assert chosen(choice.within_box((150, 0, 300, 200)), LEFT, FAR) == [FAR]
 
 
+def test_a_box_around_several_is_no_choice():
+    with pytest.raises(SeveralFound, match="200,0,260,60"):
+        choice.within_box((0, 0, 300, 200))(seen(TINY, FAR))
+
+
 def test_a_box_where_nothing_was_found_is_taken_as_it_is():
     assert chosen(choice.within_box((150, 120, 190, 160)), LEFT)[0].where == (150, 120, 190, 160)
     with pytest.raises(LowQuality):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +64,59 @@ def test_a_slow_reader_does_not_bring_it_back(filled):
     with sk.Workspace(filled.root) as other:
         other.forget(SECRET)
     live.index.add(np.array([10**6]), np.eye(64, dtype=np.float32)[:1])
-    live._applied, applied = live._applied, live._applied
-    live.index.save(applied)  # what it had read before
+    live.index.save(live._applied)  # what it had read before
     assert traces(filled)
     LiveIndex(store, target)
     assert traces(filled) == []
     store.close()
+
+
+def test_what_is_forgotten_while_a_query_saves_goes_too(filled, monkeypatch):
+    from siamkit_faiss.index import FaissIndex
+
+    saving = FaissIndex.save
+
+    def slow_save(index, cursor):
+        monkeypatch.setattr(FaissIndex, "save", saving)
+        with sk.Workspace(filled.root) as other:
+            other.forget(SECRET)
+        saving(index, cursor)
+
+    rows = np.random.default_rng(2).normal(size=(1200, 64))
+    list(filled.add_templates("letters", [f"new {n}" for n in range(1200)], rows))
+    monkeypatch.setattr(FaissIndex, "save", slow_save)
+    filled.query("letters", "x")
+    assert traces(filled) == []
+    assert filled.query("letters", TEXT)[0].identity is None
+
+
+def test_a_note_written_meanwhile_is_not_taken_back(filled):
+    forget_and_die(filled)
+    (before,) = erasures.pending(filled.store)
+    samples.delete(filled.store, [s.id for s in samples.of_identity(filled.store, "person 7")])
+    erasures.scrub(filled.store, [before], wait_seconds=0)
+    ((gallery_id, seq),) = erasures.pending(filled.store)
+    assert gallery_id == before[0]
+    assert seq > before[1]
+
+
+def test_a_reader_in_the_way_delays_nothing_but_the_clearing(filled):
+    filled.close()
+    reader = Store(filled.root)
+    with reader.read() as db:
+        db.execute("SELECT count(*) FROM samples").fetchone()
+        store = Store(filled.root)
+        samples.delete(store, [s.id for s in samples.of_identity(store, SECRET)])
+        store.close()
+        started = time.monotonic()
+        with sk.Workspace(filled.root) as other:
+            assert other.query("letters", TEXT)[0].identity is None
+            assert erasures.pending(other.store)
+        assert time.monotonic() - started < 5
+    reader.close()
+    with sk.Workspace(filled.root) as later:
+        assert later.query("letters", "x")
+        assert traces(later) == []
 
 
 def test_half_written_files_of_killed_writers_go_too(filled):

@@ -225,11 +225,18 @@ def test_older_snapshots_and_files_of_dead_writers_go(tmp_path, saved):
     assert not saved.exists()
 
 
+def test_drop_below_a_change_keeps_what_is_newer(tmp_path, saved):
+    Faiss().drop("g1-", root=tmp_path, below=50)
+    assert saved.exists()
+    Faiss().drop("g1-", root=tmp_path, below=51)
+    assert not saved.exists()
+
+
 def test_drop_removes_the_files_of_one_key_only(tmp_path, saved):
     other, _ = Faiss().open("g11-s1", DIM, root=tmp_path, known=lambda c: True)
     other.add(np.array([1]), unit(np.random.default_rng(3), 1))
     other.save(Cursor(1, "f" * 16))
-    Faiss().drop("g1-s1", root=tmp_path)
+    Faiss().drop("g1-", root=tmp_path)
     assert sorted(p.name[:6] for p in (tmp_path / "faiss").iterdir()) == ["g11-s1", "g11-s1"]
 
 
