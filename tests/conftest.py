@@ -13,7 +13,6 @@ import pytest
 
 HERE = Path(__file__).parent
 STRANGERS = HERE / "strangers"
-DATA = HERE.parent.parent / "shared" / "data"
 
 sys.path.insert(0, str(STRANGERS))  # its .dist-info is found there, as in site-packages
 
@@ -68,11 +67,3 @@ def workspace(tmp_path: Path) -> Iterator[object]:
 
     with Workspace(tmp_path / "store") as ws:
         yield ws
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """Evaluation data that is not part of the project; CI has it, users do not."""
-    if not DATA.is_dir():
-        pytest.skip(f"the evaluation data is not here: {DATA} does not exist")
-    return DATA

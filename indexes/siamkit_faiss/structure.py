@@ -7,7 +7,7 @@
 
 A flat scan runs at memory bandwidth: 64 million floats are 256 MB, 10 to 25 ms a query on one
 core. Inverted lists take removal and quick additions, which HNSW does not (facebookresearch/faiss
-issue 3339). Half precision loses 5e-4 of a component at most and, unlike product quantisation,
+#3339). Half precision loses 5e-4 of a component at most and, unlike product quantisation,
 can be read back and written again without further loss.
 """
 

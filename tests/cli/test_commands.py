@@ -7,46 +7,7 @@ import signal
 import time
 
 import numpy as np
-import pytest
 from PIL import Image
-
-
-def lines(*pairs: tuple[str, str]) -> str:
-    return "".join(json.dumps({"label": w, "text": t}) + "\n" for w, t in pairs)
-
-
-@pytest.fixture
-def letters(shell):
-    done = shell("enrol", "letters", "--from", "-", stdin=lines(
-        ("greet", "hello there my friend"), ("sum", "one and one is two")))  # fmt: skip
-    assert done.code == 0, done.err
-    (shell.folder / "q.txt").write_text("hello there my freind")
-    return shell
-
-
-@pytest.fixture
-def tiles(shell):
-    """Pictures: red, blue, both side by side, one too small, one empty."""
-    for name, squares in {
-        "red": [("red", 10, 40)],
-        "blue": [("blue", 10, 40)],
-        "both": [("red", 10, 30), ("blue", 60, 40)],
-        "small": [("red", 10, 4)],
-        "empty": [],
-    }.items():
-        picture = Image.new("RGB", (120, 60), "white")
-        for colour, left, width in squares:
-            picture.paste(colour, (left, 10, left + width, 50))
-        picture.save(shell.folder / f"{name}.png")
-    return shell
-
-
-def test_enrol_reports_each_source_once_it_is_durable(letters):
-    done = letters("enrol", "letters", "--from", "-", "--json", stdin=lines(
-        ("greet", "hello there my friend"), ("new", "something else"), ("bad", "NaN")))  # fmt: skip
-    assert [json.loads(line)["status"] for line in done.out.splitlines()] == [
-        "already", "enrolled", "failed"]  # fmt: skip
-    assert done.code == 1
 
 
 def test_query_tells_who_and_how_sure(letters):
@@ -77,49 +38,6 @@ def test_query_answers_a_row_a_region_and_draws_them(tiles):
         ("blue", [60.0, 10.0, 100.0, 50.0]), ("red", [10.0, 10.0, 40.0, 50.0])]  # fmt: skip
     drawn = np.asarray(Image.open(tiles.folder / "out.png").convert("RGB"))
     assert (drawn == (0, 158, 115)).all(axis=2).sum() > 100  # boxes in the colour of the known
-
-
-def test_enrol_wants_exactly_one_usable_region(tiles):
-    done = tiles("enrol", "tiles", "both.png", "--as", "x", "-m", "tiles")
-    assert done.code == 2
-    assert "2 usable regions in it: 60,10,100,50; 10,10,40,50" in done.err
-    assert "--box" in done.err
-    assert tiles("enrol", "tiles", "empty.png", "--as", "x").code == 4
-    done = tiles("enrol", "tiles", "small.png", "--as", "x")
-    assert done.code == 2
-    assert "4 px wide, at least 8" in done.err
-    assert tiles("list", "--json").out.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("options", "boxes"),
-    [(["--largest"], [[60, 10, 100, 50]]),
-     (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
-     (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
-     (["--box", "0,0,20,20"], [[0, 0, 20, 20]])],
-)  # fmt: skip
-def test_enrol_takes_the_regions_it_is_told_to(tiles, options, boxes):
-    done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
-    assert done.code == 0, done.err
-    shown = json.loads(tiles("show", "x", "--json").out)["samples"]
-    assert [s["region"]["where"] for s in shown] == boxes
-    assert "already" in tiles("enrol", "tiles", "both.png", "--as", "x", *options).out
-
-
-def test_enrol_from_a_folder_and_from_a_manifest(tiles):
-    people = tiles.folder / "people"
-    (people / "rita").mkdir(parents=True)
-    (tiles.folder / "red.png").rename(people / "rita" / "1.png")
-    (tiles.folder / "blue.png").rename(people / "bo.png")
-    assert tiles("enrol", "tiles", "--from", "people").out.strip() == (
-        "bo: people/bo.png enrolled\nrita: people/rita/1.png enrolled\n2 enrolled"
-    )
-    (people / "list.csv").write_text("label,path\nrita,rita/1.png\n,bo.png\nno,missing.png\n")
-    done = tiles("enrol", "tiles", "--from", "people/list.csv")
-    assert done.code == 1
-    assert "1 already, 2 failed" in done.out
-    assert "label is empty" in done.err
-    assert "missing.png cannot be read: No such file" in done.err
 
 
 def test_verify_needs_no_store(letters):
@@ -154,48 +72,6 @@ def test_embed_of_nothing_usable_is_an_error(letters):
     done = letters("embed", "-m", "letters", "--from", "list.txt", "--output", "v.npy")
     assert done.code == 1
     assert np.load(letters.folder / "v.npy").shape == (0, 64)
-
-
-def test_export_and_import_bring_back_the_same_answers(letters):
-    assert letters("export", "letters", "out").code == 0
-    assert letters("import", "out", "--as-gallery", "copy").code == 0
-    first, second = (letters("query", g, "q.txt", "--json").out for g in ("letters", "copy"))
-    score = [
-        json.loads(t)["probes"][0]["regions"][0]["matches"][0]["score"] for t in (first, second)
-    ]
-    assert score[0] == score[1]
-    assert (
-        "0 samples into copy; 2 were there" in letters("import", "out", "--as-gallery", "copy").out
-    )
-    assert "exists already" in letters("export", "letters", "out").err
-    (letters.folder / "out" / "samples.jsonl").write_text('{"identity": "x"}\n')
-    done = letters("import", "out", "--as-gallery", "third")
-    assert (done.code, "not an exported gallery" in done.err) == (2, True)
-    assert "third" not in letters("galleries").out
-
-
-def test_another_encoder_is_refused_and_reembed_is_the_way_out(letters):
-    letters.environment["TOYKIT_SALT"] = "x"
-    done = letters("query", "letters", "q.txt")
-    assert done.code == 1
-    assert "siamkit reembed letters" in done.err
-    assert letters("enrol", "letters", "q.txt", "--as", "new").code == 1
-    assert letters("verify", "letters", "q.txt", "q.txt").code == 1
-    assert letters("reembed", "letters").code == 0
-    assert "greet" in letters("query", "letters", "q.txt").out
-    assert letters("doctor").out.count(" no ") == 1  # the package that is broken on purpose
-
-
-def test_reembed_leaves_a_gallery_alone_whose_sources_are_gone(tiles):
-    tiles("enrol", "tiles", "red.png", "--as", "red")
-    tiles("enrol", "tiles", "blue.png", "--as", "blue")
-    (tiles.folder / "red.png").unlink()
-    done = tiles("reembed", "tiles")
-    assert done.code == 2
-    assert "1 of 2 sources" in done.err
-    assert tiles("query", "tiles", "blue.png").code == 0
-    assert tiles("reembed", "tiles", "--drop-missing").code == 0
-    assert [h["identity"] for h in json.loads(tiles("list", "--json").out)] == ["blue"]
 
 
 def test_rename_show_list_forget(letters):
@@ -264,53 +140,6 @@ def test_galleries_are_made_listed_and_deleted(letters):
     assert "did you mean 'faq'" in letters("query", "fag", "q.txt").err
 
 
-def test_a_box_outside_or_too_small_is_refused(tiles):
-    for box, why in (("115,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
-        done = tiles("enrol", "tiles", "both.png", "--as", "x", "--box", box)
-        assert done.code == 2
-        assert why in done.err
-    assert (
-        tiles("enrol", "tiles", "both.png", "--as", "x", "--box", "0,0,5,5", "--any-quality").code
-        == 0
-    )
-
-
-def test_two_first_enrolments_at_once_both_count(letters):
-    for word in ("one", "two"):
-        (letters.folder / f"{word}.txt").write_text(f"the word {word}")
-    both = [
-        letters.start("enrol", "fresh", f"{w}.txt", "--as", w, "-m", "letters", "--store", "new")
-        for w in ("one", "two")
-    ]
-    said = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    listed = json.loads(letters("list", "--store", "new", "--json").out)
-    assert [h["identity"] for h in listed] == ["one", "two"]
-
-
-def test_reembed_of_text_from_files_and_from_the_list_itself(letters):
-    assert letters("enrol", "letters", "q.txt", "--as", "file").code == 0
-    letters.environment["TOYKIT_SALT"] = "x"
-    done = letters("reembed", "letters", "--json")
-    assert json.loads(done.out)["samples"] == 3
-
-
-def test_reembed_with_an_encoder_that_fails_drops_nothing(letters):
-    letters("enrol", "letters", "--from", "-", stdin=lines(("c", "all is well")))
-    letters.environment |= {"TOYKIT_SALT": "x", "TOYKIT_FAILS": "1"}
-    done = letters("reembed", "letters", "--drop-missing")
-    assert done.code == 1
-    assert "the toy was told to fail" in done.err
-    del letters.environment["TOYKIT_FAILS"]
-    letters.environment["TOYKIT_SALT"] = ""
-    assert "greet" in letters("query", "letters", "q.txt").out
-
-
-def test_reembed_of_an_empty_gallery(letters):
-    letters("galleries", "create", "empty", "-m", "letters")
-    assert letters("reembed", "empty").out.startswith("empty: 0 samples")
-
-
 def test_group_commands_take_the_store_before_them(letters):
     letters("enrol", "letters", "q.txt", "--as", "x", "--store", "other")
     (facts,) = json.loads(letters("--store", "other", "index", "stats", "--json").out)
@@ -325,50 +154,9 @@ def test_verify_and_failed_queries_leave_no_store_behind(letters):
     assert not (letters.folder / "none").exists()
 
 
-def test_labels_are_found_however_their_accents_are_written(letters):
-    composed, decomposed = "Zo\u00eb", "Zoe\u0308"
-    letters("enrol", "letters", "q.txt", "--as", decomposed)
-    assert letters("show", decomposed).code == letters("show", composed).code == 0
-    assert letters("forget", decomposed).code == 0
-
-
 def test_more_matches_than_there_are_identities(letters):
     done = letters("query", "letters", "q.txt", "-k", "1000000000", "--json")
     assert len(json.loads(done.out)["probes"][0]["regions"][0]["matches"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("file", "line"),
-    [("samples.jsonl", {"source": [1]}), ("samples.jsonl", {"digest": "ab"}),
-     ("samples.jsonl", {"quality": 5}), ("samples.jsonl", {"region": [1]}),
-     ("samples.jsonl", {"source": "\ud800"}), ("gallery.json", {"modality": 7}),
-     ("gallery.json", {"threshold": {"value": 9, "fmr": None, "source": "x"}}),
-     ("gallery.json", {"dim": "x"}), ("gallery.json", {"format": 2})],
-)  # fmt: skip
-def test_an_altered_export_is_refused_whole(letters, file, line):
-    letters("export", "letters", "out")
-    path = letters.folder / "out" / file
-    first, *rest = path.read_text().splitlines() if file.endswith("l") else [path.read_text()]
-    path.write_text("\n".join([json.dumps({**json.loads(first), **line}), *rest]) + "\n")
-    done = letters("import", "out", "--as-gallery", "copy")
-    assert done.code == 2, done.err
-    assert "not an exported gallery" in done.err
-    assert "copy" not in letters("galleries").out
-
-
-def test_an_export_with_a_damaged_matrix_is_refused_whole(letters):
-    letters("export", "letters", "out")
-    path = letters.folder / "out" / "templates.npy"
-    for content in (b"", b"PK\3\4", b"text"):
-        path.write_bytes(content)
-        assert letters("import", "out", "--as-gallery", "copy").code == 2
-    np.save(path, np.eye(2, 32, dtype=np.float32))
-    card = letters.folder / "out" / "gallery.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "dim": 32}))
-    done = letters("import", "out", "--as-gallery", "copy")
-    assert done.code == 1
-    assert "is known for 64-d letters, not 32-d letters" in done.err
-    assert "copy" not in letters("galleries").out
 
 
 def test_json_stays_json_where_the_terminal_is_not_utf8(letters):

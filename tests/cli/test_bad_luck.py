@@ -1,0 +1,136 @@
+"""Full and read-only disks, stores of other versions, Ctrl-C, and faults of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def test_a_cache_that_cannot_be_written_to(shell, picture):
+    shell.environment["SIAMKIT_CACHE"] = str(picture)
+    done = shell("verify", "-m", "faces", "good.png", "good.png")
+    assert done.code == 1
+    assert "good.png" in done.err
+
+
+def test_a_store_of_a_newer_schema(shell):
+    shell("init")
+    import sqlite3
+
+    db = sqlite3.connect(shell.folder / ".siamkit" / "store.db")
+    db.execute("PRAGMA user_version = 7")
+    db.close()
+    done = shell("list")
+    assert done.code == 1
+    assert "schema 7, newer than" in done.err
+    assert "pip install --upgrade siamkit" in done.err
+
+
+@pytest.mark.parametrize("store", range(5))
+def test_two_inits_at_once(shell, store):
+    both = [shell.start("init", "--store", str(store)) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert ([p.returncode for p in both], said) == ([0, 0], [b"", b""])
+    assert shell("galleries", "--json", "--store", str(store)).out.strip() == "[]"
+
+
+def tmpfs(folder: Path, size: str) -> None:
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
+    )
+    if made.returncode:
+        pytest.skip("mounting a small tmpfs needs root, and mount")
+
+
+def test_a_full_disk_keeps_what_was_acknowledged(shell):
+    disk = shell.folder / "disk"
+    tmpfs(disk, "1m")
+    try:
+        many = "".join(
+            json.dumps({"label": f"p{n}", "text": f"text {n}"}) + "\n" for n in range(5000)
+        )
+        done = shell("enrol", "letters", "--from", "-", "--json", "--store", "disk/s", stdin=many)
+        assert done.code == 1
+        assert "no space left" in done.err
+        kept = [json.loads(line)["label"] for line in done.out.splitlines()]
+        listed = json.loads(shell("list", "--store", "disk/s", "--json").out)
+        assert kept
+        assert {h["identity"] for h in listed} >= set(kept)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_read_only_store_answers_and_refuses_to_change(shell):
+    disk = shell.folder / "disk"
+    tmpfs(disk, "10m")
+    try:
+        shell(
+            "enrol",
+            "letters",
+            "--from",
+            "-",
+            "--store",
+            "disk/s",
+            stdin='{"label":"a","text":"hello"}\n',
+        )
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        (shell.folder / "q.txt").write_text("hello")
+        done = shell("query", "letters", "q.txt", "--store", "disk/s")
+        assert (done.code, done.err) == (0, "")
+        done = shell("enrol", "letters", "q.txt", "--as", "b", "--store", "disk/s")
+        assert done.code == 1
+        assert "read-only" in done.err
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_ctrl_c_keeps_what_was_committed_and_the_next_run_goes_on(shell):
+    shell.environment["TOYKIT_SLEEP"] = "0.005"
+    many = "".join(json.dumps({"label": f"p{n}", "text": f"text {n}"}) + "\n" for n in range(2000))
+    (shell.folder / "many.jsonl").write_text(many)
+    process = shell.start("enrol", "letters", "--from", "many.jsonl", "--json")
+    first = [process.stdout.readline() for _ in range(40)]
+    process.send_signal(signal.SIGINT)
+    rest, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Interrupted" in err
+    acknowledged = {json.loads(line)["label"] for line in (*first, *rest.splitlines())}
+    listed = {h["identity"] for h in json.loads(shell("list", "--json").out)}
+    assert acknowledged <= listed
+    assert len(listed) < 2000
+    shell.environment["TOYKIT_SLEEP"] = "0"
+    done = shell("enrol", "letters", "--from", "many.jsonl")
+    assert f"{2000 - len(listed):,} enrolled, {len(listed):,} already" in done.out
+
+
+def test_a_fault_of_ours_is_exit_70_with_its_traceback_on_demand(shell):
+    shell.environment["SIAMKIT_THREADS"] = "1"
+    script = (
+        "import sys, siamkit.cli as c, siamkit.workspace as w\n"
+        "w.Workspace.init = lambda self: 1 / 0\n"
+        "sys.exit(c.run(['init']))\n"
+    )
+    for debug in ("0", "1"):
+        run = subprocess.run(
+            [os.sys.executable, "-c", script], capture_output=True, text=True, cwd=shell.folder,
+            env={**shell.environment, "SIAMKIT_DEBUG": debug},
+        )  # fmt: skip
+        assert run.returncode == 70
+        assert "internal error: ZeroDivisionError" in run.stderr
+        assert ("Traceback" in run.stderr) == (debug == "1")
+
+
+def test_a_reader_that_goes_away_is_no_error(shell):
+    many = (json.dumps({"label": f"p{n}" * 20, "text": f"t {n}"}) for n in range(2000))
+    shell("enrol", "letters", "--from", "-", stdin="\n".join(many))
+    with shell.start("list") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode in (0, 1)

@@ -1,0 +1,90 @@
+"""Enrolment: which region, from where, and what is reported."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from manifest import lines
+
+
+def test_enrol_reports_each_source_once_it_is_durable(letters):
+    done = letters("enrol", "letters", "--from", "-", "--json", stdin=lines(
+        ("greet", "hello there my friend"), ("new", "something else"), ("bad", "NaN")))  # fmt: skip
+    assert [json.loads(line)["status"] for line in done.out.splitlines()] == [
+        "already", "enrolled", "failed"]  # fmt: skip
+    assert done.code == 1
+
+
+def test_enrol_wants_exactly_one_usable_region(tiles):
+    done = tiles("enrol", "tiles", "both.png", "--as", "x", "-m", "tiles")
+    assert done.code == 2
+    assert "2 usable regions in it: 60,10,100,50; 10,10,40,50" in done.err
+    assert "--box" in done.err
+    assert tiles("enrol", "tiles", "empty.png", "--as", "x").code == 4
+    done = tiles("enrol", "tiles", "small.png", "--as", "x")
+    assert done.code == 2
+    assert "4 px wide, at least 8" in done.err
+    assert tiles("list", "--json").out.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "boxes"),
+    [(["--largest"], [[60, 10, 100, 50]]),
+     (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
+     (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
+     (["--box", "0,0,20,20"], [[0, 0, 20, 20]])],
+)  # fmt: skip
+def test_enrol_takes_the_regions_it_is_told_to(tiles, options, boxes):
+    done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
+    assert done.code == 0, done.err
+    shown = json.loads(tiles("show", "x", "--json").out)["samples"]
+    assert [s["region"]["where"] for s in shown] == boxes
+    assert "already" in tiles("enrol", "tiles", "both.png", "--as", "x", *options).out
+
+
+def test_enrol_from_a_folder_and_from_a_manifest(tiles):
+    people = tiles.folder / "people"
+    (people / "rita").mkdir(parents=True)
+    (tiles.folder / "red.png").rename(people / "rita" / "1.png")
+    (tiles.folder / "blue.png").rename(people / "bo.png")
+    assert tiles("enrol", "tiles", "--from", "people").out.strip() == (
+        "bo: people/bo.png enrolled\nrita: people/rita/1.png enrolled\n2 enrolled"
+    )
+    (people / "list.csv").write_text("label,path\nrita,rita/1.png\n,bo.png\nno,missing.png\n")
+    done = tiles("enrol", "tiles", "--from", "people/list.csv")
+    assert done.code == 1
+    assert "1 already, 2 failed" in done.out
+    assert "label is empty" in done.err
+    assert "missing.png cannot be read: No such file" in done.err
+
+
+def test_a_box_outside_or_too_small_is_refused(tiles):
+    for box, why in (("115,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
+        done = tiles("enrol", "tiles", "both.png", "--as", "x", "--box", box)
+        assert done.code == 2
+        assert why in done.err
+    assert (
+        tiles("enrol", "tiles", "both.png", "--as", "x", "--box", "0,0,5,5", "--any-quality").code
+        == 0
+    )
+
+
+def test_two_first_enrolments_at_once_both_count(letters):
+    for word in ("one", "two"):
+        (letters.folder / f"{word}.txt").write_text(f"the word {word}")
+    both = [
+        letters.start("enrol", "fresh", f"{w}.txt", "--as", w, "-m", "letters", "--store", "new")
+        for w in ("one", "two")
+    ]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    listed = json.loads(letters("list", "--store", "new", "--json").out)
+    assert [h["identity"] for h in listed] == ["one", "two"]
+
+
+def test_labels_are_found_however_their_accents_are_written(letters):
+    composed, decomposed = "Zo\u00eb", "Zoe\u0308"
+    letters("enrol", "letters", "q.txt", "--as", decomposed)
+    assert letters("show", decomposed).code == letters("show", composed).code == 0
+    assert letters("forget", decomposed).code == 0
