@@ -12,10 +12,10 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from siamkit_faiss import Faiss
 from timing import table
 
 from siamkit.types import Cursor
+from siamkit_faiss import Faiss
 
 COUNT, DIM, PROBES = 600_000, 128, 1_000
 
