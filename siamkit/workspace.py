@@ -92,6 +92,7 @@ class Workspace:
         encoder: a name, an encoder folder, or None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
+        galleries.require_name(name)  # before a store is made for it
         if encoder is not None and Path(encoder).is_dir():
             encoder = str(Path(encoder).resolve())  # a gallery must open from anywhere
         detector = self._detector(modality, detector)
@@ -113,23 +114,29 @@ class Workspace:
 
         It is known if it is given, or if the gallery bears a modality's name.
         """
+        found, wanted = self._lookup(name, modality)
+        if found is not None:
+            return found
+        try:
+            return self.create_gallery(name, wanted)
+        except GalleryExists:  # another process was first
+            return self._of_modality(name, wanted)
+
+    def _lookup(self, name: str, modality: str | None) -> tuple[Gallery | None, str]:
+        """The gallery, if it exists, and its modality, or the one that it would be made with."""
         has_store = self._store is not None or (self.root / "store.db").exists()
         if has_store and galleries.exists(self.store, name):
-            return self._of_modality(name, modality)
-        if modality is None:
-            known = [p.name for p in registry.found("siamkit.modalities")]
-            if name not in known:
-                if has_store:
-                    galleries.get(self.store, name)  # raises, with the nearest name
-                raise StoreError(
-                    f"there is no gallery {name!r} yet",
-                    hint=f"name its modality, one of {', '.join(known)}, to make it: -m NAME",
-                )
-            modality = name
-        try:
-            return self.create_gallery(name, modality)
-        except GalleryExists:  # another process was first
-            return self._of_modality(name, modality)
+            found = self._of_modality(name, modality)
+            return found, found.space.modality
+        known = [p.name for p in registry.found("siamkit.modalities")]
+        if modality is None and name not in known:
+            if has_store:
+                galleries.get(self.store, name)  # raises, with the nearest name
+            raise StoreError(
+                f"there is no gallery {name!r} yet",
+                hint=f"name its modality, one of {', '.join(known)}, to make it: -m NAME",
+            )
+        return None, modality or name
 
     def _of_modality(self, name: str, modality: str | None) -> Gallery:
         found = galleries.get(self.store, name)
@@ -197,9 +204,15 @@ class Workspace:
         """Enrol (label, source) pairs; yields a result each, once it is durable."""
         from siamkit.flows.enrol import enrol
 
-        target = self.gallery(gallery, modality=modality)
-        pipeline = self.pipeline_of(target)
-        yield from enrol(self.store, target, pipeline, items, choose, look_again=look_again)
+        found, wanted = self._lookup(gallery, modality)
+        pipeline = self.pipeline_of(found) if found else self.pipeline(wanted)
+
+        def make_place() -> tuple[Store, Gallery]:
+            made = self.gallery(gallery, modality=wanted)
+            return self.store, made
+
+        place = (self.store, found) if found else None
+        yield from enrol(place, make_place, pipeline, items, choose, look_again=look_again)
 
     def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
         """Enrol (n, dim) vectors embedded elsewhere; yields how many are durable so far."""

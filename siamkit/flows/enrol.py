@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -34,8 +34,8 @@ class Enrolled:
 
 
 def enrol(
-    store: Store,
-    gallery: Gallery,
+    place: tuple[Store, Gallery] | None,
+    make_place: Callable[[], tuple[Store, Gallery]],
     pipeline: Pipeline,
     items: Iterable[tuple[str, Path | str | bytes]],
     choose: Chooser,
@@ -44,23 +44,32 @@ def enrol(
 ) -> Iterator[Enrolled]:
     """Enrol (label, source) pairs; yields one result each, in order, after its batch is durable.
 
+    Where there is no place for them yet, it is made once something is ready to go there, so that
+    a wrong file name leaves no empty store behind.
+
     Content that is enrolled under its label already is not decoded again, so a batch that was
     broken off goes on where it stopped; `look_again` decodes it all the same, for a choice of
     other regions of it. Raises EncoderMismatch before anything is read.
     """
-    galleries.require_space(gallery, pipeline.encoder.fingerprint)
+    fingerprint = pipeline.encoder.fingerprint
+    if place is not None:
+        galleries.require_space(place[1], fingerprint)
     jobs = (Job(source, text=pipeline.is_text(source), tag=label) for label, source in items)
 
     def known(job: Job, content: Content) -> bool:
         label = samples.checked_label(job.tag)
-        return not look_again and samples.is_enrolled(store, gallery, label, content.digest)
+        if look_again or place is None:
+            return False
+        return samples.is_enrolled(*place, label, content.digest)
 
     for batch in batches.run(pipeline, jobs, choose, skip=known):
-        yield from _commit(store, gallery, pipeline.encoder.fingerprint, batch)
+        if place is None and any(done.found for done in batch):
+            place = make_place()
+        yield from _commit(place, fingerprint, batch)
 
 
 def _commit(
-    store: Store, gallery: Gallery, fingerprint: str, batch: Sequence[Done]
+    place: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[Done]
 ) -> list[Enrolled]:
     new, vectors = [], []
     for done in batch:
@@ -77,7 +86,7 @@ def _commit(
                 )
             )
             vectors.append(item.vector)
-    ids = iter(samples.add(store, gallery, fingerprint, new, np.stack(vectors)) if new else [])
+    ids = iter(samples.add(*place, fingerprint, new, np.stack(vectors)) if place and new else [])
     return [_result(done, [next(ids) for _ in done.found]) for done in batch]
 
 

@@ -49,6 +49,15 @@ LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
 """
 
 
+def require_name(name: str) -> None:
+    """Raise BadInput for what cannot name a gallery."""
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"{name[:80]!r} cannot name a gallery",
+            hint="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+        )
+
+
 def create(
     store: Store,
     name: str,
@@ -61,11 +70,7 @@ def create(
     threshold: Threshold | None,
 ) -> Gallery:
     """Make a gallery. Raises BadInput for a bad name, StoreError if the name is taken."""
-    if not NAME.fullmatch(name):
-        raise BadInput(
-            f"{name[:80]!r} cannot name a gallery",
-            hint="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
-        )
+    require_name(name)
     with store.write() as db:
         if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
             raise GalleryExists(f"there is a gallery {name!r} already")

@@ -25,7 +25,7 @@ def test_enrol_wants_exactly_one_usable_region(tiles):
     done = tiles("enrol", "tiles", "small.png", "--as", "x")
     assert done.code == 2
     assert "4 px wide, at least 8" in done.err
-    assert tiles("list", "--json").out.strip() == "[]"
+    assert not (tiles.folder / ".siamkit").exists()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,14 @@ def test_a_box_outside_or_too_small_is_refused(tiles):
         tiles("enrol", "tiles", "both.png", "--as", "x", "--box", "0,0,5,5", "--any-quality").code
         == 0
     )
+
+
+def test_a_wrong_first_file_leaves_nothing_behind(tiles):
+    for name in ("missing.png", "empty.png", "both.png", "small.png"):
+        assert tiles("enrol", "tiles", name, "--as", "x").code in (2, 4)
+    assert tiles("enrol", "nonsense", "red.png", "--as", "x").code == 1
+    assert tiles("enrol", "a/b", "red.png", "--as", "x", "-m", "tiles").code == 2
+    assert not (tiles.folder / ".siamkit" / "store.db").exists()
 
 
 def test_two_first_enrolments_at_once_both_count(letters):
