@@ -8,13 +8,12 @@ Python, with the models on all cores, on the same pictures.
 from __future__ import annotations
 
 import statistics
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import dlib
 import numpy as np
-from timing import table
+from timing import elapsed, table
 
 from siamkit import batches, choice
 from siamkit.batches import Job
@@ -44,19 +43,13 @@ def bare() -> int:
     return len(encoder.embed(chips))
 
 
-def seconds(call) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def per_face(call, count: int = 20) -> float:
     """Milliseconds a call, the median of `count`."""
-    return statistics.median(seconds(call) for _ in range(count)) * 1000
+    return statistics.median(elapsed(call) for _ in range(count)) * 1000
 
 
 end_to_end(), bare()  # warm-up
-pairs = [(seconds(end_to_end), seconds(bare)) for _ in range(ROUNDS)]
+pairs = [(elapsed(end_to_end), elapsed(bare)) for _ in range(ROUNDS)]
 whole, sum_of_calls = (statistics.median(side) for side in zip(*pairs, strict=True))
 ratio = statistics.median(b / a for a, b in pairs)
 

@@ -7,12 +7,11 @@ against the exact answer; `siamkit index stats` shows the figure measured at bui
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import faiss
 import numpy as np
-from timing import table
+from timing import elapsed, table
 
 from siamkit.types import Cursor
 from siamkit_faiss import Faiss
@@ -27,16 +26,10 @@ held_out = np.arange(0, 10 * PROBES, 10)
 probes, ids = rows[held_out], np.setdiff1d(np.arange(COUNT), held_out)
 
 
-def seconds(call) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 with tempfile.TemporaryDirectory() as folder:
     index, _ = Faiss().open("g1-s1", DIM, root=Path(folder), known=lambda cursor: True)
     index.add(ids, rows[ids])
-    built = seconds(lambda: index.save(Cursor(1, "0" * 16)))
+    built = elapsed(lambda: index.save(Cursor(1, "0" * 16)))
     opened, _ = Faiss().open("g1-s1", DIM, root=Path(folder), known=lambda cursor: True)
     facts = opened.describe()
     _, exact = faiss.knn(probes, rows[ids], 10, metric=faiss.METRIC_INNER_PRODUCT)
@@ -44,11 +37,11 @@ with tempfile.TemporaryDirectory() as folder:
     recall = np.mean([len(set(f) & set(ids[e])) / 10 for f, e in zip(found, exact, strict=True)])
     flat = faiss.IndexFlatIP(DIM)
     flat.add(rows[ids])
-    ours = seconds(lambda: [opened.search(p[None], 10) for p in probes[:200]]) / 200
-    scan = seconds(lambda: [flat.search(p[None], 10) for p in probes[:200]]) / 200
+    ours = elapsed(lambda: [opened.search(p[None], 10) for p in probes[:200]]) / 200
+    scan = elapsed(lambda: [flat.search(p[None], 10) for p in probes[:200]]) / 200
     extra = rows[:2_000]
     opened.add(np.arange(COUNT, COUNT + 2_000), extra)
-    extended = seconds(lambda: opened.save(Cursor(2, "1" * 16)))
+    extended = elapsed(lambda: opened.save(Cursor(2, "1" * 16)))
 table(
     [
         ("figure", "measured", "goal"),

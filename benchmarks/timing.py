@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -18,6 +18,13 @@ def seconds(command: Sequence[str | Path], *, ok: Sequence[int] = (0,)) -> float
     if run.returncode not in ok:
         raise SystemExit(f"{command} failed: {run.stderr.decode()}")
     return spent
+
+
+def elapsed(call: Callable[[], object]) -> float:
+    """Seconds that one call takes within this process."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, float]:

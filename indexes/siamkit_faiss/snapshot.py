@@ -68,7 +68,8 @@ def drop(folder: Path, prefix: str, below: int | None = None) -> None:
     """Delete the snapshots, saved before the change `below`, of keys that begin with a prefix."""
     for found in _all(folder, prefix):
         if below is None or found.cursor.seq < below:
-            delete(found)
+            found.path.unlink(missing_ok=True)
+            found.card.unlink(missing_ok=True)
     _sweep(folder, prefix)
 
 
@@ -137,16 +138,8 @@ def write(
     finally:
         temporary.unlink(missing_ok=True)
     # Only smaller sequences: two writers that removed "all but mine" would delete each other's.
-    for older in newest_first(folder, key):
-        if older.cursor.seq < cursor.seq:
-            delete(older)
-    _sweep(folder, key)
+    drop(folder, f"{key}-", below=cursor.seq)
     return found, card
-
-
-def delete(found: Snapshot) -> None:
-    found.path.unlink(missing_ok=True)
-    found.card.unlink(missing_ok=True)
 
 
 def _write_card(found: Snapshot, card: Card) -> None:

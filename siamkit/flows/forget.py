@@ -10,10 +10,8 @@ from siamkit import search
 from siamkit.store import Gallery, Store, erasures, galleries, samples
 from siamkit.store.samples import Sample
 
-log = logging.getLogger("siamkit")
-
-
 WAIT_SECONDS = 5.0  # for readers to end, before the traces are left to the next command
+log = logging.getLogger("siamkit")
 
 
 def forget(store: Store, doomed: Sequence[Sample]) -> None:
