@@ -33,6 +33,11 @@ def default_name(plugin: Any) -> str | None:
     return next(iter(plugin.encoders)) if isinstance(plugin, BuildsEncoders) else None
 
 
+def lasting(wanted: str | None) -> str | None:
+    """An encoder as a gallery keeps it: a folder by its whole path, so that it opens anywhere."""
+    return str(Path(wanted).resolve()) if wanted and Path(wanted).is_dir() else wanted
+
+
 def resolve(plugin: Any, wanted: str | None) -> Path | None:
     """The encoder folder for a name, a folder's path, or None for the modality's default.
 

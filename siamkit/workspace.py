@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit import registry
+from siamkit import encoder_cache, registry
 from siamkit.choice import Chooser, everything, only_usable
 from siamkit.errors import BadInput, StoreError
 from siamkit.flows.forget import finish
@@ -93,8 +93,7 @@ class Workspace:
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
         galleries.require_name(name)  # before a store is made for it
-        if encoder is not None and Path(encoder).is_dir():
-            encoder = str(Path(encoder).resolve())  # a gallery must open from anywhere
+        encoder = encoder_cache.lasting(encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         self.init()

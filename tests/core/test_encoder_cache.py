@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -96,6 +97,21 @@ def test_a_folder_of_another_version_is_built_again(shell):
     folder = shell("encoders", "path", "faces").out.strip()
     (shell.folder / folder / "built-by.txt").write_text("siamkit 0.0.1")
     assert "building encoder" in shell("encoders", "path", "faces").err
+
+
+def test_a_gallery_keeps_the_whole_path_of_an_encoder_folder(shell):
+    """Made with a path from here, it opens from elsewhere; and so after it was re-embedded."""
+    from siamkit_faces.examples import examples
+
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
+    shutil.copytree(shell("encoders", "path", "faces").out.strip(), shell.folder / "mine")
+    (shell.folder / "face.png").write_bytes(examples()[0][1])
+    made = shell("galleries", "create", "people", "-m", "faces", "--encoder", "mine", "--json")
+    assert json.loads(made.out)["encoder"] == str(shell.folder / "mine")
+    assert shell("enrol", "people", "face.png", "--as", "x").code == 0
+    assert shell("reembed", "people", "--encoder", "mine").code == 0
+    (kept,) = json.loads(shell("galleries", "--json").out)
+    assert kept["encoder"] == str(shell.folder / "mine")
 
 
 def test_an_encoder_nobody_knows(shell):
