@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Uncalibrated,
         UnreadableSample,
     )
+    from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.query import Answer
     from siamkit.flows.verify import Verification
@@ -30,9 +31,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "BadInput",
+    "Deduped",
     "EncoderMismatch",
     "Enrolled",
     "Image",
+    "Item",
     "LowQuality",
     "Match",
     "MissingWeights",
@@ -54,6 +57,8 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "Deduped": "siamkit.flows.dedupe",
+    "Item": "siamkit.flows.dedupe",
     "Enrolled": "siamkit.flows.enrol",
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",

@@ -6,6 +6,7 @@ batch, so a million files need no more memory than a hundred.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from siamkit import sources
 from siamkit.choice import Chooser, error_for
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.pipeline import Pipeline
+from siamkit.protocols import Notes
 from siamkit.sources import Content
 from siamkit.types import Quality, Region
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = 32  # sources a batch: what is embedded together, committed together, and lost at most
+log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +69,20 @@ def run(
     *,
     skip: Callable[[Job, Content], bool] | None = None,
 ) -> Iterator[list[Done]]:
-    """Embed every job; yields lists of at most SIZE, in order. `jobs` is drawn from lazily.
+    """Embed every job; yields lists in order, each of SIZE, or of what the encoder likes at once.
 
-    `skip` is asked, in the caller's thread, before a source is decoded; what it raises is that
-    source's error.
+    `jobs` is drawn from lazily. `skip` is asked, in the caller's thread, before a source is
+    decoded; what it raises is that source's error.
     """
     workers = os.cpu_count() or 1
+    size = getattr(pipeline.encoder, "batch", SIZE)
     waiting: deque[Future[Done]] = deque()
     feed = iter(jobs)
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
                 batch: list[Done] = []
-                while len(batch) < SIZE:
+                while len(batch) < size:
                     for job in islice(feed, 2 * workers - len(waiting)):
                         waiting.append(_submit(pool, pipeline, job, choose, skip))
                     if not waiting:
@@ -90,6 +94,7 @@ def run(
                 yield batch
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            _tell_notes(pipeline)
 
 
 def one(pipeline: Pipeline, content: Content, choose: Chooser) -> Done:
@@ -97,9 +102,16 @@ def one(pipeline: Pipeline, content: Content, choose: Chooser) -> Done:
     job = Job(content.data)
     done = _look(pipeline, Done(job, content.name, content.digest), content, choose)
     _embed(pipeline, [done])
+    _tell_notes(pipeline)
     if done.error:
         raise done.error
     return done
+
+
+def _tell_notes(pipeline: Pipeline) -> None:
+    if isinstance(pipeline.encoder, Notes):
+        for line in pipeline.encoder.notes():
+            log.warning(line)
 
 
 def _submit(
@@ -157,7 +169,7 @@ def _embed(pipeline: Pipeline, batch: list[Done]) -> None:
             _embed(pipeline, [done])
         return
     for (done, item), row, fine in zip(found, rows, good, strict=True):
-        item.vector, item.crop = row, None
+        item.vector = row
         if not fine and done.error is None:
             done.error = error_for(done.name, pipeline.bad_row(row))
     for done in batch:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from siamkit import registry
-from siamkit.encoders import CARD, GRAPH, read_folder
-from siamkit.errors import MissingWeights
-from siamkit.protocols import BuildsEncoders
+from siamkit.encoders import CARD, GRAPH
+from siamkit.errors import BadInput, MissingWeights
+from siamkit.protocols import AddsEncoders, BuildsEncoders
 
-BUILT_BY = "built-by.txt"  # package and version of the plugin that built the folder
+BUILT_BY = "built-by.txt"  # package and version of the plugin, or the model that was added
 log = logging.getLogger("siamkit")
 
 
@@ -51,11 +52,13 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
         return None
     if wanted in names:
         return ensure(plugin, wanted)
+    if wanted in added(plugin):
+        return cached_folder(plugin, wanted)
     if Path(wanted).is_dir():
         return Path(wanted)
     raise MissingWeights(
         f"no encoder {wanted!r} for {plugin.name}: neither a folder nor a known name",
-        hint=f"known names: {', '.join(names) or 'none'}",
+        hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}",
     )
 
 
@@ -64,11 +67,47 @@ def cached_folder(plugin: Any, name: str) -> Path:
     return cache_root() / "encoders" / str(plugin.name) / name
 
 
-def is_sound(folder: Path) -> bool:
-    """True if the folder holds a graph and a card that match each other."""
+def added(plugin: Any) -> list[str]:
+    """The encoders of a modality that `add` has put into the cache."""
+    names = getattr(plugin, "encoders", {})
+    folders = (cache_root() / "encoders" / str(plugin.name)).glob(f"*/{CARD}")
+    return sorted(
+        name for folder in folders if (name := folder.parent.name)[0] != "." and name not in names
+    )
+
+
+def add(plugin: Any, spec: str, name: str | None = None) -> Path:
+    """Make an encoder folder of another model, 'ORIGIN:MODEL', and keep it under a name.
+
+    name: None takes the model's own. Raises BadInput for a modality, an origin or a name that
+    cannot be used, MissingWeights where the model is not to be had.
+    """
+    origins: Mapping[str, str] = getattr(plugin, "origins", {})
+    origin, _, model = spec.partition(":")
+    if not isinstance(plugin, AddsEncoders) or origin not in origins or not model:
+        raise BadInput(
+            f"{plugin.name} cannot make an encoder of {spec!r}",
+            hint="; ".join(f"{o}:NAME is {what}" for o, what in origins.items())
+            or f"{plugin.name} take no other models",
+        )
+    name = name or re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) or name in getattr(plugin, "encoders", {}):
+        raise BadInput(f"{name!r} cannot be an encoder's name", hint="--name my-model, say")
+    folder = cached_folder(plugin, name)
+    if is_sound(plugin, folder):
+        if _made_by(folder) == spec:
+            return folder
+        raise BadInput(
+            f"there is an encoder {name!r} already, of {_made_by(folder)}", hint="--name another"
+        )
+    return _put(plugin, name, spec, lambda ready: plugin.add(origin, model, ready))
+
+
+def is_sound(plugin: Any, folder: Path) -> bool:
+    """True if the plugin can open the folder, which checks every file of it."""
     try:
-        read_folder(folder)
-    except MissingWeights:
+        plugin.encoder(folder)
+    except Exception:  # of whatever kind: a damaged file may break any reader
         return False
     return True
 
@@ -87,10 +126,14 @@ def ensure(plugin: Any, name: str) -> Path:
 
 def _is_current(plugin: Any, folder: Path) -> bool:
     """False for a folder that another version of the plugin built: its recipe may have changed."""
+    return _made_by(folder) == _origin(plugin)
+
+
+def _made_by(folder: Path) -> str:
     try:
-        return (folder / BUILT_BY).read_text(encoding="utf-8") == _origin(plugin)
+        return (folder / BUILT_BY).read_text(encoding="utf-8")
     except OSError:
-        return False
+        return ""
 
 
 def _origin(plugin: Any) -> str:
@@ -100,24 +143,30 @@ def _origin(plugin: Any) -> str:
 
 def build(plugin: Any, name: str) -> Path:
     """Build a named encoder into the cache, in place of a damaged or absent one."""
-    folder = cached_folder(plugin, name)
     log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
+    folder = _put(plugin, name, _origin(plugin), lambda ready: plugin.build(name, ready))
+    log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
+    return folder
+
+
+def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> Path:
+    """Have a folder made, and move it to its place in the cache once it is sound."""
+    folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
         ready = Path(made) / name
         ready.mkdir()
-        plugin.build(name, ready)
-        (ready / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
-        read_folder(ready)  # a folder that cannot be opened never reaches the cache
+        make(ready)
+        (ready / BUILT_BY).write_text(made_by, encoding="utf-8")
+        plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         for _ in range(10):
             try:
                 os.rename(ready, folder)
                 break
             except OSError:  # the place is taken: by another process's folder, or a damaged one
-                if is_sound(folder) and _is_current(plugin, folder):
+                if is_sound(plugin, folder) and _made_by(folder) == made_by:
                     break
                 shutil.rmtree(folder, ignore_errors=True)
-    if not is_sound(folder):
+    if not is_sound(plugin, folder):
         raise MissingWeights(f"encoder {plugin.name}/{name} could not be put into {folder}")
-    log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
     return folder

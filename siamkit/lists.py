@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
@@ -12,6 +13,8 @@ from typing import TextIO
 from siamkit.batches import Job
 from siamkit.errors import BadInput
 from siamkit.sources import files_under, to_text
+from siamkit.store.samples import LONGEST_LABEL
+from siamkit.tables.reading import Columns, Row, rows
 
 
 def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
@@ -36,6 +39,31 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
         if path.suffix in (".jsonl", ".ndjson"):
             return list(_json_pairs(file, to_text(path), path.parent))
         return list(_csv_pairs(file, path))
+
+
+def labelled_rows(
+    origin: str, stdin: TextIO, columns: Columns
+) -> tuple[list[tuple[str, str]], list[Row]]:
+    """(label, text) of each row of a table, and the rows that have no text, with the reason.
+
+    The label is the row's id, or the text itself where there is none.
+    """
+    good, bad = [], []
+    for row in rows(origin, stdin, columns):
+        if row.error:
+            bad.append(row)
+        else:
+            good.append((as_label(row.text) if row.id is None else row.id, row.text))
+    return good, bad
+
+
+def as_label(text: str) -> str:
+    """A text as its own label: on one line, and if it is long its beginning and a checksum."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(line) <= LONGEST_LABEL:
+        return line
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{line[: LONGEST_LABEL - 10].rstrip()}… {digest}"
 
 
 def jobs(origin: str, stdin: TextIO) -> list[Job]:
@@ -65,7 +93,7 @@ def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
         if not {"label", "path"} <= set(columns):
             raise BadInput(
                 f"{to_text(path)} has the columns {', '.join(columns)[:80] or 'none'}",
-                hint="its first line must name label and path",
+                hint="its first line must name label and path; for texts, add --column NAME",
             )
         for row in reader:
             if not row["path"]:

@@ -51,10 +51,14 @@ class Pipeline:
     def is_text(self, source: Path | str | bytes) -> bool:
         return self.modality.kind == "text" and isinstance(source, str)
 
+    def load(self, content: Content) -> Any:
+        """Decode. Raises UnreadableSample, naming the sample."""
+        with self._guard("load", content):
+            return self.modality.load(content.data)
+
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
-        with self._guard("load", content):
-            medium = self.modality.load(content.data)
+        medium = self.load(content)
         regions = [Region()]
         if self.detector is not None:
             with self._guard("find", content, self.detector):
@@ -111,7 +115,7 @@ class Pipeline:
         self, step: str, content: Content | None = None, plugin: Any | None = None
     ) -> Iterator[None]:
         """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
-        prefix = f"{content.name}: " if content else ""
+        prefix = f"{sources.short(content.name)}: " if content and content.name else ""
         try:
             yield
         except SiamkitError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from siamkit.types import Cursor, Hits, Ids, Kind, Quality, Region, Threshold, Vectors
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.types import Cursor, Hits, Ids, Kind, Mined, Quality, Region, Threshold, Vectors
 
 M = TypeVar("M")  # the decoded medium: Image, str, or the plugin's own class
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -17,7 +20,10 @@ Source: TypeAlias = Path | bytes | str  # a file, its content, or (for text) the
 
 @runtime_checkable
 class Encoder(Protocol[M_contra]):
-    """Turns media into unit vectors. Loaded weights live here and nowhere else."""
+    """Turns media into unit vectors. Loaded weights live here and nowhere else.
+
+    One that is quicker with many media at once may say how many, as `batch: int`.
+    """
 
     @property
     def dim(self) -> int: ...
@@ -73,6 +79,66 @@ class BuildsEncoders(Protocol):
 
     def build(self, name: str, folder: Path) -> None:
         """Write `encoder.onnx` and `encoder.json` into an empty folder (see siamkit.encoders)."""
+        ...
+
+
+@runtime_checkable
+class AddsEncoders(Protocol):
+    """A modality that makes encoder folders out of other people's models. May import torch."""
+
+    origins: Mapping[str, str]  # prefix -> what stands behind it, "hub: NAME" say, for people
+
+    def add(self, origin: str, model: str, folder: Path) -> None:
+        """Write the encoder folder of `origin:model` (see siamkit.encoders) into an empty folder.
+
+        Raises MissingWeights if the model is not here and cannot be fetched, BadInput if it is
+        none that this modality can use.
+        """
+        ...
+
+
+@runtime_checkable
+class Notes(Protocol):
+    """An encoder that has something to say about what it embedded. Optional."""
+
+    def notes(self) -> list[str]:
+        """A line each since the last call: '3 texts were longer than 256 tokens …'."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol[M_contra]):
+    """A second opinion on pairs that a search has found: slower, and better, than cosine."""
+
+    name: str
+    threshold: Threshold  # its value is a probability in [0, 1]
+    candidates: float  # cosine from which a pair is worth its while
+
+    def score(
+        self,
+        left: Sequence[M_contra],
+        right: Sequence[M_contra],
+        left_vectors: Vectors,
+        right_vectors: Vectors,
+    ) -> NDArray[np.float32]:
+        """(n,) probabilities in [0, 1] that left[i] and right[i] are the same.
+
+        Symmetric, and each independent of the other pairs of the call.
+        """
+        ...
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """A modality that offers rerankers. Optional."""
+
+    rerankers: Mapping[str, str]  # name -> what it is; the first is what deduplication takes
+
+    def reranker(self, name: str, encoder: Any) -> Reranker[Any]:
+        """Open one for the vectors of an open encoder.
+
+        Raises Uncalibrated if it was not fitted to that encoder, MissingWeights if it is not here.
+        """
         ...
 
 
@@ -153,5 +219,21 @@ class IndexBackend(Protocol):
         """Delete what is saved of every key that begins with `prefix`, half-written files too.
 
         With `below`, only what was saved before that change.
+        """
+        ...
+
+
+@runtime_checkable
+class Mines(Protocol):
+    """An index backend that finds all near pairs of a set at once. Optional."""
+
+    def mine(
+        self, vectors: Vectors, floor: float, *, memory: int
+    ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
+        """Every pair of (n, dim) unit vectors whose cosine is at least `floor`.
+
+        First how it is done: "structure", "exact", and the "recall" that was measured if it is
+        not; then the pairs, block by block. `memory` is what may be taken, in bytes, on top of
+        the vectors. Raises BadInput if that is too little.
         """
         ...

@@ -35,12 +35,15 @@ def threads() -> int:
     return int(value)
 
 
-def session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """Open one ONNX graph on the CPU. Raises MissingWeights if it is absent or damaged."""
+def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.InferenceSession:
+    """Open one ONNX graph on the CPU. Raises MissingWeights if it is absent or damaged.
+
+    `intra` threads share each operator of a run; `threads()` unless given.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = threads() if intra is None else intra
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: stdout and stderr belong to the program
     options.enable_mem_pattern = False  # plans memory for one shape; pictures come in many

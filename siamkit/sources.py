@@ -12,6 +12,7 @@ from pathlib import Path
 
 from siamkit.errors import UnreadableSample
 
+SHOWN = 200  # characters of a name; paths are shorter, texts may not be
 LARGEST = 1 << 30  # bytes; nothing that is embedded whole is larger than 1 GiB
 
 
@@ -73,6 +74,12 @@ def to_text(path: Path) -> str:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half a surrogate pair, out of JSON: no file has such a name
         return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def short(name: str) -> str:
+    """A sample's name for one line of a message: a text may be a whole page."""
+    line = " ".join(name[: 2 * SHOWN].split())
+    return name if name == line and len(name) <= SHOWN else line[:SHOWN].rstrip() + "…"
 
 
 def to_path(text: str) -> Path:

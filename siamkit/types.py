@@ -51,7 +51,7 @@ class Quality:
 class Threshold:
     """Scores at or above `value` count as the same; chosen for a stated false match rate."""
 
-    value: float  # cosine in [-1, 1]
+    value: float  # cosine in [-1, 1]; a reranker's is a probability in [0, 1]
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
     source: str = "given by the caller"  # the data that rate was measured on
 
@@ -82,6 +82,17 @@ class Hits:
     scores: NDArray[np.float32]  # (n, k)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Mined:
+    """Near pairs among the rows of a matrix, a block of rows at a time."""
+
+    left: Ids  # (k,) row numbers, each smaller than its partner; a pair may come twice
+    right: Ids  # (k,)
+    scores: NDArray[np.float32]  # (k,) cosines
+    done: int  # rows that have been looked at so far
+    full_rows: int = 0  # rows of this block of which only the nearest neighbours were kept
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One nearest identity, in words a person can read."""
@@ -90,6 +101,7 @@ class Match:
     score: float  # cosine in [-1, 1]
     sample_id: int  # the identity's nearest sample
     source: str  # the file (or text) that sample came from
+    probability: float | None = None  # that it is the same, by a reranker, if one was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +109,6 @@ class Verdict:
     """The answer to a 1:1 question."""
 
     decision: Literal["same", "different"]
-    score: float
-    threshold: Threshold
+    score: float  # cosine in [-1, 1]
+    threshold: Threshold  # on the probability, if there is one
+    probability: float | None = None  # that the two are the same, by a reranker

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from siamkit import encoder_cache, registry
+from siamkit import encoder_cache, registry, reranking
 from siamkit.choice import Chooser, everything, only_usable
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, StoreError, Uncalibrated
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, Fusion, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.pipeline import Pipeline, open_pipeline
+from siamkit.reranking import open_reranker
 from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
+    from siamkit.duplicates import Progress, Rule
+    from siamkit.flows.against import Checked
+    from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
-    from siamkit.protocols import Source
+    from siamkit.protocols import Reranker, Source
     from siamkit.types import Vectors
 
-DEFAULT = "default"  # the detector or encoder that the modality itself names
+log = logging.getLogger("siamkit")
+DEFAULT = "default"  # the detector or reranker that the modality itself names
 
 
 def default_root() -> Path:
@@ -146,6 +152,10 @@ class Workspace:
             )
         return found
 
+    def modality_of(self, gallery_or_modality: str) -> str:
+        """The modality of a gallery, or the name itself if it is one's. Raises StoreError."""
+        return self._lookup(gallery_or_modality, None)[1]
+
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
     ) -> Pipeline:
@@ -168,7 +178,12 @@ class Workspace:
         return live
 
     def _opened(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
-        """Index and models, opened at once: each mostly waits for the disk."""
+        """Index and models, opened at once: each mostly waits for the disk.
+
+        numpy first: two threads that import parts of it at the same time can break it.
+        """
+        import numpy  # noqa: F401
+
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(self.index, gallery)
             pipeline = self.pipeline_of(gallery)
@@ -228,35 +243,54 @@ class Workspace:
         threshold: float | None = None,
         fusion: Fusion = "best",
         choose: Chooser = everything,
+        rerank: str | None = None,
     ) -> list[Answer]:
-        """The k nearest identities to each region of a probe, best first."""
+        """The k nearest identities to each region of a probe, best first.
+
+        rerank: a reranker of the modality; the threshold is then on its probability.
+        """
         target = galleries.get(self.store, gallery)
+        live, pipeline = self._opened(target)
         return query(
-            *self._opened(target),
+            live,
+            pipeline,
             probe,
             k=k,
             threshold=given(threshold),
             fusion=fusion,
             choose=choose,
+            reranker=self.reranker(pipeline, rerank),
         )
 
     def verify(
-        self, gallery_or_modality: str, a: Source, b: Source, *, threshold: float | None = None
+        self,
+        gallery_or_modality: str,
+        a: Source,
+        b: Source,
+        *,
+        threshold: float | None = None,
+        rerank: str | None = None,
     ) -> Verification:
-        """Are two sources the same? By a gallery's encoder and threshold, or a modality's."""
+        """Are two sources the same? By a gallery's encoder and threshold, or a modality's.
+
+        rerank: a reranker of the modality; the threshold is then on its probability.
+        """
         limit = given(threshold)
         if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
             target = galleries.get(self.store, gallery_or_modality)
             pipeline = self.pipeline_of(target)
             galleries.require_space(target, pipeline.encoder.fingerprint)
-            return verify_pair(pipeline, a, b, limit or target.threshold)
+            reranker = self.reranker(pipeline, rerank)
+            own = None if reranker else target.threshold
+            return verify_pair(pipeline, a, b, limit or own, reranker)
         known = {plugin.name for plugin in registry.found("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(
                 f"{gallery_or_modality!r} is neither a gallery of {self.root} nor a modality",
                 hint=f"modalities here: {', '.join(sorted(known))}",
             )
-        return verify_pair(self.pipeline(gallery_or_modality), a, b, limit)
+        pipeline = self.pipeline(gallery_or_modality)
+        return verify_pair(pipeline, a, b, limit, self.reranker(pipeline, rerank))
 
     def verify_identity(
         self,
@@ -278,6 +312,91 @@ class Workspace:
             threshold=given(threshold),
             fusion=fusion,
         )
+
+    def dedupe(
+        self,
+        items: Iterable[Item | str | Path],
+        *,
+        modality: str,
+        encoder: str | None = None,
+        detector: str | None = DEFAULT,
+        threshold: float | None = None,
+        rerank: str | None = DEFAULT,
+        max_memory: int | None = None,
+        progress: Progress | None = None,
+    ) -> Deduped:
+        """Which of many texts or files are the same? See siamkit.flows.dedupe.
+
+        rerank: a name, DEFAULT for the modality's own if it has one, or None for cosines alone.
+        threshold: on the reranker's probability, or else on the cosine; None for the default.
+        max_memory: bytes that this process may take in all; None for most of what is free.
+        """
+        from siamkit.duplicates import silent
+        from siamkit.flows.dedupe import Item, dedupe
+
+        pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        listed = (
+            item if isinstance(item, Item) else Item(number, str(number), item)
+            for number, item in enumerate(items, 1)
+        )
+        return dedupe(
+            pipeline,
+            listed,
+            self.rule(pipeline, threshold=threshold, rerank=rerank),
+            max_memory=max_memory,
+            progress=progress or silent,
+        )
+
+    def against(
+        self,
+        gallery: str,
+        items: Iterable[Item],
+        *,
+        threshold: float | None = None,
+        rerank: str | None = DEFAULT,
+    ) -> Iterator[Checked]:
+        """Is each new item one that is enrolled already? See siamkit.flows.against."""
+        from siamkit.flows.against import against
+
+        target = galleries.get(self.store, gallery)
+        live, pipeline = self._opened(target)
+        rule = self.rule(pipeline, threshold=threshold, rerank=rerank, default=target.threshold)
+        yield from against(live, pipeline, items, rule)
+
+    def rule(
+        self,
+        pipeline: Pipeline,
+        *,
+        threshold: float | None,
+        rerank: str | None,
+        default: Threshold | None = None,
+    ) -> Rule:
+        """What makes two items the same. Raises Uncalibrated where there is no threshold."""
+        from siamkit.duplicates import Rule
+
+        reranker = self.reranker(pipeline, rerank)
+        limit = given(threshold) or (
+            reranker.threshold if reranker else default or pipeline.encoder.threshold
+        )
+        if limit is None:
+            raise Uncalibrated(
+                f"encoder {pipeline.encoder.fingerprint} has no default threshold",
+                hint="give one: --threshold 0.9",
+            )
+        return Rule(limit, reranker)
+
+    def reranker(self, pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
+        """A reranker by name; DEFAULT is the modality's own, or none if it does not fit."""
+        if name is None:
+            return None
+        if name != DEFAULT:
+            return open_reranker(pipeline, name)
+        known = reranking.names(pipeline)
+        try:
+            return open_reranker(pipeline, known[0]) if known else None
+        except Uncalibrated as error:
+            log.warning(f"{error}; going by the cosine alone")
+            return None
 
     def forget(self, label: str, *, gallery: str | None = None) -> int:
         """Delete an identity, everywhere or from one gallery; how many samples went."""

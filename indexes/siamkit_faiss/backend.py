@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from siamkit.types import Cursor
 from siamkit_faiss import snapshot
 
 if TYPE_CHECKING:
+    from siamkit.types import Mined, Vectors
     from siamkit_faiss.index import FaissIndex
 
 
@@ -36,6 +37,13 @@ class Faiss:
                 if not found.path.exists():  # another process has put a newer one in its place
                     return self.open(key, dim, root=root, known=known)
         return FaissIndex(key, dim, folder), refused
+
+    def mine(
+        self, vectors: Vectors, floor: float, *, memory: int
+    ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
+        from siamkit_faiss import mining
+
+        return mining.mine(vectors, floor, memory=memory)
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
         snapshot.drop(root / self.name, prefix, below)

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import (
+    dedupe,
     doctor,
     embed,
     encoders,
@@ -39,6 +40,7 @@ Examples:
   siamkit enrol faces alice.jpg --as alice      enrol a person from one photo
   siamkit query faces party.jpg                 who is in this photo?
   siamkit verify -m faces a.jpg b.jpg           are these two the same person?
+  siamkit dedupe questions.csv                  which of these ask the same?
   siamkit COMMAND --help                        options and examples of a command
 
 \b
@@ -51,8 +53,9 @@ known; 4 nothing found to embed; 70 a fault of siamkit's own; 130 interrupted.
 def cli(store: Path) -> None:
     """Similarity search and verification from one example.
 
-    Enrol a face, a signature, a voice or a question once; then ask who or what it is (query), or
-    whether two are the same (verify). The store is ./.siamkit, or --store, or SIAMKIT_STORE.
+    Enrol a face, a signature, a voice or a question once; then ask who or what it is (query),
+    whether two are the same (verify), or which of many are duplicates (dedupe). The store is
+    ./.siamkit, or --store, or SIAMKIT_STORE.
     """
 
 
@@ -62,6 +65,7 @@ for command in (
     enrol.enrol,
     query.query,
     verify.verify,
+    dedupe.dedupe,
     embed.embed,
     identities.list_,
     identities.show,

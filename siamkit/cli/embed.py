@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from siamkit.cli import options
 from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import bar
+
+if TYPE_CHECKING:
+    from siamkit.tables.reading import Row
 
 
 @click.command(
@@ -18,6 +22,7 @@ Examples:
   siamkit embed -m faces *.jpg --output vectors.npy
   siamkit embed -m faces --from list.txt --output vectors.npy --largest
   siamkit embed -m faces crops/*.png --detector none --output vectors.npy
+  siamkit embed -m questions --from faq.csv --column question --output vectors.npy
 
 \b
 vectors.npy is (n, dim) float32 with rows of norm 1. vectors.jsonl has a line a row:
@@ -33,6 +38,9 @@ Exit code 0 if any row came; the count of errors is printed on stderr.
     metavar="LIST|-",
     help='A text file with a path a line, or JSON lines with "source" or "text".',
 )
+@options.column
+@options.id_column
+@options.table
 @click.option(
     "--output",
     "-o",
@@ -50,6 +58,9 @@ def embed(
     files: tuple[Path, ...],
     modality: str,
     origin: str | None,
+    column: str | None,
+    id_column: str | None,
+    table_name: str | None,
     output: Path,
     largest: bool,
     encoder: str | None,
@@ -64,9 +75,19 @@ def embed(
     from siamkit.batches import Job
     from siamkit.flows.embed import PARTIAL, Embedded
     from siamkit.flows.embed import embed as run
-    from siamkit.lists import jobs
+    from siamkit.lists import jobs, labelled_rows
+    from siamkit.tables.reading import Columns
 
-    todo = jobs(origin, sys.stdin) if origin else [Job(file) for file in files]
+    todo = [Job(file) for file in files]
+    bad: list[Row] = []
+    if origin and (column or id_column or table_name):
+        options.check_texts(modality)
+        good, bad = labelled_rows(origin, sys.stdin, Columns(column, id_column, table_name))
+        todo = [Job(text, text=True) for _, text in good]
+    elif origin:
+        todo = jobs(origin, sys.stdin)
+    for row in bad:
+        stderr(f"Error: {origin}, line {row.line}: {row.error}")
     state = Embedded(0, 0, 0)
     with options.workspace(store) as ws, bar("embedding", len(todo)) as update:
         pipeline = ws.pipeline(modality, encoder=encoder, detector=options.detector_name(detector))
@@ -85,7 +106,7 @@ def embed(
                 "output": str(output),
                 "rows": state.rows,
                 "sources": state.sources,
-                "errors": state.errors,
+                "errors": state.errors + len(bad),
                 "dim": pipeline.encoder.dim,
                 "fingerprint": pipeline.encoder.fingerprint,
             }

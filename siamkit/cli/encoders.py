@@ -1,7 +1,8 @@
-"""siamkit encoders [list | build | path]"""
+"""siamkit encoders [list | build | add | path]"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ Examples:
   siamkit encoders list              what can be built here, and what is built
   siamkit encoders build             build all, on the machine that will be offline
   siamkit encoders path faces        the encoder folder of a modality
+  siamkit encoders add questions sentence-transformers:all-mpnet-base-v2
+  siamkit encoders add questions sentence-transformers:./my-model --name mine
 """
 )
 def encoders() -> None:
@@ -27,7 +30,11 @@ def encoders() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    rows = [_facts(plugin, name) for plugin in _plugins() for name in plugin.encoders]
+    from siamkit.encoder_cache import added
+
+    rows = [
+        _facts(plugin, name) for plugin in _plugins() for name in [*_named(plugin), *added(plugin)]
+    ]
     if as_json:
         emit_json(rows)
     else:
@@ -46,15 +53,38 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
     built = []
     with talk():
         for plugin in _plugins(modality):
-            for each in [_checked(plugin, name)] if name else plugin.encoders:
+            for each in [_checked(plugin, name)] if name else _named(plugin):
                 folder = encoder_cache.cached_folder(plugin, each)
-                if not encoder_cache.is_sound(encoder_cache.ensure(plugin, each)):
+                if not encoder_cache.is_sound(plugin, encoder_cache.ensure(plugin, each)):
                     encoder_cache.build(plugin, each)
                 built.append(_facts(plugin, each))
                 if not as_json:
                     click.echo(f"{plugin.name}/{each}: {folder}")
     if as_json:
         emit_json(built)
+
+
+@encoders.command()
+@click.argument("modality")
+@click.argument("model", metavar="ORIGIN:MODEL")
+@click.option("--name", metavar="NAME", help="What to call it [default: the model's name].")
+@json_option
+def add(modality: str, model: str, name: str | None, as_json: bool) -> None:
+    """Make an encoder of another MODEL: exported once, checked, and kept under a name.
+
+    Use it with --encoder NAME. ORIGIN says where the model comes from, sentence-transformers say;
+    MODEL is its name there or a folder. Needs torch.
+    """
+    from siamkit import encoder_cache, registry
+
+    plugin = registry.load("siamkit.modalities", modality)
+    with talk():
+        folder = encoder_cache.add(plugin, model, name)
+    facts = _facts(plugin, folder.name)
+    report(
+        as_json, facts, f"{modality}/{folder.name} is ready: --encoder {folder.name}"
+        f" ({facts['fingerprint']})",
+    )  # fmt: skip
 
 
 @encoders.command()
@@ -67,19 +97,22 @@ def path(modality: str, name: str | None, as_json: bool) -> None:
 
     with talk():
         (plugin,) = _plugins(modality)
-        wanted = _checked(plugin, name or next(iter(plugin.encoders)))
-        folder = str(encoder_cache.ensure(plugin, wanted))
+        known = [*_named(plugin), *encoder_cache.added(plugin)]
+        wanted = name or next(iter(known), "")
+        if wanted not in known:
+            _checked(plugin, wanted)
+        folder = str(encoder_cache.resolve(plugin, wanted))
     report(as_json, {"modality": modality, "name": wanted, "path": folder}, folder)
 
 
 def _plugins(only: str | None = None) -> list[Any]:
-    """The modalities that build encoders; one that does not import counts only if asked for."""
+    """The modalities that make encoders; one that does not import counts only if asked for."""
     from siamkit import registry
-    from siamkit.protocols import BuildsEncoders
+    from siamkit.protocols import AddsEncoders, BuildsEncoders
 
     if only:
         plugin = registry.load("siamkit.modalities", only)
-        if not isinstance(plugin, BuildsEncoders):
+        if not isinstance(plugin, BuildsEncoders | AddsEncoders):
             raise PluginError(f"{only} carries its own weights: there is nothing to build")
         return [plugin]
     loaded = []
@@ -88,15 +121,21 @@ def _plugins(only: str | None = None) -> list[Any]:
             plugin = registry.load("siamkit.modalities", found.name)
         except PluginError:
             continue  # `siamkit plugins list` and `siamkit doctor` report it
-        if isinstance(plugin, BuildsEncoders):
+        if isinstance(plugin, BuildsEncoders | AddsEncoders):
             loaded.append(plugin)
     return loaded
 
 
+def _named(plugin: Any) -> Mapping[str, str]:
+    """The encoders that a plugin builds, by name."""
+    return getattr(plugin, "encoders", {})
+
+
 def _checked(plugin: Any, name: str) -> str:
-    if name not in plugin.encoders:
+    known = _named(plugin)
+    if name not in known:
         raise MissingWeights(
-            f"{plugin.name} has no encoder {name!r}", hint=f"known: {', '.join(plugin.encoders)}"
+            f"{plugin.name} has no encoder {name!r}", hint=f"known: {', '.join(known) or 'none'}"
         )
     return name
 
@@ -105,7 +144,9 @@ def _facts(plugin: Any, name: str) -> dict[str, Any]:
     from siamkit import encoder_cache, encoders
 
     folder = encoder_cache.cached_folder(plugin, name)
-    state = "built" if encoder_cache.is_sound(folder) else "damaged" if folder.exists() else "-"
+    state = (
+        "built" if encoder_cache.is_sound(plugin, folder) else "damaged" if folder.exists() else "-"
+    )
     card = encoders.read_card(folder) if state == "built" else None
     return {
         "modality": plugin.name,
@@ -113,6 +154,6 @@ def _facts(plugin: Any, name: str) -> dict[str, Any]:
         "state": state,
         "fingerprint": card.fingerprint if card else None,
         "licence": card.licence if card else None,
-        "weights": plugin.encoders[name],
+        "weights": _named(plugin).get(name) or (card.source if card else None),
         "path": str(folder),
     }

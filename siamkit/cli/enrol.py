@@ -15,6 +15,7 @@ from siamkit.cli.progress import bar
 if TYPE_CHECKING:
     from siamkit.choice import Chooser
     from siamkit.flows.enrol import Enrolled
+    from siamkit.tables.reading import Row
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 
@@ -42,7 +43,13 @@ Examples:
   siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
   siamkit enrol staff --from manifest.csv        with the columns label,path
   siamkit enrol staff group.jpg --as bob --box 410,80,520,190
+  siamkit enrol faq -m questions --text 'How do I sign in?' --as login
+  siamkit enrol faq -m questions --from faq.csv --column question --id number
   printf '{"label": "alice", "path": "a.jpg"}' | siamkit enrol staff --from -
+
+\b
+With --column, --from is a table of texts (see `siamkit dedupe --help`), and --id names the column
+with the labels; a text without one is its own label.
 
 \b
 A batch that was broken off goes on where it stopped: content that is enrolled under its label
@@ -53,7 +60,11 @@ code is 1 if some sources of a batch failed; the others are enrolled all the sam
 @click.argument("gallery")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--as", "label", metavar="LABEL", help="Who or what the files show.")
+@options.texts
 @click.option("--from", "origin", metavar="DIR|CSV|JSONL|-", help="Many labels: see below.")
+@options.column
+@options.id_column
+@options.table
 @options.modality
 @click.option("--largest", is_flag=True, help="Of several regions take the largest.")
 @click.option(
@@ -67,7 +78,11 @@ def enrol(
     gallery: str,
     files: tuple[Path, ...],
     label: str | None,
+    texts: tuple[str, ...],
     origin: str | None,
+    column: str | None,
+    id_column: str | None,
+    table_name: str | None,
     modality: str | None,
     largest: bool,
     all_regions: bool,
@@ -76,22 +91,36 @@ def enrol(
     store: Path,
     as_json: bool,
 ) -> int:
-    """Enrol FILES under a label, or many labels at once with --from.
+    """Enrol FILES or texts under a label, or many labels at once with --from.
 
     Each file must show exactly one usable region (one face, say), unless an option says which.
     """
-    if bool(files) == bool(origin):
-        raise click.UsageError("Give either FILES or --from.")
-    if bool(files) != (label is not None):
+    if bool(files or texts) == bool(origin):
+        raise click.UsageError("Give either FILES, --text, or --from.")
+    if (files and label is None) or (origin and label is not None):
         raise click.UsageError("--as LABEL goes with FILES; --from brings its own labels.")
+    if (column or id_column or table_name) and not origin:
+        raise click.UsageError("--column, --id and --table go with --from TABLE.")
     if sum([largest, all_regions, box is not None]) > 1:
         raise click.UsageError("--largest, --all-regions and --box exclude each other.")
-    from siamkit.lists import labelled
+    from siamkit.lists import as_label, labelled, labelled_rows
+    from siamkit.tables.reading import Columns
 
-    items: Any = labelled(origin, sys.stdin) if origin else [(label, file) for file in files]
-    counts = {"enrolled": 0, "already": 0, "failed": 0}
+    tabular = bool(column or id_column or table_name)
+    items: Any = [(label, file) for file in files] + [(label or as_label(t), t) for t in texts]
+    bad: list[Row] = []
+    if origin and tabular:
+        columns = Columns(column, id_column, table_name)
+        items, bad = labelled_rows(origin, sys.stdin, columns)
+    elif origin:
+        items = labelled(origin, sys.stdin)
+    counts = {"enrolled": 0, "already": 0, "failed": len(bad)}
     last: Enrolled | None = None
     with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
+        if texts or tabular:
+            options.check_texts(modality or ws.modality_of(gallery))
+        for row in bad:
+            _report(_failed(row, str(origin)), as_json=as_json, quiet=True)
         results = ws.enrol_many(
             gallery,
             items,
@@ -107,11 +136,19 @@ def enrol(
         except KeyboardInterrupt:
             stderr(f"\n{counts['enrolled']:,} enrolled so far; the same command goes on from there")
             raise
-    if len(items) != 1 and not as_json:
+    if len(items) + len(bad) != 1 and not as_json:
         click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
-    if last and last.error and len(items) == 1:
+    if last and last.error and len(items) == 1 and not bad:
         return last.error.exit_code
     return 1 if counts["failed"] else 0
+
+
+def _failed(row: Row, origin: str) -> Enrolled:
+    from siamkit.errors import UnreadableSample
+    from siamkit.flows.enrol import Enrolled
+
+    where = f"{origin}, line {row.line}"
+    return Enrolled(row.id or "", where, "failed", error=UnreadableSample(f"{where}: {row.error}"))
 
 
 def _chooser(

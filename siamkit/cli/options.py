@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,48 @@ detector = click.option(
     metavar="NAME|none",
     help="A region plugin; none takes each sample as it is [default: the modality's own].",
 )
+
+
+class SizeType(click.ParamType[Any]):
+    """Bytes, as people write them: 8G, 500M, 2.5g."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", str(value), re.IGNORECASE)
+        if not found or float(found[1]) == 0:
+            self.fail(f"{value!r} is no size: write 8G or 500M", param, ctx)
+        return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+
+
+column = click.option("--column", metavar="NAME", help="The column that holds the texts.")
+id_column = click.option(
+    "--id", "id_column", metavar="NAME", help="The column that names the rows [default: id]."
+)
+table = click.option("--table", "table_name", metavar="NAME", help="The table of a database.")
+
+
+texts = click.option(
+    "--text", "texts", multiple=True, metavar="TEXT", help="A text itself, instead of a file."
+)
+rerank = click.option(
+    "--rerank", metavar="NAME", help="A second opinion, by a reranker of the modality."
+)
+
+
+def reranker_name(given: str | None) -> str | None:
+    """What --rerank means to the workspace where a reranker is the default."""
+    from siamkit.workspace import DEFAULT
+
+    return DEFAULT if given is None else None if given == "none" else given
+
+
+def check_texts(modality: str) -> None:
+    """Raise UsageError for texts given to a modality of files."""
+    from siamkit import registry
+
+    if registry.load("siamkit.modalities", modality).kind != "text":
+        raise click.UsageError(f"--text and --column are for texts, and {modality} are none.")
 
 
 def detector_name(given: str | None) -> str | None:

@@ -51,6 +51,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
+def cut(text: str, width: int) -> str:
+    """A text on one line, no longer than `width`."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
+
+
 def cell(value: Any) -> str:
     if value is None:
         return "-"

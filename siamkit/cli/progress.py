@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
@@ -34,3 +34,23 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
             drawn.update(step)
 
         yield update
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a function that takes a step's name, how much of it is done, and of how much.
+
+    Each step draws a bar of its own; a total of 0 is not known.
+    """
+    with ExitStack() as stack:
+        drawn = ""
+        update: Callable[[int], None] = lambda _: None  # noqa: E731
+
+        def report(step: str, done: int, total: int) -> None:
+            nonlocal drawn, update
+            if step != drawn:
+                stack.close()
+                drawn, update = step, stack.enter_context(bar(step, total or None))
+            update(done)
+
+        yield report

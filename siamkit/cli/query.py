@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr, table
+from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.errors import NothingFound, SiamkitError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Examples:
   siamkit query faces party.jpg --save-annotated out.jpg
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
+  siamkit query faq --text 'How do I sign in?'      is this asked already?
 
 \b
 Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 nothing to compare was
@@ -35,12 +36,14 @@ found in the file. Of several files the best outcome counts.
 """
 )
 @click.argument("gallery")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.texts
 @click.option(
     "-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches a region."
 )
 @options.threshold
 @options.fusion
+@options.rerank
 @click.option("--largest", is_flag=True, help="Look at the largest region only.")
 @click.option(
     "--save-annotated",
@@ -54,19 +57,23 @@ found in the file. Of several files the best outcome counts.
 def query(
     gallery: str,
     files: tuple[Path, ...],
+    texts: tuple[str, ...],
     k: int,
     threshold: float | None,
     fusion: Any,
+    rerank: str | None,
     largest: bool,
     annotated: Path | None,
     store: Path,
     as_json: bool,
 ) -> int:
-    """Who or what is in FILES?
+    """Who or what is in FILES, or what does a text mean?
 
     One answer a region (a face, say); "unknown" if nobody enrolled is near enough.
     """
-    if annotated and len(files) > 1:
+    if not files and not texts:
+        raise click.UsageError("Give FILES or --text.")
+    if annotated and (texts or len(files) > 1):
         raise click.UsageError("--save-annotated takes one FILE at a time.")
     if annotated and annotated.suffix.lower() not in PICTURES:
         raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(PICTURES)}.")
@@ -75,25 +82,34 @@ def query(
     from siamkit import choice
 
     choose = choice.largest if largest else choice.everything
-    results: list[tuple[Path, list[Answer] | SiamkitError]] = []
+    results: list[tuple[Path | str, list[Answer] | SiamkitError]] = []
     with options.workspace(store) as ws:
-        for file in files:
+        if texts:
+            options.check_texts(ws.modality_of(gallery))
+        probes: list[Path | str] = [*files, *texts]
+        for probe in probes:
             try:
                 answers = ws.query(
-                    gallery, file, k=k, threshold=threshold, fusion=fusion, choose=choose
+                    gallery,
+                    probe,
+                    k=k,
+                    threshold=threshold,
+                    fusion=fusion,
+                    choose=choose,
+                    rerank=rerank,
                 )
-                results.append((file, answers))
+                results.append((probe, answers))
             except SiamkitError as error:
-                if len(files) == 1 and not as_json:
+                if len(files) + len(texts) == 1 and not as_json:
                     raise
                 if not isinstance(error, NothingFound) and error.exit_code != 2:
                     raise  # the gallery, the encoder or a plugin is at fault, not this file
-                results.append((file, error))
+                results.append((probe, error))
                 stderr(f"Error: {error}")
         if annotated and not isinstance(results[0][1], SiamkitError):
             _annotate(ws, gallery, files[0], results[0][1], annotated)
     if as_json:
-        emit_json({"gallery": gallery, "probes": [_probe(file, found) for file, found in results]})
+        emit_json({"gallery": gallery, "probes": [_probe(*result) for result in results]})
     else:
         for _, found in results:
             if not isinstance(found, SiamkitError):
@@ -118,10 +134,10 @@ def _annotate(
     stderr(f"saved {annotated}")
 
 
-def _probe(file: Path, found: list[Answer] | SiamkitError) -> dict[str, Any]:
+def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, Any]:
     from siamkit import regions, sources
 
-    name = sources.to_text(file)
+    name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(found, SiamkitError):
         return {"source": name, "error": str(found)}
     return {
@@ -148,17 +164,26 @@ def _near(source: str) -> str:
 
 
 def _print(answers: list[Answer]) -> None:
+    """A table of regions and their nearest; without the regions where the sample is one."""
     limit = answers[0].threshold
     rated = f", false match rate {limit.fmr:g}" if limit and limit.fmr else ""
     rule = f"threshold {limit.value:.3f}{rated}" if limit else "no threshold: give --threshold"
-    click.echo(f"{answers[0].source}: {len(answers)} found ({rule})")
-    rows = []
+    whole = len(answers) == 1 and answers[0].region.where is None
+    found = answers[0].identity or "unknown" if whole else f"{len(answers)} found"
+    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule})")
+    rows: list[list[Any]] = []
+    judged = any(m.probability is not None for answer in answers for m in answer.matches)
     for number, answer in enumerate(answers, 1):
         box = ",".join(f"{v:.0f}" for v in answer.region.where) if answer.region.where else "whole"
-        name = answer.identity or "unknown"
+        name = cut(answer.identity or "unknown", 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")
-            rows.append([*first, rank, match.identity, match.score, _near(match.source)])
+            scores = [match.score, match.probability] if judged else [match.score]
+            source = cut(_near(match.source), 100)
+            rows.append([*first, rank, cut(match.identity, 50), *scores, source])
         if not answer.matches:
-            rows.append([number, box, name, None, None, None, None])
-    table(["#", "region", "identity", "rank", "nearest", "score", "enrolled from"], rows)
+            rows.append([number, box, name, None, None, None, None, *([None] * judged)])
+    scored = ["score", "probability"] if judged else ["score"]
+    head = ["#", "region", "identity", "rank", "nearest", *scored, "enrolled from"]
+    skipped = 3 if whole else 0
+    table(head[skipped:], [row[skipped:] for row in rows])

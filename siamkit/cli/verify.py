@@ -23,39 +23,46 @@ Examples:
   siamkit verify -m faces a.jpg b.jpg            two files; needs no store
   siamkit verify faces a.jpg b.jpg               by the threshold of the gallery faces
   siamkit verify faces --as alice door.jpg       is this alice?
+  siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
 Exit codes: 0 the same; 3 different; 4 nothing to compare was found in a file.
 """
 )
-@click.argument("arguments", nargs=-1, required=True, metavar="[GALLERY] FILE...")
+@click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
+@options.texts
 @click.option("--as", "label", metavar="LABEL", help="The identity that one FILE is compared with.")
 @options.modality
 @options.encoder
 @options.detector
 @options.threshold
 @options.fusion
+@options.rerank
 @options.store
 @options.as_json
 def verify(
     arguments: tuple[str, ...],
+    texts: tuple[str, ...],
     label: str | None,
     modality: str | None,
     encoder: str | None,
     detector: str | None,
     threshold: float | None,
     fusion: Any,
+    rerank: str | None,
     store: Path,
     as_json: bool,
 ) -> int:
-    """Are two FILES the same, or is one FILE who LABEL says?
+    """Are two FILES (or texts) the same, or is one who LABEL says?
 
     Of several regions in a file (faces, say) the largest counts.
     """
-    gallery, files = (None, arguments) if modality else (arguments[0], arguments[1:])
-    wanted = 1 if label else 2
-    if len(files) != wanted or (modality and label):
+    gallery, *files = ("", *arguments) if modality else (arguments or ("",))
+    probes: list[Path | str] = [*map(Path, files), *texts]
+    if not (gallery or modality) or len(probes) != (1 if label else 2) or (modality and label):
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE.")
+    if label and rerank:
+        raise click.UsageError("--rerank compares two; it does not go with --as.")
     if gallery and (encoder or detector):
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
     with options.workspace(store) as ws:
@@ -63,16 +70,24 @@ def verify(
             from siamkit.flows.verify import verify_pair
             from siamkit.workspace import given
 
+            if texts:
+                options.check_texts(modality)
             pipeline = ws.pipeline(
                 modality, encoder=encoder, detector=options.detector_name(detector)
             )
-            result = verify_pair(pipeline, Path(files[0]), Path(files[1]), given(threshold))
-        elif label:
-            result = ws.verify_identity(
-                str(gallery), label, Path(files[0]), threshold=threshold, fusion=fusion
-            )
+            reranker = ws.reranker(pipeline, rerank)
+            result = verify_pair(pipeline, probes[0], probes[1], given(threshold), reranker)
         else:
-            result = ws.verify(str(gallery), Path(files[0]), Path(files[1]), threshold=threshold)
+            if texts:
+                options.check_texts(ws.modality_of(gallery))
+            if label:
+                result = ws.verify_identity(
+                    gallery, label, probes[0], threshold=threshold, fusion=fusion
+                )
+            else:
+                result = ws.verify(
+                    gallery, probes[0], probes[1], threshold=threshold, rerank=rerank
+                )
     for side in (result.left, result.right):
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
@@ -81,11 +96,12 @@ def verify(
     else:
         limit = result.verdict.threshold
         rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
+        sure = result.verdict.probability
+        scored = f"score {result.verdict.score:.3f}"
+        if sure is not None:
+            scored = f"probability {sure:.3f} (cosine {result.verdict.score:.3f})"
         sign = ">=" if result.verdict.decision == "same" else "<"
-        click.echo(
-            f"{result.verdict.decision}: score {result.verdict.score:.3f} {sign}"
-            f" threshold {limit.value:.3f}{rate}"
-        )
+        click.echo(f"{result.verdict.decision}: {scored} {sign} threshold {limit.value:.3f}{rate}")
     return 0 if result.verdict.decision == "same" else EXIT_DIFFERENT
 
 
@@ -93,6 +109,7 @@ def _facts(result: Verification) -> dict[str, Any]:
     return {
         "decision": result.verdict.decision,
         "score": round(result.verdict.score, 6),
+        "probability": result.verdict.probability,
         "threshold": asdict(result.verdict.threshold),
         "left": _side(result.left),
         "right": _side(result.right),

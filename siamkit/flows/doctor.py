@@ -61,18 +61,20 @@ def _version(package: str) -> str:
 
 def _encoders(modality: str) -> Iterator[Finding]:
     plugin = registry.load("siamkit.modalities", modality)
-    if not isinstance(plugin, BuildsEncoders):
-        return
-    for name in plugin.encoders:
+    named = plugin.encoders if isinstance(plugin, BuildsEncoders) else {}
+    for name in [*named, *encoder_cache.added(plugin)]:
         folder = encoder_cache.cached_folder(plugin, name)
         check = f"encoder {modality}/{name}"
         if not folder.exists():
             yield Finding(check, True, "not built yet; the first use builds it")
-        elif encoder_cache.is_sound(folder):
+        elif encoder_cache.is_sound(plugin, folder):
             card = read_card(folder)
             yield Finding(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
-            yield Finding(check, False, f"damaged: {folder}", f"siamkit encoders build {modality}")
+            again = "build" if name in named else "add"
+            yield Finding(
+                check, False, f"damaged: {folder}", f"siamkit encoders {again} {modality}"
+            )
 
 
 def _store(store: Store) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from siamkit import batches, choice
 from siamkit.choice import Chooser
@@ -16,9 +16,11 @@ from siamkit.store.templates import Owner
 from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
+    from siamkit.protocols import Reranker
     from siamkit.types import Vectors
 
 Fusion: TypeAlias = Literal["best", "mean"]
+RERANKED = 10  # identities that a reranker looks at, at least
 CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
 
 
@@ -26,7 +28,8 @@ CANDIDATES = 4  # templates fetched per identity wanted, before any search is wi
 class Answer:
     """One region of a probe and its nearest identities, best first.
 
-    `identity` is the first match's if its score reaches the threshold, else None: unknown.
+    `identity` is the first match's if its score, or its probability where a reranker was asked,
+    reaches the threshold, else None: unknown.
     """
 
     source: str
@@ -38,9 +41,10 @@ class Answer:
     @property
     def identity(self) -> str | None:
         best = self.matches[0] if self.matches else None
-        if best is None or self.threshold is None or best.score < self.threshold.value:
+        if best is None or self.threshold is None:
             return None
-        return best.identity
+        sure = best.score if best.probability is None else best.probability
+        return best.identity if sure >= self.threshold.value else None
 
 
 def query(
@@ -52,11 +56,13 @@ def query(
     threshold: Threshold | None = None,
     fusion: Fusion = "best",
     choose: Chooser = choice.everything,
+    reranker: Reranker[Any] | None = None,
 ) -> list[Answer]:
     """The k nearest identities of each region of a probe.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    its unit templates, brought back to norm 1 (`mean`). Raises NothingFound if the detector
+    its unit templates, brought back to norm 1 (`mean`). A reranker looks at RERANKED identities,
+    and the threshold is on its probability. Raises NothingFound if the detector
     saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
     """
     import numpy as np
@@ -66,8 +72,14 @@ def query(
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     done = batches.one(pipeline, pipeline.read(probe), choose)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
-    found = nearest(live, vectors, k, fusion)
+    found = nearest(live, vectors, max(k, RERANKED) if reranker else k, fusion)
     limit = threshold or live.gallery.threshold
+    if reranker:
+        from siamkit.flows.rerank import reranked
+
+        limit = threshold or reranker.threshold
+        crops = [item.crop for item in done.found]
+        found = [row[:k] for row in reranked(live, pipeline, reranker, crops, vectors, found)]
     return [
         Answer(done.name, item.region, item.quality, matches, limit)
         for item, matches in zip(done.found, found, strict=True)

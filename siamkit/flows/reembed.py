@@ -47,7 +47,7 @@ def reembed(
     yield progress
     for sample in rows:
         try:
-            kept.append((sample.id, _vector(pipeline, sample, _content(sample))))
+            kept.append((sample.id, _vector(pipeline, sample, content_of(sample))))
         except (BadInput, NothingFound) as error:
             progress.missing.append(error)
         progress.done += 1
@@ -64,7 +64,7 @@ def reembed(
     _replace(store, gallery, pipeline, encoder, {sample.id for sample in rows}, kept)
 
 
-def _content(sample: Sample) -> Content:
+def content_of(sample: Sample) -> Content:
     """What was enrolled, byte for byte. Raises BadInput if it is gone or another."""
     source = sample.source if sample.inline else sources.to_path(sample.source)
     content = sources.read(source, text=sample.inline)

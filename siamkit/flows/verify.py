@@ -11,10 +11,12 @@ from siamkit.batches import Found
 from siamkit.errors import BadInput, StoreError, Uncalibrated
 from siamkit.flows.query import Fusion, mean_score
 from siamkit.pipeline import Pipeline
+from siamkit.reranking import judge
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.types import Quality, Region, Threshold, Verdict
 
 if TYPE_CHECKING:
+    from siamkit.protocols import Reranker
     from siamkit.types import Vectors
 
 
@@ -36,16 +38,29 @@ class Verification:
 
 
 def verify_pair(
-    pipeline: Pipeline, a: Path | str | bytes, b: Path | str | bytes, threshold: Threshold | None
+    pipeline: Pipeline,
+    a: Path | str | bytes,
+    b: Path | str | bytes,
+    threshold: Threshold | None,
+    reranker: Reranker[Any] | None = None,
 ) -> Verification:
-    """Compare two sources by the cosine of their largest regions.
+    """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
 
     Raises Uncalibrated if no threshold is given and the encoder has no default.
     """
-    limit = _limit(threshold, pipeline.encoder.threshold, f"encoder {pipeline.encoder.fingerprint}")
+    default = reranker.threshold if reranker else pipeline.encoder.threshold
+    limit = _limit(threshold, default, f"encoder {pipeline.encoder.fingerprint}")
     left, right = _embed(pipeline, a), _embed(pipeline, b)
     score = float(left[1].vector @ right[1].vector)
-    return Verification(_verdict(score, limit), _side(*left), _side(*right))
+    probability = _probability(reranker, left[1], right[1]) if reranker else None
+    return Verification(_verdict(score, limit, probability), _side(*left), _side(*right))
+
+
+def _probability(reranker: Reranker[Any], left: Found, right: Found) -> float:
+    assert left.vector is not None
+    assert right.vector is not None
+    vectors = left.vector[None], right.vector[None]
+    return float(judge(reranker, [left.crop], [right.crop], *vectors)[0])
 
 
 def verify_identity(
@@ -106,5 +121,6 @@ def _limit(given: Threshold | None, default: Threshold | None, who: str) -> Thre
     return limit
 
 
-def _verdict(score: float, limit: Threshold) -> Verdict:
-    return Verdict("same" if score >= limit.value else "different", score, limit)
+def _verdict(score: float, limit: Threshold, probability: float | None = None) -> Verdict:
+    sure = score if probability is None else probability
+    return Verdict("same" if sure >= limit.value else "different", score, limit, probability)

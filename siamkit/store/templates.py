@@ -98,6 +98,23 @@ def of_identities(
     return out
 
 
+def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:
+    """Sample id -> its (dim,) template, for those that still exist."""
+    wanted = sorted(set(sample_ids))
+    out: dict[int, Vectors] = {}
+    with store.read() as db:
+        for start in range(0, len(wanted), SLICE):
+            part = wanted[start : start + SLICE]
+            rows = db.execute(
+                "SELECT sample_id, vector FROM templates WHERE gallery_id = ? AND sample_id IN"
+                f" ({','.join('?' * len(part))})",
+                (gallery.id, *part),
+            ).fetchall()
+            _, vectors = _arrays(rows, gallery.space.dim)
+            out.update({row[0]: vector for row, vector in zip(rows, vectors, strict=True)})
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose template this is."""

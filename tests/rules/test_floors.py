@@ -12,15 +12,16 @@ ROOT = Path(__file__).parents[2]
 FLOORS = [
     {"errors", "types"},
     {"protocols", "registry", "encoders", "encoder_cache", "runtime", "regions", "sources"},
-    {"store", "media", "probing"},
-    {"pipeline", "choice", "search"},
-    {"batches", "annotate", "lists"},
+    {"store", "media", "probing", "grouping", "scratch", "tables", "matrices"},
+    {"pipeline", "choice", "search", "reranking"},
+    {"batches", "annotate", "lists", "duplicates"},
     {"flows"},
-    {"workspace"},
+    {"workspace", "report"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 PLUGINS_MAY_USE = {"errors", "types", "protocols", "media", "runtime", "encoders"}
+WITH_TORCH = {"export", "crossencoder"}  # modules that a user asks for by name, once
 TRAINING_ONLY = {"torch", "torchvision", "timm", "sentence_transformers", "transformers"}
 
 
@@ -76,7 +77,8 @@ def test_plugins_use_nothing_that_a_strangers_could_not(path):
     package = path.relative_to(ROOT).parts[1]
     for module in imports(path, typing_too=True):
         parts = module.split(".")
-        assert parts[0] not in TRAINING_ONLY, f"{path} imports {module}"
+        if path.stem not in WITH_TORCH:
+            assert parts[0] not in TRAINING_ONLY, f"{path} imports {module}"
         if parts[0] == "siamkit":
             assert parts[1] in PLUGINS_MAY_USE, f"{path} imports {module}"
         if parts[0].startswith("siamkit_"):

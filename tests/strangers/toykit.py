@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 
-from siamkit.errors import UnreadableSample
+from siamkit.encoders import Card, read_folder, write_folder
+from siamkit.errors import MissingWeights, Uncalibrated, UnreadableSample
 from siamkit.media import load_image
 from siamkit.types import Image, Quality, Region, Threshold
 
@@ -25,16 +26,22 @@ class LettersEncoder:
     dim = 64
     threshold = Threshold(0.8, 0.01, "made up for the tests")
 
-    def __init__(self):
-        self.salt = os.environ.get("TOYKIT_SALT", "")
+    def __init__(self, salt=""):
+        self.salt = os.environ.get("TOYKIT_SALT", "") + salt
+        self.long = 0
         self.fingerprint = f"letters/1:toy{self.salt}"
 
     def embed(self, batch):
         if os.environ.get("TOYKIT_FAILS"):
             raise RuntimeError("the toy was told to fail")
+        self.long += sum(len(text) > 1000 for text in batch)
         rows = np.stack([self.row(text) for text in batch]).astype(np.float32)
         with np.errstate(invalid="ignore"):
             return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def notes(self):
+        said, self.long = [f"{self.long} texts are long"] * (self.long > 0), 0
+        return said
 
     def row(self, text):
         time.sleep(float(os.environ.get("TOYKIT_SLEEP", "0")))
@@ -51,10 +58,38 @@ class LettersEncoder:
         return row
 
 
+class Words:
+    """A second opinion: the share of words that two texts have in common."""
+
+    name = "words"
+    threshold = Threshold(0.5, None, "made up for the tests")
+    candidates = 0.3
+
+    def score(self, left, right, left_vectors, right_vectors):
+        if any("crash" in text for text in left):
+            raise RuntimeError("the toy was told to crash")
+        pairs = [(set(a.split()), set(b.split())) for a, b in zip(left, right, strict=True)]
+        return np.array([len(a & b) / len(a | b) for a, b in pairs], dtype=np.float32)
+
+
 class Letters:
     name = "letters"
     kind = "text"
     detector = None
+    rerankers = {"words": "the share of common words"}  # noqa: RUF012
+    origins = {"salt": "a word to hash with"}  # noqa: RUF012
+
+    def reranker(self, name, encoder):
+        if name != "words":
+            raise MissingWeights(f"no reranker {name!r}")
+        if encoder.salt:
+            raise Uncalibrated("words does not fit a salted encoder")
+        return Words()
+
+    def add(self, origin, model, folder):
+        if model == "nowhere":
+            raise MissingWeights("there is no network")
+        write_folder(folder, model.encode(), Card("letters", model, 64, {}, "CC0-1.0", model))
 
     def load(self, source):
         if isinstance(source, bytes):
@@ -68,7 +103,7 @@ class Letters:
         return medium
 
     def encoder(self, folder=None):
-        return LettersEncoder()
+        return LettersEncoder(read_folder(folder)[1].decode() if folder else "")
 
     def examples(self):
         return [("greeting", "hello there"), ("greeting", "hello here"),

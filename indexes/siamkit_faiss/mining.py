@@ -1,0 +1,187 @@
+"""All near pairs of a set: every tile of the score matrix, or only the tiles that may hold some.
+
+Up to EXACT rows each row is compared with each. Above, rows are parted by their nearest centroid
+(k-means), as an inverted file does, and each row is compared with the rows of the few parts whose
+centroids are nearest to it. The comparisons are matrix products between a part and all rows that
+look into it, which on a CPU is several times faster than searching row by row. How many parts a
+row looks into is chosen by measurement: see `_parts_to_probe`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import faiss
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from siamkit.errors import BadInput
+from siamkit.types import Mined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Ids, Vectors
+
+EXACT = 50_000  # rows; so many take some 10 s on two cores, and embedding them takes minutes
+NEIGHBOURS = 100  # pairs kept of a row in a part: a text from a template may have thousands
+TARGET = 0.995  # recall of pairs, on a sample; a little more than the 0.99 that is promised
+PROBED = 32  # parts that a row looks into, at most
+SAMPLE = 1_024  # rows that recall is measured on
+FEW, NEARLY = 100, 0.1  # pairs in the sample; cosine below the floor
+POINTS_PER_PART = 32  # training rows a centroid; more measured no better recall
+TILE = 1 << 24  # scores held at once: 64 MB
+
+
+def mine(
+    vectors: Vectors, floor: float, *, memory: int, exact_up_to: int = EXACT
+) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
+    """See siamkit.protocols.Mines."""
+    count, dim = vectors.shape
+    exact = count <= exact_up_to
+    parts = 1 if exact else round(4 * count**0.5)
+    needed = _needed(count, dim, parts)
+    if needed > memory:
+        raise BadInput(
+            f"mining {count:,} x {dim} takes {needed / 1e9:.1f} GB,"
+            f" and {max(memory, 0) / 1e9:.1f} GB are allowed",
+            hint="--max-memory raises the limit",
+        )
+    if exact:
+        return {"structure": "all pairs", "exact": True, "recall": 1.0}, _tiles(vectors, floor)
+    nearest = _nearest_parts(vectors, parts)
+    probed, recall = _parts_to_probe(vectors, nearest, floor)
+    facts: dict[str, str | int | float | bool]
+    facts = {"structure": f"{parts} parts", "exact": False, "recall": recall, "probed": probed}
+    return facts, _by_part(vectors, floor, nearest[:, :probed].copy(), parts)
+
+
+def _needed(count: int, dim: int, parts: int) -> int:
+    """Bytes, about: a tile with its mask and its operands, and what parting the rows takes."""
+    tile = (os.cpu_count() or 1) * (TILE * 5 + 2 * 4 * dim * TILE // 2048)
+    parting = 0 if parts == 1 else count * PROBED * 8 + parts * (POINTS_PER_PART + 1) * dim * 4
+    return tile + parting + SAMPLE * min(count, 100_000) * 4
+
+
+def _tiles(vectors: Vectors, floor: float) -> Iterator[Mined]:
+    """Every row with every row behind it."""
+    side = int(TILE**0.5)
+    for top in range(0, len(vectors), side):
+        rows = np.arange(top, min(top + side, len(vectors)))
+        for start in range(top, len(vectors), side):
+            columns = np.arange(start, min(start + side, len(vectors)))
+            last = start + side >= len(vectors)
+            yield _compared(vectors, floor, rows, columns, int(rows[-1]) + 1 if last else top)
+
+
+def _by_part(
+    vectors: Vectors, floor: float, near: NDArray[np.int32], parts: int
+) -> Iterator[Mined]:
+    """Each part's rows with all rows that look into it.
+
+    The products are small: several at once, each on one core, measured faster than one after the
+    other on all cores, and hardly slower where others use the machine as well.
+    """
+    probed = near.shape[1]
+    own = np.argsort(near[:, 0], kind="stable")
+    own_ends = np.searchsorted(near[own, 0], np.arange(parts + 1))
+    visits = np.argsort(near.ravel(), kind="stable")
+    visit_ends = np.searchsorted(near.ravel()[visits], np.arange(parts + 1))
+
+    def compared(part: int) -> list[Mined]:
+        columns = own[own_ends[part] : own_ends[part + 1]]
+        rows = visits[visit_ends[part] : visit_ends[part + 1]] // probed
+        step = max(1, TILE // max(1, len(columns)))
+        return [
+            _compared(vectors, floor, rows[start : start + step], columns, int(own_ends[part + 1]))
+            for start in range(0, len(rows), step)
+        ]
+
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for blocks in pool.map(compared, range(parts)):
+                yield from blocks
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int) -> Mined:
+    """The pairs between two lists of rows."""
+    scores = vectors[rows] @ vectors[columns].T
+    a, b = np.nonzero(scores >= np.float32(floor))
+    itself = rows[a] == columns[b]
+    scores[a[itself], b[itself]] = -np.inf
+    a, b = a[~itself], b[~itself]
+    a, b, full = _nearest_only(scores, a, b)
+    left, right = rows[a], columns[b]
+    return Mined(np.minimum(left, right), np.maximum(left, right), scores[a, b], done, full)
+
+
+def _nearest_only(scores: np.ndarray, a: Ids, b: Ids) -> tuple[Ids, Ids, int]:
+    """At most NEIGHBOURS of each row; how many rows had more."""
+    hits = np.bincount(a, minlength=len(scores))
+    full = np.flatnonzero(hits > NEIGHBOURS)
+    if not len(full):
+        return a, b, 0
+    keep = hits[a] <= NEIGHBOURS
+    best = np.argpartition(scores[full], -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
+    a = np.concatenate([a[keep], np.repeat(full, NEIGHBOURS)])
+    return a, np.concatenate([b[keep], best.ravel()]), len(full)
+
+
+def _nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
+    """(n, PROBED) the parts whose centroids are nearest to each row, nearest first."""
+    count, dim = vectors.shape
+    rng = np.random.default_rng(0)
+    trained = np.sort(rng.choice(count, min(count, parts * POINTS_PER_PART), replace=False))
+    means = faiss.Kmeans(
+        dim, parts, niter=6, spherical=True, min_points_per_centroid=1, seed=1,
+        max_points_per_centroid=POINTS_PER_PART,
+    )  # fmt: skip
+    means.train(np.ascontiguousarray(vectors[trained]))
+    faiss.cvar.distance_compute_blas_threshold = 1
+    near = np.empty((count, PROBED), np.int32)
+    for start in range(0, count, 16_384):
+        block = np.ascontiguousarray(vectors[start : start + 16_384])
+        _, found = faiss.knn(block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT)
+        near[start : start + len(block)] = found
+    return near
+
+
+def _parts_to_probe(vectors: Vectors, near: NDArray[np.int32], floor: float) -> tuple[int, float]:
+    """How many parts a row must look into, and the recall of pairs that so many give.
+
+    Measured on a sample of rows against all rows. A pair is found if either of the two looks into
+    the other's part, so the parts tell, and nothing has to be searched. Where the sample has few
+    pairs, nearest neighbours that are nearly one count too; they are harder to find.
+    """
+    rng = np.random.default_rng(1)
+    sample = np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))
+    queries, left, right = vectors[sample], [], []
+    best = np.full(len(sample), -np.inf, np.float32)
+    neighbour = np.zeros(len(sample), np.int64)
+    for start in range(0, len(vectors), 100_000):
+        scores = queries @ vectors[start : start + 100_000].T
+        inside = (sample >= start) & (sample < start + scores.shape[1])
+        scores[np.flatnonzero(inside), sample[inside] - start] = -np.inf  # itself
+        a, b = np.nonzero(scores >= np.float32(floor))
+        left.append(sample[a])
+        right.append(b + start)
+        top = scores.argmax(axis=1)
+        better = scores[np.arange(len(sample)), top] > best
+        best[better] = scores[np.arange(len(sample)), top][better]
+        neighbour[better] = top[better] + start
+    a, b = np.concatenate(left), np.concatenate(right)
+    if len(a) < FEW:
+        nearly = best >= floor - NEARLY
+        a, b = np.concatenate([a, sample[nearly]]), np.concatenate([b, neighbour[nearly]])
+    if not len(a):
+        return PROBED, 1.0
+    seen = np.logical_or.accumulate(
+        (near[a] == near[b, :1]) | (near[b] == near[a, :1]), axis=1
+    ).mean(axis=0)
+    probed = int(np.argmax(seen >= TARGET)) + 1 if (seen >= TARGET).any() else PROBED
+    return probed, round(float(seen[probed - 1]), 4)

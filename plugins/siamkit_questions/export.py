@@ -1,0 +1,226 @@
+"""Sentence-transformers models to encoder folders. The only module here that needs torch."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit.encoders import Card, write_folder
+from siamkit.errors import BadInput, PluginError
+from siamkit_questions import graph
+from siamkit_questions.quiet import offline, quiet
+from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, Sentences, sha256
+from siamkit_questions.text import NORMALISATION, normalise
+
+if TYPE_CHECKING:
+    from siamkit.types import Threshold, Vectors
+
+OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
+MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, in which the graph passes through, ends at 2 GiB
+# The least cosine between a served vector and torch's. int8: the worst of 9631 Quora questions
+# was at 0.970; scripts that the model does not know may fall below that.
+SAME, SAME_INT8 = 0.9999, 0.93
+PROBES = (
+    "x",
+    "How do I reset my password?",
+    "What is the difference between a hard link and a symbolic link, and when is which one used?",
+    "怎么修改我的收货地址？",
+    "چگونه می‌توانم رمز خود را عوض کنم؟",
+    "मैं अपना पासवर्ड कैसे बदलूँ? 😀",
+    "A question that goes on, and on, and asks for more than a model can read at once. " * 40,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the card of an exported model says beside the constants."""
+
+    modality: str
+    name: str
+    licence: str
+    source: str
+    threshold: Threshold | None = None
+
+
+def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> None:
+    """Write the encoder folder of the sentence-transformers model in a folder of safetensors.
+
+    Raises BadInput if it is none that can be served, PluginError if the vectors come out other
+    than torch's.
+    """
+    with quiet(), offline():
+        loaded = _load(model)
+        tokenizer = _tokenizer(loaded, model)
+        prompt = _prompt(loaded, model)
+        with tempfile.TemporaryDirectory() as made:
+            raw = Path(made) / "raw.onnx"
+            dim = _trace(loaded, raw, model)
+            (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+            if int8:
+                graph.quantise(raw, quantised := Path(made) / "int8.onnx")
+                raw = quantised
+            content = graph.write(raw, folder)
+        recipe = Recipe(
+            tokenizer=sha256(folder / TOKENIZER),
+            tensors=sha256(folder / TENSORS),
+            weights=_weights(model),
+            normalisation=NORMALISATION,
+            max_tokens=_max_tokens(loaded),
+            pooling=_pooling(loaded),
+            pad_id=int(loaded.tokenizer.pad_token_id or 0),
+            pad_left=loaded.tokenizer.padding_side == "left",
+            prompt=prompt,
+            texts_a_run=1 if int8 else 0,
+        )
+        card = Card(
+            modality=origin.modality,
+            name=origin.name,
+            dim=dim,
+            preprocessing=asdict(recipe),
+            licence=origin.licence,
+            source=f"{origin.source}, SHA-256 {recipe.weights}",
+            threshold=origin.threshold,
+        )
+        write_folder(folder, content, card)
+        _compare(loaded, folder, SAME_INT8 if int8 else SAME)
+
+
+def weight_files(model: Path) -> list[Path]:
+    """Every safetensors file of a model, in one order wherever it lies."""
+    return sorted(model.rglob("*.safetensors"), key=lambda path: path.relative_to(model).as_posix())
+
+
+def _weights(model: Path) -> str:
+    """SHA-256 of the weights: of the one file that most models have, or of all in a row."""
+    digest = hashlib.sha256()
+    for path in weight_files(model):
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def _load(model: Path) -> Any:
+    """The model in float32, ready to be traced."""
+    size = sum(path.stat().st_size for path in weight_files(model))
+    if size > MAX_WEIGHTS:
+        raise BadInput(
+            f"{model} is too large: {size / 1e9:.1f} GB of weights, at most"
+            f" {MAX_WEIGHTS / 1e9:.1f} can be exported"
+        )
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        loaded = SentenceTransformer(
+            str(model),
+            device="cpu",
+            trust_remote_code=False,
+            local_files_only=True,
+            # Plain attention becomes plain operators, which onnxruntime fuses by itself.
+            model_kwargs={"attn_implementation": "eager", "use_safetensors": True},
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # transformers raises what it likes on what it does not know
+        raise BadInput(
+            f"{model} could not be loaded as a sentence-transformers model: {_first_line(error)}",
+            hint="its weights must be safetensors files, and all of its files there",
+        ) from error
+    return loaded.float().eval()
+
+
+def _tokenizer(loaded: Any, model: Path) -> str:
+    """tokenizer.json, as the loaded model uses it. Raises BadInput if it is of another kind."""
+    if not getattr(loaded.tokenizer, "is_fast", False):
+        raise BadInput(
+            f"{model} has no fast tokenizer ({type(loaded.tokenizer).__name__}),"
+            " so texts could not be split without Python code of its own",
+            hint="take a model that has a tokenizer.json",
+        )
+    text: str = loaded.tokenizer.backend_tokenizer.to_str()
+    return text
+
+
+def _prompt(loaded: Any, model: Path) -> str:
+    """What the model puts before every text, unless told otherwise; mostly nothing."""
+    prompt: str = loaded.prompts.get(loaded.default_prompt_name or "", "")
+    if prompt and not all(getattr(module, "include_prompt", True) for module in loaded):
+        raise BadInput(f"{model} leaves its prompt {prompt!r} out of its pooling: not supported")
+    return prompt
+
+
+def _pooling(loaded: Any) -> str:
+    modes = [str(m.pooling_mode) for m in loaded if hasattr(m, "pooling_mode")]
+    return ", ".join(modes) or "its own"
+
+
+def _max_tokens(loaded: Any) -> int:
+    """As the model says; else what its position table holds; else 512, which most have."""
+    return int(loaded.max_seq_length or 512)
+
+
+def _trace(loaded: Any, target: Path, model: Path) -> int:
+    """Write the graph: token ids and their mask to unit vectors. Returns their dimension."""
+    import torch
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = torch.nn.ModuleList(loaded)
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            features: dict[str, torch.Tensor] = {IDS: ids, MASK: mask}
+            for part in self.parts:
+                features = part(features)
+            return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+
+    first = loaded.tokenizer(list(PROBES[1:3]), padding=True, return_tensors="pt")
+    example = (first[IDS], first[MASK])
+    free = {0: "texts", 1: "tokens"}
+    try:
+        with torch.inference_mode():
+            whole = Whole().eval()
+            dim = int(whole(*example).shape[1])
+            torch.onnx.export(
+                whole,
+                example,
+                str(target),
+                dynamo=False,  # the newer exporter needs a package more
+                opset_version=OPSET,
+                input_names=[IDS, MASK],
+                output_names=["vectors"],
+                dynamic_axes={IDS: free, MASK: free, "vectors": {0: "texts"}},
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # torch has its own unrelated class for each operator it lacks
+        raise BadInput(f"{model} cannot be exported to ONNX: {_first_line(error)}") from error
+    return dim
+
+
+def _compare(loaded: Any, folder: Path, least: float) -> None:
+    """Raise PluginError unless texts of all lengths and scripts come out as from torch."""
+    texts = [normalise(text) for text in PROBES]
+    served = Sentences(folder).embed(texts)
+    worst = float((served * _reference(loaded, texts)).sum(axis=1).min())
+    if not worst >= least:
+        raise PluginError(
+            f"the exported model gives other vectors than torch: cosine {worst:.5f}, wanted {least}"
+        )
+
+
+def _reference(loaded: Any, texts: Sequence[str]) -> Vectors:
+    vectors: Vectors = loaded.encode(
+        list(texts), batch_size=1, normalize_embeddings=True, show_progress_bar=False
+    )
+    return vectors
+
+
+def _first_line(error: Exception) -> str:
+    """One line, without the pages that some libraries write."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -1,0 +1,40 @@
+"""How alike texts are spelt: groups of letters, hashed. Of any script, and without a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def letter_groups(texts: Sequence[str], length: int, size: int) -> NDArray[np.float32]:
+    """(n, size) unit rows: which groups of `length` letters a text holds, hashed into `size`."""
+    found = np.zeros((len(texts), size), dtype=np.float32)
+    for start in range(0, len(texts), 512):  # few enough that the counts stay in the cache
+        part = texts[start : start + 512]
+        found[start : start + 512] = _letter_groups(part, length, size)
+    return found
+
+
+def _letter_groups(texts: Sequence[str], length: int, size: int) -> NDArray[np.float32]:
+    padded = [f" {text} " for text in texts]
+    letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
+    owner = np.repeat(np.arange(len(texts)), np.fromiter(map(len, padded), np.int64, len(texts)))
+    total = max(len(letters) - length + 1, 0)
+    code = np.zeros(total, dtype=np.uint32)
+    for k in range(length):
+        code = (code * np.uint32(0x01000193)) ^ letters[k : k + total]
+    code ^= code >> np.uint32(15)
+    code *= np.uint32(0x2C1B3C6D)
+    code ^= code >> np.uint32(13)
+    inside = owner[:total] == owner[length - 1 :]
+    slot = owner[:total][inside] * size + (code[inside] % np.uint32(size)).astype(np.int64)
+    counts = np.bincount(slot, minlength=len(texts) * size).astype(np.float32)
+    found = np.sqrt(counts).reshape(len(texts), size)
+    norms = np.sqrt(np.einsum("nd,nd->n", found, found))[:, None]
+    unit: NDArray[np.float32] = (found / np.maximum(norms, 1e-9)).astype(np.float32)
+    return unit

@@ -1,0 +1,359 @@
+"""siamkit dedupe"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.progress import bar, steps
+from siamkit.errors import BadInput
+
+if TYPE_CHECKING:
+    from siamkit.flows.against import Checked
+    from siamkit.flows.dedupe import Deduped, Fault, Item, Member, Pair
+    from siamkit.tables.reading import Columns
+    from siamkit.workspace import Workspace
+
+FAULTS_SHOWN, GROUPS_SHOWN = 20, 50
+GROUPS = {"group": int, "canonical": bool, "line": int, "id": str, "text": str, "score": float}
+PAIRS = {
+    "group": int, "left_line": int, "left_id": str, "left": str,
+    "right_line": int, "right_id": str, "right": str, "score": float, "probability": float,
+}  # fmt: skip
+CHECKED = {
+    "line": int, "id": str, "text": str, "duplicate": bool, "identity": str, "enrolled": str,
+    "score": float, "probability": float,
+}  # fmt: skip
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit dedupe questions.csv --column question
+  siamkit dedupe tickets.parquet --column subject -o groups.csv --pairs pairs.csv
+  siamkit dedupe help.db --table faq --column title -o help.db     into tables of the same file
+  siamkit dedupe new.csv --column question --against faq    is any of these enrolled already?
+  siamkit dedupe photos/ -m faces                           who is in there more than once?
+  siamkit dedupe vectors.npy --threshold 0.9                vectors from elsewhere
+
+\b
+A SOURCE of texts is .csv, .tsv, .jsonl, .parquet, a SQLite .db, .txt with one a line, or -.
+Exact copies are found first, then near ones. A group holds only items every two of which are the
+same (complete linkage), so a chain of likenesses does not fuse what has nothing in common. A run
+that is broken off goes on where it stopped. Exit code 1 if some items could not be read; the
+others are compared all the same.
+"""
+)
+@click.argument("source")
+@options.modality
+@options.column
+@options.id_column
+@options.table
+@click.option("--against", metavar="GALLERY", help="Compare with what is enrolled there instead.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write a row an item of a group: .csv, .jsonl, .parquet or .db.",
+)  # fmt: skip
+@click.option(
+    "--pairs", "pairs_to", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write every pair at or above the threshold.",
+)  # fmt: skip
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="Write a page with the scores' distribution, the threshold and the groups.",
+)  # fmt: skip
+@click.option(
+    "--threshold", type=float, metavar="T",
+    help="Score from which two are the same: the reranker's probability, or with --rerank none"
+    " the cosine [default: set for a stated precision].",
+)  # fmt: skip
+@click.option(
+    "--rerank", metavar="NAME|none", help="A second opinion on pairs [default: the modality's]."
+)
+@click.option(
+    "--max-memory", type=options.SizeType(), help="8G, say [default: most of what is free]."
+)
+@options.encoder
+@options.detector
+@options.store
+@options.as_json
+def dedupe(
+    source: str,
+    modality: str | None,
+    column: str | None,
+    id_column: str | None,
+    table_name: str | None,
+    against: str | None,
+    output: Path | None,
+    pairs_to: Path | None,
+    report: Path | None,
+    threshold: float | None,
+    rerank: str | None,
+    max_memory: int | None,
+    encoder: str | None,
+    detector: str | None,
+    store: Path,
+    as_json: bool,
+) -> int:
+    """Which items of SOURCE are the same?
+
+    SOURCE is a table of texts, a folder of files, or a matrix of vectors.
+    """
+    from siamkit.tables import writing
+    from siamkit.tables.reading import Columns
+
+    if against and (pairs_to or report or modality or encoder or detector or max_memory):
+        raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
+    for path in (output, pairs_to):
+        if path:
+            writing.check(path)
+    if report and report.suffix != ".html":
+        raise click.UsageError("--report takes a name that ends in .html.")
+    columns = Columns(column, id_column, table_name)
+    limits = {"threshold": threshold, "rerank": options.reranker_name(rerank)}
+    with options.workspace(store) as ws:
+        if against:
+            return _against(ws, against, source, columns, limits, output, as_json)
+        bad: list[Fault] = []
+        try:
+            with steps() as progress:
+                found = _run(
+                    ws, source, columns, bad, modality, limits,
+                    encoder=encoder, detector=detector,
+                    max_memory=max_memory, progress=progress,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            stderr("\nwhat has been embedded is kept; the same command goes on from there")
+            raise
+        faults = sorted([*bad, *found.faults], key=lambda fault: fault.line)
+        found = replace(found, faults=faults)
+        if output:
+            writing.write(output, GROUPS, map(_group_row, found.members), table="siamkit_groups")
+        if pairs_to:
+            writing.write(pairs_to, PAIRS, map(_pair_row, found.pairs()), table="siamkit_pairs")
+        if report:
+            from siamkit import report as page
+
+            report.write_text(page.html(found, source), encoding="utf-8")
+    _tell_faults(faults)
+    if as_json:
+        emit_json(_facts(found, source))
+    else:
+        _print(found, listed=output is None)
+    return 1 if faults else 0
+
+
+def _run(
+    ws: Workspace,
+    source: str,
+    columns: Columns,
+    faults: list[Fault],
+    modality: str | None,
+    limits: dict[str, Any],
+    *,
+    encoder: str | None,
+    detector: str | None,
+    max_memory: int | None,
+    progress: Callable[[str, int, int], None],
+) -> Deduped:
+    if source.lower().endswith(".npy"):
+        return _of_matrix(Path(source), faults, limits, max_memory, progress)
+    name = modality or _text_modality()
+    return ws.dedupe(
+        _items(source, columns, name, faults),
+        modality=name,
+        encoder=encoder,
+        detector=options.detector_name(detector),
+        max_memory=max_memory,
+        progress=progress,
+        **limits,
+    )
+
+
+def _of_matrix(
+    path: Path,
+    faults: list[Fault],
+    limits: dict[str, Any],
+    max_memory: int | None,
+    progress: Callable[[str, int, int], None],
+) -> Deduped:
+    from siamkit import matrices
+    from siamkit.duplicates import Rule
+    from siamkit.flows.dedupe import Fault, Item, of_vectors
+    from siamkit.workspace import given
+
+    if (limit := given(limits["threshold"])) is None:
+        raise BadInput(
+            f"{path}: nothing tells from which cosine its rows are the same",
+            hint="give it: --threshold 0.9",
+        )
+    matrix = matrices.read(path)
+    bad = set(matrix.bad.tolist())
+    faults += [Fault(row + 1, str(row), "zero, NaN or Inf") for row in sorted(bad)]
+    items = [
+        Item(row + 1, str(row), name) for row, name in enumerate(matrix.names) if row not in bad
+    ]
+    vectors = matrix.vectors
+    if bad:
+        vectors = vectors[[item.line - 1 for item in items]]
+    return of_vectors(
+        items, None, vectors, None, Rule(limit), max_memory=max_memory, progress=progress
+    )
+
+
+def _text_modality() -> str:
+    """The only modality of texts that is installed, so that nobody has to name it."""
+    from siamkit import registry
+    from siamkit.errors import PluginError
+
+    names = []
+    for plugin in registry.found("siamkit.modalities"):
+        try:
+            if registry.load("siamkit.modalities", plugin.name).kind == "text":
+                names.append(plugin.name)
+        except PluginError:
+            continue  # `siamkit plugins list` reports it
+    if len(names) != 1:
+        raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")
+    return str(names[0])
+
+
+def _items(source: str, columns: Columns, modality: str, faults: list[Fault]) -> Iterator[Item]:
+    """What a source lists. Rows that hold no text go to `faults`."""
+    from siamkit import registry
+    from siamkit.flows.dedupe import Fault, Item
+    from siamkit.lists import jobs
+    from siamkit.sources import files_under
+    from siamkit.tables import reading
+
+    if Path(source).is_dir():
+        for number, file in enumerate(files_under(Path(source)), 1):
+            yield Item(number, str(number), file)
+    elif registry.load("siamkit.modalities", modality).kind == "text":
+        for row in reading.each_once(reading.rows(source, sys.stdin, columns)):
+            name = str(row.line) if row.id is None else row.id
+            if row.error:
+                faults.append(Fault(row.line, name, row.error))
+            else:
+                yield Item(row.line, name, row.text)
+    else:
+        for number, job in enumerate(jobs(source, sys.stdin), 1):
+            assert not isinstance(job.source, bytes)
+            yield Item(number, str(number), job.source)
+
+
+def _against(
+    ws: Workspace,
+    gallery: str,
+    source: str,
+    columns: Columns,
+    limits: dict[str, Any],
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    from siamkit.flows.dedupe import Fault
+    from siamkit.tables import writing
+
+    faults: list[Fault] = []
+    modality = ws.gallery(gallery).space.modality
+    checked: list[Checked] = []
+    with bar("comparing", None) as update:
+        for result in ws.against(gallery, _items(source, columns, modality, faults), **limits):
+            checked.append(result)
+            update(len(checked))
+    faults += [Fault(c.item.line, c.item.id, str(c.error)) for c in checked if c.error]
+    faults.sort(key=lambda fault: fault.line)
+    rows = [_checked_row(c) for c in checked if not c.error]
+    if output:
+        writing.write(output, CHECKED, rows, table="siamkit_checked")
+    _tell_faults(faults)
+    if as_json:
+        lines = [dict(zip(CHECKED, row, strict=True)) for row in rows]
+        emit_json({"source": source, "gallery": gallery, "checked": lines, "errors": _list(faults)})
+    else:
+        same = [row for row in rows if row[3]]
+        click.echo(f"{len(same):,} of {len(rows):,} are in gallery {gallery} already")
+        if not output:
+            shown = [(r[0], cut(r[2], 60), r[4], cut(r[5], 60), *r[6:]) for r in same]
+            table(["line", "new", "identity", "enrolled", "score", "probability"], shown)
+    return 1 if faults else 0
+
+
+def _checked_row(checked: Checked) -> Sequence[Any]:
+    item, match = checked.item, checked.match
+    found = (match.identity, match.source, match.score, match.probability) if match else [None] * 4
+    return (item.line, item.id, item.shown, checked.duplicate, *found)
+
+
+def _group_row(member: Member) -> Sequence[Any]:
+    item = member.item
+    return member.group, member.canonical, item.line, item.id, item.shown, member.score
+
+
+def _pair_row(pair: Pair) -> Sequence[Any]:
+    a, b = pair.left, pair.right
+    sides = (a.line, a.id, a.shown, b.line, b.id, b.shown)
+    return pair.group, *sides, pair.score, pair.probability
+
+
+def _tell_faults(faults: list[Fault]) -> None:
+    for fault in faults[:FAULTS_SHOWN]:
+        stderr(f"Error: line {fault.line}: {fault.error}")
+    if len(faults) > FAULTS_SHOWN:
+        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+
+
+def _list(faults: list[Fault]) -> list[dict[str, Any]]:
+    return [asdict(fault) for fault in faults]
+
+
+def _facts(found: Deduped, source: str) -> dict[str, Any]:
+    rule = found.found.rule
+    groups: list[dict[str, Any]] = []
+    for member in found.members:
+        if member.canonical:
+            groups.append({"group": member.group, "members": []})
+        groups[-1]["members"].append(dict(zip(GROUPS, _group_row(member), strict=True)))
+    return {
+        "source": source,
+        "items": len(found.items),
+        "copies": found.copies,
+        "threshold": asdict(rule.threshold),
+        "reranker": rule.reranker.name if rule.reranker else None,
+        "mining": dict(found.found.mining),
+        "pairs": len(found.found.pairs),
+        "groups": groups,
+        "errors": _list(found.faults),
+    }
+
+
+def _print(found: Deduped, *, listed: bool) -> None:
+    rule = found.found.rule
+    what = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
+    click.echo(
+        f"{len(found.items):,} items, {found.copies:,} exact copies;"
+        f" {len(found.members):,} in {found.groups:,} groups of duplicates"
+        f" (threshold {rule.threshold.value:.3f}, {what})"
+    )
+    mining = found.found.mining
+    if not mining["exact"]:
+        click.echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
+    if not listed:
+        return
+    for member in found.members:
+        if member.group > GROUPS_SHOWN:
+            click.echo(f"… and {found.groups - GROUPS_SHOWN:,} groups more: -o FILE has them all")
+            return
+        if member.canonical:
+            click.echo(f"group {member.group}")
+        mark = "*" if member.canonical else " "
+        click.echo(
+            f"  {mark} {member.score:.3f}  {member.item.id:>6}  {cut(member.item.shown, 90)}"
+        )

@@ -1,0 +1,73 @@
+"""Dedupe against a gallery: is each new item one that is enrolled already?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siamkit import batches, choice
+from siamkit.batches import Done, Job
+from siamkit.duplicates import Rule
+from siamkit.flows.dedupe import Item
+from siamkit.flows.query import RERANKED, nearest
+from siamkit.flows.rerank import reranked
+from siamkit.pipeline import Pipeline
+from siamkit.search import LiveIndex
+from siamkit.store import galleries
+from siamkit.types import Match
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.errors import SiamkitError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One new item and what is nearest to it among the enrolled."""
+
+    item: Item
+    match: Match | None
+    duplicate: bool
+    error: SiamkitError | None = None
+
+
+def against(
+    live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: Rule
+) -> Iterator[Checked]:
+    """The nearest enrolled identity of each item, and whether it is the same. In order.
+
+    Raises EncoderMismatch if the gallery holds vectors of another encoder.
+    """
+    import numpy as np
+
+    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    jobs = (Job(item.source, text=isinstance(item.source, str), tag=item) for item in items)
+    for batch in batches.run(pipeline, jobs, choice.largest):
+        good = [done for done in batch if not done.error]
+        crops = [done.found[0].crop for done in good]
+        vectors = np.stack([_vector(done) for done in good]) if good else None
+        rows: Iterator[list[Match]] = iter(())
+        if vectors is not None:
+            found = nearest(live, vectors, RERANKED if rule.reranker else 1)
+            if rule.reranker:
+                found = reranked(live, pipeline, rule.reranker, crops, vectors, found)
+            rows = iter(found)
+        for done in batch:
+            match = None if done.error else next(iter(next(rows)), None)
+            yield Checked(done.job.tag, match, _is_same(match, rule), done.error)
+
+
+def _vector(done: Done) -> NDArray[np.float32]:
+    vector = done.found[0].vector
+    assert vector is not None
+    return vector
+
+
+def _is_same(match: Match | None, rule: Rule) -> bool:
+    if match is None:
+        return False
+    sure = match.score if match.probability is None else match.probability
+    return sure >= rule.threshold.value

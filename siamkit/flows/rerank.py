@@ -1,0 +1,68 @@
+"""Rerank: a second opinion on the few that a search has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit import regions
+from siamkit.errors import SiamkitError
+from siamkit.flows.reembed import content_of
+from siamkit.pipeline import Pipeline
+from siamkit.protocols import Reranker
+from siamkit.reranking import judge
+from siamkit.search import LiveIndex
+from siamkit.store import samples, templates
+from siamkit.types import Match
+
+if TYPE_CHECKING:
+    from siamkit.types import Vectors
+
+
+def reranked(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    reranker: Reranker[Any],
+    probes: Sequence[Any],
+    vectors: Vectors,
+    found: Sequence[Sequence[Match]],
+) -> list[list[Match]]:
+    """The matches of each probe with probabilities, the likeliest first.
+
+    probes: n cropped media; vectors: (n, dim). A match whose cosine is below what the reranker
+    looks at, or whose source is gone, comes behind with the probability 0.
+    """
+    wanted = {m.sample_id for row in found for m in row if m.score >= reranker.candidates}
+    enrolled = templates.of_samples(live.store, live.gallery, wanted)
+    media = {i: medium for i in enrolled if (medium := _medium(live, pipeline, i)) is not None}
+    asked = [
+        (row, place, match.sample_id)
+        for row, matches in enumerate(found)
+        for place, match in enumerate(matches)
+        if match.sample_id in media and match.score >= reranker.candidates
+    ]
+    out = [[replace(match, probability=0.0) for match in row] for row in found]
+    if asked:
+        scores = judge(
+            reranker,
+            [probes[row] for row, _, _ in asked],
+            [media[sample] for _, _, sample in asked],
+            vectors[[row for row, _, _ in asked]],
+            np.stack([enrolled[sample] for _, _, sample in asked]),
+        )
+        for (row, place, _), score in zip(asked, scores.tolist(), strict=True):
+            out[row][place] = replace(out[row][place], probability=score)
+    return [sorted(row, key=lambda m: (-(m.probability or 0.0), -m.score)) for row in out]
+
+
+def _medium(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
+    """What was enrolled, decoded again; None if it is gone or has changed."""
+    sample = samples.get(live.store, sample_id)
+    try:
+        content = content_of(sample)
+        return pipeline.crop(pipeline.load(content), regions.from_json(sample.region), content)
+    except SiamkitError:
+        return None

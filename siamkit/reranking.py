@@ -1,0 +1,61 @@
+"""Rerankers: opened by name, asked with their answers checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from siamkit.errors import BadInput, PluginError, SiamkitError
+from siamkit.pipeline import Pipeline
+from siamkit.protocols import Reranks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.protocols import Reranker
+    from siamkit.types import Vectors
+
+
+def names(pipeline: Pipeline) -> list[str]:
+    """The rerankers that a modality offers; the first is its default."""
+    return list(pipeline.modality.rerankers) if isinstance(pipeline.modality, Reranks) else []
+
+
+def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
+    """One reranker of a modality. Raises BadInput, MissingWeights, Uncalibrated, PluginError."""
+    who = pipeline.modality
+    if not names(pipeline):
+        raise BadInput(f"{who.name} have no reranker", hint="leave --rerank out")
+    try:
+        made: Reranker[Any] = who.reranker(name, pipeline.encoder)
+    except SiamkitError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"plugin {who.name}: reranker {name} cannot be opened: {type(error).__name__}: {error}"
+        ) from error
+    return made
+
+
+def judge(
+    reranker: Reranker[Any],
+    left: Sequence[Any],
+    right: Sequence[Any],
+    left_vectors: Vectors,
+    right_vectors: Vectors,
+) -> NDArray[np.float32]:
+    """(n,) probabilities of a reranker. Raises PluginError if they are none."""
+    import numpy as np
+
+    try:
+        scores = np.asarray(reranker.score(left, right, left_vectors, right_vectors), np.float32)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"reranker {reranker.name} failed: {type(error).__name__}: {error}"
+        ) from error
+    if scores.shape != (len(left),) or not ((scores >= 0) & (scores <= 1)).all():
+        raise PluginError(f"reranker {reranker.name} gave no probabilities for {len(left)} pairs")
+    return scores

@@ -1,0 +1,73 @@
+"""Vectors of a long run, kept on disk while it lasts, so that the next run goes on from there.
+
+One file in the user's cache: (n, dim) float32, zeros where nothing has been embedded yet. A row
+counts only if its norm is 1, so a row that a crash cut in half is simply embedded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.encoder_cache import cache_root
+
+if TYPE_CHECKING:
+    from siamkit.types import Ids, Vectors
+
+KEPT = 14 * 86_400  # seconds; what no run has come back for by then is deleted
+TOLERANCE = 1e-3  # of a row's norm
+
+
+class Scratch:
+    """The vectors of one set of items under one encoder."""
+
+    def __init__(self, fingerprint: str, items: Iterable[bytes], count: int, dim: int) -> None:
+        root = cache_root() / "unfinished"
+        _sweep(root)
+        digest = hashlib.sha256(fingerprint.encode())
+        for item in items:
+            digest.update(item)
+        self.folder = root / digest.hexdigest()[:24]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "vectors.npy"
+        self.vectors: Vectors = _opened(path, count, dim)
+
+    def missing(self) -> Ids:
+        """The rows that are still to be embedded."""
+        parts = [
+            start + np.flatnonzero(np.abs(np.linalg.norm(part, axis=1) - 1) > TOLERANCE)
+            for start in range(0, len(self.vectors), 65_536)
+            for part in [self.vectors[start : start + 65_536]]
+        ]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def drop(self) -> None:
+        """The run is over: nothing is to be kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _opened(path: Path, count: int, dim: int) -> Vectors:
+    if not count:
+        return np.empty((0, dim), np.float32)
+    if path.exists():
+        with suppress(OSError, ValueError):  # cut short, or of another shape: begin again
+            found = np.lib.format.open_memmap(path, mode="r+")
+            if found.shape == (count, dim) and found.dtype == np.float32:
+                return found
+    made: Vectors = np.lib.format.open_memmap(path, "w+", np.float32, (count, dim))
+    return made
+
+
+def _sweep(root: Path) -> None:
+    """Delete what earlier runs have left and nobody has come back for."""
+    with suppress(OSError):
+        for folder in root.iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,297 @@
+"""siamkit dedupe, with a stranger's modalities."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+QUESTIONS = """\
+id,question
+1,how do i reset my password
+2,how do i reset my pasword
+3,where is my invoice
+4,How do I reset my password
+5,something else entirely: zebra
+6,where is my invoise
+"""
+COSINE = ("-m", "letters", "--rerank", "none", "--threshold", "0.9")
+
+
+@pytest.fixture
+def questions(shell):
+    (shell.folder / "q.csv").write_text(QUESTIONS)
+    return shell
+
+
+def dedupe(shell, *arguments, **options):
+    return shell("dedupe", "q.csv", "--column", "question", *COSINE, *arguments, **options)
+
+
+def groups(done) -> list[list[str]]:
+    return [[m["id"] for m in g["members"]] for g in json.loads(done.out)["groups"]]
+
+
+def test_groups_copies_and_near_copies(questions):
+    done = dedupe(questions, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert groups(done) == [["1", "2", "4"], ["3", "6"]]
+    assert (facts["items"], facts["copies"], facts["pairs"]) == (6, 1, 2)
+    first = facts["groups"][0]["members"]
+    assert [m["canonical"] for m in first] == [True, False, False]
+    assert [m["line"] for m in first] == [2, 3, 5]
+    assert first[2]["score"] == 1.0
+    assert facts["mining"]["exact"] is True
+    assert "group 1" in dedupe(questions).out
+
+
+def test_output_in_every_format(questions):
+    for name in ("g.csv", "g.jsonl", "g.parquet", "g.db"):
+        assert dedupe(questions, "-o", name, "--pairs", f"pairs-{name}").code == 0
+    folder = questions.folder
+    with (folder / "g.csv").open(newline="") as file:
+        rows = [(int(r["group"]), r["id"], r["canonical"]) for r in csv.DictReader(file)]
+    assert rows == [(1, "1", "True"), (1, "2", "False"), (1, "4", "False"),
+                    (2, "3", "True"), (2, "6", "False")]  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "g.jsonl").read_text().splitlines()]
+    assert [(r["group"], r["id"]) for r in lines] == [row[:2] for row in rows]
+    table = pq.read_table(folder / "g.parquet").to_pylist()
+    assert [(r["group"], r["id"]) for r in table] == [row[:2] for row in rows]
+    with sqlite3.connect(folder / "g.db") as db:
+        assert db.execute('SELECT "group", id FROM siamkit_groups').fetchall() == [
+            row[:2] for row in rows
+        ]
+    db.close()
+    pairs = [json.loads(line) for line in (folder / "pairs-g.jsonl").read_text().splitlines()]
+    assert {(p["left_id"], p["right_id"]) for p in pairs} == {("1", "2"), ("3", "6"), ("1", "4")}
+    assert all(p["group"] and p["score"] >= 0.9 for p in pairs)
+
+
+def test_a_reranker_is_asked_by_default_and_the_threshold_is_on_its_probability(questions):
+    done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
+    facts = json.loads(done.out)
+    assert facts["reranker"] == "words"
+    assert facts["threshold"]["value"] == 0.5
+    assert groups(done) == [["1", "2", "4"], ["3", "6"]]
+    stricter = questions("dedupe", "q.csv", "--column", "question", "-m", "letters",
+                         "--threshold", "0.7", "--json")  # fmt: skip
+    assert groups(stricter) == [["1", "2", "4"]]
+
+
+def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questions):
+    questions.environment["TOYKIT_SALT"] = "other"
+    done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
+    assert json.loads(done.out)["reranker"] is None
+    assert "words does not fit a salted encoder; going by the cosine alone" in done.err
+    named = questions("dedupe", "q.csv", "-m", "letters", "--column", "question",
+                      "--rerank", "words")  # fmt: skip
+    assert named.code == 1
+    assert "does not fit" in named.err
+
+
+def test_bad_rows_are_told_by_line_and_the_others_compared(questions):
+    with (questions.folder / "q.csv").open("ab") as file:
+        file.write(b"7,\n8,a,b\n1,again\n9,caf\xe9\n10,NaN\n")
+    done = dedupe(questions, "--json")
+    assert done.code == 1
+    assert groups(done) == [["1", "2", "4"], ["3", "6"]]
+    errors = {e["line"]: e["error"] for e in json.loads(done.out)["errors"]}
+    assert set(errors) == {8, 9, 10, 11, 12}
+    assert "Error: line 8: its text is empty" in done.err
+    assert "its id '1' is that of line 2 as well" in errors[10]
+    assert "NaN or Inf" in errors[12]
+
+
+def test_many_bad_rows_do_not_fill_the_screen(questions):
+    with (questions.folder / "q.csv").open("a") as file:
+        file.writelines(f"{n},\n" for n in range(100, 150))
+    done = dedupe(questions)
+    assert len(done.err.splitlines()) == 21
+    assert "… and 30 more" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.csv", "-m", "letters"], "absent.csv is not a file"),
+        (["q.csv", "-m", "letters"], None),  # the only column that is no id
+        (["q.csv", "-m", "letters", "--column", "title"], "q.csv has no column 'title'"),
+        (["q.csv", "-m", "letters", "--max-memory", "1M"], "mining 5 x 64 takes"),
+        (["q.csv", "-m", "letters", "--max-memory", "many"], "is no size"),
+        (["q.csv", "-m", "letters", "-o", "out.xlsx"], "cannot write '.xlsx'"),
+        (["q.csv", "-m", "letters", "-o", "absent/out.csv"], "does not exist"),
+        (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
+        (["q.csv", "-m", "letters", "--threshold", "7"], "is not a cosine"),
+        (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
+        (["q.csv", "-m", "tiles"], "cannot be read"),
+        (["v.npy"], "--threshold 0.9"),
+        (["q.csv", "--against", "absent"], "absent"),
+    ],
+)
+def test_one_line_for_each_mistake(questions, arguments, message):
+    np.save(questions.folder / "v.npy", np.eye(3, dtype=np.float32))
+    done = questions("dedupe", *arguments)
+    if message is None:
+        assert done.code == 0, done.err
+    else:
+        assert done.code in (1, 2)
+        assert message in done.err
+    assert not (questions.folder / ".siamkit").exists()
+
+
+def test_against_a_gallery(questions):
+    assert questions("enrol", "faq", "-m", "letters", "--from", "q.csv",
+                     "--column", "question").code == 0  # fmt: skip
+    (questions.folder / "new.csv").write_text(
+        "question\nhow do i reset my passwort\nwhat time is it on mars\n\nwhere is my invoice\n,\n"
+    )
+    new = ("dedupe", "new.csv", "--column", "question", "--against", "faq")
+    done = questions(*new, "--rerank", "none", "--threshold", "0.9", "--json", "-o", "c.jsonl")
+    assert done.code == 1  # one row is bad
+    checked = json.loads(done.out)["checked"]
+    assert [(c["line"], c["duplicate"], c["identity"]) for c in checked if c["duplicate"]] == [
+        (2, True, "1"), (5, True, "3")]  # fmt: skip
+    assert checked[1]["duplicate"] is False
+    written = (questions.folder / "c.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in written] == checked
+    judged = json.loads(questions(*new, "--json").out)["checked"]
+    assert judged[0]["probability"] == pytest.approx(5 / 7)
+    assert "2 of 3 are in gallery faq already" in questions(*new).out
+
+
+def test_vectors_from_elsewhere(shell):
+    rows = np.eye(6, 8, dtype=np.float32)
+    rows[3] = rows[1]
+    rows[4] = rows[0] + 0.1 * rows[5]
+    rows[5] = np.nan
+    np.save(shell.folder / "v.npy", rows)
+    done = shell("dedupe", "v.npy", "--threshold", "0.9", "--json")
+    assert done.code == 1
+    assert groups(done) == [["0", "4"], ["1", "3"]]
+    assert json.loads(done.out)["errors"] == [{"line": 6, "id": "5", "error": "zero, NaN or Inf"}]
+    names = [{"row": n, "source": f"{n}.txt"} for n in range(6)]
+    (shell.folder / "v.jsonl").write_text("\n".join(map(json.dumps, names)))
+    found = json.loads(shell("dedupe", "v.npy", "--threshold", "0.9", "--json").out)
+    assert found["groups"][0]["members"][0]["text"] == "0.txt"
+    for name, content in {
+        "flat.npy": np.zeros(3), "whole.npy": np.zeros((3, 3), int), "o.npy": np.array([[{}]]),
+    }.items():  # fmt: skip
+        np.save(shell.folder / name, content, allow_pickle=True)
+        refused = shell("dedupe", name, "--threshold", "0.9")
+        assert refused.code == 2
+        assert name in refused.err
+
+
+def test_a_folder_of_files(tiles):
+    (tiles.folder / "p").mkdir()
+    for old, new in {"red": "a", "blue": "b", "empty": "c"}.items():
+        (tiles.folder / f"{old}.png").rename(tiles.folder / "p" / f"{new}.png")
+    (tiles.folder / "p" / "copy.png").write_bytes((tiles.folder / "p" / "a.png").read_bytes())
+    (tiles.folder / "p" / "broken.png").write_text("no picture")
+    done = tiles("dedupe", "p", "-m", "tiles", "--threshold", "0.99", "--json")
+    assert done.code == 1
+    (group,) = json.loads(done.out)["groups"]
+    assert [m["text"] for m in group["members"]] == ["p/a.png", "p/copy.png"]
+    assert len(json.loads(done.out)["errors"]) == 2
+
+
+def test_a_killed_run_goes_on_where_it_stopped(shell):
+    cache = shell.folder / "cache"
+    shell.environment |= {"SIAMKIT_CACHE": str(cache), "TOYKIT_SLEEP": "0.01"}
+    texts = "".join(f"text number {n} of many, {n * n}\n" for n in range(300))
+    (shell.folder / "q.txt").write_text(texts)
+    process = shell.start("dedupe", "q.txt", *COSINE)
+    wait_for_vectors(cache, 64, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    shell.environment["TOYKIT_SLEEP"] = "0"
+    before = embedded(cache)
+    assert 0 < before < 300
+    done = shell("dedupe", "q.txt", *COSINE, "--json")
+    assert done.code == 0, done.err
+    assert list((cache / "unfinished").iterdir()) == []
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "another")
+    assert json.loads(shell("dedupe", "q.txt", *COSINE, "--json").out) == json.loads(done.out)
+
+
+def test_a_resumed_run_embeds_only_what_is_missing(shell):
+    cache = shell.folder / "cache"
+    shell.environment |= {"SIAMKIT_CACHE": str(cache), "TOYKIT_SLEEP": "0.005"}
+    # What comes last, being longest, breaks the first run and is not embedded yet.
+    texts = [f"text {n} {n * n}" for n in range(100)]
+    (shell.folder / "q.txt").write_text("\n".join(texts))
+    process = shell.start("dedupe", "q.txt", *COSINE)
+    wait_for_vectors(cache, 32, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (found,) = cache.rglob("vectors.npy")
+    marked = np.load(found, mmap_mode="r+")
+    whole = np.flatnonzero(np.abs(np.linalg.norm(marked, axis=1) - 1) < 1e-3)
+    marked[whole] = np.eye(1, 64, dtype=np.float32)  # kept rows are now all the same
+    marked.flush()
+    done = shell("dedupe", "q.txt", *COSINE, "--json")
+    largest = json.loads(done.out)["groups"][0]["members"]
+    assert len(largest) == len(whole)
+
+
+def wait_for_vectors(cache, count, process):
+    for _ in range(600):
+        if embedded(cache) >= count:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError("nothing was embedded")
+
+
+def embedded(cache) -> int:
+    for path in cache.rglob("vectors.npy"):
+        try:
+            return int((np.linalg.norm(np.load(path, mmap_mode="r"), axis=1) > 0.9).sum())
+        except (ValueError, OSError):
+            return 0
+    return 0
+
+
+def test_the_report_shows_the_scores_and_escapes_the_texts(questions):
+    with (questions.folder / "q.csv").open("a") as file:
+        file.write("7,<script>alert(1)</script>\n8,<script>alert(1)</script>\n")
+    assert dedupe(questions, "--report", "r.html").code == 0
+    page = (questions.folder / "r.html").read_text()
+    assert "<svg" in page
+    assert "threshold 0.900" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>" not in page
+    assert questions("dedupe", "q.csv", "-m", "letters", "--report", "r2.html").code == 0
+    assert "probability" in (questions.folder / "r2.html").read_text()
+
+
+def test_standard_input(shell):
+    done = shell("dedupe", "-", *COSINE, "--json", stdin="one text\nanother, quite\none text\n")
+    assert groups(done) == [["1", "3"]]
+
+
+def test_long_texts_are_counted_in_one_line(shell):
+    (shell.folder / "q.txt").write_text("a" * 2000 + "\n" + "b" * 3000 + "\nshort\n")
+    done = shell("dedupe", "q.txt", *COSINE)
+    assert done.err.count("texts are long") == 1
+    assert "siamkit: 2 texts are long" in done.err
+
+
+def test_nothing_to_compare_is_no_error(shell):
+    (shell.folder / "q.csv").write_text("id,question\n")
+    done = shell("dedupe", "q.csv", *COSINE, "--report", "r.html", "-o", "g.parquet")
+    assert done.code == 0, done.err
+    assert "0 items" in done.out
+    (shell.folder / "q.csv").write_text("id,question\n1,\n2,\n")
+    done = shell("dedupe", "q.csv", *COSINE, "--report", "r.html", "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["groups"] == []
+    assert "not readable<td>2" in (shell.folder / "r.html").read_text()
