@@ -110,7 +110,7 @@ def _histogram(series: dict[str, NDArray[np.float32]], limit: float | None, what
             )
     ticks = "".join(
         f'<text x="{(t - low) / (1 - low) * WIDTH:.0f}" y="{HEIGHT + 16}" text-anchor="middle">'
-        f"{t:.1f}</text>"
+        f"{round(t, 1) + 0.0:.1f}</text>"  # + 0.0: no "-0.0"
         for t in np.arange(np.ceil(low * 5) / 5, 1.01, 0.2)
     )
     mark = ""
