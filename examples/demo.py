@@ -150,7 +150,7 @@ def questions() -> None:
     # 1: one row of the list has no text; it is reported, and the others are compared.
     siamkit("dedupe", known, *column, "--report", report, fine=(1,))
     siamkit("enrol", "faq", "-m", "questions", "--from", known, *column, fine=(1,))
-    siamkit("query", "faq", "--text", "How can I choose a new password?", "-k", "2")
+    siamkit("query", "faq", "--text", "How can I choose a new password?", "--rerank", "lexical")
     siamkit("dedupe", new, *column, "--against", "faq")
     print(f"\nThe scores of the questions, and their groups, are in {report}.")
 

@@ -7,6 +7,7 @@ counts only if its norm is 1, so a row that a crash cut in half is simply embedd
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -61,7 +62,18 @@ def _opened(path: Path, count: int, dim: int) -> Vectors:
             found = np.lib.format.open_memmap(path, mode="r+")
             if found.shape == (count, dim) and found.dtype == np.float32:
                 return found
-    made: Vectors = np.lib.format.open_memmap(path, "w+", np.float32, (count, dim))
+    # Made aside and moved: another run of the same list may have the old file mapped.
+    aside = path.with_name(f"{os.getpid()}.npy")
+    made: Vectors = np.lib.format.open_memmap(aside, "w+", np.float32, (count, dim))
+    if hasattr(os, "posix_fallocate"):
+        # Reserved now, a full disk is an error; met while writing to the map, it is the end.
+        with aside.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
+            except OSError as error:
+                aside.unlink()
+                raise OSError(error.errno, error.strerror, str(path)) from error
+    os.replace(aside, path)
     return made
 
 

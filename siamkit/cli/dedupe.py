@@ -107,13 +107,16 @@ def dedupe(
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
     from siamkit.tables import writing
-    from siamkit.tables.reading import Columns
+    from siamkit.tables.reading import SQLITE, Columns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
         raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
-    for path in (output, pairs_to):
-        if path:
-            writing.check(path)
+    for path in filter(None, (output, pairs_to)):
+        writing.check(path)
+        if path.suffix.lower() not in SQLITE and path.resolve() == Path(source).resolve():
+            raise click.UsageError(f"{path} is the source itself: give another name.")
+    if output and output == pairs_to and output.suffix.lower() not in SQLITE:
+        raise click.UsageError("--output and --pairs would write the same file.")
     if report and report.suffix != ".html":
         raise click.UsageError("--report takes a name that ends in .html.")
     columns = Columns(column, id_column, table_name)

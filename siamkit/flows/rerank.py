@@ -32,17 +32,17 @@ def reranked(
 ) -> list[list[Match]]:
     """The matches of each probe with probabilities, the likeliest first.
 
-    probes: n cropped media; vectors: (n, dim). A match whose cosine is below what the reranker
-    looks at, or whose source is gone, comes behind with the probability 0.
+    probes: n cropped media; vectors: (n, dim). A match whose source is gone cannot be looked at
+    again, and comes behind with the probability 0.
     """
-    wanted = {m.sample_id for row in found for m in row if m.score >= reranker.candidates}
+    wanted = {match.sample_id for row in found for match in row}
     enrolled = templates.of_samples(live.store, live.gallery, wanted)
     media = {i: medium for i in enrolled if (medium := _medium(live, pipeline, i)) is not None}
     asked = [
         (row, place, match.sample_id)
         for row, matches in enumerate(found)
         for place, match in enumerate(matches)
-        if match.sample_id in media and match.score >= reranker.candidates
+        if match.sample_id in media
     ]
     out = [[replace(match, probability=0.0) for match in row] for row in found]
     if asked:

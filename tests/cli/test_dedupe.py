@@ -129,6 +129,8 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "-o", "out.xlsx"], "cannot write '.xlsx'"),
         (["q.csv", "-m", "letters", "-o", "absent/out.csv"], "does not exist"),
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
+        (["q.csv", "-m", "letters", "-o", "q.csv"], "is the source itself"),
+        (["q.csv", "-m", "letters", "-o", "x.csv", "--pairs", "x.csv"], "the same file"),
         (["q.csv", "-m", "letters", "--threshold", "7"], "is not a cosine"),
         (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
         (["q.csv", "-m", "tiles"], "cannot be read"),

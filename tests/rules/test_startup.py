@@ -8,6 +8,7 @@ import sys
 import pytest
 
 HEAVY = {"numpy", "faiss", "onnxruntime", "PIL", "sqlite_utils", "torch", "timm", "sqlite3"}
+HEAVY |= {"pyarrow", "scipy", "psutil"}
 TRAINING = {"torch", "torchvision", "timm", "sentence_transformers", "transformers", "sqlite_utils"}
 
 
@@ -24,18 +25,19 @@ def loaded_after(arguments: list[str], folder, environment) -> set[str]:
     return set(line.split()[1:])
 
 
-@pytest.mark.parametrize("command", ["", "enrol", "query", "verify", "embed", "index", "doctor"])
+@pytest.mark.parametrize("command", ["", "enrol", "query", "verify", "dedupe", "embed", "doctor"])
 def test_help_loads_nothing_heavy(shell, command):
     loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)
     assert not loaded & HEAVY
 
 
-def test_enrol_query_and_verify_load_no_torch(shell):
+def test_no_verb_loads_torch(shell):
     (shell.folder / "q.txt").write_text("hello")
     shell("init")
     for command in (
         ["enrol", "letters", "q.txt", "--as", "x"],
         ["query", "letters", "q.txt"],
         ["verify", "letters", "q.txt", "q.txt"],
+        ["dedupe", "q.txt", "-m", "letters"],
     ):
         assert not loaded_after(command, shell.folder, shell.environment) & TRAINING
