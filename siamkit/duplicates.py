@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker
     from siamkit.types import Ids, Vectors
 
-FILLED = 2_000  # items: in a component of up to so many, pairs that mining missed are looked up
+FILLED = 50_000  # items: in a component of up to so many, pairs that mining missed are looked up
+STRIP = 1_024  # rows of a component compared at once
+PAIR_BYTES = 400  # a pair while it is mined, sorted and grouped, about
 SHARE = 0.8  # of the memory that is free; the rest is left to others
 JUDGED = 8_192  # pairs that a reranker is given at once
 
@@ -81,7 +83,7 @@ def find(
     mining, candidates = _mine(vectors, rule.floor, _left(max_memory), progress)
     near = _judged(vectors, media, rule, candidates, progress, "judging")
     pairs = near[near.scores >= np.float32(rule.threshold.value)]
-    if not mining["exact"] or mining["full_rows"]:
+    if not mining["exact"]:
         missed = _missed(vectors, rule.floor, pairs, near)
         more = _judged(vectors, media, rule, missed, progress, "looking again")
         near = grouping.joined([near, more])
@@ -107,12 +109,18 @@ def _mine(
     if not isinstance(miner, Mines):
         raise PluginError(f"index backend {miner.name} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)
-    found, full = [], 0
+    found, count = [], 0
     for block in blocks:
         found.append(Pairs(block.left, block.right, block.scores))
-        full += block.full_rows
+        count += len(block.left)
+        if count * PAIR_BYTES > memory:
+            raise BadInput(
+                f"more than {count:,} pairs have a cosine of {floor:.3f} or more, which takes more"
+                f" than {memory / 1e9:.1f} GB",
+                hint="raise --threshold (with --rerank none) or --max-memory",
+            )
         progress("mining", block.done, len(vectors))
-    return {**mining, "full_rows": full}, grouping.joined(found)
+    return dict(mining), grouping.joined(found)
 
 
 def _judged(
@@ -146,24 +154,23 @@ def _judged(
 def _missed(vectors: Vectors, floor: float, pairs: Pairs, near: Pairs) -> Pairs:
     """Pairs within components of `pairs`, at or above the floor, that mining did not find.
 
-    Approximate search misses some, and an item with many neighbours keeps only the nearest. One
-    missing pair would split a group, since complete linkage wants them all.
+    Approximate search misses some, and one missing pair would split a group, since complete
+    linkage wants them all.
     """
     known = near.left * len(vectors) + near.right  # sorted, as `joined` leaves it
     found = []
     for component in grouping.components(pairs):
-        if len(component) == 1:
-            continue
-        nodes = np.unique(np.concatenate([component.left, component.right]))
+        nodes = component.nodes()
         if len(nodes) > FILLED or len(component) == len(nodes) * (len(nodes) - 1) // 2:
             continue
         rows = vectors[nodes]
-        a, b = np.nonzero(np.triu(rows @ rows.T >= np.float32(floor), 1))
-        left, right = nodes[a], nodes[b]
-        keys = left * len(vectors) + right
-        new = np.searchsorted(known, keys, "left") == np.searchsorted(known, keys, "right")
-        left, right = left[new], right[new]
-        found.append(Pairs(left, right, _cosines(vectors, left, right)))
+        for top in range(0, len(nodes), STRIP):
+            scores = rows[top : top + STRIP] @ rows.T
+            a, b = np.nonzero(np.triu(scores >= np.float32(floor), 1 + top))
+            left, right = nodes[a + top], nodes[b]
+            keys = left * len(vectors) + right
+            new = np.searchsorted(known, keys, "left") == np.searchsorted(known, keys, "right")
+            found.append(Pairs(left[new], right[new], scores[a, b][new]))
     return grouping.joined(found)
 
 

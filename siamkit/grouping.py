@@ -33,6 +33,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.left)
 
+    def nodes(self) -> Indices:
+        """The items that are in any pair, in order."""
+        return np.unique(np.concatenate([self.left, self.right]))
+
     def __getitem__(self, chosen: NDArray[np.bool_] | Indices) -> Pairs:
         return Pairs(self.left[chosen], self.right[chosen], self.scores[chosen])
 
@@ -75,8 +79,9 @@ def complete_linkage(pairs: Pairs) -> list[list[int]]:
     """
     groups = []
     for component in components(pairs):
-        if len(component) == 1:
-            groups.append([int(component.left[0]), int(component.right[0])])
+        nodes = component.nodes()
+        if len(component) == len(nodes) * (len(nodes) - 1) // 2:  # every two are a pair
+            groups.append(nodes.tolist())
         else:
             groups += _agglomerate(component)
     return sorted(groups)

@@ -90,7 +90,6 @@ class Mined:
     right: Ids  # (k,)
     scores: NDArray[np.float32]  # (k,) cosines
     done: int  # rows that have been looked at so far
-    full_rows: int = 0  # rows of this block of which only the nearest neighbours were kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 EXACT = 50_000  # rows; so many take some 10 s on two cores, and embedding them takes minutes
-NEIGHBOURS = 100  # pairs kept of a row in a part: a text from a template may have thousands
 TARGET = 0.995  # recall of pairs, on a sample; a little more than the 0.99 that is promised
 PROBED = 32  # parts that a row looks into, at most
 SAMPLE = 1_024  # rows that recall is measured on
 FEW, NEARLY = 100, 0.1  # pairs in the sample; cosine below the floor
 POINTS_PER_PART = 32  # training rows a centroid; more measured no better recall
-TILE = 1 << 24  # scores held at once: 64 MB
+TILE = 1 << 22  # scores held at once by a thread
+TILE_BYTES = 64  # a score: itself, its mask, and where it is a pair both row numbers, twice
 
 
 def mine(
@@ -61,7 +61,7 @@ def mine(
 
 def _needed(count: int, dim: int, parts: int) -> int:
     """Bytes, about: a tile with its mask and its operands, and what parting the rows takes."""
-    tile = (os.cpu_count() or 1) * (TILE * 5 + 2 * 4 * dim * TILE // 2048)
+    tile = (os.cpu_count() or 1) * (TILE * TILE_BYTES + 2 * 4 * dim * TILE // 1024)
     parting = 0 if parts == 1 else count * PROBED * 8 + parts * (POINTS_PER_PART + 1) * dim * 4
     return tile + parting + SAMPLE * min(count, 100_000) * 4
 
@@ -113,23 +113,9 @@ def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int
     scores = vectors[rows] @ vectors[columns].T
     a, b = np.nonzero(scores >= np.float32(floor))
     itself = rows[a] == columns[b]
-    scores[a[itself], b[itself]] = -np.inf
     a, b = a[~itself], b[~itself]
-    a, b, full = _nearest_only(scores, a, b)
     left, right = rows[a], columns[b]
-    return Mined(np.minimum(left, right), np.maximum(left, right), scores[a, b], done, full)
-
-
-def _nearest_only(scores: np.ndarray, a: Ids, b: Ids) -> tuple[Ids, Ids, int]:
-    """At most NEIGHBOURS of each row; how many rows had more."""
-    hits = np.bincount(a, minlength=len(scores))
-    full = np.flatnonzero(hits > NEIGHBOURS)
-    if not len(full):
-        return a, b, 0
-    keep = hits[a] <= NEIGHBOURS
-    best = np.argpartition(scores[full], -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
-    a = np.concatenate([a[keep], np.repeat(full, NEIGHBOURS)])
-    return a, np.concatenate([b[keep], best.ravel()]), len(full)
+    return Mined(np.minimum(left, right), np.maximum(left, right), scores[a, b], done)
 
 
 def _nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
@@ -142,12 +128,16 @@ def _nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
         max_points_per_centroid=POINTS_PER_PART,
     )  # fmt: skip
     means.train(np.ascontiguousarray(vectors[trained]))
-    faiss.cvar.distance_compute_blas_threshold = 1
     near = np.empty((count, PROBED), np.int32)
-    for start in range(0, count, 16_384):
-        block = np.ascontiguousarray(vectors[start : start + 16_384])
-        _, found = faiss.knn(block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT)
-        near[start : start + len(block)] = found
+    before = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = 1  # matrix products, however few the rows
+    try:
+        for start in range(0, count, 16_384):
+            block = np.ascontiguousarray(vectors[start : start + 16_384])
+            _, found = faiss.knn(block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT)
+            near[start : start + len(block)] = found
+    finally:
+        faiss.cvar.distance_compute_blas_threshold = before
     return near
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest import mock
 
+import faiss
 import numpy as np
 import pytest
 
@@ -62,16 +63,21 @@ def test_large_sets_reach_the_recall_they_state():
     assert blocks[-1].done == len(vectors)
 
 
-def test_rows_with_too_many_neighbours_keep_the_nearest_and_are_counted():
+@pytest.mark.parametrize("exact_up_to", [10**6, 0])
+def test_a_dense_cluster_is_found_whole(exact_up_to):
     vectors = near_copies(900, spread=0.01)
     vectors[:500] = vectors[0] + 1e-3 * np.random.default_rng(0).normal(size=(500, 64))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    _, pairs, blocks = mined(vectors, 0.9)
-    assert sum(block.full_rows for block in blocks) >= 500
-    per_row = np.bincount(np.concatenate([pairs.left, pairs.right]))
-    assert len(pairs) < 500 * mining.NEIGHBOURS
-    assert per_row[:500].min() >= mining.NEIGHBOURS
-    assert keys(pairs) <= brute(vectors, 0.9)
+    _, pairs, _ = mined(vectors, 0.9, exact_up_to=exact_up_to)
+    dense = {pair for pair in brute(vectors, 0.9) if pair[1] < 500}
+    assert len(dense) == 500 * 499 // 2
+    assert dense <= keys(pairs) <= brute(vectors, 0.9 - 1e-5)
+
+
+def test_mining_leaves_faiss_as_it_was():
+    before = faiss.cvar.distance_compute_blas_threshold
+    mined(near_copies(900), 0.8, exact_up_to=0)
+    assert faiss.cvar.distance_compute_blas_threshold == before
 
 
 def test_too_little_memory_is_refused_with_what_is_needed():
