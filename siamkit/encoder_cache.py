@@ -90,6 +90,9 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
             hint="; ".join(f"{o}:NAME is {what}" for o, what in origins.items())
             or f"{plugin.name} take no other models",
         )
+    if Path(model).is_dir():  # the same words mean another folder from elsewhere
+        model = str(Path(model).resolve())
+        spec = f"{origin}:{model}"
     name = name or re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) or name in getattr(plugin, "encoders", {}):
         raise BadInput(f"{name!r} cannot be an encoder's name", hint="--name my-model, say")

@@ -54,7 +54,8 @@ def read(path: Path) -> Matrix:
     if matrix.dtype == np.float32 and not len(bad) and (np.abs(norms - 1) <= UNIT).all():
         return Matrix(matrix, _names(path, len(matrix)), bad)
     norms[bad] = np.inf
-    unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
+    with np.errstate(over="ignore"):
+        unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
     return Matrix(unit, _names(path, len(matrix)), bad)
 
 
@@ -64,10 +65,15 @@ def _names(path: Path, count: int) -> list[str]:
     if not beside.is_file():
         return names
     try:
-        for line in beside.read_text(encoding="utf-8").splitlines():
-            data = json.loads(line)
-            if isinstance(data, dict) and isinstance(data.get("row"), int):
-                names[data["row"]] = str(data.get("source", data["row"]))
-    except (ValueError, IndexError, OSError) as error:
+        with beside.open(encoding="utf-8") as file:
+            for line in filter(str.strip, file):
+                data = json.loads(line)
+                row = data.get("row") if isinstance(data, dict) else None
+                if isinstance(row, int) and not 0 <= row < count:
+                    raise ValueError(f"there is no row {row}")
+                if isinstance(row, int):
+                    name = str(data.get("source", row))
+                    names[row] = name.encode("utf-8", "backslashreplace").decode()
+    except (ValueError, RecursionError, OSError) as error:
         raise BadInput(f"{to_text(beside)} does not go with {to_text(path)}: {error}") from error
     return names

@@ -160,7 +160,7 @@ def open_encoder(plugin: Any, wanted: str | None) -> Any:
         return _open(plugin, folder)
     except MissingWeights as error:
         name = wanted or encoder_cache.default_name(plugin)
-        if name is None or folder != encoder_cache.cached_folder(plugin, name):
+        if name is None or name not in getattr(plugin, "encoders", {}):  # an added one, a folder
             raise
         log.warning(f"{error}; building it again")
         return _open(plugin, encoder_cache.build(plugin, name))

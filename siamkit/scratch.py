@@ -7,6 +7,7 @@ counts only if its norm is 1, so a row that a crash cut in half is simply embedd
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -22,23 +23,35 @@ from siamkit.encoder_cache import cache_root
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
+log = logging.getLogger("siamkit")
 KEPT = 14 * 86_400  # seconds; what no run has come back for by then is deleted
 TOLERANCE = 1e-3  # of a row's norm
 
 
 class Scratch:
-    """The vectors of one set of items under one encoder."""
+    """The vectors of one set of items under one encoder and detector.
 
-    def __init__(self, fingerprint: str, items: Iterable[bytes], count: int, dim: int) -> None:
+    Where the cache cannot be written to they are held in memory, and a line is logged.
+    """
+
+    def __init__(
+        self, fingerprint: str, detector: str, items: Iterable[bytes], count: int, dim: int
+    ) -> None:
         root = cache_root() / "unfinished"
         _sweep(root)
-        digest = hashlib.sha256(fingerprint.encode())
+        digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
         for item in items:
             digest.update(item)
         self.folder = root / digest.hexdigest()[:24]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "vectors.npy"
-        self.vectors: Vectors = _opened(path, count, dim)
+        self.vectors: Vectors
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)  # somebody has come back for it
+            self.vectors = _opened(self.folder / "vectors.npy", count, dim)
+        except OSError as error:
+            self.drop()
+            log.warning(f"a run that is broken off must begin again: {self.folder}: {error}")
+            self.vectors = np.zeros((count, dim), np.float32)
 
     def missing(self) -> Ids:
         """The rows that are still to be embedded."""

@@ -251,15 +251,16 @@ class Workspace:
         """
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
+        reranker = self.reranker(pipeline, rerank)
         return query(
             live,
             pipeline,
             probe,
             k=k,
-            threshold=given(threshold),
+            threshold=given(threshold, probability=reranker is not None),
             fusion=fusion,
             choose=choose,
-            reranker=self.reranker(pipeline, rerank),
+            reranker=reranker,
         )
 
     def verify(
@@ -275,7 +276,7 @@ class Workspace:
 
         rerank: a reranker of the modality; the threshold is then on its probability.
         """
-        limit = given(threshold)
+        limit = given(threshold, probability=rerank is not None)
         if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
             target = galleries.get(self.store, gallery_or_modality)
             pipeline = self.pipeline_of(target)
@@ -375,7 +376,7 @@ class Workspace:
         from siamkit.duplicates import Rule
 
         reranker = self.reranker(pipeline, rerank)
-        limit = given(threshold) or (
+        limit = given(threshold, probability=reranker is not None) or (
             reranker.threshold if reranker else default or pipeline.encoder.threshold
         )
         if limit is None:
@@ -419,10 +420,11 @@ class Workspace:
         return default
 
 
-def given(threshold: float | None) -> Threshold | None:
-    """A threshold that the caller chose. Raises BadInput if it is not a cosine."""
+def given(threshold: float | None, *, probability: bool = False) -> Threshold | None:
+    """A threshold that the caller chose. Raises BadInput if it is no cosine, or no probability."""
     if threshold is None:
         return None
-    if not -1 <= threshold <= 1:
-        raise BadInput(f"threshold {threshold} is not a cosine", hint="it lies in -1 to 1")
+    low, what = (0, "a probability") if probability else (-1, "a cosine")
+    if not low <= threshold <= 1:
+        raise BadInput(f"threshold {threshold} is not {what}", hint=f"it lies in {low} to 1")
     return Threshold(threshold)

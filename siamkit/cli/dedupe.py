@@ -14,6 +14,7 @@ from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.cli.progress import bar, steps
 from siamkit.errors import BadInput
+from siamkit.sources import to_text
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
@@ -107,18 +108,15 @@ def dedupe(
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
     from siamkit.tables import writing
-    from siamkit.tables.reading import SQLITE, Columns
+    from siamkit.tables.reading import Columns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
         raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
-    for path in filter(None, (output, pairs_to)):
-        writing.check(path)
-        if path.suffix.lower() not in SQLITE and path.resolve() == Path(source).resolve():
-            raise click.UsageError(f"{path} is the source itself: give another name.")
-    if output and output == pairs_to and output.suffix.lower() not in SQLITE:
-        raise click.UsageError("--output and --pairs would write the same file.")
-    if report and report.suffix != ".html":
-        raise click.UsageError("--report takes a name that ends in .html.")
+    if source.lower().endswith(".npy") and any(
+        (modality, column, id_column, table_name, rerank, encoder, detector)
+    ):
+        raise click.UsageError("A matrix goes with --threshold, --max-memory and outputs alone.")
+    _check_outputs(source, table_name, output, pairs_to, report, bool(against))
     columns = Columns(column, id_column, table_name)
     limits = {"threshold": threshold, "rerank": options.reranker_name(rerank)}
     with options.workspace(store) as ws:
@@ -133,7 +131,8 @@ def dedupe(
                     max_memory=max_memory, progress=progress,
                 )  # fmt: skip
         except KeyboardInterrupt:
-            stderr("\nwhat has been embedded is kept; the same command goes on from there")
+            if not source.lower().endswith(".npy"):
+                stderr("\nwhat has been embedded is kept; the same command goes on from there")
             raise
         faults = sorted([*bad, *found.faults], key=lambda fault: fault.line)
         found = replace(found, faults=faults)
@@ -144,13 +143,50 @@ def dedupe(
         if report:
             from siamkit import report as page
 
-            report.write_text(page.html(found, source), encoding="utf-8")
+            writing.replace_text(report, page.html(found, to_text(Path(source))))
     _tell_faults(faults)
     if as_json:
         emit_json(_facts(found, source))
     else:
         _print(found, listed=output is None)
     return 1 if faults else 0
+
+
+def _check_outputs(
+    source: str,
+    source_table: str | None,
+    output: Path | None,
+    pairs: Path | None,
+    report: Path | None,
+    against: bool,
+) -> None:
+    """Before the work begins: everything can be written, and nothing that is read is replaced."""
+    from siamkit.tables import writing
+    from siamkit.tables.reading import SQLITE
+
+    tables = [
+        (output, CHECKED, "siamkit_checked") if against else (output, GROUPS, "siamkit_groups")
+    ]
+    tables.append((pairs, PAIRS, "siamkit_pairs"))
+    read, taken = Path(source).resolve(), set()
+    for path, schema, name in tables:
+        if path is None:
+            continue
+        writing.check(path, schema, table=name)
+        into_database = path.suffix.lower() in SQLITE
+        if path.resolve() in taken and not into_database:
+            raise click.UsageError("--output and --pairs would write the same file.")
+        if path.resolve() == read and (not into_database or source_table == name):
+            raise click.UsageError(f"{path} is the source itself: give another name.")
+        taken.add(path.resolve())
+    if report and report.suffix != ".html":
+        raise click.UsageError("--report takes a name that ends in .html.")
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+    beside = read.with_suffix(".jsonl") if read.suffix == ".npy" else None
+    for path in taken | ({report.resolve()} if report else set()):
+        if path == beside or (read.is_dir() and path.is_relative_to(read) and path.exists()):
+            raise click.UsageError(f"{path} is part of the source: give another name.")
 
 
 def _run(

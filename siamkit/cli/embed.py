@@ -39,7 +39,6 @@ Exit code 0 if any row came; the count of errors is printed on stderr.
     help='A text file with a path a line, or JSON lines with "source" or "text".',
 )
 @options.column
-@options.id_column
 @options.table
 @click.option(
     "--output",
@@ -59,7 +58,6 @@ def embed(
     modality: str,
     origin: str | None,
     column: str | None,
-    id_column: str | None,
     table_name: str | None,
     output: Path,
     largest: bool,
@@ -78,11 +76,15 @@ def embed(
     from siamkit.lists import jobs, labelled_rows
     from siamkit.tables.reading import Columns
 
+    made = {output.resolve(), output.with_suffix(".jsonl").resolve()}
+    for path in [*files, *([Path(origin)] if origin else [])]:
+        if path.resolve() in made:
+            raise click.UsageError(f"{path} would be written over: give another --output.")
     todo = [Job(file) for file in files]
     bad: list[Row] = []
-    if origin and (column or id_column or table_name):
+    if origin and (column or table_name):
         options.check_texts(modality)
-        good, bad = labelled_rows(origin, sys.stdin, Columns(column, id_column, table_name))
+        good, bad = labelled_rows(origin, sys.stdin, Columns(column, None, table_name))
         todo = [Job(text, text=True) for _, text in good]
     elif origin:
         todo = jobs(origin, sys.stdin)

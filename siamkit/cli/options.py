@@ -46,7 +46,7 @@ threshold = click.option(
     "--threshold",
     type=float,
     metavar="T",
-    help="Cosine from which two are the same, -1 to 1 [default: the gallery's].",
+    help="From which cosine (--rerank: probability) two are the same [default: the gallery's].",
 )
 fusion = click.option(
     "--fusion",
@@ -87,12 +87,24 @@ id_column = click.option(
 table = click.option("--table", "table_name", metavar="NAME", help="The table of a database.")
 
 
+def _not_empty(context: click.Context, parameter: click.Parameter, values: Any) -> Any:
+    if not all(value.strip() for value in values):
+        raise click.BadParameter("a text is empty", context, parameter)
+    return values
+
+
+def _or_none(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    return None if value == "none" else value
+
+
 texts = click.option(
-    "--text", "texts", multiple=True, metavar="TEXT", help="A text itself, instead of a file."
-)
+    "--text", "texts", multiple=True, metavar="TEXT", callback=_not_empty,
+    help="A text itself, instead of a file.",
+)  # fmt: skip
 rerank = click.option(
-    "--rerank", metavar="NAME", help="A second opinion, by a reranker of the modality."
-)
+    "--rerank", metavar="NAME|none", callback=_or_none,
+    help="A second opinion; the threshold is then on its probability [default: none].",
+)  # fmt: skip
 
 
 def reranker_name(given: str | None) -> str | None:

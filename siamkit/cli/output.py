@@ -53,7 +53,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def cut(text: str, width: int) -> str:
     """A text on one line, no longer than `width`."""
-    line = " ".join(text.split())
+    # What is not printable could drive the terminal.
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 

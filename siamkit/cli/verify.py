@@ -76,7 +76,8 @@ def verify(
                 modality, encoder=encoder, detector=options.detector_name(detector)
             )
             reranker = ws.reranker(pipeline, rerank)
-            result = verify_pair(pipeline, probes[0], probes[1], given(threshold), reranker)
+            limit = given(threshold, probability=reranker is not None)
+            result = verify_pair(pipeline, probes[0], probes[1], limit, reranker)
         else:
             if texts:
                 options.check_texts(ws.modality_of(gallery))

@@ -69,5 +69,5 @@ def _vector(done: Done) -> NDArray[np.float32]:
 def _is_same(match: Match | None, rule: Rule) -> bool:
     if match is None:
         return False
-    sure = match.score if match.probability is None else match.probability
-    return sure >= rule.threshold.value
+    sure = match.probability if rule.reranker else match.score
+    return sure is not None and sure >= rule.threshold.value

@@ -73,6 +73,7 @@ class Deduped:
     faults: list[Fault]  # those that could not
     distinct: Ids  # (len(items),) index into the rows of found.vectors
     found: Duplicates  # among the distinct items
+    group_of: Ids  # (number of distinct items,) the group from 1; 0 for none
     members: list[Member]
     groups: int
 
@@ -106,6 +107,7 @@ def dedupe(
     unique = [kept[i] for i in first]
     scratch = Scratch(
         pipeline.encoder.fingerprint,
+        pipeline.detector.name if pipeline.detector else "none",
         (digests[i] for i in first),
         len(first),
         pipeline.encoder.dim,
@@ -163,10 +165,12 @@ def of_vectors(
         vectors, media, rule, copies=copies, max_memory=max_memory, progress=progress
     )
     groups, canonical = _with_copies(found, copies)
-    members = _members(items, distinct, found, groups, canonical)
-    return Deduped(
-        items, sorted(faults, key=lambda f: f.line), distinct, found, members, len(groups)
-    )
+    group_of = np.zeros(len(vectors), np.int64)
+    for number, group in enumerate(groups, 1):
+        group_of[group] = number
+    members = _members(items, distinct, found, group_of, canonical)
+    faults = sorted(faults, key=lambda fault: fault.line)
+    return Deduped(items, faults, distinct, found, group_of, members, len(groups))
 
 
 def _read(
@@ -242,40 +246,38 @@ def _members(
     items: Sequence[Item],
     distinct: Ids,
     found: Duplicates,
-    groups: list[list[int]],
+    group_of: Ids,
     canonical: list[int],
 ) -> list[Member]:
     """Group by group: the canonical item first, then the others as they came."""
-    of = np.full(len(found.vectors), -1, np.int64)
-    stands = np.full(len(found.vectors), -1, np.int64)
-    for number, (group, best) in enumerate(zip(groups, canonical, strict=True)):
-        of[group], stands[group] = number, best
-    inside = np.flatnonzero(of[distinct] >= 0)
+    stands = np.array([-1, *canonical])[group_of]
+    inside = np.flatnonzero(group_of[distinct])
     score = found.cosine(distinct[inside], stands[distinct[inside]])
     members, seen = [], set()
     for at, cosine in zip(inside.tolist(), np.minimum(score, 1).tolist(), strict=True):
         row = int(distinct[at])
         first = row == int(stands[row]) and row not in seen  # of several copies one is canonical
         seen.add(row)
-        members.append(Member(int(of[row]) + 1, first, items[at], round(cosine, 6)))
+        members.append(Member(int(group_of[row]), first, items[at], round(cosine, 6)))
     return sorted(members, key=lambda m: (m.group, not m.canonical, m.item.line))
 
 
 def _pairs(deduped: Deduped) -> Iterable[Pair]:
     found, items, distinct = deduped.found, deduped.items, deduped.distinct
-    group_of = {(m.item.line, m.item.id): m.group for m in deduped.members}
     _, first = np.unique(distinct, return_index=True)
 
-    def group(a: Item, b: Item) -> int | None:
-        left = group_of.get((a.line, a.id))
-        return left if left == group_of.get((b.line, b.id)) else None
+    def group(a: int, b: int) -> int | None:
+        same = deduped.group_of[a] == deduped.group_of[b]
+        return int(deduped.group_of[a]) or None if same else None
 
     pairs = found.pairs
     cosines = found.cosine(pairs.left, pairs.right)
     for at in np.argsort(-pairs.scores, kind="stable").tolist():
-        a, b = items[first[pairs.left[at]]], items[first[pairs.right[at]]]
+        left, right = int(pairs.left[at]), int(pairs.right[at])
         probability = round(float(pairs.scores[at]), 6) if found.rule.reranker else None
-        yield Pair(group(a, b), a, b, round(float(cosines[at]), 6), probability)
+        a, b = items[first[left]], items[first[right]]
+        yield Pair(group(left, right), a, b, round(float(cosines[at]), 6), probability)
     for at in np.setdiff1d(np.arange(len(items)), first).tolist():
         a, b = items[first[distinct[at]]], items[at]
-        yield Pair(group(a, b), a, b, 1.0, 1.0 if found.rule.reranker else None)
+        row = int(distinct[at])
+        yield Pair(group(row, row), a, b, 1.0, 1.0 if found.rule.reranker else None)

@@ -37,14 +37,15 @@ class Answer:
     quality: Quality | None
     matches: list[Match]
     threshold: Threshold | None
+    reranker: str | None = None  # whose probability the threshold is on
 
     @property
     def identity(self) -> str | None:
         best = self.matches[0] if self.matches else None
         if best is None or self.threshold is None:
             return None
-        sure = best.score if best.probability is None else best.probability
-        return best.identity if sure >= self.threshold.value else None
+        sure = best.probability if self.reranker else best.score
+        return best.identity if sure is not None and sure >= self.threshold.value else None
 
 
 def query(
@@ -74,6 +75,7 @@ def query(
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     found = nearest(live, vectors, max(k, RERANKED) if reranker else k, fusion)
     limit = threshold or live.gallery.threshold
+    name = reranker.name if reranker else None
     if reranker:
         from siamkit.flows.rerank import reranked
 
@@ -81,7 +83,7 @@ def query(
         crops = [item.crop for item in done.found]
         found = [row[:k] for row in reranked(live, pipeline, reranker, crops, vectors, found)]
     return [
-        Answer(done.name, item.region, item.quality, matches, limit)
+        Answer(done.name, item.region, item.quality, matches, limit, name)
         for item, matches in zip(done.found, found, strict=True)
     ]
 

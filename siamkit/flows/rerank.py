@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from siamkit.types import Match
 if TYPE_CHECKING:
     from siamkit.types import Vectors
 
+log = logging.getLogger("siamkit")
+
 
 def reranked(
     live: LiveIndex,
@@ -33,7 +36,7 @@ def reranked(
     """The matches of each probe with probabilities, the likeliest first.
 
     probes: n cropped media; vectors: (n, dim). A match whose source is gone cannot be looked at
-    again, and comes behind with the probability 0.
+    again: it comes last, without a probability, and a line is logged.
     """
     wanted = {match.sample_id for row in found for match in row}
     enrolled = templates.of_samples(live.store, live.gallery, wanted)
@@ -44,7 +47,12 @@ def reranked(
         for place, match in enumerate(matches)
         if match.sample_id in media
     ]
-    out = [[replace(match, probability=0.0) for match in row] for row in found]
+    if gone := len(wanted) - len(media):
+        log.warning(
+            f"{gone} enrolled sources are gone or changed, so {reranker.name} cannot judge them;"
+            " without --rerank the cosine decides"
+        )
+    out = [list(row) for row in found]
     if asked:
         scores = judge(
             reranker,
@@ -55,7 +63,11 @@ def reranked(
         )
         for (row, place, _), score in zip(asked, scores.tolist(), strict=True):
             out[row][place] = replace(out[row][place], probability=score)
-    return [sorted(row, key=lambda m: (-(m.probability or 0.0), -m.score)) for row in out]
+    return [sorted(row, key=_likeliest_first) for row in out]
+
+
+def _likeliest_first(match: Match) -> tuple[float, float]:
+    return (1.0 if match.probability is None else -match.probability, -match.score)
 
 
 def _medium(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:

@@ -44,7 +44,7 @@ class Columns:
     table: str | None = None  # of a database; else its only one
 
 
-def rows(origin: str, stdin: TextIO, columns: Columns) -> Iterator[Row]:
+def rows(origin: str, stdin: TextIO | None, columns: Columns) -> Iterator[Row]:
     """Every row of a file, or of standard input for `-`, by the file's suffix.
 
     Standard input is JSON lines if it begins with a brace, CSV if a column is named, else one
@@ -102,7 +102,9 @@ def _text_file(path: Path, columns: Columns) -> Iterator[Row]:
         raise BadInput(f"{shown} cannot be read: {error.strerror}") from error
 
 
-def _stdin(stdin: TextIO, columns: Columns) -> Iterator[Row]:
+def _stdin(stdin: TextIO | None, columns: Columns) -> Iterator[Row]:
+    if stdin is None:
+        raise BadInput("there is no standard input")
     if isinstance(stdin, TextIOWrapper):
         stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape", newline="")
     lines = iter(stdin)
@@ -200,14 +202,27 @@ def _parquet(path: Path, columns: Columns) -> Iterator[Row]:
             names = file.schema_arrow.names
             text, key = _choose(names, columns, shown)
             wanted = [names[text], *([names[key]] if key is not None else [])]
+            if doubled := [name for name in wanted if names.count(name) > 1]:
+                raise BadInput(f"{shown} has two columns {doubled[0]!r}", hint="rename one")
             number = 0
             for batch in file.iter_batches(columns=wanted):
-                data = [batch.column(name).to_pylist() for name in wanted]
-                for values in zip(*data, strict=True):
+                for values in zip(*(batch.column(name) for name in wanted), strict=True):
                     number += 1
-                    yield _checked(number, values, 0, None if key is None else 1)
+                    read = [_plain_value(value) for value in values]
+                    yield _checked(number, read, 0, None if key is None else 1)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{shown} is not a sound Parquet file: {error}") from error
+        why = " ".join(str(error).split())
+        raise BadInput(f"{shown} is not a sound Parquet file: {why}") from error
+
+
+def _plain_value(value: Any) -> Any:
+    """An Arrow value as Python's own; what has none as bytes, which are no text."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return bytes(value.as_buffer()).decode("utf-8", "surrogateescape")
+    except (ValueError, OverflowError):
+        return b""
 
 
 def _sqlite(path: Path, columns: Columns) -> Iterator[Row]:
@@ -217,14 +232,14 @@ def _sqlite(path: Path, columns: Columns) -> Iterator[Row]:
         with closing(sqlite3.connect(address, uri=True)) as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             table = _table(db, columns, shown)
-            names = [row[1] for row in db.execute(f"PRAGMA table_info({_quoted(table)})")]
+            names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(table)})")]
             text, key = _choose(names, columns, f"{shown}, table {table}")
             wanted = [_quoted(names[i]) for i in (text, key) if i is not None]
             found = db.execute(f"SELECT {', '.join(wanted)} FROM {_quoted(table)}")
             for number, values in enumerate(found, 1):
                 yield _checked(number, values, 0, None if key is None else 1)
     except sqlite3.Error as error:
-        raise BadInput(f"{shown} is not a sound SQLite database: {error}") from error
+        raise BadInput(f"{shown} cannot be read as a SQLite database: {error}") from error
 
 
 def _table(db: sqlite3.Connection, columns: Columns, shown: str) -> str:

@@ -23,8 +23,8 @@ Values: TypeAlias = Sequence[Any]  # one row, in the schema's order
 AT_ONCE = 10_000  # rows of a Parquet row group
 
 
-def check(path: Path) -> None:
-    """Raise BadInput unless rows could be written there, before the work has begun."""
+def check(path: Path, schema: Schema, *, table: str) -> None:
+    """Raise BadInput or OSError unless rows can be written there, before the work has begun."""
     shown = to_text(path)
     if path.suffix.lower() not in WRITABLE:
         raise BadInput(f"{shown}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
@@ -32,25 +32,38 @@ def check(path: Path) -> None:
         raise BadInput(f"{shown} is a directory", hint="give the name of a file")
     if not path.parent.is_dir():
         raise BadInput(f"the folder of {shown} does not exist", hint=f"mkdir -p {path.parent}")
+    tempfile.TemporaryFile(dir=path.parent).close()
+    if path.suffix.lower() in SQLITE and path.exists():
+        _check_table(path, schema, table)
 
 
 def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> None:
     """Write rows to a file by its suffix. In a database `table` is replaced, nothing else.
 
-    A file is there at the end, or stays as it was. Raises BadInput for a database that is none.
+    A file is there at the end, or stays as it was. Raises OSError where it cannot be written.
     """
     suffix = path.suffix.lower()
-    if suffix in SQLITE:
+    if suffix in SQLITE and path.exists():
         _sqlite(path, schema, rows, table)
         return
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         made = Path(folder) / path.name
-        if suffix in PARQUET:
+        if suffix in SQLITE:
+            _sqlite(made, schema, rows, table)
+        elif suffix in PARQUET:
             _parquet(made, schema, rows)
         elif suffix in CSV:
             _csv(made, schema, rows, "\t" if suffix == ".tsv" else ",")
         else:
             _json_lines(made, schema, rows)
+        os.replace(made, path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        made.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(made, path)
 
 
@@ -89,17 +102,33 @@ def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> N
     types = {str: "TEXT", int: "INTEGER", float: "REAL", bool: "INTEGER"}
     columns = ", ".join(f'"{name}" {types[kind]}' for name, kind in schema.items())
     marks = ", ".join("?" * len(schema))
-    fresh = not path.exists()
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
-            db.execute(f'DROP TABLE IF EXISTS "{table}"')
-            db.execute(f'CREATE TABLE "{table}" ({columns})')
-            db.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
-            db.execute("COMMIT")
+            try:
+                db.execute(f'DROP TABLE IF EXISTS "{table}"')
+                db.execute(f'CREATE TABLE "{table}" ({columns})')
+                db.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+    except sqlite3.Error as error:  # a full or read-only disk, a lock: checked for all else
+        raise OSError(f"{to_text(path)} cannot be written: {error}") from error
+
+
+def _check_table(path: Path, schema: Schema, table: str) -> None:
+    """Raise BadInput if the database is none, or holds something else under the table's name."""
+    shown = to_text(path)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+            names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
     except sqlite3.Error as error:
-        raise BadInput(f"{to_text(path)} cannot be written: {error}") from error
-    except BaseException:
-        if fresh:
-            path.unlink(missing_ok=True)
-        raise
+        raise BadInput(f"{shown} is not a sound SQLite database: {error}") from error
+    if found and (found[0] != "table" or names != list(schema)):
+        raise BadInput(
+            f"{shown} has a {found[0]} {table} that siamkit has not written",
+            hint="rename it, or write to another file",
+        )

@@ -131,15 +131,22 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
         (["q.csv", "-m", "letters", "-o", "q.csv"], "is the source itself"),
         (["q.csv", "-m", "letters", "-o", "x.csv", "--pairs", "x.csv"], "the same file"),
-        (["q.csv", "-m", "letters", "--threshold", "7"], "is not a cosine"),
+        (["q.csv", *COSINE[:4], "--threshold", "7"], "is not a cosine"),
         (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
         (["q.csv", "-m", "tiles"], "cannot be read"),
         (["v.npy"], "--threshold 0.9"),
+        (["v.npy", "--threshold", "0.9", "-m", "letters"], "A matrix goes with"),
+        (["v.npy", "--threshold", "0.9", "-o", "v.jsonl"], "is part of the source"),
+        (["q.csv", "-m", "letters", "-o", "./x.csv", "--pairs", "x.csv"], "the same file"),
+        (["q.csv", "-m", "letters", "--report", "absent/r.html"], "does not exist"),
+        (["q.csv", "-m", "letters", "-o", "bad.db"], "not a sound SQLite database"),
+        (["q.csv", "-m", "letters", "--threshold", "-0.5"], "is not a probability"),
         (["q.csv", "--against", "absent"], "absent"),
     ],
 )
 def test_one_line_for_each_mistake(questions, arguments, message):
     np.save(questions.folder / "v.npy", np.eye(3, dtype=np.float32))
+    (questions.folder / "bad.db").write_text("no database at all, and long enough to tell" * 20)
     done = questions("dedupe", *arguments)
     if message is None:
         assert done.code == 0, done.err
@@ -297,3 +304,45 @@ def test_nothing_to_compare_is_no_error(shell):
     assert done.code == 1
     assert json.loads(done.out)["groups"] == []
     assert "not readable<td>2" in (shell.folder / "r.html").read_text()
+
+
+def test_a_source_table_is_never_replaced(shell):
+    with sqlite3.connect(shell.folder / "s.db") as db:
+        db.execute("CREATE TABLE siamkit_groups (question, mine)")
+        db.execute("INSERT INTO siamkit_groups VALUES ('how?', 1)")
+    db.close()
+    done = shell("dedupe", "s.db", "--column", "question", *COSINE, "-o", "s.db")
+    assert done.code == 2
+    assert "that siamkit has not written" in done.err
+
+
+def test_another_detector_does_not_take_up_the_vectors(tiles):
+    cache = tiles.folder / "cache"
+    tiles.environment["SIAMKIT_CACHE"] = str(cache)
+    (tiles.folder / "p").mkdir()
+    for name in ("red", "blue"):
+        (tiles.folder / f"{name}.png").rename(tiles.folder / "p" / f"{name}.png")
+    whole = ("dedupe", "p", "-m", "tiles", "--detector", "none", "--threshold", "0.9", "--json")
+    wanted = json.loads(tiles(*whole).out)
+    tiles(
+        "dedupe", "p", "-m", "tiles", "--threshold", "0.9", "--max-memory", "1M"
+    )  # leaves vectors
+    assert list(cache.rglob("vectors.npy"))
+    assert json.loads(tiles(*whole).out) == wanted
+
+
+def test_an_enrolled_file_that_is_gone_is_no_probability_of_zero(shell):
+    (shell.folder / "a.txt").write_text("hello there my friend")
+    assert shell("enrol", "letters", "a.txt", "--as", "a").code == 0
+    (shell.folder / "a.txt").unlink()
+    asked = ("query", "letters", "--text", "hello there my friend", "--rerank", "words", "--json")
+    done = shell(*asked)
+    (match,) = json.loads(done.out)["probes"][0]["regions"][0]["matches"]
+    assert match["probability"] is None
+    assert "1 enrolled sources are gone or changed" in done.err
+
+
+def test_what_drives_a_terminal_is_not_printed(shell):
+    done = shell("dedupe", "-", *COSINE, stdin="red \x1b[31m text\nred \x1b[31m text\n")
+    assert "red" in done.out
+    assert "\x1b" not in done.out

@@ -82,6 +82,11 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
     ("arguments", "message"),
     [
         (["query", "faq"], "Give FILES or --text"),
+        (["query", "faq", "--text", " "], "a text is empty"),
+        (
+            ["embed", "-m", "letters", "--from", "faq.jsonl", "--column", "q", "-o", "faq.npy"],
+            "faq.jsonl would be written over",
+        ),
         (["query", "tiles", "--text", "x"], "tiles are none"),
         (["verify", "-m", "tiles", "--text", "x", "--text", "y"], "tiles are none"),
         (["verify", "-m", "letters", "--text", "x"], "Give -m MODALITY A B"),

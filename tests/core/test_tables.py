@@ -191,7 +191,7 @@ ROWS = [(1, 'a "b",\nc', 0.5, True), (2, "ü", None, False)]
 
 @pytest.mark.parametrize("name", ["o.csv", "o.tsv", "o.jsonl", "o.parquet", "o.db"])
 def test_what_is_written_is_read_back(tmp_path, name):
-    writing.check(tmp_path / name)
+    writing.check(tmp_path / name, SCHEMA, table="t")
     for _ in range(2):  # writing over it is fine
         writing.write(tmp_path / name, SCHEMA, ROWS, table="t")
     assert [r.text for r in read(tmp_path / name, column="text")] == [row[1] for row in ROWS]
@@ -221,4 +221,32 @@ def test_a_failure_midway_leaves_nothing(tmp_path, name):
 def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, name):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput):
-        writing.check(tmp_path / name)
+        writing.check(tmp_path / name, SCHEMA, table="t")
+
+
+def test_a_table_that_siamkit_has_not_written_is_not_replaced(tmp_path):
+    for name, statement in {
+        "a.db": "CREATE TABLE t (mine)",
+        "b.db": "CREATE VIEW t AS SELECT 1",
+    }.items():
+        with sqlite3.connect(tmp_path / name) as db:
+            db.execute(statement)
+        db.close()
+        with pytest.raises(BadInput, match="that siamkit has not written"):
+            writing.check(tmp_path / name, SCHEMA, table="t")
+    (tmp_path / "c.db").write_text("no database at all, and long enough to tell" * 20)
+    with pytest.raises(BadInput, match="not a sound SQLite database"):
+        writing.check(tmp_path / "c.db", SCHEMA, table="t")
+
+
+def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
+    text = pa.array([b"fine", b"caf\xe9"], pa.binary()).view(pa.string())
+    when = pa.array([1, 2], pa.timestamp("ns"))
+    pq.write_table(pa.table({"id": when, "text": text}), tmp_path / "a.parquet")
+    assert [r.error for r in read(tmp_path / "a.parquet", column="text")] == [
+        "its id is no text, but bytes"] * 2  # fmt: skip
+    pq.write_table(pa.table({"text": text}), tmp_path / "b.parquet")
+    assert [r.error for r in read(tmp_path / "b.parquet")] == ["", "its text is not UTF-8"]
+    pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")
+    with pytest.raises(BadInput, match="two columns 'q'"):
+        read(tmp_path / "c.parquet", column="q")
