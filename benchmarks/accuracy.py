@@ -21,7 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_curve
+
+from siamkit.metrics import eer, fnmr_at
 
 SETS = {"LFW crops": "trials.csv", "ORL": "trials_orl.csv", "photos": "trials_photos.csv"}
 CROPPED = {"LFW crops"}
@@ -60,23 +61,13 @@ def peer(data: Path, files: list[str], cropped: bool) -> dict[str, np.ndarray]:
     return found
 
 
-def rates(score: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    """EER, and FNMR where FMR is at most 1e-2 and 1e-3."""
-    fmr, tmr, _ = roc_curve(label, score, drop_intermediate=False)
-    fnmr = 1 - tmr
-    at = int(np.argmin(np.abs(fnmr - fmr)))
-    return {
-        "EER": (fmr[at] + fnmr[at]) / 2,
-        **{f"FNMR@{limit:g}": fnmr[fmr <= limit].min() for limit in (1e-2, 1e-3)},
-    }
-
-
 def report(name: str, who: str, pairs: list[tuple[str, str, int]], score: np.ndarray) -> None:
     label = np.array([label for *_, label in pairs])
     missing = ~np.isfinite(score)
-    lowest = score[~missing].min() - 1
-    found = rates(np.where(missing, lowest, score), label)
-    figures = "  ".join(f"{value:9.4f}" for value in found.values())
+    score = np.where(missing, -np.inf, score)
+    mated, other = score[label == 1], score[label == 0]
+    found = [eer(mated, other)[0], *(fnmr_at(mated, other, limit)[0] for limit in (1e-2, 1e-3))]
+    figures = "  ".join(f"{value:9.4f}" for value in found)
     print(f"{name:10}  {who:17}  {len(pairs):6}  {figures}  {missing.sum():8}", flush=True)
 
 

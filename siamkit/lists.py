@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from siamkit.batches import Job
 from siamkit.errors import BadInput
 from siamkit.sources import files_under, to_text
 from siamkit.store.samples import LONGEST_LABEL
-from siamkit.tables.reading import Columns, Row, rows
+from siamkit.tables.reading import JSON_LINES, Columns, Row, rows
 
 
 def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
@@ -36,9 +36,24 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
             hint="--from takes a folder per identity, a CSV (label,path), JSON lines, or -",
         )
     with _text(path) as file:
-        if path.suffix in (".jsonl", ".ndjson"):
+        if path.suffix in JSON_LINES:
             return list(_json_pairs(file, to_text(path), path.parent))
         return list(_csv_pairs(file, path))
+
+
+def records(
+    path: Path, check: Callable[[Sequence[str]], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, values by column) of a CSV file, whose columns `check` may refuse, or JSON lines.
+
+    Raises BadInput, naming the line, for what is neither.
+    """
+    with _text(path) as file:
+        if path.suffix in JSON_LINES:
+            for number, line in _lines(file):
+                yield number, _object(line, f"{to_text(path)}, line {number}")
+        else:
+            yield from _csv_records(file, to_text(path), check)
 
 
 def labelled_rows(
@@ -86,21 +101,30 @@ def _label(folder: Path, file: Path) -> str:
 
 
 def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
-    csv.field_size_limit(2**31 - 1)  # a label that is too long is that row's fault alone
-    reader = csv.DictReader(file, strict=True)
-    try:
-        columns = reader.fieldnames or []
+    def check(columns: Sequence[str]) -> None:
         if not {"label", "path"} <= set(columns):
             raise BadInput(
                 f"{to_text(path)} has the columns {', '.join(columns)[:80] or 'none'}",
                 hint="its first line must name label and path; for texts, add --column NAME",
             )
+
+    for line, row in _csv_records(file, to_text(path), check):
+        if not row["path"]:
+            raise BadInput(f"{to_text(path)}, line {line}: there is no path")
+        yield row["label"] or "", path.parent / row["path"]
+
+
+def _csv_records(
+    file: TextIO, shown: str, check: Callable[[Sequence[str]], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(2**31 - 1)  # a label that is too long is that row's fault alone
+    reader = csv.DictReader(file, strict=True)
+    try:
+        check(reader.fieldnames or [])
         for row in reader:
-            if not row["path"]:
-                raise BadInput(f"{to_text(path)}, line {reader.line_num}: there is no path")
-            yield row["label"] or "", path.parent / row["path"]
+            yield reader.line_num, row
     except csv.Error as error:
-        raise BadInput(f"{to_text(path)}, line {reader.line_num}: {error}") from error
+        raise BadInput(f"{shown}, line {reader.line_num}: {error}") from error
 
 
 def _json_pairs(file: TextIO, name: str, base: Path) -> Iterator[tuple[str, Path | str]]:
@@ -126,7 +150,7 @@ def _job(line: str, where: str) -> Job:
     raise BadInput(f'{where}: neither "source" nor "text" in it')
 
 
-def _object(line: str, where: str) -> dict[str, str]:
+def _object(line: str, where: str) -> dict[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -50,6 +50,7 @@ class Modality(Protocol[M]):
     name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*
     kind: Kind  # which detectors fit: "image", "audio", "text"
     detector: str | None  # default entry of `siamkit.regions`; None embeds the whole sample
+    # Optional: fusion = "mean" scores an identity by the mean of its templates, not the nearest.
 
     def load(self, source: Source) -> M:
         """Decode, or raise UnreadableSample. Same bytes, same medium."""
@@ -139,6 +140,36 @@ class Reranks(Protocol):
 
         Raises Uncalibrated if it was not fitted to that encoder, MissingWeights if it is not here.
         """
+        ...
+
+
+@runtime_checkable
+class Trainable(Protocol[M_contra]):
+    """A modality that `siamkit train` can make encoders for. Optional."""
+
+    backbone: str  # the default: efficientnet-lite0, encoder, or a timm name
+
+    def array(self, medium: M_contra) -> NDArray[Any]:
+        """One crop as the network eats it: of one shape and dtype, whatever the crop.
+
+        The encoder that is served must prepare its media with this very function. An image is
+        (height, width) or (height, width, 3) uint8.
+        """
+        ...
+
+    def augment(
+        self, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
+    ) -> NDArray[Any]:
+        """A variant of the same shape and dtype, and still of the same identity.
+
+        `shared` draws the same for every sample of an identity in a batch, forgeries included.
+        What it decides may change the identity, for it changes all of them alike: mirrored
+        samples are an identity more to learn from.
+        """
+        ...
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Every constant of `crop` and `array` that changes the vectors, for the card."""
         ...
 
 
@@ -235,5 +266,21 @@ class Mines(Protocol):
         First how it is done: "structure", "exact", and the "recall" that was measured if it is
         not; then the pairs, block by block. `memory` is what may be taken, in bytes, on top of
         the vectors. Raises BadInput if that is too little.
+        """
+        ...
+
+
+@runtime_checkable
+class Contrasts(Protocol):
+    """An index backend that finds each row's nearest rows of other groups. Optional."""
+
+    def nearest(
+        self, vectors: Vectors, k: int, *, groups: Ids, below: NDArray[np.float32], recall: float
+    ) -> Hits:
+        """For each of (n, dim) unit rows the k nearest, as row numbers; the same every time.
+
+        Only rows of another of the groups (n,) count, and only cosines less than the row's own
+        limit, below (n,). `recall` is the share of them to aim for where n is too large to
+        compare each row with each.
         """
         ...

@@ -241,7 +241,7 @@ class Workspace:
         *,
         k: int = 5,
         threshold: float | None = None,
-        fusion: Fusion = "best",
+        fusion: Fusion | None = None,
         choose: Chooser = everything,
         rerank: str | None = None,
     ) -> list[Answer]:
@@ -300,7 +300,7 @@ class Workspace:
         probe: Source,
         *,
         threshold: float | None = None,
-        fusion: Fusion = "best",
+        fusion: Fusion | None = None,
     ) -> Verification:
         """Is this source who it is said to be?"""
         target = galleries.get(self.store, gallery)

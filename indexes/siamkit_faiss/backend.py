@@ -10,7 +10,10 @@ from siamkit.types import Cursor
 from siamkit_faiss import snapshot
 
 if TYPE_CHECKING:
-    from siamkit.types import Mined, Vectors
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.types import Hits, Ids, Mined, Vectors
     from siamkit_faiss.index import FaissIndex
 
 
@@ -44,6 +47,13 @@ class Faiss:
         from siamkit_faiss import mining
 
         return mining.mine(vectors, floor, memory=memory)
+
+    def nearest(
+        self, vectors: Vectors, k: int, *, groups: Ids, below: NDArray[np.float32], recall: float
+    ) -> Hits:
+        from siamkit_faiss import apart
+
+        return apart.nearest(apart.Rows(vectors, groups, below), k, recall=recall)
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
         snapshot.drop(root / self.name, prefix, below)

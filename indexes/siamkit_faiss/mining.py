@@ -52,7 +52,7 @@ def mine(
         )
     if exact:
         return {"structure": "all pairs", "exact": True, "recall": 1.0}, _tiles(vectors, floor)
-    nearest = _nearest_parts(vectors, parts)
+    nearest = nearest_parts(vectors, parts)
     probed, recall = _parts_to_probe(vectors, nearest, floor)
     facts: dict[str, str | int | float | bool]
     facts = {"structure": f"{parts} parts", "exact": False, "recall": recall, "probed": probed}
@@ -118,7 +118,7 @@ def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int
     return Mined(np.minimum(left, right), np.maximum(left, right), scores[a, b], done)
 
 
-def _nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
+def nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
     """(n, PROBED) the parts whose centroids are nearest to each row, nearest first."""
     count, dim = vectors.shape
     rng = np.random.default_rng(0)

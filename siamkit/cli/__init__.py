@@ -24,6 +24,7 @@ from siamkit.cli import (
     plugins,
     query,
     reembed,
+    train,
     transfer,
     verify,
 )
@@ -41,6 +42,7 @@ Examples:
   siamkit query faces party.jpg                 who is in this photo?
   siamkit verify -m faces a.jpg b.jpg           are these two the same person?
   siamkit dedupe questions.csv                  which of these ask the same?
+  siamkit train people/ -m faces --out run      an encoder from your own examples
   siamkit COMMAND --help                        options and examples of a command
 
 \b
@@ -66,6 +68,7 @@ for command in (
     query.query,
     verify.verify,
     dedupe.dedupe,
+    train.train,
     embed.embed,
     identities.list_,
     identities.show,

@@ -51,9 +51,8 @@ threshold = click.option(
 fusion = click.option(
     "--fusion",
     type=click.Choice(["best", "mean"]),
-    default="best",
-    show_default=True,
-    help="Score an identity by its nearest sample, or by the mean of its templates.",
+    help="Score an identity by its nearest sample, or by the mean of its templates"
+    " [default: as measured for the modality].",
 )
 modality = click.option(
     "-m", "--modality", metavar="NAME", help="faces, … (`siamkit plugins list`)."

@@ -55,14 +55,14 @@ def query(
     *,
     k: int = 5,
     threshold: Threshold | None = None,
-    fusion: Fusion = "best",
+    fusion: Fusion | None = None,
     choose: Chooser = choice.everything,
     reranker: Reranker[Any] | None = None,
 ) -> list[Answer]:
     """The k nearest identities of each region of a probe.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    its unit templates, brought back to norm 1 (`mean`). A reranker looks at RERANKED identities,
+    its unit templates, brought back to norm 1 (`mean`); None: as the modality does. A reranker looks at RERANKED identities,
     and the threshold is on its probability. Raises NothingFound if the detector
     saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
     """
@@ -73,6 +73,7 @@ def query(
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     done = batches.one(pipeline, pipeline.read(probe), choose)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
+    fusion = fusion or own_fusion(pipeline.modality)
     found = nearest(live, vectors, max(k, RERANKED) if reranker else k, fusion)
     limit = threshold or live.gallery.threshold
     name = reranker.name if reranker else None
@@ -134,6 +135,12 @@ def _by_mean(
     owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])
     rescored = [(mean_score(owned[o.identity_id][1], vector), o) for _, o in row]
     return sorted(rescored, key=lambda pair: -pair[0])
+
+
+def own_fusion(modality: Any) -> Fusion:
+    """How a modality scores an identity with several samples: `best` unless it says otherwise."""
+    own: Fusion = getattr(modality, "fusion", "best")
+    return own
 
 
 def mean_score(enrolled: Vectors, probe: Vectors) -> float:

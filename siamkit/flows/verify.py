@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from siamkit import batches, choice
 from siamkit.batches import Found
 from siamkit.errors import BadInput, StoreError, Uncalibrated
-from siamkit.flows.query import Fusion, mean_score
+from siamkit.flows.query import Fusion, mean_score, own_fusion
 from siamkit.pipeline import Pipeline
 from siamkit.reranking import judge
 from siamkit.store import Gallery, Store, galleries, samples, templates
@@ -71,10 +71,11 @@ def verify_identity(
     probe: Path | str | bytes,
     *,
     threshold: Threshold | None = None,
-    fusion: Fusion = "best",
+    fusion: Fusion | None = None,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
 
+    fusion: None takes what the modality prefers.
     Raises StoreError if the identity owns nothing in the gallery.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
@@ -83,7 +84,7 @@ def verify_identity(
     name, found = _embed(pipeline, probe)
     score = (
         mean_score(enrolled, found.vector)
-        if fusion == "mean"
+        if (fusion or own_fusion(pipeline.modality)) == "mean"
         else float((enrolled @ found.vector).max())
     )
     left = Side(identity, samples=len(enrolled))

@@ -17,6 +17,7 @@ import numpy as np
 from siamkit.encoders import Card, read_folder, write_folder
 from siamkit.errors import MissingWeights, Uncalibrated, UnreadableSample
 from siamkit.media import load_image
+from siamkit.runtime import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
 
 
@@ -131,6 +132,7 @@ class Tiles:
     name = "tiles"
     kind = "image"
     detector = "squares"
+    backbone = "test_efficientnet"
 
     def load(self, source):
         return load_image(source)
@@ -146,8 +148,20 @@ class Tiles:
         problems = () if size >= 8 else (f"square is {size:.0f} px wide, at least 8 are needed",)
         return Quality(min(1.0, size / 64), problems, {"width_px": size})
 
+    def array(self, medium):
+        from PIL import Image as pil
+
+        small = pil.fromarray(medium.pixels).resize((32, 32), pil.Resampling.BILINEAR)
+        return np.asarray(small, dtype=np.uint8)
+
+    def augment(self, array, own, shared):
+        return np.ascontiguousarray(array[:, ::-1]) if rng.random() < 0.5 else array
+
+    def preprocessing(self):
+        return {"size": 32, "resize": "bilinear"}
+
     def encoder(self, folder=None):
-        return TilesEncoder()
+        return OnnxEncoder(folder, self.array) if folder else TilesEncoder()
 
     def examples(self):
         return []

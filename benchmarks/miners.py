@@ -1,0 +1,94 @@
+"""What each miner buys: EER on characters never trained on, at equal steps, over three seeds.
+
+    python benchmarks/miners.py FOLDER [--steps 400] [--curve miners.svg]
+
+FOLDER is as for examples/train_characters.py, Omniglot's small background set say. Everything but
+the miner and the seed is the same: the split, the network (MobileNetV3-Small 0.5, from random
+weights), P = 24 characters with K = 4 drawings, triplet loss, margin 0.2. The EER is that of the
+last step, not the best one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from siamkit.train.config import TrainConfig
+from siamkit.train.data import prepare
+from siamkit.train.events import Alarm, Evaluated
+from siamkit.train.folder import Origin
+from siamkit.train.run import train
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from train_characters import Characters, read
+
+MINERS = ("random", "semi-hard", "batch-hard", "distance-weighted", "index-driven", "auto")
+SEEDS = (0, 1, 2)
+Curve = list[tuple[int, float]]
+
+
+def curve(data: Path, miner: str, seed: int, steps: int) -> Curve:
+    """(step, EER) of one run on prepared data."""
+    config = TrainConfig(
+        backbone="mobilenetv3_small_050", pretrained=False, miner=miner, seed=seed, steps=steps,
+        identities=24, learning_rate=3e-3, warmup=20, evaluate_every=steps // 8, patience=0,
+        refresh=max(1, steps // 8), precision="fp32",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as made:
+        run = Path(made) / "run"
+        shutil.copytree(data, run)
+        found: Curve = []
+        for event in train(run, Characters(), config, Origin("characters", "", None, "", "x")):
+            if isinstance(event, Evaluated):
+                found.append((event.step, event.eer))
+            elif isinstance(event, Alarm):
+                print(f"{miner}, seed {seed}: {event.message}")
+        return found
+
+
+def draw(curves: dict[str, list[Curve]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for miner, runs in curves.items():
+        steps = [step for step, _ in runs[0]]
+        errors = 100 * np.array([[error for _, error in run] for run in runs])
+        (line,) = axes.plot(steps, errors.mean(axis=0), label=miner)
+        axes.fill_between(steps, errors.min(0), errors.max(0), alpha=0.12, color=line.get_color())
+    axes.set(xlabel="step", ylabel="EER on unseen characters, %", yscale="log")
+    axes.legend(title="miner (mean and range of 3 seeds)")
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--curve", type=Path)
+    given = parser.parse_args()
+    curves: dict[str, list[Curve]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as made:
+        data = Path(made)
+        prepare(read(given.folder), Characters(), None, data, share=0.2, seed=0)
+        for seed in SEEDS:
+            for miner in MINERS:
+                curves[miner].append(curve(data, miner, seed, given.steps))
+    print(f"EER % at step {given.steps} of seeds {SEEDS}")
+    print(f"{'miner':<18} {'mean':>6} {'lowest':>7} {'highest':>8}   half-way")
+    for miner, runs in curves.items():
+        last = 100 * np.array([run[-1][1] for run in runs])
+        half = 100 * np.mean([run[len(run) // 2][1] for run in runs])
+        print(f"{miner:<18} {last.mean():6.2f} {last.min():7.2f} {last.max():8.2f} {half:10.2f}")
+    if given.curve:
+        draw(curves, given.curve)
+
+
+if __name__ == "__main__":
+    main()

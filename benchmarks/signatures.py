@@ -1,0 +1,175 @@
+"""Error rates of a signature encoder, skilled and random forgeries, from 1 and 5 references.
+
+    python signatures.py DATA [--encoder FOLDER] [--writers all] [--json]
+
+Without --writers all, which is for an encoder that was trained on none of them, validation writers
+alone are tested. One threshold holds for all writers of a line.
+The intervals are of 95 %, drawn over writers. FNMR at an FMR is given where 30 false matches are
+expected (rule of 30). Words as in ISO/IEC 19795-1; a skilled forgery is a non-mated probe of the
+writer whose name it bears.
+
+1 reference: a pair of signatures, its cosine; `trials` are those of the lists in DATA.
+5 references: one draw takes a writer's first five genuine signatures, nine draws take any; what
+remains is compared with the five, and the scores of all ten draws are pooled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from signature_trials import (
+    Groups,
+    Pairs,
+    Signature,
+    by_writer,
+    grouped,
+    interval,
+    joined,
+    listed_pairs,
+    parts,
+    random_pairs,
+    read,
+    skilled_pairs,
+)
+
+from siamkit.metrics import Group, eer, fnmr_at
+from siamkit.pipeline import open_pipeline
+
+REFERENCES, DRAWS, BATCH = 5, 10, 64
+LIMITS = {"1%": 1e-2, "0.1%": 1e-3}
+ENOUGH = 30  # false matches that have to be expected, of one draw
+
+
+def embed(data: Path, signatures: Sequence[Signature], encoder: str | None) -> np.ndarray:
+    """(n, dim) unit vectors of the files taken whole."""
+    pipeline = open_pipeline("signatures", encoder=encoder, detector=None)
+    rows = []
+    for start in range(0, len(signatures), BATCH):
+        crops = []
+        for signature in signatures[start : start + BATCH]:
+            content = pipeline.read(data / signature.path)
+            seen = pipeline.see(content)
+            crops.append(pipeline.crop(seen.medium, seen.regions[0], content))
+        vectors, good = pipeline.embed(crops)
+        if not good.all():
+            raise pipeline.bad_row(vectors[~good][0])
+        rows.append(vectors)
+    return np.concatenate(rows)
+
+
+def one_reference(
+    data: Path, signatures: Sequence[Signature], vectors: np.ndarray
+) -> dict[str, Groups]:
+    def scored(pairs: Pairs) -> Groups:
+        blocks = np.array_split(np.arange(len(pairs.left)), len(pairs.left) // 100_000 + 1)
+        scores = [
+            np.einsum("nd,nd->n", vectors[pairs.left[at]], vectors[pairs.right[at]])
+            for at in blocks
+        ]
+        return grouped(signatures, pairs, np.concatenate(scores))
+
+    return {
+        "skilled, 1 reference, trials": scored(listed_pairs(data, "trials.csv", signatures)),
+        "skilled, 1 reference, all pairs": scored(skilled_pairs(signatures)),
+        "random, 1 reference, trials": scored(listed_pairs(data, "trials_random.csv", signatures)),
+        "random, 1 reference, all pairs": scored(random_pairs(signatures)),
+    }
+
+
+def several_references(
+    signatures: Sequence[Signature], vectors: np.ndarray, *, skilled: bool
+) -> dict[str, Groups]:
+    """One entry a rule; forgeries of the writer, or all genuine signatures of others, as probes."""
+    rng = np.random.default_rng(0)
+    found: dict[str, dict[str, list[Group]]] = {}
+    forged = np.array([signature.forged for signature in signatures])
+    sets = np.array([signature.set for signature in signatures])
+    for (name, _), numbers in by_writer(signatures).items():
+        mine = np.isin(np.arange(len(signatures)), numbers)
+        genuine = np.flatnonzero(mine & ~forged)
+        other = (mine & forged) if skilled else (~mine & ~forged & (sets == name))
+        draws: dict[str, list[Group]] = {}
+        for draw in range(DRAWS):
+            chosen = rng.permutation(genuine)[:REFERENCES] if draw else genuine[:REFERENCES]
+            mated = against(vectors[chosen], vectors[np.setdiff1d(genuine, chosen)])
+            non_mated = against(vectors[chosen], vectors[other])
+            for rule in mated:
+                draws.setdefault(rule, []).append((mated[rule], non_mated[rule]))
+        for rule, scores in draws.items():
+            found.setdefault(rule, {}).setdefault(name, []).append(joined(scores))
+    kind = "skilled" if skilled else "random"
+    return {f"{kind}, {REFERENCES} references, {rule}": groups for rule, groups in found.items()}
+
+
+def against(references: np.ndarray, probes: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Rule -> (n,) scores of n probes."""
+    cosines = probes @ references.T
+    mean = references.mean(axis=0)
+    return {
+        "best of cosines": cosines.max(axis=1),
+        "mean of cosines": cosines.mean(axis=1),
+        "cosine to mean": probes @ (mean / np.linalg.norm(mean)),
+    }
+
+
+def figures(groups: Sequence[Group], draws: int) -> dict[str, Any]:
+    mated, non_mated = joined(groups)
+    rate, threshold = eer(mated, non_mated)
+    found: dict[str, Any] = {
+        "writers": len(groups), "mated": len(mated), "non_mated": len(non_mated),
+        "eer": rate, "interval": interval(groups), "threshold": threshold,
+    }  # fmt: skip
+    for name, limit in LIMITS.items():
+        if len(non_mated) / draws * limit >= ENOUGH:
+            fnmr, at = fnmr_at(mated, non_mated, limit)
+            found[f"fmr {name}"] = {"fnmr": fnmr, "threshold": at}
+    return found
+
+
+def line(name: str, found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    text = f"  {name:8} {found['writers']:7} {found['mated']:7} {found['non_mated']:9}"
+    text += f"  {found['eer']:6.2%} [{low:6.2%}, {high:6.2%}] at {found['threshold']:6.3f}"
+    for limit in LIMITS:
+        at = found.get(f"fmr {limit}")
+        text += f"  {at['fnmr']:7.2%} at {at['threshold']:6.3f}" if at else f"  {'-':>17}"
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--encoder", help="name or folder; the default of the modality without")
+    parser.add_argument("--writers", choices=["validation", "all"], default="validation")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    every = given.writers == "all"
+    signatures = [signature for signature in read(given.data) if every or signature.validation]
+    report(given.data, signatures, embed(given.data, signatures, given.encoder), given.json)
+
+
+def report(data: Path, signatures: Sequence[Signature], vectors: np.ndarray, as_json: bool) -> None:
+    experiments = one_reference(data, signatures, vectors)
+    experiments |= several_references(signatures, vectors, skilled=True)
+    experiments |= several_references(signatures, vectors, skilled=False)
+    found = {}
+    for name, groups in experiments.items():
+        draws = 1 if "1 reference" in name else DRAWS
+        found[name] = {part: figures(members, draws) for part, members in parts(groups)}
+        if as_json:
+            continue
+        print(f"\n{name}")
+        print(f"  {'set':8} writers   mated non-mated  {'EER and interval':>24}  threshold", end="")
+        print("".join(f"  {f'FNMR@{limit} at':>17}" for limit in LIMITS))
+        print("\n".join(line(part, row) for part, row in found[name].items()), flush=True)
+    if as_json:
+        print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Drawn signatures to try the modality with: two hands, two variants each, no data."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SIZE = (480, 200)  # px
+LETTERS = 7  # loops of a signature
+
+
+def examples() -> list[tuple[str, bytes]]:
+    """PNG files of two invented hands. They prove that the parts work together, and no more."""
+    return [
+        (name, _png(hand, variant))
+        for name, hand in (("loops", 7), ("spikes", 4))
+        for variant in (1, 2)
+    ]
+
+
+def _png(hand: int, variant: int) -> bytes:
+    from PIL import Image, ImageDraw
+
+    curve = [(float(x), float(y)) for x, y in _curve(hand, variant)]
+    picture = Image.new("L", (SIZE[0] * 2, SIZE[1] * 2), 250)
+    ImageDraw.Draw(picture).line(curve, fill=30, width=8, joint="curve")
+    content = io.BytesIO()
+    picture.resize(SIZE, Image.Resampling.BOX).save(content, "PNG")
+    return content.getvalue()
+
+
+def _curve(hand: int, variant: int) -> NDArray[np.float64]:
+    """(n, 2) x, y in px of twice the SIZE: a smooth curve through a hand's knots.
+
+    Each hand has knots of its own, drawn from a generator; a variant moves them a little.
+    """
+    import numpy as np
+    from scipy.interpolate import CubicSpline
+
+    rng = np.random.default_rng(hand)
+    count = 3 * LETTERS
+    x = np.cumsum(rng.normal(1.0, 1.2, count))
+    y = np.where(np.arange(count) % 2, 1.0, -1.0) * rng.gamma(3.0, 0.3, count)
+    knots = np.stack([(x - x.min()) / np.ptp(x), (y - y.min()) / np.ptp(y)], axis=1)
+    knots += np.random.default_rng([hand, variant]).normal(0, 0.012, knots.shape)
+    smooth = CubicSpline(np.arange(count), knots)(np.linspace(0, count - 1, 40 * count))
+    return np.asarray(smooth * [SIZE[0] * 1.5, SIZE[1] * 1.1] + [SIZE[0] * 0.25, SIZE[1] * 0.45])

@@ -1,0 +1,174 @@
+"""A picture -> its ink: what the pen left, without paper, shadow, colour, ruling and specks.
+
+The field's recipe is that of L. G. Hafemann, R. Sabourin, L. S. Oliveira, "Learning features for
+offline handwritten signature verification using deep convolutional neural networks", Pattern
+Recognition 70 (2017), section 4: grey, Otsu's threshold, inversion, a common size. It was made for
+clean scans; here the paper's brightness is divided out first, so that photographs pass too.
+
+A mask here is (height, width) uint8, 255 where there is ink and 0 where there is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from siamkit.errors import NothingFound
+from siamkit_signatures.rules import without_rules
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONGEST = 1280  # px: a larger picture is reduced to it; strokes of any pen survive that
+COARSE = 320  # px: the long side at which the paper is looked at
+PAPER = 0.1  # of the long side: dark parts narrower than this are not paper
+DARKEST = 32  # paper is taken to be no darker, else noise in deep shadow would become ink
+LEAST_CONTRAST = 26  # of 255: ink is at least a tenth darker than the paper around it
+NOISE = 4.0  # standard deviations of the paper that ink stands out by
+RULES = (0.55, 0.9)  # of the width and of the height: straight lines as long are rules
+SPECK = 3.0  # stroke widths squared: smaller components may be specks
+SPECK_SHARE = 0.005  # of the largest component's ink: as SPECK
+LESS = 0.5  # stroke widths squared: less than the pen's own dot, so dust wherever it lies
+FAR = 0.25  # of the height of the rest: a speck further away from it is dust
+LEAST_SIDE = 6  # px: what is smaller both ways is no writing
+
+
+def ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The ink mask of a (height, width, 3) RGB picture, at most LONGEST px long.
+
+    A picture of two tones passes as it is, but for rules and specks. Raises NothingFound where
+    there is no ink.
+    """
+    mask = without_specks(without_rules(binarised(reduced(pixels, LONGEST)), *RULES))
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows) or max(rows[-1] - rows[0], columns[-1] - columns[0]) < LEAST_SIDE - 1:
+        raise NothingFound(
+            "no ink can be seen there: it is blank, or all of one colour",
+            hint="give a picture of the signature on paper that contrasts with it",
+        )
+    return mask
+
+
+def reduced(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """The picture itself, or made smaller so that its long side is `longest` px.
+
+    Two tones stay two: thin strokes would else be lost with the grey of their rims.
+    """
+    height, width = pixels.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if is_bilevel(pixels):
+        mask = cv2.resize(binarised(pixels), size, interpolation=cv2.INTER_AREA)
+        return np.repeat(np.where(mask > 85, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    return _uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def binarised(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mask of all that is darker than the paper, or lighter if the paper is the darker."""
+    if is_bilevel(pixels):
+        grey = cv2.max(cv2.max(*cv2.split(pixels)[:2]), cv2.extractChannel(pixels, 2))
+        low, high, _, _ = cv2.minMaxLoc(grey)
+        if low == high:
+            return np.zeros_like(grey)
+        _, dark = cv2.threshold(grey, (low + high) / 2, 255, cv2.THRESH_BINARY_INV)
+        return _uint8(dark if 2 * cv2.countNonZero(dark) <= dark.size else 255 - dark)
+    dark = darkness(pixels)
+    level, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    counts = np.bincount(dark.ravel(), minlength=256)
+    paper = _median(counts)
+    away = np.abs(np.arange(256) - paper)
+    noise = 1.4826 * _median(np.bincount(away, weights=counts, minlength=256))
+    level = max(level, paper + NOISE * noise, LEAST_CONTRAST)
+    return _uint8(cv2.threshold(dark, level, 255, cv2.THRESH_BINARY)[1])
+
+
+def is_bilevel(pixels: NDArray[np.uint8]) -> bool:
+    """True for a picture of one or two tones in each plane: there is nothing to separate."""
+    coarse = pixels[:: max(1, len(pixels) // 8)]  # a photograph shows its tones at once
+    return all(
+        np.count_nonzero(cv2.calcHist([part], [plane], None, [256], [0, 256])) <= 2
+        for part in (np.ascontiguousarray(coarse), pixels)
+        for plane in range(3)
+    )
+
+
+def darkness(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(height, width): how much darker than the paper around it, 0 (not at all) to 255 (black).
+
+    Of the three colours that in which a pixel is darkest counts, after each is measured against
+    the paper's: a blue pen is darkest in red, a red pen in blue.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, COARSE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = _uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    if int(np.ptp(small, axis=2).max()) <= 2:  # grey: one plane says it all
+        pixels, small = pixels[:, :, :1], small[:, :, :1]
+    if _is_inverted(small):
+        pixels, small = 255 - pixels, 255 - small
+    made = np.zeros((height, width), dtype=np.uint8)
+    for plane in range(pixels.shape[2]):
+        paper = cv2.resize(_paper(small[:, :, plane]), (width, height))
+        light = cv2.divide(np.ascontiguousarray(pixels[:, :, plane]), paper, scale=255)
+        np.maximum(made, 255 - light, out=made)
+    return made
+
+
+def _paper(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The brightness of the paper behind the ink: what is dark and narrow is closed."""
+    side = _odd(PAPER * max(plane.shape))
+    kernel = np.ones((side, side), np.uint8)  # a square is closed in two quick passes
+    closed = cv2.morphologyEx(np.ascontiguousarray(plane), cv2.MORPH_CLOSE, kernel)
+    return np.maximum(cv2.medianBlur(closed, side), DARKEST).astype(np.uint8)
+
+
+def _is_inverted(small: NDArray[np.uint8]) -> bool:
+    """True if what stands out from its surroundings is lighter than they are."""
+    grey = small.max(axis=2)
+    around = cv2.medianBlur(grey, _odd(max(grey.shape) / 4)).astype(np.float64)
+    return float(((grey - around) ** 3).sum()) > 0
+
+
+def without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mask without tiny components that lie far from the rest, and what is writing stays."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count <= 2:
+        return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    boxes = np.column_stack([stats[1:, :2], stats[1:, :2] + stats[1:, 2:4]])  # half open
+    dot = stroke_width(mask) ** 2
+    tiny = areas < max(SPECK * dot, SPECK_SHARE * areas.max())
+    if tiny.all() or not tiny.any():
+        return mask
+    left, top = boxes[~tiny, :2].min(axis=0)
+    right, bottom = boxes[~tiny, 2:].max(axis=0)
+    across = np.maximum(left - boxes[:, 2], boxes[:, 0] - right)
+    down = np.maximum(top - boxes[:, 3], boxes[:, 1] - bottom)
+    gap = np.maximum(across, down)
+    dust = (tiny & (gap > FAR * (bottom - top))) | ((areas < LESS * dot) & (gap > 0))
+    return np.where(np.append(True, dust)[labels], 0, 255).astype(np.uint8)
+
+
+def stroke_width(mask: NDArray[np.uint8]) -> float:
+    """The usual width of a stroke in px: twice the area over the length of the outline."""
+    area = cv2.countNonZero(mask)
+    inner = cv2.countNonZero(cv2.erode(mask, np.ones((3, 3), np.uint8)))
+    return 2.0 * area / max(area - inner, 1)
+
+
+def _median(counts: NDArray[np.float64] | NDArray[np.int64]) -> int:
+    """The median of whole numbers from 0, given how often each comes: no sorting of pixels."""
+    below = np.cumsum(counts)
+    return int(np.searchsorted(below, below[-1] / 2))
+
+
+def _odd(side: float) -> int:
+    return max(3, round(side) | 1)
+
+
+def _uint8(array: object) -> NDArray[np.uint8]:
+    return np.asarray(array, dtype=np.uint8)

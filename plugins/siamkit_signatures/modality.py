@@ -1,0 +1,94 @@
+"""The modality `signatures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.media import load_image
+from siamkit.runtime import OnnxEncoder
+from siamkit.types import Image, Quality, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from siamkit.protocols import Source
+
+SHIPPED = Path(__file__).parent / "encoder"
+HINT = "train one: siamkit train DATA -m signatures --out RUN"
+
+
+class Signatures:
+    """Handwritten signatures, as pictures. A crop is black ink on white, all else taken away."""
+
+    name = "signatures"
+    kind = "image"
+    detector: str | None = "signatures"
+    backbone = "efficientnet-lite0"
+
+    def load(self, source: Source) -> Image:
+        """Decode a picture file, or its content. Raises UnreadableSample."""
+        if isinstance(source, str):
+            raise UnreadableSample("a signature is a picture: give a file or its content, not text")
+        return load_image(source)
+
+    def crop(self, medium: Image, region: Region) -> Image:
+        """The region's ink, black on white. Raises NothingFound where there is none."""
+        from siamkit_signatures.cut import cut
+
+        return Image(cut(medium.pixels, region))
+
+    def array(self, medium: Image) -> NDArray[np.uint8]:
+        """(HEIGHT, WIDTH) uint8, ink 255 on 0. Raises NothingFound where there is no ink."""
+        from siamkit_signatures.canvas import fit
+        from siamkit_signatures.ink import ink
+
+        return fit(ink(medium.pixels))
+
+    def augment(
+        self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """A variant of an array: of the same hand, or, by `shared`, of another hand for all."""
+        from siamkit_signatures.augment import augment
+
+        return augment(array, own, shared)
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Every constant that changes an array, for the encoder's card: JSON values."""
+        from siamkit_signatures.constants import constants
+
+        return constants()
+
+    def assess(self, medium: Image, region: Region) -> Quality:
+        """How large a signature is, and how much ink there is of it."""
+        from siamkit_signatures.quality import assess
+
+        return assess(medium.pixels, region)
+
+    def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
+        """Open an encoder folder; None: the one inside of this package. Raises MissingWeights."""
+        if folder is None and not SHIPPED.is_dir():
+            raise MissingWeights("signatures have no encoder of their own here", hint=HINT)
+        opened = OnnxEncoder(folder or SHIPPED, self.array)
+        # A card that was trained elsewhere may say more, but what it says of these must agree.
+        made = dict(opened.card.preprocessing)
+        differing = [
+            name for name, value in self.preprocessing().items() if made.get(name) != value
+        ]
+        if differing:
+            raise MissingWeights(
+                f"encoder folder {folder or SHIPPED} was made by another version of the plugin:"
+                f" its preprocessing differs in {', '.join(differing)}",
+                hint=f"use that version, or {HINT}",
+            )
+        return opened
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        """Two drawn signatures each of two hands: see siamkit_signatures.examples."""
+        from siamkit_signatures.examples import examples
+
+        return examples()

@@ -1,0 +1,179 @@
+"""What is on a page: components of ink, and which of them are rows of print.
+
+A component is a connected piece of ink. Boxes are (n, 4) float64, left, top, right, bottom in px,
+half open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 4000  # components that are looked at, the largest
+LEAST_HEIGHT = 4.0  # px: of a letter that can be read
+SOLID = 0.6  # text heights: thicker pieces are blots, holes, logos, the scanner's lid
+GAP = 1.3  # text heights between two letters of one row
+REGULAR = 0.08  # text heights: how much the feet of print waver
+EVEN = 0.3  # text heights: how much the heights of its letters differ, as a median
+TURNED = 2.0  # times as many letters in columns as in rows: the page lies on its side
+
+
+class Print(NamedTuple):
+    """What letters of one size are like, in units of their height."""
+
+    height: float  # of a letter, in text heights of the page
+    lowest: float
+    highest: float
+    widest: float  # of a piece of print that runs together
+    row: int  # pieces that make a row
+
+
+# Small print runs together at a scanner's resolution; the letters of headings stand apart, and are
+# as large as those of hands, so that they must be more alike to count as print.
+PRINTS = (
+    Print(1.0, lowest=0.35, highest=2.0, widest=8.0, row=4),
+    Print(1.7, lowest=0.5, highest=1.35, widest=2.0, row=5),
+    Print(2.9, lowest=0.5, highest=1.35, widest=2.0, row=5),
+)
+
+
+class Parts(NamedTuple):
+    """The n components of a mask."""
+
+    labels: NDArray[np.int32]  # (height, width): a component's number from 1, or 0
+    numbers: NDArray[np.int64]  # (n,) of the components, in labels
+    boxes: NDArray[np.float64]  # (n, 4)
+    areas: NDArray[np.float64]  # (n,) px
+    thickness: NDArray[np.float64]  # (n,) px: twice the largest distance from the rim
+
+    def only(self, keep: NDArray[np.bool_]) -> Parts:
+        return Parts(
+            self.labels,
+            self.numbers[keep],
+            self.boxes[keep],
+            self.areas[keep],
+            self.thickness[keep],
+        )
+
+
+def components(mask: NDArray[np.uint8]) -> Parts:
+    """The components of a (height, width) mask, specks left out."""
+    count, found, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels = np.asarray(found, dtype=np.int32)
+    distance = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), dtype=np.float64)
+    widest = np.zeros(count)
+    inked = mask > 0
+    np.maximum.at(widest, labels[inked], distance[inked])
+    boxes = np.column_stack([stats[:, :2], stats[:, :2] + stats[:, 2:4]]).astype(np.float64)
+    areas = np.asarray(stats[:, cv2.CC_STAT_AREA], dtype=np.float64)
+    parts = Parts(labels, np.arange(count), boxes, areas, 2.0 * widest)
+    keep = parts.areas >= 4
+    keep[0] = False  # the paper
+    if keep.sum() > MOST:
+        keep &= parts.areas >= np.sort(parts.areas[keep])[-MOST]
+    return parts.only(keep)
+
+
+def sizes(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) widths and (n,) heights."""
+    return boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+
+
+def text_height(parts: Parts) -> float:
+    """The usual height of a letter in px, or 0 where there is none."""
+    widths, heights = sizes(parts.boxes)
+    letters = (heights >= LEAST_HEIGHT) & (widths < 6 * heights) & (widths >= 2)
+    return float(np.median(heights[letters])) if letters.any() else 0.0
+
+
+def gaps(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, n) px between each two boxes, across and down; where they overlap, minus how much."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    gap = np.maximum(low[:, None], low) - np.minimum(high[:, None], high)
+    return gap[:, :, 0], gap[:, :, 1]
+
+
+def near(boxes: NDArray[np.float64], across: float, down: float) -> NDArray[np.int64]:
+    """(n,) group numbers: boxes that are at most so many px apart, chained, are one group."""
+    gap_x, gap_y = gaps(boxes)
+    return chained((gap_x <= across) & (gap_y <= down))
+
+
+def print_rows(boxes: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
+    """(n,) True for the components that stand in rows of print, or in columns of a turned page.
+
+    A row of print has several letters of much the same height whose feet stand on a straight
+    line; hands write neither so evenly nor in so many pieces.
+    """
+    level = np.zeros(len(boxes), dtype=np.bool_)
+    upright = level.copy()
+    for kind in PRINTS:
+        level |= _rows(boxes, kind, height)
+        upright |= _rows(boxes[:, [1, 0, 3, 2]], kind, height)
+    return upright if upright.sum() > TURNED * level.sum() else level
+
+
+def _rows(boxes: NDArray[np.float64], kind: Print, text: float) -> NDArray[np.bool_]:
+    made = np.zeros(len(boxes), dtype=np.bool_)
+    height = kind.height * text
+    widths, heights = sizes(boxes)
+    fitting = (heights >= kind.lowest * height) & (heights <= kind.highest * height)
+    letters = np.flatnonzero(fitting & (widths <= kind.widest * height))
+    groups = _row_groups(boxes[letters], height)
+    for group in np.flatnonzero(np.bincount(groups) >= kind.row):
+        members = letters[groups == group]
+        if _is_regular(boxes[members], height):
+            made[members] = True
+    return made
+
+
+def _row_groups(boxes: NDArray[np.float64], height: float) -> NDArray[np.int64]:
+    """Letters side by side, of which the lower overlaps the other by half its height."""
+    gap_x, gap_y = gaps(boxes)
+    heights = sizes(boxes)[1]
+    least = np.minimum(heights[:, None], heights[None, :])
+    return chained((gap_x <= GAP * height) & (-gap_y >= 0.5 * least))
+
+
+def chained(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n,) group numbers from 0 of an (n, n) matrix of links."""
+    x, y = np.nonzero(linked)
+    graph = coo_array((np.ones(len(x), dtype=np.int8), (x, y)), shape=linked.shape)
+    groups = connected_components(graph, directed=False)[1] if len(linked) else np.zeros(0)
+    return np.asarray(groups, dtype=np.int64)
+
+
+def _is_regular(boxes: NDArray[np.float64], height: float) -> bool:
+    """True if the feet of most letters lie on one straight line, and their heights are few."""
+    heights = sizes(boxes)[1]
+    spread = float(np.median(np.abs(heights - np.median(heights))))
+    return waver(boxes) <= max(REGULAR * height, 0.8) and spread <= EVEN * height
+
+
+def waver(boxes: NDArray[np.float64]) -> float:
+    """How far from a straight line the feet of most boxes are, in px.
+
+    Of many the median, of few more, as a line is easily laid through half of four points. The
+    heads do not count: those of Devanagari hang on a line.
+    """
+    x = (boxes[:, 0] + boxes[:, 2]) / 2
+    share = 50 + 50 * min(1.0, 2.0 / max(len(x) - 2, 1))
+    slope, start = _line(x, boxes[:, 3])
+    return float(np.percentile(np.abs(boxes[:, 3] - slope * x - start), share))
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """A straight line through most of the points: the median slope (Theil and Sen)."""
+    order = np.argsort(x)
+    half = max(1, len(x) // 2)
+    left, right = order[:half], order[-half:]
+    slope = float(np.median((y[right] - y[left]) / np.maximum(x[right] - x[left], 1)))
+    slope = float(np.clip(slope, -0.2, 0.2))
+    return slope, float(np.median(y - slope * x))

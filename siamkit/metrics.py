@@ -1,0 +1,124 @@
+"""Error rates of comparison scores, in the words of ISO/IEC 19795-1.
+
+Mated scores are of pairs of one identity, non-mated scores of pairs of two. A score is the higher
+the more alike a pair is; a pair matches if its score is at or above the threshold. -inf stands
+for a pair that could not be scored: it matches at no threshold above -inf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from siamkit.errors import BadInput
+
+Scores: TypeAlias = NDArray[np.floating[Any]]  # (n,) of any float; -inf may occur
+Group: TypeAlias = tuple[Scores, Scores]  # mated and non-mated scores; either may be empty
+LEVEL = 0.95  # of an interval
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rates:
+    """Both error rates at every threshold where either changes."""
+
+    thresholds: NDArray[np.float64]  # (k,) every distinct score, ascending, and +inf
+    fmr: NDArray[np.float64]  # (k,) share of the non-mated scores >= threshold; 1 falls to 0
+    fnmr: NDArray[np.float64]  # (k,) share of the mated scores < threshold; 0 rises to 1
+
+
+def rates(mated: ArrayLike, non_mated: ArrayLike) -> Rates:
+    """False match and false non-match rates against the threshold.
+
+    Equal scores are one threshold: they match together or not at all, whichever list they are in.
+    Raises BadInput if either list is empty, or holds NaN or +inf.
+    """
+    same, other = _sorted("mated", mated), _sorted("non-mated", non_mated)
+    distinct = np.sort(np.concatenate([same, other]))
+    distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])]
+    below = np.searchsorted(other, distinct)
+    fmr = np.append(len(other) - below, 0) / len(other)
+    fnmr = np.append(np.searchsorted(same, distinct), len(same)) / len(same)
+    return Rates(np.append(distinct, np.inf), fmr, fnmr)
+
+
+def eer(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
+    """The equal error rate in [0, 1], and the threshold, a score that occurs, nearest to it.
+
+    The rates are steps, and rarely meet: the EER is where straight lines between neighbouring
+    points (FMR, FNMR) cross FMR = FNMR, the ROC's linear interpolation. Scores that tie across
+    the lists make one slanting line, so a scorer that says the same of every pair has 0.5. There
+    is one crossing: FNMR - FMR rises with every distinct score. Of the two thresholds beside
+    it, the one whose rates differ less is returned; of two that differ alike, the higher.
+    Raises BadInput as `rates` does.
+    """
+    curve = rates(mated, non_mated)
+    gap = curve.fnmr - curve.fmr  # from -1 to 1
+    above = int(np.searchsorted(gap, 0.0))
+    share = -gap[above - 1] / (gap[above] - gap[above - 1])
+    rate = curve.fmr[above - 1] + share * (curve.fmr[above] - curve.fmr[above - 1])
+    strict = gap[above] <= -gap[above - 1] and np.isfinite(curve.thresholds[above])
+    return float(rate), float(curve.thresholds[above if strict else above - 1])
+
+
+def fnmr_at(mated: ArrayLike, non_mated: ArrayLike, fmr: float) -> tuple[float, float]:
+    """FNMR at the lowest threshold whose FMR is at most `fmr`, and that threshold.
+
+    The threshold is a score that occurs, or +inf where every score lets too many through.
+    Few non-mated scores cannot show a low rate: 30 / fmr of them, by the rule of 30 (Doddington
+    et al. 2000), put the true FMR within 30 % of it with 90 % confidence.
+    Raises BadInput as `rates` does, and for an `fmr` outside [0, 1].
+    """
+    if not 0 <= fmr <= 1:
+        raise BadInput(f"a false match rate of {fmr}", hint="give a share in [0, 1]")
+    curve = rates(mated, non_mated)
+    at = int(np.argmax(curve.fmr <= fmr))
+    return float(curve.fnmr[at]), float(curve.thresholds[at])
+
+
+def bootstrap(
+    groups: Sequence[Group],
+    statistic: Callable[[Scores, Scores], float],
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The 95 % percentile interval of statistic(mated, non_mated), drawing whole groups.
+
+    A group holds the scores of one person: scores of one person vary together, so drawing single
+    scores would give intervals that are too narrow (the subsets bootstrap: Bolle, Ratha and
+    Pankanti, "Error analysis of pattern recognition systems", CVIU 93, 2004). A non-mated score
+    belongs to one of its two people. A draw without any mated or non-mated score is repeated.
+    Raises BadInput if all groups together have none, or `draws` is below 1.
+    """
+    if draws < 1:
+        raise BadInput(f"{draws} draws of a bootstrap", hint="1000 are usual")
+    same = [_sorted("mated", mated, least=0) for mated, _ in groups]
+    other = [_sorted("non-mated", non_mated, least=0) for _, non_mated in groups]
+    if not any(map(len, same)) or not any(map(len, other)):
+        raise BadInput(f"{len(groups)} groups without a mated or without a non-mated score")
+    rng = np.random.default_rng(seed)
+    found: list[float] = []
+    while len(found) < draws:
+        drawn = rng.integers(len(groups), size=len(groups))
+        mated = np.concatenate([same[i] for i in drawn])
+        non_mated = np.concatenate([other[i] for i in drawn])
+        if len(mated) and len(non_mated):
+            found.append(statistic(mated, non_mated))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _sorted(name: str, scores: ArrayLike, least: int = 1) -> NDArray[np.float64]:
+    """(n,) ascending, n >= least. Raises BadInput."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1 or len(values) < least:
+        raise BadInput(
+            f"{name} scores of shape {values.shape}", hint=f"give a list of {least} or more"
+        )
+    if np.isnan(values).any() or (values == np.inf).any():
+        raise BadInput(f"{name} scores with NaN or +inf", hint="-inf is a pair without a score")
+    return np.sort(values)

@@ -1,0 +1,86 @@
+"""The training card: what an encoder was trained on, how, and how well it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.metrics import fnmr_at
+from siamkit.train.config import TrainConfig
+from siamkit.train.data import Dataset
+from siamkit.train.export import versions
+from siamkit.train.folder import Origin
+from siamkit.train.validation import Scores, errors
+from siamkit.types import Threshold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATES = (0.001, 0.01, 0.1)
+# "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
+# are needed to be 90 % sure that the true rate is within 30 % of the measured one.
+ERRORS = 30
+
+
+def threshold(scores: Scores) -> Threshold | None:
+    """For the lowest of RATES that the validation pairs can show, and what they are.
+
+    Against skilled forgeries where there are any: whoever holds those must decide about them.
+    """
+    against, what = (
+        (scores.forged, "skilled forgeries")
+        if len(scores.forged)
+        else (scores.non_mated, "pairs of different identities")
+    )
+    shown = [rate for rate in RATES if rate * len(against) >= ERRORS]
+    if not shown or not len(scores.mated):
+        return None
+    fnmr, value = fnmr_at(scores.mated, against, shown[0])
+    return Threshold(
+        float(value),
+        shown[0],
+        f"{len(against):,} {what} and {len(scores.mated):,} mated pairs of the validation"
+        f" identities; FNMR {fnmr:.3f}",
+    )
+
+
+def training(
+    dataset: Dataset, config: TrainConfig, origin: Origin, scores: Scores | None, step: int
+) -> dict[str, Any]:
+    """JSON values. Paths of the samples are left out: a card travels."""
+    made: dict[str, Any] = {
+        "data": {
+            "train": _counts(dataset, dataset.training),
+            "validation": _counts(dataset, ~dataset.training),
+            "split": "by identity",
+            "licence": origin.licence,
+        },
+        "detector": origin.detector,
+        "config": asdict(config),
+        "step": step,
+        "versions": versions(),
+    }
+    if scores is not None:
+        others, against = errors(scores)
+        made["validation"] = {
+            "eer": round(others, 5),
+            "eer_forged": None if against is None else round(against, 5),
+            "pairs": {
+                "mated": len(scores.mated),
+                "non_mated": len(scores.non_mated),
+                "forged": len(scores.forged),
+            },
+            "read": "the step was chosen by these very pairs, so they flatter a little",
+        }
+    return made
+
+
+def _counts(dataset: Dataset, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    forged = dataset.forged[chosen]
+    return {
+        "identities": len(np.unique(dataset.labels[chosen])),
+        "genuine": int((~forged).sum()),
+        "forged": int(forged.sum()),
+    }

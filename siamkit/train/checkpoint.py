@@ -1,0 +1,91 @@
+"""One safetensors file holds all that a run needs to go on as if it had never stopped.
+
+Tensors: `network.*`, `average.*` (the moving average of the weights), `loss.*`, `optimiser.i.*`,
+and `hard`, the negatives that mining found last. Everything else, the step, the curriculum, the
+best error so far, is JSON in the header. Randomness needs no state: it is drawn anew from the
+seed and the step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.sources import to_text
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Durable on return; what was there before stays until then. Raises SiamkitError if full."""
+    content = save(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
+        metadata={"siamkit": json.dumps(facts)},
+    )
+    made = path.with_suffix(".partial")
+    try:
+        with made.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(made, path)
+    except OSError as error:
+        made.unlink(missing_ok=True)
+        raise SiamkitError(
+            f"{to_text(path)} could not be written: {error.strerror or error}",
+            hint="make room, then go on from the last checkpoint with --resume"
+            if path.exists()
+            else "make room and start again",
+        ) from error
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the facts of `write`. Raises BadInput, naming the file."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            facts = json.loads(file.metadata()["siamkit"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{to_text(path)} is no checkpoint that training can go on from: {error}",
+            hint="start anew in another folder",
+        ) from error
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same, put under a prefix."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """'i.exp_avg' and so on, by the parameter's place."""
+    return {
+        f"{place}.{name}": torch.as_tensor(value)
+        for place, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        place, _, name = key.partition(".")
+        state.setdefault(int(place), {})[name] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,74 @@
+"""What a training run says as it goes. Whoever reads the iterator draws, counts or stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Once, before the first step; `step` is above 0 where a run was resumed."""
+
+    step: int
+    steps: int
+    identities: int  # trained on
+    samples: int
+    forgeries: int
+    validation_identities: int
+    validation_samples: int
+    parameters: int  # trained ones
+    device: str
+    precision: str
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """After each optimiser step. Distances are squared Euclidean, of unit vectors: in [0, 4]."""
+
+    step: int
+    loss: float
+    active: float  # share of the possible triplets of the batch that violate the margin
+    positive: float  # mean d²(A, P) over the batch
+    negative: float  # mean d²(A, N)
+    spread: float  # mean d² of two embeddings of the batch; towards 0 they collapse
+    miner: str
+    learning_rate: float
+    samples_per_second: float
+    seconds: float  # since the run began, resumptions included
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """On the validation identities."""
+
+    step: int
+    eer: float  # equal error rate in [0, 1] of all mated pairs against the non-mated
+    eer_forged: float | None  # the same against skilled forgeries alone
+    best: bool  # the lowest so far of eer_forged, or of eer where nothing is forged
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is wrong, and what was done about it."""
+
+    step: int
+    name: str  # "collapse"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    step: int
+    reason: str
+
+
+Event: TypeAlias = Started | Step | Evaluated | Saved | Alarm | Stopped

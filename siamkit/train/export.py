@@ -1,0 +1,109 @@
+"""What was trained becomes an encoder folder: an ONNX graph, checked against torch, and a card."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from siamkit.errors import PluginError
+from siamkit.runtime import session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPSET = 17  # onnxruntime 1.20 and later read it
+SAME = 0.9999  # least cosine of a served vector and torch's
+PROBES = 64
+LARGE = 1_024  # weights of a tensor from which halving it is worth a node
+HIGHEST = 60_000.0  # float16 ends at 65504
+PACKAGES = ("siamkit", "torch", "timm", "onnx", "numpy")
+
+
+class _Served(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, arrays: Tensor) -> Tensor:
+        return normalize(self.network(arrays).float(), dim=1)
+
+
+def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
+    """The ONNX graph of a network: arrays of any number to unit vectors.
+
+    arrays: (n, …) some that it is checked on. Raises PluginError if a vector comes out other
+    than torch's.
+    """
+    served = _Served(network).eval().cpu()
+    probes = torch.from_numpy(np.ascontiguousarray(arrays[:PROBES]))
+    made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of its own future, and of constant folding
+        torch.onnx.export(
+            served, (probes[:2],), made, input_names=["arrays"], output_names=["vectors"],
+            dynamic_axes={"arrays": {0: "n"}, "vectors": {0: "n"}}, opset_version=OPSET,
+            dynamo=False,
+        )  # fmt: skip
+    content = _halved(made.getvalue())
+    with torch.inference_mode():
+        wanted = served(probes).numpy()
+    found = session(content).run(None, {"arrays": probes.numpy()})[0]
+    require_same(wanted, found)
+    return content
+
+
+def _halved(content: bytes) -> bytes:
+    """The graph with its large weights stored as float16, and cast when it is opened.
+
+    Half the bytes on disk; what is computed is float32 as before, and `graph` checks the vectors.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_model_from_string(content)
+    body = model.graph
+    casts = []
+    for weights in body.initializer:
+        values = numpy_helper.to_array(weights)
+        if values.dtype != np.float32 or values.size < LARGE or np.abs(values).max() > HIGHEST:
+            continue
+        name, half = weights.name, f"{weights.name}.half"
+        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
+        casts.append(helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *body.node]
+    del body.node[:]
+    body.node.extend(nodes)
+    halved: bytes = model.SerializeToString()
+    return halved
+
+
+def require_same(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    """Raise PluginError unless each two unit vectors have a cosine of SAME at least."""
+    worst = float((wanted * found).sum(axis=1).min())
+    if not worst >= SAME:
+        raise PluginError(f"the exported graph differs from torch: cosine {worst:.6f}")
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+def put(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have a folder made beside its place, then move it there: it is whole or absent."""
+    with tempfile.TemporaryDirectory(prefix=".encoder-", dir=folder.parent) as made:
+        ready = Path(made) / folder.name
+        ready.mkdir()
+        make(ready)
+        shutil.rmtree(folder, ignore_errors=True)
+        ready.rename(folder)

@@ -1,0 +1,220 @@
+"""The loop: draw, learn, evaluate, save. Yields what happens; the caller draws or stops."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.errors import SiamkitError
+from siamkit.train import checkpoint, feed, validation
+from siamkit.train.config import TrainConfig
+from siamkit.train.curriculum import Curriculum
+from siamkit.train.data import Dataset
+from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
+from siamkit.train.learner import Batch, Learner, Measured, learning_rate
+from siamkit.train.neighbours import hard_negatives
+from siamkit.train.processes import Processes
+from siamkit.train.sampler import Sampler, sampler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+HARD = 8  # wrong neighbours that are kept of each sample
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is, beside the weights."""
+
+    step: int = 0
+    best: float = math.inf  # the lowest error so far
+    since: int = 0  # evaluations without a lower one
+    seconds: float = 0.0
+    curriculum: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """A run in one process."""
+
+    run: Path
+    dataset: Dataset
+    arrays: NDArray[Any]  # what the network eats: the data set's, or features of them
+    plugin: Any | None  # None where nothing is augmented
+    config: TrainConfig
+    learner: Learner
+    processes: Processes
+    progress: Progress = field(default_factory=Progress)
+    hard: NDArray[np.int64] | None = None  # (t, HARD) among the training rows
+
+    def __post_init__(self) -> None:
+        self._rows = np.flatnonzero(self.dataset.training)
+        labels = self.dataset.labels[self._rows]
+        self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        self._forged = self.dataset.forged[self._rows]
+        config = self.config
+        self._sampler: Sampler = sampler(
+            self._labels, self._forged, identities=config.identities, samples=config.samples,
+            forgeries=config.forgeries, seed=config.seed,
+        )  # fmt: skip
+        self._curriculum = Curriculum(config)
+
+    _rows: NDArray[np.int64] = field(init=False)
+    _labels: NDArray[np.int64] = field(init=False)
+    _forged: NDArray[np.bool_] = field(init=False)
+    _sampler: Sampler = field(init=False)
+    _curriculum: Curriculum = field(init=False)
+
+    def events(self) -> Iterator[Event]:
+        """Train from where `progress` stands to the end, or until nothing is gained any more."""
+        if self.progress.step == 0:
+            yield from self._evaluate(0)
+        else:
+            self._curriculum.load(self.progress.curriculum)
+        step, stop = self.progress.step, ""
+        while step < self.config.steps and not stop:
+            until = self._next_stop(step)
+            if self._refreshes(step):
+                self.hard = self._mine()
+            for event in self._steps(step, until):
+                yield event
+                if isinstance(event, Alarm) and self._curriculum.stop:
+                    stop = f"{event.name}: {event.message}"
+            step = until
+            if stop:
+                break
+            if step % self.config.evaluate_every == 0 or step == self.config.steps:
+                yield from self._evaluate(step)
+                yield from self._save(step)
+                patience = self.config.patience
+                if patience and self.progress.since >= patience:
+                    stop = f"no lower error in {patience} evaluations"
+        if self._curriculum.stop:
+            raise SiamkitError(
+                f"training stopped at step {self.progress.step + 1} or later: {stop}",
+                hint=f"the last good checkpoint is that of step {self.progress.step}"
+                if self.progress.step
+                else "",
+            )
+        yield Stopped(step, stop or "all steps are done")
+
+    def _next_stop(self, step: int) -> int:
+        """The next step after which something other than a step happens."""
+        ends = [self.config.steps, _multiple(step, self.config.evaluate_every)]
+        if self.config.miner == "index-driven":
+            ends.append(_multiple(step, self.config.refresh))
+        return min(ends)
+
+    def _refreshes(self, step: int) -> bool:
+        return self.config.miner == "index-driven" and step % self.config.refresh == 0
+
+    def _steps(self, first: int, last: int) -> Iterator[Event]:
+        config, world = self.config, self.processes.world
+        turns = range(first * config.accumulate, last * config.accumulate)
+        started, before = time.monotonic(), self.progress.seconds
+        batches = feed.ahead(self._batch, turns)
+        for step in range(first + 1, last + 1):
+            begun = time.monotonic()
+            taken = [next(batches) for _ in range(config.accumulate)]
+            mining = self._curriculum.miner
+            measured = self.learner.step(step, taken, mining, self.processes)
+            measured = Measured(*self.processes.share([*astuple(measured)]))
+            now = time.monotonic()
+            self.progress.seconds = before + now - started
+            yield Step(
+                step,
+                measured.loss,
+                measured.active,
+                measured.positive,
+                measured.negative,
+                measured.spread,
+                miner=mining if self.learner.loss.mined else "none",
+                learning_rate=learning_rate(config, step),
+                samples_per_second=sum(len(b.labels) for b in taken) * world / (now - begun),
+                seconds=self.progress.seconds,
+            )
+            alarm = self._curriculum.observe(step, measured.loss, measured.active, measured.spread)
+            if alarm:
+                yield alarm
+                if self._curriculum.stop:
+                    return
+
+    def _batch(self, turn: int) -> Batch:
+        rank, world = self.processes.rank, self.processes.world
+        rows = self._sampler.draw(turn, rank=rank, world=world, hard=self.hard)
+        labels, forged = self._labels[rows], self._forged[rows]
+        if self.plugin is None:
+            arrays = self.arrays[self._rows[rows]]
+        else:
+            key = (self.config.seed, turn, rank)
+            arrays = feed.varied(self.arrays, self._rows[rows], labels, self.plugin, key)
+        return Batch(arrays, labels, forged)
+
+    def _embed(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        learner = self.learner
+        found: NDArray[np.float32] = validation.embed(
+            learner.average, self.arrays, rows, learner.device, learner.precision
+        ).numpy()
+        return found
+
+    def _mine(self) -> NDArray[np.int64]:
+        """The hardest wrong neighbours of every training row; each process computes the same."""
+        self.processes.average_buffers(self.learner.average)
+        return hard_negatives(self._embed(self._rows), self._labels, self._forged, k=HARD)
+
+    def _evaluate(self, step: int) -> Iterator[Event]:
+        rows = np.flatnonzero(~self.dataset.training)
+        self.processes.average_buffers(self.learner.average)
+        if not len(rows):
+            return
+        numbers = [math.nan, math.nan]
+        if self.processes.first:
+            embeddings = self._embed(rows)
+            labels, forged = self.dataset.labels[rows], self.dataset.forged[rows]
+            others, against = validation.errors(validation.score(embeddings, labels, forged))
+            numbers = [others, math.nan if against is None else against]
+        others, against = self.processes.share(numbers)
+        error = others if math.isnan(against) else against
+        best = error < self.progress.best
+        self.progress.best = min(error, self.progress.best)
+        self.progress.since = 0 if best else self.progress.since + 1
+        if best and self.processes.first:
+            validation.write(self.run, embeddings, labels, forged)
+            facts = {"step": step, "eer": others, "eer_forged": against}
+            checkpoint.write(self.run / BEST, self._best(), facts)
+        yield Evaluated(step, others, None if math.isnan(against) else against, best)
+
+    def _best(self) -> dict[str, Any]:
+        return checkpoint.under("average.", self.learner.average.state_dict())
+
+    def _save(self, step: int) -> Iterator[Event]:
+        self.progress.step, self.progress.curriculum = step, self._curriculum.state()
+        if not self.processes.first:
+            return
+        tensors = self.learner.tensors()
+        if self.hard is not None:
+            import torch
+
+            tensors["hard"] = torch.from_numpy(self.hard)
+        progress = self.progress
+        checkpoint.write(self.run / LAST, tensors, {
+            "step": step,
+            "best": progress.best if math.isfinite(progress.best) else None,
+            "since": progress.since,
+            "seconds": progress.seconds,
+            "curriculum": progress.curriculum,
+            "precision": self.learner.precision,
+        })  # fmt: skip
+        yield Saved(step, self.run / LAST)
+
+
+def _multiple(step: int, of: int) -> int:
+    """The next multiple after a step."""
+    return (step // of + 1) * of

@@ -1,0 +1,81 @@
+"""Several processes, one run: what `torchrun` starts, from one machine or many.
+
+Each process draws batches of its own identities; gradients are averaged after each step, so all
+of them hold the same weights. Process 0 alone evaluates, writes and reports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """In one message: many small ones cost more than their bytes."""
+        if self.world == 1:
+            return
+        held = [p for p in parameters if p.requires_grad]
+        for p in held:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        flat = torch.cat([p.grad.flatten() for p in held if p.grad is not None])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for p, piece in zip(held, torch.split(flat, [p.numel() for p in held]), strict=True):
+            p.grad = piece.view_as(p)
+
+    def average_buffers(self, network: nn.Module) -> None:
+        """Batch normalisation's running statistics, which each process gathers by itself."""
+        if self.world == 1:
+            return
+        for buffer in network.buffers():
+            if buffer.is_floating_point():
+                dist.all_reduce(buffer)
+                buffer /= self.world
+
+    def agree(self, value: bool) -> bool:
+        """What process 0 says."""
+        return bool(self.share([float(value)])[0])
+
+    def share(self, values: list[float]) -> list[float]:
+        """Process 0's numbers, to all."""
+        if self.world == 1:
+            return values
+        said = torch.tensor(values, dtype=torch.float64, device=self._device())
+        dist.broadcast(said, 0)
+        numbers: list[float] = said.tolist()
+        return numbers
+
+    def _device(self) -> str:
+        return "cuda" if dist.get_backend() == "nccl" else "cpu"
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """The group that torchrun's environment variables describe, or this process alone."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Processes()
+        return
+    # The others wait while the first prepares the data, which may take hours.
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(days=1))
+    try:
+        yield Processes(dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()

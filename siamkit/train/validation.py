@@ -1,0 +1,78 @@
+"""How well the embeddings of identities never trained on tell mated from non-mated pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from siamkit.metrics import eer
+from siamkit.train.device import autocast
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 128
+MOST = 4_000  # samples whose every pair is scored: 8 million pairs
+EMBEDDINGS = "validation.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Cosines of all pairs of a set, each once."""
+
+    mated: NDArray[np.float32]  # both genuine, of one identity
+    forged: NDArray[np.float32]  # genuine and skilled forgery of one identity
+    non_mated: NDArray[np.float32]  # both genuine, of two identities
+
+
+def embed(
+    network: nn.Module, arrays: NDArray[Any], rows: NDArray[np.int64], device: str, precision: str
+) -> Tensor:
+    """(n, dim) float32 unit rows on the CPU, in evaluation mode, without augmentation."""
+    training = network.training
+    network.eval()
+    parts = []
+    with torch.inference_mode(), autocast(device, precision):
+        for start in range(0, len(rows), BATCH):
+            part = torch.from_numpy(np.ascontiguousarray(arrays[rows[start : start + BATCH]]))
+            parts.append(normalize(network(part.to(device)).float(), dim=1).cpu())
+    network.train(training)
+    return torch.cat(parts).clone()
+
+
+def score(
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], forged: NDArray[np.bool_]
+) -> Scores:
+    """Every pair of (n, dim) unit rows, or of the first MOST of them."""
+    embeddings, labels, forged = embeddings[:MOST], labels[:MOST], forged[:MOST]
+    cosines = embeddings @ embeddings.T
+    same = labels[:, None] == labels
+    both = ~forged[:, None] & ~forged
+    upper = np.triu(np.ones_like(same), 1)
+    return Scores(
+        mated=cosines[same & both & upper],
+        forged=cosines[same & (forged[:, None] ^ forged) & upper],
+        non_mated=cosines[~same & both & upper],
+    )
+
+
+def errors(scores: Scores) -> tuple[float, float | None]:
+    """Equal error rates against other identities, and against skilled forgeries if there are."""
+    others = eer(scores.mated, scores.non_mated)[0]
+    return others, eer(scores.mated, scores.forged)[0] if len(scores.forged) else None
+
+
+def write(
+    run: Path,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    forged: NDArray[np.bool_],
+) -> None:
+    """What the histograms and the map of the report are drawn from."""
+    np.savez(run / EMBEDDINGS, embeddings=embeddings, labels=labels, forged=forged)

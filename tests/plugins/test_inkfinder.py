@@ -1,0 +1,132 @@
+"""The finder of signatures: on pages, alone, and where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image as pil
+from PIL import ImageDraw, ImageFont
+
+from siamkit.protocols import Detector
+from siamkit.types import Image
+from siamkit_signatures import SignatureFinder, Signatures
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "signatures"
+requires_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no signatures in {DATA}")
+
+FINDER = SignatureFinder()
+TEXT = (
+    "The parties hereby agree that this contract",
+    "of sale shall remain in full force and effect",
+    "until 31 December 2027 unless otherwise",
+    "stated in writing by both of them. The sum",
+    "of EUR 1,250.00 is payable on receipt.",
+)
+SIZE, PLACE = (900, 1100), (430, 760)
+
+
+def signature() -> pil.Image:
+    return pil.fromarray(Signatures().load(Signatures().examples()[0][1]).pixels).convert("L")
+
+
+def page(*, signed: bool, turned: float = 0.0) -> Image:
+    """Text, a table and the empty line of a form, and on it a signature or none."""
+    made = pil.new("L", SIZE, 245)
+    draw = ImageDraw.Draw(made)
+    draw.text((80, 50), "Contract of Sale", fill=20, font=ImageFont.load_default(36))
+    for row in range(15):
+        font = ImageFont.load_default(22)
+        draw.text((80, 120 + 32 * row), TEXT[row % len(TEXT)], fill=25, font=font)
+    for x in (80, 300, 520):
+        draw.line([(x, 620), (x, 700)], fill=30, width=2)
+    for y in (620, 660, 700):
+        draw.line([(80, y), (520, y)], fill=30, width=2)
+    draw.line([(400, 920), (850, 920)], fill=30, width=2)
+    draw.text((400, 990), "Authorised Signatory", fill=25, font=ImageFont.load_default(18))
+    if signed:
+        pen = signature().point(lambda tone: 0 if tone > 200 else 255)
+        made.paste(40, PLACE, pen)
+    return Image(
+        np.asarray(made.rotate(turned, pil.Resampling.BICUBIC, fillcolor=245).convert("RGB"))
+    )
+
+
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, wide) * max(0.0, high)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return shared / (areas - shared)
+
+
+def ink_box(picture: pil.Image, at: tuple[int, int] = (0, 0)) -> tuple[float, ...]:
+    rows, columns = np.nonzero(np.asarray(picture) < 140)
+    return (
+        columns.min() + at[0], rows.min() + at[1], columns.max() + 1 + at[0], rows.max() + 1 + at[1]
+    )  # fmt: skip
+
+
+def test_it_keeps_the_protocol() -> None:
+    assert isinstance(FINDER, Detector)
+    assert (FINDER.name, FINDER.kind) == (Signatures.detector, Signatures.kind)
+
+
+@pytest.mark.parametrize("turned", [0.0, 1.0])
+def test_a_signature_on_a_page_is_found(turned: float) -> None:
+    found = FINDER.find(page(signed=True, turned=turned))
+    assert len(found) == 1
+    assert 0.5 <= found[0].score <= 1
+    assert overlap(found[0].where, ink_box(signature(), PLACE)) > (0.8 if turned == 0 else 0.5)
+
+
+@pytest.mark.parametrize("turned", [0.0, 1.0])
+def test_print_alone_is_no_signature(turned: float) -> None:
+    assert FINDER.find(page(signed=False, turned=turned)) == []
+
+
+def test_what_is_found_is_what_was_signed() -> None:
+    medium = page(signed=True)
+    modality = Signatures()
+    found = modality.array(modality.crop(medium, FINDER.find(medium)[0])).astype(float)
+    wanted = modality.array(Image(np.asarray(signature().convert("RGB")))).astype(float)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_signature_alone_is_one_region(inverted: bool) -> None:
+    for _, content in Signatures().examples():
+        medium = Signatures().load(content)
+        (region,) = FINDER.find(Image(255 - medium.pixels) if inverted else medium)
+        assert overlap(region.where, ink_box(pil.fromarray(medium.pixels).convert("L"))) > 0.8
+
+
+def test_a_blank_page_has_none() -> None:
+    assert FINDER.find(Image(np.full((500, 400, 3), 240, np.uint8))) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 90), st.just(3)))
+    | hnp.arrays(np.uint8, st.sampled_from([(1, 900, 3), (13, 3000, 3), (3000, 13, 3)]),
+                 elements=st.sampled_from([0, 255]), fill=st.just(255))
+)  # fmt: skip
+def test_odd_pictures_never_fail(pixels: np.ndarray) -> None:
+    height, width = pixels.shape[:2]
+    for region in FINDER.find(Image(pixels)):
+        left, top, right, bottom = region.where
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+
+
+@requires_data
+@pytest.mark.parametrize("name", ["cedar_bin", "bhsig_hindi", "bhsig_bengali"])
+def test_a_sample_of_the_data_is_one_region(name: str) -> None:
+    files = sorted((DATA / name).rglob("*.png"))
+    files = files[:: len(files) // 15]
+    counts = [len(FINDER.find(Signatures().load(file))) for file in files]
+    assert sum(count == 1 for count in counts) >= 0.9 * len(files), counts

@@ -1,0 +1,201 @@
+"""Labelled examples become arrays: loaded once, and what cannot be used is named."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import toykit
+from PIL import Image
+
+from siamkit.errors import BadInput, NothingFound, PluginError
+from siamkit.train.data import load, prepare
+from siamkit.train.examples import Example, gallery_examples, read_examples
+
+TILES = toykit.Tiles()
+
+
+def picture(path, seed, size=40):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 240, (size, size, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Five identities of three pictures each, and two forgeries of the first."""
+    folder = tmp_path / "people"
+    for who in range(5):
+        for number in range(3):
+            picture(folder / f"p{who}" / f"{number}.png", who * 10 + number)
+    for number in range(2):
+        picture(folder / "p0" / "forgeries" / f"{number}.png", 100 + number)
+    return folder
+
+
+def made(examples, run, **settings):
+    run.mkdir(exist_ok=True)
+    return prepare(examples, TILES, None, run, **{"share": 0.4, "seed": 0, **settings})
+
+
+def test_arrays_are_those_of_the_plugin(people, tmp_path):
+    examples = read_examples(str(people))
+    prepared = made(examples, tmp_path / "run")
+    data = prepared.dataset
+    assert (data.arrays.shape, data.arrays.dtype) == ((17, 32, 32, 3), np.uint8)
+    assert data.names == [f"p{who}" for who in range(5)]
+    assert data.forged.sum() == 2
+    for at in (0, 7, 16):
+        wanted = TILES.array(TILES.load(people.parent / data.sources[at]))
+        assert np.array_equal(data.arrays[at], wanted)
+    for number in range(5):
+        assert len(set(data.training[data.labels == number])) == 1
+    assert prepared.faults == prepared.notes == []
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["arrays.npy", "data.json"]
+
+
+def test_the_order_of_the_list_does_not_matter(people, tmp_path):
+    examples = read_examples(str(people))
+    one = made(examples, tmp_path / "one").dataset
+    random.Random(1).shuffle(examples)
+    other = made(examples, tmp_path / "other").dataset
+    assert one.sources == other.sources
+    assert np.array_equal(one.arrays, other.arrays)
+    assert np.array_equal(one.training, other.training)
+
+
+def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypatch):
+    examples, run = read_examples(str(people)), tmp_path / "run"
+    made(examples, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(TILES, "array", None, raising=False)
+        made(examples, run)  # found there: nothing is loaded
+    monkeypatch.setattr(TILES, "preprocessing", lambda: {"size": 33}, raising=False)
+    seen = []
+    made(examples, run, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 17) for done in range(1, 18)]
+    picture(people / "p1" / "0.png", 999, size=41)
+    data = made(examples, run).dataset
+    changed = data.arrays[data.sources.index(str(people / "p1" / "0.png"))]
+    assert np.array_equal(changed, TILES.array(TILES.load(people / "p1" / "0.png")))
+
+
+def test_a_run_that_was_not_prepared_to_the_end_is_not_loaded(people, tmp_path):
+    run = tmp_path / "run"
+    assert load(run) is None
+    made(read_examples(str(people)), run)
+    whole = (run / "arrays.npy").read_bytes()
+    (run / "arrays.npy").write_bytes(whole[:-100])
+    assert load(run) is None
+    (run / "arrays.npy").write_bytes(whole)
+    assert load(run) is not None
+    (run / "data.json").write_text("{")
+    assert load(run) is None
+
+
+def test_every_broken_file_is_named_and_the_others_stay(people, tmp_path):
+    (people / "p1" / "0.png").write_bytes(b"no picture")
+    (people / "p2" / "0.png").write_bytes(b"")
+    prepared = made(read_examples(str(people)), tmp_path / "run")
+    assert len(prepared.dataset.labels) == 15
+    first, second = prepared.faults
+    assert "p1/0.png: not a picture" in first
+    assert "p2/0.png is empty" in second
+    assert load(tmp_path / "run").faults == prepared.faults
+
+
+def test_nothing_that_can_be_used(people, tmp_path):
+    for file in people.rglob("*.png"):
+        file.write_bytes(b"no picture")
+    with pytest.raises(NothingFound, match="none of 17 examples can be used"):
+        made(read_examples(str(people)), tmp_path / "run")
+    assert load(tmp_path / "run") is None
+
+
+def test_an_identity_that_is_left_with_one_sample_is_left_out(people, tmp_path):
+    (people / "p0" / "0.png").write_bytes(b"no picture")
+    (people / "p0" / "1.png").unlink()
+    prepared = made(read_examples(str(people)), tmp_path / "run")
+    assert prepared.dataset.names == ["p1", "p2", "p3", "p4"]
+    assert not prepared.dataset.forged.any()
+    assert "1 identities with fewer than 2 genuine samples are left out: p0" in prepared.notes
+
+
+def test_copies_count_once_and_wrong_labels_are_remarked(people, tmp_path):
+    same = (people / "p1" / "0.png").read_bytes()
+    (people / "p1" / "copy.png").write_bytes(same)
+    (people / "p2" / "stray.png").write_bytes(same)
+    (people / "p3" / "forged").mkdir()
+    (people / "p3" / "forged" / "x.png").write_bytes((people / "p3" / "0.png").read_bytes())
+    prepared = made(read_examples(str(people)), tmp_path / "run")
+    assert len(prepared.dataset.labels) == 17 + 1
+    wrong, both, copies = prepared.notes
+    assert "0.png of 'p1'" in wrong
+    assert "stray.png of 'p2' are the same sample: one label is likely to be wrong" in wrong
+    assert "once genuine and once forged" in both
+    assert copies == "1 exact copies within an identity count once"
+
+
+def test_the_region_is_the_one_that_enrolment_takes(tmp_path):
+    folder = tmp_path / "people"
+    for who in range(4):
+        for number in range(2):
+            canvas = np.full((60, 120, 3), 255, np.uint8)
+            canvas[10:50, 10 + number : 50 + number] = 40 * who + 10 * number
+            (folder / f"p{who}").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(canvas).save(folder / f"p{who}" / f"{number}.png")
+    two = np.full((60, 120, 3), 255, np.uint8)
+    two[10:50, 10:50] = two[10:50, 60:100] = 0
+    Image.fromarray(two).save(folder / "p0" / "two.png")
+    Image.fromarray(np.full((60, 120, 3), 255, np.uint8)).save(folder / "p0" / "none.png")
+    run = tmp_path / "run"
+    run.mkdir()
+    examples = read_examples(str(folder))
+    prepared = prepare(examples, TILES, toykit.Squares(), run, share=0.5, seed=0)
+    assert len(prepared.dataset.labels) == 8
+    assert (prepared.dataset.arrays[0] == 0).all()  # cut out: no white is left
+    none, two = prepared.faults
+    assert "none.png: nothing found in it" in none
+    assert "two.png: 2 usable regions in it" in two
+
+
+def test_a_plugin_that_breaks_its_contract(people, tmp_path, monkeypatch):
+    examples, array = read_examples(str(people)), TILES.array
+    widths = iter([32] * 5 + [31] * 99)
+
+    def uneven(medium):
+        return array(medium)[:, : next(widths)]
+
+    monkeypatch.setattr(TILES, "array", uneven, raising=False)
+    with pytest.raises(PluginError, match=r"array gave uint8 \(32, 31, 3\) for .*\.png, and"):
+        made(examples, tmp_path / "run")
+    monkeypatch.setattr(TILES, "array", lambda medium: 1 / 0, raising=False)
+    with pytest.raises(NothingFound, match="plugin tiles: array failed: ZeroDivisionError"):
+        made(examples, tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir() if p.suffix == ".part"] == []
+
+
+def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
+    files = sorted(people.rglob("*.png"))
+    items = [(file.relative_to(people).parts[0], file) for file in files if "forg" not in str(file)]
+    workspace.create_gallery("staff", "tiles", detector=None)
+    assert all(not done.error for done in workspace.enrol_many("staff", items))
+    examples = gallery_examples(workspace, "staff", "tiles")
+    assert {example.label for example in examples} == {f"p{who}" for who in range(5)}
+    (people / "p1" / "0.png").unlink()
+    picture(people / "p2" / "0.png", 555)
+    prepared = made(examples, tmp_path / "run")
+    assert len(prepared.dataset.labels) == 13
+    gone, changed = prepared.faults
+    assert "p1/0.png cannot be read" in gone
+    assert "p2/0.png has changed since it was enrolled" in changed
+    with pytest.raises(BadInput, match="gallery 'staff' holds tiles, not letters"):
+        gallery_examples(workspace, "staff", "letters")
+
+
+def test_texts_are_not_files(tmp_path):
+    texts = [Example(f"{label} {number}", label) for label in "abcd" for number in range(2)]
+    with pytest.raises(BadInput, match="'a 0' is a text, and tiles are not texts"):
+        made(texts, tmp_path / "run")

@@ -1,0 +1,180 @@
+"""siamkit train: what it makes of its arguments and its folder, and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from siamkit.cli import train as command
+from siamkit.encoders import Card, write_folder
+from siamkit.errors import BadInput, PluginError
+from siamkit.train.config import TrainConfig, configure
+from siamkit.train.events import Evaluated, Saved, Started, Step, Stopped
+from siamkit.train.record import line
+
+
+@pytest.fixture
+def people(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for who in range(5):
+        for number in range(2):
+            path = tmp_path / "people" / f"p{who}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(who * 10 + number).integers(0, 240, (40, 40, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return tmp_path
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """A trainer that needs no network: 40 steps, and what it was asked for."""
+    asked = []
+
+    def events(run, dataset, plugin, config, origin, resume):
+        asked.append((dataset, plugin, config, origin, resume))
+        made = [
+            Started(0, 40, 3, 6, 0, 2, 4, 99_196, "cpu", "fp32", 1),
+            Evaluated(0, 0.4, None, True),
+            *(Step(n, 0.5, 0.3, 0.7, 1.2, 1.5, "random", 1e-3, 9.0, n) for n in range(1, 41)),
+            Saved(40, run / "last.safetensors"),
+            Evaluated(40, 0.125, None, True),
+            Stopped(40, "all steps done"),
+        ]
+        for event in made:
+            with (run / "train.jsonl").open("a") as file:
+                file.write(line(event))
+            yield event
+            if config.margin == 0.99 and isinstance(event, Saved):
+                raise KeyboardInterrupt
+            if config.backbone == "nonsense":
+                (run / "train.jsonl").unlink()
+                raise BadInput("no such backbone")
+        (run / "encoder").mkdir(exist_ok=True)
+        card = Card("tiles", origin.name, 8, {}, origin.licence, "trained")
+        write_folder(run / "encoder", b"graph", card)
+
+    monkeypatch.setattr(command, "_events", events)
+    return asked
+
+
+def siamkit_train(*arguments):
+    """(result, standard output, standard error); what was raised on purpose is raised."""
+    result = CliRunner().invoke(command.train, arguments, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result
+
+
+BEGIN = ("people", "-m", "tiles", "--out", "run", "--detector", "none")
+
+
+def test_a_run_from_a_folder(people, calls):
+    result = siamkit_train(*BEGIN, "--set", "margin=0.3", "--licence", "CC0-1.0")
+    dataset, plugin, config, origin, resume = calls[0]
+    assert (len(dataset.labels), plugin.name, config.margin, resume) == (10, "tiles", 0.3, False)
+    assert dataclasses.astuple(origin) == (
+        "tiles", str(people / "people"), None, "CC0-1.0", "run",
+    )  # fmt: skip
+    assert "equal error rate: 40.00% before, 12.50% at step 40" in result.stdout
+    assert "next: siamkit galleries create run -m tiles --encoder run/encoder" in result.stdout
+    assert "step 1/40  loss 0.5000  active 30%  d²(A,P) 0.70  d²(A,N) 1.20" in result.stderr
+    assert result.stderr.count("loss") == 1  # a line every ten seconds
+
+
+def test_facts_as_json(people, calls):
+    facts = json.loads(siamkit_train("run", *BEGIN, "--name", "mine", "--json").stdout)
+    assert (facts["eer_before"], facts["eer"], facts["best_step"]) == (0.4, 0.125, 40)
+    assert (facts["name"], facts["steps"], facts["stopped"]) == ("mine", 40, "all steps done")
+
+
+def test_options_may_stand_before_the_data(people, calls):
+    siamkit_train("--out", "run", "--set", "steps=7", "-m", "tiles", "people", "--detector", "none")
+    assert calls[0][2].steps == 7
+
+
+def test_broken_files_are_named_and_the_run_goes_on(people, calls):
+    (people / "people" / "p0" / "2.png").write_bytes(b"no picture")
+    result = siamkit_train(*BEGIN)
+    assert "p0/2.png: not a picture" in result.stderr
+    assert "1 of 11 examples are left out" in result.stderr
+
+
+def test_a_folder_that_is_taken(people, calls):
+    siamkit_train(*BEGIN)
+    with pytest.raises(BadInput, match="run is not empty: a run was begun there"):
+        siamkit_train(*BEGIN)
+    with pytest.raises(BadInput, match="people is not empty"):
+        siamkit_train("people", "-m", "tiles", "--out", "people")
+
+
+def test_a_run_goes_on_as_it_was(people, calls):
+    with pytest.raises(click.Abort):
+        siamkit_train(*BEGIN, "--set", "margin=0.99")
+    (people / "people" / "p0" / "0.png").unlink()  # the arrays are there already
+    with pytest.raises(click.Abort):
+        siamkit_train("--resume", "--out", "run")
+    assert calls[1][4] is True
+    assert np.array_equal(calls[0][0].arrays, calls[1][0].arrays)
+    assert calls[0][2:4] == calls[1][2:4]
+    for other, said in {
+        ("--set", "steps=5"): "steps: 2000 before, 5 now",
+        ("--name", "x"): "name: 'run' before, 'x' now",
+        ("-m", "letters"): "modality: 'tiles' before, 'letters' now",
+    }.items():
+        with pytest.raises(BadInput, match=said):
+            siamkit_train("--resume", "--out", "run", *other)
+
+
+def test_ctrl_c_says_what_stands(people, calls):
+    result = CliRunner().invoke(command.train, [*BEGIN, "--set", "margin=0.99"])
+    assert "step 40 is saved; `siamkit train --out run --resume` goes on" in result.stderr
+
+
+def test_before_the_first_event_another_setting_loses_nothing(people, calls):
+    with pytest.raises(BadInput, match="no such backbone"):
+        siamkit_train(*BEGIN, "--set", "backbone=nonsense")
+    siamkit_train("--resume", "--out", "run", "--set", "backbone=auto")
+    assert calls[1][2].backbone == "auto"
+
+
+def test_data_that_cannot_be_used_leaves_no_folder(people, calls):
+    for file in (people / "people").rglob("*.png"):
+        file.write_bytes(b"no picture")
+    with pytest.raises(Exception, match="none of 10 examples can be used"):
+        siamkit_train(*BEGIN)
+    with pytest.raises(BadInput, match="neither a folder nor a file"):
+        siamkit_train("nowhere", "-m", "tiles", "--out", "run")
+    assert not (people / "run").exists()
+    with pytest.raises(BadInput, match="run is no run to go on with"):
+        siamkit_train("--resume", "--out", "run")
+
+
+def test_what_cannot_be_trained(people):
+    with pytest.raises(PluginError, match="letters cannot be trained"):
+        siamkit_train("people", "-m", "letters", "--out", "run")
+
+
+def test_every_setting_is_printed_as_toml():
+    printed = siamkit_train("config").stdout
+    assert configure(tomllib.loads(printed)) == TrainConfig()
+    assert len(printed.splitlines()) == len(dataclasses.fields(TrainConfig))
+    assert 'loss = "triplet"  # one of triplet, soft-triplet' in printed
+
+
+def test_help_shows_the_options_of_a_run():
+    text = siamkit_train("--help").stdout
+    for part in ("--resume", "--set KEY=VALUE", "plot", "config", "Examples:"):
+        assert part in text
+
+
+def test_plot_names_the_picture(people, calls):
+    siamkit_train(*BEGIN)
+    assert siamkit_train("plot", "run").stdout == "run/plot.png\n"
+    assert (people / "run" / "plot.png").exists()
