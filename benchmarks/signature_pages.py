@@ -34,64 +34,13 @@ PAGES, ALONE = 60, 100  # generated pages of each sort; lone signatures of each 
 SETS = {"CEDAR": "cedar_bin", "Hindi": "bhsig_hindi", "Bengali": "bhsig_bengali"}
 ENOUGH = 0.5  # intersection over union
 INKS = [(20, 20, 25), (25, 40, 130), (40, 60, 170), (10, 90, 60), (150, 25, 35)]
-WORDS = [
-    "the",
-    "parties",
-    "hereby",
-    "agree",
-    "that",
-    "this",
-    "contract",
-    "of",
-    "sale",
-    "shall",
-    "remain",
-    "in",
-    "full",
-    "force",
-    "and",
-    "effect",
-    "until",
-    "31",
-    "December",
-    "2027",
-    "unless",
-    "otherwise",
-    "stated",
-    "in",
-    "writing",
-    "by",
-    "both,",
-    "and",
-    "that",
-    "the",
-    "sum",
-    "of",
-    "EUR",
-    "1,250.00",
-    "is",
-    "payable",
-    "on",
-    "receipt;",
-    "amount",
-    "account",
-    "number",
-    "branch",
-    "Invoice",
-    "Total",
-    "Date",
-    "of",
-    "Issue",
-    "Name",
-    "Address",
-    "Ref.",
-    "4471-B",
-    "Authorised",
-    "Signatory",
-    "Chairman",
-    "Secretary",
-    "Witness",
-]
+SAMPLE = (
+    "the parties hereby agree that this contract of sale shall remain in full force and effect "
+    "until 31 December 2027 unless otherwise stated in writing by both, and that the sum of EUR "
+    "1,250.00 is payable on receipt; amount account number branch Invoice Total Date of Issue "
+    "Name Address Ref. 4471-B Authorised Signatory Chairman Secretary Witness"
+)
+WORDS = SAMPLE.split()
 DOCUMENTS: dict[str, list[Box]] = {  # initials and handwritten dates are not signatures
     "example_0.jpg": [
         (339, 271, 429, 288),

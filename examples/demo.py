@@ -1,10 +1,11 @@
-"""The five-minute path: two people in real photographs, and duplicates among sixty questions.
+"""The five-minute path: two people in real photographs, a signed page, sixty questions.
 
 The photographs come with packages that are installed for this demo: scikit-image ships NASA's
 portrait of astronaut Eileen Collins, matplotlib the US Navy's of Rear Admiral Grace Hopper; both
 are works of the US government and in the public domain. The probes are altered copies of the two
 (mirrored, darkened, tilted, scaled down), so the scores show that the pipeline runs. They say
-nothing about accuracy, which is measured on real data: see docs/faces.md. The questions were
+nothing about accuracy, which is measured on real data: see docs/faces.md. The signatures are
+drawn by a program, two invented hands; docs/signatures.md has real ones. The questions were
 written for the demo, as customers of a shop might ask them; one row is empty on purpose.
 """
 
@@ -58,6 +59,31 @@ def make_photos(folder: Path) -> list[Path]:
     for name, picture in probes.items():
         picture.save(folder / name, quality=80)
     return [folder / name for name in probes]
+
+
+def make_signatures(folder: Path) -> None:
+    """Write two drawn signatures each of two invented hands, and a page that one has signed."""
+    from PIL import ImageDraw
+
+    from siamkit_signatures import Signatures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = iter(Signatures().examples())
+    for name in ("doe-1", "doe-2", "roe-1", "roe-2"):
+        (folder / f"{name}.png").write_bytes(next(examples)[1])
+    page = Image.new("L", (1240, 1600), 255)
+    pen = ImageDraw.Draw(page)
+    for line in range(12):
+        pen.text(
+            (120, 160 + 60 * line),
+            "The tenant shall keep the premises in good order.",
+            30,
+            None,
+            size=32,
+        )
+    signature = Image.open(folder / "doe-2.png").resize((360, 150))
+    page.paste(signature, (640, 1150), ImageOps.invert(signature))
+    page.save(folder / "contract.png")
 
 
 def siamkit(*arguments: str | Path, fine: tuple[int, ...] = (0, 3)) -> str:
@@ -142,6 +168,15 @@ def faces() -> None:
     print("Two people, altered copies of two photographs: a demonstration, no measure of accuracy.")
 
 
+def signatures() -> None:
+    """A signature from a signed page against a reference."""
+    drawn = OUT / "signatures"
+    make_signatures(drawn)
+    siamkit("enrol", "signers", drawn / "doe-1.png", "--as", "J. Doe", "-m", "signatures")
+    siamkit("verify", "signers", "--as", "J. Doe", drawn / "contract.png")
+    siamkit("verify", "-m", "signatures", drawn / "doe-1.png", drawn / "roe-1.png")
+
+
 def questions() -> None:
     """Duplicates in a list, and new questions against the enrolled ones."""
     known, new = (HERE / name for name in ("questions.csv", "new-questions.csv"))
@@ -158,6 +193,7 @@ def questions() -> None:
 def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     faces()
+    signatures()
     questions()
 
 

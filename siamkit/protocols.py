@@ -153,7 +153,7 @@ class Trainable(Protocol[M_contra]):
         """One crop as the network eats it: of one shape and dtype, whatever the crop.
 
         The encoder that is served must prepare its media with this very function. An image is
-        (height, width) or (height, width, 3) uint8.
+        (height, width) or (height, width, channels) uint8.
         """
         ...
 
@@ -170,6 +170,60 @@ class Trainable(Protocol[M_contra]):
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Every constant of `crop` and `array` that changes the vectors, for the card."""
+        ...
+
+
+@runtime_checkable
+class BuildsNetworks(Protocol):
+    """A modality that has networks of its own to train, beside timm's. Optional."""
+
+    networks: Mapping[str, str]  # a backbone's name, or what stands before its colon -> what it is
+
+    def trainable(self, backbone: str) -> Any:
+        """The modality bound to one of them: an OwnNetwork that has load, crop and encoder too.
+
+        May import torch. Raises BadInput, or MissingWeights.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnNetwork(Protocol[M_contra]):
+    """What `BuildsNetworks.trainable` gives. `augment`, see Trainable, may be left out."""
+
+    dim: int  # of the network's vectors
+
+    def array(self, medium: M_contra) -> NDArray[Any]:
+        """See Trainable."""
+        ...
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """See Trainable."""
+        ...
+
+    def network(self) -> Any:
+        """A torch.nn.Module with the weights to begin with: (n, …) arrays to (n, dim) floats."""
+        ...
+
+    def write(self, network: Any, folder: Path, card: Any) -> None:
+        """Write the encoder folder of that network, trained, into an empty folder.
+
+        `card` is a siamkit.encoders.Card; its preprocessing and its source may be replaced.
+        Raises PluginError if what is served gives other vectors than the network.
+        """
+        ...
+
+
+@runtime_checkable
+class Viewed(Protocol):
+    """A trainable modality that looks at a sample in several ways. Optional.
+
+    Each view is embedded apart and the vectors are laid end to end, so that a cosine is the mean
+    of the views' cosines. A view must be one that `augment` shows in training, by `shared`.
+    """
+
+    def views(self, arrays: Any) -> Sequence[Any]:
+        """Tensors (n, …) of every view of a tensor of arrays, each of its shape and dtype."""
         ...
 
 

@@ -1,11 +1,11 @@
-"""Sentence-transformers models to encoder folders. The only module here that needs torch."""
+"""Sentence-transformers models to encoder folders. Needs torch."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, S
 from siamkit_questions.text import NORMALISATION, normalise
 
 if TYPE_CHECKING:
+    import torch
+
     from siamkit.types import Threshold, Vectors
 
 OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
@@ -44,6 +46,7 @@ class Origin:
     licence: str
     source: str
     threshold: Threshold | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> None:
@@ -53,9 +56,9 @@ def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> 
     than torch's.
     """
     with quiet(), offline():
-        loaded = _load(model)
-        tokenizer = _tokenizer(loaded, model)
-        prompt = _prompt(loaded, model)
+        loaded = load_model(model)
+        tokenizer = tokenizer_json(loaded, model)
+        prompt = default_prompt(loaded, model)
         with tempfile.TemporaryDirectory() as made:
             raw = Path(made) / "raw.onnx"
             dim = _trace(loaded, raw, model)
@@ -69,7 +72,7 @@ def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> 
             tensors=sha256(folder / TENSORS),
             weights=_weights(model),
             normalisation=NORMALISATION,
-            max_tokens=_max_tokens(loaded),
+            max_tokens=max_tokens(loaded),
             pooling=_pooling(loaded),
             pad_id=int(loaded.tokenizer.pad_token_id or 0),
             pad_left=loaded.tokenizer.padding_side == "left",
@@ -84,6 +87,7 @@ def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> 
             licence=origin.licence,
             source=f"{origin.source}, SHA-256 {recipe.weights}",
             threshold=origin.threshold,
+            training=origin.training,
         )
         write_folder(folder, content, card)
         _compare(loaded, folder, SAME_INT8 if int8 else SAME)
@@ -104,7 +108,7 @@ def _weights(model: Path) -> str:
     return digest.hexdigest()
 
 
-def _load(model: Path) -> Any:
+def load_model(model: Path) -> Any:
     """The model in float32, ready to be traced."""
     size = sum(path.stat().st_size for path in weight_files(model))
     if size > MAX_WEIGHTS:
@@ -133,7 +137,7 @@ def _load(model: Path) -> Any:
     return loaded.float().eval()
 
 
-def _tokenizer(loaded: Any, model: Path) -> str:
+def tokenizer_json(loaded: Any, model: Path) -> str:
     """tokenizer.json, as the loaded model uses it. Raises BadInput if it is of another kind."""
     if not getattr(loaded.tokenizer, "is_fast", False):
         raise BadInput(
@@ -145,7 +149,7 @@ def _tokenizer(loaded: Any, model: Path) -> str:
     return text
 
 
-def _prompt(loaded: Any, model: Path) -> str:
+def default_prompt(loaded: Any, model: Path) -> str:
     """What the model puts before every text, unless told otherwise; mostly nothing."""
     prompt: str = loaded.prompts.get(loaded.default_prompt_name or "", "")
     if prompt and not all(getattr(module, "include_prompt", True) for module in loaded):
@@ -158,9 +162,17 @@ def _pooling(loaded: Any) -> str:
     return ", ".join(modes) or "its own"
 
 
-def _max_tokens(loaded: Any) -> int:
+def max_tokens(loaded: Any) -> int:
     """As the model says; else what its position table holds; else 512, which most have."""
     return int(loaded.max_seq_length or 512)
+
+
+def pooled(parts: Iterable[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(texts, dim) what the modules of a model make of (texts, tokens) int64 ids and mask."""
+    features: dict[str, torch.Tensor] = {IDS: ids, MASK: mask}
+    for part in parts:
+        features = part(features)
+    return features["sentence_embedding"]
 
 
 def _trace(loaded: Any, target: Path, model: Path) -> int:
@@ -173,10 +185,7 @@ def _trace(loaded: Any, target: Path, model: Path) -> int:
             self.parts = torch.nn.ModuleList(loaded)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            features: dict[str, torch.Tensor] = {IDS: ids, MASK: mask}
-            for part in self.parts:
-                features = part(features)
-            return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+            return torch.nn.functional.normalize(pooled(self.parts, ids, mask), dim=1)
 
     first = loaded.tokenizer(list(PROBES[1:3]), padding=True, return_tensors="pt")
     example = (first[IDS], first[MASK])
@@ -203,10 +212,17 @@ def _trace(loaded: Any, target: Path, model: Path) -> int:
 
 
 def _compare(loaded: Any, folder: Path, least: float) -> None:
-    """Raise PluginError unless texts of all lengths and scripts come out as from torch."""
-    texts = [normalise(text) for text in PROBES]
-    served = Sentences(folder).embed(texts)
-    worst = float((served * _reference(loaded, texts)).sum(axis=1).min())
+    require_same(folder, _reference(loaded, probes()), least)
+
+
+def probes() -> list[str]:
+    """Texts of all lengths and scripts."""
+    return [normalise(text) for text in PROBES]
+
+
+def require_same(folder: Path, wanted: Vectors, least: float) -> None:
+    """Raise PluginError unless the probes come out of a folder as wanted, (n, dim) unit rows."""
+    worst = float((Sentences(folder).embed(probes()) * wanted).sum(axis=1).min())
     if not worst >= least:
         raise PluginError(
             f"the exported model gives other vectors than torch: cosine {worst:.5f}, wanted {least}"

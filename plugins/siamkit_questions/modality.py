@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker, Source
     from siamkit.types import Region
     from siamkit_questions.sentences import Sentences
+    from siamkit_questions.training import WholeModel
 
 MINILM, MINILM_INT8 = "minilm-l6", "minilm-l6-int8"
+MINILM_TRAINED = "all-minilm-l6-v2"  # as a network to train, not as an encoder
 HUB = "sentence-transformers"
 LEXICAL, CROSS_ENCODER = "lexical", "cross-encoder"
 
@@ -33,6 +35,10 @@ class Questions:
     }
     origins: Mapping[str, str] = {
         HUB: "a sentence-transformers model: a folder, or its name on the Hugging Face hub"
+    }
+    networks: Mapping[str, str] = {
+        MINILM_TRAINED: encoders[MINILM],
+        HUB: origins[HUB],
     }
     rerankers: Mapping[str, str] = {
         LEXICAL: "numbers, negations, names and words of both texts, beside their vectors",
@@ -94,6 +100,14 @@ class Questions:
         licence = origins.licence(found, model)
         name = Path(model).name
         export(found, folder, Origin(self.name, name, licence, source=f"{origin}:{model}"))
+
+    def trainable(self, backbone: str) -> WholeModel:
+        """Open a model to train, all of it: `all-minilm-l6-v2`, or `sentence-transformers:` with
+        a folder or a hub name. Raises BadInput or MissingWeights.
+        """
+        from siamkit_questions.training import WholeModel
+
+        return WholeModel(backbone)
 
     def reranker(self, name: str, encoder: Any) -> Reranker[str]:
         """Open a second opinion: `lexical`, or `cross-encoder:` with a folder or a hub name.

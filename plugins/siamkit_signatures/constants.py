@@ -12,6 +12,7 @@ def constants() -> dict[str, Any]:
     return {
         "size": [canvas.HEIGHT, canvas.WIDTH],
         "margin": canvas.MARGIN,
+        "fold": canvas.FOLD,
         "scaling": "to fit, aspect kept, centred; area averages, bilinear if enlarged",
         "cut": [cut.AROUND, cut.WITHIN],
         "longest": ink.LONGEST,

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 SIZE = (480, 200)  # px
 LETTERS = 7  # loops of a signature
+ROUND, JAGGED = 7, 4  # seeds of the two hands
 
 
 def examples() -> list[tuple[str, bytes]]:
     """PNG files of two invented hands. They prove that the parts work together, and no more."""
     return [
         (name, _png(hand, variant))
-        for name, hand in (("loops", 7), ("spikes", 4))
+        for name, hand in (("loops", ROUND), ("spikes", JAGGED))
         for variant in (1, 2)
     ]
 
@@ -34,7 +35,7 @@ def _png(hand: int, variant: int) -> bytes:
 
 
 def _curve(hand: int, variant: int) -> NDArray[np.float64]:
-    """(n, 2) x, y in px of twice the SIZE: a smooth curve through a hand's knots.
+    """(n, 2) x, y in px of twice the SIZE: a curve through a hand's knots, smooth or jagged.
 
     Each hand has knots of its own, drawn from a generator; a variant moves them a little.
     """
@@ -47,5 +48,10 @@ def _curve(hand: int, variant: int) -> NDArray[np.float64]:
     y = np.where(np.arange(count) % 2, 1.0, -1.0) * rng.gamma(3.0, 0.3, count)
     knots = np.stack([(x - x.min()) / np.ptp(x), (y - y.min()) / np.ptp(y)], axis=1)
     knots += np.random.default_rng([hand, variant]).normal(0, 0.012, knots.shape)
-    smooth = CubicSpline(np.arange(count), knots)(np.linspace(0, count - 1, 40 * count))
+    if hand == JAGGED:
+        knots = knots[np.argsort(knots[:, 0])]
+        knots[:, 1] *= np.linspace(1, 0.15, count)
+        smooth = knots
+    else:
+        smooth = CubicSpline(np.arange(count), knots)(np.linspace(0, count - 1, 40 * count))
     return np.asarray(smooth * [SIZE[0] * 1.5, SIZE[1] * 1.1] + [SIZE[0] * 0.25, SIZE[1] * 0.45])

@@ -29,6 +29,7 @@ class Signatures:
     kind = "image"
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"
+    fusion = "mean"  # of 5 references: EER of skilled forgeries 6.0 %, the nearest one's 7.5 %
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
@@ -43,19 +44,28 @@ class Signatures:
         return Image(cut(medium.pixels, region))
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
-        """(HEIGHT, WIDTH) uint8, ink 255 on 0. Raises NothingFound where there is no ink."""
-        from siamkit_signatures.canvas import fit
+        """(HEIGHT / 2, WIDTH / 2, 4) uint8, ink 255 on 0: see siamkit_signatures.canvas.
+
+        Raises NothingFound where there is no ink.
+        """
+        from siamkit_signatures.canvas import fit, fold
         from siamkit_signatures.ink import ink
 
-        return fit(ink(medium.pixels))
+        return fold(fit(ink(medium.pixels)))
 
     def augment(
         self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
     ) -> NDArray[np.uint8]:
         """A variant of an array: of the same hand, or, by `shared`, of another hand for all."""
         from siamkit_signatures.augment import augment
+        from siamkit_signatures.canvas import fold, unfold
 
-        return augment(array, own, shared)
+        return fold(augment(unfold(array), own, shared))
+
+    def views(self, arrays: Any) -> Sequence[Any]:
+        """Tensors of folded canvases upright, mirrored, upside down, and turned by 180 degrees."""
+        mirrored = arrays.flip(2)[..., [1, 0, 3, 2]]
+        return [arrays, mirrored, *(a.flip(1)[..., [2, 3, 0, 1]] for a in (arrays, mirrored))]
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Every constant that changes an array, for the encoder's card: JSON values."""

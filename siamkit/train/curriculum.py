@@ -23,6 +23,7 @@ STAGES = ("semi-hard", "distance-weighted")
 FEW = 0.1  # active share at which the second stage begins; half of it after each collapse
 DECAY = 0.95  # of the moving averages: about the last 20 steps
 FLOOR = 0.05  # mean d² below which embeddings count as collapsed; scattered evenly they have 2
+RISING, ROUNDING = 1.02, 1e-5  # how much more spread counts as rising: not what rounding adds
 PATIENCE = 50  # steps below FLOOR without rising
 COLLAPSES = 3  # at which "auto" gives up, too
 
@@ -70,9 +71,7 @@ class Curriculum:
     def observe(self, step: int, loss: float, active: float, spread: float) -> Alarm | None:
         """`active` as of `miners.active_fraction`; `spread` as of `spread`; steps count from 1."""
         if not math.isfinite(loss):
-            return self._give_up(
-                Alarm(step, "diverged", f"the loss is {loss}; try {self._slower()}")
-            )
+            return self._give_up(self.diverged(step, f"the loss is {loss}"))
         state = self._state
         before = spread if state.spread < 0 else state.spread
         state.spread = DECAY * before + (1 - DECAY) * spread
@@ -81,7 +80,11 @@ class Curriculum:
             state.stage = len(STAGES) - 1
         # While the learning rate warms up, a network that starts with a small spread has not had
         # the chance to widen it.
-        if state.spread >= FLOOR or state.spread > state.highest or step <= self._config.warmup:
+        if (
+            state.spread >= FLOOR
+            or state.spread > RISING * state.highest + ROUNDING
+            or step <= self._config.warmup
+        ):
             state.highest, state.low = min(state.spread, FLOOR), 0
             return None
         state.low += 1
@@ -89,6 +92,9 @@ class Curriculum:
             return None
         what = f"the embeddings have collapsed: mean d² {spread:.2g}, loss {loss:.3g}"
         return self._collapsed(step, f"{what}, {self.miner} negatives")
+
+    def diverged(self, step: int, what: str) -> Alarm:
+        return Alarm(step, "diverged", f"{what}; try {self._slower()}")
 
     def _collapsed(self, step: int, what: str) -> Alarm:
         state = self._state

@@ -49,13 +49,11 @@ def autocast(device: str, precision: str) -> Iterator[None]:
         yield
 
 
-def pick_precision(wanted: str, device: str, step: Callable[[], Tensor]) -> str:
-    """fp32 or bf16; "auto" times a few training steps of either, and takes bf16 if faster.
+def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
+    """fp32, or bf16 if a few training steps of either show that it is faster.
 
     step: runs forward and returns a loss; its gradients are thrown away by the caller.
     """
-    if wanted != "auto":
-        return wanted
     taken = {}
     for precision in ("fp32", "bf16"):
         times = []

@@ -46,7 +46,7 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     than torch's.
     """
     served = _Served(network).eval().cpu()
-    probes = torch.from_numpy(np.ascontiguousarray(arrays[:PROBES]))
+    probes = torch.from_numpy(np.array(arrays[:PROBES]))  # a copy: those on disk are read-only
     made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of its own future, and of constant folding

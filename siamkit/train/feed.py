@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siamkit.errors import PluginError, SiamkitError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,8 +30,27 @@ def varied(
     for place, row in enumerate(rows):
         own = np.random.default_rng([*key, 0, place])
         shared = np.random.default_rng([*key, 1, int(labels[place])])
-        out[place] = plugin.augment(arrays[row], own, shared)
+        out[place] = _variant(plugin, arrays[row], own, shared)
     return out
+
+
+def _variant(
+    plugin: Any, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
+) -> NDArray[Any]:
+    try:
+        made: NDArray[Any] = plugin.augment(array, own, shared)
+    except (SiamkitError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"plugin {plugin.name}: augment failed: {type(error).__name__}: {error}"
+        ) from error
+    if made.shape != array.shape or made.dtype != array.dtype:
+        raise PluginError(
+            f"plugin {plugin.name}: augment made {made.dtype} {made.shape} of {array.dtype}"
+            f" {array.shape}"
+        )
+    return made
 
 
 def ahead(make: Callable[[int], Any], steps: range) -> Iterator[Any]:

@@ -6,6 +6,7 @@ result is the encoder's own graph with the head at its end, so it is served as b
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -95,23 +96,24 @@ def _grafted(graph: bytes, head: nn.Linear) -> bytes:
 
     model = onnx.load_model_from_string(graph)
     body = model.graph
-    weights = {"weight": head.weight.detach().numpy().T, "bias": head.bias.detach().numpy()}
-    for name, values in weights.items():
-        body.initializer.append(
-            numpy_helper.from_array(np.ascontiguousarray(values), f"siamkit.head.{name}")
-        )
+    taken = {name for node in body.node for name in node.output}
+    # The encoder may be a graph with a head itself.
+    number = next(n for n in itertools.count() if f"siamkit.vectors.{n}" not in taken)
+    unit, weight, bias, embedding, vectors = (
+        f"siamkit.{name}.{number}" for name in ("unit", "weight", "bias", "embedding", "vectors")
+    )
+    values = {weight: head.weight.detach().numpy().T, bias: head.bias.detach().numpy()}
+    for name, value in values.items():
+        body.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
     body.node.extend([
         # What the head was trained on are unit vectors; not every graph ends in them.
-        helper.make_node("LpNormalization", [body.output[0].name], ["siamkit.unit"], axis=-1, p=2),
-        helper.make_node(
-            "Gemm", ["siamkit.unit", "siamkit.head.weight", "siamkit.head.bias"],
-            ["siamkit.embedding"],
-        ),
-        helper.make_node("LpNormalization", ["siamkit.embedding"], ["vectors"], axis=-1, p=2),
+        helper.make_node("LpNormalization", [body.output[0].name], [unit], axis=-1, p=2),
+        helper.make_node("Gemm", [unit, weight, bias], [embedding]),
+        helper.make_node("LpNormalization", [embedding], [vectors], axis=-1, p=2),
     ])  # fmt: skip
     del body.output[:]
     body.output.append(
-        helper.make_tensor_value_info("vectors", onnx.TensorProto.FLOAT, ["n", head.out_features])
+        helper.make_tensor_value_info(vectors, onnx.TensorProto.FLOAT, ["n", head.out_features])
     )
     content: bytes = model.SerializeToString()
     return content

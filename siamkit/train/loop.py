@@ -78,32 +78,36 @@ class Loop:
             yield from self._evaluate(0)
         else:
             self._curriculum.load(self.progress.curriculum)
-        step, stop = self.progress.step, ""
+        step, stop = self.progress.step, self._spent()
         while step < self.config.steps and not stop:
             until = self._next_stop(step)
             if self._refreshes(step):
-                self.hard = self._mine()
+                self.hard = self._mine(step)
             for event in self._steps(step, until):
                 yield event
                 if isinstance(event, Alarm) and self._curriculum.stop:
-                    stop = f"{event.name}: {event.message}"
+                    raise self._failed(event)
             step = until
-            if stop:
-                break
             if step % self.config.evaluate_every == 0 or step == self.config.steps:
                 yield from self._evaluate(step)
                 yield from self._save(step)
-                patience = self.config.patience
-                if patience and self.progress.since >= patience:
-                    stop = f"no lower error in {patience} evaluations"
-        if self._curriculum.stop:
-            raise SiamkitError(
-                f"training stopped at step {self.progress.step + 1} or later: {stop}",
-                hint=f"the last good checkpoint is that of step {self.progress.step}"
-                if self.progress.step
-                else "",
-            )
+                stop = self._spent()
         yield Stopped(step, stop or "all steps are done")
+
+    def _spent(self) -> str:
+        """Why there is no use in going on; empty if there is."""
+        patience = self.config.patience
+        if patience and self.progress.since >= patience:
+            return f"no lower error in {patience} evaluations"
+        return ""
+
+    def _failed(self, alarm: Alarm) -> SiamkitError:
+        return SiamkitError(
+            f"training stopped at step {alarm.step:,}: {alarm.name}: {alarm.message}",
+            hint=f"the last good checkpoint is that of step {self.progress.step:,}"
+            if self.progress.step
+            else "no checkpoint was written yet",
+        )
 
     def _next_stop(self, step: int) -> int:
         """The next step after which something other than a step happens."""
@@ -157,26 +161,33 @@ class Loop:
             arrays = feed.varied(self.arrays, self._rows[rows], labels, self.plugin, key)
         return Batch(arrays, labels, forged)
 
-    def _embed(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner
         found: NDArray[np.float32] = validation.embed(
             learner.average, self.arrays, rows, learner.device, learner.precision
         ).numpy()
+        if not np.isfinite(found).all():
+            raise self._failed(self._curriculum.diverged(step, "the embeddings are not finite"))
         return found
 
-    def _mine(self) -> NDArray[np.int64]:
+    def _share_statistics(self) -> None:
+        self.processes.average_buffers(self.learner.network)
+        if self.learner.average is not self.learner.network:
+            self.processes.average_buffers(self.learner.average)
+
+    def _mine(self, step: int) -> NDArray[np.int64]:
         """The hardest wrong neighbours of every training row; each process computes the same."""
-        self.processes.average_buffers(self.learner.average)
-        return hard_negatives(self._embed(self._rows), self._labels, self._forged, k=HARD)
+        self._share_statistics()
+        return hard_negatives(self._embed(self._rows, step), self._labels, self._forged, k=HARD)
 
     def _evaluate(self, step: int) -> Iterator[Event]:
         rows = np.flatnonzero(~self.dataset.training)
-        self.processes.average_buffers(self.learner.average)
+        self._share_statistics()
         if not len(rows):
             return
         numbers = [math.nan, math.nan]
         if self.processes.first:
-            embeddings = self._embed(rows)
+            embeddings = self._embed(rows, step)
             labels, forged = self.dataset.labels[rows], self.dataset.forged[rows]
             others, against = validation.errors(validation.score(embeddings, labels, forged))
             numbers = [others, math.nan if against is None else against]
@@ -199,6 +210,8 @@ class Loop:
         if not self.processes.first:
             return
         tensors = self.learner.tensors()
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise self._failed(self._curriculum.diverged(step, "the weights are not finite"))
         if self.hard is not None:
             import torch
 

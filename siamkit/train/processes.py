@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+ENDLESS = timedelta(days=1)  # the others wait while the first prepares the data
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -57,24 +59,24 @@ class Processes:
         """Process 0's numbers, to all."""
         if self.world == 1:
             return values
-        said = torch.tensor(values, dtype=torch.float64, device=self._device())
+        said = torch.tensor(values, dtype=torch.float64)
         dist.broadcast(said, 0)
         numbers: list[float] = said.tolist()
         return numbers
 
-    def _device(self) -> str:
-        return "cuda" if dist.get_backend() == "nccl" else "cpu"
-
 
 @contextmanager
-def processes(device: str) -> Iterator[Processes]:
+def processes() -> Iterator[Processes]:
     """The group that torchrun's environment variables describe, or this process alone."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes()
         return
-    # The others wait while the first prepares the data, which may take hours.
-    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(days=1))
+    backend = "gloo"
+    if torch.cuda.is_available():  # each process of a machine has a card of its own
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        backend = "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, timeout=ENDLESS)
     try:
         yield Processes(dist.get_rank(), world)
     finally:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from siamkit import encoder_cache, registry
 from siamkit.encoders import Card, write_folder
-from siamkit.errors import BadInput
-from siamkit.train import backbones, checkpoint, export, heads, losses, validation
+from siamkit.errors import BadInput, PluginError
+from siamkit.protocols import OwnNetwork, Trainable, Viewed
+from siamkit.sources import short, to_text
+from siamkit.train import backbones, checkpoint, export, heads, losses, networks, validation
 from siamkit.train import card as cards
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset, load
 from siamkit.train.device import pick_device, pick_precision, repeatable
 from siamkit.train.events import Event, Started
-from siamkit.train.folder import Origin
+from siamkit.train.folder import Origin, reopen
 from siamkit.train.learner import Learner
 from siamkit.train.loop import BEST, LAST, Loop, Progress
 from siamkit.train.processes import Processes, processes
@@ -36,15 +39,34 @@ FEATURES = "features.npy"
 
 
 def trainable(plugin: Any, config: TrainConfig) -> Any:
-    """The modality as its data are prepared: itself, or the vectors of an encoder it has."""
+    """The modality as its data are prepared: itself, or bound to an encoder or network it has.
+
+    Raises BadInput for a device or a backbone that is not here, PluginError for a modality that
+    cannot be trained: no sample need be loaded to know.
+    """
+    pick_device(config.device)
     name = backbone(plugin, config)
-    if name.split(":")[0] != heads.ENCODER:
-        return plugin
-    return heads.OwnEncoder(plugin, name.partition(":")[2] or None)
+    if name.split(":")[0] == heads.ENCODER:
+        return heads.OwnEncoder(plugin, name.partition(":")[2] or None)
+    if networks.has(plugin, name):
+        return networks.bound(plugin, name, config)
+    if not isinstance(plugin, Trainable):
+        raise PluginError(
+            f"modality {plugin.name} cannot be trained: it has no array, augment, preprocessing"
+            " and backbone",
+            hint=f"--set backbone={heads.ENCODER} trains a new head on the encoder that it has"
+            f"{networks.others(plugin)}",
+        )
+    backbones.require_known(name)
+    return plugin
 
 
 def backbone(plugin: Any, config: TrainConfig) -> str:
-    chosen: str = config.backbone if config.backbone != "auto" else plugin.backbone
+    """As configured; or the modality's own default, or a head on the encoder that it has."""
+    if config.backbone != "auto":
+        return config.backbone
+    default = heads.ENCODER if encoder_cache.default_name(plugin) else ""
+    chosen: str = getattr(plugin, "backbone", default)
     return chosen
 
 
@@ -54,20 +76,38 @@ def train(
     """Train in a folder that `siamkit.train.data.prepare` has filled, or go on where it stands.
 
     Yields what happens, and has written it to RUN/train.jsonl before. At the end RUN/encoder is
-    an encoder folder. Under torchrun all processes call this; those that are not the first may
-    come before the folder is filled, wait for it, and yield as well.
+    an encoder folder. Under torchrun the first process calls this, and the others `join`.
     Raises BadInput for settings that cannot be met here, SiamkitError where training fails.
     """
-    device = pick_device(config.device)
-    with processes(device) as group, repeatable(config):
-        group.share([0.0])  # the first has filled the folder
-        dataset = prepared or _loaded(run)
-        _check(dataset, config)
-        made = _model(run, dataset, plugin, config, group)
-        loop = _loop(run, dataset, plugin, config, made, device, group)
-        yield from _recorded(run, loop, group)
-        if group.first:
-            _export(run, loop, made, plugin, origin)
+    with processes() as group, repeatable(config):
+        group.share([0.0])  # the folder is filled
+        loop, made = _begun(run, plugin, config, prepared or _loaded(run), group)
+        yield from _recorded(run, loop)
+        _export(run, loop, made, plugin, origin)
+
+
+def join(run: Path) -> None:
+    """Help the first process of torchrun with its run, of which the folder says all.
+
+    It may not have begun it yet, or be loading the data still.
+    """
+    with processes() as group:
+        group.share([0.0])  # waits for the first
+        origin, config = reopen(run)
+        plugin = trainable(registry.load("siamkit.modalities", origin.modality), config)
+        with repeatable(config):
+            loop, _ = _begun(run, plugin, config, _loaded(run), group)
+            for _ in loop.events():
+                pass
+
+
+def _begun(
+    run: Path, plugin: Any, config: TrainConfig, dataset: Dataset, group: Processes
+) -> tuple[Loop, Model]:
+    _check(dataset, config)
+    config = replace(config, dim=config.dim or _own_dim(plugin, dataset))
+    made = _model(run, dataset, plugin, config, group)
+    return _loop(run, dataset, plugin, config, made, group), made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +135,13 @@ def _check(dataset: Dataset, config: TrainConfig) -> None:
         )
 
 
+def _own_dim(plugin: Any, dataset: Dataset) -> int:
+    """As many numbers as the vectors have that training begins with; a new network has none."""
+    if isinstance(plugin, heads.OwnEncoder):
+        return int(dataset.arrays.shape[1])
+    return plugin.dim if isinstance(plugin, OwnNetwork) else backbones.DIM
+
+
 def _model(
     run: Path, dataset: Dataset, plugin: Any, config: TrainConfig, group: Processes
 ) -> Model:
@@ -103,9 +150,14 @@ def _model(
     if isinstance(plugin, heads.OwnEncoder):
         head = heads.linear(shape[0], config.dim)
         return Model(head, head, dataset.arrays)
-    network = backbones.network(config, backbone(plugin, config), shape)
+    if isinstance(plugin, OwnNetwork):
+        own = plugin.network()
+        return Model(own, own, dataset.arrays)
+    seen = plugin.views if config.views and isinstance(plugin, Viewed) else None
     if not config.frozen:
+        network = backbones.network(config, backbone(plugin, config), shape, seen)
         return Model(network, network, dataset.arrays)
+    network = backbones.network(config, backbone(plugin, config), shape)
     if group.first:
         _write_features(run, network.trunk, dataset.arrays)
     group.share([0.0])
@@ -118,7 +170,7 @@ def _write_features(run: Path, trunk: nn.Module, arrays: NDArray[Any]) -> None:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(arrays), validation.BATCH):
-            part = np.ascontiguousarray(arrays[start : start + validation.BATCH])
+            part = np.array(arrays[start : start + validation.BATCH])  # on disk it is read-only
             parts.append(trunk(torch.from_numpy(part)).float().numpy())
     np.save(run / FEATURES, np.concatenate(parts))
 
@@ -129,48 +181,54 @@ def _loop(
     plugin: Any,
     config: TrainConfig,
     model: Model,
-    device: str,
     group: Processes,
 ) -> Loop:
     """As new, or as the last checkpoint left it."""
+    device = pick_device(config.device)
     loss = losses.build(config, len(np.unique(dataset.labels[dataset.training])))
     augmented = config.augment and model.trained is model.whole and hasattr(plugin, "augment")
     tensors, facts = checkpoint.read(run / LAST) if (run / LAST).exists() else ({}, {})
     precision = facts.get("precision") or _precision(model, config, device, group)
     learner = Learner(model.trained, loss, config, device, precision)
     loop = Loop(run, dataset, model.arrays, plugin if augmented else None, config, learner, group)
-    if facts:
-        learner.load(tensors)
-        loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
-        loop.progress = Progress(
-            facts["step"],
-            math.inf if facts["best"] is None else facts["best"],
-            facts["since"],
-            facts["seconds"],
-            facts["curriculum"],
-        )
+    if tensors:
+        _restore(loop, tensors, facts, run / LAST)
     return loop
+
+
+def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], of: Path) -> None:
+    try:
+        loop.learner.load(tensors)
+        loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
+        best = math.inf if facts["best"] is None else facts["best"]
+        loop.progress = Progress(
+            facts["step"], best, facts["since"], facts["seconds"], facts["curriculum"]
+        )
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise BadInput(
+            f"{to_text(of)} is of another network or another version: {short(str(error))}",
+            hint="start anew in another folder",
+        ) from error
 
 
 def _precision(model: Model, config: TrainConfig, device: str, group: Processes) -> str:
     """The first process measures for all: a copy, so that nothing is learned from it."""
-    chosen = config.precision
-    if chosen == "auto" and group.first:
+    if config.precision != "auto":
+        return config.precision
+    if config.deterministic:
+        return "fp32"  # what measures faster is not the same every time
+    faster = "fp32"
+    if group.first:
         copy = deepcopy(model.trained).to(device).train()
         count = config.identities * config.samples
         part = np.resize(model.arrays[:count], (count, *model.arrays.shape[1:]))
         probe = torch.from_numpy(part).to(device)
-        chosen = pick_precision("auto", device, lambda: copy(probe).float().square().mean())
-    if config.precision == "auto":
-        chosen = "bf16" if group.agree(chosen == "bf16") else "fp32"
-    return chosen
+        faster = pick_precision(device, lambda: copy(probe).float().square().mean())
+    return "bf16" if group.agree(faster == "bf16") else "fp32"
 
 
-def _recorded(run: Path, loop: Loop, group: Processes) -> Iterator[Event]:
+def _recorded(run: Path, loop: Loop) -> Iterator[Event]:
     """The events of a loop, each in train.jsonl before anybody else hears of it."""
-    if not group.first:
-        yield from loop.events()
-        return
     if loop.progress.step:
         truncate(run, loop.progress.step)
     else:
@@ -202,6 +260,13 @@ def _started(loop: Loop) -> Started:
     )
 
 
+def _width(model: Model, config: TrainConfig) -> int:
+    """How many numbers a served vector has: those of each view."""
+    if not isinstance(model.whole, backbones.Network) or model.whole.views is None:
+        return config.dim
+    return config.dim * len(model.whole.views(torch.from_numpy(np.array(model.arrays[:1]))))
+
+
 def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) -> None:
     """RUN/encoder: the best weights by the validation identities, or the last if there are none."""
     dataset = loop.dataset
@@ -217,7 +282,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
     card = Card(
         modality=origin.modality,
         name=origin.name,
-        dim=loop.config.dim,
+        dim=_width(model, loop.config),
         preprocessing=plugin.preprocessing(),
         licence=origin.licence,
         source="trained with siamkit; see training",
@@ -228,6 +293,8 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
     def make(folder: Path) -> None:
         if isinstance(plugin, heads.OwnEncoder) and isinstance(model.trained, nn.Linear):
             plugin.graft(model.trained, folder, card)
+        elif isinstance(plugin, OwnNetwork):
+            plugin.write(model.whole, folder, card)
         else:
             graph = export.graph(model.whole, dataset.arrays[: export.PROBES])
             write_folder(folder, graph, card)

@@ -6,6 +6,7 @@ what it would have drawn. Each identity comes once before any comes again.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -54,11 +55,14 @@ class Sampler:
         """The identities of a turn: each epoch is a permutation of all."""
         total = len(self.genuine)
         count = min(count, total)
-        first, found = turn * count, []
-        for position in range(first, first + count):
+        found: dict[int, None] = {}
+        for position in itertools.count(turn * count):
             epoch, place = divmod(position, total)
-            found.append(int(_permutation(total, self.seed, epoch)[place]))
-        return list(dict.fromkeys(found))  # one may close an epoch and open the next
+            found.setdefault(int(_permutation(total, self.seed, epoch)[place]))
+            # One that closes an epoch may open the next as well: then another one comes early.
+            if len(found) == count:
+                break
+        return list(found)
 
     def _rows(self, identity: int, wanted: list[int], rng: np.random.Generator) -> Rows:
         parts = []

@@ -37,7 +37,8 @@ def split_identities(
     wanted = max(LEAST, round(share * len(usable))) if share else 0
     validation |= set(free[: max(0, wanted - len(validation))])
     training = usable - validation
-    if len(training) < LEAST or len(validation) < LEAST:
+    judged = share > 0 or validation  # else there is nothing to be judged by, as was wished
+    if len(training) < LEAST or (judged and len(validation) < LEAST):
         raise _too_few(training, validation, len(labels))
     return training, validation
 

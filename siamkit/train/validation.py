@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,4 +76,6 @@ def write(
     forged: NDArray[np.bool_],
 ) -> None:
     """What the histograms and the map of the report are drawn from."""
-    np.savez(run / EMBEDDINGS, embeddings=embeddings, labels=labels, forged=forged)
+    aside = run / f".{EMBEDDINGS}"
+    np.savez(aside, embeddings=embeddings, labels=labels, forged=forged)
+    os.replace(aside, run / EMBEDDINGS)

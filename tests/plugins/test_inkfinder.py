@@ -84,6 +84,18 @@ def test_a_signature_on_a_page_is_found(turned: float) -> None:
     assert overlap(found[0].where, ink_box(signature(), PLACE)) > (0.8 if turned == 0 else 0.5)
 
 
+def test_on_a_contract_only_the_signature_is_found() -> None:
+    made = pil.new("L", (1240, 1600), 255)
+    draw, font = ImageDraw.Draw(made), ImageFont.load_default(32)
+    for line in range(12):
+        words = "The tenant shall keep the premises in good order."
+        draw.text((120, 160 + 60 * line), words, fill=30, font=font)
+    name = signature().resize((360, 150))
+    made.paste(name, (640, 1150), name.point(lambda tone: 255 - tone))
+    (region,) = FINDER.find(Image(np.asarray(made.convert("RGB"))))
+    assert overlap(region.where, ink_box(name, (640, 1150))) > 0.8
+
+
 @pytest.mark.parametrize("turned", [0.0, 1.0])
 def test_print_alone_is_no_signature(turned: float) -> None:
     assert FINDER.find(page(signed=False, turned=turned)) == []

@@ -19,7 +19,7 @@ from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Assesses, Modality, Trainable
 from siamkit.types import Image, Region
 from siamkit_signatures import Signatures, ink, rules
-from siamkit_signatures.canvas import HEIGHT, WIDTH
+from siamkit_signatures.canvas import HEIGHT, WIDTH, fold, unfold
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "signatures"
 requires_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no signatures in {DATA}")
@@ -138,11 +138,14 @@ def test_two_tones_pass_unchanged(plain: np.ndarray) -> None:
 
 def test_an_array_fills_the_canvas(plain: np.ndarray) -> None:
     array = SIGNATURES.array(rgb(plain))
-    assert array.shape == (HEIGHT, WIDTH)
+    assert array.shape == (HEIGHT // 2, WIDTH // 2, 4)
     assert array.dtype == np.uint8
-    assert array.max() > 200
-    left, top, width, height = cv2.boundingRect(array)
-    assert width >= WIDTH - 6 or height >= HEIGHT - 6
+    canvas = unfold(array)
+    np.testing.assert_array_equal(fold(canvas), array)
+    np.testing.assert_array_equal(array[5, 9].reshape(2, 2), canvas[10:12, 18:20])
+    assert canvas.max() > 200
+    left, top, width, height = cv2.boundingRect(canvas)
+    assert width >= WIDTH - 10 or height >= HEIGHT - 10
     assert abs(2 * left + width - WIDTH) <= 2
     assert abs(2 * top + height - HEIGHT) <= 2
 
@@ -199,17 +202,44 @@ def test_a_region_is_cut_with_whole_strokes_and_without_neighbours(plain: np.nda
 def test_a_variant_keeps_shape_and_hand(plain: np.ndarray) -> None:
     array = SIGNATURES.array(rgb(plain))
     before = array.copy()
-    made = [SIGNATURES.augment(array, np.random.default_rng(seed)) for seed in range(40)]
+    made = [variant(array, own, own) for own in range(40)]
     np.testing.assert_array_equal(array, before)
-    again = SIGNATURES.augment(array, np.random.default_rng(7))
-    np.testing.assert_array_equal(again, made[7])
-    for variant in made:
-        assert variant.shape == array.shape
-        assert variant.dtype == array.dtype
-        assert 0.4 < variant.sum() / array.sum() < 2.5
+    np.testing.assert_array_equal(variant(array, 7, 7), made[7])
+    for one in made:
+        assert one.shape == array.shape
+        assert one.dtype == array.dtype
+        assert 0.2 < one.sum() / array.sum() < 4
     assert not np.array_equal(made[0], made[1])
     blank = np.zeros_like(array)
-    np.testing.assert_array_equal(SIGNATURES.augment(blank, np.random.default_rng(0)), blank)
+    np.testing.assert_array_equal(variant(blank, 0, 0), blank)
+
+
+def variant(array: np.ndarray, own: int, shared: int) -> np.ndarray:
+    return SIGNATURES.augment(array, np.random.default_rng(own), np.random.default_rng([1, shared]))
+
+
+def test_what_is_shared_makes_another_hand_of_all_alike(plain: np.ndarray) -> None:
+    array = SIGNATURES.array(rgb(plain))
+
+    def seen(own: int, shared: int) -> np.ndarray:
+        return cv2.GaussianBlur(unfold(variant(array, own, shared)), (0, 0), 20)
+
+    within = [likeness(seen(0, hand), seen(1, hand)) for hand in range(12)]
+    between = [likeness(seen(0, hand), seen(1, hand + 1)) for hand in range(12)]
+    assert np.median(within) > np.median(between) + 0.02
+
+
+def test_views_are_the_four_flips(plain: np.ndarray) -> None:
+    torch = pytest.importorskip("torch")
+    array = SIGNATURES.array(rgb(plain))
+    upright, mirrored, down, turned = (
+        unfold(view[0].numpy()) for view in SIGNATURES.views(torch.from_numpy(array)[None])
+    )
+    canvas = unfold(array)
+    np.testing.assert_array_equal(upright, canvas)
+    np.testing.assert_array_equal(mirrored, canvas[:, ::-1])
+    np.testing.assert_array_equal(down, canvas[::-1])
+    np.testing.assert_array_equal(turned, canvas[::-1, ::-1])
 
 
 def test_too_few_pixels_are_refused(plain: np.ndarray) -> None:
@@ -271,7 +301,7 @@ def _graph() -> bytes:
         helper.make_node("ReduceSum", ["r", "axis"], ["y"], keepdims=0),
     ]
     axis = helper.make_tensor("axis", kinds.INT64, [1], [1])
-    x = helper.make_tensor_value_info("x", kinds.UINT8, ["n", HEIGHT, WIDTH])
+    x = helper.make_tensor_value_info("x", kinds.UINT8, ["n", HEIGHT // 2, WIDTH // 2, 4])
     y = helper.make_tensor_value_info("y", kinds.FLOAT, ["n", 16])
     graph = helper.make_graph(nodes, "g", [x], [y], [shape, axis])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -293,7 +323,7 @@ def test_odd_pictures_give_an_array_or_nothing(pixels: np.ndarray) -> None:
         return
     finally:
         SIGNATURES.assess(Image(pixels), Region())
-    assert array.shape == (HEIGHT, WIDTH)
+    assert array.shape == (HEIGHT // 2, WIDTH // 2, 4)
     assert array.any()
     assert crop.pixels.dtype == np.uint8
 
@@ -317,5 +347,5 @@ def test_a_grey_scan_gives_what_its_two_tones_give() -> None:
         soft = cv2.GaussianBlur(two.pixels, (0, 0), 0.8).astype(float)
         grey = Image(np.clip(soft * 0.6 + 70, 0, 255).astype(np.uint8))
         # Blurred, as a grain of dust more or less shifts the canvas by a pixel.
-        one, other = (cv2.GaussianBlur(SIGNATURES.array(m), (0, 0), 2) for m in (two, grey))
+        one, other = (cv2.GaussianBlur(unfold(SIGNATURES.array(m)), (0, 0), 4) for m in (two, grey))
         assert likeness(one, other) > 0.9

@@ -28,6 +28,7 @@ def run(text: str, folder: Path) -> str:
     for photo in (folder / "photos").iterdir():
         photo.rename(folder / photo.name)
     (folder / "photos").rmdir()
+    demo["make_signatures"](folder)
     for table in (ROOT / "examples").glob("*.csv"):
         shutil.copy(table, folder)
     return BLOCK.sub(lambda match: _block(match[1], folder), text)

@@ -21,7 +21,7 @@ FLOORS = [
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 PLUGINS_MAY_USE = {"errors", "types", "protocols", "media", "runtime", "encoders"}
-WITH_TORCH = {"export", "crossencoder"}  # modules that a user asks for by name, once
+WITH_TORCH = {"export", "crossencoder", "training"}  # modules that a user asks for by name, once
 # Of siamkit/train, what people meet before a run begins, or read after it.
 WITHOUT_TORCH = {
     "config",

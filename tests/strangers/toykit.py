@@ -111,6 +111,56 @@ class Letters:
                 ("sums", "one and one"), ("sums", "one and two")]  # fmt: skip
 
 
+class Bigrams:
+    """Text, with an encoder folder that is built: counts of letter pairs and a random projection.
+
+    It weighs all pairs alike, so a head that learns which of them matter does better.
+    """
+
+    name = "bigrams"
+    kind = "text"
+    detector = None
+    encoders = {"random": "a random matrix"}  # noqa: RUF012
+
+    def load(self, source):
+        return source.decode() if isinstance(source, bytes) else source
+
+    def crop(self, medium, region):
+        return medium
+
+    def build(self, name, folder):
+        from onnx import TensorProto, helper, numpy_helper
+
+        rng = np.random.default_rng(0)
+        weights = rng.standard_normal((128, 48)).astype(np.float32)
+        graph = helper.make_graph(
+            [
+                helper.make_node("MatMul", ["counts", "weights"], ["projected"]),
+                helper.make_node("LpNormalization", ["projected"], ["vectors"], axis=-1, p=2),
+            ],
+            "bigrams",
+            [helper.make_tensor_value_info("counts", TensorProto.FLOAT, ["n", 128])],
+            [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", 48])],
+            [numpy_helper.from_array(weights, "weights")],
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        ).SerializeToString()
+        write_folder(folder, model, Card("bigrams", name, 48, {"hash": "sha256"}, "CC0-1.0", "toy"))
+
+    def encoder(self, folder=None):
+        return OnnxEncoder(folder, self.counts)
+
+    def counts(self, text):
+        row = np.full(128, 0.01, np.float32)
+        for pair in itertools.pairwise(text):
+            row[hashlib.sha256("".join(pair).encode()).digest()[0] % 128] += 1
+        return row
+
+    def examples(self):
+        return [("greeting", "hello there"), ("greeting", "hello here"), ("sum", "one and one")]
+
+
 class TilesEncoder:
     """The mean colour of 4 x 4 tiles."""
 
@@ -155,7 +205,7 @@ class Tiles:
         return np.asarray(small, dtype=np.uint8)
 
     def augment(self, array, own, shared):
-        return np.ascontiguousarray(array[:, ::-1]) if rng.random() < 0.5 else array
+        return np.ascontiguousarray(array[:, ::-1]) if shared.random() < 0.5 else array
 
     def preprocessing(self):
         return {"size": 32, "resize": "bilinear"}

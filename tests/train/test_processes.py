@@ -1,0 +1,88 @@
+"""Two processes, as torchrun starts them, are one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from toydata import people, sets
+
+from siamkit.train.events import Started, Step
+from siamkit.train.record import read_record
+
+# The command line, and beside it what each process has drawn and ended with.
+DRIVER = """
+import hashlib, json, os, sys
+from siamkit import cli
+from siamkit.train import run
+from siamkit.train.loop import Loop
+
+original, events, drawn = Loop._batch, Loop.events, []
+
+def batch(self, turn):
+    made = original(self, turn)
+    drawn.append([turn, len(made.labels), sorted(set(made.labels.tolist()))])
+    return made
+
+def watched(self):
+    yield from events(self)
+    digest = hashlib.sha256()
+    for part in (self.learner.network, self.learner.average):
+        for tensor in part.state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+    with open(f"process-{os.environ['RANK']}.json", "w") as file:
+        json.dump({"weights": digest.hexdigest(), "drawn": drawn}, file)
+
+Loop._batch, Loop.events = batch, watched
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def torchrun(shell):
+    def start(*arguments):
+        (shell.folder / "driver.py").write_text(DRIVER)
+        environment = shell.environment | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                   "--nproc-per-node", "2", "driver.py", "train", *arguments]  # fmt: skip
+        return subprocess.run(
+            command, cwd=shell.folder, env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    return start
+
+
+def test_two_processes_are_one_run(torchrun, shell):
+    people(shell.folder, identities=20, samples=4)
+    done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run", "--json",
+                    *sets({"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3,
+                           "validation": 0.1}))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)  # one document, by one process
+    assert facts["steps"] == 6
+    assert done.stderr.count("all steps are done") == 1
+
+    one, two = (json.loads((shell.folder / f"process-{n}.json").read_text()) for n in (0, 1))
+    assert one["weights"] == two["weights"]
+    record = read_record(shell.folder / "run")
+    assert [event.step for event in record if isinstance(event, Step)] == list(range(1, 7))
+    assert [event.processes for event in record if isinstance(event, Started)] == [2]
+
+    assert len(one["drawn"]) == len(two["drawn"]) == 12
+    first_epoch = 18 // (2 * 3)  # turns in which all 18 identities come once
+    for (turn, count, mine), (other, others, theirs) in zip(
+        one["drawn"], two["drawn"], strict=True
+    ):
+        assert turn == other
+        assert count == others == 9
+        assert turn >= first_epoch or not set(mine) & set(theirs)
+
+
+def test_where_the_first_cannot_prepare_the_others_do_not_wait(torchrun, shell):
+    people(shell.folder, identities=1)
+    done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
+    assert done.returncode == 1
+    assert done.stderr.count("all examples are of one identity") == 1
+    assert not (shell.folder / "run").exists()

@@ -1,0 +1,183 @@
+"""A run from pictures to an encoder that is served, and one that is broken off and goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+import toykit
+from PIL import Image
+from toydata import losses, people, sets, train  # noqa: F401
+
+from siamkit.encoders import read_card
+from siamkit.media import load_image
+from siamkit.train import backbones, checkpoint
+from siamkit.train.config import TrainConfig
+from siamkit.train.events import Evaluated, Saved, Started, Step
+from siamkit.train.record import read_record
+
+GOOD = {
+    "validation": 0.25,
+    "identities": 8,
+    "steps": 20,
+    "evaluate_every": 10,
+    "learning_rate": 0.01,
+}
+
+
+def served(run):
+    """The vectors of all pictures, as the exported encoder gives them."""
+    media = [load_image(path) for path in sorted(run.parent.rglob("people/*/*.png"))]
+    return media, toykit.Tiles().encoder(run / "encoder").embed(media)
+
+
+def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
+    people(train.folder, identities=24)
+    told = train.tiles("--json", "--licence", "CC0-1.0", "--name", "hues", **GOOD)
+    assert told.code == 0, told.err
+    facts = json.loads(told.out)
+    assert facts["eer"] < 0.7 * facts["eer_before"]
+    assert (facts["name"], facts["steps"], facts["faults"]) == ("hues", 20, [])
+
+    card = read_card(train.folder / "run" / "encoder")
+    assert card.fingerprint == facts["fingerprint"]
+    assert (card.modality, card.dim, card.licence) == ("tiles", 16, "CC0-1.0")
+    assert card.preprocessing == toykit.Tiles().preprocessing()
+    data = card.training["data"]
+    assert data["train"] == {"identities": 18, "genuine": 90, "forged": 0}
+    assert data["validation"] == {"identities": 6, "genuine": 30, "forged": 0}
+    assert card.training["step"] == facts["best_step"]
+    assert card.training["validation"]["eer"] == pytest.approx(facts["eer"], abs=0.02)
+    assert card.threshold.fmr == 0.1  # 375 pairs of different identities show no lower rate
+    assert "pairs of different identities" in card.threshold.source
+
+    assert train("galleries", "create", "g", "-m", "tiles", "--encoder", "run/encoder",
+                 "--detector", "none").code == 0  # fmt: skip
+    for who in ("p1", "p2"):
+        told = train("enrol", "g", f"people/{who}/0.png", "--as", who)
+        assert told.code == 0, told.err
+    told = train("query", "g", "people/p1/0.png", "--json")
+    assert told.code == 0, told.err
+    assert '"p1"' in told.out
+
+    assert train("train", "plot", "run").out == "run/plot.png\n"
+    assert (train.folder / "run" / "plot.png").stat().st_size > 10_000
+    assert "--resume" in train("train", "run", "--help").out
+
+
+def test_served_vectors_are_those_of_torch(train):  # noqa: F811
+    """More numbers than features, fewer identities than a batch wants, and without validation."""
+    people(train.folder, identities=4)
+    settings = {"dim": 300, "identities": 9, "steps": 4, "validation": 0, "average": 0.5}
+    told = train.tiles("--json", **settings)
+    assert told.code == 0, told.err
+    facts = json.loads(told.out)
+    assert (facts["eer"], facts["best_step"]) == (None, None)
+    card = read_card(train.folder / "run" / "encoder")
+    assert card.threshold is None
+    assert "validation" not in card.training
+    assert card.training["step"] == 4  # the last
+
+    media, vectors = served(train.folder / "run")
+    network = backbones.network(
+        TrainConfig(pretrained=False, dim=300), "test_efficientnet", (32, 32, 3)
+    )
+    tensors, _ = checkpoint.read(train.folder / "run" / "last.safetensors")
+    network.load_state_dict(checkpoint.part(tensors, "average."))
+    pixels = torch.from_numpy(np.stack([toykit.Tiles().array(medium) for medium in media]))
+    with torch.inference_mode():
+        wanted = torch.nn.functional.normalize(network.eval()(pixels), dim=1).numpy()
+    assert (wanted * vectors).sum(axis=1).min() >= 0.9999
+
+
+def test_a_frozen_trunk_and_equal_runs(train):  # noqa: F811
+    """The head alone learns; deterministic runs that are told the same are the same."""
+    people(train.folder, identities=10)
+    same = {"frozen": "true", "precision": "auto", "deterministic": "true", "steps": 8}
+    prints = []
+    for out in ("one", "two"):
+        told = train.tiles("--json", out=out, **same)
+        assert told.code == 0, told.err
+        prints.append(json.loads(told.out)["fingerprint"])
+    assert prints[0] == prints[1]
+    trained = [e.parameters for e in read_record(train.folder / "one") if isinstance(e, Started)]
+    assert trained[0] < 10_000  # of 100,000
+    assert served(train.folder / "one")[1].shape == (50, 16)
+
+
+def forgeries(folder):
+    """Of some identities, so that a batch holds some of them."""
+    for who in range(4):
+        for number in range(3):
+            rng = np.random.default_rng([7, who, number])
+            path = folder / "people" / f"p{who}" / "forgeries" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(rng.integers(0, 250, (32, 32, 3)).astype(np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"miner": "auto", "average": 0.9, "accumulate": 2},
+        {"miner": "index-driven", "refresh": 3, "loss": "soft-triplet"},
+    ],
+    ids=lambda settings: settings["miner"],
+)
+def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  # noqa: F811
+    people(train.folder, identities=10)
+    forgeries(train.folder)
+    settings = {"steps": 40, "evaluate_every": 5, "patience": 0} | settings
+    whole = train.tiles("--json", out="whole", **settings)
+    assert whole.code == 0, whole.err
+
+    shell.environment["OMP_NUM_THREADS"] = "1"  # as here: sums depend on it
+    process = shell.start(
+        "train", "people", "-m", "tiles", "--detector", "none", "--out", "run", *sets(settings)
+    )
+    record = train.folder / "run" / "train.jsonl"
+    while process.poll() is None and not (record.exists() and '"saved"' in record.read_text()):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = len(losses(train.folder / "run"))
+    assert 5 <= done < 40
+
+    refused = train("train", "--resume", "--out", "run", "--set", "margin=0.7")
+    assert refused.code == 2
+    assert "margin: 0.2 before, 0.7 now" in refused.err
+    told = train("train", "--resume", "--out", "run", "--json")
+    assert told.code == 0, told.err
+    assert losses(train.folder / "run") == losses(train.folder / "whole")
+    of = [[e for e in read_record(train.folder / run) if isinstance(e, Evaluated)]
+          for run in ("run", "whole")]  # fmt: skip
+    assert of[0] == of[1]
+    assert json.loads(told.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
+
+
+def test_a_run_that_is_over_may_be_resumed(train):  # noqa: F811
+    """Also one that ran out of patience: it does not go on."""
+    people(train.folder, identities=10)
+    told = train.tiles(steps=12, evaluate_every=1, patience=2, learning_rate=1e-12)
+    assert "no lower error in 2 evaluations" in told.err
+    before = losses(train.folder / "run")
+    assert len(before) < 12
+    (train.folder / "run" / "encoder" / "encoder.onnx").unlink()
+    again = train("train", "--resume", "--out", "run")
+    assert again.code == 0, again.err
+    assert losses(train.folder / "run") == before
+    assert served(train.folder / "run")[1].shape == (50, 16)
+
+
+def test_what_is_recorded(train):  # noqa: F811
+    people(train.folder, identities=10)
+    assert train.tiles(loss="arcface", steps=5, evaluate_every=2, augment="false").code == 0
+    record = read_record(train.folder / "run")
+    assert isinstance(record[0], Started)
+    assert [e.step for e in record if isinstance(e, Step)] == [1, 2, 3, 4, 5]
+    assert [e.step for e in record if isinstance(e, Saved)] == [2, 4, 5]
+    assert [e.step for e in record if isinstance(e, Evaluated)] == [0, 2, 4, 5]
+    assert {e.miner for e in record if isinstance(e, Step)} == {"none"}

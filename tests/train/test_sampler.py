@@ -1,0 +1,93 @@
+"""Which samples make a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siamkit.train.sampler import sampler
+
+
+@st.composite
+def drawn(draw):
+    """A sampler over identities with two genuine samples or more, in any order."""
+    counts = draw(st.lists(st.tuples(st.integers(2, 6), st.integers(0, 4)), min_size=2, max_size=9))
+    labels = np.repeat(np.arange(len(counts)), [a + b for a, b in counts])
+    forged = np.concatenate([[False] * a + [True] * b for a, b in counts])
+    order = np.random.default_rng(draw(st.integers(0, 99))).permutation(len(labels))
+    made = sampler(
+        labels[order], forged[order],
+        identities=draw(st.integers(2, 12)), samples=draw(st.integers(2, 5)),
+        forgeries=draw(st.integers(0, 3)), seed=draw(st.integers(0, 9)),
+    )  # fmt: skip
+    return made, forged[order]
+
+
+@given(drawn(), st.integers(0, 50), st.integers(0, 3))
+def test_a_batch_holds_the_rows_it_says(given, step, rank):
+    made, forged = given
+    rows = made.draw(step, rank=rank, world=4)
+    assert len(set(rows)) == len(rows)
+    labels = made.labels[rows]
+    assert len(set(labels)) == min(made.identities, len(made.genuine))
+    for identity in set(labels):
+        of_it = rows[labels == identity]
+        assert (~forged[of_it]).sum() == min(made.samples, len(made.genuine[identity]))
+        assert forged[of_it].sum() == min(made.forgeries, len(made.forged[identity]))
+
+
+@given(drawn(), st.integers(0, 50), st.integers(0, 3))
+def test_a_batch_depends_on_seed_step_and_rank_alone(given, step, rank):
+    made, forged = given
+    again = sampler(made.labels, forged, identities=made.identities, samples=made.samples,
+                    forgeries=made.forgeries, seed=made.seed)  # fmt: skip
+    made.draw(step + 1, rank=rank, world=4)
+    assert np.array_equal(made.draw(step, rank=rank, world=4), again.draw(step, rank=rank, world=4))
+
+
+@given(drawn(), st.integers(1, 3), st.integers(0, 3))
+def test_every_identity_comes_before_any_comes_again(given, world, epoch):
+    """Of all processes together; an epoch may end in the middle of a batch."""
+    made, _ = given
+    total = len(made.genuine)
+    count = min(made.identities, total)
+    turns = range(epoch * total // count, -(-(epoch + 1) * total // count))
+    seen = [
+        identity
+        for turn in turns
+        for identity in set(made.labels[made.draw(turn // world, rank=turn % world, world=world)])
+    ]
+    assert set(seen) == set(range(total))
+    if total % count == 0:
+        assert len(seen) == total
+
+
+@given(drawn(), st.integers(0, 20), st.integers(0, 99))
+def test_wrong_neighbours_are_brought_along(given, step, seed):
+    made, forged = given
+    rng = np.random.default_rng(seed)
+    hard = rng.integers(0, len(made.labels), (len(made.labels), 2))
+    hard[made.labels[hard] == made.labels[:, None]] = -1  # none of the same identity
+    rows = made.draw(step, hard=hard)
+    labels = made.labels[rows]
+    seeds = max(1, made.identities // 2)
+    assert min(seeds, len(made.genuine)) <= len(set(labels)) <= 2 * seeds
+    for identity in set(labels):
+        of_it = rows[labels == identity]
+        assert 2 <= (~forged[of_it]).sum() <= made.samples
+        assert forged[of_it].sum() <= made.forgeries
+    assert np.array_equal(rows, made.draw(step, hard=hard))
+
+
+def test_the_very_row_that_is_hard_comes():
+    """Two identities, each row with one wrong neighbour; and a forgery of one's own."""
+    labels = np.repeat([0, 1], 50)
+    forged = np.zeros(100, np.bool_)
+    forged[40:50] = True
+    made = sampler(labels, forged, identities=2, samples=3, forgeries=1, seed=0)
+    hard = np.full((100, 1), 77)
+    hard[50:] = 45  # a forgery
+    for step in range(20):
+        rows = set(made.draw(step, hard=hard).tolist())
+        assert rows & {77, 45}

