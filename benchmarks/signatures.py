@@ -10,7 +10,9 @@ writer whose name it bears.
 
 1 reference: a pair of signatures, its cosine; `trials` are those of the lists in DATA.
 5 references: one draw takes a writer's first five genuine signatures, nine draws take any; what
-remains is compared with the five, and the scores of all ten draws are pooled.
+remains is compared with the five, and the scores of all ten draws are pooled. `served` is what
+siamkit prints; `learned` is a logistic regression on the mean, the largest and the smallest cosine
+and on how alike the references are, fitted to the skilled forgeries of all other writers.
 """
 
 from __future__ import annotations
@@ -37,17 +39,17 @@ from signature_trials import (
     skilled_pairs,
 )
 
+from siamkit.flows.query import mean_score, own_mated
 from siamkit.metrics import Group, eer, fnmr_at
-from siamkit.pipeline import open_pipeline
+from siamkit.pipeline import Pipeline, open_pipeline
 
 REFERENCES, DRAWS, BATCH = 5, 10, 64
 LIMITS = {"1%": 1e-2, "0.1%": 1e-3}
 ENOUGH = 30  # false matches that have to be expected, of one draw
 
 
-def embed(data: Path, signatures: Sequence[Signature], encoder: str | None) -> np.ndarray:
+def embed(data: Path, signatures: Sequence[Signature], pipeline: Pipeline) -> np.ndarray:
     """(n, dim) unit vectors of the files taken whole."""
-    pipeline = open_pipeline("signatures", encoder=encoder, detector=None)
     rows = []
     for start in range(0, len(signatures), BATCH):
         crops = []
@@ -82,39 +84,71 @@ def one_reference(
 
 
 def several_references(
-    signatures: Sequence[Signature], vectors: np.ndarray, *, skilled: bool
+    signatures: Sequence[Signature], vectors: np.ndarray, usual: float | None, *, skilled: bool
 ) -> dict[str, Groups]:
     """One entry a rule; forgeries of the writer, or all genuine signatures of others, as probes."""
     rng = np.random.default_rng(0)
     found: dict[str, dict[str, list[Group]]] = {}
+    seen: dict[str, dict[int, list[Group]]] = {}
     forged = np.array([signature.forged for signature in signatures])
     sets = np.array([signature.set for signature in signatures])
-    for (name, _), numbers in by_writer(signatures).items():
+    for (name, writer), numbers in by_writer(signatures).items():
         mine = np.isin(np.arange(len(signatures)), numbers)
         genuine = np.flatnonzero(mine & ~forged)
         other = (mine & forged) if skilled else (~mine & ~forged & (sets == name))
         draws: dict[str, list[Group]] = {}
         for draw in range(DRAWS):
             chosen = rng.permutation(genuine)[:REFERENCES] if draw else genuine[:REFERENCES]
-            mated = against(vectors[chosen], vectors[np.setdiff1d(genuine, chosen)])
-            non_mated = against(vectors[chosen], vectors[other])
+            rest = np.setdiff1d(genuine, chosen)
+            mated = against(vectors[chosen], vectors[rest], usual)
+            non_mated = against(vectors[chosen], vectors[other], usual)
             for rule in mated:
                 draws.setdefault(rule, []).append((mated[rule], non_mated[rule]))
+            seen.setdefault(name, {}).setdefault(writer, []).append(
+                (looks(vectors[chosen], vectors[rest]), looks(vectors[chosen], vectors[other]))
+            )
         for rule, scores in draws.items():
             found.setdefault(rule, {}).setdefault(name, []).append(joined(scores))
+    if skilled:
+        found["learned"] = learned(seen)
     kind = "skilled" if skilled else "random"
     return {f"{kind}, {REFERENCES} references, {rule}": groups for rule, groups in found.items()}
 
 
-def against(references: np.ndarray, probes: np.ndarray) -> Mapping[str, np.ndarray]:
+def against(
+    references: np.ndarray, probes: np.ndarray, usual: float | None
+) -> Mapping[str, np.ndarray]:
     """Rule -> (n,) scores of n probes."""
     cosines = probes @ references.T
-    mean = references.mean(axis=0)
     return {
         "best of cosines": cosines.max(axis=1),
         "mean of cosines": cosines.mean(axis=1),
-        "cosine to mean": probes @ (mean / np.linalg.norm(mean)),
+        "served": np.array([mean_score(references, probe, usual) for probe in probes]),
     }
+
+
+def looks(references: np.ndarray, probes: np.ndarray) -> np.ndarray:
+    """(n, 4) what `learned` is told of n probes."""
+    cosines = probes @ references.T
+    alike = (references @ references.T)[np.triu_indices(len(references), 1)].mean()
+    columns = [cosines.mean(axis=1), cosines.max(axis=1), cosines.min(axis=1)]
+    return np.column_stack([*columns, np.full(len(probes), alike)])
+
+
+def learned(seen: Mapping[str, Mapping[int, Sequence[Group]]]) -> dict[str, list[Group]]:
+    """Each writer scored by a regression that has seen all writers but this one."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows = {(n, w): joined(draws) for n, writers in seen.items() for w, draws in writers.items()}
+    found: dict[str, list[Group]] = {}
+    for key, (mated, non_mated) in rows.items():
+        sides = joined([group for other, group in rows.items() if other != key])
+        known = np.repeat([1, 0], [len(side) for side in sides])
+        model = LogisticRegression(C=1e3, class_weight="balanced", max_iter=1000)
+        model.fit(np.concatenate(sides), known)
+        scored = model.decision_function(mated), model.decision_function(non_mated)
+        found.setdefault(key[0], []).append(scored)
+    return found
 
 
 def figures(groups: Sequence[Group], draws: int) -> dict[str, Any]:
@@ -150,13 +184,16 @@ def main() -> None:
     given = parser.parse_args()
     every = given.writers == "all"
     signatures = [signature for signature in read(given.data) if every or signature.validation]
-    report(given.data, signatures, embed(given.data, signatures, given.encoder), given.json)
+    pipeline = open_pipeline("signatures", encoder=given.encoder, detector=None)
+    vectors = embed(given.data, signatures, pipeline)
+    usual = own_mated(pipeline.encoder)
+    experiments = one_reference(given.data, signatures, vectors)
+    experiments |= several_references(signatures, vectors, usual, skilled=True)
+    experiments |= several_references(signatures, vectors, usual, skilled=False)
+    report(experiments, given.json)
 
 
-def report(data: Path, signatures: Sequence[Signature], vectors: np.ndarray, as_json: bool) -> None:
-    experiments = one_reference(data, signatures, vectors)
-    experiments |= several_references(signatures, vectors, skilled=True)
-    experiments |= several_references(signatures, vectors, skilled=False)
+def report(experiments: Mapping[str, Groups], as_json: bool) -> None:
     found = {}
     for name, groups in experiments.items():
         draws = 1 if "1 reference" in name else DRAWS

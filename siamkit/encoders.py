@@ -32,6 +32,7 @@ class Card:
     licence: str  # of the weights
     source: str  # where the weights come from
     threshold: Threshold | None = None  # default decision threshold, with its provenance
+    mated: float | None = None  # mean cosine of mated pairs, by which several samples are scored
     training: Mapping[str, Any] = field(default_factory=dict)  # the training card, if trained here
     fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0', filled in by write_folder
 

@@ -16,6 +16,7 @@ MAX_PIXELS = 89_478_485  # pillow's own limit: 256 MB of RGB; a larger picture i
 # Formats whose decoders read the header first and run no program of their own.
 COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # pillow knows these at once
 OTHERS = ("AVIF", "JPEG2000", "TIFF", "WEBP")  # and these after loading all of its plugins
+SUBFILE = 0x00FE  # of TIFF 6.0: bit 0 tells a smaller copy of another page
 ORIENTATION = 0x0112  # of EXIF (TIFF 6.0): what to do to see the picture upright
 
 
@@ -24,7 +25,8 @@ def load_image(source: Path | bytes) -> Image:
 
     EXIF orientation is applied. Transparency is laid over white, 16-bit is scaled to 8,
     CMYK and greyscale become RGB, and of an animation the first frame is taken.
-    Raises UnreadableSample for what is not a whole picture, or is larger than MAX_PIXELS.
+    Raises UnreadableSample for what is not a whole picture, is larger than MAX_PIXELS, or is a
+    document of several pages.
     """
     import numpy as np
     from PIL import Image as pil
@@ -37,6 +39,11 @@ def load_image(source: Path | bytes) -> Image:
         with _open(content) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise pil.DecompressionBombError
+            if (pages := _pages(picture)) > 1:
+                raise UnreadableSample(
+                    f"it has {pages} pages, and one must be chosen",
+                    hint="save the page that counts as a picture of its own",
+                )
             rgb = _upright(_to_rgb(picture), picture.getexif().get(ORIENTATION))
             return Image(np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)))
     except (pil.DecompressionBombError, pil.DecompressionBombWarning):
@@ -44,12 +51,29 @@ def load_image(source: Path | bytes) -> Image:
             f"it has more than {MAX_PIXELS:,} pixels", hint="scale the picture down first"
         ) from None
     except UnidentifiedImageError:
+        if content.startswith(b"%PDF"):
+            raise UnreadableSample(
+                "it is a PDF, not a picture",
+                hint="make a picture of the page: pdftoppm -r 200 -png FILE.pdf page",
+            ) from None
         known = ", ".join(sorted(COMMON + OTHERS))
         raise UnreadableSample(f"not a picture of a known format ({known})") from None
-    except MemoryError:
+    except (MemoryError, UnreadableSample):
         raise
     except Exception as error:  # decoders raise what they like on damaged content
         raise UnreadableSample(f"the picture is damaged: {error}") from error
+
+
+def _pages(picture: PILImage.Image) -> int:
+    """How many a TIFF holds, previews not counted. Frames of an animation are no pages."""
+    if picture.format != "TIFF" or getattr(picture, "n_frames", 1) == 1:
+        return 1
+    pages = 0
+    for frame in range(picture.n_frames):  # type: ignore[attr-defined]
+        picture.seek(frame)
+        pages += not int(picture.tag_v2.get(SUBFILE, 0)) & 1  # type: ignore[attr-defined]
+    picture.seek(0)
+    return pages
 
 
 def _open(content: bytes) -> PILImage.Image:

@@ -22,7 +22,8 @@ Source: TypeAlias = Path | bytes | str  # a file, its content, or (for text) the
 class Encoder(Protocol[M_contra]):
     """Turns media into unit vectors. Loaded weights live here and nowhere else.
 
-    One that is quicker with many media at once may say how many, as `batch: int`.
+    One that is quicker with many media at once may say how many, as `batch: int`; one that knows
+    its mean cosine of mated pairs, as `mated: float`, see siamkit.flows.query.mean_score.
     """
 
     @property
@@ -170,6 +171,19 @@ class Trainable(Protocol[M_contra]):
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Every constant of `crop` and `array` that changes the vectors, for the card."""
+        ...
+
+
+@runtime_checkable
+class Mixes(Protocol):
+    """A trainable modality that can make one sample of parts of two. Optional."""
+
+    def mix(self, left: NDArray[Any], right: NDArray[Any], at: float) -> NDArray[Any]:
+        """An array of the same shape and dtype: a part of one, and what it lacks of the other.
+
+        at: in [0, 1], which part. With the same `at`, samples of one identity and samples of
+        another make samples of a third.
+        """
         ...
 
 

@@ -79,6 +79,10 @@ class OnnxEncoder(Generic[M]):
     def threshold(self) -> Threshold | None:
         return self.card.threshold
 
+    @property
+    def mated(self) -> float | None:
+        return self.card.mated
+
     def embed(self, batch: Sequence[M]) -> Vectors:
         """(len(batch), dim) float32, rows of norm 1. Raises PluginError on NaN or a wrong shape."""
         import numpy as np

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit import encoder_cache, registry, reranking
-from siamkit.choice import Chooser, everything, only_usable
+from siamkit.choice import Chooser, everything, largest, only_usable
 from siamkit.errors import BadInput, StoreError, Uncalibrated
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, Fusion, query
@@ -271,9 +271,11 @@ class Workspace:
         *,
         threshold: float | None = None,
         rerank: str | None = None,
+        choose: Chooser = largest,
     ) -> Verification:
         """Are two sources the same? By a gallery's encoder and threshold, or a modality's.
 
+        choose: which region of `b` is compared.
         rerank: a reranker of the modality; the threshold is then on its probability.
         """
         limit = given(threshold, probability=rerank is not None)
@@ -283,7 +285,7 @@ class Workspace:
             galleries.require_space(target, pipeline.encoder.fingerprint)
             reranker = self.reranker(pipeline, rerank)
             own = None if reranker else target.threshold
-            return verify_pair(pipeline, a, b, limit or own, reranker)
+            return verify_pair(pipeline, a, b, limit or own, reranker, choose)
         known = {plugin.name for plugin in registry.found("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(
@@ -291,7 +293,7 @@ class Workspace:
                 hint=f"modalities here: {', '.join(sorted(known))}",
             )
         pipeline = self.pipeline(gallery_or_modality)
-        return verify_pair(pipeline, a, b, limit, self.reranker(pipeline, rerank))
+        return verify_pair(pipeline, a, b, limit, self.reranker(pipeline, rerank), choose)
 
     def verify_identity(
         self,
@@ -301,8 +303,9 @@ class Workspace:
         *,
         threshold: float | None = None,
         fusion: Fusion | None = None,
+        choose: Chooser = largest,
     ) -> Verification:
-        """Is this source who it is said to be?"""
+        """Is this source, or the region of it that is chosen, who it is said to be?"""
         target = galleries.get(self.store, gallery)
         return verify_identity(
             self.store,
@@ -312,6 +315,7 @@ class Workspace:
             probe,
             threshold=given(threshold),
             fusion=fusion,
+            choose=choose,
         )
 
     def dedupe(

@@ -24,6 +24,11 @@ WIDEST_GAP = 0.06  # of the canvas's width
 OTHER_HAND = 0.7  # share of identities
 ACROSS, UPSIDE_DOWN = 0.5, 0.25  # share of those that are mirrored
 HAND_TURN, HAND_STRETCH, HAND_SHEAR = 5.0, 0.15, 0.25  # standard deviations, as above
+# Smooth warps, by displacements at knots (rows, columns) in px, standard deviation (Simard et al.
+# 2003, "Best practices for convolutional neural networks", section 2): little ones are what a
+# hand does from one signature to the next, large ones that all share are another hand's letters.
+WARP, WARP_KNOTS = 1.5, (5, 12)
+HAND_WARP, HAND_WARP_KNOTS = 6.0, (4, 10)
 PART, LEAST_PART = 0.4, 0.55  # share of those that are cut, and of the width that stays
 
 
@@ -31,6 +36,7 @@ class _Hand(NamedTuple):
     """What all signatures of an identity have in common."""
 
     linear: NDArray[np.float64]  # (2, 2)
+    warp: NDArray[np.float32]  # (2, rows, columns) of knots
     left: float  # shares of the width that are cut off
     right: float
 
@@ -47,7 +53,8 @@ def augment(
     height, width = array.shape
     linear = _linear(own, TURN, STRETCH, SHEAR) @ hand.linear
     matrix = _fitted(linear, np.stack([x, y]).astype(np.float64), (height, width), own)
-    made = np.asarray(cv2.warpAffine(part, matrix, (width, height)), dtype=np.uint8)
+    warps = hand.warp, _knots(own, WARP, WARP_KNOTS)
+    made = _moved(part, matrix, np.sum([_displaced(w, (height, width)) for w in warps], axis=0))
     if own.random() < PEN:
         made = _other_pen(made, own)
     if own.random() < GAPS:
@@ -57,16 +64,17 @@ def augment(
 
 def _hand(rng: np.random.Generator) -> _Hand:
     if rng.random() >= OTHER_HAND:
-        return _Hand(np.eye(2), 0.0, 0.0)
+        return _Hand(np.eye(2), _knots(rng, 0.0, HAND_WARP_KNOTS), 0.0, 0.0)
     mirror = np.diag(
         [-1.0 if rng.random() < ACROSS else 1, -1 if rng.random() < UPSIDE_DOWN else 1]
     )
     linear = mirror @ _linear(rng, HAND_TURN, HAND_STRETCH, HAND_SHEAR)
+    warp = _knots(rng, HAND_WARP, HAND_WARP_KNOTS)
     if rng.random() >= PART:
-        return _Hand(linear, 0.0, 0.0)
+        return _Hand(linear, warp, 0.0, 0.0)
     lost = rng.uniform(0, 1 - LEAST_PART)
     left = rng.uniform(0, lost)
-    return _Hand(linear, left, lost - left)
+    return _Hand(linear, warp, left, lost - left)
 
 
 def _part(array: NDArray[np.uint8], hand: _Hand) -> NDArray[np.uint8]:
@@ -112,6 +120,31 @@ def _fitted(
     shift = rng.uniform(-0.5, 0.5, 2) * used * room
     start = MARGIN + slack / 2 + np.clip(shift, -slack / 2, slack / 2) - scale * low
     return np.column_stack([scale * linear, start])
+
+
+def _knots(rng: np.random.Generator, size: float, knots: tuple[int, int]) -> NDArray[np.float32]:
+    """(2, rows, columns) displacements, across and down; those at the rim are 0, so ink stays."""
+    made = np.zeros((2, *knots), np.float32)
+    made[:, 1:-1, 1:-1] = rng.normal(0, size, (2, knots[0] - 2, knots[1] - 2))
+    return made
+
+
+def _displaced(knots: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(2, height, width) px, smooth between the knots."""
+    size = shape[::-1]
+    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC) for plane in knots])
+
+
+def _moved(
+    array: NDArray[np.uint8], matrix: NDArray[np.float64], warp: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The array moved by a (2, 3) matrix, then warped: interpolated once."""
+    height, width = array.shape
+    back = cv2.invertAffineTransform(matrix).astype(np.float32)
+    x = warp[0] + np.arange(width, dtype=np.float32)
+    y = warp[1] + np.arange(height, dtype=np.float32)[:, None]
+    across, down = (row[0] * x + row[1] * y + row[2] for row in back)
+    return np.asarray(cv2.remap(array, across, down, cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def _other_pen(array: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

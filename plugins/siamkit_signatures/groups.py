@@ -19,10 +19,11 @@ BLOB = 4.0  # squares of its thickness that a solid piece covers at most; a stro
 SMALLEST = 0.5  # text heights: smaller pieces are dots, which only belong to something
 SEED = (1.6, 3.0)  # text heights: a piece as high, or as wide, is no letter of the print
 WORD = (3.0, 1.3)  # text heights: nor is a group as wide and high
-APART = (1.5, 0.5)  # text heights: pieces of a word are at most so far apart, x and y
+APART = (1.5, 0.25)  # text heights: pieces of a word are at most so far apart, x and y
 WORDS_APART = 1.3  # of the lower word's height: words of one signature are at most so far apart
 BESIDE = (0.4, 0.35)  # of that height: how much they overlap, and how high it is to the other
 TALLEST = 6.0  # text heights: a word does not reach further because it is higher
+NAME = 0.4  # of the largest piece's height: print as low, on a picture with little of it, is a name
 ALONE_APART = (4.0, 1.2)  # heights of the larger pieces on a picture without print: as APART
 ALONE_LARGE, ALONE_SHARE = 0.05, 0.2  # of the largest piece's ink; of all ink
 ALONE_SCORE = 0.9  # there is nothing to judge by
@@ -38,7 +39,7 @@ def signatures(parts: Parts) -> list[Found]:
         return []
     printed = page.print_rows(parts.boxes, height)
     if printed.sum() < PRINTED:
-        found = _alone(parts)
+        found = _alone(_without_name(parts, printed))
     else:
         blob = parts.areas < BLOB * parts.thickness**2
         solid = (parts.thickness > page.SOLID * height) & blob
@@ -46,6 +47,20 @@ def signatures(parts: Parts) -> list[Found]:
         judged = [(one, score(one, print_boxes, height)) for one in _candidates(rest, height)]
         found = [(union(one.boxes), value) for one, value in judged if value >= THRESHOLD]
     return sorted(found, key=lambda one: -one[1])
+
+
+def _without_name(parts: Parts, printed: NDArray[np.bool_]) -> Parts:
+    """The pieces without rows of print that are much lower than the largest: a name under it."""
+    heights = page.sizes(parts.boxes)[1]
+    low = heights <= NAME * heights.max()
+    if not (printed & low).any():
+        return parts
+    letters = parts.boxes[printed & low]
+    left, top, right, bottom = union(letters)
+    rim = page.sizes(letters)[1].max() / 2  # dots and commas belong to it
+    x, y = (parts.boxes[:, :2] + parts.boxes[:, 2:]).T / 2
+    inside = (left - rim <= x) & (x < right + rim) & (top - rim <= y) & (y < bottom + rim)
+    return parts.only(~(low & inside))
 
 
 def _alone(parts: Parts) -> list[Found]:
@@ -88,9 +103,9 @@ def _words_joined(
         low = np.minimum(heights[:, None], heights[None, :])
         high = np.maximum(heights[:, None], heights[None, :])
         gap_x, gap_y = page.gaps(words)
-        joined = page.chained(
-            (gap_x <= WORDS_APART * low) & (-gap_y >= BESIDE[0] * low) & (low > BESIDE[1] * high)
-        )
+        beside = (gap_x <= WORDS_APART * low) & (-gap_y >= BESIDE[0] * low)
+        one, other = np.nonzero(beside & (low > BESIDE[1] * high))
+        joined = page.chained(one, other, len(words))
         if joined.max() == groups.max():
             break
         groups = joined[groups]

@@ -70,12 +70,14 @@ def reduced(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 def binarised(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The mask of all that is darker than the paper, or lighter if the paper is the darker."""
     if is_bilevel(pixels):
-        grey = cv2.max(cv2.max(*cv2.split(pixels)[:2]), cv2.extractChannel(pixels, 2))
-        low, high, _, _ = cv2.minMaxLoc(grey)
-        if low == high:
-            return np.zeros_like(grey)
-        _, dark = cv2.threshold(grey, (low + high) / 2, 255, cv2.THRESH_BINARY_INV)
-        return _uint8(dark if 2 * cv2.countNonZero(dark) <= dark.size else 255 - dark)
+        made = np.zeros(pixels.shape[:2], dtype=np.uint8)
+        for plane in cv2.split(pixels):  # a red pen on white shows in green and blue alone
+            low, high, _, _ = cv2.minMaxLoc(plane)
+            if low < high:
+                _, dark = cv2.threshold(plane, (low + high) / 2, 255, cv2.THRESH_BINARY_INV)
+                rarer = dark if 2 * cv2.countNonZero(dark) <= dark.size else 255 - dark
+                np.maximum(made, rarer, out=made)
+        return made
     dark = darkness(pixels)
     level, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     counts = np.bincount(dark.ravel(), minlength=256)
@@ -127,8 +129,19 @@ def _paper(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _is_inverted(small: NDArray[np.uint8]) -> bool:
-    """True if what stands out from its surroundings is lighter than they are."""
-    grey = small.max(axis=2)
+    """True if the paper is darker than the ink.
+
+    Paper is what is broad: of the light and the dark half of the tones, the one that holds a
+    square as wide as no ink is. Light paper on a dark desk, or with a scanner's black rim, has
+    both, and is light. Where neither is broad, what stands out from its surroundings tells.
+    """
+    grey = small.mean(axis=2).astype(np.uint8)
+    _, light = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    square = np.ones((_odd(PAPER * max(grey.shape)),) * 2, np.uint8)
+    if cv2.erode(light, square, borderType=cv2.BORDER_CONSTANT, borderValue=0).any():
+        return False
+    if cv2.erode(255 - light, square, borderType=cv2.BORDER_CONSTANT, borderValue=0).any():
+        return True
     around = cv2.medianBlur(grey, _odd(max(grey.shape) / 4)).astype(np.float64)
     return float(((grey - around) ** 3).sum()) > 0
 

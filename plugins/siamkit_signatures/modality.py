@@ -62,6 +62,15 @@ class Signatures:
 
         return fold(augment(unfold(array), own, shared))
 
+    def mix(
+        self, left: NDArray[np.uint8], right: NDArray[np.uint8], at: float
+    ) -> NDArray[np.uint8]:
+        """The left part of one array and the right part of another, cut at a share of their ink."""
+        from siamkit_signatures.canvas import fold, unfold
+        from siamkit_signatures.mix import mix
+
+        return fold(mix(unfold(left), unfold(right), at))
+
     def views(self, arrays: Any) -> Sequence[Any]:
         """Tensors of folded canvases upright, mirrored, upside down, and turned by 180 degrees."""
         mirrored = arrays.flip(2)[..., [1, 0, 3, 2]]

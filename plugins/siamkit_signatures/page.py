@@ -102,8 +102,34 @@ def gaps(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 def near(boxes: NDArray[np.float64], across: float, down: float) -> NDArray[np.int64]:
     """(n,) group numbers: boxes that are at most so many px apart, chained, are one group."""
-    gap_x, gap_y = gaps(boxes)
-    return chained((gap_x <= across) & (gap_y <= down))
+    return chained(*neighbours(boxes, across, down), len(boxes))
+
+
+def neighbours(
+    boxes: NDArray[np.float64], across: float, down: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers of each two boxes that are at most so many px apart, each pair once.
+
+    across is 0 or more; down may be less, for boxes that share so much of their height. Swept
+    from left to right: of the millions of pairs on a dense page, few are near.
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    ends = np.searchsorted(boxes[order, 0], boxes[order, 2] + across, side="right")
+    place = np.arange(len(boxes))
+    counts = np.maximum(ends - place - 1, 0)
+    first = np.repeat(place, counts)
+    second = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts) + first + 1
+    one, other = order[first], order[second]
+    close = -_overlap(boxes, one, other) <= down
+    return one[close], other[close]
+
+
+def _overlap(
+    boxes: NDArray[np.float64], one: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Px of height that two boxes share; below 0, how far one is under the other."""
+    bottom = np.minimum(boxes[one, 3], boxes[other, 3])
+    return np.asarray(bottom - np.maximum(boxes[one, 1], boxes[other, 1]), dtype=np.float64)
 
 
 def print_rows(boxes: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
@@ -136,18 +162,18 @@ def _rows(boxes: NDArray[np.float64], kind: Print, text: float) -> NDArray[np.bo
 
 def _row_groups(boxes: NDArray[np.float64], height: float) -> NDArray[np.int64]:
     """Letters side by side, of which the lower overlaps the other by half its height."""
-    gap_x, gap_y = gaps(boxes)
+    one, other = neighbours(boxes, GAP * height, 0.0)
     heights = sizes(boxes)[1]
-    least = np.minimum(heights[:, None], heights[None, :])
-    return chained((gap_x <= GAP * height) & (-gap_y >= 0.5 * least))
+    level = _overlap(boxes, one, other) >= 0.5 * np.minimum(heights[one], heights[other])
+    return chained(one[level], other[level], len(boxes))
 
 
-def chained(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n,) group numbers from 0 of an (n, n) matrix of links."""
-    x, y = np.nonzero(linked)
-    graph = coo_array((np.ones(len(x), dtype=np.int8), (x, y)), shape=linked.shape)
-    groups = connected_components(graph, directed=False)[1] if len(linked) else np.zeros(0)
-    return np.asarray(groups, dtype=np.int64)
+def chained(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(count,) group numbers from 0, of pairs of row numbers that belong together."""
+    if not count:
+        return np.zeros(0, dtype=np.int64)
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _is_regular(boxes: NDArray[np.float64], height: float) -> bool:

@@ -48,7 +48,8 @@ def measures(one: Parts, printed: NDArray[np.float64], height: float) -> NDArray
     stroke = 2 * area / max(area - inner, 1.0)
     heights = page.sizes(one.boxes)[1]
     letters = heights >= LETTERS * np.median(heights)
-    across, down = (np.clip(-gap, 0, None)[0, 1:] for gap in page.gaps(np.vstack([box, printed])))
+    shared = np.minimum(printed[:, 2:], box[2:]) - np.maximum(printed[:, :2], box[:2])
+    across, down = np.clip(shared, 0, None).T
     return np.array(
         [
             np.log(high / height),

@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 
 
-class BoxType(click.ParamType[Any]):
-    """LEFT,TOP,RIGHT,BOTTOM in pixels."""
-
-    name = "LEFT,TOP,RIGHT,BOTTOM"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        try:
-            left, top, right, bottom = (float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not four numbers with commas between", param, ctx)
-        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
-            self.fail(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM", param, ctx)
-        return left, top, right, bottom
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -70,7 +55,9 @@ code is 1 if some sources of a batch failed; the others are enrolled all the sam
 @click.option(
     "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
 )
-@click.option("--box", type=BoxType(), help="Take the region that this box means, in pixels.")
+@click.option(
+    "--box", type=options.BoxType(), help="Take the region that this box means, in pixels."
+)
 @click.option("--any-quality", is_flag=True, help="Enrol what is too small, dark or blurred, too.")
 @options.store
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line a source.")

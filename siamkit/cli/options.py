@@ -67,6 +67,21 @@ detector = click.option(
 )
 
 
+class BoxType(click.ParamType[Any]):
+    """LEFT,TOP,RIGHT,BOTTOM in pixels."""
+
+    name = "LEFT,TOP,RIGHT,BOTTOM"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            left, top, right, bottom = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not four numbers with commas between", param, ctx)
+        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
+            self.fail(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM", param, ctx)
+        return left, top, right, bottom
+
+
 class SizeType(click.ParamType[Any]):
     """Bytes, as people write them: 8G, 500M, 2.5g."""
 

@@ -1,4 +1,4 @@
-"""siamkit train [run | plot | config]"""
+"""siamkit train [run | export | plot | config]"""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ Examples:
   siamkit train gallery:staff -m faces --out run  what is enrolled in a gallery
   siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
   siamkit train --out run --resume                go on where a run was broken off
+  siamkit train export run                        its best encoder so far
   siamkit train plot run --out run.html           its curves, also while it runs
   siamkit train config > train.toml               every setting, for --config
 
@@ -106,7 +107,7 @@ def run(
     """Train an encoder on DATA, or go on with RUN: its data and settings are kept there."""
     from siamkit.train import folder
     from siamkit.train.data import load
-    from siamkit.train.record import RECORD
+    from siamkit.train.folder import LAST
     from siamkit.workspace import DEFAULT
 
     if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
@@ -115,7 +116,7 @@ def run(
         return join(run)  # torchrun: the first process alone prepares, writes and reports
     if not resume and (data is None or modality is None):
         raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
-    begun = resume and (run / RECORD).exists()  # else nothing is lost by another setting
+    begun = resume and (run / LAST).exists()  # else nothing is lost by another setting
     if resume:
         before, saved = folder.reopen(run)
         config = _configured(config_file, settings, saved)
@@ -133,6 +134,23 @@ def run(
         if prepared is None:
             prepared = _prepare(run, origin, config, plugin, workspace, begun)
         follow(_events(run, plugin, config, origin, prepared.dataset), run)
+    tell(outcome(run, prepared), as_json)
+
+
+@train.command(epilog="\b\nExample:\n  siamkit train export run\n")
+@click.argument("run", type=click.Path(path_type=Path))
+@options.as_json
+def export(run: Path, as_json: bool) -> None:
+    """Make RUN/encoder of the best weights so far, of a run that goes on or has failed."""
+    from siamkit.train import folder
+    from siamkit.train.data import load
+    from siamkit.train.run import export_best
+
+    origin, config = folder.reopen(run)
+    prepared = load(run)
+    if prepared is None:
+        raise BadInput(f"{run} holds no prepared data", hint="--resume goes on with it")
+    export_best(run, _trainable(origin.modality, config), config, origin)
     tell(outcome(run, prepared), as_json)
 
 

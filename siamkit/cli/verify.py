@@ -23,6 +23,7 @@ Examples:
   siamkit verify -m faces a.jpg b.jpg            two files; needs no store
   siamkit verify faces a.jpg b.jpg               by the threshold of the gallery faces
   siamkit verify faces --as alice door.jpg       is this alice?
+  siamkit verify signers --as 'J. Doe' contract.png --box 640,1150,1000,1300
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
@@ -37,6 +38,10 @@ Exit codes: 0 the same; 3 different; 4 nothing to compare was found in a file.
 @options.detector
 @options.threshold
 @options.fusion
+@click.option(
+    "--box", type=options.BoxType(),
+    help="The region of the (second) FILE that counts, in pixels [default: the largest].",
+)  # fmt: skip
 @options.rerank
 @options.store
 @options.as_json
@@ -49,6 +54,7 @@ def verify(
     detector: str | None,
     threshold: float | None,
     fusion: Any,
+    box: tuple[float, float, float, float] | None,
     rerank: str | None,
     store: Path,
     as_json: bool,
@@ -57,6 +63,8 @@ def verify(
 
     Of several regions in a file (faces, say) the largest counts.
     """
+    from siamkit import choice
+
     gallery, *files = ("", *arguments) if modality else (arguments or ("",))
     probes: list[Path | str] = [*map(Path, files), *texts]
     if not (gallery or modality) or len(probes) != (1 if label else 2) or (modality and label):
@@ -65,6 +73,7 @@ def verify(
         raise click.UsageError("--rerank compares two; it does not go with --as.")
     if gallery and (encoder or detector):
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
+    choose = choice.within_box(box) if box else choice.largest
     with options.workspace(store) as ws:
         if modality:
             from siamkit.flows.verify import verify_pair
@@ -77,19 +86,23 @@ def verify(
             )
             reranker = ws.reranker(pipeline, rerank)
             limit = given(threshold, probability=reranker is not None)
-            result = verify_pair(pipeline, probes[0], probes[1], limit, reranker)
+            result = verify_pair(pipeline, probes[0], probes[1], limit, reranker, choose)
         else:
             if texts:
                 options.check_texts(ws.modality_of(gallery))
             if label:
                 result = ws.verify_identity(
-                    gallery, label, probes[0], threshold=threshold, fusion=fusion
+                    gallery, label, probes[0], threshold=threshold, fusion=fusion, choose=choose
                 )
             else:
                 result = ws.verify(
-                    gallery, probes[0], probes[1], threshold=threshold, rerank=rerank
+                    gallery, probes[0], probes[1], threshold=threshold, rerank=rerank, choose=choose
                 )
     for side in (result.left, result.right):
+        if side.seen > 1 and (box is None or side is result.left):
+            stderr(
+                f"Note: {side.source}: {side.seen} found, and the largest was compared{_at(side)}"
+            )
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
     if as_json:
@@ -104,6 +117,12 @@ def verify(
         sign = ">=" if result.verdict.decision == "same" else "<"
         click.echo(f"{result.verdict.decision}: {scored} {sign} threshold {limit.value:.3f}{rate}")
     return 0 if result.verdict.decision == "same" else EXIT_DIFFERENT
+
+
+def _at(side: Side) -> str:
+    """': 10,20,30,40', where it lies."""
+    where = side.region.where if side.region else None
+    return f": {','.join(f'{edge:.0f}' for edge in where)}" if where else ""
 
 
 def _facts(result: Verification) -> dict[str, Any]:
@@ -123,6 +142,7 @@ def _side(side: Side) -> dict[str, Any]:
     return {
         "source": side.source,
         "samples": side.samples,
+        "seen": side.seen,
         "region": regions.to_dict(side.region) if side.region else None,
         "quality": round(side.quality.score, 4) if side.quality else None,
         "problems": list(side.quality.problems) if side.quality else [],

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from siamkit.cli.output import emit_json, stderr
+from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.train.data import Prepared
@@ -38,8 +40,8 @@ def follow(events: Iterator[Event], run: Path) -> None:
                 shown = time.monotonic()
                 left = (started.steps - event.step) * (shown - begun) / max(1, event.step - first)
                 line = _step(event, started.steps, left)
-                if live:
-                    sys.stderr.write(f"{CLEAR}{line}")
+                if live:  # a line that wraps could not be drawn over
+                    sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
                     sys.stderr.flush()
                 else:
                     stderr(line)
@@ -53,6 +55,10 @@ def follow(events: Iterator[Event], run: Path) -> None:
     except KeyboardInterrupt:
         stands = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
         stderr(f"\n{stands}; `siamkit train --out {quote(str(run))} --resume` goes on from there")
+        raise
+    except SiamkitError:
+        if live:
+            stderr("")  # what comes next stands on a line of its own
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 Fusion: TypeAlias = Literal["best", "mean"]
-RERANKED = 10  # identities that a reranker looks at, at least
+RERANKED = 10  # identities that a second look, by a reranker or by means, is taken at, at least
 CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
 
 
@@ -62,10 +63,9 @@ def query(
     """The k nearest identities of each region of a probe.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    its unit templates, brought back to norm 1 (`mean`); None: as the modality does. A
-    reranker looks at RERANKED identities, and the threshold is on its probability. Raises
-    NothingFound if the detector saw nothing, EncoderMismatch if the gallery holds vectors of
-    another encoder.
+    all (`mean`, see mean_score); None: as the modality does. A reranker looks at RERANKED
+    identities, and the threshold is on its probability. Raises NothingFound if the detector saw
+    nothing, EncoderMismatch if the gallery holds vectors of another encoder.
     """
     import numpy as np
 
@@ -75,7 +75,8 @@ def query(
     done = batches.one(pipeline, pipeline.read(probe), choose)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
-    found = nearest(live, vectors, max(k, RERANKED) if reranker else k, fusion)
+    wanted = max(k, RERANKED) if reranker else k
+    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder))
     limit = threshold or live.gallery.threshold
     name = reranker.name if reranker else None
     if reranker:
@@ -91,16 +92,24 @@ def query(
 
 
 def nearest(
-    live: LiveIndex, vectors: Vectors, k: int, fusion: Fusion = "best"
+    live: LiveIndex,
+    vectors: Vectors,
+    k: int,
+    fusion: Fusion = "best",
+    mated: float | None = None,
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
+    mated: see mean_score.
+
     The search is widened until k identities are found or the gallery is exhausted, since one
-    identity may own all of the nearest templates.
+    identity may own all of the nearest templates. By their means RERANKED identities are
+    compared, however small k is: the nearest template need not be that of the best mean.
     """
+    compared = max(k, RERANKED) if fusion == "mean" else k
     with live.store.read():
         live.catch_up()
-        wanted = max(1, min(CANDIDATES * k, len(live.index)))
+        wanted = max(1, min(CANDIDATES * compared, len(live.index)))
         while True:
             hits = live.index.search(vectors, wanted)
             owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
@@ -108,11 +117,11 @@ def nearest(
                 _best_per_identity(ids.tolist(), scores.tolist(), owners)
                 for ids, scores in zip(hits.ids, hits.scores, strict=True)
             ]
-            if wanted >= len(live.index) or all(len(row) >= k for row in rows):
+            if wanted >= len(live.index) or all(len(row) >= compared for row in rows):
                 break
             wanted = min(wanted * 4, len(live.index))
         if fusion == "mean":
-            rows = [_by_mean(live, v, row) for v, row in zip(vectors, rows, strict=True)]
+            rows = [_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)]
     live.save_if_due()
     return [
         [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
@@ -131,10 +140,10 @@ def _best_per_identity(
 
 
 def _by_mean(
-    live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]]
+    live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]], mated: float | None
 ) -> list[tuple[float, Owner]]:
     owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])
-    rescored = [(mean_score(owned[o.identity_id][1], vector), o) for _, o in row]
+    rescored = [(mean_score(owned[o.identity_id][1], vector, mated), o) for _, o in row]
     return sorted(rescored, key=lambda pair: -pair[0])
 
 
@@ -144,9 +153,22 @@ def own_fusion(modality: Any) -> Fusion:
     return own
 
 
-def mean_score(enrolled: Vectors, probe: Vectors) -> float:
-    """Cosine of a (dim,) probe to the mean of (n, dim) unit templates."""
+def own_mated(encoder: Any) -> float | None:
+    """The mean cosine of mated pairs that an encoder states; strangers' need not."""
+    mated: float | None = getattr(encoder, "mated", None)
+    return mated
+
+
+def mean_score(enrolled: Vectors, probe: Vectors, mated: float | None = None) -> float:
+    """Cosine of a (dim,) probe to the mean of (n, dim) unit templates, times its usual length.
+
+    The mean of n unit vectors is √(1/n + (1 − 1/n) c) long, if c is the mean cosine of each two. A
+    cosine divides by that length, so it rises with n, and a threshold for one template would let
+    more through. The length at c = `mated`, the encoder's mean cosine of mated pairs, undoes that:
+    what remains is that alike templates ask for more. None leaves the cosine as it is.
+    """
     import numpy as np
 
-    mean = enrolled.mean(axis=0)
-    return float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))
+    count, mean = len(enrolled), enrolled.mean(axis=0)
+    usual = 1.0 if mated is None else math.sqrt(1 / count + (1 - 1 / count) * mated)
+    return usual * float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))

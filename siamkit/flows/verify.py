@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit import batches, choice
 from siamkit.batches import Found
+from siamkit.choice import Chooser, Chosen
 from siamkit.errors import BadInput, StoreError, Uncalibrated
-from siamkit.flows.query import Fusion, mean_score, own_fusion
-from siamkit.pipeline import Pipeline
+from siamkit.flows.query import Fusion, mean_score, own_fusion, own_mated
+from siamkit.pipeline import Pipeline, Seen
 from siamkit.reranking import judge
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.types import Quality, Region, Threshold, Verdict
@@ -28,6 +29,7 @@ class Side:
     region: Region | None = None
     quality: Quality | None = None
     samples: int = 1  # how many templates stand behind it
+    seen: int = 1  # how many regions the source has, of which one was compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,20 @@ def verify_pair(
     b: Path | str | bytes,
     threshold: Threshold | None,
     reranker: Reranker[Any] | None = None,
+    choose: Chooser = choice.largest,
 ) -> Verification:
     """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
 
-    Raises Uncalibrated if no threshold is given and the encoder has no default.
+    choose: the region of `b`, the one in question. Raises Uncalibrated if no threshold is given and
+    the encoder has no default.
     """
     default = reranker.threshold if reranker else pipeline.encoder.threshold
     limit = _limit(threshold, default, f"encoder {pipeline.encoder.fingerprint}")
-    left, right = _embed(pipeline, a), _embed(pipeline, b)
-    score = float(left[1].vector @ right[1].vector)
-    probability = _probability(reranker, left[1], right[1]) if reranker else None
-    return Verification(_verdict(score, limit, probability), _side(*left), _side(*right))
+    left, one = _embed(pipeline, a, choice.largest)
+    right, other = _embed(pipeline, b, choose)
+    score = float(one.vector @ other.vector)
+    probability = _probability(reranker, one, other) if reranker else None
+    return Verification(_verdict(score, limit, probability), left, right)
 
 
 def _probability(reranker: Reranker[Any], left: Found, right: Found) -> float:
@@ -72,23 +77,24 @@ def verify_identity(
     *,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
+    choose: Chooser = choice.largest,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
 
-    fusion: None takes what the modality prefers.
+    fusion: None takes what the modality prefers. choose: the region of the source.
     Raises StoreError if the identity owns nothing in the gallery.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
     limit = _limit(threshold, gallery.threshold, f"gallery {gallery.name}")
     enrolled = _templates(store, gallery, identity)
-    name, found = _embed(pipeline, probe)
+    right, found = _embed(pipeline, probe, choose)
     score = (
-        mean_score(enrolled, found.vector)
+        mean_score(enrolled, found.vector, own_mated(pipeline.encoder))
         if (fusion or own_fusion(pipeline.modality)) == "mean"
         else float((enrolled @ found.vector).max())
     )
     left = Side(identity, samples=len(enrolled))
-    return Verification(_verdict(score, limit), left, _side(name, found))
+    return Verification(_verdict(score, limit), left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -104,13 +110,18 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
     return vectors  # type: ignore[return-value]
 
 
-def _embed(pipeline: Pipeline, source: Path | str | bytes) -> tuple[str, Any]:
-    done = batches.one(pipeline, pipeline.read(source), choice.largest)
-    return done.name, done.found[0]
+def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> tuple[Side, Any]:
+    """What is compared of a source, and its Found."""
+    seen = 1
 
+    def counted(all_of_it: Seen) -> Chosen:
+        nonlocal seen
+        seen = len(all_of_it.regions)
+        return choose(all_of_it)
 
-def _side(name: str, found: Found) -> Side:
-    return Side(name, found.region, found.quality)
+    done = batches.one(pipeline, pipeline.read(source), counted)
+    found = done.found[0]
+    return Side(done.name, found.region, found.quality, seen=seen), found
 
 
 def _limit(given: Threshold | None, default: Threshold | None, who: str) -> Threshold:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput, MissingWeights, SiamkitError
+from siamkit.sources import short
 from siamkit.train.config import TrainConfig
 
 DIM = 128  # of the vectors, unless configured
@@ -78,9 +79,26 @@ def network(
     )  # fmt: skip
     mean, std = (0.5, 0.5) if backbone == LITE0 else (0.449, 0.226)  # ImageNet's, as grey
     trunk = nn.Sequential(Pixels(mean, std), model.to(memory_format=torch.channels_last))
-    with torch.no_grad():
-        width = trunk.eval()(torch.zeros((1, *shape), dtype=torch.uint8)).shape[-1]
-    return Network(trunk.train(), width, config.dim, views)
+    return Network(trunk, _width(trunk, backbone, shape), config.dim, views)
+
+
+def _width(trunk: nn.Module, backbone: str, shape: tuple[int, ...]) -> int:
+    """How many features a trunk gives. Raises BadInput for one that does not take the shape."""
+    try:
+        with torch.no_grad():
+            features = trunk.eval()(torch.zeros((1, *shape), dtype=torch.uint8))
+    except SiamkitError:
+        raise
+    except Exception as error:  # of any kind: timm has a thousand networks
+        raise BadInput(
+            f"{backbone} does not take images of {shape[1]} x {shape[0]} px:"
+            f" {short(str(error) or type(error).__name__)}",
+            hint="take one that does, a convolutional one such as mobilenetv3_small_100",
+        ) from error
+    trunk.train()
+    if features.ndim != 2:
+        raise BadInput(f"{backbone} gives features of shape {tuple(features.shape)}, not rows")
+    return int(features.shape[1])
 
 
 def require_known(name: str) -> None:
@@ -107,6 +125,8 @@ def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
             name, pretrained=pretrained, in_chans=channels, num_classes=0
         )
     except Exception as error:  # of the hub's own kinds, and the network's
+        if not pretrained:
+            raise BadInput(f"timm cannot make {name}: {short(str(error))}") from error
         raise MissingWeights(
             f"the weights of {name} are not to be had: {type(error).__name__}: {error}",
             hint="--set pretrained=false begins at random, --set backbone=efficientnet-lite0"

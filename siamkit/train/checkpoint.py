@@ -9,7 +9,6 @@ seed and the step.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from siamkit.errors import BadInput, SiamkitError
+from siamkit.errors import BadInput
 from siamkit.sources import to_text
+from siamkit.train.durable import replacing
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -29,21 +29,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
         metadata={"siamkit": json.dumps(facts)},
     )
-    made = path.with_suffix(".partial")
-    try:
-        with made.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(made, path)
-    except OSError as error:
-        made.unlink(missing_ok=True)
-        raise SiamkitError(
-            f"{to_text(path)} could not be written: {error.strerror or error}",
-            hint="make room, then go on from the last checkpoint with --resume"
-            if path.exists()
-            else "make room and start again",
-        ) from error
+    with replacing(path) as aside:
+        aside.write_bytes(content)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

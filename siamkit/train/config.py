@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -47,6 +48,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup: int = 100  # steps
     augment: bool = True  # as the modality varies its samples
+    mix: bool = False  # make identities of parts of two, where the modality can
     views: bool = True  # serve all views that the modality has of a sample; dim is that of each
     average: float = 0.0  # decay of the moving average of the weights that is kept; 0 is none
     validation: float = 0.2  # share of the identities that is never trained on
@@ -61,6 +63,11 @@ class TrainConfig:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise _unknown(f"{name} = {getattr(self, name)!r}", getattr(self, name), known)
+        for name, kind in _TYPES.items():
+            if kind is float and not math.isfinite(getattr(self, name)):
+                raise BadInput(f"{name} = {getattr(self, name)}: it must be a finite number")
+        if self.seed >= 2**31:
+            raise BadInput(f"seed = {self.seed}: it must be below {2**31:,}")
         for name, least in _LEAST.items():
             if getattr(self, name) < least and (name != "dim" or self.dim != 0):
                 raise BadInput(f"{name} = {getattr(self, name)}: it cannot be below {least}")

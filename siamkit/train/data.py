@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.errors import BadInput, NothingFound, PluginError
+from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.pipeline import Pipeline
 from siamkit.sources import short
+from siamkit.train.durable import replacing
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS
 from siamkit.train.intake import Loaded, Tally, load_all, sift
@@ -93,7 +93,10 @@ def prepare(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
             hint=tally.faults[0].hint,
         )
-    training, _ = split_identities(kept, share, seed)
+    try:
+        training, _ = split_identities(kept, share, seed)
+    except BadInput as error:
+        raise _after_faults(error, tally.faults, len(examples)) from error
     notes = [*label_notes(examples), *tally.notes()]
     for note in notes:
         log.warning(note)
@@ -101,6 +104,17 @@ def prepare(
     made = load(run)
     assert made is not None  # it was written just now
     return made
+
+
+def _after_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int) -> BadInput:
+    """What is left is too little, and why so little is left."""
+    if not faults:
+        return error
+    return BadInput(
+        f"{error}; {len(faults):,} of {examples:,} examples could not be used, the first:"
+        f" {faults[0]}",
+        hint=faults[0].hint or error.hint,
+    )
 
 
 def _note(
@@ -124,9 +138,8 @@ def _note(
         "faults": faults,
         "notes": notes,
     }
-    aside = run / f"{FACTS}.part"
-    aside.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(aside, run / FACTS)
+    with replacing(run / FACTS) as aside:
+        aside.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load(run: Path) -> Prepared | None:
@@ -180,35 +193,29 @@ def _digest(
 
 def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]]) -> list[Example]:
     """Write the arrays to a .npy file, however many there will be; returns their examples."""
-    aside, kept = path.with_name(f"{path.name}.part"), list[Example]()
+    kept: list[Example] = []
     first: NDArray[Any] | None = None
-    try:
-        with aside.open("wb") as file:
+    with replacing(path) as aside, aside.open("wb") as file:
 
-            def head() -> None:  # numpy leaves room in it for more digits of the first dimension
-                like = np.empty((0,)) if first is None else first[None]
-                np.lib.format.write_array_header_1_0(file, {
-                    "descr": np.lib.format.dtype_to_descr(like.dtype),
-                    "fortran_order": False,
-                    "shape": (len(kept), *like.shape[1:]),
-                })  # fmt: skip
+        def head() -> None:  # numpy leaves room in it for more digits of the first dimension
+            like = np.empty((0,)) if first is None else first[None]
+            np.lib.format.write_array_header_1_0(file, {
+                "descr": np.lib.format.dtype_to_descr(like.dtype),
+                "fortran_order": False,
+                "shape": (len(kept), *like.shape[1:]),
+            })  # fmt: skip
 
-            for example, array in rows:
-                if first is None:
-                    first = array
-                    head()
-                if array.shape != first.shape or array.dtype != first.dtype:
-                    raise PluginError(
-                        f"array gave {array.dtype} {array.shape} for {short(example.name)}, and"
-                        f" {first.dtype} {first.shape} for {short(kept[0].name)}"
-                    )
-                file.write(array.tobytes())
-                kept.append(example)
-            file.seek(0)
-            head()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+        for example, array in rows:
+            if first is None:
+                first = array
+                head()
+            if array.shape != first.shape or array.dtype != first.dtype:
+                raise PluginError(
+                    f"array gave {array.dtype} {array.shape} for {short(example.name)}, and"
+                    f" {first.dtype} {first.shape} for {short(kept[0].name)}"
+                )
+            file.write(array.tobytes())
+            kept.append(example)
+        file.seek(0)
+        head()
     return kept

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from torch.nn.functional import normalize
 
 from siamkit.errors import PluginError
 from siamkit.runtime import session
+from siamkit.sources import short
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,24 +44,39 @@ class _Served(nn.Module):
 def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     """The ONNX graph of a network: arrays of any number to unit vectors.
 
-    arrays: (n, …) some that it is checked on. Raises PluginError if a vector comes out other
-    than torch's.
+    arrays: (n, …) of which PROBES are what it is checked on. Raises PluginError if the network
+    cannot be written as ONNX, or if a vector comes out other than torch's.
     """
     served = _Served(network).eval().cpu()
-    probes = torch.from_numpy(np.array(arrays[:PROBES]))  # a copy: those on disk are read-only
-    made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of its own future, and of constant folding
-        torch.onnx.export(
-            served, (probes[:2],), made, input_names=["arrays"], output_names=["vectors"],
-            dynamic_axes={"arrays": {0: "n"}, "vectors": {0: "n"}}, opset_version=OPSET,
-            dynamo=False,
-        )  # fmt: skip
-    content = _halved(made.getvalue())
+    spread = np.unique(np.linspace(0, len(arrays) - 1, PROBES).astype(np.int64))
+    probes = torch.from_numpy(np.array(arrays[spread]))  # a copy: those on disk are read-only
+    content = _halved(_written(served, probes[:2]))
     with torch.inference_mode():
         wanted = served(probes).numpy()
     found = session(content).run(None, {"arrays": probes.numpy()})[0]
     require_same(wanted, found)
+    return content
+
+
+def _written(served: nn.Module, probes: Tensor) -> bytes:
+    made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
+    try:
+        # It warns of its own future and of constant folding, and prints a graph that it cannot
+        # write to standard output, which is for data.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                served, (probes,), made, input_names=["arrays"], output_names=["vectors"],
+                dynamic_axes={"arrays": {0: "n"}, "vectors": {0: "n"}}, opset_version=OPSET,
+                dynamo=False,
+            )  # fmt: skip
+    except Exception as error:  # of any kind
+        raise PluginError(
+            f"the network cannot be written as ONNX: {type(error).__name__}:"
+            f" {short(str(error).strip())}",
+            hint="take another backbone",
+        ) from error
+    content: bytes = made.getvalue()
     return content
 
 

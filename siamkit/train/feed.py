@@ -18,19 +18,17 @@ if TYPE_CHECKING:
 AHEAD = 2  # batches in the making while one is trained on
 
 
-def varied(
-    arrays: NDArray[Any], rows: Rows, labels: Rows, plugin: Any, key: tuple[int, ...]
-) -> NDArray[Any]:
-    """(b, …) the plugin's variants of some rows.
+def varied(arrays: NDArray[Any], labels: Rows, plugin: Any, key: tuple[int, ...]) -> NDArray[Any]:
+    """(b, …) the plugin's variants of the arrays of a batch.
 
     Samples of one identity share one of the two generators that a variant draws from, so that
     they may be varied alike: turned or mirrored together, they are an identity never seen.
     """
-    out = np.empty((len(rows), *arrays.shape[1:]), arrays.dtype)
-    for place, row in enumerate(rows):
+    out = np.empty_like(arrays)
+    for place, array in enumerate(arrays):
         own = np.random.default_rng([*key, 0, place])
         shared = np.random.default_rng([*key, 1, int(labels[place])])
-        out[place] = _variant(plugin, arrays[row], own, shared)
+        out[place] = _variant(plugin, array, own, shared)
     return out
 
 

@@ -11,6 +11,7 @@ from siamkit.errors import BadInput
 from siamkit.sources import to_text
 from siamkit.train.config import TrainConfig, configure, read_config, to_toml
 
+LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
 

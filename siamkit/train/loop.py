@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import SiamkitError
+from siamkit.protocols import Mixes
 from siamkit.train import checkpoint, feed, validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
 from siamkit.train.data import Dataset
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
+from siamkit.train.folder import BEST, LAST
 from siamkit.train.learner import Batch, Learner, Measured, learning_rate
+from siamkit.train.mixing import mixed
 from siamkit.train.neighbours import hard_negatives
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import Sampler, sampler
@@ -25,7 +28,6 @@ from siamkit.train.sampler import Sampler, sampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LAST, BEST = "last.safetensors", "best.safetensors"
 HARD = 8  # wrong neighbours that are kept of each sample
 
 
@@ -56,6 +58,12 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._rows = np.flatnonzero(self.dataset.training)
+        others = np.flatnonzero(~self.dataset.training)
+        self.judged = others[
+            validation.judged(
+                self.dataset.labels[others], self.dataset.forged[others], self.config.seed
+            )
+        ]
         labels = self.dataset.labels[self._rows]
         self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         self._forged = self.dataset.forged[self._rows]
@@ -66,6 +74,7 @@ class Loop:
         )  # fmt: skip
         self._curriculum = Curriculum(config)
 
+    judged: NDArray[np.int64] = field(init=False)  # rows that an evaluation looks at
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
     _forged: NDArray[np.bool_] = field(init=False)
@@ -158,7 +167,11 @@ class Loop:
             arrays = self.arrays[self._rows[rows]]
         else:
             key = (self.config.seed, turn, rank)
-            arrays = feed.varied(self.arrays, self._rows[rows], labels, self.plugin, key)
+            arrays = self.arrays[self._rows[rows]]
+            if self.config.mix and isinstance(self.plugin, Mixes):
+                rng = np.random.default_rng([*key, 2])
+                arrays = mixed(arrays, labels, forged, self.plugin, rng)
+            arrays = feed.varied(arrays, labels, self.plugin, key)
         return Batch(arrays, labels, forged)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
@@ -181,7 +194,7 @@ class Loop:
         return hard_negatives(self._embed(self._rows, step), self._labels, self._forged, k=HARD)
 
     def _evaluate(self, step: int) -> Iterator[Event]:
-        rows = np.flatnonzero(~self.dataset.training)
+        rows = self.judged
         self._share_statistics()
         if not len(rows):
             return
@@ -224,6 +237,7 @@ class Loop:
             "seconds": progress.seconds,
             "curriculum": progress.curriculum,
             "precision": self.learner.precision,
+            "processes": self.processes.world,
         })  # fmt: skip
         yield Saved(step, self.run / LAST)
 

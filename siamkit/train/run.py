@@ -17,17 +17,18 @@ from torch import Tensor, nn
 from siamkit import encoder_cache, registry
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
-from siamkit.protocols import OwnNetwork, Trainable, Viewed
+from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
 from siamkit.sources import short, to_text
 from siamkit.train import backbones, checkpoint, export, heads, losses, networks, validation
 from siamkit.train import card as cards
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset, load
 from siamkit.train.device import pick_device, pick_precision, repeatable
+from siamkit.train.durable import replacing
 from siamkit.train.events import Event, Started
-from siamkit.train.folder import Origin, reopen
+from siamkit.train.folder import BEST, LAST, Origin, reopen
 from siamkit.train.learner import Learner
-from siamkit.train.loop import BEST, LAST, Loop, Progress
+from siamkit.train.loop import Loop, Progress
 from siamkit.train.processes import Processes, processes
 from siamkit.train.record import RECORD, line, truncate
 
@@ -46,6 +47,7 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
     """
     pick_device(config.device)
     name = backbone(plugin, config)
+    _require_followed(plugin, config)
     if name.split(":")[0] == heads.ENCODER:
         return heads.OwnEncoder(plugin, name.partition(":")[2] or None)
     if networks.has(plugin, name):
@@ -59,6 +61,17 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
         )
     backbones.require_known(name)
     return plugin
+
+
+def _require_followed(plugin: Any, config: TrainConfig) -> None:
+    """Raise BadInput for a setting that would change nothing."""
+    if config.mix and not (isinstance(plugin, Mixes) and config.augment and not config.frozen):
+        raise BadInput(
+            f"mix = true does nothing here: {plugin.name} cannot be mixed"
+            if not isinstance(plugin, Mixes)
+            else "mix = true does nothing with augment = false or frozen = true",
+            hint="--set mix=false",
+        )
 
 
 def backbone(plugin: Any, config: TrainConfig) -> str:
@@ -83,6 +96,18 @@ def train(
         group.share([0.0])  # the folder is filled
         loop, made = _begun(run, plugin, config, prepared or _loaded(run), group)
         yield from _recorded(run, loop)
+        _export(run, loop, made, plugin, origin)
+
+
+def export_best(run: Path, plugin: Any, config: TrainConfig, origin: Origin) -> None:
+    """RUN/encoder of the best weights so far, of a run that goes on, was broken off or failed.
+
+    Raises BadInput where no checkpoint was written yet.
+    """
+    if not (run / BEST).exists() and not (run / LAST).exists():
+        raise BadInput(f"{to_text(run)} holds no checkpoint yet", hint="wait for the first one")
+    with repeatable(config):
+        loop, made = _begun(run, plugin, config, _loaded(run), Processes())
         _export(run, loop, made, plugin, origin)
 
 
@@ -155,7 +180,11 @@ def _model(
         return Model(own, own, dataset.arrays)
     seen = plugin.views if config.views and isinstance(plugin, Viewed) else None
     if not config.frozen:
-        network = backbones.network(config, backbone(plugin, config), shape, seen)
+        name = backbone(plugin, config)
+        network = backbones.network(config, name, shape, seen)
+        if name != backbones.LITE0 and not (run / LAST).exists():
+            export.graph(network, dataset.arrays)  # what cannot be served is known before hours
+            network.train()
         return Model(network, network, dataset.arrays)
     network = backbones.network(config, backbone(plugin, config), shape)
     if group.first:
@@ -166,13 +195,19 @@ def _model(
 
 
 def _write_features(run: Path, trunk: nn.Module, arrays: NDArray[Any]) -> None:
+    """Block by block: they may be more than memory holds."""
     trunk.eval()
-    parts = []
-    with torch.inference_mode():
+    features: np.memmap[Any, Any] | None = None
+    with replacing(run / FEATURES) as aside, torch.inference_mode():
         for start in range(0, len(arrays), validation.BATCH):
             part = np.array(arrays[start : start + validation.BATCH])  # on disk it is read-only
-            parts.append(trunk(torch.from_numpy(part)).float().numpy())
-    np.save(run / FEATURES, np.concatenate(parts))
+            found = trunk(torch.from_numpy(part)).float().numpy()
+            if features is None:
+                shape = (len(arrays), *found.shape[1:])
+                features = np.lib.format.open_memmap(aside, "w+", np.float32, shape)
+            features[start : start + len(found)] = found
+        if features is not None:
+            features.flush()
 
 
 def _loop(
@@ -188,12 +223,25 @@ def _loop(
     loss = losses.build(config, len(np.unique(dataset.labels[dataset.training])))
     augmented = config.augment and model.trained is model.whole and hasattr(plugin, "augment")
     tensors, facts = checkpoint.read(run / LAST) if (run / LAST).exists() else ({}, {})
+    _require_processes(run, facts.get("processes", group.world), group.world)
     precision = facts.get("precision") or _precision(model, config, device, group)
     learner = Learner(model.trained, loss, config, device, precision)
     loop = Loop(run, dataset, model.arrays, plugin if augmented else None, config, learner, group)
     if tensors:
         _restore(loop, tensors, facts, run / LAST)
     return loop
+
+
+def _require_processes(run: Path, before: int, now: int) -> None:
+    """Each process draws batches of its own, so another number of them is another run."""
+    if before != now:
+        raise BadInput(
+            f"{to_text(run)} was begun with {before} processes, and now there are {now}",
+            hint=f"torchrun --nproc-per-node {before} -m siamkit train --out {to_text(run)}"
+            " --resume, or as many over several machines"
+            if before > 1
+            else "resume it without torchrun",
+        )
 
 
 def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], of: Path) -> None:
@@ -274,8 +322,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
     tensors, facts = checkpoint.read(path)
     kept = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
     model.trained.cpu().load_state_dict(kept)
-    rows = np.flatnonzero(~dataset.training)
-    scores = None
+    rows, scores = loop.judged, None
     if len(rows):
         found = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()
         scores = validation.score(found, dataset.labels[rows], dataset.forged[rows])
@@ -287,6 +334,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
         licence=origin.licence,
         source="trained with siamkit; see training",
         threshold=cards.threshold(scores) if scores else None,
+        mated=round(float(scores.mated.mean()), 4) if scores and len(scores.mated) else None,
         training=cards.training(dataset, loop.config, origin, scores, facts["step"]),
     )
 
@@ -296,7 +344,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
         elif isinstance(plugin, OwnNetwork):
             plugin.write(model.whole, folder, card)
         else:
-            graph = export.graph(model.whole, dataset.arrays[: export.PROBES])
+            graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
 

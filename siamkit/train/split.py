@@ -63,5 +63,5 @@ def _too_few(training: set[str], validation: set[str], labels: int) -> BadInput:
     return BadInput(
         f"{len(training)} identities to train on and {len(validation)} for validation, of {labels}:"
         f" it takes {LEAST} on either side, each with {LEAST} genuine samples or more",
-        hint="add samples or identities, or set another share: --set validation=0.2",
+        hint="add samples or identities, or do without validation: --set validation=0",
     )

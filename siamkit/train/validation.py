@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from torch.nn.functional import normalize
 
 from siamkit.metrics import eer
 from siamkit.train.device import autocast
+from siamkit.train.durable import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,21 @@ class Scores:
     mated: NDArray[np.float32]  # both genuine, of one identity
     forged: NDArray[np.float32]  # genuine and skilled forgery of one identity
     non_mated: NDArray[np.float32]  # both genuine, of two identities
+
+
+def judged(labels: NDArray[np.int64], forged: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+    """Row numbers, all or MOST of them: of each identity as many as of any other, if it has them,
+    and as many forged as genuine ones.
+    """
+    if len(labels) <= MOST:
+        return np.arange(len(labels))
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    groups = 2 * labels[shuffled] + forged[shuffled]
+    order = np.argsort(groups, kind="stable")
+    first = np.searchsorted(groups[order], groups[order])
+    turn = np.empty(len(labels), np.int64)  # the n-th row of its group
+    turn[order] = np.arange(len(labels)) - first
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MOST]])
 
 
 def embed(
@@ -50,8 +65,7 @@ def embed(
 def score(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], forged: NDArray[np.bool_]
 ) -> Scores:
-    """Every pair of (n, dim) unit rows, or of the first MOST of them."""
-    embeddings, labels, forged = embeddings[:MOST], labels[:MOST], forged[:MOST]
+    """Every pair of (n, dim) unit rows."""
     cosines = embeddings @ embeddings.T
     same = labels[:, None] == labels
     both = ~forged[:, None] & ~forged
@@ -76,6 +90,5 @@ def write(
     forged: NDArray[np.bool_],
 ) -> None:
     """What the histograms and the map of the report are drawn from."""
-    aside = run / f".{EMBEDDINGS}"
-    np.savez(aside, embeddings=embeddings, labels=labels, forged=forged)
-    os.replace(aside, run / EMBEDDINGS)
+    with replacing(run / EMBEDDINGS) as aside, aside.open("wb") as file:
+        np.savez(file, embeddings=embeddings, labels=labels, forged=forged)

@@ -188,3 +188,21 @@ def test_a_broken_off_embed_leaves_an_older_result_alone(letters):
     assert (letters.folder / "v.npy").read_bytes() == b"older"
     rows = np.load(letters.folder / "v.partial.npy")
     assert len(rows) == len((letters.folder / "v.partial.jsonl").read_text().splitlines())
+
+
+def test_verify_says_which_of_several_regions_it_compared(tiles):
+    done = tiles("verify", "-m", "tiles", "blue.png", "both.png")
+    assert done.code == 0, done.err
+    assert "Note: both.png: 2 found, and the largest was compared: 60,10,100,50" in done.err
+    assert tiles("verify", "-m", "tiles", "red.png", "both.png").code == 3
+    done = tiles("verify", "-m", "tiles", "red.png", "both.png", "--box", "12,10,40,48", "--json")
+    assert done.code == 0, done.err
+    assert "Note" not in done.err
+    right = json.loads(done.out)["right"]
+    assert (right["seen"], right["region"]["where"]) == (2, [10, 10, 40, 50])
+    assert tiles("enrol", "tiles", "red.png", "--as", "red", "-m", "tiles").code == 0
+    assert tiles("verify", "tiles", "--as", "red", "both.png").code == 3
+    assert tiles("verify", "tiles", "--as", "red", "both.png", "--box", "12,10,40,48").code == 0
+    refused = tiles("verify", "-m", "tiles", "red.png", "both.png", "--box", "500,500,600,600")
+    assert refused.code == 2
+    assert "box 500,500,600,600" in refused.err

@@ -74,6 +74,32 @@ def test_the_first_frame_of_an_animation_is_taken():
     assert load_image(content).pixels[4, 4].tolist() == [255, 0, 0]
 
 
+def test_a_document_of_several_pages_is_refused():
+    pages = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue", "white")]
+    content = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnreadableSample, match="3 pages"):
+        load_image(content)
+    assert load_image(encoded(pages[1], "TIFF", save_all=True)).pixels[4, 4].tolist() == [0, 0, 255]
+
+
+def test_a_preview_beside_a_page_is_no_page():
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    preview = ImageFileDirectory_v2()
+    preview[0x00FE] = 1
+    small = Image.new("RGB", (3, 3), "blue")
+    small.encoderinfo = {"tiffinfo": preview}
+    picture = Image.new("RGB", (9, 9), "red")
+    content = encoded(picture, "TIFF", save_all=True, append_images=[small])
+    assert load_image(content).pixels[4, 4].tolist() == [255, 0, 0]
+
+
+def test_a_pdf_is_told_how_to_become_a_picture():
+    with pytest.raises(UnreadableSample, match="PDF") as caught:
+        load_image(b"%PDF-1.7 and so on")
+    assert "pdftoppm" in caught.value.hint
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.9])
 def test_what_was_cut_off_is_refused(kind, part):

@@ -6,8 +6,11 @@ import inspect
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import siamkit as sk
+from siamkit.flows.query import mean_score
 
 
 def test_enrol_query_verify_in_five_lines(workspace):
@@ -58,6 +61,36 @@ def test_best_and_mean_score_an_identity_by_all_its_samples(workspace):
     assert mean == pytest.approx(centre @ probe / np.linalg.norm(centre), abs=1e-5)
     one = workspace.verify_identity("letters", "mixed", "abcabc", fusion="mean")
     assert one.verdict.score == pytest.approx(mean, abs=1e-5)
+
+
+@given(count=st.integers(1, 8), seed=st.integers(0, 999))
+def test_a_mean_of_usual_templates_scores_like_one_of_them(count, seed):
+    usual = 0.8
+    rng = np.random.default_rng(seed)
+    mixture = np.full((count, count), usual) + (1 - usual) * np.eye(count)
+    turned = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    templates = np.linalg.cholesky(mixture) @ turned[:count]  # every two have the usual cosine
+    probe = turned[-1]
+    assert mean_score(templates, probe, usual) == pytest.approx((templates @ probe).mean())
+    alike = np.repeat(templates[:1], count, axis=0)  # more alike than usual: they ask for more
+    length = np.sqrt(1 / count + (1 - 1 / count) * usual)
+    assert mean_score(alike, templates[0], usual) == pytest.approx(length)
+    assert mean_score(alike, templates[0]) == pytest.approx(1.0)
+
+
+def test_by_their_means_the_best_does_not_depend_on_k(workspace):
+    workspace.create_gallery("letters", "letters")
+    probe = np.eye(64, dtype=np.float32)[0]
+    near, wide = np.eye(64)[0] + 0.3 * np.eye(64)[1], np.eye(64)[0] + 0.4 * np.eye(64)[2]
+    scattered = [near, near, near, near, *(np.eye(64)[3:9])]
+    labels = ["scattered"] * len(scattered) + ["steady"]
+    assert list(workspace.add_templates("letters", labels, np.array([*scattered, wide])))
+    from siamkit.flows.query import nearest
+
+    live = workspace.index(workspace.gallery("letters"))
+    for k in (1, 2):
+        (row,) = nearest(live, probe[None], k, "mean")
+        assert row[0].identity == "steady"
 
 
 def test_the_search_is_widened_past_one_identitys_many_samples(workspace):

@@ -15,6 +15,7 @@ from PIL import ImageDraw, ImageFont
 from siamkit.protocols import Detector
 from siamkit.types import Image
 from siamkit_signatures import SignatureFinder, Signatures
+from siamkit_signatures.page import gaps, neighbours
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "signatures"
 requires_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no signatures in {DATA}")
@@ -115,6 +116,41 @@ def test_a_signature_alone_is_one_region(inverted: bool) -> None:
         medium = Signatures().load(content)
         (region,) = FINDER.find(Image(255 - medium.pixels) if inverted else medium)
         assert overlap(region.where, ink_box(pil.fromarray(medium.pixels).convert("L"))) > 0.8
+
+
+def test_paper_on_a_dark_desk_is_still_paper() -> None:
+    sheet = page(signed=True).pixels
+    desk = np.full((sheet.shape[0] + 400, sheet.shape[1] + 500, 3), 35, np.uint8)
+    desk[200:-200, 250:-250] = sheet
+    place = (PLACE[0] + 250, PLACE[1] + 200)
+    assert any(
+        overlap(region.where, ink_box(signature(), place)) > 0.8
+        for region in FINDER.find(Image(desk))
+    )
+
+
+def test_a_printed_name_under_a_signature_is_left_out() -> None:
+    made = pil.new("L", (600, 300), 255)
+    made.paste(signature(), (40, 10))
+    font = ImageFont.load_default(20)
+    ImageDraw.Draw(made).text((150, 225), "President, ECCFA", fill=20, font=font)
+    (region,) = FINDER.find(Image(np.asarray(made.convert("RGB"))))
+    assert overlap(region.where, ink_box(signature(), (40, 10))) > 0.8
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(0, 12), st.just(4)),
+               elements=st.integers(0, 30).map(float)),
+    st.integers(0, 9),
+    st.integers(-3, 9),
+)  # fmt: skip
+def test_neighbours_are_those_of_all_pairs(raw, across, down) -> None:
+    boxes = np.hstack([np.minimum(raw[:, :2], raw[:, 2:]), np.maximum(raw[:, :2], raw[:, 2:]) + 1])
+    gap_x, gap_y = gaps(boxes)
+    wanted = {(i, j) for i, j in np.argwhere((gap_x <= across) & (gap_y <= down)) if i < j}
+    one, other = neighbours(boxes, across, down)
+    assert len(one) == len(wanted)
+    assert {(min(pair), max(pair)) for pair in zip(one, other, strict=True)} == wanted
 
 
 def test_a_blank_page_has_none() -> None:

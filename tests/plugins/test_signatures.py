@@ -136,6 +136,24 @@ def test_two_tones_pass_unchanged(plain: np.ndarray) -> None:
     np.testing.assert_array_equal(ink.ink(rgb(plain).pixels), 255 - plain)
 
 
+@pytest.mark.parametrize("pen", [(255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 255), (0, 0, 0)])
+@pytest.mark.parametrize("paper", [(255, 255, 255), (255, 255, 0)])
+def test_two_tones_may_be_of_any_colour(plain: np.ndarray, pen: tuple, paper: tuple) -> None:
+    mask = np.where(plain < 128, 255, 0).astype(np.uint8)
+    pixels = np.where(mask[..., None] > 0, np.uint8(pen), np.uint8(paper))
+    made = SIGNATURES.crop(Image(pixels), Region()).pixels
+    np.testing.assert_array_equal(made, SIGNATURES.crop(rgb(255 - mask), Region()).pixels)
+
+
+@pytest.mark.parametrize("paper", [(0, 0, 255), (20, 60, 170), (0, 0, 0)])
+def test_light_ink_on_dark_paper(plain: np.ndarray, paper: tuple) -> None:
+    share = (plain.astype(np.float64) / 255)[..., None]
+    pixels = share * np.array(paper) + (1 - share) * 255
+    made = SIGNATURES.array(Image(pixels.astype(np.uint8))).astype(float)
+    wanted = SIGNATURES.array(rgb(plain)).astype(float)
+    assert np.corrcoef(made.ravel(), wanted.ravel())[0, 1] > 0.8
+
+
 def test_an_array_fills_the_canvas(plain: np.ndarray) -> None:
     array = SIGNATURES.array(rgb(plain))
     assert array.shape == (HEIGHT // 2, WIDTH // 2, 4)

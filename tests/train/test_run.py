@@ -119,6 +119,11 @@ def forgeries(folder):
             Image.fromarray(rng.integers(0, 250, (32, 32, 3)).astype(np.uint8)).save(path)
 
 
+def begun(run):
+    """The steps from which a run went on, as it recorded them."""
+    return [event.step for event in read_record(run) if isinstance(event, Started)]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -152,6 +157,7 @@ def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  #
     told = train("train", "--resume", "--out", "run", "--json")
     assert told.code == 0, told.err
     assert losses(train.folder / "run") == losses(train.folder / "whole")
+    assert begun(train.folder / "run")[-1] >= 5  # from the checkpoint, not from the seed
     of = [[e for e in read_record(train.folder / run) if isinstance(e, Evaluated)]
           for run in ("run", "whole")]  # fmt: skip
     assert of[0] == of[1]
@@ -169,6 +175,7 @@ def test_a_run_that_is_over_may_be_resumed(train):  # noqa: F811
     again = train("train", "--resume", "--out", "run")
     assert again.code == 0, again.err
     assert losses(train.folder / "run") == before
+    assert begun(train.folder / "run") == [0, len(before)]
     assert served(train.folder / "run")[1].shape == (50, 16)
 
 

@@ -12,8 +12,10 @@ import toykit
 from toydata import losses, people, texts, train  # noqa: F401
 
 from siamkit.train import checkpoint
+from siamkit.train.events import Started
+from siamkit.train.folder import BEST, LAST
 from siamkit.train.learner import Learner
-from siamkit.train.loop import BEST, LAST
+from siamkit.train.record import read_record
 
 
 def one_line(told, code, *said):
@@ -33,11 +35,14 @@ def one_line(told, code, *said):
         (6, 3, {"device": "cuda"}, 2, "device = 'cuda', and torch finds none here"),
         (6, 3, {"backbone": "encoder"}, 2, "tiles have no encoder folder"),
         (6, 3, {"dim": 1}, 2, "dim = 1: it cannot be below 2"),
+        (6, 3, {"mix": "true"}, 2, "mix = true does nothing here: tiles cannot be mixed"),
+        (6, 3, {"margin": "nan"}, 2, "margin = nan: it must be a finite number"),
+        (6, 3, {"seed": 2**40}, 2, "seed = 1099511627776: it must be below 2,147,483,648"),
     ],
 )
 def test_what_cannot_be_begun(train, identities, samples, settings, code, said):  # noqa: F811
     people(train.folder, identities=identities, samples=samples)
-    one_line(train.tiles(**settings), code, said, "Hint: " if "dim" not in settings else "")
+    one_line(train.tiles(**settings), code, said)
     assert not (train.folder / "run").exists()
 
 
@@ -54,6 +59,25 @@ def test_broken_pictures_alone(train):  # noqa: F811
         path.write_bytes(b"no picture")
     one_line(train.tiles(), 4, "none of 8 examples can be used; the first:")
     assert not (train.folder / "run").exists()
+
+
+def test_too_few_pictures_that_are_not_broken(train):  # noqa: F811
+    people(train.folder, identities=4, samples=2)
+    for path in (train.folder / "people").rglob("1.png"):
+        path.write_bytes(b"no picture")
+    one_line(train.tiles(), 2, "4 of 8 examples could not be used, the first: ", "p0/1.png")
+    assert not (train.folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"backbone": "vit_tiny_patch16_224"}, "does not take images of 32 x 32 px"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_pictures(train, settings, said):  # noqa: F811
+    people(train.folder)
+    one_line(train.tiles(**settings), 2, said)
 
 
 @pytest.mark.parametrize("settings", [{}, {"validation": 0}, {"miner": "index-driven"}])
@@ -85,6 +109,45 @@ def test_a_loss_that_is_no_number_later_on(train, monkeypatch):  # noqa: F811
     assert checkpoint.read(train.folder / "run" / LAST)[1]["step"] == 8
     monkeypatch.setattr(Learner, "_learn", original)
     assert train("train", "--resume", "--out", "run").code == 0
+    assert resumed_at(train.folder / "run") == 8
+
+
+def resumed_at(run):
+    return [event.step for event in read_record(run) if isinstance(event, Started)][-1]
+
+
+def test_a_run_that_failed_still_gives_its_best(train, monkeypatch):  # noqa: F811
+    people(train.folder)
+    assert train.tiles(steps=8).code == 0
+    run = train.folder / "run"
+    best = checkpoint.read(run / BEST)[1]["step"]
+    shutil.rmtree(run / "encoder")
+    told = train("train", "export", "run", "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["best_step"] == best
+    assert toykit.Tiles().encoder(run / "encoder").card.training["step"] == best
+    for name in (BEST, LAST):
+        (run / name).unlink()
+    one_line(train("train", "export", "run"), 2, "run holds no checkpoint yet")
+    one_line(train("train", "export", "people"), 2, "people is no run to go on with")
+
+
+def test_a_run_without_a_checkpoint_may_begin_with_other_settings(train):  # noqa: F811
+    people(train.folder)
+    assert train.tiles(learning_rate=1e30, warmup=0).code == 1
+    assert not (train.folder / "run" / LAST).exists()
+    told = train("train", "--resume", "--out", "run", "--set", "learning_rate=0.001")
+    assert told.code == 0, told.err
+
+
+def test_a_run_goes_on_with_as_many_processes(train):  # noqa: F811
+    people(train.folder)
+    assert train.tiles().code == 0
+    last = train.folder / "run" / LAST
+    tensors, facts = checkpoint.read(last)
+    checkpoint.write(last, tensors, facts | {"processes": 2})
+    said = "begun with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
+    one_line(train("train", "--resume", "--out", "run"), 2, *said)
 
 
 def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
@@ -131,6 +194,33 @@ def test_a_full_disk(train, monkeypatch):  # noqa: F811
     monkeypatch.setattr(os, "replace", original)
     assert train("train", "--resume", "--out", "run").code == 0
     assert len(losses(run)) == 16
+    assert resumed_at(run) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("arrays.npy", {}), ("data.json", {}), ("validation.npz", {}), (BEST, {}),
+     ("features.npy", {"frozen": "true"})],
+)  # fmt: skip
+def test_every_file_that_a_full_disk_cuts_off_is_named(
+    train, monkeypatch, name, settings  # noqa: F811
+):  # fmt: skip
+    people(train.folder)
+    original = os.replace
+
+    def replace(old, new):
+        if str(new).endswith(name):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    one_line(train.tiles(**settings), 1, f"{name} could not be written: No space left on device")
+    monkeypatch.setattr(os, "replace", original)
+    if (run := train.folder / "run").exists():
+        assert not list(run.glob(".*"))
+        assert train("train", "--resume", "--out", "run").code == 0
+    else:  # nothing was prepared yet
+        assert train.tiles(**settings).code == 0
 
 
 def test_ctrl_c_and_on(train, monkeypatch):  # noqa: F811
