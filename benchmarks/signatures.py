@@ -84,7 +84,12 @@ def one_reference(
 
 
 def several_references(
-    signatures: Sequence[Signature], vectors: np.ndarray, usual: float | None, *, skilled: bool
+    signatures: Sequence[Signature],
+    vectors: np.ndarray,
+    usual: float | None,
+    *,
+    skilled: bool,
+    count: int = REFERENCES,
 ) -> dict[str, Groups]:
     """One entry a rule; forgeries of the writer, or all genuine signatures of others, as probes."""
     rng = np.random.default_rng(0)
@@ -98,7 +103,7 @@ def several_references(
         other = (mine & forged) if skilled else (~mine & ~forged & (sets == name))
         draws: dict[str, list[Group]] = {}
         for draw in range(DRAWS):
-            chosen = rng.permutation(genuine)[:REFERENCES] if draw else genuine[:REFERENCES]
+            chosen = rng.permutation(genuine)[:count] if draw else genuine[:count]
             rest = np.setdiff1d(genuine, chosen)
             mated = against(vectors[chosen], vectors[rest], usual)
             non_mated = against(vectors[chosen], vectors[other], usual)
@@ -109,10 +114,10 @@ def several_references(
             )
         for rule, scores in draws.items():
             found.setdefault(rule, {}).setdefault(name, []).append(joined(scores))
-    if skilled:
+    if skilled and count == REFERENCES:
         found["learned"] = learned(seen)
     kind = "skilled" if skilled else "random"
-    return {f"{kind}, {REFERENCES} references, {rule}": groups for rule, groups in found.items()}
+    return {f"{kind}, {count} references, {rule}": groups for rule, groups in found.items()}
 
 
 def against(
@@ -130,7 +135,8 @@ def against(
 def looks(references: np.ndarray, probes: np.ndarray) -> np.ndarray:
     """(n, 4) what `learned` is told of n probes."""
     cosines = probes @ references.T
-    alike = (references @ references.T)[np.triu_indices(len(references), 1)].mean()
+    pairs = np.triu_indices(len(references), 1)
+    alike = (references @ references.T)[pairs].mean() if len(references) > 1 else 1.0
     columns = [cosines.mean(axis=1), cosines.max(axis=1), cosines.min(axis=1)]
     return np.column_stack([*columns, np.full(len(probes), alike)])
 
@@ -191,6 +197,30 @@ def main() -> None:
     experiments |= several_references(signatures, vectors, usual, skilled=True)
     experiments |= several_references(signatures, vectors, usual, skilled=False)
     report(experiments, given.json)
+    if not given.json and pipeline.encoder.threshold:
+        by_references(signatures, vectors, usual, pipeline.encoder.threshold.value)
+
+
+def by_references(
+    signatures: Sequence[Signature], vectors: np.ndarray, usual: float | None, threshold: float
+) -> None:
+    """Error rates at one threshold, whatever the number of references."""
+    print(f"\nat the default threshold, {threshold:.3f}")
+    print("  references  FMR skilled  FMR random    FNMR")
+    for count in (1, 2, 3, REFERENCES, 8):
+        served = [
+            several_references(signatures, vectors, usual, skilled=skilled, count=count)
+            for skilled in (True, False)
+        ]
+        rates = []
+        for found in served:
+            (name,) = (rule for rule in found if rule.endswith("served"))
+            mated, non_mated = joined(
+                [group for groups in found[name].values() for group in groups]
+            )
+            rates.append(((mated < threshold).mean(), (non_mated >= threshold).mean()))
+        (fnmr, forged), (_, random) = rates
+        print(f"  {count:10}  {forged:11.2%}  {random:10.2%}  {fnmr:6.2%}", flush=True)
 
 
 def report(experiments: Mapping[str, Groups], as_json: bool) -> None:
