@@ -5,7 +5,7 @@
 FOLDER is as for examples/train_characters.py, Omniglot's small background set say. Everything but
 the miner and the seed is the same: the split, the network (MobileNetV3-Small 0.5, from random
 weights), P = 24 characters with K = 4 drawings, triplet loss, margin 0.2. The EER is that of the
-last step, not the best one.
+last step, not the best one; of a run that collapsed, the last before its end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamkit.errors import SiamkitError
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import prepare
 from siamkit.train.events import Alarm, Evaluated
@@ -33,8 +34,8 @@ SEEDS = (0, 1, 2)
 Curve = list[tuple[int, float]]
 
 
-def curve(data: Path, miner: str, seed: int, steps: int) -> Curve:
-    """(step, EER) of one run on prepared data."""
+def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
+    """(step, EER) of one run on prepared data, and whether it collapsed: its last then stays."""
     config = TrainConfig(
         backbone="mobilenetv3_small_050", pretrained=False, miner=miner, seed=seed, steps=steps,
         identities=24, learning_rate=3e-3, warmup=20, evaluate_every=steps // 8, patience=0,
@@ -44,12 +45,17 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> Curve:
         run = Path(made) / "run"
         shutil.copytree(data, run)
         found: Curve = []
-        for event in train(run, Characters(), config, Origin("characters", "", None, "", "x")):
-            if isinstance(event, Evaluated):
-                found.append((event.step, event.eer))
-            elif isinstance(event, Alarm):
-                print(f"{miner}, seed {seed}: {event.message}")
-        return found
+        try:
+            for event in train(run, Characters(), config, Origin("characters", "", None, "", "x")):
+                if isinstance(event, Evaluated):
+                    found.append((event.step, event.eer))
+                elif isinstance(event, Alarm):
+                    print(f"{miner}, seed {seed}: step {event.step}: {event.message}", flush=True)
+        except SiamkitError:
+            every = config.evaluate_every
+            rest = range(found[-1][0] + every, steps + 1, every)
+            return [*found, *((step, found[-1][1]) for step in rest)], True
+        return found, False
 
 
 def draw(curves: dict[str, list[Curve]], path: Path) -> None:
@@ -74,18 +80,24 @@ def main() -> None:
     parser.add_argument("--curve", type=Path)
     given = parser.parse_args()
     curves: dict[str, list[Curve]] = defaultdict(list)
+    collapsed: dict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory() as made:
         data = Path(made)
         prepare(read(given.folder), Characters(), None, data, share=0.2, seed=0)
         for seed in SEEDS:
             for miner in MINERS:
-                curves[miner].append(curve(data, miner, seed, given.steps))
+                found, failed = curve(data, miner, seed, given.steps)
+                curves[miner].append(found)
+                collapsed[miner] += failed
     print(f"EER % at step {given.steps} of seeds {SEEDS}")
-    print(f"{'miner':<18} {'mean':>6} {'lowest':>7} {'highest':>8}   half-way")
+    print(f"{'miner':<18} {'mean':>6} {'lowest':>7} {'highest':>8}   half-way  collapsed")
     for miner, runs in curves.items():
         last = 100 * np.array([run[-1][1] for run in runs])
         half = 100 * np.mean([run[len(run) // 2][1] for run in runs])
-        print(f"{miner:<18} {last.mean():6.2f} {last.min():7.2f} {last.max():8.2f} {half:10.2f}")
+        print(
+            f"{miner:<18} {last.mean():6.2f} {last.min():7.2f} {last.max():8.2f} {half:10.2f}"
+            f" {collapsed[miner]:10}"
+        )
     if given.curve:
         draw(curves, given.curve)
 
