@@ -61,15 +61,17 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
 def draw(curves: dict[str, list[Curve]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
     for miner, runs in curves.items():
         steps = [step for step, _ in runs[0]]
         errors = 100 * np.array([[error for _, error in run] for run in runs])
-        (line,) = axes.plot(steps, errors.mean(axis=0), label=miner)
+        dashed = "--" if miner == "auto" else "-"  # it may lie on top of another
+        (line,) = axes.plot(steps, errors.mean(axis=0), dashed, label=miner)
         axes.fill_between(steps, errors.min(0), errors.max(0), alpha=0.12, color=line.get_color())
-    axes.set(xlabel="step", ylabel="EER on unseen characters, %", yscale="log")
-    axes.legend(title="miner (mean and range of 3 seeds)")
+    axes.set(xlabel="step", ylabel="EER on unseen characters, %", ylim=(0, None))
+    axes.set_title("mean and range of 3 seeds", fontsize="medium")
+    figure.legend(title="miner", loc="outside right upper")
     figure.savefig(path)
 
 
