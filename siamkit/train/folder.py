@@ -65,5 +65,5 @@ def reopen(run: Path) -> tuple[Origin, TrainConfig]:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(
             f"{to_text(run)} is no run to go on with: {ORIGIN}: {reason}",
-            hint="leave out --resume to begin one",
+            hint="give the folder of a run; one is begun without --resume",
         ) from error
