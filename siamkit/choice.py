@@ -112,7 +112,7 @@ def overlap(region: Region, box: Box) -> float:
 
 def _single(chosen: Chosen) -> Chosen:
     if len(chosen) > 1:
-        boxes = "; ".join(_shown(region) for region, _ in chosen)
+        boxes = "; ".join(shown(region) for region, _ in chosen)
         raise SeveralFound(
             f"{len(chosen)} usable regions in it: {boxes}",
             hint="name one with --box LEFT,TOP,RIGHT,BOTTOM, or use --largest or --all-regions",
@@ -132,7 +132,7 @@ def _require_inside(box: Box, medium: object) -> None:
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
             raise BadInput(
-                f"box {_shown(Region(where=box))} is not inside of its {width} x {height} pixels",
+                f"box {shown(Region(where=box))} is not inside of its {width} x {height} pixels",
                 hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
             )
 
@@ -146,7 +146,8 @@ def _problems(quality: Quality | None) -> tuple[str, ...]:
     return quality.problems if quality else ()
 
 
-def _shown(region: Region) -> str:
+def shown(region: Region) -> str:
+    """LEFT,TOP,RIGHT,BOTTOM in px, or START,STOP in seconds, for people."""
     return ",".join(f"{v:.0f}" for v in region.where) if region.where else "whole sample"
 
 

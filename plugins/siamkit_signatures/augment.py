@@ -64,7 +64,7 @@ def augment(
 
 def _hand(rng: np.random.Generator) -> _Hand:
     if rng.random() >= OTHER_HAND:
-        return _Hand(np.eye(2), _knots(rng, 0.0, HAND_WARP_KNOTS), 0.0, 0.0)
+        return _Hand(np.eye(2), np.zeros((2, *HAND_WARP_KNOTS), np.float32), 0.0, 0.0)
     mirror = np.diag(
         [-1.0 if rng.random() < ACROSS else 1, -1 if rng.random() < UPSIDE_DOWN else 1]
     )

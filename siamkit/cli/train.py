@@ -150,7 +150,7 @@ def export(run: Path, as_json: bool) -> None:
     prepared = load(run)
     if prepared is None:
         raise BadInput(f"{run} holds no prepared data", hint="--resume goes on with it")
-    export_best(run, _trainable(origin.modality, config), config, origin)
+    export_best(run, _trainable(origin.modality, config), config, origin, prepared.dataset)
     tell(outcome(run, prepared), as_json)
 
 

@@ -63,8 +63,6 @@ def verify(
 
     Of several regions in a file (faces, say) the largest counts.
     """
-    from siamkit import choice
-
     gallery, *files = ("", *arguments) if modality else (arguments or ("",))
     probes: list[Path | str] = [*map(Path, files), *texts]
     if not (gallery or modality) or len(probes) != (1 if label else 2) or (modality and label):
@@ -73,6 +71,10 @@ def verify(
         raise click.UsageError("--rerank compares two; it does not go with --as.")
     if gallery and (encoder or detector):
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
+    if box and texts:
+        raise click.UsageError("--box is a place in a picture; it does not go with --text.")
+    from siamkit import choice
+
     choose = choice.within_box(box) if box else choice.largest
     with options.workspace(store) as ws:
         if modality:
@@ -99,10 +101,9 @@ def verify(
                     gallery, probes[0], probes[1], threshold=threshold, rerank=rerank, choose=choose
                 )
     for side in (result.left, result.right):
-        if side.seen > 1 and (box is None or side is result.left):
-            stderr(
-                f"Note: {side.source}: {side.seen} found, and the largest was compared{_at(side)}"
-            )
+        if side.seen > 1 and side.region and (box is None or side is result.left):
+            place = choice.shown(side.region)
+            stderr(f"Note: {side.source}: {side.seen} found, and the largest was compared: {place}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
     if as_json:
@@ -117,12 +118,6 @@ def verify(
         sign = ">=" if result.verdict.decision == "same" else "<"
         click.echo(f"{result.verdict.decision}: {scored} {sign} threshold {limit.value:.3f}{rate}")
     return 0 if result.verdict.decision == "same" else EXIT_DIFFERENT
-
-
-def _at(side: Side) -> str:
-    """': 10,20,30,40', where it lies."""
-    where = side.region.where if side.region else None
-    return f": {','.join(f'{edge:.0f}' for edge in where)}" if where else ""
 
 
 def _facts(result: Verification) -> dict[str, Any]:

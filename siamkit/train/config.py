@@ -73,6 +73,8 @@ class TrainConfig:
                 raise BadInput(f"{name} = {getattr(self, name)}: it cannot be below {least}")
         if not 0 <= self.average < 1 or not 0 <= self.validation < 1:
             raise BadInput("average and validation are shares: 0 or more, and below 1")
+        if self.mix and (self.frozen or not self.augment):
+            raise BadInput("mix = true does nothing with augment = false or frozen = true")
         if self.learning_rate <= 0 or self.temperature <= 0:
             raise BadInput("learning_rate and temperature must be above 0")
 

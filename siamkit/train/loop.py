@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import SiamkitError
-from siamkit.protocols import Mixes
 from siamkit.train import checkpoint, feed, validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
@@ -163,12 +162,10 @@ class Loop:
         rank, world = self.processes.rank, self.processes.world
         rows = self._sampler.draw(turn, rank=rank, world=world, hard=self.hard)
         labels, forged = self._labels[rows], self._forged[rows]
-        if self.plugin is None:
-            arrays = self.arrays[self._rows[rows]]
-        else:
+        arrays = self.arrays[self._rows[rows]]
+        if self.plugin is not None:
             key = (self.config.seed, turn, rank)
-            arrays = self.arrays[self._rows[rows]]
-            if self.config.mix and isinstance(self.plugin, Mixes):
+            if self.config.mix:  # then the plugin can
                 rng = np.random.default_rng([*key, 2])
                 arrays = mixed(arrays, labels, forged, self.plugin, rng)
             arrays = feed.varied(arrays, labels, self.plugin, key)

@@ -47,7 +47,12 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
     """
     pick_device(config.device)
     name = backbone(plugin, config)
-    _require_followed(plugin, config)
+    own = name.split(":")[0] == heads.ENCODER or networks.has(plugin, name)
+    if config.mix and (own or not isinstance(plugin, Mixes)):
+        raise BadInput(
+            f"mix = true does nothing here: {plugin.name} cannot be mixed with backbone {name}",
+            hint="--set mix=false",
+        )
     if name.split(":")[0] == heads.ENCODER:
         return heads.OwnEncoder(plugin, name.partition(":")[2] or None)
     if networks.has(plugin, name):
@@ -61,17 +66,6 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
         )
     backbones.require_known(name)
     return plugin
-
-
-def _require_followed(plugin: Any, config: TrainConfig) -> None:
-    """Raise BadInput for a setting that would change nothing."""
-    if config.mix and not (isinstance(plugin, Mixes) and config.augment and not config.frozen):
-        raise BadInput(
-            f"mix = true does nothing here: {plugin.name} cannot be mixed"
-            if not isinstance(plugin, Mixes)
-            else "mix = true does nothing with augment = false or frozen = true",
-            hint="--set mix=false",
-        )
 
 
 def backbone(plugin: Any, config: TrainConfig) -> str:
@@ -94,12 +88,15 @@ def train(
     """
     with processes() as group, repeatable(config):
         group.share([0.0])  # the folder is filled
+        _require_processes(run, group.world)
         loop, made = _begun(run, plugin, config, prepared or _loaded(run), group)
         yield from _recorded(run, loop)
         _export(run, loop, made, plugin, origin)
 
 
-def export_best(run: Path, plugin: Any, config: TrainConfig, origin: Origin) -> None:
+def export_best(
+    run: Path, plugin: Any, config: TrainConfig, origin: Origin, dataset: Dataset
+) -> None:
     """RUN/encoder of the best weights so far, of a run that goes on, was broken off or failed.
 
     Raises BadInput where no checkpoint was written yet.
@@ -107,7 +104,7 @@ def export_best(run: Path, plugin: Any, config: TrainConfig, origin: Origin) -> 
     if not (run / BEST).exists() and not (run / LAST).exists():
         raise BadInput(f"{to_text(run)} holds no checkpoint yet", hint="wait for the first one")
     with repeatable(config):
-        loop, made = _begun(run, plugin, config, _loaded(run), Processes())
+        loop, made = _begun(run, plugin, config, dataset, Processes())
         _export(run, loop, made, plugin, origin)
 
 
@@ -118,6 +115,7 @@ def join(run: Path) -> None:
     """
     with processes() as group:
         group.share([0.0])  # waits for the first
+        _require_processes(run, group.world)
         origin, config = reopen(run)
         plugin = trainable(registry.load("siamkit.modalities", origin.modality), config)
         with repeatable(config):
@@ -223,7 +221,6 @@ def _loop(
     loss = losses.build(config, len(np.unique(dataset.labels[dataset.training])))
     augmented = config.augment and model.trained is model.whole and hasattr(plugin, "augment")
     tensors, facts = checkpoint.read(run / LAST) if (run / LAST).exists() else ({}, {})
-    _require_processes(run, facts.get("processes", group.world), group.world)
     precision = facts.get("precision") or _precision(model, config, device, group)
     learner = Learner(model.trained, loss, config, device, precision)
     loop = Loop(run, dataset, model.arrays, plugin if augmented else None, config, learner, group)
@@ -232,8 +229,11 @@ def _loop(
     return loop
 
 
-def _require_processes(run: Path, before: int, now: int) -> None:
+def _require_processes(run: Path, now: int) -> None:
     """Each process draws batches of its own, so another number of them is another run."""
+    before = (
+        checkpoint.read_facts(run / LAST).get("processes", now) if (run / LAST).exists() else now
+    )
     if before != now:
         raise BadInput(
             f"{to_text(run)} was begun with {before} processes, and now there are {now}",

@@ -90,6 +90,10 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (["query", "tiles", "--text", "x"], "tiles are none"),
         (["verify", "-m", "tiles", "--text", "x", "--text", "y"], "tiles are none"),
         (["verify", "-m", "letters", "--text", "x"], "Give -m MODALITY A B"),
+        (
+            ["verify", "-m", "letters", "--text", "x", "--text", "y", "--box", "1,2,3,4"],
+            "--box is a place in a picture",
+        ),
         (["verify", "faq", "--as", "q1", "--text", "x", "--rerank", "words"], "compares two"),
         (["verify", "-m", "letters", "--text", "x", "--text", "y", "--rerank", "no"], "'no'"),
         (["enrol", "faq", "--column", "question", "--text", "x"], "go with --from"),

@@ -148,6 +148,7 @@ def test_a_run_goes_on_with_as_many_processes(train):  # noqa: F811
     checkpoint.write(last, tensors, facts | {"processes": 2})
     said = "begun with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
     one_line(train("train", "--resume", "--out", "run"), 2, *said)
+    assert train("train", "export", "run").code == 0  # but what it has learned may be had
 
 
 def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
