@@ -22,6 +22,8 @@ def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
     out["score"] = round(float(region.score), 3)
     if region.landmarks is not None:
         out["landmarks"] = [[round(float(v), digits) for v in point] for point in region.landmarks]
+    if region.parts:
+        out["parts"] = [[round(float(v), 2) for v in part] for part in region.parts]
     if region.label:
         out["label"] = region.label
     return out
@@ -42,5 +44,6 @@ def from_json(text: str) -> Region:
         where=tuple(data["where"]) if "where" in data else None,
         score=data["score"],
         landmarks=None if landmarks is None else np.asarray(landmarks, dtype=np.float32),
+        parts=tuple((start, stop) for start, stop in data.get("parts", ())),
         label=data.get("label", ""),
     )

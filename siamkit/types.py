@@ -28,6 +28,18 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """One decoded mono sound."""
+
+    samples: NDArray[np.float32]  # (n,) in [-1, 1]
+    rate: int  # Hz
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Region:
     """The part of a sample that is worth embedding, as a detector saw it."""
 
@@ -35,6 +47,7 @@ class Region:
     score: float = 1.0  # the detector's confidence in [0, 1]
     mask: Mask | None = None
     landmarks: Points | None = None
+    parts: tuple[Span, ...] = ()  # of a span: the stretches that count, in order; () is all of it
     label: str = ""
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -52,10 +52,10 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     served = _Served(network).eval().cpu()
     spread = np.unique(np.linspace(0, len(arrays) - 1, PROBES).astype(np.int64))
     probes = torch.from_numpy(np.array(arrays[spread]))  # a copy: those on disk are read-only
-    whole = _written(served, probes[:2])
+    whole = written(served, (probes[:2],), {"arrays": {0: "n"}})
     with torch.inference_mode():
         wanted = served(probes).numpy()
-    halved = _halved(whole)
+    halved = halved(whole)
     if _worst(wanted, _served_by(halved, probes)) >= SAME:
         return halved
     # A head that was hardly trained may hang on the last digits of its weights.
@@ -63,15 +63,20 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     return whole
 
 
-def _written(served: nn.Module, probes: Tensor) -> bytes:
+def written(
+    network: nn.Module, probes: tuple[Tensor, ...], axes: Mapping[str, Mapping[int, str]]
+) -> bytes:
+    """The ONNX graph of a network that gives `vectors`; axes: of its inputs, which may vary.
+
+    Raises PluginError if it cannot be written.
+    """
     made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
     try:
         with warnings.catch_warnings(), _unheard():
             warnings.simplefilter("ignore")  # of torch's own future, and of constant folding
             torch.onnx.export(
-                served, (probes,), made, input_names=["arrays"], output_names=["vectors"],
-                dynamic_axes={"arrays": {0: "n"}, "vectors": {0: "n"}}, opset_version=OPSET,
-                dynamo=False,
+                network, probes, made, input_names=[*axes], output_names=["vectors"],
+                dynamic_axes={**axes, "vectors": {0: "n"}}, opset_version=OPSET, dynamo=False,
             )  # fmt: skip
     except Exception as error:  # of any kind
         raise PluginError(
@@ -100,7 +105,7 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _halved(content: bytes) -> bytes:
+def halved(content: bytes) -> bytes:
     """The graph with its large weights stored as float16, and cast when it is opened.
 
     Half the bytes on disk; what is computed is float32, and `graph` compares the vectors.

@@ -1,0 +1,76 @@
+"""The modality `voices`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.types import Clip, Quality, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from siamkit.protocols import Source
+    from siamkit_voices.network import VoiceEncoder
+
+RATE = 16_000  # Hz: what the networks and the speech detector hear
+SHIPPED = Path(__file__).parent / "encoder"
+
+
+class Voices:
+    """Speakers, as recordings of any rate and channel count. A crop is speech without pauses."""
+
+    name = "voices"
+    kind = "audio"
+    detector: str | None = "speech"
+    backbone = "encoder"
+    fusion = "mean"  # of 3 clips: see docs/voices.md
+
+    def load(self, source: Source) -> Clip:
+        """Decode a sound file, or its content, to mono at RATE. Raises UnreadableSample."""
+        from siamkit.sound import load_clip
+
+        if isinstance(source, str):
+            raise UnreadableSample("a voice is a recording: give a file or its content, not text")
+        return load_clip(source, RATE)
+
+    def stream(self, source: Path) -> Iterator[Clip]:
+        """The same in clips of a minute, for recordings that are too long to hold."""
+        from siamkit.sound import stream_clip
+
+        return stream_clip(source, RATE)
+
+    def crop(self, medium: Clip, region: Region) -> Clip:
+        """The region's parts, end to end. Raises NothingFound where there is no sound."""
+        import numpy as np
+
+        spans = region.parts or ((region.where,) if region.where else ((0.0, medium.seconds),))
+        cut = [
+            medium.samples[max(0, round(start * medium.rate)) : round(stop * medium.rate)]
+            for start, stop in spans  # type: ignore[misc]  # a box is no place in a sound
+        ]
+        samples = np.concatenate(cut)
+        if not samples.any():
+            raise NothingFound("there is only silence in it")
+        return Clip(samples, medium.rate)
+
+    def assess(self, medium: Clip, region: Region) -> Quality:
+        """How much speech there is, how clean, and whether it is clipped."""
+        from siamkit_voices.quality import assess
+
+        return assess(medium, region)
+
+    def encoder(self, folder: Path | None = None) -> VoiceEncoder:
+        """Open an encoder folder; None: the one inside of this package. Raises MissingWeights."""
+        from siamkit_voices.network import VoiceEncoder
+
+        if folder is None and not SHIPPED.is_dir():
+            raise MissingWeights("voices have no encoder of their own here")
+        return VoiceEncoder(folder or SHIPPED)
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        """Two invented voices, two generated clips each: see siamkit_voices.examples."""
+        from siamkit_voices.examples import examples
+
+        return examples()
