@@ -61,6 +61,7 @@ class OnnxEncoder(Generic[M]):
     """An encoder folder, served. `prepare` makes one medium into the array the graph eats."""
 
     def __init__(self, folder: Path, prepare: Callable[[M], NDArray[Any]]) -> None:
+        self.folder = folder
         self.card: Card
         self.card, graph = read_folder(folder)
         self._prepare = prepare

@@ -36,13 +36,16 @@ class OwnEncoder:
     def __init__(self, plugin: Any, wanted: str | None = None) -> None:
         self._plugin = plugin
         self.name, self.kind, self.detector = plugin.name, plugin.kind, plugin.detector
-        self.folder = encoder_cache.resolve(plugin, wanted)
+        self._encoder = open_encoder(plugin, wanted)
+        # One that a plugin carries itself is in no cache, and says where it lies.
+        self.folder: Path | None = encoder_cache.resolve(plugin, wanted) or getattr(
+            self._encoder, "folder", None
+        )
         if self.folder is None:
             raise BadInput(
                 f"{plugin.name} have no encoder folder to put a head on",
                 hint=f"--set backbone={ENCODER}:FOLDER names one",
             )
-        self._encoder = open_encoder(plugin, str(self.folder))
 
     def load(self, source: Any) -> Any:
         return self._plugin.load(source)

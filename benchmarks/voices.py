@@ -1,0 +1,216 @@
+"""Error rates of a voice encoder on the sets of DATA, 1 clip and 3 clips, and what was tried.
+
+    python voices.py DATA [--encoder FOLDER] [--peer] [--tried] [--json]
+
+DATA holds trials_NAME.csv (a,b,label) with paths such as SET/SPEAKER/CLIP. Speech is found as
+`verify` finds it; a clip without any is a pair without a score, which matches nothing.
+
+trials: the listed pairs, as EER. all pairs: of one set, as EER, with an interval of 95 % over
+speakers. 3 clips: a speaker's first three, and nine draws of any three, against what remains and
+against all clips of the other speakers; `served` is what siamkit answers, `nearest` is the best of
+three cosines. --tried adds adaptive S-norm, with a cohort of the set's other speakers, and parts of
+the encoder alone. --peer adds Resemblyzer, which needs: pip install librosa webrtcvad-wheels, and
+pip install --no-deps Resemblyzer==0.1.4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.errors import NothingFound
+from siamkit.flows.query import mean_score
+from siamkit.metrics import Group, bootstrap, eer, fnmr_at
+from siamkit.pipeline import Pipeline, open_pipeline
+
+REFERENCES, DRAWS = 3, 10
+TOP = 50  # cohort scores that adaptive S-norm keeps (Matejka et al. 2017, "Analysis of …", §3)
+LIMITS = (0.1, 0.01)
+Vectors = Mapping[str, np.ndarray | None]  # clip -> (dim,) unit vector; None: no speech in it
+Score = Callable[[str, str], float]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("data", type=Path)
+    options.add_argument("--encoder", help="an encoder folder [default: the modality's own]")
+    options.add_argument("--peer", action="store_true", help="Resemblyzer beside it")
+    options.add_argument("--tried", action="store_true", help="what was tried and is not used")
+    options.add_argument("--json", action="store_true")
+    given = options.parse_args()
+    trials = {file.stem[len("trials_") :]: read(file) for file in sorted(given.data.glob("trials_*.csv"))}
+    clips = sorted({clip for rows in trials.values() for row in rows for clip in row[:2]})
+    pipeline = open_pipeline("voices", encoder=given.encoder, detector="speech")
+    systems = {"siamkit": embed(given.data, clips, pipeline)}
+    if given.peer:
+        systems["Resemblyzer"] = resemblyzer(given.data, clips)
+    usual = {"siamkit": pipeline.encoder.mated}
+    lines = [
+        line
+        for system, vectors in systems.items()
+        for name, rows in trials.items()
+        for line in figures(system, name, rows, vectors, usual.get(system))
+    ]
+    if given.tried:
+        lines += tried(trials, systems["siamkit"])
+    lines += threshold(trials, systems["siamkit"])
+    for line in lines:
+        print(json.dumps(line) if given.json else "  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in line.values()))
+
+
+def read(file: Path) -> list[tuple[str, str, bool]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [(row["a"], row["b"], row["label"] == "1") for row in csv.DictReader(lines)]
+
+
+def speaker(clip: str) -> str:
+    return clip.rsplit("/", 1)[0]
+
+
+def embed(data: Path, clips: Sequence[str], pipeline: Pipeline) -> Vectors:
+    made: dict[str, np.ndarray | None] = {}
+    for clip in clips:
+        content = pipeline.read(data / clip)
+        seen = pipeline.see(content)
+        try:
+            crops = [pipeline.crop(seen.medium, region, content) for region in seen.regions]
+        except NothingFound:
+            crops = []
+        made[clip] = pipeline.embed(crops)[0][0] if crops else None
+    return made
+
+
+def resemblyzer(data: Path, clips: Sequence[str]) -> Vectors:
+    from voice_peer import opened
+
+    embed_file = opened()
+    return {clip: embed_file(data / clip) for clip in clips}
+
+
+def cosine(vectors: Vectors) -> Score:
+    def score(a: str, b: str) -> float:
+        left, right = vectors[a], vectors[b]
+        return -np.inf if left is None or right is None else float(left @ right)
+
+    return score
+
+
+def split(rows: Sequence[tuple[str, str, bool]], score: Score) -> Group:
+    scores = np.array([score(a, b) for a, b, _ in rows])
+    same = np.array([label for *_, label in rows])
+    return scores[same], scores[~same]
+
+
+def figures(
+    system: str, name: str, rows: Sequence[tuple[str, str, bool]], vectors: Vectors, usual: float | None
+) -> list[dict[str, Any]]:
+    clips = sorted({clip for row in rows for clip in row[:2]})
+    score = cosine(vectors)
+    listed = split(rows, score)
+    groups = all_pairs(clips, score)
+    out: list[dict[str, Any]] = [
+        {"system": system, "set": name, "what": "1 clip, trials", "eer": eer(*listed)[0], "pairs": len(rows), "no speech": sum(vectors[clip] is None for clip in clips)},
+        {"system": system, "set": name, "what": "1 clip, all pairs", **rated(groups)},
+    ]
+    for rule, fused in several(clips, vectors, usual).items():
+        out.append({"system": system, "set": name, "what": f"{REFERENCES} clips, {rule}", **rated(fused)})
+    return out
+
+
+def rated(groups: Sequence[Group]) -> dict[str, Any]:
+    """EER, its interval over speakers, and FNMR at the LIMITS that the pairs can show."""
+    mated, non_mated = (np.concatenate(side) for side in zip(*groups, strict=True))
+    low, high = bootstrap(groups, lambda same, other: eer(same, other)[0], draws=200)
+    made: dict[str, Any] = {"eer": eer(mated, non_mated)[0], "interval": f"[{low:.3f}, {high:.3f}]"}
+    for limit in LIMITS:
+        if len(non_mated) * limit >= 30:
+            made[f"fnmr@{limit:g}"] = fnmr_at(mated, non_mated, limit)[0]
+    return made
+
+
+def all_pairs(clips: Sequence[str], score: Score) -> list[Group]:
+    """One group a speaker; a non-mated pair belongs to the first of its two."""
+    found: dict[str, tuple[list[float], list[float]]] = {speaker(clip): ([], []) for clip in clips}
+    for number, a in enumerate(clips):
+        for b in clips[number + 1 :]:
+            found[speaker(a)][speaker(a) != speaker(b)].append(score(a, b))
+    return [(np.array(same), np.array(other)) for same, other in found.values()]
+
+
+def several(clips: Sequence[str], vectors: Vectors, usual: float | None) -> dict[str, list[Group]]:
+    """One entry a rule, one group a speaker, all draws pooled."""
+    rng = np.random.default_rng(0)
+    rules: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+        "served": lambda enrolled, probe: mean_score(enrolled, probe, usual),
+        "nearest": lambda enrolled, probe: float((enrolled @ probe).max()),
+    }
+    found: dict[str, list[Group]] = {rule: [] for rule in rules}
+    for name in sorted({speaker(clip) for clip in clips}):
+        own = [c for c in clips if speaker(c) == name and vectors[c] is not None]
+        others = [c for c in clips if speaker(c) != name and vectors[c] is not None]
+        scores: dict[str, tuple[list[float], list[float]]] = {rule: ([], []) for rule in rules}
+        for draw in range(DRAWS):
+            chosen = list(rng.permutation(own)[:REFERENCES]) if draw else own[:REFERENCES]
+            enrolled = np.stack([vectors[c] for c in chosen])
+            for clip in [*(c for c in own if c not in chosen), *others]:
+                for rule, fuse in rules.items():
+                    scores[rule][speaker(clip) != name].append(fuse(enrolled, vectors[clip]))
+        for rule, (same, other) in scores.items():
+            found[rule].append((np.array(same), np.array(other)))
+    return found
+
+
+def tried(trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors) -> list[dict[str, Any]]:
+    """Adaptive S-norm, and either network alone, on the listed pairs."""
+    out = []
+    for name, rows in trials.items():
+        out.append({"set": name, "what": "adaptive S-norm", "eer": eer(*split(rows, normalised(rows, vectors)))[0]})
+        for what, part in (("CAM++ alone", slice(0, 192)), ("GE2E alone", slice(192, None))):
+            alone = {c: None if v is None else v[part] / np.linalg.norm(v[part]) for c, v in vectors.items()}
+            out.append({"set": name, "what": what, "eer": eer(*split(rows, cosine(alone)))[0]})
+    return out
+
+
+def normalised(rows: Sequence[tuple[str, str, bool]], vectors: Vectors) -> Score:
+    """Cosines less the mean, and over the deviation, of each side's TOP cohort cosines."""
+    clips = sorted({clip for row in rows for clip in row[:2] if vectors[clip] is not None})
+    matrix = np.stack([vectors[clip] for clip in clips])
+    owners = np.array([speaker(clip) for clip in clips])
+    plain = cosine(vectors)
+
+    def score(a: str, b: str) -> float:
+        if vectors[a] is None or vectors[b] is None:
+            return -np.inf
+        cohort = matrix[(owners != speaker(a)) & (owners != speaker(b))]
+        sides = []
+        for clip in (a, b):
+            nearest = np.sort(cohort @ vectors[clip])[-TOP:]
+            sides.append((plain(a, b) - nearest.mean()) / nearest.std())
+        return float(np.mean(sides))
+
+    return score
+
+
+def threshold(trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors) -> list[dict[str, Any]]:
+    """What the card states: of all sets' pairs, each set and each speaker counting alike."""
+    score = cosine(vectors)
+    sets = {name: all_pairs(sorted({c for row in rows for c in row[:2]}), score) for name, rows in trials.items()}
+    same, other = ([np.concatenate([g[side] for g in groups]) for groups in sets.values()] for side in (0, 1))
+    out = []
+    for limit in LIMITS:
+        grid = np.linspace(0, 1, 1001)
+        rate = np.array([np.mean([(o >= t).mean() for o in other]) for t in grid])
+        at = grid[np.argmax(rate <= limit)]
+        out.append({"what": f"threshold for FMR {limit}, mean of sets", "value": float(at), **{f"{n} fmr/fnmr": f"{(o >= at).mean():.4f}/{(s < at).mean():.4f}" for n, s, o in zip(sets, same, other)}})
+    out.append({"what": "mean mated cosine", **{n: float(s[np.isfinite(s)].mean()) for n, s in zip(sets, same)}})
+    return out
+
+
+if __name__ == "__main__":
+    main()
