@@ -18,9 +18,6 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
-from siamkit_speech import Speech
-from siamkit_voices import Voices
-from siamkit_voices.features import RATE, arrays, constants
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,8 +26,11 @@ from siamkit.runtime import session
 from siamkit.sources import files_under
 from siamkit.train.export import halved, require_same, written
 from siamkit.types import Threshold
+from siamkit_speech import Speech
+from siamkit_voices import Voices
+from siamkit_voices.features import RATE, arrays, constants
 
-# CAM++'s share of a cosine, the rest is GE2E's: of a second of speech, and of two; see docs/voices.md
+# CAM++'s share of a cosine, the rest is GE2E's: of a second of speech and less, of two and more.
 SHARES, BETWEEN = (0.4, 0.8), (100, 200)  # frames of 10 ms
 LENGTHS, NARROW = (0.5, 1, 2, 60), 8_000  # s and Hz: what the mean is taken over
 NAME = "campplus-ge2e"
@@ -38,9 +38,9 @@ NAME = "campplus-ge2e"
 THRESHOLD = Threshold(
     value=0.45,
     fmr=0.01,
-    source="all pairs of four sets, each set counting alike: 5 speakers of LibriSpeech test-other, 24"
-    " of train-clean-100 (3 s cuts), 5 of Emo-DB (acted emotions, 2 s), 3 of FSDD (single digits, 8"
-    " kHz); FMR 0.000, 0.001, 0.019, 0.019, FNMR 0.000, 0.000, 0.407, 0.290",
+    source="all pairs of four sets, each counting alike: LibriSpeech test-other (5 speakers) and"
+    " train-clean-100 (24, cuts of 3 s), Emo-DB (5, acted emotions, 2 s), FSDD (3, single digits,"
+    " 8 kHz); FMR 0.000, 0.001, 0.019, 0.019, FNMR 0.000, 0.000, 0.407, 0.290",
 )
 MATED = 0.63
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # of CAM++: layers, dilation
@@ -112,7 +112,9 @@ class CamPlusPlus(nn.Module):
         context = x.mean(dim=2, keepdim=True) + segments[:, :, : x.shape[2]]
         for number, act in ((1, torch.relu), (2, torch.sigmoid)):
             linear = f"{name}.linear{number}"
-            context = act(F.conv1d(context, self._get(f"{linear}.weight"), self._get(f"{linear}.bias")))
+            context = act(
+                F.conv1d(context, self._get(f"{linear}.weight"), self._get(f"{linear}.bias"))
+            )
         return local * context
 
 

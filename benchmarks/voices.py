@@ -44,7 +44,9 @@ def main() -> None:
     options.add_argument("--tried", action="store_true", help="what was tried and is not used")
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
-    trials = {file.stem[len("trials_") :]: read(file) for file in sorted(given.data.glob("trials_*.csv"))}
+    trials = {
+        file.stem[len("trials_") :]: read(file) for file in sorted(given.data.glob("trials_*.csv"))
+    }
     clips = sorted({clip for rows in trials.values() for row in rows for clip in row[:2]})
     pipeline = open_pipeline("voices", encoder=given.encoder, detector="speech")
     systems = {"siamkit": embed(given.data, clips, pipeline)}
@@ -61,7 +63,11 @@ def main() -> None:
         lines += tried(trials, systems["siamkit"])
     lines += threshold(trials, systems["siamkit"])
     for line in lines:
-        print(json.dumps(line) if given.json else "  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in line.values()))
+        print(
+            json.dumps(line)
+            if given.json
+            else "  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in line.values())
+        )
 
 
 def read(file: Path) -> list[tuple[str, str, bool]]:
@@ -108,18 +114,31 @@ def split(rows: Sequence[tuple[str, str, bool]], score: Score) -> Group:
 
 
 def figures(
-    system: str, name: str, rows: Sequence[tuple[str, str, bool]], vectors: Vectors, usual: float | None
+    system: str,
+    name: str,
+    rows: Sequence[tuple[str, str, bool]],
+    vectors: Vectors,
+    usual: float | None,
 ) -> list[dict[str, Any]]:
     clips = sorted({clip for row in rows for clip in row[:2]})
     score = cosine(vectors)
     listed = split(rows, score)
     groups = all_pairs(clips, score)
     out: list[dict[str, Any]] = [
-        {"system": system, "set": name, "what": "1 clip, trials", "eer": eer(*listed)[0], "pairs": len(rows), "no speech": sum(vectors[clip] is None for clip in clips)},
+        {
+            "system": system,
+            "set": name,
+            "what": "1 clip, trials",
+            "eer": eer(*listed)[0],
+            "pairs": len(rows),
+            "no speech": sum(vectors[clip] is None for clip in clips),
+        },
         {"system": system, "set": name, "what": "1 clip, all pairs", **rated(groups)},
     ]
     for rule, fused in several(clips, vectors, usual).items():
-        out.append({"system": system, "set": name, "what": f"{REFERENCES} clips, {rule}", **rated(fused)})
+        out.append(
+            {"system": system, "set": name, "what": f"{REFERENCES} clips, {rule}", **rated(fused)}
+        )
     return out
 
 
@@ -166,13 +185,24 @@ def several(clips: Sequence[str], vectors: Vectors, usual: float | None) -> dict
     return found
 
 
-def tried(trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors) -> list[dict[str, Any]]:
+def tried(
+    trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors
+) -> list[dict[str, Any]]:
     """Adaptive S-norm, and either network alone, on the listed pairs."""
     out = []
     for name, rows in trials.items():
-        out.append({"set": name, "what": "adaptive S-norm", "eer": eer(*split(rows, normalised(rows, vectors)))[0]})
+        out.append(
+            {
+                "set": name,
+                "what": "adaptive S-norm",
+                "eer": eer(*split(rows, normalised(rows, vectors)))[0],
+            }
+        )
         for what, part in (("CAM++ alone", slice(0, 192)), ("GE2E alone", slice(192, None))):
-            alone = {c: None if v is None else v[part] / np.linalg.norm(v[part]) for c, v in vectors.items()}
+            alone = {
+                c: None if v is None else v[part] / np.linalg.norm(v[part])
+                for c, v in vectors.items()
+            }
             out.append({"set": name, "what": what, "eer": eer(*split(rows, cosine(alone)))[0]})
     return out
 
@@ -197,18 +227,39 @@ def normalised(rows: Sequence[tuple[str, str, bool]], vectors: Vectors) -> Score
     return score
 
 
-def threshold(trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors) -> list[dict[str, Any]]:
+def threshold(
+    trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors
+) -> list[dict[str, Any]]:
     """What the card states: of all sets' pairs, each set and each speaker counting alike."""
     score = cosine(vectors)
-    sets = {name: all_pairs(sorted({c for row in rows for c in row[:2]}), score) for name, rows in trials.items()}
-    same, other = ([np.concatenate([g[side] for g in groups]) for groups in sets.values()] for side in (0, 1))
+    sets = {
+        name: all_pairs(sorted({c for row in rows for c in row[:2]}), score)
+        for name, rows in trials.items()
+    }
+    same, other = (
+        [np.concatenate([g[side] for g in groups]) for groups in sets.values()] for side in (0, 1)
+    )
     out = []
     for limit in LIMITS:
         grid = np.linspace(0, 1, 1001)
         rate = np.array([np.mean([(o >= t).mean() for o in other]) for t in grid])
         at = grid[np.argmax(rate <= limit)]
-        out.append({"what": f"threshold for FMR {limit}, mean of sets", "value": float(at), **{f"{n} fmr/fnmr": f"{(o >= at).mean():.4f}/{(s < at).mean():.4f}" for n, s, o in zip(sets, same, other)}})
-    out.append({"what": "mean mated cosine", **{n: float(s[np.isfinite(s)].mean()) for n, s in zip(sets, same)}})
+        out.append(
+            {
+                "what": f"threshold for FMR {limit}, mean of sets",
+                "value": float(at),
+                **{
+                    f"{n} fmr/fnmr": f"{(o >= at).mean():.4f}/{(s < at).mean():.4f}"
+                    for n, s, o in zip(sets, same, other, strict=True)
+                },
+            }
+        )
+    out.append(
+        {
+            "what": "mean mated cosine",
+            **{n: float(s[np.isfinite(s)].mean()) for n, s in zip(sets, same, strict=True)},
+        }
+    )
     return out
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,15 +60,19 @@ class Pipeline:
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
         medium = self.load(content)
-        regions = [Region()]
-        if self.detector is not None:
-            with self._guard("find", content, self.detector):
-                regions = [_sound(region) for region in self.detector.find(medium)]
+        regions = self.find(medium, content)
 
         def assess(region: Region) -> Quality | None:
             return self.assess(medium, region, content)
 
         return Seen(medium, regions, [assess(region) for region in regions], assess)
+
+    def find(self, medium: Any, content: Content) -> list[Region]:
+        """What the detector sees; without a detector, the whole."""
+        if self.detector is None:
+            return [Region()]
+        with self._guard("find", content, self.detector):
+            return [_sound(region) for region in self.detector.find(medium)]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
         if not isinstance(self.modality, Assesses):
@@ -133,7 +138,7 @@ class Pipeline:
 
 def _sound(region: Region) -> Region:
     """A detector's region, if every number in it is one."""
-    numbers = [region.score, *(region.where or ())]
+    numbers = [region.score, *(region.where or ()), *chain.from_iterable(region.parts)]
     if not all(map(isfinite, numbers)) or not 0 <= region.score <= 1:
         raise ValueError(f"a region with the numbers {numbers}")
     return region

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")  # the decoded medium: Image, str, or the plugin's own class
 M_contra = TypeVar("M_contra", contravariant=True)
+M_co = TypeVar("M_co", covariant=True)
 
 Source: TypeAlias = Path | bytes | str  # a file, its content, or (for text) the text itself
 
@@ -246,6 +247,15 @@ class Assesses(Protocol[M_contra]):
     """A modality that can tell whether a region is fit for enrolment. Optional."""
 
     def assess(self, medium: M_contra, region: Region) -> Quality: ...
+
+
+@runtime_checkable
+class Streams(Protocol[M_co]):
+    """A modality whose media may be too long to hold: sounds. Optional."""
+
+    def stream(self, source: Path) -> Iterator[M_co]:
+        """What `load` would give, in pieces, in order. Raises UnreadableSample."""
+        ...
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from siamkit.types import Region
+from siamkit.types import Region, Span
 
 
 def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
@@ -27,6 +27,14 @@ def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
     if region.label:
         out["label"] = region.label
     return out
+
+
+def spans(region: Region, seconds: float) -> tuple[Span, ...]:
+    """The stretches of a clip of so many seconds that a region means, in order."""
+    if region.parts:
+        return region.parts
+    where = region.where
+    return (where,) if where is not None and len(where) == 2 else ((0.0, seconds),)
 
 
 def to_json(region: Region) -> str:

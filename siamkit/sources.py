@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,25 +48,35 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
         return Content(source, source)
     path = Path(source)
     shown = to_text(path)
-    try:
+    if (size := require_file(path)) > LARGEST:
+        raise UnreadableSample(f"{shown} has {size:,} bytes, more than the limit of {LARGEST:,}")
+    with _named(shown):
+        return Content(shown, path.read_bytes())
+
+
+def require_file(path: Path) -> int:
+    """The size in bytes of a file with something in it. Raises UnreadableSample, naming it."""
+    shown = to_text(path)
+    with _named(shown):
         state = path.stat()
-        if stat.S_ISDIR(state.st_mode):
-            raise UnreadableSample(
-                f"{shown} is a directory", hint=f"to take every file in it: --from {shown}"
-            )
-        if not stat.S_ISREG(state.st_mode):
-            raise UnreadableSample(f"{shown} is a pipe or a device, not a file")
-        if state.st_size > LARGEST:
-            raise UnreadableSample(
-                f"{shown} has {state.st_size:,} bytes, more than the limit of {LARGEST:,}"
-            )
-        data = path.read_bytes()
+    if stat.S_ISDIR(state.st_mode):
+        raise UnreadableSample(
+            f"{shown} is a directory", hint=f"to take every file in it: --from {shown}"
+        )
+    if not stat.S_ISREG(state.st_mode):
+        raise UnreadableSample(f"{shown} is a pipe or a device, not a file")
+    if not state.st_size:
+        raise UnreadableSample(f"{shown} is empty")
+    return state.st_size
+
+
+@contextmanager
+def _named(shown: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableSample(f"{shown} cannot be read: {reason}") from error
-    if not data:
-        raise UnreadableSample(f"{shown} is empty")
-    return Content(shown, data)
 
 
 def to_text(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from siamkit.flows.against import Checked
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.timeline import Timeline
     from siamkit.protocols import Reranker, Source
     from siamkit.types import Vectors
 
@@ -261,6 +262,28 @@ class Workspace:
             fusion=fusion,
             choose=choose,
             reranker=reranker,
+        )
+
+    def timeline(
+        self,
+        gallery: str,
+        recording: str | Path,
+        *,
+        threshold: float | None = None,
+        fusion: Fusion | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ) -> Timeline:
+        """Who of a gallery of voices is heard when? See siamkit.flows.timeline."""
+        from siamkit.flows.timeline import timeline
+
+        live, pipeline = self._opened(galleries.get(self.store, gallery))
+        return timeline(
+            live,
+            pipeline,
+            Path(recording),
+            threshold=given(threshold),
+            fusion=fusion,
+            progress=progress,
         )
 
     def verify(

@@ -1,4 +1,4 @@
-"""Generated voices to try the modality with: a pulse train through formants, as Klatt (1980) did it.
+"""Generated voices to try the modality with: a pulse train through formants (after Klatt 1980).
 
 They prove that the parts work together, and no more: nobody ever spoke like this.
 """
@@ -62,10 +62,13 @@ def speak(speaker: Speaker, seconds: float, seed: int) -> NDArray[np.float32]:
     length = round(seconds * RATE / CHUNK) * CHUNK
     at = np.arange(length) / length * count  # in syllables
     targets = np.array(VOWELS)[rng.integers(0, len(VOWELS), count + 1)] * speaker.tract
-    loud = np.clip(1.6 * np.sin(np.pi * (at % 1)) ** 0.7, 0, 1) * (0.6 + 0.4 * rng.random(count))[
-        at.astype(int)
-    ]
-    melody = 1 - 0.15 * at / count + 0.12 * np.interp(at, range(count + 1), rng.normal(0, 1, count + 1))
+    loud = (
+        np.clip(1.6 * np.sin(np.pi * (at % 1)) ** 0.7, 0, 1)
+        * (0.6 + 0.4 * rng.random(count))[at.astype(int)]
+    )
+    melody = (
+        1 - 0.15 * at / count + 0.12 * np.interp(at, range(count + 1), rng.normal(0, 1, count + 1))
+    )
     phase = np.cumsum(speaker.pitch * melody * (1 + 0.01 * rng.normal(0, 1, length))) / RATE
     pulses = np.diff(np.floor(phase), prepend=0) + speaker.breath * rng.normal(0, 1, length)
     sound = lfilter([1], [1, -0.95], pulses) * loud
@@ -81,7 +84,9 @@ def speak(speaker: Speaker, seconds: float, seed: int) -> NDArray[np.float32]:
     burst = np.exp(-(((at % 1) / 0.12) ** 2)) * onsets
     sound = sound / np.abs(sound).max() + hiss * burst
     silence = np.zeros(round(PAUSE * RATE))
-    whole = np.concatenate([silence, sound, silence]) + rng.normal(0, 3e-4, length + 2 * len(silence))
+    whole = np.concatenate([silence, sound, silence]) + rng.normal(
+        0, 3e-4, length + 2 * len(silence)
+    )
     made: NDArray[np.float32] = (0.6 * whole / np.abs(whole).max()).astype(np.float32)
     return made
 

@@ -43,14 +43,9 @@ class Voices:
 
     def crop(self, medium: Clip, region: Region) -> Clip:
         """The region's parts, end to end. Raises NothingFound where there is no sound."""
-        import numpy as np
+        from siamkit_voices.cut import cut
 
-        spans = region.parts or ((region.where,) if region.where else ((0.0, medium.seconds),))
-        cut = [
-            medium.samples[max(0, round(start * medium.rate)) : round(stop * medium.rate)]
-            for start, stop in spans  # type: ignore[misc]  # a box is no place in a sound
-        ]
-        samples = np.concatenate(cut)
+        samples = cut(medium, region)
         if not samples.any():
             raise NothingFound("there is only silence in it")
         return Clip(samples, medium.rate)

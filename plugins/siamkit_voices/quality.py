@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.types import Clip, Quality, Region
+from siamkit.types import Quality
+from siamkit_voices.cut import cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from siamkit.types import Clip, Region
 
 MIN_SPEECH = 1.5  # s
 GOOD_SPEECH = 5.0  # s: from here on nothing is deducted
@@ -25,12 +28,8 @@ FRAME = 400  # samples, 25 ms, at 16 kHz
 
 def assess(medium: Clip, region: Region) -> Quality:
     """Measured values, and a problem for each that is past its limit."""
-    where = region.where if region.where and len(region.where) == 2 else (0.0, medium.seconds)
-    parts = region.parts or (where,)
-    seconds = sum(stop - start for start, stop in parts)
-    speech = np.concatenate(
-        [medium.samples[round(a * medium.rate) : round(b * medium.rate)] for a, b in parts]
-    )
+    speech = cut(medium, region)
+    seconds = len(speech) / medium.rate
     clipped, spread = _clipped(speech), _range(medium.samples, speech)
     problems = []
     if seconds < MIN_SPEECH:
@@ -68,6 +67,8 @@ def _range(whole: NDArray[np.float32], speech: NDArray[np.float32]) -> float:
 
 def _levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n,) dB of the frames, n at least 1; -100 is silence."""
-    count = max(1, len(samples) // FRAME)
-    frames = np.resize(samples, (count, FRAME)) if len(samples) < FRAME else samples[: count * FRAME].reshape(count, FRAME)
-    return 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-10)
+    whole = np.pad(samples, (0, max(0, FRAME - len(samples))))
+    frames = whole[: len(whole) // FRAME * FRAME].reshape(-1, FRAME)
+    power: NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
+    levels: NDArray[np.float64] = 10 * np.log10(power + 1e-10)
+    return levels

@@ -28,6 +28,8 @@ Examples:
   siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
   siamkit enrol staff --from manifest.csv        with the columns label,path
   siamkit enrol staff group.jpg --as bob --box 410,80,520,190
+  siamkit enrol voices hello.wav --as alice      a voice, from a few seconds of speech
+  siamkit enrol voices --as alice --record 5     the same, from the microphone
   siamkit enrol faq -m questions --text 'How do I sign in?' --as login
   siamkit enrol faq -m questions --from faq.csv --column question --id number
   printf '{"label": "alice", "path": "a.jpg"}' | siamkit enrol staff --from -
@@ -46,6 +48,13 @@ code is 1 if some sources of a batch failed; the others are enrolled all the sam
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--as", "label", metavar="LABEL", help="Who or what the files show.")
 @options.texts
+@click.option(
+    "--record",
+    "seconds",
+    type=float,
+    metavar="SECONDS",
+    help="Record from the microphone; saved as LABEL-DATE.wav in this folder.",
+)
 @click.option("--from", "origin", metavar="DIR|CSV|JSONL|-", help="Many labels: see below.")
 @options.column
 @options.id_column
@@ -66,6 +75,7 @@ def enrol(
     files: tuple[Path, ...],
     label: str | None,
     texts: tuple[str, ...],
+    seconds: float | None,
     origin: str | None,
     column: str | None,
     id_column: str | None,
@@ -82,10 +92,12 @@ def enrol(
 
     Each file must show exactly one usable region (one face, say), unless an option says which.
     """
-    if bool(files or texts) == bool(origin):
-        raise click.UsageError("Give either FILES, --text, or --from.")
-    if (files and label is None) or (origin and label is not None):
-        raise click.UsageError("--as LABEL goes with FILES; --from brings its own labels.")
+    if bool(files or texts) + bool(origin) + (seconds is not None) != 1:
+        raise click.UsageError("Give one of FILES, --text, --record and --from.")
+    if ((files or seconds is not None) and label is None) or (origin and label is not None):
+        raise click.UsageError(
+            "--as LABEL goes with FILES and --record; --from brings its own labels."
+        )
     if (column or id_column or table_name) and not origin:
         raise click.UsageError("--column, --id and --table go with --from TABLE.")
     if sum([largest, all_regions, box is not None]) > 1:
@@ -101,11 +113,15 @@ def enrol(
         items, bad = labelled_rows(origin, sys.stdin, columns)
     elif origin:
         items = labelled(origin, sys.stdin)
+    recorded: Path | None = None
     counts = {"enrolled": 0, "already": 0, "failed": len(bad)}
     last: Enrolled | None = None
     with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
         if texts or tabular:
             options.check_texts(modality or ws.modality_of(gallery))
+        if seconds is not None:
+            recorded = _record(seconds, str(label), modality or ws.modality_of(gallery))
+            items = [(str(label), recorded)]
         for row in bad:
             _report(_failed(row, str(origin)), as_json=as_json, quiet=True)
         results = ws.enrol_many(
@@ -123,11 +139,27 @@ def enrol(
         except KeyboardInterrupt:
             stderr(f"\n{counts['enrolled']:,} enrolled so far; the same command goes on from there")
             raise
+    if recorded and not counts["enrolled"]:
+        recorded.unlink()  # what was said to be worth nothing is not left lying about
     if len(items) + len(bad) != 1 and not as_json:
         click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
     if last and last.error and len(items) == 1 and not bad:
         return last.error.exit_code
     return 1 if counts["failed"] else 0
+
+
+def _record(seconds: float, label: str, modality: str) -> Path:
+    from siamkit import microphone, registry
+    from siamkit.store.samples import checked_label
+
+    if registry.load("siamkit.modalities", modality).kind != "audio":
+        raise click.UsageError(f"--record is for voices, and {modality} are none.")
+    checked_label(label)
+    microphone.require_microphone()
+    stderr(f"recording {seconds:g} s: speak now")
+    path = microphone.record(seconds, label, Path())
+    stderr(f"recorded {path}")
+    return path
 
 
 def _failed(row: Row, origin: str) -> Enrolled:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXIT_NOBODY = 3
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+DRAWN = (".png", ".svg", ".pdf")  # of a timeline
 
 
 @click.command(
@@ -29,6 +30,8 @@ Examples:
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
   siamkit query faq --text 'How do I sign in?'      is this asked already?
+  siamkit query voices hello.wav                    who says this?
+  siamkit query voices meeting.wav --timeline       who of the enrolled speaks when?
 
 \b
 Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 nothing to compare was
@@ -50,7 +53,15 @@ found in the file. Of several files the best outcome counts.
     "annotated",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Save the picture with boxes, labels and scores.",
+    help="Save the picture with boxes, labels and scores; of --timeline, a chart of it.",
+)
+@click.option(
+    "--timeline",
+    is_flag=True,
+    help="Who of the enrolled is heard when in a recording of any length. Others are `unknown`.",
+)
+@click.option(
+    "--rttm", type=click.Path(path_type=Path), metavar="FILE", help="Save the timeline as RTTM."
 )
 @options.store
 @options.as_json
@@ -64,6 +75,8 @@ def query(
     rerank: str | None,
     largest: bool,
     annotated: Path | None,
+    timeline: bool,
+    rttm: Path | None,
     store: Path,
     as_json: bool,
 ) -> int:
@@ -75,8 +88,10 @@ def query(
         raise click.UsageError("Give FILES or --text.")
     if annotated and (texts or len(files) > 1):
         raise click.UsageError("--save-annotated takes one FILE at a time.")
-    if annotated and annotated.suffix.lower() not in PICTURES:
-        raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(PICTURES)}.")
+    _check_timeline(timeline, files, rttm, other=bool(texts or rerank or largest))
+    drawn = DRAWN if timeline else PICTURES
+    if annotated and annotated.suffix.lower() not in drawn:
+        raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(drawn)}.")
     if annotated and annotated.exists() and files[0].exists() and annotated.samefile(files[0]):
         raise click.UsageError("--save-annotated would write over the probe itself.")
     from siamkit import choice
@@ -84,6 +99,14 @@ def query(
     choose = choice.largest if largest else choice.everything
     results: list[tuple[Path | str, list[Answer] | SiamkitError]] = []
     with options.workspace(store) as ws:
+        if timeline:
+            from siamkit.cli.timeline import show
+
+            known = show(
+                ws, gallery, files[0], threshold=threshold, fusion=fusion, rttm=rttm,
+                picture=annotated, as_json=as_json,
+            )  # fmt: skip
+            return 0 if known else EXIT_NOBODY
         if texts:
             options.check_texts(ws.modality_of(gallery))
         probes: list[Path | str] = [*files, *texts]
@@ -115,6 +138,20 @@ def query(
             if not isinstance(found, SiamkitError):
                 _print(found)
     return _exit_code([found for _, found in results])
+
+
+def _check_timeline(
+    timeline: bool, files: tuple[Path, ...], rttm: Path | None, *, other: bool
+) -> None:
+    if rttm and not timeline:
+        raise click.UsageError("--rttm goes with --timeline.")
+    if timeline and (len(files) != 1 or other):
+        raise click.UsageError(
+            "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
+            " --save-annotated."
+        )
+    if rttm and rttm.exists() and files[0].exists() and rttm.samefile(files[0]):
+        raise click.UsageError("--rttm would write over the recording itself.")
 
 
 def _exit_code(results: list[list[Answer] | SiamkitError]) -> int:

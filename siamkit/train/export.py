@@ -55,9 +55,9 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     whole = written(served, (probes[:2],), {"arrays": {0: "n"}})
     with torch.inference_mode():
         wanted = served(probes).numpy()
-    halved = halved(whole)
-    if _worst(wanted, _served_by(halved, probes)) >= SAME:
-        return halved
+    smaller = halved(whole)
+    if _worst(wanted, _served_by(smaller, probes)) >= SAME:
+        return smaller
     # A head that was hardly trained may hang on the last digits of its weights.
     require_same(wanted, _served_by(whole, probes))
     return whole
@@ -126,8 +126,8 @@ def halved(content: bytes) -> bytes:
     nodes = [*casts, *body.node]
     del body.node[:]
     body.node.extend(nodes)
-    halved: bytes = model.SerializeToString()
-    return halved
+    made: bytes = model.SerializeToString()
+    return made
 
 
 def require_same(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> None:

@@ -1,0 +1,24 @@
+"""The speech of a clip: a region's parts, end to end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.regions import spans
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Clip, Region
+
+
+def cut(clip: Clip, region: Region) -> NDArray[np.float32]:
+    """(n,) samples; of a region without parts or span, all of them."""
+    return np.concatenate(
+        [
+            clip.samples[max(0, round(start * clip.rate)) : max(0, round(stop * clip.rate))]
+            for start, stop in spans(region, clip.seconds)
+        ]
+    )

@@ -1,0 +1,94 @@
+"""What `siamkit query --timeline` prints: turns as a table, as JSON, as RTTM and as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.progress import bar
+
+if TYPE_CHECKING:
+    from siamkit.flows.timeline import Timeline
+    from siamkit.workspace import Workspace
+
+NOTE = (
+    "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
+    " speakers apart (diarisation), and names one where several speak at once."
+)
+
+
+def show(
+    ws: Workspace,
+    gallery: str,
+    recording: Path,
+    *,
+    threshold: float | None,
+    fusion: Any,
+    rttm: Path | None,
+    picture: Path | None,
+    as_json: bool,
+) -> bool:
+    """Print who is heard when; True if anybody known is."""
+    from siamkit import turns
+
+    with bar("listening (s)", None) as update:
+        found = ws.timeline(
+            gallery,
+            recording,
+            threshold=threshold,
+            fusion=fusion,
+            progress=lambda seconds: update(round(seconds)),
+        )
+    if rttm:
+        rttm.write_text(turns.rttm(found), encoding="utf-8")
+        stderr(f"saved {rttm}")
+    if picture:
+        turns.draw(found, picture)
+        stderr(f"saved {picture}")
+    if as_json:
+        emit_json(_facts(gallery, found))
+    else:
+        _print(found)
+        stderr(NOTE)
+    return any(turn.identity for turn in found.turns)
+
+
+def _facts(gallery: str, found: Timeline) -> dict[str, Any]:
+    return {
+        "gallery": gallery,
+        "source": found.source,
+        "seconds": found.seconds,
+        "threshold": asdict(found.threshold),
+        "spoken": [
+            {"identity": name, "seconds": round(seconds, 2)}
+            for name, seconds in found.spoken().items()
+        ],
+        "turns": [{**asdict(turn), "score": round(turn.score, 4)} for turn in found.turns],
+    }
+
+
+def _print(found: Timeline) -> None:
+    from siamkit.turns import UNKNOWN, clock
+
+    spoken = found.spoken()
+    limit = found.threshold
+    rated = f", false match rate {limit.fmr:g}" if limit.fmr else ""
+    click.echo(
+        f"{cut(found.source, 100)}: {clock(sum(spoken.values()))} of speech in"
+        f" {clock(found.seconds)} (threshold {limit.value:.3f}{rated})"
+    )
+    shown = [[f"{t.start:.1f}", f"{t.stop:.1f}", cut(t.identity or UNKNOWN, 50), t.score]
+             for t in found.turns]  # fmt: skip
+    table(["from", "to", "identity", "score"], shown)
+    click.echo()
+    table(
+        ["identity", "speaks", "share"],
+        [
+            [cut(name or UNKNOWN, 50), clock(s), f"{s / sum(spoken.values()):.0%}"]
+            for name, s in spoken.items()
+        ],
+    )

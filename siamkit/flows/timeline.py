@@ -1,0 +1,156 @@
+"""Timeline: who of a gallery is heard when in a recording of any length.
+
+It names the enrolled; everybody else is one `unknown`. It does not tell unknown speakers apart, as
+diarisation does, and where several speak at once it names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit import sources
+from siamkit.errors import BadInput, NothingFound, SiamkitError, Uncalibrated
+from siamkit.flows.query import Fusion, nearest, own_fusion, own_mated
+from siamkit.pipeline import Pipeline
+from siamkit.protocols import Streams
+from siamkit.regions import spans
+from siamkit.search import LiveIndex
+from siamkit.sources import Content
+from siamkit.store import galleries
+from siamkit.types import Region, Span, Threshold
+
+if TYPE_CHECKING:
+    from siamkit.types import Clip
+
+WINDOW, STEP = 3.0, 1.0  # s that are compared at once, and for how many of them that counts
+JOIN = 0.5  # s of silence that do not part what one speaker says
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A stretch of speech of one identity, or of nobody who is enrolled."""
+
+    start: float  # s
+    stop: float
+    identity: str | None  # None: unknown
+    score: float  # of the nearest identity, the mean over the stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    source: str
+    seconds: float  # of the recording
+    turns: list[Turn]  # in order; between them nobody speaks
+    threshold: Threshold
+
+    def spoken(self) -> dict[str | None, float]:
+        """Seconds by identity, None for unknown; the longest first."""
+        total: dict[str | None, float] = {}
+        for turn in self.turns:
+            total[turn.identity] = total.get(turn.identity, 0) + turn.stop - turn.start
+        return dict(sorted(total.items(), key=lambda pair: -pair[1]))
+
+
+def timeline(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    source: Path,
+    *,
+    threshold: Threshold | None = None,
+    fusion: Fusion | None = None,
+    progress: Callable[[float], None] = lambda seconds: None,
+) -> Timeline:
+    """Compare every WINDOW of speech with the gallery, a minute of the recording at a time.
+
+    `progress` is told how many seconds are done. Raises BadInput if the modality is no sound or
+    has no detector, Uncalibrated without a threshold, NothingFound if nobody speaks.
+    """
+    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    if not isinstance(pipeline.modality, Streams) or pipeline.detector is None:
+        raise BadInput(
+            f"gallery {live.gallery.name!r} holds {pipeline.modality.name}: a timeline is for"
+            " sounds, with a detector of speech"
+        )
+    limit = threshold or live.gallery.threshold
+    if limit is None:
+        raise Uncalibrated(
+            f"gallery {live.gallery.name} has no default threshold",
+            hint="give one: --threshold 0.5",
+        )
+    fusion = fusion or own_fusion(pipeline.modality)
+    content = Content(sources.to_text(source), b"")
+    turns: list[Turn] = []
+    begin = 0.0
+    for clip in _blocks(pipeline, source, content):
+        cells = list(_cells(pipeline, clip, content))
+        if cells:
+            crops = [pipeline.crop(clip, _window(cell, heard), content) for cell, heard in cells]
+            vectors, good = pipeline.embed(crops)
+            if not good.all():
+                raise pipeline.bad_row(vectors[~good][0])
+            found = nearest(live, vectors, 1, fusion, own_mated(pipeline.encoder))
+            for (cell, _), matches in zip(cells, found, strict=True):
+                best = matches[0] if matches else None
+                score = best.score if best else -1.0
+                known = best.identity if best and score >= limit.value else None
+                _append(turns, Turn(begin + cell[0], begin + cell[1], known, score))
+        begin += clip.seconds
+        progress(begin)
+    if not turns:
+        raise NothingFound(f"{content.name}: nobody speaks in its {begin:.0f} s")
+    rounded = [
+        replace(turn, start=round(turn.start, 2), stop=round(turn.stop, 2)) for turn in turns
+    ]
+    return Timeline(content.name, round(begin, 2), rounded, limit)
+
+
+def _blocks(pipeline: Pipeline, source: Path, content: Content) -> Iterator[Clip]:
+    """The recording piece by piece. Raises UnreadableSample, naming it."""
+    sources.require_file(source)
+    blocks = iter(pipeline.modality.stream(source))
+    while True:
+        try:
+            clip = next(blocks, None)
+        except SiamkitError as error:
+            raise type(error)(f"{content.name}: {error}", hint=error.hint) from error
+        if clip is None:
+            return
+        yield clip
+
+
+def _cells(pipeline: Pipeline, clip: Clip, content: Content) -> Iterator[tuple[Span, list[Span]]]:
+    """Stretches of speech of about STEP, each with all the speech of its clip."""
+    found = pipeline.find(clip, content)
+    heard: list[Span] = [span for region in found for span in spans(region, clip.seconds)]
+    for start, stop in heard:
+        count = max(1, round((stop - start) / STEP))
+        edges = [start + (stop - start) * number / count for number in range(count + 1)]
+        for cell in pairwise(edges):
+            yield cell, heard
+
+
+def _window(cell: Span, heard: list[Span]) -> Region:
+    """The speech within WINDOW around a cell's middle: pauses are no reason to hear less."""
+    middle = (cell[0] + cell[1]) / 2
+    first, last = min(cell[0], middle - WINDOW / 2), max(cell[1], middle + WINDOW / 2)
+    parts = tuple(
+        (max(start, first), min(stop, last))
+        for start, stop in heard
+        if start < last and stop > first
+    )
+    return Region(where=(parts[0][0], parts[-1][1]), parts=parts)
+
+
+def _append(turns: list[Turn], new: Turn) -> None:
+    """Add a turn, or let the last one go on if the same identity speaks."""
+    last = turns[-1] if turns else None
+    if last is None or last.identity != new.identity or new.start - last.stop > JOIN:
+        turns.append(new)
+        return
+    lasted, lasts = last.stop - last.start, new.stop - new.start
+    score = (last.score * lasted + new.score * lasts) / (lasted + lasts)
+    turns[-1] = replace(last, stop=new.stop, score=score)

@@ -1,0 +1,54 @@
+"""A recording from the microphone, through sounddevice where it is installed."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from siamkit.errors import BadInput, SiamkitError
+
+RATE = 16_000  # Hz
+LONGEST = 600.0  # s
+INSTALL = (
+    "pip install sounddevice; on Linux it needs the library PortAudio (apt install libportaudio2)"
+)
+
+
+def require_microphone() -> None:
+    """Raise SiamkitError, with the way out, where there is nothing to record with."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise SiamkitError("recording needs the package sounddevice", hint=INSTALL) from error
+    except OSError as error:  # the package is here, the library below it is not
+        raise SiamkitError(f"sounddevice does not work here: {error}", hint=INSTALL) from error
+    try:
+        sounddevice.check_input_settings(samplerate=RATE, channels=1)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise SiamkitError(
+            f"there is no microphone that can be used: {error}",
+            hint="`python -m sounddevice` lists what there is; a file can be enrolled instead",
+        ) from error
+
+
+def record(seconds: float, label: str, folder: Path) -> Path:
+    """Record for so long, and save LABEL-DATE.wav in a folder: 16 bits, mono, RATE.
+
+    Raises SiamkitError as require_microphone does, BadInput for a length that is none.
+    """
+    if not 0 < seconds <= LONGEST:
+        raise BadInput(f"{seconds:g} s cannot be recorded", hint=f"at most {LONGEST:g}")
+    require_microphone()
+    import sounddevice
+    import soundfile
+
+    try:
+        samples = sounddevice.rec(int(seconds * RATE), samplerate=RATE, channels=1, dtype="int16")
+        sounddevice.wait()
+    except sounddevice.PortAudioError as error:
+        raise SiamkitError(f"the microphone failed: {error}") from error
+    word = re.sub(r"[^\w.-]+", "-", label).strip("-.") or "recording"
+    path = folder / f"{word}-{time.strftime('%Y%m%d-%H%M%S')}.wav"
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+    return path
