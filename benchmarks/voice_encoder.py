@@ -40,7 +40,7 @@ THRESHOLD = Threshold(
     fmr=0.01,
     source="all pairs of four sets, each counting alike: LibriSpeech test-other (5 speakers) and"
     " train-clean-100 (24, cuts of 3 s), Emo-DB (5, acted emotions, 2 s), FSDD (3, single digits,"
-    " 8 kHz); FMR 0.000, 0.001, 0.019, 0.019, FNMR 0.000, 0.000, 0.407, 0.290",
+    " 8 kHz); FMR 0.000, 0.001, 0.018, 0.020, FNMR 0.004, 0.000, 0.404, 0.285",
 )
 MATED = 0.63
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # of CAM++: layers, dilation
@@ -63,10 +63,11 @@ class CamPlusPlus(nn.Module):
         x = self._head(banks.transpose(1, 2).unsqueeze(1))
         x = F.conv1d(x, self._get("xvector.tdnn.linear.weight"), stride=2, padding=2)
         x = self._norm(x, "xvector.tdnn.nonlinear.batchnorm").relu()
+        member = _membership(x)
         for number, (layers, dilation) in enumerate(BLOCKS, 1):
             for layer in range(1, layers + 1):
                 name = f"xvector.block{number}.tdnnd{layer}"
-                x = torch.cat([x, self._layer(x, name, dilation)], dim=1)
+                x = torch.cat([x, self._layer(x, name, dilation, member)], dim=1)
             name = f"xvector.transit{number}"
             x = self._norm(x, f"{name}.nonlinear.batchnorm").relu()
             x = F.conv1d(x, self._get(f"{name}.linear.weight"))
@@ -98,7 +99,7 @@ class CamPlusPlus(nn.Module):
         x = self._norm(conv(x, "conv2", 2), "head.bn2").relu()
         return x.flatten(1, 2)
 
-    def _layer(self, x: Tensor, name: str, dilation: int) -> Tensor:
+    def _layer(self, x: Tensor, name: str, dilation: int, member: Tensor) -> Tensor:
         """A dense layer whose output is masked by its context, of the clip and of the segment."""
         x = self._norm(x, f"{name}.nonlinear1.batchnorm").relu()
         x = F.conv1d(x, self._get(f"{name}.linear1.weight"))
@@ -107,15 +108,24 @@ class CamPlusPlus(nn.Module):
         local = F.conv1d(
             x, self._get(f"{name}.linear_local.weight"), padding=dilation, dilation=dilation
         )
-        segments = F.avg_pool1d(x, SEGMENT, SEGMENT, ceil_mode=True)
-        segments = segments.unsqueeze(3).expand(-1, -1, -1, SEGMENT).flatten(2)
-        context = x.mean(dim=2, keepdim=True) + segments[:, :, : x.shape[2]]
+        # The context is the same all through a segment, so it is computed once for each.
+        context = x.mean(dim=2, keepdim=True) + x @ (member / member.sum(dim=0))
         for number, act in ((1, torch.relu), (2, torch.sigmoid)):
             linear = f"{name}.linear{number}"
             context = act(
                 F.conv1d(context, self._get(f"{linear}.weight"), self._get(f"{linear}.bias"))
             )
-        return local * context
+        return local * (context @ member.T)
+
+
+def _membership(x: Tensor) -> Tensor:
+    """(t, segments), 1 where a frame of (n, c, t) belongs to a segment.
+
+    As matrix products, pooling and its reverse take a tenth of what AveragePool takes.
+    """
+    frame = torch.ones_like(x[0, 0]).cumsum(dim=0) - 1
+    segments = frame[::SEGMENT] / SEGMENT
+    return ((frame / SEGMENT).floor().unsqueeze(1) == segments.round()).float()
 
 
 class Ge2e(nn.Module):

@@ -151,4 +151,6 @@ def shown(region: Region) -> str:
     return ",".join(f"{v:.0f}" for v in region.where) if region.where else "whole sample"
 
 
-_NOTHING_HINT = "if it is cropped already, use --detector none; or give another picture"
+_NOTHING_HINT = (
+    "if it is cropped already, use --detector none; or give another picture or recording"
+)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     Block = NDArray[np.float32]
 
 LONGEST = 3600.0  # s that load_clip takes: 230 MB at 16 kHz
-BLOCK = 60.0  # s that are decoded at a time
+BLOCK, READ = 60.0, 10.0  # s of the clips of a stream, and that are decoded at a time
 KNOWN = "WAV, FLAC, OGG, MP3, AIFF"  # by soundfile, for people
+CANCELLED = 0.5  # of the power that one channel alone would have in the mean
 # Demuxers that ffmpeg may use: containers of sound, none that names other files or addresses.
 DEMUXERS = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,mp3,mpeg,ogg,tta,wv"
 
@@ -98,20 +99,34 @@ def _resampled(file: Any, rate: int) -> Iterator[Block]:
         resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
         found = 0
         try:
-            for block in file.blocks(int(BLOCK * file.samplerate), dtype="float32", always_2d=True):
+            for block in file.blocks(int(READ * file.samplerate), dtype="float32", always_2d=True):
                 found += len(block)
-                mono = np.ascontiguousarray(block.mean(axis=1))
+                mono = _mono(block)
                 yield mono if file.samplerate == rate else resampler.resample_chunk(mono)
         except soundfile.LibsndfileError as error:
-            raise _damaged(found / file.samplerate, str(error.error_string)) from error
+            raise _damaged(str(error.error_string).removeprefix("Error : ")) from error
         if found < promised:
-            raise _damaged(found / file.samplerate, f"{promised / file.samplerate:.1f} s expected")
+            has, wanted = (frames / file.samplerate for frames in (found, promised))
+            raise _damaged(f"it ends after {has:.1f} of {wanted:.1f} s")
         if file.samplerate != rate:
             yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
 
-def _damaged(seconds: float, why: str) -> UnreadableSample:
-    return UnreadableSample(f"the recording is damaged after {seconds:.1f} s: {why.rstrip('.')}")
+def _mono(block: Block) -> Block:
+    """(n, channels) to (n,): the mean, or the loudest where channels cancel each other out."""
+    import numpy as np
+
+    mono = np.ascontiguousarray(block.mean(axis=1))
+    if block.shape[1] > 1:
+        power = np.square(block).mean(axis=0)
+        # Of equal channels the mean is as loud as each; of one among n, 1/n² as loud.
+        if np.square(mono).mean() < CANCELLED * power.max() / block.shape[1] ** 2:
+            return np.ascontiguousarray(block[:, power.argmax()])
+    return mono
+
+
+def _damaged(why: str) -> UnreadableSample:
+    return UnreadableSample(f"the recording is damaged: {why.rstrip('.').lower()}")
 
 
 def _by_ffmpeg(source: Path | bytes, rate: int, why: str) -> Iterator[Block]:
@@ -137,17 +152,17 @@ def _by_ffmpeg(source: Path | bytes, rate: int, why: str) -> Iterator[Block]:
             assert running.stdout is not None
             found = 0
             try:
-                while part := running.stdout.read(4 * int(BLOCK * rate)):
+                while part := running.stdout.read(4 * int(READ * rate)):
                     found += len(part) // 4
                     yield np.frombuffer(part[: len(part) // 4 * 4], "<f4").astype(np.float32)
+                code = running.wait()
             finally:
-                running.kill() if running.poll() is None and found == 0 else None
-                running.stdout.close()
-            if running.wait():
+                running.kill()  # whoever asked may have heard enough
+            if code:
                 said.seek(0)
                 if found:
-                    raise _damaged(found / rate, _last_line(said.read()))
-                raise UnreadableSample(f"not a sound of a known format ({KNOWN}): {why}")
+                    raise _damaged(_last_line(said.read()))
+                raise UnreadableSample(f"not a whole sound of a known format ({KNOWN}): {why}")
 
 
 def _last_line(said: bytes) -> str:

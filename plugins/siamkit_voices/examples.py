@@ -36,7 +36,7 @@ class Speaker:
     tempo: float = 5.0  # syllables a second
 
 
-SPEAKERS = {"low": Speaker(105, 0.95), "high": Speaker(215, 1.18, 0.05, 4.4)}
+SPEAKERS = {"low": Speaker(85, 0.88, 0.01, 5.5), "high": Speaker(260, 1.28, 0.15, 4.0)}
 
 
 def examples() -> list[tuple[str, bytes]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +12,13 @@ import numpy as np
 
 from siamkit.encoders import Card, read_folder
 from siamkit.errors import MissingWeights, PluginError
-from siamkit.runtime import session
+from siamkit.runtime import session, threads
 from siamkit_voices.features import arrays, constants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from onnxruntime import InferenceSession
 
     from siamkit.types import Clip, Threshold, Vectors
 
@@ -33,6 +38,7 @@ class VoiceEncoder:
                 hint="use that version, or train a head anew: siamkit train DATA -m voices",
             )
         self._session = session(graph)
+        self._narrow: InferenceSession | None = None
 
     @property
     def dim(self) -> int:
@@ -52,12 +58,22 @@ class VoiceEncoder:
 
     def embed(self, batch: Sequence[Clip]) -> Vectors:
         """(len(batch), dim) float32, rows of norm 1. Raises PluginError on a wrong shape."""
-        rows = np.empty((len(batch), self.dim), dtype=np.float32)
-        for row, clip in zip(rows, batch, strict=True):
-            pieces, windows = arrays(clip.samples)
-            found = self._session.run(None, {"pieces": pieces, "windows": windows})[0]
-            if found.shape != (1, self.dim):
-                raise PluginError(f"encoder {self.fingerprint} gave {found.shape}")
-            row[:] = found[0]
+        if len(batch) < 2:
+            found = [self._run(self._session, clip) for clip in batch]
+        else:
+            if self._narrow is None:
+                # Clips side by side, a thread each, take two thirds of what one after the other does.
+                self._narrow = session(read_folder(self.folder)[1], intra=1)
+            run = partial(self._run, self._narrow)
+            with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
+                found = list(pool.map(run, batch))
+        rows = np.concatenate([np.empty((0, self.dim), np.float32), *found])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
+
+    def _run(self, graph: InferenceSession, clip: Clip) -> Vectors:
+        pieces, windows = arrays(clip.samples)
+        found: Vectors = graph.run(None, {"pieces": pieces, "windows": windows})[0]
+        if found.shape != (1, self.dim):
+            raise PluginError(f"encoder {self.fingerprint} gave {found.shape}")
+        return found

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -64,9 +64,12 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
 
 
 def written(
-    network: nn.Module, probes: tuple[Tensor, ...], axes: Mapping[str, Mapping[int, str]]
+    network: nn.Module,
+    probes: tuple[Tensor, ...],
+    axes: Mapping[str, Mapping[int, str]],
+    outputs: Sequence[str] = ("vectors",),
 ) -> bytes:
-    """The ONNX graph of a network that gives `vectors`; axes: of its inputs, which may vary.
+    """The ONNX graph of a network. axes: of each input, those that may vary; of outputs, the first.
 
     Raises PluginError if it cannot be written.
     """
@@ -75,8 +78,8 @@ def written(
         with warnings.catch_warnings(), _unheard():
             warnings.simplefilter("ignore")  # of torch's own future, and of constant folding
             torch.onnx.export(
-                network, probes, made, input_names=[*axes], output_names=["vectors"],
-                dynamic_axes={**axes, "vectors": {0: "n"}}, opset_version=OPSET, dynamo=False,
+                network, probes, made, input_names=[*axes], output_names=[*outputs],
+                dynamic_axes={**axes, outputs[0]: {0: "n"}}, opset_version=OPSET, dynamo=False,
             )  # fmt: skip
     except Exception as error:  # of any kind
         raise PluginError(
