@@ -1,6 +1,6 @@
 """Write the speech detector's graph out of the published one, all frames of a clip in one run.
 
-    python speech_network.py OUT.onnx          # with silero-vad 6.2.3 installed, see constraints.txt
+    python speech_network.py OUT.onnx           # with silero-vad==6.2.3 installed
 
 The published graph takes a frame a run, so that most of the time goes to starting runs. Only its
 LSTM needs the frames in order: here everything else takes them at once. Weights are as published.
@@ -17,11 +17,11 @@ import onnx
 import onnxruntime
 import torch
 from onnx import numpy_helper
-from siamkit_speech.silero import CONTEXT, FRAME, STATE
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siamkit.train.export import written
+from siamkit_speech.silero import CONTEXT, FRAME, STATE
 
 PUBLISHED = "data/silero_vad_16k_op15.onnx"
 HOP, OVERHANG = 128, 64  # samples: of the STFT, and that are mirrored behind a frame

@@ -15,6 +15,7 @@ import pytest
 HERE = Path(__file__).parent
 STRANGERS = HERE / "strangers"
 
+sys.path.insert(0, str(HERE))  # for what tests of several folders make
 sys.path.insert(0, str(STRANGERS))  # its .dist-info is found there, as in site-packages
 
 

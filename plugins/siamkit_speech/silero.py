@@ -37,12 +37,14 @@ class Silero:
         """(ceil(n / FRAME),) float32 in [0, 1]. Raises UnreadableSample for another rate."""
         if clip.rate != RATE:
             raise UnreadableSample(f"a clip of {clip.rate} Hz, and not {RATE}")
+        if not len(clip.samples):
+            return np.empty(0, np.float32)
         count = -(-len(clip.samples) // FRAME)
         padded = np.zeros(CONTEXT + count * FRAME, np.float32)
         padded[CONTEXT : CONTEXT + len(clip.samples)] = _audible(clip.samples)
         frames = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + FRAME)[::FRAME]
         state = np.zeros(STATE, np.float32)
-        heard = [np.empty(0, np.float32)]
+        heard = []
         for start in range(0, count, AT_ONCE):
             seen = np.ascontiguousarray(frames[start : start + AT_ONCE])
             said, state = self._session.run(None, {"frames": seen, "state": state})
@@ -52,5 +54,5 @@ class Silero:
 
 def _audible(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Quiet sound made louder: the network misses speech whose peaks are below some 0.03."""
-    peak = float(np.percentile(np.abs(samples), PERCENT)) if len(samples) else 0.0
+    peak = float(np.percentile(np.abs(samples), PERCENT))
     return samples * np.float32(PEAK / peak) if 0 < peak < PEAK else samples

@@ -104,7 +104,7 @@ def mel(samples: Samples) -> Frames:
     return _summed(_power(np.fft.rfft(frames * _hann(), axis=1)), _slaney_bank())
 
 
-def _power(spectrum: NDArray[np.complex64]) -> Frames:
+def _power(spectrum: NDArray[np.complexfloating[Any, Any]]) -> Frames:
     made: Frames = np.square(spectrum.real) + np.square(spectrum.imag)
     return made
 

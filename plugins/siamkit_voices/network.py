@@ -62,7 +62,7 @@ class VoiceEncoder:
             found = [self._run(self._session, clip) for clip in batch]
         else:
             if self._narrow is None:
-                # Clips side by side, a thread each, take two thirds of what one after the other does.
+                # Clips side by side, a thread each, take two thirds of the time.
                 self._narrow = session(read_folder(self.folder)[1], intra=1)
             run = partial(self._run, self._narrow)
             with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:

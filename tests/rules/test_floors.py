@@ -12,15 +12,18 @@ ROOT = Path(__file__).parents[2]
 FLOORS = [
     {"errors", "types"},
     {"protocols", "registry", "encoders", "encoder_cache", "runtime", "regions", "sources"},
-    {"store", "media", "probing", "grouping", "scratch", "tables", "matrices", "metrics"},
+    {"store", "media", "probing", "grouping", "scratch", "tables", "matrices", "metrics", "sound",
+     "microphone"},
     {"pipeline", "choice", "search", "reranking"},
     {"batches", "annotate", "lists", "duplicates"},
     {"flows"},
-    {"workspace", "report", "train"},
+    {"workspace", "report", "train", "turns"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
-PLUGINS_MAY_USE = {"errors", "types", "protocols", "media", "runtime", "encoders"}
+PLUGINS_MAY_USE = {
+    "errors", "types", "protocols", "media", "sound", "regions", "runtime", "encoders",
+}  # fmt: skip
 WITH_TORCH = {"export", "crossencoder", "training"}  # modules that a user asks for by name, once
 # Of siamkit/train, what people meet before a run begins, or read after it.
 WITHOUT_TORCH = {
