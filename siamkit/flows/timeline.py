@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from siamkit import sources
 from siamkit.errors import BadInput, NothingFound, SiamkitError, Uncalibrated
@@ -21,12 +22,10 @@ from siamkit.regions import spans
 from siamkit.search import LiveIndex
 from siamkit.sources import Content
 from siamkit.store import galleries
-from siamkit.types import Region, Span, Threshold
-
-if TYPE_CHECKING:
-    from siamkit.types import Clip
+from siamkit.types import Clip, Region, Span, Threshold
 
 WINDOW, STEP = 3.0, 1.0  # s that are compared at once, and for how many of them that counts
+MARGIN = 3.0  # s: what a block is heard with of its neighbours
 JOIN = 0.5  # s of silence that do not part what one speaker says
 
 
@@ -84,11 +83,13 @@ def timeline(
     fusion = fusion or own_fusion(pipeline.modality)
     content = Content(sources.to_text(source), b"")
     turns: list[Turn] = []
-    begin = 0.0
-    for clip in _blocks(pipeline, source, content):
-        cells = list(_cells(pipeline, clip, content))
-        if cells:
-            crops = [pipeline.crop(clip, _window(cell, heard), content) for cell, heard in cells]
+    end = 0.0
+    for piece in _pieces(pipeline, source, content):
+        end = piece.begin + piece.stop
+        if cells := list(_cells(pipeline, piece, content)):
+            crops = [
+                pipeline.crop(piece.clip, _window(cell, heard), content) for cell, heard in cells
+            ]
             vectors, good = pipeline.embed(crops)
             if not good.all():
                 raise pipeline.bad_row(vectors[~good][0])
@@ -97,40 +98,67 @@ def timeline(
                 best = matches[0] if matches else None
                 score = best.score if best else -1.0
                 known = best.identity if best and score >= limit.value else None
-                _append(turns, Turn(begin + cell[0], begin + cell[1], known, score))
-        begin += clip.seconds
-        progress(begin)
+                _append(turns, Turn(piece.begin + cell[0], piece.begin + cell[1], known, score))
+        progress(end)
     if not turns:
-        raise NothingFound(f"{content.name}: nobody speaks in its {begin:.0f} s")
+        raise NothingFound(f"{content.name}: nobody speaks in its {end:.0f} s")
     rounded = [
         replace(turn, start=round(turn.start, 2), stop=round(turn.stop, 2)) for turn in turns
     ]
-    return Timeline(content.name, round(begin, 2), rounded, limit)
+    return Timeline(content.name, round(end, 2), rounded, limit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A clip of the recording, of which the middle counts; the rest is there to hear it by."""
+
+    clip: Clip
+    begin: float  # s of the recording at which the clip begins
+    start: float  # s of the clip
+    stop: float
+
+
+def _pieces(pipeline: Pipeline, source: Path, content: Content) -> Iterator[_Piece]:
+    """The blocks of a recording, each with MARGIN of its neighbours on either side."""
+    begin, clip = 0.0, None
+    for block in _blocks(pipeline, source, content):
+        if clip is None:
+            clip = block
+            continue
+        joined = Clip(np.concatenate([clip.samples, block.samples]), clip.rate)
+        size = len(clip.samples) + min(round(MARGIN * clip.rate), len(block.samples))
+        first = MARGIN if begin else 0.0
+        yield _Piece(Clip(joined.samples[:size], clip.rate), begin, first, clip.seconds)
+        kept = max(0, len(clip.samples) - round(MARGIN * clip.rate))
+        begin += kept / clip.rate
+        clip = Clip(joined.samples[kept:], clip.rate)
+    if clip is not None:
+        yield _Piece(clip, begin, MARGIN if begin else 0.0, clip.seconds)
 
 
 def _blocks(pipeline: Pipeline, source: Path, content: Content) -> Iterator[Clip]:
-    """The recording piece by piece. Raises UnreadableSample, naming it."""
+    """The recording block by block. Raises UnreadableSample, naming it."""
     sources.require_file(source)
-    blocks = iter(pipeline.modality.stream(source))
-    while True:
-        try:
-            clip = next(blocks, None)
-        except SiamkitError as error:
-            raise type(error)(f"{content.name}: {error}", hint=error.hint) from error
-        if clip is None:
-            return
-        yield clip
+    try:
+        yield from pipeline.modality.stream(source)
+    except SiamkitError as error:
+        raise type(error)(f"{content.name}: {error}", hint=error.hint) from error
 
 
-def _cells(pipeline: Pipeline, clip: Clip, content: Content) -> Iterator[tuple[Span, list[Span]]]:
+def _cells(
+    pipeline: Pipeline, piece: _Piece, content: Content
+) -> Iterator[tuple[Span, list[Span]]]:
     """Stretches of speech of about STEP, each with all the speech of its clip."""
+    clip = piece.clip
     found = pipeline.find(clip, content)
     heard: list[Span] = [span for region in found for span in spans(region, clip.seconds)]
-    for start, stop in heard:
-        count = max(1, round((stop - start) / STEP))
-        edges = [start + (stop - start) * number / count for number in range(count + 1)]
-        for cell in pairwise(edges):
-            yield cell, heard
+    for span in heard:
+        start, stop = max(span[0], piece.start), min(span[1], piece.stop)
+        if start < stop:
+            count = max(1, round((stop - start) / STEP))
+            edges = [start + (stop - start) * number / count for number in range(count + 1)]
+            for cell in pairwise(edges):
+                yield cell, heard
 
 
 def _window(cell: Span, heard: list[Span]) -> Region:

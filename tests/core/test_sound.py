@@ -143,6 +143,7 @@ def test_a_stream_that_is_left_early_leaves_no_program_behind(m4a, monkeypatch):
     monkeypatch.setattr(sound, "LONGEST", 0.2)
     with pytest.raises(UnreadableSample, match="longer"):
         load_clip(m4a, RATE)
-    assert shutil.which("pgrep") is None or not subprocess.run(
-        ["pgrep", "-f", str(m4a)], capture_output=True
-    ).stdout
+    assert (
+        shutil.which("pgrep") is None
+        or not subprocess.run(["pgrep", "-f", str(m4a)], capture_output=True).stdout
+    )

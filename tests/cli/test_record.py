@@ -1,0 +1,89 @@
+"""`enrol --record`: through sounddevice, which here is a stand-in that plays a generated voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+from voicedata import clip, write
+
+STAND_IN = """
+import numpy as np, soundfile
+class PortAudioError(Exception): pass
+def check_input_settings(samplerate, channels):
+    if {missing}: raise PortAudioError("Error querying device -1")
+def rec(frames, samplerate, channels, dtype):
+    samples, rate = soundfile.read({wav!r}, dtype=dtype)
+    assert rate == samplerate
+    return np.resize(samples, (frames, channels))
+def wait(): pass
+"""
+
+
+@pytest.fixture
+def studio(shell):
+    """A shell whose Python finds a `sounddevice` of ours, which may be told to have no device."""
+
+    def with_microphone(*, missing: bool = False, samples=None) -> object:
+        wav = write(shell.folder / "played.wav", clip("low", 1) if samples is None else samples)
+        folder = shell.folder / "stand-in"
+        folder.mkdir(exist_ok=True)
+        (folder / "sounddevice.py").write_text(STAND_IN.format(missing=missing, wav=str(wav)))
+        shell.environment["PYTHONPATH"] += f":{folder}"
+        return shell
+
+    return with_microphone
+
+
+def recorded(shell) -> list[Path]:
+    return sorted(shell.folder.glob("Jo-*.wav"))
+
+
+def test_a_recording_is_saved_and_enrolled(studio):
+    shell = studio()
+    done = shell("enrol", "voices", "--as", "Jo", "--record", "4")
+    assert done.code == 0, done.err
+    assert "speak now" in done.err
+    (file,) = recorded(shell)
+    assert soundfile.info(file).duration == 4
+    write(shell.folder / "probe.wav", clip("low", 2))
+    assert shell("verify", "voices", "--as", "Jo", "probe.wav").code == 0
+
+
+def test_a_recording_without_enough_speech_is_not_kept(studio):
+    shell = studio(samples=clip("low", 1)[:8_000] * 0)
+    done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
+    assert done.code == 4
+    assert recorded(shell) == []
+
+
+def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, shell):
+    studio(missing=True)
+    done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
+    assert done.code == 1
+    assert "no microphone" in done.err
+    (shell.folder / "stand-in" / "sounddevice.py").write_text("raise ImportError('none')")
+    done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
+    assert done.code == 1
+    assert "pip install sounddevice" in done.err
+    (shell.folder / "stand-in" / "sounddevice.py").write_text("raise OSError('no PortAudio')")
+    done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
+    assert done.code == 1
+    assert "libportaudio2" in done.err
+    assert not (shell.folder / ".siamkit").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["voices", "--record", "2"], "--as LABEL"),
+     (["voices", "--as", "Jo", "--record", "0"], "0 s cannot be recorded"),
+     (["voices", "--as", "Jo", "--record", "nan"], "cannot be recorded"),
+     (["voices", "a.wav", "--as", "Jo", "--record", "2"], "Give one of"),
+     (["tiles", "--as", "Jo", "--record", "2"], "is for voices"),
+     (["voices", "--as", " ", "--record", "2"], "empty")],
+)  # fmt: skip
+def test_bad_usage(studio, arguments, said):
+    done = studio()("enrol", *arguments)
+    assert done.code == 2
+    assert said in done.err
