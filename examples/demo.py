@@ -1,11 +1,12 @@
-"""The five-minute path: two people in real photographs, a signed page, sixty questions.
+"""The five-minute path: two people in photographs, a signed page, two voices, sixty questions.
 
 The photographs come with packages that are installed for this demo: scikit-image ships NASA's
 portrait of astronaut Eileen Collins, matplotlib the US Navy's of Rear Admiral Grace Hopper; both
 are works of the US government and in the public domain. The probes are altered copies of the two
 (mirrored, darkened, tilted, scaled down), so the scores show that the pipeline runs. They say
 nothing about accuracy, which is measured on real data: see docs/faces.md. The signatures are
-drawn by a program, two invented hands; docs/signatures.md has real ones. The questions were
+drawn by a program, two invented hands; docs/signatures.md has real ones. The voices are generated:
+a pulse train through formants, nobody's speech; docs/voices.md has real ones. The questions were
 written for the demo, as customers of a shop might ask them; one row is empty on purpose.
 """
 
@@ -84,6 +85,22 @@ def make_signatures(folder: Path) -> None:
     signature = Image.open(folder / "doe-2.png").resize((360, 150))
     page.paste(signature, (640, 1150), ImageOps.invert(signature))
     page.save(folder / "contract.png")
+
+
+def make_voices(folder: Path) -> None:
+    """Write generated speech: two voices, and a talk in which they take turns."""
+    import numpy as np
+    import soundfile
+
+    from siamkit_voices.examples import RATE, SPEAKERS, speak
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, speaker in SPEAKERS.items():
+        for seed in (1, 2):
+            soundfile.write(folder / f"{name}-{seed}.wav", speak(speaker, 4.0, seed), RATE)
+    turns = [speak(SPEAKERS[name], 4.0, seed) for name, seed in
+             (("low", 3), ("high", 3), ("low", 4), ("high", 4))]  # fmt: skip
+    soundfile.write(folder / "talk.flac", np.concatenate(turns), RATE)
 
 
 def siamkit(*arguments: str | Path, fine: tuple[int, ...] = (0, 3)) -> str:
@@ -177,6 +194,18 @@ def signatures() -> None:
     siamkit("verify", "-m", "signatures", drawn / "doe-1.png", drawn / "roe-1.png")
 
 
+def voices() -> None:
+    """A generated voice from one clip, and when it is heard in a talk of two."""
+    made = OUT / "voices"
+    make_voices(made)
+    siamkit("enrol", "voices", made / "low-1.wav", "--as", "Low (generated)")
+    siamkit("query", "voices", made / "low-2.wav")
+    siamkit("verify", "-m", "voices", made / "low-1.wav", made / "high-1.wav")
+    picture = OUT / "talk.png"
+    siamkit("query", "voices", made / "talk.flac", "--timeline", "--save-annotated", picture)
+    print(f"\nThe chart of the talk is {picture}. Both voices are generated.")
+
+
 def questions() -> None:
     """Duplicates in a list, and new questions against the enrolled ones."""
     known, new = (HERE / name for name in ("questions.csv", "new-questions.csv"))
@@ -194,6 +223,7 @@ def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     faces()
     signatures()
+    voices()
     questions()
 
 

@@ -25,6 +25,7 @@ from siamkit.store import galleries
 from siamkit.types import Clip, Region, Span, Threshold
 
 WINDOW, STEP = 3.0, 1.0  # s that are compared at once, and for how many of them that counts
+ENOUGH = 2.5  # s of speech without a pause that are compared by themselves
 MARGIN = 3.0  # s: what a block is heard with of its neighbours
 JOIN = 0.5  # s of silence that do not part what one speaker says
 
@@ -162,9 +163,17 @@ def _cells(
 
 
 def _window(cell: Span, heard: list[Span]) -> Region:
-    """The speech within WINDOW around a cell's middle: pauses are no reason to hear less."""
+    """WINDOW of the speech around a cell, of its own stretch if that is ENOUGH.
+
+    Whoever takes a turn mostly does so at a pause, so a window rather moves than crosses one.
+    """
     middle = (cell[0] + cell[1]) / 2
-    first, last = min(cell[0], middle - WINDOW / 2), max(cell[1], middle + WINDOW / 2)
+    own = next(span for span in heard if span[0] <= middle < span[1])
+    if own[1] - own[0] >= ENOUGH:
+        first = min(max(own[0], middle - WINDOW / 2), max(own[0], own[1] - WINDOW))
+        part = (first, min(own[1], first + WINDOW))
+        return Region(where=part, parts=(part,))
+    first, last = min(own[0], middle - WINDOW / 2), max(own[1], middle + WINDOW / 2)
     parts = tuple(
         (max(start, first), min(stop, last))
         for start, stop in heard

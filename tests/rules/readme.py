@@ -1,7 +1,7 @@
 """Runs the README's `$ siamkit …` lines: `python tests/rules/readme.py` writes what they print.
 
 A block ```console whose lines begin with `$ siamkit` is run in one folder, from top to bottom,
-with the demo's photographs and questions at hand. Other blocks are left alone.
+with the demo's photographs, voices and questions at hand. Other blocks are left alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def run(text: str, folder: Path) -> str:
         photo.rename(folder / photo.name)
     (folder / "photos").rmdir()
     demo["make_signatures"](folder)
+    demo["make_voices"](folder)
     for table in (ROOT / "examples").glob("*.csv"):
         shutil.copy(table, folder)
     return BLOCK.sub(lambda match: _block(match[1], folder), text)
