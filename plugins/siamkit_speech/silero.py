@@ -54,5 +54,5 @@ class Silero:
 
 def _audible(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Quiet sound made louder: the network misses speech whose peaks are below some 0.03."""
-    peak = float(np.percentile(np.abs(samples), PERCENT))
+    peak = float(np.percentile(np.abs(samples), PERCENT, overwrite_input=True))
     return samples * np.float32(PEAK / peak) if 0 < peak < PEAK else samples

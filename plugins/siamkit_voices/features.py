@@ -51,7 +51,7 @@ def arrays(samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     longer than PIECES of them, as many are spread evenly over it. Windows are spread likewise.
     """
     samples = levelled(filled(samples))
-    return pieces(samples), windows(mel(samples))
+    return pieces(samples), windows(samples)
 
 
 def filled(samples: Samples) -> Samples:
@@ -62,7 +62,7 @@ def filled(samples: Samples) -> Samples:
 
 def levelled(samples: Samples) -> Samples:
     """The samples at LEVEL; silence stays silence."""
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    power = float(np.square(samples).mean(dtype=np.float64))
     return samples if power == 0 else samples * np.float32(10 ** (LEVEL / 20) / np.sqrt(power))
 
 
@@ -76,12 +76,15 @@ def pieces(samples: Samples) -> NDArray[np.float32]:
     return centred
 
 
-def windows(frames: Frames) -> NDArray[np.float32]:
-    """(windows, WINDOW or fewer, bands): evenly spread, about STEP from one to the next."""
-    last = max(0, len(frames) - WINDOW)
-    count = min(1 + round(last / STEP), WINDOWS)
-    starts = np.linspace(0, last, max(count, 1 + (last > 0))).astype(int)
-    return np.stack([frames[start : start + WINDOW] for start in starts])
+def windows(samples: Samples) -> NDArray[np.float32]:
+    """(windows, WINDOW or fewer, MELS): evenly spread, about STEP from one to the next."""
+    padded = np.pad(samples, FRAME // 2)
+    frames = 1 + len(samples) // HOP
+    last = max(0, frames - WINDOW)
+    count = min(max(1 + round(last / STEP), 1 + (last > 0)), WINDOWS)
+    length = FRAME + HOP * (min(frames, WINDOW) - 1)
+    starts = HOP * np.linspace(0, last, count).astype(int)
+    return np.stack([mel(padded[start : start + length]) for start in starts])
 
 
 def fbank(samples: Samples) -> Frames:
@@ -97,9 +100,11 @@ def fbank(samples: Samples) -> Frames:
     return banks
 
 
-def mel(samples: Samples) -> Frames:
-    """(frames, MELS) mel power as librosa's `melspectrogram` gives it to Resemblyzer."""
-    padded = np.pad(samples, FRAME // 2)
+def mel(padded: Samples) -> Frames:
+    """(frames, MELS) mel power as librosa's `melspectrogram` gives it to Resemblyzer.
+
+    Of samples with FRAME / 2 more on either side: each frame lies around its time.
+    """
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     return _summed(_power(np.fft.rfft(frames * _hann(), axis=1)), _slaney_bank())
 

@@ -69,6 +69,6 @@ def _levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n,) dB of the frames, n at least 1; -100 is silence."""
     whole = np.pad(samples, (0, max(0, FRAME - len(samples))))
     frames = whole[: len(whole) // FRAME * FRAME].reshape(-1, FRAME)
-    power: NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
+    power: NDArray[np.float64] = np.square(frames).mean(axis=1, dtype=np.float64)
     levels: NDArray[np.float64] = 10 * np.log10(power + 1e-10)
     return levels

@@ -74,7 +74,7 @@ def test_mel_power_is_librosas():
         samples.astype(np.float64), window, 400, 160, 400, power=2.0, center=True,
         pad_mode="constant", mel_filters=bank,
     ).T  # fmt: skip
-    found = features.mel(samples)
+    found = features.mel(np.pad(samples, features.FRAME // 2))
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-4 * wanted.max()
 
