@@ -21,7 +21,10 @@ def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
     from PIL import ImageDraw, ImageFont
 
     if not isinstance(medium, Image):
-        raise BadInput("only pictures can be annotated", hint="leave out --save-annotated")
+        raise BadInput(
+            "only pictures can be annotated",
+            hint="leave out --save-annotated, or draw a --timeline",
+        )
     picture = pil.fromarray(medium.pixels)
     width, height = picture.size
     line = max(2, round(max(width, height) / 400))

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from siamkit.errors import BadInput, LowQuality, NothingFound, SeveralFound, SiamkitError
 from siamkit.pipeline import Seen
-from siamkit.types import Box, Image, Quality, Region
+from siamkit.types import Box, Clip, Image, Quality, Region
 
 Chosen: TypeAlias = list[tuple[Region, Quality | None]]
 Chooser: TypeAlias = Callable[[Seen], Chosen]
@@ -128,6 +128,8 @@ def _centred_in(region: Region, box: Box) -> bool:
 
 
 def _require_inside(box: Box, medium: object) -> None:
+    if isinstance(medium, Clip):
+        raise BadInput("a box is a place in a picture, and this is a sound")
     if isinstance(medium, Image):
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
@@ -147,8 +149,12 @@ def _problems(quality: Quality | None) -> tuple[str, ...]:
 
 
 def shown(region: Region) -> str:
-    """LEFT,TOP,RIGHT,BOTTOM in px, or START,STOP in seconds, for people."""
-    return ",".join(f"{v:.0f}" for v in region.where) if region.where else "whole sample"
+    """LEFT,TOP,RIGHT,BOTTOM in px, or START-STOP in seconds, for people."""
+    if region.where is None:
+        return "whole sample"
+    if len(region.where) == 2:
+        return "{:.1f}-{:.1f} s".format(*region.where)
+    return ",".join(f"{v:.0f}" for v in region.where)
 
 
 _NOTHING_HINT = (

@@ -202,6 +202,8 @@ def _near(source: str) -> str:
 
 def _print(answers: list[Answer]) -> None:
     """A table of regions and their nearest; without the regions where the sample is one."""
+    from siamkit import choice
+
     limit = answers[0].threshold
     rated = f", false match rate {limit.fmr:g}" if limit and limit.fmr else ""
     rule = f"threshold {limit.value:.3f}{rated}" if limit else "no threshold: give --threshold"
@@ -211,7 +213,7 @@ def _print(answers: list[Answer]) -> None:
     rows: list[list[Any]] = []
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
     for number, answer in enumerate(answers, 1):
-        box = ",".join(f"{v:.0f}" for v in answer.region.where) if answer.region.where else "whole"
+        box = choice.shown(answer.region) if answer.region.where else "whole"
         name = cut(answer.identity or "unknown", 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")

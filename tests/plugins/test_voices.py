@@ -14,8 +14,8 @@ from transformers.audio_utils import mel_filter_bank, spectrogram
 from voicedata import clip, write
 
 from siamkit import Workspace
-from siamkit.choice import largest, of_any_quality
-from siamkit.errors import LowQuality, MissingWeights, NothingFound, UnreadableSample
+from siamkit.choice import largest, of_any_quality, within_box
+from siamkit.errors import BadInput, LowQuality, MissingWeights, NothingFound, UnreadableSample
 from siamkit.metrics import eer
 from siamkit.pipeline import open_pipeline
 from siamkit.protocols import Assesses, Modality, Streams
@@ -220,6 +220,11 @@ def test_too_little_speech_is_refused_unless_one_insists(workspace: Workspace, t
         workspace.enrol("voices", "low", short)
     done = workspace.enrol("voices", "low", short, choose=of_any_quality(largest))
     assert done.status == "enrolled"
+
+
+def test_a_box_is_no_place_in_a_sound(workspace: Workspace, files):
+    with pytest.raises(BadInput, match="this is a sound"):
+        workspace.enrol("voices", "low", files["low-1"], choose=within_box((0, 0, 1, 1)))
 
 
 def test_a_head_is_trained_on_the_encoder_that_the_plugin_carries(shell):
