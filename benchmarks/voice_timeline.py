@@ -1,6 +1,6 @@
 """How well a timeline names the enrolled, and how long an hour of recording takes.
 
-    python voice_timeline.py DATA [--window S]... [--hour]
+    python voice_timeline.py DATA [--window S]... [--hours N]
 
 Meetings are made of DATA/librispeech_test-other, whose speakers were each recorded once: three
 speakers are enrolled from two clips each, all five speak in turns of --turn seconds, cut out of
@@ -8,7 +8,7 @@ clips that were not enrolled, with pauses between. Every choice of three out of 
 
 error: the share of spoken time with another name than it should bear, `unknown` being one; in it,
 wrong: another enrolled name, missed: unknown instead of a name, false: a name instead of unknown.
---hour times `siamkit query --timeline` on a FLAC file of an hour, made of such meetings.
+--hours times `siamkit query --timeline` on a FLAC file of so many, made of such meetings.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def main() -> None:
         "--window", type=float, action="append", help="seconds, several may be given"
     )
     options.add_argument("--turn", type=float, default=6.0, help="seconds that one speaks at most")
-    options.add_argument("--hour", action="store_true")
+    options.add_argument("--hours", type=int, help="time a recording of so many")
     given = options.parse_args()
     speakers = {f.name: sorted(f.glob("*.flac")) for f in sorted((given.data / SET).iterdir())}
     with tempfile.TemporaryDirectory() as made:
-        if given.hour:
-            hour(speakers, given.turn, Path(made))
+        if given.hours:
+            hours(given.hours, speakers, given.turn, Path(made))
             return
         for window in given.window or [flow.WINDOW]:
             flow.WINDOW = window
@@ -101,16 +101,16 @@ def spoken(speakers: dict[str, list[Path]], turn: float, seed: int) -> tuple[np.
     return np.concatenate(parts), truth
 
 
-def hour(speakers: dict[str, list[Path]], turn: float, folder: Path) -> None:
+def hours(count: int, speakers: dict[str, list[Path]], turn: float, folder: Path) -> None:
     samples = np.concatenate([spoken(speakers, turn, seed)[0] for seed in range(20)])
-    soundfile.write(folder / "hour.flac", np.resize(samples, 3600 * RATE), RATE)
+    soundfile.write(folder / "long.flac", np.resize(samples, count * 3600 * RATE), RATE)
     siamkit = [sys.executable, "-m", "siamkit"]
     store = ["--store", folder / "store"]
     for name in list(speakers)[:3]:
         files = [str(f) for f in speakers[name][:2]]
         seconds([*siamkit, "enrol", "voices", *files, "--as", name, *store])
-    command = [*siamkit, "query", "voices", folder / "hour.flac", "--timeline", "--json", *store]
-    print(f"1 h recording: {seconds(command):.1f} s, {peak_mb(command):.0f} MB")
+    command = [*siamkit, "query", "voices", folder / "long.flac", "--timeline", "--json", *store]
+    print(f"{count} h recording: {seconds(command):.1f} s, {peak_mb(command):.0f} MB")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
+from siamkit.sources import to_text
 
 RATE = 16_000  # Hz
 LONGEST = 600.0  # s
+LETTERS = 40  # of a label in the name of its recording
 INSTALL = (
     "pip install sounddevice; on Linux it needs the library PortAudio (apt install libportaudio2)"
 )
@@ -43,12 +45,19 @@ def record(seconds: float, label: str, folder: Path) -> Path:
     import sounddevice
     import soundfile
 
+    word = re.sub(r"[^\w.-]+", "-", label)[:LETTERS].strip("-.") or "recording"
+    path = folder / f"{word}-{time.strftime('%Y%m%d-%H%M%S')}.wav"
+    try:
+        path.touch(exist_ok=False)  # before anybody speaks in vain
+    except OSError as error:
+        raise BadInput(f"{to_text(path)} cannot be written: {error.strerror}") from error
     try:
         samples = sounddevice.rec(int(seconds * RATE), samplerate=RATE, channels=1, dtype="int16")
         sounddevice.wait()
-    except sounddevice.PortAudioError as error:
-        raise SiamkitError(f"the microphone failed: {error}") from error
-    word = re.sub(r"[^\w.-]+", "-", label).strip("-.") or "recording"
-    path = folder / f"{word}-{time.strftime('%Y%m%d-%H%M%S')}.wav"
-    soundfile.write(path, samples, RATE, subtype="PCM_16")
+        soundfile.write(path, samples, RATE, subtype="PCM_16")
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, sounddevice.PortAudioError | soundfile.LibsndfileError | OSError):
+            raise SiamkitError(f"the recording failed: {error}") from error
+        raise
     return path

@@ -57,6 +57,18 @@ class Pipeline:
         with self._guard("load", content):
             return self.modality.load(content.data)
 
+    def stream(self, source: Path, content: Content) -> Iterator[Any]:
+        """Decode piece by piece. Raises UnreadableSample, naming the sample."""
+        pieces: Iterator[Any] = iter(())
+        with self._guard("stream", content):
+            pieces = iter(self.modality.stream(source))
+        while True:
+            with self._guard("stream", content):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
         medium = self.load(content)

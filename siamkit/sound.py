@@ -1,20 +1,16 @@
 """Bytes to sound: one mono clip, or block by block where a recording is too long to hold.
 
-soundfile decodes and soxr resamples. What soundfile cannot read (M4A, WMA, video) goes through
-ffmpeg, the one on the PATH or the one inside of the package imageio-ffmpeg.
+soundfile decodes and soxr resamples; what soundfile cannot read goes through ffmpeg.
 """
 
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siamkit import ffmpeg
 from siamkit.errors import UnreadableSample
 from siamkit.types import Clip
 
@@ -27,16 +23,19 @@ if TYPE_CHECKING:
 LONGEST = 1800.0  # s that load_clip takes: 115 MB at 16 kHz, and some copies of it
 BLOCK, READ = 60.0, 10.0  # s of the clips of a stream, and that are decoded at a time
 KNOWN = "WAV, FLAC, OGG, MP3, AIFF"  # by soundfile, for people
+CHANNELS = 64  # at most
+LOUDEST = 1e6  # of a sample, which should be in [-1, 1]: floats may go beyond, but not so far
 CANCELLED = 0.5  # of the power that one channel alone would have in the mean
-# Demuxers that ffmpeg may use: containers of sound, none that names other files or addresses.
-DEMUXERS = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,mp3,mpeg,ogg,tta,wv"
+SLACK = 0.1  # s that may be lacking: an encoder's delay
+FIRST = 200  # bytes of an MP3's first frame in which its length may be stated
+UNWRITTEN = 1 << 62  # frames: libsndfile says so of a FLAC that was written to a pipe
 
 
 def load_clip(source: Path | bytes, rate: int) -> Clip:
-    """Decode a sound to (n,) float32 mono in [-1, 1] at `rate` Hz, the mean of its channels.
+    """Decode a sound to (n,) float32 mono at `rate` Hz, the mean of its channels.
 
-    Raises UnreadableSample for what is not a whole sound, has no or unusable samples, or is longer
-    than LONGEST.
+    Full scale is [-1, 1]. Raises UnreadableSample for what is not a whole sound, has no or unusable
+    samples, or is longer than LONGEST.
     """
     import numpy as np
 
@@ -74,14 +73,22 @@ def _blocks(source: Path | bytes, rate: int) -> Iterator[Block]:
     import soundfile
 
     content = io.BytesIO(source) if isinstance(source, bytes) else str(source)
-    length = 0
     try:
-        decoded = _resampled(soundfile.SoundFile(content), rate)
+        file = soundfile.SoundFile(content)
+        refused = "its length is not written in it" if _is_endless(file, source) else ""
     except soundfile.LibsndfileError as error:
-        decoded = _by_ffmpeg(source, rate, str(error.error_string).rstrip("."))
+        refused = str(error.error_string).rstrip(".")
+    decoded: Iterator[Block]
+    if refused:
+        decoded = map(_mono, ffmpeg.decode(source, rate, f"({KNOWN}): {refused}"))
+    else:
+        decoded = _resampled(file, rate)
+    length = 0
     for block in decoded:
-        if bad := int((~np.isfinite(block)).sum()):
-            raise UnreadableSample(f"{bad:,} of its samples are NaN or infinite")
+        if bad := int((~(np.abs(block) <= LOUDEST)).sum()):
+            raise UnreadableSample(
+                f"{bad:,} of its samples are NaN, infinite or beyond {LOUDEST:g}"
+            )
         length += len(block)
         yield block
     if not length:
@@ -94,22 +101,44 @@ def _resampled(file: Any, rate: int) -> Iterator[Block]:
     import soxr
 
     with file:
-        # libsndfile knows the length of an MP3 without a header by guess; of the others it is told.
-        promised = 0 if file.format == "MPEG" else file.frames
+        if file.channels > CHANNELS:
+            raise UnreadableSample(
+                f"it has {file.channels} channels, and at most {CHANNELS} are read"
+            )
         resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
-        found = 0
+        size, found = max(1024, int(READ * file.samplerate / file.channels)), 0
         try:
-            for block in file.blocks(int(READ * file.samplerate), dtype="float32", always_2d=True):
+            while len(block := file.read(size, dtype="float32", always_2d=True)):
                 found += len(block)
                 mono = _mono(block)
                 yield mono if file.samplerate == rate else resampler.resample_chunk(mono)
         except soundfile.LibsndfileError as error:
-            raise _damaged(str(error.error_string).removeprefix("Error : ")) from error
-        if found < promised:
-            has, wanted = (frames / file.samplerate for frames in (found, promised))
-            raise _damaged(f"it ends after {has:.1f} of {wanted:.1f} s")
+            why = str(error.error_string).removeprefix("Error : ").rstrip(".")
+            raise UnreadableSample(f"the recording is damaged: {why}") from error
+        if file.frames - found > SLACK * file.samplerate:
+            has, wanted = (frames / file.samplerate for frames in (found, file.frames))
+            raise UnreadableSample(
+                f"the recording is damaged: it ends after {has:.1f} of {wanted:.1f} s"
+            )
         if file.samplerate != rate:
             yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _is_endless(file: Any, source: Path | bytes) -> bool:
+    """True where libsndfile does not know the length, and another decoder is here.
+
+    Of an MP3 that does not state it, it guesses by the first frame's bit rate, and stops there.
+    """
+    if file.format != "MP3":
+        return bool(file.frames >= UNWRITTEN)
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        head = stream.read(10)
+        if head.startswith(b"ID3"):  # a tag of so many bytes, seven bits each, comes first
+            size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+            stream.seek(10 + size)
+        frame = head + stream.read(FIRST)
+    stated = any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+    return not stated and ffmpeg.find() is not None
 
 
 def _mono(block: Block) -> Block:
@@ -117,78 +146,9 @@ def _mono(block: Block) -> Block:
     import numpy as np
 
     mono = np.ascontiguousarray(block.mean(axis=1))
-    if block.shape[1] > 1:
-        power = np.square(block).mean(axis=0)
+    if block.shape[1] > 1 and len(block):
+        power = np.einsum("nc,nc->c", block, block)
         # Of equal channels the mean is as loud as each; of one among n, 1/n² as loud.
-        if np.square(mono).mean() < CANCELLED * power.max() / block.shape[1] ** 2:
+        if mono @ mono < CANCELLED * power.max() / block.shape[1] ** 2:
             return np.ascontiguousarray(block[:, power.argmax()])
     return mono
-
-
-def _damaged(why: str) -> UnreadableSample:
-    return UnreadableSample(f"the recording is damaged: {why.rstrip('.').lower()}")
-
-
-def _by_ffmpeg(source: Path | bytes, rate: int, why: str) -> Iterator[Block]:
-    """What soundfile refused, `why`, decoded by another program."""
-    import numpy as np
-
-    program = _ffmpeg()
-    if program is None:
-        raise UnreadableSample(
-            f"not a sound of a known format ({KNOWN}): {why}",
-            hint="for other formats install ffmpeg, or: pip install imageio-ffmpeg",
-        )
-    with _as_file(source) as path:
-        command = [
-            program, "-nostdin", "-v", "error", "-protocol_whitelist", "file",
-            "-format_whitelist", DEMUXERS, "-i", f"file:{path}", "-map", "0:a:0", "-ac", "1",
-            "-ar", str(rate), "-f", "f32le", "pipe:1",
-        ]  # fmt: skip
-        with (
-            tempfile.TemporaryFile() as said,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as running,
-        ):
-            assert running.stdout is not None
-            found = 0
-            try:
-                while part := running.stdout.read(4 * int(READ * rate)):
-                    found += len(part) // 4
-                    yield np.frombuffer(part[: len(part) // 4 * 4], "<f4").astype(np.float32)
-                code = running.wait()
-            finally:
-                running.kill()  # whoever asked may have heard enough
-            if code:
-                said.seek(0)
-                if found:
-                    raise _damaged(_last_line(said.read()))
-                raise UnreadableSample(f"not a whole sound of a known format ({KNOWN}): {why}")
-
-
-def _last_line(said: bytes) -> str:
-    lines = said.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "ffmpeg gave up"
-
-
-def _ffmpeg() -> str | None:
-    if found := shutil.which("ffmpeg"):
-        return found
-    try:
-        import imageio_ffmpeg
-
-        program: str = imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        return None
-    return program
-
-
-@contextmanager
-def _as_file(source: Path | bytes) -> Iterator[Path]:
-    """A path that ffmpeg can seek in: some containers have their index at the end."""
-    if isinstance(source, Path):
-        yield source.absolute()
-        return
-    with tempfile.NamedTemporaryFile(prefix="siamkit-") as file:
-        file.write(source)
-        file.flush()
-        yield Path(file.name)

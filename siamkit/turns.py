@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +22,25 @@ GREY = "#8a94a6"
 ROW, WIDTH = 0.42, 10.0  # inches
 LETTERS = 28  # of a name beside its row
 STEPS, TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks; of them at most
+
+
+def save_rttm(found: Timeline, out: Path) -> None:
+    """Write it as RTTM. Raises BadInput for a file that cannot be written."""
+    with _replacing(out) as aside:
+        aside.write_text(rttm(found), encoding="utf-8")
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A name to write to, moved to `out` once it is whole: what was there stays until then."""
+    aside = out.with_name(f".partial-{out.name}")
+    try:
+        yield aside
+        os.replace(aside, out)
+    except OSError as error:
+        raise BadInput(f"{to_text(out)} cannot be written: {error.strerror or error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def rttm(found: Timeline) -> str:
@@ -45,7 +68,7 @@ def clock(seconds: float) -> str:
 
 
 def draw(found: Timeline, out: Path) -> None:
-    """Save a picture, a row an identity. Raises BadInput for a name that cannot be written."""
+    """Save a .png, .svg or .pdf, a row an identity. Raises BadInput if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MultipleLocator
@@ -73,12 +96,9 @@ def draw(found: Timeline, out: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_title(f"{Path(found.source).name}: who is heard when", loc="left", parse_math=False)
-    try:
-        figure.savefig(out, dpi=130)
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{to_text(out)} cannot be written: {error}", hint="name a .png or .svg"
-        ) from error
+    with _replacing(out) as aside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
+        figure.savefig(aside, dpi=130, format=out.suffix[1:].lower())
 
 
 def _short(name: str) -> str:

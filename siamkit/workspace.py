@@ -153,9 +153,12 @@ class Workspace:
             )
         return found
 
-    def modality_of(self, gallery_or_modality: str) -> str:
-        """The modality of a gallery, or the name itself if it is one's. Raises StoreError."""
-        return self._lookup(gallery_or_modality, None)[1]
+    def modality_of(self, gallery: str, modality: str | None = None) -> str:
+        """The modality of a gallery, or that it would be made with: the one given, or its name.
+
+        Raises StoreError if neither is known, BadInput if the gallery is of another.
+        """
+        return self._lookup(gallery, modality)[1]
 
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT

@@ -120,7 +120,7 @@ def enrol(
         if texts or tabular:
             options.check_texts(modality or ws.modality_of(gallery))
         if seconds is not None:
-            recorded = _record(seconds, str(label), modality or ws.modality_of(gallery))
+            recorded = _record(seconds, str(label), ws.modality_of(gallery, modality))
             items = [(str(label), recorded)]
         for row in bad:
             _report(_failed(row, str(origin)), as_json=as_json, quiet=True)
@@ -139,8 +139,10 @@ def enrol(
         except KeyboardInterrupt:
             stderr(f"\n{counts['enrolled']:,} enrolled so far; the same command goes on from there")
             raise
-    if recorded and not counts["enrolled"]:
-        recorded.unlink()  # what was said to be worth nothing is not left lying about
+        finally:
+            if recorded and not counts["enrolled"]:
+                recorded.unlink()
+                stderr(f"{recorded} is worth nothing so, and was not kept")
     if len(items) + len(bad) != 1 and not as_json:
         click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
     if last and last.error and len(items) == 1 and not bad:

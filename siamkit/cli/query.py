@@ -88,7 +88,10 @@ def query(
         raise click.UsageError("Give FILES or --text.")
     if annotated and (texts or len(files) > 1):
         raise click.UsageError("--save-annotated takes one FILE at a time.")
-    _check_timeline(timeline, files, rttm, other=bool(texts or rerank or largest))
+    source = click.get_current_context().get_parameter_source("k")
+    many = source is not click.core.ParameterSource.DEFAULT
+    other = bool(texts or rerank or largest or many)
+    _check_timeline(timeline, files, rttm, annotated, other=other)
     drawn = DRAWN if timeline else PICTURES
     if annotated and annotated.suffix.lower() not in drawn:
         raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(drawn)}.")
@@ -141,8 +144,14 @@ def query(
 
 
 def _check_timeline(
-    timeline: bool, files: tuple[Path, ...], rttm: Path | None, *, other: bool
+    timeline: bool,
+    files: tuple[Path, ...],
+    rttm: Path | None,
+    picture: Path | None,
+    *,
+    other: bool,
 ) -> None:
+    """Raise UsageError before an hour is listened to in vain."""
     if rttm and not timeline:
         raise click.UsageError("--rttm goes with --timeline.")
     if timeline and (len(files) != 1 or other):
@@ -150,6 +159,11 @@ def _check_timeline(
             "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
             " --save-annotated."
         )
+    for out in (rttm, picture) if timeline else ():
+        if out and (out.is_dir() or not out.parent.is_dir()):
+            raise click.UsageError(f"{out} cannot be written: no such folder, or a folder itself.")
+    if rttm and picture and rttm.absolute() == picture.absolute():
+        raise click.UsageError("--rttm and --save-annotated name one file.")
     if rttm and rttm.exists() and files[0].exists() and rttm.samefile(files[0]):
         raise click.UsageError("--rttm would write over the recording itself.")
 

@@ -43,17 +43,15 @@ def show(
             fusion=fusion,
             progress=lambda seconds: update(round(seconds)),
         )
-    if rttm:
-        rttm.write_text(turns.rttm(found), encoding="utf-8")
-        stderr(f"saved {rttm}")
-    if picture:
-        turns.draw(found, picture)
-        stderr(f"saved {picture}")
     if as_json:
         emit_json(_facts(gallery, found))
     else:
         _print(found)
         stderr(NOTE)
+    for save, file in ((turns.save_rttm, rttm), (turns.draw, picture)):
+        if file:
+            save(found, file)
+            stderr(f"saved {file}")
     return any(turn.identity for turn in found.turns)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from siamkit import sources
-from siamkit.errors import BadInput, NothingFound, SiamkitError, Uncalibrated
+from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.query import Fusion, nearest, own_fusion, own_mated
 from siamkit.pipeline import Pipeline
 from siamkit.protocols import Streams
@@ -32,7 +32,7 @@ JOIN = 0.5  # s of silence that do not part what one speaker says
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stretch of speech of one identity, or of nobody who is enrolled."""
+    """A stretch of speech, pauses up to JOIN included, of one identity or of nobody enrolled."""
 
     start: float  # s
     stop: float
@@ -70,19 +70,27 @@ def timeline(
     has no detector, Uncalibrated without a threshold, NothingFound if nobody speaks.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    if not isinstance(pipeline.modality, Streams) or pipeline.detector is None:
+    name = live.gallery.name
+    if not isinstance(pipeline.modality, Streams):
         raise BadInput(
-            f"gallery {live.gallery.name!r} holds {pipeline.modality.name}: a timeline is for"
-            " sounds, with a detector of speech"
+            f"gallery {name!r} holds {pipeline.modality.name}, and a timeline is for sounds"
         )
+    if pipeline.detector is None:
+        raise BadInput(
+            f"gallery {name!r} has no detector, so it is not known where somebody speaks",
+            hint="make a gallery without --detector none",
+        )
+    if not len(live.index):
+        raise StoreError(f"nobody is enrolled in gallery {name!r}", hint="siamkit enrol")
     limit = threshold or live.gallery.threshold
     if limit is None:
         raise Uncalibrated(
-            f"gallery {live.gallery.name} has no default threshold",
+            f"gallery {name} has no default threshold",
             hint="give one: --threshold 0.5",
         )
     fusion = fusion or own_fusion(pipeline.modality)
     content = Content(sources.to_text(source), b"")
+    sources.require_file(source)
     turns: list[Turn] = []
     end = 0.0
     for piece in _pieces(pipeline, source, content):
@@ -122,7 +130,7 @@ class _Piece:
 def _pieces(pipeline: Pipeline, source: Path, content: Content) -> Iterator[_Piece]:
     """The blocks of a recording, each with MARGIN of its neighbours on either side."""
     begin, clip = 0.0, None
-    for block in _blocks(pipeline, source, content):
+    for block in pipeline.stream(source, content):
         if clip is None:
             clip = block
             continue
@@ -135,15 +143,6 @@ def _pieces(pipeline: Pipeline, source: Path, content: Content) -> Iterator[_Pie
         clip = Clip(joined.samples[kept:], clip.rate)
     if clip is not None:
         yield _Piece(clip, begin, MARGIN if begin else 0.0, clip.seconds)
-
-
-def _blocks(pipeline: Pipeline, source: Path, content: Content) -> Iterator[Clip]:
-    """The recording block by block. Raises UnreadableSample, naming it."""
-    sources.require_file(source)
-    try:
-        yield from pipeline.modality.stream(source)
-    except SiamkitError as error:
-        raise type(error)(f"{content.name}: {error}", hint=error.hint) from error
 
 
 def _cells(

@@ -55,7 +55,20 @@ def test_a_recording_without_enough_speech_is_not_kept(studio):
     shell = studio(samples=clip("low", 1)[:8_000] * 0)
     done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
     assert done.code == 4
+    assert "was not kept" in done.err
     assert recorded(shell) == []
+
+
+def test_a_label_of_any_length_makes_a_file_name(studio):
+    done = studio()("enrol", "voices", "--as", "名" * 150, "--record", "4")
+    assert done.code == 0, done.err
+
+
+def test_a_gallery_of_something_else_is_told_before_anybody_speaks(studio, tiles):
+    assert tiles("enrol", "staff", "red.png", "--as", "red", "-m", "tiles").code == 0
+    done = studio()("enrol", "staff", "-m", "voices", "--as", "Jo", "--record", "2")
+    assert done.code == 2
+    assert "speak now" not in done.err
 
 
 def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, shell):

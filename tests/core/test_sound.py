@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from siamkit import sound
+from siamkit import ffmpeg, sound
 from siamkit.errors import UnreadableSample
 from siamkit.sound import load_clip, stream_clip
 
@@ -117,7 +116,7 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_all_decoded(monkey
 
 @pytest.fixture
 def m4a(tmp_path) -> Path:
-    program = sound._ffmpeg()
+    program = ffmpeg.find()
     if program is None:
         pytest.skip("no ffmpeg")
     (tmp_path / "tone.wav").write_bytes(content(TONE))
@@ -132,18 +131,86 @@ def test_what_soundfile_cannot_read_goes_through_ffmpeg(m4a):
 
 
 def test_without_ffmpeg_the_error_says_what_to_install(m4a, monkeypatch):
-    monkeypatch.setattr(sound, "_ffmpeg", lambda: None)
+    monkeypatch.setattr(ffmpeg, "find", lambda: None)
     with pytest.raises(UnreadableSample, match="known format") as caught:
         load_clip(m4a, RATE)
     assert "ffmpeg" in caught.value.hint
 
 
-def test_a_stream_that_is_left_early_leaves_no_program_behind(m4a, monkeypatch):
-    monkeypatch.setattr(sound, "READ", 0.1)
-    monkeypatch.setattr(sound, "LONGEST", 0.2)
-    with pytest.raises(UnreadableSample, match="longer"):
-        load_clip(m4a, RATE)
-    assert (
-        shutil.which("pgrep") is None
-        or not subprocess.run(["pgrep", "-f", str(m4a)], capture_output=True).stdout
-    )
+def through_ffmpeg(tmp_path: Path, samples: np.ndarray, name: str, *options: str) -> Path:
+    program = ffmpeg.find()
+    if program is None:
+        pytest.skip("no ffmpeg")
+    (tmp_path / "in.wav").write_bytes(content(samples, subtype="FLOAT"))
+    made = tmp_path / name
+    subprocess.run([program, "-v", "error", "-i", tmp_path / "in.wav", *options, made], check=True)
+    return made
+
+
+SPOKEN = np.tile(TONE, 20) * np.repeat(np.random.default_rng(0).random(40), RATE).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a", "a.webm", "a.ogg", "a.flac"])
+def test_a_recording_of_several_blocks_has_its_length(tmp_path, name):
+    clip = load_clip(through_ffmpeg(tmp_path, SPOKEN, name), RATE)
+    assert clip.seconds == pytest.approx(40, abs=0.1)
+    levels = np.abs(clip.samples[: 39 * RATE].reshape(39, -1)).mean(axis=1)
+    wanted = np.abs(SPOKEN[: 39 * RATE].reshape(39, -1)).mean(axis=1)
+    assert np.corrcoef(levels, wanted)[0, 1] > 0.98
+
+
+def test_an_mp3_that_does_not_say_how_long_it_is_ends_where_it_ends(tmp_path):
+    options = ("-q:a", "9", "-write_xing", "0")
+    made = through_ffmpeg(tmp_path, SPOKEN, "a.mp3", *options)
+    assert load_clip(made, RATE).seconds == pytest.approx(40, abs=0.2)
+    half = made.read_bytes()[: made.stat().st_size // 2]
+    assert load_clip(half, RATE).seconds < 35
+
+
+def test_a_flac_whose_length_is_not_written_is_read(tmp_path):
+    program = ffmpeg.find()
+    made = through_ffmpeg(tmp_path, TONE, "a.wav")
+    piped = subprocess.run(
+        [str(program), "-v", "error", "-i", made, "-f", "flac", "pipe:1"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    assert load_clip(piped, RATE).seconds == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm"])
+def test_damage_is_noticed_by_ffmpeg_too(tmp_path, name):
+    made = through_ffmpeg(tmp_path, SPOKEN, name, "-movflags", "faststart")
+    data = made.read_bytes()
+    with pytest.raises(UnreadableSample, match="damaged"):
+        load_clip(data[: len(data) // 2], RATE)
+
+
+def test_what_cancels_is_not_lost_in_ffmpeg_either(tmp_path):
+    against = np.stack([TONE, -TONE], axis=1)
+    made = through_ffmpeg(tmp_path, against, "a.mkv", "-c:a", "flac")
+    assert np.abs(load_clip(made, RATE).samples).max() > 0.4
+
+
+def test_too_many_channels_and_samples_out_of_all_measure_are_refused():
+    with pytest.raises(UnreadableSample, match="100 channels"):
+        load_clip(content(np.zeros((100, 100), np.float32)), RATE)
+    with pytest.raises(UnreadableSample, match="beyond"):
+        load_clip(content(TONE * 1e9, subtype="FLOAT"), RATE)
+
+
+def test_a_stream_that_is_left_early_leaves_no_program_behind(tmp_path, monkeypatch):
+    started = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            started.append(self)
+
+    made = through_ffmpeg(tmp_path, np.tile(SPOKEN, 5), "a.m4a")
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    monkeypatch.setattr(ffmpeg, "READ", RATE)
+    stream = stream_clip(made, RATE)
+    next(stream)
+    assert started[0].poll() is None
+    stream.close()
+    assert started[0].poll() is not None

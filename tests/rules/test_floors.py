@@ -22,6 +22,7 @@ FLOORS = [
         "matrices",
         "metrics",
         "sound",
+        "ffmpeg",
         "microphone",
     },
     {"pipeline", "choice", "search", "reranking"},
