@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.query import Answer
+    from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
-    from siamkit.types import Image, Match, Quality, Region, Threshold, Verdict
+    from siamkit.types import Clip, Image, Match, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "BadInput",
+    "Clip",
     "Deduped",
     "EncoderMismatch",
     "Enrolled",
@@ -47,6 +49,8 @@ __all__ = [
     "SiamkitError",
     "StoreError",
     "Threshold",
+    "Timeline",
+    "Turn",
     "Uncalibrated",
     "UnreadableSample",
     "Verdict",
@@ -59,11 +63,13 @@ _HOME = {
     "Answer": "siamkit.flows.query",
     "Deduped": "siamkit.flows.dedupe",
     "Item": "siamkit.flows.dedupe",
+    "Timeline": "siamkit.flows.timeline",
+    "Turn": "siamkit.flows.timeline",
     "Enrolled": "siamkit.flows.enrol",
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",
     **dict.fromkeys(
-        ["Image", "Match", "Quality", "Region", "Threshold", "Verdict"], "siamkit.types"
+        ["Clip", "Image", "Match", "Quality", "Region", "Threshold", "Verdict"], "siamkit.types"
     ),
 }
 

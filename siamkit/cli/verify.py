@@ -21,6 +21,7 @@ EXIT_DIFFERENT = 3
     epilog="""\b
 Examples:
   siamkit verify -m faces a.jpg b.jpg            two files; needs no store
+  siamkit verify -m voices a.wav b.mp3           the same for recordings
   siamkit verify faces a.jpg b.jpg               by the threshold of the gallery faces
   siamkit verify faces --as alice door.jpg       is this alice?
   siamkit verify signers --as 'J. Doe' contract.png --box 640,1150,1000,1300
