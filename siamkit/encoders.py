@@ -37,6 +37,41 @@ class Card:
     fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0', filled in by write_folder
 
 
+class Carded:
+    """An open encoder folder: what the Encoder protocol asks and the card says."""
+
+    card: Card
+
+    @property
+    def dim(self) -> int:
+        return self.card.dim
+
+    @property
+    def fingerprint(self) -> str:
+        return self.card.fingerprint
+
+    @property
+    def threshold(self) -> Threshold | None:
+        return self.card.threshold
+
+
+def require_preprocessing(
+    card: Card, folder: Path, constants: Mapping[str, Any], *, hint: str
+) -> None:
+    """Raise MissingWeights unless each constant of a plugin is what the card says of it.
+
+    A card that was trained elsewhere may say more.
+    """
+    made = dict(card.preprocessing)
+    differing = [name for name, value in constants.items() if made.get(name) != value]
+    if differing:
+        raise MissingWeights(
+            f"encoder folder {folder} was made by another version of the plugin:"
+            f" its preprocessing differs in {', '.join(differing)}",
+            hint=f"use that version, or {hint}",
+        )
+
+
 def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
     """'MODALITY/FORMAT:12 hex digits' of SHA-256 over the graph and the canonical constants."""
     digest = hashlib.sha256(graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
@@ -17,7 +18,7 @@ INSTALL = (
 )
 
 
-def require_microphone() -> None:
+def _require_microphone() -> None:
     """Raise SiamkitError, with the way out, where there is nothing to record with."""
     try:
         import sounddevice
@@ -34,14 +35,15 @@ def require_microphone() -> None:
         ) from error
 
 
-def record(seconds: float, label: str, folder: Path) -> Path:
+def record(seconds: float, label: str, folder: Path, started: Callable[[], None]) -> Path:
     """Record for so long, and save LABEL-DATE.wav in a folder: 16 bits, mono, RATE.
 
-    Raises SiamkitError as require_microphone does, BadInput for a length that is none.
+    `started` is called once all is ready. Raises SiamkitError where there is nothing to
+    record with, BadInput for a length that is none and a folder that cannot be written to.
     """
     if not 0 < seconds <= LONGEST:
         raise BadInput(f"{seconds:g} s cannot be recorded", hint=f"at most {LONGEST:g}")
-    require_microphone()
+    _require_microphone()
     import sounddevice
     import soundfile
 
@@ -52,6 +54,7 @@ def record(seconds: float, label: str, folder: Path) -> Path:
     except OSError as error:
         raise BadInput(f"{to_text(path)} cannot be written: {error.strerror}") from error
     try:
+        started()
         samples = sounddevice.rec(int(seconds * RATE), samplerate=RATE, channels=1, dtype="int16")
         sounddevice.wait()
         soundfile.write(path, samples, RATE, subtype="PCM_16")

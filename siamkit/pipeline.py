@@ -59,15 +59,8 @@ class Pipeline:
 
     def stream(self, source: Path, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
-        pieces: Iterator[Any] = iter(())
         with self._guard("stream", content):
-            pieces = iter(self.modality.stream(source))
-        while True:
-            with self._guard("stream", content):
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield piece
+            yield from self.modality.stream(source)
 
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from siamkit.encoders import Card, read_folder
+from siamkit.encoders import Carded, read_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError
 
 if TYPE_CHECKING:
     import onnxruntime
     from numpy.typing import NDArray
 
-    from siamkit.types import Threshold, Vectors
+    from siamkit.types import Vectors
 
 M = TypeVar("M")
 
@@ -57,28 +57,15 @@ def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.Inf
         raise MissingWeights(f"the model could not be opened: {error}") from error
 
 
-class OnnxEncoder(Generic[M]):
+class OnnxEncoder(Carded, Generic[M]):
     """An encoder folder, served. `prepare` makes one medium into the array the graph eats."""
 
     def __init__(self, folder: Path, prepare: Callable[[M], NDArray[Any]]) -> None:
         self.folder = folder
-        self.card: Card
         self.card, graph = read_folder(folder)
         self._prepare = prepare
         self._session = session(graph)
         self._input = self._session.get_inputs()[0].name
-
-    @property
-    def dim(self) -> int:
-        return self.card.dim
-
-    @property
-    def fingerprint(self) -> str:
-        return self.card.fingerprint
-
-    @property
-    def threshold(self) -> Threshold | None:
-        return self.card.threshold
 
     @property
     def mated(self) -> float | None:

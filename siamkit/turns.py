@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.sources import to_text
+from siamkit.tables.writing import replacing
 
 if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
@@ -26,21 +26,18 @@ STEPS, TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks; 
 
 def save_rttm(found: Timeline, out: Path) -> None:
     """Write it as RTTM. Raises BadInput for a file that cannot be written."""
-    with _replacing(out) as aside:
-        aside.write_text(rttm(found), encoding="utf-8")
+    with _replacing(out) as made:
+        made.write_text(rttm(found), encoding="utf-8")
 
 
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A name to write to, moved to `out` once it is whole: what was there stays until then."""
-    aside = out.with_name(f".partial-{out.name}")
+    """As writing.replacing, but what the disk refuses is BadInput."""
     try:
-        yield aside
-        os.replace(aside, out)
+        with replacing(out) as made:
+            yield made
     except OSError as error:
         raise BadInput(f"{to_text(out)} cannot be written: {error.strerror or error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def rttm(found: Timeline) -> str:
@@ -96,9 +93,9 @@ def draw(found: Timeline, out: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_title(f"{Path(found.source).name}: who is heard when", loc="left", parse_math=False)
-    with _replacing(out) as aside, warnings.catch_warnings():
+    with _replacing(out) as made, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
-        figure.savefig(aside, dpi=130, format=out.suffix[1:].lower())
+        figure.savefig(made, dpi=130)
 
 
 def _short(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from siamkit.encoders import GRAPH, Card, read_folder
+from siamkit.encoders import GRAPH, Carded, read_folder
 from siamkit.errors import MissingWeights, PluginError
 from siamkit.runtime import session, threads
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.types import Threshold, Vectors
+    from siamkit.types import Vectors
 
 TENSORS, TOKENIZER = "tensors.bin", "tokenizer.json"
 # Texts a run: of 8, 16, 24 and 32, 16 measured fastest on short questions, by a few per cent.
@@ -64,7 +64,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Sentences:
+class Sentences(Carded):
     """An open encoder folder; may be used from several threads at once."""
 
     batch = 512  # texts that are worth handing over at once: they are sorted by length in there
@@ -72,7 +72,7 @@ class Sentences:
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        self.card: Card = read_folder(folder)[0]
+        self.card = read_folder(folder)[0]
         self.recipe = Recipe.of(self.card.preprocessing)
         checked = _Check(folder, self.recipe)  # hashes while the rest is opened
         try:
@@ -89,18 +89,6 @@ class Sentences:
         checked.done()
         self._lock = Lock()
         self._seen = self._cut = 0
-
-    @property
-    def dim(self) -> int:
-        return self.card.dim
-
-    @property
-    def fingerprint(self) -> str:
-        return self.card.fingerprint
-
-    @property
-    def threshold(self) -> Threshold | None:
-        return self.card.threshold
 
     def embed(self, batch: Sequence[str]) -> Vectors:
         """(len(batch), dim) float32, rows of norm 1, in the order of the texts.

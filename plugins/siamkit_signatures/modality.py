@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siamkit.encoders import require_preprocessing
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.media import load_image
 from siamkit.runtime import OnnxEncoder
@@ -93,17 +94,7 @@ class Signatures:
         if folder is None and not SHIPPED.is_dir():
             raise MissingWeights("signatures have no encoder of their own here", hint=HINT)
         opened = OnnxEncoder(folder or SHIPPED, self.array)
-        # A card that was trained elsewhere may say more, but what it says of these must agree.
-        made = dict(opened.card.preprocessing)
-        differing = [
-            name for name, value in self.preprocessing().items() if made.get(name) != value
-        ]
-        if differing:
-            raise MissingWeights(
-                f"encoder folder {folder or SHIPPED} was made by another version of the plugin:"
-                f" its preprocessing differs in {', '.join(differing)}",
-                hint=f"use that version, or {HINT}",
-            )
+        require_preprocessing(opened.card, folder or SHIPPED, self.preprocessing(), hint=HINT)
         return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:

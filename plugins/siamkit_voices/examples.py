@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamkit_voices.features import RATE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RATE = 16_000  # Hz
 CHUNK = 80  # samples, 5 ms, for which the formants stand still
 PAUSE = 0.3  # s of silence before and after
 # F1, F2, F3 in Hz of vowels, means of men (Peterson & Barney 1952, table II)

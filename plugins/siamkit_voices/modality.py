@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from siamkit.protocols import Source
     from siamkit_voices.network import VoiceEncoder
 
-RATE = 16_000  # Hz: what the networks and the speech detector hear
 SHIPPED = Path(__file__).parent / "encoder"
 
 
@@ -30,6 +29,7 @@ class Voices:
     def load(self, source: Source) -> Clip:
         """Decode a sound file, or its content, to mono at RATE. Raises UnreadableSample."""
         from siamkit.sound import load_clip
+        from siamkit_voices.features import RATE
 
         if isinstance(source, str):
             raise UnreadableSample("a voice is a recording: give a file or its content, not text")
@@ -38,6 +38,7 @@ class Voices:
     def stream(self, source: Path) -> Iterator[Clip]:
         """The same in clips of a minute, for recordings that are too long to hold."""
         from siamkit.sound import stream_clip
+        from siamkit_voices.features import RATE
 
         return stream_clip(source, RATE)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.encoders import Card, read_folder
-from siamkit.errors import MissingWeights, PluginError
+from siamkit.encoders import Carded, read_folder, require_preprocessing
+from siamkit.errors import PluginError
 from siamkit.runtime import session, threads
 from siamkit_voices.features import arrays, constants
 
@@ -20,37 +20,21 @@ if TYPE_CHECKING:
 
     from onnxruntime import InferenceSession
 
-    from siamkit.types import Clip, Threshold, Vectors
+    from siamkit.types import Clip, Vectors
 
 
-class VoiceEncoder:
+HINT = "train a head anew: siamkit train DATA -m voices"
+
+
+class VoiceEncoder(Carded):
     """An encoder folder of voices. Clips are of different lengths, so each is a run of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.card: Card
         self.card, graph = read_folder(folder)
-        made = dict(self.card.preprocessing)
-        if differing := [name for name, value in constants().items() if made.get(name) != value]:
-            raise MissingWeights(
-                f"encoder folder {folder} was made by another version of the plugin:"
-                f" its preprocessing differs in {', '.join(differing)}",
-                hint="use that version, or train a head anew: siamkit train DATA -m voices",
-            )
+        require_preprocessing(self.card, folder, constants(), hint=HINT)
         self._session = session(graph)
         self._narrow: InferenceSession | None = None
-
-    @property
-    def dim(self) -> int:
-        return self.card.dim
-
-    @property
-    def fingerprint(self) -> str:
-        return self.card.fingerprint
-
-    @property
-    def threshold(self) -> Threshold | None:
-        return self.card.threshold
 
     @property
     def mated(self) -> float | None:

@@ -151,15 +151,14 @@ def enrol(
 
 
 def _record(seconds: float, label: str, modality: str) -> Path:
-    from siamkit import microphone, registry
+    from siamkit import microphone
     from siamkit.store.samples import checked_label
 
-    if registry.load("siamkit.modalities", modality).kind != "audio":
-        raise click.UsageError(f"--record is for voices, and {modality} are none.")
+    options.check_kind(modality, "audio", "--record is for voices")
     checked_label(label)
-    microphone.require_microphone()
-    stderr(f"recording {seconds:g} s: speak now")
-    path = microphone.record(seconds, label, Path())
+    path = microphone.record(
+        seconds, label, Path(), lambda: stderr(f"recording {seconds:g} s: speak now")
+    )
     stderr(f"recorded {path}")
     return path
 

@@ -130,10 +130,15 @@ def reranker_name(given: str | None) -> str | None:
 
 def check_texts(modality: str) -> None:
     """Raise UsageError for texts given to a modality of files."""
+    check_kind(modality, "text", "--text and --column are for texts")
+
+
+def check_kind(modality: str, kind: str, what: str) -> None:
+    """Raise UsageError, saying what the options are for, unless a modality is of that kind."""
     from siamkit import registry
 
-    if registry.load("siamkit.modalities", modality).kind != "text":
-        raise click.UsageError(f"--text and --column are for texts, and {modality} are none.")
+    if registry.load("siamkit.modalities", modality).kind != kind:
+        raise click.UsageError(f"{what}, and {modality} are none.")
 
 
 def detector_name(given: str | None) -> str | None:

@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from siamkit.types import Threshold
 
 
 def stderr(line: str) -> None:
@@ -27,6 +30,14 @@ def report(as_json: bool, data: Any, sentence: str) -> None:
         emit_json(data)
     else:
         click.echo(sentence)
+
+
+def rule(limit: Threshold | None) -> str:
+    """What decides, for people: 'threshold 0.450, false match rate 0.01'."""
+    if limit is None:
+        return "no threshold: give --threshold"
+    rated = f", false match rate {limit.fmr:g}" if limit.fmr else ""
+    return f"threshold {limit.value:.3f}{rated}"
 
 
 def emit_line(data: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import cut, emit_json, rule, stderr, table
 from siamkit.errors import NothingFound, SiamkitError
 
 if TYPE_CHECKING:
@@ -218,12 +218,9 @@ def _print(answers: list[Answer]) -> None:
     """A table of regions and their nearest; without the regions where the sample is one."""
     from siamkit import choice
 
-    limit = answers[0].threshold
-    rated = f", false match rate {limit.fmr:g}" if limit and limit.fmr else ""
-    rule = f"threshold {limit.value:.3f}{rated}" if limit else "no threshold: give --threshold"
     whole = len(answers) == 1 and answers[0].region.where is None
     found = answers[0].identity or "unknown" if whole else f"{len(answers)} found"
-    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule})")
+    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule(answers[0].threshold)})")
     rows: list[list[Any]] = []
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
     for number, answer in enumerate(answers, 1):

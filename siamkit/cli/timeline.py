@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import cut, emit_json, rule, stderr, table
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -73,11 +73,9 @@ def _print(found: Timeline) -> None:
     from siamkit.turns import UNKNOWN, clock
 
     spoken = found.spoken()
-    limit = found.threshold
-    rated = f", false match rate {limit.fmr:g}" if limit.fmr else ""
     click.echo(
         f"{cut(found.source, 100)}: {clock(sum(spoken.values()))} of speech in"
-        f" {clock(found.seconds)} (threshold {limit.value:.3f}{rated})"
+        f" {clock(found.seconds)} ({rule(found.threshold)})"
     )
     shown = [[f"{t.start:.1f}", f"{t.stop:.1f}", cut(t.identity or UNKNOWN, 50), t.score]
              for t in found.turns]  # fmt: skip

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -46,8 +46,7 @@ def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> 
     if suffix in SQLITE and path.exists():
         _sqlite(path, schema, rows, table)
         return
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        made = Path(folder) / path.name
+    with replacing(path) as made:
         if suffix in SQLITE:
             _sqlite(made, schema, rows, table)
         elif suffix in PARQUET:
@@ -56,14 +55,20 @@ def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> 
             _csv(made, schema, rows, "\t" if suffix == ".tsv" else ",")
         else:
             _json_lines(made, schema, rows)
-        os.replace(made, path)
 
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
+    with replacing(path) as made:
+        made.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file of the same name to write, moved to `path` once it is whole. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         made = Path(folder) / path.name
-        made.write_text(text, encoding="utf-8", errors="backslashreplace")
+        yield made
         os.replace(made, path)
 
 
