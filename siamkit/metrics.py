@@ -55,7 +55,11 @@ def eer(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
     it, the one whose rates differ less is returned; of two that differ alike, the higher.
     Raises BadInput as `rates` does.
     """
-    curve = rates(mated, non_mated)
+    return equal_rate(rates(mated, non_mated))
+
+
+def equal_rate(curve: Rates) -> tuple[float, float]:
+    """The same of error rates that are known already."""
     gap = curve.fnmr - curve.fmr  # from -1 to 1
     above = int(np.searchsorted(gap, 0.0))
     share = -gap[above - 1] / (gap[above] - gap[above - 1])
@@ -74,9 +78,72 @@ def fnmr_at(mated: ArrayLike, non_mated: ArrayLike, fmr: float) -> tuple[float, 
     """
     if not 0 <= fmr <= 1:
         raise BadInput(f"a false match rate of {fmr}", hint="give a share in [0, 1]")
-    curve = rates(mated, non_mated)
+    return operating_point(rates(mated, non_mated), fmr)
+
+
+def operating_point(curve: Rates, fmr: float) -> tuple[float, float]:
+    """The same of error rates that are known already."""
     at = int(np.argmax(curve.fmr <= fmr))
     return float(curve.fnmr[at]), float(curve.thresholds[at])
+
+
+def roc_auc(curve: Rates) -> float:
+    """The area under the ROC, in [0, 1]: how often a mated score is above a non-mated one.
+
+    Scores that tie count half (Mann and Whitney 1947; Hanley and McNeil 1982).
+    """
+    fmr, tar = np.append(1.0, curve.fmr), np.append(1.0, 1 - curve.fnmr)
+    return float(np.sum((fmr[:-1] - fmr[1:]) * (tar[:-1] + tar[1:])) / 2)
+
+
+def min_dcf(curve: Rates, prior: float, miss: float = 1.0, false_alarm: float = 1.0) -> float:
+    """The least detection cost of any threshold, relative to that of a system without scores.
+
+    prior: of a mated pair, in (0, 1); miss and false_alarm: what an error costs. 1 is no better
+    than always giving the same answer (NIST 2016 Speaker Recognition Evaluation plan, section 3).
+    """
+    at_miss, at_alarm = miss * prior, false_alarm * (1 - prior)
+    return float(np.min(at_miss * curve.fnmr + at_alarm * curve.fmr) / min(at_miss, at_alarm))
+
+
+def best_accuracy(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
+    """The largest share of pairs that one threshold gets right, and that threshold.
+
+    The lowest of several that do; it lies halfway to the next lower score, if there is one.
+    Raises BadInput as `rates` does.
+    """
+    curve = rates(mated, non_mated)
+    same, other = np.size(mated), np.size(non_mated)
+    right = (same * (1 - curve.fnmr) + other * (1 - curve.fmr)) / (same + other)
+    at = int(np.argmax(right))
+    limit = curve.thresholds[at]
+    if 0 < at < len(right) - 1:
+        limit = (limit + curve.thresholds[at - 1]) / 2
+    return float(right[at]), float(limit)
+
+
+def fold_accuracy(
+    scores: ArrayLike, mated: ArrayLike, folds: ArrayLike
+) -> tuple[float, float, list[float]]:
+    """Mean accuracy over folds, its standard error, and the threshold of each fold.
+
+    (n,) scores, (n,) bool, and (n,) ints that name the fold of each pair. The threshold of a fold
+    is the best one on all others (Huang et al., "Labeled Faces in the Wild", 2007, view 2).
+    Raises BadInput for fewer than two folds, or if without a fold one kind of pair is missing.
+    """
+    values = np.asarray(scores, np.float64)
+    same, fold = np.asarray(mated, np.bool_), np.asarray(folds)
+    names = np.unique(fold)
+    if len(names) < 2:
+        raise BadInput(f"{len(names)} fold", hint="two are the least")
+    shares, limits = [], []
+    for name in names:
+        rest = fold != name
+        _, limit = best_accuracy(values[rest & same], values[rest & ~same])
+        shares.append(float(np.mean((values[~rest] >= limit) == same[~rest])))
+        limits.append(limit)
+    error = float(np.std(shares, ddof=1) / np.sqrt(len(shares)))
+    return float(np.mean(shares)), error, limits
 
 
 def bootstrap(

@@ -11,11 +11,11 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import encoder_cache, registry, sources
+from siamkit import calibrations, encoder_cache, registry, sources
 from siamkit.errors import MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import Assesses
 from siamkit.sources import Content
-from siamkit.types import Quality, Region
+from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,26 @@ class Pipeline:
     modality: Any
     detector: Any | None
     encoder: Any
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the modality's own calibration says of this encoder, if it ships one."""
+        shipped: Path | None = getattr(self.modality, "calibration", None)
+        if shipped is None:
+            return None
+        with self._guard("calibration"):
+            found = calibrations.read(shipped)
+        return found if found.fingerprint == self.encoder.fingerprint else None
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """The default threshold: the calibration's, or else what the encoder states."""
+        if (calibration := self.calibration) is None:
+            stated: Threshold | None = self.encoder.threshold
+            return stated
+        from siamkit.calibration import threshold
+
+        return threshold(calibration)
 
     def read(self, source: Path | str | bytes) -> Content:
         """A file's content, or bytes; where samples are text, a string is the sample itself."""

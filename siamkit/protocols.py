@@ -24,7 +24,7 @@ class Encoder(Protocol[M_contra]):
     """Turns media into unit vectors. Loaded weights live here and nowhere else.
 
     One that is quicker with many media at once may say how many, as `batch: int`; one that knows
-    its mean cosine of mated pairs, as `mated: float`, see siamkit.flows.query.mean_score.
+    its mean cosine of mated pairs, as `mated: float`, see siamkit.scoring.mean_score.
     """
 
     @property
@@ -52,7 +52,8 @@ class Modality(Protocol[M]):
     name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*
     kind: Kind  # which detectors fit: "image", "audio", "text"
     detector: str | None  # default entry of `siamkit.regions`; None embeds the whole sample
-    # Optional: fusion = "mean" scores an identity by the mean of its templates, not the nearest.
+    # Optional: fusion = "mean" scores an identity by the mean of its templates, not the nearest;
+    # calibration: Path, a file of `siamkit calibrate --output`, says what its scores mean.
 
     def load(self, source: Source) -> M:
         """Decode, or raise UnreadableSample. Same bytes, same medium."""

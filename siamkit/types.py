@@ -67,6 +67,57 @@ class Threshold:
     value: float  # cosine in [-1, 1]; a reranker's is a probability in [0, 1]
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
     source: str = "given by the caller"  # the data that rate was measured on
+    fpir: float | None = None  # or for a false positive identification rate, 1:N
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """An error rate and the threshold for it, at rates that fall."""
+
+    rates: tuple[float, ...]  # in (0, 1]; the last is the lowest that the data supports
+    thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowds:
+    """Thresholds for false positive identification rates; see siamkit.crowds, which makes them."""
+
+    probes: int
+    sizes: tuple[int, ...]  # identities, rising; the last is what the calibration had
+    rates: tuple[float, ...]  # FPIRs, falling
+    thresholds: tuple[tuple[float, ...], ...]  # a row a size, one a rate
+    level: float  # the highest of a probe's scores exceeds this one with probability `share`
+    share: float  # in (0, 1)
+    scale: float  # of the generalised Pareto distribution of what exceeds it
+    shape: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the scores of one encoder mean, as labelled comparisons have shown it.
+
+    See siamkit.calibration, which makes and reads it.
+    """
+
+    fingerprint: str  # of the encoder
+    source: str  # the data, for people
+    method: Literal["logistic", "isotonic"]
+    scores: tuple[float, ...]  # knots, rising
+    llrs: tuple[float, ...]  # natural log-likelihood ratios of mated to non-mated at the knots
+    false_matches: Steps  # the lowest threshold for an FMR
+    false_non_matches: Steps  # the highest threshold for an FNMR
+    fmr: float  # that decisions are made at, unless the caller says otherwise
+    fpir: float  # the same for identification
+    mated: int  # comparisons
+    non_mated: int
+    identities: int
+    impostor_pairs: int  # pairs of identities behind the non-mated comparisons
+    crowds: Crowds | None = None
+    per: Literal["sample", "identity"] = "sample"  # what a probe was compared with
+    brier: float | None = None  # mean squared error of probabilities, cross-fitted by identity
+    ece: float | None = None  # expected calibration error, likewise
+    cllr: float | None = None  # cost of the log-likelihood ratios, bits, likewise
+    min_cllr: float | None = None  # what it would be if they were calibrated perfectly
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +164,15 @@ class Match:
     score: float  # cosine in [-1, 1]
     sample_id: int  # the identity's nearest sample
     source: str  # the file (or text) that sample came from
-    probability: float | None = None  # that it is the same, by a reranker, if one was asked
+    probability: float | None = None  # that it is the same, by a reranker or a calibration
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to a 1:1 question."""
 
-    decision: Literal["same", "different"]
+    decision: Literal["same", "different", "can't tell"]
     score: float  # cosine in [-1, 1]
-    threshold: Threshold  # on the probability, if there is one
-    probability: float | None = None  # that the two are the same, by a reranker
+    threshold: Threshold  # of a reranker it is on the probability
+    probability: float | None = None  # that the two are the same, by a reranker or a calibration
+    different_below: float | None = None  # the score; between it and the threshold none can tell

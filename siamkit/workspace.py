@@ -13,10 +13,11 @@ from siamkit import encoder_cache, registry, reranking
 from siamkit.choice import Chooser, everything, largest, only_usable
 from siamkit.errors import BadInput, StoreError, Uncalibrated
 from siamkit.flows.forget import finish
-from siamkit.flows.query import Answer, Fusion, query
+from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.reranking import open_reranker
+from siamkit.scoring import Fusion
 from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
@@ -112,7 +113,8 @@ class Workspace:
             dim=pipeline.encoder.dim,
             encoder=encoder,
             detector=detector,
-            threshold=pipeline.encoder.threshold,
+            threshold=pipeline.threshold,
+            calibration=pipeline.calibration,
         )
 
     def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
@@ -248,10 +250,14 @@ class Workspace:
         fusion: Fusion | None = None,
         choose: Chooser = everything,
         rerank: str | None = None,
+        fmr: float | None = None,
+        fpir: float | None = None,
     ) -> list[Answer]:
         """The k nearest identities to each region of a probe, best first.
 
         rerank: a reranker of the modality; the threshold is then on its probability.
+        fmr, fpir: the error rate to decide at, by the gallery's calibration: of one comparison, or
+        of the whole search, whatever the size of the gallery.
         """
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
@@ -265,6 +271,8 @@ class Workspace:
             fusion=fusion,
             choose=choose,
             reranker=reranker,
+            fmr=fmr,
+            fpir=fpir,
         )
 
     def timeline(
@@ -298,10 +306,11 @@ class Workspace:
         threshold: float | None = None,
         rerank: str | None = None,
         choose: Chooser = largest,
+        fmr: float | None = None,
     ) -> Verification:
         """Are two sources the same? By a gallery's encoder and threshold, or a modality's.
 
-        choose: which region of `b` is compared.
+        choose: which region of `b` is compared. fmr: the false match rate to decide at.
         rerank: a reranker of the modality; the threshold is then on its probability.
         """
         limit = given(threshold, probability=rerank is not None)
@@ -310,8 +319,10 @@ class Workspace:
             pipeline = self.pipeline_of(target)
             galleries.require_space(target, pipeline.encoder.fingerprint)
             reranker = self.reranker(pipeline, rerank)
-            own = None if reranker else target.threshold
-            return verify_pair(pipeline, a, b, limit or own, reranker, choose)
+            return verify_pair(
+                pipeline, a, b, limit, reranker, choose,
+                calibration=target.calibration, default=target.threshold, fmr=fmr,
+            )  # fmt: skip
         known = {plugin.name for plugin in registry.found("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(
@@ -319,7 +330,10 @@ class Workspace:
                 hint=f"modalities here: {', '.join(sorted(known))}",
             )
         pipeline = self.pipeline(gallery_or_modality)
-        return verify_pair(pipeline, a, b, limit, self.reranker(pipeline, rerank), choose)
+        return verify_pair(
+            pipeline, a, b, limit, self.reranker(pipeline, rerank), choose,
+            calibration=pipeline.calibration, fmr=fmr,
+        )  # fmt: skip
 
     def verify_identity(
         self,
@@ -330,8 +344,12 @@ class Workspace:
         threshold: float | None = None,
         fusion: Fusion | None = None,
         choose: Chooser = largest,
+        fmr: float | None = None,
     ) -> Verification:
-        """Is this source, or the region of it that is chosen, who it is said to be?"""
+        """Is this source, or the region of it that is chosen, who it is said to be?
+
+        fmr: the false match rate to decide at, by the gallery's calibration.
+        """
         target = galleries.get(self.store, gallery)
         return verify_identity(
             self.store,
@@ -342,6 +360,7 @@ class Workspace:
             threshold=given(threshold),
             fusion=fusion,
             choose=choose,
+            fmr=fmr,
         )
 
     def dedupe(

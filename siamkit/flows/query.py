@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from siamkit import batches, choice
 from siamkit.choice import Chooser
+from siamkit.decisions import Decision, Limits, limits, limits_among
 from siamkit.errors import BadInput
 from siamkit.pipeline import Pipeline
+from siamkit.scoring import Fusion, mean_score, own_fusion, own_mated
 from siamkit.search import LiveIndex
 from siamkit.store import galleries, templates
 from siamkit.store.templates import Owner
@@ -18,9 +19,8 @@ from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
-    from siamkit.types import Vectors
+    from siamkit.types import Calibration, Vectors
 
-Fusion: TypeAlias = Literal["best", "mean"]
 RERANKED = 10  # identities that a second look, by a reranker or by means, is taken at, at least
 CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
 
@@ -30,7 +30,8 @@ class Answer:
     """One region of a probe and its nearest identities, best first.
 
     `identity` is the first match's if its score, or its probability where a reranker was asked,
-    reaches the threshold, else None: unknown.
+    reaches the threshold, else None: unknown. `decision` says the same of the first match, and
+    where it lies between the two limits, that none can tell.
     """
 
     source: str
@@ -39,14 +40,21 @@ class Answer:
     matches: list[Match]
     threshold: Threshold | None
     reranker: str | None = None  # whose probability the threshold is on
+    different_below: float | None = None  # the score below which a match is called different
+
+    @property
+    def decision(self) -> Decision:
+        best = self.matches[0] if self.matches else None
+        if best is None or self.threshold is None:
+            return "different"
+        below = self.threshold.value if self.different_below is None else self.different_below
+        sure = best.probability if self.reranker else best.score
+        assert sure is not None
+        return Limits(self.threshold, below).decide(sure)
 
     @property
     def identity(self) -> str | None:
-        best = self.matches[0] if self.matches else None
-        if best is None or self.threshold is None:
-            return None
-        sure = best.probability if self.reranker else best.score
-        return best.identity if sure is not None and sure >= self.threshold.value else None
+        return self.matches[0].identity if self.decision == "same" else None
 
 
 def query(
@@ -59,12 +67,16 @@ def query(
     fusion: Fusion | None = None,
     choose: Chooser = choice.everything,
     reranker: Reranker[Any] | None = None,
+    fmr: float | None = None,
+    fpir: float | None = None,
 ) -> list[Answer]:
     """The k nearest identities of each region of a probe.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    all (`mean`, see mean_score); None: as the modality does. A reranker looks at RERANKED
-    identities, and the threshold is on its probability. Raises NothingFound if the detector saw
+    all (`mean`, see siamkit.scoring.mean_score); None: as the modality does. A reranker looks at
+    RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match rate, or the
+    false positive identification rate among so many, to decide at, in (0, 1); without either and
+    without a threshold it is the calibration's FPIR. Raises NothingFound if the detector saw
     nothing, EncoderMismatch if the gallery holds vectors of another encoder.
     """
     import numpy as np
@@ -77,18 +89,45 @@ def query(
     fusion = fusion or own_fusion(pipeline.modality)
     wanted = max(k, RERANKED) if reranker else k
     found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder))
-    limit = threshold or live.gallery.threshold
     name = reranker.name if reranker else None
+    calibration = None if reranker else live.gallery.calibration
+    who, own = f"gallery {live.gallery.name}", live.gallery.threshold
+    limit: Limits | None
     if reranker:
         from siamkit.flows.rerank import reranked
 
-        limit = threshold or reranker.threshold
+        limit = limits(threshold, None, reranker.threshold, who)
         crops = [item.crop for item in done.found]
         found = [row[:k] for row in reranked(live, pipeline, reranker, crops, vectors, found)]
+    else:
+        size = crowd(live, fusion)
+        limit = limits_among(threshold, calibration, own, who, size, fmr=fmr, fpir=fpir)
+        if calibration and size:
+            found = [[_probable(calibration, match, size) for match in row] for row in found]
+    same = limit.same if limit else None
+    below = limit.different if limit and limit.different < limit.same.value else None
     return [
-        Answer(done.name, item.region, item.quality, matches, limit, name)
+        Answer(done.name, item.region, item.quality, matches, same, name, below)
         for item, matches in zip(done.found, found, strict=True)
     ]
+
+
+def crowd(live: LiveIndex, fusion: Fusion) -> int:
+    """With how many a probe is compared, of which the best counts.
+
+    Scores of single samples rise with the number of templates; means, and what a calibration
+    measured of whole identities, with that of identities.
+    """
+    calibration = live.gallery.calibration
+    if fusion == "best" and not (calibration and calibration.per == "identity"):
+        return len(live.index)
+    return galleries.count(live.store, live.gallery)[0]
+
+
+def _probable(calibration: Calibration, match: Match, size: int) -> Match:
+    from siamkit.calibration import probability_among
+
+    return replace(match, probability=probability_among(calibration, match.score, size))
 
 
 def nearest(
@@ -100,7 +139,7 @@ def nearest(
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
-    mated: see mean_score.
+    mated: see siamkit.scoring.mean_score.
 
     The search is widened until k identities are found or the gallery is exhausted, since one
     identity may own all of the nearest templates. By their means RERANKED identities are
@@ -145,30 +184,3 @@ def _by_mean(
     owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])
     rescored = [(mean_score(owned[o.identity_id][1], vector, mated), o) for _, o in row]
     return sorted(rescored, key=lambda pair: -pair[0])
-
-
-def own_fusion(modality: Any) -> Fusion:
-    """How a modality scores an identity with several samples: `best` unless it says otherwise."""
-    own: Fusion = getattr(modality, "fusion", "best")
-    return own
-
-
-def own_mated(encoder: Any) -> float | None:
-    """The mean cosine of mated pairs that an encoder states; strangers' need not."""
-    mated: float | None = getattr(encoder, "mated", None)
-    return mated
-
-
-def mean_score(enrolled: Vectors, probe: Vectors, mated: float | None = None) -> float:
-    """Cosine of a (dim,) probe to the mean of (n, dim) unit templates, times its usual length.
-
-    The mean of n unit vectors is √(1/n + (1 − 1/n) c) long, if c is the mean cosine of each two. A
-    cosine divides by that length, so it rises with n, and a threshold for one template would let
-    more through. The length at c = `mated`, the encoder's mean cosine of mated pairs, undoes that:
-    what remains is that alike templates ask for more. None leaves the cosine as it is.
-    """
-    import numpy as np
-
-    count, mean = len(enrolled), enrolled.mean(axis=0)
-    usual = 1.0 if mated is None else math.sqrt(1 / count + (1 - 1 / count) * mated)
-    return usual * float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))

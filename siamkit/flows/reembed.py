@@ -119,7 +119,9 @@ def _replace(
             (gallery.id, gallery.id),
         )
         galleries.drop_empty_identities(store)
-        galleries.calibrate(store, gallery.id, fingerprint, pipeline.encoder.threshold)
+        galleries.calibrate(
+            store, gallery.id, fingerprint, pipeline.threshold, pipeline.calibration
+        )
         if len(kept) < len(live):
             erasures.note(store, gallery.id)
     search.drop(store, gallery.id)

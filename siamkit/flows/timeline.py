@@ -15,10 +15,11 @@ import numpy as np
 
 from siamkit import sources
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
-from siamkit.flows.query import Fusion, nearest, own_fusion, own_mated
+from siamkit.flows.query import nearest
 from siamkit.pipeline import Pipeline
 from siamkit.protocols import Streams
 from siamkit.regions import spans
+from siamkit.scoring import Fusion, own_fusion, own_mated
 from siamkit.search import LiveIndex
 from siamkit.sources import Content
 from siamkit.store import galleries

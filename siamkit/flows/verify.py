@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from siamkit import batches, choice
 from siamkit.batches import Found
 from siamkit.choice import Chooser, Chosen
-from siamkit.errors import BadInput, StoreError, Uncalibrated
-from siamkit.flows.query import Fusion, mean_score, own_fusion, own_mated
+from siamkit.decisions import Limits, limits
+from siamkit.errors import StoreError
 from siamkit.pipeline import Pipeline, Seen
 from siamkit.reranking import judge
+from siamkit.scoring import Fusion, mean_score, own_fusion, own_mated
 from siamkit.store import Gallery, Store, galleries, samples, templates
-from siamkit.types import Quality, Region, Threshold, Verdict
+from siamkit.types import Calibration, Quality, Region, Threshold, Verdict
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
@@ -46,19 +47,26 @@ def verify_pair(
     threshold: Threshold | None,
     reranker: Reranker[Any] | None = None,
     choose: Chooser = choice.largest,
+    *,
+    calibration: Calibration | None = None,
+    default: Threshold | None = None,
+    fmr: float | None = None,
 ) -> Verification:
     """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
 
-    choose: the region of `b`, the one in question. Raises Uncalibrated if no threshold is given and
-    the encoder has no default.
+    choose: the region of `b`, the one in question. A threshold counts more than a calibration, and
+    that more than `default`, or the encoder's own. fmr: the false match rate to decide at, in
+    (0, 1), by the calibration. Raises Uncalibrated if there is nothing to decide by.
     """
-    default = reranker.threshold if reranker else pipeline.encoder.threshold
-    limit = _limit(threshold, default, f"encoder {pipeline.encoder.fingerprint}")
+    if reranker:
+        calibration, default = None, reranker.threshold
+    who = f"encoder {pipeline.encoder.fingerprint}"
+    limit = limits(threshold, calibration, default or pipeline.encoder.threshold, who, fmr)
     left, one = _embed(pipeline, a, choice.largest)
     right, other = _embed(pipeline, b, choose)
     score = float(one.vector @ other.vector)
     probability = _probability(reranker, one, other) if reranker else None
-    return Verification(_verdict(score, limit, probability), left, right)
+    return Verification(_verdict(score, limit, calibration, probability), left, right)
 
 
 def _probability(reranker: Reranker[Any], left: Found, right: Found) -> float:
@@ -78,14 +86,17 @@ def verify_identity(
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
     choose: Chooser = choice.largest,
+    fmr: float | None = None,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
 
-    fusion: None takes what the modality prefers. choose: the region of the source.
+    fusion: None takes what the modality prefers. choose: the region of the source. fmr: the false
+    match rate to decide at, in (0, 1), by the gallery's calibration.
     Raises StoreError if the identity owns nothing in the gallery.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
-    limit = _limit(threshold, gallery.threshold, f"gallery {gallery.name}")
+    calibration = gallery.calibration
+    limit = limits(threshold, calibration, gallery.threshold, f"gallery {gallery.name}", fmr)
     enrolled = _templates(store, gallery, identity)
     right, found = _embed(pipeline, probe, choose)
     score = (
@@ -94,7 +105,7 @@ def verify_identity(
         else float((enrolled @ found.vector).max())
     )
     left = Side(identity, samples=len(enrolled))
-    return Verification(_verdict(score, limit), left, right)
+    return Verification(_verdict(score, limit, calibration), left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -124,15 +135,18 @@ def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> t
     return Side(done.name, found.region, found.quality, seen=seen), found
 
 
-def _limit(given: Threshold | None, default: Threshold | None, who: str) -> Threshold:
-    limit = given or default
-    if limit is None:
-        raise Uncalibrated(f"{who} has no default threshold", hint="give one: --threshold 0.8")
-    if not -1 <= limit.value <= 1:
-        raise BadInput(f"threshold {limit.value} is not a cosine", hint="it lies in -1 to 1")
-    return limit
+def _verdict(
+    score: float,
+    limit: Limits,
+    calibration: Calibration | None,
+    probability: float | None = None,
+) -> Verdict:
+    """probability: a reranker's, which then decides."""
+    if probability is not None:
+        return Verdict(limit.decide(probability), score, limit.same, probability)
+    if calibration is not None:
+        from siamkit import calibration as calibrated
 
-
-def _verdict(score: float, limit: Threshold, probability: float | None = None) -> Verdict:
-    sure = score if probability is None else probability
-    return Verdict("same" if sure >= limit.value else "different", score, limit, probability)
+        probability = calibrated.probability(calibration, score)
+    below = limit.different if limit.different < limit.same.value else None
+    return Verdict(limit.decide(score), score, limit.same, probability, below)

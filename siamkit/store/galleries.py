@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from siamkit.calibrations import from_json, to_json
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
 from siamkit.store import erasures
 from siamkit.store.database import Store, now
-from siamkit.types import Space, Threshold
+from siamkit.types import Calibration, Space, Threshold
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -29,6 +30,7 @@ class Gallery:
     detector: str | None
     threshold: Threshold | None
     created: str
+    calibration: Calibration | None = None
 
     @property
     def index_key(self) -> str:
@@ -42,7 +44,7 @@ def index_prefix(gallery_id: int) -> str:
 
 _SELECT = """
 SELECT g.id, g.name, g.encoder, g.detector, g.created, s.id, s.modality, s.fingerprint, s.dim,
-  c.threshold, c.fmr, c.source
+  c.threshold, c.fmr, c.source, c.model
 FROM galleries g JOIN spaces s ON s.id = g.space_id
 LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
   WHERE gallery_id = g.id AND fingerprint = s.fingerprint)
@@ -68,6 +70,7 @@ def create(
     encoder: str | None,
     detector: str | None,
     threshold: Threshold | None,
+    calibration: Calibration | None = None,
 ) -> Gallery:
     """Make a gallery. Raises BadInput for a bad name, StoreError if the name is taken."""
     require_name(name)
@@ -81,7 +84,7 @@ def create(
             (name, space_id, encoder, detector, now()),
         ).lastrowid
         assert gallery_id is not None
-        calibrate(store, gallery_id, fingerprint, threshold)
+        calibrate(store, gallery_id, fingerprint, threshold, calibration)
     return get(store, name)
 
 
@@ -103,14 +106,34 @@ def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int
     return int(row[0])
 
 
-def calibrate(store: Store, gallery_id: int, fingerprint: str, threshold: Threshold | None) -> None:
-    """Record a threshold, bound to the encoder it holds for. The caller holds the write lock."""
-    if threshold is not None:
-        store.connection.execute(
-            "INSERT INTO calibrations (gallery_id, threshold, fmr, source, fingerprint, created)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (gallery_id, threshold.value, threshold.fmr, threshold.source, fingerprint, now()),
+def calibrate(
+    store: Store,
+    gallery_id: int,
+    fingerprint: str,
+    threshold: Threshold | None,
+    calibration: Calibration | None = None,
+) -> None:
+    """Record a threshold and what scores mean, bound to the encoder that both hold for.
+
+    The caller holds the write lock. Raises EncoderMismatch for a calibration of another encoder.
+    """
+    if calibration is not None and calibration.fingerprint != fingerprint:
+        raise EncoderMismatch(
+            f"the calibration is of encoder {calibration.fingerprint}, not of {fingerprint}:"
+            " it says nothing of these scores",
+            hint="calibrate with the encoder that the gallery has",
         )
+    if threshold is not None:
+        model = to_json(calibration) if calibration else None
+        store.connection.execute(
+            "INSERT INTO calibrations"
+            " (gallery_id, threshold, fmr, source, fingerprint, created, model)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                gallery_id, threshold.value, threshold.fmr, threshold.source, fingerprint, now(),
+                model,
+            ),
+        )  # fmt: skip
 
 
 def get(store: Store, name: str) -> Gallery:
@@ -174,9 +197,11 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
 
 
 def _gallery(row: tuple[object, ...]) -> Gallery:
-    (gid, name, encoder, detector, created, sid, modality, fingerprint, dim, value, fmr, source) = (
-        row
-    )
+    (
+        gid, name, encoder, detector, created, sid, modality, fingerprint, dim, value, fmr, source,
+        model,
+    ) = row  # fmt: skip
     threshold = None if value is None else Threshold(value, fmr, source)  # type: ignore[arg-type]
     space = Space(sid, modality, fingerprint, dim)  # type: ignore[arg-type]
-    return Gallery(gid, name, space, encoder, detector, threshold, created)  # type: ignore[arg-type]
+    calibration = None if model is None else from_json(str(model))
+    return Gallery(gid, name, space, encoder, detector, threshold, created, calibration)  # type: ignore[arg-type]

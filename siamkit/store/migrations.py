@@ -18,6 +18,12 @@ def m001_initial(db: Database) -> None:
             db.execute(statement)
 
 
+@migrations()
+def m002_calibrations(db: Database) -> None:
+    """What scores mean, beside the threshold; NULL where only a threshold is known."""
+    db.execute("ALTER TABLE calibrations ADD COLUMN model TEXT")
+
+
 _INITIAL = """
 CREATE TABLE spaces (                       -- where vectors may be compared
   id INTEGER PRIMARY KEY,

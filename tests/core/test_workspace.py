@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import siamkit as sk
-from siamkit.flows.query import mean_score
+from siamkit.scoring import mean_score
 
 
 def test_enrol_query_verify_in_five_lines(workspace):

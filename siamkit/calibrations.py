@@ -1,0 +1,46 @@
+"""Calibrations as JSON: in the store, in a file, in a plugin's package."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from siamkit.errors import BadInput
+from siamkit.sources import to_text
+from siamkit.types import Calibration, Crowds, Steps
+
+FORMAT = 1  # a change of meaning needs a new number
+
+
+def to_json(calibration: Calibration) -> str:
+    return json.dumps({"format": FORMAT, **asdict(calibration)}, separators=(",", ":"))
+
+
+def from_json(text: str) -> Calibration:
+    """Raises ValueError, KeyError or TypeError for what `to_json` has not made."""
+    data = json.loads(text)
+    if data.pop("format") != FORMAT:
+        raise ValueError("written by another version of siamkit")
+    for name in ("false_matches", "false_non_matches"):
+        data[name] = Steps(*map(tuple, (data[name]["rates"], data[name]["thresholds"])))
+    if crowds := data.pop("crowds"):
+        rows = tuple(map(tuple, crowds.pop("thresholds")))
+        sizes, rates = tuple(crowds.pop("sizes")), tuple(crowds.pop("rates"))
+        data["crowds"] = Crowds(**crowds, sizes=sizes, rates=rates, thresholds=rows)
+    data.update({name: tuple(data[name]) for name in ("scores", "llrs")})
+    return Calibration(**data)
+
+
+def read(path: Path) -> Calibration:
+    """A calibration from a file. Raises BadInput for one that holds none."""
+    shown = to_text(path)
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{shown} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{shown} holds no calibration: {error}",
+            hint="`siamkit calibrate … --output FILE` writes one",
+        ) from error

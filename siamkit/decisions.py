@@ -1,0 +1,88 @@
+"""From a score to an answer: the threshold that decides, and the zone where none can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from siamkit.errors import BadInput, Uncalibrated
+from siamkit.types import Calibration, Threshold
+
+Decision: TypeAlias = Literal["same", "different", "can't tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where scores begin to mean the same, and from where down they mean different."""
+
+    same: Threshold
+    different: float  # below it; at most same.value
+
+    def decide(self, score: float) -> Decision:
+        if score >= self.same.value:
+            return "same"
+        return "different" if score < self.different else "can't tell"
+
+
+def limits(
+    given: Threshold | None,
+    calibration: Calibration | None,
+    default: Threshold | None,
+    who: str,
+    fmr: float | None = None,
+) -> Limits:
+    """What decides between two: the caller's threshold, else the calibration, else the default.
+
+    who: whose threshold it would be, for the message. fmr: the false match rate wanted, in (0, 1).
+    Raises Uncalibrated if there is nothing to decide by, or the rate is not supported.
+    """
+    if given is None and calibration is not None:
+        from siamkit.calibration import grey_below, threshold
+
+        return Limits(threshold(calibration, fmr), grey_below(calibration, fmr))
+    if given is None and fmr is not None:
+        raise Uncalibrated(
+            f"{who} is not calibrated, so no threshold for a false match rate is known",
+            hint="`siamkit calibrate GALLERY` measures one; or give --threshold",
+        )
+    limit = given or default
+    if limit is None:
+        raise Uncalibrated(f"{who} has no default threshold", hint="give one: --threshold 0.8")
+    if not -1 <= limit.value <= 1:
+        raise BadInput(f"threshold {limit.value} is not a cosine", hint="it lies in -1 to 1")
+    return Limits(limit, limit.value)
+
+
+def limits_among(
+    given: Threshold | None,
+    calibration: Calibration | None,
+    default: Threshold | None,
+    who: str,
+    size: int,
+    *,
+    fmr: float | None = None,
+    fpir: float | None = None,
+) -> Limits | None:
+    """What decides among so many: by a false positive identification rate, where that is known.
+
+    size: how many identities, or templates, a probe is compared with. None if there is nothing to
+    decide by. Raises as `limits` does, and Uncalibrated for an `fpir` that is not known.
+    """
+    crowds = calibration.crowds if calibration else None
+    if fpir is not None and given is None and crowds is None:
+        raise Uncalibrated(
+            f"{who} is not calibrated for identification",
+            hint="`siamkit calibrate GALLERY` measures it; or give --fmr or --threshold",
+        )
+    if given is None and fmr is None and calibration and crowds and size:
+        from siamkit.calibration import grey_below, require_rate
+        from siamkit.crowds import threshold_for
+
+        wanted = calibration.fpir if fpir is None else fpir
+        require_rate("a false positive identification rate", wanted)
+        value = threshold_for(crowds, wanted, size)
+        limit = Threshold(value, None, calibration.source, wanted)
+        return Limits(limit, min(value, grey_below(calibration)))
+    if given is None and calibration is None and default is None and fmr is None:
+        return None
+    return limits(given, calibration, default, who, fmr)
