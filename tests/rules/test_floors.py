@@ -26,9 +26,9 @@ FLOORS = [
         "microphone",
     },
     {"pipeline", "choice", "search", "reranking"},
-    {"batches", "annotate", "lists", "duplicates"},
+    {"batches", "annotate", "lists", "duplicates", "occlusion"},
     {"flows"},
-    {"workspace", "report", "train", "turns"},
+    {"workspace", "report", "train", "turns", "contributions"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
