@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 DRAWN = (".png", ".svg", ".pdf")
 COLOURS = "RdBu_r"  # red and blue are told apart by colour-blind eyes, and grey is between
-STRONGEST = 0.75  # of the colour over a picture, where a part counts most
+STRONGEST = 0.7  # of the colour over a picture, where a part counts most
 LONGEST = 800  # px of a picture that is drawn
 SIZE, DPI = 9.0, 130  # inches across; dots an inch
 LETTER = 11.0  # points
 LINE = 2.1  # letters from one line of text to the next
+GAP = 0.55  # letters between words
 LINES = 45  # of a text at most
 TITLE = 60  # letters of a sample's name
 # Fonts for letters that matplotlib's own has not, where they are installed.
@@ -52,15 +54,18 @@ def check(out: Path) -> None:
 
 def draw(found: Explanation, out: Path) -> None:
     """Save a .png, .svg or .pdf of both samples. Raises BadInput if it cannot be written."""
+    import numpy as np
     from matplotlib import colormaps, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.figure import Figure
 
     sides = (found.left, found.right)
     limit = max(abs(part.contribution) for side in sides for part in side.parts) or 1e-6
-    shades = ScalarMappable(Normalize(-limit, limit), colormaps[COLOURS])
+    # The ends of the map are so dark that ink and letters would be lost on them.
+    colours = ListedColormap(colormaps[COLOURS](np.linspace(0.12, 0.88, 256)))
+    shades = ScalarMappable(Normalize(-limit, limit), colours)
     with rc_context({"font.family": _fonts(), "svg.hashsalt": "siamkit"}):
         figure = Figure(figsize=(SIZE, 4.0), layout="constrained")
         FigureCanvasAgg(figure)
@@ -71,7 +76,7 @@ def draw(found: Explanation, out: Path) -> None:
         bar = figure.colorbar(
             shades, ax=list(panels), location="bottom", shrink=0.6, aspect=40, pad=0.04
         )
-        bar.set_label("what the score loses without it", fontsize=LETTER - 2)
+        bar.set_label("what the score loses without it (blue: it would rise)", fontsize=LETTER - 2)
         bar.ax.tick_params(labelsize=LETTER - 3)
         with saving(out) as made, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # letters that no font here has
@@ -92,7 +97,7 @@ def _panels(figure: Figure, sides: Sequence[Explained]) -> Sequence[Axes]:
     if shapes:
         tall = max(height / width for height, width in shapes)
         if tall > 0.4:
-            figure.set_size_inches(SIZE, min(SIZE, 1.6 + tall * SIZE / 2))
+            figure.set_size_inches(SIZE, min(SIZE, 1.5 + tall * SIZE * 0.47))
             return list(figure.subplots(1, 2))
         heights = [max(0.1, height / width) * SIZE for height, width in shapes]
     elif isinstance(sides[0].crop, str):
@@ -155,7 +160,12 @@ def _sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
     panel.set_ylim(-top, top)
     panel.set_yticks([])
     panel.tick_params(labelsize=LETTER - 3)
-    panel.set_xlabel("s of speech that was compared", fontsize=LETTER - 3)
+    heard = [part.heard[0] for part in parts if part.heard]
+    if len(heard) == len(parts):
+        starts = [part.where[0] for part in parts]
+        panel.xaxis.set_major_formatter(lambda at, _: f"{np.interp(at, starts, heard):.2f}")
+    what = "recording, pauses left out" if heard else "crop"
+    panel.set_xlabel(f"s of the {what}", fontsize=LETTER - 3)
 
 
 def _text(panel: Axes, side: Explained, shades: Any) -> None:
@@ -167,38 +177,45 @@ def _text(panel: Axes, side: Explained, shades: Any) -> None:
     for row, line in enumerate(lines):
         for at, word, part in line:
             colour = shades.to_rgba(part.contribution if part else 0.0)
-            dark = sum(colour[:3]) < 1.5
             panel.text(
                 at, row + 0.5, word, fontsize=LETTER, va="center", parse_math=False,
-                color="white" if dark else "black",
                 bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5} if part else None,
             )  # fmt: skip
 
 
 def _lines(side: Explained) -> list[list[tuple[float, str, Part | None]]]:
     """What each line holds: where a word begins, in [0, 1] of the width, the word, and its part."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-
-    font, room = FontProperties(family=_fonts()), (SIZE - 0.5) * 72.0
-    gap = 0.55 * LETTER
+    width, room = _ruler(), (SIZE - 0.5) * 72.0
     lines: list[list[tuple[float, str, Part | None]]] = [[]]
     x = 0.0
     for part in side.parts:
         for word in _short_words(part.text):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph")
-                width = float(TextPath((0, 0), word.replace("$", r"\$"), LETTER, prop=font)
-                              .get_extents().width)  # fmt: skip
-            if x and x + width > room:
+            if x and x + width(word) > room:
                 if len(lines) == LINES:
                     lines[-1].append((x / room, "…", None))
                     return lines
                 lines.append([])
                 x = 0.0
             lines[-1].append((x / room, word, part))
-            x += width + gap
+            x += width(word) + GAP * LETTER
     return lines
+
+
+def _ruler() -> Callable[[str], float]:
+    """How wide a word is drawn, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(family=_fonts())
+
+    @cache
+    def width(word: str) -> float:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")
+            path = TextPath((0, 0), word.replace("$", r"\$"), LETTER, prop=font)
+        return float(path.get_extents().width)
+
+    return width
 
 
 def _short_words(text: str) -> list[str]:
