@@ -100,9 +100,9 @@ def _of_image(image: Image) -> Pieces:
     ys = np.linspace(0, height, rows + 1).round().astype(int)
     xs = np.linspace(0, width, columns + 1).round().astype(int)
     instead = _around(pixels, ys, xs)
-    cells = np.repeat(np.arange(rows), np.diff(ys))[:, None] * columns + np.repeat(
-        np.arange(columns), np.diff(xs)
-    )
+    row = np.repeat(np.arange(rows, dtype=np.int16), np.diff(ys))
+    column = np.repeat(np.arange(columns, dtype=np.int16), np.diff(xs))
+    cells = row[:, None] * np.int16(columns) + column  # (height, width) which one each pixel is in
     seen = np.zeros(rows * columns, dtype=bool)
     seen[np.unique(cells[(pixels != instead).any(axis=2)])] = True
 

@@ -9,7 +9,7 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, stderr, table
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from siamkit.flows.explain import Explained, Explanation, Part
@@ -75,20 +75,21 @@ def explain(
     from siamkit import choice
 
     choose = choice.within_box(box) if box else choice.largest
-    with options.workspace(store) as ws, bar("hiding parts", None) as update:
+    with options.workspace(store) as ws, steps() as report:
+
+        def progress(done: int, total: int) -> None:
+            report("hiding parts", done, total)
+
         if texts:
             options.check_texts(modality or ws.modality_of(gallery))
         if modality:
             from siamkit.flows.explain import explain as run
 
-            found = run(
-                ws.pipeline(modality, encoder=encoder, detector=options.detector_name(detector)),
-                *probes, choose=choose, progress=lambda done, total: update(done),
-            )  # fmt: skip
+            detector = options.detector_name(detector)
+            pipeline = ws.pipeline(modality, encoder=encoder, detector=detector)
+            found = run(pipeline, *probes, choose=choose, progress=progress)
         else:
-            found = ws.explain(
-                gallery, *probes, choose=choose, progress=lambda done, total: update(done)
-            )
+            found = ws.explain(gallery, *probes, choose=choose, progress=progress)
     _tell(found, boxed=box is not None)
     if as_json:
         emit_json(_facts(found))
@@ -165,13 +166,13 @@ def _print(found: Explanation) -> None:
         best = side.best
         table(
             [_head(best[0]), "contribution"],
-            [[_place(part), part.contribution] for part in best[:SHOWN]],
+            [[_place(part), _rounded(part)] for part in best[:SHOWN]],
         )
         if len(best) > SHOWN:
             last = best[-1]
             click.echo(
                 f"… and {len(best) - SHOWN} more, down to {_place(last)} with"
-                f" {last.contribution:.3f}; --json lists them all"
+                f" {_rounded(last):.3f}; --json lists them all"
             )
 
 
@@ -188,6 +189,10 @@ def _head(part: Part) -> str:
     if len(part.where) == 4:
         return "px of the crop"
     return "s of the recording" if part.heard else "s of the crop"
+
+
+def _rounded(part: Part) -> float:
+    return round(part.contribution, 3) + 0.0  # no -0.000
 
 
 def _place(part: Part) -> str:
