@@ -28,6 +28,7 @@ SIZE, DPI = 9.0, 130  # inches across; dots an inch
 LETTER = 11.0  # points
 LINE = 2.1  # letters from one line of text to the next
 GAP = 0.55  # letters between words
+DARK = 1.5  # red + green + blue of a colour that white letters are read better on
 LINES = 45  # of a text at most
 TITLE = 60  # letters of a sample's name
 # Fonts for letters that matplotlib's own has not, where they are installed.
@@ -179,6 +180,7 @@ def _text(panel: Axes, side: Explained, shades: Any) -> None:
             colour = shades.to_rgba(part.contribution if part else 0.0)
             panel.text(
                 at, row + 0.5, word, fontsize=LETTER, va="center", parse_math=False,
+                color="white" if sum(colour[:3]) < DARK else "black",
                 bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5} if part else None,
             )  # fmt: skip
 

@@ -100,20 +100,21 @@ def _of_image(image: Image) -> Pieces:
     ys = np.linspace(0, height, rows + 1).round().astype(int)
     xs = np.linspace(0, width, columns + 1).round().astype(int)
     instead = _around(pixels, ys, xs)
-    row = np.repeat(np.arange(rows, dtype=np.int16), np.diff(ys))
-    column = np.repeat(np.arange(columns, dtype=np.int16), np.diff(xs))
-    cells = row[:, None] * np.int16(columns) + column  # (height, width) which one each pixel is in
-    seen = np.zeros(rows * columns, dtype=bool)
-    seen[np.unique(cells[(pixels != instead).any(axis=2)])] = True
+    boxes, seen = [], []
+    for y, x in np.ndindex(rows, columns):
+        box = np.s_[ys[y] : ys[y + 1], xs[x] : xs[x + 1]]
+        seen.append(bool((pixels[box] != instead[box]).any()))
+        boxes += [box] * seen[-1]
 
     def without(hidden: Hidden) -> Image:
-        whole = np.zeros(rows * columns, dtype=bool)
-        whole[seen] = hidden
-        return Image(np.where(whole[cells][:, :, None], instead, pixels))
+        made = pixels.copy()
+        for at in np.flatnonzero(hidden):
+            made[boxes[at]] = instead[boxes[at]]
+        return Image(made)
 
     places = tuple(
-        (float(xs[x]), float(ys[y]), float(xs[x + 1]), float(ys[y + 1]))
-        for y, x in (divmod(int(cell), columns) for cell in np.flatnonzero(seen))
+        (float(across.start), float(down.start), float(across.stop), float(down.stop))
+        for down, across in boxes
     )
     windows = np.unique(_windows(rows, columns)[:, seen], axis=0)
     windows = windows[windows.any(axis=1)]
