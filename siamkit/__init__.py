@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.explain import Explanation
     from siamkit.flows.query import Answer
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
@@ -36,6 +37,7 @@ __all__ = [
     "Deduped",
     "EncoderMismatch",
     "Enrolled",
+    "Explanation",
     "Image",
     "Item",
     "LowQuality",
@@ -62,6 +64,7 @@ __all__ = [
 _HOME = {
     "Answer": "siamkit.flows.query",
     "Deduped": "siamkit.flows.dedupe",
+    "Explanation": "siamkit.flows.explain",
     "Item": "siamkit.flows.dedupe",
     "Timeline": "siamkit.flows.timeline",
     "Turn": "siamkit.flows.timeline",

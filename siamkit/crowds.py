@@ -112,4 +112,4 @@ def threshold_for(crowds: Crowds, fpir: float, size: int) -> float:
     odds = crowds.share / block
     if abs(crowds.shape) < 1e-6:
         return crowds.level + crowds.scale * float(np.log(odds))
-    return crowds.level + crowds.scale * (odds**crowds.shape - 1) / crowds.shape
+    return crowds.level + crowds.scale * float(odds**crowds.shape - 1) / crowds.shape

@@ -106,6 +106,7 @@ def measure(
     others = int((~made.mated).sum())
     shown = [fmr for fmr in FMRS if fmr * others >= ERRORS]
     _, limit = equal_rate(curve)
+    points: list[tuple[float | None, str, float]]
     points = [(fmr, "", operating_point(curve, fmr)[1]) for fmr in shown]
     points += [(None, name, value) for name, value in (thresholds or {}).items()]
     statistics: list[Callable[[Rates], float]] = [roc_auc, lambda c: equal_rate(c)[0]]

@@ -93,4 +93,5 @@ def _without(total: Vectors, probe: Vectors, count: int, mated: float | None) ->
     """The mean score of a probe that is one of the templates behind the sum."""
     if count < 2:
         return -math.inf
-    return mean_score((total - probe)[None] / (count - 1), probe) * _usual_length(count - 1, mated)
+    rest: Vectors = (total - probe)[None]
+    return mean_score(rest, probe) * _usual_length(count - 1, mated)

@@ -26,12 +26,12 @@ STEPS, TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks; 
 
 def save_rttm(found: Timeline, out: Path) -> None:
     """Write it as RTTM. Raises BadInput for a file that cannot be written."""
-    with _replacing(out) as made:
+    with saving(out) as made:
         made.write_text(rttm(found), encoding="utf-8")
 
 
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
+def saving(out: Path) -> Iterator[Path]:
     """As writing.replacing, but what the disk refuses is BadInput."""
     try:
         with replacing(out) as made:
@@ -93,7 +93,7 @@ def draw(found: Timeline, out: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_title(f"{Path(found.source).name}: who is heard when", loc="left", parse_math=False)
-    with _replacing(out) as made, warnings.catch_warnings():
+    with saving(out) as made, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
         figure.savefig(made, dpi=130)
 

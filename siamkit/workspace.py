@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from siamkit.flows.against import Checked
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.explain import Explanation
     from siamkit.flows.timeline import Timeline
     from siamkit.protocols import Reranker, Source
     from siamkit.types import Vectors
@@ -314,26 +315,52 @@ class Workspace:
         rerank: a reranker of the modality; the threshold is then on its probability.
         """
         limit = given(threshold, probability=rerank is not None)
+        pipeline, target = self._named(gallery_or_modality)
+        reranker = self.reranker(pipeline, rerank)
+        own, default = (
+            (target.calibration, target.threshold) if target else (pipeline.calibration, None)
+        )
+        return verify_pair(
+            pipeline, a, b, limit, reranker, choose, calibration=own, default=default, fmr=fmr
+        )
+
+    def _named(self, gallery_or_modality: str) -> tuple[Pipeline, Gallery | None]:
+        """The pipeline of a gallery and the gallery, or else that of a modality.
+
+        Raises EncoderMismatch if the gallery was filled by another encoder.
+        """
         if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
             target = galleries.get(self.store, gallery_or_modality)
             pipeline = self.pipeline_of(target)
             galleries.require_space(target, pipeline.encoder.fingerprint)
-            reranker = self.reranker(pipeline, rerank)
-            return verify_pair(
-                pipeline, a, b, limit, reranker, choose,
-                calibration=target.calibration, default=target.threshold, fmr=fmr,
-            )  # fmt: skip
+            return pipeline, target
         known = {plugin.name for plugin in registry.found("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(
                 f"{gallery_or_modality!r} is neither a gallery of {self.root} nor a modality",
                 hint=f"modalities here: {', '.join(sorted(known))}",
             )
-        pipeline = self.pipeline(gallery_or_modality)
-        return verify_pair(
-            pipeline, a, b, limit, self.reranker(pipeline, rerank), choose,
-            calibration=pipeline.calibration, fmr=fmr,
-        )  # fmt: skip
+        return self.pipeline(gallery_or_modality), None
+
+    def explain(
+        self,
+        gallery_or_modality: str,
+        a: Source,
+        b: Source,
+        *,
+        choose: Chooser = largest,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Explanation:
+        """Which parts of two sources make them alike, or tell them apart?
+
+        By a gallery's encoder, or a modality's; see siamkit.flows.explain.
+        choose: which region of `b` is compared.
+        progress: is told how many samples have been embedded, and of how many.
+        """
+        from siamkit.flows.explain import explain
+
+        pipeline, _ = self._named(gallery_or_modality)
+        return explain(pipeline, a, b, choose=choose, progress=progress)
 
     def verify_identity(
         self,

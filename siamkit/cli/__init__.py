@@ -16,6 +16,7 @@ from siamkit.cli import (
     embed,
     encoders,
     enrol,
+    explain,
     galleries,
     identities,
     index,
@@ -41,6 +42,7 @@ Examples:
   siamkit enrol faces alice.jpg --as alice      enrol a person from one photo
   siamkit query faces party.jpg                 who is in this photo?
   siamkit verify -m faces a.jpg b.jpg           are these two the same person?
+  siamkit explain -m faces a.jpg b.jpg -o c.png what makes them alike?
   siamkit dedupe questions.csv                  which of these ask the same?
   siamkit train people/ -m faces --out run      an encoder from your own examples
   siamkit COMMAND --help                        options and examples of a command
@@ -67,6 +69,7 @@ for command in (
     enrol.enrol,
     query.query,
     verify.verify,
+    explain.explain,
     dedupe.dedupe,
     train.train,
     embed.embed,

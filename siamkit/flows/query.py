@@ -74,10 +74,10 @@ def query(
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
     all (`mean`, see siamkit.scoring.mean_score); None: as the modality does. A reranker looks at
-    RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match rate, or the
-    false positive identification rate among so many, to decide at, in (0, 1); without either and
-    without a threshold it is the calibration's FPIR. Raises NothingFound if the detector saw
-    nothing, EncoderMismatch if the gallery holds vectors of another encoder.
+    RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match rate,
+    or the false positive identification rate among so many, to decide at, in (0, 1); without
+    either and without a threshold it is the calibration's FPIR. Raises NothingFound if the
+    detector saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
     """
     import numpy as np
 

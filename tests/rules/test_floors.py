@@ -38,9 +38,9 @@ FLOORS = [
     },
     {"comparisons", "calibration", "evaluation", "identification"},
     {"pipeline", "choice", "search", "reranking", "decisions"},
-    {"batches", "annotate", "lists", "duplicates", "trials"},
+    {"batches", "annotate", "lists", "duplicates", "occlusion", "trials"},
     {"flows"},
-    {"workspace", "report", "train", "turns"},
+    {"workspace", "report", "train", "turns", "contributions"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

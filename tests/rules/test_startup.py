@@ -25,7 +25,9 @@ def loaded_after(arguments: list[str], folder, environment) -> set[str]:
     return set(line.split()[1:])
 
 
-@pytest.mark.parametrize("command", ["", "enrol", "query", "verify", "dedupe", "embed", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "enrol", "query", "verify", "explain", "dedupe", "embed", "doctor"]
+)
 def test_help_loads_nothing_heavy(shell, command):
     loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)
     assert not loaded & HEAVY
@@ -38,6 +40,7 @@ def test_no_verb_loads_torch(shell):
         ["enrol", "letters", "q.txt", "--as", "x"],
         ["query", "letters", "q.txt"],
         ["verify", "letters", "q.txt", "q.txt"],
+        ["explain", "letters", "q.txt", "q.txt", "-o", "q.png"],
         ["dedupe", "q.txt", "-m", "letters"],
     ):
         assert not loaded_after(command, shell.folder, shell.environment) & TRAINING
