@@ -181,6 +181,9 @@ def calibrate(
         found,
         brier=brier(both, labels),
         ece=ece(both, labels),
+        reliability=tuple(
+            zip(*(_rounded(part) for part in reliability(both, labels)), strict=True)
+        ),
         cllr=cllr(same, other),
         min_cllr=min_cllr(made.scores[fine & made.mated], made.scores[fine & ~made.mated]),
     )

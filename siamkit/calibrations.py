@@ -28,6 +28,7 @@ def from_json(text: str) -> Calibration:
         rows = tuple(map(tuple, crowds.pop("thresholds")))
         sizes, rates = tuple(crowds.pop("sizes")), tuple(crowds.pop("rates"))
         data["crowds"] = Crowds(**crowds, sizes=sizes, rates=rates, thresholds=rows)
+    data["reliability"] = tuple(map(tuple, data["reliability"]))
     data.update({name: tuple(data[name]) for name in ("scores", "llrs")})
     return Calibration(**data)
 

@@ -89,6 +89,15 @@ def is_scored(path: Path) -> bool:
     return SCORE in found
 
 
+def of(path: Path, *, text: bool, group: str | None = None, pairs: int = PAIRS) -> Trials:
+    """Trials from a file, or from a folder per identity. Raises BadInput for what is neither."""
+    if not path.is_dir():
+        return from_file(path, text=text, group=group)
+    if group:
+        raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
+    return from_folder(path, pairs=pairs)
+
+
 def from_file(
     path: Path, *, text: bool = False, group: str | None = None, scored: bool = False
 ) -> Trials:

@@ -118,6 +118,8 @@ class Calibration:
     ece: float | None = None  # expected calibration error, likewise
     cllr: float | None = None  # cost of the log-likelihood ratios, bits, likewise
     min_cllr: float | None = None  # what it would be if they were calibrated perfectly
+    # Of bins of probability: its mean, the share that is mated, and its weight; likewise.
+    reliability: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

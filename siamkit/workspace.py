@@ -17,17 +17,19 @@ from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.reranking import open_reranker
-from siamkit.scoring import Fusion
+from siamkit.scoring import Fusion, own_fusion, own_mated
 from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
-from siamkit.types import Threshold
+from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
+    from siamkit.calibration import Method
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.evaluate import Evaluated
     from siamkit.flows.explain import Explanation
     from siamkit.flows.timeline import Timeline
     from siamkit.protocols import Reranker, Source
@@ -474,6 +476,139 @@ class Workspace:
         except Uncalibrated as error:
             log.warning(f"{error}; going by the cosine alone")
             return None
+
+    def evaluate(
+        self,
+        source: str | Path | None = None,
+        *,
+        modality: str | None = None,
+        gallery: str | None = None,
+        encoders: Sequence[str | None] = (None,),
+        detector: str | None = DEFAULT,
+        rerankers: Sequence[str] = (),
+        normalise: bool = False,
+        group: str | None = None,
+        threshold: float | None = None,
+        pairs: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[Evaluated]:
+        """How often is an encoder wrong? One result a configuration, see siamkit.flows.evaluate.
+
+        source: a file of trials, a folder per identity, or, without modality and gallery, trials
+        with a column score. gallery: its encoder, or without a source its own samples, each against
+        each. encoders, rerankers: each is measured; normalise: so is each encoder's adaptive
+        S-norm. group: a column of the trials. threshold: one whose error rates are wanted; None:
+        the default. pairs: of a folder or gallery, at most so many.
+        """
+        from siamkit import trials
+        from siamkit.flows import evaluate
+
+        told, most = progress or evaluate.silent, pairs or trials.PAIRS
+        if modality is None and gallery is None:
+            found = trials.from_file(Path(source or ""), scored=True, group=group)
+            limits = {} if threshold is None else {"the given threshold": threshold}
+            return [evaluate.evaluate_scores(Path(source or "").name, found, thresholds=limits)]
+        limit = given(threshold)
+        target = galleries.get(self.store, gallery) if gallery else None
+        if target and source is None:
+            if group:
+                raise BadInput("a gallery has no column of groups", hint="give a file of trials")
+            ready = evaluate.of_gallery(self.store, target, pairs=most)
+            pipelines = [(target.name, self.pipeline_of(target))]
+        elif target:
+            ready, pipelines = None, [(target.name, self.pipeline_of(target))]
+        else:
+            ready, pipelines = (
+                None,
+                [
+                    (
+                        name or str(modality),
+                        self.pipeline(str(modality), encoder=name, detector=detector),
+                    )
+                    for name in encoders
+                ],
+            )
+        is_text = pipelines[0][1].modality.kind == "text"
+        found = (
+            ready[0]
+            if ready
+            else trials.of(Path(source or ""), text=is_text, group=group, pairs=most)
+        )
+        results: list[Evaluated] = []
+        for name, pipeline in pipelines:
+            embedded = (
+                ready[1]
+                if ready
+                else evaluate.embed_trials(pipeline, found, crops=bool(rerankers), progress=told)
+            )
+            default = limit or (target.threshold if target else pipeline.threshold)
+            results += evaluate.evaluate_all(
+                name,
+                found,
+                embedded,
+                pipeline,
+                rerankers=[open_reranker(pipeline, reranker) for reranker in rerankers],
+                normalise=normalise,
+                everyone=ready is not None or Path(source or "").is_dir(),
+                threshold=default,
+                progress=told,
+            )
+        return results
+
+    def calibrate(
+        self,
+        gallery: str,
+        trials: str | Path | None = None,
+        *,
+        fmr: float | None = None,
+        precision: float | None = None,
+        fpir: float | None = None,
+        method: Method | None = None,
+        progress: Progress | None = None,
+    ) -> Calibration:
+        """Measure what a gallery's scores mean; from now on it decides by that.
+
+        trials: labelled pairs, see siamkit.trials; None takes the gallery's own samples, each
+        against each identity. Rates and method, see siamkit.calibration.calibrate.
+        """
+        from siamkit import trials as tried
+        from siamkit.flows import calibrate, evaluate
+
+        target = galleries.get(self.store, gallery)
+        pipeline = self.pipeline_of(target)
+        galleries.require_space(target, pipeline.encoder.fingerprint)
+        told = progress or evaluate.silent
+        if trials is None:
+            made = calibrate.from_gallery(
+                self.store,
+                target,
+                fusion=own_fusion(pipeline.modality),
+                mated=own_mated(pipeline.encoder),
+                fmr=fmr,
+                precision=precision,
+                fpir=fpir,
+                method=method,
+                progress=told,
+            )
+        else:
+            found = tried.of(Path(trials), text=pipeline.modality.kind == "text")
+            embedded = evaluate.embed_trials(pipeline, found, progress=told)
+            kept, scores = evaluate.scored(found, embedded)
+            for fault in [*found.faults, *embedded.faults]:
+                log.warning(f"left out: {fault.where}: {fault.reason}")
+            made = calibrate.from_trials(
+                kept,
+                embedded,
+                scores,
+                target.space.fingerprint,
+                f"{Path(trials).name}, {len(kept):,} trials",
+                fmr=fmr,
+                precision=precision,
+                fpir=fpir,
+                method=method,
+            )
+        calibrate.keep(self.store, target, made)
+        return made
 
     def forget(self, label: str, *, gallery: str | None = None) -> int:
         """Delete an identity, everywhere or from one gallery; how many samples went."""

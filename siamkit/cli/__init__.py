@@ -11,11 +11,13 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import (
+    calibrate,
     dedupe,
     doctor,
     embed,
     encoders,
     enrol,
+    evaluate,
     explain,
     galleries,
     identities,
@@ -70,6 +72,8 @@ for command in (
     query.query,
     verify.verify,
     explain.explain,
+    calibrate.calibrate,
+    evaluate.evaluate,
     dedupe.dedupe,
     train.train,
     embed.embed,

@@ -15,7 +15,9 @@ def test_query_tells_who_and_how_sure(letters):
     assert done.code == 0
     (probe,) = json.loads(done.out)["probes"]
     assert probe["regions"][0]["identity"] == "greet"
-    assert probe["threshold"] == {"value": 0.8, "fmr": 0.01, "source": "made up for the tests"}
+    assert probe["threshold"] == {
+        "value": 0.8, "fmr": 0.01, "source": "made up for the tests", "fpir": None,
+    }  # fmt: skip
     assert "greet" in letters("query", "letters", "q.txt").out
 
 

@@ -1,0 +1,126 @@
+"""siamkit calibrate"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import emit_json, stderr, table
+from siamkit.cli.progress import steps
+
+if TYPE_CHECKING:
+    from siamkit.types import Calibration
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit calibrate staff                          by the gallery's own samples
+  siamkit calibrate staff --trials pairs.csv       by labelled pairs: a,b,label
+  siamkit calibrate staff --fmr 1e-4               decide at that false match rate from now on
+  siamkit calibrate staff --precision 0.99 --trials pairs.csv
+  siamkit calibrate staff --output staff.json
+
+\b
+Needs identities with two samples or more. A false match rate t needs 3 / t pairs of different
+identities (the rule of three); what the data cannot support is refused.
+"""
+)
+@click.argument("gallery")
+@click.option(
+    "--trials", type=click.Path(path_type=Path), metavar="FILE|FOLDER",
+    help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
+)  # fmt: skip
+@click.option(
+    "--fmr", type=float, metavar="RATE",
+    help="False match rate to decide at [default: 0.001, or what the data supports].",
+)  # fmt: skip
+@click.option(
+    "--precision", type=float, metavar="SHARE",
+    help="Instead: so large a share of what is called the same shall be, among such pairs.",
+)  # fmt: skip
+@click.option(
+    "--fpir", type=float, metavar="RATE",
+    help="How often a stranger may be identified, however many are enrolled [default: 0.01].",
+)  # fmt: skip
+@click.option(
+    "--method", type=click.Choice(["logistic", "isotonic"]),
+    help="How a score becomes a probability [default: what does better on unseen identities].",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE.json",
+    help="Write the calibration to a file too, for a plugin to ship.",
+)  # fmt: skip
+@options.store
+@options.as_json
+def calibrate(
+    gallery: str,
+    trials: Path | None,
+    fmr: float | None,
+    precision: float | None,
+    fpir: float | None,
+    method: str | None,
+    output: Path | None,
+    store: Path,
+    as_json: bool,
+) -> None:
+    """Measure what the scores of GALLERY mean; from now on it decides by that.
+
+    Queries and verifications then tell a probability, and what cannot be told.
+    """
+    if fmr is not None and precision is not None:
+        raise click.UsageError("--fmr and --precision both set the threshold: give one.")
+    if output and (output.is_dir() or not output.parent.is_dir()):
+        raise click.UsageError(f"{output} cannot be written: no such folder, or a folder itself.")
+    with options.workspace(store) as ws, steps() as progress:
+        made = ws.calibrate(
+            gallery,
+            trials,
+            fmr=fmr,
+            precision=precision,
+            fpir=fpir,
+            method=method,  # type: ignore[arg-type]
+            progress=progress,
+        )
+    if output:
+        from siamkit.calibrations import to_json
+        from siamkit.tables.writing import replace_text
+
+        replace_text(output, to_json(made) + "\n")
+    if as_json:
+        emit_json(asdict(made))
+    else:
+        _print(gallery, made)
+
+
+def _print(gallery: str, made: Calibration) -> None:
+    from siamkit.calibration import grey_below, threshold
+
+    limit = threshold(made)
+    click.echo(f"{gallery} is calibrated by {made.source}")
+    rows: list[tuple[str, str]] = [
+        ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
+        ("impostor pairs", f"{made.impostor_pairs:,}, of {made.identities:,} identities"),
+        ("same from", f"{limit.value:.3f}, false match rate {made.fmr:g}"),
+        ("different below", f"{grey_below(made):.3f}"),
+        ("lowest rate supported", f"{made.false_matches.rates[-1]:.2g}"),
+        ("probability", f"{made.method} map"),
+    ]
+    if made.cllr is not None and made.min_cllr is not None:
+        rows.append(("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"))
+        rows.append(("Brier score, ECE", f"{made.brier:.4f}, {made.ece:.4f}"))
+    if crowds := made.crowds:
+        from siamkit.crowds import threshold_for
+
+        for size in (1, 100, 10_000):
+            value = threshold_for(crowds, made.fpir, size)
+            rows.append((f"1 of {size:,}", f"{value:.3f}, FPIR {made.fpir:g}"))
+    table(["", ""], rows)
+    if made.cllr is None:
+        stderr("Note: too few identities to judge the probabilities on unseen ones")
+    if made.crowds is None:
+        stderr("Note: too few samples to set a threshold for identification")

@@ -1,0 +1,284 @@
+"""siamkit evaluate"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.progress import steps
+
+if TYPE_CHECKING:
+    from siamkit.evaluation import Figure, OperatingPoint
+    from siamkit.flows.evaluate import Evaluated
+    from siamkit.trials import Fault
+
+FAULTS_SHOWN = 20
+SCORED = {"a": str, "b": str, "label": int, "score": float}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit evaluate trials.csv -m faces                 columns a, b and label (1 the same, 0 not)
+  siamkit evaluate people/ -m faces --report faces.html    a folder per identity: all pairs, and 1:N
+  siamkit evaluate --gallery staff                     each enrolled sample against the others
+  siamkit evaluate trials.csv -m questions --rerank lexical     two configurations in one table
+  siamkit evaluate trials.csv -m voices --encoder mine/encoder --encoder voices
+  siamkit evaluate scores.csv                          columns label and score, from any program
+  siamkit evaluate trials.csv -m faces --group country     error rates of each group
+
+\b
+Rates are those of ISO/IEC 19795-1, intervals are 95 %, over identities. A rate is shown as far as
+30 errors could have been seen at it (the rule of 30). Exit code 1 if some samples or lines could
+not be used; the others are measured all the same.
+"""
+)
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@options.modality
+@click.option("--gallery", metavar="NAME", help="Measure with its encoder and its threshold.")
+@click.option(
+    "--encoder", "encoders", multiple=True, metavar="NAME|FOLDER",
+    help="An encoder to measure; several are compared [default: the modality's own].",
+)  # fmt: skip
+@options.detector
+@click.option(
+    "--rerank", "rerankers", multiple=True, metavar="NAME",
+    help="Measure a reranker's probability too.",
+)  # fmt: skip
+@click.option(
+    "--snorm", is_flag=True, help="Measure scores after adaptive S-norm too (own samples: cohort)."
+)
+@click.option("--group", metavar="COLUMN", help="Error rates of each value of a column.")
+@click.option(
+    "--threshold", type=float, metavar="T",
+    help="Show the error rates at this score [default: the encoder's or gallery's threshold].",
+)  # fmt: skip
+@click.option(
+    "--pairs", type=click.IntRange(min=100), metavar="N",
+    help="Of a folder or a gallery, compare so many pairs at most [default: 1000000].",
+)  # fmt: skip
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="Write a page with curves, score histograms and the worst errors.",
+)  # fmt: skip
+@click.option(
+    "--scores", "scores_to", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the score of each pair: .csv, .jsonl, .parquet or .db.",
+)  # fmt: skip
+@options.store
+@options.as_json
+def evaluate(
+    source: Path | None,
+    modality: str | None,
+    gallery: str | None,
+    encoders: tuple[str, ...],
+    detector: str | None,
+    rerankers: tuple[str, ...],
+    snorm: bool,
+    group: str | None,
+    threshold: float | None,
+    pairs: int | None,
+    report: Path | None,
+    scores_to: Path | None,
+    store: Path,
+    as_json: bool,
+) -> int:
+    """How often is an encoder wrong on SOURCE?
+
+    SOURCE is a file of trials, a folder per identity, or a file of scores.
+    """
+    if source is None and gallery is None:
+        raise click.UsageError("Give SOURCE, or --gallery NAME.")
+    if gallery and (modality or encoders or detector):
+        raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
+    if not gallery and not modality and (encoders or detector or rerankers or snorm):
+        raise click.UsageError("These go with -m or --gallery; a file of scores is as it is.")
+    if source is not None:
+        _check_source(source, scored=not gallery and not modality)
+    _check_outputs(source, report, scores_to, several=len(encoders) + len(rerankers) + snorm)
+    with options.workspace(store) as ws, steps() as progress:
+        results = ws.evaluate(
+            source,
+            modality=modality,
+            gallery=gallery,
+            encoders=encoders or (None,),
+            detector=options.detector_name(detector),
+            rerankers=rerankers,
+            normalise=snorm,
+            group=group,
+            threshold=threshold,
+            pairs=pairs,
+            progress=progress,
+        )
+    if scores_to:
+        from siamkit.tables import writing
+
+        writing.write(scores_to, SCORED, _scores(results[0]), table="siamkit_scores")
+    if report:
+        from siamkit import evaluation_page
+        from siamkit.tables.writing import replace_text
+
+        title = str(source) if source else f"gallery {gallery}"
+        replace_text(report, evaluation_page.html(results, title))
+    faults = _tell(results)
+    if as_json:
+        emit_json([_facts(found) for found in results])
+    else:
+        _print(results)
+    return 1 if faults else 0
+
+
+def _check_source(source: Path, *, scored: bool) -> None:
+    if not source.exists():
+        raise click.UsageError(f"{source}: there is no such file or folder.")
+    if scored:
+        from siamkit import trials
+
+        if source.is_dir() or not trials.is_scored(source):
+            raise click.UsageError(
+                f"{source} has no column score: name the encoder with -m MODALITY or --gallery."
+            )
+
+
+def _check_outputs(
+    source: Path | None, report: Path | None, scores_to: Path | None, *, several: int
+) -> None:
+    """Before the work begins: everything can be written, and nothing that is read is replaced."""
+    from siamkit.tables import writing
+
+    if report and report.suffix != ".html":
+        raise click.UsageError("--report takes a name that ends in .html.")
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+    if scores_to:
+        if several > 1:
+            raise click.UsageError("--scores takes one configuration at a time.")
+        writing.check(scores_to, SCORED, table="siamkit_scores")
+        if source and scores_to.exists() and source.exists() and scores_to.samefile(source):
+            raise click.UsageError(f"{scores_to} is the source itself: give another name.")
+
+
+def _scores(found: Evaluated) -> Any:
+    from siamkit.sources import to_text
+
+    names = [s if isinstance(s, str) else to_text(s) for s in found.trials.samples]
+    rows = zip(
+        found.trials.left.tolist(), found.trials.right.tolist(), found.trials.mated.tolist(),
+        found.scores.tolist(), strict=True,
+    )  # fmt: skip
+    return ((names[a], names[b], int(label), score) for a, b, label, score in rows)
+
+
+def _tell(results: list[Evaluated]) -> list[Fault]:
+    faults = list(dict.fromkeys(fault for found in results for fault in found.faults))
+    for fault in faults[:FAULTS_SHOWN]:
+        stderr(f"Error: {fault.where}: {fault.reason.removeprefix(fault.where + ': ')}")
+    if len(faults) > FAULTS_SHOWN:
+        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+    for note in dict.fromkeys(note for found in results for note in found.notes):
+        stderr(f"Note: {note}")
+    return faults
+
+
+def _print(results: list[Evaluated]) -> None:
+    lines: dict[str, list[str]] = {}
+    for number, found in enumerate(results):
+        for name, value in _lines(found):
+            lines.setdefault(name, ["-"] * len(results))[number] = value
+    table(["", *(cut(found.name, 40) for found in results)], [[k, *v] for k, v in lines.items()])
+    for found in results:
+        if found.measured.groups:
+            click.echo(f"\n{found.name}, groups at {found.measured.groups_at:.3f}")
+            table(
+                ["group", "mated", "non-mated", "FMR", "FNMR"],
+                [
+                    [cut(g.name, 40), g.mated, g.non_mated, _shown(g.fmr), _shown(g.fnmr)]
+                    for g in found.measured.groups
+                ],
+            )
+
+
+def _lines(found: Evaluated) -> list[tuple[str, str]]:
+    made, it = found.measured.made, found.measured
+    same = int(made.mated.sum())
+    lines = [
+        ("comparisons, mated", f"{same:,}"),
+        ("comparisons, non-mated", f"{len(made) - same:,}"),
+        ("identities", f"{made.identities:,}"),
+        ("ROC AUC", _shown(it.auc)),
+        ("EER", _shown(it.eer)),
+    ]
+    lines += [(f"FNMR at FMR {p.wanted:g}", _shown(p.fnmr)) for p in it.at_fmr]
+    lines += [
+        (f"FNMR at FMR {fmr:g}", f"- ({30 / fmr:,.0f} non-mated are needed)")
+        for fmr in it.unsupported
+    ]
+    if it.accuracy is not None:
+        lines.append(("accuracy, 10 folds", f"{it.accuracy:.4f} ± {it.accuracy_error:.4f}"))
+    lines += [(f"minDCF, prior {prior:g}", _shown(cost)) for prior, cost in it.min_dcf.items()]
+    for point in it.given:
+        lines.append((f"FMR at {point.name}", f"{_shown(point.fmr)}, from {point.threshold:.3f}"))
+        lines.append((f"FNMR at {point.name}", _shown(point.fnmr)))
+    if one := found.identified:
+        lines.append(("enrolled, 1:N", f"{one.searches.identities:,} identities"))
+        lines += [(f"rank-{rank} hit rate", _shown(rate)) for rank, rate in one.hit_rate.items()]
+        for at in one.at_fpir:
+            lines.append((f"FNIR at FPIR {at.fpir:g}", _shown(at.fnir)))
+            lines.append((f"DIR at FPIR {at.fpir:g}", _shown(at.dir)))
+        lines += [
+            (f"FNIR at FPIR {fpir:g}", f"- ({30 / fpir:,.0f} probes are needed)")
+            for fpir in one.unsupported
+        ]
+    return lines
+
+
+def _shown(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
+
+
+def _facts(found: Evaluated) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    it = found.measured
+    same = int(it.made.mated.sum())
+    one = found.identified
+    return {
+        "name": found.name,
+        "mated": same,
+        "non_mated": len(it.made) - same,
+        "identities": it.made.identities,
+        "impostor_pairs": it.made.impostor_pairs,
+        "draws": it.draws,
+        "roc_auc": asdict(it.auc),
+        "eer": {**asdict(it.eer), "threshold": it.eer_threshold},
+        "at_fmr": [_point(point) for point in it.at_fmr],
+        "unsupported_fmr": it.unsupported,
+        "at_threshold": [_point(point) for point in it.given],
+        "accuracy": it.accuracy,
+        "accuracy_standard_error": it.accuracy_error,
+        "min_dcf": {str(prior): asdict(cost) for prior, cost in it.min_dcf.items()},
+        "groups": [asdict(group) for group in it.groups],
+        "groups_at": it.groups_at,
+        "identification": one
+        and {
+            "identities": one.searches.identities,
+            "probes": len(one.searches.labels),
+            "hit_rate": {str(rank): asdict(rate) for rank, rate in one.hit_rate.items()},
+            "at_fpir": [asdict(at) for at in one.at_fpir],
+            "unsupported_fpir": one.unsupported,
+        },
+        "faults": [asdict(fault) for fault in found.faults],
+        "notes": found.notes,
+    }
+
+
+def _point(point: OperatingPoint) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(point)

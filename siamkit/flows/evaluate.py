@@ -1,0 +1,251 @@
+"""Evaluate: how often an encoder is wrong, on labelled pairs, on a folder, or on a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit import batches, choice, snorm, trials
+from siamkit.batches import Job
+from siamkit.errors import BadInput
+from siamkit.evaluation import Measured, measure
+from siamkit.identification import Identified, identify, search_all
+from siamkit.pipeline import Pipeline
+from siamkit.reranking import judge
+from siamkit.scoring import own_fusion, own_mated
+from siamkit.store import Gallery, Store, samples, templates
+from siamkit.trials import Fault, Trials
+from siamkit.types import Threshold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.protocols import Reranker
+    from siamkit.types import Vectors
+
+AT_ONCE = 65_536  # pairs
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The samples of trials as vectors; those that could not be embedded are faults."""
+
+    vectors: Vectors  # (m, dim); rows that are not usable are 0
+    usable: NDArray[np.bool_]  # (m,)
+    crops: list[Any]  # (m,) for a reranker; empty if none was announced
+    faults: list[Fault] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """One system on one set of trials."""
+
+    name: str
+    trials: Trials  # those that were compared
+    scores: NDArray[np.float64]  # (n,) of them
+    measured: Measured
+    identified: Identified | None = None  # 1:N, where every pair of the samples counts
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def embed_trials(
+    pipeline: Pipeline, found: Trials, *, crops: bool = False, progress: Progress = silent
+) -> Embedded:
+    """Embed every sample once. Of several regions the largest counts.
+
+    crops: keep them, for a reranker. Samples that cannot be used are faults, named.
+    """
+    vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
+    usable = np.zeros(len(found.samples), np.bool_)
+    kept: list[Any] = [None] * len(found.samples) if crops else []
+    faults: list[Fault] = []
+    jobs = (
+        Job(sample, text=pipeline.is_text(sample), tag=row)
+        for row, sample in enumerate(found.samples)
+    )
+    done = 0
+    for batch in batches.run(pipeline, jobs, choice.largest):
+        for item in batch:
+            if item.error:
+                faults.append(Fault(item.name, str(item.error)))
+                continue
+            vectors[item.job.tag] = item.found[0].vector
+            usable[item.job.tag] = True
+            if crops:
+                kept[item.job.tag] = item.found[0].crop
+        done += len(batch)
+        progress("embedding", done, len(found.samples))
+    return Embedded(vectors, usable, kept, faults)
+
+
+def evaluate_all(
+    name: str,
+    found: Trials,
+    embedded: Embedded,
+    pipeline: Pipeline,
+    *,
+    rerankers: Sequence[Reranker[Any]] = (),
+    normalise: bool = False,
+    everyone: bool = False,
+    threshold: Threshold | None = None,
+    progress: Progress = silent,
+) -> list[Evaluated]:
+    """One encoder by its cosines, by each reranker, and with `normalise` by adaptive S-norm.
+
+    threshold: on the cosine, whose error rates are wanted too; see `evaluate` for the rest.
+    """
+    limits = {"its threshold": threshold.value} if threshold else {}
+    results = [
+        evaluate(
+            name, found, embedded, pipeline, everyone=everyone, thresholds=limits, progress=progress
+        )
+    ]
+    for reranker in rerankers:
+        results.append(
+            evaluate(
+                f"{name}, {reranker.name}", found, embedded, pipeline, reranker=reranker,
+                thresholds={"its threshold": reranker.threshold.value}, progress=progress,
+            )
+        )  # fmt: skip
+    if normalise:
+        results.append(
+            evaluate(
+                f"{name}, S-norm", found, embedded, pipeline, normalise=True, progress=progress
+            )
+        )
+    return results
+
+
+def evaluate(
+    name: str,
+    found: Trials,
+    embedded: Embedded,
+    pipeline: Pipeline,
+    *,
+    reranker: Reranker[Any] | None = None,
+    normalise: bool = False,
+    everyone: bool = False,
+    thresholds: Mapping[str, float] | None = None,
+    draws: int | None = None,
+    progress: Progress = silent,
+) -> Evaluated:
+    """Score the trials whose samples could be embedded, and measure.
+
+    reranker: its probabilities are the scores. normalise: adaptive S-norm of the cosines, with the
+    samples themselves as cohort. everyone: the trials are all pairs of their samples, so that 1:N
+    is measured too, in the way of the pipeline's modality. thresholds: by name, on the scores.
+    Raises BadInput if too little is left to measure.
+    """
+    made, scores = scored(found, embedded, reranker, progress)
+    notes = list(found.notes)
+    if left_out := len(found) - len(made):
+        notes.append(f"{left_out:,} trials are left out, for a sample of theirs cannot be used")
+    rows = np.flatnonzero(embedded.usable)
+    labels = np.unique(made.identities[rows], return_inverse=True)[1]
+    if normalise:
+        place = np.full(len(embedded.usable), -1)
+        place[rows] = np.arange(len(rows))
+        around = snorm.cohorts(embedded.vectors[rows], labels)
+        scores = snorm.normalised(scores, place[made.left], place[made.right], labels, around)
+    progress("measuring", 0, 0)
+    measured = measure(
+        made.compared(scores),
+        folds=made.folds,
+        thresholds=thresholds,
+        groups=made.groups,
+        draws=draws,
+    )
+    identified = None
+    if everyone and not normalise and reranker is None and len(np.unique(labels)) < len(labels):
+        searches = search_all(
+            embedded.vectors[rows], labels,
+            own_fusion(pipeline.modality), own_mated(pipeline.encoder),
+            progress=lambda now, total: progress("searching", now, total),
+        )  # fmt: skip
+        identified = identify(searches)
+    faults = [*found.faults, *embedded.faults]
+    return Evaluated(name, made, scores, measured, identified, faults, notes)
+
+
+def evaluate_scores(
+    name: str,
+    found: Trials,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    draws: int | None = None,
+) -> Evaluated:
+    """Measure trials that were scored elsewhere. Raises BadInput if they have no scores."""
+    if found.scores is None:
+        raise BadInput(f"{name} has no scores")
+    measured = measure(
+        found.compared(found.scores),
+        folds=found.folds,
+        thresholds=thresholds,
+        groups=found.groups,
+        draws=draws,
+    )
+    return Evaluated(
+        name, found, found.scores, measured, faults=list(found.faults), notes=list(found.notes)
+    )
+
+
+def of_gallery(
+    store: Store, gallery: Gallery, *, pairs: int = trials.PAIRS
+) -> tuple[Trials, Embedded]:
+    """Every pair of a gallery's templates, or so many of them, and the templates.
+
+    Raises BadInput for fewer than two identities, or if none has two samples.
+    """
+    with store.read():
+        listed = list(samples.of_gallery(store, gallery))
+        owned = templates.of_samples(store, gallery, [sample.id for sample in listed])
+    listed = [sample for sample in listed if sample.id in owned]
+    vectors = np.stack([owned[s.id] for s in listed]) if listed else np.zeros((0, 1), np.float32)
+    _, labels = np.unique([sample.identity for sample in listed], return_inverse=True)
+    sources = [s.source if s.inline else Path(s.source) for s in listed]
+    found = trials.all_pairs(sources, labels.astype(np.int64), pairs=pairs)
+    return found, Embedded(vectors, np.ones(len(listed), np.bool_), [])
+
+
+def scored(
+    found: Trials,
+    embedded: Embedded,
+    reranker: Reranker[Any] | None = None,
+    progress: Progress = silent,
+) -> tuple[Trials, NDArray[np.float64]]:
+    """The n trials whose samples could be embedded, and (n,) cosines, or a reranker's scores.
+
+    Raises BadInput if there is none.
+    """
+    made = found.part(embedded.usable[found.left] & embedded.usable[found.right])
+    if not len(made):
+        first = f"; the first: {embedded.faults[0].reason}" if embedded.faults else ""
+        raise BadInput(f"none of {len(found):,} trials can be compared{first}")
+    scores = np.empty(len(made))
+    for start in range(0, len(made), AT_ONCE):
+        left, right = made.left[start : start + AT_ONCE], made.right[start : start + AT_ONCE]
+        one, other = embedded.vectors[left], embedded.vectors[right]
+        part = (
+            np.einsum("ij,ij->i", one, other)
+            if reranker is None
+            else judge(
+                reranker,
+                [embedded.crops[i] for i in left],
+                [embedded.crops[i] for i in right],
+                one,
+                other,
+            )
+        )
+        scores[start : start + len(part)] = part
+        progress("scoring", start + len(part), len(made))
+    return made, scores
