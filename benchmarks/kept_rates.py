@@ -80,7 +80,8 @@ def main() -> None:
             test, both, realised, gap, error = np.array(rows, float).T
             print(
                 f"{modality:11} {share:13.0%} {TARGETS[modality]:7g} {test.mean():13.1%}"
-                f" {both.mean():7.1%} {realised.mean():10.5f} {gap.mean():10.4f} {error.mean():6.4f}",
+                f" {both.mean():7.1%} {realised.mean():10.5f} {gap.mean():10.4f}"
+                f" {error.mean():6.4f}",
                 flush=True,
             )
 

@@ -87,14 +87,11 @@ def threshold(calibration: Calibration, fmr: float | None = None) -> Threshold:
 def grey_below(calibration: Calibration, fmr: float | None = None) -> float:
     """From which score down two are called different: misses are then as rare as false matches.
 
-    Between it and `threshold` lies what cannot be told. It is the threshold itself where so high a
-    score is never missed. Where the data does not support so low a rate of misses, the lowest that
-    it supports is taken.
+    Between it and `threshold`, if that is higher, lies what cannot be told. Where the data does not
+    support so low a rate of misses, the lowest that it supports is taken.
     """
-    wanted = calibration.fmr if fmr is None else fmr
     steps = calibration.false_non_matches
-    low = _at(steps, max(wanted, steps.rates[-1]))
-    return min(low, threshold(calibration, wanted).value)
+    return _at(steps, max(calibration.fmr if fmr is None else fmr, steps.rates[-1]))
 
 
 def require_rate(what: str, rate: float) -> None:
@@ -375,7 +372,8 @@ def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
     same, other = np.asarray(mated, np.float64), np.asarray(non_mated, np.float64)
     labels = np.repeat([1.0, 0.0], [len(same), len(other)])
     weights = np.repeat([1 / len(same), 1 / len(other)], [len(same), len(other)])
-    values = np.concatenate([same, other])
+    # Ranks, for scikit-learn cannot tell scores apart that differ in the last digit.
+    values = np.unique(np.concatenate([same, other]), return_inverse=True)[1].astype(np.float64)
     shares = IsotonicRegression(y_min=0, y_max=1).fit(values, labels, weights).predict(values)
     with np.errstate(divide="ignore"):
         llrs = np.log(shares) - np.log1p(-shares)

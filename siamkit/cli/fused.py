@@ -68,8 +68,8 @@ def show(
         )
         click.echo(
             f"{result.decision}: sum {result.llr:.3f}, same from {result.threshold:.3f}"
-            f" (false match rate {result.fmr:g}), different below -{result.threshold:.3f}, probability"
-            f" {likely(result.probability)}"
+            f" (false match rate {result.fmr:g}), different below -{result.threshold:.3f},"
+            f" probability {likely(result.probability)}"
         )
     return result.decision
 
