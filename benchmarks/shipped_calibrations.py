@@ -27,7 +27,7 @@ SOURCES = {
     "voices": "LibriSpeech test-other and train-clean-100, Emo-DB, FSDD, 37 speakers",
     "questions": "Quora Question Pairs, 3,814 labelled pairs",
 }
-FMRS = {"faces": 0.001, "voices": 0.01, "questions": None}
+FMRS = {"faces": 0.001, "voices": None, "questions": None}
 
 
 def main() -> None:
