@@ -19,7 +19,7 @@ from siamkit.pages import facts, page, table
 if TYPE_CHECKING:
     from siamkit.types import Calibration, Crowds
 
-BIGGEST = 34.0  # px radius of the disc of all comparisons
+BIGGEST = 32.0  # px radius of the disc of all comparisons
 POINTS = 200  # of a curve
 SIZES = np.unique(np.geomspace(1, 1_000_000, 61).round())  # of a gallery
 SHARES = tuple((n / 5, f"{20 * n}") for n in range(6))  # ticks in %
@@ -63,27 +63,32 @@ def _facts(made: Calibration) -> list[tuple[str, str]]:
 
 
 def _reliability(made: Calibration) -> str:
-    percent = Axis(0, 1, "mean probability said, %", ticks=SHARES)
-    chart = Chart(percent, Axis(0, 1, "share that is mated, %", ticks=SHARES), height=400)
+    # Room for discs at the corners, where most of the comparisons should be.
+    chart = Chart(
+        Axis(-0.09, 1.09, "mean probability said, %", ticks=SHARES),
+        Axis(-0.09, 1.09, "share that is mated, %", ticks=SHARES),
+        height=400,
+    )
     chart.line([0, 1], [0, 1], GREY, "as it should be", dotted=True)
     for mean, mated, weight in made.reliability:
         chart.dot(
             mean, mated, COLOURS[0], radius=max(2.5, BIGGEST * math.sqrt(weight)),
             said=f"said {mean:.1%}, is {mated:.1%}, of {weight:.1%} of the comparisons",
+            name="pairs of unseen identities; area: their weight",
         )  # fmt: skip
-    told = (
-        "Are probabilities right? Area: how many comparisons; unseen identities"
-        if made.reliability
-        else "Too few identities to judge probabilities on unseen ones"
-    )
-    return chart.figure(told)
+    lacking = "Too few identities to judge the probabilities"
+    return chart.figure("Are the probabilities right?" if made.reliability else lacking)
 
 
 def _span(made: Calibration) -> tuple[float, float]:
-    """The scores that the data had, about."""
-    seen = made.false_matches.thresholds + made.false_non_matches.thresholds
-    low, high = min(seen), max(seen)
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    """The scores where it is decided: between the medians of both kinds, and some more."""
+    wrong, missed = made.false_matches, made.false_non_matches
+    low, high = (float(np.interp(-0.5, -np.array(s.rates), s.thresholds)) for s in (wrong, missed))
+    seen = wrong.thresholds + missed.thresholds
+    if not high > low:
+        low, high = min(seen), max(seen)
+    rest = 0.3 * (high - low)
+    return (low - rest, high + rest) if high > low else (low - 0.5, low + 0.5)
 
 
 def _map(made: Calibration) -> str:
@@ -108,22 +113,29 @@ def _decide(chart: Chart, made: Calibration) -> None:
 
 def _rates(made: Calibration) -> str:
     wrong, missed = made.false_matches, made.false_non_matches
-    lowest = min(wrong.rates[-1], missed.rates[-1])
+    low, high = _span(made)
+    lowest = min(wrong.rates[-1], missed.rates[-1], 0.1)
     chart = Chart(
-        Axis(*_span(made), "threshold"),
+        Axis(low, high, "threshold"),
         Axis(10 ** math.floor(math.log10(lowest)), 1, "rate, %", "log", LOG_TICKS),
         height=400,
     )
     _decide(chart, made)
-    chart.line(wrong.thresholds, wrong.rates, COLOURS[1], "false matches (FMR)")
-    chart.line(missed.thresholds, missed.rates, COLOURS[0], "false non-matches (FNMR)")
+    for steps, colour, name in (
+        (wrong, COLOURS[1], "false matches (FMR)"),
+        (missed, COLOURS[0], "false non-matches (FNMR)"),
+    ):
+        limits, rates = np.array(steps.thresholds), np.array(steps.rates)
+        inside = (low <= limits) & (limits <= high)
+        chart.line(limits[inside], rates[inside], colour, name)
     return chart.figure("Error rates, as far as the data supports them")
 
 
 def _sizes(crowds: Crowds, fpir: float) -> str:
     limits = np.array([threshold_for(crowds, fpir, int(size)) for size in SIZES])
     spread = max(0.05 * float(np.ptp(limits)), 1e-3)
-    names = tuple((10.0**n, f"{10**n:,}") for n in range(7))
+    words = ("1", "10", "100", "1,000", "10,000", "100,000", "1 M")
+    names = tuple((10.0**n, word) for n, word in enumerate(words))
     chart = Chart(
         Axis(1, float(SIZES[-1]), "identities enrolled", "log", names),
         Axis(float(limits.min()) - spread, float(limits.max()) + spread, "threshold"),

@@ -67,7 +67,7 @@ def _sound(path: Path) -> str:
             mime, content = "audio/mpeg", target.getvalue()
     except (SiamkitError, OSError, soundfile.SoundFileError, ValueError):
         return ""
-    return f'<audio controls preload=metadata src="{_data(mime, content)}"></audio><small>{note}</small>'
+    return f'<audio controls src="{_data(mime, content)}"></audio><small>{note}</small>'
 
 
 def _data(mime: str, content: bytes) -> str:

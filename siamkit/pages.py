@@ -13,6 +13,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; 
 h1, h2, h3 { line-height: 1.25; overflow-wrap: anywhere } h2 { margin-top: 2em }
 .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1em 0 }
 th, td { text-align: left; padding: .2em .8em; vertical-align: top }
+@media (max-width: 40em) { th, td { padding: .2em .4em } td.n { white-space: normal !important } }
 thead th { border-bottom: 1px solid #888 } tbody th { font-weight: normal }
 th.n, td.n { text-align: right } td.n { font-variant-numeric: tabular-nums; white-space: nowrap }
 tr.first td { border-top: 1px solid var(--line) } .canonical { font-weight: 600 }
