@@ -17,6 +17,7 @@ import numpy as np
 
 from siamkit.comparisons import Comparisons, require_both
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.evaluation import RULE_OF_THREE
 from siamkit.metrics import Rates, rates
 from siamkit.types import Calibration, Crowds, Steps, Threshold
 
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Method: TypeAlias = Literal["logistic", "isotonic"]
-Knots: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"  # scores, their ratios
+Array: TypeAlias = "NDArray[np.float64]"
+Knots: TypeAlias = "tuple[Array, Array]"  # rising scores, and their log-likelihood ratios
 FITTED = 30_000  # comparisons of a kind that a fit looks at, at most
 FOLDS = 4  # of identities; what is judged is of one or two of them, what it is fitted to of others
 KNOTS = 200  # of an isotonic map, at most
 BETTER = 0.005  # bits of Cllr by which the isotonic map must win to be taken
 DECADE = 20  # thresholds kept for each power of ten of an error rate
-RULE_OF_THREE = 3.0  # the mean number of errors that, 19 times in 20, shows itself by one at least
 FMRS = (0.001, 0.01, 0.1)  # the default is the first that the data supports
 FPIR = 0.01  # the default, or what is supported
 BINS = 15  # of a reliability diagram
@@ -86,14 +87,11 @@ def threshold(calibration: Calibration, fmr: float | None = None) -> Threshold:
 def grey_below(calibration: Calibration, fmr: float | None = None) -> float:
     """From which score down two are called different: misses are then as rare as false matches.
 
-    Between it and `threshold` lies what cannot be told. It is the threshold itself where so high a
-    score is never missed. Where the data does not support so low a rate of misses, the lowest that
-    it supports is taken.
+    Between it and `threshold`, if that is higher, lies what cannot be told. Where the data does not
+    support so low a rate of misses, the lowest that it supports is taken.
     """
-    wanted = calibration.fmr if fmr is None else fmr
     steps = calibration.false_non_matches
-    low = _at(steps, max(wanted, steps.rates[-1]))
-    return min(low, threshold(calibration, wanted).value)
+    return _at(steps, max(calibration.fmr if fmr is None else fmr, steps.rates[-1]))
 
 
 def require_rate(what: str, rate: float) -> None:
@@ -150,7 +148,7 @@ def calibrate(
     persons = len(np.unique(made.left[made.mated]))
     judged = {name: cross_fitted(made, name, seed) for name in ((method,) if method else METHODS)}
     chosen, probabilities = _better(made, judged)
-    knots, llrs = METHODS[chosen](made, seed)
+    knots, llrs = _bounded(*METHODS[chosen](made, seed), math.log(persons), math.log(pairs))
     found = Calibration(
         fingerprint=fingerprint,
         source=source,
@@ -281,6 +279,17 @@ def _isotonic(made: Comparisons, seed: int) -> Knots:
     return knots, np.log(shares / (1 - shares))
 
 
+def _bounded(knots: Array, llrs: Array, low: float, high: float) -> Knots:
+    """The same map, which says no more than the data can: so many of n, and never 1 to more.
+
+    So a straight line does not go on where no score was.
+    """
+    if len(knots) == 2 and llrs[1] > llrs[0]:
+        wanted = np.clip(llrs, -low, high)
+        return knots[0] + (wanted - llrs[0]) * (knots[1] - knots[0]) / (llrs[1] - llrs[0]), wanted
+    return knots, np.clip(llrs, -low, high)
+
+
 METHODS: dict[Method, Callable[[Comparisons, int], Knots]] = {
     "logistic": _logistic,
     "isotonic": _isotonic,
@@ -363,7 +372,8 @@ def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
     same, other = np.asarray(mated, np.float64), np.asarray(non_mated, np.float64)
     labels = np.repeat([1.0, 0.0], [len(same), len(other)])
     weights = np.repeat([1 / len(same), 1 / len(other)], [len(same), len(other)])
-    values = np.concatenate([same, other])
+    # Ranks, for scikit-learn cannot tell scores apart that differ in the last digit.
+    values = np.unique(np.concatenate([same, other]), return_inverse=True)[1].astype(np.float64)
     shares = IsotonicRegression(y_min=0, y_max=1).fit(values, labels, weights).predict(values)
     with np.errstate(divide="ignore"):
         llrs = np.log(shares) - np.log1p(-shares)

@@ -6,7 +6,8 @@ people, others nobody. So each probe of the calibration is asked itself: if m of
 reach a threshold, N of them drawn at random hold one that does with 1 - C(n-m, N) / C(n, N). The
 mean over probes is the FPIR, for every N up to n. Beyond, galleries are blocks of n identities: the
 tail of the highest of n scores is a generalised Pareto distribution (Pickands 1975; Coles, "An
-Introduction to Statistical Modeling of Extreme Values", 2001, chapter 4).
+Introduction to Statistical Modeling of Extreme Values", 2001, chapter 4), and blocks count as much
+as the FPIR was seen to grow with them.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from siamkit.types import Crowds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LOWEST = 3.0  # errors among the probes that a rate must rest on, were there any: the rule of three
+LOWEST = 3.0  # a rate needs 3 / rate persons to show itself: the rule of three
 TAIL, FEWEST = 0.1, 20  # of the probes whose highest scores are the tail; how many at least
 GRID = 400  # thresholds that are tried
 RATES = 12  # kept for each power of ten
 
 
-def crowds_of(others: Iterable[NDArray[np.float32]]) -> Crowds | None:
+def crowds_of(others: Iterable[NDArray[np.float32]], persons: int) -> Crowds | None:
     """What strangers score in crowds; None if there are too few probes or others to tell.
 
     others: blocks of (probes, n) scores of probes against n identities that are not theirs.
+    persons: of how many the probes are, which says how low a rate they can show.
+    persons: of how many the probes are, which says how low a rate they can show.
     """
     blocks = list(others)
     if not blocks or sum(map(len, blocks)) < FEWEST or blocks[0].shape[1] < 2:
@@ -40,25 +43,42 @@ def crowds_of(others: Iterable[NDArray[np.float32]]) -> Crowds | None:
     scores = np.sort(np.concatenate(blocks), axis=1)
     probes, count = scores.shape
     highest = np.sort(scores[:, -1]).astype(np.float64)
-    low, high = float(np.quantile(scores[:, -min(count, 20)], 0.02)), float(highest[-1])
-    grid = np.unique(np.append(np.linspace(low, high, GRID), highest[-GRID:]))
+    shares = np.geomspace(0.5, 1 / scores.size, GRID)
+    grid = np.unique(np.append(np.quantile(scores, 1 - shares), highest[-GRID:]))
     reach = np.stack([count - np.searchsorted(row, grid.astype(row.dtype)) for row in scores])
-    least = LOWEST / probes
+    least = min(0.5, LOWEST / persons)
     steps = int(np.ceil(np.log10(1 / least) * RATES))
-    rates = np.geomspace(0.5, least, max(2, steps))
+    rates = np.geomspace(0.5, least, max(2, steps)) if least < 0.5 else np.array([0.5])
     sizes = np.unique(np.geomspace(1, count, 2 + int(4 * np.log10(count))).round().astype(int))
     table = []
     for size in sizes.tolist():
         fpir = _drawn(count, size)[reach].mean(axis=0)  # falls along the grid
         at = np.searchsorted(-fpir, -rates)
-        table.append(tuple(np.append(grid, np.nextafter(high, 2))[at].round(6).tolist()))
+        table.append(
+            tuple(np.append(grid, np.nextafter(highest[-1], np.inf))[at].round(6).tolist())
+        )
     kept = max(FEWEST // 2, round(TAIL * probes))
     level = highest[-kept - 1]
     shape, scale = _fit(highest[-kept:] - level)
     return Crowds(
-        probes, tuple(sizes.tolist()), tuple(rates.tolist()), tuple(table),
-        float(level), kept / probes, scale, shape,
+        persons, tuple(sizes.tolist()), tuple(rates.tolist()), tuple(table),
+        float(level), kept / probes, scale, shape, _growth(reach, count),
     )  # fmt: skip
+
+
+def _growth(reach: NDArray[np.int64], count: int) -> float:
+    """How the FPIR grows from a quarter of the crowd to all of it, where a tenth is matched.
+
+    1 if all probes are alike; less if the same few probes are matched again and again.
+    """
+    every, quarter = (
+        _drawn(count, size)[reach].mean(axis=0) for size in (count, max(1, count // 4))
+    )
+    at = int(np.argmin(np.abs(every - TAIL)))
+    if not every[at] or not quarter[at]:
+        return 1.0
+    ratio = np.log(every[at] / quarter[at]) / np.log(count / max(1, count // 4))
+    return float(np.clip(ratio, 0.0, 1.0))
 
 
 def _drawn(count: int, size: int) -> NDArray[np.float64]:
@@ -97,15 +117,15 @@ def threshold_for(crowds: Crowds, fpir: float, size: int) -> float:
     if fpir < crowds.rates[-1] * (1 - 1e-9):
         raise Uncalibrated(
             f"a false positive identification rate of {fpir:g} cannot be shown by"
-            f" {crowds.probes:,} probes: they support {crowds.rates[-1]:.2g}",
-            hint="ask for that, or calibrate with more samples",
+            f" probes of {crowds.persons:,} identities: they support {crowds.rates[-1]:.2g}",
+            hint="ask for that, or calibrate with more identities",
         )
     rates, wanted = np.log(crowds.rates), max(np.log(fpir), np.log(crowds.rates[-1]))
     if size <= crowds.sizes[-1]:
         each = [np.interp(-wanted, -rates, row) for row in crowds.thresholds]
         return float(np.interp(np.log(size), np.log(crowds.sizes), each))
     # Blocks of as many identities as the calibration had: 1 - (1 - x)^blocks = fpir.
-    blocks = max(1.0, size / crowds.sizes[-1])
+    blocks = (size / crowds.sizes[-1]) ** crowds.growth
     block = -np.expm1(np.log1p(-fpir) / blocks)
     if np.log(block) >= rates[-1]:
         return float(np.interp(-np.log(block), -rates, crowds.thresholds[-1]))

@@ -31,15 +31,18 @@ def limits(
     who: str,
     fmr: float | None = None,
 ) -> Limits:
-    """What decides between two: the caller's threshold, else the calibration, else the default.
+    """What decides between two: the caller's threshold, else that for `fmr`, else the default.
 
     who: whose threshold it would be, for the message. fmr: the false match rate wanted, in (0, 1).
-    Raises Uncalibrated if there is nothing to decide by, or the rate is not supported.
+    Where there is a calibration, it says from where down two are different. Raises Uncalibrated
+    if there is nothing to decide by, or the rate is not supported.
     """
     if given is None and calibration is not None:
         from siamkit.calibration import grey_below, threshold
 
-        return Limits(threshold(calibration, fmr), grey_below(calibration, fmr))
+        same = default if default and fmr is None else threshold(calibration, fmr)
+        below = grey_below(calibration, same.fmr or calibration.fmr)
+        return Limits(same, min(below, same.value))
     if given is None and fmr is not None:
         raise Uncalibrated(
             f"{who} is not calibrated, so no threshold for a false match rate is known",

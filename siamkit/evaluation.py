@@ -7,7 +7,7 @@ are told apart from them, as that standard has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 FMRS = (0.1, 0.01, 0.001, 0.0001)
 PRIORS = (0.05, 0.01)  # of a mated pair, for the detection cost
 ERRORS = 30  # that a rate must rest on: the rule of 30
+RULE_OF_THREE = 3.0  # errors in so many trials would, 19 times in 20, have shown one at least
 FOLDS = 10
 DRAWS, MANY, DRAWS_OF_MANY = 1000, 200_000, 300  # resamplings; fewer of that many comparisons
-SMALLEST_GROUP = 1  # comparisons of a kind without which a group has no rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,8 @@ def measure(
         Figure(of(curve), *interval(column)) for of, column in zip(statistics, drawn.T, strict=True)
     ]
     first = 2 + len(PRIORS)
+    figures[first::2] = [_at_most(figure, made.impostor_pairs) for figure in figures[first::2]]
+    figures[first + 1 :: 2] = [_at_most(f, _persons(made)) for f in figures[first + 1 :: 2]]
     rated = [
         OperatingPoint(at, figures[first + 2 * n], figures[first + 2 * n + 1], fmr, name)
         for n, (fmr, name, at) in enumerate(points)
@@ -141,6 +143,20 @@ def measure(
         groups=[] if groups_at is None else by_group(made, groups or (), groups_at, draws, seed),
         groups_at=groups_at,
     )
+
+
+def _at_most(figure: Figure, trials: int) -> Figure:
+    """The interval of a rate; where no error was seen it reaches to 3 / trials.
+
+    Resampling what holds no error gives none, but one may have been missed (the rule of three).
+    """
+    if figure.value:
+        return figure
+    return replace(figure, high=max(figure.high, min(1.0, RULE_OF_THREE / trials)))
+
+
+def _persons(made: Comparisons) -> int:
+    return len(np.unique(made.left[made.mated]))
 
 
 def rates_at(curve: Rates, threshold: float) -> tuple[float, float]:
@@ -191,7 +207,8 @@ def _share(
             drawn.append(float(weights[wrong].sum() / total))
     value = float(wrong.mean())
     low, high = interval(np.array(drawn)) if drawn else (value, value)
-    return Figure(value, low, high)
+    independent = made.impostor_pairs if above else _persons(made)
+    return _at_most(Figure(value, low, high), independent)
 
 
 def _accuracy(made: Comparisons, folds: Sequence[int] | None) -> tuple[float | None, float | None]:

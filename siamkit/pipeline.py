@@ -57,13 +57,13 @@ class Pipeline:
 
     @property
     def threshold(self) -> Threshold | None:
-        """The default threshold: the calibration's, or else what the encoder states."""
-        if (calibration := self.calibration) is None:
-            stated: Threshold | None = self.encoder.threshold
-            return stated
-        from siamkit.calibration import threshold
+        """The default threshold: what the encoder states, or else the calibration's."""
+        stated: Threshold | None = self.encoder.threshold
+        if stated is None and (calibration := self.calibration) is not None:
+            from siamkit.calibration import threshold
 
-        return threshold(calibration)
+            return threshold(calibration)
+        return stated
 
     def read(self, source: Path | str | bytes) -> Content:
         """A file's content, or bytes; where samples are text, a string is the sample itself."""

@@ -82,7 +82,7 @@ class Steps:
 class Crowds:
     """Thresholds for false positive identification rates; see siamkit.crowds, which makes them."""
 
-    probes: int
+    persons: int  # of whom the probes were
     sizes: tuple[int, ...]  # identities, rising; the last is what the calibration had
     rates: tuple[float, ...]  # FPIRs, falling
     thresholds: tuple[tuple[float, ...], ...]  # a row a size, one a rate
@@ -90,6 +90,7 @@ class Crowds:
     share: float  # in (0, 1)
     scale: float  # of the generalised Pareto distribution of what exceeds it
     shape: float
+    growth: float  # in [0, 1]: the FPIR of so much larger a crowd grows by this power of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit import encoder_cache, registry, reranking
 from siamkit.choice import Chooser, everything, largest, only_usable
-from siamkit.errors import BadInput, StoreError, Uncalibrated
+from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
     from siamkit.flows.explain import Explanation
+    from siamkit.flows.fuse import Fused
     from siamkit.flows.timeline import Timeline
     from siamkit.protocols import Reranker, Source
     from siamkit.types import Vectors
@@ -391,6 +392,32 @@ class Workspace:
             choose=choose,
             fmr=fmr,
         )
+
+    def verify_fused(
+        self, label: str, probes: Iterable[tuple[str, Source]], *, fmr: float | None = None
+    ) -> Fused:
+        """Is somebody who they are said to be, by a (gallery, source) pair of each modality?
+
+        A gallery where the identity owns nothing, or a source with nothing in it, drops out. Raises
+        Uncalibrated for a gallery without a calibration; NothingFound if all drop out.
+        """
+        from siamkit.flows import fuse
+
+        found = []
+        for name, source in probes:
+            target = galleries.get(self.store, name)
+            shown = source.name if isinstance(source, Path) else str(source)[:40]
+            owned = {sample.gallery for sample in samples.of_identity(self.store, label)}
+            if name not in owned:
+                found.append(fuse.Evidence(name, shown, None, 0.0, f"{label} owns nothing there"))
+                continue
+            try:
+                verified = self.verify_identity(name, label, source)
+            except NothingFound as error:
+                found.append(fuse.Evidence(name, shown, None, 0.0, str(error)))
+                continue
+            found.append(fuse.evidence(target, shown, verified))
+        return fuse.fuse(found, fmr)
 
     def dedupe(
         self,

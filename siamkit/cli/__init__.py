@@ -51,7 +51,7 @@ Examples:
 
 \b
 Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or nobody
-known; 4 nothing found to embed; 70 a fault of siamkit's own; 130 interrupted.
+known; 4 nothing found to embed; 5 cannot be told; 70 a fault of siamkit's own; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")

@@ -118,7 +118,7 @@ def _print(gallery: str, made: Calibration) -> None:
         ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
         ("impostor pairs", f"{made.impostor_pairs:,}, of {made.identities:,} identities"),
         ("same from", f"{limit.value:.3f}, false match rate {made.fmr:g}"),
-        ("different below", f"{grey_below(made):.3f}"),
+        ("different below", f"{min(grey_below(made), limit.value):.3f}"),
         ("lowest rate supported", f"{made.false_matches.rates[-1]:.2g}"),
         ("probability", f"{made.method} map"),
     ]

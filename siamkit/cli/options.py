@@ -48,6 +48,12 @@ threshold = click.option(
     metavar="T",
     help="From which cosine (--rerank: probability) two are the same [default: the gallery's].",
 )
+fmr = click.option(
+    "--fmr",
+    type=float,
+    metavar="RATE",
+    help="Decide at this false match rate, by the calibration: 1e-3, say.",
+)
 fusion = click.option(
     "--fusion",
     type=click.Choice(["best", "mean"]),

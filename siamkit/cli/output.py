@@ -37,7 +37,14 @@ def rule(limit: Threshold | None) -> str:
     if limit is None:
         return "no threshold: give --threshold"
     rated = f", false match rate {limit.fmr:g}" if limit.fmr else ""
+    if limit.fpir:
+        rated = f", false positive identification rate {limit.fpir:g}"
     return f"threshold {limit.value:.3f}{rated}"
+
+
+def likely(share: float) -> str:
+    """A probability; never 0 or 1, for no data makes that sure."""
+    return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
 
 
 def emit_line(data: Any) -> None:

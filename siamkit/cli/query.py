@@ -29,6 +29,7 @@ Examples:
   siamkit query faces party.jpg --save-annotated out.jpg
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
+  siamkit query faces door.jpg --fpir 0.001         a stranger passes once in 1 000 searches
   siamkit query faq --text 'How do I sign in?'      is this asked already?
   siamkit query voices hello.wav                    who says this?
   siamkit query voices meeting.wav --timeline       who of the enrolled speaks when?
@@ -45,6 +46,11 @@ found in the file. Of several files the best outcome counts.
     "-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches a region."
 )
 @options.threshold
+@options.fmr
+@click.option(
+    "--fpir", type=float, metavar="RATE",
+    help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
+)  # fmt: skip
 @options.fusion
 @options.rerank
 @click.option("--largest", is_flag=True, help="Look at the largest region only.")
@@ -71,6 +77,8 @@ def query(
     texts: tuple[str, ...],
     k: int,
     threshold: float | None,
+    fmr: float | None,
+    fpir: float | None,
     fusion: Any,
     rerank: str | None,
     largest: bool,
@@ -84,13 +92,17 @@ def query(
 
     One answer a region (a face, say); "unknown" if nobody enrolled is near enough.
     """
+    if sum(value is not None for value in (threshold, fmr, fpir)) > 1:
+        raise click.UsageError("--threshold, --fmr and --fpir all set the threshold: give one.")
+    if rerank and (fmr is not None or fpir is not None):
+        raise click.UsageError("--fmr and --fpir are about cosines; they go without --rerank.")
     if not files and not texts:
         raise click.UsageError("Give FILES or --text.")
     if annotated and (texts or len(files) > 1):
         raise click.UsageError("--save-annotated takes one FILE at a time.")
     source = click.get_current_context().get_parameter_source("k")
     many = source is not click.core.ParameterSource.DEFAULT
-    other = bool(texts or rerank or largest or many)
+    other = bool(texts or rerank or largest or many or fmr or fpir)
     _check_timeline(timeline, files, rttm, annotated, other=other)
     drawn = DRAWN if timeline else PICTURES
     if annotated and annotated.suffix.lower() not in drawn:
@@ -123,6 +135,8 @@ def query(
                     fusion=fusion,
                     choose=choose,
                     rerank=rerank,
+                    fmr=fmr,
+                    fpir=fpir,
                 )
                 results.append((probe, answers))
             except SiamkitError as error:
@@ -194,11 +208,13 @@ def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, A
     return {
         "source": name,
         "threshold": asdict(found[0].threshold) if found[0].threshold else None,
+        "different_below": found[0].different_below,
         "regions": [
             {
                 "region": regions.to_dict(answer.region),
                 "quality": round(answer.quality.score, 4) if answer.quality else None,
                 "identity": answer.identity,
+                "decision": answer.decision,
                 "matches": [
                     {**asdict(match), "score": round(match.score, 6)} for match in answer.matches
                 ],
@@ -206,6 +222,12 @@ def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, A
             for answer in found
         ],
     }
+
+
+def _named(answer: Answer) -> str:
+    if answer.decision == "can't tell":
+        return f"{answer.matches[0].identity}? (can't tell)"
+    return answer.identity or "unknown"
 
 
 def _near(source: str) -> str:
@@ -219,13 +241,13 @@ def _print(answers: list[Answer]) -> None:
     from siamkit import choice
 
     whole = len(answers) == 1 and answers[0].region.where is None
-    found = answers[0].identity or "unknown" if whole else f"{len(answers)} found"
+    found = _named(answers[0]) if whole else f"{len(answers)} found"
     click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule(answers[0].threshold)})")
     rows: list[list[Any]] = []
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
     for number, answer in enumerate(answers, 1):
         box = choice.shown(answer.region) if answer.region.where else "whole"
-        name = cut(answer.identity or "unknown", 50)
+        name = cut(_named(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")
             scores = [match.score, match.probability] if judged else [match.score]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr
+from siamkit.cli.output import emit_json, likely, stderr
 
 if TYPE_CHECKING:
     from siamkit.flows.verify import Side, Verification
+    from siamkit.types import Verdict
 
-EXIT_DIFFERENT = 3
+EXIT_CODES = {"same": 0, "different": 3, "can't tell": 5}
 
 
 @click.command(
@@ -25,19 +26,27 @@ Examples:
   siamkit verify faces a.jpg b.jpg               by the threshold of the gallery faces
   siamkit verify faces --as alice door.jpg       is this alice?
   siamkit verify signers --as 'J. Doe' contract.png --box 640,1150,1000,1300
+  siamkit verify faces --as alice door.jpg --fmr 1e-4    by a stricter threshold
+  siamkit verify --as alice --probe faces=door.jpg --probe voices=hello.wav    both together
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
-Exit codes: 0 the same; 3 different; 4 nothing to compare was found in a file.
+Exit codes: 0 the same; 3 different; 5 cannot be told, for the score lies between the thresholds
+that the calibration has for either; 4 nothing to compare was found in a file.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
 @options.texts
 @click.option("--as", "label", metavar="LABEL", help="The identity that one FILE is compared with.")
+@click.option(
+    "--probe", "probes", multiple=True, metavar="GALLERY=FILE",
+    help="With --as: what one gallery is asked; several are fused into one answer.",
+)  # fmt: skip
 @options.modality
 @options.encoder
 @options.detector
 @options.threshold
+@options.fmr
 @options.fusion
 @click.option(
     "--box", type=options.BoxType(),
@@ -50,10 +59,12 @@ def verify(
     arguments: tuple[str, ...],
     texts: tuple[str, ...],
     label: str | None,
+    probes: tuple[str, ...],
     modality: str | None,
     encoder: str | None,
     detector: str | None,
     threshold: float | None,
+    fmr: float | None,
     fusion: Any,
     box: tuple[float, float, float, float] | None,
     rerank: str | None,
@@ -64,10 +75,19 @@ def verify(
 
     Of several regions in a file (faces, say) the largest counts.
     """
+    if probes:
+        other = (arguments, texts, modality, encoder, detector, threshold, fusion, box, rerank)
+        if not label or any(other):
+            raise click.UsageError("--probe goes with --as, --fmr, --store and --json alone.")
+        from siamkit.cli import fused
+
+        return EXIT_CODES[fused.show(label, probes, fmr, store, as_json=as_json)]
     gallery, *files = ("", *arguments) if modality else (arguments or ("",))
-    probes: list[Path | str] = [*map(Path, files), *texts]
-    if not (gallery or modality) or len(probes) != (1 if label else 2) or (modality and label):
+    sources: list[Path | str] = [*map(Path, files), *texts]
+    if not (gallery or modality) or len(sources) != (1 if label else 2) or (modality and label):
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE.")
+    if fmr is not None and (threshold is not None or rerank):
+        raise click.UsageError("--fmr sets the threshold; it goes without --threshold, --rerank.")
     if label and rerank:
         raise click.UsageError("--rerank compares two; it does not go with --as.")
     if gallery and (encoder or detector):
@@ -89,18 +109,23 @@ def verify(
             )
             reranker = ws.reranker(pipeline, rerank)
             limit = given(threshold, probability=reranker is not None)
-            result = verify_pair(pipeline, probes[0], probes[1], limit, reranker, choose)
+            result = verify_pair(
+                pipeline, sources[0], sources[1], limit, reranker, choose,
+                calibration=pipeline.calibration, fmr=fmr,
+            )  # fmt: skip
         else:
             if texts:
                 options.check_texts(ws.modality_of(gallery))
             if label:
                 result = ws.verify_identity(
-                    gallery, label, probes[0], threshold=threshold, fusion=fusion, choose=choose
-                )
+                    gallery, label, sources[0],
+                    threshold=threshold, fusion=fusion, choose=choose, fmr=fmr,
+                )  # fmt: skip
             else:
                 result = ws.verify(
-                    gallery, probes[0], probes[1], threshold=threshold, rerank=rerank, choose=choose
-                )
+                    gallery, sources[0], sources[1],
+                    threshold=threshold, rerank=rerank, choose=choose, fmr=fmr,
+                )  # fmt: skip
     for side in (result.left, result.right):
         if side.seen > 1 and side.region and (box is None or side is result.left):
             place = choice.shown(side.region)
@@ -110,15 +135,24 @@ def verify(
     if as_json:
         emit_json(_facts(result))
     else:
-        limit = result.verdict.threshold
-        rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
-        sure = result.verdict.probability
-        scored = f"score {result.verdict.score:.3f}"
-        if sure is not None:
-            scored = f"probability {sure:.3f} (cosine {result.verdict.score:.3f})"
-        sign = ">=" if result.verdict.decision == "same" else "<"
-        click.echo(f"{result.verdict.decision}: {scored} {sign} threshold {limit.value:.3f}{rate}")
-    return 0 if result.verdict.decision == "same" else EXIT_DIFFERENT
+        click.echo(_sentence(result.verdict, reranked=rerank is not None))
+    return EXIT_CODES[result.verdict.decision]
+
+
+def _sentence(verdict: Verdict, *, reranked: bool) -> str:
+    """'same: score 0.951 >= threshold 0.926 (false match rate 0.001), probability 0.998'."""
+    limit, sure = verdict.threshold, verdict.probability
+    rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
+    scored = f"score {verdict.score:.3f}"
+    if reranked:
+        scored, sure = f"probability {sure:.3f} (cosine {verdict.score:.3f})", None
+    against = f"threshold {limit.value:.3f}{rate}"
+    chance = "" if sure is None else f", probability {likely(sure)}"
+    if verdict.decision == "can't tell":
+        low = f"{verdict.different_below:.3f}, below which it is different"
+        return f"can't tell: {scored} lies between {low}, and {against}{chance}"
+    sign = ">=" if verdict.decision == "same" else "<"
+    return f"{verdict.decision}: {scored} {sign} {against}{chance}"
 
 
 def _facts(result: Verification) -> dict[str, Any]:
@@ -127,6 +161,7 @@ def _facts(result: Verification) -> dict[str, Any]:
         "score": round(result.verdict.score, 6),
         "probability": result.verdict.probability,
         "threshold": asdict(result.verdict.threshold),
+        "different_below": result.verdict.different_below,
         "left": _side(result.left),
         "right": _side(result.right),
     }

@@ -66,7 +66,7 @@ def from_gallery(
         precision=precision,
         fpir=fpir,
         method=method,
-        crowds=crowds_of(blocks),
+        crowds=crowds_of(blocks, len(names)),
         per="identity",
     )
 
@@ -137,7 +137,7 @@ def from_trials(
         precision=precision,
         fpir=fpir,
         method=method,
-        crowds=crowds_of(blocks),
+        crowds=crowds_of(blocks, len(fine)),
     )
 
 

@@ -49,7 +49,8 @@ class Answer:
             return "different"
         below = self.threshold.value if self.different_below is None else self.different_below
         sure = best.probability if self.reranker else best.score
-        assert sure is not None
+        if sure is None:  # the reranker could not look at it again
+            return "can't tell"
         return Limits(self.threshold, below).decide(sure)
 
     @property

@@ -61,7 +61,7 @@ def verify_pair(
     if reranker:
         calibration, default = None, reranker.threshold
     who = f"encoder {pipeline.encoder.fingerprint}"
-    limit = limits(threshold, calibration, default or pipeline.encoder.threshold, who, fmr)
+    limit = limits(threshold, calibration, default or pipeline.threshold, who, fmr)
     left, one = _embed(pipeline, a, choice.largest)
     right, other = _embed(pipeline, b, choose)
     score = float(one.vector @ other.vector)

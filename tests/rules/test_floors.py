@@ -36,7 +36,7 @@ FLOORS = [
         "ffmpeg",
         "microphone",
     },
-    {"comparisons", "calibration", "evaluation", "identification"},
+    {"comparisons", "calibration", "evaluation", "identification", "snorm"},
     {"pipeline", "choice", "search", "reranking", "decisions"},
     {"batches", "annotate", "lists", "duplicates", "occlusion", "trials"},
     {"flows"},

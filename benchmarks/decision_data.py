@@ -1,0 +1,108 @@
+"""Vectors of the evaluation data, for the benchmarks of decisions; kept between runs if asked.
+
+One embedding of each sample, and who it is of. For questions: labelled pairs, each an island.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from siamkit import batches, choice, trials
+from siamkit.batches import Job
+from siamkit.comparisons import Comparisons
+from siamkit.pipeline import open_pipeline
+
+MODALITIES = ("faces", "signatures", "voices", "questions")
+MOST = 10  # samples of an identity
+
+
+@dataclass(frozen=True)
+class Samples:
+    vectors: np.ndarray  # (n, dim)
+    labels: np.ndarray  # (n,) from 0
+    pairs: np.ndarray | None = None  # (m, 3) rows and label, where only some pairs are labelled
+
+
+def listed(data: Path, modality: str) -> list[tuple[str, Path]]:
+    """(identity, file) of at most MOST files of each identity."""
+    if modality == "faces":
+        found = [(p.parent.name, p) for p in sorted((data / "faces/lfw").rglob("*.jpg"))]
+    elif modality == "voices":
+        found = [
+            (str(p.parent), p)
+            for folder in (
+                "librispeech_test-other", "librispeech_train-clean-100_segments", "emodb", "fsdd",
+            )
+            for p in sorted((data / "voices" / folder).rglob("*.*"))
+            if p.suffix in (".flac", ".wav")
+        ]  # fmt: skip
+    else:
+        root = data / "signatures"
+        cedar = sorted((root / "cedar_bin/full_org").glob("*.png"))
+        found = [(f"cedar {p.stem.split('_')[1]}", p) for p in cedar]
+        for folder in ("bhsig_hindi", "bhsig_bengali"):
+            found += [(str(p.parent), p) for p in sorted((root / folder).rglob("*-G-*.*"))]
+    taken: dict[str, int] = {}
+    kept = []
+    for label, path in np.random.default_rng(0).permutation(np.array(found, object)).tolist():
+        taken[label] = taken.get(label, 0) + 1
+        if taken[label] <= MOST:
+            kept.append((label, path))
+    return sorted(kept)
+
+
+def load(data: Path, modality: str, cache: Path | None) -> Samples:
+    """Embed, or take what an earlier run has left in the folder `cache`."""
+    kept = cache / f"{modality}.npz" if cache else None
+    if kept and kept.exists():
+        with np.load(kept, allow_pickle=False) as found:
+            return Samples(found["vectors"], found["labels"], found.get("pairs"))
+    made = _questions(data) if modality == "questions" else _embedded(data, modality)
+    if kept:
+        kept.parent.mkdir(exist_ok=True)
+        extra = {} if made.pairs is None else {"pairs": made.pairs}
+        np.savez(kept, vectors=made.vectors, labels=made.labels, **extra)
+    return made
+
+
+def _embedded(data: Path, modality: str) -> Samples:
+    # Faces are aligned crops and signatures scans of one: only a recording needs its detector.
+    detector = "speech" if modality == "voices" else None
+    pipeline = open_pipeline(modality, encoder=None, detector=detector)
+    vectors, names = [], []
+    jobs = (Job(path, tag=label) for label, path in listed(data, modality))
+    for batch in batches.run(pipeline, jobs, choice.largest):
+        for done in batch:
+            if not done.error:
+                vectors.append(done.found[0].vector)
+                names.append(done.job.tag)
+    return Samples(np.stack(vectors), np.unique(names, return_inverse=True)[1])
+
+
+def _questions(data: Path) -> Samples:
+    """QQP's labelled pairs; identities are what duplicates join."""
+    found = trials.from_file(data / "questions/trials.csv", text=True)
+    pipeline = open_pipeline("questions", encoder=None, detector=None)
+    vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
+    jobs = (Job(text, text=True, tag=row) for row, text in enumerate(found.samples))
+    for batch in batches.run(pipeline, jobs, choice.largest):
+        for done in batch:
+            vectors[done.job.tag] = done.found[0].vector
+    pairs = np.stack([found.left, found.right, found.mated.astype(np.int64)], axis=1)
+    return Samples(vectors, found.identities, pairs)
+
+
+def compared(samples: Samples, most: int = 200_000) -> Comparisons:
+    """All labelled pairs, or all pairs, of which `most` are drawn."""
+    if samples.pairs is not None:
+        left, right, mated = samples.pairs.T
+        labels = samples.labels
+        mated = mated.astype(bool)
+    else:
+        found = trials.all_pairs([""] * len(samples.labels), samples.labels, pairs=most)
+        left, right, mated, labels = found.left, found.right, found.mated, samples.labels
+    scores = np.einsum("ij,ij->i", samples.vectors[left], samples.vectors[right])
+    return Comparisons(scores.astype(np.float64), mated, labels[left], labels[right])

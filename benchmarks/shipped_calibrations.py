@@ -1,0 +1,75 @@
+"""Write the calibrations that plugins ship, from the evaluation data.
+
+    python shipped_calibrations.py DATA OUT
+
+OUT/MODALITY.json; each belongs into its plugin's package as calibration.json. Every set of voices
+counts alike: as many comparisons of each kind are drawn from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from decision_data import listed, load
+
+from siamkit import trials
+from siamkit.calibrations import to_json
+from siamkit.flows.calibrate import from_trials
+from siamkit.flows.evaluate import Embedded, embed_trials, scored
+from siamkit.pipeline import open_pipeline
+
+DRAWN = 100  # comparisons of a kind that each set of voices gives
+SOURCES = {
+    "faces": "LFW, aligned crops, 2,086 people",
+    "voices": "LibriSpeech test-other and train-clean-100, Emo-DB, FSDD, 37 speakers",
+    "questions": "Quora Question Pairs, 3,814 labelled pairs",
+}
+FMRS = {"faces": 0.001, "voices": 0.01, "questions": None}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--cache", type=Path)
+    given = parser.parse_args()
+    given.out.mkdir(exist_ok=True)
+    for modality, source in SOURCES.items():
+        pipeline = open_pipeline(modality, encoder=None, detector=None)
+        if modality == "questions":
+            found = trials.from_file(given.data / "questions/trials.csv", text=True)
+            embedded = embed_trials(pipeline, found)
+        else:
+            samples = load(given.data, modality, given.cache)
+            found = trials.all_pairs([""] * len(samples.labels), samples.labels)
+            if modality == "voices":
+                sets = np.array([Path(path).parts[-3] for _, path in listed(given.data, modality)])
+                found = found.part(alike(found, sets))
+            embedded = Embedded(samples.vectors, np.ones(len(samples.labels), bool), [])
+        kept, scores = scored(found, embedded)
+        made = from_trials(
+            kept, embedded, scores, pipeline.encoder.fingerprint, source, fmr=FMRS[modality]
+        )
+        if made.crowds and made.crowds.rates[-1] > 0.01:  # too few people to say anything of crowds
+            made = replace(made, crowds=None)
+        text = to_json(made)
+        (given.out / f"{modality}.json").write_text(text + "\n")
+        print(modality, len(text), made.method, made.fmr, made.fpir, made.cllr, made.min_cllr)
+
+
+def alike(found: trials.Trials, sets: np.ndarray) -> np.ndarray:
+    """(n,) True for as many trials of each kind within each set."""
+    rng, keep = np.random.default_rng(0), np.zeros(len(found), bool)
+    inside = sets[found.left] == sets[found.right]
+    for name in np.unique(sets):
+        for kind in (found.mated, ~found.mated):
+            rows = np.flatnonzero(inside & kind & (sets[found.left] == name))
+            keep[rng.choice(rows, min(len(rows), DRAWN * 10), replace=False)] = True
+    return keep
+
+
+if __name__ == "__main__":
+    main()
