@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siamkit.charts import COLOURS
 from siamkit.errors import BadInput
 from siamkit.sources import to_text
 from siamkit.tables.writing import replacing
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
 
 UNKNOWN = "unknown"
-# Told apart by colour-blind eyes (Okabe & Ito 2008); grey is for who is not known.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-GREY = "#8a94a6"
+GREY = "#8a94a6"  # who is not known
 ROW, WIDTH = 0.42, 10.0  # inches
 LETTERS = 28  # of a name beside its row
 STEPS, TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks; of them at most

@@ -24,6 +24,7 @@ Examples:
   siamkit calibrate staff --fmr 1e-4               decide at that false match rate from now on
   siamkit calibrate staff --precision 0.99 --trials pairs.csv
   siamkit calibrate staff --output staff.json
+  siamkit calibrate staff --report staff.html      a page: are the probabilities right?
 
 \b
 Needs identities with two samples or more. A false match rate t needs 3 / t pairs of different
@@ -55,6 +56,10 @@ identities (the rule of three); what the data cannot support is refused.
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE.json",
     help="Write the calibration to a file too, for a plugin to ship.",
 )  # fmt: skip
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="Write a page with the reliability diagram, the map and the thresholds.",
+)  # fmt: skip
 @options.store
 @options.as_json
 def calibrate(
@@ -65,6 +70,7 @@ def calibrate(
     fpir: float | None,
     method: str | None,
     output: Path | None,
+    report: Path | None,
     store: Path,
     as_json: bool,
 ) -> None:
@@ -76,6 +82,7 @@ def calibrate(
         raise click.UsageError("--fmr and --precision both set the threshold: give one.")
     if output and (output.is_dir() or not output.parent.is_dir()):
         raise click.UsageError(f"{output} cannot be written: no such folder, or a folder itself.")
+    options.check_report(report)
     with options.workspace(store) as ws, steps() as progress:
         made = ws.calibrate(
             gallery,
@@ -91,6 +98,11 @@ def calibrate(
         from siamkit.tables.writing import replace_text
 
         replace_text(output, to_json(made) + "\n")
+    if report:
+        from siamkit import calibration_page
+        from siamkit.tables.writing import replace_text
+
+        replace_text(report, calibration_page.html(made, gallery))
     if as_json:
         emit_json(asdict(made))
     else:

@@ -179,10 +179,7 @@ def _check_outputs(
         if path.resolve() == read and (not into_database or source_table == name):
             raise click.UsageError(f"{path} is the source itself: give another name.")
         taken.add(path.resolve())
-    if report and report.suffix != ".html":
-        raise click.UsageError("--report takes a name that ends in .html.")
-    if report and (report.is_dir() or not report.parent.is_dir()):
-        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+    options.check_report(report)
     beside = read.with_suffix(".jsonl") if read.suffix == ".npy" else None
     for path in taken | ({report.resolve()} if report else set()):
         if path == beside or (read.is_dir() and path.is_relative_to(read) and path.exists()):

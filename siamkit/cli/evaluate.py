@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from siamkit import figures
 from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.evaluation import Figure, OperatingPoint
+    from siamkit.evaluation import OperatingPoint
     from siamkit.flows.evaluate import Evaluated
     from siamkit.trials import Fault
 
@@ -150,10 +151,7 @@ def _check_outputs(
     """Before the work begins: everything can be written, and nothing that is read is replaced."""
     from siamkit.tables import writing
 
-    if report and report.suffix != ".html":
-        raise click.UsageError("--report takes a name that ends in .html.")
-    if report and (report.is_dir() or not report.parent.is_dir()):
-        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+    options.check_report(report)
     if scores_to:
         if several > 1:
             raise click.UsageError("--scores takes one configuration at a time.")
@@ -185,61 +183,18 @@ def _tell(results: list[Evaluated]) -> list[Fault]:
 
 
 def _print(results: list[Evaluated]) -> None:
-    lines: dict[str, list[str]] = {}
-    for number, found in enumerate(results):
-        for name, value in _lines(found):
-            lines.setdefault(name, ["-"] * len(results))[number] = value
-    table(["", *(cut(found.name, 40) for found in results)], [[k, *v] for k, v in lines.items()])
+    rows = figures.compared(results)
+    table(["", *(cut(found.name, 40) for found in results)], [[k, *v] for k, v in rows.items()])
     for found in results:
         if found.measured.groups:
             click.echo(f"\n{found.name}, groups at {found.measured.groups_at:.3f}")
             table(
-                ["group", "mated", "non-mated", "FMR", "FNMR"],
+                figures.GROUP_HEAD,
                 [
-                    [cut(g.name, 40), g.mated, g.non_mated, _shown(g.fmr), _shown(g.fnmr)]
-                    for g in found.measured.groups
+                    [cut(name, 40), *rest]
+                    for name, *rest in map(figures.group_row, found.measured.groups)
                 ],
             )
-
-
-def _lines(found: Evaluated) -> list[tuple[str, str]]:
-    made, it = found.measured.made, found.measured
-    same = int(made.mated.sum())
-    lines = [
-        ("comparisons, mated", f"{same:,}"),
-        ("comparisons, non-mated", f"{len(made) - same:,}"),
-        ("identities", f"{made.identities:,}"),
-        ("ROC AUC", _shown(it.auc)),
-        ("EER", _shown(it.eer)),
-    ]
-    lines += [(f"FNMR at FMR {p.wanted:g}", _shown(p.fnmr)) for p in it.at_fmr]
-    lines += [
-        (f"FNMR at FMR {fmr:g}", f"- ({30 / fmr:,.0f} non-mated are needed)")
-        for fmr in it.unsupported
-    ]
-    if it.accuracy is not None:
-        lines.append(("accuracy, 10 folds", f"{it.accuracy:.4f} ± {it.accuracy_error:.4f}"))
-    lines += [(f"minDCF, prior {prior:g}", _shown(cost)) for prior, cost in it.min_dcf.items()]
-    for point in it.given:
-        lines.append((f"FMR at {point.name}", f"{_shown(point.fmr)}, from {point.threshold:.3f}"))
-        lines.append((f"FNMR at {point.name}", _shown(point.fnmr)))
-    if one := found.identified:
-        lines.append(("enrolled, 1:N", f"{one.searches.identities:,} identities"))
-        lines += [(f"rank-{rank} hit rate", _shown(rate)) for rank, rate in one.hit_rate.items()]
-        for at in one.at_fpir:
-            lines.append((f"FNIR at FPIR {at.fpir:g}", _shown(at.fnir)))
-            lines.append((f"DIR at FPIR {at.fpir:g}", _shown(at.dir)))
-        lines += [
-            (f"FNIR at FPIR {fpir:g}", f"- ({30 / fpir:,.0f} probes are needed)")
-            for fpir in one.unsupported
-        ]
-    return lines
-
-
-def _shown(figure: Figure | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
 
 
 def _facts(found: Evaluated) -> dict[str, Any]:

@@ -154,6 +154,14 @@ def detector_name(given: str | None) -> str | None:
     return DEFAULT if given is None else None if given == "none" else given
 
 
+def check_report(report: Path | None) -> None:
+    """Raise UsageError, before the work begins, for a page that could not be written."""
+    if report and report.suffix != ".html":
+        raise click.UsageError("--report takes a name that ends in .html.")
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+
+
 @contextmanager
 def workspace(store: Path) -> Iterator[Workspace]:
     """The workspace of --store, closed afterwards, with the library's lines on stderr."""

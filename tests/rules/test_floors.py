@@ -40,7 +40,19 @@ FLOORS = [
     {"pipeline", "choice", "search", "reranking", "decisions"},
     {"batches", "annotate", "lists", "duplicates", "occlusion", "trials"},
     {"flows"},
-    {"workspace", "report", "train", "turns", "contributions"},
+    {
+        "workspace",
+        "report",
+        "evaluation_page",
+        "calibration_page",
+        "figures",
+        "exhibits",
+        "charts",
+        "pages",
+        "train",
+        "turns",
+        "contributions",
+    },
     {"cli"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
