@@ -1,25 +1,29 @@
 """How often a change of microphone, camera or model is noticed within 50 queries, and false alarms.
 
-    python drift.py DATA [--repeats 500] [--only voices|faces]
+    python drift.py DATA [--repeats 500] [--only voices|faces] [--least 4]
 
 A repeat enrols one half of everybody's samples, of one half of the people (drawn by its seed, of
 each set alike), makes the reference from that gallery, and asks 50 queries: held-out samples of the
 enrolled, each person as likely as another, and a share of people who are not enrolled. `no change`
 counts false alarms. Of voices there are 34 speakers only, so that strangers are 17 people.
+
+--least: pictures that people of LFW have at least. A reference knows people with two enrolled
+samples or more only; with --least 2 most have one, and are others than the reference's.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from channels import PICTURES, SOUNDS, Made, faces, noisy, rotated, voices
 
 from siamkit import drift
-from siamkit.drift import NEAR, QUERIES
-from siamkit.store.observations import Observation
+from siamkit.drift import QUERIES
+from siamkit.store.observations import SEEN, Observation, of_query
 
 SHARES = (0.0, 0.3, 1.0)  # of strangers among the queries
 FEWER_DRAWS = 499  # of the bootstrap: enough to tell 0.5 %, and twice as fast
@@ -31,9 +35,11 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=500)
     options.add_argument("--changed", type=int, default=100, help="repeats with a change")
     options.add_argument("--only", choices=["voices", "faces"])
+    options.add_argument("--least", type=int, default=4)
     given = options.parse_args()
     for kind in [given.only] if given.only else ["voices", "faces"]:
-        load, changes = (voices, SOUNDS) if kind == "voices" else (faces, PICTURES)
+        changes = SOUNDS if kind == "voices" else PICTURES
+        load = voices if kind == "voices" else partial(faces, least=given.least)
         base = load(given.data)
         versions = {"no change": base.vectors, **{c: same_rows(base, load(given.data, c))
                                                   for c in changes}}  # fmt: skip
@@ -66,7 +72,7 @@ def alarm(base: Made, vectors: np.ndarray, share: float, seed: int) -> bool:
     known = np.unique(base.identities[gallery])
     usable = np.isfinite(vectors).all(axis=1)
     enrolled = np.isin(base.identities, known)
-    foreign = int(round(share * QUERIES))
+    foreign = round(share * QUERIES)
     asked = np.concatenate([
         drawn(base.identities, probes & enrolled & usable, QUERIES - foreign, rng),
         drawn(base.identities, ~enrolled & usable, foreign, rng),
@@ -85,9 +91,7 @@ class _References:
     def __init__(self) -> None:
         self.made: dict[tuple[int, int], list[Observation]] = {}
 
-    def get(
-        self, base: int, make: Callable[[], list[Observation]], seed: int
-    ) -> list[Observation]:
+    def get(self, base: int, make: Callable[[], list[Observation]], seed: int) -> list[Observation]:
         if (base, seed) not in self.made:
             self.made[base, seed] = make()
         return self.made[base, seed]
@@ -127,10 +131,8 @@ def drawn(
 
 
 def observed(scores: np.ndarray, own: np.ndarray) -> Observation:
-    nearest = np.argsort(-scores)[: 8 * NEAR]
-    found = drift.of_query(scores[nearest].tolist(), own[nearest].tolist())
-    assert found is not None
-    return found
+    nearest = np.argsort(-scores)[:SEEN]
+    return of_query(list(zip(scores[nearest].tolist(), own[nearest].tolist(), strict=True)))
 
 
 if __name__ == "__main__":

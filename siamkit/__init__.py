@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siamkit.drift import Drift
     from siamkit.errors import (
         BadInput,
         EncoderMismatch,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         Uncalibrated,
         UnreadableSample,
     )
+    from siamkit.flows.audit import Finding
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.query import Answer
@@ -34,8 +36,10 @@ __all__ = [
     "BadInput",
     "Clip",
     "Deduped",
+    "Drift",
     "EncoderMismatch",
     "Enrolled",
+    "Finding",
     "Image",
     "Item",
     "LowQuality",
@@ -61,6 +65,8 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "Drift": "siamkit.drift",
+    "Finding": "siamkit.flows.audit",
     "Deduped": "siamkit.flows.dedupe",
     "Item": "siamkit.flows.dedupe",
     "Timeline": "siamkit.flows.timeline",

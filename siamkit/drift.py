@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
-from siamkit.store.observations import Observation
+from siamkit.store.observations import NEAR, Observation
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -39,11 +39,10 @@ if TYPE_CHECKING:
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
 QUERIES = 50  # that are looked at
-NEAR = 10  # samples of other identities whose mean is `rest`
 ALPHA = 0.005  # half of the 1 % of false alarms that are allowed: queries are not independent
 DRAWS = 999  # of the bootstrap
 SHARES = np.linspace(0, 1, 21)  # of strangers, that are tried
-POINTS = 200  # scores at which distribution functions are compared, at most
+POINTS, BETWEEN = 200, 50  # scores at which distribution functions are compared, at most
 PEOPLE, PROBES = 500, 8  # identities of a reference, and samples of each, at most
 FEWEST = 5  # identities that a reference needs
 BLOCK = 256  # probes that are compared with the gallery at once
@@ -140,15 +139,6 @@ def _mean(scores: Floats) -> float | None:
     return float(scores[:NEAR].mean()) if len(scores) >= NEAR else None
 
 
-def of_query(scores: Sequence[float], identities: Sequence[int]) -> Observation | None:
-    """The scores of a query, by its nearest samples, best first, and whose they are."""
-    if not scores:
-        return None
-    rest = [s for s, who in zip(scores, identities, strict=True) if who != identities[0]][:NEAR]
-    enough = len(rest) == NEAR
-    return Observation("query", float(scores[0]), sum(rest) / NEAR if enough else None)
-
-
 def compare(
     rows: Sequence[Observation],
     recent: Sequence[Observation],
@@ -172,8 +162,7 @@ def compare(
     has_rest = all(np.isfinite(x).all() for x in (known.scores, strangers.scores, query))
     tests = {"best": [0], "best and rest": [0, 1]} if has_rest else {"best": [0]}
     results = {
-        name: _test(known, strangers, query, columns, draws, rng)
-        for name, columns in tests.items()
+        name: _test(known, strangers, query, columns, draws, rng) for name, columns in tests.items()
     }
     name = min(results, key=lambda key: results[key][0])
     probability = min(1.0, len(tests) * results[name][0])
@@ -227,7 +216,9 @@ def _test(
     """The probability of scores that fit no better, and the share of strangers they fit best at."""
     count = len(query)
     points = [_points(known, strangers, c) for c in columns]
-    apart = [(known.steps(p, c), strangers.steps(p, c)) for p, c in zip(points, columns, strict=True)]
+    apart = [
+        (known.steps(p, c), strangers.steps(p, c)) for p, c in zip(points, columns, strict=True)
+    ]
     found = np.max(
         [
             _distances((query[:, c, None] <= p).mean(axis=0)[None], k.mean(axis=0), s.mean(axis=0))
@@ -253,9 +244,10 @@ def _test(
 
 
 def _points(known: _Side, strangers: _Side, column: int) -> Floats:
-    """(p,) scores at which distribution functions are compared."""
+    """(p,) scores at which distribution functions are compared: where they are, and between."""
     pooled = np.concatenate([known.scores[:, column], strangers.scores[:, column]])
-    return np.unique(np.quantile(pooled, np.linspace(0, 1, POINTS), method="nearest"))
+    there = np.quantile(pooled, np.linspace(0, 1, POINTS), method="nearest")
+    return np.unique(np.concatenate([there, np.linspace(pooled.min(), pooled.max(), BETWEEN)]))
 
 
 def _distances(steps: Floats, known: Floats, strangers: Floats) -> Floats:

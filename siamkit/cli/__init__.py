@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import (
+    audit,
     dedupe,
     doctor,
     embed,
@@ -68,6 +69,7 @@ for command in (
     query.query,
     verify.verify,
     dedupe.dedupe,
+    audit.audit,
     train.train,
     embed.embed,
     identities.list_,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,13 +13,14 @@ from siamkit.choice import Chooser
 from siamkit.errors import BadInput
 from siamkit.pipeline import Pipeline
 from siamkit.search import LiveIndex
-from siamkit.store import galleries, templates
+from siamkit.store import galleries, observations, templates
+from siamkit.store.observations import Observation
 from siamkit.store.templates import Owner
 from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
-    from siamkit.types import Vectors
+    from siamkit.types import Hits, Vectors
 
 Fusion: TypeAlias = Literal["best", "mean"]
 RERANKED = 10  # identities that a second look, by a reranker or by means, is taken at, at least
@@ -76,7 +78,9 @@ def query(
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
     wanted = max(k, RERANKED) if reranker else k
-    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder))
+    seen: list[Observation] = []
+    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder), seen)
+    observations.record(live.store, live.gallery, seen)
     limit = threshold or live.gallery.threshold
     name = reranker.name if reranker else None
     if reranker:
@@ -97,10 +101,11 @@ def nearest(
     k: int,
     fusion: Fusion = "best",
     mated: float | None = None,
+    seen: list[Observation] | None = None,
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
-    mated: see mean_score.
+    mated: see mean_score. seen: takes what is kept of the scores, to tell drift by.
 
     The search is widened until k identities are found or the gallery is exhausted, since one
     identity may own all of the nearest templates. By their means RERANKED identities are
@@ -109,7 +114,8 @@ def nearest(
     compared = max(k, RERANKED) if fusion == "mean" else k
     with live.store.read():
         live.catch_up()
-        wanted = max(1, min(CANDIDATES * compared, len(live.index)))
+        least = 0 if seen is None else observations.SEEN
+        wanted = max(1, min(max(CANDIDATES * compared, least), len(live.index)))
         while True:
             hits = live.index.search(vectors, wanted)
             owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
@@ -120,12 +126,22 @@ def nearest(
             if wanted >= len(live.index) or all(len(row) >= compared for row in rows):
                 break
             wanted = min(wanted * 4, len(live.index))
+        if seen is not None:
+            seen += _observed(hits, owners)
         if fusion == "mean":
             rows = [_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)]
     live.save_if_due()
     return [
         [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
     ]
+
+
+def _observed(hits: Hits, owners: dict[int, Owner]) -> Iterator[Observation]:
+    for ids, scores in zip(hits.ids.tolist(), hits.scores.tolist(), strict=True):
+        pairs = zip(ids, scores, strict=True)
+        found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
+        if found:
+            yield observations.of_query(found)
 
 
 def _best_per_identity(

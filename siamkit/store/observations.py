@@ -16,6 +16,8 @@ from siamkit.store.galleries import Gallery
 
 Kind: TypeAlias = Literal["known", "stranger", "query"]
 
+NEAR = 10  # samples of other identities whose mean is `rest`
+SEEN = 4 * NEAR  # nearest samples of a query that are looked at for them
 KEPT = 1_000  # queries of a gallery
 WAIT = 0.02  # s that a query waits for a store that somebody else is writing to, at most
 log = logging.getLogger("siamkit")
@@ -33,6 +35,13 @@ class Observation:
     best: float  # cosine of the nearest sample
     rest: float | None  # mean cosine of the nearest samples of other identities; None: too few
     person: int | None = None
+
+
+def of_query(found: Sequence[tuple[float, int]]) -> Observation:
+    """What is kept of a query: of its nearest samples, best first, (cosine, identity id)."""
+    best, nearest = found[0]
+    rest = [score for score, identity in found if identity != nearest][:NEAR]
+    return Observation("query", best, sum(rest) / NEAR if len(rest) == NEAR else None)
 
 
 def replace_reference(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> None:

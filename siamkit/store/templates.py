@@ -115,6 +115,14 @@ def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dic
     return out
 
 
+def samples_of(store: Store, gallery: Gallery) -> dict[int, int]:
+    """Template id -> sample id, of a whole gallery."""
+    with store.read() as db:
+        return dict(
+            db.execute("SELECT id, sample_id FROM templates WHERE gallery_id = ?", (gallery.id,))
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose template this is."""

@@ -24,6 +24,8 @@ FLOORS = [
         "sound",
         "ffmpeg",
         "microphone",
+        "drift",
+        "suspects",
     },
     {"pipeline", "choice", "search", "reranking"},
     {"batches", "annotate", "lists", "duplicates"},
