@@ -23,7 +23,7 @@ from channels import PICTURES, SOUNDS, Made, faces, noisy, rotated, voices
 
 from siamkit import drift
 from siamkit.drift import QUERIES
-from siamkit.store.observations import SEEN, Observation, of_query
+from siamkit.store.observations import OWN, SEEN, Observation, of_query
 
 SHARES = (0.0, 0.3, 1.0)  # of strangers among the queries
 FEWER_DRAWS = 499  # of the bootstrap: enough to tell 0.5 %, and twice as fast
@@ -132,7 +132,9 @@ def drawn(
 
 def observed(scores: np.ndarray, own: np.ndarray) -> Observation:
     nearest = np.argsort(-scores)[:SEEN]
-    return of_query(list(zip(scores[nearest].tolist(), own[nearest].tolist(), strict=True)))
+    mine = np.flatnonzero(own == own[nearest[0]])[:OWN]
+    found = list(zip(scores[nearest].tolist(), own[nearest].tolist(), strict=True))
+    return of_query(float(scores[mine].mean()), found)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Have the scores of recent queries moved away from those at calibration?
 
-Two scores of a query are compared: `best`, of the nearest sample, and `rest`, the mean of the NEAR
-nearest samples of other identities. A low best score alone says little: the query may be of
-somebody who was never enrolled, and nobody knows how many are. So recent scores are compared with
-every mixture of known people and strangers, and there is an alarm only if no mixture explains
-them. The reference is the gallery itself: each sample asks as its own identity, and as a stranger
-whose identity was left out.
+Two scores of a query are compared: `best`, the mean of the nearest identity's samples, and `rest`,
+the mean of the NEAR nearest samples of other identities. A low best score alone says little: the
+query may be of somebody who was never enrolled, and nobody knows how many are. So recent scores
+are compared with every mixture of known people and strangers, and there is an alarm only if no
+mixture explains them. The reference is the gallery itself: each sample asks as its own identity,
+and as a stranger whose identity was left out.
 
 The distance of scores and mixture is of the kind of Cramér and von Mises, the mean square of the
 difference of their distribution functions (Anderson 1962, "On the distribution of the two-sample
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
-from siamkit.store.observations import NEAR, Observation
+from siamkit.store.observations import NEAR, OWN, SEEN, Observation
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -78,9 +78,9 @@ class Drift:
 def reference(vectors: Vectors, identities: Ids, seed: int = 0) -> list[Observation]:
     """What a gallery's own samples score against the rest of it, (n, dim) and (n,).
 
-    Of up to PEOPLE identities up to PROBES samples are asked twice: as `known`, where the own
-    identity has as many other samples as one drawn from the gallery (or all it has, if fewer), and
-    as `stranger`, without any. Raises BadInput if the gallery is too small to tell anything.
+    Of up to PEOPLE identities with several samples, up to PROBES are asked twice: as `known`, with
+    the others of the own identity, and as `stranger`, without any. Rows of one identity have one
+    number. Raises BadInput if fewer than FEWEST identities have several samples.
     """
     labels, own = np.unique(identities, return_inverse=True)
     sizes = np.bincount(own)
@@ -101,37 +101,29 @@ def reference(vectors: Vectors, identities: Ids, seed: int = 0) -> list[Observat
         scores = vectors[block] @ vectors.T
         for probe, row in zip(block.tolist(), scores, strict=True):
             person = int(own[probe])
-            mine = rng.permutation(by_person[person][by_person[person] != probe])
-            mine = mine[: int(rng.choice(sizes))]
             others, whose = _others(row, own, person)
             number = int(np.searchsorted(people, person))
-            best = float(row[mine].max())
-            if best >= others[0]:
-                known = Observation("known", best, _mean(others), number)
-            else:
-                known = _stranger("known", others, whose, number, extra=row[mine])
-            made += [known, _stranger("stranger", others, whose, number)]
+            mine = by_person[person][by_person[person] != probe]
+            nearest = by_person[whose[0]]
+            stranger = float(row[nearest[:OWN]].mean())
+            without = others[whose != whose[0]]
+            made.append(Observation("stranger", stranger, _mean(without), number))
+            if row[mine].max() >= others[0]:
+                best, rest = float(row[mine[:OWN]].mean()), others
+            else:  # taken for somebody else
+                best, rest = stranger, np.sort(np.concatenate([without, row[mine]]))[::-1]
+            made.append(Observation("known", best, _mean(rest), number))
     return made
 
 
 def _others(row: Floats, own: Ids, person: int) -> tuple[Floats, Ids]:
     """The nearest samples of other identities, best first, and whose they are."""
     masked = np.where(own == person, -np.inf, row)
-    k = min(8 * NEAR, len(row) - 1)
+    k = min(2 * SEEN, len(row) - 1)
     nearest = np.argpartition(-masked, k)[: k + 1]
     nearest = nearest[np.argsort(-masked[nearest], kind="stable")]
     nearest = nearest[np.isfinite(masked[nearest])]
     return masked[nearest], own[nearest]
-
-
-def _stranger(
-    kind: Any, others: Floats, whose: Ids, number: int, extra: Floats | None = None
-) -> Observation:
-    """A probe whose nearest sample is another's; `extra` are scores of its own identity."""
-    rest = others[whose != whose[0]]
-    if extra is not None:
-        rest = np.sort(np.concatenate([rest, extra]))[::-1]
-    return Observation(kind, float(others[0]), _mean(rest), number)
 
 
 def _mean(scores: Floats) -> float | None:

@@ -144,23 +144,25 @@ class _Look:
 
     def copies(self) -> Iterator[Finding]:
         """The same content and region, or the same vector, under two labels: a pair once."""
+        import numpy as np
+
         held, seen = self.held, set()
-        for row, (near, scores) in enumerate(zip(self.hits.ids, self.hits.scores, strict=True)):
-            for other, score in zip(near.tolist(), scores.tolist(), strict=True):
-                if score < COPY or other < 0:
-                    continue
-                one, two = sorted((row, other))
-                if held.identity[one] == held.identity[two] or (one, two) in seen:
-                    continue
-                seen.add((one, two))
-                left, right = held.samples[one], held.samples[two]
-                same = "the same file" if left.digest == right.digest else "the same vector"
-                yield self._finding(
-                    "copy", two, one, score, COPY,
-                    f"{same} as sample {left.id} of {left.identity}"
-                    f" (cosine {score:.3f}, copies from {COPY})",
-                    f"one of the labels is wrong: {_forget(right)} or {_forget(left)}",
-                )  # fmt: skip
+        rows, places = np.nonzero((self.hits.scores >= COPY) & (self.hits.ids >= 0))
+        near = self.hits.ids[rows, places]
+        for at in np.flatnonzero(held.identity[rows] != held.identity[near]).tolist():
+            one, two = sorted((int(rows[at]), int(near[at])))
+            if (one, two) in seen:
+                continue
+            seen.add((one, two))
+            score = float(self.hits.scores[rows[at], places[at]])
+            left, right = held.samples[one], held.samples[two]
+            same = "the same file" if left.digest == right.digest else "the same vector"
+            yield self._finding(
+                "copy", two, one, score, COPY,
+                f"{same} as sample {left.id} of {left.identity}"
+                f" (cosine {score:.3f}, copies from {COPY})",
+                f"one of the labels is wrong: {_forget(right)} or {_forget(left)}",
+            )  # fmt: skip
 
     def labels(self, barred: frozenset[tuple[int, int]]) -> Iterator[Finding]:
         """Samples that are nearer to another identity than to the other samples of their own."""

@@ -78,9 +78,10 @@ def query(
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
     wanted = max(k, RERANKED) if reranker else k
-    seen: list[Observation] = []
+    seen: list[Observation] | None = [] if observations.wanted(live.store, live.gallery) else None
     found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder), seen)
-    observations.record(live.store, live.gallery, seen)
+    if seen:
+        observations.record(live.store, live.gallery, seen)
     limit = threshold or live.gallery.threshold
     name = reranker.name if reranker else None
     if reranker:
@@ -127,7 +128,7 @@ def nearest(
                 break
             wanted = min(wanted * 4, len(live.index))
         if seen is not None:
-            seen += _observed(hits, owners)
+            seen += _observed(live, vectors, hits, owners)
         if fusion == "mean":
             rows = [_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)]
     live.save_if_due()
@@ -136,12 +137,16 @@ def nearest(
     ]
 
 
-def _observed(hits: Hits, owners: dict[int, Owner]) -> Iterator[Observation]:
-    for ids, scores in zip(hits.ids.tolist(), hits.scores.tolist(), strict=True):
+def _observed(
+    live: LiveIndex, vectors: Vectors, hits: Hits, owners: dict[int, Owner]
+) -> Iterator[Observation]:
+    """What is kept of each vector's scores."""
+    for vector, ids, scores in zip(vectors, hits.ids.tolist(), hits.scores.tolist(), strict=True):
         pairs = zip(ids, scores, strict=True)
         found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
         if found:
-            yield observations.of_query(found)
+            own = templates.first_of(live.store, live.gallery, found[0][1], observations.OWN)
+            yield observations.of_query(float((own @ vector).mean()), found)
 
 
 def _best_per_identity(

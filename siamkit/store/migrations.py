@@ -111,7 +111,7 @@ CREATE TABLE observations (                 -- scores alone: no vector, name or 
   fingerprint TEXT NOT NULL,                -- the encoder that the scores are of
   kind TEXT NOT NULL CHECK (kind IN ('known', 'stranger', 'query')),
   person INTEGER,                           -- of a reference: rows of one number are of one person
-  best REAL NOT NULL,                       -- cosine of the nearest sample
+  best REAL NOT NULL,                       -- mean cosine of the nearest identity's samples
   rest REAL,                                -- mean cosine of the nearest of other identities
   created TEXT NOT NULL
 );;

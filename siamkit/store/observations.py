@@ -17,6 +17,7 @@ from siamkit.store.galleries import Gallery
 Kind: TypeAlias = Literal["known", "stranger", "query"]
 
 NEAR = 10  # samples of other identities whose mean is `rest`
+OWN = 20  # samples of the nearest identity whose mean is `best`, at most
 SEEN = 4 * NEAR  # nearest samples of a query that are looked at for them
 KEPT = 1_000  # queries of a gallery
 WAIT = 0.02  # s that a query waits for a store that somebody else is writing to, at most
@@ -32,15 +33,18 @@ class Observation:
     """
 
     kind: Kind
-    best: float  # cosine of the nearest sample
+    best: float  # mean cosine of the samples of the nearest sample's identity
     rest: float | None  # mean cosine of the nearest samples of other identities; None: too few
     person: int | None = None
 
 
-def of_query(found: Sequence[tuple[float, int]]) -> Observation:
-    """What is kept of a query: of its nearest samples, best first, (cosine, identity id)."""
-    best, nearest = found[0]
-    rest = [score for score, identity in found if identity != nearest][:NEAR]
+def of_query(best: float, found: Sequence[tuple[float, int]]) -> Observation:
+    """What is kept of a query, by its nearest samples, best first: (cosine, identity id).
+
+    best: the mean cosine of up to OWN samples of the first identity. The cosine of the nearest
+    one would rise with their number, and a sample that stands in for a query has one fewer.
+    """
+    rest = [score for score, identity in found if identity != found[0][1]][:NEAR]
     return Observation("query", best, sum(rest) / NEAR if len(rest) == NEAR else None)
 
 
@@ -81,10 +85,8 @@ def record(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> bool:
     with it is a few scores.
     """
     db = store.connection
-    if not store.writable or not rows or db.in_transaction:
-        return False
     try:
-        if not has_reference(store, gallery):
+        if not rows or db.in_transaction or not wanted(store, gallery):
             return False
         db.execute(f"PRAGMA busy_timeout = {round(WAIT * 1000)}")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -111,6 +113,11 @@ DELETE FROM observations WHERE gallery_id = ? AND kind = 'query' AND id <= (
   SELECT id FROM observations WHERE gallery_id = ? AND kind = 'query'
   ORDER BY id DESC LIMIT 1 OFFSET ?)
 """
+
+
+def wanted(store: Store, gallery: Gallery) -> bool:
+    """True if the scores of a query of this gallery would be kept."""
+    return store.writable and has_reference(store, gallery)
 
 
 def has_reference(store: Store, gallery: Gallery) -> bool:
