@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 # Narrow screens get one column, wide ones several; dark ones swap paper and ink.
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --bad: #d1242f }
-@media (prefers-color-scheme: dark) { :root { --bad: #ff7b72 } }
+@media (prefers-color-scheme: dark) { :root { --bad: #ff7b72 } svg { filter: brightness(1.35) } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em }
 h1, h2, h3 { line-height: 1.25; overflow-wrap: anywhere } h2 { margin-top: 2em }
 .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1em 0 }

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from manifest import lines
+from scoreddata import texts
 
 VOID = {"meta", "img", "br"}
 # What may be left open, as HTML has it.
@@ -57,17 +58,6 @@ def write(folder, rows, head=("a", "b", "label")):
         csv.writer(file).writerows([head, *rows])
 
 
-def texts(people=12, each=3):
-    """(person, text) pairs that are alike in a person."""
-    rng = np.random.default_rng(0)
-    letters = np.array(list("abcdefghij klmno"))
-    out = []
-    for person in range(people):
-        stem = "".join(rng.choice(letters, 30))
-        out += [(person, f"{stem}{n}{''.join(rng.choice(letters, 6))}") for n in range(each)]
-    return out
-
-
 def pairs(listed):
     return [
         (a, b, int(one == other))
@@ -78,7 +68,7 @@ def pairs(listed):
 
 def test_texts_are_escaped_and_the_worst_pair_is_named(shell):
     attack = "<script>alert(1)</script>"
-    rows = [(*row, "x<b>" if n % 2 else "$y$") for n, row in enumerate(pairs(texts()))]
+    rows = [(*row, "x<b>" if n % 2 else "$y$") for n, row in enumerate(pairs(texts(12)))]
     rows.append((attack, attack + " ", 0, "x<b>"))
     write(shell.folder, rows, ("a", "b", "label", "kind<"))
     done = shell(
@@ -135,7 +125,8 @@ def test_pictures_are_embedded_small_and_identification_is_drawn(people):
 
 
 def test_files_that_are_gone_are_names(people):
-    done = people("enrol", "g", "-m", "tiles", "--detector", "none", "--from", "people")
+    assert people("galleries", "create", "g", "-m", "tiles", "--detector", "none").code == 0
+    done = people("enrol", "g", "--from", "people")
     assert done.code == 0, done.err
     (people.folder / "people/p0/0.png").unlink()
     (people.folder / "people/p1/0.png").write_text("no picture any more")
@@ -164,16 +155,19 @@ def test_sounds_are_played(tmp_path):
     assert "cannot be shown" in exhibit(tmp_path)
 
 
-def test_the_page_about_many_scores_is_small(shell):
+def test_the_page_about_many_scores_is_small():
+    from siamkit import evaluation_page
+    from siamkit.flows.evaluate import evaluate_scores
+    from siamkit.trials import Trials
+
     rng = np.random.default_rng(0)
     mated = rng.random(200_000) < 0.1
     scores = rng.normal(np.where(mated, 2, -2), 1)
-    with (shell.folder / "s.csv").open("w") as file:
-        file.write("label,score\n")
-        file.writelines(f"{int(m)},{s}\n" for m, s in zip(mated, scores, strict=True))
-    done = shell("evaluate", "s.csv", "--threshold", "0", "--report", "r.html")
-    assert done.code == 0, done.err
-    page = read(shell.folder)
+    left, right = rng.integers(2_000, size=(2, len(mated)))
+    names = [f"sample {number}" for number in range(2_000)]
+    tried = Trials(names, np.arange(2_000), left, np.where(mated, left, right), mated, scores)
+    found = evaluate_scores("s", tried, thresholds={"the given threshold": 0.0}, draws=2)
+    page = Page(evaluation_page.html([found], "s"))
     assert len(page.text) < 100_000
     assert max(page.points()) > 200
     assert "the given threshold: 0.000" in page.text
@@ -198,14 +192,12 @@ def test_scores_of_any_kind_have_a_page(shell, rows):
 
 
 def test_the_page_about_a_calibration(shell):
-    listed = [(text, f"person {person}") for person, text in texts(40)]
-    (shell.folder / "t.jsonl").write_text(lines(*[(who, text) for text, who in listed]))
-    done = shell("enrol", "a&b", "-m", "letters", "--from", "-", stdin=lines(*enrolled(40)))
+    done = shell("enrol", "a.b", "-m", "letters", "--from", "-", stdin=lines(*texts(40)))
     assert done.code == 0, done.err
-    done = shell("calibrate", "a&b", "--report", "r.html")
+    done = shell("calibrate", "a.b", "--report", "r.html")
     assert done.code == 0, done.err
     page = read(shell.folder)
-    assert "Calibration of a&amp;b" in page.text
+    assert "Calibration of a.b" in page.text
     for title in ("Are the probabilities right?", "What a score means", "Error rates", "search"):
         assert title in page.text
     assert "extrapolated" in page.text
@@ -213,7 +205,7 @@ def test_the_page_about_a_calibration(shell):
 
 
 def test_few_identities_calibrate_and_have_a_page(shell):
-    done = shell("enrol", "g", "-m", "letters", "--from", "-", stdin=lines(*enrolled(9, 2)))
+    done = shell("enrol", "g", "-m", "letters", "--from", "-", stdin=lines(*texts(9, 2)))
     assert done.code == 0, done.err
     done = shell("calibrate", "g", "--report", "r.html")
     assert done.code == 0, done.err
