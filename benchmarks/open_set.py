@@ -20,7 +20,7 @@ from decision_data import load
 from siamkit.crowds import crowds_of, threshold_for
 from siamkit.pipeline import open_pipeline
 
-TARGET, SIZES, REPEATS, GALLERIES = 0.01, (10, 100, 1_000, 10_000), 10, 20
+TARGET, SIZES, REPEATS, GALLERIES = 0.01, (10, 100, 1_000, 7_000, 10_000), 10, 20
 
 
 def faces(data: Path, cache: Path | None) -> np.ndarray:

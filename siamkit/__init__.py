@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siamkit.drift import Drift
     from siamkit.errors import (
         BadInput,
         EncoderMismatch,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         Uncalibrated,
         UnreadableSample,
     )
+    from siamkit.flows.audit import Finding
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.explain import Explanation
@@ -35,9 +37,11 @@ __all__ = [
     "BadInput",
     "Clip",
     "Deduped",
+    "Drift",
     "EncoderMismatch",
     "Enrolled",
     "Explanation",
+    "Finding",
     "Image",
     "Item",
     "LowQuality",
@@ -63,6 +67,8 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "Drift": "siamkit.drift",
+    "Finding": "siamkit.flows.audit",
     "Deduped": "siamkit.flows.dedupe",
     "Explanation": "siamkit.flows.explain",
     "Item": "siamkit.flows.dedupe",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from siamkit.comparisons import Comparisons, require_both
+from siamkit.crowds import threshold_for
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.evaluation import RULE_OF_THREE
 from siamkit.metrics import Rates, rates
@@ -132,6 +133,11 @@ def calibrate(
     of 3 / n: the rule of three).
     """
     require_both(made)
+    if fpir is not None:
+        require_rate("a false positive identification rate", fpir)
+        if crowds is None:
+            raise Uncalibrated("so few samples cannot show a false positive identification rate")
+        threshold_for(crowds, fpir, 1)  # raises if it is not supported
     pairs = made.impostor_pairs
     curve = rates(made.mated_scores, made.non_mated_scores)
     lowest = RULE_OF_THREE / pairs

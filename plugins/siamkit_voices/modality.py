@@ -22,6 +22,7 @@ class Voices:
 
     name = "voices"
     kind = "audio"
+    calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "speech"
     backbone = "encoder"
     fusion = "mean"  # of 3 clips: see docs/voices.md

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import (
+    audit,
     calibrate,
     dedupe,
     doctor,
@@ -75,6 +76,7 @@ for command in (
     calibrate.calibrate,
     evaluate.evaluate,
     dedupe.dedupe,
+    audit.audit,
     train.train,
     embed.embed,
     identities.list_,

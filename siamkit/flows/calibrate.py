@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit import calibration as calibrating
+from siamkit import drift
 from siamkit.calibration import Method
 from siamkit.comparisons import Comparisons
 from siamkit.crowds import crowds_of
 from siamkit.errors import BadInput
 from siamkit.flows.evaluate import Embedded, Progress, silent
 from siamkit.scoring import Fusion, leave_one_out
-from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store import Gallery, Store, galleries, observations, samples, templates
 from siamkit.trials import Trials
 from siamkit.types import Calibration
 
@@ -44,31 +45,39 @@ def from_gallery(
     see siamkit.scoring. Rates and method, see siamkit.calibration.calibrate. Raises BadInput if
     the gallery has fewer than two identities, or none with two samples.
     """
-    with store.read():
-        listed = list(samples.of_gallery(store, gallery))
-        owned = templates.of_samples(store, gallery, [sample.id for sample in listed])
-    listed = [sample for sample in listed if sample.id in owned]
-    names, labels = np.unique([sample.identity for sample in listed], return_inverse=True)
-    if len(names) < 2 or len(names) == len(listed):
+    vectors, labels = _enrolled(store, gallery)
+    identities = len(np.unique(labels))
+    if identities < 2 or identities == len(labels):
         raise BadInput(
-            f"gallery {gallery.name} has {len(names):,} identities and {len(listed):,} samples:"
+            f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples:"
             " nothing to compare a second sample with",
             hint="enrol a second sample of some identities, or give --trials FILE",
         )
-    vectors = np.stack([owned[sample.id] for sample in listed])
-    made, blocks = _everybody(vectors, labels.astype(np.int64), fusion, mated, progress)
+    made, blocks = _everybody(vectors, labels, fusion, mated, progress)
     progress("fitting", 0, 0)
     return calibrating.calibrate(
         made,
         gallery.space.fingerprint,
-        f"gallery {gallery.name}, {len(names):,} identities, {len(listed):,} samples",
+        f"gallery {gallery.name}, {identities:,} identities, {len(labels):,} samples",
         fmr=fmr,
         precision=precision,
         fpir=fpir,
         method=method,
-        crowds=crowds_of(blocks, len(names)),
+        crowds=crowds_of(blocks, identities),
         per="identity",
     )
+
+
+def _enrolled(store: Store, gallery: Gallery) -> tuple[Vectors, Ids]:
+    """(n, dim) templates of a gallery, and (n,) numbers of their identities, from 0."""
+    with store.read():
+        listed = list(samples.of_gallery(store, gallery))
+        owned = templates.of_samples(store, gallery, [sample.id for sample in listed])
+    kept = [sample for sample in listed if sample.id in owned]
+    if not kept:
+        return np.zeros((0, gallery.space.dim), np.float32), np.zeros(0, np.int64)
+    _, labels = np.unique([sample.identity for sample in kept], return_inverse=True)
+    return np.stack([owned[sample.id] for sample in kept]), labels.astype(np.int64)
 
 
 def _everybody(
@@ -144,9 +153,16 @@ def from_trials(
 def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
     """Write a calibration to the store; from now on the gallery decides by it.
 
+    Beside it, what its own samples score now: what queries score later is compared with that.
+
     Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded.
     """
     limit = calibrating.threshold(calibration)
     with store.write():
         live = galleries.get(store, gallery.name)
         galleries.calibrate(store, live.id, live.space.fingerprint, limit, calibration)
+        try:
+            rows = drift.reference(*_enrolled(store, live))
+        except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
+            rows = []
+        observations.replace_reference(store, live, rows)

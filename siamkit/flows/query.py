@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ from siamkit.errors import BadInput
 from siamkit.pipeline import Pipeline
 from siamkit.scoring import Fusion, mean_score, own_fusion, own_mated
 from siamkit.search import LiveIndex
-from siamkit.store import galleries, templates
+from siamkit.store import galleries, observations, templates
+from siamkit.store.observations import Observation
 from siamkit.store.templates import Owner
 from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
-    from siamkit.types import Calibration, Vectors
+    from siamkit.types import Calibration, Hits, Vectors
 
 RERANKED = 10  # identities that a second look, by a reranker or by means, is taken at, at least
 CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
@@ -89,7 +91,10 @@ def query(
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
     wanted = max(k, RERANKED) if reranker else k
-    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder))
+    seen: list[Observation] | None = [] if observations.wanted(live.store, live.gallery) else None
+    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder), seen)
+    if seen:
+        observations.record(live.store, live.gallery, seen)
     name = reranker.name if reranker else None
     calibration = None if reranker else live.gallery.calibration
     who, own = f"gallery {live.gallery.name}", live.gallery.threshold
@@ -137,10 +142,11 @@ def nearest(
     k: int,
     fusion: Fusion = "best",
     mated: float | None = None,
+    seen: list[Observation] | None = None,
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
-    mated: see siamkit.scoring.mean_score.
+    mated: see siamkit.scoring.mean_score. seen: takes what is kept of the scores, to tell drift by.
 
     The search is widened until k identities are found or the gallery is exhausted, since one
     identity may own all of the nearest templates. By their means RERANKED identities are
@@ -149,7 +155,8 @@ def nearest(
     compared = max(k, RERANKED) if fusion == "mean" else k
     with live.store.read():
         live.catch_up()
-        wanted = max(1, min(CANDIDATES * compared, len(live.index)))
+        least = 0 if seen is None else observations.SEEN
+        wanted = max(1, min(max(CANDIDATES * compared, least), len(live.index)))
         while True:
             hits = live.index.search(vectors, wanted)
             owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
@@ -160,12 +167,26 @@ def nearest(
             if wanted >= len(live.index) or all(len(row) >= compared for row in rows):
                 break
             wanted = min(wanted * 4, len(live.index))
+        if seen is not None:
+            seen += _observed(live, vectors, hits, owners)
         if fusion == "mean":
             rows = [_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)]
     live.save_if_due()
     return [
         [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
     ]
+
+
+def _observed(
+    live: LiveIndex, vectors: Vectors, hits: Hits, owners: dict[int, Owner]
+) -> Iterator[Observation]:
+    """What is kept of each vector's scores."""
+    for vector, ids, scores in zip(vectors, hits.ids.tolist(), hits.scores.tolist(), strict=True):
+        pairs = zip(ids, scores, strict=True)
+        found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
+        if found:
+            own = templates.first_of(live.store, live.gallery, found[0][1], observations.OWN)
+            yield observations.of_query(float((own @ vector).mean()), found)
 
 
 def _best_per_identity(

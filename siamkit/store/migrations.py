@@ -102,6 +102,29 @@ CREATE TRIGGER templates_immutable BEFORE UPDATE ON templates
 """
 
 
+@migrations()
+def m003_observations(db: Database) -> None:
+    """Scores of queries, and of the gallery's own samples at calibration, to tell drift by."""
+    for statement in _OBSERVATIONS.split(";;"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_OBSERVATIONS = """
+CREATE TABLE observations (                 -- scores alone: no vector, name or source of a query
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  fingerprint TEXT NOT NULL,                -- the encoder that the scores are of
+  kind TEXT NOT NULL CHECK (kind IN ('known', 'stranger', 'query')),
+  person INTEGER,                           -- of a reference: rows of one number are of one person
+  best REAL NOT NULL,                       -- mean cosine of the nearest identity's samples
+  rest REAL,                                -- mean cosine of the nearest of other identities
+  created TEXT NOT NULL
+);;
+CREATE INDEX observations_by_gallery ON observations (gallery_id, kind, id);;
+"""
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

@@ -98,6 +98,17 @@ def of_identities(
     return out
 
 
+def first_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> Vectors:
+    """The (k, dim) oldest templates of an identity in this gallery, k at most `limit`."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
+            " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?",
+            (identity_id, gallery.id, limit),
+        ).fetchall()
+    return _arrays(rows, gallery.space.dim)[1]
+
+
 def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:
     """Sample id -> its (dim,) template, for those that still exist."""
     wanted = sorted(set(sample_ids))
@@ -113,6 +124,14 @@ def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dic
             _, vectors = _arrays(rows, gallery.space.dim)
             out.update({row[0]: vector for row, vector in zip(rows, vectors, strict=True)})
     return out
+
+
+def samples_of(store: Store, gallery: Gallery) -> dict[int, int]:
+    """Template id -> sample id, of a whole gallery."""
+    with store.read() as db:
+        return dict(
+            db.execute("SELECT id, sample_id FROM templates WHERE gallery_id = ?", (gallery.id,))
+        )
 
 
 @dataclass(frozen=True, slots=True)

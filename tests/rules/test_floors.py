@@ -35,6 +35,8 @@ FLOORS = [
         "sound",
         "ffmpeg",
         "microphone",
+        "drift",
+        "suspects",
     },
     {"comparisons", "calibration", "evaluation", "identification", "snorm"},
     {"pipeline", "choice", "search", "reranking", "decisions"},

@@ -1,0 +1,75 @@
+"""Does adaptive S-norm miss fewer at a false match rate of 0.001?
+
+    python snorm.py DATA [--cache FOLDER]
+
+Half of the identities are the cohort, the others are compared; five splits. `siamkit evaluate
+--snorm` does the same with the compared samples as each other's cohort.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from decision_data import load
+
+from siamkit import snorm, trials
+from siamkit.metrics import eer, fnmr_at
+
+SPLITS, PAIRS = 5, 200_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path)
+    given = parser.parse_args()
+    print(f"{'':12} {'nearest':>8} {'EER':>8} {'FNMR@1e-2':>10} {'FNMR@1e-3':>10}")
+    for modality in ("faces", "signatures", "voices"):
+        samples = load(given.data, modality, given.cache)
+        rows: dict[str, list[tuple[float, ...]]] = {}
+        for seed in range(SPLITS):
+            rng = np.random.default_rng(seed)
+            names = rng.permutation(samples.labels.max() + 1)
+            cohort = np.isin(samples.labels, names[: len(names) // 2])
+            probes = np.flatnonzero(~cohort)
+            labels = np.unique(samples.labels[probes], return_inverse=True)[1]
+            found = trials.all_pairs([""] * len(probes), labels, pairs=PAIRS, seed=seed)
+            vectors = samples.vectors[probes]
+            raw = np.einsum("ij,ij->i", vectors[found.left], vectors[found.right])
+            rows.setdefault("raw", []).append(rated(raw, found.mated))
+            for nearest in (10, 50, 200):
+                near = against(samples, probes, cohort, nearest)
+                if near is None:
+                    continue
+                own = np.arange(len(probes))
+                scores = snorm.normalised(
+                    raw.astype(np.float64), found.left, found.right, own, near
+                )
+                rows.setdefault(str(nearest), []).append(rated(scores, found.mated))
+        for name, rates in rows.items():
+            rate, two, three = np.mean(rates, axis=0)
+            print(f"{modality:12} {name:>8} {rate:8.4f} {two:10.4f} {three:10.4f}", flush=True)
+
+
+def against(samples, probes: np.ndarray, cohort: np.ndarray, nearest: int):
+    """The cohorts of probes among other people; None if those are fewer."""
+    names, own = np.unique(samples.labels[cohort], return_inverse=True)
+    if nearest + 2 > len(names):
+        return None
+    order = np.argsort(own, kind="stable")
+    starts = np.searchsorted(own[order], np.arange(len(names)))
+    scores = samples.vectors[probes] @ samples.vectors[cohort][order].T
+    best = -np.sort(-np.maximum.reduceat(scores, starts, axis=1), axis=1)[:, : nearest + 1]
+    # Nobody of the cohort is compared, so whose scores they are does not matter.
+    return snorm.Cohorts(best, np.full(best.shape, -1))
+
+
+def rated(scores: np.ndarray, mated: np.ndarray) -> tuple[float, ...]:
+    same, other = scores[mated], scores[~mated]
+    return eer(same, other)[0], fnmr_at(same, other, 0.01)[0], fnmr_at(same, other, 0.001)[0]
+
+
+if __name__ == "__main__":
+    main()

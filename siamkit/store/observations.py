@@ -1,0 +1,153 @@
+"""What queries scored lately, and what they would have scored at calibration: numbers alone.
+
+No vector, no name and no source of a query is kept: two scores, and when. The oldest go.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from siamkit.store.database import BUSY_SECONDS, Store, now
+from siamkit.store.galleries import Gallery
+
+Kind: TypeAlias = Literal["known", "stranger", "query"]
+
+NEAR = 10  # samples of other identities whose mean is `rest`
+OWN = 20  # samples of the nearest identity whose mean is `best`, at most
+SEEN = 4 * NEAR  # nearest samples of a query that are looked at for them
+KEPT = 1_000  # queries of a gallery
+WAIT = 0.02  # s that a query waits for a store that somebody else is writing to, at most
+log = logging.getLogger("siamkit")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The scores of one probe: of a query, or of a sample that stood in for one at calibration.
+
+    kind: `known`, a sample whose identity has others in the gallery; `stranger`, a sample whose
+    identity was left out. person: which rows of a reference are of one identity, numbered from 0.
+    """
+
+    kind: Kind
+    best: float  # mean cosine of the samples of the nearest sample's identity
+    rest: float | None  # mean cosine of the nearest samples of other identities; None: too few
+    person: int | None = None
+
+
+def of_query(best: float, found: Sequence[tuple[float, int]]) -> Observation:
+    """What is kept of a query, by its nearest samples, best first: (cosine, identity id).
+
+    best: the mean cosine of up to OWN samples of the first identity. The cosine of the nearest
+    one would rise with their number, and a sample that stands in for a query has one fewer.
+    """
+    rest = [score for score, identity in found if identity != found[0][1]][:NEAR]
+    return Observation("query", best, sum(rest) / NEAR if len(rest) == NEAR else None)
+
+
+def replace_reference(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> None:
+    """Begin anew: forget a gallery's old reference and queries, and keep these rows.
+
+    In the caller's transaction if there is one, else in its own. Raises StoreError.
+    """
+    if store.connection.in_transaction:
+        _replace(store.connection, gallery, rows)
+        return
+    with store.write() as db:
+        _replace(db, gallery, rows)
+
+
+def _replace(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[Observation]) -> None:
+    db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
+    _insert(db, gallery, rows)
+
+
+def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[Observation]) -> None:
+    when = now()
+    db.executemany(
+        "INSERT INTO observations (gallery_id, fingerprint, kind, person, best, rest, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (gallery.id, gallery.space.fingerprint, r.kind, r.person, r.best, r.rest, when)
+            for r in rows
+        ],
+    )
+
+
+def record(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> bool:
+    """Keep the scores of a query, if the gallery has a reference; True if they were kept.
+
+    Never raises, and waits no longer than WAIT: a query is answered on a read-only store, a full
+    disk, and beside another writer. A commit is not waited for either: what a power cut takes
+    with it is a few scores.
+    """
+    db = store.connection
+    try:
+        if not rows or db.in_transaction or not wanted(store, gallery):
+            return False
+        db.execute(f"PRAGMA busy_timeout = {round(WAIT * 1000)}")
+        db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                _insert(db, gallery, rows)
+                db.execute(_TRIM, (gallery.id, gallery.id, KEPT))
+                db.execute("COMMIT")
+            except BaseException:
+                db.rollback()
+                raise
+        finally:
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+    except sqlite3.Error as error:
+        log.debug(f"the scores of a query were not kept: {error}")
+        return False
+    return True
+
+
+_TRIM = """
+DELETE FROM observations WHERE gallery_id = ? AND kind = 'query' AND id <= (
+  SELECT id FROM observations WHERE gallery_id = ? AND kind = 'query'
+  ORDER BY id DESC LIMIT 1 OFFSET ?)
+"""
+
+
+def wanted(store: Store, gallery: Gallery) -> bool:
+    """True if the scores of a query of this gallery would be kept."""
+    return store.writable and has_reference(store, gallery)
+
+
+def has_reference(store: Store, gallery: Gallery) -> bool:
+    """True if queries of this gallery, with its present encoder, can be compared with some."""
+    return bool(
+        store.connection.execute(
+            "SELECT 1 FROM observations WHERE gallery_id = ? AND kind IN ('known', 'stranger')"
+            " AND fingerprint = ? LIMIT 1",
+            (gallery.id, gallery.space.fingerprint),
+        ).fetchone()
+    )
+
+
+def reference(store: Store, gallery: Gallery) -> list[Observation]:
+    """The rows that stand for calibration, with the gallery's present encoder."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"
+            " AND kind IN ('known', 'stranger') AND fingerprint = ? ORDER BY id",
+            (gallery.id, gallery.space.fingerprint),
+        ).fetchall()
+    return [Observation(*row) for row in rows]
+
+
+def recent(store: Store, gallery: Gallery, limit: int) -> list[Observation]:
+    """The last so many queries with the gallery's present encoder, newest first."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"
+            " AND kind = 'query' AND fingerprint = ? ORDER BY id DESC LIMIT ?",
+            (gallery.id, gallery.space.fingerprint, limit),
+        ).fetchall()
+    return [Observation(*row) for row in rows]

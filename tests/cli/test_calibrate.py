@@ -1,0 +1,159 @@
+"""`siamkit calibrate`, and the decisions that galleries make by it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from manifest import lines
+from scoreddata import texts
+
+
+@pytest.fixture
+def calibrated(shell):
+    assert shell("enrol", "letters", "--from", "-", stdin=lines(*texts(60, 3))).code == 0
+    done = shell("calibrate", "letters", "--json")
+    assert done.code == 0, done.err
+    shell.made = json.loads(done.out)
+    return shell
+
+
+def test_a_gallery_calibrates_itself(calibrated):
+    made = calibrated.made
+    assert made["mated"] == 180
+    assert made["impostor_pairs"] == 60 * 59 // 2
+    assert made["fmr"] == 0.01
+    assert made["per"] == "identity"
+    assert made["ece"] < 0.05
+    table = calibrated("calibrate", "letters", "--fmr", "0.05", "--fpir", "0.1").out
+    assert "false match rate 0.05" in table
+    assert "FPIR 0.1" in table
+
+
+def test_answers_tell_a_probability_and_the_rate_they_stand_for(calibrated):
+    asked = texts(60, 3)[0][1][:-3] + "xyz"
+    (probe,) = json.loads(calibrated("query", "letters", "--text", asked, "--json").out)["probes"]
+    assert probe["threshold"]["fpir"] == calibrated.made["fpir"]
+    (region,) = probe["regions"]
+    assert region["decision"] == "same"
+    assert region["matches"][0]["probability"] > 0.9
+    assert region["matches"][1]["probability"] < 0.5
+    done = calibrated("query", "letters", "--text", asked)
+    assert "false positive identification rate" in done.out
+    done = calibrated("verify", "letters", "--text", asked, "--text", texts(60, 3)[0][1])
+    assert done.code == 0
+    assert "probability" in done.out
+    assert "false match rate 0.01" in done.out
+
+
+def test_the_rate_is_chosen_per_call(calibrated):
+    asked = texts(60, 3)[0][1]
+    strict = ("query", "letters", "--text", asked, "--json")
+    one, other = (
+        json.loads(calibrated(*strict, "--fmr", rate).out)["probes"][0]["threshold"]
+        for rate in ("0.1", "0.01")
+    )
+    assert one["value"] < other["value"]
+    assert (one["fmr"], other["fmr"]) == (0.1, 0.01)
+    few = json.loads(calibrated(*strict, "--fpir", "0.3").out)["probes"][0]["threshold"]
+    assert few["fpir"] == 0.3
+    done = calibrated("verify", "letters", "--as", "id000", "--text", asked, "--fmr", "1e-6")
+    assert done.code == 1
+    assert "1,770 impostor pairs" in done.err
+
+
+def test_between_the_thresholds_none_can_tell(calibrated):
+    own = texts(60, 3)[0][1]
+    codes = {}
+    for changed in range(0, 60, 2):
+        asked = "".join("zqxj"[n % 4] if n < changed else c for n, c in enumerate(own))
+        done = calibrated("verify", "letters", "--as", "id000", "--text", asked)
+        codes[done.code] = done
+    assert set(codes) <= {0, 3, 5}
+    assert {0, 3} <= set(codes)
+    if 5 in codes:
+        assert codes[5].out.startswith("can't tell: score")
+    limit = json.loads(
+        calibrated("verify", "letters", "--as", "id000", "--text", own, "--json").out
+    )
+    assert limit["probability"] > 0.5
+
+
+def test_by_trials(calibrated):
+    listed = texts(40, 3, seed=9)
+    with (calibrated.folder / "t.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["a", "b", "label"])
+        for n, (one, a) in enumerate(listed):
+            out.writerows((a, b, int(one == other)) for other, b in listed[n + 1 :])
+    done = calibrated("calibrate", "letters", "--trials", "t.csv", "-o", "c.json", "--json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    assert made["source"] == "t.csv, 7,140 trials"
+    assert made["per"] == "sample"
+    assert json.loads((calibrated.folder / "c.json").read_text())["fmr"] == made["fmr"]
+    done = calibrated("calibrate", "letters", "--trials", "t.csv", "--precision", "0.95")
+    assert done.code in (0, 1)
+
+
+def test_another_encoder_makes_a_calibration_void(calibrated):
+    calibrated.environment["TOYKIT_SALT"] = "other"
+    done = calibrated("calibrate", "letters")
+    assert done.code == 1
+    assert "reembed" in done.err
+    assert calibrated("reembed", "letters").code == 0
+    asked = ("query", "letters", "--text", texts(60, 3)[0][1], "--json")
+    threshold = json.loads(calibrated(*asked).out)["probes"][0]["threshold"]
+    assert threshold["source"] == "made up for the tests"
+
+
+def test_several_galleries_give_one_answer(calibrated):
+    people = dict(texts(60, 3))
+    assert calibrated("galleries", "create", "more", "-m", "letters").code == 0
+    more = lines(*((label, text[::-1]) for label, text in texts(60, 3)))
+    assert calibrated("enrol", "more", "--from", "-", stdin=more).code == 0
+    asked = ("verify", "--as", "id003", "--probe", f"letters={people['id003']}")
+    done = calibrated(*asked, "--probe", f"more={people['id003'][::-1]}")
+    assert done.code == 1
+    assert "gallery more is not calibrated" in done.err
+    assert calibrated("calibrate", "more").code == 0
+    done = calibrated(*asked, "--probe", f"more={people['id003'][::-1]}", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["llr"] == pytest.approx(sum(one["llr"] for one in found["evidence"]))
+    assert found["decision"] == "same"
+    done = calibrated(*asked, "--probe", f"more={people['id004'][::-1]}")
+    assert done.code in (3, 5)
+    assert calibrated("galleries", "create", "empty", "-m", "letters").code == 0
+    done = calibrated(*asked, "--probe", "empty=abc")
+    assert "empty drops out" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("calibrate", "letters", "--fmr", "0.1", "--precision", "0.9"), 2, "give one"),
+        (("calibrate", "letters", "--fmr", "1e-5"), 1, "1,770 impostor pairs"),
+        (("calibrate", "letters", "--fmr", "2"), 2, "a false match rate of 2"),
+        (("calibrate", "letters", "--fpir", "0"), 2, "identification rate of 0"),
+        (("calibrate", "letters", "--fpir", "0.001"), 1, "they support 0.05"),
+        (("calibrate", "letters", "--trials", "gone.csv"), 2, "gone.csv"),
+        (("calibrate", "nobody"), 1, "no gallery 'nobody'"),
+        (("calibrate", "letters", "-o", "no/c.json"), 2, "cannot be written"),
+        (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
+        (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
+        (("verify", "--probe", "letters=x"), 2, "goes with --as"),
+        (("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"), 2, "once"),
+        (("verify", "-m", "letters", "--text", "a", "--text", "b", "--fmr", ".1"), 1, "calibrate"),
+    ],
+)
+def test_bad_input(calibrated, arguments, code, said):
+    done = calibrated(*arguments)
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_a_gallery_without_second_samples_cannot_calibrate_itself(letters):
+    done = letters("calibrate", "letters")
+    assert done.code == 2
+    assert "--trials FILE" in done.err
