@@ -47,6 +47,7 @@ LEAST = 1e-6  # error rate that a plot shows
 NAME = 20  # characters of a group's name beside its row
 
 _STYLE = """
+h3 { margin: 1.6em 0 0 } h3 + p { margin: .2em 0 .8em } .pair > p { margin: 0 0 .5em }
 .pairs { display: grid; gap: 1em; grid-template-columns: repeat(auto-fill, minmax(17em, 1fr)) }
 .pair { border: 1px solid var(--line); border-radius: 6px; padding: .6em; break-inside: avoid }
 .pair > div { display: flex; flex-wrap: wrap; gap: .6em } .pair figure { flex: 1 1 7em }

@@ -21,6 +21,7 @@ small, .soft { opacity: .72 } .bad { color: var(--bad) }
 .row { display: grid; gap: 1em 2em;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 22em), 1fr)) }
 figure { margin: 0; break-inside: avoid; max-width: 36em } figcaption { font-weight: 600 }
+figcaption, .legend { overflow-wrap: anywhere }
 svg { width: 100%; height: auto; display: block; color: inherit }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor }
 .legend { font-size: .87em; display: flex; flex-wrap: wrap; gap: 0 1.2em }
