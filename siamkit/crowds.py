@@ -127,9 +127,16 @@ def threshold_for(crowds: Crowds, fpir: float, size: int) -> float:
     # Blocks of as many identities as the calibration had: 1 - (1 - x)^blocks = fpir.
     blocks = (size / crowds.sizes[-1]) ** crowds.growth
     block = -np.expm1(np.log1p(-fpir) / blocks)
+    found = float(np.interp(-np.log(block), -rates, crowds.thresholds[-1]))
     if np.log(block) >= rates[-1]:
-        return float(np.interp(-np.log(block), -rates, crowds.thresholds[-1]))
-    odds = crowds.share / block
+        return found
+    # The tail goes on from the last threshold that was seen, so that there is no step.
+    return found + _exceeded(crowds, float(block)) - _exceeded(crowds, crowds.rates[-1])
+
+
+def _exceeded(crowds: Crowds, rate: float) -> float:
+    """What the highest score of a block exceeds at that rate, by the tail alone."""
+    odds = crowds.share / rate
     if abs(crowds.shape) < 1e-6:
         return crowds.level + crowds.scale * float(np.log(odds))
     return crowds.level + crowds.scale * float(odds**crowds.shape - 1) / crowds.shape

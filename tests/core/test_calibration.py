@@ -181,7 +181,9 @@ def test_strangers_are_identified_as_rarely_as_wanted_where_one_threshold_fails(
 
 def test_thresholds_rise_with_the_crowd_and_fall_with_the_rate():
     crowds = crowds_of([np.random.default_rng(0).normal(size=(500, 400)).astype("f4")], 500)
-    sizes = [threshold_for(crowds, 0.05, size) for size in (1, 10, 100, 400, 5_000, 10**6)]
+    sizes = [
+        threshold_for(crowds, 0.05, size) for size in (1, 10, 100, 400, 401, 450, 5_000, 10**6)
+    ]
     assert sizes == sorted(sizes)
     rates = [threshold_for(crowds, rate, 100) for rate in (0.4, 0.1, 0.01)]
     assert rates == sorted(rates)
