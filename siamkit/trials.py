@@ -8,6 +8,7 @@ gives every pair of its files, or a sample of them.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -222,7 +223,7 @@ def _each_once(found: Trials) -> Trials:
 def _identified(found: Trials, names: Sequence[str], *, folders: bool) -> Trials:
     """The trials with the identities of their samples."""
     if folders:
-        _, of = _numbered([str(Path(name).parent) for name in names])
+        _, of = _numbered([os.path.dirname(name) for name in names])
         if len(np.unique(of)) > 1 and (found.mated == (of[found.left] == of[found.right])).all():
             return replace(found, identities=of, notes=[*found.notes, "identities are folders"])
     from scipy.sparse import coo_array
