@@ -22,7 +22,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     mated = rng.random(given.trials) < 0.1
     left = rng.integers(5_000, size=given.trials)
-    right = np.where(mated, left, rng.integers(5_000, size=given.trials))
+    right = np.where(mated, left, (left + rng.integers(1, 5_000, size=given.trials)) % 5_000)
     scores = rng.normal(size=given.trials) + 3 * mated
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.csv"
