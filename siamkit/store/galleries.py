@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from siamkit.store import erasures
 from siamkit.store.database import Store, now
 from siamkit.types import Calibration, Space, Threshold
 
+log = logging.getLogger("siamkit")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -196,6 +198,18 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
         )
 
 
+def _calibration(gallery: str, model: object) -> Calibration | None:
+    """None, with a line, for one that this siamkit cannot read: it is measured anew in a moment."""
+    try:
+        return None if model is None else from_json(str(model))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning(
+            f"the calibration of gallery {gallery} cannot be read ({error}) and is left aside;"
+            f" `siamkit calibrate {gallery}` makes a new one"
+        )
+        return None
+
+
 def _gallery(row: tuple[object, ...]) -> Gallery:
     (
         gid, name, encoder, detector, created, sid, modality, fingerprint, dim, value, fmr, source,
@@ -203,5 +217,5 @@ def _gallery(row: tuple[object, ...]) -> Gallery:
     ) = row  # fmt: skip
     threshold = None if value is None else Threshold(value, fmr, source)  # type: ignore[arg-type]
     space = Space(sid, modality, fingerprint, dim)  # type: ignore[arg-type]
-    calibration = None if model is None else from_json(str(model))
+    calibration = _calibration(str(name), model)
     return Gallery(gid, name, space, encoder, detector, threshold, created, calibration)  # type: ignore[arg-type]
