@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,7 +31,31 @@ def from_json(text: str) -> Calibration:
         data["crowds"] = Crowds(**crowds, sizes=sizes, rates=rates, thresholds=rows)
     data["reliability"] = tuple(map(tuple, data["reliability"]))
     data.update({name: tuple(data[name]) for name in ("scores", "llrs")})
-    return Calibration(**data)
+    return _checked(Calibration(**data))
+
+
+def _checked(found: Calibration) -> Calibration:
+    """Raises ValueError for numbers that no calibration has."""
+    steps = (found.false_matches, found.false_non_matches)
+    crowds = found.crowds
+    rows = crowds.thresholds if crowds else ()
+    rates = [found.fmr, found.fpir, *(rate for part in steps for rate in part.rates)]
+    rates += crowds.rates if crowds else ()
+    values = [*found.scores, *found.llrs, *(t for part in steps for t in part.thresholds)]
+    values += [value for row in rows for value in row]
+    values += [crowds.level, crowds.scale, crowds.shape, crowds.growth] if crowds else []
+    sound = (
+        all(map(math.isfinite, values))
+        and all(0 < rate <= 1 for rate in rates)
+        and len(found.scores) == len(found.llrs) > 0
+        and list(found.scores) == sorted(found.scores)
+        and all(len(part.rates) == len(part.thresholds) > 0 for part in steps)
+        and (crowds is None or {len(row) for row in rows} == {len(crowds.rates)})
+        and (crowds is None or len(rows) == len(crowds.sizes) > 0)
+    )
+    if not sound:
+        raise ValueError("its numbers do not fit together")
+    return found
 
 
 def read(path: Path) -> Calibration:

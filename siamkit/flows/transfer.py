@@ -1,6 +1,6 @@
 """Export and import: one gallery as a folder of JSON lines and one .npy. No pickle.
 
-gallery.json     format, name, modality, encoder, detector, fingerprint, dim, threshold
+gallery.json     format, name, modality, encoder, detector, fingerprint, dim, threshold, calibration
 templates.npy    (n, dim) float32, rows of norm 1
 samples.jsonl    a line a row: identity, source, digest (hex), region, quality
 """
@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from siamkit import regions
+from siamkit.calibrations import from_json, to_json
 from siamkit.errors import BadInput, EncoderMismatch
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.samples import NewSample
-from siamkit.types import Threshold
+from siamkit.types import Calibration, Threshold
 
 FORMAT = 1
 BATCH = 10_000
@@ -63,6 +64,9 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
             "fingerprint": gallery.space.fingerprint,
             "dim": gallery.space.dim,
             "threshold": asdict(gallery.threshold) if gallery.threshold else None,
+            "calibration": json.loads(to_json(gallery.calibration))
+            if gallery.calibration
+            else None,
         }
         (inside / "gallery.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         try:
@@ -93,6 +97,7 @@ def import_gallery(
                 encoder=card.encoder,
                 detector=card.detector,
                 threshold=card.threshold,
+                calibration=card.calibration,
             )
     gallery = galleries.get(store, name)
     if gallery.space.fingerprint != card.fingerprint:
@@ -122,6 +127,7 @@ class Card:
     fingerprint: str
     dim: int
     threshold: Threshold | None
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +185,19 @@ def _card(data: dict[str, Any]) -> Card:
         fingerprint=_text(data["fingerprint"]),
         dim=int(_number(data["dim"], 1, 1_000_000)),
         threshold=limit,
+        calibration=_calibration(data),
     )
+
+
+def _calibration(data: dict[str, Any]) -> Calibration | None:
+    """What exports of galleries that were not calibrated, and older ones, do not have."""
+    written = data.get("calibration")
+    if written is None:
+        return None
+    found = from_json(json.dumps(written))
+    if found.fingerprint != data["fingerprint"]:
+        raise ValueError(f"its calibration is of another encoder, {found.fingerprint}")
+    return found
 
 
 def _sample(line: dict[str, Any]) -> NewSample:

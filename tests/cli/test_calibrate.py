@@ -108,6 +108,21 @@ def test_another_encoder_makes_a_calibration_void(calibrated):
     assert threshold["source"] == "made up for the tests"
 
 
+def test_an_export_takes_the_calibration_along(calibrated):
+    assert calibrated("export", "letters", "out").code == 0
+    assert calibrated("import", "out", "--as-gallery", "again").code == 0
+    asked = ("--text", texts(60, 3)[0][1], "--json")
+    one, other = (
+        json.loads(calibrated("query", name, *asked).out)["probes"] for name in ("letters", "again")
+    )
+    assert one[0]["threshold"] == other[0]["threshold"]
+    card = calibrated.folder / "out/gallery.json"
+    card.write_text(card.read_text().replace('"llrs": [', '"llrs": [1, '))
+    done = calibrated("import", "out", "--as-gallery", "third")
+    assert done.code == 2
+    assert "do not fit together" in done.err
+
+
 def test_several_galleries_give_one_answer(calibrated):
     people = dict(texts(60, 3))
     assert calibrated("galleries", "create", "more", "-m", "letters").code == 0

@@ -148,6 +148,15 @@ def test_json_gives_back_what_went_in(made):
     assert from_json(to_json(both)) == both
     with pytest.raises((ValueError, KeyError)):
         from_json('{"format": 99}')
+    for damaged in (
+        replace(both, llrs=both.llrs[:-1]),
+        replace(both, scores=both.scores[::-1]),
+        replace(both, fmr=2.0),
+        replace(both, crowds=replace(crowds, level=math.nan)),
+        replace(both, crowds=replace(crowds, sizes=())),
+    ):
+        with pytest.raises(ValueError, match="do not fit"):
+            from_json(to_json(damaged))
 
 
 def crowd(identities, seed=0):
