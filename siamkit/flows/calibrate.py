@@ -11,7 +11,7 @@ from siamkit import drift
 from siamkit.calibration import Method
 from siamkit.comparisons import Comparisons
 from siamkit.crowds import crowds_of
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.evaluate import Embedded, Progress, silent
 from siamkit.scoring import Fusion, leave_one_out
 from siamkit.store import Gallery, Store, galleries, observations, samples, templates
@@ -101,7 +101,7 @@ def _everybody(
         keep[np.arange(len(rows)), own] = True
         keep &= np.isfinite(block)
         at, right = np.nonzero(keep)
-        scores.append(block[at, right].astype(np.float64))
+        scores.append(np.minimum(block[at, right].astype(np.float64), 1.0))  # not 1.0000001
         lefts.append(own[at])
         rights.append(right)
         others = np.ones(block.shape, np.bool_)
@@ -155,9 +155,16 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
 
     Beside it, what its own samples score now: what queries score later is compared with that.
 
-    Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded.
+    Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded;
+    Uncalibrated if no cosine is high enough for its false match rate.
     """
     limit = calibrating.threshold(calibration)
+    if limit.value > 1:
+        raise Uncalibrated(
+            f"no threshold has a false match rate of {calibration.fmr:g}: too many samples of two"
+            " identities are as alike as copies",
+            hint=f"`siamkit audit {gallery.name}` lists copies and doubles",
+        )
     with store.write():
         live = galleries.get(store, gallery.name)
         galleries.calibrate(store, live.id, live.space.fingerprint, limit, calibration)

@@ -236,7 +236,7 @@ def scored(
         left, right = made.left[start : start + AT_ONCE], made.right[start : start + AT_ONCE]
         one, other = embedded.vectors[left], embedded.vectors[right]
         part = (
-            np.einsum("ij,ij->i", one, other)
+            np.clip(np.einsum("ij,ij->i", one, other), -1.0, 1.0)
             if reranker is None
             else judge(
                 reranker,

@@ -108,6 +108,16 @@ def test_another_encoder_makes_a_calibration_void(calibrated):
     assert threshold["source"] == "made up for the tests"
 
 
+def test_copies_under_two_labels_leave_no_threshold(shell):
+    listed = texts(30, 2)
+    copies = [(f"copy of {label}", text) for label, text in listed]
+    assert shell("enrol", "letters", "--from", "-", stdin=lines(*listed, *copies)).code == 0
+    done = shell("calibrate", "letters", "--fmr", "0.005")
+    assert done.code == 1
+    assert "siamkit audit letters" in done.err
+    assert "made up for the tests" in shell("query", "letters", "--text", "a b", "--json").out
+
+
 def test_an_export_takes_the_calibration_along(calibrated):
     assert calibrated("export", "letters", "out").code == 0
     assert calibrated("import", "out", "--as-gallery", "again").code == 0
