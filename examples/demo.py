@@ -161,7 +161,8 @@ def contact_sheet(probes: list[dict], path: Path) -> None:
         "border-bottom:1px solid #ddd;vertical-align:middle}img{max-height:130px;"
         "border-radius:6px}figure{display:inline-block;margin:0 1em 0 0;text-align:center}"
         "</style><h1>Probes and their nearest identities</h1>"
-        f"<p>Threshold {limit['value']:.3f}, false match rate {limit['fmr']:g} on "
+        f"<p>Threshold {limit['value']:.3f}: a stranger is identified at a rate of"
+        f" {limit['fpir']:g}, as measured on "
         f"{html.escape(limit['source'])}. The probes are altered copies of the two enrolled "
         "photographs: this shows that the pipeline runs, not how accurate it is.</p>"
         f"<table><tr><th>probe<th>answer<th>nearest enrolled</tr>{rows}</table>",
