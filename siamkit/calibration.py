@@ -11,21 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 
+from siamkit.calibrations import Method
 from siamkit.comparisons import Comparisons, require_both
 from siamkit.crowds import threshold_for
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.evaluation import RULE_OF_THREE
 from siamkit.metrics import Rates, rates
+from siamkit.scoring import Fusion
 from siamkit.types import Calibration, Crowds, Steps, Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Method: TypeAlias = Literal["logistic", "isotonic"]
 Array: TypeAlias = "NDArray[np.float64]"
 Knots: TypeAlias = "tuple[Array, Array]"  # rising scores, and their log-likelihood ratios
 FITTED = 30_000  # comparisons of a kind that a fit looks at, at most
@@ -36,6 +37,15 @@ DECADE = 20  # thresholds kept for each power of ten of an error rate
 FMRS = (0.001, 0.01, 0.1)  # the default is the first that the data supports
 FPIR = 0.01  # the default, or what is supported
 BINS = 15  # of a reliability diagram
+
+
+class Aims(TypedDict, total=False):
+    """What is asked of a calibration; None, or left out, leaves it to `calibrate`."""
+
+    fmr: float | None  # false match rate that decisions are made at, in (0, 1)
+    precision: float | None  # instead: share of matches that shall be right, in (0, 1)
+    fpir: float | None  # false positive identification rate, in (0, 1)
+    method: Method | None
 
 
 # --- reading a calibration ---
@@ -85,6 +95,30 @@ def threshold(calibration: Calibration, fmr: float | None = None) -> Threshold:
     return Threshold(_at(steps, wanted), wanted, calibration.source)
 
 
+def threshold_of_best(calibration: Calibration, fmr: float | None, tries: int) -> Threshold:
+    """The threshold for the best of so many scores, of which one alone is calibrated.
+
+    If each of them reaches it at fmr / tries, one of them does at fmr at most, however they hang
+    together (Bonferroni). None is the calibration's own rate, or the next that is supported; for
+    another that is not, it raises Uncalibrated.
+    """
+    if fmr is not None:
+        require_rate("a false match rate", fmr)
+    lowest = calibration.false_matches.rates[-1]
+    rate = max(calibration.fmr / tries, lowest) if fmr is None else fmr / tries
+    found = threshold(calibration, min(rate, 0.5))
+    return Threshold(found.value, min(rate * tries, 1.0), found.source)
+
+
+def llr_of_best(calibration: Calibration, score: float, tries: int) -> float:
+    """The log-likelihood ratio of the best of so many scores, at least: see threshold_of_best.
+
+    What was calibrated of whole identities knows about their samples already.
+    """
+    found = float(llr(calibration, score))
+    return found if calibration.fusion else found - math.log(tries)
+
+
 def grey_below(calibration: Calibration, fmr: float | None = None) -> float:
     """From which score down two are called different: misses are then as rare as false matches.
 
@@ -119,7 +153,7 @@ def calibrate(
     fpir: float | None = None,
     method: Method | None = None,
     crowds: Crowds | None = None,
-    per: Literal["sample", "identity"] = "sample",
+    fusion: Fusion | None = None,
     seed: int = 0,
 ) -> Calibration:
     """A calibration of an encoder by comparisons of its scores.
@@ -128,9 +162,10 @@ def calibrate(
     supports. precision: instead, the share of matches that shall be right where pairs are as in
     these comparisons. fpir: the same for identification, if `crowds` are given. method: None takes
     the logistic map, unless the isotonic one does clearly better on identities that it has not
-    seen. Raises BadInput if one kind of comparison is missing or a rate is none, Uncalibrated where
-    so few impostor pairs cannot support the rate (no error among n pairs is compatible with a rate
-    of 3 / n: the rule of three).
+    seen. fusion: how a probe was scored against all samples of an identity; None: one sample
+    against one. Raises BadInput if one kind of comparison is missing or a rate is none. Raises
+    Uncalibrated where no precision so high is reached, or so few impostor pairs cannot support the
+    rate (no error among n pairs is compatible with a rate of 3 / n: the rule of three).
     """
     require_both(made)
     if fpir is not None:
@@ -154,7 +189,7 @@ def calibrate(
     persons = len(np.unique(made.left[made.mated]))
     judged = {name: cross_fitted(made, name, seed) for name in ((method,) if method else METHODS)}
     chosen, probabilities = _better(made, judged)
-    knots, llrs = _bounded(*METHODS[chosen](made, seed), math.log(persons), math.log(pairs))
+    knots, llrs = fitted(made, chosen, seed)
     found = Calibration(
         fingerprint=fingerprint,
         source=source,
@@ -172,7 +207,7 @@ def calibrate(
         identities=made.identities,
         impostor_pairs=pairs,
         crowds=crowds,
-        per=per,
+        fusion=fusion,
     )
     if crowds is not None and fpir is None:
         found = replace(found, fpir=max(FPIR, math.ceil(crowds.rates[-1] * 1000) / 1000))
@@ -210,11 +245,17 @@ def cross_fitted(made: Comparisons, method: Method, seed: int = 0) -> NDArray[np
             rest = made[~np.isin(low, (a, b)) & ~np.isin(high, (a, b))]
             tested = (low == a) & (high == b)
             if rest.mated.any() and not rest.mated.all() and tested.any():
-                knots, llrs = METHODS[method](rest, seed)
+                knots, llrs = fitted(rest, method, seed)
                 out[tested] = np.interp(made.scores[tested], knots, llrs)
     return (
         out if np.isfinite(out[made.mated]).any() and np.isfinite(out[~made.mated]).any() else None
     )
+
+
+def fitted(made: Comparisons, method: Method, seed: int = 0) -> Knots:
+    """A map from scores to log-likelihood ratios that says no more than n pairs can show."""
+    persons = len(np.unique(made.left[made.mated]))
+    return _bounded(*METHODS[method](made, seed), math.log(persons), math.log(made.impostor_pairs))
 
 
 def _better(
@@ -249,15 +290,17 @@ def _logistic(made: Comparisons, seed: int) -> Knots:
     soft = np.where(labels, (same + 1) / (same + 2), 1 / (other + 2))
     weight = np.where(labels, 1 / same, 1 / other) * len(labels) / 2
     spread = float(scores.std()) or 1.0
-    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(
         np.concatenate([scores, scores])[:, None] / spread,
         np.repeat([1, 0], len(scores)),
         np.concatenate([soft * weight, (1 - soft) * weight]),
     )
-    slope, offset = float(fitted.coef_[0, 0]) / spread, float(fitted.intercept_[0])
+    slope, offset = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
     reach = max(1.0, float(np.abs(scores).max()))
     ends = np.array([-reach, reach])
-    return ends, max(slope, 0.0) * ends + offset
+    if slope <= 0:  # the more alike, the less mated: such scores say nothing
+        return ends, np.zeros(2)
+    return ends, slope * ends + offset
 
 
 def _isotonic(made: Comparisons, seed: int) -> Knots:
@@ -271,12 +314,12 @@ def _isotonic(made: Comparisons, seed: int) -> Knots:
     same, other = int(labels.sum()), int((~labels).sum())
     low, high = float(scores.min()), float(scores.max())
     weights = np.append(np.where(labels, 1 / same, 1 / other), [1 / same, 1 / other] * 2)
-    fitted = IsotonicRegression().fit(
+    model = IsotonicRegression().fit(
         np.append(scores, [low, low, high, high]),
         np.append(labels, [1, 0, 1, 0]).astype(float),
         weights,
     )
-    knots, shares = fitted.X_thresholds_.astype(float), fitted.y_thresholds_.astype(float)
+    knots, shares = model.X_thresholds_.astype(float), model.y_thresholds_.astype(float)
     least = 1e-9
     shares = np.clip(shares, least, 1 - least)
     if len(knots) > KNOTS:
@@ -313,18 +356,28 @@ def _sample(made: Comparisons, seed: int) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _for_precision(curve: Rates, made: Comparisons, precision: float) -> float:
-    """The highest false match rate at which so large a share of the matches is right."""
+    """The highest false match rate at which so large a share of the matches is right.
+
+    No false match rate counts as lower than so many pairs of identities can show.
+    """
     require_rate("a precision", precision)
-    share = float(made.mated.mean())
-    right, wrong = share * (1 - curve.fnmr), (1 - share) * curve.fmr
-    fine = (right > 0) & (right >= precision * (right + wrong))
+    same, other = made.mated.sum(), (~made.mated).sum() / made.kept
+    fmr = np.maximum(curve.fmr, RULE_OF_THREE / made.impostor_pairs)
+    right = same * (1 - curve.fnmr)
+    reached = np.where(right > 0, right / np.maximum(right + other * fmr, 1e-300), 0.0)
+    fine = reached >= precision
     if not fine.any():
         raise Uncalibrated(
-            f"no threshold has a precision of {precision:g} on these comparisons",
-            hint="ask for less",
+            f"these comparisons support a precision of {_down(float(reached.max())):g},"
+            f" not {precision:g}",
+            hint="ask for that, or calibrate with more identities",
         )
-    fmr = float(curve.fmr[int(np.argmax(fine))])
-    return max(fmr, RULE_OF_THREE / made.impostor_pairs if fmr == 0 else 0.0)
+    return float(fmr[int(np.argmax(fine))])
+
+
+def _down(share: float) -> float:
+    """A share in three digits that is surely reached."""
+    return math.floor(share * 1000) / 1000
 
 
 def _require_support(pairs: int, lowest: float, fmr: float) -> None:

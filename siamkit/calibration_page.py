@@ -24,10 +24,16 @@ POINTS = 200  # of a curve
 SIZES = np.unique(np.geomspace(1, 1_000_000, 61).round())  # of a gallery
 SHARES = tuple((n / 5, f"{20 * n}") for n in range(6))  # ticks in %
 GREY = "#888"
+COMPARED = {
+    None: "one sample",
+    "best": "the nearest sample of an identity",
+    "mean": "the mean of an identity's samples",
+}
 
 
 def html(calibration: Calibration, gallery: str) -> str:
     """The page as text. Every text of the user's is escaped."""
+    calibration = calibration.normalised or calibration  # what the gallery decides by
     drawn = [_reliability(calibration), _map(calibration), _rates(calibration)]
     if calibration.crowds:
         drawn.append(_sizes(calibration.crowds, calibration.fpir))
@@ -46,7 +52,7 @@ def _facts(made: Calibration) -> list[tuple[str, str]]:
         ("source", made.source),
         ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
         ("identities", f"{made.identities:,}, in {made.impostor_pairs:,} impostor pairs"),
-        ("a probe is compared with", f"each {made.per}"),
+        ("a probe is compared with", COMPARED[made.fusion]),
         ("same from", f"{limit:.3f}, false match rate {made.fmr:g}"),
         ("different below", f"{grey:.3f}"),
         ("lowest false match rate supported", f"{made.false_matches.rates[-1]:.2g}"),

@@ -27,12 +27,15 @@ class Comparisons:
     mated: NDArray[np.bool_]  # (n,)
     left: Ids  # (n,) the identity of either sample
     right: Ids  # (n,)
+    kept: float = 1.0  # the share of all non-mated comparisons that these are, in (0, 1]
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, at: Any) -> Comparisons:
-        return Comparisons(self.scores[at], self.mated[at], self.left[at], self.right[at])
+        return Comparisons(
+            self.scores[at], self.mated[at], self.left[at], self.right[at], self.kept
+        )
 
     @property
     def mated_scores(self) -> NDArray[np.float64]:

@@ -35,7 +35,6 @@ def crowds_of(others: Iterable[NDArray[np.float32]], persons: int) -> Crowds | N
 
     others: blocks of (probes, n) scores of probes against n identities that are not theirs.
     persons: of how many the probes are, which says how low a rate they can show.
-    persons: of how many the probes are, which says how low a rate they can show.
     """
     blocks = list(others)
     if not blocks or sum(map(len, blocks)) < FEWEST or blocks[0].shape[1] < 2:
@@ -54,9 +53,8 @@ def crowds_of(others: Iterable[NDArray[np.float32]], persons: int) -> Crowds | N
     for size in sizes.tolist():
         fpir = _drawn(count, size)[reach].mean(axis=0)  # falls along the grid
         at = np.searchsorted(-fpir, -rates)
-        table.append(
-            tuple(np.append(grid, np.nextafter(highest[-1], np.inf))[at].round(6).tolist())
-        )
+        limits = np.append(grid, np.nextafter(highest[-1], np.inf))[at]
+        table.append(tuple((np.ceil(limits * 1e6) / 1e6).tolist()))  # never down to a score
     kept = max(FEWEST // 2, round(TAIL * probes))
     level = highest[-kept - 1]
     shape, scale = _fit(highest[-kept:] - level)
@@ -97,7 +95,11 @@ def _drawn(count: int, size: int) -> NDArray[np.float64]:
 
 
 def _fit(excess: NDArray[np.float64]) -> tuple[float, float]:
-    """Shape and scale. Of scores that tie, an exponential tail."""
+    """Shape and scale. Of scores that tie, or seem to have a heavy tail, an exponential one.
+
+    Scores end somewhere, so their tail cannot be heavy: it only looks so where a wrong label, or a
+    copy, stands far apart from all others.
+    """
     from scipy.stats import genpareto
 
     mean = float(excess.mean())
@@ -106,7 +108,7 @@ def _fit(excess: NDArray[np.float64]) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of steps that the search tries
         shape, _, scale = genpareto.fit(excess, floc=0, scale=mean)
-    return float(shape), float(scale)
+    return (float(shape), float(scale)) if shape < 0 else (0.0, mean)
 
 
 def threshold_for(crowds: Crowds, fpir: float, size: int) -> float:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.types import Calibration, Threshold
+
+if TYPE_CHECKING:
+    from siamkit.pipeline import Pipeline
+    from siamkit.scoring import Fusion
+    from siamkit.store import Gallery
 
 Decision: TypeAlias = Literal["same", "different", "can't tell"]
 
@@ -24,23 +29,47 @@ class Limits:
         return "different" if score < self.different else "can't tell"
 
 
+def basis(
+    gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None
+) -> tuple[Calibration | None, Threshold | None]:
+    """What a gallery's scores are judged by: its calibration and its default threshold.
+
+    fusion: how a probe is scored against all samples of an identity; None: one sample against one.
+    A calibration of scores that were made in another way says nothing of these; then those of the
+    encoder count, if it has some.
+    """
+    own = gallery.calibration
+    if own is None or own.fusion in (None, fusion):
+        return own, gallery.threshold
+    if fusion is None and own.pairs:
+        from siamkit.calibration import threshold
+
+        return own.pairs, threshold(own.pairs)
+    return pipeline.calibration, pipeline.threshold or gallery.threshold
+
+
 def limits(
     given: Threshold | None,
     calibration: Calibration | None,
     default: Threshold | None,
     who: str,
     fmr: float | None = None,
+    tries: int = 1,
 ) -> Limits:
     """What decides between two: the caller's threshold, else that for `fmr`, else the default.
 
     who: whose threshold it would be, for the message. fmr: the false match rate wanted, in (0, 1).
-    Where there is a calibration, it says from where down two are different. Raises Uncalibrated
-    if there is nothing to decide by, or the rate is not supported.
+    tries: of how many scores, as the calibration has them, the best counts. Where there is a
+    calibration, it says from where down two are different. Raises Uncalibrated if there is nothing
+    to decide by, or the rate is not supported.
     """
     if given is None and calibration is not None:
-        from siamkit.calibration import grey_below, threshold
+        from siamkit.calibration import grey_below, threshold, threshold_of_best
 
-        same = default if default and fmr is None else threshold(calibration, fmr)
+        if tries > 1 and calibration.fusion is None:
+            same = threshold_of_best(calibration, fmr, tries)
+        else:
+            same = default if default and fmr is None else threshold(calibration, fmr)
         below = grey_below(calibration, same.fmr or calibration.fmr)
         return Limits(same, min(below, same.value))
     if given is None and fmr is not None:

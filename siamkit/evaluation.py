@@ -119,8 +119,9 @@ def measure(
         Figure(of(curve), *interval(column)) for of, column in zip(statistics, drawn.T, strict=True)
     ]
     first = 2 + len(PRIORS)
-    figures[first::2] = [_at_most(figure, made.impostor_pairs) for figure in figures[first::2]]
-    figures[first + 1 :: 2] = [_at_most(f, _persons(made)) for f in figures[first + 1 :: 2]]
+    figures[1] = at_most(figures[1], min(made.impostor_pairs, _persons(made)))
+    figures[first::2] = [at_most(figure, made.impostor_pairs) for figure in figures[first::2]]
+    figures[first + 1 :: 2] = [at_most(f, _persons(made)) for f in figures[first + 1 :: 2]]
     rated = [
         OperatingPoint(at, figures[first + 2 * n], figures[first + 2 * n + 1], fmr, name)
         for n, (fmr, name, at) in enumerate(points)
@@ -145,7 +146,7 @@ def measure(
     )
 
 
-def _at_most(figure: Figure, trials: int) -> Figure:
+def at_most(figure: Figure, trials: int) -> Figure:
     """The interval of a rate; where no error was seen it reaches to 3 / trials.
 
     Resampling what holds no error gives none, but one may have been missed (the rule of three).
@@ -208,7 +209,7 @@ def _share(
     value = float(wrong.mean())
     low, high = interval(np.array(drawn)) if drawn else (value, value)
     independent = made.impostor_pairs if above else _persons(made)
-    return _at_most(Figure(value, low, high), independent)
+    return at_most(Figure(value, low, high), independent)
 
 
 def _accuracy(made: Comparisons, folds: Sequence[int] | None) -> tuple[float | None, float | None]:

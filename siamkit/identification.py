@@ -13,7 +13,7 @@ import numpy as np
 
 from siamkit.comparisons import interval
 from siamkit.errors import BadInput
-from siamkit.evaluation import ERRORS, Figure
+from siamkit.evaluation import ERRORS, Figure, at_most
 from siamkit.scoring import Fusion, leave_one_out
 
 if TYPE_CHECKING:
@@ -119,13 +119,16 @@ def identify(found: Searches, draws: int = DRAWS, seed: int = 0) -> Identified:
         len(names), np.full(len(names), 1 / len(names)), draws
     )
     drawn = (times @ sums.T) / (times @ counts)[:, None]
-    figures = [
-        Figure(float(hit.mean()), *interval(column))
+    missed = [
+        at_most(Figure(float(1 - hit.mean()), *interval(1 - column)), len(names))
         for hit, column in zip(hits, drawn.T, strict=True)
     ]
+    figures = [Figure(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
     at_fpir = [
-        AtFpir(fpir, limit, Figure(1 - f.value, 1 - f.high, 1 - f.low), f)
-        for fpir, limit, f in zip(shown, limits, figures[len(RANKS) :], strict=True)
+        AtFpir(fpir, limit, miss, hit)
+        for fpir, limit, miss, hit in zip(
+            shown, limits, missed[len(RANKS) :], figures[len(RANKS) :], strict=True
+        )
     ]
     unsupported = [fpir for fpir in FPIRS if fpir not in shown]
     return Identified(found, dict(zip(RANKS, figures, strict=False)), at_fpir, unsupported)

@@ -53,7 +53,8 @@ class Modality(Protocol[M]):
     kind: Kind  # which detectors fit: "image", "audio", "text"
     detector: str | None  # default entry of `siamkit.regions`; None embeds the whole sample
     # Optional: fusion = "mean" scores an identity by the mean of its templates, not the nearest;
-    # calibration: Path, a file of `siamkit calibrate --output`, says what its scores mean.
+    # calibration: Path, a file of `siamkit calibrate --output`, says what its scores mean;
+    # snorm = True makes `siamkit calibrate` decide by adaptive S-norm, see siamkit.snorm.
 
     def load(self, source: Source) -> M:
         """Decode, or raise UnreadableSample. Same bytes, same medium."""

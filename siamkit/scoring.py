@@ -22,6 +22,11 @@ def own_fusion(modality: Any) -> Fusion:
     return own
 
 
+def own_snorm(modality: Any) -> bool:
+    """Whether a modality's galleries are calibrated with adaptive S-norm: see siamkit.snorm."""
+    return bool(getattr(modality, "snorm", False))
+
+
 def own_mated(encoder: Any) -> float | None:
     """The mean cosine of mated pairs that an encoder states; strangers' need not."""
     mated: float | None = getattr(encoder, "mated", None)

@@ -27,7 +27,6 @@ class Own:
     nearest: Floats  # (n,) cosine of the nearest other sample of the same identity
     partner: Ids  # (n,) that sample
     mean: Floats  # (m,) mean cosine of two different samples
-    least: Floats  # (m,) of the two least alike
 
 
 def within(vectors: Vectors, identity: Ids) -> Own:
@@ -35,22 +34,21 @@ def within(vectors: Vectors, identity: Ids) -> Own:
     count = np.bincount(identity)
     order = np.argsort(identity, kind="stable")
     nearest, partner = np.full(len(vectors), np.nan), np.full(len(vectors), -1, np.int64)
-    mean, least = np.full(len(count), np.nan), np.full(len(count), np.nan)
+    mean = np.full(len(count), np.nan)
     for number, rows in enumerate(np.split(order, np.cumsum(count)[:-1])):
         if len(rows) < 2:
             continue
-        mine, total, lowest = vectors[rows], 0.0, np.inf
+        mine, total = vectors[rows], 0.0
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             scores = vectors[block] @ mine.T
             self_at = (np.arange(len(block)), start + np.arange(len(block)))
             total += float(scores.sum()) - float(scores[self_at].sum())
-            lowest = min(lowest, float(scores.min()))
             scores[self_at] = -np.inf
             best = scores.argmax(axis=1)
             nearest[block], partner[block] = scores.max(axis=1), rows[best]
-        mean[number], least[number] = total / (len(rows) * (len(rows) - 1)), lowest
-    return Own(nearest, partner, mean, least)
+        mean[number] = total / (len(rows) * (len(rows) - 1))
+    return Own(nearest, partner, mean)
 
 
 def between(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:

@@ -156,10 +156,11 @@ def _take(row: dict[str, Any], read: dict[str, list[Any]], group: str | None, sc
     score = math.nan
     a, b = row.get(A), row.get(B)
     if scored:
+        given = row.get(SCORE)
         try:
-            score = float(row.get(SCORE) or "")
+            score = float("" if given is None or isinstance(given, bool) else given)
         except (TypeError, ValueError):
-            return f"score {str(row.get(SCORE))[:40]!r} is no number"
+            return f"score {str(given)[:40]!r} is no number"
         if not math.isfinite(score):
             return f"score {score} is not finite"
         if a is None and b is None:  # pairs without names are each of identities of their own
@@ -269,18 +270,18 @@ def all_pairs(
     ]
     mated = order[np.concatenate(same, axis=1)]
     total = count * (count - 1) // 2
-    notes: list[str] = []
     if total > pairs:
         if mated.shape[1] > pairs // 2:
             drawn = np.sort(rng.choice(mated.shape[1], pairs // 2, replace=False))
             mated = mated[:, drawn]
         other = _others(rng, identities, pairs - mated.shape[1])
-        notes.append(f"{pairs:,} of {total:,} pairs, drawn by seed {seed}")
     else:
         left, right = np.triu_indices(count, 1)
         apart = identities[left] != identities[right]
         other = np.stack([left[apart], right[apart]])
     both = np.concatenate([mated, other], axis=1).astype(np.int64)
+    kept = both.shape[1]
+    notes = [f"{kept:,} of {total:,} pairs, drawn by seed {seed}"] if kept < total else []
     labels = np.arange(both.shape[1]) < mated.shape[1]
     return Trials(listed, identities, both[0], both[1], labels, notes=notes)
 

@@ -64,7 +64,7 @@ class Quality:
 class Threshold:
     """Scores at or above `value` count as the same; chosen for a stated false match rate."""
 
-    value: float  # cosine in [-1, 1]; a reranker's is a probability in [0, 1]
+    value: float  # cosine in [-1, 1]; or what is decided on instead: a probability, an S-norm
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
     source: str = "given by the caller"  # the data that rate was measured on
     fpir: float | None = None  # or for a false positive identification rate, 1:N
@@ -114,13 +114,17 @@ class Calibration:
     identities: int
     impostor_pairs: int  # pairs of identities behind the non-mated comparisons
     crowds: Crowds | None = None
-    per: Literal["sample", "identity"] = "sample"  # what a probe was compared with
+    # How a probe was scored against all samples of an identity; None: one sample against one.
+    fusion: Literal["best", "mean"] | None = None
     brier: float | None = None  # mean squared error of probabilities, cross-fitted by identity
     ece: float | None = None  # expected calibration error, likewise
     cllr: float | None = None  # cost of the log-likelihood ratios, bits, likewise
     min_cllr: float | None = None  # what it would be if they were calibrated perfectly
     # Of bins of probability: its mean, the share that is mated, and its weight; likewise.
     reliability: tuple[tuple[float, float, float], ...] = ()
+    # The same of adaptive S-norm (see siamkit.snorm), by which the gallery decides if it is there.
+    normalised: Calibration | None = None
+    pairs: Calibration | None = None  # the same of one sample against one, beside a fusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,7 @@ class Match:
     sample_id: int  # the identity's nearest sample
     source: str  # the file (or text) that sample came from
     probability: float | None = None  # that it is the same, by a reranker or a calibration
+    normalised: float | None = None  # the score by adaptive S-norm, where that is decided on
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +184,5 @@ class Verdict:
     threshold: Threshold  # of a reranker it is on the probability
     probability: float | None = None  # that the two are the same, by a reranker or a calibration
     different_below: float | None = None  # the score; between it and the threshold none can tell
+    normalised: float | None = None  # the score by adaptive S-norm, if that is decided on
+    llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration

@@ -7,24 +7,25 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from siamkit import encoder_cache, registry, reranking
 from siamkit.choice import Chooser, everything, largest, only_usable
+from siamkit.decisions import basis
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.reranking import open_reranker
-from siamkit.scoring import Fusion, own_fusion, own_mated
+from siamkit.scoring import Fusion, own_fusion, own_mated, own_snorm
 from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
 from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.calibration import Method
+    from siamkit.calibration import Aims
     from siamkit.drift import Drift
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
@@ -187,6 +188,7 @@ class Workspace:
         live = self._indexes.get(gallery.index_key)
         if live is None:
             live = self._indexes[gallery.index_key] = LiveIndex(self.store, gallery)
+        live.gallery = gallery  # it may have been calibrated since
         return live
 
     def _opened(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
@@ -322,9 +324,7 @@ class Workspace:
         limit = given(threshold, probability=rerank is not None)
         pipeline, target = self._named(gallery_or_modality)
         reranker = self.reranker(pipeline, rerank)
-        own, default = (
-            (target.calibration, target.threshold) if target else (pipeline.calibration, None)
-        )
+        own, default = basis(target, pipeline, None) if target else (pipeline.calibration, None)
         return verify_pair(
             pipeline, a, b, limit, reranker, choose, calibration=own, default=default, fmr=fmr
         )
@@ -389,6 +389,7 @@ class Workspace:
             self.pipeline_of(target),
             label,
             probe,
+            lambda: self.index(target),
             threshold=given(threshold),
             fusion=fusion,
             choose=choose,
@@ -405,11 +406,17 @@ class Workspace:
         """
         from siamkit.flows import fuse
 
+        asked = list(probes)
+        if len({name for name, _ in asked}) < len(asked):
+            raise BadInput(
+                "a gallery is asked twice: two probes of one kind are no independent evidence",
+                hint="give one probe a gallery",
+            )
+        owned = {sample.gallery for sample in samples.of_identity(self.store, label)}
         found = []
-        for name, source in probes:
+        for name, source in asked:
             target = galleries.get(self.store, name)
             shown = source.name if isinstance(source, Path) else str(source)[:40]
-            owned = {sample.gallery for sample in samples.of_identity(self.store, label)}
             if name not in owned:
                 found.append(fuse.Evidence(name, shown, None, 0.0, f"{label} owns nothing there"))
                 continue
@@ -496,7 +503,7 @@ class Workspace:
 
         reranker = self.reranker(pipeline, rerank)
         limit = given(threshold, probability=reranker is not None) or (
-            reranker.threshold if reranker else default or pipeline.encoder.threshold
+            reranker.threshold if reranker else default or pipeline.threshold
         )
         if limit is None:
             raise Uncalibrated(
@@ -544,6 +551,13 @@ class Workspace:
         from siamkit import trials
         from siamkit.flows import evaluate
 
+        if source is None and gallery is None:
+            raise BadInput("nothing to evaluate", hint="give trials, a folder, or a gallery")
+        if source is None and rerankers:
+            raise BadInput(
+                "a gallery holds no samples that a reranker could look at",
+                hint="give a file of trials or a folder too",
+            )
         told, most = progress or evaluate.silent, pairs or trials.PAIRS
         if modality is None and gallery is None:
             found = trials.from_file(Path(source or ""), scored=True, group=group)
@@ -601,16 +615,16 @@ class Workspace:
         gallery: str,
         trials: str | Path | None = None,
         *,
-        fmr: float | None = None,
-        precision: float | None = None,
-        fpir: float | None = None,
-        method: Method | None = None,
+        normalise: bool | None = None,
         progress: Progress | None = None,
+        **aims: Unpack[Aims],
     ) -> Calibration:
         """Measure what a gallery's scores mean; from now on it decides by that.
 
         trials: labelled pairs, see siamkit.trials; None takes the gallery's own samples, each
-        against each identity. Rates and method, see siamkit.calibration.calibrate.
+        against each identity. normalise: decide by adaptive S-norm, see siamkit.snorm; None: as
+        the modality does, if the gallery is large enough. aims: fmr, precision, fpir and method,
+        see siamkit.calibration.calibrate.
         """
         from siamkit import trials as tried
         from siamkit.flows import calibrate, evaluate
@@ -618,6 +632,7 @@ class Workspace:
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         galleries.require_space(target, pipeline.encoder.fingerprint)
+        self.store.require_writable()
         told = progress or evaluate.silent
         if trials is None:
             made = calibrate.from_gallery(
@@ -625,11 +640,15 @@ class Workspace:
                 target,
                 fusion=own_fusion(pipeline.modality),
                 mated=own_mated(pipeline.encoder),
-                fmr=fmr,
-                precision=precision,
-                fpir=fpir,
-                method=method,
+                normalise=normalise,
+                wished=own_snorm(pipeline.modality),
                 progress=told,
+                **aims,
+            )
+        elif normalise:
+            raise BadInput(
+                "trials are of samples that are not enrolled, and S-norm is by who is enrolled",
+                hint="calibrate by the gallery itself, or without S-norm",
             )
         else:
             found = tried.of(Path(trials), text=pipeline.modality.kind == "text")
@@ -643,10 +662,7 @@ class Workspace:
                 scores,
                 target.space.fingerprint,
                 f"{Path(trials).name}, {len(kept):,} trials",
-                fmr=fmr,
-                precision=precision,
-                fpir=fpir,
-                method=method,
+                **aims,
             )
         calibrate.keep(self.store, target, made)
         return made

@@ -53,6 +53,11 @@ identities (the rule of three); what the data cannot support is refused.
     help="How a score becomes a probability [default: what does better on unseen identities].",
 )  # fmt: skip
 @click.option(
+    "--snorm/--no-snorm", default=None,
+    help="Decide by adaptive S-norm: scores relative to the people of the gallery [default: where"
+    " the modality is better for it].",
+)  # fmt: skip
+@click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE.json",
     help="Write the calibration to a file too, for a plugin to ship.",
 )  # fmt: skip
@@ -69,6 +74,7 @@ def calibrate(
     precision: float | None,
     fpir: float | None,
     method: str | None,
+    snorm: bool | None,
     output: Path | None,
     report: Path | None,
     store: Path,
@@ -80,6 +86,8 @@ def calibrate(
     """
     if fmr is not None and precision is not None:
         raise click.UsageError("--fmr and --precision both set the threshold: give one.")
+    if snorm and trials:
+        raise click.UsageError("--snorm is by who is enrolled; it does not go with --trials.")
     if output and (output.is_dir() or not output.parent.is_dir()):
         raise click.UsageError(f"{output} cannot be written: no such folder, or a folder itself.")
     options.check_report(report)
@@ -87,6 +95,7 @@ def calibrate(
         made = ws.calibrate(
             gallery,
             trials,
+            normalise=snorm,
             fmr=fmr,
             precision=precision,
             fpir=fpir,
@@ -112,6 +121,7 @@ def calibrate(
 def _print(gallery: str, made: Calibration) -> None:
     from siamkit.calibration import grey_below, threshold
 
+    plain, made = made, made.normalised or made
     limit = threshold(made)
     click.echo(f"{gallery} is calibrated by {made.source}")
     rows: list[tuple[str, str]] = [
@@ -121,6 +131,7 @@ def _print(gallery: str, made: Calibration) -> None:
         ("different below", f"{min(grey_below(made), limit.value):.3f}"),
         ("lowest rate supported", f"{made.false_matches.rates[-1]:.2g}"),
         ("probability", f"{made.method} map"),
+        ("decides by", "the cosine" if made is plain else "adaptive S-norm of the cosine"),
     ]
     if made.cllr is not None and made.min_cllr is not None:
         rows.append(("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"))

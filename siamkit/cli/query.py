@@ -244,18 +244,22 @@ def _print(answers: list[Answer]) -> None:
     found = _named(answers[0]) if whole else f"{len(answers)} found"
     click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule(answers[0].threshold)})")
     rows: list[list[Any]] = []
+    relative = any(m.normalised is not None for answer in answers for m in answer.matches)
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
+    more = ["S-norm"] * relative + ["probability"] * judged
     for number, answer in enumerate(answers, 1):
         box = choice.shown(answer.region) if answer.region.where else "whole"
         name = cut(_named(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")
-            scores = [match.score, match.probability] if judged else [match.score]
+            scores: list[float | None] = [match.score]
+            scores += [match.normalised] if relative else []
+            scores += [match.probability] if judged else []
             source = cut(_near(match.source), 100)
             rows.append([*first, rank, cut(match.identity, 50), *scores, source])
         if not answer.matches:
-            rows.append([number, box, name, None, None, None, None, *([None] * judged)])
-    scored = ["score", "probability"] if judged else ["score"]
+            rows.append([number, box, name, None, None, None, None, *([None] * len(more))])
+    scored = ["score", *more]
     head = ["#", "region", "identity", "rank", "nearest", *scored, "enrolled from"]
     skipped = 3 if whole else 0
     table(head[skipped:], [row[skipped:] for row in rows])

@@ -144,6 +144,8 @@ def _sentence(verdict: Verdict, *, reranked: bool) -> str:
     limit, sure = verdict.threshold, verdict.probability
     rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
     scored = f"score {verdict.score:.3f}"
+    if verdict.normalised is not None:
+        scored = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
     if reranked:
         scored, sure = f"probability {sure:.3f} (cosine {verdict.score:.3f})", None
     against = f"threshold {limit.value:.3f}{rate}"
@@ -159,6 +161,8 @@ def _facts(result: Verification) -> dict[str, Any]:
     return {
         "decision": result.verdict.decision,
         "score": round(result.verdict.score, 6),
+        "normalised": result.verdict.normalised,
+        "llr": result.verdict.llr,
         "probability": result.verdict.probability,
         "threshold": asdict(result.verdict.threshold),
         "different_below": result.verdict.different_below,

@@ -10,7 +10,7 @@ from siamkit import batches, choice
 from siamkit.batches import Done, Job
 from siamkit.duplicates import Rule
 from siamkit.flows.dedupe import Item
-from siamkit.flows.query import RERANKED, nearest
+from siamkit.flows.nearest import RERANKED, nearest
 from siamkit.flows.rerank import reranked
 from siamkit.pipeline import Pipeline
 from siamkit.search import LiveIndex

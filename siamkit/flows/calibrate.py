@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from siamkit import calibration as calibrating
-from siamkit import drift
-from siamkit.calibration import Method
+from siamkit import drift, snorm, trials
+from siamkit.calibration import Aims
 from siamkit.comparisons import Comparisons
-from siamkit.crowds import crowds_of
+from siamkit.crowds import crowds_of, threshold_for
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.flows import evaluate
 from siamkit.flows.evaluate import Embedded, Progress, silent
 from siamkit.scoring import Fusion, leave_one_out
 from siamkit.store import Gallery, Store, galleries, observations, samples, templates
@@ -33,17 +36,17 @@ def from_gallery(
     *,
     fusion: Fusion = "best",
     mated: float | None = None,
-    fmr: float | None = None,
-    precision: float | None = None,
-    fpir: float | None = None,
-    method: Method | None = None,
+    normalise: bool | None = None,
+    wished: bool = False,
     progress: Progress = silent,
+    **aims: Unpack[Aims],
 ) -> Calibration:
     """A calibration by the gallery itself: each sample against each identity, itself left out.
 
     Those are the comparisons that the gallery makes, scored as it scores them: fusion and mated,
-    see siamkit.scoring. Rates and method, see siamkit.calibration.calibrate. Raises BadInput if
-    the gallery has fewer than two identities, or none with two samples.
+    see siamkit.scoring. normalise: by adaptive S-norm too; None: if it is `wished` and possible.
+    aims: see siamkit.calibration.calibrate. Raises BadInput if the gallery has fewer than two
+    identities, or none with two samples; or too few for an S-norm that was asked for.
     """
     vectors, labels = _enrolled(store, gallery)
     identities = len(np.unique(labels))
@@ -53,19 +56,47 @@ def from_gallery(
             " nothing to compare a second sample with",
             hint="enrol a second sample of some identities, or give --trials FILE",
         )
-    made, blocks = _everybody(vectors, labels, fusion, mated, progress)
-    progress("fitting", 0, 0)
-    return calibrating.calibrate(
-        made,
-        gallery.space.fingerprint,
-        f"gallery {gallery.name}, {identities:,} identities, {len(labels):,} samples",
-        fmr=fmr,
-        precision=precision,
-        fpir=fpir,
-        method=method,
-        crowds=crowds_of(blocks, identities),
-        per="identity",
-    )
+    if normalise and fusion != "best":
+        raise BadInput(
+            "S-norm compares with the nearest sample, and this gallery with the mean of all",
+            hint="calibrate without S-norm",
+        )
+
+    source = f"gallery {gallery.name}, {identities:,} identities, {len(labels):,} samples"
+    fingerprint = gallery.space.fingerprint
+
+    def calibrated(what: str, scored: Iterator[tuple[Ids, NDArray[np.float32]]]) -> Calibration:
+        made, blocks, persons = _everybody(labels, scored)
+        progress("fitting", 0, 0)
+        crowds = crowds_of(blocks, persons)
+        return calibrating.calibrate(
+            made, fingerprint, source + what, crowds=crowds, fusion=fusion, **aims
+        )
+
+    def told(done: int) -> None:
+        progress("comparing", done, len(labels))
+
+    everyone = np.arange(len(labels))
+    plain = calibrated("", leave_one_out(vectors, labels, everyone, fusion, mated, told))
+    plain = replace(plain, pairs=_pairs(vectors, labels, fingerprint, f"{source}, pairs", aims))
+    possible = wished and fusion == "best" and snorm.size(identities) > 0
+    if not (possible if normalise is None else normalise):
+        return plain
+    around = snorm.cohorts(vectors, labels, told)
+    relative = snorm.leave_one_out(vectors, labels, around, told)
+    return replace(plain, normalised=calibrated(", S-norm", relative))
+
+
+def _pairs(
+    vectors: Vectors, labels: Ids, fingerprint: str, source: str, aims: Aims
+) -> Calibration | None:
+    """What single samples score with each other; None where that does not support the aims."""
+    found = trials.all_pairs([""] * len(labels), labels, pairs=PAIRS)
+    scores = evaluate.cosines(vectors, found.left, found.right)
+    try:
+        return calibrating.calibrate(found.compared(scores), fingerprint, source, **aims)
+    except Uncalibrated:
+        return None
 
 
 def _enrolled(store: Store, gallery: Gallery) -> tuple[Vectors, Ids]:
@@ -81,27 +112,26 @@ def _enrolled(store: Store, gallery: Gallery) -> tuple[Vectors, Ids]:
 
 
 def _everybody(
-    vectors: Vectors, labels: Ids, fusion: Fusion, mated: float | None, progress: Progress
-) -> tuple[Comparisons, list[NDArray[np.float32]]]:
-    """Each probe against each identity; and of some probes the scores with all others."""
+    labels: Ids, scored: Iterable[tuple[Ids, NDArray[np.float32]]]
+) -> tuple[Comparisons, list[NDArray[np.float32]], int]:
+    """Each probe against each identity; of some probes the scores with all others.
+
+    scored: rows of probes and their (rows, identities) scores. Also, of how many identities those
+    probes are.
+    """
     rng = np.random.default_rng(0)
     identities = int(labels.max()) + 1
     share = min(1.0, PAIRS / (len(labels) * identities))
-    crowd = np.zeros(len(labels), np.bool_)
-    crowd[rng.choice(len(labels), min(PROBES, len(labels)), replace=False)] = True
+    crowd = _probes(labels, rng)
     scores, lefts, rights, blocks = [], [], [], []
-    everyone = np.arange(len(labels))
-    for rows, block in leave_one_out(
-        vectors, labels, everyone, fusion, mated,
-        lambda done: progress("comparing", done, len(labels)),
-    ):  # fmt: skip
+    for rows, block in scored:
         own = labels[rows]
         # Of all others a sample drawn by a seed, of the own identities every one that can be.
         keep = rng.random(block.shape) < share if share < 1 else np.ones(block.shape, np.bool_)
         keep[np.arange(len(rows)), own] = True
         keep &= np.isfinite(block)
         at, right = np.nonzero(keep)
-        scores.append(np.minimum(block[at, right].astype(np.float64), 1.0))  # not 1.0000001
+        scores.append(block[at, right].astype(np.float64))
         lefts.append(own[at])
         rights.append(right)
         others = np.ones(block.shape, np.bool_)
@@ -109,7 +139,21 @@ def _everybody(
         picked = crowd[rows]
         blocks.append(block[others].reshape(len(rows), -1)[picked])
     left, right = np.concatenate(lefts), np.concatenate(rights)
-    return Comparisons(np.concatenate(scores), left == right, left, right), blocks
+    made = Comparisons(np.concatenate(scores), left == right, left, right, share)
+    return made, blocks, len(np.unique(labels[crowd]))
+
+
+def _probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(n,) which samples say what strangers score: one of each identity, then a second, …"""
+    counts = np.bincount(labels)
+    names = rng.permutation(len(counts))
+    drawn = rng.permutation(len(labels))
+    drawn = drawn[np.argsort(names[labels[drawn]], kind="stable")]
+    counts = counts[np.argsort(names)]
+    turn = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    picked = np.zeros(len(labels), np.bool_)
+    picked[drawn[np.argsort(turn, kind="stable")][:PROBES]] = True
+    return picked
 
 
 def from_trials(
@@ -118,22 +162,18 @@ def from_trials(
     scores: NDArray[np.float64],
     fingerprint: str,
     source: str,
-    *,
-    fmr: float | None = None,
-    precision: float | None = None,
-    fpir: float | None = None,
-    method: Method | None = None,
+    **aims: Unpack[Aims],
 ) -> Calibration:
     """A calibration by labelled pairs of samples that are not enrolled.
 
     found, scores: the trials that were compared. What strangers score in crowds is measured on one
     sample of each identity, each against each. Otherwise as `from_gallery`.
     """
-    _, first = np.unique(found.identities, return_index=True)
-    fine = first[embedded.usable[first]]
+    usable = np.flatnonzero(embedded.usable)
+    fine = usable[np.unique(found.identities[usable], return_index=True)[1]]
+    picked = np.random.default_rng(0).permutation(len(fine))[:PROBES]
     blocks = []
     if len(fine) > 1:
-        picked = np.random.default_rng(0).permutation(len(fine))[:PROBES]
         block = embedded.vectors[fine[picked]] @ embedded.vectors[fine].T
         others = np.ones(block.shape, np.bool_)
         others[np.arange(len(picked)), picked] = False
@@ -142,11 +182,8 @@ def from_trials(
         found.compared(scores),
         fingerprint,
         source,
-        fmr=fmr,
-        precision=precision,
-        fpir=fpir,
-        method=method,
-        crowds=crowds_of(blocks, len(fine)),
+        crowds=crowds_of(blocks, len(picked)),
+        **aims,
     )
 
 
@@ -156,20 +193,25 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
     Beside it, what its own samples score now: what queries score later is compared with that.
 
     Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded;
-    Uncalibrated if no cosine is high enough for its false match rate.
+    Uncalibrated if no cosine is high enough for its rates.
     """
     limit = calibrating.threshold(calibration)
-    if limit.value > 1:
+    size = galleries.count(store, gallery)[0]
+    crowds = calibration.crowds
+    among = threshold_for(crowds, calibration.fpir, size) if crowds and size else 0.0
+    if max(limit.value, among) > 1:
+        rate = f"false match rate of {calibration.fmr:g}"
+        if limit.value <= 1:
+            rate = f"false positive identification rate of {calibration.fpir:g}"
         raise Uncalibrated(
-            f"no threshold has a false match rate of {calibration.fmr:g}: too many samples of two"
-            " identities are as alike as copies",
+            f"no threshold has a {rate}: too many samples of two identities are as alike as copies",
             hint=f"`siamkit audit {gallery.name}` lists copies and doubles",
         )
+    try:
+        rows = drift.reference(*_enrolled(store, gallery))
+    except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
+        rows = []
     with store.write():
         live = galleries.get(store, gallery.name)
         galleries.calibrate(store, live.id, live.space.fingerprint, limit, calibration)
-        try:
-            rows = drift.reference(*_enrolled(store, live))
-        except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
-            rows = []
         observations.replace_reference(store, live, rows)

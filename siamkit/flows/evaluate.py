@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.protocols import Reranker
-    from siamkit.types import Vectors
+    from siamkit.types import Ids, Vectors
 
 AT_ONCE = 65_536  # pairs
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
@@ -234,18 +234,26 @@ def scored(
     scores = np.empty(len(made))
     for start in range(0, len(made), AT_ONCE):
         left, right = made.left[start : start + AT_ONCE], made.right[start : start + AT_ONCE]
-        one, other = embedded.vectors[left], embedded.vectors[right]
         part = (
-            np.clip(np.einsum("ij,ij->i", one, other), -1.0, 1.0)
+            cosines(embedded.vectors, left, right)
             if reranker is None
             else judge(
                 reranker,
                 [embedded.crops[i] for i in left],
                 [embedded.crops[i] for i in right],
-                one,
-                other,
+                embedded.vectors[left],
+                embedded.vectors[right],
             )
         )
         scores[start : start + len(part)] = part
         progress("scoring", start + len(part), len(made))
     return made, scores
+
+
+def cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float64]:
+    """(n,) cosines of pairs of rows of unit vectors."""
+    out = np.empty(len(left))
+    for start in range(0, len(left), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        out[part] = np.einsum("ij,ij->i", vectors[left[part]], vectors[right[part]])
+    return np.clip(out, -1.0, 1.0)

@@ -46,12 +46,12 @@ class Fused:
 
 def evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
     """Raises Uncalibrated for a gallery without a calibration."""
-    if gallery.calibration is None:
+    llr = verification.verdict.llr
+    if llr is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
             hint=f"`siamkit calibrate {gallery.name}` measures what they mean",
         )
-    llr = float(calibrated.llr(gallery.calibration, verification.verdict.score))
     return Evidence(gallery.name, source, verification, llr)
 
 

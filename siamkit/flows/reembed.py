@@ -119,6 +119,10 @@ def _replace(
             (gallery.id, gallery.id),
         )
         galleries.drop_empty_identities(store)
+        # What the old vectors scored says nothing of these, nor of any that an encoder that comes
+        # back would make of the samples that are left.
+        db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
+        db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
         galleries.calibrate(
             store, gallery.id, fingerprint, pipeline.threshold, pipeline.calibration
         )

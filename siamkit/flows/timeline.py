@@ -15,7 +15,7 @@ import numpy as np
 
 from siamkit import sources
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
-from siamkit.flows.query import nearest
+from siamkit.flows.nearest import nearest
 from siamkit.pipeline import Pipeline
 from siamkit.protocols import Streams
 from siamkit.regions import spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from siamkit import batches, choice
 from siamkit.batches import Found
 from siamkit.choice import Chooser, Chosen
-from siamkit.decisions import Limits, limits
+from siamkit.decisions import Limits, basis, limits
 from siamkit.errors import StoreError
+from siamkit.flows import normalise
 from siamkit.pipeline import Pipeline, Seen
 from siamkit.reranking import judge
 from siamkit.scoring import Fusion, mean_score, own_fusion, own_mated
+from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.types import Calibration, Quality, Region, Threshold, Verdict
 
@@ -66,7 +69,12 @@ def verify_pair(
     right, other = _embed(pipeline, b, choose)
     score = float(one.vector @ other.vector)
     probability = _probability(reranker, one, other) if reranker else None
-    return Verification(_verdict(score, limit, calibration, probability), left, right)
+    verdict = (
+        Verdict(limit.decide(probability), score, limit.same, probability)
+        if probability is not None
+        else _verdict(score, limit, calibration)
+    )
+    return Verification(verdict, left, right)
 
 
 def _probability(reranker: Reranker[Any], left: Found, right: Found) -> float:
@@ -82,6 +90,7 @@ def verify_identity(
     pipeline: Pipeline,
     identity: str,
     probe: Path | str | bytes,
+    index: Callable[[], LiveIndex],
     *,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
@@ -90,22 +99,35 @@ def verify_identity(
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
 
-    fusion: None takes what the modality prefers. choose: the region of the source. fmr: the false
-    match rate to decide at, in (0, 1), by the gallery's calibration.
-    Raises StoreError if the identity owns nothing in the gallery.
+    index: opens the gallery's, which a calibration with S-norm needs. fusion: None takes what the
+    modality prefers. choose: the region of the source. fmr: the false match rate to decide at, in
+    (0, 1), by the gallery's calibration. Raises StoreError if the identity owns nothing in the
+    gallery.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
-    calibration = gallery.calibration
-    limit = limits(threshold, calibration, gallery.threshold, f"gallery {gallery.name}", fmr)
+    fusion = fusion or own_fusion(pipeline.modality)
     enrolled = _templates(store, gallery, identity)
+    calibration, default = basis(gallery, pipeline, fusion)
+    snorm = None
+    if threshold is None and calibration and calibration.normalised:
+        snorm = normalise.calibration_for(index(), calibration)
+    if snorm:
+        calibration, default = snorm, None
+    tries = len(enrolled) if fusion == "best" else 1
+    limit = limits(threshold, calibration, default, f"gallery {gallery.name}", fmr, tries)
     right, found = _embed(pipeline, probe, choose)
+    scores = enrolled @ found.vector
     score = (
         mean_score(enrolled, found.vector, own_mated(pipeline.encoder))
-        if (fusion or own_fusion(pipeline.modality)) == "mean"
-        else float((enrolled @ found.vector).max())
+        if fusion == "mean"
+        else float(scores.max())
     )
     left = Side(identity, samples=len(enrolled))
-    return Verification(_verdict(score, limit, calibration), left, right)
+    if not snorm:
+        return Verification(_verdict(score, limit, calibration, tries), left, right)
+    nearest = normalise.Candidate(identity, enrolled[int(scores.argmax())], score)
+    (relative,) = normalise.normalised(index(), found.vector, [nearest])
+    return Verification(_verdict(score, limit, snorm, normalised=relative), left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -139,14 +161,16 @@ def _verdict(
     score: float,
     limit: Limits,
     calibration: Calibration | None,
-    probability: float | None = None,
+    tries: int = 1,
+    normalised: float | None = None,
 ) -> Verdict:
-    """probability: a reranker's, which then decides."""
-    if probability is not None:
-        return Verdict(limit.decide(probability), score, limit.same, probability)
-    if calibration is not None:
-        from siamkit import calibration as calibrated
-
-        probability = calibrated.probability(calibration, score)
+    """tries: of how many scores this is the best. normalised: decides, where it is given."""
+    decided = score if normalised is None else normalised
     below = limit.different if limit.different < limit.same.value else None
-    return Verdict(limit.decide(score), score, limit.same, probability, below)
+    if calibration is None:
+        return Verdict(limit.decide(decided), score, limit.same, None, below)
+    from siamkit import calibration as calibrated
+
+    llr = calibrated.llr_of_best(calibration, decided, tries)
+    chance = calibrated.sigmoid(llr)
+    return Verdict(limit.decide(decided), score, limit.same, chance, below, normalised, llr)

@@ -91,6 +91,11 @@ class Store:
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
 
+    def require_writable(self) -> None:
+        """Raise StoreError before work that could not be kept."""
+        if not self.writable:
+            raise StoreError(f"{self.path} is read-only", hint="copy the store to a writable place")
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One durable transaction. BEGIN IMMEDIATE, so that a second writer waits, not fails."""

@@ -24,7 +24,9 @@ def test_a_gallery_calibrates_itself(calibrated):
     assert made["mated"] == 180
     assert made["impostor_pairs"] == 60 * 59 // 2
     assert made["fmr"] == 0.01
-    assert made["per"] == "identity"
+    assert made["fusion"] == "best"
+    assert made["pairs"]["fusion"] is None
+    assert made["normalised"] is None
     assert made["ece"] < 0.05
     table = calibrated("calibrate", "letters", "--fmr", "0.05", "--fpir", "0.1").out
     assert "false match rate 0.05" in table
@@ -91,7 +93,7 @@ def test_by_trials(calibrated):
     assert done.code == 0, done.err
     made = json.loads(done.out)
     assert made["source"] == "t.csv, 7,140 trials"
-    assert made["per"] == "sample"
+    assert made["fusion"] is None
     assert json.loads((calibrated.folder / "c.json").read_text())["fmr"] == made["fmr"]
     done = calibrated("calibrate", "letters", "--trials", "t.csv", "--precision", "0.95")
     assert done.code in (0, 1)
@@ -106,6 +108,54 @@ def test_another_encoder_makes_a_calibration_void(calibrated):
     asked = ("query", "letters", "--text", texts(60, 3)[0][1], "--json")
     threshold = json.loads(calibrated(*asked).out)["probes"][0]["threshold"]
     assert threshold["source"] == "made up for the tests"
+    # Nor does it come back with the encoder: samples may have gone meanwhile.
+    del calibrated.environment["TOYKIT_SALT"]
+    assert calibrated("reembed", "letters").code == 0
+    threshold = json.loads(calibrated(*asked).out)["probes"][0]["threshold"]
+    assert threshold["source"] == "made up for the tests"
+
+
+def test_by_s_norm(calibrated):
+    done = calibrated("calibrate", "letters", "--snorm")
+    assert "adaptive S-norm" in done.out
+    asked = texts(60, 3)[0][1][:-3] + "xyz"
+    (probe,) = json.loads(calibrated("query", "letters", "--text", asked, "--json").out)["probes"]
+    best, *others = probe["regions"][0]["matches"]
+    assert probe["regions"][0]["identity"] == best["identity"] == "id000"
+    assert best["normalised"] > probe["threshold"]["value"] > 1 > best["score"]
+    assert all(match["normalised"] < best["normalised"] for match in others)
+    assert best["probability"] > 0.9 > others[0]["probability"]
+    assert "S-norm" in calibrated("query", "letters", "--text", asked).out
+    done = calibrated("verify", "letters", "--as", "id000", "--text", asked)
+    assert done.code == 0
+    assert done.out.startswith("same: S-norm ")
+    # A threshold of the caller's is on the cosine.
+    done = calibrated("verify", "letters", "--as", "id000", "--text", asked, "--threshold", "0.5")
+    assert done.out.startswith("same: score 0.")
+    done = calibrated("calibrate", "letters", "--snorm", "--trials", "x.csv")
+    assert done.code == 2
+    assert "--snorm is by who is enrolled" in done.err
+    assert "the cosine" in calibrated("calibrate", "letters").out
+
+
+def test_a_gallery_too_small_for_s_norm(shell):
+    assert shell("enrol", "letters", "--from", "-", stdin=lines(*texts(9, 3))).code == 0
+    done = shell("calibrate", "letters", "--fmr", "0.1", "--snorm")
+    assert done.code == 2
+    assert "9 identities are no cohort" in done.err
+    assert shell("calibrate", "letters", "--fmr", "0.1").code == 0
+
+
+def test_a_gallery_that_has_become_too_small_for_its_s_norm_goes_by_cosines(shell):
+    assert shell("enrol", "letters", "--from", "-", stdin=lines(*texts(12, 3))).code == 0
+    assert shell("calibrate", "letters", "--fmr", "0.1", "--snorm").code == 0
+    assert shell("forget", "id011", "--yes").code == 0
+    (probe,) = json.loads(shell("query", "letters", "--text", texts(12, 3)[0][1], "--json").out)[
+        "probes"
+    ]
+    assert probe["regions"][0]["identity"] == "id000"
+    assert probe["regions"][0]["matches"][0]["normalised"] is None
+    assert probe["threshold"]["value"] < 1
 
 
 def test_copies_under_two_labels_leave_no_threshold(shell):

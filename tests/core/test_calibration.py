@@ -20,7 +20,7 @@ from siamkit.decisions import Limits, limits, limits_among
 from siamkit.errors import BadInput, EncoderMismatch, Uncalibrated
 from siamkit.flows.fuse import Evidence, fuse
 from siamkit.store import galleries
-from siamkit.types import Threshold
+from siamkit.types import Steps, Threshold
 
 chances = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=4, max_size=40).filter(
     lambda rows: len({label for _, label in rows}) == 2
@@ -124,8 +124,80 @@ def test_a_precision_is_kept():
     matched = data.mated[data.scores >= limit]
     assert matched.mean() == pytest.approx(0.5, abs=0.02)
     noise = Comparisons(-data.scores, data.mated, data.left, data.right)
-    with pytest.raises(Uncalibrated, match="no threshold has a precision"):
+    with pytest.raises(Uncalibrated, match=r"support a precision of 0\.0"):
         calibrating.calibrate(noise, "x", "y", precision=0.999)
+
+
+def test_a_precision_that_so_few_pairs_cannot_show_is_refused():
+    data = comparisons(30, 10, shift=6.0)
+    with pytest.raises(Uncalibrated, match=r"support a precision of 0\.\d+, not 0.999") as error:
+        calibrating.calibrate(data, "x", "y", precision=0.999)
+    supported = float(str(error.value).split("precision of ")[1].split(",")[0])
+    found = calibrating.calibrate(data, "x", "y", precision=supported)
+    matched = data.mated[data.scores >= calibrating.threshold(found).value]
+    assert matched.mean() >= supported
+
+
+def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
+    data = comparisons(60, 4)
+    keep = data.mated | (np.random.default_rng(1).random(len(data)) < 0.1)
+    part = data[keep]
+    some = Comparisons(part.scores, part.mated, part.left, part.right, kept=0.1)
+    limit = calibrating.threshold(calibrating.calibrate(some, "x", "y", precision=0.5)).value
+    assert data.mated[data.scores >= limit].mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_scores_that_say_nothing_are_no_evidence():
+    data = comparisons(60, 4)
+    turned = Comparisons(-data.scores, data.mated, data.left, data.right)
+    found = calibrating.calibrate(turned, "x", "y", method="logistic")
+    assert calibrating.probability(found, 0.3) == 0.5
+
+
+def test_the_best_of_several_needs_a_higher_threshold(made):
+    one, five = (calibrating.threshold_of_best(made, 0.01, tries) for tries in (1, 5))
+    assert one == calibrating.threshold(made, 0.01)
+    assert five.value == calibrating.threshold(made, 0.002).value
+    assert five.fmr == 0.01
+    rows = made.impostor_pairs
+    with pytest.raises(Uncalibrated):
+        calibrating.threshold_of_best(made, 3 / rows, 5)
+    many = calibrating.threshold_of_best(made, None, 1000)  # what is supported, said so
+    assert many.fmr == pytest.approx(min(1, 3000 / rows))
+    assert calibrating.llr_of_best(made, 0.2, 5) == pytest.approx(
+        calibrating.llr(made, 0.2) - math.log(5)
+    )
+
+
+def test_one_wrong_label_does_not_lift_the_threshold_beyond_all_scores():
+    rng = np.random.default_rng(0)
+    scores = np.tanh(0.15 * rng.normal(size=(300, 299))).astype(np.float32)
+    usual = crowds_of([scores], 300)
+    scores[5, 7] = scores[7, 5] = 0.999
+    found = crowds_of([scores], 300)
+    for size in (299, 3_000, 300_000):
+        assert threshold_for(found, 0.01, size) < threshold_for(usual, 0.01, size) + 0.3
+        assert threshold_for(found, 0.01, size) < 1
+
+
+def test_strangers_that_all_tie_are_not_matched():
+    tied = np.full((100, 99), 0.1234564, np.float32)
+    assert threshold_for(crowds_of([tied], 100), 0.05, 50) > tied.max()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fmr": 1.0},
+        {"method": "guess"},
+        {"fusion": "worst"},
+        {"llrs": (3.0, -3.0)},
+        {"false_matches": Steps((0.1, 1.0), (0.2, 0.1))},
+    ],
+)
+def test_a_file_that_would_decide_wrongly_is_refused(made, wrong):
+    with pytest.raises(ValueError, match="do not fit together"):
+        from_json(to_json(replace(made, **wrong)))
 
 
 def test_single_class_and_perfect_scores():

@@ -30,13 +30,13 @@ def relative(rows, labels, probe, without, score, nearest):
 
 def test_scores_are_relative_to_the_nearest_others_of_both():
     rows, labels = vectors()
-    around = snorm.cohorts(rows, labels, nearest=12)
+    around = snorm.cohorts(rows, labels)
     left, right = np.array([0, 0, 5, 40]), np.array([1, 10, 80, 41])
     scores = np.einsum("ij,ij->i", rows[left], rows[right]).astype(np.float64)
     found = snorm.normalised(scores, left, right, labels, around)
     for a, b, score, value in zip(left, right, scores, found, strict=True):
-        one = relative(rows, labels, a, labels[b], score, 12)
-        other = relative(rows, labels, b, labels[a], score, 12)
+        one = relative(rows, labels, a, labels[b], score, 28)
+        other = relative(rows, labels, b, labels[a], score, 28)
         assert value == pytest.approx((one + other) / 2, rel=1e-3)
 
 

@@ -63,6 +63,15 @@ def test_scores_from_elsewhere(tmp_path):
     assert alone.compared(alone.scores).identities == 5
 
 
+def test_a_score_of_nought_is_a_score(tmp_path):
+    rows = ['{"label": 1, "score": 0.9}', '{"label": 0, "score": 0}', '{"label": 0, "score": 0.0}']
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join([*rows, '{"label": 0, "score": true}']))
+    found = trials.from_file(path, scored=True)
+    assert found.scores.tolist() == [0.9, 0.0, 0.0]
+    assert [fault.reason for fault in found.faults] == ["score 'True' is no number"]
+
+
 def test_json_lines_with_groups_and_folds(tmp_path):
     text = '{"a": "p", "b": "q", "label": 1, "sex": "f", "fold": 1}\n' * 1
     text += '{"a": "p", "b": "r", "label": false, "sex": "m", "fold": 2}\n'

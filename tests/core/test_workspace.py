@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scoreddata import texts
 
 import siamkit as sk
+from siamkit import calibration as calibrating
+from siamkit import snorm
+from siamkit.flows.forget import forget
 from siamkit.scoring import mean_score
+from siamkit.store import samples
 
 
 def test_enrol_query_verify_in_five_lines(workspace):
@@ -49,6 +54,57 @@ def test_an_open_workspace_sees_what_others_enrol_and_forget(workspace):
     assert workspace.query("letters", "bonjour")[0].matches[0].identity == "greeting"
 
 
+def test_an_open_workspace_decides_by_a_calibration_that_came_later(workspace):
+    for label, text in texts(40, 3):
+        workspace.enrol("letters", label, text)
+    probe = texts(40, 3)[0][1]
+    assert workspace.query("letters", probe)[0].matches[0].probability is None
+    with sk.Workspace(workspace.root) as other:
+        other.calibrate("letters")
+    (answer,) = workspace.query("letters", probe)
+    assert answer.threshold.fpir
+    assert answer.matches[0].probability > 0.5
+
+
+def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
+    for label, text in texts(40, 6):
+        workspace.enrol("letters", label, text)
+    made = workspace.calibrate("letters", fmr=0.01)
+    one, other = (text for _, text in texts(40, 6)[:2])
+    pair = workspace.verify("letters", one, other).verdict
+    best = workspace.verify_identity("letters", "id000", one).verdict
+    assert pair.threshold.value == calibrating.threshold(made.pairs).value
+    assert best.threshold.value == calibrating.threshold(made).value
+    # Nothing is known of means: the encoder's threshold, and no probability.
+    mean = workspace.verify_identity("letters", "id000", one, fusion="mean").verdict
+    assert (mean.threshold.value, mean.probability) == (0.8, None)
+
+
+def test_a_served_s_norm_is_the_calibrated_one(workspace):
+    listed = texts(30, 3)
+    for label, text in listed:
+        workspace.enrol("letters", label, text)
+    workspace.calibrate("letters", normalise=True)
+    labels = np.unique([label for label, _ in listed], return_inverse=True)[1]
+    rows = workspace.pipeline("letters").encoder.embed([text for _, text in listed])
+    wanted = np.empty((len(listed), 30))
+    for probes, scores in snorm.leave_one_out(rows, labels, snorm.cohorts(rows, labels)):
+        wanted[probes] = scores
+    probe = 4
+    owned = samples.of_identity(workspace.store, "id001")
+    forget(workspace.store, [s for s in owned if s.source == listed[probe][1]])
+    verdict = workspace.verify_identity("letters", "id001", listed[probe][1]).verdict
+    assert verdict.normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+    (answer,) = workspace.query("letters", listed[probe][1], k=1)
+    assert answer.matches[0].normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+
+
+def test_one_gallery_gives_evidence_once(workspace):
+    workspace.enrol("letters", "greeting", "hello there")
+    with pytest.raises(sk.BadInput, match="asked twice"):
+        workspace.verify_fused("greeting", [("letters", "hello"), ("letters", "hullo")])
+
+
 def test_best_and_mean_score_an_identity_by_all_its_samples(workspace):
     for text in ("abcabcabc", "abcabcxyz", "xyzxyzxyz"):
         workspace.enrol("letters", "mixed", text)
@@ -85,7 +141,7 @@ def test_by_their_means_the_best_does_not_depend_on_k(workspace):
     scattered = [near, near, near, near, *(np.eye(64)[3:9])]
     labels = ["scattered"] * len(scattered) + ["steady"]
     assert list(workspace.add_templates("letters", labels, np.array([*scattered, wide])))
-    from siamkit.flows.query import nearest
+    from siamkit.flows.nearest import nearest
 
     live = workspace.index(workspace.gallery("letters"))
     for k in (1, 2):
@@ -100,7 +156,7 @@ def test_the_search_is_widened_past_one_identitys_many_samples(workspace):
     far = np.eye(64)[1:4]
     labels = ["crowd"] * 300 + ["a", "b", "c"]
     assert list(workspace.add_templates("letters", labels, np.concatenate([near, far]))) == [303]
-    from siamkit.flows.query import nearest
+    from siamkit.flows.nearest import nearest
 
     live = workspace.index(workspace.gallery("letters"))
     (row,) = nearest(live, np.eye(64, dtype=np.float32)[:1], 4)

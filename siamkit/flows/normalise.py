@@ -1,0 +1,70 @@
+"""Adaptive S-norm of what a probe scores, by the people of the gallery: see siamkit.snorm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from siamkit.flows.nearest import search
+from siamkit.search import LiveIndex
+from siamkit.store import galleries, templates
+from siamkit.types import Match
+
+if TYPE_CHECKING:
+    from siamkit.types import Calibration, Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """Whom a probe is compared with: the nearest template of an identity."""
+
+    identity: str
+    template: Vectors  # (dim,)
+    score: float  # its cosine to the probe
+
+
+def calibration_for(live: LiveIndex, calibration: Calibration | None) -> Calibration | None:
+    """What normalised scores mean, if the gallery decides by them and is large enough."""
+    from siamkit import snorm
+
+    found = calibration.normalised if calibration else None
+    enough = found and snorm.size(galleries.count(live.store, live.gallery)[0])
+    return found if enough else None
+
+
+def matches(live: LiveIndex, probe: Vectors, found: Sequence[Match]) -> list[Match]:
+    """The matches of a (dim,) probe with their normalised scores, best first by these."""
+    owned = templates.of_samples(live.store, live.gallery, [match.sample_id for match in found])
+    there = [match for match in found if match.sample_id in owned]
+    scores = normalised(
+        live, probe, [Candidate(m.identity, owned[m.sample_id], m.score) for m in there]
+    )
+    made = [replace(m, normalised=score) for m, score in zip(there, scores, strict=True)]
+    return sorted(made, key=lambda match: -(match.normalised or 0.0))
+
+
+def normalised(live: LiveIndex, probe: Vectors, candidates: Sequence[Candidate]) -> list[float]:
+    """The normalised score of a (dim,) unit vector with each candidate.
+
+    The claimed identity is in neither cohort. Whom the probe is of is not known, so if they are
+    enrolled, others are compared with a cohort that holds them, and score lower for it.
+    """
+    import numpy as np
+
+    from siamkit import snorm
+
+    size = snorm.size(galleries.count(live.store, live.gallery)[0])
+    if not candidates or not size:
+        return []
+    vectors = np.stack([probe, *(one.template for one in candidates)])
+    with live.store.read():
+        (own, *others), _, _ = search(live, vectors, size + 1)
+
+    def cohort(row: list[tuple[float, templates.Owner]], without: str) -> np.ndarray:
+        return np.array([s for s, o in row if o.identity != without][:size], np.float32)
+
+    return [
+        snorm.normalised_score(one.score, cohort(own, one.identity), cohort(other, one.identity))
+        for one, other in zip(candidates, others, strict=True)
+    ]
