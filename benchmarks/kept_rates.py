@@ -52,7 +52,7 @@ def one(made: Comparisons, target: float, share: float, seed: int, units: np.nda
     realised = float(np.mean(test.non_mated_scores >= limit))
     # Where no error was seen, 3 / n may have been missed.
     missed = 3 / test.impostor_pairs if realised == 0 else 0.0
-    knots, llrs = calibrating.METHODS["logistic"](train, seed)
+    knots, llrs = calibrating.fitted(train, "logistic", seed)
     found = np.interp(test.scores, knots, llrs)
     cost = calibrating.cllr(found[test.mated], found[~test.mated])
     least = calibrating.min_cllr(test.mated_scores, test.non_mated_scores)

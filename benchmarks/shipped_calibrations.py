@@ -3,7 +3,8 @@
     python shipped_calibrations.py DATA OUT
 
 OUT/MODALITY.json; each belongs into its plugin's package as calibration.json. Every set of voices
-counts alike: as many comparisons of each kind are drawn from it.
+counts alike: as many comparisons of each kind are drawn from it. Signatures are compared with
+skilled forgeries, of the writers that their encoder was not trained on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from decision_data import listed, load
+from signature_trials import read
 
 from siamkit import trials
 from siamkit.calibrations import to_json
@@ -26,8 +28,9 @@ SOURCES = {
     "faces": "LFW, aligned crops, 2,086 people",
     "voices": "LibriSpeech test-other and train-clean-100, Emo-DB, FSDD, 37 speakers",
     "questions": "Quora Question Pairs, 3,814 labelled pairs",
+    "signatures": "CEDAR and BHSig260, skilled forgeries of 31 writers not trained on",
 }
-FMRS = {"faces": 0.001, "voices": None, "questions": None}
+FMRS = {"faces": 0.001, "voices": None, "questions": None, "signatures": 0.1}
 
 
 def main() -> None:
@@ -42,6 +45,9 @@ def main() -> None:
         if modality == "questions":
             found = trials.from_file(given.data / "questions/trials.csv", text=True)
             embedded = embed_trials(pipeline, found)
+        elif modality == "signatures":
+            found = signatures(given.data / "signatures")
+            embedded = embed_trials(pipeline, found)
         else:
             samples = load(given.data, modality, given.cache)
             found = trials.all_pairs([""] * len(samples.labels), samples.labels)
@@ -53,13 +59,31 @@ def main() -> None:
         made = from_trials(
             kept, embedded, scores, pipeline.encoder.fingerprint, source, fmr=FMRS[modality]
         )
-        # 37 speakers are too few to say anything of crowds; and whether a question is answered
-        # already is not how often a question about something else is.
+        # 37 speakers are too few to say anything of crowds, and nobody's signature is forged by a
+        # crowd; and whether a question is answered already is not how often a question about
+        # something else is.
         if modality != "faces":
             made = replace(made, crowds=None)
         text = to_json(made)
         (given.out / f"{modality}.json").write_text(text + "\n")
         print(modality, len(text), made.method, made.fmr, made.fpir, made.cllr, made.min_cllr)
+
+
+def signatures(data: Path) -> trials.Trials:
+    """Each genuine signature against the others of its writer, and against forgeries of it."""
+    kept = [signature for signature in read(data) if signature.validation]
+    writers = np.unique([s.label for s in kept], return_inverse=True)[1]
+    forged = np.array([s.forged for s in kept])
+    left, right = np.triu_indices(len(kept), 1)
+    wanted = (writers[left] == writers[right]) & ~(forged[left] & forged[right])
+    left, right = left[wanted], right[wanted]
+    return trials.Trials(
+        [data / s.path for s in kept],
+        2 * writers + forged,  # a forger is somebody else
+        left,
+        right,
+        ~(forged[left] | forged[right]),
+    )
 
 
 def alike(found: trials.Trials, sets: np.ndarray) -> np.ndarray:

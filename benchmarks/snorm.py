@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit import snorm, trials
+from siamkit import scoring, snorm, trials
 from siamkit.metrics import eer, fnmr_at
 
 SPLITS, PAIRS = 5, 200_000
@@ -51,6 +51,31 @@ def main() -> None:
         for name, rates in rows.items():
             rate, two, three = np.mean(rates, axis=0)
             print(f"{modality:12} {name:>8} {rate:8.4f} {two:10.4f} {three:10.4f}", flush=True)
+    print(
+        "as a gallery serves it: each sample against the nearest of each identity, itself left out"
+    )
+    print(f"{'':12} {'':>8} {'EER':>8} {'FNMR@1e-2':>10} {'FNMR@1e-3':>10} {'FNIR@FPIR 1e-2':>15}")
+    for modality in ("faces", "signatures", "voices"):
+        samples = load(given.data, modality, given.cache)
+        found: dict[str, list[tuple[float, ...]]] = {"plain": [], "S-norm": []}
+        for seed in range(SPLITS):
+            names = np.random.default_rng(seed).permutation(samples.labels.max() + 1)
+            half = np.isin(samples.labels, names[: len(names) // 2])
+            vectors = samples.vectors[half]
+            labels = np.unique(samples.labels[half], return_inverse=True)[1]
+            everyone = np.arange(len(labels))
+            around = snorm.cohorts(vectors, labels)
+            for name, blocks in (
+                ("plain", scoring.leave_one_out(vectors, labels, everyone)),
+                ("S-norm", snorm.leave_one_out(vectors, labels, around)),
+            ):
+                found[name].append(served(blocks, labels))
+        for name, rows in found.items():
+            rate, two, three, missed = np.mean(rows, axis=0)
+            print(
+                f"{modality:12} {name:>8} {rate:8.4f} {two:10.4f} {three:10.4f} {missed:15.4f}",
+                flush=True,
+            )
 
 
 def against(samples, probes: np.ndarray, cohort: np.ndarray, nearest: int):
@@ -63,7 +88,23 @@ def against(samples, probes: np.ndarray, cohort: np.ndarray, nearest: int):
     scores = samples.vectors[probes] @ samples.vectors[cohort][order].T
     best = -np.sort(-np.maximum.reduceat(scores, starts, axis=1), axis=1)[:, : nearest + 1]
     # Nobody of the cohort is compared, so whose scores they are does not matter.
-    return snorm.Cohorts(best, np.full(best.shape, -1))
+    return snorm.cohorts_of(best, np.full(best.shape, -1))
+
+
+def served(blocks, labels: np.ndarray) -> tuple[float, ...]:
+    """EER, FNMR at two rates, and FNIR where 1 % of the strangers are identified."""
+    own, others, highest = [], [], []
+    for rows, scores in blocks:
+        at = np.arange(len(rows)), labels[rows]
+        mine = scores[at]
+        scores[at] = -np.inf
+        own.append(mine[np.isfinite(mine)])
+        others.append(scores[np.isfinite(scores)])
+        highest.append(scores.max(axis=1))
+    same, other = np.concatenate(own), np.concatenate(others)
+    limit = np.quantile(np.concatenate(highest), 0.99)
+    scores, mated = np.append(same, other), np.arange(len(same) + len(other)) < len(same)
+    return *rated(scores, mated), float(np.mean(same < limit))
 
 
 def rated(scores: np.ndarray, mated: np.ndarray) -> tuple[float, ...]:

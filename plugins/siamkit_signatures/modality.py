@@ -30,6 +30,7 @@ class Signatures:
     kind = "image"
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"
+    calibration = Path(__file__).with_name("calibration.json")  # against skilled forgeries
     fusion = "mean"  # of 5 references: EER of skilled forgeries 5.2 %, the nearest one's 6.4 %
 
     def load(self, source: Source) -> Image:
