@@ -132,7 +132,7 @@ def grey_below(calibration: Calibration, fmr: float | None = None) -> float:
 def require_rate(what: str, rate: float) -> None:
     """Raise BadInput unless it lies in (0, 1)."""
     if not 0 < rate < 1:
-        raise BadInput(f"{what} of {rate:g}", hint="it lies between 0 and 1, for example 0.001")
+        raise BadInput(f"{what} of {rate:g}", hint="it lies between 0 and 1")
 
 
 def _at(steps: Steps, rate: float) -> float:
@@ -182,10 +182,9 @@ def calibrate(
         require_rate("a false match rate", fmr)
         _require_support(pairs, lowest, fmr)
     else:
-        fmr = next((rate for rate in FMRS if rate >= lowest), None)
-        if fmr is None:
+        fmr = next((rate for rate in FMRS if rate >= lowest), math.ceil(lowest * 100) / 100)
+        if fmr >= 1:
             _require_support(pairs, lowest, FMRS[-1])
-        assert fmr is not None
     persons = len(np.unique(made.left[made.mated]))
     judged = {name: cross_fitted(made, name, seed) for name in ((method,) if method else METHODS)}
     chosen, probabilities = _better(made, judged)
@@ -386,10 +385,12 @@ def _down(share: float) -> float:
 
 def _require_support(pairs: int, lowest: float, fmr: float) -> None:
     if fmr < lowest * (1 - 1e-9):
+        more = f"use identities enough for {RULE_OF_THREE / fmr:,.0f} pairs"
+        supported = f"a false match rate of {lowest:.2g}, not {fmr:g}" if lowest < 1 else "none"
         raise Uncalibrated(
-            f"you have {pairs:,} impostor pairs (of two identities each); that supports a false"
-            f" match rate of {min(lowest, 1.0):.2g}, not {fmr:g}",
-            hint=f"ask for that, or use identities enough for {RULE_OF_THREE / fmr:,.0f} pairs",
+            f"you have {pairs:,} impostor pairs (of two identities each); that supports"
+            f" {supported}",
+            hint=f"ask for that, or {more}" if lowest < 1 else more,
         )
 
 

@@ -75,7 +75,7 @@ def limits(
     if given is None and fmr is not None:
         raise Uncalibrated(
             f"{who} is not calibrated, so no threshold for a false match rate is known",
-            hint="`siamkit calibrate GALLERY` measures one; or give --threshold",
+            hint="`siamkit calibrate` of the gallery measures one; or give --threshold",
         )
     limit = given or default
     if limit is None:
@@ -104,7 +104,7 @@ def limits_among(
     if fpir is not None and given is None and crowds is None:
         raise Uncalibrated(
             f"{who} is not calibrated for identification",
-            hint="`siamkit calibrate GALLERY` measures it; or give --fmr or --threshold",
+            hint="`siamkit calibrate` of the gallery measures it; or give --threshold",
         )
     if given is None and fmr is None and calibration and crowds and size:
         from siamkit.calibration import grey_below, require_rate

@@ -42,16 +42,26 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
 
 
 def records(
-    path: Path, check: Callable[[Sequence[str]], None]
+    path: Path,
+    check: Callable[[Sequence[str]], None],
+    broken: Callable[[int, str], None] | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, values by column) of a CSV file, whose columns `check` may refuse, or JSON lines.
 
-    Raises BadInput, naming the line, for what is neither.
+    broken: is told of lines that are no JSON object, and why. Raises BadInput, naming the line, for
+    what is neither, if nobody is to be told.
     """
     with _text(path) as file:
         if path.suffix in JSON_LINES:
             for number, line in _lines(file):
-                yield number, _object(line, f"{to_text(path)}, line {number}")
+                try:
+                    row = _object(line, f"{to_text(path)}, line {number}")
+                except BadInput as error:
+                    if broken is None:
+                        raise
+                    broken(number, str(error).partition(f"line {number}: ")[2])
+                    continue
+                yield number, row
         else:
             yield from _csv_records(file, to_text(path), check)
 
@@ -118,7 +128,8 @@ def _csv_records(
     file: TextIO, shown: str, check: Callable[[Sequence[str]], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(2**31 - 1)  # a label that is too long is that row's fault alone
-    reader = csv.DictReader(file, strict=True)
+    tabs = Path(shown).suffix == ".tsv"
+    reader = csv.DictReader(file, strict=True, delimiter="\t" if tabs else ",")
     try:
         check(reader.fieldnames or [])
         for row in reader:

@@ -40,6 +40,9 @@ class Fault:
     where: str  # its line, or its name
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason.removeprefix(self.where).lstrip(': ')}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
@@ -78,16 +81,12 @@ class Trials:
         return Comparisons(scores, self.mated, left, right)
 
 
-def is_scored(path: Path) -> bool:
-    """True for a file of trials with a column score."""
+def columns(path: Path) -> list[str]:
+    """The columns of a file of trials, by its first line. Raises BadInput for what is none."""
     found: list[str] = []
-    try:
-        for _, row in records(path, found.extend):
-            found.extend(row)
-            break
-    except BadInput:
-        return False
-    return SCORE in found
+    for _, row in records(path, found.extend):
+        return found or list(row)
+    return found
 
 
 def of(path: Path, *, text: bool, group: str | None = None, pairs: int = PAIRS) -> Trials:
@@ -125,7 +124,11 @@ def from_file(
 
     faults: list[Fault] = []
     read: dict[str, list[Any]] = {name: [] for name in (A, B, LABEL, SCORE, "group", "fold")}
-    for line, row in records(path, check):
+
+    def broken(line: int, reason: str) -> None:
+        faults.append(Fault(f"line {line}", reason))
+
+    for line, row in records(path, check, broken):
         reason = _take(row, read, group, scored)
         if reason:
             faults.append(Fault(f"line {line}", reason))
@@ -144,6 +147,7 @@ def from_file(
         [str(value) for value in read["group"]] if group else None,
         _folds(read["fold"]),
         faults,
+        _notes(read),
     )
     return _identified(_each_once(found), names, folders=not text)
 
@@ -172,6 +176,14 @@ def _take(row: dict[str, Any], read: dict[str, list[Any]], group: str | None, sc
     for column, value in zip(read.values(), values, strict=True):
         column.append(value)
     return ""
+
+
+def _notes(read: dict[str, list[Any]]) -> list[str]:
+    """What was not taken as it may have been meant."""
+    notes = []
+    if any(value is not None for value in read["fold"]) and _folds(read["fold"]) is None:
+        notes.append("the column fold holds more than whole numbers, and is left aside")
+    return notes
 
 
 def _folds(values: list[Any]) -> list[int] | None:

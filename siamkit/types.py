@@ -186,3 +186,4 @@ class Verdict:
     different_below: float | None = None  # the score; between it and the threshold none can tell
     normalised: float | None = None  # the score by adaptive S-norm, if that is decided on
     llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration
+    highest_llr: float | None = None  # that the calibration could have given

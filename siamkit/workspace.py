@@ -20,6 +20,7 @@ from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.reranking import open_reranker
 from siamkit.scoring import Fusion, own_fusion, own_mated, own_snorm
 from siamkit.search import LiveIndex
+from siamkit.sources import to_text
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
 from siamkit.types import Calibration, Threshold
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from siamkit.flows.fuse import Fused
     from siamkit.flows.timeline import Timeline
     from siamkit.protocols import Reranker, Source
+    from siamkit.trials import Fault
     from siamkit.types import Vectors
 
 log = logging.getLogger("siamkit")
@@ -402,28 +404,29 @@ class Workspace:
         """Is somebody who they are said to be, by a (gallery, source) pair of each modality?
 
         A gallery where the identity owns nothing, or a source with nothing in it, drops out. Raises
-        Uncalibrated for a gallery without a calibration; NothingFound if all drop out.
+        BadInput for two galleries of one modality, Uncalibrated for a gallery that answers without
+        a calibration, NothingFound if all drop out.
         """
         from siamkit.flows import fuse
 
-        asked = list(probes)
-        if len({name for name, _ in asked}) < len(asked):
-            raise BadInput(
-                "a gallery is asked twice: two probes of one kind are no independent evidence",
-                hint="give one probe a gallery",
-            )
+        asked = [(galleries.get(self.store, name), source) for name, source in probes]
+        fuse.require_independent([target for target, _ in asked])
         owned = {sample.gallery for sample in samples.of_identity(self.store, label)}
         found = []
-        for name, source in asked:
-            target = galleries.get(self.store, name)
-            shown = source.name if isinstance(source, Path) else str(source)[:40]
+        for target, source in asked:
+            name = target.name
+            shown = to_text(source) if isinstance(source, Path) else str(source)[:40]
             if name not in owned:
-                found.append(fuse.Evidence(name, shown, None, 0.0, f"{label} owns nothing there"))
+                reason = f"{label} owns nothing there"
+                found.append(fuse.Evidence(name, shown, None, 0.0, reason=reason))
                 continue
+            pipeline = self.pipeline_of(target)
+            calibration, _ = basis(target, pipeline, own_fusion(pipeline.modality))
+            fuse.require_calibrated(target, calibration)
             try:
                 verified = self.verify_identity(name, label, source)
             except NothingFound as error:
-                found.append(fuse.Evidence(name, shown, None, 0.0, str(error)))
+                found.append(fuse.Evidence(name, shown, None, 0.0, reason=str(error)))
                 continue
             found.append(fuse.evidence(target, shown, verified))
         return fuse.fuse(found, fmr)
@@ -596,7 +599,7 @@ class Workspace:
                 if ready
                 else evaluate.embed_trials(pipeline, found, crops=bool(rerankers), progress=told)
             )
-            default = limit or (target.threshold if target else pipeline.threshold)
+            default = limit or (basis(target, pipeline, None)[1] if target else pipeline.threshold)
             results += evaluate.evaluate_all(
                 name,
                 found,
@@ -616,6 +619,7 @@ class Workspace:
         trials: str | Path | None = None,
         *,
         normalise: bool | None = None,
+        left_out: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
         progress: Progress | None = None,
         **aims: Unpack[Aims],
     ) -> Calibration:
@@ -655,7 +659,7 @@ class Workspace:
             embedded = evaluate.embed_trials(pipeline, found, progress=told)
             kept, scores = evaluate.scored(found, embedded)
             for fault in [*found.faults, *embedded.faults]:
-                log.warning(f"left out: {fault.where}: {fault.reason}")
+                left_out(fault)
             made = calibrate.from_trials(
                 kept,
                 embedded,

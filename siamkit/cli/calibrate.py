@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr, table
+from siamkit.cli.output import emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
+    from siamkit.trials import Fault
     from siamkit.types import Calibration
 
 
@@ -46,7 +47,8 @@ identities (the rule of three); what the data cannot support is refused.
 )  # fmt: skip
 @click.option(
     "--fpir", type=float, metavar="RATE",
-    help="How often a stranger may be identified, however many are enrolled [default: 0.01].",
+    help="How often a stranger may be identified, however many are enrolled [default: 0.01, or what"
+    " the data supports].",
 )  # fmt: skip
 @click.option(
     "--method", type=click.Choice(["logistic", "isotonic"]),
@@ -79,7 +81,7 @@ def calibrate(
     report: Path | None,
     store: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Measure what the scores of GALLERY mean; from now on it decides by that.
 
     Queries and verifications then tell a probability, and what cannot be told.
@@ -88,14 +90,18 @@ def calibrate(
         raise click.UsageError("--fmr and --precision both set the threshold: give one.")
     if snorm and trials:
         raise click.UsageError("--snorm is by who is enrolled; it does not go with --trials.")
-    if output and (output.is_dir() or not output.parent.is_dir()):
-        raise click.UsageError(f"{output} cannot be written: no such folder, or a folder itself.")
+    if output:
+        if output.suffix != ".json":
+            raise click.UsageError("--output takes a name that ends in .json.")
+        options.check_writable("--output", output, trials)
     options.check_report(report)
+    faults: list[Fault] = []
     with options.workspace(store) as ws, steps() as progress:
         made = ws.calibrate(
             gallery,
             trials,
             normalise=snorm,
+            left_out=faults.append,
             fmr=fmr,
             precision=precision,
             fpir=fpir,
@@ -112,10 +118,27 @@ def calibrate(
         from siamkit.tables.writing import replace_text
 
         replace_text(report, calibration_page.html(made, gallery))
+    tell(faults)
     if as_json:
-        emit_json(asdict(made))
+        emit_json(_facts(gallery, made, faults))
     else:
         _print(gallery, made)
+    return 1 if faults else 0
+
+
+def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, Any]:
+    from siamkit.calibration import grey_below, threshold
+
+    decides = made.normalised or made
+    limit = threshold(decides)
+    return {
+        "gallery": gallery,
+        "decides_by": "cosine" if decides is made else "S-norm",
+        "threshold": asdict(limit),
+        "different_below": min(grey_below(decides), limit.value),
+        "faults": [asdict(fault) for fault in faults],
+        **asdict(made),
+    }
 
 
 def _print(gallery: str, made: Calibration) -> None:

@@ -9,7 +9,7 @@ import click
 
 from siamkit import figures
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import cut, emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluated
     from siamkit.trials import Fault
 
-FAULTS_SHOWN = 20
 SCORED = {"a": str, "b": str, "label": int, "score": float}
 
 
@@ -100,7 +99,8 @@ def evaluate(
         raise click.UsageError("These go with -m or --gallery; a file of scores is as it is.")
     if source is not None:
         _check_source(source, scored=not gallery and not modality)
-    _check_outputs(source, report, scores_to, several=len(encoders) + len(rerankers) + snorm)
+    several = max(1, len(encoders)) * (1 + len(rerankers) + snorm)
+    _check_outputs(source, report, scores_to, several=several)
     with options.workspace(store) as ws, steps() as progress:
         results = ws.evaluate(
             source,
@@ -139,9 +139,14 @@ def _check_source(source: Path, *, scored: bool) -> None:
     if scored:
         from siamkit import trials
 
-        if source.is_dir() or not trials.is_scored(source):
+        columns = [] if source.is_dir() else trials.columns(source)
+        if trials.SCORE not in columns:
+            found = (
+                "a folder" if source.is_dir() else f"columns {', '.join(columns)[:80] or 'none'}"
+            )
             raise click.UsageError(
-                f"{source} has no column score: name the encoder with -m MODALITY or --gallery."
+                f"{source} has no column score ({found}): name the encoder with -m MODALITY or"
+                " --gallery."
             )
 
 
@@ -173,10 +178,7 @@ def _scores(found: Evaluated) -> Any:
 
 def _tell(results: list[Evaluated]) -> list[Fault]:
     faults = list(dict.fromkeys(fault for found in results for fault in found.faults))
-    for fault in faults[:FAULTS_SHOWN]:
-        stderr(f"Error: {fault.where}: {fault.reason.removeprefix(fault.where + ': ')}")
-    if len(faults) > FAULTS_SHOWN:
-        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+    tell(faults)
     for note in dict.fromkeys(note for found in results for note in found.notes):
         stderr(f"Note: {note}")
     return faults

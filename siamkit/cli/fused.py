@@ -23,8 +23,6 @@ def show(
         raise click.UsageError(
             "--probe takes GALLERY=FILE, or GALLERY=TEXT where texts are enrolled."
         )
-    if len({name for name, _, _ in pairs}) < len(pairs):
-        raise click.UsageError("--probe asks each gallery once.")
     with options.workspace(store) as ws:
         asked = [
             (name, source if _is_text(ws.modality_of(name)) else Path(source))
@@ -40,6 +38,7 @@ def show(
                 "decision": result.decision,
                 "llr": round(result.llr, 6),
                 "threshold": {"llr": result.threshold, "fmr": result.fmr},
+                "different_below": -result.threshold,
                 "probability": result.probability,
                 "evidence": [
                     {

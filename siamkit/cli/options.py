@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,8 +159,22 @@ def check_report(report: Path | None) -> None:
     """Raise UsageError, before the work begins, for a page that could not be written."""
     if report and report.suffix != ".html":
         raise click.UsageError("--report takes a name that ends in .html.")
-    if report and (report.is_dir() or not report.parent.is_dir()):
-        raise click.UsageError(f"--report {report}: it is a folder, or its folder does not exist.")
+    if report:
+        check_writable("--report", report)
+
+
+def check_writable(option: str, file: Path, *sources: Path | None) -> None:
+    """Raise UsageError, before the work begins, for a file that could not or should not be written.
+
+    sources: what is read, and must not be replaced.
+    """
+    if file.is_dir() or not file.parent.is_dir():
+        raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
+    if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
+        raise click.UsageError(f"{option} {file}: it may not be written.")
+    for source in sources:
+        if source and file.exists() and source.exists() and file.samefile(source):
+            raise click.UsageError(f"{option} {file} is what is read: give another name.")
 
 
 @contextmanager

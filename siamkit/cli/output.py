@@ -13,9 +13,20 @@ import click
 if TYPE_CHECKING:
     from siamkit.types import Threshold
 
+FAULTS_SHOWN = 20
+
 
 def stderr(line: str) -> None:
-    click.echo(line, err=True)
+    """One line, whatever file names hold; a newline at its head ends a progress bar's."""
+    click.echo(line[:1] + line[1:].replace("\n", "\\n"), err=True)
+
+
+def tell(faults: Sequence[object]) -> None:
+    """What could not be used, a line each."""
+    for fault in faults[:FAULTS_SHOWN]:
+        stderr(f"Error: {fault}")
+    if len(faults) > FAULTS_SHOWN:
+        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
 
 
 def emit_json(data: Any) -> None:

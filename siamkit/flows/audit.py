@@ -202,8 +202,9 @@ class _Look:
                 "twins", two, one, score, self.alike,
                 f"as like {left.identity} as one person is (mean cosine {score:.3f}, one from"
                 f" {self.alike:.3f})",
-                f"if they are one: siamkit forget {shlex.quote(right.identity)} --gallery"
-                f" {self.gallery.name}, then enrol its sources as {shlex.quote(left.identity)}",
+                f"if they are one: siamkit forget --gallery {self.gallery.name} --"
+                f" {shlex.quote(right.identity)}, then enrol its sources as"
+                f" {shlex.quote(left.identity)}",
             )  # fmt: skip
 
     def pairs_of(self, twins: list[Finding]) -> Iterator[tuple[int, int]]:

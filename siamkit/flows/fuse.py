@@ -3,7 +3,8 @@
 Each gallery's calibration makes of its score a log-likelihood ratio, and the ratios of independent
 evidence add up. A gallery without a score drops out: it adds nothing. A sum is compared with
 ln(1 / fmr): a ratio that strangers reach more often than that would be no likelihood ratio
-(Brümmer and du Preez 2006; the bound is Markov's inequality), so it holds however many are fused.
+(Brümmer and du Preez 2006; the bound is Markov's inequality), so it holds however many are fused,
+as long as they are independent: two faces of one person are not.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 
 from siamkit import calibration as calibrated
 from siamkit.decisions import Decision
-from siamkit.errors import NothingFound, Uncalibrated
+from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.verify import Verification
 from siamkit.store import Gallery
+from siamkit.types import Calibration
 
-FMR = 0.001
+FMR = 0.001  # the default, or what the calibrations support together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Evidence:
     source: str
     verification: Verification | None
     llr: float  # natural log-likelihood ratio of mated to non-mated; 0 if it had nothing to say
-    reason: str = ""  # why it had not
+    highest: float = 0.0  # ratio that its calibration could have given
+    reason: str = ""  # why it had nothing to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +48,55 @@ class Fused:
 
 
 def evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
-    """Raises Uncalibrated for a gallery without a calibration."""
-    llr = verification.verdict.llr
-    if llr is None:
+    """What a verification by a calibrated gallery says."""
+    llr, highest = verification.verdict.llr, verification.verdict.highest_llr
+    assert llr is not None
+    assert highest is not None
+    return Evidence(gallery.name, source, verification, llr, highest)
+
+
+def require_calibrated(gallery: Gallery, calibration: Calibration | None) -> None:
+    """Raise Uncalibrated for a gallery whose scores cannot be added to others."""
+    if calibration is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
             hint=f"`siamkit calibrate {gallery.name}` measures what they mean",
         )
-    return Evidence(gallery.name, source, verification, llr)
+
+
+def require_independent(asked: Sequence[Gallery]) -> None:
+    """Raise BadInput for two galleries of one modality: what they say is one evidence, twice."""
+    by_modality: dict[str, str] = {}
+    for gallery in asked:
+        other = by_modality.setdefault(gallery.space.modality, gallery.name)
+        if other != gallery.name or [g.name for g in asked].count(other) > 1:
+            both = other if other == gallery.name else f"{other} and {gallery.name}"
+            raise BadInput(
+                f"{gallery.space.modality} are asked twice, of {both}: that is no independent"
+                " evidence, and cannot be added up",
+                hint="give one probe a modality",
+            )
 
 
 def fuse(found: Sequence[Evidence], fmr: float | None = None) -> Fused:
-    """Raises BadInput for an fmr outside (0, 1), NothingFound if nobody had anything to say."""
-    wanted = FMR if fmr is None else fmr
-    calibrated.require_rate("a false match rate", wanted)
+    """The sum, and what it means at a false match rate; None: 0.001, or what is supported.
+
+    Raises BadInput for an fmr outside (0, 1), Uncalibrated for one that the calibrations do not
+    support together, NothingFound if nobody had anything to say.
+    """
+    if fmr is not None:
+        calibrated.require_rate("a false match rate", fmr)
     if not any(one.verification for one in found):
         raise NothingFound("; ".join(f"{one.gallery}: {one.reason}" for one in found))
+    lowest = math.exp(-sum(one.highest for one in found))
+    if fmr is not None and fmr < lowest:
+        raise Uncalibrated(
+            f"these calibrations support a false match rate of {lowest:.2g} together, not {fmr:g}",
+            hint="ask for that, add a modality, or calibrate with more identities",
+        )
+    wanted = max(FMR, math.ceil(lowest * 1000) / 1000) if fmr is None else fmr
+    if wanted >= 1:
+        raise Uncalibrated("these calibrations can say of nobody that they are the same")
     llr, limit = sum(one.llr for one in found), -math.log(wanted)
     decision: Decision = "same" if llr >= limit else "different" if llr < -limit else "can't tell"
     return Fused(decision, llr, limit, wanted, calibrated.sigmoid(llr), tuple(found))

@@ -172,5 +172,6 @@ def _verdict(
     from siamkit import calibration as calibrated
 
     llr = calibrated.llr_of_best(calibration, decided, tries)
+    most = calibrated.llr_of_best(calibration, calibration.scores[-1], tries)
     chance = calibrated.sigmoid(llr)
-    return Verdict(limit.decide(decided), score, limit.same, chance, below, normalised, llr)
+    return Verdict(limit.decide(decided), score, limit.same, chance, below, normalised, llr, most)

@@ -24,7 +24,7 @@ AT_ONCE = 10_000  # rows of a Parquet row group
 
 
 def check(path: Path, schema: Schema, *, table: str) -> None:
-    """Raise BadInput or OSError unless rows can be written there, before the work has begun."""
+    """Raise BadInput unless rows can be written there, before the work has begun."""
     shown = to_text(path)
     if path.suffix.lower() not in WRITABLE:
         raise BadInput(f"{shown}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
@@ -32,7 +32,10 @@ def check(path: Path, schema: Schema, *, table: str) -> None:
         raise BadInput(f"{shown} is a directory", hint="give the name of a file")
     if not path.parent.is_dir():
         raise BadInput(f"the folder of {shown} does not exist", hint=f"mkdir -p {path.parent}")
-    tempfile.TemporaryFile(dir=path.parent).close()
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise BadInput(f"{shown} cannot be written: {error.strerror}") from error
     if path.suffix.lower() in SQLITE and path.exists():
         _check_table(path, schema, table)
 

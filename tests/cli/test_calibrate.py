@@ -185,7 +185,7 @@ def test_an_export_takes_the_calibration_along(calibrated):
 
 def test_several_galleries_give_one_answer(calibrated):
     people = dict(texts(60, 3))
-    assert calibrated("galleries", "create", "more", "-m", "letters").code == 0
+    assert calibrated("galleries", "create", "more", "-m", "bigrams").code == 0
     more = lines(*((label, text[::-1]) for label, text in texts(60, 3)))
     assert calibrated("enrol", "more", "--from", "-", stdin=more).code == 0
     asked = ("verify", "--as", "id003", "--probe", f"letters={people['id003']}")
@@ -200,7 +200,17 @@ def test_several_galleries_give_one_answer(calibrated):
     assert found["decision"] == "same"
     done = calibrated(*asked, "--probe", f"more={people['id004'][::-1]}")
     assert done.code in (3, 5)
-    assert calibrated("galleries", "create", "empty", "-m", "letters").code == 0
+    assert calibrated("galleries", "create", "again", "-m", "letters").code == 0
+    done = calibrated(*asked, "--probe", "again=abc")
+    assert done.code == 2
+    assert "letters are asked twice, of letters and again" in done.err
+    done = calibrated(*asked, "--fmr", "1e-9")
+    assert done.code == 1
+    assert "support a false match rate of 0.0" in done.err
+    # Alone, it says "same" at the rate that it supports, and which that is.
+    alone = json.loads(calibrated(*asked, "--json").out)
+    assert (alone["decision"], alone["threshold"]["fmr"]) == ("same", 0.001)
+    assert calibrated("galleries", "create", "empty", "-m", "bigrams").code == 0
     done = calibrated(*asked, "--probe", "empty=abc")
     assert "empty drops out" in done.err
 
@@ -215,11 +225,12 @@ def test_several_galleries_give_one_answer(calibrated):
         (("calibrate", "letters", "--fpir", "0.001"), 1, "they support 0.05"),
         (("calibrate", "letters", "--trials", "gone.csv"), 2, "gone.csv"),
         (("calibrate", "nobody"), 1, "no gallery 'nobody'"),
-        (("calibrate", "letters", "-o", "no/c.json"), 2, "cannot be written"),
+        (("calibrate", "letters", "-o", "no/c.json"), 2, "its folder does not exist"),
+        (("calibrate", "letters", "-o", "c.html"), 2, "ends in .json"),
         (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
         (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
         (("verify", "--probe", "letters=x"), 2, "goes with --as"),
-        (("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"), 2, "once"),
+        (("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"), 2, "twice"),
         (("verify", "-m", "letters", "--text", "a", "--text", "b", "--fmr", ".1"), 1, "calibrate"),
     ],
 )

@@ -77,7 +77,7 @@ def test_equal_normal_scores_get_their_true_ratios(made):
 
 def test_a_map_says_no_more_than_the_data_can(made):
     assert float(calibrating.llr(made, 1.0)) <= math.log(made.impostor_pairs)
-    assert float(calibrating.llr(made, -1.0)) >= -math.log(120) - 1e-5
+    assert float(calibrating.llr(made, -1.0)) >= -math.log(made.mated) - 1e-5
     assert 0 < calibrating.probability(made, -1.0) < calibrating.probability(made, 1.0) < 1
 
 
@@ -305,10 +305,21 @@ def test_a_calibration_of_another_encoder_is_refused(workspace, made):
 
 
 def test_fused_evidence_adds_up():
-    says = [Evidence("a", "a.png", object(), 4.0), Evidence("b", "b.wav", object(), 3.5)]
+    says = [
+        Evidence("a", "a.png", object(), 4.0, 4.5),
+        Evidence("b", "b.wav", object(), 3.5, 4.5),
+    ]
     found = fuse(says, 0.001)
     assert found.llr == 7.5
     assert found.decision == "same"
-    assert fuse([*says, Evidence("c", "c", object(), -2.0)], 0.001).decision == "can't tell"
-    assert fuse([*says, Evidence("c", "c", None, 0.0, "gone")], 0.001).llr == 7.5
-    assert fuse([Evidence("c", "c", object(), -9.0)], 0.001).decision == "different"
+    assert fuse([*says, Evidence("c", "c", object(), -2.0, 5.0)], 0.001).decision == "can't tell"
+    assert fuse([*says, Evidence("c", "c", None, 0.0, reason="gone")], 0.001).llr == 7.5
+    assert fuse([Evidence("c", "c", object(), -9.0, 8.0)], 0.001).decision == "different"
+
+
+def test_fusion_does_not_promise_more_than_the_calibrations_can():
+    alone = [Evidence("a", "a.png", object(), 4.5, 4.5)]
+    with pytest.raises(Uncalibrated, match=r"a false match rate of 0\.011 together, not 0\.001"):
+        fuse(alone, 0.001)
+    found = fuse(alone)
+    assert (found.decision, found.fmr) == ("same", 0.012)

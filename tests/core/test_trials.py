@@ -53,7 +53,7 @@ def test_scores_from_elsewhere(tmp_path):
         "a,b,label,score\np,q,1,0.9\np,r,0,nan\np,s,0,x\np,t,0,inf\nq,p,1,0.8\np,q,1,0.9\np,u,0,.1"
     )
     path = write(tmp_path, text)
-    assert trials.is_scored(path)
+    assert trials.columns(path) == ["a", "b", "label", "score"]
     found = trials.from_file(path, scored=True)
     assert found.scores.tolist() == [0.9, 0.8, 0.1]
     assert len(found.faults) == 3
