@@ -26,10 +26,13 @@ from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
     from siamkit.calibration import Aims
+    from siamkit.classification import Method as By
+    from siamkit.classification import Rule as ClassRule
     from siamkit.drift import Drift
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
     from siamkit.flows.audit import Finding
+    from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
@@ -64,6 +67,7 @@ class Workspace:
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
         self._indexes: dict[str, LiveIndex] = {}
+        self._classifiers: dict[tuple[str, ClassRule], Classifier] = {}
 
     @property
     def store(self) -> Store:
@@ -85,6 +89,7 @@ class Workspace:
             self._store.close()
             self._store = None
         self._indexes.clear()
+        self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
         return self
@@ -282,6 +287,56 @@ class Workspace:
             fmr=fmr,
             fpir=fpir,
         )
+
+    def classify(
+        self,
+        gallery: str,
+        probe: Source,
+        *,
+        by: By = "knn",
+        k: int = 5,
+        tags: bool = False,
+        unknown: bool = False,
+        threshold: float | None = None,
+        fmr: float | None = None,
+        fpir: float | None = None,
+        choose: Chooser = everything,
+    ) -> list[Classified]:
+        """Which of a gallery's classes is each region of a probe of, and how likely?
+
+        The classes are the identities. by: the `k` nearest samples vote, or each class counts by
+        its mean. tags: a sample may bear several labels. unknown: what is too far from all of them
+        is of none, by the gallery's threshold or calibration, or by one that is given.
+        """
+        limit, opened = given(threshold), self.classifier(gallery, by=by, k=k, tags=tags)
+        rates = (limit, fmr, fpir)
+        asked = unknown or any(rate is not None for rate in rates)
+        limits = opened.limits(limit, fmr=fmr, fpir=fpir) if asked else None
+        pipeline = self.pipeline_of(opened.gallery)
+        return opened.classify(pipeline, probe, limits=limits, choose=choose)
+
+    def classifier(
+        self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
+    ) -> Classifier:
+        """What `classify` goes by; it says where its probabilities come from.
+
+        Kept for the next call, until something is enrolled or forgotten, or calibrated anew.
+        """
+        from siamkit.classification import Rule
+        from siamkit.flows.classify import open_classifier
+        from siamkit.store import templates
+
+        target = galleries.get(self.store, gallery)
+        rule = Rule(by, k, tags, own_mated(self.pipeline_of(target).encoder))
+        kept = self._classifiers.get((target.index_key, rule))
+        if (
+            kept is None
+            or kept.gallery != target
+            or kept.cursor != templates.head(self.store, target)
+        ):
+            kept = open_classifier(self.store, target, rule)
+            self._classifiers[target.index_key, rule] = kept
+        return kept
 
     def timeline(
         self,

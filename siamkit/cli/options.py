@@ -54,6 +54,10 @@ fmr = click.option(
     metavar="RATE",
     help="Decide at this false match rate, by the calibration: 1e-3, say.",
 )
+fpir = click.option(
+    "--fpir", type=float, metavar="RATE",
+    help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
+)  # fmt: skip
 fusion = click.option(
     "--fusion",
     type=click.Choice(["best", "mean"]),

@@ -38,7 +38,7 @@ FLOORS = [
         "drift",
         "suspects",
     },
-    {"comparisons", "calibration", "evaluation", "identification", "snorm"},
+    {"comparisons", "calibration", "classification", "evaluation", "identification", "snorm"},
     {"pipeline", "choice", "search", "reranking", "decisions"},
     {"batches", "annotate", "lists", "duplicates", "occlusion", "trials"},
     {"flows"},
