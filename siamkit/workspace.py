@@ -109,11 +109,12 @@ class Workspace:
     ) -> Gallery:
         """Make a gallery, and the store if there is none.
 
-        encoder: a name, an encoder folder, or None for the modality's own.
+        encoder: a name, an encoder folder, another model as ORIGIN:MODEL (see
+        siamkit.encoder_cache.add), or None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
         galleries.require_name(name)  # before a store is made for it
-        encoder = encoder_cache.lasting(encoder)
+        encoder = encoder_cache.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         self.init()

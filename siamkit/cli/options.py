@@ -68,7 +68,9 @@ modality = click.option(
     "-m", "--modality", metavar="NAME", help="faces, … (`siamkit plugins list`)."
 )
 encoder = click.option(
-    "--encoder", metavar="NAME|FOLDER", help="An encoder [default: the modality's own]."
+    "--encoder",
+    metavar="NAME|FOLDER",
+    help="An encoder; for a new gallery also ORIGIN:MODEL [default: the modality's own].",
 )
 detector = click.option(
     "--detector",
