@@ -5,8 +5,8 @@
 Each FOLDER has a folder per class, or files CLASS__NUMBER; `digits` are scikit-learn's, 8 x 8
 pixels. So many samples of every class that has more are enrolled, and up to 20 others are
 classified, for 10 seeds. Peers are scikit-learn's, on the same vectors. ECE: the expected
-calibration error of the likeliest class's probability, 15 bins. `sharpness` is the spread of
-cosines of different classes over the fitted temperature, which is guessed at 1 sample.
+calibration error of the likeliest class's probability, 15 bins, all seeds together. `sharpness` is
+the spread of cosines of different classes over the fitted temperature, guessed at 1 sample.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ def ours(vectors, labels, enrolled, asked, rule, own=None):
 
 
 def judged(names, found, truth):
-    """Accuracy, ECE and mean log loss."""
+    """(p,) How sure, and whether right, and the log loss of each answer."""
     sure, right = found.max(axis=1), names[found.argmax(axis=1)] == truth
     own = found[np.arange(len(truth)), np.searchsorted(names, truth)]
     with np.errstate(divide="ignore"):
-        return right.mean(), ece(sure, right), -np.log(own).mean()
+        return sure, right, -np.log(own)
 
 
 def ece(sure, right) -> float:
@@ -111,6 +111,7 @@ def compare(name: str, vectors, labels, pipeline) -> list[list]:
     mated, own = own_mated(pipeline.encoder), pipeline.calibration
     for shots in SHOTS:
         results: dict[str, list] = {}
+        sharpness: dict[str, list] = {}
         classes = 0
         for seed in range(SEEDS):
             if (split := drawn(labels, shots, seed)) is None:
@@ -122,20 +123,26 @@ def compare(name: str, vectors, labels, pipeline) -> list[list]:
                 for title, made in ((rule.by, None), (f"{rule.by}, calibration", own)):
                     if title == rule.by or own:
                         *answer, sharp = ours(vectors, labels, enrolled, asked, rule, made)
-                        results.setdefault(title, []).append((*judged(*answer, truth), sharp))
+                        results.setdefault(title, []).append(judged(*answer, truth))
+                        sharpness.setdefault(title, []).append(sharp)
             for title, peer in peers(shots):
                 peer.fit(vectors[enrolled], labels[enrolled])
                 if not isinstance(peer, NearestCentroid):  # whose probabilities need a variance
                     scored = judged(peer.classes_, peer.predict_proba(vectors[asked]), truth)
                 else:
-                    scored = ((peer.predict(vectors[asked]) == truth).mean(), np.nan, np.nan)
-                results.setdefault(title, []).append((*scored, np.nan))
+                    right = peer.predict(vectors[asked]) == truth
+                    scored = (np.full(len(truth), np.nan), right, np.full(len(truth), np.nan))
+                results.setdefault(title, []).append(scored)
         for title, each in results.items():
-            accuracy, ece, loss, sharp = np.mean(each, axis=0)
-            spread = np.std([one[0] for one in each])
+            shares = [right.mean() for _, right, _ in each]
+            sure, right, losses = map(np.concatenate, zip(*each, strict=True))
+            error = ece(sure, right) if np.isfinite(sure).all() else np.nan
+            sharp = np.mean(sharpness.get(title, [np.nan]))
             rows.append([
-                name, classes, shots, title, f"{accuracy:.3f} ± {spread:.3f}", f"{ece:.3f}",
-                f"{loss:.3f}", f"{sharp:.1f}",
+                name, classes, shots, title, f"{np.mean(shares):.3f} ± {np.std(shares):.3f}",
+                *(f"{value:.3f}" if not np.isnan(value) else "-" for value in (
+                    error, losses.mean())),
+                f"{sharp:.1f}" if not np.isnan(sharp) and "calib" not in title else "-",
             ])  # fmt: skip
     return rows
 
