@@ -36,6 +36,7 @@ Evidence: TypeAlias = "Callable[[Array], Array]"
 TEMPERATURES = np.geomspace(0.002, 1.0, 50)
 HELD_OUT = 2_000  # examples that a temperature is fitted to, at most
 CELLS = 8_000_000  # numbers that looking at them may take, about; fewer are held out beyond
+FEWEST = 10  # of them; fewer show too little
 GUESS = 4.0  # see `guess`
 
 
@@ -84,11 +85,11 @@ def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | No
     "Best" is the least mean log loss. An example counts if another bears a label of its own (by
     tags: each). None where no example does.
     """
-    count, classes = known.bears.shape
+    classes = known.bears.shape[1]
     others = known.bears.sum(axis=0) - known.bears  # (n, classes), where an example bears a label
     usable = ((others > 0) & known.bears).any(axis=1) if not rule.tags else others.any(axis=1)
     rows = np.flatnonzero(usable)
-    if count < 2 or not len(rows):
+    if len(rows) < FEWEST:
         return None
     width = classes * (rule.k if rule.by == "knn" else 2)
     most = int(np.clip(CELLS // width, 50, HELD_OUT))

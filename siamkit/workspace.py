@@ -306,15 +306,20 @@ class Workspace:
         """Which of a gallery's classes is each region of a probe of, and how likely?
 
         The classes are the identities. by: the `k` nearest samples vote, or each class counts by
-        its mean. tags: a sample may bear several labels. unknown: what is too far from all of them
-        is of none, by the gallery's threshold or calibration, or by one that is given.
+        its mean. tags: a sample may bear several labels. unknown: what a query would not identify,
+        by the gallery's threshold or calibration, is of none; so with a threshold, fmr or fpir.
         """
-        limit, opened = given(threshold), self.classifier(gallery, by=by, k=k, tags=tags)
-        rates = (limit, fmr, fpir)
-        asked = unknown or any(rate is not None for rate in rates)
-        limits = opened.limits(limit, fmr=fmr, fpir=fpir) if asked else None
-        pipeline = self.pipeline_of(opened.gallery)
-        return opened.classify(pipeline, probe, limits=limits, choose=choose)
+        from siamkit.flows.classify import Limit
+
+        limit = Limit(given(threshold), fmr, fpir)
+        opened = self.classifier(gallery, by=by, k=k, tags=tags)
+        return opened.classify(
+            self.index(opened.gallery),
+            self.pipeline_of(opened.gallery),
+            probe,
+            limit=limit if unknown or limit != Limit() else None,
+            choose=choose,
+        )
 
     def classifier(
         self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
@@ -328,14 +333,12 @@ class Workspace:
         from siamkit.store import templates
 
         target = galleries.get(self.store, gallery)
-        rule = Rule(by, k, tags, own_mated(self.pipeline_of(target).encoder))
+        pipeline = self.pipeline_of(target)
+        rule = Rule(by, k, tags, own_mated(pipeline.encoder))
         kept = self._classifiers.get((target.index_key, rule))
-        if (
-            kept is None
-            or kept.gallery != target
-            or kept.cursor != templates.head(self.store, target)
-        ):
-            kept = open_classifier(self.store, target, rule)
+        now = (target, templates.head(self.store, target))
+        if kept is None or (kept.gallery, kept.cursor) != now:
+            kept = open_classifier(self.store, target, pipeline, rule)
             self._classifiers[target.index_key, rule] = kept
         return kept
 

@@ -116,8 +116,8 @@ def classify(
                 stderr(f"Error: {error}")
     if opened.guessed:
         stderr(
-            "Note: how sure these probabilities are is a guess, since no class has a second sample:"
-            f" enrol some, or `siamkit calibrate {gallery} --trials FILE`."
+            "Note: how sure these probabilities are is a guess. Enrol more samples of each class,"
+            f" or `siamkit calibrate {gallery} --trials FILE`."
         )
     if as_json:
         shown = [_probe(*result, top) for result in results]
@@ -142,17 +142,17 @@ def _probe(probe: Path | str, found: list[Classified] | SiamkitError, top: int) 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(found, SiamkitError):
         return {"source": name, "error": str(found)}
-    limits = found[0].limits
+    nearest = found[0].nearest
     return {
         "source": name,
-        "threshold": asdict(limits.same) if limits else None,
-        "different_below": limits.different if limits else None,
+        "threshold": asdict(nearest.threshold) if nearest and nearest.threshold else None,
+        "different_below": nearest.different_below if nearest else None,
         "regions": [
             {
                 "region": regions.to_dict(each.region),
                 "quality": round(each.quality.score, 4) if each.quality else None,
                 **({"tags": each.identities} if each.tags else {"class": each.identity}),
-                "decision": each.decision if limits else None,
+                "decision": each.decision if nearest else None,
                 "classes": [
                     {
                         "identity": match.identity,
@@ -179,7 +179,7 @@ def _print(found: list[Classified], opened: Classifier, top: int) -> None:
 
     whole = len(found) == 1 and found[0].region.where is None
     answer = _named(found[0]) if whole else f"{len(found)} found"
-    how = rule(found[0].limits.same) + "; " if found[0].limits else ""
+    how = rule(found[0].nearest.threshold) + "; " if found[0].nearest else ""
     click.echo(
         f"{cut(found[0].source, 100)}: {cut(answer, 100)} ({how}probabilities {opened.basis})"
     )

@@ -5,16 +5,19 @@ The classes are the gallery's identities. One that is enrolled under several lab
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit import batches, choice
+from siamkit.batches import Done
 from siamkit.choice import Chooser
-from siamkit.decisions import Decision, Limits, limits_among
+from siamkit.decisions import Decision, basis
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.flows.query import Answer, answers
 from siamkit.pipeline import Pipeline
+from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.types import Calibration, Quality, Region, Threshold
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from siamkit.types import Cursor
 
 TAGGED = 0.5  # the probability from which a tag is given
+GUESSED = "guessed: the samples are too few to fit them to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +40,19 @@ class ClassMatch:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """One region of a sample and every class, the most likely first.
-
-    limits is what decides whether it is of any enrolled class, or None where all are known.
-    """
+    """One region of a sample and every class, the most likely first."""
 
     source: str
     region: Region
     quality: Quality | None
     classes: list[ClassMatch]
     tags: bool
-    limits: Limits | None = None
+    nearest: Answer | None = None  # whether it is of any class, as a query says; None: it is
 
     @property
     def decision(self) -> Decision:
-        """Is it of an enrolled class? By the score of the nearest."""
-        best = max(match.score for match in self.classes)
-        return self.limits.decide(best) if self.limits else "same"
+        """Is it of an enrolled class at all?"""
+        return self.nearest.decision if self.nearest else "same"
 
     @property
     def identity(self) -> str | None:
@@ -62,10 +62,20 @@ class Classified:
     @property
     def identities(self) -> list[str]:
         """The tags that are likelier than not, or the one class; empty: unknown."""
+        if self.decision != "same":
+            return []
         if not self.tags:
-            return [self.identity] if self.identity is not None else []
-        given = [match.identity for match in self.classes if match.probability >= TAGGED]
-        return given if self.decision == "same" else []
+            return [self.classes[0].identity]
+        return [match.identity for match in self.classes if match.probability >= TAGGED]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What decides whether a sample is of any class: see siamkit.flows.query.answers."""
+
+    threshold: Threshold | None = None
+    fmr: float | None = None
+    fpir: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,24 +88,30 @@ class Classifier:
     rule: Rule
     evidence: Callable[[Array], Array]
     basis: str  # where probabilities come from, for people
-    guessed: bool  # nothing in the gallery says how sharp they should be
+    guessed: bool  # nothing says how sharp they should be
     cursor: Cursor = field(repr=False)
 
     def classify(
         self,
+        live: LiveIndex,
         pipeline: Pipeline,
         probe: Path | str | bytes,
         *,
-        limits: Limits | None = None,
+        limit: Limit | None = None,
         choose: Chooser = choice.everything,
     ) -> list[Classified]:
-        """Every class of each region of a probe. Raises NothingFound, EncoderMismatch."""
+        """Every class of each region of a probe.
+
+        limit: what is beyond is of none; None: all is of some class. Raises NothingFound,
+        EncoderMismatch, and Uncalibrated for a limit in a gallery that has no threshold.
+        """
         import numpy as np
 
         from siamkit import classification
 
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
         done = batches.one(pipeline, pipeline.read(probe), choose)
+        nearest = self._nearest(live, pipeline, done, limit)
         vectors = np.stack([item.vector for item in done.found if item.vector is not None])
         likely = classification.probabilities(self.known, self.rule, self.evidence, vectors)
         scores = classification.class_scores(self.known, self.rule, vectors)
@@ -106,40 +122,37 @@ class Classifier:
                 item.quality,
                 self._ranked(row, near),
                 self.rule.tags,
-                limits,
+                answer,
             )
-            for item, row, near in zip(done.found, likely, scores, strict=True)
+            for item, row, near, answer in zip(done.found, likely, scores, nearest, strict=True)
         ]
+
+    def _nearest(
+        self, live: LiveIndex, pipeline: Pipeline, done: Done, limit: Limit | None
+    ) -> Sequence[Answer | None]:
+        if limit is None:
+            return [None] * len(done.found)
+        found = answers(
+            live, pipeline, done, k=1, threshold=limit.threshold, fmr=limit.fmr, fpir=limit.fpir
+        )
+        if found[0].threshold is None:
+            raise Uncalibrated(
+                f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",
+                hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give --threshold",
+            )
+        return found
 
     def _ranked(self, likely: Array, scores: Array) -> list[ClassMatch]:
         found = map(ClassMatch, self.names, likely.tolist(), scores.tolist())
         return sorted(found, key=lambda match: (-match.probability, -match.score, match.identity))
 
-    def limits(
-        self, threshold: Threshold | None, *, fmr: float | None = None, fpir: float | None = None
-    ) -> Limits:
-        """What decides whether a sample is of any class; as for a query, see there.
 
-        Raises Uncalibrated where there is neither a threshold nor a calibration.
-        """
-        own = self.gallery.calibration
-        by_sample = self.rule.by == "knn" and not (own and own.per == "identity")
-        size = self.known.vectors.shape[0] if by_sample else len(self.names)
-        who = f"gallery {self.gallery.name}"
-        found = limits_among(threshold, own, self.gallery.threshold, who, size, fmr=fmr, fpir=fpir)
-        if found is None:
-            raise Uncalibrated(
-                f"{who} has no threshold, so none can be called unknown",
-                hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give --threshold",
-            )
-        return found
-
-
-def open_classifier(store: Store, gallery: Gallery, rule: Rule) -> Classifier:
+def open_classifier(store: Store, gallery: Gallery, pipeline: Pipeline, rule: Rule) -> Classifier:
     """Read a gallery, and find out how likely its scores make a class.
 
-    By the log-likelihood ratios of its calibration; for tags, or without one, by the temperature
-    that predicts its own samples best, each by the others. Raises BadInput for an empty gallery.
+    By the temperature that predicts its own samples best, each by the others; where they are too
+    few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
+    else by a guess. Raises BadInput for an empty gallery.
     """
     from siamkit import classification
 
@@ -152,19 +165,17 @@ def open_classifier(store: Store, gallery: Gallery, rule: Rule) -> Classifier:
         raise BadInput(
             f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
         )
-    own = gallery.calibration
-    if own and not rule.tags:
-        basis = f"by the calibration: {own.source}"
-        return Classifier(gallery, names, known, rule, _calibrated(own), basis, False, cursor)
-    fitted = classification.fit(known, rule)
-    if fitted:
+    if fitted := classification.fit(known, rule):
         temperature, count = fitted
-        basis = f"fitted to {count:,} enrolled samples, each left out in turn"
+        evidence = classification.scaled(temperature)
+        source = f"fitted to {count:,} enrolled samples, each left out in turn"
+    elif calibration := None if rule.tags else basis(gallery, pipeline, None)[0]:
+        evidence = _calibrated(calibration)
+        source = f"by the calibration: {calibration.source}"
     else:
-        temperature = classification.guess(known)
-        basis = "a guess: no class has a second sample"
-    evidence = classification.scaled(temperature)
-    return Classifier(gallery, names, known, rule, evidence, basis, fitted is None, cursor)
+        evidence = classification.scaled(classification.guess(known))
+        source = GUESSED
+    return Classifier(gallery, names, known, rule, evidence, source, source == GUESSED, cursor)
 
 
 def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
