@@ -83,7 +83,7 @@ def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | No
     """The temperature that predicts examples best, each by all the others, and of how many.
 
     "Best" is the least mean log loss. An example counts if another bears a label of its own (by
-    tags: each). None where no example does.
+    tags: each). None where fewer than FEWEST do.
     """
     classes = known.bears.shape[1]
     others = known.bears.sum(axis=0) - known.bears  # (n, classes), where an example bears a label

@@ -95,15 +95,16 @@ def opened(model: str, *, offline_default: str) -> Any:
                 f"{model} has no config.json, so it is no folder that timm has saved",
                 hint="timm.models.save_for_hf(MODEL, FOLDER) writes one",
             )
-        return _created(timm, model, f"local-dir:{model}")
+        return _of_size(_created(timm, model, f"local-dir:{model}"), model)
     hub = model if HUB_NAME.fullmatch(model) else _hub_name(timm, model)
     name = f"hf-hub:{model}" if hub == model else model
     try:
         with offline():
-            return _created(timm, model, name)
+            made = _created(timm, model, name)
     except BadInput:  # not in the hub's cache, or of no use
         _require_reachable(hub, model, offline_default)
-    return _created(timm, model, name)
+        made = _created(timm, model, name)
+    return _of_size(made, model)
 
 
 def _hub_name(timm: Any, model: str) -> str:
@@ -127,8 +128,8 @@ def _hub_name(timm: Any, model: str) -> str:
     if "." in model and model not in tags:
         raise BadInput(f"timm knows no weights {model!r}", hint=f"of {arch}: {', '.join(tags)}")
     config = timm.get_pretrained_cfg(model)
-    return str(config.hf_hub_id or "") + (f"{config.architecture}.{config.tag}"
-        if str(config.hf_hub_id or "").endswith("/") else "")  # fmt: skip
+    hub = str(config.hf_hub_id or "")
+    return f"{hub}{config.architecture}.{config.tag}" if hub.endswith("/") else hub
 
 
 def _require_reachable(hub: str, model: str, offline_default: str) -> None:
@@ -163,11 +164,15 @@ def _require_reachable(hub: str, model: str, offline_default: str) -> None:
 def _created(timm: Any, model: str, name: str) -> Any:
     try:
         with quiet():
-            made = timm.create_model(name, pretrained=True, num_classes=0).eval()
+            return timm.create_model(name, pretrained=True, num_classes=0).eval()
     except MemoryError:
         raise
     except Exception as error:  # timm raises what it likes
         raise BadInput(f"timm cannot open {model}: {_first_line(error)}") from error
+
+
+def _of_size(made: Any, model: str) -> Any:
+    """The network in float32. Raises BadInput for one that is too large to be written."""
     size = sum(tensor.numel() * 4 for tensor in made.state_dict().values())
     if size > MAX_WEIGHTS:
         raise BadInput(
