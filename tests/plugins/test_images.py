@@ -193,6 +193,14 @@ def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
     assert "pip install torch torchvision timm" in raised.value.hint
 
 
+def test_a_network_too_large_to_be_written_is_refused(saved, tmp_path, monkeypatch):
+    from siamkit_images import export
+
+    monkeypatch.setattr(export, "MAX_WEIGHTS", 100_000)
+    with pytest.raises(BadInput, match="is too large"):
+        Images().add("timm", str(saved / "center"), tmp_path)
+
+
 def test_an_export_that_went_wrong_is_noticed(saved, tmp_path, monkeypatch):
     from siamkit_images import export
 
