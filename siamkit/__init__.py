@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UnreadableSample,
     )
     from siamkit.flows.audit import Finding
+    from siamkit.flows.classify import Classified, ClassMatch
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.explain import Explanation
@@ -35,6 +36,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "BadInput",
+    "ClassMatch",
+    "Classified",
     "Clip",
     "Deduped",
     "Drift",
@@ -67,6 +70,8 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "ClassMatch": "siamkit.flows.classify",
+    "Classified": "siamkit.flows.classify",
     "Drift": "siamkit.drift",
     "Finding": "siamkit.flows.audit",
     "Deduped": "siamkit.flows.dedupe",

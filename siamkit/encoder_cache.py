@@ -34,9 +34,52 @@ def default_name(plugin: Any) -> str | None:
     return next(iter(plugin.encoders)) if isinstance(plugin, BuildsEncoders) else None
 
 
-def lasting(wanted: str | None) -> str | None:
-    """An encoder as a gallery keeps it: a folder by its whole path, so that it opens anywhere."""
-    return str(Path(wanted).resolve()) if wanted and Path(wanted).is_dir() else wanted
+def lasting(plugin: Any, wanted: str | None) -> str | None:
+    """An encoder as a gallery keeps it: a folder by its whole path, so that it opens anywhere.
+
+    Of another model, 'ORIGIN:MODEL', one is made, and kept by its name. Raises as `add` does.
+    """
+    if wanted and Path(wanted).is_dir():
+        return str(Path(wanted).resolve())
+    origin = (wanted or "").partition(":")[0]
+    return add(plugin, wanted, None).name if wanted and origin in _origins(plugin) else wanted
+
+
+def modality_for(wanted: str, kind: str | None = None) -> str:
+    """The one modality that has an encoder of that name, or makes one of 'ORIGIN:MODEL'.
+
+    kind: of what its samples are, "image" say. Raises BadInput for none, or for several.
+    """
+    plugins = registry.loadable("siamkit.modalities")
+    origin, _, model = wanted.partition(":")
+    fitting = [
+        plugin.name
+        for plugin in plugins
+        if kind in (None, plugin.kind)
+        and (
+            (model and origin in _origins(plugin))
+            or wanted in getattr(plugin, "encoders", {})
+            or wanted in added(plugin)
+        )
+    ]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    of_kind = f" of kind {kind}" if kind else ""
+    if fitting:
+        raise BadInput(
+            f"several modalities{of_kind} take the encoder {wanted!r}: {', '.join(fitting)}",
+            hint="name one: --modality NAME",
+        )
+    origins = [f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in _origins(plugin)]
+    raise BadInput(
+        f"no modality{of_kind} has an encoder {wanted!r}",
+        hint=f"those that make one of another model: {', '.join(origins) or 'none'};"
+        " `siamkit encoders list` shows what is there",
+    )
+
+
+def _origins(plugin: Any) -> Mapping[str, str]:
+    return plugin.origins if isinstance(plugin, AddsEncoders) else {}
 
 
 def resolve(plugin: Any, wanted: str | None) -> Path | None:
@@ -82,7 +125,7 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
     name: None takes the model's own. Raises BadInput for a modality, an origin or a name that
     cannot be used, MissingWeights where the model is not to be had.
     """
-    origins: Mapping[str, str] = getattr(plugin, "origins", {})
+    origins = _origins(plugin)
     origin, _, model = spec.partition(":")
     if not isinstance(plugin, AddsEncoders) or origin not in origins or not model:
         raise BadInput(

@@ -43,6 +43,17 @@ def load(group: Group, name: str) -> Any:
     return _construct(find(group, name))
 
 
+def loadable(group: Group) -> list[Any]:
+    """Every plugin of a group that can be imported. `siamkit doctor` reports the others."""
+    made = []
+    for plugin in found(group):
+        try:
+            made.append(load(group, plugin.name))
+        except PluginError:
+            continue
+    return made
+
+
 def find(group: Group, name: str) -> Plugin:
     """The one plugin of a name, not imported. Raises PluginError if there is none, or two."""
     matching = [p for p in found(group) if p.name == name]

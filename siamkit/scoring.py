@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from siamkit.types import Ids, Vectors
 
@@ -44,12 +44,16 @@ def mean_score(enrolled: Vectors, probe: Vectors, mated: float | None = None) ->
     import numpy as np
 
     mean = enrolled.mean(axis=0)
-    usual = _usual_length(len(enrolled), mated)
+    usual = float(usual_length(len(enrolled), mated))
     return usual * float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))
 
 
-def _usual_length(count: int, mated: float | None) -> float:
-    return 1.0 if mated is None else math.sqrt(1 / count + (1 - 1 / count) * mated)
+def usual_length(counts: ArrayLike, mated: float | None) -> NDArray[np.float64]:
+    """How long the mean of so many unit templates of one identity is, see `mean_score`; or 1."""
+    import numpy as np
+
+    share = 1 / np.maximum(np.asarray(counts, np.float64), 1)
+    return np.ones_like(share) if mated is None else np.sqrt(share + (1 - share) * mated)
 
 
 def leave_one_out(
@@ -76,7 +80,7 @@ def leave_one_out(
     ordered = vectors[order]
     sums = np.add.reduceat(ordered, starts, axis=0)
     lengths = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
-    usual = np.array([_usual_length(int(n), mated) for n in counts], np.float32)
+    usual = usual_length(counts, mated).astype(np.float32)
     for start in range(0, len(probes), BLOCK):
         rows = probes[start : start + BLOCK]
         at, own = np.arange(len(rows)), labels[rows]
@@ -99,4 +103,4 @@ def _without(total: Vectors, probe: Vectors, count: int, mated: float | None) ->
     if count < 2:
         return -math.inf
     rest: Vectors = (total - probe)[None]
-    return mean_score(rest, probe) * _usual_length(count - 1, mated)
+    return mean_score(rest, probe) * float(usual_length(count - 1, mated))

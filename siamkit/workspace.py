@@ -27,10 +27,13 @@ from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
     from siamkit.calibration import Aims
+    from siamkit.classification import Method as By
+    from siamkit.classification import Rule as ClassRule
     from siamkit.drift import Drift
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
     from siamkit.flows.audit import Finding
+    from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
@@ -66,6 +69,7 @@ class Workspace:
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
         self._indexes: dict[str, LiveIndex] = {}
+        self._classifiers: dict[tuple[str, ClassRule], Classifier] = {}
 
     @property
     def store(self) -> Store:
@@ -87,6 +91,7 @@ class Workspace:
             self._store.close()
             self._store = None
         self._indexes.clear()
+        self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
         return self
@@ -106,11 +111,12 @@ class Workspace:
     ) -> Gallery:
         """Make a gallery, and the store if there is none.
 
-        encoder: a name, an encoder folder, or None for the modality's own.
+        encoder: a name, an encoder folder, another model as ORIGIN:MODEL (see
+        siamkit.encoder_cache.add), or None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
         galleries.require_name(name)  # before a store is made for it
-        encoder = encoder_cache.lasting(encoder)
+        encoder = encoder_cache.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         self.init()
@@ -284,6 +290,59 @@ class Workspace:
             fmr=fmr,
             fpir=fpir,
         )
+
+    def classify(
+        self,
+        gallery: str,
+        probe: Source,
+        *,
+        by: By = "knn",
+        k: int = 5,
+        tags: bool = False,
+        unknown: bool = False,
+        threshold: float | None = None,
+        fmr: float | None = None,
+        fpir: float | None = None,
+        choose: Chooser = everything,
+    ) -> list[Classified]:
+        """Which of a gallery's classes is each region of a probe of, and how likely?
+
+        The classes are the identities. by: the `k` nearest samples vote, or each class counts by
+        its mean. tags: a sample may bear several labels. unknown: what a query would not identify,
+        by the gallery's threshold or calibration, is of none; so with a threshold, fmr or fpir.
+        """
+        from siamkit.flows.classify import Limit
+
+        limit = Limit(given(threshold), fmr, fpir)
+        opened = self.classifier(gallery, by=by, k=k, tags=tags)
+        return opened.classify(
+            self.index(opened.gallery),
+            self.pipeline_of(opened.gallery),
+            probe,
+            limit=limit if unknown or limit != Limit() else None,
+            choose=choose,
+        )
+
+    def classifier(
+        self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
+    ) -> Classifier:
+        """What `classify` goes by; it says where its probabilities come from.
+
+        Kept for the next call, until something is enrolled or forgotten, or calibrated anew.
+        """
+        from siamkit.classification import Rule
+        from siamkit.flows.classify import open_classifier
+        from siamkit.store import templates
+
+        target = galleries.get(self.store, gallery)
+        pipeline = self.pipeline_of(target)
+        rule = Rule(by, k, tags, own_mated(pipeline.encoder))
+        kept = self._classifiers.get((target.index_key, rule))
+        now = (target, templates.head(self.store, target))
+        if kept is None or (kept.gallery, kept.cursor) != now:
+            kept = open_classifier(self.store, target, pipeline, rule)
+            self._classifiers[target.index_key, rule] = kept
+        return kept
 
     def timeline(
         self,

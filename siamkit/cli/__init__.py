@@ -13,6 +13,7 @@ import click
 from siamkit.cli import (
     audit,
     calibrate,
+    classify,
     dedupe,
     doctor,
     embed,
@@ -46,6 +47,7 @@ Examples:
   siamkit query faces party.jpg                 who is in this photo?
   siamkit verify -m faces a.jpg b.jpg           are these two the same person?
   siamkit explain -m faces a.jpg b.jpg -o c.png what makes them alike?
+  siamkit classify plants leaf.jpg              which class, and how likely?
   siamkit dedupe questions.csv                  which of these ask the same?
   siamkit train people/ -m faces --out run      an encoder from your own examples
   siamkit COMMAND --help                        options and examples of a command
@@ -71,6 +73,7 @@ for command in (
     galleries.galleries,
     enrol.enrol,
     query.query,
+    classify.classify,
     verify.verify,
     explain.explain,
     calibrate.calibrate,

@@ -20,6 +20,8 @@ Examples:
   siamkit encoders path faces        the encoder folder of a modality
   siamkit encoders add questions sentence-transformers:all-mpnet-base-v2
   siamkit encoders add questions sentence-transformers:./my-model --name mine
+  siamkit encoders add images timm:resnet50 --name products
+  siamkit encoders add products timm:resnet50 --kind image      the same
 """
 )
 def encoders() -> None:
@@ -65,18 +67,26 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
 
 
 @encoders.command()
-@click.argument("modality")
+@click.argument("modality", metavar="MODALITY|NAME")
 @click.argument("model", metavar="ORIGIN:MODEL")
 @click.option("--name", metavar="NAME", help="What to call it [default: the model's name].")
+@click.option(
+    "--kind", metavar="KIND",
+    help="Give the NAME first, and let the modality be the one of this kind: image, text, audio.",
+)  # fmt: skip
 @json_option
-def add(modality: str, model: str, name: str | None, as_json: bool) -> None:
+def add(modality: str, model: str, name: str | None, kind: str | None, as_json: bool) -> None:
     """Make an encoder of another MODEL: exported once, checked, and kept under a name.
 
-    Use it with --encoder NAME. ORIGIN says where the model comes from, sentence-transformers say;
-    MODEL is its name there or a folder. Needs torch.
+    Use it with --encoder NAME. ORIGIN says where the model comes from, timm or
+    sentence-transformers say; MODEL is its name there or a folder. Needs torch.
     """
     from siamkit import encoder_cache, registry
 
+    if kind and name:
+        raise click.UsageError("With --kind, the name stands first: leave --name out.")
+    if kind:
+        modality, name = encoder_cache.modality_for(model, kind), modality
     plugin = registry.load("siamkit.modalities", modality)
     with talk():
         folder = encoder_cache.add(plugin, model, name)
@@ -115,15 +125,11 @@ def _plugins(only: str | None = None) -> list[Any]:
         if not isinstance(plugin, BuildsEncoders | AddsEncoders):
             raise PluginError(f"{only} carries its own weights: there is nothing to build")
         return [plugin]
-    loaded = []
-    for found in registry.found("siamkit.modalities"):
-        try:
-            plugin = registry.load("siamkit.modalities", found.name)
-        except PluginError:
-            continue  # `siamkit plugins list` and `siamkit doctor` report it
-        if isinstance(plugin, BuildsEncoders | AddsEncoders):
-            loaded.append(plugin)
-    return loaded
+    return [
+        plugin
+        for plugin in registry.loadable("siamkit.modalities")
+        if isinstance(plugin, BuildsEncoders | AddsEncoders)
+    ]
 
 
 def _named(plugin: Any) -> Mapping[str, str]:

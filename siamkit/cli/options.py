@@ -55,6 +55,10 @@ fmr = click.option(
     metavar="RATE",
     help="Decide at this false match rate, by the calibration: 1e-3, say.",
 )
+fpir = click.option(
+    "--fpir", type=float, metavar="RATE",
+    help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
+)  # fmt: skip
 fusion = click.option(
     "--fusion",
     type=click.Choice(["best", "mean"]),
@@ -65,7 +69,9 @@ modality = click.option(
     "-m", "--modality", metavar="NAME", help="faces, … (`siamkit plugins list`)."
 )
 encoder = click.option(
-    "--encoder", metavar="NAME|FOLDER", help="An encoder [default: the modality's own]."
+    "--encoder",
+    metavar="NAME|FOLDER",
+    help="An encoder; for a new gallery also ORIGIN:MODEL [default: the modality's own].",
 )
 detector = click.option(
     "--detector",

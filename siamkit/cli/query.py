@@ -47,10 +47,7 @@ found in the file. Of several files the best outcome counts.
 )
 @options.threshold
 @options.fmr
-@click.option(
-    "--fpir", type=float, metavar="RATE",
-    help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
-)  # fmt: skip
+@options.fpir
 @options.fusion
 @options.rerank
 @click.option("--largest", is_flag=True, help="Look at the largest region only.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit import batches, choice
+from siamkit.batches import Done
 from siamkit.choice import Chooser
 from siamkit.decisions import Decision, Limits, basis, limits, limits_among
 from siamkit.errors import BadInput
@@ -72,14 +73,38 @@ def query(
     fmr: float | None = None,
     fpir: float | None = None,
 ) -> list[Answer]:
-    """The k nearest identities of each region of a probe.
+    """The k nearest identities of each region of a probe: see `answers`.
+
+    Raises NothingFound if the detector saw nothing, and as `answers` does.
+    """
+    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    done = batches.one(pipeline, pipeline.read(probe), choose)
+    return answers(
+        live, pipeline, done, k=k, threshold=threshold, fusion=fusion, reranker=reranker, fmr=fmr,
+        fpir=fpir,
+    )  # fmt: skip
+
+
+def answers(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    done: Done,
+    *,
+    k: int = 5,
+    threshold: Threshold | None = None,
+    fusion: Fusion | None = None,
+    reranker: Reranker[Any] | None = None,
+    fmr: float | None = None,
+    fpir: float | None = None,
+) -> list[Answer]:
+    """The k nearest identities of each region that was found and embedded.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
     all (`mean`, see siamkit.scoring.mean_score); None: as the modality does. A reranker looks at
     RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match rate,
     or the false positive identification rate among so many, to decide at, in (0, 1); without
-    either and without a threshold it is the calibration's FPIR. Raises NothingFound if the
-    detector saw nothing, EncoderMismatch if the gallery holds vectors of another encoder.
+    either and without a threshold it is the calibration's FPIR. Raises EncoderMismatch if the
+    gallery holds vectors of another encoder.
     """
     import numpy as np
 
@@ -88,7 +113,6 @@ def query(
     if reranker and (fmr is not None or fpir is not None):
         raise BadInput("a reranker's probability knows no false match rate", hint="leave it out")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    done = batches.one(pipeline, pipeline.read(probe), choose)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
     calibration, own = basis(live.gallery, pipeline, fusion)

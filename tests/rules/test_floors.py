@@ -38,7 +38,7 @@ FLOORS = [
         "drift",
         "suspects",
     },
-    {"comparisons", "calibration", "evaluation", "identification", "snorm"},
+    {"comparisons", "calibration", "classification", "evaluation", "identification", "snorm"},
     {"pipeline", "choice", "search", "reranking", "decisions"},
     {"batches", "annotate", "lists", "duplicates", "occlusion", "trials"},
     {"flows"},
@@ -142,4 +142,6 @@ def test_core_names_no_modality():
     for path in python_files("siamkit"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                assert node.value not in {"faces", "signatures", "voices", "questions"}, path
+                assert node.value not in {"faces", "images", "signatures", "voices", "questions"}, (
+                    path
+                )

@@ -26,7 +26,7 @@ def loaded_after(arguments: list[str], folder, environment) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "enrol", "query", "verify", "explain", "dedupe", "embed", "doctor"]
+    "command", ["", "enrol", "query", "classify", "verify", "explain", "dedupe", "embed", "doctor"]
 )
 def test_help_loads_nothing_heavy(shell, command):
     loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)
@@ -39,6 +39,7 @@ def test_no_verb_loads_torch(shell):
     for command in (
         ["enrol", "letters", "q.txt", "--as", "x"],
         ["query", "letters", "q.txt"],
+        ["classify", "letters", "q.txt", "--unknown"],
         ["verify", "letters", "q.txt", "q.txt"],
         ["explain", "letters", "q.txt", "q.txt", "-o", "q.png"],
         ["dedupe", "q.txt", "-m", "letters"],

@@ -1,0 +1,38 @@
+"""A random variant of a picture: what differs between two photographs of one thing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_SIDE = 0.6  # of each edge that a cut keeps
+SHAPE = 0.15  # of the ratio of its edges, standard deviation of the logarithm
+LIGHT, CONTRAST, TINT = 0.15, 0.2, 0.05  # of the brightness, of its spread, of one colour
+MIRRORED = 0.5  # share of identities all of whose pictures are mirrored: another thing
+
+
+def augment(
+    array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A variant of a (height, width, 3) uint8 picture; the given one stays as it is."""
+    from PIL import Image as pil
+
+    height, width = array.shape[:2]
+    side, shape = own.uniform(LEAST_SIDE, 1.0), np.exp(own.normal(0, SHAPE))
+    across = width * min(1.0, side * shape)
+    down = height * min(1.0, side / shape)
+    left, top = own.uniform(0, width - across), own.uniform(0, height - down)
+    box = (left, top, min(left + across, width), min(top + down, height))
+    cut = pil.fromarray(array).resize((width, height), pil.Resampling.BILINEAR, box=box)
+    levels = np.asarray(cut, dtype=np.float32)
+    if shared.random() < MIRRORED:
+        levels = levels[:, ::-1]
+    mean = levels.mean()
+    tint = own.normal(1 + own.normal(0, LIGHT), TINT, 3).astype(np.float32)
+    varied = (mean + (levels - mean) * np.float32(np.exp(own.normal(0, CONTRAST)))) * tint
+    made: NDArray[np.uint8] = np.clip(varied, 0, 255).round().astype(np.uint8)
+    return made

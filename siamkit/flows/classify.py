@@ -1,0 +1,208 @@
+"""Classify: which of a gallery's classes is a sample of, and how likely?
+
+The classes are the gallery's identities. One that is enrolled under several labels bears them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit import batches, choice
+from siamkit.batches import Done
+from siamkit.choice import Chooser
+from siamkit.decisions import Decision, basis
+from siamkit.errors import BadInput, Uncalibrated
+from siamkit.flows.query import Answer, answers
+from siamkit.pipeline import Pipeline
+from siamkit.search import LiveIndex
+from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.types import Calibration, Quality, Region, Threshold
+
+if TYPE_CHECKING:
+    from siamkit.classification import Array, Labelled, Rule
+    from siamkit.types import Cursor
+
+TAGGED = 0.5  # the probability from which a tag is given
+GUESSED = "guessed: the samples are too few to fit them to"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMatch:
+    """One class. Probabilities of classes sum to 1; those of tags are independent of each other."""
+
+    identity: str
+    probability: float  # in (0, 1), of this class if the sample is of an enrolled one
+    score: float  # cosine in [-1, 1] to its nearest sample, or by prototypes to its mean
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """One region of a sample and every class, the most likely first."""
+
+    source: str
+    region: Region
+    quality: Quality | None
+    classes: list[ClassMatch]
+    tags: bool
+    nearest: Answer | None = None  # whether it is of any class, as a query says; None: it is
+
+    @property
+    def decision(self) -> Decision:
+        """Is it of an enrolled class at all?"""
+        return self.nearest.decision if self.nearest else "same"
+
+    @property
+    def identity(self) -> str | None:
+        """The most likely class; None: unknown, or it cannot be told."""
+        return self.classes[0].identity if self.decision == "same" else None
+
+    @property
+    def identities(self) -> list[str]:
+        """The tags that are likelier than not, or the one class; empty: unknown."""
+        if self.decision != "same":
+            return []
+        if not self.tags:
+            return [self.classes[0].identity]
+        return [match.identity for match in self.classes if match.probability >= TAGGED]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What decides whether a sample is of any class: see siamkit.flows.query.answers."""
+
+    threshold: Threshold | None = None
+    fmr: float | None = None
+    fpir: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """A gallery as it was when it was opened, ready to classify."""
+
+    gallery: Gallery
+    names: list[str]
+    known: Labelled
+    rule: Rule
+    evidence: Callable[[Array], Array]
+    basis: str  # where probabilities come from, for people
+    guessed: bool  # nothing says how sharp they should be
+    cursor: Cursor = field(repr=False)
+
+    def classify(
+        self,
+        live: LiveIndex,
+        pipeline: Pipeline,
+        probe: Path | str | bytes,
+        *,
+        limit: Limit | None = None,
+        choose: Chooser = choice.everything,
+    ) -> list[Classified]:
+        """Every class of each region of a probe.
+
+        limit: what is beyond is of none; None: all is of some class. Raises NothingFound,
+        EncoderMismatch, and Uncalibrated for a limit in a gallery that has no threshold.
+        """
+        import numpy as np
+
+        from siamkit import classification
+
+        galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
+        done = batches.one(pipeline, pipeline.read(probe), choose)
+        nearest = self._nearest(live, pipeline, done, limit)
+        vectors = np.stack([item.vector for item in done.found if item.vector is not None])
+        likely = classification.probabilities(self.known, self.rule, self.evidence, vectors)
+        scores = classification.class_scores(self.known, self.rule, vectors)
+        return [
+            Classified(
+                done.name,
+                item.region,
+                item.quality,
+                self._ranked(row, near),
+                self.rule.tags,
+                answer,
+            )
+            for item, row, near, answer in zip(done.found, likely, scores, nearest, strict=True)
+        ]
+
+    def _nearest(
+        self, live: LiveIndex, pipeline: Pipeline, done: Done, limit: Limit | None
+    ) -> Sequence[Answer | None]:
+        if limit is None:
+            return [None] * len(done.found)
+        found = answers(
+            live, pipeline, done, k=1, threshold=limit.threshold, fmr=limit.fmr, fpir=limit.fpir
+        )
+        if found[0].threshold is None:
+            raise Uncalibrated(
+                f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",
+                hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give --threshold",
+            )
+        return found
+
+    def _ranked(self, likely: Array, scores: Array) -> list[ClassMatch]:
+        found = map(ClassMatch, self.names, likely.tolist(), scores.tolist())
+        return sorted(found, key=lambda match: (-match.probability, -match.score, match.identity))
+
+
+def open_classifier(store: Store, gallery: Gallery, pipeline: Pipeline, rule: Rule) -> Classifier:
+    """Read a gallery, and find out how likely its scores make a class.
+
+    By the temperature that predicts its own samples best, each by the others; where they are too
+    few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
+    else by a guess. Raises BadInput for an empty gallery.
+    """
+    from siamkit import classification
+
+    if rule.k < 1:
+        raise BadInput(f"k is {rule.k}", hint="let 1 neighbour vote at least")
+    with store.read():
+        cursor = templates.head(store, gallery)
+        names, known = _labelled(store, gallery)
+    if not names:
+        raise BadInput(
+            f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
+        )
+    if fitted := classification.fit(known, rule):
+        temperature, count = fitted
+        evidence = classification.scaled(temperature)
+        source = f"fitted to {count:,} enrolled samples, each left out in turn"
+    elif calibration := None if rule.tags else basis(gallery, pipeline, None)[0]:
+        evidence = _calibrated(calibration)
+        source = f"by the calibration: {calibration.source}"
+    else:
+        evidence = classification.scaled(classification.guess(known))
+        source = GUESSED
+    return Classifier(gallery, names, known, rule, evidence, source, source == GUESSED, cursor)
+
+
+def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
+    from siamkit.calibration import llr
+
+    return lambda scores: llr(calibration, scores)
+
+
+def _labelled(store: Store, gallery: Gallery) -> tuple[list[str], Labelled]:
+    """The classes by name, and each content's region once, with all the labels it bears."""
+    import numpy as np
+
+    from siamkit.classification import Labelled
+
+    ids, vectors = templates.everything(store, gallery)
+    owned = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
+    of_template = templates.samples_of(store, gallery)
+    listed = [owned[of_template[i]] for i in ids.tolist()]
+    names = sorted({sample.identity for sample in listed})
+    column = {name: place for place, name in enumerate(names)}
+    rows: dict[tuple[bytes, str], int] = {}
+    first: list[int] = []
+    for place, sample in enumerate(listed):
+        if (sample.digest, sample.region) not in rows:
+            rows[sample.digest, sample.region] = len(first)
+            first.append(place)
+    bears = np.zeros((len(first), len(names)), np.bool_)
+    for sample in listed:
+        bears[rows[sample.digest, sample.region], column[sample.identity]] = True
+    return names, Labelled(vectors[first], bears)

@@ -1,0 +1,158 @@
+"""Classification, against scikit-learn and against plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+
+from siamkit import classification
+from siamkit.classification import Labelled, Rule, scaled
+from siamkit.scoring import mean_score
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def drawn(classes=6, each=5, probes=40, spread=0.9, seed=0):
+    """Examples of classes around centres, their class numbers, and probes with theirs."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, 12))
+    labels, asked = np.repeat(np.arange(classes), each), rng.integers(0, classes, probes)
+    rows = centres[labels] + spread * rng.normal(size=(len(labels), 12))
+    others = centres[asked] + spread * rng.normal(size=(probes, 12))
+    return unit(rows), labels, unit(others), asked
+
+
+def labelled(rows, labels):
+    return Labelled(rows, labels[:, None] == np.unique(labels))
+
+
+def smoothed(shares, count, before):
+    return (count * shares + before) / (count + 1)
+
+
+@pytest.mark.parametrize("k", [1, 4, 30, 100])
+@pytest.mark.parametrize("temperature", [0.05, 1e6])
+def test_neighbours_vote_as_scikit_learns_do(k, temperature):
+    rows, labels, probes, _ = drawn()
+    peer = KNeighborsClassifier(
+        min(k, len(rows)), metric="cosine", algorithm="brute",
+        weights=lambda d: np.exp((1 - d) / temperature),
+    ).fit(rows, labels)  # fmt: skip
+    known = labelled(rows, labels)
+    found = classification.probabilities(known, Rule("knn", k), scaled(temperature), probes)
+    wanted = smoothed(peer.predict_proba(probes), len(rows), 1 / 6)
+    assert found == pytest.approx(wanted, abs=1e-4)
+    assert found.sum(axis=1) == pytest.approx(1)
+
+
+def test_tags_by_neighbours_are_scikit_learns_multilabel_votes():
+    rows, labels, probes, _ = drawn()
+    bears = np.stack([labels < 2, labels % 2 == 0, labels > 0], axis=1)
+    keep = bears.any(axis=1)
+    peer = KNeighborsClassifier(
+        7, metric="cosine", algorithm="brute", weights=lambda d: np.exp((1 - d) / 0.1)
+    ).fit(rows[keep], bears[keep].astype(int))
+    wanted = np.stack([part[:, 1] for part in peer.predict_proba(probes)], axis=1)
+    count = int(keep.sum())
+    before = (bears[keep].sum(axis=0) + 0.5) / (count + 1)
+    known = Labelled(rows[keep], bears[keep])
+    found = classification.probabilities(known, Rule("knn", 7, tags=True), scaled(0.1), probes)
+    assert found == pytest.approx(smoothed(wanted, count, before), abs=1e-4)
+
+
+def test_prototypes_are_scikit_learns_centroids_by_cosine():
+    rows, labels, probes, _ = drawn()
+    cosines = probes @ unit(NearestCentroid().fit(rows, labels).centroids_).T
+    rule = Rule("prototypes")
+    known = labelled(rows, labels)
+    assert classification.class_scores(known, rule, probes) == pytest.approx(cosines, abs=1e-5)
+    powers = np.exp(cosines / 0.07)
+    wanted = smoothed(powers / powers.sum(axis=1, keepdims=True), len(rows), 1 / 6)
+    found = classification.probabilities(known, rule, scaled(0.07), probes)
+    assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_prototypes_score_as_the_means_of_a_query_do():
+    rows, labels, probes, _ = drawn()
+    keep = np.flatnonzero((labels != 2) | (np.arange(len(labels)) == 10))  # one class has one
+    known = labelled(rows[keep], labels[keep])
+    found = classification.class_scores(known, Rule("prototypes", mated=0.4), probes[:3])
+    for row, probe in zip(found, probes, strict=False):
+        each = [mean_score(rows[keep][labels[keep] == c], probe, 0.4) for c in range(6)]
+        assert row == pytest.approx(each, abs=1e-5)
+
+
+def test_the_score_of_a_class_is_that_of_its_nearest_example():
+    rows, labels, probes, _ = drawn()
+    found = classification.class_scores(labelled(rows, labels), Rule("knn", 1), probes)
+    wanted = [[(rows[labels == c] @ probe).max() for c in range(6)] for probe in probes]
+    assert found == pytest.approx(np.array(wanted), abs=1e-6)
+
+
+@pytest.mark.parametrize("by", ["knn", "prototypes"])
+@pytest.mark.parametrize("tags", [False, True])
+def test_the_temperature_is_that_of_the_least_loss_of_held_out_examples(by, tags):
+    """The slow twin takes each example out of the examples and asks about it."""
+    rows, labels, _, _ = drawn(classes=4, each=4, spread=1.5)
+    bears = labels[:, None] == np.arange(4)
+    bears[:, 1] |= labels == 2 if tags else False
+    known, rule = Labelled(rows, bears), Rule(by, 3, tags)
+
+    def loss(temperature):
+        total = []
+        for row in range(len(rows)):
+            rest = np.arange(len(rows)) != row
+            left = Labelled(rows[rest], bears[rest])
+            one = classification._look(left, rule, rows[row : row + 1])
+            shares = classification._shares(one, scaled(temperature))
+            found = classification._smoothed(known, rule, shares)[0]
+            right = np.where(bears[row], found, 1 - found) if tags else found[bears[row]].sum()
+            total.append(-np.log(right))
+        return np.mean(total)
+
+    temperature, count = classification.fit(known, rule)
+    assert count == len(rows)
+    assert temperature == min(classification.TEMPERATURES, key=loss)
+
+
+def test_nothing_is_fitted_where_no_class_has_a_second_example():
+    rows, labels, probes, asked = drawn(classes=8, each=1, spread=0.3)
+    known = labelled(rows, labels)
+    assert classification.fit(known, Rule()) is None
+    guessed = scaled(classification.guess(known))
+    for rule in (Rule("knn", 5), Rule("prototypes")):
+        found = classification.probabilities(known, rule, guessed, probes)
+        assert (found.argmax(axis=1) == asked).mean() > 0.9
+
+
+def test_a_held_out_example_is_not_its_own_neighbour():
+    rows, _, _, _ = drawn()
+    found, scores = classification.neighbours(rows, rows, 3, np.arange(len(rows)))
+    assert (found != np.arange(len(rows))[:, None]).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+def test_one_class_and_one_example_are_no_special_case():
+    row = unit(np.ones((1, 4)))
+    for rule in (Rule(), Rule("prototypes"), Rule(tags=True), Rule("prototypes", tags=True)):
+        known = Labelled(row, np.ones((1, 1), bool))
+        assert classification.fit(known, rule) is None
+        evidence = scaled(classification.guess(known))
+        (found,) = classification.probabilities(known, rule, evidence, row)[0]
+        assert 0.5 < found <= 1
+
+
+def test_probabilities_are_honest_on_samples_that_were_not_enrolled():
+    for by in ("knn", "prototypes"):
+        sure, right = [], []
+        for seed in range(10):
+            rows, labels, probes, asked = drawn(10, 6, 200, 1.6, seed)
+            known, rule = labelled(rows, labels), Rule(by, 10)
+            temperature, _ = classification.fit(known, rule)
+            found = classification.probabilities(known, rule, scaled(temperature), probes)
+            sure.append(found.max(axis=1))
+            right.append(found.argmax(axis=1) == asked)
+        assert np.mean(sure) == pytest.approx(np.mean(right), abs=0.06)

@@ -1,0 +1,303 @@
+"""Whole pictures: the packaged network, and anybody's timm model, against timm itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as pil
+
+from siamkit import Image, Region
+from siamkit.encoders import CARD, read_card
+from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
+from siamkit_images import Images
+from siamkit_images.prepare import Recipe, prepare, recipe_of
+
+CONFIGS = {
+    "center": {},
+    "border": {"crop_mode": "border", "crop_pct": 0.9, "mean": (0.485, 0.456, 0.406)},
+    "squash": {"crop_mode": "squash", "interpolation": "lanczos"},
+    "wide": {"input_size": (3, 96, 160)},
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Folders of one small network of timm with random weights, with several configurations."""
+    import timm
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("timm")
+    for name, config in CONFIGS.items():
+        model = timm.create_model("test_efficientnet", pretrained_cfg_overlay=config)
+        timm.models.save_for_hf(model, folder / name, model_config={"pretrained_cfg": config})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    Images().build("efficientnet-lite0", folder)
+    return folder
+
+
+def photographs():
+    data = Path(pil.__file__).parents[1]
+    return [
+        Image(np.asarray(pil.open(path).convert("RGB")))
+        for path in (
+            data / "skimage" / "data" / "astronaut.png",
+            data / "matplotlib" / "mpl-data" / "sample_data" / "grace_hopper.jpg",
+            data / "skimage" / "data" / "coffee.png",
+        )
+    ]
+
+
+def test_the_packaged_network_knows_what_is_alike(packaged):
+    encoder = Images().encoder(packaged)
+    assert encoder.dim == 1280
+    assert encoder.card.licence == "Apache-2.0"
+    astronaut, hopper, coffee = photographs()
+    smaller = Image(np.asarray(pil.fromarray(coffee.pixels).resize((300, 200)))[10:-10, 20:-5])
+    rows = encoder.embed([astronaut, hopper, coffee, smaller])
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    cosines = rows @ rows.T
+    assert cosines[2, 3] > 0.8
+    assert cosines[2, 3] > cosines[0, 1] > cosines[0, 2]
+
+
+def test_its_examples_are_told_apart(packaged):
+    modality = Images()
+    names, sources = zip(*modality.examples(), strict=True)
+    rows = modality.encoder(packaged).embed([modality.load(source) for source in sources])
+    cosines = rows @ rows.T
+    same = np.array(names)[:, None] == np.array(names)
+    np.fill_diagonal(cosines, np.nan)
+    assert np.nanmin(cosines[same]) > np.nanmax(cosines[~same])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_model_of_timm_is_served_as_timm_does(saved, tmp_path, name):
+    import timm
+    import torch
+
+    Images().add("timm", str(saved / name), tmp_path)
+    encoder = Images().encoder(tmp_path)
+    model = timm.create_model(f"local-dir:{saved / name}", pretrained=True, num_classes=0).eval()
+    config = timm.data.resolve_model_data_config(model)
+    transform = timm.data.create_transform(**config, is_training=False)
+    pictures = photographs()
+    with torch.inference_mode():
+        ready = torch.stack([transform(pil.fromarray(picture.pixels)) for picture in pictures])
+        wanted = torch.nn.functional.normalize(model(ready), dim=1).numpy()
+    assert (encoder.embed(pictures) * wanted).sum(axis=1).min() >= 0.9995
+    card = read_card(tmp_path)
+    assert card.licence == "apache-2.0"
+    assert card.source.startswith(f"timm:{saved / name}, SHA-256 ")
+    assert tuple(card.preprocessing["size"]) == config["input_size"][1:]
+    assert card.preprocessing["mean"] == list(config["mean"])
+    assert card.preprocessing["interpolation"] == config["interpolation"]
+    assert card.threshold is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 900), (900, 9), (33, 57), (160, 160), (2000, 1100)])
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("size", [(160, 160), (96, 160)])
+def test_pictures_of_any_shape_are_scaled_as_by_timm(shape, mode, size):
+    from timm.data import create_transform
+
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    smooth = [128 + 100 * np.sin(rows / a + columns / b) for a, b in ((9, 14), (31, -8), (50, 70))]
+    pixels = np.stack(smooth, axis=-1).astype(np.uint8)
+    recipe = Recipe(size, 0.875, mode, "bicubic", (124, 116, 104))
+    transform = create_transform(
+        (3, *size), crop_pct=0.875, crop_mode=mode, interpolation="bicubic", is_training=False,
+        mean=(0.485, 0.456, 0.406), std=(1, 1, 1), normalize=False,
+    )  # fmt: skip
+    wanted = transform(pil.fromarray(pixels)).permute(1, 2, 0).numpy()
+    found = prepare(pixels, recipe)
+    assert found.shape == (*size, 3)
+    assert np.abs(found.astype(int) - wanted).mean() <= 1
+
+
+def test_a_thin_picture_does_not_fill_the_memory():
+    recipe = Recipe((224, 224), 0.875, "center", "bicubic", (0, 0, 0))
+    pixels = np.full((1, 500_000, 3), 200, np.uint8)
+    assert (prepare(pixels, recipe) == 200).all()
+
+
+def test_a_box_is_cut_out():
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    modality = Images()
+    assert (modality.crop(Image(pixels), Region((1, 1, 4, 3))).pixels == pixels[1:3, 1:4]).all()
+    assert modality.crop(Image(pixels), Region()).pixels is pixels
+    assert modality.crop(Image(pixels), Region((-2, -2, 99, 99))).pixels.shape == pixels.shape
+    with pytest.raises(NothingFound, match="outside"):
+        modality.crop(Image(pixels), Region((10, 10, 20, 20)))
+    with pytest.raises(UnreadableSample, match="not text"):
+        modality.load("a cat")
+
+
+def test_what_timm_does_not_know_is_told_with_what_it_does(tmp_path):
+    for model, words, hint in (
+        ("resnet8", "timm knows no model 'resnet8'", "resnet18"),
+        ("resnet18.nope", "timm knows no weights 'resnet18.nope'", "resnet18.a1_in1k"),
+        ("xyzzy-17", "timm knows no model", "list_models"),
+        (str(tmp_path), "no config.json", "save_for_hf"),
+    ):
+        with pytest.raises(BadInput, match=words) as raised:
+            Images().add("timm", model, tmp_path)
+        assert hint in raised.value.hint
+    with pytest.raises(BadInput, match="no origin 'hub'"):
+        Images().add("hub", "x", tmp_path)
+    with pytest.raises(MissingWeights, match="no encoder 'x'"):
+        Images().build("x", tmp_path)
+    with pytest.raises(MissingWeights, match="no encoder of their own"):
+        Images().encoder()
+
+
+def test_without_a_network_the_default_is_named(tmp_path, monkeypatch):
+    from huggingface_hub import HfApi, constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingWeights, match="HF_HUB_OFFLINE forbids") as raised:
+        Images().add("timm", "test_resnet", tmp_path)
+    assert "efficientnet-lite0" in raised.value.hint
+    asked = []
+
+    def unreachable(self, name, **options):
+        asked.append(name)
+        raise ConnectionError("Name or service not known\n" * 3)
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(HfApi, "model_info", unreachable)
+    for model in ("test_resnet", "somebody/something"):
+        with pytest.raises(MissingWeights, match="the hub cannot be reached") as raised:
+            Images().add("timm", model, tmp_path)
+        assert "\n" not in str(raised.value)
+        assert "efficientnet-lite0" in raised.value.hint
+    assert asked == ["timm/test_resnet.r160_in1k", "somebody/something"]
+
+
+def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingWeights, match="torch is needed") as raised:
+        Images().add("timm", "resnet18", tmp_path)
+    assert "pip install torch torchvision timm" in raised.value.hint
+
+
+def test_a_network_too_large_to_be_written_is_refused(saved, tmp_path, monkeypatch):
+    from siamkit_images import export
+
+    monkeypatch.setattr(export, "MAX_WEIGHTS", 100_000)
+    with pytest.raises(BadInput, match="is too large"):
+        Images().add("timm", str(saved / "center"), tmp_path)
+
+
+def test_an_export_that_went_wrong_is_noticed(saved, tmp_path, monkeypatch):
+    from siamkit_images import export
+
+    wrong = lambda folder: type("Wrong", (), {"embed": lambda s, p: np.eye(4, 256)})()  # noqa: E731
+    monkeypatch.setattr(export, "_reader", wrong)
+    with pytest.raises(PluginError, match="other vectors than timm: cosine"):
+        Images().add("timm", str(saved / "center"), tmp_path)
+
+
+def test_a_card_that_is_not_understood_is_refused(saved, tmp_path):
+    Images().add("timm", str(saved / "center"), tmp_path)
+    card = json.loads((tmp_path / CARD).read_text())
+    card["preprocessing"]["mode"] = "spiral"
+    (tmp_path / CARD).write_text(json.dumps(card))
+    with pytest.raises(MissingWeights, match="spiral"):
+        Images().encoder(tmp_path)
+
+
+def test_variants_for_training_are_of_one_shape_and_repeat():
+    modality = Images()
+    array = modality.array(modality.load(modality.examples()[0][1]))
+    assert (array.shape, array.dtype) == ((224, 224, 3), np.uint8)
+    before = array.copy()
+
+    def variant(own, shared):
+        return modality.augment(array, np.random.default_rng(own), np.random.default_rng(shared))
+
+    for seed in range(20):
+        made = variant(seed, seed)
+        assert (made.shape, made.dtype) == (array.shape, np.uint8)
+        assert (variant(seed, seed) == made).all()
+    assert (array == before).all()
+    assert (variant(1, 0) != variant(2, 0)).any()
+    mirrored = {(variant(3, seed) == variant(3, 0)[:, ::-1]).all() for seed in range(20)}
+    assert mirrored == {False, True}
+
+
+def test_a_network_that_was_trained_here_is_opened(saved, tmp_path):
+    """Such a card has the constants of `preprocessing` alone."""
+    from siamkit.encoders import read_folder, write_folder
+
+    Images().add("timm", str(saved / "center"), tmp_path)
+    card, graph = read_folder(tmp_path)
+    write_folder(tmp_path, graph, replace(card, preprocessing=Images().preprocessing()))
+    recipe = recipe_of(Images().preprocessing())
+    assert recipe.size == (224, 224)
+    assert Images().encoder(tmp_path).dim == card.dim
+
+
+def test_a_gallery_of_products_takes_no_code(saved, shell):
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
+    for number, picture in enumerate(photographs()):
+        pil.fromarray(picture.pixels).save(shell.folder / f"{number}.png")
+        half = pil.fromarray(picture.pixels).reduce(2)
+        half.save(shell.folder / f"{number}-small.jpg")
+    model = f"timm:{saved / 'center'}"
+    done = shell("encoders", "add", "products", model, "--kind", "image", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["licence"] == "apache-2.0"
+    done = shell("init", "catalogue", "--encoder", model, "--json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    assert (made["modality"], made["encoder"]) == ("images", "center")
+    assert shell("init", "shop", "--encoder", "products").code == 0
+    for number in range(3):
+        assert shell("enrol", "catalogue", f"{number}.png", "--as", f"no {number}").code == 0
+    for number in range(3):
+        done = shell("query", "catalogue", f"{number}-small.jpg", "-k", "1", "--json")
+        (region,) = json.loads(done.out)["probes"][0]["regions"]
+        assert region["matches"][0]["identity"] == f"no {number}"
+        assert shell("classify", "catalogue", f"{number}-small.jpg").out.split()[1] == "no"
+    script = (
+        "import sys\nfrom siamkit.cli import run\nrun(sys.argv[1:])\n"
+        "print('torch' in sys.modules, 'timm' in sys.modules, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "classify", "catalogue", "0.png", "--json"],
+        cwd=shell.folder, env=shell.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "False False False", done.stderr
+
+
+def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):
+    import torch
+
+    from siamkit_images import export
+
+    class Odd(torch.nn.Module):
+        """What no operator of ONNX does."""
+
+        pretrained_cfg = {"input_size": (3, 8, 8), "mean": (0, 0, 0), "std": (1, 1, 1)}  # noqa: RUF012
+
+        def forward(self, x):
+            return torch.fft.fft(x.flatten(1)).real
+
+    monkeypatch.setattr(export, "opened", lambda model, offline_default: Odd().eval())
+    with pytest.raises(BadInput, match="cannot be written as ONNX") as raised:
+        Images().add("timm", "odd", tmp_path)
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().out == ""
