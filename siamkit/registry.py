@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -9,8 +14,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit.errors import PluginError
+from siamkit.protocols import PROTOCOL
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
+log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -59,10 +66,22 @@ def find(group: Group, name: str) -> Plugin:
     return matching[0]
 
 
+def who(made: Any) -> str:
+    """A constructed plugin for people: with its package, if it is an installed one."""
+    kind = type(made)
+    name = getattr(made, "name", "?")
+    for group in GROUPS:
+        for plugin in found(group):
+            if plugin.name == name and plugin.value.rpartition(":")[2] == kind.__qualname__:
+                return str(plugin)
+    return f"plugin {name} ({kind.__module__}:{kind.__qualname__})"
+
+
 @cache
 def _construct(plugin: Plugin) -> Any:
     try:
-        made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
+        with _watched(plugin):
+            made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
     except Exception as error:
         raise PluginError(
             f"{plugin} could not be loaded: {type(error).__name__}: {error}",
@@ -70,7 +89,25 @@ def _construct(plugin: Plugin) -> Any:
         ) from error
     if getattr(made, "name", None) != plugin.name:
         raise PluginError(f"{plugin} calls itself {getattr(made, 'name', None)!r}")
+    if (wanted := getattr(made, "protocol", PROTOCOL)) != PROTOCOL:
+        raise PluginError(
+            f"{plugin} was made for version {wanted} of the plugin protocols, and this siamkit has"
+            f" version {PROTOCOL}",
+            hint=f"pip install --upgrade siamkit {plugin.package}",
+        )
     return made
+
+
+@contextmanager
+def _watched(plugin: Plugin) -> Iterator[None]:
+    """Keep what an import prints out of the answers, and say who leaves threads behind."""
+    said, before = io.StringIO(), set(threading.enumerate())
+    with redirect_stdout(said):
+        yield
+    if said.getvalue().strip():
+        log.warning(f"{plugin} prints when it is imported; that is left out")
+    if left := [thread.name for thread in threading.enumerate() if thread not in before]:
+        log.warning(f"{plugin} starts threads when it is imported: {', '.join(left)}")
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:

@@ -54,6 +54,8 @@ FLOORS = [
         "train",
         "turns",
         "contributions",
+        "testing",
+        "scaffold",
     },
     {"cli"},
 ]
