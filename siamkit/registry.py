@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,6 +17,7 @@ from siamkit.errors import PluginError
 from siamkit.protocols import PROTOCOL
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
+_importing = threading.RLock()
 log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
 
@@ -98,16 +99,36 @@ def _construct(plugin: Plugin) -> Any:
     return made
 
 
+class _Overheard:
+    """Standard output, without what one thread writes to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.thread, self.said = stream, threading.get_ident(), ""
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self.thread:
+            return int(self.stream.write(text))
+        self.said += text
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
     """Keep what an import prints out of the answers, and say who leaves threads behind."""
-    said, before = io.StringIO(), set(threading.enumerate())
-    with redirect_stdout(said):
-        yield
-    if said.getvalue().strip():
+    with _importing:  # one at a time, so that each puts back what it found
+        overheard, before = _Overheard(sys.stdout), set(threading.enumerate())
+        try:
+            with redirect_stdout(overheard):  # type: ignore[type-var]
+                yield
+        finally:
+            left = {thread.name for thread in threading.enumerate() if thread not in before}
+    if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
-    if left := [thread.name for thread in threading.enumerate() if thread not in before]:
-        log.warning(f"{plugin} starts threads when it is imported: {', '.join(left)}")
+    if left:
+        log.warning(f"{plugin} starts threads when it is imported: {', '.join(sorted(left))}")
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:

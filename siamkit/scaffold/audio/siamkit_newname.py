@@ -59,7 +59,7 @@ def features(medium: Clip) -> np.ndarray[Any, Any]:
     spectra = np.abs(np.fft.rfft(padded.reshape(-1, WINDOW) * np.hanning(WINDOW)))
     bands = spectra.mean(axis=0)[:-1].reshape(FEATURES, -1).mean(axis=1)
     loud = np.log(bands + 1e-3)
-    return (loud - loud.mean() + 1e-6).astype(np.float32)
+    return np.asarray(loud - loud.mean() + 1e-6, np.float32)
 
 
 def sample(identity: int, number: int) -> bytes:
