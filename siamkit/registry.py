@@ -117,18 +117,13 @@ class _Overheard:
 
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
-    """Keep what an import prints out of the answers, and say who leaves threads behind."""
+    """Keep what an import prints out of the answers, and say who does."""
     with _importing:  # one at a time, so that each puts back what it found
-        overheard, before = _Overheard(sys.stdout), set(threading.enumerate())
-        try:
-            with redirect_stdout(overheard):  # type: ignore[type-var]
-                yield
-        finally:
-            left = {thread.name for thread in threading.enumerate() if thread not in before}
+        overheard = _Overheard(sys.stdout)
+        with redirect_stdout(overheard):
+            yield
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
-    if left:
-        log.warning(f"{plugin} starts threads when it is imported: {', '.join(sorted(left))}")
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:

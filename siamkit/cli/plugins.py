@@ -22,10 +22,21 @@ def plugins() -> None:
     """Modalities, region detectors and indexes, from any installed package."""
 
 
-@plugins.command("list", epilog="\b\nExamples:\n  siamkit plugins list --json")
+@plugins.command(
+    "list",
+    epilog="""\b
+Examples:
+  siamkit plugins list --json
+  siamkit plugins list --check    import all of them again, whatever was known
+""",
+)
+@click.option("--check", is_flag=True, help="Import each again, though nothing has changed.")
 @json_option
-def list_(as_json: bool) -> None:
-    """List every plugin, where it comes from, and whether it imports."""
+def list_(check: bool, as_json: bool) -> None:
+    """List every plugin, where it comes from, and whether it imports.
+
+    What has imported once is believed until its files, or what is installed, change.
+    """
     from siamkit.probing import probe_all
 
     rows = [
@@ -35,9 +46,9 @@ def list_(as_json: bool) -> None:
             "package": plugin.package,
             "version": plugin.version,
             "entry_point": plugin.value,
-            "error": fault or None,
+            "error": probe.fault or None,
         }
-        for plugin, fault in probe_all()
+        for plugin, probe in probe_all(anew=check)
     ]
     if as_json:
         emit_json(rows)

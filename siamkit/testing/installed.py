@@ -26,8 +26,9 @@ def check_installed(name: str) -> Iterator[tuple[str, Result]]:
             hint=f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(known)}",
         )
     for plugin in named:
-        if fault := probing.probe(plugin):
-            yield plugin.group, Result(str(plugin), "loads", "failed", fault)
+        probe = probing.probe(plugin)  # it might end this process, or pretend to be in order
+        if not probe.usable:
+            yield plugin.group, Result(str(plugin), "loads", "failed", probe.fault)
             continue
         yield plugin.group, Result(str(plugin), "loads", "ok")
         for result in results(registry.load(plugin.group, name)):
