@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -66,9 +66,7 @@ def probe(plugin: Plugin) -> Probe:
     return Probe(lines[-1] if known else ended, usable=run.returncode == WORKS)
 
 
-def probe_all(
-    *, anew: bool = False, probing: Callable[[Plugin], Probe] = probe
-) -> list[tuple[Plugin, Probe]]:
+def probe_all(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:
     """Every installed plugin, and what came of its import. Imports none of them here.
 
     What was sound is believed until a file of the plugin, or what is installed beside it,
@@ -79,7 +77,7 @@ def probe_all(
     sound = {} if anew else _remembered()
     doubtful = [p for p in plugins if sound.get(_key(p)) != states[_key(p)] or _twice(p, plugins)]
     with ThreadPoolExecutor() as pool:
-        probes = dict(zip(doubtful, pool.map(probing, doubtful), strict=True))
+        probes = dict(zip(doubtful, pool.map(probe, doubtful), strict=True))
     if doubtful:
         good = [p for p in plugins if not probes.get(p, Probe()).fault]
         _remember({_key(p): states[_key(p)] for p in good})

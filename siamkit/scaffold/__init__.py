@@ -39,7 +39,6 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
             for template in sorted((TEMPLATES / part).iterdir()):
                 if template.is_file():
                     _copy(template, made, name)
-        made.chmod(0o777 & ~_umask())
         os.rename(made, folder)  # the folder appears whole, or not at all
     return sorted(folder.iterdir())
 
@@ -71,9 +70,3 @@ def _renamed(text: str, name: str) -> str:
     text = text.replace("NewName", "".join(word.capitalize() for word in words))
     text = re.sub(r"(siamkit_|test_)newname", rf"\1{'_'.join(words)}", text)
     return text.replace("newname", name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,6 +16,7 @@ from siamkit.testing.subjects import (
     Sampled,
     Subject,
     subject,
+    unavailable,
 )
 
 Check = Callable[[Any], None]
@@ -45,7 +46,7 @@ def run(check: Check, seen: Subject) -> Result:
     except NotRun as reason:
         return Result(seen.label, name, "skipped", str(reason))
     except MissingWeights as error:
-        return Result(seen.label, name, "skipped", f"{error} ({error.hint})")
+        return Result(seen.label, name, "skipped", unavailable(error))
     except Failure as failure:
         return Result(seen.label, name, "failed", str(failure))
     except Exception as error:

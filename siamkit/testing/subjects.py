@@ -214,9 +214,14 @@ def needed(check: str, make: Callable[[], T]) -> T:
     except NotRun:
         raise
     except MissingWeights as error:
-        raise NotRun(f"{error}{f' ({error.hint})' if error.hint else ''}") from error
+        raise NotRun(unavailable(error)) from error
     except Exception as error:
         raise NotRun(f"needs {check}, which fails") from error
+
+
+def unavailable(error: MissingWeights) -> str:
+    """What is not installed, and what would install it."""
+    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def subject(plugin: Any) -> Subject:

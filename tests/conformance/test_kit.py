@@ -10,6 +10,7 @@ import textwrap
 import pytest
 from planted import PLANTED, Dots, Spots
 
+from siamkit.errors import MissingWeights
 from siamkit.testing import (
     Brute,
     Failure,
@@ -89,6 +90,18 @@ def test_a_crash_is_the_failure_of_its_check():
     assert [r.check for r in failed] == ["examples_are_enough"]
     assert "dots" in str(failed[0])
     assert "ZeroDivisionError: oh" in failed[0].message
+
+
+def test_weights_that_are_not_installed_skip_what_needs_them():
+    class Weightless(Dots):
+        def build(self, name, folder):
+            raise MissingWeights("the weights are not here", hint="pip install dots-weights")
+
+    states = {r.check: r for r in check_modality(Weightless())}
+    assert states["crop_keeps_kind"].state == "ok"
+    for name in ("encoder_opens", "embed_is_unit"):
+        assert states[name].state == "skipped"
+        assert "the weights are not here (pip install dots-weights)" in states[name].message
 
 
 def test_a_detector_without_samples_says_what_to_give():
