@@ -183,6 +183,8 @@ def _made_by(folder: Path) -> str:
 
 
 def _origin(plugin: Any) -> str:
+    if not any(found.name == plugin.name for found in registry.found("siamkit.modalities")):
+        return str(type(plugin).__module__)  # of a class that is tried before it is installed
     found = registry.find("siamkit.modalities", plugin.name)
     return f"{found.package} {found.version}"
 

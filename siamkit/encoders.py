@@ -12,10 +12,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import MissingWeights
 from siamkit.types import Threshold
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GRAPH, CARD = "encoder.onnx", "encoder.json"
 FORMAT = 1  # of encoder.json; a change of meaning needs a new number
@@ -86,6 +90,36 @@ def write_folder(folder: Path, graph: bytes, card: Card) -> None:
     data["format"] = FORMAT
     (folder / GRAPH).write_bytes(graph)
     (folder / CARD).write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
+    """A graph that lays each array of (n, …) flat and multiplies it by a matrix (length, dim).
+
+    dtype: of the arrays. The rows that come out have norm 1. It is where an encoder begins that
+    is to be trained: `siamkit train` puts a head on it.
+    """
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    eats = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["arrays"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("Reshape", ["numbers", "flat"], ["rows"]),
+            helper.make_node("MatMul", ["rows", "matrix"], ["projected"]),
+            helper.make_node("LpNormalization", ["projected"], ["vectors"], axis=-1, p=2),
+        ],
+        "projection",
+        [helper.make_tensor_value_info("arrays", eats, None)],
+        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", matrix.shape[1]])],
+        [
+            numpy_helper.from_array(np.array([-1, len(matrix)], np.int64), "flat"),
+            numpy_helper.from_array(np.asarray(matrix, np.float32), "matrix"),
+        ],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return content
 
 
 def read_card(folder: Path) -> Card:

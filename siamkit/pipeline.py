@@ -138,7 +138,7 @@ class Pipeline:
         return PluginError(f"{self._who()}: embed gave a vector with {what}, not one of norm 1")
 
     def _who(self) -> str:
-        return f"modality {self.modality.name}, encoder {self.encoder.fingerprint}"
+        return f"{registry.who(self.modality)}, encoder {self.encoder.fingerprint}"
 
     @contextmanager
     def _guard(
@@ -153,10 +153,8 @@ class Pipeline:
         except (MemoryError, RecursionError):
             raise
         except Exception as error:
-            who = type(plugin or self.modality)
-            name = (plugin or self.modality).name
             raise PluginError(
-                f"{prefix}plugin {name} ({who.__module__}): {step} failed:"
+                f"{prefix}{registry.who(plugin or self.modality)}: {step} failed:"
                 f" {type(error).__name__}: {error}"
             ) from error
 
@@ -203,5 +201,5 @@ def _open(plugin: Any, folder: Path | None) -> Any:
         raise
     except Exception as error:
         raise PluginError(
-            f"plugin {plugin.name}: its encoder cannot be opened: {type(error).__name__}: {error}"
+            f"{registry.who(plugin)}: its encoder cannot be opened: {type(error).__name__}: {error}"
         ) from error

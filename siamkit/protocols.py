@@ -16,6 +16,10 @@ M = TypeVar("M")  # the decoded medium: Image, str, or the plugin's own class
 M_contra = TypeVar("M_contra", contravariant=True)
 M_co = TypeVar("M_co", covariant=True)
 
+# The version of these protocols. A plugin may say which one it was made for, as `protocol: int`;
+# one made for a newer version is refused.
+PROTOCOL = 1
+
 Source: TypeAlias = Path | bytes | str  # a file, its content, or (for text) the text itself
 
 

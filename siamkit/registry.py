@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -9,8 +14,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit.errors import PluginError
+from siamkit.protocols import PROTOCOL
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
+_importing = threading.RLock()
+log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -70,10 +78,22 @@ def find(group: Group, name: str) -> Plugin:
     return matching[0]
 
 
+def who(made: Any) -> str:
+    """A constructed plugin for people: with its package, if it is an installed one."""
+    kind = type(made)
+    name = getattr(made, "name", "?")
+    for group in GROUPS:
+        for plugin in found(group):
+            if plugin.name == name and plugin.value.rpartition(":")[2] == kind.__qualname__:
+                return str(plugin)
+    return f"plugin {name} ({kind.__module__}:{kind.__qualname__})"
+
+
 @cache
 def _construct(plugin: Plugin) -> Any:
     try:
-        made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
+        with _watched(plugin):
+            made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
     except Exception as error:
         raise PluginError(
             f"{plugin} could not be loaded: {type(error).__name__}: {error}",
@@ -81,7 +101,40 @@ def _construct(plugin: Plugin) -> Any:
         ) from error
     if getattr(made, "name", None) != plugin.name:
         raise PluginError(f"{plugin} calls itself {getattr(made, 'name', None)!r}")
+    if (wanted := getattr(made, "protocol", PROTOCOL)) != PROTOCOL:
+        raise PluginError(
+            f"{plugin} was made for version {wanted} of the plugin protocols, and this siamkit has"
+            f" version {PROTOCOL}",
+            hint=f"pip install --upgrade siamkit {plugin.package}",
+        )
     return made
+
+
+class _Overheard:
+    """Standard output, without what one thread writes to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.thread, self.said = stream, threading.get_ident(), ""
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self.thread:
+            return int(self.stream.write(text))
+        self.said += text
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def _watched(plugin: Plugin) -> Iterator[None]:
+    """Keep what an import prints out of the answers, and say who does."""
+    with _importing:  # one at a time, so that each puts back what it found
+        overheard = _Overheard(sys.stdout)
+        with redirect_stdout(overheard):
+            yield
+    if overheard.said.strip():
+        log.warning(f"{plugin} prints when it is imported; that is left out")
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:

@@ -1,6 +1,8 @@
-"""siamkit plugins list"""
+"""siamkit plugins [list | check | new]"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -8,15 +10,33 @@ from siamkit.cli.options import as_json as json_option
 from siamkit.cli.output import emit_json, table
 
 
-@click.group(epilog="\b\nExamples:\n  siamkit plugins list")
+@click.group(
+    epilog="""\b
+Examples:
+  siamkit plugins list
+  siamkit plugins check faces
+  siamkit plugins new logos --kind image
+"""
+)
 def plugins() -> None:
     """Modalities, region detectors and indexes, from any installed package."""
 
 
-@plugins.command("list", epilog="\b\nExamples:\n  siamkit plugins list --json")
+@plugins.command(
+    "list",
+    epilog="""\b
+Examples:
+  siamkit plugins list --json
+  siamkit plugins list --check    import all of them again, whatever was known
+""",
+)
+@click.option("--check", is_flag=True, help="Import each again, though nothing has changed.")
 @json_option
-def list_(as_json: bool) -> None:
-    """List every plugin, where it comes from, and whether it imports."""
+def list_(check: bool, as_json: bool) -> None:
+    """List every plugin, where it comes from, and whether it imports.
+
+    What has imported once is believed until its files, or what is installed, change.
+    """
     from siamkit.probing import probe_all
 
     rows = [
@@ -26,9 +46,9 @@ def list_(as_json: bool) -> None:
             "package": plugin.package,
             "version": plugin.version,
             "entry_point": plugin.value,
-            "error": fault or None,
+            "error": probe.fault or None,
         }
-        for plugin, fault in probe_all()
+        for plugin, probe in probe_all(anew=check)
     ]
     if as_json:
         emit_json(rows)
@@ -37,3 +57,74 @@ def list_(as_json: bool) -> None:
             ["group", "name", "package", "version", "state"],
             [[r["group"], r["name"], r["package"], r["version"], r["error"] or "ok"] for r in rows],
         )
+
+
+@plugins.command(
+    epilog="""\b
+Examples:
+  siamkit plugins check faces          every rule: ok, failed with the fix, or skipped
+  siamkit plugins check faces --json
+
+\b
+Exit code 1 if a check failed.
+"""
+)
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> int:
+    """Run the conformance kit on the installed plugin NAME."""
+    from siamkit.cli.output import talk
+    from siamkit.testing import check_installed
+
+    failed, rows = 0, []
+    with talk():
+        for group, result in check_installed(name):
+            failed += result.state == "failed"
+            rows.append(
+                {
+                    "group": group,
+                    "plugin": result.plugin,
+                    "check": result.check,
+                    "state": result.state,
+                    "message": result.message or None,
+                }
+            )
+            if not as_json:
+                if result.check == "loads":
+                    click.echo(f"{result.plugin}, {group}")
+                said = f"  {result.message}" if result.message else ""
+                click.echo(f"  {result.state:<7}  {result.check}{said}")
+    if as_json:
+        emit_json(rows)
+    else:
+        counts = {s: sum(r["state"] == s for r in rows) for s in ("ok", "failed", "skipped")}
+        click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
+    return int(failed > 0)
+
+
+@plugins.command(
+    epilog="""\b
+Examples:
+  siamkit plugins new logos --kind image                the folder siamkit-logos
+  siamkit plugins new sensors --kind vector -o sensors
+"""
+)
+@click.argument("name")
+@click.option(
+    "--kind",
+    required=True,
+    type=click.Choice(["image", "audio", "text", "vector"]),
+    help="What its samples are; vector is rows of numbers.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Where it goes, a new folder [default: siamkit-NAME].",
+)  # fmt: skip
+def new(name: str, kind: str, output: Path | None) -> None:
+    """Write a distribution with a new modality NAME, which works at once and is yours to change."""
+    from siamkit.scaffold import write
+
+    folder = output or Path(f"siamkit-{name}")
+    for path in write(name, kind, folder):
+        click.echo(str(path))
+    click.echo(f"next: pip install -e {folder}; siamkit plugins check {name}")

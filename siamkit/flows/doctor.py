@@ -33,10 +33,11 @@ def examine(root: Path) -> Iterator[Finding]:
     """Look at packages, plugins, encoders, and the store if there is one."""
     yield Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
     yield Finding("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
-    for plugin, fault in probe_all():
-        hint = f"reinstall or remove the package {plugin.package}" if fault else ""
-        yield Finding(f"plugin {plugin.name}", not fault, fault or plugin.value, hint)
-        if not fault and plugin.group == "siamkit.modalities":
+    for plugin, probe in probe_all(anew=True):
+        hint = f"reinstall or remove the package {plugin.package}" if probe.fault else ""
+        found = probe.fault or plugin.value
+        yield Finding(f"plugin {plugin.name}", not probe.fault, found, hint)
+        if probe.usable and plugin.group == "siamkit.modalities":
             yield from _encoders(plugin.name)
     if not (root / "store.db").exists():
         yield Finding("store", True, f"none in {root}")

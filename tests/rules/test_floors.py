@@ -54,6 +54,8 @@ FLOORS = [
         "train",
         "turns",
         "contributions",
+        "testing",
+        "scaffold",
     },
     {"cli"},
 ]
@@ -104,6 +106,10 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
 
 
+TEMPLATES = [p for p in python_files("siamkit/scaffold") if p.name != "__init__.py"]
+CORE = [p for p in python_files("siamkit") if p not in TEMPLATES]
+
+
 def test_every_module_of_the_core_has_a_floor():
     names = {
         p.stem for p in (ROOT / "siamkit").iterdir() if p.name[0] not in "_." and p.stem != "py"
@@ -111,7 +117,7 @@ def test_every_module_of_the_core_has_a_floor():
     assert names == set(HEIGHT)
 
 
-@pytest.mark.parametrize("path", python_files("siamkit"), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_core_imports_downwards_only(path):
     own = path.relative_to(ROOT / "siamkit").parts[0].removesuffix(".py")
     for module in imports(path):
@@ -136,6 +142,15 @@ def test_plugins_use_nothing_that_a_strangers_could_not(path):
             assert parts[1] in PLUGINS_MAY_USE, f"{path} imports {module}"
         if parts[0].startswith("siamkit_"):
             assert parts[0] == package, f"{path} reaches into {parts[0]}"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_templates_are_plugins(path):
+    for module in imports(path, typing_too=True):
+        parts = module.split(".")
+        assert parts[0] not in TRAINING_ONLY
+        if parts[0] == "siamkit":
+            assert parts[1] in PLUGINS_MAY_USE | {"testing"}, f"{path} imports {module}"
 
 
 def test_core_names_no_modality():

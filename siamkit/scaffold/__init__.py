@@ -1,0 +1,72 @@
+"""Templates of plugins, and the one function that makes a distribution of one.
+
+`common/` and one of `image/`, `audio/`, `text/`, `vector/` are copied. In files and their names
+`newname` stands for the plugin's name; see `_renamed`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from siamkit import registry
+from siamkit.errors import BadInput
+
+TEMPLATES = Path(__file__).parent
+KINDS = ("image", "audio", "text", "vector")
+NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def write(name: str, kind: str, folder: Path) -> list[Path]:
+    """Write a distribution with a modality of that name into a new folder; returns its files.
+
+    Raises BadInput for a name or a folder that cannot be had, and then writes nothing.
+    """
+    _check_name(name)
+    if kind not in KINDS:
+        raise BadInput(f"there is no template of kind {kind!r}", hint=f"one of {', '.join(KINDS)}")
+    if folder.exists() or folder.is_symlink():
+        raise BadInput(f"{folder} exists already", hint="--output another folder")
+    if not folder.absolute().parent.is_dir():
+        raise BadInput(f"{folder.absolute().parent} is no folder", hint="make it first")
+    with tempfile.TemporaryDirectory(prefix=".siamkit-", dir=folder.absolute().parent) as aside:
+        made = Path(aside) / "made"
+        made.mkdir()
+        for part in ("common", kind):
+            for template in sorted((TEMPLATES / part).iterdir()):
+                if template.is_file():
+                    _copy(template, made, name)
+        os.rename(made, folder)  # the folder appears whole, or not at all
+    return sorted(folder.iterdir())
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"{name!r} cannot be a plugin's name",
+            hint="begin with a letter; small letters, digits and single hyphens, such as my-logos",
+        )
+    for group in registry.GROUPS:
+        for plugin in registry.found(group):
+            if plugin.name == name:
+                raise BadInput(f"there is a {plugin} already", hint="choose another name")
+    module = f"siamkit_{name.replace('-', '_')}"
+    if find_spec(module) is not None:
+        raise BadInput(f"a module {module} can be imported already", hint="choose another name")
+
+
+def _copy(template: Path, made: Path, name: str) -> None:
+    text = template.read_text(encoding="utf-8")
+    path = made / _renamed(template.name, name)
+    path.write_text(_renamed(text, name), encoding="utf-8")
+
+
+def _renamed(text: str, name: str) -> str:
+    """`NewName` becomes MyLogos, in modules and files `newname` my_logos, elsewhere my-logos."""
+    words = name.split("-")
+    text = text.replace("NewName", "".join(word.capitalize() for word in words))
+    text = re.sub(r"(siamkit_|test_)newname", rf"\1{'_'.join(words)}", text)
+    return text.replace("newname", name)

@@ -1,0 +1,75 @@
+"""newname: sounds, and which of them are of the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.encoders import Card, projection, write_folder
+from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.protocols import Source
+from siamkit.regions import spans
+from siamkit.runtime import OnnxEncoder
+from siamkit.sound import load_clip
+from siamkit.types import Clip, Region
+
+RATE, WINDOW = 16_000, 1024  # Hz; samples of a spectrum
+FEATURES, DIM = 64, 64  # numbers of a clip as the network sees it; of a vector
+
+
+class NewNameModality:
+    name = "newname"
+    kind = "audio"
+    detector: str | None = None  # a region detector's name; None compares whole recordings
+    backbone = "encoder"  # `siamkit train` puts a head on the encoder that there is
+    encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
+
+    def load(self, source: Source) -> Clip:
+        if isinstance(source, str):
+            raise UnreadableSample("it is a text: give a sound file, or its content")
+        return load_clip(source, RATE)
+
+    def crop(self, medium: Clip, region: Region) -> Clip:
+        if region.where is None:
+            return medium
+        edges = [[round(t * RATE) for t in span] for span in spans(region, medium.seconds)]
+        return Clip(np.concatenate([medium.samples[a:b] for a, b in edges]), medium.rate)
+
+    def build(self, name: str, folder: Path) -> None:
+        matrix = np.random.default_rng(0).standard_normal((FEATURES, DIM))
+        card = Card(self.name, name, DIM, {"features": FEATURES}, "CC0-1.0", "random numbers")
+        write_folder(folder, projection(matrix, np.float32), card)
+
+    def encoder(self, folder: Path | None = None) -> OnnxEncoder[Clip]:
+        if folder is None:
+            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+        return OnnxEncoder(folder, features)
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+
+
+def features(medium: Clip) -> np.ndarray[Any, Any]:
+    """(FEATURES,) float32: how loud each band of frequencies is, relative to the mean."""
+    padded = np.pad(medium.samples, (0, -len(medium.samples) % WINDOW))
+    spectra = np.abs(np.fft.rfft(padded.reshape(-1, WINDOW) * np.hanning(WINDOW)))
+    bands = spectra.mean(axis=0)[:-1].reshape(FEATURES, -1).mean(axis=1)
+    loud = np.log(bands + 1e-3)
+    return np.asarray(loud - loud.mean() + 1e-6, np.float32)
+
+
+def sample(identity: int, number: int) -> bytes:
+    """A WAV file: a chord that is the identity's own, in noise of another kind each time."""
+    import soundfile
+
+    rng = np.random.default_rng([identity, number])
+    tones = np.random.default_rng(identity).uniform(200, 6000, (4, 1))
+    times = np.arange(RATE) / RATE
+    sound = np.sin(2 * np.pi * (tones * times + rng.random((4, 1)))).mean(axis=0)
+    content = io.BytesIO()
+    soundfile.write(content, 0.5 * sound + rng.normal(0, 0.02, RATE), RATE, format="WAV")
+    return content.getvalue()

@@ -1,0 +1,10 @@
+"""The rules of plugins: `pytest` runs one test each, `siamkit plugins check newname` lists them."""
+
+from siamkit_newname import NewNameModality
+
+from siamkit.testing import parametrize_with_checks
+
+
+@parametrize_with_checks([NewNameModality()])
+def test_contract(plugin, check):
+    check(plugin)

@@ -1,0 +1,80 @@
+"""newname: pictures, and which of them show the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as pil
+from PIL import ImageDraw
+
+from siamkit.encoders import Card, projection, write_folder
+from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.media import load_image
+from siamkit.protocols import Source
+from siamkit.runtime import OnnxEncoder
+from siamkit.types import Image, Region
+
+SIDE, DIM = 48, 64  # px of a picture as the network sees it; numbers of a vector
+
+
+class NewNameModality:
+    name = "newname"
+    kind = "image"
+    detector: str | None = None  # a region detector's name; None compares whole pictures
+    backbone = "efficientnet-lite0"  # what `siamkit train` trains
+    encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
+
+    def load(self, source: Source) -> Image:
+        if isinstance(source, str):
+            raise UnreadableSample("it is a text: give a picture file, or its content")
+        return load_image(source)
+
+    def crop(self, medium: Image, region: Region) -> Image:
+        if region.where is None:
+            return medium
+        left, top, right, bottom = (round(edge) for edge in region.where)
+        return Image(medium.pixels[top:bottom, left:right].copy())
+
+    def array(self, medium: Image) -> np.ndarray[Any, Any]:
+        """What the network eats: (SIDE, SIDE, 3) uint8, whatever the picture's size."""
+        scaled = pil.fromarray(medium.pixels).resize((SIDE, SIDE), pil.Resampling.BILINEAR)
+        return np.asarray(scaled, dtype=np.uint8)
+
+    def augment(
+        self, array: np.ndarray[Any, Any], own: np.random.Generator, shared: np.random.Generator
+    ) -> np.ndarray[Any, Any]:
+        """A variant for training that still shows the same: here a little brighter or darker."""
+        return np.clip(array * own.uniform(0.8, 1.2), 0, 255).astype(np.uint8)
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Every constant that changes an array."""
+        return {"side": SIDE, "resize": "bilinear"}
+
+    def build(self, name: str, folder: Path) -> None:
+        matrix = np.random.default_rng(0).standard_normal((SIDE * SIDE * 3, DIM))
+        matrix -= matrix.mean(axis=0)  # so that brightness does not count
+        card = Card(self.name, name, DIM, self.preprocessing(), "CC0-1.0", "random numbers")
+        write_folder(folder, projection(matrix, np.uint8), card)
+
+    def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
+        if folder is None:
+            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+        return OnnxEncoder(folder, self.array)
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+
+
+def sample(identity: int, number: int) -> bytes:
+    """A PNG file: a shape that is the identity's own, drawn a little differently each time."""
+    corners = np.random.default_rng(identity).uniform(10, 90, (6, 2))
+    corners += np.random.default_rng([identity, number]).normal(0, 3, corners.shape)
+    picture = pil.new("RGB", (100, 100), "white")
+    ImageDraw.Draw(picture).polygon([(x, y) for x, y in corners.tolist()], fill=(40, 40, 90))
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()

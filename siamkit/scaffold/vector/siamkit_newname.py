@@ -1,0 +1,66 @@
+"""newname: rows of numbers, and which of them belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from siamkit.encoders import Card, projection, write_folder
+from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.protocols import Source
+from siamkit.runtime import OnnxEncoder
+from siamkit.types import Region
+
+Row: TypeAlias = np.ndarray[Any, Any]  # (FEATURES,) float32
+FEATURES, DIM = 32, 32  # numbers of a sample; of a vector
+
+
+class NewNameModality:
+    name = "newname"
+    kind = "vector"
+    detector: str | None = None  # rows are compared whole
+    backbone = "encoder"  # `siamkit train` puts a head on the encoder that there is
+    encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
+
+    def load(self, source: Source) -> Row:
+        """A file of FEATURES numbers with commas, or its content."""
+        try:
+            content = source.read_bytes() if isinstance(source, Path) else source
+            text = content if isinstance(content, str) else content.decode()
+            row = np.array([float(number) for number in text.split(",")], np.float32)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise UnreadableSample(f"these are no numbers with commas between: {error}") from error
+        if row.shape != (FEATURES,) or not np.isfinite(row).all() or not row.any():
+            raise UnreadableSample(f"{len(row)} numbers, not {FEATURES} finite ones, not all 0")
+        return row
+
+    def crop(self, medium: Row, region: Region) -> Row:
+        return medium
+
+    def build(self, name: str, folder: Path) -> None:
+        matrix = np.random.default_rng(0).standard_normal((FEATURES, DIM))
+        card = Card(self.name, name, DIM, {"features": FEATURES}, "CC0-1.0", "random numbers")
+        write_folder(folder, projection(matrix, np.float32), card)
+
+    def encoder(self, folder: Path | None = None) -> OnnxEncoder[Row]:
+        if folder is None:
+            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+        return OnnxEncoder(folder, features)
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+
+
+def features(medium: Row) -> Row:
+    """(FEATURES,) float32: scale, choose or combine your numbers here."""
+    return medium
+
+
+def sample(identity: int, number: int) -> bytes:
+    """A row that is the identity's own, and a little noise each time."""
+    row = np.random.default_rng(identity).normal(0, 1, FEATURES)
+    row += np.random.default_rng([identity, number]).normal(0, 0.3, FEATURES)
+    return ",".join(f"{value:.4f}" for value in row).encode()

@@ -1,0 +1,93 @@
+"""Rules of every plugin: its name, and what its import may do."""
+
+from __future__ import annotations
+
+import re
+
+from siamkit.protocols import PROTOCOL
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.subjects import Subject
+
+NAME = "[a-z][a-z0-9-]*"
+
+
+def check_name_is_plain(seen: Subject) -> None:
+    """`name` is the entry point's name: lower case, [a-z][a-z0-9-]*."""
+    name = getattr(seen.plugin, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise Failure(f"a name like {NAME}", repr(name), "set `name` to the entry point's name")
+
+
+def check_protocol_is_known(seen: Subject) -> None:
+    """`protocol`, if there is one, is a version that this siamkit has."""
+    version = getattr(seen.plugin, "protocol", PROTOCOL)
+    if not isinstance(version, int) or not 1 <= version <= PROTOCOL:
+        raise Failure(
+            f"protocol 1 to {PROTOCOL}",
+            repr(version),
+            f"leave it out, or set protocol = {PROTOCOL}",
+        )
+
+
+def check_import_works(seen: Subject) -> None:
+    """The module imports, and the class is made without arguments, in a fresh process."""
+    if seen.apart.imported and not seen.apart.network:
+        raise Failure(
+            "a class that is imported and made without arguments", seen.apart.imported,
+            "do nothing in __init__ but remember; import what may be absent inside of functions",
+        )  # fmt: skip
+
+
+def check_import_is_light(seen: Subject) -> None:
+    """Neither the import nor the constructor loads packages that take seconds."""
+    _needs_import(seen)
+    if seen.apart.heavy:
+        raise Failure(
+            "an import that loads none of the packages that take seconds",
+            ", ".join(seen.apart.heavy), "import them inside of the functions that need them",
+        )  # fmt: skip
+
+
+def check_import_says_nothing(seen: Subject) -> None:
+    """Importing prints nothing: standard output belongs to the commands' answers."""
+    _needs_import(seen)
+    if seen.apart.said:
+        raise Failure(
+            "nothing on standard output", repr(seen.apart.said[:80]),
+            "remove print; use logging.getLogger(__name__)",
+        )  # fmt: skip
+
+
+def check_import_starts_no_threads(seen: Subject) -> None:
+    """Importing and constructing leave no thread behind."""
+    _needs_import(seen)
+    if seen.apart.threads:
+        raise Failure(
+            "no thread", f"running: {', '.join(seen.apart.threads)}",
+            "start threads when there is work, inside of a method",
+        )  # fmt: skip
+
+
+def check_no_network(seen: Subject) -> None:
+    """Neither the import nor the use of what is installed asks the network for anything."""
+    if seen.apart.network:
+        raise Failure(
+            "no use of the network", f"asked for {', '.join(seen.apart.network[:3])}",
+            "ship the weights, or raise MissingWeights with the command that fetches them",
+        )  # fmt: skip
+
+
+def _needs_import(seen: Subject) -> None:
+    if seen.apart.imported:
+        raise NotRun("needs import_works, which fails")
+
+
+CHECKS = (
+    check_name_is_plain,
+    check_protocol_is_known,
+    check_import_works,
+    check_import_is_light,
+    check_import_says_nothing,
+    check_import_starts_no_threads,
+    check_no_network,
+)

@@ -1,0 +1,85 @@
+"""Kill a process while it saves an index, and look at what is left.
+
+`python -m siamkit.testing.killed MODULE CLASS ROOT` is the process: it adds STEP rows and saves,
+again and again, and says when each save is done.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.testing.outcome import NotRun
+from siamkit.testing.rows import DIM, KEY, cursor, rows
+
+DELAYS = (0.0, 0.02, 0.05)  # seconds from the second save to the kill
+STEP, SAVES = 200, 200
+
+
+def saved_when_killed(backend: Any) -> Iterator[str]:
+    """What is wrong after a kill, a line each; nothing if all is well."""
+    made = type(backend)
+    if "<locals>" in made.__qualname__ or made.__module__ == "__main__":
+        raise NotRun(f"define {made.__qualname__} at the top of a module: it is imported anew")
+    for delay in DELAYS:
+        with tempfile.TemporaryDirectory(prefix="siamkit-check-") as root:
+            last = _kill(made, Path(root), delay)
+            try:
+                index, _ = backend.open(KEY, DIM, root=Path(root), known=lambda _: True)
+                seq = index.cursor().seq
+                if seq < last:
+                    yield f"the state at {seq}, though {last} had been saved"
+                elif not _whole(index, seq * STEP):
+                    yield f"the state at {seq} is not the {seq * STEP} rows that it had"
+            except Exception as error:
+                yield f"open raised {type(error).__name__}: {error}"
+
+
+def _whole(index: Any, count: int) -> bool:
+    """True if the index holds the first `count` rows, and no more."""
+    numbers = np.arange(count - 5, count + 1)
+    found = index.search(rows(count + 1)[numbers], 1).ids[:, 0]
+    same: bool = [int(i) for i in found[:5]] == [*numbers[:5] + 1] and bool(found[5] != count + 1)
+    return same
+
+
+def _kill(made: type, root: Path, delay: float) -> int:
+    """Run the process, kill it, and return the last state that it called saved."""
+    command = [sys.executable, "-m", "siamkit.testing.killed", made.__module__, made.__qualname__]
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    with subprocess.Popen(
+        [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        told = [process.stdout.readline(), process.stdout.readline()]
+        time.sleep(delay)
+        process.kill()
+        told += process.stdout.read().splitlines()
+    return max((int(line) for line in told if line.strip().isdigit()), default=0)
+
+
+def main(module: str, qualname: str, root: str) -> None:
+    made: Any = importlib.import_module(module)
+    for name in qualname.split("."):
+        made = getattr(made, name)
+    index, _ = made().open(KEY, DIM, root=Path(root), known=lambda _: True)
+    vectors = rows(STEP * SAVES)
+    for seq in range(1, SAVES + 1):
+        new = np.arange((seq - 1) * STEP, seq * STEP)
+        index.add(new + 1, vectors[new])
+        index.save(cursor(seq))
+        print(seq, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,243 @@
+"""What a check looks at: a plugin, and what all of its checks share, made once.
+
+A part that cannot be made fails the one check that is about it; the others are not run.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from siamkit import encoder_cache, registry
+from siamkit.errors import MissingWeights
+from siamkit.pipeline import NORM_TOLERANCE, open_encoder
+from siamkit.testing.apart import Report, look
+from siamkit.testing.outcome import NotRun
+from siamkit.types import Clip, Image, Region
+
+T = TypeVar("T")
+ENOUGH = 2  # identities, and samples of each
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """An encoder with samples to try it with: (identity, decoded medium) pairs."""
+
+    encoder: Any
+    samples: Sequence[tuple[str, Any]]
+
+
+class Subject:
+    """A plugin of any kind."""
+
+    kind = "plugin"
+
+    def __init__(self, plugin: Any) -> None:
+        self.plugin = plugin
+        self.label = registry.who(plugin)
+
+    @cached_property
+    def apart(self) -> Report:
+        """What the plugin does in a process of its own, from its import on."""
+        return look(self.plugin, self.kind)
+
+
+class EncoderSubject(Subject):
+    """An encoder, and media that it takes."""
+
+    kind = "encoder"
+    own_weights = False
+
+    @property
+    def samples(self) -> Sequence[tuple[str, Any]]:
+        given: Sequence[tuple[str, Any]] = self.plugin.samples
+        if not given:
+            raise NotRun("give samples to try it with: Sampled(encoder, [(identity, medium), …])")
+        return given
+
+    @property
+    def encoder(self) -> Any:
+        return self.plugin.encoder
+
+    def __init__(self, plugin: Sampled) -> None:
+        self.plugin = plugin
+        self.label = f"encoder {getattr(plugin.encoder, 'fingerprint', '?')}"
+
+    @property
+    def labels(self) -> list[str]:
+        return [label for label, _ in self.samples]
+
+    def crops(self) -> list[Any]:
+        """Fresh copies, so that one check cannot spoil another's."""
+        return [copy.deepcopy(medium) for _, medium in self.samples]
+
+    def reopened(self) -> Any:
+        """The encoder, opened a second time."""
+        return self.encoder
+
+    @cached_property
+    def vectors(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """All samples' vectors, if they keep to the rules of shape and length."""
+        rows = needed("embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops())))
+        if rows.shape != (len(self.labels), self.encoder.dim):
+            raise NotRun("needs embed_shape_and_dtype, which fails")
+        if not np.isfinite(rows).all():
+            raise NotRun("needs embed_is_finite, which fails")
+        if (np.abs(np.linalg.norm(rows, axis=1) - 1) > NORM_TOLERANCE).any():
+            raise NotRun("needs embed_is_unit, which fails")
+        return rows
+
+
+class ModalitySubject(EncoderSubject):
+    """A modality with its default encoder and its own examples."""
+
+    kind = "modality"
+
+    def __init__(self, plugin: Any) -> None:
+        Subject.__init__(self, plugin)
+
+    @cached_property
+    def examples(self) -> list[tuple[str, Any]]:
+        """(identity, source) pairs."""
+        found = needed("examples_are_enough", lambda: list(self.plugin.examples()))
+        if not found:
+            raise NotRun("needs examples_are_enough, which fails")
+        return found
+
+    @cached_property
+    def media(self) -> list[Any]:
+        return needed("examples_load", lambda: [self.plugin.load(s) for _, s in self.examples])
+
+    @cached_property
+    def samples(self) -> Sequence[tuple[str, Any]]:
+        media = copy.deepcopy(self.media)
+        crops = needed(
+            "crop_keeps_kind", lambda: [self.plugin.crop(medium, Region()) for medium in media]
+        )
+        if any(type(c) is not type(m) for c, m in zip(crops, media, strict=True)):
+            raise NotRun("needs crop_keeps_kind, which fails")
+        return list(zip((label for label, _ in self.examples), crops, strict=True))
+
+    @cached_property
+    def encoder(self) -> Any:
+        return needed("encoder_opens", lambda: open_encoder(self.plugin, None))
+
+    def reopened(self) -> Any:
+        return open_encoder(self.plugin, None)
+
+    @property
+    def folder(self) -> Path:
+        """Of the encoder. Raises NotRun where it has none."""
+        own: Path | None = getattr(self.encoder, "folder", None)
+        folder = encoder_cache.resolve(self.plugin, None) or own
+        if folder is None:
+            raise NotRun("its encoder has no folder")
+        return folder
+
+
+class DetectorSubject(Subject):
+    """A region detector, and media to look at."""
+
+    kind = "detector"
+
+    @cached_property
+    def media(self) -> list[Any]:
+        """Its own `examples()`, or those of the installed modalities that use it."""
+        if hasattr(self.plugin, "examples"):
+            return needed("find_gives_regions", lambda: list(self.plugin.examples()))
+        found = [medium for modality in self._users() for medium in self._loaded(modality)]
+        if not found:
+            raise NotRun(
+                "nothing to look at: give the detector a method examples() -> list of media"
+            )
+        return found
+
+    def fresh(self) -> list[Any]:
+        return copy.deepcopy(self.media)
+
+    @cached_property
+    def found(self) -> list[list[Region]]:
+        """Regions, of every medium."""
+        regions = needed(
+            "find_gives_regions", lambda: [self.plugin.find(medium) for medium in self.fresh()]
+        )
+        if not all(isinstance(r, Region) for each in regions for r in each):
+            raise NotRun("needs find_gives_regions, which fails")
+        return regions
+
+    def blank(self) -> list[Any]:
+        """Media with nothing in them."""
+        made: dict[str, list[Any]] = {
+            "image": [Image(np.full((h, w, 3), 255, np.uint8)) for h, w in ((64, 48), (1, 1))],
+            "audio": [Clip(np.zeros(n, np.float32), 16_000) for n in (16_000, 1)],
+            "text": [""],
+        }
+        if self.plugin.kind not in made:
+            raise NotRun(f"the kit has no blank medium of the kind {self.plugin.kind}")
+        return made[self.plugin.kind]
+
+    def _users(self) -> list[Any]:
+        users = []
+        for found in registry.found("siamkit.modalities"):
+            try:
+                modality = registry.load("siamkit.modalities", found.name)
+            except Exception:  # another plugin's fault is not this one's
+                continue
+            if modality.detector == self.plugin.name and modality.kind == self.plugin.kind:
+                users.append(modality)
+        return users
+
+    @staticmethod
+    def _loaded(modality: Any) -> list[Any]:
+        try:
+            return [modality.load(source) for _, source in modality.examples()]
+        except Exception:  # another plugin's fault is not this one's
+            return []
+
+
+class IndexSubject(Subject):
+    """An index backend."""
+
+    kind = "index"
+
+
+def needed(check: str, make: Callable[[], T]) -> T:
+    """What several checks share. Raises NotRun where making it is what another check is about."""
+    try:
+        return make()
+    except NotRun:
+        raise
+    except MissingWeights as error:
+        raise NotRun(unavailable(error)) from error
+    except Exception as error:
+        raise NotRun(f"needs {check}, which fails") from error
+
+
+def unavailable(error: MissingWeights) -> str:
+    """What is not installed, and what would install it."""
+    return f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def subject(plugin: Any) -> Subject:
+    """A plugin as its checks want it. Raises TypeError for what is none."""
+    if isinstance(plugin, Subject):
+        return plugin
+    if isinstance(plugin, Sampled):
+        return EncoderSubject(plugin)
+    for made, verb in (
+        (ModalitySubject, "load"),
+        (DetectorSubject, "find"),
+        (IndexSubject, "open"),
+    ):
+        if hasattr(plugin, verb):
+            return made(plugin)
+    raise TypeError(
+        f"{plugin!r} is no modality (load, crop, encoder, examples), detector (find) or index"
+        " backend (open, drop); an encoder comes as Sampled(encoder, [(identity, medium), …])"
+    )

@@ -1,0 +1,196 @@
+"""Plugins that break the rules: each is named with its package, and no other suffers."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+GOOD = """
+import numpy as np
+
+class Encoder:
+    dim, fingerprint, threshold = 4, "NAME/1:x", None
+
+    def embed(self, batch):
+        return np.repeat(np.full((1, 4), 0.5, np.float32), len(batch), axis=0)
+
+class Plugin:
+    name, kind, detector = "NAME", "text", None
+    served = Encoder
+
+    def load(self, source):
+        return source if isinstance(source, str) else source.decode()
+
+    def crop(self, medium, region):
+        return medium
+
+    def encoder(self, folder=None):
+        return self.served()
+
+    def examples(self):
+        return [("a", "one"), ("a", "two"), ("b", "three"), ("b", "four")]
+"""
+
+# What is added to a good plugin's module, and what its line must say.
+AT_IMPORT = {
+    "raises": ("raise OSError('no such luck')", "could not be loaded: OSError: no such luck"),
+    "ends": ("import os; os._exit(7)", "importing it ended the process with code 7"),
+    "newer": ("Plugin.protocol = 2", "was made for version 2 of the plugin protocols"),
+    "needy": ("Plugin.__init__ = lambda self, size: None", "could not be loaded: TypeError"),
+    "misnamed": ("Plugin.name = 'other'", "calls itself 'other'"),
+}
+IN_USE = {
+    "width": ("Encoder.dim = 5", "embed gave float32 (1, 4), not float32 (1, 5)"),
+    "nan": ("Encoder.embed = lambda s, b: np.full((len(b), 4), np.nan, np.float32)", "NaN or Inf"),
+    "long": ("Encoder.embed = lambda s, b: np.ones((len(b), 4), np.float32)", "norm 2.0000"),
+    "divides": ("Encoder.embed = lambda s, b: 1 / 0", "embed failed: ZeroDivisionError"),
+}
+QUIRKS = {
+    "chatty": ("print('here I am')", "prints when it is imported"),
+    "busy": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(3,), daemon=True,"
+        " name='mine').start()",
+        "starts threads when it is imported: mine",
+    ),
+}
+
+
+def put(site, name, added="", package=None, value=None):
+    """Install a plugin of a name, with lines more in its module."""
+    package = package or f"pack-{name}"
+    module = f"mod_{package.replace('-', '_')}"
+    info = site / f"{package.replace('-', '_')}-3.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 3.1\n")
+    entry = f"{name} = {value or f'{module}:Plugin'}"
+    (info / "entry_points.txt").write_text(f"[siamkit.modalities]\n{entry}\n")
+    (site / f"{module}.py").write_text(f"{GOOD.replace('NAME', name)}\n{added}\n")
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """All of them installed at once, beside one that is good."""
+    site = tmp_path_factory.mktemp("site")
+    for name, (added, _) in (AT_IMPORT | IN_USE | QUIRKS).items():
+        put(site, name, added)
+    put(site, "good")
+    put(site, "twin", package="pack-one")
+    put(site, "twin", package="pack-two")
+    put(site, "lost", value="mod_nowhere:Plugin")
+    put(site, "blank", value="mod_pack_blank:Nothing")
+    put(site, "seen", f"open({str(site / 'imports')!r}, 'a').write('x')")
+    return site
+
+
+@pytest.fixture
+def bad(crowd, shell):
+    shell.environment["PYTHONPATH"] += os.pathsep + str(crowd)
+    shell.environment["SIAMKIT_CACHE"] = str(crowd / "cache")
+    return shell
+
+
+@pytest.fixture
+def listed(bad, crowd):
+    """What `plugins list` said of each package, the first time."""
+    kept = crowd / "listed.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(states(bad)))
+    return json.loads(kept.read_text())
+
+
+def states(shell, *options):
+    done = shell("plugins", "list", "--json", *options)
+    assert done.code == 0, done.err
+    return {p["package"]: p["error"] for p in json.loads(done.out)}
+
+
+def enrol(shell, name):
+    return shell("enrol", name, "--text", "hello", "--as", "x")
+
+
+def test_the_good_one_beside_them_works(bad, listed):
+    assert listed["pack-good"] is None
+    assert listed["siamkit"] is None
+    assert enrol(bad, "good").code == 0
+    assert bad("verify", "-m", "good", "--text", "a", "--text", "a", "--threshold", "0").code == 0
+
+
+@pytest.mark.parametrize("name", AT_IMPORT)
+def test_a_plugin_that_cannot_be_imported(name, bad, listed):
+    line = listed[f"pack-{name}"]
+    assert AT_IMPORT[name][1] in line
+    assert f"package pack-{name} 3.1" in line
+    checked = bad("plugins", "check", name)
+    assert checked.code == 1
+    assert f"failed   loads  {line}" in checked.out
+    if name != "ends":  # no process survives that
+        used = enrol(bad, name)
+        assert used.code == 1
+        assert used.err.splitlines()[0] == f"Error: {line}"
+
+
+@pytest.mark.parametrize("name", IN_USE)
+def test_a_plugin_that_gives_what_it_should_not(name, bad, listed):
+    said = IN_USE[name][1]
+    assert listed[f"pack-{name}"] is None
+    used = enrol(bad, name)
+    assert used.code in (1, 2)
+    (line,) = [line for line in used.err.splitlines() if said in line]
+    assert f"package pack-{name} 3.1" in line
+    asked = bad("verify", "-m", name, "--text", "one", "--text", "two", "--threshold", "0.5")
+    assert asked.code == 1
+    assert said in asked.err
+    checked = bad("plugins", "check", name)
+    assert checked.code == 1
+    assert "failed   embed_" in checked.out
+
+
+@pytest.mark.parametrize("name", QUIRKS)
+def test_a_plugin_whose_import_does_more_than_it_should(name, bad, listed):
+    said, line = QUIRKS[name][1], listed[f"pack-{name}"]
+    assert said in line
+    assert f"package pack-{name} 3.1" in line
+    checked = json.loads(bad("plugins", "check", name, "--json").out)
+    failed = {c["check"] for c in checked if c["state"] == "failed"}
+    assert failed & {"import_says_nothing", "import_starts_no_threads"}
+    used = bad("enrol", name, "--text", "hello", "--as", "x", "--json")
+    assert used.code == 0
+    assert [json.loads(row) for row in used.out.splitlines()]
+    assert name != "chatty" or said in used.err
+
+
+def test_two_plugins_of_one_name(bad, listed):
+    for package in ("pack-one", "pack-two"):
+        assert "two plugins of siamkit.modalities are called 'twin'" in listed[package]
+        assert "package pack-one 3.1" in listed[package]
+        assert "package pack-two 3.1" in listed[package]
+    assert enrol(bad, "twin").code == 1
+    assert bad("plugins", "check", "twin").code == 1
+
+
+def test_an_entry_point_to_nothing(listed):
+    assert "No module named 'mod_nowhere'" in listed["pack-lost"]
+    assert "package pack-lost 3.1" in listed["pack-lost"]
+    assert "has no attribute 'Nothing'" in listed["pack-blank"]
+
+
+def test_what_was_sound_is_believed_until_its_files_change(bad, crowd, listed):
+    assert listed["pack-seen"] is None
+    before = (crowd / "imports").read_text()
+    assert states(bad)["pack-seen"] is None
+    assert (crowd / "imports").read_text() == before
+    assert states(bad, "--check")["pack-seen"] is None
+    assert (crowd / "imports").read_text() == before + "x"
+    module = crowd / "mod_pack_seen.py"
+    module.write_text(module.read_text() + "raise OSError('gone bad')\n")
+    (crowd / "cache" / "plugins.json").write_text("{")  # damaged: all are imported again
+    assert "gone bad" in states(bad)["pack-seen"]
+
+
+def test_no_plugin_of_a_name(shell):
+    done = shell("plugins", "check", "leters")
+    assert done.code == 1
+    assert "no plugin 'leters' is installed" in done.err
+    assert "did you mean 'letters'?" in done.err

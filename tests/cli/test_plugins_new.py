@@ -1,0 +1,173 @@
+"""`siamkit plugins new` of every kind: it passes its own tests, and enrols, queries and trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from siamkit.errors import BadInput
+from siamkit.scaffold import KINDS, TEMPLATES, write
+
+TINY = {
+    "pretrained": "false", "backbone": "test_efficientnet", "steps": "12", "warmup": "2",
+    "identities": "4", "samples": "3", "evaluate_every": "6", "precision": "fp32", "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture
+def apart(shell):
+    """A shell with a cache of its own, which finds what is installed in its folder `site`."""
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(shell.folder / "site")
+    return shell
+
+
+def install(folder: Path, site: Path) -> None:
+    """What an editable install leaves: a distribution's metadata, and its folder on the path."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+            for group, points in project["entry-points"].items()
+        )
+    )
+    for module in folder.glob("siamkit_*.py"):
+        (site / module.name).symlink_to(module)
+
+
+def python(shell, *arguments, folder="."):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=shell.folder / folder, env=shell.environment,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_plugin_works_at_once(kind, apart):
+    name, folder = f"my-{kind}", f"siamkit-my-{kind}"
+    made = apart("plugins", "new", name, "--kind", kind)
+    assert made.code == 0, made.err
+    assert f"pip install -e {folder}" in made.out
+    install(apart.folder / folder, apart.folder / "site")
+
+    tests = python(apart, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=folder)
+    assert tests.returncode == 0, tests.stdout
+    assert "failed" not in tests.stdout
+
+    listed = json.loads(apart("plugins", "list", "--json").out)
+    assert [(p["package"], p["error"]) for p in listed if p["name"] == name] == [(folder, None)]
+    checked = apart("plugins", "check", name)
+    assert checked.code == 0, checked.out
+
+    assert python(apart, f"{folder}/make_samples.py").returncode == 0
+    enrolled = apart("enrol", name, "--from", "samples")
+    assert enrolled.code == 0, enrolled.err
+    unseen(apart, name)
+    assert first(apart, name) == ["a", "b"]
+
+    backbone = {} if kind == "image" else {"backbone": "encoder", "pretrained": "true"}
+    sets = [f"--set={key}={value}" for key, value in (TINY | backbone).items()]
+    trained = apart("train", "samples", "-m", name, "--out", "run", *sets)
+    assert trained.code == 0, trained.err
+    moved = apart("reembed", name, "--encoder", "run/encoder")
+    assert moved.code == 0, moved.err
+    assert first(apart, name) == ["a", "b"]
+
+
+def unseen(shell, name):
+    """Two samples that are not enrolled, of the identities a and b."""
+    module = f"siamkit_{name.replace('-', '_')}"
+    code = f"from {module} import sample; open('q0', 'wb').write(sample(0, 9))"
+    done = python(shell, "-c", f"{code}; open('q1', 'wb').write(sample(1, 9))")
+    assert done.returncode == 0, done.stderr
+
+
+def first(shell, gallery):
+    """Whom each of them is found to be."""
+    done = shell("query", gallery, "q0", "q1", "--json")
+    assert done.code in (0, 3), done.err  # 3: before training there is no threshold
+    probes = json.loads(done.out)["probes"]
+    return [probe["regions"][0]["matches"][0]["identity"] for probe in probes]
+
+
+def test_what_is_written_is_a_distribution_that_pip_builds(tmp_path):
+    setuptools = pytest.importorskip("setuptools", "77", reason="needs setuptools 77")
+    assert setuptools
+    write("sketches", "vector", tmp_path / "new")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+         "--no-index", "--disable-pip-version-check", "--target", tmp_path / "site",
+         tmp_path / "new"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (info,) = (tmp_path / "site").glob("siamkit_sketches-0.1.0.dist-info")
+    points = (info / "entry_points.txt").read_text()
+    assert "sketches = siamkit_sketches:SketchesModality" in points
+    assert (tmp_path / "site" / "siamkit_sketches.py").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Logos", "2d", "my_logos", "a--b", "a-", "../x", "naïve", "x y"]
+)
+def test_a_bad_name_writes_nothing(name, tmp_path):
+    with pytest.raises(BadInput, match="cannot be a plugin's name"):
+        write(name, "image", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken(tmp_path, monkeypatch):
+    with pytest.raises(BadInput, match=r"there is a plugin letters .*package toykit"):
+        write("letters", "text", tmp_path / "new")
+    (tmp_path / "siamkit_logos.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInput, match="a module siamkit_logos can be imported already"):
+        write("logos", "text", tmp_path / "new")
+
+
+def test_a_folder_that_is_there_is_left_alone(apart):
+    (apart.folder / "siamkit-logos").mkdir()
+    refused = apart("plugins", "new", "logos", "--kind", "image")
+    assert refused.code == 2
+    assert "siamkit-logos exists already" in refused.err
+    refused = apart("plugins", "new", "logos", "--kind", "image", "--output", "nowhere/logos")
+    assert refused.code == 2
+    assert "is no folder" in refused.err
+    assert [path.name for path in apart.folder.iterdir()] == ["siamkit-logos"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def fail(path, *rest, **more):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(OSError, match="No space"):
+        write("logos", "image", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_become_those_of_modules_and_classes(tmp_path):
+    files = {path.name for path in write("my-logos", "image", tmp_path / "new")}
+    assert files == {
+        "pyproject.toml", "README.md", "make_samples.py", "siamkit_my_logos.py", "test_my_logos.py",
+    }  # fmt: skip
+    text = "".join(path.read_text() for path in (tmp_path / "new").iterdir())
+    assert "newname" not in text.lower()
+    assert 'name = "my-logos"' in text
+    assert "class MyLogosModality:" in text
+
+
+def test_every_template_is_of_a_kind():
+    folders = {path.name for path in TEMPLATES.iterdir() if path.is_dir()}
+    assert folders - {"__pycache__"} == {*KINDS, "common"}

@@ -1,0 +1,27 @@
+"""Every built-in plugin keeps every rule of the kit."""
+
+from __future__ import annotations
+
+from siamkit.testing import Brute, parametrize_with_checks
+from siamkit_facefinder import FaceFinder
+from siamkit_faces import Faces
+from siamkit_faiss import Faiss
+from siamkit_questions import Questions
+from siamkit_signatures import SignatureFinder, Signatures
+from siamkit_speech import Speech
+from siamkit_voices import Voices
+
+
+@parametrize_with_checks([Faces(), Questions(), Signatures(), Voices()])
+def test_modalities(plugin, check):
+    check(plugin)
+
+
+@parametrize_with_checks([FaceFinder(), SignatureFinder(), Speech()])
+def test_detectors(plugin, check):
+    check(plugin)
+
+
+@parametrize_with_checks([Faiss(), Brute()])
+def test_indexes(plugin, check):
+    check(plugin)

@@ -1,0 +1,166 @@
+"""The kit on plugins with one planted fault each: the check that is meant for it, and no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from planted import PLANTED, Dots, Spots
+
+from siamkit.errors import MissingWeights
+from siamkit.testing import (
+    Brute,
+    Failure,
+    Sampled,
+    check_detector,
+    check_encoder,
+    check_index,
+    check_modality,
+    checks_of,
+    index,
+    parametrize_with_checks,
+    results,
+    subjects,
+)
+from siamkit.testing.running import title
+
+# Faults that show in another process only; for the rest, what is seen there is that of good ones,
+# which spares a minute.
+APART = {
+    "import_works", "import_is_light", "import_says_nothing", "import_starts_no_threads",
+    "no_network", "fingerprint_equal_across_processes",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("make", "check"), PLANTED, ids=[f"{n}-{check}" for n, (_, check) in enumerate(PLANTED)]
+)
+def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
+    plugin = make()
+    if check not in APART:
+        fingerprint = None
+        if hasattr(plugin, "encoder") and check != "encoder_opens":
+            fingerprint = subjects.ModalitySubject(plugin).encoder.fingerprint
+        clean = subjects.Report(fingerprint=fingerprint)
+        monkeypatch.setattr(subjects, "look", lambda plugin, kind: clean)
+    if check != "kill_during_save":
+        monkeypatch.setattr(index, "saved_when_killed", lambda backend: iter(()))
+    failed = [result for result in results(plugin) if result.state == "failed"]
+    assert [result.check for result in failed] == [check]
+    assert plugin.name in failed[0].plugin
+    assert "wanted" in failed[0].message
+    assert "fix: " in failed[0].message
+
+
+def test_every_check_has_a_planted_fault():
+    rules = {title(check) for plugin in (Dots(), Spots(), Brute()) for check in checks_of(plugin)}
+    assert rules == {check for _, check in PLANTED}
+
+
+def test_good_plugins_pass():
+    assert not [r for r in check_modality(Dots()) if r.state != "ok" and "calib" not in r.check]
+    assert not [r for r in check_detector(Spots()) if r.state != "ok"]
+    assert [r.check for r in check_index(Brute()) if r.state != "ok"] == ["mine_equals_brute"]
+
+
+def test_an_encoder_alone(tmp_path):
+    dots = subjects.ModalitySubject(Dots())
+    assert {r.state for r in check_encoder(dots.encoder, dots.samples)} == {"ok"}
+    loud = next(make() for make, check in PLANTED if check == "embed_is_unit")
+    with pytest.raises(Failure, match=r"embed_is_unit: wanted rows of norm 1; got norms 2\.0000"):
+        check_encoder(subjects.ModalitySubject(loud).encoder, dots.samples)
+    silent = list(results(Sampled(dots.encoder, [])))
+    assert any("give samples" in r.message for r in silent if r.state == "skipped")
+
+
+def test_a_crash_is_the_failure_of_its_check():
+    class Crashing(Dots):
+        def examples(self):
+            raise ZeroDivisionError("oh")
+
+    failed = [r for r in results(Crashing()) if r.state == "failed"]
+    assert [r.check for r in failed] == ["examples_are_enough"]
+    assert "dots" in str(failed[0])
+    assert "ZeroDivisionError: oh" in failed[0].message
+
+
+def test_weights_that_are_not_installed_skip_what_needs_them():
+    class Weightless(Dots):
+        def build(self, name, folder):
+            raise MissingWeights("the weights are not here", hint="pip install dots-weights")
+
+    states = {r.check: r for r in check_modality(Weightless())}
+    assert states["crop_keeps_kind"].state == "ok"
+    for name in ("encoder_opens", "embed_is_unit"):
+        assert states[name].state == "skipped"
+        assert "the weights are not here (pip install dots-weights)" in states[name].message
+
+
+def test_a_detector_without_samples_says_what_to_give():
+    class Lonely(Spots):
+        name = "lonely"
+        examples = property()
+
+    skipped = [r.message for r in results(Lonely()) if r.check == "regions_in_bounds"]
+    assert skipped == ["nothing to look at: give the detector a method examples() -> list of media"]
+
+
+def test_something_else_is_no_plugin():
+    with pytest.raises(TypeError, match="is no modality"):
+        checks_of(3)
+
+
+def test_expected_failures_must_fail_and_have_a_reason(pytester_file):
+    done = pytester_file("""
+        from planted import PLANTED, Spots
+        from siamkit.testing import parametrize_with_checks
+        wrong = next(make() for make, check in PLANTED if check == "regions_best_first")
+
+        @parametrize_with_checks([wrong], expected_failures={
+            "check_regions_best_first": "it cannot sort"})
+        def test_known(plugin, check):
+            check(plugin)
+
+        @parametrize_with_checks([wrong])
+        def test_unknown(plugin, check):
+            check(plugin)
+
+        @parametrize_with_checks([Spots()], expected_failures={"scores_in_range": "it once failed"})
+        def test_mended(plugin, check):
+            check(plugin)
+    """)
+    assert "2 failed" in done
+    assert "1 xfailed" in done
+    assert "regions_best_first: wanted regions best first; got scores [0.4, 0.9]; fix:" in done
+    assert "test_mended[spots-detector-scores_in_range]" in done
+    assert "XPASS(strict)" in done
+
+
+def test_names_and_reasons_of_expected_failures_are_checked():
+    with pytest.raises(ValueError, match="no check is called nonsense; known: find_gives_regions"):
+        parametrize_with_checks([Spots()], {"check_nonsense": "why"})
+    with pytest.raises(ValueError, match="say why scores_in_range"):
+        parametrize_with_checks([Spots()], {"scores_in_range": " "})
+
+
+@pytest.fixture
+def pytester_file(tmp_path):
+    def run(text):
+        path = tmp_path / "test_it.py"
+        path.write_text(textwrap.dedent(text))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path],
+            cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+        return done.stdout
+
+    return run
