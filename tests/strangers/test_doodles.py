@@ -1,0 +1,78 @@
+"""examples/siamkit-doodles, as a stranger would have written, installed and used it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "siamkit-doodles"
+PUBLIC = {"encoders", "errors", "media", "protocols", "regions", "runtime", "sound", "types"}
+TINY = {
+    "pretrained": "false", "backbone": "test_efficientnet", "steps": "120", "warmup": "10",
+    "identities": "24", "samples": "4", "evaluate_every": "60", "precision": "fp32", "device": "cpu",
+}  # fmt: skip
+
+
+def run(folder, *command):
+    environment = {
+        **os.environ, "PYTHONPATH": str(folder / "site"), "SIAMKIT_CACHE": str(folder / "cache"),
+        "SIAMKIT_STORE": str(folder / "store"), "OMP_NUM_THREADS": "2",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=folder / "siamkit-doodles", env=environment,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A copy of the distribution, and what pip makes of it in a folder of its own."""
+    pytest.importorskip("setuptools", "77", reason="needs setuptools 77")
+    folder = tmp_path_factory.mktemp("doodles")
+    shutil.copytree(EXAMPLE, folder / "siamkit-doodles")
+    run(
+        folder, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+        "--no-index", "--disable-pip-version-check", "--target", folder / "site", ".",
+    )  # fmt: skip
+    return folder
+
+
+def test_it_keeps_the_rules(installed):
+    said = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest", ".")
+    assert "failed" not in said
+    checked = run(installed, "-m", "siamkit", "plugins", "check", "doodles")
+    assert "0 failed" in checked
+
+
+def test_it_trains_on_what_it_draws_and_tells_unseen_doodles_apart(installed):
+    run(installed, "make_doodles.py", "drawn")
+    sets = [f"--set={key}={value}" for key, value in TINY.items()]
+    run(installed, "-m", "siamkit", "train", "drawn", "-m", "doodles", "--out", "run", *sets)
+    run(installed, "-m", "siamkit", "encoders", "build", "doodles")
+    said = run(installed, "one_shot.py", "run/encoder")
+    before, after = (float(share) for share in re.findall(r": ([\d.]+)% of 400", said))
+    assert before > 15  # by chance it would be 5
+    assert after > before
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLE.glob("*.py")), ids=lambda file: file.name)
+def test_it_uses_no_private_name(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("siamkit."):
+            _, module, *deeper = str(node.module).split(".")
+            assert module in PUBLIC | {"testing"}, node.module
+            assert not deeper
+            assert not any(alias.name.startswith("_") for alias in node.names)
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("siamkit.") for alias in node.names)
+        if isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_")
