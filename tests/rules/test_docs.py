@@ -13,9 +13,9 @@ import pytest
 from siamkit.cli import cli
 
 sys.path.insert(0, str(Path(__file__).parent))
-import readme
+import pages
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (pages.ROOT / "README.md").read_text()
 
 
 def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -43,9 +43,31 @@ def test_help_has_examples(name):
     assert f"siamkit {name}" in epilog
 
 
-def test_the_readme_shows_what_the_commands_print(tmp_path):
-    assert len(readme.BLOCK.findall(README)) >= 5
-    assert readme.comparable(readme.run(README, tmp_path)) == readme.comparable(README)
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_a_page_shows_what_its_commands_print(page, tmp_path):
+    text = page.read_text()
+    ran = pages.run(text, tmp_path) if pages.runs(text) else text
+    assert pages.comparable(ran) == pages.comparable(text)
+
+
+def test_what_an_ellipsis_stands_for():
+    assert pages.same("a ... c\n", "a b c\n")
+    assert not pages.same("a ... c\n", "a b\n")
+    assert pages.same("a\n...\nz\n", "a\nb\nc\nz\n")
+    assert pages.same("a\n...\n", "a\n")
+    assert not pages.same("a\n...\nz\n", "a\nb\n")
+    assert pages.same("0.1234 ...\n", "0.1235 and more\n")
+
+
+def test_blocks_that_are_not_run_are_few_and_say_why():
+    left_out = [
+        (page.name, block["reason"])
+        for page in pages.PAGES
+        for block in pages.BLOCK.finditer(page.read_text())
+        if block["reason"]
+    ]
+    assert len(left_out) <= 12, left_out
+    assert all(len(reason.split()) >= 3 for _, reason in left_out)
 
 
 def test_the_example_programs_run(tmp_path):
