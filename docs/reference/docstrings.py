@@ -1,7 +1,7 @@
 """Reads docstrings for the site: arguments and fields become lists.
 
-A line `name: what it is` of a docstring is an item. The fields of a class are listed with the comments
-that stand beside them.
+A line `name: what it is` of a docstring is an item. The fields of a class are listed with the
+comments that stand beside them.
 """
 
 from __future__ import annotations
