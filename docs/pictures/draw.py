@@ -18,7 +18,8 @@ svg { --ground: #ffffff; --text: #1b2a41; --soft: #5a6474; --line: #8a94a6; --bl
 @media (prefers-color-scheme: dark) { svg { --ground: #1e2129; --text: #e8ebf2; --soft: #a9b2c3;
   --line: #7d879a; --blue: #7fb2e5; --orange: #f0a060; --green: #86c984; --tint: 0.22 } }
 text { fill: var(--text); font: 14px system-ui, sans-serif }
-.soft { fill: var(--soft); font-size: 12.5px } .bold { font-weight: 600 } .middle { text-anchor: middle }
+.soft { fill: var(--soft); font-size: 12.5px } .bold { font-weight: 600 }
+.middle { text-anchor: middle }
 .ground { fill: var(--ground) } .line { stroke: var(--line); fill: none; stroke-width: 1.5 }
 .blue { stroke: var(--blue); fill: var(--blue); fill-opacity: var(--tint) }
 .orange { stroke: var(--orange); fill: var(--orange); fill-opacity: var(--tint) }
@@ -55,7 +56,9 @@ def box(x: float, y: float, width: float, height: float, colour: str, *lines: st
         text(x + 14, y + 22 + 19 * at, line, "soft" if at else "bold")
         for at, line in enumerate(lines)
     ]
-    rect = f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" class="{colour}"/>'
+    rect = (
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" class="{colour}"/>'
+    )
     return "\n".join([rect, *written])
 
 
@@ -92,8 +95,11 @@ def flow() -> str:
 
 
 def _face(x: float, y: float, size: float, colour: str = "orange") -> str:
-    eyes = "".join(dot(x + side * size * 0.38, y - size * 0.15, colour, size * 0.13) for side in (-1, 1))
-    mouth = f'<path d="M{x - size * 0.4:g} {y + size * 0.3:g}q{size * 0.4:g} {size * 0.35:g} {size * 0.8:g} 0" class="line"/>'
+    eyes = "".join(
+        dot(x + side * size * 0.38, y - size * 0.15, colour, size * 0.13) for side in (-1, 1)
+    )
+    start, bend = f"{x - size * 0.4:g} {y + size * 0.3:g}", f"{size * 0.4:g} {size * 0.35:g}"
+    mouth = f'<path d="M{start}q{bend} {size * 0.8:g} 0" class="line"/>'
     return f'<circle cx="{x:g}" cy="{y:g}" r="{size:g}" class="{colour}"/>{eyes}{mouth}'
 
 
@@ -114,14 +120,26 @@ def _crop(x: float) -> str:
 
 def _vector(x: float) -> str:
     heights = (18, -26, 8, 30, -12, -30, 22, 5, -18, 28, -8, 14)
-    return f'<path d="M{x - 60} 58H{x + 60}" class="line"/>' + "".join(
-        f'<rect x="{x - 57 + 10 * at}" y="{58 - max(h, 0)}" width="6" height="{abs(h)}" class="blue"/>'
-        for at, h in enumerate(heights)
+    bars = (
+        f'<rect x="{x - 57 + 10 * at}" y="{58 - max(height, 0)}" width="6" '
+        f'height="{abs(height)}" class="blue"/>'
+        for at, height in enumerate(heights)
     )
+    return f'<path d="M{x - 60} 58H{x + 60}" class="line"/>' + "".join(bars)
 
 
 def _index(x: float) -> str:
-    places = ((-44, 30), (-36, 40), (-46, 44), (34, 36), (44, 28), (40, 46), (-6, 84), (6, 78), (4, 90))
+    places = (
+        (-44, 30),
+        (-36, 40),
+        (-46, 44),
+        (34, 36),
+        (44, 28),
+        (40, 46),
+        (-6, 84),
+        (6, 78),
+        (4, 90),
+    )
     return "".join(dot(x + dx, y, "green", 4) for dx, y in places) + (
         dot(x + 4, 48, "orange", 5) + arrow(f"M{x + 10} 46L{x + 27} 39")
     )
@@ -139,7 +157,8 @@ def space() -> str:
         parts.append(text(x, y - 65, name, "bold middle"))
     parts += [
         dot(162, 142, "orange", 7), arrow("M86 244L155 150"),
-        text(24, 264, "probe: within Alice's", "soft"), text(24, 281, "threshold: it is Alice", "soft"),
+        text(24, 264, "probe: within Alice's", "soft"),
+        text(24, 281, "threshold: it is Alice", "soft"),
         dot(490, 236, "orange", 7), text(446, 264, "probe: near nobody,", "soft"),
         text(446, 281, "so unknown", "soft"),
         dot(28, 327, "blue"), text(42, 331, "template: the vector of an enrolled sample", "soft"),
@@ -179,8 +198,10 @@ def scores() -> str:
         text(x, base + 24, "threshold", "bold middle"),
         text(at(0.36), 46, "impostor scores", "bold middle"),
         text(at(0.8), 74, "genuine scores", "bold middle"),
-        text(left, base + 24, "different", "soft"), text(right - 58, base + 24, "the same", "soft"),
-        dot(left + 6, 298, "orange"), text(left + 20, 302, "strangers who pass: false matches", "soft"),
+        text(left, base + 24, "different", "soft"),
+        text(right - 58, base + 24, "the same", "soft"),
+        dot(left + 6, 298, "orange"),
+        text(left + 20, 302, "strangers who pass: false matches", "soft"),
         dot(left + 6, 318, "blue"),
         text(left + 20, 322, "the same who are refused: false non-matches", "soft"),
     )  # fmt: skip
@@ -207,15 +228,19 @@ def floors() -> str:
             "in its own pyproject.toml: the same door"),
         box(660, 110, 390, 74, "orange", "plugins/", "faces, signatures, voices, questions,",
             "and what finds faces, signatures and speech"),
-        box(660, 200, 390, 56, "orange", "indexes/", "siamkit_faiss: snapshots and what came since"),
+        box(660, 200, 390, 56, "orange", "indexes/",
+            "siamkit_faiss: snapshots and what came since"),
         box(660, 290, 390, 92, "green", "store.db  (SQLite, WAL)",
             "galleries · identities · samples · templates",
-            "calibrations · observations · changes, by triggers", "durable before it is acknowledged"),
+            "calibrations · observations · changes, by triggers",
+            "durable before it is acknowledged"),
         box(660, 398, 390, 56, "green", "index/  (FAISS)",
             "a cache: deleted, stale or damaged, it is remade"),
-        box(660, 470, 390, 56, "green", "user's cache", "encoder folders: encoder.onnx + encoder.json"),
+        box(660, 470, 390, 56, "green", "user's cache",
+            "encoder folders: encoder.onnx + encoder.json"),
         arrow(f"M580 {at_floor['1'] - 10}H620V57H656", "dashed"), arrow("M620 147H656", "dashed"),
-        arrow("M620 228H656", "dashed"), arrow(f"M580 {at_floor['2']}H642V336H656"), arrow("M855 382V396"),
+        arrow("M620 228H656", "dashed"), arrow(f"M580 {at_floor['2']}H642V336H656"),
+        arrow("M855 382V396"),
         arrow(f"M580 {at_floor['1'] + 10}H636V498H656"),
         text(660, 546, "dashed: names from package metadata, imported on use", "soft"),
     ]  # fmt: skip

@@ -58,18 +58,22 @@ class Shell:
         self.folder = folder
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
-        self.environment = {**os.environ, "PATH": path, "PYTHONPATH": sources}
+        self.environment = {
+            **os.environ, "PATH": path, "PYTHONPATH": sources,
+            "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
+        }  # fmt: skip
         self.environment.pop("SIAMKIT_STORE", None)
 
     def __call__(self, command: str) -> str:
         with tempfile.NamedTemporaryFile("r") as place:
             done = subprocess.run(
                 ["bash", "-c", f"{command}\npwd > {place.name}"],
-                cwd=self.folder, env=self.environment, capture_output=True, text=True,
+                cwd=self.folder, env=self.environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             self.folder = Path(place.read().rstrip("\n"))
-        talk = [said for said in done.stderr.splitlines() if not said.startswith("siamkit: ")]
-        return done.stdout + "".join(f"{said}\n" for said in talk)
+        said = done.stdout.splitlines(keepends=True)
+        return "".join(line for line in said if not line.startswith("siamkit: "))
 
 
 def _block(block: re.Match[str], shell: Shell) -> str:

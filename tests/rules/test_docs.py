@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,8 +71,14 @@ def test_blocks_that_are_not_run_are_few_and_say_why():
     assert all(len(reason.split()) >= 3 for _, reason in left_out)
 
 
+def test_pictures_are_drawn_from_what_is_true_now():
+    drawn = runpy.run_path(str(pages.ROOT / "docs" / "pictures" / "draw.py"))["PICTURES"]
+    for path, draw in drawn.items():
+        assert path.read_text() == draw(), "python docs/pictures/draw.py"
+
+
 def test_the_example_programs_run(tmp_path):
-    for name in ("enrol_and_query.py", "demo.py"):
+    for name in ("enrol_and_query.py", "demo.py"):  # docs/examples.md runs the others
         done = subprocess.run(
             [sys.executable, Path(__file__).parents[2] / "examples" / name],
             cwd=tmp_path, capture_output=True, text=True,
