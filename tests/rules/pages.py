@@ -15,7 +15,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,16 +54,28 @@ def _samples() -> Path:
 
 
 class Shell:
-    """Runs one command after the other; `cd` lasts."""
+    """Runs one command after the other; `cd` lasts. What a page installs goes to an environment
+    of its own, which sees the packages of this one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        venv.create(folder / ".venv", symlinks=True)
+        (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
+        (packages / "outer.pth").write_text(sysconfig.get_path("purelib"))
+        for name in ("siamkit", "pip"):
+            command = folder / ".venv" / "bin" / name
+            command.write_text(f'#!/bin/sh\nexec python -m {name} "$@"\n')
+            command.chmod(0o755)
         sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
         self.environment = {
-            **os.environ, "PATH": path, "PYTHONPATH": sources,
+            **os.environ,
+            "PATH": os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]]),
+            "PYTHONPATH": sources,
             "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
-        }  # fmt: skip
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as: do not isolate
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
         self.environment.pop("SIAMKIT_STORE", None)
 
     def __call__(self, command: str) -> str:
