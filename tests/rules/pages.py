@@ -9,6 +9,7 @@ that cannot be run has the reason above it: <!-- not run: needs the LFW data -->
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import re
@@ -37,20 +38,23 @@ def runs(text: str) -> bool:
 
 def run(text: str, folder: Path) -> str:
     """The page with every output as it comes out in an empty folder."""
-    shutil.copytree(_samples(), folder, dirs_exist_ok=True)
+    shutil.copytree(_shared() / "samples", folder, dirs_exist_ok=True)
     (folder / "examples").symlink_to(ROOT / "examples")
     shell = Shell(folder)
     return BLOCK.sub(lambda block: block[0] if block["reason"] else _block(block, shell), text)
 
 
 @functools.cache
-def _samples() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="siamkit-samples-"))
+def _shared() -> Path:
+    """What all pages of a run have in common: samples, and a cache that begins empty."""
+    shared = Path(tempfile.mkdtemp(prefix="siamkit-pages-"))
+    atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    (shared / "samples").mkdir()
     subprocess.run(
         [sys.executable, ROOT / "examples" / "samples.py"],
-        cwd=folder, check=True, capture_output=True,
+        cwd=shared / "samples", check=True, capture_output=True,
     )  # fmt: skip
-    return folder
+    return shared
 
 
 class Shell:
@@ -72,6 +76,7 @@ class Shell:
             "PATH": os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]]),
             "PYTHONPATH": sources,
             "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
+            "SIAMKIT_CACHE": str(_shared() / "cache"),
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as: do not isolate
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
