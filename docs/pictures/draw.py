@@ -214,7 +214,7 @@ def floors() -> str:
     parts, y, at_floor = [], 20, {}
     for floor, modules, _ in rows:
         names = [name.rstrip("/") for name in re.findall(r"`([^`]+)`", modules)]
-        lines = _wrap(names, 66)
+        lines = _wrap(names, 72)
         height = 15 + 19 * len(lines)
         parts.append(box(20, y, 560, height, "blue"))
         parts.append(text(34, y + 22, floor, "bold"))
@@ -226,7 +226,7 @@ def floors() -> str:
         box(660, 20, 390, 74, "orange", "A stranger's package",
             "siamkit.modalities · siamkit.regions · siamkit.indexes",
             "in its own pyproject.toml: the same door"),
-        box(660, 110, 390, 74, "orange", "plugins/", "faces, signatures, voices, questions,",
+        box(660, 110, 390, 74, "orange", "plugins/", "faces, signatures, voices, questions, images,",
             "and what finds faces, signatures and speech"),
         box(660, 200, 390, 56, "orange", "indexes/",
             "siamkit_faiss: snapshots and what came since"),
