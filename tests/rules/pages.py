@@ -18,9 +18,12 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+
+from siamkit.encoder_cache import cache_root
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,7 +49,10 @@ def run(text: str, folder: Path) -> str:
 
 @functools.cache
 def _shared() -> Path:
-    """What all pages of a run have in common: samples, and a cache that begins empty."""
+    """What all pages of a run have in common: samples, and a cache of encoders.
+
+    The cache begins with those of siamkit's own plugins that are built already, and no others.
+    """
     shared = Path(tempfile.mkdtemp(prefix="siamkit-pages-"))
     atexit.register(shutil.rmtree, shared, ignore_errors=True)
     (shared / "samples").mkdir()
@@ -54,6 +60,11 @@ def _shared() -> Path:
         [sys.executable, ROOT / "examples" / "samples.py"],
         cwd=shared / "samples", check=True, capture_output=True,
     )  # fmt: skip
+    (shared / "cache" / "encoders").mkdir(parents=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name in project["entry-points"]["siamkit.modalities"]:
+        if (built := cache_root() / "encoders" / name).is_dir():
+            (shared / "cache" / "encoders" / name).symlink_to(built)
     return shared
 
 
