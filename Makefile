@@ -1,12 +1,13 @@
 # make demo   install into .venv and run the main job on a small example
 # make test   install into .venv, then format, lint, types and tests
+# make docs   install into .venv, then build the documentation site into site/
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 
-.PHONY: demo test check install clean
+.PHONY: demo test check docs install clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,5 +28,9 @@ check: $(INSTALLED)
 test: check
 	$(BIN)/python -m pytest
 
+docs: $(INSTALLED)
+	$(PIP) install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo-out site .mypy_cache .pytest_cache .ruff_cache

@@ -1,16 +1,18 @@
 """Everything siamkit raises on purpose, with the exit code that the command line gives it.
 
-SiamkitError                 exit 1
-├── PluginError                   a plugin is absent, twice present, or broke its contract
-├── StoreError                    no such gallery, a newer schema, a locked or read-only database
-├── EncoderMismatch               vectors of two spaces would have been compared
-├── MissingWeights                no weights here, and none may be fetched
-├── Uncalibrated                  a decision was asked for and no threshold is known
-├── BadInput             exit 2    what the caller gave cannot be used as it is
-│   ├── UnreadableSample               a file that could not be opened or decoded
-│   ├── SeveralFound                   one region was wanted, the detector saw more
-│   └── LowQuality                     a region too small, too blurred, too dark, … to enrol
-└── NothingFound         exit 4    the detector saw nothing to embed
+    SiamkitError             exit 1
+    ├── PluginError
+    ├── StoreError
+    ├── EncoderMismatch
+    ├── MissingWeights
+    ├── Uncalibrated
+    ├── BadInput             exit 2
+    │   ├── UnreadableSample
+    │   ├── SeveralFound
+    │   └── LowQuality
+    └── NothingFound         exit 4
+
+Those without an exit code of their own have that of what they are a kind of.
 """
 
 from __future__ import annotations
@@ -26,33 +28,45 @@ class SiamkitError(Exception):
         self.hint = hint
 
 
-class PluginError(SiamkitError): ...
+class PluginError(SiamkitError):
+    """A plugin is absent, twice present, or broke its contract."""
 
 
-class StoreError(SiamkitError): ...
+class StoreError(SiamkitError):
+    """No such gallery, a newer schema, a locked or read-only database."""
 
 
-class EncoderMismatch(SiamkitError): ...
+class EncoderMismatch(SiamkitError):
+    """Vectors of two spaces would have been compared."""
 
 
-class MissingWeights(SiamkitError): ...
+class MissingWeights(SiamkitError):
+    """No weights are here, and none may be fetched."""
 
 
-class Uncalibrated(SiamkitError): ...
+class Uncalibrated(SiamkitError):
+    """A decision was asked for, and no threshold is known."""
 
 
 class BadInput(SiamkitError):
+    """What the caller gave cannot be used as it is."""
+
     exit_code = 2
 
 
-class UnreadableSample(BadInput): ...
+class UnreadableSample(BadInput):
+    """A file could not be opened or decoded."""
 
 
-class SeveralFound(BadInput): ...
+class SeveralFound(BadInput):
+    """One region was wanted, and the detector saw more."""
 
 
-class LowQuality(BadInput): ...
+class LowQuality(BadInput):
+    """A region is too small, too blurred, too dark, … to enrol."""
 
 
 class NothingFound(SiamkitError):
+    """The detector saw nothing to embed."""
+
     exit_code = 4

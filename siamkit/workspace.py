@@ -56,10 +56,11 @@ def default_root() -> Path:
 class Workspace:
     """A store and what can be done with it; models and indexes stay open between calls.
 
-    >>> ws = Workspace("people")                                      # doctest: +SKIP
-    >>> ws.enrol("faces", "alice", "alice.jpg")                       # doctest: +SKIP
-    >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
-    'alice'
+    Examples:
+        >>> ws = Workspace("people")                                      # doctest: +SKIP
+        >>> ws.enrol("faces", "alice", "alice.jpg")                       # doctest: +SKIP
+        >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
+        'alice'
 
     Methods raise subclasses of siamkit.SiamkitError; each names the input and the way out.
     """

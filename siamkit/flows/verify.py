@@ -38,6 +38,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
+    """The answer to a 1:1 question, and the regions that were compared for it."""
+
     verdict: Verdict
     left: Side
     right: Side

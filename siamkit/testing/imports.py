@@ -12,7 +12,7 @@ NAME = "[a-z][a-z0-9-]*"
 
 
 def check_name_is_plain(seen: Subject) -> None:
-    """`name` is the entry point's name: lower case, [a-z][a-z0-9-]*."""
+    """`name` is the entry point's name: lower case, `[a-z][a-z0-9-]*`."""
     name = getattr(seen.plugin, "name", None)
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise Failure(f"a name like {NAME}", repr(name), "set `name` to the entry point's name")

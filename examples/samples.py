@@ -1,0 +1,104 @@
+"""Write the files that README.md and docs/ use: `python examples/samples.py`, into this folder.
+
+The photographs come with two packages: scikit-image ships NASA's portrait of astronaut Eileen
+Collins, matplotlib the US Navy's of Rear Admiral Grace Hopper; both are works of the US government
+and in the public domain. The others are altered copies of the two (mirrored, darkened, tilted,
+scaled down). The signatures are drawn by a program, two invented hands; the voices are generated, a
+pulse train through formants, nobody's speech. The tables are those beside this file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image, ImageEnhance, ImageOps
+
+
+def packaged(package: str, inside: str) -> Path:
+    """A file that an installed package ships. The package itself is not imported."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        sys.exit(f"this needs the package {package}: pip install 'siamkit[demo]'")
+    return Path(spec.origin).parent / inside
+
+
+def make_photos(folder: Path) -> list[Path]:
+    """Write the two portraits, and the probes made from them; returns the probes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    collins = Image.open(packaged("skimage", "data/astronaut.png")).convert("RGB")
+    hopper = Image.open(packaged("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"))
+    hopper = hopper.convert("RGB")
+    collins.save(folder / "collins.png")
+    hopper.save(folder / "hopper.jpg")
+    both = Image.new("RGB", (1024, 520), "white")
+    both.paste(collins.resize((512, 512)), (0, 4))
+    both.paste(ImageOps.fit(hopper, (460, 512)), (540, 4))
+    probes = {
+        "collins-mirrored-dark.jpg": ImageEnhance.Brightness(ImageOps.mirror(collins)).enhance(0.5),
+        "collins-tilted.jpg": collins.rotate(18, Image.Resampling.BICUBIC, fillcolor="gray"),
+        "hopper-small.jpg": hopper.resize((hopper.width // 3, hopper.height // 3)),
+        "hopper-grey.jpg": ImageOps.mirror(hopper.convert("L")),
+        "both.jpg": both,
+        "coffee.jpg": Image.open(packaged("skimage", "data/coffee.png")).convert("RGB"),
+    }
+    for name, picture in probes.items():
+        picture.save(folder / name, quality=80)
+    return [folder / name for name in probes]
+
+
+def make_signatures(folder: Path) -> None:
+    """Write two drawn signatures each of two invented hands, and a page that one has signed."""
+    from PIL import ImageDraw
+
+    from siamkit_signatures import Signatures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = iter(Signatures().examples())
+    for name in ("doe-1", "doe-2", "roe-1", "roe-2"):
+        (folder / f"{name}.png").write_bytes(next(examples)[1])
+    page = Image.new("L", (1240, 1600), 255)
+    pen = ImageDraw.Draw(page)
+    for line in range(12):
+        pen.text(
+            (120, 160 + 60 * line),
+            "The tenant shall keep the premises in good order.",
+            30,
+            None,
+            size=32,
+        )
+    signature = Image.open(folder / "doe-2.png").resize((360, 150))
+    page.paste(signature, (640, 1150), ImageOps.invert(signature))
+    page.save(folder / "contract.png")
+
+
+def make_voices(folder: Path) -> None:
+    """Write generated speech: two voices, and a talk in which they take turns."""
+    import numpy as np
+    import soundfile
+
+    from siamkit_voices.examples import RATE, SPEAKERS, speak
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, speaker in SPEAKERS.items():
+        for seed in (1, 2):
+            soundfile.write(folder / f"{name}-{seed}.wav", speak(speaker, 4.0, seed), RATE)
+    turns = [speak(SPEAKERS[name], 4.0, seed) for name, seed in
+             (("low", 3), ("high", 3), ("low", 4), ("high", 4))]  # fmt: skip
+    soundfile.write(folder / "talk.flac", np.concatenate(turns), RATE)
+
+
+def main() -> None:
+    here = Path.cwd()
+    make_photos(here)
+    make_signatures(here)
+    make_voices(here)
+    for table in Path(__file__).parent.glob("*.csv"):
+        shutil.copy(table, here)
+    print("photographs, signatures, voices and tables are in this folder")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Enrol a voice, ask who speaks in another recording, and when in a talk of two.
+
+The voices are generated (see samples.py); put recordings of your own in their place.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from samples import make_voices
+
+import siamkit as sk
+
+with tempfile.TemporaryDirectory() as made, sk.Workspace(Path(made) / "store") as ws:
+    folder = Path(made)
+    make_voices(folder)
+
+    ws.enrol("voices", "Low", folder / "low-1.wav")
+    for name in ("low-2.wav", "high-1.wav"):
+        (answer,) = ws.query("voices", folder / name)
+        print(f"{name}: {answer.identity or 'unknown'} ({answer.matches[0].score:.3f})")
+
+    talk = ws.timeline("voices", folder / "talk.flac")
+    for turn in talk.turns:
+        print(f"{turn.start:5.1f} to {turn.stop:4.1f} s  {turn.identity or 'unknown'}")
