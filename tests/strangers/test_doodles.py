@@ -16,7 +16,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "siamkit-doodles"
 PUBLIC = {"encoders", "errors", "media", "protocols", "regions", "runtime", "sound", "types"}
 TINY = {
     "pretrained": "false", "backbone": "test_efficientnet", "steps": "120", "warmup": "10",
-    "identities": "24", "samples": "4", "evaluate_every": "60", "precision": "fp32", "device": "cpu",
+    "identities": "24", "samples": "4", "evaluate_every": "60", "precision": "fp32",
+    "device": "cpu",
 }  # fmt: skip
 
 
