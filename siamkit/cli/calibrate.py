@@ -164,7 +164,9 @@ def _print(gallery: str, made: Calibration) -> None:
 
         for size in (1, 100, 10_000):
             value = threshold_for(crowds, made.fpir, size)
-            rows.append((f"1 of {size:,}", f"{value:.3f}, FPIR {made.fpir:g}"))
+            none = made is plain and value > 1
+            shown = "none: no cosine is so high" if none else f"{value:.3f}, FPIR {made.fpir:g}"
+            rows.append((f"1 of {size:,}", shown))
     table(["", ""], rows)
     if made.cllr is None:
         stderr("Note: too few identities to judge the probabilities on unseen ones")

@@ -140,7 +140,8 @@ def answers(
             ]
         size = crowd(live, fusion, calibration)
         limit = limits_among(threshold, calibration, own, who, size, fmr=fmr, fpir=fpir)
-        if calibration and size:
+        # A calibration that knows no crowds cannot say how likely one of many is.
+        if calibration and calibration.crowds and size:
             found = [[_probable(calibration, match, size) for match in row] for row in found]
     same = limit.same if limit else None
     below = limit.different if limit and limit.different < limit.same.value else None
