@@ -687,8 +687,9 @@ class Workspace:
 
         trials: labelled pairs, see siamkit.trials; None takes the gallery's own samples, each
         against each identity. normalise: decide by adaptive S-norm, see siamkit.snorm; None: as
-        the modality does, if the gallery is large enough. aims: fmr, precision, fpir and method,
-        see siamkit.calibration.calibrate.
+        the modality does, if the gallery is large enough. left_out: is told of each trial and
+        sample that cannot be used. aims: fmr, precision, fpir and method, see
+        siamkit.calibration.calibrate.
         """
         from siamkit import trials as tried
         from siamkit.flows import calibrate, evaluate

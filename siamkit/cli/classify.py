@@ -10,7 +10,8 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, likely, rule, stderr, table
-from siamkit.errors import NothingFound, SiamkitError
+from siamkit.cli.probes import ask, exit_code
+from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classified, Classifier
@@ -94,26 +95,19 @@ def classify(
     from siamkit import choice
 
     choose = choice.largest if largest else choice.everything
-    results: list[tuple[Path | str, list[Classified] | SiamkitError]] = []
     with options.workspace(store) as ws:
         if texts:
             options.check_texts(ws.modality_of(gallery))
         opened = ws.classifier(gallery, by=by, k=k, tags=tags)
         probes: list[Path | str] = [*files, *texts]
-        for probe in probes:
-            try:
-                found = ws.classify(
-                    gallery, probe, by=by, k=k, tags=tags, unknown=unknown,
-                    threshold=threshold, fmr=fmr, fpir=fpir, choose=choose,
-                )  # fmt: skip
-                results.append((probe, found))
-            except SiamkitError as error:
-                if len(files) + len(texts) == 1 and not as_json:
-                    raise
-                if not isinstance(error, NothingFound) and error.exit_code != 2:
-                    raise  # the gallery, the encoder or a plugin is at fault, not this file
-                results.append((probe, error))
-                stderr(f"Error: {error}")
+        results = ask(
+            probes,
+            lambda probe: ws.classify(
+                gallery, probe, by=by, k=k, tags=tags, unknown=unknown,
+                threshold=threshold, fmr=fmr, fpir=fpir, choose=choose,
+            ),
+            as_json=as_json,
+        )  # fmt: skip
     if opened.guessed:
         stderr(
             "Note: how sure these probabilities are is a guess. Enrol more samples of each class,"
@@ -126,14 +120,7 @@ def classify(
         for _, found_or_not in results:
             if not isinstance(found_or_not, SiamkitError):
                 _print(found_or_not, opened, top)
-    return _exit_code([found for _, found in results])
-
-
-def _exit_code(results: list[list[Classified] | SiamkitError]) -> int:
-    good = [found for found in results if not isinstance(found, SiamkitError)]
-    if not good:
-        return min(found.exit_code for found in results if isinstance(found, SiamkitError))
-    return 0 if any(each.identities for found in good for each in found) else EXIT_UNKNOWN
+    return exit_code([found for _, found in results], lambda c: bool(c.identities), EXIT_UNKNOWN)
 
 
 def _probe(probe: Path | str, found: list[Classified] | SiamkitError, top: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import cut, emit_json, stderr, table, tell
 from siamkit.cli.progress import bar, steps
 from siamkit.errors import BadInput
 from siamkit.sources import to_text
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from siamkit.tables.reading import Columns
     from siamkit.workspace import Workspace
 
-FAULTS_SHOWN, GROUPS_SHOWN = 20, 50
+GROUPS_SHOWN = 50
 GROUPS = {"group": int, "canonical": bool, "line": int, "id": str, "text": str, "score": float}
 PAIRS = {
     "group": int, "left_line": int, "left_id": str, "left": str,
@@ -340,10 +340,7 @@ def _pair_row(pair: Pair) -> Sequence[Any]:
 
 
 def _tell_faults(faults: list[Fault]) -> None:
-    for fault in faults[:FAULTS_SHOWN]:
-        stderr(f"Error: line {fault.line}: {fault.error}")
-    if len(faults) > FAULTS_SHOWN:
-        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+    tell([f"line {fault.line}: {fault.error}" for fault in faults])
 
 
 def _list(faults: list[Fault]) -> list[dict[str, Any]]:

@@ -161,8 +161,7 @@ def _check_outputs(
         if several > 1:
             raise click.UsageError("--scores takes one configuration at a time.")
         writing.check(scores_to, SCORED, table="siamkit_scores")
-        if source and scores_to.exists() and source.exists() and scores_to.samefile(source):
-            raise click.UsageError(f"{scores_to} is the source itself: give another name.")
+        options.check_writable("--scores", scores_to, source)
 
 
 def _scores(found: Evaluated) -> Any:

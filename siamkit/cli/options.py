@@ -180,7 +180,7 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
         raise click.UsageError(f"{option} {file}: it may not be written.")
     for source in sources:
         if source and file.exists() and source.exists() and file.samefile(source):
-            raise click.UsageError(f"{option} {file} is what is read: give another name.")
+            raise click.UsageError(f"{option} {file} is the source itself: give another name.")
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, rule, stderr, table
-from siamkit.errors import NothingFound, SiamkitError
+from siamkit.cli.probes import ask, exit_code
+from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.flows.query import Answer
@@ -109,7 +110,6 @@ def query(
     from siamkit import choice
 
     choose = choice.largest if largest else choice.everything
-    results: list[tuple[Path | str, list[Answer] | SiamkitError]] = []
     with options.workspace(store) as ws:
         if timeline:
             from siamkit.cli.timeline import show
@@ -122,27 +122,21 @@ def query(
         if texts:
             options.check_texts(ws.modality_of(gallery))
         probes: list[Path | str] = [*files, *texts]
-        for probe in probes:
-            try:
-                answers = ws.query(
-                    gallery,
-                    probe,
-                    k=k,
-                    threshold=threshold,
-                    fusion=fusion,
-                    choose=choose,
-                    rerank=rerank,
-                    fmr=fmr,
-                    fpir=fpir,
-                )
-                results.append((probe, answers))
-            except SiamkitError as error:
-                if len(files) + len(texts) == 1 and not as_json:
-                    raise
-                if not isinstance(error, NothingFound) and error.exit_code != 2:
-                    raise  # the gallery, the encoder or a plugin is at fault, not this file
-                results.append((probe, error))
-                stderr(f"Error: {error}")
+        results = ask(
+            probes,
+            lambda probe: ws.query(
+                gallery,
+                probe,
+                k=k,
+                threshold=threshold,
+                fusion=fusion,
+                choose=choose,
+                rerank=rerank,
+                fmr=fmr,
+                fpir=fpir,
+            ),
+            as_json=as_json,
+        )
         if annotated and not isinstance(results[0][1], SiamkitError):
             _annotate(ws, gallery, files[0], results[0][1], annotated)
     if as_json:
@@ -151,7 +145,7 @@ def query(
         for _, found in results:
             if not isinstance(found, SiamkitError):
                 _print(found)
-    return _exit_code([found for _, found in results])
+    return exit_code([found for _, found in results], lambda a: bool(a.identity), EXIT_NOBODY)
 
 
 def _check_timeline(
@@ -177,13 +171,6 @@ def _check_timeline(
         raise click.UsageError("--rttm and --save-annotated name one file.")
     if rttm and rttm.exists() and files[0].exists() and rttm.samefile(files[0]):
         raise click.UsageError("--rttm would write over the recording itself.")
-
-
-def _exit_code(results: list[list[Answer] | SiamkitError]) -> int:
-    good = [found for found in results if not isinstance(found, SiamkitError)]
-    if not good:
-        return min(found.exit_code for found in results if isinstance(found, SiamkitError))
-    return 0 if any(answer.identity for answers in good for answer in answers) else EXIT_NOBODY
 
 
 def _annotate(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from siamkit.search import LiveIndex
-from siamkit.store import samples, templates
+from siamkit.store.enrolled import Enrolled, enrolled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from siamkit.store.samples import Sample
     from siamkit.suspects import Own
-    from siamkit.types import Hits, Ids, Vectors
+    from siamkit.types import Hits
 
 Kind: TypeAlias = Literal["copy", "label", "twins", "outlier", "quality", "burst"]
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -70,7 +70,7 @@ def audit(live: LiveIndex, *, progress: Progress = silent) -> list[Finding]:
     """Everything that looks wrong in a gallery. The limits come from its threshold, if there is
     one, and from its own scores; each finding says both. An empty gallery has no findings.
     """
-    held = _load(live)
+    held = enrolled(live.store, live.gallery)
     if not held.samples:
         return []
     look = _Look(live, held, progress)
@@ -84,34 +84,10 @@ def audit(live: LiveIndex, *, progress: Progress = silent) -> list[Finding]:
     return sorted(found, key=lambda f: (ORDER.index(f.kind), -f.excess, f.sample_id))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Held:
-    """A gallery at one moment: row i of everything is one sample."""
-
-    ids: Ids  # (n,) template ids, rising
-    vectors: Vectors
-    samples: list[Sample]
-    names: list[str]  # (m,)
-    identity: Ids  # (n,) in 0 … m - 1
-
-
-def _load(live: LiveIndex) -> _Held:
-    import numpy as np
-
-    store, gallery = live.store, live.gallery
-    with store.read():
-        ids, vectors = templates.everything(store, gallery)
-        owned = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
-        of_template = templates.samples_of(store, gallery)
-    listed = [owned[of_template[i]] for i in ids.tolist()]
-    names, identity = np.unique([s.identity for s in listed] or [""], return_inverse=True)
-    return _Held(ids, vectors, listed, names.tolist(), identity.astype(np.int64))
-
-
 class _Look:
     """One pass over a gallery, and the questions that are asked of it."""
 
-    def __init__(self, live: LiveIndex, held: _Held, progress: Progress) -> None:
+    def __init__(self, live: LiveIndex, held: Enrolled, progress: Progress) -> None:
         import numpy as np
 
         from siamkit import suspects

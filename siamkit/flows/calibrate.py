@@ -17,7 +17,8 @@ from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows import evaluate
 from siamkit.flows.evaluate import Embedded, Progress, silent
 from siamkit.scoring import Fusion, leave_one_out
-from siamkit.store import Gallery, Store, galleries, observations, samples, templates
+from siamkit.store import Gallery, Store, galleries, observations
+from siamkit.store.enrolled import enrolled
 from siamkit.trials import Trials
 from siamkit.types import Calibration
 
@@ -48,8 +49,9 @@ def from_gallery(
     aims: see siamkit.calibration.calibrate. Raises BadInput if the gallery has fewer than two
     identities, or none with two samples; or too few for an S-norm that was asked for.
     """
-    vectors, labels = _enrolled(store, gallery)
-    identities = len(np.unique(labels))
+    everybody = enrolled(store, gallery)
+    vectors, labels = everybody.vectors, everybody.identity
+    identities = len(everybody.names)
     if identities < 2 or identities == len(labels):
         raise BadInput(
             f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples:"
@@ -97,18 +99,6 @@ def _pairs(
         return calibrating.calibrate(found.compared(scores), fingerprint, source, **aims)
     except Uncalibrated:
         return None
-
-
-def _enrolled(store: Store, gallery: Gallery) -> tuple[Vectors, Ids]:
-    """(n, dim) templates of a gallery, and (n,) numbers of their identities, from 0."""
-    with store.read():
-        listed = list(samples.of_gallery(store, gallery))
-        owned = templates.of_samples(store, gallery, [sample.id for sample in listed])
-    kept = [sample for sample in listed if sample.id in owned]
-    if not kept:
-        return np.zeros((0, gallery.space.dim), np.float32), np.zeros(0, np.int64)
-    _, labels = np.unique([sample.identity for sample in kept], return_inverse=True)
-    return np.stack([owned[sample.id] for sample in kept]), labels.astype(np.int64)
 
 
 def _everybody(
@@ -207,8 +197,9 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
             f"no threshold has a {rate}: too many samples of two identities are as alike as copies",
             hint=f"`siamkit audit {gallery.name}` lists copies and doubles",
         )
+    everybody = enrolled(store, gallery)
     try:
-        rows = drift.reference(*_enrolled(store, gallery))
+        rows = drift.reference(everybody.vectors, everybody.identity)
     except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
         rows = []
     with store.write():

@@ -18,7 +18,8 @@ from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.query import Answer, answers
 from siamkit.pipeline import Pipeline
 from siamkit.search import LiveIndex
-from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store import Gallery, Store, galleries, templates
+from siamkit.store.enrolled import enrolled
 from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
@@ -190,19 +191,14 @@ def _labelled(store: Store, gallery: Gallery) -> tuple[list[str], Labelled]:
 
     from siamkit.classification import Labelled
 
-    ids, vectors = templates.everything(store, gallery)
-    owned = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
-    of_template = templates.samples_of(store, gallery)
-    listed = [owned[of_template[i]] for i in ids.tolist()]
-    names = sorted({sample.identity for sample in listed})
-    column = {name: place for place, name in enumerate(names)}
+    everybody = enrolled(store, gallery)
     rows: dict[tuple[bytes, str], int] = {}
     first: list[int] = []
-    for place, sample in enumerate(listed):
+    for place, sample in enumerate(everybody.samples):
         if (sample.digest, sample.region) not in rows:
             rows[sample.digest, sample.region] = len(first)
             first.append(place)
-    bears = np.zeros((len(first), len(names)), np.bool_)
-    for sample in listed:
-        bears[rows[sample.digest, sample.region], column[sample.identity]] = True
-    return names, Labelled(vectors[first], bears)
+    bears = np.zeros((len(first), len(everybody.names)), np.bool_)
+    for sample, identity in zip(everybody.samples, everybody.identity, strict=True):
+        bears[rows[sample.digest, sample.region], identity] = True
+    return everybody.names, Labelled(everybody.vectors[first], bears)

@@ -17,7 +17,8 @@ from siamkit.identification import Identified, identify, search_all
 from siamkit.pipeline import Pipeline
 from siamkit.reranking import judge
 from siamkit.scoring import own_fusion, own_mated
-from siamkit.store import Gallery, Store, samples, templates
+from siamkit.store import Gallery, Store
+from siamkit.store.enrolled import enrolled
 from siamkit.trials import Fault, Trials
 from siamkit.types import Threshold
 
@@ -206,15 +207,10 @@ def of_gallery(
 
     Raises BadInput for fewer than two identities, or if none has two samples.
     """
-    with store.read():
-        listed = list(samples.of_gallery(store, gallery))
-        owned = templates.of_samples(store, gallery, [sample.id for sample in listed])
-    listed = [sample for sample in listed if sample.id in owned]
-    vectors = np.stack([owned[s.id] for s in listed]) if listed else np.zeros((0, 1), np.float32)
-    _, labels = np.unique([sample.identity for sample in listed], return_inverse=True)
-    sources = [s.source if s.inline else Path(s.source) for s in listed]
-    found = trials.all_pairs(sources, labels.astype(np.int64), pairs=pairs)
-    return found, Embedded(vectors, np.ones(len(listed), np.bool_), [])
+    everybody = enrolled(store, gallery)
+    sources = [s.source if s.inline else Path(s.source) for s in everybody.samples]
+    found = trials.all_pairs(sources, everybody.identity, pairs=pairs)
+    return found, Embedded(everybody.vectors, np.ones(len(sources), np.bool_), [])
 
 
 def scored(

@@ -66,16 +66,16 @@ def require_calibrated(gallery: Gallery, calibration: Calibration | None) -> Non
 
 def require_independent(asked: Sequence[Gallery]) -> None:
     """Raise BadInput for two galleries of one modality: what they say is one evidence, twice."""
-    by_modality: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for gallery in asked:
-        other = by_modality.setdefault(gallery.space.modality, gallery.name)
-        if other != gallery.name or [g.name for g in asked].count(other) > 1:
+        if other := seen.get(gallery.space.modality):
             both = other if other == gallery.name else f"{other} and {gallery.name}"
             raise BadInput(
                 f"{gallery.space.modality} are asked twice, of {both}: that is no independent"
                 " evidence, and cannot be added up",
                 hint="give one probe a modality",
             )
+        seen[gallery.space.modality] = gallery.name
 
 
 def fuse(found: Sequence[Evidence], fmr: float | None = None) -> Fused:

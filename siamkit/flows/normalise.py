@@ -24,27 +24,37 @@ class Candidate:
     score: float  # its cosine to the probe
 
 
-def calibration_for(live: LiveIndex, calibration: Calibration | None) -> Calibration | None:
-    """What normalised scores mean, if the gallery decides by them and is large enough."""
+@dataclass(frozen=True, slots=True)
+class Snorm:
+    """By what a gallery decides."""
+
+    calibration: Calibration  # of normalised scores
+    size: int  # identities of a cohort
+
+
+def opened(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
+    """S-norm, if the gallery decides by it and is large enough."""
     from siamkit import snorm
 
-    found = calibration.normalised if calibration else None
-    enough = found and snorm.size(galleries.count(live.store, live.gallery)[0])
-    return found if enough else None
+    if calibration is None or calibration.normalised is None:
+        return None
+    size = snorm.size(galleries.count(live.store, live.gallery)[0])
+    return Snorm(calibration.normalised, size) if size else None
 
 
-def matches(live: LiveIndex, probe: Vectors, found: Sequence[Match]) -> list[Match]:
+def matches(live: LiveIndex, by: Snorm, probe: Vectors, found: Sequence[Match]) -> list[Match]:
     """The matches of a (dim,) probe with their normalised scores, best first by these."""
     owned = templates.of_samples(live.store, live.gallery, [match.sample_id for match in found])
     there = [match for match in found if match.sample_id in owned]
-    scores = normalised(
-        live, probe, [Candidate(m.identity, owned[m.sample_id], m.score) for m in there]
-    )
+    candidates = [Candidate(m.identity, owned[m.sample_id], m.score) for m in there]
+    scores = normalised(live, by, probe, candidates)
     made = [replace(m, normalised=score) for m, score in zip(there, scores, strict=True)]
     return sorted(made, key=lambda match: -(match.normalised or 0.0))
 
 
-def normalised(live: LiveIndex, probe: Vectors, candidates: Sequence[Candidate]) -> list[float]:
+def normalised(
+    live: LiveIndex, by: Snorm, probe: Vectors, candidates: Sequence[Candidate]
+) -> list[float]:
     """The normalised score of a (dim,) unit vector with each candidate.
 
     The claimed identity is in neither cohort. Whom the probe is of is not known, so if they are
@@ -54,15 +64,14 @@ def normalised(live: LiveIndex, probe: Vectors, candidates: Sequence[Candidate])
 
     from siamkit import snorm
 
-    size = snorm.size(galleries.count(live.store, live.gallery)[0])
-    if not candidates or not size:
+    if not candidates:
         return []
     vectors = np.stack([probe, *(one.template for one in candidates)])
     with live.store.read():
-        (own, *others), _, _ = search(live, vectors, size + 1)
+        (own, *others), _, _ = search(live, vectors, by.size + 1)
 
     def cohort(row: list[tuple[float, templates.Owner]], without: str) -> np.ndarray:
-        return np.array([s for s, o in row if o.identity != without][:size], np.float32)
+        return np.array([s for s, o in row if o.identity != without][: by.size], np.float32)
 
     return [
         snorm.normalised_score(one.score, cohort(own, one.identity), cohort(other, one.identity))

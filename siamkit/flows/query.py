@@ -116,7 +116,7 @@ def answers(
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
     fusion = fusion or own_fusion(pipeline.modality)
     calibration, own = basis(live.gallery, pipeline, fusion)
-    snorm = None if threshold or reranker else normalise.calibration_for(live, calibration)
+    snorm = None if threshold or reranker else normalise.opened(live, calibration)
     wanted = max(k, RERANKED) if reranker or snorm else k
     seen: list[Observation] | None = [] if observations.wanted(live.store, live.gallery) else None
     found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder), seen)
@@ -133,9 +133,9 @@ def answers(
         found = reranked(live, pipeline, reranker, crops, vectors, found)
     else:
         if snorm:
-            calibration, own = snorm, None
+            calibration, own = snorm.calibration, None
             found = [
-                normalise.matches(live, vector, row)
+                normalise.matches(live, snorm, vector, row)
                 for vector, row in zip(vectors, found, strict=True)
             ]
         size = crowd(live, fusion, calibration)

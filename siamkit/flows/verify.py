@@ -112,9 +112,9 @@ def verify_identity(
     calibration, default = basis(gallery, pipeline, fusion)
     snorm = None
     if threshold is None and calibration and calibration.normalised:
-        snorm = normalise.calibration_for(index(), calibration)
+        snorm = normalise.opened(index(), calibration)
     if snorm:
-        calibration, default = snorm, None
+        calibration, default = snorm.calibration, None
     tries = len(enrolled) if fusion == "best" else 1
     limit = limits(threshold, calibration, default, f"gallery {gallery.name}", fmr, tries)
     right, found = _embed(pipeline, probe, choose)
@@ -128,8 +128,8 @@ def verify_identity(
     if not snorm:
         return Verification(_verdict(score, limit, calibration, tries), left, right)
     nearest = normalise.Candidate(identity, enrolled[int(scores.argmax())], score)
-    (relative,) = normalise.normalised(index(), found.vector, [nearest])
-    return Verification(_verdict(score, limit, snorm, normalised=relative), left, right)
+    (relative,) = normalise.normalised(index(), snorm, found.vector, [nearest])
+    return Verification(_verdict(score, limit, calibration, normalised=relative), left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
