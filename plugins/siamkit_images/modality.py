@@ -67,13 +67,13 @@ class Images:
 
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_images.export import Origin, export, lite0
+        from siamkit_images.export import Origin, export, packaged
 
         if name not in self.encoders:
             raise MissingWeights(
                 f"images know no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
             )
-        export(lite0(), folder, Origin(self.name, name, "Apache-2.0", self.encoders[name]))
+        export(packaged(), folder, Origin(self.name, name, "Apache-2.0", self.encoders[name]))
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of someone's timm model, with its own preprocessing.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.quiet import quiet
 from siamkit.types import Threshold
-from siamkit_questions.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

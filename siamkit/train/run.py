@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siamkit import encoder_cache, registry
+from siamkit import encoder_cache, lite0, registry
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
@@ -180,7 +180,7 @@ def _model(
     if not config.frozen:
         name = backbone(plugin, config)
         network = backbones.network(config, name, shape, seen)
-        if name != backbones.LITE0 and not (run / LAST).exists():
+        if name != lite0.NAME and not (run / LAST).exists():
             export.graph(network, dataset.arrays)  # what cannot be served is known before hours
             network.train()
         return Model(network, network, dataset.arrays)

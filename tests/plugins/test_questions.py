@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from siamkit.encoders import CARD, GRAPH, read_card, read_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError, UnreadableSample
+from siamkit.hub import offline
 from siamkit.protocols import AddsEncoders, BuildsEncoders, Encoder, Modality, Notes, Reranks
+from siamkit.quiet import quiet
 from siamkit.types import Region
 from siamkit_questions import Questions, export, origins
 from siamkit_questions.modality import HUB, MINILM, MINILM_INT8
@@ -72,7 +74,7 @@ def small(folders: dict[str, Path]) -> Sentences:
 
 @pytest.fixture(scope="session")
 def peer() -> Any:
-    with export.quiet(), export.offline():
+    with quiet(), offline():
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(str(origins.packaged()), device="cpu")
@@ -83,7 +85,7 @@ def loaded(texts: list[str]) -> list[str]:
 
 
 def theirs(model: Any, texts: list[str]) -> np.ndarray:
-    with export.quiet():
+    with quiet():
         return np.asarray(model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
 
 
@@ -371,7 +373,7 @@ def make(tmp_path: Path) -> Make:
     """Saves a tiny random sentence-transformers model with MiniLM's tokenizer."""
 
     def made(*parts: str, prompt: str = "", tokens: int = 32, pooling: str = "mean") -> Path:
-        with export.quiet(), export.offline():
+        with quiet(), offline():
             import torch
             from sentence_transformers import SentenceTransformer
             from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
@@ -419,7 +421,7 @@ def test_a_model_is_added_as_it_is(
     folder.mkdir()
     Questions().add(HUB, str(model), folder)
     encoder = Questions().encoder(folder)
-    with export.quiet(), export.offline():
+    with quiet(), offline():
         from sentence_transformers import SentenceTransformer
 
         reference = theirs(SentenceTransformer(str(model), device="cpu"), TEXTS)

@@ -1,9 +1,11 @@
-"""Other people's libraries, kept from talking and from fetching while they work for this one."""
+"""Other people's libraries, kept from talking while they work for this one."""
 
 from __future__ import annotations
 
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -13,10 +15,15 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 def quiet() -> Iterator[None]:
     """No warning, no progress bar, no log line: stdout and stderr belong to the program.
 
-    For the whole process while it lasts, as warnings and logging are: for building, not serving.
+    torch prints a graph that it cannot write below Python, so that standard output itself must be
+    another file for a while. For the whole process while it lasts, as warnings and logging are: for
+    building, not serving.
     """
     before, handlers = logging.root.manager.disable, logging.root.handlers[:]
     logging.disable(logging.CRITICAL)
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     try:
         with (
             warnings.catch_warnings(),
@@ -26,18 +33,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
         logging.disable(before)
         logging.root.handlers[:] = handlers  # onnxruntime's quantiser installs one
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Nothing is fetched: transformers asks the hub even about models that lie in a folder."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
