@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import grouping
+from siamkit import grouping, registry
 from siamkit.errors import BadInput, PluginError
 from siamkit.grouping import Pairs
 from siamkit.protocols import Mines
@@ -107,7 +107,7 @@ def _mine(
 ) -> tuple[dict[str, str | int | float | bool], Pairs]:
     miner = backend()
     if not isinstance(miner, Mines):
-        raise PluginError(f"index backend {miner.name} cannot mine pairs")
+        raise PluginError(f"{registry.who(miner)} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)
     found, count = [], 0
     for block in blocks:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import unwrap
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit.errors import PluginError
@@ -79,14 +80,17 @@ def find(group: Group, name: str) -> Plugin:
 
 
 def who(made: Any) -> str:
-    """A constructed plugin for people: with its package, if it is an installed one."""
-    kind = type(made)
+    """A constructed plugin, or a part of one, for people: with its package, if it is installed."""
+    kind = type(made := unwrap(made))
     name = getattr(made, "name", "?")
-    for group in GROUPS:
-        for plugin in found(group):
-            if plugin.name == name and plugin.value.rpartition(":")[2] == kind.__qualname__:
-                return str(plugin)
-    return f"plugin {name} ({kind.__module__}:{kind.__qualname__})"
+    installed = [plugin for group in GROUPS for plugin in found(group)]
+    for plugin in installed:
+        if plugin.name == name and plugin.value.rpartition(":")[2] == kind.__qualname__:
+            return str(plugin)
+    top = kind.__module__.partition(".")[0]
+    beside = [p for p in installed if p.value.partition(":")[0].partition(".")[0] == top]
+    package = f", package {beside[0].package} {beside[0].version}" if beside else ""
+    return f"plugin {name} ({kind.__module__}:{kind.__qualname__}{package})"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from siamkit import registry
 from siamkit.errors import BadInput, PluginError, SiamkitError
 from siamkit.pipeline import Pipeline
 from siamkit.protocols import Reranks
@@ -33,7 +34,8 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
         raise
     except Exception as error:
         raise PluginError(
-            f"plugin {who.name}: reranker {name} cannot be opened: {type(error).__name__}: {error}"
+            f"{registry.who(who)}: reranker {name} cannot be opened:"
+            f" {type(error).__name__}: {error}"
         ) from error
     return made
 
@@ -54,8 +56,10 @@ def judge(
         raise
     except Exception as error:
         raise PluginError(
-            f"reranker {reranker.name} failed: {type(error).__name__}: {error}"
+            f"{registry.who(reranker)}: reranker failed: {type(error).__name__}: {error}"
         ) from error
     if scores.shape != (len(left),) or not ((scores >= 0) & (scores <= 1)).all():
-        raise PluginError(f"reranker {reranker.name} gave no probabilities for {len(left)} pairs")
+        raise PluginError(
+            f"{registry.who(reranker)}: reranker gave no probabilities for {len(left)} pairs"
+        )
     return scores

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siamkit import registry
 from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.pipeline import Pipeline
 from siamkit.sources import short
@@ -87,7 +88,7 @@ def prepare(
             progress(done, len(ordered))
             yield loaded
 
-    kept = _write(run / ARRAYS, sift(counted(), tally))
+    kept = _write(run / ARRAYS, sift(counted(), tally), plugin)
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
@@ -191,7 +192,7 @@ def _digest(
     return digest.hexdigest()
 
 
-def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]]) -> list[Example]:
+def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], plugin: Any) -> list[Example]:
     """Write the arrays to a .npy file, however many there will be; returns their examples."""
     kept: list[Example] = []
     first: NDArray[Any] | None = None
@@ -211,8 +212,9 @@ def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]]) -> list[Exa
                 head()
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
-                    f"array gave {array.dtype} {array.shape} for {short(example.name)}, and"
-                    f" {first.dtype} {first.shape} for {short(kept[0].name)}"
+                    f"{registry.who(plugin)}: array gave {array.dtype} {array.shape} for"
+                    f" {short(example.name)}, and {first.dtype} {first.shape} for"
+                    f" {short(kept[0].name)}"
                 )
             file.write(array.tobytes())
             kept.append(example)

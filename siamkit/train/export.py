@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import PluginError
+from siamkit.quiet import quiet
 from siamkit.runtime import session
 from siamkit.sources import short
 
@@ -75,8 +72,7 @@ def written(
     """
     made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
     try:
-        with warnings.catch_warnings(), _unheard():
-            warnings.simplefilter("ignore")  # of torch's own future, and of constant folding
+        with quiet():
             torch.onnx.export(
                 network, probes, made, input_names=[*axes], output_names=[*outputs],
                 dynamic_axes={**axes, outputs[0]: {0: "n"}}, opset_version=OPSET, dynamo=False,
@@ -89,23 +85,6 @@ def written(
         ) from error
     content: bytes = made.getvalue()
     return content
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Nothing reaches standard output, which is for data: torch prints a graph it cannot write.
-
-    It does so below Python, so that the file itself must be another one for a while.
-    """
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def halved(content: bytes) -> bytes:

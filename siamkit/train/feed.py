@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siamkit import registry
 from siamkit.errors import PluginError, SiamkitError
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def _variant(
         raise
     except Exception as error:
         raise PluginError(
-            f"plugin {plugin.name}: augment failed: {type(error).__name__}: {error}"
+            f"{registry.who(plugin)}: augment failed: {type(error).__name__}: {error}"
         ) from error
     if made.shape != array.shape or made.dtype != array.dtype:
         raise PluginError(
-            f"plugin {plugin.name}: augment made {made.dtype} {made.shape} of {array.dtype}"
+            f"{registry.who(plugin)}: augment made {made.dtype} {made.shape} of {array.dtype}"
             f" {array.shape}"
         )
     return made

@@ -34,7 +34,7 @@ class OwnEncoder:
     backbone = ENCODER
 
     def __init__(self, plugin: Any, wanted: str | None = None) -> None:
-        self._plugin = plugin
+        self._plugin = self.__wrapped__ = plugin  # the latter as inspect.unwrap wants it
         self.name, self.kind, self.detector = plugin.name, plugin.kind, plugin.detector
         self._encoder = open_encoder(plugin, wanted)
         # One that a plugin carries itself is in no cache, and says where it lies.

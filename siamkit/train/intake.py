@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import regions
+from siamkit import regions, registry
 from siamkit.choice import error_for, only_usable
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import content_of
@@ -103,10 +103,10 @@ def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
         raise
     except Exception as error:
         raise PluginError(
-            f"{name}: plugin {plugin.name}: array failed: {type(error).__name__}: {error}"
+            f"{name}: {registry.who(plugin)}: array failed: {type(error).__name__}: {error}"
         ) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
-        raise PluginError(f"{name}: plugin {plugin.name}: array gave {type(array).__name__}")
+        raise PluginError(f"{name}: {registry.who(plugin)}: array gave {type(array).__name__}")
     return array
 
 

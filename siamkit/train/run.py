@@ -59,7 +59,7 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
         return networks.bound(plugin, name, config)
     if not isinstance(plugin, Trainable):
         raise PluginError(
-            f"modality {plugin.name} cannot be trained: it has no array, augment, preprocessing"
+            f"{registry.who(plugin)} cannot be trained: it has no array, augment, preprocessing"
             " and backbone",
             hint=f"--set backbone={heads.ENCODER} trains a new head on the encoder that it has"
             f"{networks.others(plugin)}",

@@ -172,7 +172,7 @@ def test_a_plugin_that_breaks_its_contract(people, tmp_path, monkeypatch):
     with pytest.raises(PluginError, match=r"array gave uint8 \(32, 31, 3\) for .*\.png, and"):
         made(examples, tmp_path / "run")
     monkeypatch.setattr(TILES, "array", lambda medium: 1 / 0, raising=False)
-    with pytest.raises(NothingFound, match="plugin tiles: array failed: ZeroDivisionError"):
+    with pytest.raises(NothingFound, match=r"Tiles, package .*: array failed: ZeroDivisionError"):
         made(examples, tmp_path / "run")
     assert [p.name for p in (tmp_path / "run").iterdir() if p.suffix == ".part"] == []
 

@@ -49,7 +49,7 @@ def test_what_cannot_be_begun(train, identities, samples, settings, code, said):
 def test_texts_for_a_network_of_pictures(train):  # noqa: F811
     texts(train.folder)
     told = train.texts("texts.jsonl", backbone="test_efficientnet")
-    one_line(told, 1, "modality bigrams cannot be trained", "--set backbone=encoder")
+    one_line(told, 1, "Bigrams, package toykit 0.1) cannot be trained", "--set backbone=encoder")
     assert not (train.folder / "run").exists()
 
 
@@ -164,7 +164,7 @@ def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
 @pytest.mark.parametrize(
     ("augment", "said"),
     [
-        (lambda *_: 1 / 0, "plugin tiles: augment failed: ZeroDivisionError"),
+        (lambda *_: 1 / 0, "Tiles, package toykit 0.1): augment failed: ZeroDivisionError"),
         (lambda self, array, own, shared: array[:3], "augment made uint8 (3, 32, 3) of uint8"),
     ],
 )
