@@ -1,69 +1,20 @@
-"""Rules of index backends: the answers of brute force, and a cache that may be lost at any time."""
+"""Rules of an open index: the answers of brute force."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.protocols import Mines
-from siamkit.testing.brute import Brute
-from siamkit.testing.killed import saved_when_killed
-from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.rows import DIM, KEY, cursor, rows
+from siamkit.testing.outcome import Failure
+from siamkit.testing.place import COUNT, EXACT, RECALL, K, brute, held, ids, needs, place, queries
+from siamkit.testing.rows import DIM, rows
 from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
-    from siamkit.types import Hits, Ids, Vectors
-
-COUNT, K = 80, 10
-RECALL = 0.95  # at K, of an index that does not promise to be exact
-EXACT = 1e-4  # of scores: float32 sums in any order
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A folder for a backend's files."""
-
-    backend: Any
-    root: Path
-
-    def open(self, known: Callable[[Cursor], bool] = lambda _: True, key: str = KEY) -> Any:
-        return self.backend.open(key, DIM, root=self.root, known=known)[0]
-
-    def filled(self, key: str = KEY) -> Any:
-        """An index that holds the ids 1 … COUNT."""
-        index = self.open(key=key)
-        index.add(ids(COUNT), rows(COUNT))
-        return index
-
-
-@contextmanager
-def place(seen: IndexSubject) -> Iterator[Place]:
-    with tempfile.TemporaryDirectory(prefix="siamkit-check-") as root:
-        yield Place(seen.plugin, Path(root))
-
-
-def ids(count: int) -> Ids:
-    return np.arange(1, count + 1, dtype=np.int64)
-
-
-def queries() -> Vectors:
-    return rows(25, seed=1)
-
-
-def held(index: Any) -> set[int]:
-    """The ids that an index finds, whatever number it says."""
-    if not len(index):
-        return set()
-    return {i for i in index.search(rows(1, seed=4), 2 * COUNT).ids[0].tolist() if i > 0}
+    pass
 
 
 def check_empty_index_answers(seen: IndexSubject) -> None:
@@ -112,7 +63,7 @@ def check_equals_brute(seen: IndexSubject) -> None:
     with place(seen) as at:
         index = at.filled()
         found = index.search(queries(), K).ids
-        wanted = _brute(at).search(queries(), K).ids
+        wanted = brute(at).search(queries(), K).ids
         shares = [
             len({*a} & {*b}) / K for a, b in zip(found.tolist(), wanted.tolist(), strict=True)
         ]
@@ -147,7 +98,7 @@ def check_scores_are_cosines(seen: IndexSubject) -> None:
 
 def check_upsert_twice(seen: IndexSubject) -> None:
     """Adding an id again replaces its vector."""
-    _needs(seen, check_finds_itself)
+    needs(seen, check_finds_itself)
     with place(seen) as at:
         index, moved = at.filled(), rows(5, seed=2)
         for _ in range(2):
@@ -252,163 +203,6 @@ def check_describe_is_plain(seen: IndexSubject) -> None:
             )  # fmt: skip
 
 
-def check_saved_cursor_is_kept(seen: IndexSubject) -> None:
-    """After a save, here and when opened again, cursor() is the one that was saved."""
-    with place(seen) as at:
-        index = at.filled()
-        index.save(cursor(4))
-        got = [(c.seq, c.nonce) for c in (index.cursor(), at.open().cursor())]
-        wanted = (cursor(4).seq, cursor(4).nonce)
-        if got != [wanted, wanted]:
-            raise Failure(f"{wanted}", f"{got}", "keep the cursor, seq and nonce, in the same file")
-
-
-def check_save_reopen_equal(seen: IndexSubject) -> None:
-    """What was saved answers as before when it is opened again."""
-    with place(seen) as at:
-        index = at.filled()
-        before: Hits = index.search(queries(), K)
-        index.save(cursor(1))
-        after: Hits = at.open().search(queries(), K)
-        same = (before.ids == after.ids).mean() >= (1.0 if index.exact else RECALL)
-        off = np.abs(before.scores - after.scores).max()
-        if not same or not off <= EXACT:
-            raise Failure(
-                "the same hits after save and open", f"scores up to {off:.5f} off, or other ids",
-                "save ids and vectors as they are",
-            )  # fmt: skip
-
-
-def check_changes_after_reopening(seen: IndexSubject) -> None:
-    """A saved index that is opened again takes additions and removals."""
-    for check in (check_finds_itself, check_remove_removes, check_save_reopen_equal):
-        _needs(seen, check)
-    with place(seen) as at:
-        index = at.filled()
-        index.save(cursor(1))
-        index = at.open()
-        index.remove(ids(3))
-        index.add(np.array([2, 500], np.int64), rows(2, seed=3))
-        found = index.search(rows(2, seed=3), 1).ids[:, 0].tolist()
-        if held(index) != {2, *range(4, COUNT + 1), 500} or found != [2, 500]:
-            raise Failure(
-                "2 and 500 new, 1 and 3 gone, all others as they were",
-                f"{len(held(index))} rows, found {found}",
-                "apply changes to what was loaded as to what was added",
-            )
-
-
-def check_newest_is_opened(seen: IndexSubject) -> None:
-    """Of several saved states, the newest that the store knows is opened."""
-    with place(seen) as at:
-        index = at.filled()
-        for seq in (9, 10):
-            index.save(cursor(seq))
-        if (got := at.open().cursor().seq) != 10:
-            raise Failure("the state at change 10", f"that at {got}", "compare seq as a number")
-
-
-def check_unknown_cursor_is_refused(seen: IndexSubject) -> None:
-    """A state whose cursor is not `known` is not opened, and a line says so."""
-    with place(seen) as at:
-        at.filled().save(cursor(1))
-        index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: False)
-        if held(index) or index.cursor() != Cursor() or not refused:
-            raise Failure(
-                "an empty index and a line of why",
-                f"{len(held(index))} rows, {index.cursor()}, {refused}",
-                "ask known(cursor) before anything is loaded",
-            )
-
-
-def check_damage_is_refused(seen: IndexSubject) -> None:
-    """Files that were cut short are refused with a line, and never raise."""
-    with place(seen) as at:
-        at.filled().save(cursor(1))
-        files = [path for path in at.root.rglob("*") if path.is_file()]
-        if not files:
-            raise NotRun("it keeps no files")
-        for path in files:
-            path.write_bytes(path.read_bytes()[:20])
-        fix = "check sizes and sums at opening; begin empty where they are wrong"
-        try:
-            index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: True)
-        except Exception as error:
-            raise Failure("no exception", f"{type(error).__name__}: {error}", fix) from error
-        if (count := len(held(index))) or not refused:
-            raise Failure("an empty index and a line", f"{count} rows, {refused}", fix)
-
-
-def check_drop_deletes(seen: IndexSubject) -> None:
-    """drop deletes what is saved of the keys with that prefix, and of no others."""
-    with place(seen) as at:
-        at.filled("g1-s1").save(cursor(1))
-        at.filled("g11-s1").save(cursor(1))
-        at.backend.drop("g1-", root=at.root)
-        left = [len(held(at.open(key=key))) for key in ("g1-s1", "g11-s1")]
-        if left != [0, COUNT]:
-            raise Failure(
-                f"no rows of g1-s1, and {COUNT} of g11-s1", f"{left}",
-                "compare whole names: prefix 'g1-' is not 'g11-'",
-            )  # fmt: skip
-
-
-def check_drop_below_keeps_newer(seen: IndexSubject) -> None:
-    """drop with `below` deletes only what was saved before that change."""
-    with place(seen) as at:
-        at.filled().save(cursor(5))
-        at.backend.drop("g1-", root=at.root, below=5)
-        kept = len(held(at.open()))
-        at.backend.drop("g1-", root=at.root, below=6)
-        left = len(held(at.open()))
-        if [kept, left] != [COUNT, 0]:
-            raise Failure(
-                "the state at 5 kept below 5, and gone below 6", f"{kept}, then {left} rows",
-                "delete where seq < below",
-            )  # fmt: skip
-
-
-def check_kill_during_save(seen: IndexSubject) -> None:
-    """A process that is killed while it saves leaves the state before or the one after."""
-    for check in (check_finds_itself, check_save_reopen_equal, check_newest_is_opened):
-        _needs(seen, check)
-    for fault in saved_when_killed(seen.plugin):
-        raise Failure(
-            "a whole state, no older than the last that was saved", fault,
-            "write to a temporary name, fsync, os.replace",
-        )  # fmt: skip
-
-
-def check_mine_equals_brute(seen: IndexSubject) -> None:
-    """mine, if there is one, finds every pair of at least that cosine."""
-    if not isinstance(seen.plugin, Mines):
-        raise NotRun("it does not mine")
-    vectors = rows(COUNT)
-    _, blocks = seen.plugin.mine(vectors, 0.5, memory=10**9)
-    found = {p for b in blocks for p in zip(b.left.tolist(), b.right.tolist(), strict=True)}
-    wanted = {*map(tuple, np.argwhere(np.triu(vectors @ vectors.T >= 0.5, 1)).tolist())}
-    if found != wanted:
-        raise Failure(
-            f"{len(wanted)} pairs", f"{len(found - wanted)} others, {len(wanted - found)} missing",
-            "each pair once, the smaller row number left, never a row with itself",
-        )  # fmt: skip
-
-
-def _brute(at: Place) -> Any:
-    twin = Brute().open(KEY, DIM, root=at.root / "twin", known=lambda _: True)[0]
-    twin.add(ids(COUNT), rows(COUNT))
-    return twin
-
-
-def _needs(seen: IndexSubject, check: Callable[[IndexSubject], None]) -> None:
-    """Raise NotRun where another rule, without which this one says nothing, is broken."""
-    try:
-        check(seen)
-    except Exception as error:
-        name = check.__name__.removeprefix("check_")
-        raise NotRun(f"needs {name}, which fails") from error
-
-
 CHECKS = (
     check_empty_index_answers,
     check_length_counts,
@@ -425,14 +219,4 @@ CHECKS = (
     check_ties_to_smaller_id,
     check_input_is_its_callers,
     check_describe_is_plain,
-    check_saved_cursor_is_kept,
-    check_save_reopen_equal,
-    check_changes_after_reopening,
-    check_newest_is_opened,
-    check_unknown_cursor_is_refused,
-    check_damage_is_refused,
-    check_drop_deletes,
-    check_drop_below_keeps_newer,
-    check_kill_during_save,
-    check_mine_equals_brute,
 )

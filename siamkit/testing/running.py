@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from siamkit.errors import MissingWeights
-from siamkit.testing import detector, encoder, imports, index, modality
+from siamkit.testing import detector, encoder, imports, index, mined, modality, saved
 from siamkit.testing.outcome import Failure, NotRun, Result
 from siamkit.testing.subjects import (
     DetectorSubject,
@@ -24,7 +24,7 @@ CHECKS: dict[type[Subject], Sequence[Check]] = {
     ModalitySubject: (*imports.CHECKS, *modality.CHECKS, *encoder.CHECKS),
     EncoderSubject: encoder.CHECKS,
     DetectorSubject: (*imports.CHECKS, *detector.CHECKS),
-    IndexSubject: (*imports.CHECKS, *index.CHECKS),
+    IndexSubject: (*imports.CHECKS, *index.CHECKS, *saved.CHECKS, *mined.CHECKS),
 }
 
 

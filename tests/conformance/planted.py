@@ -445,4 +445,15 @@ plant("drop_deletes", Brute, drop=lambda self, prefix, *, root, below=None: Brut
 plant("drop_below_keeps_newer", Brute, drop=lambda self, prefix, *, root, below=None: Brute.drop(
     self, prefix, root=root))  # fmt: skip
 plant_index("kill_during_save", save=save_in_place)
+
+
+def nearest_of_all(self, vectors, k, *, groups, below, recall):
+    """Of the own group too."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    found = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return Hits(found, np.take_along_axis(cosines, found, axis=1))
+
+
 plant("mine_equals_brute", Brute, mine=lambda self, vectors, floor, *, memory: ({}, iter(())))
+plant("nearest_keeps_apart", Brute, nearest=nearest_of_all)

@@ -6,13 +6,14 @@ from siamkit.testing import Brute, parametrize_with_checks
 from siamkit_facefinder import FaceFinder
 from siamkit_faces import Faces
 from siamkit_faiss import Faiss
+from siamkit_images import Images
 from siamkit_questions import Questions
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_speech import Speech
 from siamkit_voices import Voices
 
 
-@parametrize_with_checks([Faces(), Questions(), Signatures(), Voices()])
+@parametrize_with_checks([Faces(), Images(), Questions(), Signatures(), Voices()])
 def test_modalities(plugin, check):
     check(plugin)
 

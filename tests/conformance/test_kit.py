@@ -20,9 +20,9 @@ from siamkit.testing import (
     check_index,
     check_modality,
     checks_of,
-    index,
     parametrize_with_checks,
     results,
+    saved,
     subjects,
 )
 from siamkit.testing.running import title
@@ -52,7 +52,7 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
         clean = subjects.Report(fingerprint=fingerprint)
         monkeypatch.setattr(subjects, "look", lambda plugin, kind: clean)
     if check != "kill_during_save":
-        monkeypatch.setattr(index, "saved_when_killed", lambda backend: iter(()))
+        monkeypatch.setattr(saved, "saved_when_killed", lambda backend: iter(()))
     failed = [result for result in results(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
@@ -68,7 +68,10 @@ def test_every_check_has_a_planted_fault():
 def test_good_plugins_pass():
     assert not [r for r in check_modality(Dots()) if r.state != "ok" and "calib" not in r.check]
     assert not [r for r in check_detector(Spots()) if r.state != "ok"]
-    assert [r.check for r in check_index(Brute()) if r.state != "ok"] == ["mine_equals_brute"]
+    assert [r.check for r in check_index(Brute()) if r.state != "ok"] == [
+        "mine_equals_brute",
+        "nearest_keeps_apart",
+    ]
 
 
 def test_an_encoder_alone(tmp_path):

@@ -1,0 +1,79 @@
+"""Where an index backend is tried, and with what."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.testing.brute import Brute
+from siamkit.testing.outcome import NotRun
+from siamkit.testing.rows import DIM, KEY, rows
+from siamkit.testing.subjects import IndexSubject
+from siamkit.types import Cursor
+
+if TYPE_CHECKING:
+    from siamkit.types import Ids, Vectors
+
+COUNT, K = 80, 10
+RECALL = 0.95  # at K, of an index that does not promise to be exact
+EXACT = 1e-4  # of scores: float32 sums in any order
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder for a backend's files."""
+
+    backend: Any
+    root: Path
+
+    def open(self, known: Callable[[Cursor], bool] = lambda _: True, key: str = KEY) -> Any:
+        return self.backend.open(key, DIM, root=self.root, known=known)[0]
+
+    def filled(self, key: str = KEY) -> Any:
+        """An index that holds the ids 1 … COUNT."""
+        index = self.open(key=key)
+        index.add(ids(COUNT), rows(COUNT))
+        return index
+
+
+@contextmanager
+def place(seen: IndexSubject) -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="siamkit-check-") as root:
+        yield Place(seen.plugin, Path(root))
+
+
+def ids(count: int) -> Ids:
+    return np.arange(1, count + 1, dtype=np.int64)
+
+
+def queries() -> Vectors:
+    return rows(25, seed=1)
+
+
+def held(index: Any) -> set[int]:
+    """The ids that an index finds, whatever number it says."""
+    if not len(index):
+        return set()
+    return {i for i in index.search(rows(1, seed=4), 2 * COUNT).ids[0].tolist() if i > 0}
+
+
+def brute(at: Place) -> Any:
+    """The same rows in the index that anybody can read."""
+    twin = Brute().open(KEY, DIM, root=at.root / "twin", known=lambda _: True)[0]
+    twin.add(ids(COUNT), rows(COUNT))
+    return twin
+
+
+def needs(seen: IndexSubject, check: Callable[[IndexSubject], None]) -> None:
+    """Raise NotRun where another rule, without which this one says nothing, is broken."""
+    try:
+        check(seen)
+    except Exception as error:
+        name = check.__name__.removeprefix("check_")
+        raise NotRun(f"needs {name}, which fails") from error

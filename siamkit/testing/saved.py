@@ -1,0 +1,158 @@
+"""Rules of what an index saves: a cache that may be lost at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.testing.index import check_finds_itself, check_remove_removes
+from siamkit.testing.killed import saved_when_killed
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.place import COUNT, EXACT, RECALL, K, held, ids, needs, place, queries
+from siamkit.testing.rows import DIM, KEY, cursor, rows
+from siamkit.testing.subjects import IndexSubject
+from siamkit.types import Cursor
+
+if TYPE_CHECKING:
+    from siamkit.types import Hits
+
+
+def check_saved_cursor_is_kept(seen: IndexSubject) -> None:
+    """After a save, here and when opened again, cursor() is the one that was saved."""
+    with place(seen) as at:
+        index = at.filled()
+        index.save(cursor(4))
+        got = [(c.seq, c.nonce) for c in (index.cursor(), at.open().cursor())]
+        wanted = (cursor(4).seq, cursor(4).nonce)
+        if got != [wanted, wanted]:
+            raise Failure(f"{wanted}", f"{got}", "keep the cursor, seq and nonce, in the same file")
+
+
+def check_save_reopen_equal(seen: IndexSubject) -> None:
+    """What was saved answers as before when it is opened again."""
+    with place(seen) as at:
+        index = at.filled()
+        before: Hits = index.search(queries(), K)
+        index.save(cursor(1))
+        after: Hits = at.open().search(queries(), K)
+        same = (before.ids == after.ids).mean() >= (1.0 if index.exact else RECALL)
+        off = np.abs(before.scores - after.scores).max()
+        if not same or not off <= EXACT:
+            raise Failure(
+                "the same hits after save and open", f"scores up to {off:.5f} off, or other ids",
+                "save ids and vectors as they are",
+            )  # fmt: skip
+
+
+def check_changes_after_reopening(seen: IndexSubject) -> None:
+    """A saved index that is opened again takes additions and removals."""
+    for check in (check_finds_itself, check_remove_removes, check_save_reopen_equal):
+        needs(seen, check)
+    with place(seen) as at:
+        index = at.filled()
+        index.save(cursor(1))
+        index = at.open()
+        index.remove(ids(3))
+        index.add(np.array([2, 500], np.int64), rows(2, seed=3))
+        found = index.search(rows(2, seed=3), 1).ids[:, 0].tolist()
+        if held(index) != {2, *range(4, COUNT + 1), 500} or found != [2, 500]:
+            raise Failure(
+                "2 and 500 new, 1 and 3 gone, all others as they were",
+                f"{len(held(index))} rows, found {found}",
+                "apply changes to what was loaded as to what was added",
+            )
+
+
+def check_newest_is_opened(seen: IndexSubject) -> None:
+    """Of several saved states, the newest that the store knows is opened."""
+    with place(seen) as at:
+        index = at.filled()
+        for seq in (9, 10):
+            index.save(cursor(seq))
+        if (got := at.open().cursor().seq) != 10:
+            raise Failure("the state at change 10", f"that at {got}", "compare seq as a number")
+
+
+def check_unknown_cursor_is_refused(seen: IndexSubject) -> None:
+    """A state whose cursor is not `known` is not opened, and a line says so."""
+    with place(seen) as at:
+        at.filled().save(cursor(1))
+        index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: False)
+        if held(index) or index.cursor() != Cursor() or not refused:
+            raise Failure(
+                "an empty index and a line of why",
+                f"{len(held(index))} rows, {index.cursor()}, {refused}",
+                "ask known(cursor) before anything is loaded",
+            )
+
+
+def check_damage_is_refused(seen: IndexSubject) -> None:
+    """Files that were cut short are refused with a line, and never raise."""
+    with place(seen) as at:
+        at.filled().save(cursor(1))
+        files = [path for path in at.root.rglob("*") if path.is_file()]
+        if not files:
+            raise NotRun("it keeps no files")
+        for path in files:
+            path.write_bytes(path.read_bytes()[:20])
+        fix = "check sizes and sums at opening; begin empty where they are wrong"
+        try:
+            index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: True)
+        except Exception as error:
+            raise Failure("no exception", f"{type(error).__name__}: {error}", fix) from error
+        if (count := len(held(index))) or not refused:
+            raise Failure("an empty index and a line", f"{count} rows, {refused}", fix)
+
+
+def check_drop_deletes(seen: IndexSubject) -> None:
+    """drop deletes what is saved of the keys with that prefix, and of no others."""
+    with place(seen) as at:
+        at.filled("g1-s1").save(cursor(1))
+        at.filled("g11-s1").save(cursor(1))
+        at.backend.drop("g1-", root=at.root)
+        left = [len(held(at.open(key=key))) for key in ("g1-s1", "g11-s1")]
+        if left != [0, COUNT]:
+            raise Failure(
+                f"no rows of g1-s1, and {COUNT} of g11-s1", f"{left}",
+                "compare whole names: prefix 'g1-' is not 'g11-'",
+            )  # fmt: skip
+
+
+def check_drop_below_keeps_newer(seen: IndexSubject) -> None:
+    """drop with `below` deletes only what was saved before that change."""
+    with place(seen) as at:
+        at.filled().save(cursor(5))
+        at.backend.drop("g1-", root=at.root, below=5)
+        kept = len(held(at.open()))
+        at.backend.drop("g1-", root=at.root, below=6)
+        left = len(held(at.open()))
+        if [kept, left] != [COUNT, 0]:
+            raise Failure(
+                "the state at 5 kept below 5, and gone below 6", f"{kept}, then {left} rows",
+                "delete where seq < below",
+            )  # fmt: skip
+
+
+def check_kill_during_save(seen: IndexSubject) -> None:
+    """A process that is killed while it saves leaves the state before or the one after."""
+    for check in (check_finds_itself, check_save_reopen_equal, check_newest_is_opened):
+        needs(seen, check)
+    for fault in saved_when_killed(seen.plugin):
+        raise Failure(
+            "a whole state, no older than the last that was saved", fault,
+            "write to a temporary name, fsync, os.replace",
+        )  # fmt: skip
+
+
+CHECKS = (
+    check_saved_cursor_is_kept,
+    check_save_reopen_equal,
+    check_changes_after_reopening,
+    check_newest_is_opened,
+    check_unknown_cursor_is_refused,
+    check_damage_is_refused,
+    check_drop_deletes,
+    check_drop_below_keeps_newer,
+    check_kill_during_save,
+)
