@@ -37,12 +37,11 @@ def look(plugin: Any, kind: str) -> Report:
     with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
         out = Path(folder) / "report.json"
         command = [sys.executable, "-m", "siamkit.testing.child"]
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         try:
             done = subprocess.run(
                 [*command, kind, made.__module__, made.__qualname__, str(out)],
                 capture_output=True, text=True, errors="replace", timeout=SECONDS,
-                env={**os.environ, "PYTHONPATH": path},
+                env=surroundings(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Report(imported=f"nothing within {SECONDS:.0f} s")
@@ -50,3 +49,9 @@ def look(plugin: Any, kind: str) -> Report:
             said = done.stderr.strip().splitlines() or ["nothing"]
             return Report(imported=f"the process ended with code {done.returncode}: {said[-1]}")
         return Report(**json.loads(out.read_text(encoding="utf-8")))
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a process that imports what this one can import."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": path}

@@ -7,14 +7,15 @@ from difflib import get_close_matches
 
 from siamkit import probing, registry
 from siamkit.errors import PluginError
+from siamkit.testing.isolated import results_apart
 from siamkit.testing.outcome import Result
-from siamkit.testing.running import results
 
 
 def check_installed(name: str) -> Iterator[tuple[str, Result]]:
     """(entry point group, result) of every check of every plugin of that name.
 
-    One that cannot be loaded fails the check `loads`. Raises PluginError if there is none.
+    One that cannot be loaded fails the check `loads`, and one that ends the process, or does not
+    come back, the check that was running. Raises PluginError if there is none.
     """
     installed = [plugin for group in registry.GROUPS for plugin in registry.found(group)]
     named = [plugin for plugin in installed if plugin.name == name]
@@ -31,5 +32,5 @@ def check_installed(name: str) -> Iterator[tuple[str, Result]]:
             yield plugin.group, Result(str(plugin), "loads", "failed", probe.fault)
             continue
         yield plugin.group, Result(str(plugin), "loads", "ok")
-        for result in results(registry.load(plugin.group, name)):
+        for result in results_apart(plugin):
             yield plugin.group, result

@@ -7,7 +7,6 @@ again and again, and says when each save is done.
 from __future__ import annotations
 
 import importlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from siamkit.testing.apart import surroundings
 from siamkit.testing.outcome import NotRun
 from siamkit.testing.rows import DIM, KEY, cursor, rows
 
@@ -55,10 +55,9 @@ def _whole(index: Any, count: int) -> bool:
 def _kill(made: type, root: Path, delay: float) -> int:
     """Run the process, kill it, and return the last state that it called saved."""
     command = [sys.executable, "-m", "siamkit.testing.killed", made.__module__, made.__qualname__]
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     with subprocess.Popen(
         [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env=surroundings(),
     ) as process:  # fmt: skip
         assert process.stdout is not None
         told = [process.stdout.readline(), process.stdout.readline()]

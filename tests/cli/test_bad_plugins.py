@@ -76,6 +76,7 @@ def crowd(tmp_path_factory):
     for name, (added, _) in (AT_IMPORT | IN_USE | QUIRKS).items():
         put(site, name, added)
     put(site, "good")
+    put(site, "deadly", "import os; Encoder.embed = lambda s, b: os._exit(7)")
     put(site, "twin", package="pack-one")
     put(site, "twin", package="pack-two")
     put(site, "lost", value="mod_nowhere:Plugin")
@@ -159,6 +160,16 @@ def test_a_plugin_whose_import_does_more_than_it_should(name, bad, listed):
     assert used.code == 0
     assert [json.loads(row) for row in used.out.splitlines()]
     assert name != "chatty" or said in used.err
+
+
+def test_a_plugin_that_ends_the_process_while_it_is_checked(bad):
+    checked = json.loads(bad("plugins", "check", "deadly", "--json").out)
+    states = {c["check"]: c for c in checked}
+    assert states["loads"]["state"] == "ok"
+    assert "the end of the process, code 7" in states["embed_shape_and_dtype"]["message"]
+    assert "package pack-deadly 3.1" in states["embed_shape_and_dtype"]["plugin"]
+    assert states["examples_load"]["state"] == "ok"
+    assert list(states)[-1] == "same_beats_different"
 
 
 def test_two_plugins_of_one_name(bad, listed):
