@@ -129,7 +129,8 @@ class _Look:
     """What probes are compared with: everything that does not depend on the evidence."""
 
     scores: Array  # (p, k) cosines; by prototypes (p, classes), or by tags (p, classes, 2)
-    bears: Array | None  # (p, k, classes): the neighbours' labels; of one class only, they share 1
+    bears: Array | None = None  # (p, k, classes): the neighbours' labels; of one class they share 1
+    before: Array | None = None  # like scores: log numbers of examples that bear a tag, or don't
 
 
 def _look(known: Labelled, rule: Rule, probes: Vectors, without: Ids | None = None) -> _Look:
@@ -137,9 +138,11 @@ def _look(known: Labelled, rule: Rule, probes: Vectors, without: Ids | None = No
     if rule.by == "prototypes":
         bearing = _to_means(known, known.bears, rule, probes, without)
         if not rule.tags:
-            return _Look(bearing, None)
+            return _Look(bearing)
         other = _to_means(known, ~known.bears, rule, probes, without)
-        return _Look(np.stack([bearing, other], axis=-1), None)
+        sides = np.stack([known.bears, ~known.bears], axis=-1).astype(np.float64)
+        counts = sides.sum(axis=0) - (0 if without is None else sides[without])
+        return _Look(np.stack([bearing, other], axis=-1), before=np.log(counts + 0.5))
     rows, scores = neighbours(known.vectors, probes, rule.k, without)
     bears = known.bears[rows].astype(np.float64)
     if not rule.tags:
@@ -196,7 +199,8 @@ def _best(known: Labelled, probes: Vectors) -> Array:
 
 def _shares(look: _Look, evidence: Evidence) -> Array:
     """(p, classes) before it is smoothed: 0 and 1 are possible."""
-    weights = _softmax(evidence(look.scores))
+    logs = evidence(look.scores)
+    weights = _softmax(logs if look.before is None else logs + look.before)
     if look.bears is not None:
         voted: Array = np.einsum("pk,pkc->pc", weights, look.bears)
         return voted

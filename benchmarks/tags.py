@@ -1,0 +1,108 @@
+"""Several labels of each sample: `siamkit classify --tags` on emotional speech.
+
+    tags.py DATA
+
+Emo-DB (Burkhardt et al., "A database of German emotional speech", 2005) has the speaker and the
+emotion in the name of a clip; each bears both of them, and the speaker's sex. So many clips, drawn
+at random, are enrolled and all others are judged, for 20 seeds. Peers are scikit-learn's on the
+same vectors. AP: the mean of the labels' average precisions; F1: of all answers at 0.5; ECE: of all
+probabilities, 15 bins; log loss: beside that of always saying how frequent a label is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from classify import ece
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score, log_loss
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+
+from siamkit import batches, choice, classification
+from siamkit.batches import Job
+from siamkit.classification import Labelled, Rule, scaled
+from siamkit.cli.output import table
+from siamkit.pipeline import open_pipeline
+from siamkit.scoring import own_mated
+
+ENROLLED, SEEDS = (20, 50, 80), 20
+MEN = {"03", "10", "15"}
+EMOTIONS = {
+    "W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happiness", "T": "sadness",
+    "N": "neutral",
+}  # fmt: skip
+KINDS = {"speaker": 0, "sex": 1, "emotion": 2}
+
+
+def labels_of(path: Path) -> tuple[str, str, str]:
+    speaker = path.stem[:2]
+    return speaker, "man" if speaker in MEN else "woman", EMOTIONS[path.stem[5]]
+
+
+def embedded(pipeline, folder: Path):
+    """(n, dim) vectors, and three labels of each."""
+    jobs = [Job(path) for path in sorted(folder.rglob("*.flac"))]
+    done = [
+        d for batch in batches.run(pipeline, jobs, choice.largest) for d in batch if not d.error
+    ]
+    return np.stack([d.found[0].vector for d in done]), [labels_of(d.job.source) for d in done]
+
+
+def ours(known: Labelled, rule: Rule, probes):
+    fitted = classification.fit(known, rule)
+    evidence = scaled(fitted[0] if fitted else classification.guess(known))
+    return classification.probabilities(known, rule, evidence, probes)
+
+
+def answers(vectors, bears, rows, asked, mated):
+    """(p, classes) probabilities, by method."""
+    known = Labelled(vectors[rows], bears[rows])
+    for by in ("knn", "prototypes"):
+        yield by, ours(known, Rule(by, 5, tags=True, mated=mated), vectors[asked])
+    near = KNeighborsClassifier(5).fit(vectors[rows], bears[rows])
+    yield (
+        "scikit-learn 5-NN",
+        np.stack([found[:, -1] for found in near.predict_proba(vectors[asked])], axis=1),
+    )
+    each = OneVsRestClassifier(LogisticRegression(max_iter=2000)).fit(vectors[rows], bears[rows])
+    yield "scikit-learn LogisticRegression", each.predict_proba(vectors[asked])
+    yield "always as frequent", np.tile(bears[rows].mean(axis=0), (len(asked), 1))
+
+
+def main() -> None:
+    pipeline = open_pipeline("voices", encoder=None, detector=None)
+    vectors, labels = embedded(pipeline, Path(sys.argv[1]) / "voices" / "emodb")
+    names = sorted({name for each in labels for name in each})
+    bears = np.array([[name in each for name in names] for each in labels])
+    kind = np.array(
+        [next(k for k in KINDS if any(e[KINDS[k]] == n for e in labels)) for n in names]
+    )
+    mated, rows = own_mated(pipeline.encoder), []
+    for count in ENROLLED:
+        scores: dict[str, list] = {}
+        for seed in range(SEEDS):
+            order = np.random.default_rng(seed).permutation(len(vectors))
+            enrolled, asked = order[:count], order[count:]
+            kept = bears[enrolled].any(axis=0) & ~bears[enrolled].all(axis=0)
+            kept &= bears[asked].any(axis=0)
+            truth = bears[asked][:, kept]
+            for name, found in answers(vectors, bears[:, kept], enrolled, asked, mated):
+                precision = np.array(
+                    [average_precision_score(t, f) for t, f in zip(truth.T, found.T, strict=True)]
+                )
+                scores.setdefault(name, []).append([
+                    *(precision[kind[kept] == k].mean() for k in KINDS),
+                    f1_score(truth.ravel(), found.ravel() >= 0.5),
+                    ece(found.ravel(), truth.ravel()),
+                    log_loss(truth.ravel(), np.clip(found.ravel(), 1e-15, 1 - 1e-15)),
+                ])  # fmt: skip
+        for name, each in scores.items():
+            rows.append([count, name, *(f"{value:.3f}" for value in np.mean(each, axis=0))])
+    table(["clips", "method", *(f"AP {kind}" for kind in KINDS), "F1", "ECE", "log loss"], rows)
+
+
+if __name__ == "__main__":
+    main()
