@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from siamkit import registry
+from siamkit import encoder_examples, registry
 from siamkit.encoders import CARD, GRAPH
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.protocols import AddsEncoders, BuildsEncoders
 
-BUILT_BY = "built-by.txt"  # package and version of the plugin, or the model that was added
+BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
+EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was built
+OWN = (BUILT_BY, EXAMPLES)  # files in a folder that are of the cache, not of the encoder
 log = logging.getLogger("siamkit")
 
 
@@ -171,7 +175,7 @@ def ensure(plugin: Any, name: str) -> Path:
 
 
 def _is_current(plugin: Any, folder: Path) -> bool:
-    """False for a folder that another version of the plugin built: its recipe may have changed."""
+    """False for a folder that other code of the plugin built: its recipe may have changed."""
     return _made_by(folder) == _origin(plugin)
 
 
@@ -183,16 +187,33 @@ def _made_by(folder: Path) -> str:
 
 
 def _origin(plugin: Any) -> str:
+    """Package, version, and the code of the modality, which is written under one version."""
+    module = type(plugin).__module__
+    try:
+        code = Path(str(getattr(sys.modules[module], "__file__", ""))).read_bytes()
+    except (OSError, KeyError):
+        code = b""
+    made = f"code {hashlib.sha256(code).hexdigest()[:12]}"
     if not any(found.name == plugin.name for found in registry.found("siamkit.modalities")):
-        return str(type(plugin).__module__)  # of a class that is tried before it is installed
+        return f"{module}, {made}"  # of a class that is tried before it is installed
     found = registry.find("siamkit.modalities", plugin.name)
-    return f"{found.package} {found.version}"
+    return f"{found.package} {found.version}, {made}"
 
 
 def build(plugin: Any, name: str) -> Path:
-    """Build a named encoder into the cache, in place of a damaged or absent one."""
+    """Build a named encoder into the cache, in place of a damaged, outdated or absent one.
+
+    Raises PluginError if it gives other vectors than the one before it under the same fingerprint.
+    """
     log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
-    folder = _put(plugin, name, _origin(plugin), lambda ready: plugin.build(name, ready))
+    before = cached_folder(plugin, name) / EXAMPLES
+
+    def make(ready: Path) -> None:
+        plugin.build(name, ready)
+        encoder_examples.write(plugin, ready, ready / EXAMPLES)
+        encoder_examples.require_alike(plugin, before, ready / EXAMPLES)
+
+    folder = _put(plugin, name, _origin(plugin), make)
     log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
     return folder
 

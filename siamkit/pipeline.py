@@ -155,7 +155,7 @@ class Pipeline:
         except Exception as error:
             raise PluginError(
                 f"{prefix}{registry.who(plugin or self.modality)}: {step} failed:"
-                f" {type(error).__name__}: {error}"
+                f" {type(error).__name__}: {sources.short(str(error))}"
             ) from error
 
 
@@ -201,5 +201,6 @@ def _open(plugin: Any, folder: Path | None) -> Any:
         raise
     except Exception as error:
         raise PluginError(
-            f"{registry.who(plugin)}: its encoder cannot be opened: {type(error).__name__}: {error}"
+            f"{registry.who(plugin)}: its encoder cannot be opened: {type(error).__name__}:"
+            f" {sources.short(str(error))}"
         ) from error

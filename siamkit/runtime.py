@@ -45,7 +45,7 @@ def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads() if intra is None else intra
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: stdout and stderr belong to the program
+    options.log_severity_level = 4  # what is raised says it: stderr belongs to the program
     options.enable_mem_pattern = False  # plans memory for one shape; pictures come in many
     # Threads that spin while they wait measured 1.5 x slower wherever two models, or two
     # processes, share the cores.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from siamkit.errors import MissingWeights
+from siamkit.sources import short
 from siamkit.testing import detector, encoder, imports, index, mined, modality, saved
 from siamkit.testing.outcome import Failure, NotRun, Result
 from siamkit.testing.subjects import (
@@ -55,7 +56,8 @@ def run(check: Check, seen: Subject) -> Result:
             seen.label,
             name,
             "failed",
-            f"wanted an answer; got {type(error).__name__}: {error}; fix: keep the rule: {rule}",
+            f"wanted an answer; got {type(error).__name__}: {short(str(error))};"
+            f" fix: keep the rule: {rule}",
         )
     return Result(seen.label, name, "ok")
 

@@ -85,6 +85,36 @@ def test_a_new_plugin_works_at_once(kind, apart):
     assert first(apart, name) == ["a", "b"]
 
 
+def test_changed_code_is_never_compared_with_what_it_made_before(apart):
+    assert apart("plugins", "new", "marks", "--kind", "image").code == 0
+    install(apart.folder / "siamkit-marks", apart.folder / "site")
+    assert python(apart, "siamkit-marks/make_samples.py").returncode == 0
+    assert apart("enrol", "marks", "--from", "samples").code == 0
+    module = apart.folder / "siamkit-marks" / "siamkit_marks.py"
+    before = module.read_text()
+
+    changed = before.replace("np.asarray(scaled", "255 - np.asarray(scaled")
+    module.write_text(changed)
+    for command in (("query", "marks", "samples/a/0"), ("plugins", "check", "marks")):
+        told = apart(*command)
+        assert told.code == 1
+        assert "into other vectors than before, and its fingerprint is still" in told.out + told.err
+        assert "package siamkit-marks 0.1.0" in told.out + told.err
+    module.write_text(before)
+    assert apart("query", "marks", "samples/a/0").code == 3
+
+    module.write_text(
+        changed.replace('"version": 1', '"version": 2').replace("DIM = 48", "DIM = 32")
+    )
+    checked = apart("plugins", "check", "marks")
+    assert checked.code == 0, checked.out
+    told = apart("query", "marks", "samples/a/0")
+    assert told.code == 1
+    assert "siamkit reembed marks" in told.err
+    assert apart("reembed", "marks").code == 0
+    assert apart("query", "marks", "samples/a/0").code == 3
+
+
 def unseen(shell, name):
     """Two samples that are not enrolled, of the identities a and b."""
     module = f"siamkit_{name.replace('-', '_')}"

@@ -16,6 +16,7 @@ FLOORS = [
         "registry",
         "encoders",
         "encoder_cache",
+        "encoder_examples",
         "runtime",
         "regions",
         "sources",

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from siamkit.encoders import Card, projection, write_folder
+from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.media import load_image
 from siamkit.protocols import Source
@@ -19,6 +19,9 @@ from siamkit.runtime import OnnxEncoder
 from siamkit.types import Image, Region
 
 SIDE, DIM = 48, 64  # px of a picture as the network sees it; numbers of a vector
+# All that changes an array. Vectors of other constants are never compared: raise `version` when
+# `crop` or `array` changes.
+CONSTANTS = {"version": 1, "side": SIDE}
 
 
 class NewNameModality:
@@ -51,19 +54,20 @@ class NewNameModality:
         return np.clip(array * own.uniform(0.8, 1.2), 0, 255).astype(np.uint8)
 
     def preprocessing(self) -> Mapping[str, Any]:
-        """Every constant that changes an array."""
-        return {"side": SIDE, "resize": "bilinear"}
+        return CONSTANTS
 
     def build(self, name: str, folder: Path) -> None:
         matrix = np.random.default_rng(0).standard_normal((SIDE * SIDE * 3, DIM))
         matrix -= matrix.mean(axis=0)  # so that brightness does not count
-        card = Card(self.name, name, DIM, self.preprocessing(), "CC0-1.0", "random numbers")
+        card = Card(self.name, name, DIM, CONSTANTS, "CC0-1.0", "random numbers")
         write_folder(folder, projection(matrix, np.uint8), card)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         if folder is None:
             raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
-        return OnnxEncoder(folder, self.array)
+        opened = OnnxEncoder(folder, self.array)
+        require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
+        return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]

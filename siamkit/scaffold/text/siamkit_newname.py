@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.encoders import Card, projection, write_folder
+from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.protocols import Source
 from siamkit.runtime import OnnxEncoder
 from siamkit.types import Region
 
 FEATURES, DIM = 512, 64  # numbers of a text as the network sees it; of a vector
+# All that changes what the network sees. Vectors of other constants are never compared: raise
+# `version` when `load` or `features` changes.
+CONSTANTS = {"version": 1, "features": FEATURES}
 
 
 class NewNameModality:
@@ -39,13 +42,15 @@ class NewNameModality:
 
     def build(self, name: str, folder: Path) -> None:
         matrix = np.random.default_rng(0).standard_normal((FEATURES, DIM))
-        card = Card(self.name, name, DIM, {"features": FEATURES}, "CC0-1.0", "random numbers")
+        card = Card(self.name, name, DIM, CONSTANTS, "CC0-1.0", "random numbers")
         write_folder(folder, projection(matrix, np.float32), card)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[str]:
         if folder is None:
             raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
-        return OnnxEncoder(folder, features)
+        opened = OnnxEncoder(folder, features)
+        require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
+        return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]

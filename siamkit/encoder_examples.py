@@ -1,0 +1,54 @@
+"""Vectors of a plugin's examples, kept with an encoder that was built, to notice other code.
+
+A fingerprint is over the graph and the constants that the plugin names. What its code does to a
+sample before is not in it; where that changes, vectors under one fingerprint would not compare.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from siamkit import registry
+from siamkit.errors import PluginError
+from siamkit.types import Region
+
+KEPT = 4  # of the examples
+SAME = 0.999  # the least cosine of a vector and the same one made again
+
+
+def write(plugin: Any, folder: Path, path: Path) -> None:
+    """Embed some examples by the encoder in `folder`, and keep the vectors. Writes {} if none."""
+    try:
+        encoder = plugin.encoder(folder)
+        vectors = {}
+        for _, source in list(plugin.examples())[:KEPT]:
+            content = source.read_bytes() if isinstance(source, Path) else source
+            content = content.encode() if isinstance(content, str) else content
+            crop = plugin.crop(plugin.load(source), Region())
+            vectors[hashlib.sha256(content).hexdigest()] = encoder.embed([crop])[0].tolist()
+        kept = {"fingerprint": encoder.fingerprint, "vectors": vectors}
+    except Exception:  # of whatever kind: the encoder is looked at when it is used
+        kept = {}
+    path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def require_alike(plugin: Any, before: Path, after: Path) -> None:
+    """Raise PluginError where an example has another vector than before under one fingerprint."""
+    try:
+        old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (before, after))
+    except (OSError, ValueError):
+        return
+    if not old or not new or old["fingerprint"] != new["fingerprint"]:
+        return
+    for content in old["vectors"].keys() & new["vectors"].keys():
+        pair = zip(old["vectors"][content], new["vectors"][content], strict=True)
+        if not sum(a * b for a, b in pair) >= SAME:
+            raise PluginError(
+                f"{registry.who(plugin)} turns its examples into other vectors than before, and its"
+                f" fingerprint is still {new['fingerprint']}",
+                hint="change one of the constants that its card keeps, a version number, say; or"
+                f" delete {before.parent} if nothing is enrolled",
+            )
