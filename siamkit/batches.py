@@ -178,6 +178,6 @@ def _embed(pipeline: Pipeline, batch: list[Done]) -> None:
 
 
 def _name(job: Job) -> str:
-    if isinstance(job.source, bytes):
-        return "bytes"
+    if not isinstance(job.source, str | os.PathLike):
+        return type(job.source).__name__  # 'bytes', or what cannot be read
     return str(job.source) if job.text else sources.to_text(Path(job.source))

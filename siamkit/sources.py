@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from siamkit.errors import UnreadableSample
+from siamkit.errors import BadInput, UnreadableSample
 
 SHOWN = 200  # characters of a name; paths are shorter, texts may not be
 LARGEST = 1 << 30  # bytes; nothing that is embedded whole is larger than 1 GiB
@@ -35,7 +35,7 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     """Read a file, take bytes as they are, or, with `text`, take the string itself.
 
     Raises UnreadableSample, naming the file, for what is absent, a directory, unreadable,
-    empty, or larger than LARGEST.
+    empty, or larger than LARGEST; BadInput for what is none of these.
     """
     if isinstance(source, bytes):
         return Content("bytes", source)
@@ -46,6 +46,11 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
             shown = source[:40].encode("utf-8", "backslashreplace").decode()
             raise UnreadableSample(f"{shown!r} is not UTF-8 text") from error
         return Content(source, source)
+    if not isinstance(source, str | os.PathLike):
+        raise BadInput(
+            f"a sample is a path, or a file's content as bytes, not {type(source).__name__}",
+            hint="encode it: a picture in memory as PNG bytes, a sound as WAV bytes",
+        )
     path = Path(source)
     shown = to_text(path)
     if (size := require_file(path)) > LARGEST:

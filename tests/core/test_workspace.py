@@ -13,6 +13,7 @@ from scoreddata import texts
 import siamkit as sk
 from siamkit import calibration as calibrating
 from siamkit import snorm
+from siamkit.errors import BadInput
 from siamkit.flows.forget import forget
 from siamkit.scoring import mean_score
 from siamkit.store import samples
@@ -201,6 +202,21 @@ def test_vectors_that_are_not_finite_are_refused_by_row(workspace, value):
     with pytest.raises(sk.BadInput, match="row 1"):
         list(workspace.add_templates("letters", ["a", "b", "c"], rows))
     assert workspace.query("letters", "hello")[0].matches == []
+
+
+def test_an_array_is_told_to_be_encoded(workspace):
+    array = np.zeros((9, 9, 3), np.uint8)
+    workspace.enrol("letters", "greeting", "hello")
+    for ask in (
+        lambda: workspace.query("letters", array),
+        lambda: workspace.classify("letters", array),
+        lambda: workspace.verify("letters", "a", array),
+    ):
+        with pytest.raises(BadInput, match="not ndarray") as caught:
+            ask()
+        assert "PNG bytes" in caught.value.hint
+    (enrolled,) = workspace.enrol_many("letters", [("x", array)])
+    assert "not ndarray" in str(enrolled.error)
 
 
 def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
