@@ -1,0 +1,60 @@
+"""How long a new modality takes: the commands of docs/tutorials/plugin.md, one after the other.
+
+    newcomer.py [KIND …]
+
+For each kind of template, in a folder, a store and a cache of its own: a row a command with its
+seconds. Nothing is written by hand; `lines` is how long the module is of which three functions are
+to be changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from siamkit.cli.output import table
+from siamkit.scaffold import KINDS
+
+PIP = "-m pip install --no-deps --no-build-isolation -q"
+STEPS = (
+    "-m siamkit plugins new marks --kind {kind}",
+    PIP + " --target site ./siamkit-marks",
+    "-m siamkit plugins check marks",
+    "siamkit-marks/make_samples.py",
+    "-m siamkit enrol marks --from samples",
+    "-m siamkit query marks samples/a/0",
+    "-m siamkit train samples -m marks --out run --set steps=60{backbone}",
+    "-m siamkit reembed marks --encoder run/encoder",
+    "-m siamkit query marks samples/a/0",
+)
+
+
+def main() -> None:
+    rows = []
+    for kind in sys.argv[1:] or KINDS:
+        backbone = "" if kind == "image" else " --set backbone=encoder"
+        with tempfile.TemporaryDirectory() as made:
+            path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(made) / "site")])
+            around = {**os.environ, "SIAMKIT_CACHE": str(Path(made) / "cache"), "PYTHONPATH": path}
+            total = 0.0
+            for step in STEPS:
+                words = step.format(kind=kind, backbone=backbone).split()
+                begun = time.perf_counter()
+                done = subprocess.run(
+                    [sys.executable, *words], cwd=made, env=around, capture_output=True, text=True
+                )
+                total += (took := time.perf_counter() - begun)
+                if done.returncode not in (0, 3):  # 3: before training there is no threshold
+                    raise SystemExit(f"{step}: {done.returncode}\n{done.stdout}{done.stderr}")
+                rows.append([kind, " ".join(words[2 * (words[0] == "-m") :])[:60], f"{took:.1f}"])
+            lines = len((Path(made) / "siamkit-marks/siamkit_marks.py").read_text().splitlines())
+            rows.append([kind, f"all of it; {lines} lines", f"{total:.1f}"])
+    table(["kind", "command", "seconds"], rows)
+
+
+if __name__ == "__main__":
+    main()
