@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from siamkit import encoder_examples, registry
+from siamkit.aside import plugin_at_work
 from siamkit.encoders import CARD, GRAPH
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import AddsEncoders, BuildsEncoders
+from siamkit.sources import short
 
 BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
 EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was built
@@ -35,7 +37,7 @@ def cache_root() -> Path:
 
 def default_name(plugin: Any) -> str | None:
     """The encoder that a modality takes if none is named; None if it carries its own weights."""
-    return next(iter(plugin.encoders)) if isinstance(plugin, BuildsEncoders) else None
+    return next(iter(plugin.encoders), None) if isinstance(plugin, BuildsEncoders) else None
 
 
 def lasting(plugin: Any, wanted: str | None) -> str | None:
@@ -46,43 +48,10 @@ def lasting(plugin: Any, wanted: str | None) -> str | None:
     if wanted and Path(wanted).is_dir():
         return str(Path(wanted).resolve())
     origin = (wanted or "").partition(":")[0]
-    return add(plugin, wanted, None).name if wanted and origin in _origins(plugin) else wanted
+    return add(plugin, wanted, None).name if wanted and origin in origins(plugin) else wanted
 
 
-def modality_for(wanted: str, kind: str | None = None) -> str:
-    """The one modality that has an encoder of that name, or makes one of 'ORIGIN:MODEL'.
-
-    kind: of what its samples are, "image" say. Raises BadInput for none, or for several.
-    """
-    plugins = registry.loadable("siamkit.modalities")
-    origin, _, model = wanted.partition(":")
-    fitting = [
-        plugin.name
-        for plugin in plugins
-        if kind in (None, plugin.kind)
-        and (
-            (model and origin in _origins(plugin))
-            or wanted in getattr(plugin, "encoders", {})
-            or wanted in added(plugin)
-        )
-    ]
-    if len(fitting) == 1:
-        return str(fitting[0])
-    of_kind = f" of kind {kind}" if kind else ""
-    if fitting:
-        raise BadInput(
-            f"several modalities{of_kind} take the encoder {wanted!r}: {', '.join(fitting)}",
-            hint="name one: --modality NAME",
-        )
-    origins = [f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in _origins(plugin)]
-    raise BadInput(
-        f"no modality{of_kind} has an encoder {wanted!r}",
-        hint=f"those that make one of another model: {', '.join(origins) or 'none'};"
-        " `siamkit encoders list` shows what is there",
-    )
-
-
-def _origins(plugin: Any) -> Mapping[str, str]:
+def origins(plugin: Any) -> Mapping[str, str]:
     return plugin.origins if isinstance(plugin, AddsEncoders) else {}
 
 
@@ -129,12 +98,12 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
     name: None takes the model's own. Raises BadInput for a modality, an origin or a name that
     cannot be used, MissingWeights where the model is not to be had.
     """
-    origins = _origins(plugin)
+    known = origins(plugin)
     origin, _, model = spec.partition(":")
-    if not isinstance(plugin, AddsEncoders) or origin not in origins or not model:
+    if not isinstance(plugin, AddsEncoders) or origin not in known or not model:
         raise BadInput(
             f"{plugin.name} cannot make an encoder of {spec!r}",
-            hint="; ".join(f"{o}:NAME is {what}" for o, what in origins.items())
+            hint="; ".join(f"{o}:NAME is {what}" for o, what in known.items())
             or f"{plugin.name} take no other models",
         )
     if Path(model).is_dir():  # the same words mean another folder from elsewhere
@@ -157,7 +126,7 @@ def is_sound(plugin: Any, folder: Path) -> bool:
     """True if the plugin can open the folder, which checks every file of it."""
     try:
         plugin.encoder(folder)
-    except Exception:  # of whatever kind: a damaged file may break any reader
+    except (Exception, SystemExit):  # of whatever kind: a damaged file may break any reader
         return False
     return True
 
@@ -225,7 +194,16 @@ def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> 
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
         ready = Path(made) / name
         ready.mkdir()
-        make(ready)
+        try:
+            with plugin_at_work():
+                make(ready)
+        except (SiamkitError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{registry.who(plugin)}: encoder {name} could not be made:"
+                f" {type(error).__name__}: {short(str(error))}"
+            ) from error
         (ready / BUILT_BY).write_text(made_by, encoding="utf-8")
         plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         for _ in range(10):

@@ -11,8 +11,9 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import calibrations, encoder_cache, registry, sources
-from siamkit.errors import MissingWeights, PluginError, SiamkitError
+from siamkit import calibrations, contract, encoder_cache, registry, sources
+from siamkit.aside import plugin_at_work
+from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import Assesses
 from siamkit.sources import Content
 from siamkit.types import Calibration, Quality, Region, Threshold
@@ -51,8 +52,12 @@ class Pipeline:
         shipped: Path | None = getattr(self.modality, "calibration", None)
         if shipped is None:
             return None
-        with self._guard("calibration"):
+        try:
             found = calibrations.read(shipped)
+        except BadInput as error:
+            raise PluginError(
+                f"{registry.who(self.modality)}: its calibration cannot be used: {error}"
+            ) from error
         return found if found.fingerprint == self.encoder.fingerprint else None
 
     @property
@@ -119,9 +124,9 @@ class Pipeline:
         """
         import numpy as np
 
-        with self._guard("embed"):
-            rows = self.encoder.embed(crops)
         wanted = (len(crops), self.encoder.dim)
+        with self._guard("embed"):
+            rows = self.encoder.embed(list(crops))
         if getattr(rows, "shape", None) != wanted or rows.dtype != np.float32:
             got = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
             raise PluginError(f"{self._who()}: embed gave {got}, not float32 {wanted}")
@@ -147,12 +152,13 @@ class Pipeline:
         """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
         prefix = f"{sources.short(content.name)}: " if content and content.name else ""
         try:
-            yield
+            with plugin_at_work():
+                yield
         except SiamkitError as error:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
         except (MemoryError, RecursionError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{prefix}{registry.who(plugin or self.modality)}: {step} failed:"
                 f" {type(error).__name__}: {sources.short(str(error))}"
@@ -172,13 +178,28 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
     plugin = registry.load("siamkit.modalities", modality)
     finder = None
     if detector is not None:
-        finder = registry.load("siamkit.regions", detector)
+        finder = _detector(plugin, detector)
         if finder.kind != plugin.kind:
             raise PluginError(
-                f"detector {detector} looks at {finder.kind}, but {modality} are {plugin.kind}",
+                f"detector {detector} looks at {finder.kind}, but {modality} are {plugin.kind}"
+                f" ({registry.who(plugin)})",
                 hint="`siamkit plugins list` shows which detector takes what",
             )
-    return Pipeline(plugin, finder, open_encoder(plugin, encoder))
+    opened = open_encoder(plugin, encoder)
+    if fault := contract.encoder_fault(opened):
+        raise PluginError(f"{registry.who(plugin)}: its encoder {fault}")
+    return Pipeline(plugin, finder, opened)
+
+
+def _detector(plugin: Any, name: str) -> Any:
+    try:
+        return registry.load("siamkit.regions", name)
+    except PluginError as error:
+        if name != plugin.detector:  # somebody else has named it
+            raise
+        raise PluginError(
+            f"{registry.who(plugin)} needs a detector: {error}", hint=error.hint
+        ) from error
 
 
 def open_encoder(plugin: Any, wanted: str | None) -> Any:
@@ -196,11 +217,13 @@ def open_encoder(plugin: Any, wanted: str | None) -> Any:
 
 def _open(plugin: Any, folder: Path | None) -> Any:
     try:
-        return plugin.encoder(folder)
+        with plugin_at_work():
+            opened = plugin.encoder(folder)
     except SiamkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{registry.who(plugin)}: its encoder cannot be opened: {type(error).__name__}:"
             f" {sources.short(str(error))}"
         ) from error
+    return opened

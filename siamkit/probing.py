@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from siamkit import __version__
 from siamkit.encoder_cache import cache_root
-from siamkit.registry import GROUPS, Plugin, found
+from siamkit.registry import GROUPS, OWN, Group, Plugin, found, load
 
-SECONDS = 60.0  # a plugin that takes longer to import is reported as failing
+SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
+log = logging.getLogger("siamkit")
 MEMORY = "plugins.json"  # in the cache: which plugins were found sound, in which state
-WORKS = 3  # exit code of a plugin that can be used, and yet does what it should not
-_SCRIPT = f"""
-import logging, sys, threading
+_SCRIPT = """
+import json, logging, os, sys, threading
 from siamkit import registry
+from siamkit.registry import Plugin, PluginError
+plugin, told = Plugin(*sys.argv[2:]), {"fault": "", "usable": True}
 said = []
 handler = logging.Handler()
 handler.emit = lambda record: said.append(record.getMessage())
 logging.getLogger("siamkit").addHandler(handler)
 try:
-    registry.load(sys.argv[1], sys.argv[2])
-except registry.PluginError as error:
-    print(error, file=sys.stderr, flush=True)
-    sys.exit(1)
-plugin = registry.find(sys.argv[1], sys.argv[2])
-if left := [t.name for t in threading.enumerate() if t is not threading.main_thread()]:
-    said.append(f"{{plugin}} starts threads when it is imported: {{', '.join(left)}}")
-if said:
-    import os
-    print("; ".join(said), file=sys.stderr, flush=True)
-    os._exit({WORKS})  # its threads are not waited for
+    registry.require_sole(plugin)
+    registry.load(plugin.group, plugin.name)
+    if left := [t.name for t in threading.enumerate() if t is not threading.main_thread()]:
+        said.append(f"{plugin} starts threads when it is imported: {', '.join(left)}")
+    told["fault"] = "; ".join(said)
+except PluginError as error:
+    told = {"fault": str(error), "usable": False}
+with open(sys.argv[1], "w", encoding="utf-8") as out:
+    json.dump(told, out)
+os._exit(0)  # its threads are not waited for
 """
 
 
@@ -51,19 +55,35 @@ class Probe:
 
 def probe(plugin: Plugin) -> Probe:
     """Import and construct a plugin in another process."""
-    command = [sys.executable, "-c", _SCRIPT, plugin.group, plugin.name]
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return Probe(f"{plugin}: importing it takes longer than {SECONDS:.0f} s", usable=False)
-    if run.returncode == 0:
-        return Probe()
-    lines = run.stderr.strip().splitlines()
-    ended = f"{plugin}: importing it ended the process with code {run.returncode}"
-    known = lines and run.returncode in (1, WORKS)
-    return Probe(lines[-1] if known else ended, usable=run.returncode == WORKS)
+    with tempfile.TemporaryDirectory(prefix="siamkit-probe-") as folder:
+        told = Path(folder) / "told.json"
+        try:
+            run = subprocess.run(  # no pipes: a process that the import starts might keep them open
+                [sys.executable, "-c", _SCRIPT, str(told), *astuple(plugin)],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Probe(f"{plugin}: importing it takes longer than {SECONDS:.0f} s", usable=False)
+        try:
+            return Probe(**json.loads(told.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            ended = f"{plugin}: importing it ended the process with code {run.returncode}"
+            return Probe(ended, usable=False)
+
+
+def loadable(group: Group) -> list[Any]:
+    """Every plugin of a group that can be used; a line is logged of each other.
+
+    A stranger's is imported in a process of its own before, which it might end or block.
+    """
+    made = []
+    for plugin, tried in _tried([p for p in found(group) if p.package != OWN]).items():
+        if tried.usable:
+            made.append(load(group, plugin.name))
+        else:
+            log.warning(f"left out: {tried.fault}")
+    made += [load(group, plugin.name) for plugin in found(group) if plugin.package == OWN]
+    return sorted(made, key=lambda one: str(one.name))
 
 
 def probe_all(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:
@@ -73,15 +93,22 @@ def probe_all(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:
     changes; `anew` tries all of them again.
     """
     plugins = [plugin for group in GROUPS for plugin in found(group)]
-    states = _states(plugins)
-    sound = {} if anew else _remembered()
+    tried = _tried(plugins, anew=anew)
+    return [(plugin, tried[plugin]) for plugin in plugins]
+
+
+def _tried(plugins: Sequence[Plugin], *, anew: bool = False) -> dict[Plugin, Probe]:
+    if not plugins:
+        return {}
+    states, known = _states(plugins), _remembered()
+    sound = {} if anew else known
     doubtful = [p for p in plugins if sound.get(_key(p)) != states[_key(p)] or _twice(p, plugins)]
     with ThreadPoolExecutor() as pool:
         probes = dict(zip(doubtful, pool.map(probe, doubtful), strict=True))
     if doubtful:
-        good = [p for p in plugins if not probes.get(p, Probe()).fault]
-        _remember({_key(p): states[_key(p)] for p in good})
-    return [(plugin, probes.get(plugin, Probe())) for plugin in plugins]
+        good = {_key(p): states[_key(p)] for p in plugins if not probes.get(p, Probe()).fault}
+        _remember({key: state for key, state in known.items() if key not in states} | good)
+    return {plugin: probes.get(plugin, Probe()) for plugin in plugins}
 
 
 def _key(plugin: Plugin) -> str:
@@ -100,9 +127,7 @@ def _states(plugins: Iterable[Plugin]) -> dict[str, str]:
 
 
 def _installed(entry: str) -> str:
-    """An entry of the path; where packages are installed, with the time of the last change."""
-    if Path(entry).name not in ("site-packages", "dist-packages"):
-        return entry
+    """An entry of the path, with the time of its last change: packages come and go in it."""
     try:
         return f"{entry} {os.stat(entry).st_mtime_ns}"
     except OSError:

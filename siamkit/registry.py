@@ -14,13 +14,15 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import unwrap
 from typing import Any, Literal, TypeAlias, get_args
 
+from siamkit import contract
 from siamkit.errors import PluginError
-from siamkit.protocols import PROTOCOL
+from siamkit.sources import short
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
 _importing = threading.RLock()
 log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
+OWN = "siamkit"  # the package whose plugins nobody can replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Plugin:
 def found(group: Group) -> tuple[Plugin, ...]:
     """Every installed plugin of a group, by name, as of the first call. Imports none of them.
 
-    A name may occur twice, from two packages; `load` refuses to choose between them.
+    A name may occur twice, from two packages: siamkit's own is taken, and between two strangers
+    `load` refuses to choose.
     """
     plugins = {_plugin(group, point) for point in entry_points(group=group)}
     return tuple(sorted(plugins, key=lambda p: (p.name, p.package)))
@@ -52,25 +55,24 @@ def load(group: Group, name: str) -> Any:
     return _construct(find(group, name))
 
 
-def loadable(group: Group) -> list[Any]:
-    """Every plugin of a group that can be imported. `siamkit doctor` reports the others."""
-    made = []
-    for plugin in found(group):
-        try:
-            made.append(load(group, plugin.name))
-        except PluginError:
-            continue
-    return made
+def require_sole(plugin: Plugin) -> None:
+    """Raise PluginError for a plugin whose name another one has, unless it is siamkit's own."""
+    if (taken := find(plugin.group, plugin.name)) != plugin:
+        raise PluginError(
+            f"{plugin} is left out: {taken} has that name", hint=f"pip uninstall {plugin.package}"
+        )
 
 
 def find(group: Group, name: str) -> Plugin:
-    """The one plugin of a name, not imported. Raises PluginError if there is none, or two."""
+    """The one plugin of a name, not imported. Raises PluginError if there is none, or several."""
     matching = [p for p in found(group) if p.name == name]
     if not matching:
         names = sorted({p.name for p in found(group)})
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(names) or 'none'}"
         raise PluginError(f"no plugin {name!r} in {group}", hint=hint)
+    if len(own := [p for p in matching if p.package == OWN]) == 1:
+        return own[0]  # a stranger's of that name takes nothing away
     if len(matching) > 1:
         raise PluginError(
             f"two plugins of {group} are called {name!r}: {matching[0]} and {matching[1]}",
@@ -95,22 +97,21 @@ def who(made: Any) -> str:
 
 @cache
 def _construct(plugin: Plugin) -> Any:
+    if not EntryPoint.pattern.match(plugin.value):
+        raise PluginError(
+            f"{plugin} could not be loaded: its entry point should be MODULE:CLASS",
+            hint=f"reinstall or remove the package {plugin.package}",
+        )
     try:
         with _watched(plugin):
             made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that calls sys.exit ends nothing but itself
         raise PluginError(
-            f"{plugin} could not be loaded: {type(error).__name__}: {error}",
+            f"{plugin} could not be loaded: {type(error).__name__}: {short(str(error))}",
             hint=f"reinstall or remove the package {plugin.package}",
         ) from error
-    if getattr(made, "name", None) != plugin.name:
-        raise PluginError(f"{plugin} calls itself {getattr(made, 'name', None)!r}")
-    if (wanted := getattr(made, "protocol", PROTOCOL)) != PROTOCOL:
-        raise PluginError(
-            f"{plugin} was made for version {wanted} of the plugin protocols, and this siamkit has"
-            f" version {PROTOCOL}",
-            hint=f"pip install --upgrade siamkit {plugin.package}",
-        )
+    if fault := contract.plugin_fault(made, plugin.group, plugin.name):
+        raise PluginError(f"{plugin} {fault}", hint=f"pip install --upgrade {plugin.package}")
     return made
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from siamkit.aside import claim_stdout
 from siamkit.cli import (
     audit,
     calibrate,
@@ -143,4 +145,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 must not end a run
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run())
+    claim_stdout()
+    code = run()
+    if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
+        os._exit(code)  # what a plugin has left running is not waited for
+    sys.exit(code)

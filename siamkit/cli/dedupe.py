@@ -246,19 +246,12 @@ def _of_matrix(
 
 def _text_modality() -> str:
     """The only modality of texts that is installed, so that nobody has to name it."""
-    from siamkit import registry
-    from siamkit.errors import PluginError
+    from siamkit import modalities
 
-    names = []
-    for plugin in registry.found("siamkit.modalities"):
-        try:
-            if registry.load("siamkit.modalities", plugin.name).kind == "text":
-                names.append(plugin.name)
-        except PluginError:
-            continue  # `siamkit plugins list` reports it
+    names = modalities.of_kind("text")
     if len(names) != 1:
         raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")
-    return str(names[0])
+    return names[0]
 
 
 def _items(source: str, columns: Columns, modality: str, faults: list[Fault]) -> Iterator[Item]:

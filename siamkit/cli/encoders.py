@@ -81,12 +81,12 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     Use it with --encoder NAME. ORIGIN says where the model comes from, timm or
     sentence-transformers say; MODEL is its name there or a folder. Needs torch.
     """
-    from siamkit import encoder_cache, registry
+    from siamkit import encoder_cache, modalities, registry
 
     if kind and name:
         raise click.UsageError("With --kind, the name stands first: leave --name out.")
     if kind:
-        modality, name = encoder_cache.modality_for(model, kind), modality
+        modality, name = modalities.for_encoder(model, kind), modality
     plugin = registry.load("siamkit.modalities", modality)
     with talk():
         folder = encoder_cache.add(plugin, model, name)
@@ -117,7 +117,7 @@ def path(modality: str, name: str | None, as_json: bool) -> None:
 
 def _plugins(only: str | None = None) -> list[Any]:
     """The modalities that make encoders; one that does not import counts only if asked for."""
-    from siamkit import registry
+    from siamkit import probing, registry
     from siamkit.protocols import AddsEncoders, BuildsEncoders
 
     if only:
@@ -127,7 +127,7 @@ def _plugins(only: str | None = None) -> list[Any]:
         return [plugin]
     return [
         plugin
-        for plugin in registry.loadable("siamkit.modalities")
+        for plugin in probing.loadable("siamkit.modalities")
         if isinstance(plugin, BuildsEncoders | AddsEncoders)
     ]
 

@@ -44,7 +44,7 @@ def init(
                 f"made the store {store}" if created else f"{store} is a store already",
             )
         return
-    from siamkit import encoder_cache, registry
+    from siamkit import modalities, registry
 
     if not modality and not encoder:
         if gallery not in {plugin.name for plugin in registry.found("siamkit.modalities")}:
@@ -52,7 +52,7 @@ def init(
         modality = gallery
     with options.workspace(store) as ws:
         if modality is None:
-            modality = encoder_cache.modality_for(encoder) if encoder else ws.modality_of(gallery)
+            modality = modalities.for_encoder(encoder) if encoder else ws.modality_of(gallery)
         made = ws.create_gallery(gallery, modality, encoder=encoder)
         report(
             as_json,

@@ -122,9 +122,11 @@ Examples:
 )  # fmt: skip
 def new(name: str, kind: str, output: Path | None) -> None:
     """Write a distribution with a new modality NAME, which works at once and is yours to change."""
+    from shlex import quote
+
     from siamkit.scaffold import write
 
     folder = output or Path(f"siamkit-{name}")
     for path in write(name, kind, folder):
         click.echo(str(path))
-    click.echo(f"next: pip install -e {folder}; siamkit plugins check {name}")
+    click.echo(f"next: pip install -e {quote(str(folder))}; siamkit plugins check {name}")

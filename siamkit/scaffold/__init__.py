@@ -18,6 +18,7 @@ from siamkit.errors import BadInput
 TEMPLATES = Path(__file__).parent
 KINDS = ("image", "audio", "text", "vector")
 NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST = 40  # letters; a gallery of that name has room for more
 
 
 def write(name: str, kind: str, folder: Path) -> list[Path]:
@@ -44,10 +45,11 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise BadInput(
-            f"{name!r} cannot be a plugin's name",
-            hint="begin with a letter; small letters, digits and single hyphens, such as my-logos",
+            f"{name[: 2 * LONGEST]!r} cannot be a plugin's name",
+            hint="begin with a letter; small letters, digits and single hyphens, such as my-logos,"
+            f" {LONGEST} at most",
         )
     for group in registry.GROUPS:
         for plugin in registry.found(group):
@@ -67,6 +69,6 @@ def _copy(template: Path, made: Path, name: str) -> None:
 def _renamed(text: str, name: str) -> str:
     """`NewName` becomes MyLogos, in modules and files `newname` my_logos, elsewhere my-logos."""
     words = name.split("-")
-    text = text.replace("NewName", "".join(word.capitalize() for word in words))
-    text = re.sub(r"(siamkit_|test_)newname", rf"\1{'_'.join(words)}", text)
-    return text.replace("newname", name)
+    spelt = {"NewName": "".join(word.capitalize() for word in words), "newname": name}
+    spelt |= {f"{head}newname": head + "_".join(words) for head in ("siamkit_", "test_")}
+    return re.sub("(siamkit_|test_)?newname|NewName", lambda found: spelt[found[0]], text)

@@ -21,6 +21,7 @@ class Report:
     """What `siamkit.testing.child` has seen."""
 
     said: str = ""  # on standard output, at import
+    said_in_use: str = ""  # and after that
     threads: list[str] = field(default_factory=list)  # that the import has left running
     heavy: list[str] = field(default_factory=list)  # packages that it has imported
     network: list[str] = field(default_factory=list)  # addresses that were asked for, ever

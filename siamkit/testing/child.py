@@ -22,12 +22,14 @@ HEAVY = {
 
 
 def main(kind: str, module: str, qualname: str, out: str) -> None:
-    report: dict[str, Any] = {"network": [], "said": "", "threads": [], "heavy": []}
+    report: dict[str, Any] = {
+        "network": [], "said": "", "said_in_use": "", "threads": [], "heavy": []
+    }  # fmt: skip
     _cut_off(report["network"])
     before = set(threading.enumerate())
     loaded = set(sys.modules)
     try:
-        with _overheard(report):
+        with _overheard(report, "said"):
             made: Any = importlib.import_module(module)
             for name in qualname.split("."):
                 made = getattr(made, name)
@@ -38,7 +40,8 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
         report["threads"] = [t.name for t in threading.enumerate() if t not in before]
         report["heavy"] = sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - loaded})
         try:
-            report["fingerprint"] = _use(kind, plugin)
+            with _overheard(report, "said_in_use"):
+                report["fingerprint"] = _use(kind, plugin)
         except BaseException as error:
             report["used"] = f"{type(error).__name__}: {error}"
     Path(out).write_text(json.dumps(report), encoding="utf-8")
@@ -66,7 +69,7 @@ def _use(kind: str, plugin: Any) -> str | None:
 
 
 @contextmanager
-def _overheard(report: dict[str, Any]) -> Iterator[None]:
+def _overheard(report: dict[str, Any], what: str) -> Iterator[None]:
     """Keep what is written to standard output, by Python or by a library below it."""
     sys.stdout.flush()
     kept = os.dup(1)
@@ -78,7 +81,7 @@ def _overheard(report: dict[str, Any]) -> Iterator[None]:
             sys.stdout.flush()
             os.dup2(kept, 1)
             heard.seek(0)
-            report["said"] = heard.read().decode(errors="replace")
+            report[what] = heard.read().decode(errors="replace")
 
 
 def _cut_off(asked: list[str]) -> None:

@@ -58,6 +58,16 @@ def check_import_says_nothing(seen: Subject) -> None:
         )  # fmt: skip
 
 
+def check_use_says_nothing(seen: Subject) -> None:
+    """Used, a plugin prints nothing either."""
+    _needs_import(seen)
+    if seen.apart.said_in_use:
+        raise Failure(
+            "nothing on standard output", repr(seen.apart.said_in_use[:80]),
+            "remove print; use logging.getLogger(__name__), or siamkit.quiet around what talks",
+        )  # fmt: skip
+
+
 def check_import_starts_no_threads(seen: Subject) -> None:
     """Importing and constructing leave no thread behind."""
     _needs_import(seen)
@@ -88,6 +98,7 @@ CHECKS = (
     check_import_works,
     check_import_is_light,
     check_import_says_nothing,
+    check_use_says_nothing,
     check_import_starts_no_threads,
     check_no_network,
 )

@@ -75,13 +75,13 @@ def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
 
 def main(group: Any, name: str, first: str) -> None:
     from siamkit.testing.running import checks_of, run, title
-    from siamkit.testing.subjects import subject
+    from siamkit.testing.subjects import SUBJECTS
 
     logging.basicConfig(format="siamkit: %(message)s")
     try:
         with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
             os.dup2(2, 1)  # what a plugin prints is no answer
-            seen = subject(registry.load(group, name))
+            seen = SUBJECTS[group](registry.load(group, name))
             for check in checks_of(seen)[int(first) :]:
                 print(json.dumps({"check": title(check)}), file=answers, flush=True)
                 print(json.dumps(asdict(run(check, seen))), file=answers, flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit import calibrations, registry
+from siamkit import calibrations, probing
 from siamkit.encoders import GRAPH
 from siamkit.errors import UnreadableSample
 from siamkit.pipeline import open_encoder
@@ -32,11 +32,12 @@ def check_kind_is_a_word(seen: ModalitySubject) -> None:
 
 
 def check_detector_is_installed(seen: ModalitySubject) -> None:
-    """`detector` is None, or the name of an installed detector."""
-    names = sorted({found.name for found in registry.found("siamkit.regions")})
+    """`detector` is None, or the name of an installed detector of this kind."""
+    detectors = probing.loadable("siamkit.regions")
+    names = [detector.name for detector in detectors if detector.kind == seen.plugin.kind]
     if (wanted := seen.plugin.detector) is not None and wanted not in names:
         raise Failure(
-            f"None or one of {', '.join(names)}", repr(wanted),
+            f"None{' or one of ' * bool(names)}{', '.join(names)}", repr(wanted),
             "install it, name it in pyproject.toml, or set detector = None",
         )  # fmt: skip
 

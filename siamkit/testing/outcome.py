@@ -10,7 +10,8 @@ class Failure(AssertionError):
     """A broken rule: what was wanted, what came, and what mends it."""
 
     def __init__(self, wanted: str, got: str, fix: str) -> None:
-        super().__init__(f"wanted {wanted}; got {got}; fix: {fix}")
+        told = f"wanted {wanted}; got {got}; fix: {fix}"
+        super().__init__(" ".join(told.split()))  # on one line, whatever was raised
 
 
 class NotRun(Exception):

@@ -50,7 +50,7 @@ def run(check: Check, seen: Subject) -> Result:
         return Result(seen.label, name, "skipped", unavailable(error))
     except Failure as failure:
         return Result(seen.label, name, "failed", str(failure))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         rule = (check.__doc__ or "").strip().splitlines()[0]
         return Result(
             seen.label,

@@ -6,7 +6,7 @@ A part that cannot be made fails the one check that is about it; the others are 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from siamkit import encoder_cache, registry
+from siamkit import encoder_cache, probing, registry
 from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
@@ -183,15 +183,11 @@ class DetectorSubject(Subject):
         return made[self.plugin.kind]
 
     def _users(self) -> list[Any]:
-        users = []
-        for found in registry.found("siamkit.modalities"):
-            try:
-                modality = registry.load("siamkit.modalities", found.name)
-            except Exception:  # another plugin's fault is not this one's
-                continue
-            if modality.detector == self.plugin.name and modality.kind == self.plugin.kind:
-                users.append(modality)
-        return users
+        return [
+            modality
+            for modality in probing.loadable("siamkit.modalities")
+            if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
+        ]
 
     @staticmethod
     def _loaded(modality: Any) -> list[Any]:
@@ -205,6 +201,13 @@ class IndexSubject(Subject):
     """An index backend."""
 
     kind = "index"
+
+
+SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
+    "siamkit.modalities": ModalitySubject,
+    "siamkit.regions": DetectorSubject,
+    "siamkit.indexes": IndexSubject,
+}
 
 
 def needed(check: str, make: Callable[[], T]) -> T:

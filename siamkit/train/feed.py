@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit import registry
+from siamkit.aside import plugin_at_work
 from siamkit.errors import PluginError, SiamkitError
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def _variant(
     plugin: Any, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
 ) -> NDArray[Any]:
     try:
-        made: NDArray[Any] = plugin.augment(array, own, shared)
+        with plugin_at_work():
+            made: NDArray[Any] = plugin.augment(array, own, shared)
     except (SiamkitError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{registry.who(plugin)}: augment failed: {type(error).__name__}: {error}"
         ) from error

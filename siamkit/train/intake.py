@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit import regions, registry
+from siamkit.aside import plugin_at_work
 from siamkit.choice import error_for, only_usable
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import content_of
@@ -96,12 +97,13 @@ def _load(pipeline: Pipeline, example: Example) -> Loaded:
 
 def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
     try:
-        array = plugin.array(crop)
+        with plugin_at_work():
+            array = plugin.array(crop)
     except SiamkitError as error:
         raise error_for(name, error) from error
     except (MemoryError, RecursionError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{name}: {registry.who(plugin)}: array failed: {type(error).__name__}: {error}"
         ) from error

@@ -81,21 +81,21 @@ def crowd(tmp_path_factory):
     put(site, "twin", package="pack-two")
     put(site, "lost", value="mod_nowhere:Plugin")
     put(site, "blank", value="mod_pack_blank:Nothing")
-    put(site, "seen", f"open({str(site / 'imports')!r}, 'a').write('x')")
+    put(site, "seen", f"open({str(site.with_name('imports'))!r}, 'a').write('x')")
     return site
 
 
 @pytest.fixture
 def bad(crowd, shell):
     shell.environment["PYTHONPATH"] += os.pathsep + str(crowd)
-    shell.environment["SIAMKIT_CACHE"] = str(crowd / "cache")
+    shell.environment["SIAMKIT_CACHE"] = str(crowd.with_name("cache"))
     return shell
 
 
 @pytest.fixture
 def listed(bad, crowd):
     """What `plugins list` said of each package, the first time."""
-    kept = crowd / "listed.json"
+    kept = crowd.with_name("listed.json")
     if not kept.exists():
         kept.write_text(json.dumps(states(bad)))
     return json.loads(kept.read_text())
@@ -189,14 +189,14 @@ def test_an_entry_point_to_nothing(listed):
 
 def test_what_was_sound_is_believed_until_its_files_change(bad, crowd, listed):
     assert listed["pack-seen"] is None
-    before = (crowd / "imports").read_text()
+    before = crowd.with_name("imports").read_text()
     assert states(bad)["pack-seen"] is None
-    assert (crowd / "imports").read_text() == before
+    assert crowd.with_name("imports").read_text() == before
     assert states(bad, "--check")["pack-seen"] is None
-    assert (crowd / "imports").read_text() == before + "x"
+    assert crowd.with_name("imports").read_text() == before + "x"
     module = crowd / "mod_pack_seen.py"
     module.write_text(module.read_text() + "raise OSError('gone bad')\n")
-    (crowd / "cache" / "plugins.json").write_text("{")  # damaged: all are imported again
+    (crowd.with_name("cache") / "plugins.json").write_text("{")  # damaged: all are imported again
     assert "gone bad" in states(bad)["pack-seen"]
 
 

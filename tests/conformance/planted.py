@@ -163,6 +163,11 @@ def calls_home(self):
         socket.create_connection(("127.0.0.1", 9), timeout=1).close()
 
 
+def chatty(self, source):
+    print("here I am")
+    return Dots.load(self, source)
+
+
 def threaded(self):
     threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
 
@@ -172,6 +177,7 @@ plant("protocol_is_known", Dots, protocol=99)
 plant("import_works", Dots, 1, __init__=needy)
 plant("import_is_light", Dots, __init__=heavy)
 plant("import_says_nothing", Dots, __init__=lambda self: print("hello"))
+plant("use_says_nothing", Dots, load=chatty)
 plant("import_starts_no_threads", Dots, __init__=threaded)
 plant("no_network", Dots, __init__=calls_home)
 

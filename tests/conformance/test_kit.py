@@ -31,6 +31,7 @@ from siamkit.testing.running import title
 # which spares a minute.
 APART = {
     "import_works", "import_is_light", "import_says_nothing", "import_starts_no_threads",
+    "use_says_nothing",
     "no_network", "fingerprint_equal_across_processes",
 }  # fmt: skip
 

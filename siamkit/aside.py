@@ -1,0 +1,56 @@
+"""Standard output is for answers: what a plugin prints while it works goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_here = threading.local()
+
+
+@contextmanager
+def plugin_at_work() -> Iterator[None]:
+    """Mark that this thread runs a plugin's code. May be nested."""
+    before = getattr(_here, "working", False)
+    _here.working = True
+    try:
+        yield
+    finally:
+        _here.working = before
+
+
+class Aside:
+    """A stream, without what plugins at work write to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        stream = sys.stderr if getattr(_here, "working", False) else self.stream
+        return int(stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def claim_stdout() -> None:
+    """Keep standard output for this program, for good: also from libraries below Python.
+
+    What they write to the file itself goes where standard error goes.
+    """
+    import os
+
+    try:
+        kept = os.dup(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, or no file
+        return
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    stream: Any = os.fdopen(
+        kept, "w", encoding=sys.stdout.encoding, errors="backslashreplace",
+        buffering=1 if sys.stdout.isatty() else -1,
+    )  # fmt: skip
+    sys.stdout = Aside(stream)

@@ -1,0 +1,46 @@
+"""Which of the installed modalities is meant, where nobody names one."""
+
+from __future__ import annotations
+
+from siamkit import encoder_cache, probing
+from siamkit.errors import BadInput
+
+
+def for_encoder(wanted: str, kind: str | None = None) -> str:
+    """The one modality that has an encoder of that name, or makes one of 'ORIGIN:MODEL'.
+
+    kind: of what its samples are, "image" say. Raises BadInput for none, or for several.
+    """
+    plugins = probing.loadable("siamkit.modalities")
+    origin, _, model = wanted.partition(":")
+    fitting = [
+        plugin.name
+        for plugin in plugins
+        if kind in (None, plugin.kind)
+        and (
+            (model and origin in encoder_cache.origins(plugin))
+            or wanted in getattr(plugin, "encoders", {})
+            or wanted in encoder_cache.added(plugin)
+        )
+    ]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    of_kind = f" of kind {kind}" if kind else ""
+    if fitting:
+        raise BadInput(
+            f"several modalities{of_kind} take the encoder {wanted!r}: {', '.join(fitting)}",
+            hint="name one: --modality NAME",
+        )
+    origins = [
+        f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in encoder_cache.origins(plugin)
+    ]
+    raise BadInput(
+        f"no modality{of_kind} has an encoder {wanted!r}",
+        hint=f"those that make one of another model: {', '.join(origins) or 'none'};"
+        " `siamkit encoders list` shows what is there",
+    )
+
+
+def of_kind(kind: str) -> list[str]:
+    """The names of the modalities whose samples are of a kind, 'text' say."""
+    return [m.name for m in probing.loadable("siamkit.modalities") if m.kind == kind]
