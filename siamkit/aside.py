@@ -50,7 +50,7 @@ def claim_stdout() -> None:
     sys.stdout.flush()
     os.dup2(2, 1)
     stream: Any = os.fdopen(
-        kept, "w", encoding=sys.stdout.encoding, errors="backslashreplace",
+        kept, "w", encoding=sys.stdout.encoding, errors="backslashreplace", closefd=False,
         buffering=1 if sys.stdout.isatty() else -1,
     )  # fmt: skip
     sys.stdout = Aside(stream)

@@ -53,7 +53,7 @@ classify was found in the file. Of several files the best outcome counts.
     help="Call unknown what is below the gallery's threshold, or --threshold, --fmr or --fpir.",
 )  # fmt: skip
 @click.option(
-    "--threshold", type=float, metavar="T",
+    "--threshold", type=options.COSINE, metavar="T",
     help="From which cosine a sample is of a class at all [default: the gallery's].",
 )  # fmt: skip
 @options.fmr

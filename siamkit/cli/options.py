@@ -31,6 +31,27 @@ def _inherited(context: click.Context, parameter: click.Parameter, value: Path) 
     return value
 
 
+class WithinType(click.ParamType[Any]):
+    """A number between two others, or one of them if `closed`; NaN is none."""
+
+    name = "NUMBER"
+
+    def __init__(self, low: float, high: float, *, closed: bool) -> None:
+        self.low, self.high, self.closed = low, high, closed
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number", param, ctx)
+        within = self.low < number < self.high
+        if not within and not (self.closed and number in (self.low, self.high)):
+            ends = "" if self.closed else ", which are left out"
+            self.fail(f"{value} is not between {self.low:g} and {self.high:g}{ends}", param, ctx)
+        return number
+
+
+COSINE, RATE = WithinType(-1, 1, closed=True), WithinType(0, 1, closed=False)
 store = click.option(
     "--store",
     type=click.Path(path_type=Path),
@@ -45,18 +66,18 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 threshold = click.option(
     "--threshold",
-    type=float,
+    type=COSINE,
     metavar="T",
     help="From which cosine (--rerank: probability) two are the same [default: the gallery's].",
 )
 fmr = click.option(
     "--fmr",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="Decide at this false match rate, by the calibration: 1e-3, say.",
 )
 fpir = click.option(
-    "--fpir", type=float, metavar="RATE",
+    "--fpir", type=RATE, metavar="RATE",
     help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
 )  # fmt: skip
 fusion = click.option(

@@ -40,13 +40,37 @@ AT_IMPORT = {
     "newer": ("Plugin.protocol = 2", "was made for version 2 of the plugin protocols"),
     "needy": ("Plugin.__init__ = lambda self, size: None", "could not be loaded: TypeError"),
     "misnamed": ("Plugin.name = 'other'", "calls itself 'other'"),
+    "leaves": ("raise SystemExit(0)", "could not be loaded: SystemExit: 0"),
+    "quits": ("import os; os._exit(0)", "importing it ended the process with code 0"),
+    "wordy": ("raise OSError('one\\ntwo\\nthree')", "could not be loaded: OSError: one two three"),
+    "older": ("Plugin.protocol = '1'", "has protocol '1', which should be a whole number"),
+    "loadless": ("del Plugin.load", "has no load, which should be a method"),
+    "kindless": ("del Plugin.kind", "has no kind, which should be a word such as 'image'"),
+    "outside": ("Plugin.encoders = {'../../x': 'here'}", "has encoders {'../../x'"),
+    "prickly": ("Plugin.encoders = property(lambda s: 1 / 0)", "raises ZeroDivisionError"),
 }
 IN_USE = {
     "width": ("Encoder.dim = 5", "embed gave float32 (1, 4), not float32 (1, 5)"),
     "nan": ("Encoder.embed = lambda s, b: np.full((len(b), 4), np.nan, np.float32)", "NaN or Inf"),
     "long": ("Encoder.embed = lambda s, b: np.ones((len(b), 4), np.float32)", "norm 2.0000"),
     "divides": ("Encoder.embed = lambda s, b: 1 / 0", "embed failed: ZeroDivisionError"),
+    "exits": ("Encoder.embed = lambda s, b: exit()", "embed failed: SystemExit"),
+    "greedy": ("Encoder.embed = lambda s, b: b.clear()", "embed gave NoneType"),
+    "dimless": ("del Encoder.dim", "its encoder has no dim"),
+    "bare": ("Encoder.threshold = 0.5", "its encoder has threshold 0.5, which should be"),
+    "empty": ("Plugin.encoder = lambda s, f=None: None", "its encoder has no dim"),
+    "blind": ("Plugin.detector = 'nowhere'", "needs a detector: no plugin 'nowhere'"),
+    "unmeasured": (
+        "from pathlib import Path; Plugin.calibration = Path('nowhere.json')",
+        "its calibration cannot be used: nowhere.json",
+    ),
 }
+# The check that fails, where it is not one of embed.
+BROKEN = {
+    "dimless": ("dim_is_a_size",), "bare": ("threshold_is_a_cosine",),
+    "empty": ("encoder_opens", "dim_is_a_size"), "blind": ("detector_is_installed",),
+    "unmeasured": ("calibration_is_read",),
+}  # fmt: skip
 QUIRKS = {
     "chatty": ("print('here I am')", "prints when it is imported"),
     "busy": (
@@ -79,9 +103,11 @@ def crowd(tmp_path_factory):
     put(site, "deadly", "import os; Encoder.embed = lambda s, b: os._exit(7)")
     put(site, "twin", package="pack-one")
     put(site, "twin", package="pack-two")
+    put(site, "letters", package="pack-letters")
+    put(site, "odd", value="this is: not one")
     put(site, "lost", value="mod_nowhere:Plugin")
     put(site, "blank", value="mod_pack_blank:Nothing")
-    put(site, "seen", f"open({str(site.with_name('imports'))!r}, 'a').write('x')")
+    put(site, "seen", f"with open({str(site.with_name('imports'))!r}, 'a') as file: file.write('x')")
     return site
 
 
@@ -126,7 +152,7 @@ def test_a_plugin_that_cannot_be_imported(name, bad, listed):
     checked = bad("plugins", "check", name)
     assert checked.code == 1
     assert f"failed   loads  {line}" in checked.out
-    if name != "ends":  # no process survives that
+    if name not in ("ends", "quits"):  # no process survives that
         used = enrol(bad, name)
         assert used.code == 1
         assert used.err.splitlines()[0] == f"Error: {line}"
@@ -145,7 +171,7 @@ def test_a_plugin_that_gives_what_it_should_not(name, bad, listed):
     assert said in asked.err
     checked = bad("plugins", "check", name)
     assert checked.code == 1
-    assert "failed   embed_" in checked.out
+    assert any(f"failed   {check}" in checked.out for check in BROKEN.get(name, ("embed_",)))
 
 
 @pytest.mark.parametrize("name", QUIRKS)
@@ -181,7 +207,56 @@ def test_two_plugins_of_one_name(bad, listed):
     assert bad("plugins", "check", "twin").code == 1
 
 
+def test_a_strangers_plugin_takes_no_name_of_siamkits_own(tmp_path, shell):
+    put(tmp_path / "site", "questions", package="pack-questions")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    told = json.loads(shell("plugins", "list", "--json").out)
+    faults = {p["package"]: p["error"] for p in told if p["name"] == "questions"}
+    assert faults["siamkit"] is None
+    assert "package pack-questions 3.1) is left out: plugin questions" in faults["pack-questions"]
+    assert shell("plugins", "check", "questions").code == 1
+    assert json.loads(shell("encoders", "list", "--json").out)
+
+
+def test_commands_that_look_at_all_plugins_survive_the_worst(bad, crowd):
+    """A name is not needed where one modality of texts is left; each that is not, is told why."""
+    done = bad("encoders", "list", "--json")
+    assert done.code == 0, done.err
+    assert {row["modality"] for row in json.loads(done.out)} >= {"images", "questions"}
+    for name in ("ends", "quits", "leaves", "kindless", "prickly"):
+        assert f"package pack-{name} 3.1" in done.err
+
+
+def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
+    chatty = (
+        "import os\n"
+        "real = Plugin.load\n"
+        "Plugin.load = lambda s, x: (print('aloud'), os.write(1, b'below'), real(s, x))[-1]"
+    )
+    put(tmp_path / "site", "loud", chatty)
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    enrolled = shell("enrol", "loud", "--text", "hello", "--as", "x", "--json")
+    assert enrolled.code == 0
+    assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
+    assert "aloud" in enrolled.err
+    assert "below" in enrolled.err
+    checked = {c["check"]: c for c in json.loads(shell("plugins", "check", "loud", "--json").out)}
+    assert checked["use_says_nothing"]["state"] == "failed"
+    assert "aloud" in checked["use_says_nothing"]["message"]
+
+
+def test_a_thread_that_does_not_end_keeps_no_command(tmp_path, shell):
+    put(tmp_path / "site", "tireless", "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()")  # fmt: skip
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    assert enrol(shell, "tireless").code == 0
+    assert "starts threads when it is imported" in shell("plugins", "list").out
+
+
 def test_an_entry_point_to_nothing(listed):
+    assert "its entry point should be MODULE:CLASS" in listed["pack-odd"]
     assert "No module named 'mod_nowhere'" in listed["pack-lost"]
     assert "package pack-lost 3.1" in listed["pack-lost"]
     assert "has no attribute 'Nothing'" in listed["pack-blank"]

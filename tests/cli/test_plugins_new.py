@@ -53,6 +53,14 @@ def python(shell, *arguments, folder="."):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["my-newname", "newname2"])
+def test_a_name_may_be_that_of_the_template(name, tmp_path):
+    write(name, "text", tmp_path / "new")
+    module = f"siamkit_{name.replace('-', '_')}"
+    assert (tmp_path / "new" / f"{module}.py").exists()
+    assert f"from {module} import" in (tmp_path / "new" / "make_samples.py").read_text()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_plugin_works_at_once(kind, apart):
     name, folder = f"my-{kind}", f"siamkit-my-{kind}"
@@ -149,7 +157,7 @@ def test_what_is_written_is_a_distribution_that_pip_builds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Logos", "2d", "my_logos", "a--b", "a-", "../x", "naïve", "x y"]
+    "name", ["", "Logos", "2d", "my_logos", "a--b", "a-", "../x", "naïve", "x y", "a" * 41]
 )
 def test_a_bad_name_writes_nothing(name, tmp_path):
     with pytest.raises(BadInput, match="cannot be a plugin's name"):
