@@ -109,6 +109,8 @@ def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
         ) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         raise PluginError(f"{name}: {registry.who(plugin)}: array gave {type(array).__name__}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise PluginError(f"{name}: {registry.who(plugin)}: array gave NaN or Inf")
     return array
 
 
