@@ -22,8 +22,9 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from siamkit import batches, calibration, choice, classification
 from siamkit.batches import Job
-from siamkit.classification import Labelled, Rule, scaled
+from siamkit.classification import Rule, scaled
 from siamkit.cli.output import table
+from siamkit.labelled import Labelled
 from siamkit.pipeline import open_pipeline
 from siamkit.scoring import own_mated
 
@@ -71,7 +72,7 @@ def drawn(labels, shots: int, seed: int):
 def ours(vectors, labels, enrolled, asked, rule, own=None):
     """(p, classes) probabilities, and the temperature over the spread of the guess."""
     names = np.unique(labels[enrolled])
-    known = Labelled(vectors[enrolled], labels[enrolled][:, None] == names)
+    known = Labelled.of(vectors[enrolled], labels[enrolled][:, None] == names)
     guess = classification.guess(known)
     fitted = classification.fit(known, rule)
     evidence = scaled(fitted[0] if fitted else guess)

@@ -23,8 +23,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from siamkit import batches, choice, classification
 from siamkit.batches import Job
-from siamkit.classification import Labelled, Rule, scaled
+from siamkit.classification import Rule, scaled
 from siamkit.cli.output import table
+from siamkit.labelled import Labelled
 from siamkit.pipeline import open_pipeline
 from siamkit.scoring import own_mated
 
@@ -59,7 +60,7 @@ def ours(known: Labelled, rule: Rule, probes):
 
 def answers(vectors, bears, rows, asked, mated):
     """(p, classes) probabilities, by method."""
-    known = Labelled(vectors[rows], bears[rows])
+    known = Labelled.of(vectors[rows], bears[rows])
     for by in ("knn", "prototypes"):
         yield by, ours(known, Rule(by, 5, tags=True, mated=mated), vectors[asked])
     near = KNeighborsClassifier(5).fit(vectors[rows], bears[rows])

@@ -21,31 +21,22 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from siamkit.labelled import Array, Labelled
 from siamkit.scoring import usual_length
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Vectors
 
 Method: TypeAlias = Literal["knn", "prototypes"]
-Array: TypeAlias = "NDArray[np.float64]"
-Flags: TypeAlias = "NDArray[np.bool_]"
+METHODS: tuple[Method, ...] = ("knn", "prototypes")
 Evidence: TypeAlias = "Callable[[Array], Array]"
 
 TEMPERATURES = np.geomspace(0.002, 1.0, 50)
 HELD_OUT = 2_000  # examples that a temperature is fitted to, at most
 CELLS = 8_000_000  # numbers that looking at them may take, about; fewer are held out beyond
+COMPARED = 50_000_000  # cosines that it may take
 FEWEST = 10  # of them; fewer show too little
 GUESS = 4.0  # see `guess`
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """Examples, and which labels each bears. Every row and column of `bears` has a True."""
-
-    vectors: Vectors  # (n, dim)
-    bears: Flags  # (n, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,45 +59,52 @@ def scaled(temperature: float) -> Evidence:
 
 
 def probabilities(known: Labelled, rule: Rule, evidence: Evidence, probes: Vectors) -> Array:
-    """(p, classes) of (p, dim) unit vectors, each in (0, 1); rows sum to 1 unless by tags."""
+    """(p, classes) of (p, dim) unit vectors, in (0, 1); rows sum to 1 unless by tags.
+
+    Of one class alone, which is then right whatever comes, it is 1.
+    """
     return _smoothed(known, rule, _shares(_look(known, rule, probes), evidence))
 
 
 def class_scores(known: Labelled, rule: Rule, probes: Vectors) -> Array:
     """(p, classes) cosines: to each class's nearest example, or by prototypes to its mean."""
     if rule.by == "prototypes":
-        return _to_means(known, known.bears, rule, probes, None)
-    return _best(known, probes)
+        return _to_means(_bearing(known, None), rule, probes)
+    rows, borders = known.by_label
+    cosines = (probes @ known.vectors.T).astype(np.float64)
+    found: Array = np.maximum.reduceat(cosines[:, rows], [0, *borders], axis=1)
+    return found
 
 
 def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | None:
     """The temperature that predicts examples best, each by all the others, and of how many.
 
-    "Best" is the least mean log loss. An example counts if another bears a label of its own (by
-    tags: each). None where fewer than FEWEST do.
+    "Best" is the least log loss, with a log-normal prior around `guess`, of spread 1: a few
+    examples cannot tell sharp from sharper. An example counts if another bears a label of its own.
+    None where fewer than FEWEST do.
     """
-    classes = known.bears.shape[1]
-    others = known.bears.sum(axis=0) - known.bears  # (n, classes), where an example bears a label
-    usable = ((others > 0) & known.bears).any(axis=1) if not rule.tags else others.any(axis=1)
-    rows = np.flatnonzero(usable)
-    if len(rows) < FEWEST:
+    usable = np.unique(known.rows[known.counts[known.labels] > 1])
+    if len(usable) < FEWEST:
         return None
-    width = classes * (rule.k if rule.by == "knn" else 2)
-    most = int(np.clip(CELLS // width, 50, HELD_OUT))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    look = _look(known, rule, known.vectors[rows], without=rows)
-    bears, possible = known.bears[rows], others[rows] > 0
+    count, classes = len(known.vectors), len(known.counts)
+    width = classes * (min(rule.k, count - 1) if rule.by == "knn" else 2)
+    most = int(np.clip(min(CELLS // width, COMPARED // count), 50, HELD_OUT))
+    if len(usable) > most:
+        usable = np.sort(np.random.default_rng(seed).choice(usable, most, replace=False))
+    look = _look(known, rule, known.vectors[usable], without=usable)
+    bears, expected = known.bears(usable), guess(known)
+    possible = known.counts > bears  # another bears it
 
     def loss(temperature: float) -> float:
         found = _smoothed(known, rule, _shares(look, scaled(temperature)))
         if rule.tags:
-            right = np.where(bears, found, 1 - found)
-            return float(-np.log(right[possible]).mean())
-        return float(-np.log(np.where(bears, found, 0).sum(axis=1)).mean())
+            right = np.where(bears, found, 1 - found)[possible]
+        else:
+            right = np.where(bears, found, 0).sum(axis=1)
+        return float(np.log(temperature / expected) ** 2 / 2 - np.log(right).sum())
 
     losses = [loss(temperature) for temperature in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))]), len(rows)
+    return float(TEMPERATURES[int(np.argmin(losses))]), len(usable)
 
 
 def guess(known: Labelled) -> float:
@@ -117,7 +115,7 @@ def guess(known: Labelled) -> float:
     their means; benchmarks/classify.py prints what is fitted where more examples are known.
     """
     some = known.vectors[:HELD_OUT]
-    bears = known.bears[:HELD_OUT].astype(np.float32)
+    bears = known.bears(np.arange(len(some))).astype(np.float32)
     different = (bears @ bears.T) == 0
     if not different.any():
         return 0.1
@@ -136,18 +134,20 @@ class _Look:
 def _look(known: Labelled, rule: Rule, probes: Vectors, without: Ids | None = None) -> _Look:
     """without: (p,) the example that each probe is, which is then not among the examples."""
     if rule.by == "prototypes":
-        bearing = _to_means(known, known.bears, rule, probes, without)
+        bearing = _bearing(known, without)
         if not rule.tags:
-            return _Look(bearing)
-        other = _to_means(known, ~known.bears, rule, probes, without)
-        sides = np.stack([known.bears, ~known.bears], axis=-1).astype(np.float64)
-        counts = sides.sum(axis=0) - (0 if without is None else sides[without])
-        return _Look(np.stack([bearing, other], axis=-1), before=np.log(counts + 0.5))
-    rows, scores = neighbours(known.vectors, probes, rule.k, without)
-    bears = known.bears[rows].astype(np.float64)
+            return _Look(_to_means(bearing, rule, probes))
+        sides = (bearing, _other(known, bearing))
+        scores = np.stack([_to_means(side, rule, probes) for side in sides], axis=-1)
+        numbers = np.stack(
+            [np.broadcast_to(side.numbers, scores.shape[:2]) for side in sides], axis=-1
+        )
+        return _Look(scores, before=np.log(numbers + 0.5))
+    rows, cosines = neighbours(known.vectors, probes, rule.k, without)
+    bears = known.bears(rows.ravel()).reshape(*rows.shape, -1).astype(np.float64)
     if not rule.tags:
         bears /= bears.sum(axis=-1, keepdims=True)
-    return _Look(scores, bears)
+    return _Look(cosines, bears)
 
 
 def neighbours(
@@ -157,44 +157,56 @@ def neighbours(
 
     Equal cosines: the smaller row first. without: (p,) a row that does not count, for each probe.
     """
-    left = len(vectors) - (without is not None)
-    k = min(k, left)
+    k = min(k, len(vectors) - (without is not None))
     rows, scores = np.empty((len(probes), k), np.int64), np.empty((len(probes), k))
-    for start in range(0, len(probes), 512):
-        part = slice(start, start + 512)
+    strip = max(1, CELLS // len(vectors))
+    for start in range(0, len(probes), strip):
+        part = slice(start, start + strip)
         cosines = probes[part] @ vectors.T
         if without is not None:
             cosines[np.arange(len(cosines)), without[part]] = -np.inf
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        rows[part] = order
-        scores[part] = np.take_along_axis(cosines, order, axis=1)
+        for place, own in enumerate(cosines, start):
+            least = np.partition(own, len(own) - k)[len(own) - k]
+            near = np.flatnonzero(own >= least)
+            rows[place] = near[np.argsort(-own[near], kind="stable")[:k]]
+            scores[place] = own[rows[place]]
     return rows, scores
 
 
-def _to_means(
-    known: Labelled, bears: Flags, rule: Rule, probes: Vectors, without: Ids | None
-) -> Array:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """Sums of examples a label, or of those without it; and what each probe takes out of them."""
+
+    totals: Array  # (classes, dim)
+    numbers: Array  # (classes,) or (p, classes)
+    own: Array | None  # (p, classes) 1 where the probe itself is in a sum
+
+
+def _bearing(known: Labelled, without: Ids | None) -> _Sums:
+    own = None if without is None else known.bears(without).astype(np.float64)
+    counts = known.counts.astype(np.float64)
+    return _Sums(known.sums, counts if own is None else counts - own, own)
+
+
+def _other(known: Labelled, bearing: _Sums) -> _Sums:
+    """Of the examples that do not bear a label."""
+    everything: Array = known.vectors.sum(axis=0, dtype=np.float64)
+    totals: Array = everything - bearing.totals
+    own = None if bearing.own is None else 1 - bearing.own
+    count = len(known.vectors) - (0 if own is None else 1)
+    return _Sums(totals, count - bearing.numbers, own)
+
+
+def _to_means(sums: _Sums, rule: Rule, probes: Vectors) -> Array:
     """(p, classes) mean scores, see siamkit.scoring.mean_score; -inf where no example is left."""
-    weights = bears.astype(np.float64)
-    sums, counts = weights.T @ known.vectors, weights.sum(axis=0)
-    dots = probes @ sums.T  # (p, classes)
-    lengths = np.broadcast_to((sums**2).sum(axis=1), dots.shape)
-    numbers = np.broadcast_to(counts, dots.shape)
-    if without is not None:  # |s - v|² = |s|² - 2 s·v + 1, without a sum for each probe
-        own = weights[without]
-        lengths = lengths - own * (2 * dots - 1)
-        dots, numbers = dots - own, numbers - own
-    found = dots / np.sqrt(np.maximum(lengths, 1e-12)) * usual_length(numbers, rule.mated)
-    scores: Array = np.where(numbers > 0.5, found, -np.inf)
+    dots = probes @ sums.totals.T
+    lengths = (sums.totals**2).sum(axis=1)
+    if sums.own is not None:  # |s - v|² = |s|² - 2 s·v + 1, without a sum for each probe
+        lengths = lengths - sums.own * (2 * dots - 1)
+        dots = dots - sums.own
+    found = dots / np.sqrt(np.maximum(lengths, 1e-12)) * usual_length(sums.numbers, rule.mated)
+    scores: Array = np.where(sums.numbers > 0.5, found, -np.inf)
     return scores
-
-
-def _best(known: Labelled, probes: Vectors) -> Array:
-    owners, rows = np.nonzero(known.bears.T)
-    starts = np.searchsorted(owners, np.arange(known.bears.shape[1]))
-    cosines = (probes @ known.vectors.T).astype(np.float64)
-    found: Array = np.maximum.reduceat(cosines[:, rows], starts, axis=1)
-    return found
 
 
 def _shares(look: _Look, evidence: Evidence) -> Array:
@@ -222,7 +234,7 @@ def _smoothed(known: Labelled, rule: Rule, shares: Array) -> Array:
     No n examples can show that something happens less often than once in n + 1. Beforehand each
     class is as likely as another, and a tag as likely as it is frequent.
     """
-    count, classes = known.bears.shape
-    before = (known.bears.sum(axis=0) + 0.5) / (count + 1) if rule.tags else 1 / classes
+    count, classes = len(known.vectors), len(known.counts)
+    before = (known.counts + 0.5) / (count + 1) if rule.tags else 1 / classes
     mixed: Array = (count * shares + before) / (count + 1)
     return mixed

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from siamkit.duplicates import Progress, Rule
     from siamkit.flows.against import Checked
     from siamkit.flows.audit import Finding
-    from siamkit.flows.classify import Classified, Classifier
+    from siamkit.flows.classify import Classes, Classified, Classifier
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
@@ -70,6 +70,7 @@ class Workspace:
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
         self._indexes: dict[str, LiveIndex] = {}
+        self._classes: dict[str, Classes] = {}
         self._classifiers: dict[tuple[str, ClassRule], Classifier] = {}
 
     @property
@@ -92,6 +93,7 @@ class Workspace:
             self._store.close()
             self._store = None
         self._indexes.clear()
+        self._classes.clear()
         self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
@@ -329,21 +331,36 @@ class Workspace:
     ) -> Classifier:
         """What `classify` goes by; it says where its probabilities come from.
 
-        Kept for the next call, until something is enrolled or forgotten, or calibrated anew.
+        Kept for the next call, until something is enrolled, forgotten or renamed, or calibrated
+        anew.
         """
         from siamkit.classification import Rule
         from siamkit.flows.classify import open_classifier
-        from siamkit.store import templates
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         rule = Rule(by, k, tags, own_mated(pipeline.encoder))
+        classes = self._read_classes(target)
         kept = self._classifiers.get((target.index_key, rule))
-        now = (target, templates.head(self.store, target))
-        if kept is None or (kept.gallery, kept.cursor) != now:
-            kept = open_classifier(self.store, target, pipeline, rule)
+        if kept is None or kept.classes is not classes:
+            kept = open_classifier(classes, pipeline, rule)
             self._classifiers[target.index_key, rule] = kept
         return kept
+
+    def _read_classes(self, gallery: Gallery) -> Classes:
+        from siamkit.flows.classify import read_classes
+        from siamkit.store import samples, templates
+
+        kept = self._classes.get(gallery.index_key)
+        if kept is not None:
+            with self.store.read():
+                now = (gallery, templates.head(self.store, gallery))
+                if (kept.gallery, kept.cursor) == now and kept.names == samples.identities(
+                    self.store, gallery
+                ):
+                    return kept
+        self._classes[gallery.index_key] = made = read_classes(self.store, gallery)
+        return made
 
     def timeline(
         self,

@@ -109,10 +109,13 @@ def classify(
             as_json=as_json,
         )  # fmt: skip
     if opened.guessed:
+        other = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"
         stderr(
-            "Note: how sure these probabilities are is a guess. Enrol more samples of each class,"
-            f" or `siamkit calibrate {gallery} --trials FILE`."
+            "Note: how sure these probabilities are is a guess. Enrol more samples of each"
+            f" {'tag' if tags else 'class'}{other}."
         )
+    if len(opened.classes.names) == 1 and not tags and not unknown:
+        stderr("Note: there is one class, so every sample is of it; --unknown asks whether it is.")
     if as_json:
         shown = [_probe(*result, top) for result in results]
         emit_json({"gallery": gallery, "probabilities": opened.basis, "probes": shown})

@@ -6,7 +6,7 @@ The classes are the gallery's identities. One that is enrolled under several lab
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ from siamkit.store.enrolled import enrolled
 from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.classification import Array, Labelled, Rule
+    from siamkit.classification import Rule
+    from siamkit.labelled import Array, Labelled
     from siamkit.types import Cursor
 
 TAGGED = 0.5  # the probability from which a tag is given
@@ -35,7 +36,7 @@ class ClassMatch:
     """One class. Probabilities of classes sum to 1; those of tags are independent of each other."""
 
     identity: str
-    probability: float  # in (0, 1), of this class if the sample is of an enrolled one
+    probability: float  # in (0, 1), if the sample is of an enrolled class; 1 if there is one alone
     score: float  # cosine in [-1, 1] to its nearest sample, or by prototypes to its mean
 
 
@@ -57,8 +58,8 @@ class Classified:
 
     @property
     def identity(self) -> str | None:
-        """The most likely class; None: unknown, or it cannot be told."""
-        return self.classes[0].identity if self.decision == "same" else None
+        """The most likely class, or tag that is given; None: unknown, or it cannot be told."""
+        return next(iter(self.identities), None)
 
     @property
     def identities(self) -> list[str]:
@@ -80,17 +81,32 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """A gallery's samples by their classes, at one moment."""
+
+    gallery: Gallery
+    cursor: Cursor
+    names: list[str]  # of the classes, sorted
+    known: Labelled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
     """A gallery as it was when it was opened, ready to classify."""
 
-    gallery: Gallery
-    names: list[str]
-    known: Labelled
+    classes: Classes
     rule: Rule
     evidence: Callable[[Array], Array]
     basis: str  # where probabilities come from, for people
-    guessed: bool  # nothing says how sharp they should be
-    cursor: Cursor = field(repr=False)
+
+    @property
+    def guessed(self) -> bool:
+        """Nothing says how sharp the probabilities should be."""
+        return self.basis == GUESSED
+
+    @property
+    def gallery(self) -> Gallery:
+        return self.classes.gallery
 
     def classify(
         self,
@@ -114,8 +130,9 @@ class Classifier:
         done = batches.one(pipeline, pipeline.read(probe), choose)
         nearest = self._nearest(live, pipeline, done, limit)
         vectors = np.stack([item.vector for item in done.found if item.vector is not None])
-        likely = classification.probabilities(self.known, self.rule, self.evidence, vectors)
-        scores = classification.class_scores(self.known, self.rule, vectors)
+        known = self.classes.known
+        likely = classification.probabilities(known, self.rule, self.evidence, vectors)
+        scores = classification.class_scores(known, self.rule, vectors)
         return [
             Classified(
                 done.name,
@@ -144,61 +161,61 @@ class Classifier:
         return found
 
     def _ranked(self, likely: Array, scores: Array) -> list[ClassMatch]:
-        found = map(ClassMatch, self.names, likely.tolist(), scores.tolist())
+        found = map(ClassMatch, self.classes.names, likely.tolist(), scores.tolist())
         return sorted(found, key=lambda match: (-match.probability, -match.score, match.identity))
 
 
-def open_classifier(store: Store, gallery: Gallery, pipeline: Pipeline, rule: Rule) -> Classifier:
-    """Read a gallery, and find out how likely its scores make a class.
+def read_classes(store: Store, gallery: Gallery) -> Classes:
+    """Every content's region once, with all the labels it bears. Raises BadInput for none."""
+    import numpy as np
 
-    By the temperature that predicts its own samples best, each by the others; where they are too
-    few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
-    else by a guess. Raises BadInput for an empty gallery.
-    """
-    from siamkit import classification
+    from siamkit.labelled import Labelled
 
-    if rule.k < 1:
-        raise BadInput(f"k is {rule.k}", hint="let 1 neighbour vote at least")
     with store.read():
         cursor = templates.head(store, gallery)
-        names, known = _labelled(store, gallery)
-    if not names:
+        everybody = enrolled(store, gallery)
+    if not everybody.names:
         raise BadInput(
             f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
         )
-    if fitted := classification.fit(known, rule):
+    places: dict[tuple[bytes, str], int] = {}
+    rows = [places.setdefault((s.digest, s.region), len(places)) for s in everybody.samples]
+    entries = np.unique(np.stack([rows, everybody.identity], axis=1), axis=0)
+    first = np.unique(rows, return_index=True)[1]
+    vectors = everybody.vectors if len(first) == len(rows) else everybody.vectors[first]
+    known = Labelled(vectors, entries[:, 0], entries[:, 1])
+    return Classes(gallery, cursor, everybody.names, known)
+
+
+def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classifier:
+    """Find out how likely the scores of a gallery make a class.
+
+    By the temperature that predicts its own samples best, each by the others; where they are too
+    few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
+    else by a guess. Raises BadInput for a rule that there is not.
+    """
+    from siamkit import classification
+
+    if rule.by not in classification.METHODS:
+        raise BadInput(
+            f"there is no method {rule.by!r}", hint=f"by {' or '.join(classification.METHODS)}"
+        )
+    if rule.k < 1:
+        raise BadInput(f"k is {rule.k}", hint="let 1 neighbour vote at least")
+    if fitted := classification.fit(classes.known, rule):
         temperature, count = fitted
         evidence = classification.scaled(temperature)
         source = f"fitted to {count:,} enrolled samples, each left out in turn"
-    elif calibration := None if rule.tags else basis(gallery, pipeline, None)[0]:
+    elif calibration := None if rule.tags else basis(classes.gallery, pipeline, None)[0]:
         evidence = _calibrated(calibration)
         source = f"by the calibration: {calibration.source}"
     else:
-        evidence = classification.scaled(classification.guess(known))
+        evidence = classification.scaled(classification.guess(classes.known))
         source = GUESSED
-    return Classifier(gallery, names, known, rule, evidence, source, source == GUESSED, cursor)
+    return Classifier(classes, rule, evidence, source)
 
 
 def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
     from siamkit.calibration import llr
 
     return lambda scores: llr(calibration, scores)
-
-
-def _labelled(store: Store, gallery: Gallery) -> tuple[list[str], Labelled]:
-    """The classes by name, and each content's region once, with all the labels it bears."""
-    import numpy as np
-
-    from siamkit.classification import Labelled
-
-    everybody = enrolled(store, gallery)
-    rows: dict[tuple[bytes, str], int] = {}
-    first: list[int] = []
-    for place, sample in enumerate(everybody.samples):
-        if (sample.digest, sample.region) not in rows:
-            rows[sample.digest, sample.region] = len(first)
-            first.append(place)
-    bears = np.zeros((len(first), len(everybody.names)), np.bool_)
-    for sample, identity in zip(everybody.samples, everybody.identity, strict=True):
-        bears[rows[sample.digest, sample.region], identity] = True
-    return everybody.names, Labelled(everybody.vectors[first], bears)

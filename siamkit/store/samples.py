@@ -172,6 +172,17 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
             yield Sample(*row)
 
 
+def identities(store: Store, gallery: Gallery) -> list[str]:
+    """Whose samples a gallery holds, by label."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT name FROM identities WHERE id IN"
+            " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
+            (gallery.id,),
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
 def get(store: Store, sample_id: int) -> Sample:
     with store.read() as db:
         row = db.execute(_SELECT + "WHERE s.id = ?", (sample_id,)).fetchone()

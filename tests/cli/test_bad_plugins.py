@@ -107,7 +107,9 @@ def crowd(tmp_path_factory):
     put(site, "odd", value="this is: not one")
     put(site, "lost", value="mod_nowhere:Plugin")
     put(site, "blank", value="mod_pack_blank:Nothing")
-    put(site, "seen", f"with open({str(site.with_name('imports'))!r}, 'a') as file: file.write('x')")
+    put(
+        site, "seen", f"with open({str(site.with_name('imports'))!r}, 'a') as file: file.write('x')"
+    )
     return site
 
 

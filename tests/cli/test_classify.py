@@ -9,6 +9,9 @@ import pytest
 from manifest import lines
 from scoreddata import texts
 
+from siamkit.errors import BadInput
+from siamkit.store import samples
+
 TOPICS = [
     ("parcels", "where is my parcel now"),
     ("parcels", "my parcel is not here"),
@@ -173,3 +176,33 @@ def test_an_open_workspace_answers_from_what_is_enrolled_now(workspace):
     workspace.forget("keys")
     (found,) = workspace.classify("topics", "where is the key", k=1)
     assert "keys" not in [match.identity for match in found.classes]
+
+
+def test_an_open_workspace_calls_a_class_by_its_newest_name(workspace):
+    for label, text in TOPICS:
+        workspace.enrol("topics", label, text, modality="letters")
+    assert workspace.classify("topics", "where is my parcel")[0].identity == "parcels"
+    samples.rename(workspace.store, "parcels", "packages")
+    assert workspace.classify("topics", "where is my parcel")[0].identity == "packages"
+
+
+def test_no_method_but_the_two(workspace):
+    workspace.enrol("topics", "a", "where is my parcel", modality="letters")
+    with pytest.raises(BadInput, match="no method 'bogus'") as caught:
+        workspace.classify("topics", "x", by="bogus")
+    assert "knn or prototypes" in caught.value.hint
+
+
+def test_a_tag_that_is_not_given_is_no_identity(workspace):
+    for number, tag in enumerate("abcdefgh"):
+        workspace.enrol("things", tag, f"{tag * 9} {number}", modality="letters")
+    (found,) = workspace.classify("things", "quite another thing", tags=True)
+    assert (found.identities, found.identity) == ([], None)
+
+
+def test_a_gallery_of_one_class_says_so(shell):
+    assert shell("enrol", "one", "-m", "letters", "--text", "hello", "--as", "a").code == 0
+    done = shell("classify", "one", "--text", "quite another thing")
+    assert "there is one class, so every sample is of it" in done.err
+    tags = shell("classify", "one", "--text", "quite another thing", "--tags")
+    assert "more samples of each tag." in tags.err

@@ -7,7 +7,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from siamkit import classification
-from siamkit.classification import Labelled, Rule, scaled
+from siamkit.classification import Rule, scaled
+from siamkit.labelled import Labelled
 from siamkit.scoring import mean_score
 
 
@@ -26,7 +27,7 @@ def drawn(classes=6, each=5, probes=40, spread=0.9, seed=0):
 
 
 def labelled(rows, labels):
-    return Labelled(rows, labels[:, None] == np.unique(labels))
+    return Labelled.of(rows, labels[:, None] == np.unique(labels))
 
 
 def smoothed(shares, count, before):
@@ -58,7 +59,7 @@ def test_tags_by_neighbours_are_scikit_learns_multilabel_votes():
     wanted = np.stack([part[:, 1] for part in peer.predict_proba(probes)], axis=1)
     count = int(keep.sum())
     before = (bears[keep].sum(axis=0) + 0.5) / (count + 1)
-    known = Labelled(rows[keep], bears[keep])
+    known = Labelled.of(rows[keep], bears[keep])
     found = classification.probabilities(known, Rule("knn", 7, tags=True), scaled(0.1), probes)
     assert found == pytest.approx(smoothed(wanted, count, before), abs=1e-4)
 
@@ -99,19 +100,20 @@ def test_the_temperature_is_that_of_the_least_loss_of_held_out_examples(by, tags
     rows, labels, _, _ = drawn(classes=4, each=4, spread=1.5)
     bears = labels[:, None] == np.arange(4)
     bears[:, 1] |= labels == 2 if tags else False
-    known, rule = Labelled(rows, bears), Rule(by, 3, tags)
+    known, rule = Labelled.of(rows, bears), Rule(by, 3, tags)
 
     def loss(temperature):
         total = []
         for row in range(len(rows)):
             rest = np.arange(len(rows)) != row
-            left = Labelled(rows[rest], bears[rest])
+            left = Labelled.of(rows[rest], bears[rest])
             one = classification._look(left, rule, rows[row : row + 1])
             shares = classification._shares(one, scaled(temperature))
             found = classification._smoothed(known, rule, shares)[0]
             right = np.where(bears[row], found, 1 - found) if tags else found[bears[row]].sum()
             total.append(-np.log(right))
-        return np.mean(total)
+        prior = np.log(temperature / classification.guess(known)) ** 2 / 2
+        return np.sum(total) + prior
 
     temperature, count = classification.fit(known, rule)
     assert count == len(rows)
@@ -138,7 +140,7 @@ def test_a_held_out_example_is_not_its_own_neighbour():
 def test_one_class_and_one_example_are_no_special_case():
     row = unit(np.ones((1, 4)))
     for rule in (Rule(), Rule("prototypes"), Rule(tags=True), Rule("prototypes", tags=True)):
-        known = Labelled(row, np.ones((1, 1), bool))
+        known = Labelled.of(row, np.ones((1, 1), bool))
         assert classification.fit(known, rule) is None
         evidence = scaled(classification.guess(known))
         (found,) = classification.probabilities(known, rule, evidence, row)[0]
@@ -156,3 +158,36 @@ def test_probabilities_are_honest_on_samples_that_were_not_enrolled():
             sure.append(found.max(axis=1))
             right.append(found.argmax(axis=1) == asked)
         assert np.mean(sure) == pytest.approx(np.mean(right), abs=0.06)
+
+
+@pytest.mark.parametrize("by", ["knn", "prototypes"])
+def test_rare_tags_are_given_where_they_belong(by):
+    """Of twenty tags, one is right; the nineteen others start at odds of 1 to 19."""
+    rows, labels, probes, asked = drawn(classes=20, each=10, probes=200, spread=0.6, seed=2)
+    known, rule = labelled(rows, labels), Rule(by, 5, tags=True)
+    temperature, _ = classification.fit(known, rule)
+    given = classification.probabilities(known, rule, scaled(temperature), probes) >= 0.5
+    right = given[np.arange(len(asked)), asked].sum()
+    assert right / given.sum() > 0.8
+    assert right / len(asked) > 0.5
+
+
+def test_tags_of_one_sample_each_are_not_fitted():
+    """Nothing shows how alike two samples of one tag are."""
+    rows, labels, _, _ = drawn(classes=12, each=1)
+    assert classification.fit(labelled(rows, labels), Rule(tags=True)) is None
+
+
+def test_more_neighbours_than_there_are_starve_no_fit():
+    rows, labels, _, _ = drawn(classes=20, each=30)
+    known = labelled(rows, labels)
+    counts = {classification.fit(known, Rule("knn", k))[1] for k in (599, 10**9)}
+    assert len(counts) == 1
+
+
+def test_a_few_samples_are_not_taken_to_be_sharp():
+    """Two classes that are told without a mistake: the least loss alone ends at the grid's edge."""
+    rows, labels, _, _ = drawn(classes=2, each=6, spread=0.1)
+    for by in ("knn", "prototypes"):
+        temperature, _ = classification.fit(labelled(rows, labels), Rule(by))
+        assert temperature > classification.TEMPERATURES[0]

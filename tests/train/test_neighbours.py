@@ -140,5 +140,5 @@ def test_what_cannot_be_mined_is_said():
 def test_an_index_that_cannot_is_named(monkeypatch):
     monkeypatch.setattr(registry, "load", lambda group, name: object())
     vectors, labels = clusters(3, 2)
-    with pytest.raises(PluginError, match="plain cannot find hard negatives"):
+    with pytest.raises(PluginError, match="cannot find hard negatives"):
         hard_negatives(vectors, labels, genuine(6), k=1, index="plain")
