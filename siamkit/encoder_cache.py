@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from siamkit.aside import plugin_at_work
 from siamkit.encoders import CARD, GRAPH
 from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import AddsEncoders, BuildsEncoders
-from siamkit.sources import short
+from siamkit.sources import files_under, short
 
 BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
 EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was built
+ADDED = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")  # a name that an added encoder may have
+ABANDONED = 86_400.0  # seconds after which a folder that is being made is nobody's
 OWN = (BUILT_BY, EXAMPLES)  # files in a folder that are of the cache, not of the encoder
 log = logging.getLogger("siamkit")
 
@@ -45,10 +48,11 @@ def lasting(plugin: Any, wanted: str | None) -> str | None:
 
     Of another model, 'ORIGIN:MODEL', one is made, and kept by its name. Raises as `add` does.
     """
-    if wanted and Path(wanted).is_dir():
+    if wanted is None or wanted in (*getattr(plugin, "encoders", {}), *added(plugin)):
+        return wanted
+    if _is_folder(wanted):
         return str(Path(wanted).resolve())
-    origin = (wanted or "").partition(":")[0]
-    return add(plugin, wanted, None).name if wanted and origin in origins(plugin) else wanted
+    return add(plugin, wanted).name if wanted.partition(":")[0] in origins(plugin) else wanted
 
 
 def origins(plugin: Any) -> Mapping[str, str]:
@@ -70,12 +74,19 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
         return ensure(plugin, wanted)
     if wanted in added(plugin):
         return cached_folder(plugin, wanted)
-    if Path(wanted).is_dir():
+    if _is_folder(wanted):
         return Path(wanted)
+    again = f"; `siamkit encoders add {plugin.name} ORIGIN:MODEL --name {wanted}` makes one"
     raise MissingWeights(
         f"no encoder {wanted!r} for {plugin.name}: neither a folder nor a known name",
-        hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}",
+        hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}"
+        f"{again if origins(plugin) and ADDED.fullmatch(wanted) else ''}",
     )
+
+
+def _is_folder(wanted: str) -> bool:
+    """A bare name is that of an encoder, unless an encoder folder bears it."""
+    return (Path(wanted) / CARD).exists() or (os.sep in wanted and Path(wanted).is_dir())
 
 
 def cached_folder(plugin: Any, name: str) -> Path:
@@ -98,7 +109,7 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
     name: None takes the model's own. Raises BadInput for a modality, an origin or a name that
     cannot be used, MissingWeights where the model is not to be had.
     """
-    known = origins(plugin)
+    known, whose = origins(plugin), str(plugin.name)
     origin, _, model = spec.partition(":")
     if not isinstance(plugin, AddsEncoders) or origin not in known or not model:
         raise BadInput(
@@ -106,20 +117,54 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
             hint="; ".join(f"{o}:NAME is {what}" for o, what in known.items())
             or f"{plugin.name} take no other models",
         )
-    if Path(model).is_dir():  # the same words mean another folder from elsewhere
-        model = str(Path(model).resolve())
+    made_by = spec
+    if (place := Path(model).expanduser()).is_dir():  # the same words may mean another one later
+        model = str(place.resolve())
         spec = f"{origin}:{model}"
-    name = name or re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) or name in getattr(plugin, "encoders", {}):
-        raise BadInput(f"{name!r} cannot be an encoder's name", hint="--name my-model, say")
+        made_by = f"{spec}, content {_content(place)}"
+    if name is None:
+        name = re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")[:64]
+    if name in getattr(plugin, "encoders", {}):
+        raise BadInput(
+            f"{whose} have an encoder {name!r} of their own", hint=_by_another(plugin, spec)
+        )
+    if not ADDED.fullmatch(name):
+        raise BadInput(
+            f"{name[:80]!r} cannot be an encoder's name: small letters, digits, dots and hyphens,"
+            " 64 at most",
+            hint=_by_another(plugin, spec),
+        )
     folder = cached_folder(plugin, name)
     if is_sound(plugin, folder):
-        if _made_by(folder) == spec:
-            return folder
+        _require_made_by(plugin, folder, made_by)
+        return folder
+    return _put(plugin, name, made_by, lambda ready: plugin.add(origin, model, ready))
+
+
+def _by_another(plugin: Any, spec: str) -> str:
+    """What to do where a name is not to be had; true of every command."""
+    return f"`siamkit encoders add {plugin.name} {spec} --name another`, then --encoder another"
+
+
+def _content(folder: Path) -> str:
+    """A hash of all files of a folder with their names."""
+    digest = hashlib.sha256()
+    for path in files_under(folder):
+        digest.update(str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _require_made_by(plugin: Any, folder: Path, made_by: str) -> None:
+    """Raise BadInput for an encoder that was added of something else."""
+    if (before := added_of(folder)) != made_by:
+        spec = made_by.partition(", content ")[0]
+        other = "what that folder held before" if before.startswith(f"{spec}, ") else before
         raise BadInput(
-            f"there is an encoder {name!r} already, of {_made_by(folder)}", hint="--name another"
+            f"there is an encoder {folder.name!r} already, of {other}",
+            hint=_by_another(plugin, spec),
         )
-    return _put(plugin, name, spec, lambda ready: plugin.add(origin, model, ready))
 
 
 def is_sound(plugin: Any, folder: Path) -> bool:
@@ -145,10 +190,11 @@ def ensure(plugin: Any, name: str) -> Path:
 
 def _is_current(plugin: Any, folder: Path) -> bool:
     """False for a folder that other code of the plugin built: its recipe may have changed."""
-    return _made_by(folder) == _origin(plugin)
+    return added_of(folder) == _origin(plugin)
 
 
-def _made_by(folder: Path) -> str:
+def added_of(folder: Path) -> str:
+    """What an encoder in the cache was made of: 'ORIGIN:MODEL', or a plugin's package."""
     try:
         return (folder / BUILT_BY).read_text(encoding="utf-8")
     except OSError:
@@ -191,6 +237,9 @@ def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> 
     """Have a folder made, and move it to its place in the cache once it is sound."""
     folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(".*-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
         ready = Path(made) / name
         ready.mkdir()
@@ -211,8 +260,11 @@ def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> 
                 os.rename(ready, folder)
                 break
             except OSError:  # the place is taken: by another process's folder, or a damaged one
-                if is_sound(plugin, folder) and _made_by(folder) == made_by:
+                sound = is_sound(plugin, folder)
+                if sound and added_of(folder) == made_by:
                     break
+                if sound and name not in getattr(plugin, "encoders", {}):
+                    _require_made_by(plugin, folder, made_by)
                 shutil.rmtree(folder, ignore_errors=True)
     if not is_sound(plugin, folder):
         raise MissingWeights(f"encoder {plugin.name}/{name} could not be put into {folder}")

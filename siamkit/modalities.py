@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from siamkit import encoder_cache, probing
+from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput
 
 
 def for_encoder(wanted: str, kind: str | None = None) -> str:
     """The one modality that has an encoder of that name, or makes one of 'ORIGIN:MODEL'.
 
-    kind: of what its samples are, "image" say. Raises BadInput for none, or for several.
+    Of an encoder folder, the one that its card names. kind: of what its samples are, "image" say.
+    Raises BadInput for none, or for several.
     """
+    if (Path(wanted) / CARD).exists():
+        return read_card(Path(wanted)).modality
     plugins = probing.loadable("siamkit.modalities")
     origin, _, model = wanted.partition(":")
     fitting = [
@@ -29,7 +35,7 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
     if fitting:
         raise BadInput(
             f"several modalities{of_kind} take the encoder {wanted!r}: {', '.join(fitting)}",
-            hint="name one: --modality NAME",
+            hint="name one: -m MODALITY; after `encoders add`, in place of NAME and --kind",
         )
     origins = [
         f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in encoder_cache.origins(plugin)

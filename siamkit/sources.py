@@ -66,7 +66,8 @@ def require_file(path: Path) -> int:
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
         raise UnreadableSample(
-            f"{shown} is a directory", hint=f"to take every file in it: --from {shown}"
+            f"{shown} is a directory",
+            hint=f"name its files: {shown}/*; `siamkit enrol` takes them all by --from {shown}",
         )
     if not stat.S_ISREG(state.st_mode):
         raise UnreadableSample(f"{shown} is a pipe or a device, not a file")

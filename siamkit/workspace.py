@@ -119,6 +119,8 @@ class Workspace:
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
         galleries.require_name(name)  # before a store is made for it
+        if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
+            raise GalleryExists(f"there is a gallery {name!r} already")
         encoder = encoder_cache.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
@@ -148,9 +150,12 @@ class Workspace:
         except GalleryExists:  # another process was first
             return self._of_modality(name, wanted)
 
+    def _has_store(self) -> bool:
+        return self._store is not None or (self.root / "store.db").exists()
+
     def _lookup(self, name: str, modality: str | None) -> tuple[Gallery | None, str]:
         """The gallery, if it exists, and its modality, or the one that it would be made with."""
-        has_store = self._store is not None or (self.root / "store.db").exists()
+        has_store = self._has_store()
         if has_store and galleries.exists(self.store, name):
             found = self._of_modality(name, modality)
             return found, found.space.modality

@@ -65,13 +65,16 @@ def opened(model: str, *, offline_default: str) -> Any:
     MissingWeights for what is not here and cannot be fetched.
     """
     timm = _timm()
-    if Path(model).is_dir():
+    if (folder := Path(model).expanduser()).is_dir():
+        model = str(folder)
         if not (Path(model) / "config.json").is_file():
             raise BadInput(
                 f"{model} has no config.json, so it is no folder that timm has saved",
                 hint="timm.models.save_for_hf(MODEL, FOLDER) writes one",
             )
         return _of_size(_created(timm, model, f"local-dir:{model}"), model)
+    if model[:1] in "./~":
+        raise BadInput(f"there is no folder {model}")
     hub = model if HUB_NAME.fullmatch(model) else _hub_name(timm, model)
     name = f"hf-hub:{model}" if hub == model else model
     try:
@@ -134,8 +137,11 @@ def _of_size(made: Any, model: str) -> Any:
 
 
 def licence(model: Any, name: str) -> str:
-    """What timm says of the weights, or where to look."""
-    return str(model.pretrained_cfg.get("license") or f"unknown: see {name}")
+    """What timm says of the weights, or where to look; a saved folder repeats its model's."""
+    stated = model.pretrained_cfg.get("license")
+    if stated and Path(name).expanduser().is_dir():
+        return f"{stated}, says its config.json"
+    return str(stated or f"unknown: see {name}")
 
 
 def export(model: Any, folder: Path, origin: Origin) -> None:
@@ -157,7 +163,7 @@ def export(model: Any, folder: Path, origin: Origin) -> None:
             source=f"{origin.source}, SHA-256 {_weights(model)}",
         )
         write_folder(folder, graph, card)
-        _compare(model, config, folder)
+        _compare(model, config, folder, origin.source)
 
 
 def _constants(config: dict[str, Any]) -> dict[str, Any]:
@@ -224,8 +230,11 @@ def _trace(
     return written.getvalue(), shape[1]
 
 
-def _compare(model: Any, config: dict[str, Any], folder: Path) -> None:
-    """Raise PluginError unless pictures come out as by timm's own transform and torch."""
+def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> None:
+    """Raise PluginError unless pictures come out as by timm's own transform and torch.
+
+    Raises BadInput for a model that gives no vectors even there.
+    """
     import torch
     from PIL import Image as pil
 
@@ -233,7 +242,10 @@ def _compare(model: Any, config: dict[str, Any], folder: Path) -> None:
     pictures = probes()
     with torch.inference_mode():
         ready = torch.stack([transform(pil.fromarray(pixels)) for pixels in pictures])
-        wanted = torch.nn.functional.normalize(model(ready), dim=1).numpy()
+        features = model(ready)
+        wanted = torch.nn.functional.normalize(features, dim=1).numpy()
+    if not np.isfinite(wanted).all() or not features.any(dim=1).all():
+        raise BadInput(f"{name} gives vectors of zeros, NaN or Inf: its weights are damaged")
     encoder = _reader(folder)
     worst = float((encoder.embed(pictures) * wanted).sum(axis=1).min())
     if not worst >= SAME:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -138,10 +139,15 @@ def _named(plugin: Any) -> Mapping[str, str]:
 
 
 def _checked(plugin: Any, name: str) -> str:
+    from siamkit import encoder_cache
+
     known = _named(plugin)
     if name not in known:
+        folder = encoder_cache.cached_folder(plugin, name)
+        again = f"`siamkit encoders add {plugin.name} ORIGIN:MODEL --name {name}` makes it again;"
         raise MissingWeights(
-            f"{plugin.name} has no encoder {name!r}", hint=f"known: {', '.join(known) or 'none'}"
+            f"{plugin.name} build no encoder {name!r}",
+            hint=f"{again * folder.exists()} known: {', '.join(known) or 'none'}".strip(),
         )
     return name
 
@@ -150,10 +156,10 @@ def _facts(plugin: Any, name: str) -> dict[str, Any]:
     from siamkit import encoder_cache, encoders
 
     folder = encoder_cache.cached_folder(plugin, name)
-    state = (
-        "built" if encoder_cache.is_sound(plugin, folder) else "damaged" if folder.exists() else "-"
-    )
-    card = encoders.read_card(folder) if state == "built" else None
+    card, state = None, "damaged" if folder.exists() else "-"
+    if encoder_cache.is_sound(plugin, folder):
+        with suppress(MissingWeights):  # a plugin may open what has no card
+            card, state = encoders.read_card(folder), "built"
     return {
         "modality": plugin.name,
         "name": name,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -98,7 +101,7 @@ def test_a_model_of_timm_is_served_as_timm_does(saved, tmp_path, name):
         wanted = torch.nn.functional.normalize(model(ready), dim=1).numpy()
     assert (encoder.embed(pictures) * wanted).sum(axis=1).min() >= 0.9995
     card = read_card(tmp_path)
-    assert card.licence == "apache-2.0"
+    assert card.licence == "apache-2.0, says its config.json"
     assert card.source.startswith(f"timm:{saved / name}, SHA-256 ")
     assert tuple(card.preprocessing["size"]) == config["input_size"][1:]
     assert card.preprocessing["mean"] == list(config["mean"])
@@ -259,7 +262,7 @@ def test_a_gallery_of_products_takes_no_code(saved, shell):
     model = f"timm:{saved / 'center'}"
     done = shell("encoders", "add", "products", model, "--kind", "image", "--json")
     assert done.code == 0, done.err
-    assert json.loads(done.out)["licence"] == "apache-2.0"
+    assert json.loads(done.out)["licence"] == "apache-2.0, says its config.json"
     done = shell("init", "catalogue", "--encoder", model, "--json")
     assert done.code == 0, done.err
     made = json.loads(done.out)
@@ -281,6 +284,101 @@ def test_a_gallery_of_products_takes_no_code(saved, shell):
         cwd=shell.folder, env=shell.environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "False False False", done.stderr
+
+
+@pytest.fixture
+def adding(saved, shell):
+    """A shell, and a folder of a model that may be changed."""
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
+    shutil.copytree(saved / "center", shell.folder / "mine")
+    return shell
+
+
+def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
+    assert adding("encoders", "add", "products", "timm:mine", "--kind", "image").code == 0
+    shutil.rmtree(adding.folder / "mine")
+    shutil.copytree(saved / "squash", adding.folder / "mine")
+    told = adding("encoders", "add", "products", "timm:mine", "--kind", "image")
+    assert told.code == 2
+    assert "'products' already, of what that folder held before" in told.err
+    hint = re.search("`siamkit (.*)`, then --encoder another", told.err)
+    assert adding(*hint[1].split()).code == 0
+    assert adding("init", "shop", "--encoder", "another").code == 0
+
+
+def test_of_two_that_add_one_name_the_second_is_told(adding, saved):
+    names = ("center", "squash")
+    both = [
+        adding.start("encoders", "add", "own", f"timm:{saved / name}", "--kind", "image")
+        for name in names
+    ]
+    said = [process.communicate(timeout=120)[1].decode() for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], said
+    assert any("there is an encoder 'own' already" in line for line in said)
+
+
+def test_a_gallery_that_exists_is_told_before_an_export(adding):
+    assert adding("init", "shop", "-m", "images").code == 0
+    told = adding("init", "shop", "--encoder", "timm:mine")
+    assert told.code == 1
+    assert "there is a gallery 'shop' already" in told.err
+    rows = json.loads(adding("encoders", "list", "--json").out)
+    assert "mine" not in {row["name"] for row in rows}
+
+
+def test_an_encoder_folder_says_its_modality(adding):
+    folder = adding("encoders", "path", "images").out.strip()
+    shutil.copytree(adding.folder / folder, adding.folder / "copied")
+    assert adding("init", "shop", "--encoder", "./copied").code == 0
+    (made,) = json.loads(adding("galleries", "--json").out)
+    assert made["modality"] == "images"
+
+
+def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
+    for arguments, words in (
+        (("encoders", "add", "images", "timm:mine", "--name", ""), "'' cannot be"),
+        (("encoders", "add", "images", "timm:mine", "--name", "a" * 65), "64 at most"),
+        (("encoders", "add", "My_Own", "timm:mine", "--kind", "image"), "'My_Own' cannot be"),
+        (("init", "g", "--encoder", "timm:efficientnet-lite0"), "of their own"),
+        (("init", "g", "--encoder", "timm:./missing"), "there is no folder ./missing"),
+        (("init", "g", "--encoder", "timm:~/missing"), "there is no folder ~/missing"),
+    ):
+        told = adding(*arguments)
+        assert told.code == 2, told.err
+        assert words in told.err
+    assert adding("encoders", "add", "images", "timm:mine").code == 0
+    (adding.folder / "cache" / "encoders" / "images" / "mine" / "encoder.onnx").write_bytes(b"")
+    told = adding("encoders", "build", "images", "mine")
+    assert "`siamkit encoders add images ORIGIN:MODEL --name mine` makes it again" in told.err
+    assert adding("encoders", "add", "images", "timm:mine").code == 0
+    assert adding("init", "shop", "--encoder", "mine").code == 0
+    shutil.rmtree(adding.folder / "cache")
+    told = adding("query", "shop", "mine/config.json")
+    assert told.code == 1
+    assert "no encoder 'mine' for images" in told.err
+    assert "`siamkit encoders add images ORIGIN:MODEL --name mine` makes one" in told.err
+
+
+def test_a_network_that_gives_no_vectors_is_refused(adding):
+    import timm
+    import torch
+
+    model = timm.create_model("test_efficientnet")
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.fill_(float("nan"))
+    timm.models.save_for_hf(model, adding.folder / "broken")
+    told = adding("encoders", "add", "images", "timm:broken")
+    assert told.code == 2
+    assert "broken gives vectors of zeros, NaN or Inf" in told.err
+
+
+def test_what_a_killed_export_leaves_is_swept(adding):
+    left = adding.folder / "cache" / "encoders" / "images" / ".mine-abc"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    assert adding("encoders", "add", "images", "timm:mine").code == 0
+    assert not left.exists()
 
 
 def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):
