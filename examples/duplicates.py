@@ -15,6 +15,10 @@ import siamkit as sk
 def main(table: Path, column: str) -> None:
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows or column not in rows[0]:
+        raise sk.BadInput(
+            f"{table} has no column {column!r}", hint="python duplicates.py FILE COLUMN"
+        )
     items = [sk.Item(line, str(line), row[column]) for line, row in enumerate(rows, 2)]
 
     found = sk.Workspace().dedupe(items, modality="questions")
@@ -38,3 +42,5 @@ if __name__ == "__main__":
         main(Path(given[0]), given[1])
     except sk.SiamkitError as error:
         raise SystemExit(f"Error: {error}\nHint: {error.hint}") from error
+    except OSError as error:
+        raise SystemExit(f"Error: {error.filename}: {error.strerror}") from error

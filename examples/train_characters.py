@@ -81,20 +81,20 @@ def read(folder: Path) -> list[Example]:
     return [Example(f, str(f.parent.relative_to(folder)), False, None) for f in files]
 
 
-def one_shot(dataset: Dataset, folder: Path, ways: int = WAYS, rounds: int = ROUNDS) -> float:
-    """How often the one picture of the right character is the nearest of `ways`."""
+def one_shot(dataset: Dataset, folder: Path, rounds: int = ROUNDS) -> tuple[float, int]:
+    """How often the one picture of the right character is the nearest, and of how many."""
     encoder = Characters().encoder(folder)
     rows = np.flatnonzero(~dataset.training)
     images = [Image(np.repeat((255 - dataset.arrays[row])[:, :, None], 3, 2)) for row in rows]
     vectors, labels = encoder.embed(images), dataset.labels[rows]
     rng, right = np.random.default_rng(0), 0
-    ways = min(ways, len(np.unique(labels)))
+    ways = min(WAYS, len(np.unique(labels)))
     for _ in range(rounds):
         chosen = rng.choice(np.unique(labels), ways, replace=False)
         shown = [rng.choice(np.flatnonzero(labels == c), 2, replace=False) for c in chosen]
         gallery = vectors[[first for first, _ in shown]]
         right += int(np.argmax(gallery @ vectors[shown[0][1]])) == 0
-    return right / rounds
+    return right / rounds, ways
 
 
 def main() -> None:
@@ -103,13 +103,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("characters-run"))
     given = parser.parse_args()
+    examples = read(given.folder)
+    if not examples:
+        raise SystemExit(f"Error: {given.folder} holds no pictures in folders, one a character")
 
     config = TrainConfig(
         steps=given.steps, identities=24, evaluate_every=100, warmup=50, average=0.98
     )
     origin = Origin("characters", str(given.folder), None, "your own", "characters")
     given.out.mkdir(parents=True, exist_ok=True)
-    examples = read(given.folder)
     prepared = prepare(
         examples, Characters(), None, given.out, share=config.validation, seed=config.seed
     )
@@ -118,8 +120,8 @@ def main() -> None:
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
         elif isinstance(event, Step) and event.step % 50 == 0:
             print(f"step {event.step}: loss {event.loss:.3f}, active {event.active:.1%}")
-    accuracy = one_shot(prepared.dataset, given.out / "encoder")
-    print(f"1-shot {WAYS}-way accuracy on characters never trained on: {accuracy:.1%}")
+    accuracy, ways = one_shot(prepared.dataset, given.out / "encoder")
+    print(f"1-shot {ways}-way accuracy on characters never trained on: {accuracy:.1%}")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def load_image(source: Path | bytes) -> Image:
 
     EXIF orientation is applied. Transparency is laid over white, 16-bit is scaled to 8,
     CMYK and greyscale become RGB, and of an animation the first frame is taken.
-    Raises UnreadableSample for what is not a whole picture, is larger than MAX_PIXELS, or is a
-    document of several pages.
+    Raises UnreadableSample for what is not a whole picture, has more than 89,478,485 pixels, or is
+    a document of several pages.
     """
     import numpy as np
     from PIL import Image as pil

@@ -51,14 +51,17 @@ class Encoder(Protocol[M_contra]):
 
 @runtime_checkable
 class Modality(Protocol[M]):
-    """Entry point group `siamkit.modalities`. Constructed with no arguments, and cheaply."""
+    """Entry point group `siamkit.modalities`. Constructed with no arguments, and cheaply.
+
+    Three more attributes are optional. `fusion = "mean"` scores an identity by the mean of its
+    templates, not by the nearest. `calibration`, the Path of a file of `siamkit calibrate
+    --output`, says what its scores mean. `snorm = True` makes `siamkit calibrate` decide by
+    adaptive S-norm.
+    """
 
     name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*
     kind: Kind  # which detectors fit: "image", "audio", "text"
     detector: str | None  # default entry of `siamkit.regions`; None embeds the whole sample
-    # Optional: fusion = "mean" scores an identity by the mean of its templates, not the nearest;
-    # calibration: Path, a file of `siamkit calibrate --output`, says what its scores mean;
-    # snorm = True makes `siamkit calibrate` decide by adaptive S-norm, see siamkit.snorm.
 
     def load(self, source: Source) -> M:
         """Decode, or raise UnreadableSample. Same bytes, same medium."""
@@ -252,7 +255,9 @@ class Viewed(Protocol):
 class Assesses(Protocol[M_contra]):
     """A modality that can tell whether a region is fit for enrolment. Optional."""
 
-    def assess(self, medium: M_contra, region: Region) -> Quality: ...
+    def assess(self, medium: M_contra, region: Region) -> Quality:
+        """How fit for enrolment a region is, score in [0, 1], and what is wrong with it."""
+        ...
 
 
 @runtime_checkable
@@ -312,7 +317,9 @@ class Index(Protocol):
         """Structure, size on disk, measured recall …, for `siamkit index stats`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of files and memory; nothing is called after it."""
+        ...
 
 
 @runtime_checkable

@@ -35,7 +35,7 @@ def load_clip(source: Path | bytes, rate: int) -> Clip:
     """Decode a sound to (n,) float32 mono at `rate` Hz, the mean of its channels.
 
     Full scale is [-1, 1]. Raises UnreadableSample for what is not a whole sound, has no or unusable
-    samples, or is longer than LONGEST.
+    samples, or is longer than half an hour.
     """
     import numpy as np
 
@@ -53,7 +53,7 @@ def load_clip(source: Path | bytes, rate: int) -> Clip:
 
 
 def stream_clip(source: Path, rate: int) -> Iterator[Clip]:
-    """The same sound in clips of BLOCK seconds, one after the other; only one is held."""
+    """The same sound in clips of 60 s, one after the other; only one is held."""
     import numpy as np
 
     size = int(BLOCK * rate)

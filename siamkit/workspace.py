@@ -97,6 +97,7 @@ class Workspace:
         self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
+        """`with Workspace() as ws:` closes it at the end."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -32,6 +32,7 @@ class Item:
 
     @property
     def shown(self) -> str:
+        """The text, or the file's name."""
         return self.source if isinstance(self.source, str) else sources.to_text(self.source)
 
 

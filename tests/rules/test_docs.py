@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -49,6 +50,15 @@ def test_a_page_shows_what_its_commands_print(page, tmp_path):
     text = page.read_text()
     ran = pages.run(text, tmp_path) if pages.runs(text) else text
     assert pages.comparable(ran) == pages.comparable(text)
+
+
+def test_the_program_of_the_readme_runs_on_its_samples(tmp_path):
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    samples = [sys.executable, pages.ROOT / "examples" / "samples.py"]
+    subprocess.run(samples, cwd=tmp_path, check=True, capture_output=True)
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_an_ellipsis_stands_for():
