@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from siamkit import encoder_examples, registry
-from siamkit.aside import plugin_at_work
 from siamkit.encoders import CARD, GRAPH
-from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
+from siamkit.errors import BadInput, MissingWeights
 from siamkit.protocols import AddsEncoders, BuildsEncoders
-from siamkit.sources import files_under, short
+from siamkit.sources import files_under
 
 BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
 EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was built
@@ -117,11 +116,9 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
             hint="; ".join(f"{o}:NAME is {what}" for o, what in known.items())
             or f"{plugin.name} take no other models",
         )
-    made_by = spec
-    if (place := Path(model).expanduser()).is_dir():  # the same words may mean another one later
+    if (place := Path(model).expanduser()).is_dir():  # the same words may mean another elsewhere
         model = str(place.resolve())
         spec = f"{origin}:{model}"
-        made_by = f"{spec}, content {_content(place)}"
     if name is None:
         name = re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")[:64]
     if name in getattr(plugin, "encoders", {}):
@@ -134,11 +131,19 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
             " 64 at most",
             hint=_by_another(plugin, spec),
         )
+
+    def made_by() -> str:
+        return f"{spec}, content {_content(place)}" if place.is_dir() else spec
+
+    def make(ready: Path) -> str:
+        plugin.add(origin, model, ready)
+        return made_by()
+
     folder = cached_folder(plugin, name)
     if is_sound(plugin, folder):
-        _require_made_by(plugin, folder, made_by)
+        _require_made_by(plugin, folder, made_by())
         return folder
-    return _put(plugin, name, made_by, lambda ready: plugin.add(origin, model, ready))
+    return _put(plugin, name, make)
 
 
 def _by_another(plugin: Any, spec: str) -> str:
@@ -223,18 +228,22 @@ def build(plugin: Any, name: str) -> Path:
     log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
     before = cached_folder(plugin, name) / EXAMPLES
 
-    def make(ready: Path) -> None:
+    def make(ready: Path) -> str:
         plugin.build(name, ready)
         encoder_examples.write(plugin, ready, ready / EXAMPLES)
         encoder_examples.require_alike(plugin, before, ready / EXAMPLES)
+        return _origin(plugin)
 
-    folder = _put(plugin, name, _origin(plugin), make)
+    folder = _put(plugin, name, make)
     log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
     return folder
 
 
-def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> Path:
-    """Have a folder made, and move it to its place in the cache once it is sound."""
+def _put(plugin: Any, name: str, make: Callable[[Path], str]) -> Path:
+    """Have a folder made, and move it to its place in the cache once it is sound.
+
+    make: fills an empty folder, and says what it was made of.
+    """
     folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(".*-*"):  # by a process that was killed
@@ -243,16 +252,8 @@ def _put(plugin: Any, name: str, made_by: str, make: Callable[[Path], None]) -> 
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
         ready = Path(made) / name
         ready.mkdir()
-        try:
-            with plugin_at_work():
-                make(ready)
-        except (SiamkitError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{registry.who(plugin)}: encoder {name} could not be made:"
-                f" {type(error).__name__}: {short(str(error))}"
-            ) from error
+        with registry.at_work(plugin, f"making encoder {name}"):
+            made_by = make(ready)
         (ready / BUILT_BY).write_text(made_by, encoding="utf-8")
         plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         for _ in range(10):

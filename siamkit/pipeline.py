@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit import calibrations, contract, encoder_cache, registry, sources
-from siamkit.aside import plugin_at_work
 from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import Assesses
 from siamkit.sources import Content
@@ -152,17 +151,10 @@ class Pipeline:
         """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
         prefix = f"{sources.short(content.name)}: " if content and content.name else ""
         try:
-            with plugin_at_work():
+            with registry.at_work(plugin or self.modality, step):
                 yield
         except SiamkitError as error:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
-        except (MemoryError, RecursionError):
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{prefix}{registry.who(plugin or self.modality)}: {step} failed:"
-                f" {type(error).__name__}: {sources.short(str(error))}"
-            ) from error
 
 
 def _sound(region: Region) -> Region:
@@ -216,14 +208,5 @@ def open_encoder(plugin: Any, wanted: str | None) -> Any:
 
 
 def _open(plugin: Any, folder: Path | None) -> Any:
-    try:
-        with plugin_at_work():
-            opened = plugin.encoder(folder)
-    except SiamkitError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{registry.who(plugin)}: its encoder cannot be opened: {type(error).__name__}:"
-            f" {sources.short(str(error))}"
-        ) from error
-    return opened
+    with registry.at_work(plugin, "opening its encoder"):
+        return plugin.encoder(folder)

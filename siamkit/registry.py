@@ -15,7 +15,8 @@ from inspect import unwrap
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit import contract
-from siamkit.errors import PluginError
+from siamkit.aside import plugin_at_work
+from siamkit.errors import PluginError, SiamkitError
 from siamkit.sources import short
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
@@ -93,6 +94,23 @@ def who(made: Any) -> str:
     beside = [p for p in installed if p.value.partition(":")[0].partition(".")[0] == top]
     package = f", package {beside[0].package} {beside[0].version}" if beside else ""
     return f"plugin {name} ({kind.__module__}:{kind.__qualname__}{package})"
+
+
+@contextmanager
+def at_work(plugin: Any, step: str) -> Iterator[None]:
+    """Run a plugin's code: what it prints is no answer, and what it did not mean to raise names it.
+
+    Raises PluginError in place of that; errors of siamkit's own kinds pass.
+    """
+    try:
+        with plugin_at_work():
+            yield
+    except (SiamkitError, MemoryError, RecursionError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{who(plugin)}: {step} failed: {type(error).__name__}: {short(str(error))}"
+        ) from error
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from siamkit import registry
-from siamkit.errors import BadInput, PluginError, SiamkitError
+from siamkit.errors import BadInput, PluginError
 from siamkit.pipeline import Pipeline
 from siamkit.protocols import Reranks
 
@@ -28,15 +28,8 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     who = pipeline.modality
     if not names(pipeline):
         raise BadInput(f"{who.name} have no reranker", hint="leave --rerank out")
-    try:
+    with registry.at_work(who, f"opening reranker {name}"):
         made: Reranker[Any] = who.reranker(name, pipeline.encoder)
-    except SiamkitError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"{registry.who(who)}: reranker {name} cannot be opened:"
-            f" {type(error).__name__}: {error}"
-        ) from error
     return made
 
 
@@ -50,14 +43,8 @@ def judge(
     """(n,) probabilities of a reranker. Raises PluginError if they are none."""
     import numpy as np
 
-    try:
+    with registry.at_work(reranker, "scoring"):
         scores = np.asarray(reranker.score(left, right, left_vectors, right_vectors), np.float32)
-    except (MemoryError, RecursionError):
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"{registry.who(reranker)}: reranker failed: {type(error).__name__}: {error}"
-        ) from error
     if scores.shape != (len(left),) or not ((scores >= 0) & (scores <= 1)).all():
         raise PluginError(
             f"{registry.who(reranker)}: reranker gave no probabilities for {len(left)} pairs"

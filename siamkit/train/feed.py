@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit import registry
-from siamkit.aside import plugin_at_work
-from siamkit.errors import PluginError, SiamkitError
+from siamkit.errors import PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,15 +36,8 @@ def varied(arrays: NDArray[Any], labels: Rows, plugin: Any, key: tuple[int, ...]
 def _variant(
     plugin: Any, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
 ) -> NDArray[Any]:
-    try:
-        with plugin_at_work():
-            made: NDArray[Any] = plugin.augment(array, own, shared)
-    except (SiamkitError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{registry.who(plugin)}: augment failed: {type(error).__name__}: {error}"
-        ) from error
+    with registry.at_work(plugin, "augment"):
+        made: NDArray[Any] = plugin.augment(array, own, shared)
     if made.shape != array.shape or made.dtype != array.dtype:
         raise PluginError(
             f"{registry.who(plugin)}: augment made {made.dtype} {made.shape} of {array.dtype}"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit import regions, registry
-from siamkit.aside import plugin_at_work
 from siamkit.choice import error_for, only_usable
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import content_of
@@ -97,16 +96,10 @@ def _load(pipeline: Pipeline, example: Example) -> Loaded:
 
 def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
     try:
-        with plugin_at_work():
+        with registry.at_work(plugin, "array"):
             array = plugin.array(crop)
     except SiamkitError as error:
         raise error_for(name, error) from error
-    except (MemoryError, RecursionError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{name}: {registry.who(plugin)}: array failed: {type(error).__name__}: {error}"
-        ) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         raise PluginError(f"{name}: {registry.who(plugin)}: array gave {type(array).__name__}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
