@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from siamkit.encoders import Card, projection, write_folder
+from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.protocols import Source
 from siamkit.runtime import OnnxEncoder
@@ -23,6 +23,10 @@ from siamkit.types import Image, Region
 
 SIDE, DIM = 64, 64  # px of a drawing; numbers of a vector before training
 DRAWN, MARGIN, PEN = 256, 24, 10  # px; drawn large and made smaller, so that lines are smooth
+FARTHEST = 1e12  # of a coordinate from 0, in any unit
+# All that changes an array. Vectors of other constants are never compared: raise `version` when
+# `load`, `crop` or `array` changes.
+CONSTANTS = {"version": 1, "side": SIDE, "drawn": DRAWN, "margin": MARGIN, "pen": PEN}
 
 
 class Doodles:
@@ -37,10 +41,10 @@ class Doodles:
             content = source.read_bytes() if isinstance(source, Path) else source
             strokes = [np.array(stroke, float) for stroke in json.loads(content)["strokes"]]
             points = np.concatenate(strokes)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UnreadableSample('it is no drawing: {"strokes": [[[x, y], ...], ...]}') from error
-        if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-            raise UnreadableSample("its points are not [x, y]")
+        if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) <= FARTHEST).all():
+            raise UnreadableSample(f"its points are not [x, y] with numbers up to {FARTHEST:g}")
         low, size = points.min(axis=0), max(np.ptp(points, axis=0).max(), 1e-9)
         scale = (DRAWN - 2 * MARGIN) / size
         centred = (DRAWN - scale * np.ptp(points, axis=0)) / 2
@@ -65,17 +69,19 @@ class Doodles:
         return np.asarray(pil.fromarray(array).rotate(angle, pil.Resampling.BILINEAR), np.uint8)
 
     def preprocessing(self) -> Mapping[str, Any]:
-        return {"side": SIDE, "drawn": DRAWN, "margin": MARGIN, "pen": PEN}
+        return CONSTANTS
 
     def build(self, name: str, folder: Path) -> None:
         matrix = np.random.default_rng(0).standard_normal((SIDE * SIDE, DIM))
-        card = Card(self.name, name, DIM, self.preprocessing(), "CC0-1.0", "random numbers")
+        card = Card(self.name, name, DIM, CONSTANTS, "CC0-1.0", "random numbers")
         write_folder(folder, projection(matrix, np.uint8), card)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         if folder is None:
             raise MissingWeights("no encoder here", hint="siamkit encoders build doodles")
-        return OnnxEncoder(folder, self.array)
+        opened = OnnxEncoder(folder, self.array)
+        require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
+        return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         return [(f"doodle {n}", doodle(n, hand)) for n in (0, 1) for hand in (0, 1)]
