@@ -4,7 +4,8 @@ The photographs come with two packages: scikit-image ships NASA's portrait of as
 Collins, matplotlib the US Navy's of Rear Admiral Grace Hopper; both are works of the US government
 and in the public domain. The others are altered copies of the two (mirrored, darkened, tilted,
 scaled down). The signatures are drawn by a program, two invented hands; the voices are generated, a
-pulse train through formants, nobody's speech. The tables are those beside this file.
+pulse train through formants, nobody's speech. The characters are strokes by shaky hands. The tables
+are those beside this file.
 """
 
 from __future__ import annotations
@@ -90,14 +91,31 @@ def make_voices(folder: Path) -> None:
     soundfile.write(folder / "talk.flac", np.concatenate(turns), RATE)
 
 
+def make_characters(folder: Path, characters: int = 100, hands: int = 5) -> None:
+    """Draw invented characters of three strokes, a folder each, by several shaky hands."""
+    import numpy as np
+    from PIL import ImageDraw
+
+    for character in range(characters):
+        strokes = np.random.default_rng(character).uniform(10, 90, (3, 4))
+        place = folder / f"{character:02}"
+        place.mkdir(parents=True, exist_ok=True)
+        for hand in range(hands):
+            picture = Image.new("L", (105, 105), 255)
+            for stroke in strokes + np.random.default_rng([character, hand]).normal(0, 3, (3, 4)):
+                ImageDraw.Draw(picture).line(stroke.tolist(), 0, 3)
+            picture.save(place / f"{hand}.png")
+
+
 def main() -> None:
     here = Path.cwd()
     make_photos(here)
     make_signatures(here)
     make_voices(here)
+    make_characters(here / "characters")
     for table in Path(__file__).parent.glob("*.csv"):
         shutil.copy(table, here)
-    print("photographs, signatures, voices and tables are in this folder")
+    print("photographs, signatures, voices, characters and tables are in this folder")
 
 
 if __name__ == "__main__":

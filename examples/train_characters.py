@@ -4,8 +4,9 @@
 
 FOLDER holds a folder per character, each with pictures of it by several hands, as Omniglot does
 (Lake, Salakhutdinov and Tenenbaum 2015); characters may lie at any depth, one alphabet a folder
-say. A fifth of them is never trained on: with those the 1-shot 20-way accuracy is measured, that
-is, how often a picture is matched to its character out of 20, each shown once.
+say. samples.py draws such a folder, `characters`. A fifth of them is never trained on: with those
+the 1-shot 20-way accuracy is measured, that is, how often a picture is matched to its character
+out of 20, each shown once, or out of as many as there are.
 
 The class below is a whole modality. Installed as an entry point of `siamkit.modalities` (see
 docs/training.md), the same lines make `siamkit train FOLDER -m characters --out RUN` work.
@@ -14,6 +15,7 @@ docs/training.md), the same lines make `siamkit train FOLDER -m characters --out
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import SiamkitError
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.media import load_image
 from siamkit.runtime import OnnxEncoder
 from siamkit.train.config import TrainConfig
@@ -78,23 +80,30 @@ class Characters:
 def read(folder: Path) -> list[Example]:
     """Each folder with pictures directly in it is a character, named by its path."""
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    if not files:
+        raise BadInput(
+            f"{folder} holds no pictures" if folder.is_dir() else f"{folder} is no folder",
+            hint="give one with a folder per character in it, and pictures (.png, .jpg) in those",
+        )
     return [Example(f, str(f.parent.relative_to(folder)), False, None) for f in files]
 
 
-def one_shot(dataset: Dataset, folder: Path, rounds: int = ROUNDS) -> tuple[float, int]:
-    """How often the one picture of the right character is the nearest, and of how many."""
+def one_shot(dataset: Dataset, folder: Path) -> tuple[int, float]:
+    """Of how many one is shown at once, and how often the right character's is the nearest."""
     encoder = Characters().encoder(folder)
     rows = np.flatnonzero(~dataset.training)
     images = [Image(np.repeat((255 - dataset.arrays[row])[:, :, None], 3, 2)) for row in rows]
     vectors, labels = encoder.embed(images), dataset.labels[rows]
     rng, right = np.random.default_rng(0), 0
-    ways = min(WAYS, len(np.unique(labels)))
-    for _ in range(rounds):
-        chosen = rng.choice(np.unique(labels), ways, replace=False)
+    characters, pictures = np.unique(labels, return_counts=True)
+    characters = characters[pictures > 1]  # one to show, one to ask about
+    ways = min(WAYS, len(characters))
+    for _ in range(ROUNDS):
+        chosen = rng.choice(characters, ways, replace=False)
         shown = [rng.choice(np.flatnonzero(labels == c), 2, replace=False) for c in chosen]
         gallery = vectors[[first for first, _ in shown]]
         right += int(np.argmax(gallery @ vectors[shown[0][1]])) == 0
-    return right / rounds, ways
+    return ways, right / ROUNDS
 
 
 def main() -> None:
@@ -111,16 +120,21 @@ def main() -> None:
         steps=given.steps, identities=24, evaluate_every=100, warmup=50, average=0.98
     )
     origin = Origin("characters", str(given.folder), None, "your own", "characters")
+    examples = read(given.folder)
     given.out.mkdir(parents=True, exist_ok=True)
-    prepared = prepare(
-        examples, Characters(), None, given.out, share=config.validation, seed=config.seed
-    )
+    try:
+        prepared = prepare(
+            examples, Characters(), None, given.out, share=config.validation, seed=config.seed
+        )
+    except BadInput as error:
+        hint = "give more characters, each with two pictures at least"
+        raise BadInput(f"{given.folder}: {error}", hint=hint) from error
     for event in train(given.out, Characters(), config, origin, prepared.dataset):
         if isinstance(event, Evaluated):
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
         elif isinstance(event, Step) and event.step % 50 == 0:
             print(f"step {event.step}: loss {event.loss:.3f}, active {event.active:.1%}")
-    accuracy, ways = one_shot(prepared.dataset, given.out / "encoder")
+    ways, accuracy = one_shot(prepared.dataset, given.out / "encoder")
     print(f"1-shot {ways}-way accuracy on characters never trained on: {accuracy:.1%}")
 
 
@@ -128,4 +142,5 @@ if __name__ == "__main__":
     try:
         main()
     except SiamkitError as error:
-        raise SystemExit(f"Error: {error}\nHint: {error.hint}") from error
+        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)

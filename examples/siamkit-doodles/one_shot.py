@@ -9,11 +9,13 @@ import tempfile
 
 from siamkit_doodles import doodle
 
-from siamkit import Workspace
+from siamkit import SiamkitError, Workspace
 
 UNSEEN, WAYS, ROUNDS = 1_000_000, 20, 20  # doodles of training are numbered from 0
 
-for encoder in [None, *sys.argv[1:]]:
+
+def one_shot(encoder: str | None) -> int:
+    """How many of WAYS * ROUNDS are told right by an encoder folder, or the plugin's own."""
     right = 0
     with tempfile.TemporaryDirectory() as folder, Workspace(folder) as ws:
         for turn in range(ROUNDS):
@@ -24,4 +26,13 @@ for encoder in [None, *sys.argv[1:]]:
             for number in range(first, first + WAYS):
                 (answer,) = ws.query(name, doodle(number, 1), k=1)
                 right += answer.matches[0].identity == str(number)
-    print(f"{encoder or 'before training'}: {right / (WAYS * ROUNDS):.1%} of {WAYS * ROUNDS}")
+    return right
+
+
+try:
+    for encoder in [None, *sys.argv[1:]]:
+        share = one_shot(encoder) / (WAYS * ROUNDS)
+        print(f"{encoder or 'before training'}: {share:.1%} of {WAYS * ROUNDS}")
+except SiamkitError as error:
+    print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
+    sys.exit(error.exit_code)

@@ -23,8 +23,9 @@ from siamkit.types import Image, Region
 
 SIDE, DIM = 64, 64  # px of a drawing; numbers of a vector before training
 DRAWN, MARGIN, PEN = 256, 24, 10  # px; drawn large and made smaller, so that lines are smooth
-FARTHEST = 1e9  # of a point, in any unit
-# All that changes an array; `version` stands for the code that makes it.
+FARTHEST = 1e12  # of a coordinate from 0, in any unit
+# All that changes an array. Vectors of other constants are never compared: raise `version` when
+# `load`, `crop` or `array` changes.
 CONSTANTS = {"version": 1, "side": SIDE, "drawn": DRAWN, "margin": MARGIN, "pen": PEN}
 
 
@@ -42,8 +43,8 @@ class Doodles:
             points = np.concatenate(strokes)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UnreadableSample('it is no drawing: {"strokes": [[[x, y], ...], ...]}') from error
-        if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) < FARTHEST).all():
-            raise UnreadableSample("its points are not [x, y]")
+        if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) <= FARTHEST).all():
+            raise UnreadableSample(f"its points are not [x, y] with numbers up to {FARTHEST:g}")
         low, size = points.min(axis=0), max(np.ptp(points, axis=0).max(), 1e-9)
         scale = (DRAWN - 2 * MARGIN) / size
         centred = (DRAWN - scale * np.ptp(points, axis=0)) / 2

@@ -25,7 +25,9 @@ def test_size_and_place_do_not_count():
 
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"strokes": []}', b'{"strokes": [[[1, 2, 3]]]}',
-                b'{"strokes": [[[NaN, 1]]]}', b'{"strokes": [["a"]]}']
+                b'{"strokes": [[[NaN, 1]]]}', b'{"strokes": [["a"]]}',
+                b'{"strokes": [[[1e308, 0], [-1e308, 0]]]}',
+                b'{"strokes": [[[1%s, 0]]]}' % (b"0" * 400)]
 )  # fmt: skip
 def test_what_is_no_drawing_is_refused(content):
     with pytest.raises(UnreadableSample):

@@ -96,3 +96,28 @@ def test_the_example_programs_run(tmp_path):
         assert done.returncode == 0, done.stderr
     sheet = (tmp_path / "demo-out" / "contact-sheet.html").read_text()
     assert sheet.count("<b>Grace Hopper</b>") == sheet.count("<b>Eileen Collins</b>") == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["nowhere.csv", "question"], "nowhere.csv cannot be read"),
+        (["picture.csv", "question"], "picture.csv cannot be read"),
+        (["empty.csv", "question"], "has no column 'question'"),
+        (["short.csv", "text"], "has no column 'text'"),
+    ],
+)
+def test_an_example_names_a_table_that_does_not_do(tmp_path, given, named):
+    (tmp_path / "picture.csv").write_bytes(b"\xff\xd8")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "short.csv").write_text("question,day\n\n")
+    done = subprocess.run(
+        [sys.executable, pages.ROOT / "examples" / "duplicates.py", *given],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("Error: ")
+    assert named in error
+    assert hint.startswith("Hint: ")
+    assert not (tmp_path / "kept.csv").exists()
