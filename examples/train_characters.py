@@ -112,9 +112,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("characters-run"))
     given = parser.parse_args()
-    examples = read(given.folder)
-    if not examples:
-        raise SystemExit(f"Error: {given.folder} holds no pictures in folders, one a character")
 
     config = TrainConfig(
         steps=given.steps, identities=24, evaluate_every=100, warmup=50, average=0.98

@@ -87,7 +87,7 @@ def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | No
     if len(usable) < FEWEST:
         return None
     count, classes = len(known.vectors), len(known.counts)
-    width = classes * (min(rule.k, count - 1) if rule.by == "knn" else 2)
+    width = max(classes, min(rule.k, count - 1)) if rule.by == "knn" else 2 * classes
     most = int(np.clip(min(CELLS // width, COMPARED // count), 50, HELD_OUT))
     if len(usable) > most:
         usable = np.sort(np.random.default_rng(seed).choice(usable, most, replace=False))
@@ -114,8 +114,10 @@ def guess(known: Labelled) -> float:
     ratio is the cosine / temperature at spread / d', where d' is how many spreads lie between
     their means; benchmarks/classify.py prints what is fitted where more examples are known.
     """
-    some = known.vectors[:HELD_OUT]
-    bears = known.bears(np.arange(len(some))).astype(np.float32)
+    rows = np.arange(len(known.vectors))
+    if len(rows) > HELD_OUT:  # which may have been enrolled class by class
+        rows = np.sort(np.random.default_rng(0).choice(rows, HELD_OUT, replace=False))
+    some, bears = known.vectors[rows], known.bears(rows).astype(np.float32)
     different = (bears @ bears.T) == 0
     if not different.any():
         return 0.1
@@ -123,11 +125,29 @@ def guess(known: Labelled) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Votes:
+    """For which labels neighbours vote: an entry a label of each neighbour."""
+
+    voters: Ids  # (m,) places in the flat (p, k) neighbours
+    labels: Ids  # (m,)
+    parts: Array  # (m,) of its vote: 1, or where one class is right, by how many labels share it
+    classes: int
+
+    def counted(self, weights: Array) -> Array:
+        """(p, classes) of the (p, k) weights of the neighbours."""
+        count, k = weights.shape
+        cells = self.voters // k * self.classes + self.labels
+        given = weights.ravel()[self.voters] * self.parts
+        found = np.bincount(cells, weights=given, minlength=count * self.classes)
+        return found.reshape(count, self.classes).astype(np.float64, copy=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Look:
     """What probes are compared with: everything that does not depend on the evidence."""
 
     scores: Array  # (p, k) cosines; by prototypes (p, classes), or by tags (p, classes, 2)
-    bears: Array | None = None  # (p, k, classes): the neighbours' labels; of one class they share 1
+    votes: _Votes | None = None  # of the k neighbours
     before: Array | None = None  # like scores: log numbers of examples that bear a tag, or don't
 
 
@@ -144,10 +164,9 @@ def _look(known: Labelled, rule: Rule, probes: Vectors, without: Ids | None = No
         )
         return _Look(scores, before=np.log(numbers + 0.5))
     rows, cosines = neighbours(known.vectors, probes, rule.k, without)
-    bears = known.bears(rows.ravel()).reshape(*rows.shape, -1).astype(np.float64)
-    if not rule.tags:
-        bears /= bears.sum(axis=-1, keepdims=True)
-    return _Look(cosines, bears)
+    voters, labels = known.entries(rows.ravel())
+    parts = np.ones(len(voters)) if rule.tags else 1 / np.bincount(voters)[voters]
+    return _Look(cosines, _Votes(voters, labels, parts, len(known.counts)))
 
 
 def neighbours(
@@ -190,8 +209,7 @@ def _bearing(known: Labelled, without: Ids | None) -> _Sums:
 
 def _other(known: Labelled, bearing: _Sums) -> _Sums:
     """Of the examples that do not bear a label."""
-    everything: Array = known.vectors.sum(axis=0, dtype=np.float64)
-    totals: Array = everything - bearing.totals
+    totals: Array = known.total - bearing.totals
     own = None if bearing.own is None else 1 - bearing.own
     count = len(known.vectors) - (0 if own is None else 1)
     return _Sums(totals, count - bearing.numbers, own)
@@ -213,9 +231,8 @@ def _shares(look: _Look, evidence: Evidence) -> Array:
     """(p, classes) before it is smoothed: 0 and 1 are possible."""
     logs = evidence(look.scores)
     weights = _softmax(logs if look.before is None else logs + look.before)
-    if look.bears is not None:
-        voted: Array = np.einsum("pk,pkc->pc", weights, look.bears)
-        return voted
+    if look.votes is not None:
+        return look.votes.counted(weights)
     return weights[..., 0] if weights.ndim == 3 else weights
 
 

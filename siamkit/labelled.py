@@ -49,11 +49,22 @@ class Labelled:
         order = np.argsort(self.labels, kind="stable")
         return self.rows[order], np.cumsum(self.counts)[:-1]
 
+    @cached_property
+    def total(self) -> Array:
+        """(dim,) the sum of all vectors."""
+        found: Array = self.vectors.sum(axis=0, dtype=np.float64)
+        return found
+
+    def entries(self, rows: Ids) -> tuple[Ids, Ids]:
+        """Which of some examples, as places in `rows`, bears which label: one a label of each."""
+        first, last = (np.searchsorted(self.rows, rows, side=side) for side in ("left", "right"))
+        numbers = last - first
+        places = np.repeat(np.arange(len(rows)), numbers)
+        before = np.cumsum(numbers) - numbers  # entries of the rows before it
+        return places, self.labels[np.arange(len(places)) + (first - before)[places]]
+
     def bears(self, rows: Ids) -> Flags:
         """(len(rows), classes): which labels some of the examples bear."""
         found = np.zeros((len(rows), len(self.counts)), np.bool_)
-        first, last = (np.searchsorted(self.rows, rows, side=side) for side in ("left", "right"))
-        for entry in range(int((last - first).max(initial=0))):  # one, but for several labels
-            has = first + entry < last
-            found[has, self.labels[first[has] + entry]] = True
+        found[self.entries(rows)] = True
         return found

@@ -17,6 +17,7 @@ from typing import Any
 
 from siamkit import __version__
 from siamkit.encoder_cache import cache_root
+from siamkit.errors import PluginError
 from siamkit.registry import GROUPS, OWN, Group, Plugin, found, load
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
@@ -76,14 +77,16 @@ def loadable(group: Group) -> list[Any]:
 
     A stranger's is imported in a process of its own before, which it might end or block.
     """
+    tried = _tried([plugin for plugin in found(group) if plugin.package != OWN])
     made = []
-    for plugin, tried in _tried([p for p in found(group) if p.package != OWN]).items():
-        if tried.usable:
+    for plugin in found(group):
+        try:
+            if plugin in tried and not tried[plugin].usable:
+                raise PluginError(tried[plugin].fault)
             made.append(load(group, plugin.name))
-        else:
-            log.warning(f"left out: {tried.fault}")
-    made += [load(group, plugin.name) for plugin in found(group) if plugin.package == OWN]
-    return sorted(made, key=lambda one: str(one.name))
+        except PluginError as error:
+            log.warning(f"left out: {error}")
+    return made
 
 
 def probe_all(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:

@@ -129,7 +129,8 @@ def _construct(plugin: Plugin) -> Any:
             hint=f"reinstall or remove the package {plugin.package}",
         ) from error
     if fault := contract.plugin_fault(made, plugin.group, plugin.name):
-        raise PluginError(f"{plugin} {fault}", hint=f"pip install --upgrade {plugin.package}")
+        upgrade = f"pip install --upgrade siamkit {plugin.package}"
+        raise PluginError(f"{plugin} {fault}", hint=upgrade)
     return made
 
 

@@ -125,6 +125,7 @@ class Workspace:
         encoder = encoder_cache.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault
         self.init()
         return galleries.create(
             self.store,
@@ -134,8 +135,8 @@ class Workspace:
             dim=pipeline.encoder.dim,
             encoder=encoder,
             detector=detector,
-            threshold=pipeline.threshold,
-            calibration=pipeline.calibration,
+            threshold=threshold,
+            calibration=calibration,
         )
 
     def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
@@ -166,7 +167,7 @@ class Workspace:
                 galleries.get(self.store, name)  # raises, with the nearest name
             raise StoreError(
                 f"there is no gallery {name!r} yet",
-                hint=f"name its modality, one of {', '.join(known)}, to make it: -m NAME",
+                hint=f"`siamkit init {name} -m MODALITY` makes it, of {', '.join(known)}",
             )
         return None, modality or name
 

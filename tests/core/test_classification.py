@@ -191,3 +191,10 @@ def test_a_few_samples_are_not_taken_to_be_sharp():
     for by in ("knn", "prototypes"):
         temperature, _ = classification.fit(labelled(rows, labels), Rule(by))
         assert temperature > classification.TEMPERATURES[0]
+
+
+def test_the_guess_does_not_depend_on_the_order_of_enrolment():
+    rows, labels, _, _ = drawn(classes=3, each=1_500, spread=0.5)
+    mixed = np.random.default_rng(0).permutation(len(rows))
+    in_turn = classification.guess(labelled(rows, labels))
+    assert in_turn == pytest.approx(classification.guess(labelled(rows[mixed], labels[mixed])), 0.1)
