@@ -361,10 +361,8 @@ class Workspace:
         kept = self._classes.get(gallery.index_key)
         if kept is not None:
             with self.store.read():
-                now = (gallery, templates.head(self.store, gallery))
-                if (kept.gallery, kept.cursor) == now and kept.names == samples.identities(
-                    self.store, gallery
-                ):
+                now = (templates.head(self.store, gallery), samples.identities(self.store, gallery))
+                if kept.gallery == gallery and (kept.cursor, kept.identities) == now:
                     return kept
         self._classes[gallery.index_key] = made = read_classes(self.store, gallery)
         return made

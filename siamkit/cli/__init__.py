@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -148,5 +149,7 @@ def main() -> NoReturn:
     claim_stdout()
     code = run()
     if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
+        with suppress(OSError):
+            sys.stdout.flush()
         os._exit(code)  # what a plugin has left running is not waited for
     sys.exit(code)

@@ -18,7 +18,7 @@ from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.query import Answer, answers
 from siamkit.pipeline import Pipeline
 from siamkit.search import LiveIndex
-from siamkit.store import Gallery, Store, galleries, templates
+from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.enrolled import enrolled
 from siamkit.types import Calibration, Quality, Region, Threshold
 
@@ -86,7 +86,8 @@ class Classes:
 
     gallery: Gallery
     cursor: Cursor
-    names: list[str]  # of the classes, sorted
+    identities: list[tuple[str, int]]  # labels and ids
+    names: list[str]  # the labels, sorted
     known: Labelled
 
 
@@ -173,7 +174,7 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
 
     with store.read():
         cursor = templates.head(store, gallery)
-        everybody = enrolled(store, gallery)
+        everybody, identities = enrolled(store, gallery), samples.identities(store, gallery)
     if not everybody.names:
         raise BadInput(
             f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
@@ -184,7 +185,7 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     first = np.unique(rows, return_index=True)[1]
     vectors = everybody.vectors if len(first) == len(rows) else everybody.vectors[first]
     known = Labelled(vectors, entries[:, 0], entries[:, 1])
-    return Classes(gallery, cursor, everybody.names, known)
+    return Classes(gallery, cursor, identities, everybody.names, known)
 
 
 def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classifier:

@@ -172,15 +172,15 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
             yield Sample(*row)
 
 
-def identities(store: Store, gallery: Gallery) -> list[str]:
-    """Whose samples a gallery holds, by label."""
+def identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
+    """Labels, and ids that outlive a new label, of those whose samples a gallery holds."""
     with store.read() as db:
         rows = db.execute(
-            "SELECT name FROM identities WHERE id IN"
+            "SELECT name, id FROM identities WHERE id IN"
             " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
             (gallery.id,),
         ).fetchall()
-    return [name for (name,) in rows]
+    return rows
 
 
 def get(store: Store, sample_id: int) -> Sample:

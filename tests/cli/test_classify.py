@@ -184,6 +184,9 @@ def test_an_open_workspace_calls_a_class_by_its_newest_name(workspace):
     assert workspace.classify("topics", "where is my parcel")[0].identity == "parcels"
     samples.rename(workspace.store, "parcels", "packages")
     assert workspace.classify("topics", "where is my parcel")[0].identity == "packages"
+    for old, new in (("packages", "aside"), ("money", "packages"), ("aside", "money")):
+        samples.rename(workspace.store, old, new)
+    assert workspace.classify("topics", "where is my parcel")[0].identity == "money"
 
 
 def test_no_method_but_the_two(workspace):
