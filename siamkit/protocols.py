@@ -28,7 +28,8 @@ class Encoder(Protocol[M_contra]):
     """Turns media into unit vectors. Loaded weights live here and nowhere else.
 
     One that is quicker with many media at once may say how many, as `batch: int`; one that knows
-    its mean cosine of mated pairs, as `mated: float`, see siamkit.scoring.mean_score.
+    its mean cosine of mated pairs, as `mated: float`, by which several samples of one identity are
+    scored.
     """
 
     @property

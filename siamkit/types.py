@@ -81,7 +81,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Crowds:
-    """Thresholds for false positive identification rates; see siamkit.crowds, which makes them."""
+    """Thresholds for false positive identification rates, however many are enrolled."""
 
     persons: int  # of whom the probes were
     sizes: tuple[int, ...]  # identities, rising; the last is what the calibration had

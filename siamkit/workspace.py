@@ -115,8 +115,8 @@ class Workspace:
     ) -> Gallery:
         """Make a gallery, and the store if there is none.
 
-        encoder: a name, an encoder folder, another model as ORIGIN:MODEL (see
-        siamkit.encoder_cache.add), or None for the modality's own.
+        encoder: a name, an encoder folder, another model as ORIGIN:MODEL, 'timm:resnet50' say, or
+        None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         """
         galleries.require_name(name)  # before a store is made for it
@@ -442,7 +442,7 @@ class Workspace:
     ) -> Explanation:
         """Which parts of two sources make them alike, or tell them apart?
 
-        By a gallery's encoder, or a modality's; see siamkit.flows.explain.
+        By a gallery's encoder, or a modality's.
         choose: which region of `b` is compared.
         progress: is told how many samples have been embedded, and of how many.
         """
@@ -625,7 +625,7 @@ class Workspace:
         pairs: int | None = None,
         progress: Progress | None = None,
     ) -> list[Evaluated]:
-        """How often is an encoder wrong? One result a configuration, see siamkit.flows.evaluate.
+        """How often is an encoder wrong? One result a configuration.
 
         source: a file of trials, a folder per identity, or, without modality and gallery, trials
         with a column score. gallery: its encoder, or without a source its own samples, each against
@@ -707,8 +707,8 @@ class Workspace:
     ) -> Calibration:
         """Measure what a gallery's scores mean; from now on it decides by that.
 
-        trials: labelled pairs, see siamkit.trials; None takes the gallery's own samples, each
-        against each identity. normalise: decide by adaptive S-norm, see siamkit.snorm; None: as
+        trials: a file of labelled pairs; None takes the gallery's own samples, each
+        against each identity. normalise: decide by adaptive S-norm; None: as
         the modality does, if the gallery is large enough. left_out: is told of each trial and
         sample that cannot be used. aims: fmr, precision, fpir and method, see
         siamkit.calibration.calibrate.
