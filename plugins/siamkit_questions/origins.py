@@ -58,14 +58,12 @@ def licence(folder: Path, name: str) -> str:
 
 
 def _cached(name: str) -> Path | None:
-    """The model in the hub's cache, if all of it is there."""
-    from huggingface_hub import snapshot_download
+    """The model in the hub's cache, by whatever it was fetched."""
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        folder = Path(snapshot_download(name, local_files_only=True))
-    except Exception:  # not there, in one of a dozen classes
-        return None
-    return folder if (folder / "modules.json").is_file() and _has_weights(folder) else None
+    found = try_to_load_from_cache(name, "modules.json")
+    folder = Path(found).parent if isinstance(found, str) else None
+    return folder if folder and _has_weights(folder) else None
 
 
 def _fetched(name: str) -> Path:
