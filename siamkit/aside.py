@@ -43,9 +43,11 @@ def claim_stdout() -> None:
     """
     import os
 
+    if sys.stdout is None:  # closed: nothing that is opened later may take its place
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     try:
         kept = os.dup(sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # closed, or no file
+    except (OSError, ValueError):  # no file
         return
     sys.stdout.flush()
     os.dup2(2, 1)

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -121,7 +120,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         stderr("\nInterrupted. What was reported as done is kept.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         return 1
     except OSError as error:  # a full disk, a folder that may not be written to
         _debug()
@@ -148,8 +147,14 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     claim_stdout()
     code = run()
+    try:
+        sys.stdout.flush()
+    except OSError:  # full, as was said: it would be tried again at the very end
+        _give_up_stdout()
     if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
-        with suppress(OSError):
-            sys.stdout.flush()
         os._exit(code)  # what a plugin has left running is not waited for
     sys.exit(code)
+
+
+def _give_up_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_two_inits_at_once(shell, store):
     said = [process.communicate()[1] for process in both]
     assert ([p.returncode for p in both], said) == ([0, 0], [b"", b""])
     assert shell("galleries", "--json", "--store", str(store)).out.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("into", "code", "said"),
+    [(">/dev/full", 1, "Error: No space left on device\n"), (">&-", 0, "")],
+)
+def test_an_output_that_takes_nothing(shell, into, code, said):
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m siamkit plugins list {into}'],
+        cwd=shell.folder, env=shell.environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def tmpfs(folder: Path, size: str) -> None:
