@@ -6,11 +6,13 @@ import hashlib
 import logging
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
         return cached_folder(plugin, wanted)
     if _is_folder(wanted):
         return Path(wanted)
-    again = f"; `siamkit encoders add {plugin.name} ORIGIN:MODEL --name {wanted}` makes one"
+    again = f"; {adding(plugin, wanted)} makes one"
     raise MissingWeights(
         f"no encoder {wanted!r} for {plugin.name}: neither a folder nor a known name",
         hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}"
@@ -146,9 +148,21 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
     return _put(plugin, name, make)
 
 
+def adding(plugin: Any, name: str) -> str:
+    """The command that adds an encoder again, with its model if the cache still tells it."""
+    spec = _spec(added_of(cached_folder(plugin, name))) or "ORIGIN:MODEL"
+    return f"`siamkit encoders add {plugin.name} {shlex.quote(spec)} --name {name}`"
+
+
 def _by_another(plugin: Any, spec: str) -> str:
     """What to do where a name is not to be had; true of every command."""
-    return f"`siamkit encoders add {plugin.name} {spec} --name another`, then --encoder another"
+    command = f"siamkit encoders add {plugin.name} {shlex.quote(spec)} --name another"
+    return f"`{command}`, then --encoder another"
+
+
+def _spec(made_by: str) -> str:
+    """The 'ORIGIN:MODEL' of what an added encoder was made of."""
+    return re.sub(r", content [0-9a-f]+$", "", made_by)
 
 
 def _content(folder: Path) -> str:
@@ -164,7 +178,7 @@ def _content(folder: Path) -> str:
 def _require_made_by(plugin: Any, folder: Path, made_by: str) -> None:
     """Raise BadInput for an encoder that was added of something else."""
     if (before := added_of(folder)) != made_by:
-        spec = made_by.partition(", content ")[0]
+        spec = _spec(made_by)
         other = "what that folder held before" if before.startswith(f"{spec}, ") else before
         raise BadInput(
             f"there is an encoder {folder.name!r} already, of {other}",
@@ -247,8 +261,9 @@ def _put(plugin: Any, name: str, make: Callable[[Path], str]) -> Path:
     folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(".*-*"):  # by a process that was killed
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its process has ended in order meanwhile
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
         ready = Path(made) / name
         ready.mkdir()

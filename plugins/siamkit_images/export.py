@@ -73,7 +73,7 @@ def opened(model: str, *, offline_default: str) -> Any:
                 hint="timm.models.save_for_hf(MODEL, FOLDER) writes one",
             )
         return _of_size(_created(timm, model, f"local-dir:{model}"), model)
-    if model[:1] in "./~":
+    if model[:1] in "./~" or model.count("/") > 1:  # a hub name is OWNER/MODEL
         raise BadInput(f"there is no folder {model}")
     hub = model if HUB_NAME.fullmatch(model) else _hub_name(timm, model)
     name = f"hf-hub:{model}" if hub == model else model

@@ -144,7 +144,7 @@ def _checked(plugin: Any, name: str) -> str:
     known = _named(plugin)
     if name not in known:
         folder = encoder_cache.cached_folder(plugin, name)
-        again = f"`siamkit encoders add {plugin.name} ORIGIN:MODEL --name {name}` makes it again;"
+        again = f"{encoder_cache.adding(plugin, name)} makes it again;"
         raise MissingWeights(
             f"{plugin.name} build no encoder {name!r}",
             hint=f"{again * folder.exists()} known: {', '.join(known) or 'none'}".strip(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
-from siamkit import Image, Region
+from siamkit import Image, Region, encoder_cache
 from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
 from siamkit_images import Images
@@ -295,14 +296,16 @@ def adding(saved, shell):
 
 
 def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
-    assert adding("encoders", "add", "products", "timm:mine", "--kind", "image").code == 0
-    shutil.rmtree(adding.folder / "mine")
-    shutil.copytree(saved / "squash", adding.folder / "mine")
-    told = adding("encoders", "add", "products", "timm:mine", "--kind", "image")
+    model = adding.folder / "my own"  # with a space, which the hint has to quote
+    (adding.folder / "mine").rename(model)
+    assert adding("encoders", "add", "products", "timm:my own", "--kind", "image").code == 0
+    shutil.rmtree(model)
+    shutil.copytree(saved / "squash", model)
+    told = adding("encoders", "add", "products", "timm:my own", "--kind", "image")
     assert told.code == 2
     assert "'products' already, of what that folder held before" in told.err
     hint = re.search("`siamkit (.*)`, then --encoder another", told.err)
-    assert adding(*hint[1].split()).code == 0
+    assert adding(*shlex.split(hint[1])).code == 0
     assert adding("init", "shop", "--encoder", "another").code == 0
 
 
@@ -342,6 +345,7 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
         (("init", "g", "--encoder", "timm:efficientnet-lite0"), "of their own"),
         (("init", "g", "--encoder", "timm:./missing"), "there is no folder ./missing"),
         (("init", "g", "--encoder", "timm:~/missing"), "there is no folder ~/missing"),
+        (("init", "g", "--encoder", "timm:runs/7/missing"), "there is no folder runs/7/missing"),
     ):
         told = adding(*arguments)
         assert told.code == 2, told.err
@@ -349,8 +353,8 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
     assert adding("encoders", "add", "images", "timm:mine").code == 0
     (adding.folder / "cache" / "encoders" / "images" / "mine" / "encoder.onnx").write_bytes(b"")
     told = adding("encoders", "build", "images", "mine")
-    assert "`siamkit encoders add images ORIGIN:MODEL --name mine` makes it again" in told.err
-    assert adding("encoders", "add", "images", "timm:mine").code == 0
+    hint = re.search("`siamkit (.*)` makes it again", told.err)
+    assert adding(*shlex.split(hint[1])).code == 0
     assert adding("init", "shop", "--encoder", "mine").code == 0
     shutil.rmtree(adding.folder / "cache")
     told = adding("query", "shop", "mine/config.json")
@@ -379,6 +383,21 @@ def test_what_a_killed_export_leaves_is_swept(adding):
     os.utime(left, (0, 0))
     assert adding("encoders", "add", "images", "timm:mine").code == 0
     assert not left.exists()
+
+
+def test_an_export_survives_another_that_ends_beside_it(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
+    beside = tmp_path / "encoders" / "images" / ".other-abc"
+    beside.mkdir(parents=True)
+    listed = Path.glob
+
+    def ending(self, pattern):
+        found = list(listed(self, pattern))
+        shutil.rmtree(beside, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(Path, "glob", ending)
+    assert encoder_cache.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
 
 
 def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):
