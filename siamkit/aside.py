@@ -32,6 +32,9 @@ class Aside:
         stream = sys.stderr if getattr(_here, "working", False) else self.stream
         return int(stream.write(text))
 
+    def close(self) -> None:
+        """It is nobody's to close."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 

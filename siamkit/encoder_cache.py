@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from siamkit import encoder_examples, registry
+from siamkit import contract, encoder_examples, registry
 from siamkit.encoders import CARD, GRAPH
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.protocols import AddsEncoders, BuildsEncoders
 from siamkit.sources import files_under
 
@@ -91,7 +91,14 @@ def _is_folder(wanted: str) -> bool:
 
 
 def cached_folder(plugin: Any, name: str) -> Path:
-    """Where a named encoder lives once it is built, whether or not it is."""
+    """Where a named encoder lives once it is built, whether or not it is.
+
+    Raises PluginError for a plugin's name that would leave the cache.
+    """
+    if not contract.NAME.fullmatch(str(plugin.name)):
+        raise PluginError(
+            f"{registry.who(plugin)} has a name that is not like {contract.NAME.pattern}"
+        )
     return cache_root() / "encoders" / str(plugin.name) / name
 
 
@@ -150,7 +157,9 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
 
 def adding(plugin: Any, name: str) -> str:
     """The command that adds an encoder again, with its model if the cache still tells it."""
-    spec = _spec(added_of(cached_folder(plugin, name))) or "ORIGIN:MODEL"
+    spec = _spec(added_of(cached_folder(plugin, name)))
+    if spec.partition(":")[0] not in origins(plugin):  # not in the cache, or built by a plugin
+        spec = "ORIGIN:MODEL"
     return f"`siamkit encoders add {plugin.name} {shlex.quote(spec)} --name {name}`"
 
 
@@ -216,7 +225,7 @@ def added_of(folder: Path) -> str:
     """What an encoder in the cache was made of: 'ORIGIN:MODEL', or a plugin's package."""
     try:
         return (folder / BUILT_BY).read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL byte in the path
         return ""
 
 

@@ -30,7 +30,7 @@ def write(plugin: Any, folder: Path, path: Path) -> None:
             crop = plugin.crop(plugin.load(source), Region())
             vectors[hashlib.sha256(content).hexdigest()] = encoder.embed([crop])[0].tolist()
         kept = {"fingerprint": encoder.fingerprint, "vectors": vectors}
-    except Exception:  # of whatever kind: the encoder is looked at when it is used
+    except (Exception, SystemExit):  # of whatever kind: it is looked at when it is used
         kept = {}
     path.write_text(json.dumps(kept), encoding="utf-8")
 

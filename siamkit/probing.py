@@ -61,7 +61,8 @@ def probe(plugin: Plugin) -> Probe:
         try:
             run = subprocess.run(  # no pipes: a process that the import starts might keep them open
                 [sys.executable, "-c", _SCRIPT, str(told), *astuple(plugin)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                timeout=SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Probe(f"{plugin}: importing it takes longer than {SECONDS:.0f} s", usable=False)
@@ -105,11 +106,19 @@ def _tried(plugins: Sequence[Plugin], *, anew: bool = False) -> dict[Plugin, Pro
         return {}
     states, known = _states(plugins), _remembered()
     sound = {} if anew else known
-    doubtful = [p for p in plugins if sound.get(_key(p)) != states[_key(p)] or _twice(p, plugins)]
+    doubtful = [
+        p
+        for p in plugins
+        if (state := states[_key(p)]) is None or sound.get(_key(p)) != state or _twice(p, plugins)
+    ]
     with ThreadPoolExecutor() as pool:
         probes = dict(zip(doubtful, pool.map(probe, doubtful), strict=True))
     if doubtful:
-        good = {_key(p): states[_key(p)] for p in plugins if not probes.get(p, Probe()).fault}
+        good = {
+            _key(p): state
+            for p in plugins
+            if (state := states[_key(p)]) and not probes.get(p, Probe()).fault
+        }
         _remember({key: state for key, state in known.items() if key not in states} | good)
     return {plugin: probes.get(plugin, Probe()) for plugin in plugins}
 
@@ -122,11 +131,15 @@ def _twice(plugin: Plugin, plugins: Iterable[Plugin]) -> bool:
     return sum((p.group, p.name) == (plugin.group, plugin.name) for p in plugins) > 1
 
 
-def _states(plugins: Iterable[Plugin]) -> dict[str, str]:
-    """What an import depends on, of each plugin: its files, and what else is installed."""
+def _states(plugins: Iterable[Plugin]) -> dict[str, str | None]:
+    """What an import depends on, of each plugin: its files, and what else is installed.
+
+    None: it cannot be told, so that nothing is believed.
+    """
     here = ("", os.getcwd())  # on the path of `python -m`, and another one every time
     beside = [f"{sys.version} {__version__}", *(_installed(e) for e in sys.path if e not in here)]
-    return {_key(p): json.dumps([*beside, *_files(p)]) for p in plugins}
+    files = {_key(plugin): _files(plugin) for plugin in plugins}
+    return {key: json.dumps([*beside, *own]) if own else None for key, own in files.items()}
 
 
 def _installed(entry: str) -> str:
@@ -137,21 +150,27 @@ def _installed(entry: str) -> str:
         return entry
 
 
-def _files(plugin: Plugin) -> list[str]:
-    """Name, size and time of change of the plugin's source files. Imports nothing."""
+def _files(plugin: Plugin) -> list[str] | None:
+    """Name, size and time of change of the package's files; None: they cannot be told.
+
+    Imports nothing.
+    """
     top = plugin.value.partition(":")[0].partition(".")[0].strip()
     try:
         spec = find_spec(top)
-    except (ImportError, ValueError, AttributeError):
-        return ["not to be found"]
-    if spec is None or spec.origin is None:
-        return ["not to be found"]
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
-    try:
-        return [f"{f} {(s := f.stat()).st_size} {s.st_mtime_ns}" for f in files]
-    except OSError:
-        return ["changing"]
+        if spec is None:
+            return None
+        if folders := spec.submodule_search_locations:
+            files = sorted(f for folder in folders for f in Path(folder).rglob("*"))
+        else:
+            files = [Path(spec.origin or "")]
+        return [
+            f"{f} {(s := f.stat()).st_size} {s.st_mtime_ns}"
+            for f in files
+            if "__pycache__" not in f.parts and not f.is_dir()
+        ]
+    except (ImportError, ValueError, AttributeError, OSError):
+        return None
 
 
 def _remembered() -> dict[str, str]:

@@ -123,12 +123,13 @@ def _construct(plugin: Plugin) -> Any:
     try:
         with _watched(plugin):
             made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
+            fault = contract.plugin_fault(made, plugin.group, plugin.name)
     except (Exception, SystemExit) as error:  # a module that calls sys.exit ends nothing but itself
         raise PluginError(
             f"{plugin} could not be loaded: {type(error).__name__}: {short(str(error))}",
             hint=f"reinstall or remove the package {plugin.package}",
         ) from error
-    if fault := contract.plugin_fault(made, plugin.group, plugin.name):
+    if fault:
         upgrade = f"pip install --upgrade siamkit {plugin.package}"
         raise PluginError(f"{plugin} {fault}", hint=upgrade)
     return made
@@ -146,6 +147,9 @@ class _Overheard:
         self.said += text
         return len(text)
 
+    def close(self) -> None:
+        """It is not the plugin's to close."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
@@ -162,5 +166,7 @@ def _watched(plugin: Plugin) -> Iterator[None]:
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:
-    package, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
-    return Plugin(group, point.name, point.value, package, version)
+    package = version = None
+    if point.dist:  # of which an interrupted uninstall may have left a part
+        package, version = point.dist.metadata["Name"], point.dist.metadata["Version"]
+    return Plugin(group, point.name, point.value, package or "?", version or "?")

@@ -41,7 +41,8 @@ def look(plugin: Any, kind: str) -> Report:
         try:
             done = subprocess.run(
                 [*command, kind, made.__module__, made.__qualname__, str(out)],
-                capture_output=True, text=True, errors="replace", timeout=SECONDS,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=SECONDS,
                 env=surroundings(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -51,7 +51,11 @@ def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
     """What the process says, and how it ended."""
     command = [sys.executable, "-c", SCRIPT, plugin.group, plugin.name, str(first)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, encoding="utf-8", env=surroundings()
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        env=surroundings(),
     ) as process:
         assert process.stdout is not None
         try:

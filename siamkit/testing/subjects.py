@@ -218,7 +218,7 @@ def needed(check: str, make: Callable[[], T]) -> T:
         raise
     except MissingWeights as error:
         raise NotRun(unavailable(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotRun(f"needs {check}, which fails") from error
 
 

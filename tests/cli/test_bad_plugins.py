@@ -47,6 +47,12 @@ AT_IMPORT = {
     "loadless": ("del Plugin.load", "has no load, which should be a method"),
     "kindless": ("del Plugin.kind", "has no kind, which should be a word such as 'image'"),
     "outside": ("Plugin.encoders = {'../../x': 'here'}", "has encoders {'../../x'"),
+    "unnamed": (
+        "Plugin.name = property(lambda s: 1 / 0)",
+        "could not be loaded: ZeroDivisionError",
+    ),
+    "closing": ("import sys; sys.stdout.close(); raise OSError('shut')", "OSError: shut"),
+    "asking": ("input()", "could not be loaded: EOFError"),
     "prickly": ("Plugin.encoders = property(lambda s: 1 / 0)", "raises ZeroDivisionError"),
 }
 IN_USE = {
@@ -247,6 +253,37 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     checked = {c["check"]: c for c in json.loads(shell("plugins", "check", "loud", "--json").out)}
     assert checked["use_says_nothing"]["state"] == "failed"
     assert "aloud" in checked["use_says_nothing"]["message"]
+
+
+def test_a_part_of_a_package_that_is_left_breaks_no_listing(tmp_path, shell):
+    put(tmp_path / "site", "half")
+    (info,) = (tmp_path / "site").glob("*.dist-info")
+    (info / "METADATA").write_text("")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    told = json.loads(shell("plugins", "list", "--json").out)
+    assert [(p["package"], p["version"]) for p in told if p["name"] == "half"] == [("?", "?")]
+
+
+def test_what_cannot_be_watched_is_never_believed(tmp_path, shell):
+    """A package without __init__.py, and one whose folder holds a link to nothing."""
+    site = tmp_path / "site"
+    put(site, "spread", value="spread.inner:Plugin")
+    (site / "spread").mkdir()
+    (site / "mod_pack_spread.py").rename(site / "spread" / "inner.py")
+    put(site, "linked", value="linked:Plugin")
+    (site / "linked").mkdir()
+    (site / "mod_pack_linked.py").rename(site / "linked" / "__init__.py")
+    (site / "linked" / "data.json").symlink_to("nowhere")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(site)
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    before = states(shell)
+    assert (before["pack-spread"], before["pack-linked"]) == (None, None)
+    for module in ("spread/inner.py", "linked/__init__.py"):
+        (site / module).write_text("raise OSError('gone bad')\n")
+    after = states(shell)
+    assert "gone bad" in after["pack-spread"]
+    assert "gone bad" in after["pack-linked"]
 
 
 def test_a_thread_that_does_not_end_keeps_no_command(tmp_path, shell):

@@ -363,6 +363,21 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
     assert "`siamkit encoders add images ORIGIN:MODEL --name mine` makes one" in told.err
 
 
+@pytest.mark.parametrize("built_by", [b"siamkit 0.0.9, code 0123456789ab", b"\xff\xfe"])
+def test_no_model_is_named_where_the_cache_tells_none(tmp_path, monkeypatch, shell, built_by):
+    """Of an encoder that an older plugin has built, and of a damaged note."""
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path)
+    folder = tmp_path / "encoders" / "images" / "old"
+    folder.mkdir(parents=True)
+    (folder / "built-by.txt").write_bytes(built_by)
+    told = shell("encoders", "build", "images", "old")
+    assert told.code == 1, told.err
+    assert "`siamkit encoders add images ORIGIN:MODEL --name old` makes it again" in told.err
+    monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
+    with pytest.raises(MissingWeights, match="no encoder"):
+        encoder_cache.resolve(Images(), "a\0b")
+
+
 def test_a_network_that_gives_no_vectors_is_refused(adding):
     import timm
     import torch
