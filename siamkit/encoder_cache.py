@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from siamkit import contract, encoder_examples, registry
+from siamkit import encoder_examples, registry
 from siamkit.encoders import CARD, GRAPH
 from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.protocols import AddsEncoders, BuildsEncoders
@@ -95,10 +95,8 @@ def cached_folder(plugin: Any, name: str) -> Path:
 
     Raises PluginError for a plugin's name that would leave the cache.
     """
-    if not contract.NAME.fullmatch(str(plugin.name)):
-        raise PluginError(
-            f"{registry.who(plugin)} has a name that is not like {contract.NAME.pattern}"
-        )
+    if Path(str(plugin.name)).name != str(plugin.name):
+        raise PluginError(f"{registry.who(plugin)}: its name is that of another folder")
     return cache_root() / "encoders" / str(plugin.name) / name
 
 
