@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -44,8 +45,6 @@ def claim_stdout() -> None:
 
     What they write to the file itself goes where standard error goes.
     """
-    import os
-
     if sys.stdout is None:  # closed: nothing that is opened later may take its place
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     try:

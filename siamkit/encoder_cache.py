@@ -158,13 +158,16 @@ def adding(plugin: Any, name: str) -> str:
     spec = _spec(added_of(cached_folder(plugin, name)))
     if spec.partition(":")[0] not in origins(plugin):  # not in the cache, or built by a plugin
         spec = "ORIGIN:MODEL"
-    return f"`siamkit encoders add {plugin.name} {shlex.quote(spec)} --name {name}`"
+    return _command(plugin, spec, name)
 
 
 def _by_another(plugin: Any, spec: str) -> str:
     """What to do where a name is not to be had; true of every command."""
-    command = f"siamkit encoders add {plugin.name} {shlex.quote(spec)} --name another"
-    return f"`{command}`, then --encoder another"
+    return f"{_command(plugin, spec, 'another')}, then --encoder another"
+
+
+def _command(plugin: Any, spec: str, name: str) -> str:
+    return f"`siamkit encoders add {plugin.name} {shlex.quote(spec)} --name {name}`"
 
 
 def _spec(made_by: str) -> str:

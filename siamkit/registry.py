@@ -15,7 +15,7 @@ from inspect import unwrap
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit import contract
-from siamkit.aside import plugin_at_work
+from siamkit.aside import Aside, plugin_at_work
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.sources import short
 
@@ -135,23 +135,18 @@ def _construct(plugin: Plugin) -> Any:
     return made
 
 
-class _Overheard:
-    """Standard output, without what one thread writes to it."""
+class _Overheard(Aside):
+    """Standard output, without what one thread writes to it, which is kept."""
 
     def __init__(self, stream: Any) -> None:
-        self.stream, self.thread, self.said = stream, threading.get_ident(), ""
+        super().__init__(stream)
+        self.thread, self.said = threading.get_ident(), ""
 
     def write(self, text: str) -> int:
         if threading.get_ident() != self.thread:
             return int(self.stream.write(text))
         self.said += text
         return len(text)
-
-    def close(self) -> None:
-        """It is not the plugin's to close."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
 
 
 @contextmanager
