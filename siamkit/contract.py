@@ -30,6 +30,10 @@ def _rated(value: Any) -> bool:
     return value is None or isinstance(value, Threshold)
 
 
+def _cosine(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and -1 <= value <= 1)
+
+
 def _verbs(*names: str) -> tuple[Wanted, ...]:
     return tuple((name, callable, "a method") for name in names)
 
@@ -49,12 +53,19 @@ OPTIONAL: tuple[Wanted, ...] = (
     ("origins", _named, "{prefix: what stands behind it}"),
     ("calibration", lambda value: isinstance(value, Path), "the Path of a calibration"),
     ("fusion", lambda value: value in ("best", "mean"), "'best' or 'mean'"),
+    ("snorm", lambda value: isinstance(value, bool), "True or False"),
+    ("backbone", _text, "the name of what is trained"),
+    ("rerankers", _named, "{name: what it is}"),
 )
 ENCODER: tuple[Wanted, ...] = (
     ("dim", lambda value: isinstance(value, int) and value > 0, "a number of dimensions"),
     ("fingerprint", _text, "a text that stands for weights and constants"),
     ("threshold", _rated, "a siamkit.types.Threshold or None"),
     *_verbs("embed"),
+)
+ENCODER_OPTIONAL: tuple[Wanted, ...] = (
+    ("batch", lambda value: isinstance(value, int) and value > 0, "a number of media"),
+    ("mated", _cosine, "a cosine or None"),
 )
 
 
@@ -72,13 +83,17 @@ def plugin_fault(made: Any, group: str, name: str) -> str:
             f"was made for version {version} of the plugin protocols, and this siamkit has version"
             f" {PROTOCOL}"
         )
-    there = [wanted for wanted in OPTIONAL if _has(made, wanted[0])]
-    return _lacking(made, (*REQUIRED[group], *there))
+    return _lacking(made, REQUIRED[group]) or options_fault(made)
 
 
 def encoder_fault(made: Any) -> str:
     """What an opened encoder lacks, '' if nothing."""
-    return _lacking(made, ENCODER)
+    return _lacking(made, ENCODER) or options_fault(made, ENCODER_OPTIONAL)
+
+
+def options_fault(made: Any, options: tuple[Wanted, ...] = OPTIONAL) -> str:
+    """What is wrong with what a plugin need not have, and has; '' if nothing."""
+    return _lacking(made, tuple(wanted for wanted in options if _has(made, wanted[0])))
 
 
 def _has(made: Any, name: str) -> bool:

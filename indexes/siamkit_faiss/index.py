@@ -40,7 +40,7 @@ class FaissIndex:
         self._key, self._dim, self._folder = key, dim, folder
         self._saved, self._card, self._base = saved, card, base
         self._masked = np.empty(0, np.int64)  # ids in the base that no longer count
-        self._ids = np.empty(0, np.int64)  # added since, any order
+        self._ids = np.empty(0, np.int64)  # added since, rising
         self._vectors = np.empty((0, dim), np.float32)
         if isinstance(base, faiss.IndexIVF):
             base.nprobe = (card and card.nprobe) or base.nlist
@@ -59,8 +59,11 @@ class FaissIndex:
         if not len(ids):
             return
         self.remove(ids)
-        self._ids = np.concatenate([self._ids, ids])
-        self._vectors = np.concatenate([self._vectors, vectors])
+        merged, rows = np.concatenate([self._ids, ids]), np.concatenate([self._vectors, vectors])
+        if (np.diff(merged) < 0).any():  # FAISS keeps the first of equal scores
+            order = np.argsort(merged, kind="stable")
+            merged, rows = merged[order], rows[order]
+        self._ids, self._vectors = merged, rows
 
     def remove(self, ids: Ids) -> None:
         if not len(ids):

@@ -25,6 +25,7 @@ class Report:
     threads: list[str] = field(default_factory=list)  # that the import has left running
     heavy: list[str] = field(default_factory=list)  # packages that it has imported
     network: list[str] = field(default_factory=list)  # addresses that were asked for, ever
+    changed: list[str] = field(default_factory=list)  # of what belongs to the whole process, ever
     imported: str = ""  # the error, or ''
     used: str = ""  # the error of what came after the import, or ''
     fingerprint: str | None = None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from siamkit.testing.use import USE
 
 # Seconds to import each; a plugin that needs one imports it inside of a function.
 HEAVY = {
@@ -23,10 +27,11 @@ HEAVY = {
 
 def main(kind: str, module: str, qualname: str, out: str) -> None:
     report: dict[str, Any] = {
-        "network": [], "said": "", "said_in_use": "", "threads": [], "heavy": []
+        "network": [], "said": "", "said_in_use": "", "threads": [], "heavy": [], "changed": []
     }  # fmt: skip
     _cut_off(report["network"])
-    before = set(threading.enumerate())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
+    before, state = set(threading.enumerate()), _state()
     loaded = set(sys.modules)
     try:
         with _overheard(report, "said"):
@@ -41,31 +46,18 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
         report["heavy"] = sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - loaded})
         try:
             with _overheard(report, "said_in_use"):
-                report["fingerprint"] = _use(kind, plugin)
+                report["fingerprint"] = USE[kind](plugin)
         except BaseException as error:
             report["used"] = f"{type(error).__name__}: {error}"
+        after = _state()
+        report["changed"] = [
+            f"{name} from {old} to {after[name]}"
+            for name, old in state.items()
+            if old != after[name]
+        ]
     Path(out).write_text(json.dumps(report), encoding="utf-8")
     sys.stdout.flush()
     os._exit(0)  # a plugin's thread must not keep this process
-
-
-def _use(kind: str, plugin: Any) -> str | None:
-    """Do what a plugin is for, once. Returns its fingerprint if it is a modality."""
-    from siamkit.pipeline import open_encoder
-    from siamkit.testing.subjects import DetectorSubject
-    from siamkit.types import Region
-
-    if kind == "modality":
-        encoder = open_encoder(plugin, None)
-        _, source = plugin.examples()[0]
-        encoder.embed([plugin.crop(plugin.load(source), Region())])
-        return str(encoder.fingerprint)
-    if kind == "detector":
-        plugin.find(DetectorSubject(plugin).blank()[0])
-    if kind == "index":
-        with tempfile.TemporaryDirectory() as root:
-            plugin.open("g1-s1", 8, root=Path(root), known=lambda cursor: True)
-    return None
 
 
 @contextmanager
@@ -84,6 +76,17 @@ def _overheard(report: dict[str, Any], what: str) -> Iterator[None]:
             report[what] = heard.read().decode(errors="replace")
 
 
+def _state() -> dict[str, object]:
+    """What belongs to the whole process."""
+    return {
+        "the working directory": os.getcwd(),
+        "what Ctrl-C does": signal.getsignal(signal.SIGINT),
+        "what a request to end does": signal.getsignal(signal.SIGTERM),
+        "the level of the root logger": logging.root.level,
+        "the level below which nothing is logged": logging.root.manager.disable,
+    }
+
+
 def _cut_off(asked: list[str]) -> None:
     """Let nothing reach the network, and note who tries."""
 
@@ -91,17 +94,23 @@ def _cut_off(asked: list[str]) -> None:
         asked.append(str(address))
         return OSError("the conformance kit allows no network")
 
-    def connect(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            raise refuse(address)
-        real(self, address)
+    def guarded(real: Callable[..., Any], place: int) -> Callable[..., Any]:
+        """A method of sockets whose argument at `place` is the address."""
+
+        def ask(self: socket.socket, *given: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                raise refuse(given[place])
+            return real(self, *given)
+
+        return ask
 
     def resolve(host: Any, *rest: Any, **more: Any) -> Any:
         raise refuse(host)
 
-    real = socket.socket.connect
-    socket.socket.connect = connect  # type: ignore[method-assign, assignment]
-    socket.getaddrinfo = resolve
+    for name, place in (("connect", 0), ("connect_ex", 0), ("sendto", -1)):
+        setattr(socket.socket, name, guarded(getattr(socket.socket, name), place))
+    for name in ("getaddrinfo", "gethostbyname"):
+        setattr(socket, name, resolve)
 
 
 if __name__ == "__main__":

@@ -9,30 +9,33 @@ from typing import Any
 import numpy as np
 
 from siamkit.testing.alike import alike
+from siamkit.testing.blank import blank
+from siamkit.testing.modality import check_kind_is_a_word
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.subjects import DetectorSubject
+from siamkit.testing.typed import ill_typed
 from siamkit.types import Clip, Image, Region
 
 SLACK = 0.01  # seconds: what rounding may add
 
 
-def check_kind_is_a_word(seen: DetectorSubject) -> None:
-    """`kind` is image, audio, text, or a word of the plugin's own."""
-    if not isinstance(kind := seen.plugin.kind, str) or not kind.isidentifier():
-        raise Failure("a word", repr(kind), 'kind = "image", "audio", "text" or your own')
-
-
 def check_find_gives_regions(seen: DetectorSubject) -> None:
-    """find gives a list of siamkit.types.Region."""
+    """find gives a list of siamkit.types.Region, whose parts are what the class says."""
     for medium in seen.fresh():
         found = seen.plugin.find(medium)
         if not isinstance(found, list) or not all(isinstance(r, Region) for r in found):
             raise Failure("a list of Region", f"{found!r:.80}", "return [Region(where=…, score=…)]")
+        for region in found:
+            if fault := ill_typed(region, seen.plugin.kind):
+                raise Failure(
+                    "a Region that the store can keep", fault,
+                    "turn arrays into tuples, and numbers of numpy's into float()",
+                )  # fmt: skip
 
 
 def check_nothing_is_an_empty_list(seen: DetectorSubject) -> None:
     """A blank or tiny medium gives a list, never an exception or None."""
-    for medium in seen.blank():
+    for medium in blank(seen.plugin.kind):
         fix = "look at the size first, and return [] where nothing can be seen"
         try:
             found = seen.plugin.find(medium)
@@ -90,10 +93,11 @@ def check_mask_fits_box(seen: DetectorSubject) -> None:
             else (0, 0, _width(medium), _height(medium))
         )
         wanted = (round(bottom) - round(top), round(right) - round(left))
-        if region.mask.shape != wanted or region.mask.dtype != np.bool_:
+        if region.mask.shape != wanted or region.mask.dtype != np.bool_ or not region.mask.any():
             raise Failure(
-                f"a bool mask of {wanted}, the box's height and width",
-                f"{region.mask.dtype} {region.mask.shape}", "cut the mask to the box",
+                f"a bool mask of {wanted}, the box's height and width, that keeps something",
+                f"{region.mask.dtype} {region.mask.shape}, {int(region.mask.sum())} kept",
+                "cut the mask to the box",
             )  # fmt: skip
 
 
@@ -118,6 +122,7 @@ def check_parts_in_order(seen: DetectorSubject) -> None:
             continue
         edges = [edge for part in region.parts for edge in part]
         rising = all(left <= right for left, right in pairwise(edges))
+        rising &= all(start < stop for start, stop in region.parts)
         if not rising or edges[0] < region.where[0] - SLACK or edges[-1] > region.where[1] + SLACK:
             raise Failure(
                 f"parts in order within {region.where}", f"{region.parts}", "sort and clip them"
@@ -125,10 +130,13 @@ def check_parts_in_order(seen: DetectorSubject) -> None:
 
 
 def check_find_is_repeatable(seen: DetectorSubject) -> None:
-    """The same medium gives the same regions."""
-    again = [seen.plugin.find(medium) for medium in seen.fresh()]
-    if not alike(seen.found, again):
-        raise Failure("the same regions each time", "other ones", "seed what is random")
+    """The same medium gives the same regions, whatever was looked at before."""
+    found = seen.found
+    again = [seen.plugin.find(medium) for medium in seen.fresh()[::-1]][::-1]
+    if not alike(found, again):
+        raise Failure(
+            "the same regions each time", "other ones", "seed what is random; keep nothing"
+        )
 
 
 def check_find_leaves_its_input_alone(seen: DetectorSubject) -> None:

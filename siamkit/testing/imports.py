@@ -21,7 +21,7 @@ def check_name_is_plain(seen: Subject) -> None:
 def check_protocol_is_known(seen: Subject) -> None:
     """`protocol`, if there is one, is a version that this siamkit has."""
     version = getattr(seen.plugin, "protocol", PROTOCOL)
-    if not isinstance(version, int) or not 1 <= version <= PROTOCOL:
+    if type(version) is not int or not 1 <= version <= PROTOCOL:
         raise Failure(
             f"protocol 1 to {PROTOCOL}",
             repr(version),
@@ -78,6 +78,16 @@ def check_import_starts_no_threads(seen: Subject) -> None:
         )  # fmt: skip
 
 
+def check_process_is_left_alone(seen: Subject) -> None:
+    """Neither import nor use moves the working directory, or touches signals or root logging."""
+    _needs_import(seen)
+    if seen.apart.changed:
+        raise Failure(
+            "a process as it was", "; ".join(seen.apart.changed),
+            "leave them to the program: paths instead of chdir, logging.getLogger(__name__)",
+        )  # fmt: skip
+
+
 def check_no_network(seen: Subject) -> None:
     """Neither the import nor the use of what is installed asks the network for anything."""
     if seen.apart.network:
@@ -100,5 +110,6 @@ CHECKS = (
     check_import_says_nothing,
     check_use_says_nothing,
     check_import_starts_no_threads,
+    check_process_is_left_alone,
     check_no_network,
 )

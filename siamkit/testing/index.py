@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
-from siamkit.testing.outcome import Failure
-from siamkit.testing.place import COUNT, EXACT, RECALL, K, brute, held, ids, needs, place, queries
-from siamkit.testing.rows import DIM, rows
+from siamkit.testing.outcome import Failure, needs
+from siamkit.testing.place import (
+    BLOCK,
+    COUNT,
+    EXACT,
+    MANY,
+    RECALL,
+    ROUNDED,
+    K,
+    brute,
+    held,
+    ids,
+    place,
+    queries,
+)
+from siamkit.testing.rows import DIM, KEY, rows
 from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_empty_index_answers(seen: IndexSubject) -> None:
     """A new index is empty, at cursor 0, and a search finds nothing."""
     with place(seen) as at:
-        index = at.open()
+        index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: True)
         hits = index.search(queries(), 3)
-        if len(index) or index.cursor() != Cursor() or (hits.ids != -1).any():
+        if len(index) or index.cursor() != Cursor() or (hits.ids != -1).any() or refused != []:
             raise Failure(
-                "no rows, Cursor() and ids of -1",
-                f"{len(index)} rows, {index.cursor()}, {hits.ids[0]}",
+                "no rows, Cursor(), ids of -1, and [] refused",
+                f"{len(index)} rows, {index.cursor()}, {hits.ids[0]}, {refused}",
                 "begin empty when nothing is saved",
             )
 
@@ -35,6 +44,74 @@ def check_length_counts(seen: IndexSubject) -> None:
     with place(seen) as at:
         if (found := len(at.filled())) != COUNT:
             raise Failure(f"len {COUNT}", str(found), "count what was added and not removed")
+
+
+def check_exact_is_said(seen: IndexSubject) -> None:
+    """`exact` of an open index is True or False."""
+    with place(seen) as at:
+        if not isinstance(exact := at.open().exact, bool):
+            raise Failure(
+                "True or False", repr(exact), "exact = True if it is brute force's answer"
+            )
+
+
+def check_nothing_is_taken(seen: IndexSubject) -> None:
+    """No ids to add or to remove, no queries, and no ids to search within: all are answered."""
+    needs(seen, check_within_is_obeyed)
+    nothing, no_rows = ids(0), rows(0)
+    with place(seen) as at:
+        fix = "return early where there is nothing to do"
+        try:
+            index = at.filled()
+            index.add(nothing, no_rows)
+            index.remove(nothing)
+            got = index.search(no_rows, 3), index.search(queries(), 3, within=nothing)
+        except Exception as error:
+            raise Failure("an answer", f"{type(error).__name__}: {error}", fix) from error
+        if len(got[0].ids) or (got[1].ids != -1).any():
+            raise Failure(
+                "no hits, and ids of -1 within nothing", f"{len(got[0].ids)}, {got[1].ids[0]}",
+                "an empty `within` is not None",
+            )  # fmt: skip
+
+
+def check_dim_is_its_callers(seen: IndexSubject) -> None:
+    """Any dimension that open is asked for is served."""
+    needs(seen, check_finds_itself)
+    with place(seen) as at:
+        index, _ = at.backend.open("g2-s2", DIM // 2, root=at.root, known=lambda _: True)
+        halves = np.ascontiguousarray(rows(COUNT)[:, : DIM // 2])
+        halves /= np.linalg.norm(halves, axis=1, keepdims=True)
+        index.add(ids(COUNT), halves)
+        if (found := int(index.search(halves[:1], 1).ids[0, 0])) != 1:
+            raise Failure("row 1 to find itself", f"{found}", "take dim from open()")
+
+
+def check_ids_are_64_bits(seen: IndexSubject) -> None:
+    """Any positive int64 is an id."""
+    for check in (check_hits_have_their_shape, check_finds_itself):
+        needs(seen, check)
+    with place(seen) as at:
+        large = np.array([2**31 + 5, 2**53 + 1, 2**62 + 3], np.int64)
+        index = at.open()
+        index.add(large, rows(3))
+        if (found := index.search(rows(3), 1).ids[:, 0].tolist()) != large.tolist():
+            raise Failure(f"ids {large.tolist()}", f"{found}", "keep ids as int64")
+
+
+def check_holds_thousands(seen: IndexSubject) -> None:
+    """Thousands of rows, added in blocks, are all found."""
+    needs(seen, check_finds_itself)
+    with place(seen) as at:
+        index, many = at.open(), rows(MANY)
+        for start in range(0, MANY, BLOCK):
+            index.add(ids(MANY)[start : start + BLOCK], many[start : start + BLOCK])
+        share = float((index.search(many, 1).ids[:, 0] == ids(MANY)).mean())
+        if share < (1.0 if index.exact else RECALL):
+            raise Failure(
+                f"{MANY} rows that find themselves", f"{share:.1%} of them do",
+                "keep what was added before",
+            )  # fmt: skip
 
 
 def check_hits_have_their_shape(seen: IndexSubject) -> None:
@@ -85,11 +162,12 @@ def check_best_come_first(seen: IndexSubject) -> None:
 def check_scores_are_cosines(seen: IndexSubject) -> None:
     """A score is the cosine of the query and the vector of that id."""
     with place(seen) as at:
-        hits = at.filled().search(queries(), K)
+        index = at.filled()
+        hits = index.search(queries(), K)
         vectors = np.concatenate([np.zeros((1, DIM), np.float32), rows(COUNT)])
         true = np.einsum("nd,nkd->nk", queries(), vectors[np.clip(hits.ids, 0, COUNT)])
         off = np.abs(np.where(hits.ids > 0, hits.scores - true, 0)).max()
-        if not off <= EXACT:
+        if not off <= (EXACT if index.exact else ROUNDED):
             raise Failure(
                 "cosines", f"scores that are {off:.3f} off",
                 "return the inner product of unit vectors, not a distance",
@@ -135,6 +213,21 @@ def check_remove_missing(seen: IndexSubject) -> None:
             raise Failure(f"{COUNT} rows", f"{count}", fix)
 
 
+def check_length_follows_changes(seen: IndexSubject) -> None:
+    """len() counts neither what was removed nor what was replaced."""
+    for check in (check_length_counts, check_upsert_twice, check_remove_removes):
+        needs(seen, check)
+    with place(seen) as at:
+        index = at.filled()
+        index.add(ids(5), rows(5, seed=2))
+        index.remove(ids(3))
+        if len(index) != COUNT - 3:
+            raise Failure(
+                f"len {COUNT - 3} of {COUNT}, five replaced, three removed", f"{len(index)}",
+                "count the ids that a search can find",
+            )  # fmt: skip
+
+
 def check_k_beyond_size_pads(seen: IndexSubject) -> None:
     """Where there are fewer than k, ids are -1 and scores -inf."""
     with place(seen) as at:
@@ -151,7 +244,7 @@ def check_k_beyond_size_pads(seen: IndexSubject) -> None:
 def check_within_is_obeyed(seen: IndexSubject) -> None:
     """With `within`, only those ids are found, and all of them."""
     with place(seen) as at:
-        some = np.array([3, 5, 8, 13, 999], np.int64)
+        some = np.array([13, 3, 999, 8, 5, 3], np.int64)  # in no order, one twice
         found = at.filled().search(queries(), 4, within=some).ids
         if any({*row} != {3, 5, 8, 13} for row in found.tolist()):
             raise Failure(
@@ -161,25 +254,41 @@ def check_within_is_obeyed(seen: IndexSubject) -> None:
 
 
 def check_ties_to_smaller_id(seen: IndexSubject) -> None:
-    """Equal scores come smaller id first."""
+    """Equal scores come smaller id first; an exact index also keeps the smaller ones of k."""
     with place(seen) as at:
-        index, row = at.open(), rows(1)
+        index, row = at.open(), np.eye(1, DIM, dtype=np.float32)  # scores without any rounding
+        query = np.array([[0.6, 0.8] + [0.0] * (DIM - 2)], np.float32)
         index.add(np.array([7, 3, 5], np.int64), np.repeat(row, 3, axis=0))
-        if (found := index.search(rows(1, seed=5), 3).ids.tolist()[0]) != [3, 5, 7]:
+        if (found := index.search(query, 3).ids.tolist()[0]) != [3, 5, 7]:
             raise Failure("ids 3, 5, 7", f"{found}", "np.lexsort((ids, -scores)) among the hits")
+        index.add(ids(COUNT)[::-1].copy(), np.repeat(row, COUNT, axis=0))
+        found = index.search(query, 3).ids.tolist()[0]
+        if index.exact and found != [1, 2, 3]:
+            raise Failure(
+                f"ids 1, 2, 3 of {COUNT} equal ones", f"{found}",
+                "look at all that score as the last of the k does",
+            )  # fmt: skip
 
 
 def check_input_is_its_callers(seen: IndexSubject) -> None:
     """add and search change nothing that they are given, and add keeps a copy."""
     with place(seen) as at:
-        index, given, numbers = at.open(), rows(COUNT), ids(COUNT)
-        index.add(numbers, given)
-        asked = queries()
-        index.search(asked, 3)
-        same = np.array_equal(given, rows(COUNT)) and np.array_equal(asked, queries())
-        if not same or not np.array_equal(numbers, ids(COUNT)):
-            raise Failure("arrays as they were", "changed ones", "work on copies")
+        index, given = at.open(), rows(COUNT)
+        for some in (
+            given,
+            numbers := ids(COUNT),
+            asked := queries(),
+            within := ids(COUNT)[::-1].copy(),
+        ):
+            some.flags.writeable = False
+        try:
+            index.add(numbers, given)
+            index.search(asked, 3)
+            index.search(asked, 3, within=within)
+        except ValueError as error:
+            raise Failure("arrays as they were", f"{error}", "work on copies") from error
         wanted = index.search(queries(), 3).ids
+        given.flags.writeable = True
         given[:] = rows(COUNT)[::-1]
         if not np.array_equal(index.search(queries(), 3).ids, wanted):
             raise Failure(
@@ -189,31 +298,34 @@ def check_input_is_its_callers(seen: IndexSubject) -> None:
 
 
 def check_describe_is_plain(seen: IndexSubject) -> None:
-    """describe gives "structure" and other values that JSON can hold."""
+    """describe gives "structure", a text, and other texts, numbers, True or False."""
     with place(seen) as at:
         found = at.filled().describe()
-        try:
-            plain = "structure" in json.loads(json.dumps(dict(found)))
-        except (TypeError, ValueError):
-            plain = False
-        if not plain:
+        plain = isinstance(found, Mapping) and isinstance(found.get("structure"), str)
+        if not plain or not all(type(value) in (str, int, float, bool) for value in found.values()):
             raise Failure(
                 "a mapping with 'structure', of str, int, float and bool", f"{found!r:.80}",
-                "turn numpy's numbers into int() and float()",
+                "turn numpy's numbers into int() and float(), and leave out what is not known",
             )  # fmt: skip
 
 
 CHECKS = (
     check_empty_index_answers,
+    check_exact_is_said,
+    check_nothing_is_taken,
+    check_dim_is_its_callers,
+    check_ids_are_64_bits,
     check_length_counts,
     check_hits_have_their_shape,
     check_finds_itself,
+    check_holds_thousands,
     check_equals_brute,
     check_best_come_first,
     check_scores_are_cosines,
     check_upsert_twice,
     check_remove_removes,
     check_remove_missing,
+    check_length_follows_changes,
     check_k_beyond_size_pads,
     check_within_is_obeyed,
     check_ties_to_smaller_id,

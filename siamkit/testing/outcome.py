@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
 
 
 class Failure(AssertionError):
@@ -29,3 +32,14 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.plugin}: {self.check}: {self.message or self.state}"
+
+
+def needs(seen: T, check: Callable[[T], None]) -> None:
+    """Raise NotRun where another rule, without which this one says nothing, is broken."""
+    try:
+        check(seen)
+    except NotRun:
+        raise
+    except Exception as error:
+        name = check.__name__.removeprefix("check_")
+        raise NotRun(f"needs {name}, which fails") from error

@@ -7,7 +7,18 @@ from typing import Any
 
 from siamkit.errors import MissingWeights
 from siamkit.sources import short
-from siamkit.testing import detector, encoder, imports, index, mined, modality, saved
+from siamkit.testing import (
+    cropped,
+    detector,
+    encoder,
+    imports,
+    index,
+    mined,
+    modality,
+    saved,
+    served,
+    trainable,
+)
 from siamkit.testing.outcome import Failure, NotRun, Result
 from siamkit.testing.subjects import (
     DetectorSubject,
@@ -22,7 +33,14 @@ from siamkit.testing.subjects import (
 
 Check = Callable[[Any], None]
 CHECKS: dict[type[Subject], Sequence[Check]] = {
-    ModalitySubject: (*imports.CHECKS, *modality.CHECKS, *encoder.CHECKS),
+    ModalitySubject: (
+        *imports.CHECKS,
+        *modality.CHECKS,
+        *cropped.CHECKS,
+        *served.CHECKS,
+        *trainable.CHECKS,
+        *encoder.CHECKS,
+    ),
     EncoderSubject: encoder.CHECKS,
     DetectorSubject: (*imports.CHECKS, *detector.CHECKS),
     IndexSubject: (*imports.CHECKS, *index.CHECKS, *saved.CHECKS, *mined.CHECKS),

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from siamkit.testing.index import check_finds_itself, check_remove_removes
 from siamkit.testing.killed import saved_when_killed
-from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.place import COUNT, EXACT, RECALL, K, held, ids, needs, place, queries
+from siamkit.testing.outcome import Failure, NotRun, needs
+from siamkit.testing.place import (
+    COUNT,
+    EXACT,
+    RECALL,
+    ROUNDED,
+    K,
+    Place,
+    held,
+    ids,
+    place,
+    queries,
+)
 from siamkit.testing.rows import DIM, KEY, cursor, rows
 from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
     from siamkit.types import Hits
+
+
+ROT = 8  # bytes: a float of four among them, whole
 
 
 def check_saved_cursor_is_kept(seen: IndexSubject) -> None:
@@ -64,6 +80,51 @@ def check_changes_after_reopening(seen: IndexSubject) -> None:
             )
 
 
+def check_removals_are_saved(seen: IndexSubject) -> None:
+    """What was removed before a save is gone when it is opened again, were it all there was."""
+    for check in (check_saved_cursor_is_kept, check_save_reopen_equal, check_remove_removes):
+        needs(seen, check)
+    with place(seen) as at:
+        index = at.filled()
+        index.save(cursor(1))
+        for seq, gone, wanted in ((2, ids(5), COUNT - 5), (3, ids(COUNT)[5:], 0)):
+            index.remove(gone)
+            index.save(cursor(seq))
+            opened = at.open()
+            left = len(held(opened))
+            if left != wanted or opened.cursor().seq != seq:
+                raise Failure(
+                    f"{wanted} rows at change {seq}",
+                    f"{left} at {opened.cursor().seq}",
+                    "save what is there now, were it nothing",
+                )
+
+
+def check_due_is_over_once_saved(seen: IndexSubject) -> None:
+    """due() is True or False, and False after a save."""
+    with place(seen) as at:
+        index = at.filled()
+        before = index.due()
+        index.save(cursor(1))
+        got = [before, index.due()]
+        if not isinstance(before, bool) or got[1] is not False:
+            raise Failure(
+                "True or False, then False", f"{got}",
+                "compare with the last save: what is due is saved at once, again and again",
+            )  # fmt: skip
+
+
+def check_close_lets_go(seen: IndexSubject) -> None:
+    """close() raises nothing, and what was saved can be opened again."""
+    needs(seen, check_save_reopen_equal)
+    with place(seen) as at:
+        index = at.filled()
+        index.save(cursor(1))
+        index.close()
+        if (count := len(held(at.open()))) != COUNT:
+            raise Failure(f"{COUNT} rows after close and open", f"{count}", "delete no saved file")
+
+
 def check_newest_is_opened(seen: IndexSubject) -> None:
     """Of several saved states, the newest that the store knows is opened."""
     with place(seen) as at:
@@ -79,9 +140,9 @@ def check_unknown_cursor_is_refused(seen: IndexSubject) -> None:
     with place(seen) as at:
         at.filled().save(cursor(1))
         index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: False)
-        if held(index) or index.cursor() != Cursor() or not refused:
+        if held(index) or index.cursor() != Cursor() or not _lines(refused):
             raise Failure(
-                "an empty index and a line of why",
+                "an empty index and a list with a line of why",
                 f"{len(held(index))} rows, {index.cursor()}, {refused}",
                 "ask known(cursor) before anything is loaded",
             )
@@ -90,24 +151,60 @@ def check_unknown_cursor_is_refused(seen: IndexSubject) -> None:
 def check_damage_is_refused(seen: IndexSubject) -> None:
     """Files that were cut short are refused with a line, and never raise."""
     with place(seen) as at:
-        at.filled().save(cursor(1))
-        files = [path for path in at.root.rglob("*") if path.is_file()]
-        if not files:
-            raise NotRun("it keeps no files")
-        for path in files:
-            path.write_bytes(path.read_bytes()[:20])
-        fix = "check sizes and sums at opening; begin empty where they are wrong"
-        try:
-            index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: True)
-        except Exception as error:
-            raise Failure("no exception", f"{type(error).__name__}: {error}", fix) from error
-        if (count := len(held(index))) or not refused:
-            raise Failure("an empty index and a line", f"{count} rows, {refused}", fix)
+        for path, content in _saved(at).items():
+            for left in (20, len(content) // 2):
+                path.write_bytes(content[:left])
+                _require_sound(at, f"{path.name} cut to {left} of {len(content)} bytes")
+            path.write_bytes(content)
+
+
+def check_rot_is_refused(seen: IndexSubject) -> None:
+    """Bytes that have changed in a file are refused with a line, unless they mean nothing."""
+    needs(seen, check_damage_is_refused)
+    with place(seen) as at:
+        for path, content in _saved(at).items():
+            for share in (0.3, 0.5, 0.7):
+                rotten, spot = bytearray(content), int(share * len(content))
+                rotten[spot : spot + ROT] = bytes(0xFF ^ b for b in rotten[spot : spot + ROT])
+                path.write_bytes(rotten)
+                _require_sound(at, f"{path.name} with {ROT} bytes changed from {spot} on")
+            path.write_bytes(content)
+
+
+def _saved(at: Place) -> Mapping[Path, bytes]:
+    """The files of a saved index. Raises NotRun if there are none."""
+    at.filled().save(cursor(1))
+    files = {path: path.read_bytes() for path in at.root.rglob("*") if path.is_file()}
+    if not any(files.values()):
+        raise NotRun("it keeps no files")
+    return {path: content for path, content in files.items() if content}
+
+
+def _require_sound(at: Place, damage: str) -> None:
+    """Raise Failure unless what is opened is all that was saved, or empty and says why."""
+    fix = "keep sizes and sums, look at them at opening, and begin empty where they are wrong"
+    try:
+        index, refused = at.backend.open(KEY, DIM, root=at.root, known=lambda _: True)
+        whole = len(index) == COUNT and bool(
+            (np.abs(index.search(rows(COUNT), 1).scores - 1) <= ROUNDED).all()
+        )
+    except Exception as error:
+        got = f"{type(error).__name__}, {damage}: {error}"
+        raise Failure("no exception", got, fix) from error
+    if not whole and (len(index) or not _lines(refused)):
+        raise Failure(
+            "an empty index and a list of lines", f"{len(index)} rows, {refused}, {damage}", fix
+        )
+
+
+def _lines(refused: Any) -> bool:
+    return isinstance(refused, list) and refused != [] and all(isinstance(s, str) for s in refused)
 
 
 def check_drop_deletes(seen: IndexSubject) -> None:
     """drop deletes what is saved of the keys with that prefix, and of no others."""
     with place(seen) as at:
+        at.backend.drop("g1-", root=at.root)  # of which nothing is there
         at.filled("g1-s1").save(cursor(1))
         at.filled("g11-s1").save(cursor(1))
         at.backend.drop("g1-", root=at.root)
@@ -149,9 +246,13 @@ CHECKS = (
     check_saved_cursor_is_kept,
     check_save_reopen_equal,
     check_changes_after_reopening,
+    check_removals_are_saved,
+    check_due_is_over_once_saved,
+    check_close_lets_go,
     check_newest_is_opened,
     check_unknown_cursor_is_refused,
     check_damage_is_refused,
+    check_rot_is_refused,
     check_drop_deletes,
     check_drop_below_keeps_newer,
     check_kill_during_save,

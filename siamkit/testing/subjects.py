@@ -19,7 +19,8 @@ from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
 from siamkit.testing.outcome import NotRun
-from siamkit.types import Clip, Image, Region
+from siamkit.testing.typed import ill_typed
+from siamkit.types import Region
 
 T = TypeVar("T")
 ENOUGH = 2  # identities, and samples of each
@@ -77,6 +78,10 @@ class EncoderSubject(Subject):
         """Fresh copies, so that one check cannot spoil another's."""
         return [copy.deepcopy(medium) for _, medium in self.samples]
 
+    def crop(self, number: int) -> Any:
+        """One of them."""
+        return copy.deepcopy(self.samples[number][1])
+
     def reopened(self) -> Any:
         """The encoder, opened a second time."""
         return self.encoder
@@ -105,7 +110,9 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def examples(self) -> list[tuple[str, Any]]:
         """(identity, source) pairs."""
-        found = needed("examples_are_enough", lambda: list(self.plugin.examples()))
+        found = needed(
+            "examples_are_enough", lambda: [(label, s) for label, s in self.plugin.examples()]
+        )
         if not found:
             raise NotRun("needs examples_are_enough, which fails")
         return found
@@ -113,6 +120,17 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def media(self) -> list[Any]:
         return needed("examples_load", lambda: [self.plugin.load(s) for _, s in self.examples])
+
+    @cached_property
+    def found(self) -> list[list[Region]]:
+        """Regions that its detector finds, of every medium; none without one that works."""
+        if self.plugin.detector is None:
+            return [[] for _ in self.media]
+        try:
+            detector = registry.load("siamkit.regions", self.plugin.detector)
+            return [detector.find(medium) for medium in copy.deepcopy(self.media)]
+        except Exception:  # another plugin's fault is not this one's
+            return [[] for _ in self.media]
 
     @cached_property
     def samples(self) -> Sequence[tuple[str, Any]]:
@@ -167,20 +185,13 @@ class DetectorSubject(Subject):
         regions = needed(
             "find_gives_regions", lambda: [self.plugin.find(medium) for medium in self.fresh()]
         )
-        if not all(isinstance(r, Region) for each in regions for r in each):
+        if any(
+            not isinstance(r, Region) or ill_typed(r, self.plugin.kind)
+            for each in regions
+            for r in each
+        ):
             raise NotRun("needs find_gives_regions, which fails")
         return regions
-
-    def blank(self) -> list[Any]:
-        """Media with nothing in them."""
-        made: dict[str, list[Any]] = {
-            "image": [Image(np.full((h, w, 3), 255, np.uint8)) for h, w in ((64, 48), (1, 1))],
-            "audio": [Clip(np.zeros(n, np.float32), 16_000) for n in (16_000, 1)],
-            "text": [""],
-        }
-        if self.plugin.kind not in made:
-            raise NotRun(f"the kit has no blank medium of the kind {self.plugin.kind}")
-        return made[self.plugin.kind]
 
     def _users(self) -> list[Any]:
         return [

@@ -5,8 +5,11 @@ Every class has a place in this module, since some checks import it in another p
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -17,12 +20,13 @@ import numpy as np
 from PIL import Image as pil
 
 from siamkit.encoders import Card, projection, write_folder
-from siamkit.errors import UnreadableSample
+from siamkit.errors import NothingFound, UnreadableSample
 from siamkit.media import load_image
 from siamkit.runtime import OnnxEncoder, session
 from siamkit.testing import Brute
 from siamkit.testing.brute import BruteIndex
-from siamkit.types import Cursor, Hits, Image, Quality, Region
+from siamkit.testing.place import COUNT
+from siamkit.types import Clip, Cursor, Hits, Image, Quality, Region
 
 SIDE, DIM = 8, 16
 
@@ -54,6 +58,8 @@ class Dots:
         return Image(load_image(source).pixels.copy())
 
     def crop(self, medium, region):
+        if not medium.pixels.std():
+            raise NothingFound("it is all of one colour")
         return Image(medium.pixels.copy())
 
     def assess(self, medium, region):
@@ -163,6 +169,16 @@ def calls_home(self):
         socket.create_connection(("127.0.0.1", 9), timeout=1).close()
 
 
+def calls_home_in_silence(self):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as drawer, suppress(OSError):
+        drawer.sendto(b"hello", ("127.0.0.1", 9))
+
+
+def load_deaf_to_interrupts(self, source):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return Dots.load(self, source)
+
+
 def chatty(self, source):
     print("here I am")
     return Dots.load(self, source)
@@ -179,14 +195,19 @@ plant("import_is_light", Dots, __init__=heavy)
 plant("import_says_nothing", Dots, __init__=lambda self: print("hello"))
 plant("use_says_nothing", Dots, load=chatty)
 plant("import_starts_no_threads", Dots, __init__=threaded)
+plant("use_says_nothing", Spots, find=lambda self, medium: (
+    print("found") if len(found := Spots.find(self, medium)) else None, found)[1])  # fmt: skip
+plant("process_is_left_alone", Dots, __init__=lambda self: os.chdir(Path.cwd().parent))
+plant("process_is_left_alone", Dots, load=load_deaf_to_interrupts)
 plant("no_network", Dots, __init__=calls_home)
+plant("no_network", Dots, __init__=calls_home_in_silence)
 
 # Modalities.
 
 
 def noisy_load(self, source):
     medium = Dots.load(self, source)
-    return Image(medium.pixels ^ np.uint8(random.randrange(1, 4)))
+    return Image(np.roll(medium.pixels, random.randrange(10**6)))
 
 
 def load_path_mirrored(self, source):
@@ -207,8 +228,66 @@ def load_anything(self, source):
 
 
 def crop_in_place(self, medium, region):
+    made = Dots.crop(self, medium, region)
     medium.pixels[0] = 0
-    return medium
+    return made
+
+
+def load_cut_leaking(self, source):
+    content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if content[:4] != b"\x89PNG":
+        raise UnreadableSample("no picture")
+    return Image(np.asarray(pil.open(io.BytesIO(content)).convert("RGB")).copy())
+
+
+def load_expecting_files(self, source):
+    if isinstance(source, str):
+        raise TypeError("a file, please")
+    return Dots.load(self, source)
+
+
+def crop_rows_and_columns_swapped(self, medium, region):
+    if region.where is None:
+        return Dots.crop(self, medium, region)
+    left, top, right, bottom = (round(edge) for edge in region.where)
+    return Image(medium.pixels[left:right, top:bottom].copy())
+
+
+def crop_with_landmarks(self, medium, region):
+    if region.where is not None:
+        region.landmarks.mean(axis=0)
+    return Dots.crop(self, medium, region)
+
+
+def crop_to_array(self, medium, region):
+    made = Dots.crop(self, medium, region)
+    return made if region.where is None else made.pixels
+
+
+def crop_region_in_place(self, medium, region):
+    made = Dots.crop(self, medium, region)
+    if region.where is not None:
+        medium.pixels[0] = 0
+    return made
+
+
+def assess_in_place(self, medium, region):
+    medium.pixels[0] = 0
+    return Quality(0.5)
+
+
+def examples_of_the_day(self):
+    seed = random.randrange(10**6)
+    return [(who, picture(seed + n, k)) for n, who in enumerate(("a", "b")) for k in range(2)]
+
+
+def augment_by_chance(self, array, own, shared):
+    return np.roll(array, random.randrange(10**6), axis=1)
+
+
+def augment_in_place(self, array, own, shared):
+    array[0] = 0
+    return array
 
 
 class Trusting(DotsEncoder):
@@ -224,6 +303,26 @@ class Trusting(DotsEncoder):
         return self.graph.run(None, {"arrays": np.stack([array(medium) for medium in batch])})[0]
 
 
+class Blind(DotsEncoder):
+    """Divides by what a blank picture has not."""
+
+    def embed(self, batch):
+        rows = self.inner.embed(batch)
+        for row, medium in zip(rows, batch, strict=True):
+            if medium.pixels.std() == 0:
+                row[:] = np.nan
+        return rows
+
+
+class OfWeights(Trusting):
+    """Its fingerprint stands for the graph, and not for the constants."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        graph = (folder / "encoder.onnx").read_bytes()
+        self.fingerprint = f"dots/1:{hashlib.sha256(graph).hexdigest()[:12]}"
+
+
 plant("kind_is_a_word", Dots, kind="two words")
 plant("detector_is_installed", Dots, detector="nobody")
 plant("examples_are_enough", Dots, examples=lambda self: [("a", picture(0, 0))])
@@ -234,15 +333,32 @@ plant("garbage_is_unreadable", Dots, load=load_leaking)
 plant("garbage_is_unreadable", Dots, load=load_anything)
 plant("crop_keeps_kind", Dots, crop=lambda self, medium, region: medium.pixels)
 plant("crop_leaves_its_input_alone", Dots, crop=crop_in_place)
+plant("examples_are_enough", Dots, examples=lambda self: Dots.examples(self)[::2] * 2)
+plant("examples_are_enough", Dots, examples=lambda self: [(*e, 1) for e in Dots.examples(self)])
+plant("examples_are_repeatable", Dots, examples=examples_of_the_day)
+plant("options_fit", Dots, fusion="median")
+plant("damage_is_unreadable", Dots, load=load_cut_leaking)
+plant("damage_is_unreadable", Dots, load=load_expecting_files)
+plant("crop_takes_regions", Dots, crop=crop_with_landmarks)
+plant("crop_takes_regions", Dots, crop=crop_to_array)
+plant("crop_shows_its_region", Dots, crop=crop_rows_and_columns_swapped)
+plant("crop_leaves_its_input_alone", Dots, crop=crop_region_in_place)
+plant("assess_leaves_its_input_alone", Dots, assess=assess_in_place)
+plant("blank_is_embedded_or_refused", Dots, served=Blind, crop=lambda self, medium, region: Image(
+    medium.pixels.copy()))  # fmt: skip
 plant("quality_is_in_range", Dots, assess=lambda self, medium, region: Quality(7.0))
 plant("encoder_opens", Dots, served=lambda self, folder: 1 / 0, build=lambda self, name, folder: 0)
 plant("calibration_is_read", Dots, calibration=Path("nowhere.json"))
 plant_encoder("fingerprint_equal_across_processes", fingerprint=property(
     lambda self: f"dots/1:{hash('dots')}", lambda self, value: None))  # fmt: skip
 plant("fingerprint_changes_with_weights", Dots, served=Trusting)
+plant("fingerprint_changes_with_constants", Dots, served=OfWeights)
 plant_encoder("reembed_after_save_equal", fingerprint=property(
     lambda self: f"dots/1:{self.folder}", lambda self, value: None))  # fmt: skip
 plant("arrays_are_alike", Dots, augment=lambda self, array, own, shared: array[:4])
+plant("arrays_are_alike", Dots, array=lambda self, medium: array(medium) / 255)
+plant("augment_is_repeatable", Dots, augment=augment_by_chance)
+plant("augment_leaves_its_input_alone", Dots, augment=augment_in_place)
 plant("preprocessing_is_json", Dots, preprocessing=lambda self: {"size": (8, 8)},
       build=lambda self, name, folder: Dots().build(name, folder))  # fmt: skip
 
@@ -256,6 +372,14 @@ def with_nan(self, rows, batch):
 def jittered(self, rows, batch):
     rows = rows + np.random.default_rng().normal(0, 0.05, rows.shape)
     return unit(rows).astype(np.float32)
+
+
+def leaks_in_large_batches(self, rows, batch):
+    return unit(rows + rows.sum(axis=0)) if len(rows) > 32 else rows
+
+
+def leaks_between_two(self, rows, batch):
+    return unit(rows + rows.sum(axis=0)) if len(rows) == 2 else rows
 
 
 def spoils_input(self, rows, batch):
@@ -280,6 +404,9 @@ plant_encoder("fingerprint_is_text", fingerprint=property(lambda s: "", lambda s
 plant_encoder("fingerprint_is_stable", fingerprint=property(
     lambda self: f"dots/1:{random.random()}", lambda self, value: None))  # fmt: skip
 plant_encoder("threshold_is_a_cosine", threshold=0.5)
+plant_encoder("encoder_options_fit", batch="many")
+plant_rows("embed_shape_and_dtype", lambda self, rows, batch: 1 / 0)
+plant_rows("embed_shape_and_dtype", lambda self, rows, batch: np.ma.array(rows))
 plant_rows("embed_shape_and_dtype", lambda self, rows, batch: rows.astype(np.float64))
 plant_rows("embed_shape_and_dtype", lambda self, rows, batch: unit(rows[:, :-1]))
 plant_rows("embed_shape_and_dtype", lambda self, rows, batch: np.asfortranarray(rows))
@@ -288,7 +415,10 @@ plant_rows("embed_is_finite", with_nan)
 plant_rows("embed_is_unit", lambda self, rows, batch: rows * 2)
 plant_rows("embed_is_repeatable", jittered)
 plant_rows("embed_is_batch_independent", lambda self, rows, batch: unit(rows + rows.sum(axis=0)))
+plant_rows("embed_is_batch_independent", leaks_in_large_batches)
+plant_rows("embed_is_batch_independent", leaks_between_two)
 plant_rows("embed_leaves_its_input_alone", spoils_input)
+plant_rows("embed_leaves_its_input_alone", lambda self, rows, batch: batch.clear() or rows)
 plant_rows("embed_gives_its_own_array", buffered)
 plant_rows("same_beats_different", lambda self, rows, batch: rows * 0 + np.float32(DIM**-0.5))
 
@@ -306,20 +436,55 @@ def spoils_picture(self, medium):
     return found
 
 
+def tall_only(self, medium):
+    height, width = medium.pixels.shape[:2]
+    return [] if width > height and 1 / (height - 1) else Spots.find(self, medium)
+
+
+def remembers_the_last(self, medium):
+    last, self.last = getattr(self, "last", None), medium.pixels.mean()
+    return [Region(label=str(last == self.last))]
+
+
+class Hums:
+    """The first second of every sound, in two parts."""
+
+    name = "hums"
+    kind = "audio"
+    parts = ((0.1, 0.3), (0.4, 1.0))
+
+    def examples(self):
+        return [Clip(np.ones(16_000, np.float32), 16_000)]
+
+    def find(self, medium):
+        if not medium.samples.any() or medium.seconds < 1:
+            return []
+        return [Region((0.0, 1.0), 0.9, parts=self.parts)]
+
+
 TIMES = ((0.2, 0.4), (0.1, 0.15))
 plant("kind_is_a_word", Spots, kind="")
 plant_regions("find_gives_regions", lambda found: [region.where for region in found])
+plant_regions("find_gives_regions", lambda found: [Region(np.array(r.where)) for r in found])
+plant_regions("find_gives_regions", lambda found: [Region((0.5, 1.5)) for r in found])
+plant_regions("find_gives_regions", lambda found: [Region(r.where, np.float32(1)) for r in found])
+plant_regions("find_gives_regions", lambda found: [Region(r.where, label=3) for r in found])
 plant_regions("nothing_is_an_empty_list", lambda found: found or None)
+plant("nothing_is_an_empty_list", Spots, find=tall_only)
 plant_regions("regions_in_bounds", lambda found: [Region((0.0, 0.0, 33.0, 9.0))] * len(found))
 plant_regions("regions_best_first", lambda found: found[::-1])
 plant_regions("scores_in_range", lambda found: [Region(r.where, r.score + 0.5) for r in found])
 plant_regions("mask_fits_box", lambda found: [Region(r.where, mask=np.ones((2, 2), np.bool_))
                                               for r in found])  # fmt: skip
+plant_regions("mask_fits_box", lambda found: [Region((0.0, 0.0, 3.0, 2.0), mask=np.zeros(
+    (2, 3), np.bool_)) for r in found])  # fmt: skip
 plant_regions("landmarks_are_points", lambda found: [Region(r.where, landmarks=np.ones(10))
                                                      for r in found])  # fmt: skip
-plant_regions("parts_in_order", lambda found: [Region((0.0, 1.0), parts=TIMES) for r in found])
+plant("parts_in_order", Hums, parts=TIMES)
+plant("parts_in_order", Hums, parts=((0.2, 0.2),))
 plant_regions("find_is_repeatable", lambda found: [Region(label=str(random.random()))
                                                    for r in found])  # fmt: skip
+plant("find_is_repeatable", Spots, find=remembers_the_last)
 plant("find_leaves_its_input_alone", Spots, find=spoils_picture)
 
 # Indexes.
@@ -362,7 +527,7 @@ def narrow(search, k, within):
 
 def unpadded(search, k, within):
     hits = search(k, within)
-    width = int((hits.ids[0] >= 0).sum())
+    width = int((hits.ids >= 0).sum(axis=1).max(initial=0))
     return Hits(hits.ids[:, :width], hits.scores[:, :width])
 
 
@@ -426,6 +591,112 @@ def open_any(self, key, dim, *, root, known):
 
 
 plant_index("empty_index_answers", search=search_of_some)
+
+
+def search_something(self, vectors, k, *, within=None):
+    if not len(vectors):
+        raise ValueError("nothing to look for")
+    return BruteIndex.search(self, vectors, k, within=within)
+
+
+def everything_within_nothing(search, k, within):
+    return search(k, within if within is None or len(within) else None)
+
+
+def larger_of_equals(search, k, within):
+    """Only what was found is put in order, not what was cut off."""
+    if k > COUNT // 2:
+        return search(k, within)
+    hits = larger_id_first(search, 2 * COUNT, within)
+    order = np.lexsort((hits.ids[:, :k], -hits.scores[:, :k]), axis=1)
+    return Hits(*(np.take_along_axis(a[:, :k], order, axis=1) for a in (hits.ids, hits.scores)))
+
+
+def within_sorted_in_place(self, vectors, k, *, within=None):
+    if within is not None:
+        within.sort()
+    return BruteIndex.search(self, vectors, k, within=within)
+
+
+def within_in_order(self, vectors, k, *, within=None):
+    rising = within is None or (np.diff(within) > 0).all()
+    return BruteIndex.search(self, vectors, k, within=within if rising else within[:1])
+
+
+def add_narrow(self, ids, vectors):
+    BruteIndex.add(self, ids.astype(np.int32), vectors)
+
+
+def add_up_to_a_thousand(self, ids, vectors):
+    BruteIndex.add(self, ids, vectors)
+    while len(self.rows) > 1000:
+        self.rows.pop(next(iter(self.rows)))
+
+
+def remove_and_count(self, ids):
+    self.dead = getattr(self, "dead", 0) + len(ids)
+    BruteIndex.remove(self, ids)
+
+
+def remove_and_remember(self, ids):
+    self.gone = {i: self.rows[i] for i in ids.tolist() if i in self.rows}
+    BruteIndex.remove(self, ids)
+
+
+def save_what_was_removed(self, cursor):
+    rows, self.rows = self.rows, {**getattr(self, "gone", {}), **self.rows}
+    BruteIndex.save(self, cursor)
+    self.rows = rows
+
+
+def save_something(self, cursor):
+    if self.rows:
+        BruteIndex.save(self, cursor)
+
+
+def close_and_delete(self):
+    for path in self.folder.glob(f"{self.key}-*"):
+        path.unlink()
+
+
+class Bare(BruteIndex):
+    """Saved without a sum of its bytes."""
+
+    def save(self, cursor):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.key}-{cursor.seq}-{cursor.nonce}.npz"
+        aside = path.with_name(f".{path.name}")
+        aside.write_bytes(len(self.rows).to_bytes(8) + b"".join(
+            np.int64(i).tobytes() + row.tobytes() for i, row in self.rows.items()))  # fmt: skip
+        os.replace(aside, path)
+        self.saved, self.changed = cursor, False
+
+
+def open_bare(self, key, dim, *, root, known):
+    made, refused = Bare(root / self.name, key, dim), []
+    for path in sorted((root / self.name).glob(f"{key}-*"), key=self.age, reverse=True):
+        content, width = path.read_bytes(), 8 + 4 * dim
+        cursor = Cursor(self.age(path), path.stem.rpartition("-")[2])
+        if len(content) != 8 + width * int.from_bytes(content[:8]) or not known(cursor):
+            refused.append(f"{path.name} is cut short, or of another history")
+            continue
+        for start in range(8, len(content), width):
+            number = int(np.frombuffer(content, np.int64, 1, start)[0])
+            made.rows[number] = np.frombuffer(content, np.float32, dim, start + 8)
+        made.saved = cursor
+        break
+    return made, refused
+
+
+plant_index("exact_is_said", exact="yes")
+plant_index("nothing_is_taken", search=search_something)
+plant_index("nothing_is_taken", search=with_search(everything_within_nothing))
+plant("dim_is_its_callers", Brute, open=lambda self, key, dim, *, root, known: Brute.open(
+    self, key, 16, root=root, known=known))  # fmt: skip
+plant_index("ids_are_64_bits", add=add_narrow)
+plant_index("holds_thousands", add=add_up_to_a_thousand)
+plant_index("length_follows_changes", remove=remove_and_count,
+            __len__=lambda self: len(self.rows) + getattr(self, "dead", 0))  # fmt: skip
 plant_index("length_counts", __len__=lambda self: 2 * len(self.rows))
 plant_index("hits_have_their_shape", search=with_search(narrow))
 plant_index("finds_itself", search=with_search(not_itself))
@@ -438,14 +709,24 @@ plant_index("remove_missing", remove=remove_present)
 plant_index("k_beyond_size_pads", search=with_search(unpadded))
 plant_index("within_is_obeyed", search=with_search(lambda search, k, within: search(k, None)))
 plant_index("ties_to_smaller_id", search=with_search(larger_id_first))
+plant_index("within_is_obeyed", search=within_in_order)
+plant_index("ties_to_smaller_id", search=with_search(larger_of_equals))
 plant_index("input_is_its_callers", add=add_by_reference)
+plant_index("input_is_its_callers", search=within_sorted_in_place)
+plant_index("describe_is_plain", describe=lambda self: {"structure": "none", "recall": None})
 plant_index("describe_is_plain", describe=lambda self: {"structure": "none", "k": np.int64(1)})
 plant_index("saved_cursor_is_kept", save=save_and_forget)
 plant_index("save_reopen_equal", save=save_rounded)
 plant_index("changes_after_reopening", add=add_unless_loaded)
+plant_index("removals_are_saved", save=save_what_was_removed, remove=remove_and_remember)
+plant_index("removals_are_saved", save=save_something)
+plant_index("due_is_over_once_saved", due=lambda self: True)
+plant_index("close_lets_go", close=lambda self: 1 / 0)
+plant_index("close_lets_go", close=close_and_delete)
 plant("newest_is_opened", Brute, age=staticmethod(lambda path: path.name))
 plant("unknown_cursor_is_refused", Brute, open=open_any)
 plant("damage_is_refused", Brute, open=open_raising)
+plant("rot_is_refused", Brute, index=Bare, open=open_bare)
 plant("drop_deletes", Brute, drop=lambda self, prefix, *, root, below=None: Brute.drop(
     self, prefix.rstrip("-"), root=root, below=below))  # fmt: skip
 plant("drop_below_keeps_newer", Brute, drop=lambda self, prefix, *, root, below=None: Brute.drop(

@@ -12,7 +12,7 @@ from PIL import Image as pil
 from PIL import ImageDraw
 
 from siamkit.encoders import Card, projection, require_preprocessing, write_folder
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.media import load_image
 from siamkit.protocols import Source
 from siamkit.runtime import OnnxEncoder
@@ -37,10 +37,13 @@ class NewNameModality:
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        if region.where is None:
-            return medium
-        left, top, right, bottom = (round(edge) for edge in region.where)
-        return Image(medium.pixels[top:bottom, left:right].copy())
+        pixels = medium.pixels
+        if region.where is not None:
+            left, top, right, bottom = (round(edge) for edge in region.where)
+            pixels = pixels[top:bottom, left:right]
+        if not pixels.std():
+            raise NothingFound("it is all of one colour")
+        return Image(pixels.copy())
 
     def array(self, medium: Image) -> np.ndarray[Any, Any]:
         """What the network eats: (SIDE, SIDE, 3) uint8, whatever the picture's size."""

@@ -1,0 +1,106 @@
+"""Rules of a modality's encoder folder: it opens, and its fingerprint stands for all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from siamkit import calibrations
+from siamkit.encoders import CARD, GRAPH
+from siamkit.pipeline import open_encoder
+from siamkit.testing.encoder import SAME, repeated
+from siamkit.testing.outcome import Failure, NotRun, needs
+from siamkit.testing.subjects import ModalitySubject
+
+
+def check_encoder_opens(seen: ModalitySubject) -> None:
+    """The default encoder opens; it is built first if the plugin builds it."""
+    open_encoder(seen.plugin, None)
+
+
+def check_calibration_is_read(seen: ModalitySubject) -> None:
+    """`calibration`, if there is one, is a file of `siamkit calibrate --output`."""
+    shipped = getattr(seen.plugin, "calibration", None)
+    if shipped is None:
+        raise NotRun("it ships no calibration")
+    calibrations.read(shipped)
+
+
+def check_fingerprint_equal_across_processes(seen: ModalitySubject) -> None:
+    """Another process computes the same fingerprint."""
+    here, there = seen.encoder.fingerprint, seen.apart.fingerprint
+    if there is None:
+        raise NotRun(f"the other process gave none: {seen.apart.imported or seen.apart.used}")
+    if here != there and here == seen.reopened().fingerprint:
+        raise Failure(
+            "one fingerprint in every process", f"{here} here, {there} there",
+            "use hashlib, not hash(), which differs from process to process; sort sets and keys",
+        )  # fmt: skip
+
+
+def check_fingerprint_changes_with_weights(seen: ModalitySubject) -> None:
+    """A folder whose weights were altered is refused, or has another fingerprint."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = shutil.copytree(seen.folder, Path(made) / "encoder")
+        graph = bytearray((folder / GRAPH).read_bytes())
+        graph[len(graph) // 2] ^= 0x01
+        (folder / GRAPH).write_bytes(graph)
+        try:
+            opened = seen.plugin.encoder(folder)
+        except Exception:  # refused, which is all that is asked
+            return
+        if opened.fingerprint == seen.encoder.fingerprint:
+            raise Failure(
+                "another fingerprint, or MissingWeights, for altered weights", "the same",
+                "open the folder with siamkit.encoders.read_folder, or hash its files",
+            )  # fmt: skip
+
+
+def check_fingerprint_changes_with_constants(seen: ModalitySubject) -> None:
+    """A folder whose preprocessing was altered is refused, or has another fingerprint."""
+    needs(seen, check_fingerprint_changes_with_weights)
+    with tempfile.TemporaryDirectory() as made:
+        folder = shutil.copytree(seen.folder, Path(made) / "encoder")
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card["preprocessing"] = {**card["preprocessing"], "altered-by-the-kit": 1}
+        (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+        try:
+            opened = seen.plugin.encoder(folder)
+        except Exception:  # refused, which is all that is asked
+            return
+        if opened.fingerprint == seen.encoder.fingerprint:
+            raise Failure(
+                "another fingerprint, or MissingWeights, for other constants", "the same",
+                "open the folder with siamkit.encoders.read_folder, or hash the constants too",
+            )  # fmt: skip
+
+
+def check_reembed_after_save_equal(seen: ModalitySubject) -> None:
+    """A copied encoder folder gives the same fingerprint and the same vectors."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = shutil.copytree(seen.folder, Path(made) / "encoder")
+        opened = seen.plugin.encoder(folder)
+        if repeated(seen) > SAME or seen.encoder.fingerprint != seen.reopened().fingerprint:
+            raise NotRun("needs embed_is_repeatable and fingerprint_is_stable, of which one fails")
+        moved = np.abs(seen.vectors - np.asarray(opened.embed(seen.crops()))).max(initial=0.0)
+        if opened.fingerprint != seen.encoder.fingerprint or moved > SAME:
+            raise Failure(
+                "the same encoder from a copy of its folder",
+                f"fingerprints {seen.encoder.fingerprint}, {opened.fingerprint}, vectors that"
+                f" differ by {moved:.3f}",
+                "keep all that the vectors depend on inside of the folder",
+            )
+
+
+CHECKS = (
+    check_encoder_opens,
+    check_calibration_is_read,
+    check_fingerprint_equal_across_processes,
+    check_fingerprint_changes_with_weights,
+    check_fingerprint_changes_with_constants,
+    check_reembed_after_save_equal,
+)
