@@ -1,4 +1,4 @@
-"""Standard output is for answers: what a plugin prints while it works goes to standard error."""
+"""Standard output is for answers: what plugins and their threads print goes to standard error."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _here = threading.local()
 
 @contextmanager
 def plugin_at_work() -> Iterator[None]:
-    """Mark that this thread runs a plugin's code. May be nested."""
-    before = getattr(_here, "working", False)
-    _here.working = True
+    """Mark that this thread runs a plugin's code, and gives no answer meanwhile. May be nested."""
+    before = getattr(_here, "answering", False)
+    _here.answering = False
     try:
         yield
     finally:
-        _here.working = before
+        _here.answering = before
 
 
 class Aside:
-    """A stream, without what plugins at work write to it."""
+    """A stream that takes only what the thread that answers writes, while no plugin works there."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        stream = sys.stderr if getattr(_here, "working", False) else self.stream
+        stream = self.stream if getattr(_here, "answering", False) else sys.stderr
         return int(stream.write(text))
 
     def close(self) -> None:
@@ -41,10 +41,11 @@ class Aside:
 
 
 def claim_stdout() -> None:
-    """Keep standard output for this program, for good: also from libraries below Python.
+    """Keep standard output for this thread, for good: also from libraries below Python.
 
     What they write to the file itself goes where standard error goes.
     """
+    _here.answering = True
     if sys.stdout is None:  # closed: nothing that is opened later may take its place
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     try:

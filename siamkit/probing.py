@@ -30,7 +30,7 @@ from siamkit.registry import Plugin, PluginError
 plugin, told = Plugin(*sys.argv[2:]), {"fault": "", "usable": True}
 said = []
 handler = logging.Handler()
-handler.emit = lambda record: said.append(record.getMessage())
+handler.emit = lambda record: said.extend(m for m in [record.getMessage()] if str(plugin) in m)
 logging.getLogger("siamkit").addHandler(handler)
 try:
     registry.require_sole(plugin)

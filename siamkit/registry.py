@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from inspect import unwrap
+from itertools import chain
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit import contract
@@ -20,9 +21,11 @@ from siamkit.errors import PluginError, SiamkitError
 from siamkit.sources import short
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
-_importing = threading.RLock()
+_importing = threading.RLock()  # one plugin at a time, so that each puts back what it found
 log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
+# What is nobody's fault, or is said as it is: Ctrl-C, a generator's end, errors of our own kinds.
+PASSED = (SiamkitError, MemoryError, RecursionError, KeyboardInterrupt, GeneratorExit)
 OWN = "siamkit"  # the package whose plugins nobody can replace
 
 
@@ -47,13 +50,15 @@ def found(group: Group) -> tuple[Plugin, ...]:
     A name may occur twice, from two packages: siamkit's own is taken, and between two strangers
     `load` refuses to choose.
     """
-    plugins = {_plugin(group, point) for point in entry_points(group=group)}
+    plugins = {_plugin(group, point) for point in _entry_points(group)}
     return tuple(sorted(plugins, key=lambda p: (p.name, p.package)))
 
 
 def load(group: Group, name: str) -> Any:
     """Import one plugin and construct it, once a process. Raises PluginError."""
-    return _construct(find(group, name))
+    plugin = find(group, name)
+    with _importing:  # `cache` alone lets two threads construct it at once
+        return _construct(plugin)
 
 
 def require_sole(plugin: Plugin) -> None:
@@ -105,9 +110,9 @@ def at_work(plugin: Any, step: str) -> Iterator[None]:
     try:
         with plugin_at_work():
             yield
-    except (SiamkitError, MemoryError, RecursionError):
+    except PASSED:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise PluginError(
             f"{who(plugin)}: {step} failed: {type(error).__name__}: {short(str(error))}"
         ) from error
@@ -124,7 +129,9 @@ def _construct(plugin: Plugin) -> Any:
         with _watched(plugin):
             made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
             fault = contract.plugin_fault(made, plugin.group, plugin.name)
-    except (Exception, SystemExit) as error:  # a module that calls sys.exit ends nothing but itself
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that calls sys.exit ends nothing but itself
         raise PluginError(
             f"{plugin} could not be loaded: {type(error).__name__}: {short(str(error))}",
             hint=f"reinstall or remove the package {plugin.package}",
@@ -152,12 +159,33 @@ class _Overheard(Aside):
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
     """Keep what an import prints out of the answers, and say who does."""
-    with _importing:  # one at a time, so that each puts back what it found
-        overheard = _Overheard(sys.stdout)
-        with redirect_stdout(overheard):
-            yield
+    overheard = _Overheard(sys.stdout)
+    with redirect_stdout(overheard):
+        yield
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
+
+
+def _entry_points(group: Group) -> Iterable[EntryPoint]:
+    try:
+        return entry_points(group=group)
+    except Exception:  # one package's list cannot be read, which must not cost the others theirs
+        return [point for point in _one_by_one() if point.group == group]
+
+
+@cache
+def _one_by_one() -> list[EntryPoint]:
+    """Those of every package whose list can be read; a line is logged of each other."""
+    points: dict[str, Iterable[EntryPoint]] = {}
+    for package in distributions():
+        try:
+            points.setdefault(package.name, package.entry_points)
+        except Exception as error:  # importlib's parser raises what comes of it
+            log.warning(
+                f"left out: package {package.name}: its entry_points.txt cannot be read:"
+                f" {type(error).__name__}: {short(str(error))}"
+            )
+    return [*chain.from_iterable(points.values())]
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:

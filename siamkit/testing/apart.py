@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from siamkit.testing.outcome import NotRun
 
-SECONDS = 300.0  # until a plugin counts as stuck
+SECONDS = 240.0  # until a plugin counts as stuck
+GRACE = 2.0  # seconds from an interrupt to the kill
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +41,50 @@ def look(plugin: Any, kind: str) -> Report:
     if "<locals>" in made.__qualname__ or made.__module__ == "__main__":
         raise NotRun(f"define {made.__qualname__} at the top of a module: it is imported anew")
     with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
-        out = Path(folder) / "report.json"
+        out, log = Path(folder) / "report.json", Path(folder) / "stderr.txt"
         command = [sys.executable, "-m", "siamkit.testing.child"]
-        try:
-            done = subprocess.run(
-                [*command, kind, made.__module__, made.__qualname__, str(out)],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                timeout=SECONDS,
-                env=surroundings(),
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Report(imported=f"nothing within {SECONDS:.0f} s")
+        told = [kind, made.__module__, made.__qualname__, str(out)]
+        # No pipes: a process that the plugin starts would keep them open.
+        with log.open("wb") as errors, process([*command, *told], stderr=errors) as running:
+            try:
+                code = running.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                return Report(imported=f"nothing within {SECONDS:.0f} s")
         if not out.exists():
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            return Report(imported=f"the process ended with code {done.returncode}: {said[-1]}")
+            said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+            return Report(imported=f"the process ended with code {code}: {said[-1]}")
         return Report(**json.loads(out.read_text(encoding="utf-8")))
 
 
-def surroundings() -> dict[str, str]:
-    """The environment of a process that imports what this one can import."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path}
+@contextmanager
+def process(
+    command: Sequence[str], *, stdout: int = subprocess.DEVNULL, stderr: Any = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that imports what this one can; it ends with all that it has started."""
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+    ) as running:
+        try:
+            yield running
+        finally:
+            if running.poll() is None:  # let it end in order, and what it has begun likewise
+                running.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    running.wait(GRACE)
+            end(running)
+
+
+def end(running: subprocess.Popen[str]) -> None:
+    """Kill a process of `process`, and what it has started."""
+    if not hasattr(os, "killpg"):
+        running.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # there is nobody left, or only zombies
+        os.killpg(running.pid, signal.SIGKILL)

@@ -13,16 +13,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from threading import Timer
+from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from siamkit import registry
-from siamkit.testing.apart import SECONDS, surroundings
+from siamkit.testing.apart import SECONDS, end, process
 from siamkit.testing.outcome import Result
 
 if TYPE_CHECKING:
     from siamkit.registry import Plugin
 
+PATIENCE = SECONDS + 60  # for a check, which may wait for a process of its own
 SCRIPT = "import sys; from siamkit.testing.isolated import main; main(*sys.argv[1:])"
 
 
@@ -37,7 +38,7 @@ def results_apart(plugin: Plugin) -> Iterator[Result]:
                 yield Result(**told)
             elif "check" in told:
                 running, begun = told["check"], begun + 1
-            elif told["code"] == 0:
+            elif "done" in told:
                 return
             else:
                 got = told["ended"]
@@ -48,33 +49,34 @@ def results_apart(plugin: Plugin) -> Iterator[Result]:
 
 
 def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
-    """What the process says, and how it ended."""
+    """What the process says, and, where that is not "done", how it ended."""
     command = [sys.executable, "-c", SCRIPT, plugin.group, plugin.name, str(first)]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env=surroundings(),
-    ) as process:
-        assert process.stdout is not None
-        try:
-            while True:
-                patience = Timer(SECONDS, process.kill)
-                patience.daemon = True
-                patience.start()
-                line = process.stdout.readline()
-                blocked = not patience.is_alive()
-                patience.cancel()
-                if not line:
-                    break
-                yield json.loads(line)
-        except BaseException:  # nobody listens any more
-            process.kill()
-            raise
-    code = process.returncode
-    late = f"nothing within {SECONDS:.0f} s"
-    yield {"code": code, "ended": late if blocked else f"the end of the process, code {code}"}
+    with process(command, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+
+        def watch() -> None:
+            running.wait()
+            end(running)  # what it has started would keep the pipe open
+
+        Thread(target=watch, daemon=True).start()
+        ended = ""
+
+        def give_up() -> None:
+            nonlocal ended
+            ended = f"nothing within {PATIENCE:.0f} s"
+            end(running)
+
+        while True:
+            patience = Timer(PATIENCE, give_up)
+            patience.daemon = True
+            patience.start()
+            line = running.stdout.readline()
+            patience.cancel()
+            if not line:
+                break
+            yield json.loads(line)
+        code = running.wait()
+    yield {"ended": ended or f"the end of the process, code {code}"}
 
 
 def main(group: Any, name: str, first: str) -> None:
@@ -89,6 +91,7 @@ def main(group: Any, name: str, first: str) -> None:
             for check in checks_of(seen)[int(first) :]:
                 print(json.dumps({"check": title(check)}), file=answers, flush=True)
                 print(json.dumps(asdict(run(check, seen))), file=answers, flush=True)
+            print(json.dumps({"done": True}), file=answers, flush=True)
     except KeyboardInterrupt:
         os._exit(130)
     os._exit(0)  # a plugin's thread must not keep this process

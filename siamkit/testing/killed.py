@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.testing.apart import surroundings
+from siamkit.testing.apart import end, process
 from siamkit.testing.outcome import NotRun
 from siamkit.testing.rows import DIM, KEY, cursor, rows
 
@@ -55,15 +55,14 @@ def _whole(index: Any, count: int) -> bool:
 def _kill(made: type, root: Path, delay: float) -> int:
     """Run the process, kill it, and return the last state that it called saved."""
     command = [sys.executable, "-m", "siamkit.testing.killed", made.__module__, made.__qualname__]
-    with subprocess.Popen(
-        [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=surroundings(),
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        told = [process.stdout.readline(), process.stdout.readline()]
+    with process(
+        [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
+        assert running.stdout is not None
+        told = [running.stdout.readline(), running.stdout.readline()]
         time.sleep(delay)
-        process.kill()
-        told += process.stdout.read().splitlines()
+        end(running)
+        told += running.stdout.read().splitlines()
     return max((int(line) for line in told if line.strip().isdigit()), default=0)
 
 

@@ -38,8 +38,8 @@ def needs(seen: T, check: Callable[[T], None]) -> None:
     """Raise NotRun where another rule, without which this one says nothing, is broken."""
     try:
         check(seen)
-    except NotRun:
+    except (NotRun, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         name = check.__name__.removeprefix("check_")
         raise NotRun(f"needs {name}, which fails") from error

@@ -68,7 +68,9 @@ def run(check: Check, seen: Subject) -> Result:
         return Result(seen.label, name, "skipped", unavailable(error))
     except Failure as failure:
         return Result(seen.label, name, "failed", str(failure))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         rule = (check.__doc__ or "").strip().splitlines()[0]
         return Result(
             seen.label,

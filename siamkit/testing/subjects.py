@@ -225,11 +225,11 @@ def needed(check: str, make: Callable[[], T]) -> T:
     """What several checks share. Raises NotRun where making it is what another check is about."""
     try:
         return make()
-    except NotRun:
+    except (NotRun, KeyboardInterrupt):
         raise
     except MissingWeights as error:
         raise NotRun(unavailable(error)) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise NotRun(f"needs {check}, which fails") from error
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from siamkit import registry
 
 GOOD = """
 import numpy as np
@@ -42,6 +46,10 @@ AT_IMPORT = {
     "misnamed": ("Plugin.name = 'other'", "calls itself 'other'"),
     "leaves": ("raise SystemExit(0)", "could not be loaded: SystemExit: 0"),
     "quits": ("import os; os._exit(0)", "importing it ended the process with code 0"),
+    "cancelled": (
+        "import asyncio; raise asyncio.CancelledError('so soon')",
+        "could not be loaded: CancelledError: so soon",
+    ),
     "wordy": ("raise OSError('one\\ntwo\\nthree')", "could not be loaded: OSError: one two three"),
     "older": ("Plugin.protocol = '1'", "has protocol '1', which should be a whole number"),
     "loadless": ("del Plugin.load", "has no load, which should be a method"),
@@ -61,6 +69,11 @@ IN_USE = {
     "long": ("Encoder.embed = lambda s, b: np.ones((len(b), 4), np.float32)", "norm 2.0000"),
     "divides": ("Encoder.embed = lambda s, b: 1 / 0", "embed failed: ZeroDivisionError"),
     "exits": ("Encoder.embed = lambda s, b: exit()", "embed failed: SystemExit"),
+    "cancels": (
+        "import asyncio\ndef embed(s, b): raise asyncio.CancelledError('so late')\n"
+        "Encoder.embed = embed",
+        "embed failed: CancelledError: so late",
+    ),
     "greedy": ("Encoder.embed = lambda s, b: b.clear()", "embed gave NoneType"),
     "dimless": ("del Encoder.dim", "its encoder has no dim"),
     "bare": ("Encoder.threshold = 0.5", "its encoder has threshold 0.5, which should be"),
@@ -207,6 +220,52 @@ def test_a_plugin_that_ends_the_process_while_it_is_checked(bad):
     assert list(states)[-1] == "same_beats_different"
 
 
+def test_what_a_plugin_starts_keeps_no_check(tmp_path, shell):
+    """A pool of processes holds whatever is open, such as the pipe that the answers take."""
+    pool = (
+        "import multiprocessing\n"
+        "real = Encoder.embed\n"
+        "def embed(self, batch):\n"
+        "    if not hasattr(self, 'pool'):\n"
+        "        self.pool = multiprocessing.get_context('fork').Pool(1)\n"
+        "    return real(self, batch)\n"
+        "Encoder.embed = embed"
+    )
+    put(tmp_path / "site", "pooled", pool)
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    checked = [c["check"] for c in json.loads(shell("plugins", "check", "pooled", "--json").out)]
+    assert checked[-1] == "same_beats_different"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe[x", b"[siamkit.modalities]\nno sign\n"])
+def test_a_list_of_entry_points_that_cannot_be_read(content, tmp_path, shell):
+    put(tmp_path / "site", "torn")
+    put(tmp_path / "site", "whole")
+    (info,) = (tmp_path / "site").glob("pack_torn*.dist-info")
+    (info / "entry_points.txt").write_bytes(content)
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    done = shell("plugins", "list", "--json")
+    assert {p["name"]: p["error"] for p in json.loads(done.out)}["whole"] is None
+    assert done.err.count("package pack-torn: its entry_points.txt cannot be read") == 1
+    assert enrol(shell, "whole").code == 0
+
+
+def test_threads_construct_a_plugin_once(tmp_path, shell, monkeypatch):
+    put(tmp_path, "slow", "import time\nmade = []\n"
+        "Plugin.__init__ = lambda self: (time.sleep(0.2), made.append(self))[0]")  # fmt: skip
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.found.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            loads = [pool.submit(registry.load, "siamkit.modalities", "slow") for _ in range(4)]
+        assert len({id(load.result()) for load in loads}) == 1
+        assert len(sys.modules["mod_pack_slow"].made) == 1
+    finally:
+        registry.found.cache_clear()
+
+
 def test_two_plugins_of_one_name(bad, listed):
     for package in ("pack-one", "pack-two"):
         assert "two plugins of siamkit.modalities are called 'twin'" in listed[package]
@@ -241,15 +300,21 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     chatty = (
         "import os\n"
         "real = Plugin.load\n"
-        "Plugin.load = lambda s, x: (print('aloud'), os.write(1, b'below'), real(s, x))[-1]"
+        "import threading\n"
+        "def aside():\n"
+        "    thread = threading.Thread(target=print, args=('from a thread',))\n"
+        "    thread.start(); thread.join()\n"
+        "def load(self, source):\n"
+        "    print('aloud'); os.write(1, b'below'); aside()\n"
+        "    return real(self, source)\n"
+        "Plugin.load = load"
     )
     put(tmp_path / "site", "loud", chatty)
     shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     enrolled = shell("enrol", "loud", "--text", "hello", "--as", "x", "--json")
     assert enrolled.code == 0
     assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
-    assert "aloud" in enrolled.err
-    assert "below" in enrolled.err
+    assert all(said in enrolled.err for said in ("aloud", "below", "from a thread"))
     checked = {c["check"]: c for c in json.loads(shell("plugins", "check", "loud", "--json").out)}
     assert checked["use_says_nothing"]["state"] == "failed"
     assert "aloud" in checked["use_says_nothing"]["message"]
