@@ -16,7 +16,7 @@ from PIL import Image as pil
 from PIL import ImageDraw
 
 from siamkit.encoders import Card, projection, require_preprocessing, write_folder
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Source
 from siamkit.runtime import OnnxEncoder
 from siamkit.types import Image, Region
@@ -51,10 +51,13 @@ class Doodles:
         return Image(_drawn([(stroke - low) * scale + centred for stroke in strokes]))
 
     def crop(self, medium: Image, region: Region) -> Image:
-        if region.where is None:
-            return medium
-        left, top, right, bottom = (round(edge) for edge in region.where)
-        return Image(medium.pixels[top:bottom, left:right].copy())
+        pixels = medium.pixels
+        if region.where is not None:
+            left, top, right, bottom = (round(edge) for edge in region.where)
+            pixels = pixels[top:bottom, left:right]
+        if (pixels == 255).all():
+            raise NothingFound("there is no ink in it")
+        return Image(pixels.copy())
 
     def array(self, medium: Image) -> np.ndarray[Any, Any]:
         """What the network eats: (SIDE, SIDE) uint8, ink 255 on 0."""

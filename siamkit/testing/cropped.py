@@ -53,7 +53,7 @@ def check_crop_takes_regions(seen: ModalitySubject) -> None:
                 f"{empty} for {region.where}", fix,
             )  # fmt: skip
     if not tried:
-        raise NotRun("no region: its detector finds nothing, and the kit cannot cut its class")
+        raise NotRun("no detector of it finds anything, and the kit cannot cut its media itself")
 
 
 def check_crop_shows_its_region(seen: ModalitySubject) -> None:
