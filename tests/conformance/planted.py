@@ -207,7 +207,8 @@ plant("no_network", Dots, __init__=calls_home_in_silence)
 
 def noisy_load(self, source):
     medium = Dots.load(self, source)
-    return Image(np.roll(medium.pixels, random.randrange(10**6)))
+    noise = np.random.default_rng().integers(0, 4, medium.pixels.shape, dtype=np.uint8)
+    return Image(medium.pixels ^ noise)
 
 
 def load_path_mirrored(self, source):
