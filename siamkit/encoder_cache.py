@@ -65,7 +65,8 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
 
     A named encoder that is not in the cache yet, or is damaged there, is built first, and a
     line is logged. Returns None if the plugin carries its own weights.
-    Raises MissingWeights for a name that nobody knows.
+    Raises MissingWeights for a name that nobody knows, PluginError for a trained encoder that the
+    plugin's code of today gives other vectors.
     """
     names: Mapping[str, str] = getattr(plugin, "encoders", {})
     wanted = wanted or default_name(plugin)
@@ -76,6 +77,7 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
     if wanted in added(plugin):
         return cached_folder(plugin, wanted)
     if _is_folder(wanted):
+        _require_same_vectors(plugin, Path(wanted))
         return Path(wanted)
     again = f"; {adding(plugin, wanted)} makes one"
     raise MissingWeights(
@@ -222,6 +224,26 @@ def _is_current(plugin: Any, folder: Path) -> bool:
     return added_of(folder) == _origin(plugin)
 
 
+def sign(plugin: Any, folder: Path) -> None:
+    """Keep beside an encoder that was trained which code prepares its samples, and how it does."""
+    encoder_examples.write(plugin, folder, folder / EXAMPLES)
+    (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+
+
+def _require_same_vectors(plugin: Any, folder: Path) -> None:
+    """Raise PluginError where other code than an encoder was trained with changes its vectors."""
+    if added_of(folder) in ("", _origin(plugin)):
+        return
+    with tempfile.TemporaryDirectory() as made:
+        now = Path(made) / EXAMPLES
+        if encoder_examples.write(plugin, folder, now):
+            encoder_examples.require_alike(
+                plugin, folder / EXAMPLES, now, otherwise="take its code back, or train again"
+            )
+            with suppress(OSError):  # not ours to write in: it is looked at again next time
+                sign(plugin, folder)
+
+
 def added_of(folder: Path) -> str:
     """What an encoder in the cache was made of: 'ORIGIN:MODEL', or a plugin's package."""
     try:
@@ -255,7 +277,8 @@ def build(plugin: Any, name: str) -> Path:
     def make(ready: Path) -> str:
         plugin.build(name, ready)
         encoder_examples.write(plugin, ready, ready / EXAMPLES)
-        encoder_examples.require_alike(plugin, before, ready / EXAMPLES)
+        unused = f"delete {before.parent} if nothing is enrolled"
+        encoder_examples.require_alike(plugin, before, ready / EXAMPLES, otherwise=unused)
         return _origin(plugin)
 
     folder = _put(plugin, name, make)

@@ -1,4 +1,4 @@
-"""Vectors of a plugin's examples, kept with an encoder that was built, to notice other code.
+"""Vectors of a plugin's examples, kept with an encoder that was made here, to notice other code.
 
 A fingerprint is over the graph and the constants that the plugin names. What its code does to a
 sample before is not in it; where that changes, vectors under one fingerprint would not compare.
@@ -19,8 +19,8 @@ KEPT = 4  # of the examples
 SAME = 0.999  # the least cosine of a vector and the same one made again
 
 
-def write(plugin: Any, folder: Path, path: Path) -> None:
-    """Embed some examples by the encoder in `folder`, and keep the vectors. Writes {} if none."""
+def write(plugin: Any, folder: Path, path: Path) -> bool:
+    """Embed some examples by the encoder in `folder`, and keep the vectors. False if none."""
     try:
         encoder = plugin.encoder(folder)
         vectors = {}
@@ -33,10 +33,14 @@ def write(plugin: Any, folder: Path, path: Path) -> None:
     except (Exception, SystemExit):  # of whatever kind: it is looked at when it is used
         kept = {}
     path.write_text(json.dumps(kept), encoding="utf-8")
+    return kept != {}
 
 
-def require_alike(plugin: Any, before: Path, after: Path) -> None:
-    """Raise PluginError where an example has another vector than before under one fingerprint."""
+def require_alike(plugin: Any, before: Path, after: Path, *, otherwise: str) -> None:
+    """Raise PluginError where an example has another vector than before under one fingerprint.
+
+    otherwise: what may be done instead of changing a constant, for people.
+    """
     try:
         old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (before, after))
     except (OSError, ValueError):
@@ -50,5 +54,5 @@ def require_alike(plugin: Any, before: Path, after: Path) -> None:
                 f"{registry.who(plugin)} turns its examples into other vectors than before, and its"
                 f" fingerprint is still {new['fingerprint']}",
                 hint="change one of the constants that its card keeps, a version number, say; or"
-                f" delete {before.parent} if nothing is enrolled",
+                f" {otherwise}",
             )

@@ -347,5 +347,6 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
             graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
+        encoder_cache.sign(registry.load("siamkit.modalities", origin.modality), folder)
 
     export.put(run / FOLDER, make)

@@ -123,6 +123,32 @@ def test_changed_code_is_never_compared_with_what_it_made_before(apart):
     assert apart("query", "marks", "samples/a/0").code == 3
 
 
+def test_a_trained_encoder_is_not_served_by_other_code(apart):
+    assert apart("plugins", "new", "notes", "--kind", "text").code == 0
+    install(apart.folder / "siamkit-notes", apart.folder / "site")
+    assert python(apart, "siamkit-notes/make_samples.py").returncode == 0
+    sets = [
+        f"--set={k}={v}" for k, v in (TINY | {"backbone": "encoder", "pretrained": "true"}).items()
+    ]
+    trained = apart("train", "samples", "-m", "notes", "--out", "run", *sets)
+    assert trained.code == 0, trained.err
+    pair = ("verify", "-m", "notes", "samples/a/0", "samples/a/1", "--encoder", "run/encoder")
+    score = apart(*pair, "--json").out
+    module = apart.folder / "siamkit-notes" / "siamkit_notes.py"
+    before = module.read_text()
+
+    module.write_text(before + "# a word that changes nothing\n")
+    assert apart(*pair, "--json").out == score
+    module.write_text(
+        before.replace("counts = np.full", "medium = medium[::2]\n    counts = np.full")
+    )
+    told = apart(*pair)
+    assert told.code == 1
+    assert "into other vectors than before" in told.err
+    assert "take its code back, or train again" in told.err
+    assert "package siamkit-notes 0.1.0" in told.err
+
+
 def unseen(shell, name):
     """Two samples that are not enrolled, of the identities a and b."""
     module = f"siamkit_{name.replace('-', '_')}"
