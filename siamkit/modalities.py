@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siamkit import encoder_cache, probing
+from siamkit import added_encoders, probing
 from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput
 
@@ -24,9 +24,9 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
         for plugin in plugins
         if kind in (None, plugin.kind)
         and (
-            (model and origin in encoder_cache.origins(plugin))
+            (model and origin in added_encoders.origins(plugin))
             or wanted in getattr(plugin, "encoders", {})
-            or wanted in encoder_cache.added(plugin)
+            or wanted in added_encoders.added(plugin)
         )
     ]
     if len(fitting) == 1:
@@ -38,7 +38,7 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
             hint="name one: -m MODALITY; after `encoders add`, in place of NAME and --kind",
         )
     origins = [
-        f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in encoder_cache.origins(plugin)
+        f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in added_encoders.origins(plugin)
     ]
     raise BadInput(
         f"no modality{of_kind} has an encoder {wanted!r}",

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import calibrations, contract, encoder_cache, registry, sources
+from siamkit import built_encoders, calibrations, contract, encoder_names, registry, sources
 from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
 from siamkit.protocols import Assesses
 from siamkit.sources import Content
@@ -196,15 +196,15 @@ def _detector(plugin: Any, name: str) -> Any:
 
 def open_encoder(plugin: Any, wanted: str | None) -> Any:
     """Open an encoder; one in the cache that turns out damaged is built again, once."""
-    folder = encoder_cache.resolve(plugin, wanted)
+    folder = encoder_names.resolve(plugin, wanted)
     try:
         return _open(plugin, folder)
     except MissingWeights as error:
-        name = wanted or encoder_cache.default_name(plugin)
+        name = wanted or built_encoders.default_name(plugin)
         if name is None or name not in getattr(plugin, "encoders", {}):  # an added one, a folder
             raise
         log.warning(f"{error}; building it again")
-        return _open(plugin, encoder_cache.build(plugin, name))
+        return _open(plugin, built_encoders.build(plugin, name))
 
 
 def _open(plugin: Any, folder: Path | None) -> Any:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from siamkit import encoder_cache, registry, reranking
+from siamkit import encoder_names, registry, reranking
 from siamkit.choice import Chooser, everything, largest, only_usable
 from siamkit.decisions import basis
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
@@ -122,7 +122,7 @@ class Workspace:
         galleries.require_name(name)  # before a store is made for it
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
             raise GalleryExists(f"there is a gallery {name!r} already")
-        encoder = encoder_cache.lasting(registry.load("siamkit.modalities", modality), encoder)
+        encoder = encoder_names.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = self._detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault

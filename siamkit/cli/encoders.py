@@ -33,7 +33,7 @@ def encoders() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    from siamkit.encoder_cache import added
+    from siamkit.added_encoders import added
 
     rows = [
         _facts(plugin, name) for plugin in _plugins() for name in [*_named(plugin), *added(plugin)]
@@ -51,15 +51,15 @@ def list_(as_json: bool) -> None:
 @json_option
 def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
-    from siamkit import encoder_cache
+    from siamkit import built_encoders, encoder_cache
 
     built = []
     with talk():
         for plugin in _plugins(modality):
             for each in [_checked(plugin, name)] if name else _named(plugin):
                 folder = encoder_cache.cached_folder(plugin, each)
-                if not encoder_cache.is_sound(plugin, encoder_cache.ensure(plugin, each)):
-                    encoder_cache.build(plugin, each)
+                if not encoder_cache.is_sound(plugin, built_encoders.ensure(plugin, each)):
+                    built_encoders.build(plugin, each)
                 built.append(_facts(plugin, each))
                 if not as_json:
                     click.echo(f"{plugin.name}/{each}: {folder}")
@@ -82,7 +82,11 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     Use it with --encoder NAME. ORIGIN says where the model comes from, timm or
     sentence-transformers say; MODEL is its name there or a folder. Needs torch.
     """
-    from siamkit import encoder_cache, modalities, registry
+    from siamkit import (
+        added_encoders,
+        modalities,
+        registry,
+    )
 
     if kind and name:
         raise click.UsageError("With --kind, the name stands first: leave --name out.")
@@ -90,7 +94,7 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
         modality, name = modalities.for_encoder(model, kind), modality
     plugin = registry.load("siamkit.modalities", modality)
     with talk():
-        folder = encoder_cache.add(plugin, model, name)
+        folder = added_encoders.add(plugin, model, name)
     facts = _facts(plugin, folder.name)
     report(
         as_json, facts, f"{modality}/{folder.name} is ready: --encoder {folder.name}"
@@ -104,15 +108,15 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
 @json_option
 def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print where an encoder folder is; it is built first if need be."""
-    from siamkit import encoder_cache
+    from siamkit import added_encoders, encoder_names
 
     with talk():
         (plugin,) = _plugins(modality)
-        known = [*_named(plugin), *encoder_cache.added(plugin)]
+        known = [*_named(plugin), *added_encoders.added(plugin)]
         wanted = name or next(iter(known), "")
         if wanted not in known:
             _checked(plugin, wanted)
-        folder = str(encoder_cache.resolve(plugin, wanted))
+        folder = str(encoder_names.resolve(plugin, wanted))
     report(as_json, {"modality": modality, "name": wanted, "path": folder}, folder)
 
 
@@ -139,12 +143,12 @@ def _named(plugin: Any) -> Mapping[str, str]:
 
 
 def _checked(plugin: Any, name: str) -> str:
-    from siamkit import encoder_cache
+    from siamkit import added_encoders, encoder_cache
 
     known = _named(plugin)
     if name not in known:
         folder = encoder_cache.cached_folder(plugin, name)
-        again = f"{encoder_cache.adding(plugin, name)} makes it again;"
+        again = f"{added_encoders.adding(plugin, name)} makes it again;"
         raise MissingWeights(
             f"{plugin.name} build no encoder {name!r}",
             hint=f"{again * folder.exists()} known: {', '.join(known) or 'none'}".strip(),

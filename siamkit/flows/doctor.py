@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from siamkit import encoder_cache, registry
+from siamkit import added_encoders, encoder_cache, registry
 from siamkit.encoders import read_card
 from siamkit.errors import SiamkitError
 from siamkit.probing import probe_all
@@ -63,7 +63,7 @@ def _version(package: str) -> str:
 def _encoders(modality: str) -> Iterator[Finding]:
     plugin = registry.load("siamkit.modalities", modality)
     named = plugin.encoders if isinstance(plugin, BuildsEncoders) else {}
-    for name in [*named, *encoder_cache.added(plugin)]:
+    for name in [*named, *added_encoders.added(plugin)]:
         folder = encoder_cache.cached_folder(plugin, name)
         check = f"encoder {modality}/{name}"
         if not folder.exists():

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from siamkit import encoder_cache, probing, registry
+from siamkit import encoder_names, probing, registry
 from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
@@ -153,7 +153,7 @@ class ModalitySubject(EncoderSubject):
     def folder(self) -> Path:
         """Of the encoder. Raises NotRun where it has none."""
         own: Path | None = getattr(self.encoder, "folder", None)
-        folder = encoder_cache.resolve(self.plugin, None) or own
+        folder = encoder_names.resolve(self.plugin, None) or own
         if folder is None:
             raise NotRun("its encoder has no folder")
         return folder

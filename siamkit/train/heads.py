@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from siamkit import encoder_cache
+from siamkit import encoder_cache, encoder_names
 from siamkit.encoders import CARD, GRAPH, Card, read_folder, write_folder
 from siamkit.errors import BadInput
 from siamkit.pipeline import open_encoder
@@ -38,7 +38,7 @@ class OwnEncoder:
         self.name, self.kind, self.detector = plugin.name, plugin.kind, plugin.detector
         self._encoder = open_encoder(plugin, wanted)
         # One that a plugin carries itself is in no cache, and says where it lies.
-        self.folder: Path | None = encoder_cache.resolve(plugin, wanted) or getattr(
+        self.folder: Path | None = encoder_names.resolve(plugin, wanted) or getattr(
             self._encoder, "folder", None
         )
         if self.folder is None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siamkit import encoder_cache, lite0, registry
+from siamkit import built_encoders, lite0, registry
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
@@ -72,7 +72,7 @@ def backbone(plugin: Any, config: TrainConfig) -> str:
     """As configured; or the modality's own default, or a head on the encoder that it has."""
     if config.backbone != "auto":
         return config.backbone
-    default = heads.ENCODER if encoder_cache.default_name(plugin) else ""
+    default = heads.ENCODER if built_encoders.default_name(plugin) else ""
     chosen: str = getattr(plugin, "backbone", default)
     return chosen
 
@@ -347,6 +347,6 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
             graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
-        encoder_cache.sign(registry.load("siamkit.modalities", origin.modality), folder)
+        built_encoders.sign(registry.load("siamkit.modalities", origin.modality), folder)
 
     export.put(run / FOLDER, make)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
-from siamkit import Image, Region, encoder_cache
+from siamkit import Image, Region, added_encoders, encoder_names
 from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
 from siamkit_images import Images
@@ -375,7 +375,7 @@ def test_no_model_is_named_where_the_cache_tells_none(tmp_path, monkeypatch, she
     assert "`siamkit encoders add images ORIGIN:MODEL --name old` makes it again" in told.err
     monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
     with pytest.raises(MissingWeights, match="no encoder"):
-        encoder_cache.resolve(Images(), "a\0b")
+        encoder_names.resolve(Images(), "a\0b")
 
 
 def test_a_network_that_gives_no_vectors_is_refused(adding):
@@ -412,7 +412,7 @@ def test_an_export_survives_another_that_ends_beside_it(saved, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(Path, "glob", ending)
-    assert encoder_cache.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
+    assert added_encoders.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
 
 
 def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):

@@ -1,0 +1,94 @@
+"""Encoders that a plugin builds from installed weights: once, and again when its code changes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from siamkit import encoder_examples, registry
+from siamkit.encoder_cache import BUILT_BY, EXAMPLES, cached_folder, made_of, put
+from siamkit.encoders import CARD, GRAPH
+from siamkit.protocols import BuildsEncoders
+
+log = logging.getLogger("siamkit")
+
+
+def default_name(plugin: Any) -> str | None:
+    """The encoder that a modality takes if none is named; None if it carries its own weights."""
+    return next(iter(plugin.encoders), None) if isinstance(plugin, BuildsEncoders) else None
+
+
+def ensure(plugin: Any, name: str) -> Path:
+    """The cached folder of a named encoder, built if it is absent or damaged.
+
+    Two processes may build at once: each builds in a folder of its own, and the first to
+    rename it into place wins; the other takes what is there.
+    """
+    folder = cached_folder(plugin, name)
+    if (folder / CARD).exists() and (folder / GRAPH).exists() and _is_current(plugin, folder):
+        return folder  # whoever opens it checks it against its fingerprint
+    return build(plugin, name)
+
+
+def build(plugin: Any, name: str) -> Path:
+    """Build a named encoder into the cache, in place of a damaged, outdated or absent one.
+
+    Raises PluginError if it gives other vectors than the one before it under the same fingerprint.
+    """
+    log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
+    before = cached_folder(plugin, name) / EXAMPLES
+
+    def make(ready: Path) -> str:
+        plugin.build(name, ready)
+        encoder_examples.write(plugin, ready, ready / EXAMPLES)
+        unused = f"delete {before.parent} if nothing is enrolled"
+        encoder_examples.require_alike(plugin, before, ready / EXAMPLES, otherwise=unused)
+        return _origin(plugin)
+
+    folder = put(plugin, name, make)
+    log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
+    return folder
+
+
+def sign(plugin: Any, folder: Path) -> None:
+    """Keep beside an encoder that was trained which code prepares its samples, and how it does."""
+    encoder_examples.write(plugin, folder, folder / EXAMPLES)
+    (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+
+
+def require_same_vectors(plugin: Any, folder: Path) -> None:
+    """Raise PluginError where other code than an encoder was trained with changes its vectors."""
+    if not (folder / EXAMPLES).exists() or made_of(folder) == _origin(plugin):
+        return
+    with tempfile.TemporaryDirectory() as made:
+        now = Path(made) / EXAMPLES
+        if encoder_examples.write(plugin, folder, now):
+            encoder_examples.require_alike(
+                plugin, folder / EXAMPLES, now, otherwise="take its code back, or train again"
+            )
+            with suppress(OSError):  # not ours to write in: it is looked at again next time
+                sign(plugin, folder)
+
+
+def _is_current(plugin: Any, folder: Path) -> bool:
+    """False for a folder that other code of the plugin built: its recipe may have changed."""
+    return made_of(folder) == _origin(plugin)
+
+
+def _origin(plugin: Any) -> str:
+    """Package, version, and the code of the modality, which is written under one version."""
+    module = type(plugin).__module__
+    try:
+        code = Path(str(getattr(sys.modules[module], "__file__", ""))).read_bytes()
+    except (OSError, KeyError):
+        code = b""
+    made = f"code {hashlib.sha256(code).hexdigest()[:12]}"
+    if not any(found.name == plugin.name for found in registry.found("siamkit.modalities")):
+        return f"{module}, {made}"  # of a class that is tried before it is installed
+    found = registry.find("siamkit.modalities", plugin.name)
+    return f"{found.package} {found.version}, {made}"
