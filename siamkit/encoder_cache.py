@@ -42,8 +42,9 @@ def cached_folder(plugin: Any, name: str) -> Path:
 def is_sound(plugin: Any, folder: Path) -> bool:
     """True if the plugin can open the folder, which checks every file of it."""
     try:
-        plugin.encoder(folder)
-    except (Exception, SystemExit):  # of whatever kind: a damaged file may break any reader
+        with registry.at_work(plugin, "opening its encoder"):
+            plugin.encoder(folder)
+    except Exception:  # of whatever kind: a damaged file may break any reader
         return False
     return True
 
@@ -80,8 +81,8 @@ def put(
         ready.mkdir()
         with registry.at_work(plugin, f"making encoder {name}"):
             made_by = make(ready)
+            plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         (ready / BUILT_BY).write_text(made_by, encoding="utf-8")
-        plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         for _ in range(10):
             try:
                 os.rename(ready, folder)

@@ -22,15 +22,9 @@ SAME = 0.999  # the least cosine of a vector and the same one made again
 def write(plugin: Any, folder: Path, path: Path) -> bool:
     """Embed some examples by the encoder in `folder`, and keep the vectors. False if none."""
     try:
-        encoder = plugin.encoder(folder)
-        vectors = {}
-        for _, source in list(plugin.examples())[:KEPT]:
-            content = source.read_bytes() if isinstance(source, Path) else source
-            content = content.encode() if isinstance(content, str) else content
-            crop = plugin.crop(plugin.load(source), Region())
-            vectors[hashlib.sha256(content).hexdigest()] = encoder.embed([crop])[0].tolist()
-        kept = {"fingerprint": encoder.fingerprint, "vectors": vectors}
-    except (Exception, SystemExit):  # of whatever kind: it is looked at when it is used
+        with registry.at_work(plugin, "embedding its examples"):
+            kept = _embedded(plugin, folder)
+    except Exception:  # of whatever kind: it is looked at when it is used
         kept = {}
     path.write_text(json.dumps(kept), encoding="utf-8")
     return kept != {}
@@ -56,3 +50,14 @@ def require_alike(plugin: Any, before: Path, after: Path, *, otherwise: str) -> 
                 hint="change one of the constants that its card keeps, a version number, say; or"
                 f" {otherwise}",
             )
+
+
+def _embedded(plugin: Any, folder: Path) -> dict[str, Any]:
+    encoder = plugin.encoder(folder)
+    vectors = {}
+    for _, source in list(plugin.examples())[:KEPT]:
+        content = source.read_bytes() if isinstance(source, Path) else source
+        content = content.encode() if isinstance(content, str) else content
+        crop = plugin.crop(plugin.load(source), Region())
+        vectors[hashlib.sha256(content).hexdigest()] = encoder.embed([crop])[0].tolist()
+    return {"fingerprint": encoder.fingerprint, "vectors": vectors}

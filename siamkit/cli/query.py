@@ -178,8 +178,8 @@ def _annotate(
 ) -> None:
     from siamkit import annotate
 
-    modality = ws.pipeline_of(ws.gallery(gallery)).modality
-    annotate.save(modality.load(file.read_bytes()), answers, annotated)
+    pipeline = ws.pipeline_of(ws.gallery(gallery))
+    annotate.save(pipeline.load(pipeline.read(file)), answers, annotated)
     stderr(f"saved {annotated}")
 
 

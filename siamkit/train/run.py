@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from siamkit import built_encoders, lite0, registry
+from siamkit.aside import plugin_at_work
 from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
@@ -349,4 +350,5 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
         plugin.encoder(folder)  # what cannot be opened is no encoder
         built_encoders.sign(registry.load("siamkit.modalities", origin.modality), folder)
 
-    export.put(run / FOLDER, make)
+    with plugin_at_work():
+        export.put(run / FOLDER, make)
