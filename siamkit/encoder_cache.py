@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit import registry
+from siamkit.encoders import Card, read_card
 from siamkit.errors import MissingWeights, PluginError
 
 BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
@@ -47,6 +48,14 @@ def is_sound(plugin: Any, folder: Path) -> bool:
     except Exception:  # of whatever kind: a damaged file may break any reader
         return False
     return True
+
+
+def sound_card(plugin: Any, folder: Path) -> Card | None:
+    """What a sound folder says of itself; None for one that is damaged or absent."""
+    try:
+        return read_card(folder) if is_sound(plugin, folder) else None
+    except MissingWeights:  # a plugin may open what has no card
+        return None
 
 
 def made_of(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -157,13 +156,11 @@ def _checked(plugin: Any, name: str) -> str:
 
 
 def _facts(plugin: Any, name: str) -> dict[str, Any]:
-    from siamkit import encoder_cache, encoders
+    from siamkit import encoder_cache
 
     folder = encoder_cache.cached_folder(plugin, name)
-    card, state = None, "damaged" if folder.exists() else "-"
-    if encoder_cache.is_sound(plugin, folder):
-        with suppress(MissingWeights):  # a plugin may open what has no card
-            card, state = encoders.read_card(folder), "built"
+    card = encoder_cache.sound_card(plugin, folder)
+    state = "built" if card else "damaged" if folder.exists() else "-"
     return {
         "modality": plugin.name,
         "name": name,

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from siamkit import added_encoders, encoder_cache, registry
-from siamkit.encoders import read_card
 from siamkit.errors import SiamkitError
 from siamkit.probing import probe_all
 from siamkit.protocols import BuildsEncoders
@@ -68,8 +67,7 @@ def _encoders(modality: str) -> Iterator[Finding]:
         check = f"encoder {modality}/{name}"
         if not folder.exists():
             yield Finding(check, True, "not built yet; the first use builds it")
-        elif encoder_cache.is_sound(plugin, folder):
-            card = read_card(folder)
+        elif card := encoder_cache.sound_card(plugin, folder):
             yield Finding(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
             again = "build" if name in named else "add"
