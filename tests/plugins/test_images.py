@@ -351,7 +351,11 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
         assert told.code == 2, told.err
         assert words in told.err
     assert adding("encoders", "add", "images", "timm:mine").code == 0
-    (adding.folder / "cache" / "encoders" / "images" / "mine" / "encoder.onnx").write_bytes(b"")
+    folder = adding.folder / "cache" / "encoders" / "images" / "mine"
+    note = (folder / "built-by.txt").read_bytes()
+    assert encoder_names.resolve(Images(), str(folder)) == folder
+    assert (folder / "built-by.txt").read_bytes() == note
+    (folder / "encoder.onnx").write_bytes(b"")
     told = adding("encoders", "build", "images", "mine")
     hint = re.search("`siamkit (.*)` makes it again", told.err)
     assert adding(*shlex.split(hint[1])).code == 0
