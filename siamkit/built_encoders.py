@@ -56,9 +56,14 @@ def build(plugin: Any, name: str) -> Path:
 
 
 def sign(plugin: Any, folder: Path) -> None:
-    """Keep beside an encoder that was trained which code prepares its samples, and how it does."""
-    encoder_examples.write(plugin, folder, folder / EXAMPLES)
-    (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+    """Keep beside an encoder that was trained which code prepares its samples, and how it does.
+
+    Of what has no examples, a network by itself, nothing is kept.
+    """
+    if encoder_examples.write(plugin, folder, folder / EXAMPLES):
+        (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+    else:
+        (folder / EXAMPLES).unlink()
 
 
 def require_same_vectors(plugin: Any, folder: Path) -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from inspect import unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -348,7 +349,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
             graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
-        built_encoders.sign(registry.load("siamkit.modalities", origin.modality), folder)
+        built_encoders.sign(unwrap(plugin), folder)
 
     with plugin_at_work():
         export.put(run / FOLDER, make)
