@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,38 +47,43 @@ def check_fingerprint_equal_across_processes(seen: ModalitySubject) -> None:
 
 def check_fingerprint_changes_with_weights(seen: ModalitySubject) -> None:
     """A folder whose weights were altered is refused, or has another fingerprint."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = shutil.copytree(seen.folder, Path(made) / "encoder")
-        graph = bytearray((folder / GRAPH).read_bytes())
-        graph[len(graph) // 2] ^= 0x01
-        (folder / GRAPH).write_bytes(graph)
-        try:
-            opened = seen.plugin.encoder(folder)
-        except Exception:  # refused, which is all that is asked
-            return
-        if opened.fingerprint == seen.encoder.fingerprint:
-            raise Failure(
-                "another fingerprint, or MissingWeights, for altered weights", "the same",
-                "open the folder with siamkit.encoders.read_folder, or hash its files",
-            )  # fmt: skip
+
+    def alter(graph: bytes) -> bytes:
+        middle = len(graph) // 2
+        return graph[:middle] + bytes([graph[middle] ^ 0x01]) + graph[middle + 1 :]
+
+    _require_noticed(seen, GRAPH, alter, "weights")
 
 
 def check_fingerprint_changes_with_constants(seen: ModalitySubject) -> None:
     """A folder whose preprocessing was altered is refused, or has another fingerprint."""
     needs(seen, check_fingerprint_changes_with_weights)
+
+    def alter(card: bytes) -> bytes:
+        facts = json.loads(card)
+        facts["preprocessing"] = {**facts["preprocessing"], "altered-by-the-kit": 1}
+        return json.dumps(facts).encode()
+
+    _require_noticed(seen, CARD, alter, "constants")
+
+
+def _require_noticed(
+    seen: ModalitySubject, name: str, alter: Callable[[bytes], bytes], what: str
+) -> None:
+    """Raise Failure if a folder with one file altered opens as if nothing were."""
+    if not (seen.folder / name).exists():
+        raise NotRun(f"its encoder folder has no {name}")
     with tempfile.TemporaryDirectory() as made:
         folder = shutil.copytree(seen.folder, Path(made) / "encoder")
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        card["preprocessing"] = {**card["preprocessing"], "altered-by-the-kit": 1}
-        (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+        (folder / name).write_bytes(alter((folder / name).read_bytes()))
         try:
             opened = seen.plugin.encoder(folder)
         except Exception:  # refused, which is all that is asked
             return
         if opened.fingerprint == seen.encoder.fingerprint:
             raise Failure(
-                "another fingerprint, or MissingWeights, for other constants", "the same",
-                "open the folder with siamkit.encoders.read_folder, or hash the constants too",
+                f"another fingerprint, or MissingWeights, for altered {what}", "the same",
+                "open the folder with siamkit.encoders.read_folder, or hash its files",
             )  # fmt: skip
 
 
