@@ -26,6 +26,7 @@ log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
 # What is nobody's fault, or is said as it is: Ctrl-C, a generator's end, errors of our own kinds.
 PASSED = (SiamkitError, MemoryError, RecursionError, KeyboardInterrupt, GeneratorExit)
+PATIENCE = 10.0  # seconds of an import before a line says which one it is
 OWN = "siamkit"  # the package whose plugins nobody can replace
 
 
@@ -126,7 +127,7 @@ def _construct(plugin: Plugin) -> Any:
             hint=f"reinstall or remove the package {plugin.package}",
         )
     try:
-        with _watched(plugin):
+        with _watched(plugin), _timed(plugin):
             made = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
             fault = contract.plugin_fault(made, plugin.group, plugin.name)
     except KeyboardInterrupt:
@@ -164,6 +165,20 @@ def _watched(plugin: Plugin) -> Iterator[None]:
         yield
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
+
+
+@contextmanager
+def _timed(plugin: Plugin) -> Iterator[None]:
+    """Say which plugin it is that one waits for, if its import takes long."""
+    late = f"{plugin}: importing it takes longer than {PATIENCE:g} s; Ctrl-C ends the wait"
+    timer = threading.Timer(PATIENCE, log.warning, [late])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # or it would count as a thread of the plugin's
 
 
 def _entry_points(group: Group) -> Iterable[EntryPoint]:

@@ -266,6 +266,20 @@ def test_threads_construct_a_plugin_once(tmp_path, shell, monkeypatch):
         registry.found.cache_clear()
 
 
+def test_an_import_that_takes_long_says_whose_it_is(tmp_path, monkeypatch, caplog):
+    put(tmp_path, "late", "import time; time.sleep(0.3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "PATIENCE", 0.1)
+    registry.found.cache_clear()
+    try:
+        registry.load("siamkit.modalities", "late")
+    finally:
+        registry.found.cache_clear()
+    (line,) = caplog.messages
+    assert "package pack-late 3.1" in line
+    assert "importing it takes longer than 0.1 s; Ctrl-C ends the wait" in line
+
+
 def test_two_plugins_of_one_name(bad, listed):
     for package in ("pack-one", "pack-two"):
         assert "two plugins of siamkit.modalities are called 'twin'" in listed[package]
