@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,14 +30,20 @@ class Aside:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        stream = self.stream if getattr(_here, "answering", False) else sys.stderr
-        return int(stream.write(text))
+        return int(self._open().write(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def close(self) -> None:
         """It is nobody's to close."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
+    def __getattr__(self, name: str) -> Any:  # its buffer among them
+        return getattr(self._open(), name)
+
+    def _open(self) -> Any:
+        return self.stream if getattr(_here, "answering", False) else sys.stderr
 
 
 def claim_stdout() -> None:

@@ -68,7 +68,7 @@ def sign(plugin: Any, folder: Path) -> None:
 
 def require_same_vectors(plugin: Any, folder: Path) -> None:
     """Raise PluginError where other code than an encoder was trained with changes its vectors."""
-    if not (folder / EXAMPLES).exists() or made_of(folder) == _origin(plugin):
+    if not (folder / EXAMPLES).exists() or _is_current(plugin, folder):
         return
     with tempfile.TemporaryDirectory() as made:
         now = Path(made) / EXAMPLES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,7 +32,7 @@ def _rated(value: Any) -> bool:
 
 
 def _cosine(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and -1 <= value <= 1)
+    return value is None or (isinstance(value, Real) and -1 <= float(value) <= 1)
 
 
 def _verbs(*names: str) -> tuple[Wanted, ...]:
@@ -48,14 +49,11 @@ REQUIRED: Mapping[str, tuple[Wanted, ...]] = {
     "siamkit.regions": (KIND, *_verbs("find")),
     "siamkit.indexes": _verbs("open", "drop"),
 }
-OPTIONAL: tuple[Wanted, ...] = (
+OPTIONAL: tuple[Wanted, ...] = (  # of a modality
     ("encoders", _named, "{name: where its weights come from}"),
     ("origins", _named, "{prefix: what stands behind it}"),
-    ("calibration", lambda value: isinstance(value, Path), "the Path of a calibration"),
+    ("calibration", lambda value: value is None or isinstance(value, Path), "a Path or None"),
     ("fusion", lambda value: value in ("best", "mean"), "'best' or 'mean'"),
-    ("snorm", lambda value: isinstance(value, bool), "True or False"),
-    ("backbone", _text, "the name of what is trained"),
-    ("rerankers", _named, "{name: what it is}"),
 )
 ENCODER: tuple[Wanted, ...] = (
     ("dim", lambda value: isinstance(value, int) and value > 0, "a number of dimensions"),
@@ -64,7 +62,7 @@ ENCODER: tuple[Wanted, ...] = (
     *_verbs("embed"),
 )
 ENCODER_OPTIONAL: tuple[Wanted, ...] = (
-    ("batch", lambda value: isinstance(value, int) and value > 0, "a number of media"),
+    ("batch", lambda value: isinstance(value, Integral) and int(value) > 0, "a number of media"),
     ("mated", _cosine, "a cosine or None"),
 )
 
@@ -83,7 +81,8 @@ def plugin_fault(made: Any, group: str, name: str) -> str:
             f"was made for version {version} of the plugin protocols, and this siamkit has version"
             f" {PROTOCOL}"
         )
-    return _lacking(made, REQUIRED[group]) or options_fault(made)
+    options = options_fault(made) if group == "siamkit.modalities" else ""
+    return _lacking(made, REQUIRED[group]) or options
 
 
 def encoder_fault(made: Any) -> str:

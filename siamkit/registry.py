@@ -161,7 +161,7 @@ class _Overheard(Aside):
 def _watched(plugin: Plugin) -> Iterator[None]:
     """Keep what an import prints out of the answers, and say who does."""
     overheard = _Overheard(sys.stdout)
-    with redirect_stdout(overheard):
+    with redirect_stdout(overheard), plugin_at_work():
         yield
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")

@@ -42,9 +42,17 @@ def _alike(left: Any, right: Any) -> bool:
         if isinstance(equal := left == right, bool | np.bool_):
             return bool(equal)
         raise _untold(left)
-    if (state := left.__getstate__()) is None:  # nothing that Python can see
+    states = [_attributes(thing) for thing in (left, right)]
+    if not (shared := states[0].keys() & states[1].keys()):  # nothing that Python can see
         raise _untold(left)
-    return _alike(state, right.__getstate__())
+    return all(_alike(states[0][name], states[1][name]) for name in shared)
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    """By name, of its dictionary and its slots. What one of two has alone is what it remembers."""
+    state = thing.__getstate__()
+    parts = state if isinstance(state, tuple) else (state,)
+    return {name: value for part in parts if isinstance(part, dict) for name, value in part.items()}
 
 
 def _arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> bool:

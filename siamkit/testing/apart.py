@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from typing import Any
 from siamkit.testing.outcome import NotRun
 
 SECONDS = 240.0  # until a plugin counts as stuck
+WATCH = 1.0  # seconds from one look at the parent to the next
 GRACE = 2.0  # seconds from an interrupt to the kill
 
 
@@ -37,13 +41,11 @@ class Report:
 
 def look(plugin: Any, kind: str) -> Report:
     """Import, construct and use a plugin's class. Raises NotRun for one that has no address."""
-    made = type(plugin)
-    if "<locals>" in made.__qualname__ or made.__module__ == "__main__":
-        raise NotRun(f"define {made.__qualname__} at the top of a module: it is imported anew")
+    place = address(plugin)
     with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
         out, log = Path(folder) / "report.json", Path(folder) / "stderr.txt"
         command = [sys.executable, "-m", "siamkit.testing.child"]
-        told = [kind, made.__module__, made.__qualname__, str(out)]
+        told = [kind, *place, str(out)]
         # No pipes: a process that the plugin starts would keep them open.
         with log.open("wb") as errors, process([*command, *told], stderr=errors) as running:
             try:
@@ -79,6 +81,35 @@ def process(
                 with suppress(subprocess.TimeoutExpired):
                     running.wait(GRACE)
             end(running)
+
+
+def end_with_parent() -> None:
+    """Of a process that `process` has begun: see to it that it does not outlive who began it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH)
+        os.killpg(0, signal.SIGKILL)  # with what it has started itself
+
+    if hasattr(os, "killpg"):
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def address(plugin: Any) -> tuple[str, str]:
+    """Module and name of a plugin's class. Raises NotRun where no other process finds it."""
+    made = type(plugin)
+    if "<locals>" in made.__qualname__ or made.__module__ == "__main__":
+        raise NotRun(f"define {made.__qualname__} at the top of a module: it is imported anew")
+    return made.__module__, made.__qualname__
+
+
+def imported(module: str, qualname: str) -> Any:
+    """The class of an `address`."""
+    made: Any = importlib.import_module(module)
+    for name in qualname.split("."):
+        made = getattr(made, name)
+    return made
 
 
 def end(running: subprocess.Popen[str]) -> None:

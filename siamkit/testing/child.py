@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from siamkit.testing.apart import end_with_parent, imported
 from siamkit.testing.use import USE
 
 # Seconds to import each; a plugin that needs one imports it inside of a function.
@@ -31,14 +31,12 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
     }  # fmt: skip
     _cut_off(report["network"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
+    end_with_parent()
     before, state = set(threading.enumerate()), _state()
     loaded = set(sys.modules)
     try:
         with _overheard(report, "said"):
-            made: Any = importlib.import_module(module)
-            for name in qualname.split("."):
-                made = getattr(made, name)
-            plugin = made()
+            plugin = imported(module, qualname)()
     except BaseException as error:
         report["imported"] = f"{type(error).__name__}: {error}"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
 from siamkit.testing.modality import check_kind_is_a_word
-from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.outcome import Failure, NotRun, needs
 from siamkit.testing.subjects import DetectorSubject
 from siamkit.testing.typed import ill_typed
 from siamkit.types import Clip, Image, Region
@@ -35,7 +36,11 @@ def check_find_gives_regions(seen: DetectorSubject) -> None:
 
 def check_nothing_is_an_empty_list(seen: DetectorSubject) -> None:
     """A blank or tiny medium gives a list, never an exception or None."""
+    needs(seen, check_find_gives_regions)
+    classes = {type(medium) for medium in seen.media}
     for medium in blank(seen.plugin.kind):
+        if type(medium) not in classes:
+            raise NotRun("the kit has no blank medium of its class")
         fix = "look at the size first, and return [] where nothing can be seen"
         try:
             found = seen.plugin.find(medium)
@@ -90,8 +95,10 @@ def check_mask_fits_box(seen: DetectorSubject) -> None:
         left, top, right, bottom = (
             region.where
             if region.where is not None and len(region.where) == 4
-            else (0, 0, _width(medium), _height(medium))
+            else (0.0, 0.0, _width(medium), _height(medium))
         )
+        if not isfinite(right):
+            raise NotRun("the kit does not know how large its media are")
         wanted = (round(bottom) - round(top), round(right) - round(left))
         if region.mask.shape != wanted or region.mask.dtype != np.bool_ or not region.mask.any():
             raise Failure(

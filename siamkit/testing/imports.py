@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
+from siamkit.contract import NAME
 from siamkit.protocols import PROTOCOL
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.subjects import Subject
-
-NAME = "[a-z][a-z0-9-]*"
 
 
 def check_name_is_plain(seen: Subject) -> None:
     """`name` is the entry point's name: lower case, `[a-z][a-z0-9-]*`."""
     name = getattr(seen.plugin, "name", None)
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise Failure(f"a name like {NAME}", repr(name), "set `name` to the entry point's name")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise Failure(
+            f"a name like {NAME.pattern}", repr(name), "set `name` to the entry point's name"
+        )
 
 
 def check_protocol_is_known(seen: Subject) -> None:

@@ -11,13 +11,13 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from siamkit import registry
-from siamkit.testing.apart import SECONDS, end, process
+from siamkit.testing.apart import SECONDS, end, end_with_parent, process
 from siamkit.testing.outcome import Result
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
     """What the process says, and, where that is not "done", how it ended."""
     command = [sys.executable, "-c", SCRIPT, plugin.group, plugin.name, str(first)]
     with process(command, stdout=subprocess.PIPE) as running:
-        assert running.stdout is not None
 
         def watch() -> None:
             running.wait()
@@ -66,23 +65,29 @@ def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
             ended = f"nothing within {PATIENCE:.0f} s"
             end(running)
 
-        while True:
-            patience = Timer(PATIENCE, give_up)
-            patience.daemon = True
-            patience.start()
-            line = running.stdout.readline()
-            patience.cancel()
-            if not line:
-                break
+        while line := _line(running, give_up):
             yield json.loads(line)
         code = running.wait()
     yield {"ended": ended or f"the end of the process, code {code}"}
+
+
+def _line(running: subprocess.Popen[str], give_up: Callable[[], None]) -> str:
+    """What it says next; '' at its end, which `give_up` brings about where it takes too long."""
+    assert running.stdout is not None
+    patience = Timer(PATIENCE, give_up)
+    patience.daemon = True
+    patience.start()
+    try:
+        return running.stdout.readline()
+    finally:
+        patience.cancel()
 
 
 def main(group: Any, name: str, first: str) -> None:
     from siamkit.testing.running import checks_of, run, title
     from siamkit.testing.subjects import SUBJECTS
 
+    end_with_parent()
     logging.basicConfig(format="siamkit: %(message)s")
     try:
         with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:

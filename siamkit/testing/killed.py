@@ -6,7 +6,6 @@ again and again, and says when each save is done.
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.testing.apart import end, process
+from siamkit.testing.apart import address, end, end_with_parent, imported, process
 from siamkit.testing.outcome import NotRun
 from siamkit.testing.rows import DIM, KEY, cursor, rows
 
@@ -27,12 +26,10 @@ STEP, SAVES = 200, 200
 
 def saved_when_killed(backend: Any) -> Iterator[str]:
     """What is wrong after a kill, a line each; nothing if all is well."""
-    made = type(backend)
-    if "<locals>" in made.__qualname__ or made.__module__ == "__main__":
-        raise NotRun(f"define {made.__qualname__} at the top of a module: it is imported anew")
+    place = address(backend)
     for delay in DELAYS:
         with tempfile.TemporaryDirectory(prefix="siamkit-check-") as root:
-            last = _kill(made, Path(root), delay)
+            last = _kill(place, Path(root), delay)
             try:
                 index, _ = backend.open(KEY, DIM, root=Path(root), known=lambda _: True)
                 seq = index.cursor().seq
@@ -46,15 +43,17 @@ def saved_when_killed(backend: Any) -> Iterator[str]:
 
 def _whole(index: Any, count: int) -> bool:
     """True if the index holds the first `count` rows, and no more."""
+    if not count:
+        return not len(index)
     numbers = np.arange(count - 5, count + 1)
     found = index.search(rows(count + 1)[numbers], 1).ids[:, 0]
     same: bool = [int(i) for i in found[:5]] == [*numbers[:5] + 1] and bool(found[5] != count + 1)
     return same
 
 
-def _kill(made: type, root: Path, delay: float) -> int:
+def _kill(place: tuple[str, str], root: Path, delay: float) -> int:
     """Run the process, kill it, and return the last state that it called saved."""
-    command = [sys.executable, "-m", "siamkit.testing.killed", made.__module__, made.__qualname__]
+    command = [sys.executable, "-m", "siamkit.testing.killed", *place]
     with process(
         [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as running:
@@ -63,14 +62,15 @@ def _kill(made: type, root: Path, delay: float) -> int:
         time.sleep(delay)
         end(running)
         told += running.stdout.read().splitlines()
-    return max((int(line) for line in told if line.strip().isdigit()), default=0)
+    saved = [int(line) for line in told if line.strip().isdigit()]
+    if not saved:
+        raise NotRun("it ended before its first save")
+    return max(saved)
 
 
 def main(module: str, qualname: str, root: str) -> None:
-    made: Any = importlib.import_module(module)
-    for name in qualname.split("."):
-        made = getattr(made, name)
-    index, _ = made().open(KEY, DIM, root=Path(root), known=lambda _: True)
+    end_with_parent()
+    index, _ = imported(module, qualname)().open(KEY, DIM, root=Path(root), known=lambda _: True)
     vectors = rows(STEP * SAVES)
     for seq in range(1, SAVES + 1):
         new = np.arange((seq - 1) * STEP, seq * STEP)

@@ -12,16 +12,18 @@ from siamkit.testing.subjects import IndexSubject
 
 
 def check_mine_equals_brute(seen: IndexSubject) -> None:
-    """mine, if there is one, finds every pair of at least that cosine."""
+    """mine, if there is one, finds every pair of at least that cosine, or the recall it says."""
     if not isinstance(seen.plugin, Mines):
         raise NotRun("it does not mine")
     vectors = rows(COUNT)
-    _, blocks = seen.plugin.mine(vectors, 0.5, memory=10**9)
+    facts, blocks = seen.plugin.mine(vectors, 0.5, memory=10**9)
     found = {p for b in blocks for p in zip(b.left.tolist(), b.right.tolist(), strict=True)}
     wanted = {*map(tuple, np.argwhere(np.triu(vectors @ vectors.T >= 0.5, 1)).tolist())}
-    if found != wanted:
+    least = 1.0 if facts.get("exact", True) else min(RECALL, float(facts.get("recall", RECALL)))
+    if found - wanted or len(found) < least * len(wanted):
         raise Failure(
-            f"{len(wanted)} pairs", f"{len(found - wanted)} others, {len(wanted - found)} missing",
+            f"{least:.0%} of {len(wanted)} pairs",
+            f"{len(found - wanted)} others, {len(wanted - found)} missing",
             "each pair once, the smaller row number left, never a row with itself",
         )  # fmt: skip
 
@@ -48,7 +50,8 @@ def check_nearest_keeps_apart(seen: IndexSubject) -> None:
         )  # fmt: skip
     taken = found[0] >= 0
     forbidden = ~np.isfinite(np.take_along_axis(cosines, np.where(taken, found[0], 0), axis=1))
-    share = float((found[0] == wanted).mean())
+    hit = [len({*a} & {*b} - {-1}) for a, b in zip(found[0].tolist(), wanted.tolist(), strict=True)]
+    share = sum(hit) / int((wanted >= 0).sum())
     if (wrong := int((forbidden & taken).sum())) or share < RECALL:
         raise Failure(
             f"the {K} best of other groups below each row's limit",

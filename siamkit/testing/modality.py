@@ -51,7 +51,11 @@ def check_examples_are_enough(seen: ModalitySubject) -> None:
 
 def check_examples_are_repeatable(seen: ModalitySubject) -> None:
     """examples() gives the same samples each time."""
-    if not alike(seen.examples, [*seen.plugin.examples()]):
+    once, again = (
+        [(label, _content(source)) for label, source in given]
+        for given in (seen.examples, seen.plugin.examples())
+    )
+    if once != again:
         raise Failure(
             "the same examples each time", "other ones",
             "seed what is random: encoders are compared by the vectors of their examples",
@@ -59,7 +63,7 @@ def check_examples_are_repeatable(seen: ModalitySubject) -> None:
 
 
 def check_options_fit(seen: ModalitySubject) -> None:
-    """What a modality may have beside (`fusion`, `encoders`, `backbone` …) is what it should be."""
+    """What a modality may have beside (`encoders`, `fusion` …) is what it should be."""
     if fault := contract.options_fault(seen.plugin):
         raise Failure("options as they should be", f"it {fault}", "set it, or leave it out")
 
@@ -92,8 +96,7 @@ def check_load_path_equals_load_bytes(seen: ModalitySubject) -> None:
         raise NotRun("needs load_is_repeatable, which fails")
     with tempfile.TemporaryDirectory() as folder:
         for _, source in seen.examples:
-            content = source.encode() if isinstance(source, str) else source
-            content = content if isinstance(content, bytes) else content.read_bytes()
+            content = _content(source)
             path = Path(folder) / "sample"
             path.write_bytes(content)
             if not alike(seen.plugin.load(path), seen.plugin.load(content)):
@@ -105,6 +108,7 @@ def check_load_path_equals_load_bytes(seen: ModalitySubject) -> None:
 
 def check_garbage_is_unreadable(seen: ModalitySubject) -> None:
     """load raises UnreadableSample for bytes that are none of its samples."""
+    needs(seen, check_examples_load)
     fix = "catch what your decoder raises: raise UnreadableSample('…') from error"
     try:
         seen.plugin.load(GARBAGE)
@@ -118,7 +122,7 @@ def check_garbage_is_unreadable(seen: ModalitySubject) -> None:
 
 
 def check_damage_is_unreadable(seen: ModalitySubject) -> None:
-    """load raises nothing but UnreadableSample for nothing, a sample cut short, or a text."""
+    """load raises nothing but UnreadableSample for no bytes, or a sample cut short."""
     needs(seen, check_garbage_is_unreadable)
     for what, source in _damaged(seen):
         try:
@@ -132,12 +136,16 @@ def check_damage_is_unreadable(seen: ModalitySubject) -> None:
             ) from error  # fmt: skip
 
 
+def _content(source: Path | bytes | str) -> bytes:
+    if isinstance(source, str):
+        return source.encode()
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
 def _damaged(seen: ModalitySubject) -> Iterator[tuple[str, Any]]:
     yield "no bytes", b""
-    if seen.plugin.kind != "text":
-        yield "a text", "some words"
     for _, source in seen.examples:
-        content = source.read_bytes() if isinstance(source, Path) else source
+        content = _content(source)
         for share in (0.1, 0.5, 0.9):
             yield f"an example of which {share:.0%} is left", content[: int(share * len(content))]
 

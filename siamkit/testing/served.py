@@ -61,7 +61,7 @@ def check_fingerprint_changes_with_constants(seen: ModalitySubject) -> None:
 
     def alter(card: bytes) -> bytes:
         facts = json.loads(card)
-        facts["preprocessing"] = {**facts["preprocessing"], "altered-by-the-kit": 1}
+        facts["preprocessing"] = {**facts.get("preprocessing", {}), "altered-by-the-kit": 1}
         return json.dumps(facts).encode()
 
     _require_noticed(seen, CARD, alter, "constants")

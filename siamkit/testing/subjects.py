@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from siamkit import encoder_names, probing, registry
+from siamkit.encoders import CARD
 from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
@@ -152,10 +153,10 @@ class ModalitySubject(EncoderSubject):
     @property
     def folder(self) -> Path:
         """Of the encoder. Raises NotRun where it has none."""
-        own: Path | None = getattr(self.encoder, "folder", None)
+        own = getattr(self.encoder, "folder", None)
         folder = encoder_names.resolve(self.plugin, None) or own
-        if folder is None:
-            raise NotRun("its encoder has no folder")
+        if not isinstance(folder, Path) or not (folder / CARD).exists():
+            raise NotRun("its encoder has no folder of siamkit's kind")
         return folder
 
 
@@ -186,9 +187,9 @@ class DetectorSubject(Subject):
             "find_gives_regions", lambda: [self.plugin.find(medium) for medium in self.fresh()]
         )
         if any(
-            not isinstance(r, Region) or ill_typed(r, self.plugin.kind)
+            not isinstance(each, list)
+            or any(not isinstance(r, Region) or ill_typed(r, self.plugin.kind) for r in each)
             for each in regions
-            for r in each
         ):
             raise NotRun("needs find_gives_regions, which fails")
         return regions

@@ -9,7 +9,7 @@ import numpy as np
 
 from siamkit.protocols import Trainable
 from siamkit.testing.alike import alike
-from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.outcome import Failure, NotRun, needs
 from siamkit.testing.subjects import ModalitySubject
 
 
@@ -33,6 +33,7 @@ def check_arrays_are_alike(seen: ModalitySubject) -> None:
 def check_augment_is_repeatable(seen: ModalitySubject) -> None:
     """augment, of a trainable modality, draws from the generators that it is given alone."""
     plugin = _trainable(seen)
+    needs(seen, check_arrays_are_alike)
     for crop in seen.crops():
         array = plugin.array(crop)
         if not alike(_varied(plugin, array.copy()), _varied(plugin, array.copy())):
@@ -45,6 +46,7 @@ def check_augment_is_repeatable(seen: ModalitySubject) -> None:
 def check_augment_leaves_its_input_alone(seen: ModalitySubject) -> None:
     """augment, of a trainable modality, does not change the array that it is given."""
     plugin = _trainable(seen)
+    needs(seen, check_arrays_are_alike)
     for crop in seen.crops():
         given = plugin.array(crop).copy()
         before = given.copy()
