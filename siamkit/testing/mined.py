@@ -6,7 +6,7 @@ import numpy as np
 
 from siamkit.protocols import Contrasts, Mines
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.place import COUNT, RECALL, K
+from siamkit.testing.place import COUNT, RECALL, K, share
 from siamkit.testing.rows import rows
 from siamkit.testing.subjects import IndexSubject
 
@@ -50,12 +50,11 @@ def check_nearest_keeps_apart(seen: IndexSubject) -> None:
         )  # fmt: skip
     taken = found[0] >= 0
     forbidden = ~np.isfinite(np.take_along_axis(cosines, np.where(taken, found[0], 0), axis=1))
-    hit = [len({*a} & {*b} - {-1}) for a, b in zip(found[0].tolist(), wanted.tolist(), strict=True)]
-    share = sum(hit) / int((wanted >= 0).sum())
-    if (wrong := int((forbidden & taken).sum())) or share < RECALL:
+    recall = share(found[0], wanted)
+    if (wrong := int((forbidden & taken).sum())) or recall < RECALL:
         raise Failure(
             f"the {K} best of other groups below each row's limit",
-            f"{wrong} rows of the own group or above it, and {share:.0%} of what was wanted", fix,
+            f"{wrong} rows of the own group or above it, and {recall:.0%} of what was wanted", fix,
         )  # fmt: skip
 
 

@@ -70,3 +70,10 @@ def brute(at: Place) -> Any:
     twin = Brute().open(KEY, DIM, root=at.root / "twin", known=lambda _: True)[0]
     twin.add(ids(COUNT), rows(COUNT))
     return twin
+
+
+def share(found: Ids, wanted: Ids) -> float:
+    """Of the ids wanted, row by row and in any order, the share that was found."""
+    rows_of_both = zip(found.tolist(), wanted.tolist(), strict=True)
+    common = sum(len({*some} & {*others} - {-1}) for some, others in rows_of_both)
+    return common / int((wanted >= 0).sum())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -266,6 +269,46 @@ def test_threads_construct_a_plugin_once(tmp_path, shell, monkeypatch):
         registry.found.cache_clear()
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+def test_a_check_that_is_killed_leaves_no_process(tmp_path, shell):
+    started = tmp_path / "started"
+    deaf = (
+        "import os, time\n"
+        "def encoder(self, folder=None):\n"
+        f"    with open({str(started)!r}, 'a') as file:\n"
+        "        print(os.getpid(), os.getppid(), file=file)\n"
+        "    while True:\n"
+        "        try: time.sleep(60)\n"
+        "        except KeyboardInterrupt: pass\n"
+        "Plugin.encoder = encoder"
+    )
+    put(tmp_path / "site", "deaf", deaf)
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    check = subprocess.Popen(
+        [sys.executable, "-m", "siamkit", "plugins", "check", "deaf"],
+        env=shell.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert soon(lambda: started.exists() and started.read_text().endswith("\n"))
+    check.kill()
+    check.wait()
+    assert soon(lambda: not any(map(runs, started.read_text().split())))
+
+
+def soon(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.1)
+    return true()
+
+
+def runs(number):
+    """True for a process that has not ended; a zombie has."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_an_import_that_takes_long_says_whose_it_is(tmp_path, monkeypatch, caplog):
     put(tmp_path, "late", "import time; time.sleep(0.3)")
     monkeypatch.syspath_prepend(tmp_path)
@@ -312,7 +355,8 @@ def test_commands_that_look_at_all_plugins_survive_the_worst(bad, crowd):
 
 def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     chatty = (
-        "import os\n"
+        "import os, sys\n"
+        "sys.stdout.buffer.write(b'at once')\n"
         "real = Plugin.load\n"
         "import threading\n"
         "def aside():\n"
@@ -320,6 +364,7 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
         "    thread.start(); thread.join()\n"
         "def load(self, source):\n"
         "    print('aloud'); os.write(1, b'below'); aside()\n"
+        "    sys.stdout.writelines(['in lines']); sys.stdout.buffer.write(b'in bytes')\n"
         "    return real(self, source)\n"
         "Plugin.load = load"
     )
@@ -328,7 +373,8 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     enrolled = shell("enrol", "loud", "--text", "hello", "--as", "x", "--json")
     assert enrolled.code == 0
     assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
-    assert all(said in enrolled.err for said in ("aloud", "below", "from a thread"))
+    for said in ("at once", "aloud", "below", "from a thread", "in lines", "in bytes"):
+        assert said in enrolled.err
     checked = {c["check"]: c for c in json.loads(shell("plugins", "check", "loud", "--json").out)}
     assert checked["use_says_nothing"]["state"] == "failed"
     assert "aloud" in checked["use_says_nothing"]["message"]
