@@ -29,12 +29,11 @@ SCRIPT = "import sys; from siamkit.testing.isolated import main; main(*sys.argv[
 
 def results_apart(plugin: Plugin) -> Iterator[Result]:
     """All checks; one that ends or blocks the process has failed, and the rest go on."""
-    begun = 0
+    begun, running = 0, "loads"
     while True:
-        running, count = "", begun
+        count = begun
         for told in _told(plugin, begun):
             if "state" in told:
-                running = ""
                 yield Result(**told)
             elif "check" in told:
                 running, begun = told["check"], begun + 1
@@ -43,7 +42,7 @@ def results_apart(plugin: Plugin) -> Iterator[Result]:
             else:
                 got = told["ended"]
         wanted = f"wanted an answer; got {got}; fix: raise an error instead"
-        yield Result(str(plugin), running or "loads", "failed", wanted)
+        yield Result(str(plugin), running, "failed", wanted)  # or what came of it soon after
         if begun == count:  # it does not get as far as a check
             return
 
