@@ -74,6 +74,6 @@ def brute(at: Place) -> Any:
 
 def share(found: Ids, wanted: Ids) -> float:
     """Of the ids wanted, row by row and in any order, the share that was found."""
-    rows_of_both = zip(found.tolist(), wanted.tolist(), strict=True)
-    common = sum(len({*some} & {*others} - {-1}) for some, others in rows_of_both)
+    pairs = zip(found.tolist(), wanted.tolist(), strict=True)
+    common = sum(len({*row} & {*other} - {-1}) for row, other in pairs)
     return common / int((wanted >= 0).sum())

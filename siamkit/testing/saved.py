@@ -157,8 +157,8 @@ def check_rot_is_refused(seen: IndexSubject) -> None:
     needs(seen, check_damage_is_refused)
     with working(seen) as at:
         for path, content in _saved(at).items():
-            for share in (0.3, 0.5, 0.7):
-                rotten, spot = bytearray(content), int(share * len(content))
+            for part in (0.3, 0.5, 0.7):
+                rotten, spot = bytearray(content), int(part * len(content))
                 rotten[spot : spot + ROT] = bytes(0xFF ^ b for b in rotten[spot : spot + ROT])
                 path.write_bytes(rotten)
                 _require_sound(at, f"{path.name} with {ROT} bytes changed from {spot} on")
