@@ -6,6 +6,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,11 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
         plugin.add(origin, model, ready)
         return made_by()
 
-    def require_made_by(folder: Path, made_by: str) -> None:
-        _require_made_by(plugin, folder, made_by)
-
     folder = cached_folder(plugin, name)
     if is_sound(plugin, folder):
-        require_made_by(folder, made_by())
+        _require_made_by(plugin, folder, made_by())
         return folder
-    return put(plugin, name, make, yielding=require_made_by)
+    return put(plugin, name, make, yielding=partial(_require_made_by, plugin))
 
 
 def adding(plugin: Any, name: str) -> str:

@@ -6,12 +6,11 @@ sample before is not in it; where that changes, vectors under one fingerprint wo
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from siamkit import registry
+from siamkit import registry, sources
 from siamkit.errors import PluginError
 from siamkit.types import Region
 
@@ -56,8 +55,7 @@ def _embedded(plugin: Any, folder: Path) -> dict[str, Any]:
     encoder = plugin.encoder(folder)
     vectors = {}
     for _, source in list(plugin.examples())[:KEPT]:
-        content = source.read_bytes() if isinstance(source, Path) else source
-        content = content.encode() if isinstance(content, str) else content
+        content = sources.read(source, text=isinstance(source, str))
         crop = plugin.crop(plugin.load(source), Region())
-        vectors[hashlib.sha256(content).hexdigest()] = encoder.embed([crop])[0].tolist()
+        vectors[content.digest.hex()] = encoder.embed([crop])[0].tolist()
     return {"fingerprint": encoder.fingerprint, "vectors": vectors}

@@ -15,8 +15,8 @@ from siamkit.protocols import Assesses
 from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
 from siamkit.testing.corner import corner, is_empty, with_noise
-from siamkit.testing.outcome import Failure, NotRun, needs
-from siamkit.testing.subjects import ModalitySubject
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.subjects import ModalitySubject, needs
 from siamkit.types import Region
 
 

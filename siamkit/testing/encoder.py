@@ -11,7 +11,7 @@ from siamkit import contract
 from siamkit.pipeline import NORM_TOLERANCE
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import ENOUGH, EncoderSubject, needed
+from siamkit.testing.subjects import ENOUGH, EncoderSubject, needs
 from siamkit.types import Threshold
 
 LARGE = 35  # media of a batch; encoders that cut a batch up do so at powers of two
@@ -78,7 +78,7 @@ def check_embed_shape_and_dtype(seen: EncoderSubject) -> None:
 
 def check_embed_of_nothing(seen: EncoderSubject) -> None:
     """embed([]) gives (0, dim) float32."""
-    some = _embedded(seen)
+    some = seen.embedded()
     fix = "begin with np.empty((len(batch), self.dim), np.float32)"
     try:
         rows = seen.encoder.embed([])
@@ -90,7 +90,7 @@ def check_embed_of_nothing(seen: EncoderSubject) -> None:
 
 def check_embed_is_finite(seen: EncoderSubject) -> None:
     """No vector has NaN or Inf."""
-    rows = _embedded(seen)
+    rows = seen.embedded()
     if bad := int((~np.isfinite(rows)).any(axis=-1).sum()):
         raise Failure(
             "finite numbers", f"{bad} of {len(rows)} vectors with NaN or Inf",
@@ -100,7 +100,7 @@ def check_embed_is_finite(seen: EncoderSubject) -> None:
 
 def check_embed_is_unit(seen: EncoderSubject) -> None:
     """Every vector has norm 1."""
-    norms = np.linalg.norm(_embedded(seen).astype(np.float64), axis=-1)
+    norms = np.linalg.norm(seen.embedded().astype(np.float64), axis=-1)
     norms = norms[np.isfinite(norms)]
     if len(norms) and np.abs(norms - 1).max() > NORM_TOLERANCE:
         raise Failure(
@@ -111,7 +111,7 @@ def check_embed_is_unit(seen: EncoderSubject) -> None:
 
 def check_embed_is_repeatable(seen: EncoderSubject) -> None:
     """The same batch gives the same vectors."""
-    if (moved := repeated(seen)) > SAME:
+    if (moved := _moved(seen.embedded(), seen.embedded())) > SAME:
         raise Failure(
             "the same vectors for the same batch", f"a vector moved by {moved:.3f}",
             "switch dropout and augmentation off; seed what is random",
@@ -120,8 +120,7 @@ def check_embed_is_repeatable(seen: EncoderSubject) -> None:
 
 def check_embed_is_batch_independent(seen: EncoderSubject) -> None:
     """A medium's vector does not depend on its neighbours in the batch."""
-    if repeated(seen) > SAME:
-        raise NotRun("needs embed_is_repeatable, which fails")
+    needs(seen, check_embed_is_repeatable)
     alone = np.concatenate([np.array(seen.encoder.embed([crop])) for crop in seen.crops()])
     rng = np.random.default_rng(0)
     for size in (2, 3, len(alone), LARGE):
@@ -137,7 +136,7 @@ def check_embed_is_batch_independent(seen: EncoderSubject) -> None:
 
 def check_embed_leaves_its_input_alone(seen: EncoderSubject) -> None:
     """embed changes neither the media nor the list that holds them."""
-    _embedded(seen)
+    seen.embedded()
     crops, before = seen.crops(), seen.crops()
     seen.encoder.embed(crops)
     if not alike(crops, before):
@@ -146,7 +145,7 @@ def check_embed_leaves_its_input_alone(seen: EncoderSubject) -> None:
 
 def check_embed_gives_its_own_array(seen: EncoderSubject) -> None:
     """Vectors stay as they are when embed is called again."""
-    _embedded(seen)
+    seen.embedded()
     first = seen.encoder.embed(seen.crops())
     kept = np.array(first)
     seen.encoder.embed(seen.crops()[::-1])
@@ -177,17 +176,6 @@ def check_same_beats_different(seen: EncoderSubject) -> None:
             f" {np.mean(others):.3f}",
             "let the vector depend on what tells identities apart; look at the examples' labels",
         )
-
-
-def repeated(seen: EncoderSubject) -> float:
-    """How far a vector moves when the same batch is embedded again."""
-    first = _embedded(seen)
-    return _moved(first, np.array(seen.encoder.embed(seen.crops())))
-
-
-def _embedded(seen: EncoderSubject) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """A copy of what embed gives, good or bad. Raises NotRun if it gives nothing."""
-    return needed("embed_shape_and_dtype", lambda: np.array(seen.encoder.embed(seen.crops())))
 
 
 def _moved(

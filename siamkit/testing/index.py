@@ -7,25 +7,24 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from siamkit.testing.outcome import Failure, needs
+from siamkit.testing.outcome import Failure
 from siamkit.testing.place import (
     BLOCK,
     COUNT,
-    EXACT,
     MANY,
-    RECALL,
-    ROUNDED,
     K,
     Place,
     brute,
     held,
     ids,
+    least,
     place,
     queries,
     share,
+    slack,
 )
 from siamkit.testing.rows import DIM, KEY, rows
-from siamkit.testing.subjects import IndexSubject
+from siamkit.testing.subjects import IndexSubject, needs
 from siamkit.types import Cursor
 
 
@@ -114,7 +113,7 @@ def check_holds_thousands(seen: IndexSubject) -> None:
         for start in range(0, MANY, BLOCK):
             index.add(ids(MANY)[start : start + BLOCK], many[start : start + BLOCK])
         found = share(index.search(many[::9], 1).ids, ids(MANY)[::9, None])
-        if found < (1.0 if index.exact else RECALL):
+        if found < least(index):
             raise Failure(
                 f"{MANY} rows that find themselves", f"{found:.1%} of them do",
                 "keep what was added before",
@@ -149,10 +148,9 @@ def check_equals_brute(seen: IndexSubject) -> None:
         index = at.filled()
         found = index.search(queries(), K).ids
         wanted = brute(at).search(queries(), K).ids
-        least = 1.0 if index.exact else RECALL
-        if (recall := share(found, wanted)) < least:
+        if (recall := share(found, wanted)) < least(index):
             raise Failure(
-                f"recall@{K} of at least {least}", f"{recall:.3f}",
+                f"recall@{K} of at least {least(index)}", f"{recall:.3f}",
                 "search wider, or set exact = False if 0.95 is all that is promised",
             )  # fmt: skip
 
@@ -172,7 +170,7 @@ def check_scores_are_cosines(seen: IndexSubject) -> None:
         vectors = np.concatenate([np.zeros((1, DIM), np.float32), rows(COUNT)])
         true = np.einsum("nd,nkd->nk", queries(), vectors[np.clip(hits.ids, 0, COUNT)])
         off = np.abs(np.where(hits.ids > 0, hits.scores - true, 0)).max()
-        if not off <= (EXACT if index.exact else ROUNDED):
+        if not off <= slack(index):
             raise Failure(
                 "cosines", f"scores that are {off:.3f} off",
                 "return the inner product of unit vectors, not a distance",
@@ -220,8 +218,7 @@ def check_remove_missing(seen: IndexSubject) -> None:
 
 def check_length_follows_changes(seen: IndexSubject) -> None:
     """len() counts neither what was removed nor what was replaced."""
-    for check in (check_length_counts, check_upsert_twice, check_remove_removes):
-        needs(seen, check)
+    needs(seen, check_length_counts, check_upsert_twice, check_remove_removes)
     with working(seen) as at:
         index = at.filled()
         index.add(ids(5), rows(5, seed=2))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
-
-T = TypeVar("T")
+from typing import Literal
 
 
 class Failure(AssertionError):
@@ -32,14 +29,3 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.plugin}: {self.check}: {self.message or self.state}"
-
-
-def needs(seen: T, check: Callable[[T], None]) -> None:
-    """Raise NotRun where another rule, without which this one says nothing, is broken."""
-    try:
-        check(seen)
-    except (NotRun, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        name = check.__name__.removeprefix("check_")
-        raise NotRun(f"needs {name}, which fails") from error

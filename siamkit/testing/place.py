@@ -65,6 +65,16 @@ def held(index: Any) -> set[int]:
     return {i for i in index.search(asked, 2 * COUNT).ids.ravel().tolist() if i > 0}
 
 
+def least(index: Any) -> float:
+    """The share of the right answers that an index owes."""
+    return 1.0 if index.exact else RECALL
+
+
+def slack(index: Any) -> float:
+    """How far a score of it may be off."""
+    return EXACT if index.exact else ROUNDED
+
+
 def brute(at: Place) -> Any:
     """The same rows in the index that anybody can read."""
     twin = Brute().open(KEY, DIM, root=at.root / "twin", known=lambda _: True)[0]

@@ -10,10 +10,10 @@ import numpy as np
 
 from siamkit.testing.index import check_finds_itself, check_remove_removes, working
 from siamkit.testing.killed import saved_when_killed
-from siamkit.testing.outcome import Failure, NotRun, needs
-from siamkit.testing.place import COUNT, EXACT, RECALL, ROUNDED, K, Place, held, ids, queries, share
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.place import COUNT, ROUNDED, K, Place, held, ids, least, queries, share, slack
 from siamkit.testing.rows import DIM, KEY, cursor, rows
-from siamkit.testing.subjects import IndexSubject
+from siamkit.testing.subjects import IndexSubject, needs
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def check_save_reopen_equal(seen: IndexSubject) -> None:
         after: Hits = at.open().search(queries(), K)
         same = before.ids == after.ids
         off = np.abs(before.scores - after.scores)[same].max(initial=0.0)
-        kept = share(before.ids, after.ids) >= (1.0 if index.exact else RECALL)
-        if not kept or not off <= (EXACT if index.exact else ROUNDED):
+        kept = share(before.ids, after.ids) >= least(index)
+        if not kept or not off <= slack(index):
             raise Failure(
                 "the same hits after save and open", f"scores up to {off:.5f} off, or other ids",
                 "save ids and vectors as they are",
@@ -54,8 +54,7 @@ def check_save_reopen_equal(seen: IndexSubject) -> None:
 
 def check_changes_after_reopening(seen: IndexSubject) -> None:
     """A saved index that is opened again takes additions and removals."""
-    for check in (check_remove_removes, check_save_reopen_equal):
-        needs(seen, check)
+    needs(seen, check_remove_removes, check_save_reopen_equal)
     with working(seen) as at:
         index = at.filled()
         index.save(cursor(1))
@@ -73,8 +72,7 @@ def check_changes_after_reopening(seen: IndexSubject) -> None:
 
 def check_removals_are_saved(seen: IndexSubject) -> None:
     """What was removed before a save is gone when it is opened again, were it all there was."""
-    for check in (check_saved_cursor_is_kept, check_save_reopen_equal, check_remove_removes):
-        needs(seen, check)
+    needs(seen, check_saved_cursor_is_kept, check_remove_removes)
     with working(seen) as at:
         index = at.filled()
         index.save(cursor(1))
@@ -233,8 +231,7 @@ def check_drop_below_keeps_newer(seen: IndexSubject) -> None:
 
 def check_kill_during_save(seen: IndexSubject) -> None:
     """A process that is killed while it saves leaves the state before or the one after."""
-    for check in (check_finds_itself, check_save_reopen_equal, check_newest_is_opened):
-        needs(seen, check)
+    needs(seen, check_finds_itself, check_save_reopen_equal, check_newest_is_opened)
     for fault in saved_when_killed(seen.plugin):
         raise Failure(
             "a whole state, no older than the last that was saved", fault,

@@ -13,10 +13,14 @@ import numpy as np
 from siamkit import calibrations
 from siamkit.encoders import CARD, GRAPH
 from siamkit.pipeline import open_encoder
-from siamkit.testing.encoder import SAME, repeated
+from siamkit.testing.encoder import (
+    SAME,
+    check_embed_is_repeatable,
+    check_fingerprint_is_stable,
+)
 from siamkit.testing.modality import check_load_is_repeatable
-from siamkit.testing.outcome import Failure, NotRun, needs
-from siamkit.testing.subjects import ModalitySubject
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.subjects import ModalitySubject, needs
 
 
 def check_encoder_opens(seen: ModalitySubject) -> None:
@@ -89,11 +93,10 @@ def _require_noticed(
 
 def check_reembed_after_save_equal(seen: ModalitySubject) -> None:
     """A copied encoder folder gives the same fingerprint and the same vectors."""
+    needs(seen, check_embed_is_repeatable, check_fingerprint_is_stable)
     with tempfile.TemporaryDirectory() as made:
         folder = shutil.copytree(seen.folder, Path(made) / "encoder")
         opened = seen.plugin.encoder(folder)
-        if repeated(seen) > SAME or seen.encoder.fingerprint != seen.reopened().fingerprint:
-            raise NotRun("needs embed_is_repeatable and fingerprint_is_stable, of which one fails")
         moved = np.abs(seen.vectors - np.asarray(opened.embed(seen.crops()))).max(initial=0.0)
         if opened.fingerprint != seen.encoder.fingerprint or moved > SAME:
             raise Failure(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from siamkit.testing.typed import ill_typed
 from siamkit.types import Region
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Subject")
 ENOUGH = 2  # identities, and samples of each
 
 
@@ -45,6 +46,11 @@ class Subject:
         self.label = registry.who(plugin)
 
     @cached_property
+    def passed(self) -> set[str]:
+        """Checks that others need, and that it has passed already."""
+        return set()
+
+    @cached_property
     def apart(self) -> Report:
         """What the plugin does in a process of its own, from its import on."""
         return look(self.plugin, self.kind)
@@ -54,7 +60,6 @@ class EncoderSubject(Subject):
     """An encoder, and media that it takes."""
 
     kind = "encoder"
-    own_weights = False
 
     @property
     def samples(self) -> Sequence[tuple[str, Any]]:
@@ -87,10 +92,14 @@ class EncoderSubject(Subject):
         """The encoder, opened a second time."""
         return self.encoder
 
+    def embedded(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """A copy of what embed gives, good or bad. Raises NotRun if it gives nothing."""
+        return needed("embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops())))
+
     @cached_property
     def vectors(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """All samples' vectors, if they keep to the rules of shape and length."""
-        rows = needed("embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops())))
+        rows = self.embedded()
         if rows.shape != (len(self.labels), self.encoder.dim):
             raise NotRun("needs embed_shape_and_dtype, which fails")
         if not np.isfinite(rows).all():
@@ -220,6 +229,15 @@ SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
     "siamkit.regions": DetectorSubject,
     "siamkit.indexes": IndexSubject,
 }
+
+
+def needs(seen: S, *checks: Callable[[S], None]) -> None:
+    """Raise NotRun where another rule, without which this one says nothing, is broken."""
+    for check in checks:
+        name = check.__name__.removeprefix("check_")
+        if name not in seen.passed:
+            needed(name, partial(check, seen))
+            seen.passed.add(name)
 
 
 def needed(check: str, make: Callable[[], T]) -> T:

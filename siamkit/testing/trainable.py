@@ -9,8 +9,8 @@ import numpy as np
 
 from siamkit.protocols import Trainable
 from siamkit.testing.alike import alike
-from siamkit.testing.outcome import Failure, NotRun, needs
-from siamkit.testing.subjects import ModalitySubject
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.subjects import ModalitySubject, needs
 
 
 def check_arrays_are_alike(seen: ModalitySubject) -> None:

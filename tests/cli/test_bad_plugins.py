@@ -136,6 +136,15 @@ def crowd(tmp_path_factory):
 
 
 @pytest.fixture
+def found_here(tmp_path, monkeypatch):
+    """This process finds what is put into tmp_path."""
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.found.cache_clear()
+    yield
+    registry.found.cache_clear()
+
+
+@pytest.fixture
 def bad(crowd, shell):
     shell.environment["PYTHONPATH"] += os.pathsep + str(crowd)
     shell.environment["SIAMKIT_CACHE"] = str(crowd.with_name("cache"))
@@ -255,18 +264,13 @@ def test_a_list_of_entry_points_that_cannot_be_read(content, tmp_path, shell):
     assert enrol(shell, "whole").code == 0
 
 
-def test_threads_construct_a_plugin_once(tmp_path, shell, monkeypatch):
+def test_threads_construct_a_plugin_once(tmp_path, found_here):
     put(tmp_path, "slow", "import time\nmade = []\n"
         "Plugin.__init__ = lambda self: (time.sleep(0.2), made.append(self))[0]")  # fmt: skip
-    monkeypatch.syspath_prepend(tmp_path)
-    registry.found.cache_clear()
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            loads = [pool.submit(registry.load, "siamkit.modalities", "slow") for _ in range(4)]
-        assert len({id(load.result()) for load in loads}) == 1
-        assert len(sys.modules["mod_pack_slow"].made) == 1
-    finally:
-        registry.found.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        loads = [pool.submit(registry.load, "siamkit.modalities", "slow") for _ in range(4)]
+    assert len({id(load.result()) for load in loads}) == 1
+    assert len(sys.modules["mod_pack_slow"].made) == 1
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
@@ -309,15 +313,10 @@ def runs(number):
         return False
 
 
-def test_an_import_that_takes_long_says_whose_it_is(tmp_path, monkeypatch, caplog):
+def test_an_import_that_takes_long_says_whose_it_is(tmp_path, found_here, monkeypatch, caplog):
     put(tmp_path, "late", "import time; time.sleep(0.3)")
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "PATIENCE", 0.1)
-    registry.found.cache_clear()
-    try:
-        registry.load("siamkit.modalities", "late")
-    finally:
-        registry.found.cache_clear()
+    registry.load("siamkit.modalities", "late")
     (line,) = caplog.messages
     assert "package pack-late 3.1" in line
     assert "importing it takes longer than 0.1 s; Ctrl-C ends the wait" in line
