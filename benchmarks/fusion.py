@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit import calibration as calibrating
+from siamkit import calibrating, reliability
+from siamkit.calibration import llr
 from siamkit.comparisons import Comparisons
 from siamkit.metrics import eer, fnmr_at
 
@@ -70,7 +71,7 @@ def main() -> None:
             made = Comparisons(fitted, train[:, 0] == train[:, 1], train[:, 0], train[:, 1])
             calibration = calibrating.calibrate(made, "", "", fmr=0.1, method="logistic")
             raw = scored(samples, who[name][half:], test, rng)
-            llrs[name] = calibrating.llr(calibration, raw)
+            llrs[name] = llr(calibration, raw)
         for size in (1, 2, 3):
             for names in combinations(MODALITIES, size):
                 total = np.sum([llrs[name] for name in names], axis=0)
@@ -79,8 +80,8 @@ def main() -> None:
                     (
                         eer(same, other)[0],
                         fnmr_at(same, other, 0.01)[0],
-                        calibrating.cllr(same, other),
-                        calibrating.min_cllr(same, other),
+                        reliability.cllr(same, other),
+                        reliability.min_cllr(same, other),
                         float(np.mean(other >= np.log(100))),
                     )
                 )

@@ -18,7 +18,7 @@ from decision_data import MODALITIES, compared, load
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from siamkit import calibration as calibrating
+from siamkit import reliability, score_maps
 from siamkit.comparisons import Comparisons, interval, resampled
 from siamkit.evaluation import rates_at
 from siamkit.metrics import operating_point, rates
@@ -52,11 +52,11 @@ def one(made: Comparisons, target: float, share: float, seed: int, units: np.nda
     realised = float(np.mean(test.non_mated_scores >= limit))
     # Where no error was seen, 3 / n may have been missed.
     missed = 3 / test.impostor_pairs if realised == 0 else 0.0
-    knots, llrs = calibrating.fitted(train, "logistic", seed)
+    knots, llrs = score_maps.fitted(train, "logistic", seed)
     found = np.interp(test.scores, knots, llrs)
-    cost = calibrating.cllr(found[test.mated], found[~test.mated])
-    least = calibrating.min_cllr(test.mated_scores, test.non_mated_scores)
-    error = calibrating.ece(1 / (1 + np.exp(-found)), test.mated)
+    cost = reliability.cllr(found[test.mated], found[~test.mated])
+    least = reliability.min_cllr(test.mated_scores, test.non_mated_scores)
+    error = reliability.ece(1 / (1 + np.exp(-found)), test.mated)
     covered = [low <= target <= max(high, missed) for low, high in (alone, both)]
     return *covered, realised, cost - least, error
 

@@ -98,7 +98,7 @@ class Crowds:
 class Calibration:
     """What the scores of one encoder mean, as labelled comparisons have shown it.
 
-    See siamkit.calibration, which makes and reads it.
+    See siamkit.calibrating, which makes it, and siamkit.calibration, which reads it.
     """
 
     fingerprint: str  # of the encoder

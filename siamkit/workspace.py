@@ -26,7 +26,7 @@ from siamkit.store.galleries import GalleryExists
 from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.calibration import Aims
+    from siamkit.calibrating import Aims
     from siamkit.classification import Method as By
     from siamkit.classification import Rule as ClassRule
     from siamkit.drift import Drift
@@ -711,7 +711,7 @@ class Workspace:
         against each identity. normalise: decide by adaptive S-norm; None: as
         the modality does, if the gallery is large enough. left_out: is told of each trial and
         sample that cannot be used. aims: fmr, precision, fpir and method, see
-        siamkit.calibration.calibrate.
+        siamkit.calibrating.calibrate.
         """
         from siamkit import trials as tried
         from siamkit.flows import calibrate, evaluate

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from siamkit import calibration as calibrating
-from siamkit import drift, snorm, trials
-from siamkit.calibration import Aims
+from siamkit import calibrating, drift, snorm, trials
+from siamkit.calibrating import Aims
+from siamkit.calibration import threshold
 from siamkit.comparisons import Comparisons
 from siamkit.crowds import crowds_of, threshold_for
 from siamkit.errors import BadInput, Uncalibrated
@@ -46,7 +46,7 @@ def from_gallery(
 
     Those are the comparisons that the gallery makes, scored as it scores them: fusion and mated,
     see siamkit.scoring. normalise: by adaptive S-norm too; None: if it is `wished` and possible.
-    aims: see siamkit.calibration.calibrate. Raises BadInput if the gallery has fewer than two
+    aims: see siamkit.calibrating.calibrate. Raises BadInput if the gallery has fewer than two
     identities, or none with two samples; or too few for an S-norm that was asked for.
     """
     everybody = enrolled(store, gallery)
@@ -185,7 +185,7 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
     Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded;
     Uncalibrated if no cosine is high enough for its rates.
     """
-    limit = calibrating.threshold(calibration)
+    limit = threshold(calibration)
     size = galleries.count(store, gallery)[0]
     crowds = calibration.crowds
     among = threshold_for(crowds, calibration.fpir, size) if crowds and size else 0.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scoreddata import comparisons
 from sklearn.metrics import brier_score_loss, log_loss
 
-from siamkit import calibration as calibrating
+from siamkit import calibrating, calibration, reliability
 from siamkit.calibrations import from_json, to_json
 from siamkit.comparisons import Comparisons
 from siamkit.crowds import crowds_of, threshold_for
@@ -37,10 +37,10 @@ def test_brier_and_cllr_are_those_of_scikit_learn(rows):
     chance, label = map(np.array, zip(*rows, strict=True))
     weight = np.where(label, 0.5 / label.sum(), 0.5 / (~label).sum())
     wanted = brier_score_loss(label, chance, sample_weight=weight)
-    assert calibrating.brier(chance, label) == pytest.approx(wanted, abs=1e-12)
+    assert reliability.brier(chance, label) == pytest.approx(wanted, abs=1e-12)
     ratios = np.log(chance / (1 - chance))
     bits = log_loss(label, chance, sample_weight=weight) / math.log(2)
-    assert calibrating.cllr(ratios[label], ratios[~label]) == pytest.approx(bits, abs=1e-9)
+    assert reliability.cllr(ratios[label], ratios[~label]) == pytest.approx(bits, abs=1e-9)
 
 
 @given(chances)
@@ -53,32 +53,32 @@ def test_the_calibration_error_is_what_a_loop_finds(rows):
         if inside.any():
             gap = np.sum(weight[inside] * chance[inside]) - np.sum(weight[inside] * label[inside])
             wanted += abs(gap)
-    assert calibrating.ece(chance, label) == pytest.approx(wanted, abs=1e-12)
+    assert reliability.ece(chance, label) == pytest.approx(wanted, abs=1e-12)
 
 
 @given(chances)
 def test_no_rising_map_costs_less(rows):
     chance, label = map(np.array, zip(*rows, strict=True))
     ratios = np.log(chance / (1 - chance))
-    least = calibrating.min_cllr(chance[label], chance[~label])
+    least = reliability.min_cllr(chance[label], chance[~label])
     for scale in (0.5, 1.0, 3.0):
-        cost = calibrating.cllr(scale * ratios[label], scale * ratios[~label])
+        cost = reliability.cllr(scale * ratios[label], scale * ratios[~label])
         assert least <= cost + 1e-9
 
 
 def test_equal_normal_scores_get_their_true_ratios(made):
     # Means 0 and 0.25, deviation 0.1: the ratio is 25 s - 3.125.
     for score in (0.05, 0.125, 0.2):
-        assert float(calibrating.llr(made, score)) == pytest.approx(25 * score - 3.125, abs=0.2)
+        assert float(calibration.llr(made, score)) == pytest.approx(25 * score - 3.125, abs=0.2)
     assert made.method == "logistic"
     assert made.cllr - made.min_cllr < 0.02
     assert made.ece < 0.02
 
 
 def test_a_map_says_no_more_than_the_data_can(made):
-    assert float(calibrating.llr(made, 1.0)) <= math.log(made.impostor_pairs)
-    assert float(calibrating.llr(made, -1.0)) >= -math.log(made.mated) - 1e-5
-    assert 0 < calibrating.probability(made, -1.0) < calibrating.probability(made, 1.0) < 1
+    assert float(calibration.llr(made, 1.0)) <= math.log(made.impostor_pairs)
+    assert float(calibration.llr(made, -1.0)) >= -math.log(made.mated) - 1e-5
+    assert 0 < calibration.probability(made, -1.0) < calibration.probability(made, 1.0) < 1
 
 
 def test_a_crooked_map_is_isotonic():
@@ -94,10 +94,10 @@ def test_a_crooked_map_is_isotonic():
 def test_the_threshold_is_the_lowest_for_its_rate(made):
     data = comparisons(120, 4)
     for rate in (0.1, 0.01, 0.001):
-        limit = calibrating.threshold(made, rate)
+        limit = calibration.threshold(made, rate)
         assert limit.fmr == rate
         assert np.mean(data.non_mated_scores >= limit.value) == pytest.approx(rate, rel=0.05)
-    assert calibrating.threshold(made).fmr == made.fmr == 0.001
+    assert calibration.threshold(made).fmr == made.fmr == 0.001
 
 
 def test_so_few_pairs_support_no_such_rate():
@@ -107,10 +107,10 @@ def test_so_few_pairs_support_no_such_rate():
     found = calibrating.calibrate(few, "x", "few")
     assert found.fmr == 0.1
     with pytest.raises(Uncalibrated, match=r"support a false match rate of 0\.025, not 0\.01"):
-        calibrating.threshold(found, 0.01)
+        calibration.threshold(found, 0.01)
     for rate in (0, 1, -1, 2):
         with pytest.raises(BadInput):
-            calibrating.threshold(found, rate)
+            calibration.threshold(found, rate)
 
 
 def test_more_samples_of_the_same_people_support_no_lower_rate():
@@ -120,7 +120,7 @@ def test_more_samples_of_the_same_people_support_no_lower_rate():
 def test_a_precision_is_kept():
     data = comparisons(60, 4)
     found = calibrating.calibrate(data, "x", "y", precision=0.5)
-    limit = calibrating.threshold(found).value
+    limit = calibration.threshold(found).value
     matched = data.mated[data.scores >= limit]
     assert matched.mean() == pytest.approx(0.5, abs=0.02)
     noise = Comparisons(-data.scores, data.mated, data.left, data.right)
@@ -134,7 +134,7 @@ def test_a_precision_that_so_few_pairs_cannot_show_is_refused():
         calibrating.calibrate(data, "x", "y", precision=0.999)
     supported = float(str(error.value).split("precision of ")[1].split(",")[0])
     found = calibrating.calibrate(data, "x", "y", precision=supported)
-    matched = data.mated[data.scores >= calibrating.threshold(found).value]
+    matched = data.mated[data.scores >= calibration.threshold(found).value]
     assert matched.mean() >= supported
 
 
@@ -143,7 +143,7 @@ def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
     keep = data.mated | (np.random.default_rng(1).random(len(data)) < 0.1)
     part = data[keep]
     some = Comparisons(part.scores, part.mated, part.left, part.right, kept=0.1)
-    limit = calibrating.threshold(calibrating.calibrate(some, "x", "y", precision=0.5)).value
+    limit = calibration.threshold(calibrating.calibrate(some, "x", "y", precision=0.5)).value
     assert data.mated[data.scores >= limit].mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -151,21 +151,21 @@ def test_scores_that_say_nothing_are_no_evidence():
     data = comparisons(60, 4)
     turned = Comparisons(-data.scores, data.mated, data.left, data.right)
     found = calibrating.calibrate(turned, "x", "y", method="logistic")
-    assert calibrating.probability(found, 0.3) == 0.5
+    assert calibration.probability(found, 0.3) == 0.5
 
 
 def test_the_best_of_several_needs_a_higher_threshold(made):
-    one, five = (calibrating.threshold_of_best(made, 0.01, tries) for tries in (1, 5))
-    assert one == calibrating.threshold(made, 0.01)
-    assert five.value == calibrating.threshold(made, 0.002).value
+    one, five = (calibration.threshold_of_best(made, 0.01, tries) for tries in (1, 5))
+    assert one == calibration.threshold(made, 0.01)
+    assert five.value == calibration.threshold(made, 0.002).value
     assert five.fmr == 0.01
     rows = made.impostor_pairs
     with pytest.raises(Uncalibrated):
-        calibrating.threshold_of_best(made, 3 / rows, 5)
-    many = calibrating.threshold_of_best(made, None, 1000)  # what is supported, said so
+        calibration.threshold_of_best(made, 3 / rows, 5)
+    many = calibration.threshold_of_best(made, None, 1000)  # what is supported, said so
     assert many.fmr == pytest.approx(min(1, 3000 / rows))
-    assert calibrating.llr_of_best(made, 0.2, 5) == pytest.approx(
-        calibrating.llr(made, 0.2) - math.log(5)
+    assert calibration.llr_of_best(made, 0.2, 5) == pytest.approx(
+        calibration.llr(made, 0.2) - math.log(5)
     )
 
 
@@ -209,8 +209,8 @@ def test_single_class_and_perfect_scores():
     assert all(map(math.isfinite, found.llrs))
     flat = Comparisons(np.zeros(len(data)), data.mated, data.left, data.right)
     found = calibrating.calibrate(flat, "x", "y", fmr=0.1)
-    assert calibrating.probability(found, 0.0) == pytest.approx(0.5, abs=0.05)
-    assert calibrating.threshold(found).value > 0  # all tie: none may match
+    assert calibration.probability(found, 0.0) == pytest.approx(0.5, abs=0.05)
+    assert calibration.threshold(found).value > 0  # all tie: none may match
 
 
 def test_json_gives_back_what_went_in(made):
@@ -293,7 +293,7 @@ def test_decisions(made):
 def test_a_calibration_of_another_encoder_is_refused(workspace, made):
     workspace.create_gallery("letters", "letters")
     gallery = workspace.gallery("letters")
-    limit = calibrating.threshold(made)
+    limit = calibration.threshold(made)
     with workspace.store.write(), pytest.raises(EncoderMismatch, match="letters/1:other"):
         galleries.calibrate(
             workspace.store, gallery.id, gallery.space.fingerprint, limit,

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scoreddata import texts
 
 import siamkit as sk
-from siamkit import calibration as calibrating
-from siamkit import snorm
+from siamkit import calibration, snorm
 from siamkit.errors import BadInput
 from siamkit.flows.forget import forget
 from siamkit.scoring import mean_score
@@ -74,8 +73,8 @@ def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
     one, other = (text for _, text in texts(40, 6)[:2])
     pair = workspace.verify("letters", one, other).verdict
     best = workspace.verify_identity("letters", "id000", one).verdict
-    assert pair.threshold.value == calibrating.threshold(made.pairs).value
-    assert best.threshold.value == calibrating.threshold(made).value
+    assert pair.threshold.value == calibration.threshold(made.pairs).value
+    assert best.threshold.value == calibration.threshold(made).value
     # Nothing is known of means: the encoder's threshold, and no probability.
     mean = workspace.verify_identity("letters", "id000", one, fusion="mean").verdict
     assert (mean.threshold.value, mean.probability) == (0.8, None)

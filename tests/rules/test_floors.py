@@ -24,6 +24,7 @@ FLOORS = [
         "regions",
         "sources",
         "calibrations",
+        "reliability",
         "scoring",
         "crowds",
         "metrics",
@@ -51,6 +52,8 @@ FLOORS = [
     {
         "comparisons",
         "calibration",
+        "calibrating",
+        "score_maps",
         "labelled",
         "classification",
         "evaluation",
