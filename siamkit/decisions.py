@@ -29,6 +29,16 @@ class Limits:
         return "different" if score < self.different else "can't tell"
 
 
+def given_threshold(value: float | None, *, probability: bool = False) -> Threshold | None:
+    """One that the caller chose. Raises BadInput if it is no cosine, or no probability."""
+    if value is None:
+        return None
+    low, what = (0, "a probability") if probability else (-1, "a cosine")
+    if not low <= value <= 1:
+        raise BadInput(f"threshold {value} is not {what}", hint=f"it lies in {low} to 1")
+    return Threshold(value)
+
+
 def basis(
     gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None
 ) -> tuple[Calibration | None, Threshold | None]:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit import grouping, registry
-from siamkit.errors import BadInput, PluginError
+from siamkit.decisions import given_threshold
+from siamkit.errors import BadInput, PluginError, Uncalibrated
 from siamkit.grouping import Pairs
 from siamkit.protocols import Mines
-from siamkit.reranking import judge
+from siamkit.reranking import chosen, judge
 from siamkit.search import backend
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from siamkit.pipeline import Pipeline
     from siamkit.protocols import Reranker
     from siamkit.types import Ids, Vectors
 
@@ -46,6 +48,29 @@ class Rule:
     def floor(self) -> float:
         """The cosine from which a pair is looked at."""
         return self.reranker.candidates if self.reranker else self.threshold.value
+
+
+def rule_of(
+    pipeline: Pipeline,
+    threshold: float | None,
+    rerank: str | None,
+    default: Threshold | None = None,
+) -> Rule:
+    """The rule that a caller chose, with a reranker as in siamkit.reranking.chosen.
+
+    threshold: on the reranker's probability, if there is one, else on the cosine; None: its own
+    default, or for cosines `default`, or the encoder's. Raises Uncalibrated where there is none.
+    """
+    reranker = chosen(pipeline, rerank)
+    limit = given_threshold(threshold, probability=reranker is not None) or (
+        reranker.threshold if reranker else default or pipeline.threshold
+    )
+    if limit is None:
+        raise Uncalibrated(
+            f"encoder {pipeline.encoder.fingerprint} has no default threshold",
+            hint="give one: --threshold 0.9",
+        )
+    return Rule(limit, reranker)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

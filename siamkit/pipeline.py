@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 log = logging.getLogger("siamkit")
+DEFAULT = "default"  # the detector or reranker that the modality itself names
 NORM_TOLERANCE = 1e-3  # a row whose length is further from 1 breaks the contract
 
 
@@ -181,6 +182,14 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
     if fault := contract.encoder_fault(opened):
         raise PluginError(f"{registry.who(plugin)}: its encoder {fault}")
     return Pipeline(plugin, finder, opened)
+
+
+def detector_name(modality: str, wanted: str | None) -> str | None:
+    """The detector that is meant: a name, or None to embed whole samples. DEFAULT is resolved."""
+    if wanted != DEFAULT:
+        return wanted
+    own: str | None = registry.load("siamkit.modalities", modality).detector
+    return own
 
 
 def _detector(plugin: Any, name: str) -> Any:

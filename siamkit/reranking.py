@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from siamkit import registry
-from siamkit.errors import BadInput, PluginError
-from siamkit.pipeline import Pipeline
+from siamkit.errors import BadInput, PluginError, Uncalibrated
+from siamkit.pipeline import DEFAULT, Pipeline
 from siamkit.protocols import Reranks
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from siamkit.protocols import Reranker
     from siamkit.types import Vectors
+
+log = logging.getLogger("siamkit")
 
 
 def names(pipeline: Pipeline) -> list[str]:
@@ -31,6 +34,20 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     with registry.at_work(who, f"opening reranker {name}"):
         made: Reranker[Any] = who.reranker(name, pipeline.encoder)
     return made
+
+
+def chosen(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
+    """A reranker by name; DEFAULT is the modality's own, or none if it does not fit."""
+    if name is None:
+        return None
+    if name != DEFAULT:
+        return open_reranker(pipeline, name)
+    known = names(pipeline)
+    try:
+        return open_reranker(pipeline, known[0]) if known else None
+    except Uncalibrated as error:
+        log.warning(f"{error}; going by the cosine alone")
+        return None
 
 
 def judge(

@@ -7,45 +7,41 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from siamkit import encoder_names, registry, reranking
+from siamkit import encoder_names, registry
 from siamkit.choice import Chooser, everything, largest, only_usable
-from siamkit.decisions import basis
-from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
+from siamkit.decisions import basis, given_threshold
+from siamkit.errors import BadInput, StoreError
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
-from siamkit.pipeline import Pipeline, open_pipeline
-from siamkit.reranking import open_reranker
-from siamkit.scoring import Fusion, own_fusion, own_mated, own_snorm
+from siamkit.pipeline import DEFAULT, Pipeline, detector_name, open_pipeline
+from siamkit.reranking import chosen
+from siamkit.scoring import Fusion, own_mated
 from siamkit.search import LiveIndex
-from siamkit.sources import to_text
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
-from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
     from siamkit.calibrating import Aims
     from siamkit.classification import Method as By
-    from siamkit.classification import Rule as ClassRule
     from siamkit.drift import Drift
-    from siamkit.duplicates import Progress, Rule
+    from siamkit.duplicates import Progress
     from siamkit.flows.against import Checked
     from siamkit.flows.audit import Finding
-    from siamkit.flows.classify import Classes, Classified, Classifier
+    from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
     from siamkit.flows.timeline import Timeline
-    from siamkit.protocols import Reranker, Source
+    from siamkit.protocols import Source
     from siamkit.trials import Fault
-    from siamkit.types import Vectors
+    from siamkit.types import Calibration, Vectors
 
 log = logging.getLogger("siamkit")
-DEFAULT = "default"  # the detector or reranker that the modality itself names
 
 
 def default_root() -> Path:
@@ -70,8 +66,7 @@ class Workspace:
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
         self._indexes: dict[str, LiveIndex] = {}
-        self._classes: dict[str, Classes] = {}
-        self._classifiers: dict[tuple[str, ClassRule], Classifier] = {}
+        self._classifiers: Classifiers | None = None
 
     @property
     def store(self) -> Store:
@@ -93,8 +88,7 @@ class Workspace:
             self._store.close()
             self._store = None
         self._indexes.clear()
-        self._classes.clear()
-        self._classifiers.clear()
+        self._classifiers = None
 
     def __enter__(self) -> Workspace:
         """`with Workspace() as ws:` closes it at the end."""
@@ -123,7 +117,7 @@ class Workspace:
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
             raise GalleryExists(f"there is a gallery {name!r} already")
         encoder = encoder_names.lasting(registry.load("siamkit.modalities", modality), encoder)
-        detector = self._detector(modality, detector)
+        detector = detector_name(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault
         self.init()
@@ -191,7 +185,7 @@ class Workspace:
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
     ) -> Pipeline:
         """An open pipeline, kept for the next call."""
-        key = (modality, encoder, self._detector(modality, detector))
+        key = (modality, encoder, detector_name(modality, detector))
         if key not in self._pipelines:
             self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
         return self._pipelines[key]
@@ -287,13 +281,13 @@ class Workspace:
         """
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
-        reranker = self.reranker(pipeline, rerank)
+        reranker = chosen(pipeline, rerank)
         return query(
             live,
             pipeline,
             probe,
             k=k,
-            threshold=given(threshold, probability=reranker is not None),
+            threshold=given_threshold(threshold, probability=reranker is not None),
             fusion=fusion,
             choose=choose,
             reranker=reranker,
@@ -323,7 +317,7 @@ class Workspace:
         """
         from siamkit.flows.classify import Limit
 
-        limit = Limit(given(threshold), fmr, fpir)
+        limit = Limit(given_threshold(threshold), fmr, fpir)
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
         return opened.classify(
             self.index(opened.gallery),
@@ -342,30 +336,14 @@ class Workspace:
         anew.
         """
         from siamkit.classification import Rule
-        from siamkit.flows.classify import open_classifier
+        from siamkit.flows.classify import Classifiers
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
+        if self._classifiers is None:
+            self._classifiers = Classifiers()
         rule = Rule(by, k, tags, own_mated(pipeline.encoder))
-        classes = self._read_classes(target)
-        kept = self._classifiers.get((target.index_key, rule))
-        if kept is None or kept.classes is not classes:
-            kept = open_classifier(classes, pipeline, rule)
-            self._classifiers[target.index_key, rule] = kept
-        return kept
-
-    def _read_classes(self, gallery: Gallery) -> Classes:
-        from siamkit.flows.classify import read_classes
-        from siamkit.store import samples, templates
-
-        kept = self._classes.get(gallery.index_key)
-        if kept is not None:
-            with self.store.read():
-                now = (templates.head(self.store, gallery), samples.identities(self.store, gallery))
-                if kept.gallery == gallery and (kept.cursor, kept.identities) == now:
-                    return kept
-        self._classes[gallery.index_key] = made = read_classes(self.store, gallery)
-        return made
+        return self._classifiers.open(self.store, target, pipeline, rule)
 
     def timeline(
         self,
@@ -384,7 +362,7 @@ class Workspace:
             live,
             pipeline,
             Path(recording),
-            threshold=given(threshold),
+            threshold=given_threshold(threshold),
             fusion=fusion,
             progress=progress,
         )
@@ -405,9 +383,9 @@ class Workspace:
         choose: which region of `b` is compared. fmr: the false match rate to decide at.
         rerank: a reranker of the modality; the threshold is then on its probability.
         """
-        limit = given(threshold, probability=rerank is not None)
+        limit = given_threshold(threshold, probability=rerank is not None)
         pipeline, target = self._named(gallery_or_modality)
-        reranker = self.reranker(pipeline, rerank)
+        reranker = chosen(pipeline, rerank)
         own, default = basis(target, pipeline, None) if target else (pipeline.calibration, None)
         return verify_pair(
             pipeline, a, b, limit, reranker, choose, calibration=own, default=default, fmr=fmr
@@ -474,7 +452,7 @@ class Workspace:
             label,
             probe,
             lambda: self.index(target),
-            threshold=given(threshold),
+            threshold=given_threshold(threshold),
             fusion=fusion,
             choose=choose,
             fmr=fmr,
@@ -491,27 +469,11 @@ class Workspace:
         """
         from siamkit.flows import fuse
 
+        def verified(gallery: Gallery, source: Source) -> Verification:
+            return self.verify_identity(gallery.name, label, source)
+
         asked = [(galleries.get(self.store, name), source) for name, source in probes]
-        fuse.require_independent([target for target, _ in asked])
-        owned = {sample.gallery for sample in samples.of_identity(self.store, label)}
-        found = []
-        for target, source in asked:
-            name = target.name
-            shown = to_text(source) if isinstance(source, Path) else str(source)[:40]
-            if name not in owned:
-                reason = f"{label} owns nothing there"
-                found.append(fuse.Evidence(name, shown, None, 0.0, reason=reason))
-                continue
-            pipeline = self.pipeline_of(target)
-            calibration, _ = basis(target, pipeline, own_fusion(pipeline.modality))
-            fuse.require_calibrated(target, calibration)
-            try:
-                verified = self.verify_identity(name, label, source)
-            except NothingFound as error:
-                found.append(fuse.Evidence(name, shown, None, 0.0, reason=str(error)))
-                continue
-            found.append(fuse.evidence(target, shown, verified))
-        return fuse.fuse(found, fmr)
+        return fuse.fuse(list(fuse.ask(self.store, label, asked, self.pipeline_of, verified)), fmr)
 
     def dedupe(
         self,
@@ -531,7 +493,7 @@ class Workspace:
         threshold: on the reranker's probability, or else on the cosine; None for the default.
         max_memory: bytes that this process may take in all; None for most of what is free.
         """
-        from siamkit.duplicates import silent
+        from siamkit.duplicates import rule_of, silent
         from siamkit.flows.dedupe import Item, dedupe
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
@@ -542,7 +504,7 @@ class Workspace:
         return dedupe(
             pipeline,
             listed,
-            self.rule(pipeline, threshold=threshold, rerank=rerank),
+            rule_of(pipeline, threshold, rerank),
             max_memory=max_memory,
             progress=progress or silent,
         )
@@ -556,11 +518,12 @@ class Workspace:
         rerank: str | None = DEFAULT,
     ) -> Iterator[Checked]:
         """Is each new item one that is enrolled already? See siamkit.flows.against."""
+        from siamkit.duplicates import rule_of
         from siamkit.flows.against import against
 
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
-        rule = self.rule(pipeline, threshold=threshold, rerank=rerank, default=target.threshold)
+        rule = rule_of(pipeline, threshold, rerank, target.threshold)
         yield from against(live, pipeline, items, rule)
 
     def audit(self, gallery: str, *, progress: Progress | None = None) -> list[Finding]:
@@ -574,41 +537,6 @@ class Workspace:
         from siamkit.flows.drift import drift
 
         return drift(self.store, galleries.get(self.store, gallery))
-
-    def rule(
-        self,
-        pipeline: Pipeline,
-        *,
-        threshold: float | None,
-        rerank: str | None,
-        default: Threshold | None = None,
-    ) -> Rule:
-        """What makes two items the same. Raises Uncalibrated where there is no threshold."""
-        from siamkit.duplicates import Rule
-
-        reranker = self.reranker(pipeline, rerank)
-        limit = given(threshold, probability=reranker is not None) or (
-            reranker.threshold if reranker else default or pipeline.threshold
-        )
-        if limit is None:
-            raise Uncalibrated(
-                f"encoder {pipeline.encoder.fingerprint} has no default threshold",
-                hint="give one: --threshold 0.9",
-            )
-        return Rule(limit, reranker)
-
-    def reranker(self, pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
-        """A reranker by name; DEFAULT is the modality's own, or none if it does not fit."""
-        if name is None:
-            return None
-        if name != DEFAULT:
-            return open_reranker(pipeline, name)
-        known = reranking.names(pipeline)
-        try:
-            return open_reranker(pipeline, known[0]) if known else None
-        except Uncalibrated as error:
-            log.warning(f"{error}; going by the cosine alone")
-            return None
 
     def evaluate(
         self,
@@ -636,64 +564,42 @@ class Workspace:
         from siamkit import trials
         from siamkit.flows import evaluate
 
-        if source is None and gallery is None:
-            raise BadInput("nothing to evaluate", hint="give trials, a folder, or a gallery")
-        if source is None and rerankers:
-            raise BadInput(
-                "a gallery holds no samples that a reranker could look at",
-                hint="give a file of trials or a folder too",
-            )
         told, most = progress or evaluate.silent, pairs or trials.PAIRS
-        if modality is None and gallery is None:
-            found = trials.from_file(Path(source or ""), scored=True, group=group)
-            limits = {} if threshold is None else {"the given threshold": threshold}
-            return [evaluate.evaluate_scores(Path(source or "").name, found, thresholds=limits)]
-        limit = given(threshold)
-        target = galleries.get(self.store, gallery) if gallery else None
-        if target and source is None:
-            if group:
-                raise BadInput("a gallery has no column of groups", hint="give a file of trials")
-            ready = evaluate.of_gallery(self.store, target, pairs=most)
-            pipelines = [(target.name, self.pipeline_of(target))]
-        elif target:
-            ready, pipelines = None, [(target.name, self.pipeline_of(target))]
-        else:
-            ready, pipelines = (
-                None,
-                [
-                    (
-                        name or str(modality),
-                        self.pipeline(str(modality), encoder=name, detector=detector),
+        if gallery is not None:
+            target = galleries.get(self.store, gallery)
+            pipeline = self.pipeline_of(target)
+            limit = given_threshold(threshold) or basis(target, pipeline, None)[1]
+            system = evaluate.System(target.name, pipeline, limit)
+            if source is None:
+                if rerankers or group:
+                    raise BadInput(
+                        "a gallery holds neither groups nor samples that a reranker could look at",
+                        hint="give a file of trials or a folder too",
                     )
-                    for name in encoders
-                ],
-            )
-        is_text = pipelines[0][1].modality.kind == "text"
-        found = (
-            ready[0]
-            if ready
-            else trials.of(Path(source or ""), text=is_text, group=group, pairs=most)
+                return evaluate.evaluate_gallery(
+                    self.store, target, system, normalise=normalise, pairs=most, progress=told
+                )
+            systems = [system]
+        elif source is None:
+            raise BadInput("nothing to evaluate", hint="give trials, a folder, or a gallery")
+        elif modality is None:
+            return [evaluate.evaluate_file(Path(source), group=group, threshold=threshold)]
+        else:
+            limit = given_threshold(threshold)
+            opened = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
+            systems = [
+                evaluate.System(name or modality, pipeline, limit or pipeline.threshold)
+                for name, pipeline in zip(encoders, opened, strict=True)
+            ]
+        return evaluate.evaluate_systems(
+            systems,
+            Path(source),
+            rerankers=rerankers,
+            normalise=normalise,
+            group=group,
+            pairs=most,
+            progress=told,
         )
-        results: list[Evaluated] = []
-        for name, pipeline in pipelines:
-            embedded = (
-                ready[1]
-                if ready
-                else evaluate.embed_trials(pipeline, found, crops=bool(rerankers), progress=told)
-            )
-            default = limit or (basis(target, pipeline, None)[1] if target else pipeline.threshold)
-            results += evaluate.evaluate_all(
-                name,
-                found,
-                embedded,
-                pipeline,
-                rerankers=[open_reranker(pipeline, reranker) for reranker in rerankers],
-                normalise=normalise,
-                everyone=ready is not None or Path(source or "").is_dir(),
-                threshold=default,
-                progress=told,
-            )
-        return results
 
     def calibrate(
         self,
@@ -713,7 +619,6 @@ class Workspace:
         sample that cannot be used. aims: fmr, precision, fpir and method, see
         siamkit.calibrating.calibrate.
         """
-        from siamkit import trials as tried
         from siamkit.flows import calibrate, evaluate
 
         target = galleries.get(self.store, gallery)
@@ -723,14 +628,7 @@ class Workspace:
         told = progress or evaluate.silent
         if trials is None:
             made = calibrate.from_gallery(
-                self.store,
-                target,
-                fusion=own_fusion(pipeline.modality),
-                mated=own_mated(pipeline.encoder),
-                normalise=normalise,
-                wished=own_snorm(pipeline.modality),
-                progress=told,
-                **aims,
+                self.store, target, pipeline, normalise=normalise, progress=told, **aims
             )
         elif normalise:
             raise BadInput(
@@ -738,18 +636,8 @@ class Workspace:
                 hint="calibrate by the gallery itself, or without S-norm",
             )
         else:
-            found = tried.of(Path(trials), text=pipeline.modality.kind == "text")
-            embedded = evaluate.embed_trials(pipeline, found, progress=told)
-            kept, scores = evaluate.scored(found, embedded)
-            for fault in [*found.faults, *embedded.faults]:
-                left_out(fault)
-            made = calibrate.from_trials(
-                kept,
-                embedded,
-                scores,
-                target.space.fingerprint,
-                f"{Path(trials).name}, {len(kept):,} trials",
-                **aims,
+            made = calibrate.from_file(
+                target, pipeline, Path(trials), left_out=left_out, progress=told, **aims
             )
         calibrate.keep(self.store, target, made)
         return made
@@ -767,19 +655,3 @@ class Workspace:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
         forget(self.store, doomed)
         return len(doomed)
-
-    def _detector(self, modality: str, detector: str | None) -> str | None:
-        if detector != DEFAULT:
-            return detector
-        default: str | None = registry.load("siamkit.modalities", modality).detector
-        return default
-
-
-def given(threshold: float | None, *, probability: bool = False) -> Threshold | None:
-    """A threshold that the caller chose. Raises BadInput if it is no cosine, or no probability."""
-    if threshold is None:
-        return None
-    low, what = (0, "a probability") if probability else (-1, "a cosine")
-    if not low <= threshold <= 1:
-        raise BadInput(f"threshold {threshold} is not {what}", hint=f"it lies in {low} to 1")
-    return Threshold(threshold)

@@ -221,11 +221,11 @@ def _of_matrix(
     progress: Callable[[str, int, int], None],
 ) -> Deduped:
     from siamkit import matrices
+    from siamkit.decisions import given_threshold
     from siamkit.duplicates import Rule
     from siamkit.flows.dedupe import Fault, Item, of_vectors
-    from siamkit.workspace import given
 
-    if (limit := given(limits["threshold"])) is None:
+    if (limit := given_threshold(limits["threshold"])) is None:
         raise BadInput(
             f"{path}: nothing tells from which cosine its rows are the same",
             hint="give it: --threshold 0.9",

@@ -157,7 +157,7 @@ rerank = click.option(
 
 def reranker_name(given: str | None) -> str | None:
     """What --rerank means to the workspace where a reranker is the default."""
-    from siamkit.workspace import DEFAULT
+    from siamkit.pipeline import DEFAULT
 
     return DEFAULT if given is None else None if given == "none" else given
 
@@ -177,7 +177,7 @@ def check_kind(modality: str, kind: str, what: str) -> None:
 
 def detector_name(given: str | None) -> str | None:
     """What --detector means to the workspace."""
-    from siamkit.workspace import DEFAULT
+    from siamkit.pipeline import DEFAULT
 
     return DEFAULT if given is None else None if given == "none" else given
 

@@ -105,10 +105,10 @@ def run(
     as_json: bool,
 ) -> None:
     """Train an encoder on DATA, or go on with RUN: its data and settings are kept there."""
+    from siamkit.pipeline import DEFAULT
     from siamkit.train import folder
     from siamkit.train.data import load
     from siamkit.train.folder import LAST
-    from siamkit.workspace import DEFAULT
 
     if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
         from siamkit.train.run import join
@@ -218,8 +218,8 @@ def _wanted(
     from dataclasses import replace
 
     from siamkit import registry
+    from siamkit.pipeline import DEFAULT
     from siamkit.sources import absolute, to_text
-    from siamkit.workspace import DEFAULT
 
     given: dict[str, Any] = {"modality": modality, "licence": licence, "name": name}
     if data is not None:

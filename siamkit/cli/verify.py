@@ -99,16 +99,17 @@ def verify(
     choose = choice.within_box(box) if box else choice.largest
     with options.workspace(store) as ws:
         if modality:
+            from siamkit.decisions import given_threshold
             from siamkit.flows.verify import verify_pair
-            from siamkit.workspace import given
+            from siamkit.reranking import chosen
 
             if texts:
                 options.check_texts(modality)
             pipeline = ws.pipeline(
                 modality, encoder=encoder, detector=options.detector_name(detector)
             )
-            reranker = ws.reranker(pipeline, rerank)
-            limit = given(threshold, probability=reranker is not None)
+            reranker = chosen(pipeline, rerank)
+            limit = given_threshold(threshold, probability=reranker is not None)
             result = verify_pair(
                 pipeline, sources[0], sources[1], limit, reranker, choose,
                 calibration=pipeline.calibration, fmr=fmr,

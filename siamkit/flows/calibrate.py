@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -16,10 +17,11 @@ from siamkit.crowds import crowds_of, threshold_for
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows import evaluate
 from siamkit.flows.evaluate import Embedded, Progress, silent
-from siamkit.scoring import Fusion, leave_one_out
+from siamkit.pipeline import Pipeline
+from siamkit.scoring import leave_one_out, own_fusion, own_mated, own_snorm
 from siamkit.store import Gallery, Store, galleries, observations
 from siamkit.store.enrolled import enrolled
-from siamkit.trials import Trials
+from siamkit.trials import Fault, Trials
 from siamkit.types import Calibration
 
 if TYPE_CHECKING:
@@ -34,21 +36,20 @@ PROBES = 2_000  # whose scores with everybody say what strangers score in crowds
 def from_gallery(
     store: Store,
     gallery: Gallery,
+    pipeline: Pipeline,
     *,
-    fusion: Fusion = "best",
-    mated: float | None = None,
     normalise: bool | None = None,
-    wished: bool = False,
     progress: Progress = silent,
     **aims: Unpack[Aims],
 ) -> Calibration:
     """A calibration by the gallery itself: each sample against each identity, itself left out.
 
-    Those are the comparisons that the gallery makes, scored as it scores them: fusion and mated,
-    see siamkit.scoring. normalise: by adaptive S-norm too; None: if it is `wished` and possible.
-    aims: see siamkit.calibrating.calibrate. Raises BadInput if the gallery has fewer than two
-    identities, or none with two samples; or too few for an S-norm that was asked for.
+    Those are the comparisons that the gallery makes, scored as it scores them. normalise: by
+    adaptive S-norm too; None: if the modality wishes it, and it is possible. aims: see
+    siamkit.calibrating.calibrate. Raises BadInput if the gallery has fewer than two identities, or
+    none with two samples; or too few for an S-norm that was asked for.
     """
+    fusion, mated = own_fusion(pipeline.modality), own_mated(pipeline.encoder)
     everybody = enrolled(store, gallery)
     vectors, labels = everybody.vectors, everybody.identity
     identities = len(everybody.names)
@@ -81,7 +82,7 @@ def from_gallery(
     everyone = np.arange(len(labels))
     plain = calibrated("", leave_one_out(vectors, labels, everyone, fusion, mated, told))
     plain = replace(plain, pairs=_pairs(vectors, labels, fingerprint, f"{source}, pairs", aims))
-    possible = wished and fusion == "best" and snorm.size(identities) > 0
+    possible = own_snorm(pipeline.modality) and fusion == "best" and snorm.size(identities) > 0
     if not (possible if normalise is None else normalise):
         return plain
     around = snorm.cohorts(vectors, labels, told)
@@ -144,6 +145,25 @@ def _probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
     picked = np.zeros(len(labels), np.bool_)
     picked[drawn[np.argsort(turn, kind="stable")][:PROBES]] = True
     return picked
+
+
+def from_file(
+    gallery: Gallery,
+    pipeline: Pipeline,
+    path: Path,
+    *,
+    left_out: Callable[[Fault], None],
+    progress: Progress = silent,
+    **aims: Unpack[Aims],
+) -> Calibration:
+    """A calibration by a file of trials. left_out: is told of what cannot be used of it."""
+    found = trials.of(path, text=pipeline.modality.kind == "text")
+    embedded = evaluate.embed_trials(pipeline, found, progress=progress)
+    kept, scores = evaluate.scored(found, embedded)
+    for fault in [*found.faults, *embedded.faults]:
+        left_out(fault)
+    source = f"{path.name}, {len(kept):,} trials"
+    return from_trials(kept, embedded, scores, gallery.space.fingerprint, source, **aims)
 
 
 def from_trials(

@@ -216,6 +216,33 @@ def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classif
     return Classifier(classes, rule, evidence, source)
 
 
+class Classifiers:
+    """Opened ones, kept from call to call until their gallery changes."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, Classes] = {}
+        self._classifiers: dict[tuple[str, Rule], Classifier] = {}
+
+    def open(self, store: Store, gallery: Gallery, pipeline: Pipeline, rule: Rule) -> Classifier:
+        """One that knows all that is enrolled now: see open_classifier."""
+        classes = self._read(store, gallery)
+        kept = self._classifiers.get((gallery.index_key, rule))
+        if kept is None or kept.classes is not classes:
+            kept = open_classifier(classes, pipeline, rule)
+            self._classifiers[gallery.index_key, rule] = kept
+        return kept
+
+    def _read(self, store: Store, gallery: Gallery) -> Classes:
+        kept = self._classes.get(gallery.index_key)
+        if kept is not None and kept.gallery == gallery:
+            with store.read():
+                now = (templates.head(store, gallery), samples.identities(store, gallery))
+            if (kept.cursor, kept.identities) == now:
+                return kept
+        self._classes[gallery.index_key] = made = read_classes(store, gallery)
+        return made
+
+
 def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
     from siamkit.calibration import llr
 

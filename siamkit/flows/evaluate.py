@@ -15,7 +15,7 @@ from siamkit.errors import BadInput
 from siamkit.evaluation import Measured, measure
 from siamkit.identification import Identified, identify, search_all
 from siamkit.pipeline import Pipeline
-from siamkit.reranking import judge
+from siamkit.reranking import judge, open_reranker
 from siamkit.scoring import own_fusion, own_mated
 from siamkit.store import Gallery, Store
 from siamkit.store.enrolled import enrolled
@@ -59,6 +59,65 @@ class Evaluated:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class System:
+    """What is evaluated: an encoder, with a threshold on its cosines whose error rates count."""
+
+    name: str
+    pipeline: Pipeline
+    threshold: Threshold | None
+
+
+def evaluate_systems(
+    systems: Sequence[System],
+    source: Path,
+    *,
+    rerankers: Sequence[str] = (),
+    normalise: bool = False,
+    group: str | None = None,
+    pairs: int = trials.PAIRS,
+    progress: Progress = silent,
+) -> list[Evaluated]:
+    """Each system on a file of trials or a folder per identity: see siamkit.Workspace.evaluate."""
+    is_text = systems[0].pipeline.modality.kind == "text"
+    found = trials.of(source, text=is_text, group=group, pairs=pairs)
+    results: list[Evaluated] = []
+    for system in systems:
+        embedded = embed_trials(system.pipeline, found, crops=bool(rerankers), progress=progress)
+        results += _evaluate_all(
+            system,
+            found,
+            embedded,
+            rerankers=[open_reranker(system.pipeline, name) for name in rerankers],
+            normalise=normalise,
+            everyone=source.is_dir(),
+            progress=progress,
+        )
+    return results
+
+
+def evaluate_gallery(
+    store: Store,
+    gallery: Gallery,
+    system: System,
+    *,
+    normalise: bool = False,
+    pairs: int = trials.PAIRS,
+    progress: Progress = silent,
+) -> list[Evaluated]:
+    """A gallery's own samples, each against each, or so many pairs of them.
+
+    Raises BadInput for fewer than two identities, or if none has two samples.
+    """
+    everybody = enrolled(store, gallery)
+    sources = [s.source if s.inline else Path(s.source) for s in everybody.samples]
+    found = trials.all_pairs(sources, everybody.identity, pairs=pairs)
+    embedded = Embedded(everybody.vectors, np.ones(len(sources), np.bool_), [])
+    return _evaluate_all(
+        system, found, embedded, normalise=normalise, everyone=True, progress=progress
+    )
+
+
 def embed_trials(
     pipeline: Pipeline, found: Trials, *, crops: bool = False, progress: Progress = silent
 ) -> Embedded:
@@ -89,23 +148,19 @@ def embed_trials(
     return Embedded(vectors, usable, kept, faults)
 
 
-def evaluate_all(
-    name: str,
+def _evaluate_all(
+    system: System,
     found: Trials,
     embedded: Embedded,
-    pipeline: Pipeline,
     *,
     rerankers: Sequence[Reranker[Any]] = (),
-    normalise: bool = False,
-    everyone: bool = False,
-    threshold: Threshold | None = None,
-    progress: Progress = silent,
+    normalise: bool,
+    everyone: bool,
+    progress: Progress,
 ) -> list[Evaluated]:
-    """One encoder by its cosines, by each reranker, and with `normalise` by adaptive S-norm.
-
-    threshold: on the cosine, whose error rates are wanted too; see `evaluate` for the rest.
-    """
-    limits = {"its threshold": threshold.value} if threshold else {}
+    """One encoder by its cosines, by each reranker, and with `normalise` by adaptive S-norm."""
+    name, pipeline = system.name, system.pipeline
+    limits = {"its threshold": system.threshold.value} if system.threshold else {}
     results = [
         evaluate(
             name, found, embedded, pipeline, everyone=everyone, thresholds=limits, progress=progress
@@ -178,6 +233,15 @@ def evaluate(
     return Evaluated(name, made, scores, measured, identified, faults, notes)
 
 
+def evaluate_file(
+    path: Path, *, group: str | None = None, threshold: float | None = None
+) -> Evaluated:
+    """A file of trials with scores of any program. threshold: a score whose error rates count."""
+    found = trials.from_file(path, scored=True, group=group)
+    limits = {} if threshold is None else {"the given threshold": threshold}
+    return evaluate_scores(path.name, found, thresholds=limits)
+
+
 def evaluate_scores(
     name: str,
     found: Trials,
@@ -198,19 +262,6 @@ def evaluate_scores(
     return Evaluated(
         name, found, found.scores, measured, faults=list(found.faults), notes=list(found.notes)
     )
-
-
-def of_gallery(
-    store: Store, gallery: Gallery, *, pairs: int = trials.PAIRS
-) -> tuple[Trials, Embedded]:
-    """Every pair of a gallery's templates, or so many of them, and the templates.
-
-    Raises BadInput for fewer than two identities, or if none has two samples.
-    """
-    everybody = enrolled(store, gallery)
-    sources = [s.source if s.inline else Path(s.source) for s in everybody.samples]
-    found = trials.all_pairs(sources, everybody.identity, pairs=pairs)
-    return found, Embedded(everybody.vectors, np.ones(len(sources), np.bool_), [])
 
 
 def scored(

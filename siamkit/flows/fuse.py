@@ -10,16 +10,24 @@ as long as they are independent: two faces of one person are not.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from siamkit import calibration as calibrated
-from siamkit.decisions import Decision
+from siamkit.decisions import Decision, basis
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.verify import Verification
-from siamkit.store import Gallery
-from siamkit.types import Calibration
+from siamkit.pipeline import Pipeline
+from siamkit.scoring import own_fusion
+from siamkit.sources import to_text
+from siamkit.store import Gallery, Store, samples
 
+if TYPE_CHECKING:
+    from siamkit.protocols import Source
+
+SHOWN = 40  # characters of a text that is a source
 FMR = 0.001  # the default, or what the calibrations support together
 
 
@@ -47,7 +55,34 @@ class Fused:
     evidence: tuple[Evidence, ...]
 
 
-def evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
+def ask(
+    store: Store,
+    label: str,
+    asked: Sequence[tuple[Gallery, Source]],
+    pipeline_of: Callable[[Gallery], Pipeline],
+    verify: Callable[[Gallery, Source], Verification],
+) -> Iterator[Evidence]:
+    """What each gallery says of its source; one without a score says why it has none.
+
+    verify: whether a source is of the identity. Raises BadInput for two galleries of one modality,
+    Uncalibrated for a gallery that would answer without a calibration.
+    """
+    _require_independent([gallery for gallery, _ in asked])
+    owned = {sample.gallery for sample in samples.of_identity(store, label)}
+    for gallery, source in asked:
+        shown = to_text(source) if isinstance(source, Path) else str(source)[:SHOWN]
+        if gallery.name not in owned:
+            reason = f"{label} owns nothing there"
+            yield Evidence(gallery.name, shown, None, 0.0, reason=reason)
+            continue
+        _require_calibrated(gallery, pipeline_of(gallery))
+        try:
+            yield _evidence(gallery, shown, verify(gallery, source))
+        except NothingFound as error:
+            yield Evidence(gallery.name, shown, None, 0.0, reason=str(error))
+
+
+def _evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
     """What a verification by a calibrated gallery says."""
     llr, highest = verification.verdict.llr, verification.verdict.highest_llr
     assert llr is not None
@@ -55,16 +90,16 @@ def evidence(gallery: Gallery, source: str, verification: Verification) -> Evide
     return Evidence(gallery.name, source, verification, llr, highest)
 
 
-def require_calibrated(gallery: Gallery, calibration: Calibration | None) -> None:
+def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
     """Raise Uncalibrated for a gallery whose scores cannot be added to others."""
-    if calibration is None:
+    if basis(gallery, pipeline, own_fusion(pipeline.modality))[0] is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
             hint=f"`siamkit calibrate {gallery.name}` measures what they mean",
         )
 
 
-def require_independent(asked: Sequence[Gallery]) -> None:
+def _require_independent(asked: Sequence[Gallery]) -> None:
     """Raise BadInput for two galleries of one modality: what they say is one evidence, twice."""
     seen: dict[str, str] = {}
     for gallery in asked:
