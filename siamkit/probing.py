@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from siamkit.registry import GROUPS, OWN, Group, Plugin, found, load
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
 log = logging.getLogger("siamkit")
+INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
 MEMORY = "plugins.json"  # in the cache: which plugins were found sound, in which state
 _SCRIPT = """
 import json, logging, os, sys, threading
@@ -111,7 +113,7 @@ def _tried(plugins: Sequence[Plugin], *, anew: bool = False) -> dict[Plugin, Pro
         for p in plugins
         if (state := states[_key(p)]) is None or sound.get(_key(p)) != state or _twice(p, plugins)
     ]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         probes = dict(zip(doubtful, pool.map(probe, doubtful), strict=True))
     if doubtful:
         good = {
@@ -136,18 +138,33 @@ def _states(plugins: Iterable[Plugin]) -> dict[str, str | None]:
 
     None: it cannot be told, so that nothing is believed.
     """
-    here = ("", os.getcwd())  # on the path of `python -m`, and another one every time
-    beside = [f"{sys.version} {__version__}", *(_installed(e) for e in sys.path if e not in here)]
-    files = {_key(plugin): _files(plugin) for plugin in plugins}
-    return {key: json.dumps([*beside, *own]) if own else None for key, own in files.items()}
+    here = {"", os.getcwd()}  # on the path of `python -m`, and another one every time
+    beside = [sys.version, __version__, *(_installed(e) for e in sys.path if e not in here)]
+    common = hashlib.sha256(json.dumps(beside).encode("utf-8", "surrogateescape"))
+    states: dict[str, str | None] = {}
+    for plugin in plugins:
+        state, own = common.copy(), _files(plugin)
+        state.update(json.dumps(own).encode())
+        states[_key(plugin)] = state.hexdigest() if own else None
+    return states
 
 
-def _installed(entry: str) -> str:
-    """An entry of the path, with the time of its last change: packages come and go in it."""
+def _installed(entry: str) -> list[str]:
+    """An entry of the path and what lies in it; of what says what is installed, since when."""
     try:
-        return f"{entry} {os.stat(entry).st_mtime_ns}"
-    except OSError:
-        return entry
+        beside = sorted(os.scandir(entry), key=lambda each: each.name)
+        return [
+            entry,
+            *(
+                f"{each.name} {each.stat().st_mtime_ns}"
+                if each.name.endswith(INSTALLED)
+                else each.name
+                for each in beside
+                if not each.name.startswith((".", "__pycache__"))
+            ),
+        ]
+    except OSError:  # no folder
+        return [entry]
 
 
 def _files(plugin: Plugin) -> list[str] | None:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 STRANGERS = HERE / "strangers"
 
 sys.path.insert(0, str(HERE))  # for what tests of several folders make
 sys.path.insert(0, str(STRANGERS))  # its .dist-info is found there, as in site-packages
+
+# What a test finds is the change's doing, not the day's, nor that of a busy machine.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache() -> Iterator[None]:
+    """Encoders are built into a cache that is nobody's own, unless one is given."""
+    if "SIAMKIT_CACHE" in os.environ:
+        yield
+        return
+    os.environ["SIAMKIT_CACHE"] = made = tempfile.mkdtemp(prefix="siamkit-tests-")
+    yield
+    shutil.rmtree(made, ignore_errors=True)
 
 
 @dataclass

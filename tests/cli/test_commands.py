@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 
 import numpy as np
 from PIL import Image
+from waiting import until
 
 
 def test_query_tells_who_and_how_sure(letters):
@@ -180,9 +180,10 @@ def test_a_broken_off_embed_leaves_an_older_result_alone(letters):
     many = "".join(json.dumps({"text": f"text {n}"}) + "\n" for n in range(3000))
     (letters.folder / "many.jsonl").write_text(many)
     (letters.folder / "v.npy").write_bytes(b"older")
-    letters.environment["TOYKIT_SLEEP"] = "0.005"
+    batches = letters.folder / "batches"
+    letters.environment |= {"TOYKIT_SLEEP": "0.005", "TOYKIT_TELLS": str(batches)}
     process = letters.start("embed", "-m", "letters", "--from", "many.jsonl", "-o", "v.npy")
-    time.sleep(3)
+    assert until(lambda: batches.exists() and batches.read_text() >= "xxxx")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

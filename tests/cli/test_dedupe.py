@@ -252,7 +252,7 @@ def test_a_resumed_run_embeds_only_what_is_missing(shell):
 
 
 def wait_for_vectors(cache, count, process):
-    for _ in range(600):
+    for _ in range(6000):
         if embedded(cache) >= count:
             return
         assert process.poll() is None, process.communicate()

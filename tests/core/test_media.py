@@ -112,10 +112,10 @@ def test_what_was_cut_off_is_refused(kind, part):
 def test_a_pixel_bomb_is_refused_before_it_is_decoded():
     content = encoded(Image.new("1", (30_000, 30_000)), "PNG")
     assert len(content) < 500_000
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(UnreadableSample, match="more than 89,478,485 pixels"):
         load_image(content)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=steps)
 def test_after_any_history_the_index_holds_what_the_store_holds(steps):
     """Enrol, forget, restart, restore an old backup under a newer index: never a wrong answer."""

@@ -65,20 +65,28 @@ def _enrol(folder: Path, labels: list[str]) -> list[str]:
 
 
 def _killed(folder: Path, command: list[str], rng: random.Random, tally: Tally) -> list[bytes]:
-    """Run a command, kill it at a random moment; the lines that it got out, whole ones only."""
+    """Run a command, kill it at a random moment; the lines that it got out, whole ones only.
+
+    The moment is some time from the start on, or from a line on that it got out.
+    """
+    heard = b""
     with subprocess.Popen(
         [sys.executable, "-m", "siamkit", *command],
-        cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
     ) as process:  # fmt: skip
+        assert process.stdout is not None
+        lines = rng.choice([0, 0, 1, rng.randrange(ENROLLED)])
+        for _ in range(lines):
+            heard += process.stdout.readline()
         try:
-            out, err = process.communicate(timeout=rng.uniform(0.05, 1.1))
+            rest, err = process.communicate(timeout=rng.uniform(0, 0.1 if lines else 1.1))
             assert process.returncode == 0, err.decode()
             tally.finished += 1
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            out, _ = process.communicate()
+            rest, _ = process.communicate()
             tally.kills += 1
-    return [line for line in out.split(b"\n")[:-1] if line]
+    return [line for line in (heard + rest).split(b"\n")[:-1] if line]
 
 
 def _examine(folder: Path, alive: set[str], tally: Tally) -> None:

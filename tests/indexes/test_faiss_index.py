@@ -58,7 +58,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps=steps, k=st.integers(1, 70), seed=st.integers(0, 9), queries=st.integers(1, 12))
 def test_any_sequence_of_changes_answers_like_brute_force(steps, k, seed, queries):
     rng = np.random.default_rng(seed)

@@ -27,6 +27,7 @@ def away(shell):
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
     shell.environment["HF_HOME"] = str(shell.folder / "hub")
     shell.environment.pop("HF_HUB_OFFLINE", None)
+    shell.environment["NO_PROXY"] = shell.environment["no_proxy"] = "127.0.0.1"
     return shell
 
 

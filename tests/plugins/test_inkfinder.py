@@ -157,7 +157,7 @@ def test_a_blank_page_has_none() -> None:
     assert FINDER.find(Image(np.full((500, 400, 3), 240, np.uint8))) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     hnp.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 90), st.just(3)))
     | hnp.arrays(np.uint8, st.sampled_from([(1, 900, 3), (13, 3000, 3), (3000, 13, 3)]),

@@ -123,7 +123,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(text, text), max_size=5))
 def test_any_texts_give_probabilities(pairs: list[tuple[str, str]]) -> None:
     arrays, facts = scorer._weights(scorer.WEIGHTS)

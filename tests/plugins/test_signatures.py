@@ -327,7 +327,7 @@ def _graph() -> bytes:
     return content
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 60), st.just(3)))
     | hnp.arrays(np.uint8, st.sampled_from([(1, 900, 3), (900, 1, 3), (2, 3000, 3)]),

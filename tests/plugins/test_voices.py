@@ -79,7 +79,7 @@ def test_mel_power_is_librosas():
     assert np.abs(found - wanted).max() < 1e-4 * wanted.max()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 20 * RATE))
 def test_arrays_of_any_length_are_of_bounded_size(count):
     samples = np.random.default_rng(count).normal(0, 0.1, count).astype(np.float32)

@@ -56,7 +56,7 @@ def test_it_finds_what_brute_force_finds(identities, each, k, share):
     assert np.array_equal(found, twin(vectors, labels, forged, k))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(2, 40), names=st.integers(1, 8), k=st.integers(1, 50),
     dim=st.integers(1, 5), seed=st.integers(0, 10**6),

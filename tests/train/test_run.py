@@ -140,6 +140,7 @@ def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  #
     assert whole.code == 0, whole.err
 
     shell.environment["OMP_NUM_THREADS"] = "1"  # as here: sums depend on it
+    shell.environment["TOYKIT_SLEEP"] = "0.01"  # a sample: it shall not be over before it is killed
     process = shell.start(
         "train", "people", "-m", "tiles", "--detector", "none", "--out", "run", *sets(settings)
     )
