@@ -6,46 +6,30 @@ import hashlib
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from siamkit import __version__
 from siamkit.encoder_cache import cache_root
 from siamkit.errors import PluginError
+from siamkit.processes import process
 from siamkit.registry import GROUPS, OWN, Group, Plugin, found, load
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
+LOOK = 0.02  # seconds from one look at an import to the next
+NEVER = Event()
 log = logging.getLogger("siamkit")
 INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
 MEMORY = "plugins.json"  # in the cache: which plugins were found sound, in which state
-_SCRIPT = """
-import json, logging, os, sys, threading
-from siamkit import registry
-from siamkit.registry import Plugin, PluginError
-plugin, told = Plugin(*sys.argv[2:]), {"fault": "", "usable": True}
-said = []
-handler = logging.Handler()
-handler.emit = lambda record: said.extend(m for m in [record.getMessage()] if str(plugin) in m)
-logging.getLogger("siamkit").addHandler(handler)
-try:
-    registry.require_sole(plugin)
-    registry.load(plugin.group, plugin.name)
-    if left := [t.name for t in threading.enumerate() if t is not threading.main_thread()]:
-        said.append(f"{plugin} starts threads when it is imported: {', '.join(left)}")
-    told["fault"] = "; ".join(said)
-except PluginError as error:
-    told = {"fault": str(error), "usable": False}
-with open(sys.argv[1], "w", encoding="utf-8") as out:
-    json.dump(told, out)
-os._exit(0)  # its threads are not waited for
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +40,22 @@ class Probe:
     usable: bool = True  # it can be loaded, whatever else it does
 
 
-def probe(plugin: Plugin) -> Probe:
-    """Import and construct a plugin in another process."""
+def probe(plugin: Plugin, stop: Event = NEVER) -> Probe:
+    """Import and construct a plugin in another process. stop: set, what takes long is given up."""
     with tempfile.TemporaryDirectory(prefix="siamkit-probe-") as folder:
         told = Path(folder) / "told.json"
-        try:
-            run = subprocess.run(  # no pipes: a process that the import starts might keep them open
-                [sys.executable, "-c", _SCRIPT, str(told), *astuple(plugin)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                timeout=SECONDS,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Probe(f"{plugin}: importing it takes longer than {SECONDS:.0f} s", usable=False)
+        # No pipes: a process that the import starts might keep them open.
+        with process("siamkit.trial", [str(told), *astuple(plugin)]) as running:
+            late = time.monotonic() + SECONDS
+            while (code := running.poll()) is None and time.monotonic() < late:
+                if stop.wait(LOOK):
+                    break
         try:
             return Probe(**json.loads(told.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            ended = f"{plugin}: importing it ended the process with code {run.returncode}"
-            return Probe(ended, usable=False)
+            ended = f"{plugin}: importing it ended the process with code {code}"
+            longer = f"{plugin}: importing it takes longer than {SECONDS:.0f} s"
+            return Probe(longer if code is None else ended, usable=False)
 
 
 def loadable(group: Group) -> list[Any]:
@@ -113,8 +96,12 @@ def _tried(plugins: Sequence[Plugin], *, anew: bool = False) -> dict[Plugin, Pro
         for p in plugins
         if (state := states[_key(p)]) is None or sound.get(_key(p)) != state or _twice(p, plugins)
     ]
+    stop = Event()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        probes = dict(zip(doubtful, pool.map(probe, doubtful), strict=True))
+        try:
+            probes = dict(zip(doubtful, pool.map(partial(probe, stop=stop), doubtful), strict=True))
+        finally:
+            stop.set()  # at Ctrl-C too
     if doubtful:
         good = {
             _key(p): state

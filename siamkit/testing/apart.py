@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import signal
 import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from siamkit.processes import process
 from siamkit.testing.outcome import NotRun
 
+UNTOLD = "?"
+CHILD = "siamkit.testing.child"
 SECONDS = 240.0  # until a plugin counts as stuck
-WATCH = 1.0  # seconds from one look at the parent to the next
-GRACE = 2.0  # seconds from an interrupt to the kill
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,7 @@ class Report:
     network: list[str] = field(default_factory=list)  # addresses that were asked for, ever
     changed: list[str] = field(default_factory=list)  # of what belongs to the whole process, ever
     imported: str = ""  # the error, or ''
-    used: str = ""  # the error of what came after the import, or ''
+    used: str = ""  # the error of what came after the import, or ''; UNTOLD before it is over
     fingerprint: str | None = None
 
 
@@ -44,56 +38,20 @@ def look(plugin: Any, kind: str) -> Report:
     place = address(plugin)
     with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
         out, log = Path(folder) / "report.json", Path(folder) / "stderr.txt"
-        command = [sys.executable, "-m", "siamkit.testing.child"]
-        told = [kind, *place, str(out)]
         # No pipes: a process that the plugin starts would keep them open.
-        with log.open("wb") as errors, process([*command, *told], stderr=errors) as running:
+        with (
+            log.open("wb") as errors,
+            process(CHILD, [kind, *place, str(out)], stderr=errors) as running,
+        ):
             try:
-                code = running.wait(SECONDS)
+                ended = f"the process ended with code {running.wait(SECONDS)}"
             except subprocess.TimeoutExpired:
-                return Report(imported=f"nothing within {SECONDS:.0f} s")
+                ended = f"nothing within {SECONDS:.0f} s"
         if not out.exists():
             said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-            return Report(imported=f"the process ended with code {code}: {said[-1]}")
-        return Report(**json.loads(out.read_text(encoding="utf-8")))
-
-
-@contextmanager
-def process(
-    command: Sequence[str], *, stdout: int = subprocess.DEVNULL, stderr: Any = None
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that imports what this one can; it ends with all that it has started."""
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,
-    ) as running:
-        try:
-            yield running
-        finally:
-            if running.poll() is None:  # let it end in order, and what it has begun likewise
-                running.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
-                    running.wait(GRACE)
-            end(running)
-
-
-def end_with_parent() -> None:
-    """Of a process that `process` has begun: see to it that it does not outlive who began it."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH)
-        os.killpg(0, signal.SIGKILL)  # with what it has started itself
-
-    if hasattr(os, "killpg"):
-        threading.Thread(target=watch, daemon=True).start()
+            return Report(imported=f"{ended}: {said[-1]}")
+        seen = Report(**json.loads(out.read_text(encoding="utf-8")))
+        return replace(seen, used=ended) if seen.used == UNTOLD else seen
 
 
 def address(plugin: Any) -> tuple[str, str]:
@@ -110,12 +68,3 @@ def imported(module: str, qualname: str) -> Any:
     for name in qualname.split("."):
         made = getattr(made, name)
     return made
-
-
-def end(running: subprocess.Popen[str]) -> None:
-    """Kill a process of `process`, and what it has started."""
-    if not hasattr(os, "killpg"):
-        running.kill()
-        return
-    with suppress(ProcessLookupError, PermissionError):  # there is nobody left, or only zombies
-        os.killpg(running.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""python -m siamkit.testing.child KIND MODULE CLASS REPORT: see siamkit.testing.apart."""
+"""What runs in the process of siamkit.testing.apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from siamkit.testing.apart import end_with_parent, imported
+from siamkit.processes import end_with_parent
+from siamkit.testing.apart import UNTOLD, imported
 from siamkit.testing.use import USE
 
 # Seconds to import each; a plugin that needs one imports it inside of a function.
@@ -42,6 +43,9 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
     else:
         report["threads"] = [t.name for t in threading.enumerate() if t not in before]
         report["heavy"] = sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - loaded})
+        report["used"] = UNTOLD
+        _tell(report, out)
+        report["used"] = ""
         try:
             with _overheard(report, "said_in_use"):
                 report["fingerprint"] = USE[kind](plugin)
@@ -53,9 +57,15 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
             for name, old in state.items()
             if old != after[name]
         ]
-    Path(out).write_text(json.dumps(report), encoding="utf-8")
+    _tell(report, out)
     sys.stdout.flush()
     os._exit(0)  # a plugin's thread must not keep this process
+
+
+def _tell(report: dict[str, Any], out: str) -> None:
+    aside = Path(f"{out}.aside")
+    aside.write_text(json.dumps(report), encoding="utf-8")
+    aside.replace(out)
 
 
 @contextmanager
@@ -109,7 +119,3 @@ def _cut_off(asked: list[str]) -> None:
         setattr(socket.socket, name, guarded(getattr(socket.socket, name), place))
     for name in ("getaddrinfo", "gethostbyname"):
         setattr(socket, name, resolve)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

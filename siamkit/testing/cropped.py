@@ -16,7 +16,8 @@ from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
 from siamkit.testing.corner import corner, is_empty, with_noise
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import ModalitySubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import ModalitySubject
 from siamkit.types import Region
 
 

@@ -13,7 +13,8 @@ from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
 from siamkit.testing.modality import check_kind_is_a_word
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import DetectorSubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import DetectorSubject
 from siamkit.testing.typed import ill_typed
 from siamkit.types import Clip, Image, Region
 

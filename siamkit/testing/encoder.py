@@ -11,7 +11,8 @@ from siamkit import contract
 from siamkit.pipeline import NORM_TOLERANCE
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import ENOUGH, EncoderSubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import ENOUGH, EncoderSubject
 from siamkit.types import Threshold
 
 LARGE = 35  # media of a batch; encoders that cut a batch up do so at powers of two

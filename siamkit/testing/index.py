@@ -24,7 +24,8 @@ from siamkit.testing.place import (
     slack,
 )
 from siamkit.testing.rows import DIM, KEY, rows
-from siamkit.testing.subjects import IndexSubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
 

@@ -10,31 +10,32 @@ import json
 import logging
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from siamkit import registry
-from siamkit.testing.apart import SECONDS, end, end_with_parent, process
+from siamkit.processes import GRACE, end_with_parent, lines, process
+from siamkit.testing.apart import SECONDS
 from siamkit.testing.outcome import Result
 
 if TYPE_CHECKING:
     from siamkit.registry import Plugin
 
 PATIENCE = SECONDS + 60  # for a check, which may wait for a process of its own
-SCRIPT = "import sys; from siamkit.testing.isolated import main; main(*sys.argv[1:])"
 
 
 def results_apart(plugin: Plugin) -> Iterator[Result]:
     """All checks; one that ends or blocks the process has failed, and the rest go on."""
     begun, running = 0, "loads"
+    failed: list[str] = []
     while True:
         count = begun
-        for told in _told(plugin, begun):
+        for told in _told(plugin, begun, failed):
             if "state" in told:
-                yield Result(**told)
+                yield (result := Result(**told))
+                if result.state == "failed":
+                    failed.append(result.check)
             elif "check" in told:
                 running, begun = told["check"], begun + 1
             elif "done" in told:
@@ -43,47 +44,27 @@ def results_apart(plugin: Plugin) -> Iterator[Result]:
                 got = told["ended"]
         wanted = f"wanted an answer; got {got}; fix: raise an error instead"
         yield Result(str(plugin), running, "failed", wanted)  # or what came of it soon after
+        failed.append(running)
         if begun == count:  # it does not get as far as a check
             return
 
 
-def _told(plugin: Plugin, first: int) -> Iterator[dict[str, Any]]:
-    """What the process says, and, where that is not "done", how it ended."""
-    command = [sys.executable, "-c", SCRIPT, plugin.group, plugin.name, str(first)]
-    with process(command, stdout=subprocess.PIPE) as running:
-
-        def watch() -> None:
-            running.wait()
-            end(running)  # what it has started would keep the pipe open
-
-        Thread(target=watch, daemon=True).start()
-        ended = ""
-
-        def give_up() -> None:
-            nonlocal ended
-            ended = f"nothing within {PATIENCE:.0f} s"
-            end(running)
-
-        while line := _line(running, give_up):
-            yield json.loads(line)
-        code = running.wait()
-    yield {"ended": ended or f"the end of the process, code {code}"}
+def _told(plugin: Plugin, first: int, failed: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What the process says of the checks from `first` on, and, if it is not done, how it ended."""
+    asked = [plugin.group, plugin.name, str(first), *failed]
+    with process(__name__, asked, stdout=subprocess.PIPE, stderr=None) as running:
+        try:
+            for line in lines(running, PATIENCE):
+                yield json.loads(line)
+            ended = f"the end of the process, code {running.wait(GRACE)}"
+        except (TimeoutError, subprocess.TimeoutExpired) as silence:
+            ended = str(silence)
+    yield {"ended": ended}
 
 
-def _line(running: subprocess.Popen[str], give_up: Callable[[], None]) -> str:
-    """What it says next; '' at its end, which `give_up` brings about where it takes too long."""
-    assert running.stdout is not None
-    patience = Timer(PATIENCE, give_up)
-    patience.daemon = True
-    patience.start()
-    try:
-        return running.stdout.readline()
-    finally:
-        patience.cancel()
-
-
-def main(group: Any, name: str, first: str) -> None:
-    from siamkit.testing.running import checks_of, run, title
+def main(group: Any, name: str, first: str, *failed: str) -> None:
+    from siamkit.testing.run import run, title
+    from siamkit.testing.running import checks_of
     from siamkit.testing.subjects import SUBJECTS
 
     end_with_parent()
@@ -92,6 +73,7 @@ def main(group: Any, name: str, first: str) -> None:
         with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
             os.dup2(2, 1)  # what a plugin prints is no answer
             seen = SUBJECTS[group](registry.load(group, name))
+            seen.results |= {check: Result(seen.label, check, "failed") for check in failed}
             for check in checks_of(seen)[int(first) :]:
                 print(json.dumps({"check": title(check)}), file=answers, flush=True)
                 print(json.dumps(asdict(run(check, seen))), file=answers, flush=True)

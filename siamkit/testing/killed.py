@@ -1,22 +1,23 @@
 """Kill a process while it saves an index, and look at what is left.
 
-`python -m siamkit.testing.killed MODULE CLASS ROOT` is the process: it adds STEP rows and saves,
-again and again, and says when each save is done.
+That process runs `main`: it adds STEP rows and saves, again and again, and says when each save is
+done.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from siamkit.testing.apart import address, end, end_with_parent, imported, process
+from siamkit.processes import end, end_with_parent, lines, process
+from siamkit.testing.apart import SECONDS, address, imported
 from siamkit.testing.outcome import NotRun
 from siamkit.testing.rows import DIM, KEY, cursor, rows
 
@@ -53,15 +54,15 @@ def _whole(index: Any, count: int) -> bool:
 
 def _kill(place: tuple[str, str], root: Path, delay: float) -> int:
     """Run the process, kill it, and return the last state that it called saved."""
-    command = [sys.executable, "-m", "siamkit.testing.killed", *place]
-    with process(
-        [*command, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as running:
-        assert running.stdout is not None
-        told = [running.stdout.readline(), running.stdout.readline()]
-        time.sleep(delay)
-        end(running)
-        told += running.stdout.read().splitlines()
+    with process(__name__, [*place, str(root)], stdout=subprocess.PIPE) as running:
+        said = lines(running, SECONDS)
+        try:
+            told = [*islice(said, 2)]
+            time.sleep(delay)
+            end(running)
+            told += said
+        except TimeoutError as silence:
+            raise NotRun(f"saving said {silence}") from None
     saved = [int(line) for line in told if line.strip().isdigit()]
     if not saved:
         raise NotRun("it ended before its first save")
@@ -77,7 +78,3 @@ def main(module: str, qualname: str, root: str) -> None:
         index.add(new + 1, vectors[new])
         index.save(cursor(seq))
         print(seq, flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -12,7 +12,8 @@ from siamkit import contract, probing
 from siamkit.errors import UnreadableSample
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure
-from siamkit.testing.subjects import ENOUGH, ModalitySubject, Subject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import ENOUGH, ModalitySubject, Subject
 
 GARBAGE = b"\x00\xff\xfe garbage \x80\x81" * 8  # no text in UTF-8, and no file of any kind
 

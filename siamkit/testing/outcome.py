@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from siamkit.errors import MissingWeights
+
 
 class Failure(AssertionError):
     """A broken rule: what was wanted, what came, and what mends it."""
@@ -29,3 +31,8 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.plugin}: {self.check}: {self.message or self.state}"
+
+
+def unavailable(error: MissingWeights) -> str:
+    """What is not installed, and what would install it."""
+    return f"{error} ({error.hint})" if error.hint else str(error)

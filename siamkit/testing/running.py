@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from siamkit.errors import MissingWeights
-from siamkit.sources import short
 from siamkit.testing import (
     cropped,
     detector,
@@ -19,7 +17,8 @@ from siamkit.testing import (
     served,
     trainable,
 )
-from siamkit.testing.outcome import Failure, NotRun, Result
+from siamkit.testing.outcome import Failure, Result
+from siamkit.testing.run import run
 from siamkit.testing.subjects import (
     DetectorSubject,
     EncoderSubject,
@@ -28,7 +27,6 @@ from siamkit.testing.subjects import (
     Sampled,
     Subject,
     subject,
-    unavailable,
 )
 
 Check = Callable[[Any], None]
@@ -36,10 +34,10 @@ CHECKS: dict[type[Subject], Sequence[Check]] = {
     ModalitySubject: (
         *imports.CHECKS,
         *modality.CHECKS,
+        *encoder.CHECKS,  # an embed that ends the process is met there first
         *cropped.CHECKS,
         *served.CHECKS,
         *trainable.CHECKS,
-        *encoder.CHECKS,
     ),
     EncoderSubject: encoder.CHECKS,
     DetectorSubject: (*imports.CHECKS, *detector.CHECKS),
@@ -50,36 +48,6 @@ CHECKS: dict[type[Subject], Sequence[Check]] = {
 def checks_of(plugin: Any) -> Sequence[Check]:
     """Every check of a plugin's kind, in order. Each takes what `subject` makes of a plugin."""
     return CHECKS[type(subject(plugin))]
-
-
-def title(check: Check) -> str:
-    """'embed_is_unit' for check_embed_is_unit."""
-    return check.__name__.removeprefix("check_")
-
-
-def run(check: Check, seen: Subject) -> Result:
-    """One check. A crash is its failure, and names the plugin."""
-    name = title(check)
-    try:
-        check(seen)
-    except NotRun as reason:
-        return Result(seen.label, name, "skipped", str(reason))
-    except MissingWeights as error:
-        return Result(seen.label, name, "skipped", unavailable(error))
-    except Failure as failure:
-        return Result(seen.label, name, "failed", str(failure))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        rule = (check.__doc__ or "").strip().splitlines()[0]
-        return Result(
-            seen.label,
-            name,
-            "failed",
-            f"wanted an answer; got {type(error).__name__}: {short(str(error))};"
-            f" fix: keep the rule: {rule}",
-        )
-    return Result(seen.label, name, "ok")
 
 
 def results(plugin: Any) -> Iterator[Result]:

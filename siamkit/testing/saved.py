@@ -13,7 +13,8 @@ from siamkit.testing.killed import saved_when_killed
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.place import COUNT, ROUNDED, K, Place, held, ids, least, queries, share, slack
 from siamkit.testing.rows import DIM, KEY, cursor, rows
-from siamkit.testing.subjects import IndexSubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:

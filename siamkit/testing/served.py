@@ -20,7 +20,8 @@ from siamkit.testing.encoder import (
 )
 from siamkit.testing.modality import check_load_is_repeatable
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import ModalitySubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import ModalitySubject
 
 
 def check_encoder_opens(seen: ModalitySubject) -> None:

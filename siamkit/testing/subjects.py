@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,11 @@ from siamkit.encoders import CARD
 from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
-from siamkit.testing.outcome import NotRun
+from siamkit.testing.outcome import NotRun, Result, unavailable
 from siamkit.testing.typed import ill_typed
 from siamkit.types import Region
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Subject")
 ENOUGH = 2  # identities, and samples of each
 
 
@@ -46,14 +45,28 @@ class Subject:
         self.label = registry.who(plugin)
 
     @cached_property
-    def passed(self) -> set[str]:
-        """Checks that others need, and that it has passed already."""
-        return set()
+    def results(self) -> dict[str, Result]:
+        """What came of the checks that were run."""
+        return {}
 
     @cached_property
     def apart(self) -> Report:
         """What the plugin does in a process of its own, from its import on."""
         return look(self.plugin, self.kind)
+
+    def needed(self, check: str, make: Callable[[], T]) -> T:
+        """What several checks share. Raises NotRun where making it is what another is about."""
+        known = self.results.get(check)
+        if known and known.state == "failed":
+            raise NotRun(f"needs {check}, which fails")
+        try:
+            return make()
+        except (NotRun, KeyboardInterrupt):
+            raise
+        except MissingWeights as error:
+            raise NotRun(unavailable(error)) from error
+        except BaseException as error:
+            raise NotRun(f"needs {check}, which fails") from error
 
 
 class EncoderSubject(Subject):
@@ -94,7 +107,9 @@ class EncoderSubject(Subject):
 
     def embedded(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """A copy of what embed gives, good or bad. Raises NotRun if it gives nothing."""
-        return needed("embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops())))
+        return self.needed(
+            "embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops()))
+        )
 
     @cached_property
     def vectors(self) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -120,7 +135,7 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def examples(self) -> list[tuple[str, Any]]:
         """(identity, source) pairs."""
-        found = needed(
+        found = self.needed(
             "examples_are_enough", lambda: [(label, s) for label, s in self.plugin.examples()]
         )
         if not found:
@@ -129,7 +144,7 @@ class ModalitySubject(EncoderSubject):
 
     @cached_property
     def media(self) -> list[Any]:
-        return needed("examples_load", lambda: [self.plugin.load(s) for _, s in self.examples])
+        return self.needed("examples_load", lambda: [self.plugin.load(s) for _, s in self.examples])
 
     @cached_property
     def found(self) -> list[list[Region]]:
@@ -145,7 +160,7 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def samples(self) -> Sequence[tuple[str, Any]]:
         media = copy.deepcopy(self.media)
-        crops = needed(
+        crops = self.needed(
             "crop_keeps_kind", lambda: [self.plugin.crop(medium, Region()) for medium in media]
         )
         if any(type(c) is not type(m) for c, m in zip(crops, media, strict=True)):
@@ -154,7 +169,7 @@ class ModalitySubject(EncoderSubject):
 
     @cached_property
     def encoder(self) -> Any:
-        return needed("encoder_opens", lambda: open_encoder(self.plugin, None))
+        return self.needed("encoder_opens", lambda: open_encoder(self.plugin, None))
 
     def reopened(self) -> Any:
         return open_encoder(self.plugin, None)
@@ -178,7 +193,7 @@ class DetectorSubject(Subject):
     def media(self) -> list[Any]:
         """Its own `examples()`, or those of the installed modalities that use it."""
         if hasattr(self.plugin, "examples"):
-            return needed("find_gives_regions", lambda: list(self.plugin.examples()))
+            return self.needed("find_gives_regions", lambda: list(self.plugin.examples()))
         found = [medium for modality in self._users() for medium in self._loaded(modality)]
         if not found:
             raise NotRun(
@@ -192,7 +207,7 @@ class DetectorSubject(Subject):
     @cached_property
     def found(self) -> list[list[Region]]:
         """Regions, of every medium."""
-        regions = needed(
+        regions = self.needed(
             "find_gives_regions", lambda: [self.plugin.find(medium) for medium in self.fresh()]
         )
         if any(
@@ -229,32 +244,6 @@ SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
     "siamkit.regions": DetectorSubject,
     "siamkit.indexes": IndexSubject,
 }
-
-
-def needs(seen: S, *checks: Callable[[S], None]) -> None:
-    """Raise NotRun where another rule, without which this one says nothing, is broken."""
-    for check in checks:
-        name = check.__name__.removeprefix("check_")
-        if name not in seen.passed:
-            needed(name, partial(check, seen))
-            seen.passed.add(name)
-
-
-def needed(check: str, make: Callable[[], T]) -> T:
-    """What several checks share. Raises NotRun where making it is what another check is about."""
-    try:
-        return make()
-    except (NotRun, KeyboardInterrupt):
-        raise
-    except MissingWeights as error:
-        raise NotRun(unavailable(error)) from error
-    except BaseException as error:
-        raise NotRun(f"needs {check}, which fails") from error
-
-
-def unavailable(error: MissingWeights) -> str:
-    """What is not installed, and what would install it."""
-    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def subject(plugin: Any) -> Subject:

@@ -10,7 +10,8 @@ import numpy as np
 from siamkit.protocols import Trainable
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.subjects import ModalitySubject, needs
+from siamkit.testing.run import needs
+from siamkit.testing.subjects import ModalitySubject
 
 
 def check_arrays_are_alike(seen: ModalitySubject) -> None:

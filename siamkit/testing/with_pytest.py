@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siamkit.testing.running import Check, checks_of, run, title
+from siamkit.testing.run import run, title
+from siamkit.testing.running import Check, checks_of
 from siamkit.testing.subjects import Subject, subject
 
 

@@ -246,7 +246,10 @@ def test_a_plugin_that_ends_the_process_while_it_is_checked(bad):
     assert "the end of the process, code 7" in states["embed_shape_and_dtype"]["message"]
     assert "package pack-deadly 3.1" in states["embed_shape_and_dtype"]["plugin"]
     assert states["examples_load"]["state"] == "ok"
-    assert list(states)[-1] == "same_beats_different"
+    assert [name for name, c in states.items() if c["state"] == "failed"] == [
+        "embed_shape_and_dtype"
+    ]
+    assert list(states)[-1] == "preprocessing_is_json"
 
 
 def test_what_a_plugin_starts_keeps_no_check(tmp_path, shell):
@@ -264,7 +267,7 @@ def test_what_a_plugin_starts_keeps_no_check(tmp_path, shell):
     shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     checked = [c["check"] for c in json.loads(shell("plugins", "check", "pooled", "--json").out)]
-    assert checked[-1] == "same_beats_different"
+    assert checked[-1] == "preprocessing_is_json"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe[x", b"[siamkit.modalities]\nno sign\n"])

@@ -26,7 +26,7 @@ from siamkit.testing import (
     saved,
     subjects,
 )
-from siamkit.testing.running import title
+from siamkit.testing.run import title
 
 # Faults that show in another process only; for the rest, what is seen there is that of good ones,
 # which spares a minute.
