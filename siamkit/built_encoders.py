@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from siamkit import encoder_examples, registry
+from siamkit import __version__, encoder_examples, registry
 from siamkit.encoder_cache import BUILT_BY, EXAMPLES, cached_folder, made_of, put
 from siamkit.encoders import CARD, GRAPH
 from siamkit.protocols import BuildsEncoders
@@ -25,7 +26,7 @@ def default_name(plugin: Any) -> str | None:
 
 
 def ensure(plugin: Any, name: str) -> Path:
-    """The cached folder of a named encoder, built if it is absent or damaged.
+    """The cached folder of a named encoder, built if it is absent, cut short or of other code.
 
     Two processes may build at once: each builds in a folder of its own, and the first to
     rename it into place wins; the other takes what is there.
@@ -48,7 +49,8 @@ def build(plugin: Any, name: str) -> Path:
         plugin.build(name, ready)
         encoder_examples.write(plugin, ready, ready / EXAMPLES)
         unused = f"delete {before.parent} if nothing is enrolled"
-        encoder_examples.require_alike(plugin, before, ready / EXAMPLES, otherwise=unused)
+        if encoder_examples.require_alike(plugin, before, ready / EXAMPLES, otherwise=unused):
+            shutil.copyfile(before, ready / EXAMPLES)
         return _origin(plugin)
 
     folder = put(plugin, name, make)
@@ -74,11 +76,14 @@ def require_same_vectors(plugin: Any, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as made:
         now = Path(made) / EXAMPLES
         if encoder_examples.write(plugin, folder, now):
-            encoder_examples.require_alike(
+            kept = encoder_examples.require_alike(
                 plugin, folder / EXAMPLES, now, otherwise="take its code back, or train again"
             )
             with suppress(OSError):  # not ours to write in: it is looked at again next time
-                shutil.copyfile(now, folder / EXAMPLES)
+                if not kept:
+                    aside = folder / f".{EXAMPLES}.{os.getpid()}"
+                    shutil.copyfile(now, aside)
+                    aside.replace(folder / EXAMPLES)
                 (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
 
 
@@ -88,14 +93,21 @@ def _is_current(plugin: Any, folder: Path) -> bool:
 
 
 def _origin(plugin: Any) -> str:
-    """Package, version, and the code of the modality, which is written under one version."""
+    """Package and version, siamkit's, and the code, which is written under one version."""
     module = type(plugin).__module__
-    try:
-        code = Path(str(getattr(sys.modules[module], "__file__", ""))).read_bytes()
-    except (OSError, KeyError):
-        code = b""
-    made = f"code {hashlib.sha256(code).hexdigest()[:12]}"
+    made = f"siamkit {__version__}, code {_code(module.partition('.')[0])}"
     if not any(found.name == plugin.name for found in registry.found("siamkit.modalities")):
         return f"{module}, {made}"  # of a class that is tried before it is installed
     found = registry.find("siamkit.modalities", plugin.name)
     return f"{found.package} {found.version}, {made}"
+
+
+def _code(package: str) -> str:
+    """A hash of all modules of an imported package: each may prepare its samples."""
+    digest, top = hashlib.sha256(), sys.modules.get(package)
+    folders = [Path(folder) for folder in getattr(top, "__path__", ())]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    for file in files or [Path(getattr(top, "__file__", None) or "")]:
+        with suppress(OSError):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
