@@ -85,7 +85,13 @@ class Pipeline:
     def stream(self, source: Path, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
         with self._guard("stream", content):
-            yield from self.modality.stream(source)
+            pieces = iter(self.modality.stream(source))
+        while True:
+            with self._guard("stream", content):  # not while somebody looks at a piece
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     def see(self, content: Content) -> Seen:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""

@@ -22,6 +22,7 @@ from siamkit.sources import short
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
 _importing = threading.RLock()  # one plugin at a time, so that each puts back what it found
+_made: dict[Plugin, Any] = {}
 log = logging.getLogger("siamkit")
 GROUPS: tuple[Group, ...] = get_args(Group)
 # What is nobody's fault, or is said as it is: Ctrl-C, a generator's end, errors of our own kinds.
@@ -58,8 +59,11 @@ def found(group: Group) -> tuple[Plugin, ...]:
 def load(group: Group, name: str) -> Any:
     """Import one plugin and construct it, once a process. Raises PluginError."""
     plugin = find(group, name)
-    with _importing:  # `cache` alone lets two threads construct it at once
-        return _construct(plugin)
+    if plugin not in _made:  # what is there waits for nobody's import
+        with _importing:
+            if plugin not in _made:
+                _made[plugin] = _construct(plugin)
+    return _made[plugin]
 
 
 def require_sole(plugin: Plugin) -> None:
@@ -119,7 +123,6 @@ def at_work(plugin: Any, step: str) -> Iterator[None]:
         ) from error
 
 
-@cache
 def _construct(plugin: Plugin) -> Any:
     if not EntryPoint.pattern.match(plugin.value):
         raise PluginError(
@@ -144,11 +147,15 @@ def _construct(plugin: Plugin) -> Any:
 
 
 class _Overheard(Aside):
-    """Standard output, without what one thread writes to it, which is kept."""
+    """Standard output, without what one thread writes to it until it is let go, which is kept.
+
+    A module may keep it, and write to it ever after.
+    """
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
-        self.thread, self.said = threading.get_ident(), ""
+        self.said = ""
+        self.thread: int | None = threading.get_ident()
 
     def write(self, text: str) -> int:
         if threading.get_ident() != self.thread:
@@ -156,13 +163,19 @@ class _Overheard(Aside):
         self.said += text
         return len(text)
 
+    def _open(self) -> Any:
+        return sys.stderr if threading.get_ident() == self.thread else self.stream
+
 
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
     """Keep what an import prints out of the answers, and say who does."""
     overheard = _Overheard(sys.stdout)
-    with redirect_stdout(overheard), plugin_at_work():
-        yield
+    try:
+        with redirect_stdout(overheard), plugin_at_work():
+            yield
+    finally:
+        overheard.thread = None
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
 
@@ -204,7 +217,6 @@ def _one_by_one() -> list[EntryPoint]:
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:
-    package = version = None
-    if point.dist:  # of which an interrupted uninstall may have left a part
-        package, version = point.dist.metadata["Name"], point.dist.metadata["Version"]
-    return Plugin(group, point.name, point.value, package or "?", version or "?")
+    facts: Any = point.dist.metadata if point.dist else {}  # or what an uninstall has left of it
+    package, version = facts.get("Name", "?"), facts.get("Version", "?")
+    return Plugin(group, point.name, point.value, package, version)

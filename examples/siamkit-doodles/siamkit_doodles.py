@@ -53,7 +53,7 @@ class Doodles:
     def crop(self, medium: Image, region: Region) -> Image:
         pixels = medium.pixels
         if region.where is not None:
-            left, top, right, bottom = (round(edge) for edge in region.where)
+            left, top, right, bottom = (max(0, round(edge)) for edge in region.where)
             pixels = pixels[top:bottom, left:right]
         if (pixels == 255).all():
             raise NothingFound("there is no ink in it")

@@ -139,8 +139,9 @@ class FaissIndex:
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self._masked))
         else:
             selector = faiss.IDSelectorBatch(np.setdiff1d(within, self._masked))
-        if isinstance(self._base, faiss.IndexIVF):
-            return faiss.SearchParametersIVF(sel=selector, nprobe=self._base.nprobe)
+        if isinstance(self._base, faiss.IndexIVF):  # all lists, for those within may lie anywhere
+            lists = self._base.nprobe if within is None else self._base.nlist
+            return faiss.SearchParametersIVF(sel=selector, nprobe=lists)
         return faiss.SearchParameters(sel=selector)
 
     def _search_added(

@@ -29,6 +29,13 @@ def corner(medium: Any) -> Region | None:
     return None
 
 
+def speck(medium: Any) -> Region | None:
+    """A region of less than a pixel, or a sample; None for what has no such."""
+    if isinstance(medium, Image):
+        return Region((0.1, 0.1, 0.4, 0.4), 0.9)
+    return Region((0.0, 0.1 / medium.rate), 0.9) if isinstance(medium, Clip) else None
+
+
 def with_noise(medium: Any, region: Region) -> Any:
     """A copy with noise where `corner` has found the region."""
     noisy, rng = copy.deepcopy(medium), np.random.default_rng(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from siamkit.pipeline import NORM_TOLERANCE
 from siamkit.protocols import Assesses
 from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
-from siamkit.testing.corner import corner, is_empty, with_noise
+from siamkit.testing.corner import corner, is_empty, speck, with_noise
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.run import needs
 from siamkit.testing.subjects import ModalitySubject
@@ -33,12 +34,16 @@ def check_crop_keeps_kind(seen: ModalitySubject) -> None:
 
 
 def check_crop_takes_regions(seen: ModalitySubject) -> None:
-    """crop gives a medium of the same class, not an empty one, of any region, bare or not."""
+    """crop gives a medium of the same class, not an empty one, of any region, bare or tiny."""
     needs(seen, check_crop_keeps_kind)
     tried = False
-    for medium, region in _parts(seen):
+    fix = (
+        "round the edges; rows are top to bottom; do without landmarks where there are none;"
+        " raise NothingFound('…') where no pixel is in it"
+    )
+    specks = [(medium, region) for medium in seen.media[:1] if (region := speck(medium))]
+    for medium, region in chain(_parts(seen), specks):
         tried = True
-        fix = "round the edges; rows are top to bottom; do without landmarks where there are none"
         try:
             crop = seen.plugin.crop(copy.deepcopy(medium), region)
         except SiamkitError:  # it says that nothing is to be seen there

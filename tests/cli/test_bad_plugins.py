@@ -293,6 +293,32 @@ def test_threads_construct_a_plugin_once(tmp_path, found_here):
     assert len(sys.modules["mod_pack_slow"].made) == 1
 
 
+def test_what_is_loaded_waits_for_nobodys_import(tmp_path, found_here):
+    put(tmp_path, "swift")
+    put(tmp_path, "stuck", "import gate; gate.reached.set(); gate.open.wait(120)")
+    (tmp_path / "gate.py").write_text("import threading\n"
+        "reached, open = threading.Event(), threading.Event()")  # fmt: skip
+    import gate
+
+    swift = registry.load("siamkit.modalities", "swift")
+    with ThreadPoolExecutor(1) as pool:
+        stuck = pool.submit(registry.load, "siamkit.modalities", "stuck")
+        assert gate.reached.wait(120)
+        again = registry.load("siamkit.modalities", "swift")
+        assert not stuck.done()
+        gate.open.set()
+    assert again is swift
+
+
+def test_a_module_that_keeps_standard_output_may_write_to_it_later(tmp_path, found_here, capsys):
+    put(tmp_path, "keeper", "import sys; kept = sys.stdout; print('early', file=kept)")
+    registry.load("siamkit.modalities", "keeper")
+    kept = sys.modules["mod_pack_keeper"].kept
+    print("later", file=kept)
+    kept.writelines(["in lines"])
+    assert capsys.readouterr().out == "later\nin lines"
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 def test_a_check_that_is_killed_leaves_no_process(tmp_path, shell):
     started = tmp_path / "started"

@@ -65,6 +65,8 @@ class Dots:
         if region.where is None:
             return Image(medium.pixels.copy())
         left, top, right, bottom = (round(edge) for edge in region.where)
+        if left == right or top == bottom:
+            raise NothingFound("no pixel is in it")
         return Image(medium.pixels[top:bottom, left:right].copy())
 
     def assess(self, medium, region):
@@ -250,13 +252,24 @@ def crop_rows_and_columns_swapped(self, medium, region):
     if region.where is None:
         return Dots.crop(self, medium, region)
     left, top, right, bottom = (round(edge) for edge in region.where)
-    return Image(medium.pixels[left:right, top:bottom].copy())
+    if not (pixels := medium.pixels[left:right, top:bottom]).size:
+        raise NothingFound("no pixel is in it")
+    return Image(pixels.copy())
 
 
 def crop_with_landmarks(self, medium, region):
     if region.where is not None:
         region.landmarks.mean(axis=0)
     return Dots.crop(self, medium, region)
+
+
+def crop_to_nothing(self, medium, region):
+    try:
+        return Dots.crop(self, medium, region)
+    except NothingFound:
+        if region.where is None:
+            raise
+        return Image(medium.pixels[:0].copy())
 
 
 def crop_to_array(self, medium, region):
@@ -341,6 +354,7 @@ plant("damage_is_unreadable", Dots, load=load_cut_leaking)
 
 plant("crop_takes_regions", Dots, crop=crop_with_landmarks)
 plant("crop_takes_regions", Dots, crop=crop_to_array)
+plant("crop_takes_regions", Dots, crop=crop_to_nothing)
 plant("crop_shows_its_region", Dots, crop=crop_rows_and_columns_swapped)
 plant("crop_leaves_its_input_alone", Dots, crop=crop_region_in_place)
 plant("assess_leaves_its_input_alone", Dots, assess=assess_in_place)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from siamkit.encoders import Card, projection, require_preprocessing, write_folder
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Source
 from siamkit.regions import spans
 from siamkit.runtime import OnnxEncoder
@@ -40,7 +40,10 @@ class NewNameModality:
         if region.where is None:
             return medium
         edges = [[round(t * RATE) for t in span] for span in spans(region, medium.seconds)]
-        return Clip(np.concatenate([medium.samples[a:b] for a, b in edges]), medium.rate)
+        samples = np.concatenate([medium.samples[a:b] for a, b in edges])
+        if not len(samples):
+            raise NothingFound("there is no sound in it")
+        return Clip(samples, medium.rate)
 
     def build(self, name: str, folder: Path) -> None:
         matrix = np.random.default_rng(0).standard_normal((FEATURES, DIM))

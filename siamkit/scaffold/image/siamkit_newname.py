@@ -39,9 +39,9 @@ class NewNameModality:
     def crop(self, medium: Image, region: Region) -> Image:
         pixels = medium.pixels
         if region.where is not None:
-            left, top, right, bottom = (round(edge) for edge in region.where)
+            left, top, right, bottom = (max(0, round(edge)) for edge in region.where)
             pixels = pixels[top:bottom, left:right]
-        if not pixels.std():
+        if not pixels.size or (pixels == pixels[0, 0]).all():
             raise NothingFound("it is all of one colour")
         return Image(pixels.copy())
 
