@@ -16,7 +16,7 @@ from siamkit.errors import BadInput
 from siamkit.protocols import AddsEncoders
 from siamkit.sources import files_under
 
-NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")  # that an added encoder may have
+ADDED_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")  # that an added encoder may have
 
 
 def origins(plugin: Any) -> Mapping[str, str]:
@@ -55,7 +55,7 @@ def add(plugin: Any, spec: str, name: str | None = None) -> Path:
         raise BadInput(
             f"{whose} have an encoder {name!r} of their own", hint=_by_another(plugin, spec)
         )
-    if not NAME.fullmatch(name):
+    if not ADDED_NAME.fullmatch(name):
         raise BadInput(
             f"{name[:80]!r} cannot be an encoder's name: small letters, digits, dots and hyphens,"
             " 64 at most",

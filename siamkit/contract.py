@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from siamkit.protocols import PROTOCOL
 from siamkit.types import Threshold
 
-NAME = re.compile("[a-z][a-z0-9-]*")
+PLUGIN_NAME = re.compile("[a-z][a-z0-9-]*")
 ENCODER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 Wanted: TypeAlias = tuple[str, Callable[[Any], bool], str]  # a member, a test, what it should be
 
@@ -56,7 +56,7 @@ OPTIONAL: tuple[Wanted, ...] = (  # of a modality
     ("fusion", lambda value: value in ("best", "mean"), "'best' or 'mean'"),
 )
 ENCODER: tuple[Wanted, ...] = (
-    ("dim", lambda value: isinstance(value, int) and value > 0, "a number of dimensions"),
+    ("dim", lambda value: type(value) is int and value > 0, "a number of dimensions"),
     ("fingerprint", _text, "a text that stands for weights and constants"),
     ("threshold", _rated, "a siamkit.types.Threshold or None"),
     *_verbs("embed"),
@@ -69,20 +69,25 @@ ENCODER_OPTIONAL: tuple[Wanted, ...] = (
 
 def plugin_fault(made: Any, group: str, name: str) -> str:
     """What a constructed plugin lacks, '' if nothing: 'has no method load'."""
-    if not NAME.fullmatch(name):
-        return f"has a name that is not like {NAME.pattern}: {name!r}"
+    if not PLUGIN_NAME.fullmatch(name):
+        return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
     if (own := getattr(made, "name", None)) != name:
         return f"calls itself {own!r}"
+    options = options_fault(made) if group == "siamkit.modalities" else ""
+    return protocol_fault(made) or _lacking(made, REQUIRED[group]) or options
+
+
+def protocol_fault(made: Any) -> str:
+    """'' for a plugin of the protocols that this siamkit has; it need not say so."""
     version = getattr(made, "protocol", PROTOCOL)
-    if not isinstance(version, int):
+    if type(version) is not int:
         return f"has protocol {version!r}, which should be a whole number"
     if version != PROTOCOL:
         return (
             f"was made for version {version} of the plugin protocols, and this siamkit has version"
             f" {PROTOCOL}"
         )
-    options = options_fault(made) if group == "siamkit.modalities" else ""
-    return _lacking(made, REQUIRED[group]) or options
+    return ""
 
 
 def encoder_fault(made: Any) -> str:

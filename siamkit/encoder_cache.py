@@ -17,7 +17,7 @@ from siamkit.errors import MissingWeights, PluginError
 
 BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
 EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was made
-OWN = (BUILT_BY, EXAMPLES)  # files in a folder that are not of the encoder
+OWN_FILES = (BUILT_BY, EXAMPLES)  # files in a folder that are not of the encoder
 ABANDONED = 86_400.0  # seconds after which a folder that is being made is nobody's
 
 

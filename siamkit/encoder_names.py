@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit import built_encoders
-from siamkit.added_encoders import NAME, add, added, adding, origins
+from siamkit.added_encoders import ADDED_NAME, add, added, adding, origins
 from siamkit.encoder_cache import cached_folder
 from siamkit.encoders import CARD
 from siamkit.errors import MissingWeights
@@ -37,7 +37,7 @@ def resolve(plugin: Any, wanted: str | None) -> Path | None:
     raise MissingWeights(
         f"no encoder {wanted!r} for {plugin.name}: neither a folder nor a known name",
         hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}"
-        f"{again if origins(plugin) and NAME.fullmatch(wanted) else ''}",
+        f"{again if origins(plugin) and ADDED_NAME.fullmatch(wanted) else ''}",
     )
 
 

@@ -22,7 +22,7 @@ from siamkit import __version__
 from siamkit.encoder_cache import cache_root
 from siamkit.errors import PluginError
 from siamkit.processes import process
-from siamkit.registry import GROUPS, OWN, Group, Plugin, found, load
+from siamkit.registry import GROUPS, OWN_PACKAGE, Group, Plugin, found, load
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
 LOOK = 0.02  # seconds from one look at an import to the next
@@ -63,7 +63,7 @@ def loadable(group: Group) -> list[Any]:
 
     A stranger's is imported in a process of its own before, which it might end or block.
     """
-    tried = _tried([plugin for plugin in found(group) if plugin.package != OWN])
+    tried = _tried([plugin for plugin in found(group) if plugin.package != OWN_PACKAGE])
     made = []
     for plugin in found(group):
         try:

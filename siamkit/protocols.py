@@ -295,7 +295,7 @@ class Index(Protocol):
         ...
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Upsert, so that a change may be applied twice."""
+        """Upsert distinct ids, so that a change may be applied twice."""
         ...
 
     def remove(self, ids: Ids) -> None:

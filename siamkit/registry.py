@@ -28,7 +28,7 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 # What is nobody's fault, or is said as it is: Ctrl-C, a generator's end, errors of our own kinds.
 PASSED = (SiamkitError, MemoryError, RecursionError, KeyboardInterrupt, GeneratorExit)
 PATIENCE = 10.0  # seconds of an import before a line says which one it is
-OWN = "siamkit"  # the package whose plugins nobody can replace
+OWN_PACKAGE = "siamkit"  # the package whose plugins nobody can replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def find(group: Group, name: str) -> Plugin:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(names) or 'none'}"
         raise PluginError(f"no plugin {name!r} in {group}", hint=hint)
-    if len(own := [p for p in matching if p.package == OWN]) == 1:
+    if len(own := [p for p in matching if p.package == OWN_PACKAGE]) == 1:
         return own[0]  # a stranger's of that name takes nothing away
     if len(matching) > 1:
         raise PluginError(

@@ -22,7 +22,7 @@ SAME = 1e-3  # length of the difference of two vectors that count as equal: floa
 def check_dim_is_a_size(seen: EncoderSubject) -> None:
     """`dim` is a positive int."""
     dim = seen.encoder.dim
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+    if type(dim) is not int or dim < 1:
         raise Failure("dim, an int above 0", repr(dim), "set `dim` to the length of a vector")
 
 

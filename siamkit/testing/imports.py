@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from siamkit.contract import NAME
+from siamkit import contract
+from siamkit.contract import PLUGIN_NAME
 from siamkit.protocols import PROTOCOL
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.subjects import Subject
@@ -11,21 +12,17 @@ from siamkit.testing.subjects import Subject
 def check_name_is_plain(seen: Subject) -> None:
     """`name` is the entry point's name: lower case, `[a-z][a-z0-9-]*`."""
     name = getattr(seen.plugin, "name", None)
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name):
         raise Failure(
-            f"a name like {NAME.pattern}", repr(name), "set `name` to the entry point's name"
+            f"a name like {PLUGIN_NAME.pattern}", repr(name), "set `name` to the entry point's name"
         )
 
 
 def check_protocol_is_known(seen: Subject) -> None:
-    """`protocol`, if there is one, is a version that this siamkit has."""
-    version = getattr(seen.plugin, "protocol", PROTOCOL)
-    if type(version) is not int or not 1 <= version <= PROTOCOL:
-        raise Failure(
-            f"protocol 1 to {PROTOCOL}",
-            repr(version),
-            f"leave it out, or set protocol = {PROTOCOL}",
-        )
+    """`protocol`, if there is one, is the version that this siamkit has."""
+    if fault := contract.protocol_fault(seen.plugin):
+        wanted, fix = f"protocol {PROTOCOL}", f"leave it out, or set protocol = {PROTOCOL}"
+        raise Failure(wanted, f"it {fault}", fix)
 
 
 def check_import_works(seen: Subject) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.testing.index import check_finds_itself, check_remove_removes, working
+from siamkit.testing.index import (
+    check_finds_itself,
+    check_k_beyond_size_pads,
+    check_remove_removes,
+    check_ties_to_smaller_id,
+    check_within_is_obeyed,
+    working,
+)
 from siamkit.testing.killed import saved_when_killed
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.place import COUNT, ROUNDED, K, Place, held, ids, least, queries, share, slack
@@ -198,6 +205,38 @@ def _lines(refused: Any) -> bool:
     return isinstance(refused, list) and refused != [] and all(isinstance(s, str) for s in refused)
 
 
+def check_reopened_searches_alike(seen: IndexSubject) -> None:
+    """Opened again, and changed since, an index obeys `within`, orders ties and pads as before."""
+    needs(
+        seen,
+        check_within_is_obeyed,
+        check_ties_to_smaller_id,
+        check_k_beyond_size_pads,
+        check_changes_after_reopening,
+    )
+    with working(seen) as at:
+        index, row = at.filled(), np.eye(1, DIM, dtype=np.float32)
+        twins = COUNT + np.array([7, 3, 5, 1], np.int64)
+        index.add(twins[:3], np.repeat(row, 3, axis=0))
+        index.save(cursor(1))
+        index = at.open()
+        index.add(twins[3:], row)
+        index.remove(ids(1))
+        within = np.array([13, 1, twins[0], 3, twins[3]], np.int64)  # one of them is removed
+        ties = index.search(row, 4).ids[0].tolist()
+        inside = index.search(row, 5, within=within).ids[0].tolist()
+        last = index.search(row, COUNT + 9).ids[0, -6:].tolist()
+        fix = "search what was saved and what came since by the same code, and merge the hits"
+        for wanted, got in (
+            (sorted(twins.tolist()), ties),
+            (sorted(twins[[0, 3]].tolist()), inside[:2]),
+            ([-1, 3, 13], sorted(inside[2:])),
+            ([-1] * 6, last),
+        ):
+            if got != wanted:
+                raise Failure(f"ids {wanted}", f"{got}", fix)
+
+
 def check_drop_deletes(seen: IndexSubject) -> None:
     """drop deletes what is saved of the keys with that prefix, and of no others."""
     needs(seen, check_save_reopen_equal)
@@ -244,6 +283,7 @@ CHECKS = (
     check_saved_cursor_is_kept,
     check_save_reopen_equal,
     check_changes_after_reopening,
+    check_reopened_searches_alike,
     check_removals_are_saved,
     check_due_is_over_once_saved,
     check_close_lets_go,

@@ -71,7 +71,7 @@ class OwnEncoder:
         assert self.folder is not None
         before, graph = read_folder(self.folder)
         for file in self.folder.iterdir():  # a tokenizer, weights that the graph does not hold
-            if file.is_file() and file.name not in (GRAPH, CARD, *encoder_cache.OWN):
+            if file.is_file() and file.name not in (GRAPH, CARD, *encoder_cache.OWN_FILES):
                 shutil.copy(file, folder / file.name)
         write_folder(
             folder, _grafted(graph, head), replace(card, preprocessing=before.preprocessing)

@@ -626,6 +626,17 @@ def larger_of_equals(search, k, within):
     return Hits(*(np.take_along_axis(a[:, :k], order, axis=1) for a in (hits.ids, hits.scores)))
 
 
+def within_of_new_ones(self, vectors, k, *, within=None):
+    return BruteIndex.search(self, vectors, k, within=None if self.saved.seq else within)
+
+
+def ties_of_new_ones(self, vectors, k, *, within=None):
+    def search(k, within):
+        return BruteIndex.search(self, vectors, k, within=within)
+
+    return larger_id_first(search, k, within) if self.saved.seq else search(k, within)
+
+
 def within_sorted_in_place(self, vectors, k, *, within=None):
     if within is not None:
         within.sort()
@@ -732,6 +743,8 @@ plant_index("describe_is_plain", describe=lambda self: {"structure": "none", "k"
 plant_index("saved_cursor_is_kept", save=save_and_forget)
 plant_index("save_reopen_equal", save=save_rounded)
 plant_index("changes_after_reopening", add=add_unless_loaded)
+plant_index("reopened_searches_alike", search=within_of_new_ones)
+plant_index("reopened_searches_alike", search=ties_of_new_ones)
 plant_index("removals_are_saved", save=save_what_was_removed, remove=remove_and_remember)
 plant_index("removals_are_saved", save=save_something)
 plant_index("due_is_over_once_saved", due=lambda self: True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from siamkit.testing import Brute, parametrize_with_checks
 from siamkit_facefinder import FaceFinder
 from siamkit_faces import Faces
-from siamkit_faiss import Faiss
+from siamkit_faiss import Faiss, structure
 from siamkit_images import Images
 from siamkit_questions import Questions
 from siamkit_signatures import SignatureFinder, Signatures
@@ -25,4 +25,10 @@ def test_detectors(plugin, check):
 
 @parametrize_with_checks([Faiss(), Brute()])
 def test_indexes(plugin, check):
+    check(plugin)
+
+
+@parametrize_with_checks([Faiss()])
+def test_inverted_lists(plugin, check, monkeypatch):
+    monkeypatch.setattr(structure, "FLAT_FLOATS", 2_000)
     check(plugin)

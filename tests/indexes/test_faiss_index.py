@@ -122,7 +122,9 @@ def test_inverted_lists_above_the_size_for_flat(tmp_path):
         index.save(Cursor(2, "b" * 16))
         index, _ = reopened(tmp_path, 32)
         hits = index.search(rows, 1)
+        inside = index.search(rows[:50], 4, within=ids[200:204])
     assert len(index) == 3901
+    assert (np.sort(inside.ids, axis=1) == ids[200:204]).all()  # in whatever list they lie
     assert not np.isin(hits.ids, ids[:100]).any()
     assert hits.ids[0, 0] == 9000
     assert (hits.ids[100:, 0] == ids[100:]).mean() >= 0.99
