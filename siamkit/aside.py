@@ -46,6 +46,11 @@ class Aside:
         return self.stream if getattr(_here, "answering", False) else sys.stderr
 
 
+def stop_answering() -> None:
+    """Let nothing more be an answer, of this thread either."""
+    _here.answering = False
+
+
 def claim_stdout() -> None:
     """Keep standard output for this thread, for good: also from libraries below Python.
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from siamkit.batches import Job
 from siamkit.errors import BadInput
-from siamkit.sources import files_under, to_text
+from siamkit.sources import files_under, short, to_text
 from siamkit.store.samples import LONGEST_LABEL
 from siamkit.tables.reading import JSON_LINES, Columns, Row, rows
 
@@ -29,7 +29,10 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
         return list(_json_pairs(_utf8(stdin), "standard input", Path()))
     path = Path(origin)
     if path.is_dir():
-        return [(_label(path, file), file) for file in files_under(path)]
+        found: list[tuple[str, Path | str]] = [(_label(path, f), f) for f in files_under(path)]
+        if not found:
+            raise BadInput(f"there is no file in {to_text(path)}")
+        return found
     if not path.is_file():
         raise BadInput(
             f"{to_text(path)} is neither a folder nor a file",
@@ -114,7 +117,7 @@ def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
     def check(columns: Sequence[str]) -> None:
         if not {"label", "path"} <= set(columns):
             raise BadInput(
-                f"{to_text(path)} has the columns {', '.join(columns)[:80] or 'none'}",
+                f"{to_text(path)} has the columns {short(', '.join(columns))[:80] or 'none'}",
                 hint="its first line must name label and path; for texts, add --column NAME",
             )
 

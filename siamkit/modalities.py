@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siamkit import added_encoders, probing
+from siamkit import added_encoders, probing, registry
 from siamkit.encoders import CARD, read_card
 from siamkit.errors import BadInput
+from siamkit.registry import OWN_PACKAGE
 
 
 def for_encoder(wanted: str, kind: str | None = None) -> str:
@@ -50,3 +51,9 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
 def of_kind(kind: str) -> list[str]:
     """The names of the modalities whose samples are of a kind, 'text' say."""
     return [m.name for m in probing.loadable("siamkit.modalities") if m.kind == kind]
+
+
+def own_of_kind(kind: str) -> list[str]:
+    """The same of siamkit's own, which nobody else's plugin can delay or hide."""
+    own = [p.name for p in registry.found("siamkit.modalities") if p.package == OWN_PACKAGE]
+    return [name for name in own if registry.load("siamkit.modalities", name).kind == kind]

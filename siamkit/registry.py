@@ -15,7 +15,7 @@ from inspect import unwrap
 from itertools import chain
 from typing import Any, Literal, TypeAlias, get_args
 
-from siamkit import contract
+from siamkit import contract, surroundings
 from siamkit.aside import Aside, plugin_at_work
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.sources import short
@@ -169,13 +169,20 @@ class _Overheard(Aside):
 
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
-    """Keep what an import prints out of the answers, and say who does."""
-    overheard = _Overheard(sys.stdout)
+    """Keep what an import prints out of the answers, and undo what it does to the process.
+
+    A line is logged of either.
+    """
+    overheard, before = _Overheard(sys.stdout), surroundings.state()
     try:
         with redirect_stdout(overheard), plugin_at_work():
             yield
     finally:
         overheard.thread = None
+        moved = surroundings.changed(before)
+        surroundings.put_back(before)
+    for change in moved:
+        log.warning(f"{plugin} changes {change} when it is imported; that is undone")
     if overheard.said.strip():
         log.warning(f"{plugin} prints when it is imported; that is left out")
 

@@ -80,6 +80,12 @@ class Shell:
         return finished
 
 
+@pytest.fixture(scope="session")
+def shell_in() -> type[Shell]:
+    """For what several tests of a module begin with."""
+    return Shell
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)

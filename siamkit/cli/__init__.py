@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from siamkit.aside import claim_stdout
+from siamkit.aside import claim_stdout, stop_answering
 from siamkit.cli import (
     audit,
     calibrate,
@@ -151,6 +151,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except OSError:  # full, as was said: it would be tried again at the very end
         _give_up_stdout()
+    stop_answering()  # what is printed at the very end is no answer
     if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
         os._exit(code)  # what a plugin has left running is not waited for
     sys.exit(code)

@@ -202,6 +202,8 @@ def _run(
     if source.lower().endswith(".npy"):
         return _of_matrix(Path(source), faults, limits, max_memory, progress)
     name = modality or _text_modality()
+    if columns.text or columns.id or columns.table:
+        options.check_texts(name)
     return ws.dedupe(
         _items(source, columns, name, faults),
         modality=name,
@@ -245,9 +247,11 @@ def _of_matrix(
 
 
 def _text_modality() -> str:
-    """The only modality of texts that is installed, so that nobody has to name it."""
+    """siamkit's own modality of texts, or the only one there is, so that nobody has to name it."""
     from siamkit import modalities
 
+    if len(own := modalities.own_of_kind("text")) == 1:
+        return own[0]
     names = modalities.of_kind("text")
     if len(names) != 1:
         raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")

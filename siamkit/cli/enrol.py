@@ -94,10 +94,10 @@ def enrol(
     """
     if bool(files or texts) + bool(origin) + (seconds is not None) != 1:
         raise click.UsageError("Give one of FILES, --text, --record and --from.")
-    if ((files or seconds is not None) and label is None) or (origin and label is not None):
-        raise click.UsageError(
-            "--as LABEL goes with FILES and --record; --from brings its own labels."
-        )
+    if (files or seconds is not None) and label is None:
+        raise click.UsageError("Say who or what it is: --as LABEL.")
+    if origin and label is not None:
+        raise click.UsageError("--from brings its own labels; it does not go with --as.")
     if (column or id_column or table_name) and not origin:
         raise click.UsageError("--column, --id and --table go with --from TABLE.")
     if sum([largest, all_regions, box is not None]) > 1:

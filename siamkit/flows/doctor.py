@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from siamkit import added_encoders, encoder_cache, registry
-from siamkit.errors import SiamkitError
+from siamkit import added_encoders, encoder_cache, encoder_names, registry
+from siamkit.errors import PluginError, SiamkitError
 from siamkit.probing import probe_all
 from siamkit.protocols import BuildsEncoders
 from siamkit.search import LiveIndex
@@ -86,6 +86,7 @@ def _store(store: Store) -> Iterator[Finding]:
     for gallery in galleries.all_galleries(store):
         yield _samples(store, gallery)
         yield _index(store, gallery)
+        yield from _served(gallery)
 
 
 def _samples(store: Store, gallery: Gallery) -> Finding:
@@ -111,6 +112,19 @@ def _samples(store: Store, gallery: Gallery) -> Finding:
             f"siamkit index rebuild {gallery.name}" if not lacking else "restore a backup",
         )
     return Finding(check, True, f"{identities:,} identities, {samples:,} samples")
+
+
+def _served(gallery: Gallery) -> Iterator[Finding]:
+    """What its vectors are made by must be there still."""
+    check, again = f"encoder of {gallery.name}", f"siamkit reembed {gallery.name} --encoder NAME"
+    try:
+        plugin = registry.load("siamkit.modalities", gallery.space.modality)
+        if gallery.encoder:
+            encoder_names.resolve(plugin, gallery.encoder)
+    except SiamkitError as error:
+        lost = f"reinstall the package of {gallery.space.modality}"
+        hint = lost if isinstance(error, PluginError) else f"bring it back, or: {again}"
+        yield Finding(check, False, str(error), hint)
 
 
 def _index(store: Store, gallery: Gallery) -> Finding:

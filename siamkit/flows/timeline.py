@@ -74,7 +74,8 @@ def timeline(
     name = live.gallery.name
     if not isinstance(pipeline.modality, Streams):
         raise BadInput(
-            f"gallery {name!r} holds {pipeline.modality.name}, and a timeline is for sounds"
+            f"gallery {name!r} holds {pipeline.modality.name}, and a timeline is for sounds that"
+            " a plugin reads piece by piece: it has no method stream"
         )
     if pipeline.detector is None:
         raise BadInput(

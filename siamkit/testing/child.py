@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from siamkit import surroundings
 from siamkit.processes import end_with_parent
 from siamkit.testing.apart import UNTOLD, imported
 from siamkit.testing.use import USE
@@ -33,7 +33,7 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
     _cut_off(report["network"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
     end_with_parent()
-    before, state = set(threading.enumerate()), _state()
+    before, state = set(threading.enumerate()), surroundings.state()
     loaded = set(sys.modules)
     try:
         with _overheard(report, "said"):
@@ -51,12 +51,7 @@ def main(kind: str, module: str, qualname: str, out: str) -> None:
                 report["fingerprint"] = USE[kind](plugin)
         except BaseException as error:
             report["used"] = f"{type(error).__name__}: {error}"
-        after = _state()
-        report["changed"] = [
-            f"{name} from {old} to {after[name]}"
-            for name, old in state.items()
-            if old != after[name]
-        ]
+        report["changed"] = surroundings.changed(state)
     _tell(report, out)
     sys.stdout.flush()
     os._exit(0)  # a plugin's thread must not keep this process
@@ -82,17 +77,6 @@ def _overheard(report: dict[str, Any], what: str) -> Iterator[None]:
             os.dup2(kept, 1)
             heard.seek(0)
             report[what] = heard.read().decode(errors="replace")
-
-
-def _state() -> dict[str, object]:
-    """What belongs to the whole process."""
-    return {
-        "the working directory": os.getcwd(),
-        "what Ctrl-C does": signal.getsignal(signal.SIGINT),
-        "what a request to end does": signal.getsignal(signal.SIGTERM),
-        "the level of the root logger": logging.root.level,
-        "the level below which nothing is logged": logging.root.manager.disable,
-    }
 
 
 def _cut_off(asked: list[str]) -> None:

@@ -75,7 +75,7 @@ def check_import_starts_no_threads(seen: Subject) -> None:
 
 
 def check_process_is_left_alone(seen: Subject) -> None:
-    """Neither import nor use moves the working directory, or touches signals or root logging."""
+    """Neither import nor use changes the working directory, signals, root logging or the like."""
     _needs_import(seen)
     if seen.apart.changed:
         raise Failure(

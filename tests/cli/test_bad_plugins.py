@@ -106,9 +106,12 @@ BROKEN = {
     "nan": "embed_is_finite", "long": "embed_is_unit", "dimless": "dim_is_a_size",
     "bare": "threshold_is_a_cosine", "empty": "dim_is_a_size", "blind": "detector_is_installed",
     "unmeasured": "calibration_is_read",
+    "moving": "process_is_left_alone", "strict": "process_is_left_alone",
     "chatty": "import_says_nothing", "busy": "import_starts_no_threads",
 }  # fmt: skip
 QUIRKS = {
+    "moving": ("import os; os.chdir('/')", "changes the working directory from"),
+    "strict": ("np.seterr(all='raise')", "changes what numpy does about overflow from"),
     "chatty": ("print('here I am')", "prints when it is imported"),
     "busy": (
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True,"
@@ -236,7 +239,7 @@ def test_a_plugin_whose_import_does_more_than_it_should(name, bad, listed):
     used = bad("enrol", name, "--text", "hello", "--as", "x", "--json")
     assert used.code == 0
     assert [json.loads(row) for row in used.out.splitlines()]
-    assert name != "chatty" or said in used.err
+    assert name == "busy" or said in used.err
 
 
 def test_a_plugin_that_ends_the_process_while_it_is_checked(bad):
@@ -425,6 +428,24 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     checked = {c["check"]: c for c in json.loads(shell("plugins", "check", "loud", "--json").out)}
     assert checked["use_says_nothing"]["state"] == "failed"
     assert "aloud" in checked["use_says_nothing"]["message"]
+
+
+def test_what_a_plugin_prints_at_the_very_end_is_no_answer(tmp_path, shell):
+    put(tmp_path / "site", "late", "import atexit; atexit.register(print, 'so long')")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    enrolled = shell("enrol", "late", "--text", "hello", "--as", "x", "--json")
+    assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
+    assert "so long" in enrolled.err
+
+
+def test_siamkits_own_modality_of_texts_need_not_be_named(tmp_path, shell):
+    """Nor is a stranger's imported for that."""
+    put(tmp_path / "site", "stuck", "raise OSError('imported')")
+    (tmp_path / "q.csv").write_text("question\nhow are you\nhow old are you\n")
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    done = shell("dedupe", "q.csv", "--column", "question", "--json")
+    assert done.code == 0, done.err
+    assert "stuck" not in done.err
 
 
 def test_a_part_of_a_package_that_is_left_breaks_no_listing(tmp_path, shell):

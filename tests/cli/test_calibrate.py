@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 from manifest import lines
 from scoreddata import texts
 
 
-@pytest.fixture
-def calibrated(shell):
+@pytest.fixture(scope="module")
+def first(shell_in, tmp_path_factory):
+    """The folder of a calibrated gallery, and what calibration said."""
+    shell = shell_in(tmp_path_factory.mktemp("first"))
     assert shell("enrol", "letters", "--from", "-", stdin=lines(*texts(60, 3))).code == 0
     done = shell("calibrate", "letters", "--json")
     assert done.code == 0, done.err
-    shell.made = json.loads(done.out)
+    return shell.folder, json.loads(done.out)
+
+
+@pytest.fixture
+def calibrated(first, shell):
+    folder, shell.made = first
+    shutil.copytree(folder, shell.folder, dirs_exist_ok=True)
     return shell
 
 

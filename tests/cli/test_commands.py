@@ -209,3 +209,20 @@ def test_verify_says_which_of_several_regions_it_compared(tiles):
     refused = tiles("verify", "-m", "tiles", "red.png", "both.png", "--box", "500,500,600,600")
     assert refused.code == 2
     assert "box 500,500,600,600" in refused.err
+
+
+def test_doctor_names_a_gallery_whose_plugin_is_gone(letters):
+    assert letters("enrol", "letters", "--text", "hello", "--as", "x", "-m", "letters").code == 0
+    letters.environment["PYTHONPATH"] = ""
+    done = letters("doctor", "--json")
+    assert done.code == 1
+    (fault,) = [finding for finding in json.loads(done.out) if not finding["ok"]]
+    assert fault["check"] == "encoder of letters"
+    assert "no plugin 'letters'" in fault["found"]
+    assert fault["hint"] == "reinstall the package of letters"
+
+
+def test_a_folder_with_nothing_to_enrol_is_an_error(letters):
+    (letters.folder / "empty").mkdir()
+    done = letters("enrol", "letters", "--from", "empty")
+    assert (done.code, done.err) == (2, "Error: there is no file in empty\n")

@@ -30,6 +30,7 @@ FLOORS = [
         "metrics",
         "quiet",
         "aside",
+        "surroundings",
         "processes",
         "contract",
         "hub",
