@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -81,9 +80,7 @@ def require_same_vectors(plugin: Any, folder: Path) -> None:
             )
             with suppress(OSError):  # not ours to write in: it is looked at again next time
                 if not kept:
-                    aside = folder / f".{EXAMPLES}.{os.getpid()}"
-                    shutil.copyfile(now, aside)
-                    aside.replace(folder / EXAMPLES)
+                    shutil.copyfile(now, folder / EXAMPLES)
                 (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
 
 

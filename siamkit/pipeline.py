@@ -190,7 +190,7 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
     return Pipeline(plugin, finder, opened)
 
 
-def detector_name(modality: str, wanted: str | None) -> str | None:
+def resolve_detector(modality: str, wanted: str | None) -> str | None:
     """The detector that is meant: a name, or None to embed whole samples. DEFAULT is resolved."""
     if wanted != DEFAULT:
         return wanted

@@ -26,7 +26,7 @@ from siamkit.registry import GROUPS, OWN_PACKAGE, Group, Plugin, found, load
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
 LOOK = 0.02  # seconds from one look at an import to the next
-NEVER = Event()
+NEVER = Event()  # is never set
 log = logging.getLogger("siamkit")
 INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
 MEMORY = "plugins.json"  # in the cache: which plugins were found sound, in which state
@@ -45,7 +45,7 @@ def probe(plugin: Plugin, stop: Event = NEVER) -> Probe:
     with tempfile.TemporaryDirectory(prefix="siamkit-probe-") as folder:
         told = Path(folder) / "told.json"
         # No pipes: a process that the import starts might keep them open.
-        with process("siamkit.trial", [str(told), *astuple(plugin)]) as running:
+        with process("siamkit.import_trial", [str(told), *astuple(plugin)]) as running:
             late = time.monotonic() + SECONDS
             while (code := running.poll()) is None and time.monotonic() < late:
                 if stop.wait(LOOK):

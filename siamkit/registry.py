@@ -179,8 +179,7 @@ def _watched(plugin: Plugin) -> Iterator[None]:
             yield
     finally:
         overheard.thread = None
-        moved = surroundings.changed(before)
-        surroundings.put_back(before)
+        moved = surroundings.put_back(before)
     for change in moved:
         log.warning(f"{plugin} changes {change} when it is imported; that is undone")
     if overheard.said.strip():

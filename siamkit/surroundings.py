@@ -13,6 +13,13 @@ from typing import Any
 NUMPY = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}  # as it begins
 
 
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been deleted, which is nobody's doing here
+        return ""
+
+
 def _errors() -> Mapping[str, str]:
     numpy: Any = sys.modules.get("numpy")
     return numpy.geterr() if numpy else NUMPY
@@ -27,7 +34,7 @@ def _handle(number: int) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
 
 
 PARTS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {  # how to read, and to set
-    "the working directory": (os.getcwd, os.chdir),
+    "the working directory": (_folder, os.chdir),
     "what Ctrl-C does": _handle(signal.SIGINT),
     "what a request to end does": _handle(signal.SIGTERM),
     "the level of the root logger": (lambda: logging.root.level, logging.root.setLevel),
@@ -51,10 +58,10 @@ def changed(before: Mapping[str, Any]) -> list[str]:
     return [f"{part} from {was} to {now[part]}" for part, was in before.items() if was != now[part]]
 
 
-def put_back(before: Mapping[str, Any]) -> None:
-    """Set everything as it was; signals only where they can be, in the main thread."""
-    now = state()
-    for part, was in before.items():
-        if was != now[part]:
-            with suppress(ValueError, OSError, TypeError):
-                PARTS[part][1](was)
+def put_back(before: Mapping[str, Any]) -> list[str]:
+    """What `changed` says, and all of it set as it was; signals only in the main thread."""
+    told = changed(before)
+    for part, was in before.items() if told else ():
+        with suppress(ValueError, OSError, TypeError):
+            PARTS[part][1](was)
+    return told

@@ -16,7 +16,7 @@ from siamkit.errors import BadInput, StoreError
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
-from siamkit.pipeline import DEFAULT, Pipeline, detector_name, open_pipeline
+from siamkit.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.reranking import chosen
 from siamkit.scoring import Fusion, own_mated
 from siamkit.search import LiveIndex
@@ -117,7 +117,7 @@ class Workspace:
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
             raise GalleryExists(f"there is a gallery {name!r} already")
         encoder = encoder_names.lasting(registry.load("siamkit.modalities", modality), encoder)
-        detector = detector_name(modality, detector)
+        detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault
         self.init()
@@ -185,7 +185,7 @@ class Workspace:
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
     ) -> Pipeline:
         """An open pipeline, kept for the next call."""
-        key = (modality, encoder, detector_name(modality, detector))
+        key = (modality, encoder, resolve_detector(modality, detector))
         if key not in self._pipelines:
             self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
         return self._pipelines[key]

@@ -118,7 +118,7 @@ def dedupe(
         raise click.UsageError("A matrix goes with --threshold, --max-memory and outputs alone.")
     _check_outputs(source, table_name, output, pairs_to, report, bool(against))
     columns = Columns(column, id_column, table_name)
-    limits = {"threshold": threshold, "rerank": options.reranker_name(rerank)}
+    limits = {"threshold": threshold, "rerank": options.default_or_none(rerank)}
     with options.workspace(store) as ws:
         if against:
             return _against(ws, against, source, columns, limits, output, as_json)
@@ -208,7 +208,7 @@ def _run(
         _items(source, columns, name, faults),
         modality=name,
         encoder=encoder,
-        detector=options.detector_name(detector),
+        detector=options.default_or_none(detector),
         max_memory=max_memory,
         progress=progress,
         **limits,

@@ -92,7 +92,9 @@ def embed(
         stderr(f"Error: {origin}, line {row.line}: {row.error}")
     state = Embedded(0, 0, 0)
     with options.workspace(store) as ws, bar("embedding", len(todo)) as update:
-        pipeline = ws.pipeline(modality, encoder=encoder, detector=options.detector_name(detector))
+        pipeline = ws.pipeline(
+            modality, encoder=encoder, detector=options.default_or_none(detector)
+        )
         choose = choice.largest if largest else choice.everything
         results = run(pipeline, todo, choose, output)
         try:

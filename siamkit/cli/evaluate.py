@@ -107,7 +107,7 @@ def evaluate(
             modality=modality,
             gallery=gallery,
             encoders=encoders or (None,),
-            detector=options.detector_name(detector),
+            detector=options.default_or_none(detector),
             rerankers=rerankers,
             normalise=snorm,
             group=group,

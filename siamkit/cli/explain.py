@@ -85,7 +85,7 @@ def explain(
         if modality:
             from siamkit.flows.explain import explain as run
 
-            detector = options.detector_name(detector)
+            detector = options.default_or_none(detector)
             pipeline = ws.pipeline(modality, encoder=encoder, detector=detector)
             found = run(pipeline, *probes, choose=choose, progress=progress)
         else:

@@ -52,7 +52,7 @@ def create(
     """Make a gallery, and the store if there is none."""
     with options.workspace(store) as ws:
         made = ws.create_gallery(
-            name, modality, encoder=encoder, detector=options.detector_name(detector)
+            name, modality, encoder=encoder, detector=options.default_or_none(detector)
         )
         report(
             as_json,

@@ -155,8 +155,8 @@ rerank = click.option(
 )  # fmt: skip
 
 
-def reranker_name(given: str | None) -> str | None:
-    """What --rerank means to the workspace where a reranker is the default."""
+def default_or_none(given: str | None) -> str | None:
+    """What --detector and --rerank mean, where the modality's own is the default."""
     from siamkit.pipeline import DEFAULT
 
     return DEFAULT if given is None else None if given == "none" else given
@@ -173,13 +173,6 @@ def check_kind(modality: str, kind: str, what: str) -> None:
 
     if registry.load("siamkit.modalities", modality).kind != kind:
         raise click.UsageError(f"{what}, and {modality} are none.")
-
-
-def detector_name(given: str | None) -> str | None:
-    """What --detector means to the workspace."""
-    from siamkit.pipeline import DEFAULT
-
-    return DEFAULT if given is None else None if given == "none" else given
 
 
 def check_report(report: Path | None) -> None:

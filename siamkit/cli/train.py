@@ -217,18 +217,16 @@ def _wanted(
     """`base` with what the command line says otherwise. A path is kept whole."""
     from dataclasses import replace
 
-    from siamkit import registry
-    from siamkit.pipeline import DEFAULT
+    from siamkit.pipeline import resolve_detector
     from siamkit.sources import absolute, to_text
 
     given: dict[str, Any] = {"modality": modality, "licence": licence, "name": name}
     if data is not None:
         given["origin"] = data if data.startswith(GALLERY) else to_text(absolute(Path(data)))
     made = replace(base, **{key: value for key, value in given.items() if value is not None})
-    if detector == DEFAULT:
-        own = registry.load("siamkit.modalities", made.modality).detector
-        return replace(made, detector=own)
-    return replace(made, detector=None if detector == "none" else detector or base.detector)
+    if detector == "none":
+        return replace(made, detector=None)
+    return replace(made, detector=resolve_detector(made.modality, detector or base.detector))
 
 
 def _require_same(

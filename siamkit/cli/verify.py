@@ -106,7 +106,7 @@ def verify(
             if texts:
                 options.check_texts(modality)
             pipeline = ws.pipeline(
-                modality, encoder=encoder, detector=options.detector_name(detector)
+                modality, encoder=encoder, detector=options.default_or_none(detector)
             )
             reranker = chosen(pipeline, rerank)
             limit = given_threshold(threshold, probability=reranker is not None)

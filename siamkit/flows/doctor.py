@@ -119,7 +119,7 @@ def _served(gallery: Gallery) -> Iterator[Finding]:
     check, again = f"encoder of {gallery.name}", f"siamkit reembed {gallery.name} --encoder NAME"
     try:
         plugin = registry.load("siamkit.modalities", gallery.space.modality)
-        if gallery.encoder:
+        if gallery.encoder and gallery.encoder not in getattr(plugin, "encoders", {}):
             encoder_names.resolve(plugin, gallery.encoder)
     except SiamkitError as error:
         lost = f"reinstall the package of {gallery.space.modality}"

@@ -16,7 +16,7 @@ from siamkit.protocols import Assesses
 from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank
 from siamkit.testing.corner import corner, is_empty, speck, with_noise
-from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.outcome import Failure, NotRun, lacking
 from siamkit.testing.run import needs
 from siamkit.testing.subjects import ModalitySubject
 from siamkit.types import Region
@@ -157,7 +157,7 @@ def _cut(seen: ModalitySubject, medium: Any, region: Region) -> Any:
     except SiamkitError:
         return None
     except Exception as error:
-        raise NotRun("needs crop_takes_regions, which fails") from error
+        raise lacking("crop_takes_regions") from error
 
 
 CHECKS = (

@@ -10,7 +10,7 @@ import numpy as np
 from siamkit import contract
 from siamkit.pipeline import NORM_TOLERANCE
 from siamkit.testing.alike import alike
-from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.outcome import Failure, NotRun, lacking
 from siamkit.testing.run import needs
 from siamkit.testing.subjects import ENOUGH, EncoderSubject
 from siamkit.types import Threshold
@@ -185,7 +185,7 @@ def _moved(
 ) -> float:
     """The longest difference of two rows; of those without numbers, nothing is known."""
     if left.shape != right.shape:
-        raise NotRun("needs embed_shape_and_dtype, which fails")
+        raise lacking("embed_shape_and_dtype")
     with np.errstate(invalid="ignore"):
         apart = np.linalg.norm(left - right, axis=-1)
     return float(apart[np.isfinite(apart)].max(initial=0.0))

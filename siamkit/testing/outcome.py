@@ -20,6 +20,11 @@ class NotRun(Exception):
     """A check that has nothing to look at: weights are absent, or what it needs has failed."""
 
 
+def lacking(check: str) -> NotRun:
+    """For a check that needs another one, which fails."""
+    return NotRun(f"needs {check}, which fails")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One check on one plugin."""

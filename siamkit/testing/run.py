@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.errors import MissingWeights
 from siamkit.sources import short
-from siamkit.testing.outcome import Failure, NotRun, Result, unavailable
+from siamkit.testing.outcome import Failure, NotRun, Result, lacking, unavailable
 
 if TYPE_CHECKING:
     from siamkit.testing.subjects import Subject
@@ -35,7 +35,7 @@ def needs(seen: S, *checks: Callable[[S], None]) -> None:
         if result.state == "skipped":
             raise NotRun(result.message)
         if result.state == "failed":
-            raise NotRun(f"needs {result.check}, which fails")
+            raise lacking(result.check)
 
 
 def _run(check: Callable[[S], None], seen: S) -> Result:

@@ -19,7 +19,7 @@ from siamkit.encoders import CARD
 from siamkit.errors import MissingWeights
 from siamkit.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.testing.apart import Report, look
-from siamkit.testing.outcome import NotRun, Result, unavailable
+from siamkit.testing.outcome import NotRun, Result, lacking, unavailable
 from siamkit.testing.typed import ill_typed
 from siamkit.types import Region
 
@@ -58,7 +58,7 @@ class Subject:
         """What several checks share. Raises NotRun where making it is what another is about."""
         known = self.results.get(check)
         if known and known.state == "failed":
-            raise NotRun(f"needs {check}, which fails")
+            raise lacking(check)
         try:
             return make()
         except (NotRun, KeyboardInterrupt):
@@ -66,7 +66,7 @@ class Subject:
         except MissingWeights as error:
             raise NotRun(unavailable(error)) from error
         except BaseException as error:
-            raise NotRun(f"needs {check}, which fails") from error
+            raise lacking(check) from error
 
 
 class EncoderSubject(Subject):
@@ -116,11 +116,11 @@ class EncoderSubject(Subject):
         """All samples' vectors, if they keep to the rules of shape and length."""
         rows = self.embedded()
         if rows.shape != (len(self.labels), self.encoder.dim):
-            raise NotRun("needs embed_shape_and_dtype, which fails")
+            raise lacking("embed_shape_and_dtype")
         if not np.isfinite(rows).all():
-            raise NotRun("needs embed_is_finite, which fails")
+            raise lacking("embed_is_finite")
         if (np.abs(np.linalg.norm(rows, axis=1) - 1) > NORM_TOLERANCE).any():
-            raise NotRun("needs embed_is_unit, which fails")
+            raise lacking("embed_is_unit")
         return rows
 
 
@@ -139,7 +139,7 @@ class ModalitySubject(EncoderSubject):
             "examples_are_enough", lambda: [(label, s) for label, s in self.plugin.examples()]
         )
         if not found:
-            raise NotRun("needs examples_are_enough, which fails")
+            raise lacking("examples_are_enough")
         return found
 
     @cached_property
@@ -164,7 +164,7 @@ class ModalitySubject(EncoderSubject):
             "crop_keeps_kind", lambda: [self.plugin.crop(medium, Region()) for medium in media]
         )
         if any(type(c) is not type(m) for c, m in zip(crops, media, strict=True)):
-            raise NotRun("needs crop_keeps_kind, which fails")
+            raise lacking("crop_keeps_kind")
         return list(zip((label for label, _ in self.examples), crops, strict=True))
 
     @cached_property
@@ -215,7 +215,7 @@ class DetectorSubject(Subject):
             or any(not isinstance(r, Region) or ill_typed(r, self.plugin.kind) for r in each)
             for each in regions
         ):
-            raise NotRun("needs find_gives_regions, which fails")
+            raise lacking("find_gives_regions")
         return regions
 
     def _users(self) -> list[Any]:

@@ -166,7 +166,7 @@ def _manifest(path: Path) -> list[Example]:
 def _check(columns: Sequence[str], shown: str) -> None:
     if "label" not in columns or not {"path", "text"} & set(columns):
         raise BadInput(
-            f"{shown} has the columns {', '.join(columns)[:80] or 'none'}",
+            f"{shown} has the columns {short(', '.join(columns))[:80] or 'none'}",
             hint="its first line must name label and path, or label and text",
         )
 

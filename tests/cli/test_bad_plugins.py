@@ -160,6 +160,13 @@ def found_here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def site(tmp_path, shell):
+    """A folder of plugins that the shell finds."""
+    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    return tmp_path / "site"
+
+
+@pytest.fixture
 def bad(crowd, shell):
     shell.environment["PYTHONPATH"] += os.pathsep + str(crowd)
     shell.environment["SIAMKIT_CACHE"] = str(crowd.with_name("cache"))
@@ -255,7 +262,7 @@ def test_a_plugin_that_ends_the_process_while_it_is_checked(bad):
     assert list(states)[-1] == "preprocessing_is_json"
 
 
-def test_what_a_plugin_starts_keeps_no_check(tmp_path, shell):
+def test_what_a_plugin_starts_keeps_no_check(tmp_path, site, shell):
     """A pool of processes holds whatever is open, such as the pipe that the answers take."""
     pool = (
         "import multiprocessing\n"
@@ -266,20 +273,18 @@ def test_what_a_plugin_starts_keeps_no_check(tmp_path, shell):
         "    return real(self, batch)\n"
         "Encoder.embed = embed"
     )
-    put(tmp_path / "site", "pooled", pool)
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    put(site, "pooled", pool)
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     checked = [c["check"] for c in json.loads(shell("plugins", "check", "pooled", "--json").out)]
     assert checked[-1] == "preprocessing_is_json"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe[x", b"[siamkit.modalities]\nno sign\n"])
-def test_a_list_of_entry_points_that_cannot_be_read(content, tmp_path, shell):
-    put(tmp_path / "site", "torn")
-    put(tmp_path / "site", "whole")
-    (info,) = (tmp_path / "site").glob("pack_torn*.dist-info")
+def test_a_list_of_entry_points_that_cannot_be_read(content, tmp_path, site, shell):
+    put(site, "torn")
+    put(site, "whole")
+    (info,) = site.glob("pack_torn*.dist-info")
     (info / "entry_points.txt").write_bytes(content)
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     done = shell("plugins", "list", "--json")
     assert {p["name"]: p["error"] for p in json.loads(done.out)}["whole"] is None
@@ -322,8 +327,17 @@ def test_a_module_that_keeps_standard_output_may_write_to_it_later(tmp_path, fou
     assert capsys.readouterr().out == "later\nin lines"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be deleted here")
+def test_a_working_directory_that_is_gone_is_no_plugins_fault(tmp_path, found_here, monkeypatch):
+    put(tmp_path, "afar")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert registry.load("siamkit.modalities", "afar").name == "afar"
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
-def test_a_check_that_is_killed_leaves_no_process(tmp_path, shell):
+def test_a_check_that_is_killed_leaves_no_process(tmp_path, site, shell):
     started = tmp_path / "started"
     deaf = (
         "import os, time\n"
@@ -335,8 +349,7 @@ def test_a_check_that_is_killed_leaves_no_process(tmp_path, shell):
         "        except KeyboardInterrupt: pass\n"
         "Plugin.encoder = encoder"
     )
-    put(tmp_path / "site", "deaf", deaf)
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    put(site, "deaf", deaf)
     check = subprocess.Popen(
         [sys.executable, "-m", "siamkit", "plugins", "check", "deaf"],
         env=shell.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -383,14 +396,16 @@ def test_two_plugins_of_one_name(bad, listed):
     assert checked.out.count("failed   loads  two plugins of siamkit.modalities") == 2
 
 
-def test_a_strangers_plugin_takes_no_name_of_siamkits_own(tmp_path, shell):
-    put(tmp_path / "site", "questions", package="pack-questions")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+def test_a_strangers_plugin_takes_no_name_of_siamkits_own(tmp_path, site, shell):
+    put(site, "questions", package="pack-questions")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     told = json.loads(shell("plugins", "list", "--json").out)
     faults = {p["package"]: p["error"] for p in told if p["name"] == "questions"}
     assert faults["siamkit"] is None
     assert "package pack-questions 3.1) is left out: plugin questions" in faults["pack-questions"]
+    checked = shell("plugins", "check", "questions")
+    assert checked.code == 1
+    assert "package pack-questions 3.1) is left out: plugin questions" in checked.out
     assert json.loads(shell("encoders", "list", "--json").out)
 
 
@@ -403,7 +418,7 @@ def test_commands_that_look_at_all_plugins_survive_the_worst(bad, crowd):
         assert f"package pack-{name} 3.1" in done.err
 
 
-def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
+def test_what_a_plugin_prints_is_no_answer(site, shell):
     chatty = (
         "import os, sys\n"
         "sys.stdout.buffer.write(b'at once')\n"
@@ -418,8 +433,7 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
         "    return real(self, source)\n"
         "Plugin.load = load"
     )
-    put(tmp_path / "site", "loud", chatty)
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    put(site, "loud", chatty)
     enrolled = shell("enrol", "loud", "--text", "hello", "--as", "x", "--json")
     assert enrolled.code == 0
     assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
@@ -430,37 +444,33 @@ def test_what_a_plugin_prints_is_no_answer(tmp_path, shell):
     assert "aloud" in checked["use_says_nothing"]["message"]
 
 
-def test_what_a_plugin_prints_at_the_very_end_is_no_answer(tmp_path, shell):
-    put(tmp_path / "site", "late", "import atexit; atexit.register(print, 'so long')")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+def test_what_a_plugin_prints_at_the_very_end_is_no_answer(site, shell):
+    put(site, "late", "import atexit; atexit.register(print, 'so long')")
     enrolled = shell("enrol", "late", "--text", "hello", "--as", "x", "--json")
     assert [json.loads(row)["label"] for row in enrolled.out.splitlines()] == ["x"]
     assert "so long" in enrolled.err
 
 
-def test_siamkits_own_modality_of_texts_need_not_be_named(tmp_path, shell):
+def test_siamkits_own_modality_of_texts_need_not_be_named(tmp_path, site, shell):
     """Nor is a stranger's imported for that."""
-    put(tmp_path / "site", "stuck", "raise OSError('imported')")
+    put(site, "stuck", "raise OSError('imported')")
     (tmp_path / "q.csv").write_text("question\nhow are you\nhow old are you\n")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     done = shell("dedupe", "q.csv", "--column", "question", "--json")
     assert done.code == 0, done.err
     assert "stuck" not in done.err
 
 
-def test_a_part_of_a_package_that_is_left_breaks_no_listing(tmp_path, shell):
-    put(tmp_path / "site", "half")
-    (info,) = (tmp_path / "site").glob("*.dist-info")
+def test_a_part_of_a_package_that_is_left_breaks_no_listing(tmp_path, site, shell):
+    put(site, "half")
+    (info,) = site.glob("*.dist-info")
     (info / "METADATA").write_text("")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     told = json.loads(shell("plugins", "list", "--json").out)
     assert [(p["package"], p["version"]) for p in told if p["name"] == "half"] == [("?", "?")]
 
 
-def test_what_cannot_be_watched_is_never_believed(tmp_path, shell):
+def test_what_cannot_be_watched_is_never_believed(tmp_path, site, shell):
     """A package without __init__.py, and one whose folder holds a link to nothing."""
-    site = tmp_path / "site"
     put(site, "spread", value="spread.inner:Plugin")
     (site / "spread").mkdir()
     (site / "mod_pack_spread.py").rename(site / "spread" / "inner.py")
@@ -468,7 +478,6 @@ def test_what_cannot_be_watched_is_never_believed(tmp_path, shell):
     (site / "linked").mkdir()
     (site / "mod_pack_linked.py").rename(site / "linked" / "__init__.py")
     (site / "linked" / "data.json").symlink_to("nowhere")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(site)
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     before = states(shell)
     assert (before["pack-spread"], before["pack-linked"]) == (None, None)
@@ -479,10 +488,9 @@ def test_what_cannot_be_watched_is_never_believed(tmp_path, shell):
     assert "gone bad" in after["pack-linked"]
 
 
-def test_a_thread_that_does_not_end_keeps_no_command(tmp_path, shell):
-    put(tmp_path / "site", "tireless", "import threading, time\n"
+def test_a_thread_that_does_not_end_keeps_no_command(tmp_path, site, shell):
+    put(site, "tireless", "import threading, time\n"
         "threading.Thread(target=time.sleep, args=(600,)).start()")  # fmt: skip
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     assert enrol(shell, "tireless").code == 0
     assert "starts threads when it is imported" in shell("plugins", "list").out
@@ -495,10 +503,9 @@ def test_an_entry_point_to_nothing(listed):
     assert "has no attribute 'Nothing'" in listed["pack-blank"]
 
 
-def test_what_was_sound_is_believed_until_its_files_change(tmp_path, shell):
+def test_what_was_sound_is_believed_until_its_files_change(tmp_path, site, shell):
     imports = tmp_path / "imports"
-    put(tmp_path / "site", "seen", f"with open({str(imports)!r}, 'a') as file: file.write('x')")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")
+    put(site, "seen", f"with open({str(imports)!r}, 'a') as file: file.write('x')")
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
     shell.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an import changes the folder
     assert states(shell)["pack-seen"] is None
@@ -509,7 +516,7 @@ def test_what_was_sound_is_believed_until_its_files_change(tmp_path, shell):
     (tmp_path / "cache" / "plugins.json").write_text("{")  # damaged: all are imported again
     assert states(shell)["pack-seen"] is None
     assert imports.read_text() == "xxx"
-    module = tmp_path / "site" / "mod_pack_seen.py"
+    module = site / "mod_pack_seen.py"
     module.write_text(module.read_text() + "raise OSError('gone bad')\n")
     assert "gone bad" in states(shell)["pack-seen"]
 

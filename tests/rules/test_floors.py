@@ -40,7 +40,7 @@ FLOORS = [
         "store",
         "media",
         "probing",
-        "trial",
+        "import_trial",
         "modalities",
         "grouping",
         "scratch",
