@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit.metrics import eer, fnmr_at
+from siamkit.stats.metrics import eer, fnmr_at
 
 SETS = {"LFW crops": "trials.csv", "ORL": "trials_orl.csv", "photos": "trials_photos.csv"}
 CROPPED = {"LFW crops"}

@@ -20,9 +20,9 @@ from PIL import Image as pil
 from PIL import ImageFilter
 from scipy.signal import butter, sosfilt
 
-from siamkit.choice import area
+from siamkit.embed.pipeline import Pipeline, open_pipeline
+from siamkit.embed.region_choosers import area
 from siamkit.errors import NothingFound
-from siamkit.pipeline import Pipeline, open_pipeline
 from siamkit.types import Clip, Image
 
 Change = Callable[[Any, np.random.Generator], Any]

@@ -20,13 +20,14 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
-from siamkit import batches, calibration, choice, classification
-from siamkit.batches import Job
-from siamkit.classification import Rule, scaled
 from siamkit.cli.output import table
-from siamkit.labelled import Labelled
-from siamkit.pipeline import open_pipeline
-from siamkit.scoring import own_mated
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.stats import calibration, classify
+from siamkit.stats.classify import Rule, scaled
+from siamkit.stats.label_sets import Labelled
+from siamkit.stats.scoring import own_mated
 
 SHOTS, SEEDS, TESTS, LEAST, BINS = (1, 5, 20), 10, 20, 5, 15
 
@@ -52,7 +53,10 @@ def embedded(pipeline, folder: Path):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".pgm", ".wav", ".flac")
     ]
     done = [
-        d for batch in batches.run(pipeline, jobs, choice.largest) for d in batch if not d.error
+        d
+        for batch in batches.run(pipeline, jobs, region_choosers.largest)
+        for d in batch
+        if not d.error
     ]
     return np.stack([d.found[0].vector for d in done]), np.array([d.job.tag for d in done])
 
@@ -73,13 +77,13 @@ def ours(vectors, labels, enrolled, asked, rule, own=None):
     """(p, classes) probabilities, and the temperature over the spread of the guess."""
     names = np.unique(labels[enrolled])
     known = Labelled.of(vectors[enrolled], labels[enrolled][:, None] == names)
-    guess = classification.guess(known)
-    fitted = classification.fit(known, rule)
+    guess = classify.guess(known)
+    fitted = classify.fit(known, rule)
     evidence = scaled(fitted[0] if fitted else guess)
     if own:
         evidence = lambda scores: calibration.llr(own, scores)  # noqa: E731
-    found = classification.probabilities(known, rule, evidence, vectors[asked])
-    sharpness = guess * classification.GUESS / fitted[0] if fitted else np.nan
+    found = classify.probabilities(known, rule, evidence, vectors[asked])
+    sharpness = guess * classify.GUESS / fitted[0] if fitted else np.nan
     return names, found, sharpness
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit import batches, choice, trials
-from siamkit.batches import Job
-from siamkit.comparisons import Comparisons
-from siamkit.pipeline import open_pipeline
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.flows import trials
+from siamkit.stats.comparisons import Comparisons
 
 MODALITIES = ("faces", "signatures", "voices", "questions")
 MOST = 10  # samples of an identity
@@ -74,7 +75,7 @@ def _embedded(data: Path, modality: str) -> Samples:
     pipeline = open_pipeline(modality, encoder=None, detector=detector)
     vectors, names = [], []
     jobs = (Job(path, tag=label) for label, path in listed(data, modality))
-    for batch in batches.run(pipeline, jobs, choice.largest):
+    for batch in batches.run(pipeline, jobs, region_choosers.largest):
         for done in batch:
             if not done.error:
                 vectors.append(done.found[0].vector)
@@ -88,7 +89,7 @@ def _questions(data: Path) -> Samples:
     pipeline = open_pipeline("questions", encoder=None, detector=None)
     vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
     jobs = (Job(text, text=True, tag=row) for row, text in enumerate(found.samples))
-    for batch in batches.run(pipeline, jobs, choice.largest):
+    for batch in batches.run(pipeline, jobs, region_choosers.largest):
         for done in batch:
             vectors[done.job.tag] = done.found[0].vector
     pairs = np.stack([found.left, found.right, found.mated.astype(np.int64)], axis=1)

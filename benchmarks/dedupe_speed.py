@@ -23,8 +23,8 @@ import numpy as np
 from timing import table
 
 from siamkit import Threshold, Workspace
-from siamkit.duplicates import Rule
 from siamkit.flows.dedupe import Deduped, Item, of_vectors
+from siamkit.flows.duplicates import Rule
 
 FLOOR, SAMPLE = 0.85, 2_000
 FILES = {

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as pil
 
-from siamkit.media import load_image
-from siamkit.registry import load
+from siamkit.host.registry import load
+from siamkit.sdk.media import load_image
 from siamkit.types import Image
 
 if TYPE_CHECKING:

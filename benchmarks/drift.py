@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from channels import PICTURES, SOUNDS, Made, faces, noisy, rotated, voices
 
-from siamkit import drift
-from siamkit.drift import QUERIES
-from siamkit.store.observations import OWN, SEEN, Observation, of_query
+from siamkit.stats import drift
+from siamkit.stats.drift import QUERIES
+from siamkit.stats.observation import OWN, SEEN, Observation, of_query
 
 SHARES = (0.0, 0.3, 1.0)  # of strangers among the queries
 FEWER_DRAWS = 499  # of the bootstrap: enough to tell 0.5 %, and twice as fast

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit import occlusion
+from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.errors import SiamkitError
+from siamkit.flows import occlusion
 from siamkit.flows.explain import explain
-from siamkit.pipeline import Pipeline, open_pipeline
 
 DETECTORS = {"faces": None, "signatures": "signatures", "voices": "speech", "questions": None}
 DRAWS = 10

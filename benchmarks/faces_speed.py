@@ -1,8 +1,8 @@
 """Faces a second end to end, against the bare model calls; the encoder against dlib's own network.
 
-End to end is `siamkit.batches.run`, which the command line uses: read, decode, detect, assess,
-align, embed in batches. The bare calls are the same plugin's, one after another in one thread of
-Python, with the models on all cores, on the same pictures.
+End to end is `siamkit.embed.batches.run`, which the command line uses: read, decode, detect,
+assess, align, embed in batches. The bare calls are the same plugin's, one after another in one
+thread of Python, with the models on all cores, on the same pictures.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import dlib
 import numpy as np
 from timing import elapsed, table
 
-from siamkit import batches, choice
-from siamkit.batches import Job
-from siamkit.pipeline import open_pipeline
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import open_pipeline
 
 ROUNDS, COPIES = 5, 20
 
@@ -30,7 +30,9 @@ modality, finder, encoder = pipe.modality, pipe.detector, pipe.encoder
 
 
 def end_to_end() -> int:
-    done = [d for batch in batches.run(pipe, map(Job, photos), choice.largest) for d in batch]
+    done = [
+        d for batch in batches.run(pipe, map(Job, photos), region_choosers.largest) for d in batch
+    ]
     return sum(len(d.found) for d in done)
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit import calibrating, reliability
-from siamkit.calibration import llr
-from siamkit.comparisons import Comparisons
-from siamkit.metrics import eer, fnmr_at
+from siamkit.stats import calibration_fit, reliability
+from siamkit.stats.calibration import llr
+from siamkit.stats.comparisons import Comparisons
+from siamkit.stats.metrics import eer, fnmr_at
 
 MODALITIES = ("faces", "voices", "signatures")
 SEEDS, TRIALS = 20, 20_000
@@ -69,7 +69,7 @@ def main() -> None:
         for name, samples in data.items():
             fitted = scored(samples, who[name][:half], train, rng)
             made = Comparisons(fitted, train[:, 0] == train[:, 1], train[:, 0], train[:, 1])
-            calibration = calibrating.calibrate(made, "", "", fmr=0.1, method="logistic")
+            calibration = calibration_fit.calibrate(made, "", "", fmr=0.1, method="logistic")
             raw = scored(samples, who[name][half:], test, rng)
             llrs[name] = llr(calibration, raw)
         for size in (1, 2, 3):

@@ -18,10 +18,10 @@ from decision_data import MODALITIES, compared, load
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from siamkit import reliability, score_maps
-from siamkit.comparisons import Comparisons, interval, resampled
-from siamkit.evaluation import rates_at
-from siamkit.metrics import operating_point, rates
+from siamkit.stats import reliability, score_maps
+from siamkit.stats.comparisons import Comparisons, interval, resampled
+from siamkit.stats.metrics import operating_point, rates
+from siamkit.stats.verification import rates_at
 
 TARGETS = {"faces": 0.001, "signatures": 0.001, "voices": 0.01, "questions": 0.05}
 DRAWS, PAIRS = 100, 60_000

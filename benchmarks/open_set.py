@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit.crowds import crowds_of, threshold_for
-from siamkit.pipeline import open_pipeline
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.stats.fpir import crowds_of, threshold_for
 
 TARGET, SIZES, REPEATS, GALLERIES = 0.01, (10, 100, 1_000, 7_000, 10_000), 10, 20
 

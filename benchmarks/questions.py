@@ -29,9 +29,9 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from siamkit import registry
+from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import SiamkitError
-from siamkit.pipeline import open_encoder
+from siamkit.host import registry
 from siamkit_questions import origins
 
 FULL, INT8 = "minilm-l6", "minilm-l6-int8"

@@ -23,8 +23,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 
-from siamkit import registry
-from siamkit.pipeline import open_encoder
+from siamkit.embed.pipeline import open_encoder
+from siamkit.host import registry
 from siamkit_questions import origins, sentences
 
 TURNS = 5

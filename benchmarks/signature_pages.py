@@ -21,8 +21,8 @@ from PIL import Image as pil
 from PIL import ImageDraw, ImageFont
 from PIL.Image import Image as Picture
 
-from siamkit.media import load_image
-from siamkit.registry import load
+from siamkit.host.registry import load
+from siamkit.sdk.media import load_image
 from siamkit.types import Image
 
 if TYPE_CHECKING:

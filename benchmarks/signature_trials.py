@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit.metrics import Group, bootstrap, eer
+from siamkit.stats.metrics import Group, bootstrap, eer
 
 SETS = {"cedar_bin": "CEDAR", "bhsig_hindi": "Hindi", "bhsig_bengali": "Bengali"}
 NAMES = re.compile(r"(?:(original|forgeries)_(\d+)|[HB]-S-(\d+)-([GF]))[-_](\d+)")

@@ -39,9 +39,9 @@ from signature_trials import (
     skilled_pairs,
 )
 
-from siamkit.metrics import Group, eer, fnmr_at
-from siamkit.pipeline import Pipeline, open_pipeline
-from siamkit.scoring import mean_score, own_mated
+from siamkit.embed.pipeline import Pipeline, open_pipeline
+from siamkit.stats.metrics import Group, eer, fnmr_at
+from siamkit.stats.scoring import mean_score, own_mated
 
 REFERENCES, DRAWS, BATCH = 5, 10, 64
 LIMITS = {"1%": 1e-2, "0.1%": 1e-3}

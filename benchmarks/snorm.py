@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit import scoring, snorm, trials
-from siamkit.metrics import eer, fnmr_at
+from siamkit.flows import trials
+from siamkit.stats import scoring, snorm
+from siamkit.stats.metrics import eer, fnmr_at
 
 SPLITS, PAIRS = 5, 200_000
 

@@ -17,8 +17,8 @@ import numpy as np
 from timing import table
 
 from siamkit.flows.enrol import add_templates
-from siamkit.search import LiveIndex
 from siamkit.store import Store, galleries
+from siamkit.store.live_index import LiveIndex
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 

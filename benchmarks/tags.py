@@ -21,13 +21,14 @@ from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from siamkit import batches, choice, classification
-from siamkit.batches import Job
-from siamkit.classification import Rule, scaled
 from siamkit.cli.output import table
-from siamkit.labelled import Labelled
-from siamkit.pipeline import open_pipeline
-from siamkit.scoring import own_mated
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.stats import classify as classification
+from siamkit.stats.classify import Rule, scaled
+from siamkit.stats.label_sets import Labelled
+from siamkit.stats.scoring import own_mated
 
 ENROLLED, SEEDS = (20, 50, 80), 20
 MEN = {"03", "10", "15"}
@@ -47,7 +48,10 @@ def embedded(pipeline, folder: Path):
     """(n, dim) vectors, and three labels of each."""
     jobs = [Job(path) for path in sorted(folder.rglob("*.flac"))]
     done = [
-        d for batch in batches.run(pipeline, jobs, choice.largest) for d in batch if not d.error
+        d
+        for batch in batches.run(pipeline, jobs, region_choosers.largest)
+        for d in batch
+        if not d.error
     ]
     return np.stack([d.found[0].vector for d in done]), [labels_of(d.job.source) for d in done]
 

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.errors import NothingFound
-from siamkit.metrics import Group, bootstrap, eer, fnmr_at
-from siamkit.pipeline import Pipeline, open_pipeline
-from siamkit.scoring import mean_score
+from siamkit.stats.metrics import Group, bootstrap, eer, fnmr_at
+from siamkit.stats.scoring import mean_score
 
 REFERENCES, DRAWS = 3, 10
 TOP = 50  # cohort scores that adaptive S-norm keeps (Matejka et al. 2017, "Analysis of …", §3)

@@ -18,9 +18,9 @@ import soundfile
 from timing import elapsed, in_turn, peak_mb, table
 from voice_peer import opened
 
-from siamkit import batches
-from siamkit.choice import everything
-from siamkit.pipeline import open_pipeline
+from siamkit.embed import batches
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.embed.region_choosers import everything
 
 RUNS, COLD = 5, 5
 SETS = {"LibriSpeech, 2 to 23 s": "librispeech_test-other", "Emo-DB, 2 s": "emodb"}

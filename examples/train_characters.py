@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.media import load_image
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset, prepare
 from siamkit.train.events import Evaluated, Step

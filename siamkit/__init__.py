@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siamkit.drift import Drift
     from siamkit.errors import (
         BadInput,
         EncoderMismatch,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from siamkit.flows.query import Answer
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
+    from siamkit.stats.drift import Drift
     from siamkit.types import Clip, Image, Match, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
@@ -72,7 +72,7 @@ _HOME = {
     "Answer": "siamkit.flows.query",
     "ClassMatch": "siamkit.flows.classify",
     "Classified": "siamkit.flows.classify",
-    "Drift": "siamkit.drift",
+    "Drift": "siamkit.stats.drift",
     "Finding": "siamkit.flows.audit",
     "Deduped": "siamkit.flows.dedupe",
     "Explanation": "siamkit.flows.explain",

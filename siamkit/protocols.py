@@ -91,7 +91,10 @@ class BuildsEncoders(Protocol):
     encoders: Mapping[str, str]  # name -> where its weights come from; the first is the default
 
     def build(self, name: str, folder: Path) -> None:
-        """Write `encoder.onnx` and `encoder.json` into an empty folder (see siamkit.encoders)."""
+        """Write `encoder.onnx` and `encoder.json` into an empty folder.
+
+        See siamkit.sdk.model_folder.
+        """
         ...
 
 
@@ -102,7 +105,7 @@ class AddsEncoders(Protocol):
     origins: Mapping[str, str]  # prefix -> what stands behind it, "hub: NAME" say, for people
 
     def add(self, origin: str, model: str, folder: Path) -> None:
-        """Write the encoder folder of `origin:model` (see siamkit.encoders) into an empty folder.
+        """Write the encoder folder of `origin:model` into an empty folder.
 
         Raises MissingWeights if the model is not here and cannot be fetched, BadInput if it is
         none that this modality can use.
@@ -233,7 +236,7 @@ class OwnNetwork(Protocol[M_contra]):
     def write(self, network: Any, folder: Path, card: Any) -> None:
         """Write the encoder folder of that network, trained, into an empty folder.
 
-        `card` is a siamkit.encoders.Card; its preprocessing and its source may be replaced.
+        `card` is a siamkit.sdk.model_folder.Card; its preprocessing and its source may be replaced.
         Raises PluginError if what is served gives other vectors than the network.
         """
         ...

@@ -98,7 +98,8 @@ class Crowds:
 class Calibration:
     """What the scores of one encoder mean, as labelled comparisons have shown it.
 
-    See siamkit.calibrating, which makes it, and siamkit.calibration, which reads it.
+    See siamkit.stats.calibration_fit, which makes it, and siamkit.stats.calibration, which reads
+    it.
     """
 
     fingerprint: str  # of the encoder
@@ -123,7 +124,8 @@ class Calibration:
     min_cllr: float | None = None  # what it would be if they were calibrated perfectly
     # Of bins of probability: its mean, the share that is mated, and its weight; likewise.
     reliability: tuple[tuple[float, float, float], ...] = ()
-    # The same of adaptive S-norm (see siamkit.snorm), by which the gallery decides if it is there.
+    # The same of adaptive S-norm (see siamkit.stats.snorm), by which the gallery decides if it is
+    # there.
     normalised: Calibration | None = None
     pairs: Calibration | None = None  # the same of one sample against one, beside a fusion
 

@@ -9,36 +9,37 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from siamkit import encoder_names, registry
-from siamkit.choice import Chooser, everything, largest, only_usable
-from siamkit.decisions import basis, given_threshold
+from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
+from siamkit.embed.region_choosers import Chooser, everything, largest, only_usable
+from siamkit.embed.rerankers import chosen
 from siamkit.errors import BadInput, StoreError
+from siamkit.flows.decide import basis, given_threshold
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
-from siamkit.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
-from siamkit.reranking import chosen
-from siamkit.scoring import Fusion, own_mated
-from siamkit.search import LiveIndex
+from siamkit.host import registry
+from siamkit.models import names
+from siamkit.stats.scoring import Fusion, own_mated
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
+from siamkit.store.live_index import LiveIndex
 
 if TYPE_CHECKING:
-    from siamkit.calibrating import Aims
-    from siamkit.classification import Method as By
-    from siamkit.drift import Drift
-    from siamkit.duplicates import Progress
     from siamkit.flows.against import Checked
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.duplicates import Progress
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
     from siamkit.flows.timeline import Timeline
+    from siamkit.flows.trials import Fault
     from siamkit.protocols import Source
-    from siamkit.trials import Fault
+    from siamkit.stats.calibration_fit import Aims
+    from siamkit.stats.classify import Method as By
+    from siamkit.stats.drift import Drift
     from siamkit.types import Calibration, Vectors
 
 log = logging.getLogger("siamkit")
@@ -116,7 +117,7 @@ class Workspace:
         galleries.require_name(name)  # before a store is made for it
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
             raise GalleryExists(f"there is a gallery {name!r} already")
-        encoder = encoder_names.lasting(registry.load("siamkit.modalities", modality), encoder)
+        encoder = names.lasting(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault
@@ -335,8 +336,8 @@ class Workspace:
         Kept for the next call, until something is enrolled, forgotten or renamed, or calibrated
         anew.
         """
-        from siamkit.classification import Rule
         from siamkit.flows.classify import Classifiers
+        from siamkit.stats.classify import Rule
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
@@ -493,8 +494,8 @@ class Workspace:
         threshold: on the reranker's probability, or else on the cosine; None for the default.
         max_memory: bytes that this process may take in all; None for most of what is free.
         """
-        from siamkit.duplicates import rule_of, silent
         from siamkit.flows.dedupe import Item, dedupe
+        from siamkit.flows.duplicates import rule_of, silent
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         listed = (
@@ -518,8 +519,8 @@ class Workspace:
         rerank: str | None = DEFAULT,
     ) -> Iterator[Checked]:
         """Is each new item one that is enrolled already? See siamkit.flows.against."""
-        from siamkit.duplicates import rule_of
         from siamkit.flows.against import against
+        from siamkit.flows.duplicates import rule_of
 
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
@@ -533,7 +534,7 @@ class Workspace:
         return audit(self.index(galleries.get(self.store, gallery)), progress=progress or silent)
 
     def drift(self, gallery: str) -> Drift:
-        """Have the scores of recent queries moved since calibration? See siamkit.drift."""
+        """Have the scores of recent queries moved since calibration? See siamkit.stats.drift."""
         from siamkit.flows.drift import drift
 
         return drift(self.store, galleries.get(self.store, gallery))
@@ -561,8 +562,7 @@ class Workspace:
         S-norm. group: a column of the trials. threshold: one whose error rates are wanted; None:
         the default. pairs: of a folder or gallery, at most so many.
         """
-        from siamkit import trials
-        from siamkit.flows import evaluate
+        from siamkit.flows import evaluate, trials
 
         told, most = progress or evaluate.silent, pairs or trials.PAIRS
         if gallery is not None:
@@ -617,7 +617,7 @@ class Workspace:
         against each identity. normalise: decide by adaptive S-norm; None: as
         the modality does, if the gallery is large enough. left_out: is told of each trial and
         sample that cannot be used. aims: fmr, precision, fpir and method, see
-        siamkit.calibrating.calibrate.
+        siamkit.stats.calibration_fit.calibrate.
         """
         from siamkit.flows import calibrate, evaluate
 

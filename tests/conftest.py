@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, settings
 HERE = Path(__file__).parent
 STRANGERS = HERE / "strangers"
 
-sys.path.insert(0, str(HERE))  # for what tests of several folders make
 sys.path.insert(0, str(STRANGERS))  # its .dist-info is found there, as in site-packages
 
 # What a test finds is the change's doing, not the day's, nor that of a busy machine.

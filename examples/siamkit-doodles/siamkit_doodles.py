@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Source
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.model_folder import Card, projection, require_preprocessing, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
 SIDE, DIM = 64, 64  # px of a drawing; numbers of a vector before training

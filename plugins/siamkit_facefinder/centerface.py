@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from siamkit import runtime
 from siamkit.errors import MissingWeights
+from siamkit.sdk import onnx
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def open_network() -> onnxruntime.InferenceSession:
         content = path.read_bytes()
     except OSError as error:
         raise MissingWeights(f"CenterFace could not be read: {error}", hint=HINT) from error
-    return runtime.session(free_sizes(content))
+    return onnx.session(free_sizes(content))
 
 
 def free_sizes(model: bytes) -> bytes:

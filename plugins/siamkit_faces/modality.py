@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
-from siamkit.media import load_image
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError
-from siamkit.hub import offline, require_reachable
-from siamkit.lite0 import lite0
-from siamkit.quiet import quiet
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.efficientnet_lite0 import lite0
+from siamkit.sdk.hub import offline, require_reachable
+from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
+from siamkit.sdk.quiet import quiet
 from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, recipe_of
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> Non
 
 
 def _reader(folder: Path) -> OnnxEncoder[NDArray[np.uint8]]:
-    from siamkit.encoders import read_card
+    from siamkit.sdk.model_folder import read_card
 
     recipe = recipe_of(read_card(folder).preprocessing)
     return OnnxEncoder(folder, lambda pixels: prepare(pixels, recipe))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, MissingWeights, UnreadableSample
-from siamkit.media import load_image
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Images:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. There are no weights inside of this plugin."""
-        from siamkit.encoders import read_card
+        from siamkit.sdk.model_folder import read_card
         from siamkit_images.prepare import prepare, recipe_of
 
         if folder is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import BadInput, MissingWeights
-from siamkit.quiet import quiet
+from siamkit.sdk.quiet import quiet
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:

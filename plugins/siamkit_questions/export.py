@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
-from siamkit.hub import offline
-from siamkit.quiet import quiet
+from siamkit.sdk.hub import offline
+from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.quiet import quiet
 from siamkit_questions import graph
 from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, Sentences, sha256
 from siamkit_questions.text import NORMALISATION, normalise

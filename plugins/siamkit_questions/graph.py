@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siamkit.encoders import GRAPH
+from siamkit.sdk.model_folder import GRAPH
 from siamkit_questions.sentences import TENSORS
 
 IN_GRAPH = 1024  # bytes: smaller tensors, shapes mostly, stay where the optimiser can read them

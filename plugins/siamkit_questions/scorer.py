@@ -1,7 +1,7 @@
 """The reranker `lexical`: how likely two questions ask the same, from vectors and words.
 
 Vectors of questions that differ in a number, a name, a negation or a verb are nearly equal; the
-words say what the vectors do not. Trained by benchmarks/pair_scorer.py, whose docstring says on
+words say what the vectors do not. Trained by tools/pair_scorer.py, whose docstring says on
 what; pair_scorer.safetensors holds fitted numbers and a word table, no text of the data.
 """
 
@@ -26,8 +26,8 @@ from siamkit_questions.words import WordTable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from siamkit.encoders import Card
     from siamkit.protocols import Reranker
+    from siamkit.sdk.model_folder import Card
     from siamkit.types import Vectors
 
 WEIGHTS = Path(__file__).with_name("pair_scorer.safetensors")

@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from siamkit.encoders import GRAPH, Carded, read_folder
 from siamkit.errors import MissingWeights, PluginError
-from siamkit.runtime import session, threads
+from siamkit.sdk.model_folder import GRAPH, Carded, read_folder
+from siamkit.sdk.onnx import session, threads
 
 if TYPE_CHECKING:
     import numpy as np

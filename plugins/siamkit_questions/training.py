@@ -13,8 +13,8 @@ import torch
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput
-from siamkit.hub import offline
-from siamkit.quiet import quiet
+from siamkit.sdk.hub import offline
+from siamkit.sdk.quiet import quiet
 from siamkit_questions import export, origins
 from siamkit_questions.modality import HUB, MINILM_TRAINED, Questions
 from siamkit_questions.text import NORMALISATION
@@ -22,7 +22,7 @@ from siamkit_questions.text import NORMALISATION
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from siamkit.encoders import Card
+    from siamkit.sdk.model_folder import Card
 
 TOKENS = 128  # of a text at most, in training and served alike: memory goes with them
 PAD = -1  # in arrays: no token has this id, but some models pad with one that texts hold too

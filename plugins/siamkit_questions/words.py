@@ -1,4 +1,4 @@
-"""The word table: what is known of common English words. See benchmarks/word_table.py."""
+"""The word table: what is known of common English words. See tools/word_table.py."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.encoders import require_preprocessing
 from siamkit.errors import MissingWeights, UnreadableSample
-from siamkit.media import load_image
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import require_preprocessing
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The network Silero VAD (Silero Team 2024, MIT), written anew so that it takes many frames a run.
 
-`benchmarks/speech_network.py` writes the graph out of the published one, and compares the two.
+`tools/speech_network.py` writes the graph out of the published one, and compares the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import UnreadableSample
-from siamkit.runtime import session
+from siamkit.sdk.onnx import session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.regions import spans
+from siamkit.sdk.regions import spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -29,7 +29,7 @@ class Voices:
 
     def load(self, source: Source) -> Clip:
         """Decode a sound file, or its content, to mono at RATE. Raises UnreadableSample."""
-        from siamkit.sound import load_clip
+        from siamkit.sdk.sound import load_clip
         from siamkit_voices.features import RATE
 
         if isinstance(source, str):
@@ -38,7 +38,7 @@ class Voices:
 
     def stream(self, source: Path) -> Iterator[Clip]:
         """The same in clips of a minute, for recordings that are too long to hold."""
-        from siamkit.sound import stream_clip
+        from siamkit.sdk.sound import stream_clip
         from siamkit_voices.features import RATE
 
         return stream_clip(source, RATE)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.encoders import Carded, read_folder, require_preprocessing
 from siamkit.errors import PluginError
-from siamkit.runtime import session, threads
+from siamkit.sdk.model_folder import Carded, read_folder, require_preprocessing
+from siamkit.sdk.onnx import session, threads
 from siamkit_voices.features import arrays, constants
 
 if TYPE_CHECKING:

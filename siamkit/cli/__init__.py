@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import click
 
-from siamkit.aside import claim_stdout, stop_answering
 from siamkit.cli import (
     audit,
     calibrate,
@@ -37,6 +36,7 @@ from siamkit.cli import (
 )
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
+from siamkit.host.stdout_guard import claim_stdout, stop_answering
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 

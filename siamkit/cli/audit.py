@@ -71,14 +71,14 @@ def audit(
         _drift(gallery, store, as_json)
         return
     if output:
-        from siamkit.tables import writing
+        from siamkit.io import table_write
 
-        writing.check(output, SCHEMA, table="siamkit_audit")
+        table_write.check(output, SCHEMA, table="siamkit_audit")
     with options.workspace(store) as ws, steps() as progress:
         found = ws.audit(gallery, progress=progress)
     chosen = found[:limit]
     if output:
-        writing.write(output, SCHEMA, map(_row, chosen), table="siamkit_audit")
+        table_write.write(output, SCHEMA, map(_row, chosen), table="siamkit_audit")
     if as_json:
         emit_json(
             {"gallery": gallery, "total": len(found), "findings": [asdict(f) for f in chosen]}

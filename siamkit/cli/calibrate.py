@@ -13,7 +13,7 @@ from siamkit.cli.output import emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.trials import Fault
+    from siamkit.flows.trials import Fault
     from siamkit.types import Calibration
 
 
@@ -109,13 +109,13 @@ def calibrate(
             progress=progress,
         )
     if output:
-        from siamkit.calibrations import to_json
-        from siamkit.tables.writing import replace_text
+        from siamkit.io.table_write import replace_text
+        from siamkit.stats.calibration_json import to_json
 
         replace_text(output, to_json(made) + "\n")
     if report:
-        from siamkit import calibration_page
-        from siamkit.tables.writing import replace_text
+        from siamkit.io.table_write import replace_text
+        from siamkit.reports import calibrate as calibration_page
 
         replace_text(report, calibration_page.html(made, gallery))
     tell(faults)
@@ -127,7 +127,7 @@ def calibrate(
 
 
 def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, Any]:
-    from siamkit.calibration import grey_below, threshold
+    from siamkit.stats.calibration import grey_below, threshold
 
     decides = made.normalised or made
     limit = threshold(decides)
@@ -142,7 +142,7 @@ def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, An
 
 
 def _print(gallery: str, made: Calibration) -> None:
-    from siamkit.calibration import grey_below, threshold
+    from siamkit.stats.calibration import grey_below, threshold
 
     plain, made = made, made.normalised or made
     limit = threshold(made)
@@ -160,7 +160,7 @@ def _print(gallery: str, made: Calibration) -> None:
         rows.append(("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"))
         rows.append(("Brier score, ECE", f"{made.brier:.4f}, {made.ece:.4f}"))
     if crowds := made.crowds:
-        from siamkit.crowds import threshold_for
+        from siamkit.stats.fpir import threshold_for
 
         for size in (1, 100, 10_000):
             value = threshold_for(crowds, made.fpir, size)

@@ -92,9 +92,9 @@ def classify(
     source = click.get_current_context().get_parameter_source("k")
     if by != "knn" and source is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
-    choose = choice.largest if largest else choice.everything
+    choose = region_choosers.largest if largest else region_choosers.everything
     with options.workspace(store) as ws:
         if texts:
             options.check_texts(ws.modality_of(gallery))
@@ -127,7 +127,8 @@ def classify(
 
 
 def _probe(probe: Path | str, found: list[Classified] | SiamkitError, top: int) -> dict[str, Any]:
-    from siamkit import regions, sources
+    from siamkit.io import sources
+    from siamkit.sdk import regions
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(found, SiamkitError):
@@ -165,7 +166,7 @@ def _named(each: Classified) -> str:
 
 def _print(found: list[Classified], opened: Classifier, top: int) -> None:
     """A table of regions and their likeliest classes; without regions where the sample is one."""
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
     whole = len(found) == 1 and found[0].region.where is None
     answer = _named(found[0]) if whole else f"{len(found)} found"
@@ -175,7 +176,7 @@ def _print(found: list[Classified], opened: Classifier, top: int) -> None:
     )
     rows: list[list[Any]] = []
     for number, each in enumerate(found, 1):
-        box = choice.shown(each.region) if each.region.where else "whole"
+        box = region_choosers.shown(each.region) if each.region.where else "whole"
         for rank, match in enumerate(each.classes[:top], 1):
             first = (number, box, cut(_named(each), 50)) if rank == 1 else ("", "", "")
             rows.append(

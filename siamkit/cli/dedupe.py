@@ -14,12 +14,12 @@ from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, stderr, table, tell
 from siamkit.cli.progress import bar, steps
 from siamkit.errors import BadInput
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
     from siamkit.flows.dedupe import Deduped, Fault, Item, Member, Pair
-    from siamkit.tables.reading import Columns
+    from siamkit.io.table_read import Columns
     from siamkit.workspace import Workspace
 
 GROUPS_SHOWN = 50
@@ -107,8 +107,8 @@ def dedupe(
 
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
-    from siamkit.tables import writing
-    from siamkit.tables.reading import Columns
+    from siamkit.io import table_write
+    from siamkit.io.table_read import Columns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
         raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
@@ -137,13 +137,15 @@ def dedupe(
         faults = sorted([*bad, *found.faults], key=lambda fault: fault.line)
         found = replace(found, faults=faults)
         if output:
-            writing.write(output, GROUPS, map(_group_row, found.members), table="siamkit_groups")
+            table_write.write(
+                output, GROUPS, map(_group_row, found.members), table="siamkit_groups"
+            )
         if pairs_to:
-            writing.write(pairs_to, PAIRS, map(_pair_row, found.pairs()), table="siamkit_pairs")
+            table_write.write(pairs_to, PAIRS, map(_pair_row, found.pairs()), table="siamkit_pairs")
         if report:
-            from siamkit import report as page
+            from siamkit.reports import dedupe as page
 
-            writing.replace_text(report, page.html(found, to_text(Path(source))))
+            table_write.replace_text(report, page.html(found, to_text(Path(source))))
     _tell_faults(faults)
     if as_json:
         emit_json(_facts(found, source))
@@ -161,8 +163,8 @@ def _check_outputs(
     against: bool,
 ) -> None:
     """Before the work begins: everything can be written, and nothing that is read is replaced."""
-    from siamkit.tables import writing
-    from siamkit.tables.reading import SQLITE
+    from siamkit.io import table_write
+    from siamkit.io.table_read import SQLITE
 
     tables = [
         (output, CHECKED, "siamkit_checked") if against else (output, GROUPS, "siamkit_groups")
@@ -172,7 +174,7 @@ def _check_outputs(
     for path, schema, name in tables:
         if path is None:
             continue
-        writing.check(path, schema, table=name)
+        table_write.check(path, schema, table=name)
         into_database = path.suffix.lower() in SQLITE
         if path.resolve() in taken and not into_database:
             raise click.UsageError("--output and --pairs would write the same file.")
@@ -222,17 +224,17 @@ def _of_matrix(
     max_memory: int | None,
     progress: Callable[[str, int, int], None],
 ) -> Deduped:
-    from siamkit import matrices
-    from siamkit.decisions import given_threshold
-    from siamkit.duplicates import Rule
+    from siamkit.flows.decide import given_threshold
     from siamkit.flows.dedupe import Fault, Item, of_vectors
+    from siamkit.flows.duplicates import Rule
+    from siamkit.io import npy
 
     if (limit := given_threshold(limits["threshold"])) is None:
         raise BadInput(
             f"{path}: nothing tells from which cosine its rows are the same",
             hint="give it: --threshold 0.9",
         )
-    matrix = matrices.read(path)
+    matrix = npy.read(path)
     bad = set(matrix.bad.tolist())
     faults += [Fault(row + 1, str(row), "zero, NaN or Inf") for row in sorted(bad)]
     items = [
@@ -248,11 +250,11 @@ def _of_matrix(
 
 def _text_modality() -> str:
     """siamkit's own modality of texts, or the only one there is, so that nobody has to name it."""
-    from siamkit import modalities
+    from siamkit.models import pick_modality
 
-    if len(own := modalities.own_of_kind("text")) == 1:
+    if len(own := pick_modality.own_of_kind("text")) == 1:
         return own[0]
-    names = modalities.of_kind("text")
+    names = pick_modality.of_kind("text")
     if len(names) != 1:
         raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")
     return names[0]
@@ -260,17 +262,17 @@ def _text_modality() -> str:
 
 def _items(source: str, columns: Columns, modality: str, faults: list[Fault]) -> Iterator[Item]:
     """What a source lists. Rows that hold no text go to `faults`."""
-    from siamkit import registry
+    from siamkit.embed.manifests import jobs
     from siamkit.flows.dedupe import Fault, Item
-    from siamkit.lists import jobs
-    from siamkit.sources import files_under
-    from siamkit.tables import reading
+    from siamkit.host import registry
+    from siamkit.io import table_read
+    from siamkit.io.sources import files_under
 
     if Path(source).is_dir():
         for number, file in enumerate(files_under(Path(source)), 1):
             yield Item(number, str(number), file)
     elif registry.load("siamkit.modalities", modality).kind == "text":
-        for row in reading.each_once(reading.rows(source, sys.stdin, columns)):
+        for row in table_read.each_once(table_read.rows(source, sys.stdin, columns)):
             name = str(row.line) if row.id is None else row.id
             if row.error:
                 faults.append(Fault(row.line, name, row.error))
@@ -292,7 +294,7 @@ def _against(
     as_json: bool,
 ) -> int:
     from siamkit.flows.dedupe import Fault
-    from siamkit.tables import writing
+    from siamkit.io import table_write
 
     faults: list[Fault] = []
     modality = ws.gallery(gallery).space.modality
@@ -305,7 +307,7 @@ def _against(
     faults.sort(key=lambda fault: fault.line)
     rows = [_checked_row(c) for c in checked if not c.error]
     if output:
-        writing.write(output, CHECKED, rows, table="siamkit_checked")
+        table_write.write(output, CHECKED, rows, table="siamkit_checked")
     _tell_faults(faults)
     if as_json:
         lines = [dict(zip(CHECKED, row, strict=True)) for row in rows]

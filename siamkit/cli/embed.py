@@ -13,7 +13,7 @@ from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
-    from siamkit.tables.reading import Row
+    from siamkit.io.table_read import Row
 
 
 @click.command(
@@ -69,12 +69,12 @@ def embed(
     """Write the vectors of FILES, or of a list, to a matrix that other programs read."""
     if bool(files) == bool(origin):
         raise click.UsageError("Give either FILES or --from.")
-    from siamkit import choice
-    from siamkit.batches import Job
+    from siamkit.embed import region_choosers
+    from siamkit.embed.batches import Job
+    from siamkit.embed.manifests import jobs, labelled_rows
     from siamkit.flows.embed import PARTIAL, Embedded
     from siamkit.flows.embed import embed as run
-    from siamkit.lists import jobs, labelled_rows
-    from siamkit.tables.reading import Columns
+    from siamkit.io.table_read import Columns
 
     made = {output.resolve(), output.with_suffix(".jsonl").resolve()}
     for path in [*files, *([Path(origin)] if origin else [])]:
@@ -95,7 +95,7 @@ def embed(
         pipeline = ws.pipeline(
             modality, encoder=encoder, detector=options.default_or_none(detector)
         )
-        choose = choice.largest if largest else choice.everything
+        choose = region_choosers.largest if largest else region_choosers.everything
         results = run(pipeline, todo, choose, output)
         try:
             for state in results:

@@ -32,7 +32,7 @@ def encoders() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    from siamkit.added_encoders import added
+    from siamkit.models.added import added
 
     rows = [
         _facts(plugin, name) for plugin in _plugins() for name in [*_named(plugin), *added(plugin)]
@@ -50,14 +50,15 @@ def list_(as_json: bool) -> None:
 @json_option
 def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
-    from siamkit import built_encoders, encoder_cache
+    from siamkit.models import built as built_encoders
+    from siamkit.models import cache
 
     built = []
     with talk():
         for plugin in _plugins(modality):
             for each in [_checked(plugin, name)] if name else _named(plugin):
-                folder = encoder_cache.cached_folder(plugin, each)
-                if not encoder_cache.is_sound(plugin, built_encoders.ensure(plugin, each)):
+                folder = cache.cached_folder(plugin, each)
+                if not cache.is_sound(plugin, built_encoders.ensure(plugin, each)):
                     built_encoders.build(plugin, each)
                 built.append(_facts(plugin, each))
                 if not as_json:
@@ -81,16 +82,14 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     Use it with --encoder NAME. ORIGIN says where the model comes from, timm or
     sentence-transformers say; MODEL is its name there or a folder. Needs torch.
     """
-    from siamkit import (
-        added_encoders,
-        modalities,
-        registry,
-    )
+    from siamkit.host import registry
+    from siamkit.models import added as added_encoders
+    from siamkit.models import pick_modality
 
     if kind and name:
         raise click.UsageError("With --kind, the name stands first: leave --name out.")
     if kind:
-        modality, name = modalities.for_encoder(model, kind), modality
+        modality, name = pick_modality.for_encoder(model, kind), modality
     plugin = registry.load("siamkit.modalities", modality)
     with talk():
         folder = added_encoders.add(plugin, model, name)
@@ -107,7 +106,8 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
 @json_option
 def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print where an encoder folder is; it is built first if need be."""
-    from siamkit import added_encoders, encoder_names
+    from siamkit.models import added as added_encoders
+    from siamkit.models import names
 
     with talk():
         (plugin,) = _plugins(modality)
@@ -115,13 +115,13 @@ def path(modality: str, name: str | None, as_json: bool) -> None:
         wanted = name or next(iter(known), "")
         if wanted not in known:
             _checked(plugin, wanted)
-        folder = str(encoder_names.resolve(plugin, wanted))
+        folder = str(names.resolve(plugin, wanted))
     report(as_json, {"modality": modality, "name": wanted, "path": folder}, folder)
 
 
 def _plugins(only: str | None = None) -> list[Any]:
     """The modalities that make encoders; one that does not import counts only if asked for."""
-    from siamkit import probing, registry
+    from siamkit.host import import_check, registry
     from siamkit.protocols import AddsEncoders, BuildsEncoders
 
     if only:
@@ -131,7 +131,7 @@ def _plugins(only: str | None = None) -> list[Any]:
         return [plugin]
     return [
         plugin
-        for plugin in probing.loadable("siamkit.modalities")
+        for plugin in import_check.loadable("siamkit.modalities")
         if isinstance(plugin, BuildsEncoders | AddsEncoders)
     ]
 
@@ -142,11 +142,12 @@ def _named(plugin: Any) -> Mapping[str, str]:
 
 
 def _checked(plugin: Any, name: str) -> str:
-    from siamkit import added_encoders, encoder_cache
+    from siamkit.models import added as added_encoders
+    from siamkit.models import cache
 
     known = _named(plugin)
     if name not in known:
-        folder = encoder_cache.cached_folder(plugin, name)
+        folder = cache.cached_folder(plugin, name)
         again = f"{added_encoders.adding(plugin, name)} makes it again;"
         raise MissingWeights(
             f"{plugin.name} build no encoder {name!r}",
@@ -156,10 +157,10 @@ def _checked(plugin: Any, name: str) -> str:
 
 
 def _facts(plugin: Any, name: str) -> dict[str, Any]:
-    from siamkit import encoder_cache
+    from siamkit.models import cache
 
-    folder = encoder_cache.cached_folder(plugin, name)
-    card = encoder_cache.sound_card(plugin, folder)
+    folder = cache.cached_folder(plugin, name)
+    card = cache.sound_card(plugin, folder)
     state = "built" if card else "damaged" if folder.exists() else "-"
     return {
         "modality": plugin.name,

@@ -13,9 +13,9 @@ from siamkit.cli.output import emit_line, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
-    from siamkit.choice import Chooser
+    from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.enrol import Enrolled
-    from siamkit.tables.reading import Row
+    from siamkit.io.table_read import Row
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 
@@ -102,8 +102,8 @@ def enrol(
         raise click.UsageError("--column, --id and --table go with --from TABLE.")
     if sum([largest, all_regions, box is not None]) > 1:
         raise click.UsageError("--largest, --all-regions and --box exclude each other.")
-    from siamkit.lists import as_label, labelled, labelled_rows
-    from siamkit.tables.reading import Columns
+    from siamkit.embed.manifests import as_label, labelled, labelled_rows
+    from siamkit.io.table_read import Columns
 
     tabular = bool(column or id_column or table_name)
     items: Any = [(label, file) for file in files] + [(label or as_label(t), t) for t in texts]
@@ -151,7 +151,7 @@ def enrol(
 
 
 def _record(seconds: float, label: str, modality: str) -> Path:
-    from siamkit import microphone
+    from siamkit.io import microphone
     from siamkit.store.samples import checked_label
 
     options.check_kind(modality, "audio", "--record is for voices")
@@ -174,18 +174,18 @@ def _failed(row: Row, origin: str) -> Enrolled:
 def _chooser(
     largest: bool, all_regions: bool, box: tuple[float, float, float, float] | None, blind: bool
 ) -> Chooser:
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
     choose = (
-        choice.largest_usable
+        region_choosers.largest_usable
         if largest
-        else choice.all_usable
+        else region_choosers.all_usable
         if all_regions
-        else choice.within_box(box)
+        else region_choosers.within_box(box)
         if box
-        else choice.only_usable
+        else region_choosers.only_usable
     )
-    return choice.of_any_quality(choose) if blind else choose
+    return region_choosers.of_any_quality(choose) if blind else choose
 
 
 def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit import figures
 from siamkit.cli import options
 from siamkit.cli.output import cut, emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
+from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
-    from siamkit.evaluation import OperatingPoint
     from siamkit.flows.evaluate import Evaluated
-    from siamkit.trials import Fault
+    from siamkit.flows.trials import Fault
+    from siamkit.stats.verification import OperatingPoint
 
 SCORED = {"a": str, "b": str, "label": int, "score": float}
 
@@ -116,12 +116,12 @@ def evaluate(
             progress=progress,
         )
     if scores_to:
-        from siamkit.tables import writing
+        from siamkit.io import table_write
 
-        writing.write(scores_to, SCORED, _scores(results[0]), table="siamkit_scores")
+        table_write.write(scores_to, SCORED, _scores(results[0]), table="siamkit_scores")
     if report:
-        from siamkit import evaluation_page
-        from siamkit.tables.writing import replace_text
+        from siamkit.io.table_write import replace_text
+        from siamkit.reports import evaluate as evaluation_page
 
         title = str(source) if source else f"gallery {gallery}"
         replace_text(report, evaluation_page.html(results, title))
@@ -137,7 +137,7 @@ def _check_source(source: Path, *, scored: bool) -> None:
     if not source.exists():
         raise click.UsageError(f"{source}: there is no such file or folder.")
     if scored:
-        from siamkit import trials
+        from siamkit.flows import trials
 
         columns = [] if source.is_dir() else trials.columns(source)
         if trials.SCORE not in columns:
@@ -154,18 +154,18 @@ def _check_outputs(
     source: Path | None, report: Path | None, scores_to: Path | None, *, several: int
 ) -> None:
     """Before the work begins: everything can be written, and nothing that is read is replaced."""
-    from siamkit.tables import writing
+    from siamkit.io import table_write
 
     options.check_report(report)
     if scores_to:
         if several > 1:
             raise click.UsageError("--scores takes one configuration at a time.")
-        writing.check(scores_to, SCORED, table="siamkit_scores")
+        table_write.check(scores_to, SCORED, table="siamkit_scores")
         options.check_writable("--scores", scores_to, source)
 
 
 def _scores(found: Evaluated) -> Any:
-    from siamkit.sources import to_text
+    from siamkit.io.sources import to_text
 
     names = [s if isinstance(s, str) else to_text(s) for s in found.trials.samples]
     rows = zip(
@@ -184,16 +184,16 @@ def _tell(results: list[Evaluated]) -> list[Fault]:
 
 
 def _print(results: list[Evaluated]) -> None:
-    rows = figures.compared(results)
+    rows = evaluate_text.compared(results)
     table(["", *(cut(found.name, 40) for found in results)], [[k, *v] for k, v in rows.items()])
     for found in results:
         if found.measured.groups:
             click.echo(f"\n{found.name}, groups at {found.measured.groups_at:.3f}")
             table(
-                figures.GROUP_HEAD,
+                evaluate_text.GROUP_HEAD,
                 [
                     [cut(name, 40), *rest]
-                    for name, *rest in map(figures.group_row, found.measured.groups)
+                    for name, *rest in map(evaluate_text.group_row, found.measured.groups)
                 ],
             )
 

@@ -72,9 +72,9 @@ def explain(
         raise click.UsageError("--box is a place in a picture; it does not go with --text.")
     if output:
         _check(output, files)
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
-    choose = choice.within_box(box) if box else choice.largest
+    choose = region_choosers.within_box(box) if box else region_choosers.largest
     with options.workspace(store) as ws, steps() as report:
 
         def progress(done: int, total: int) -> None:
@@ -96,7 +96,7 @@ def explain(
     else:
         _print(found)
     if output:
-        from siamkit.contributions import draw
+        from siamkit.reports.explain import draw
 
         draw(found, output)
         stderr(f"saved {output}")
@@ -105,7 +105,7 @@ def explain(
 
 def _check(output: Path, files: list[str]) -> None:
     """Raise UsageError or BadInput before anything is embedded in vain."""
-    from siamkit.contributions import check
+    from siamkit.reports.explain import check
 
     check(output)
     for file in files:
@@ -115,12 +115,12 @@ def _check(output: Path, files: list[str]) -> None:
 
 def _tell(found: Explanation, *, boxed: bool) -> None:
     """What a person should know before they believe it."""
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
     for side in (found.left, found.right):
         name = cut(side.source, 100)
         if side.seen > 1 and not (boxed and side is found.right):
-            place = choice.shown(side.region)
+            place = region_choosers.shown(side.region)
             stderr(f"Note: {name}: {side.seen} found, and the largest was compared: {place}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {name}: {problem}; the answer may be worth little")
@@ -137,7 +137,7 @@ def _facts(found: Explanation) -> dict[str, Any]:
 
 
 def _side(side: Explained) -> dict[str, Any]:
-    from siamkit import regions
+    from siamkit.sdk import regions
 
     return {
         "source": side.source,
@@ -177,9 +177,9 @@ def _print(found: Explanation) -> None:
 
 
 def _compared(region: Region, count: int) -> str:
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
-    what = f"{choice.shown(region)}, " if region.where else ""
+    what = f"{region_choosers.shown(region)}, " if region.where else ""
     return f"{what}{count} part{'s' if count != 1 else ''}"
 
 

@@ -11,7 +11,7 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, likely, stderr, table
 
 if TYPE_CHECKING:
-    from siamkit.decisions import Decision
+    from siamkit.flows.decide import Decision
 
 
 def show(
@@ -74,7 +74,7 @@ def show(
 
 
 def _is_text(modality: str) -> bool:
-    from siamkit import registry
+    from siamkit.host import registry
 
     found: bool = registry.load("siamkit.modalities", modality).kind == "text"
     return found

@@ -50,12 +50,12 @@ def stats(gallery: str | None, store: Path, as_json: bool) -> None:
 @options.as_json
 def rebuild(gallery: str | None, store: Path, as_json: bool) -> None:
     """Make the index of each gallery, or of one, anew from the store."""
-    from siamkit import search
+    from siamkit.store import live_index
 
     facts = []
     with options.workspace(store) as ws:
         for target in _wanted(ws.store, gallery):
-            made = search.rebuild(ws.store, target).index.describe()
+            made = live_index.rebuild(ws.store, target).index.describe()
             facts.append({"gallery": target.name, **made})
             if not as_json:
                 click.echo(f"{target.name}: {made['templates']:,} templates, {made['structure']}")

@@ -44,7 +44,8 @@ def init(
                 f"made the store {store}" if created else f"{store} is a store already",
             )
         return
-    from siamkit import modalities, registry
+    from siamkit.host import registry
+    from siamkit.models import pick_modality
 
     if not modality and not encoder:
         if gallery not in {plugin.name for plugin in registry.found("siamkit.modalities")}:
@@ -52,7 +53,7 @@ def init(
         modality = gallery
     with options.workspace(store) as ws:
         if modality is None:
-            modality = modalities.for_encoder(encoder) if encoder else ws.modality_of(gallery)
+            modality = pick_modality.for_encoder(encoder) if encoder else ws.modality_of(gallery)
         made = ws.create_gallery(gallery, modality, encoder=encoder)
         report(
             as_json,

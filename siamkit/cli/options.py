@@ -157,7 +157,7 @@ rerank = click.option(
 
 def default_or_none(given: str | None) -> str | None:
     """What --detector and --rerank mean, where the modality's own is the default."""
-    from siamkit.pipeline import DEFAULT
+    from siamkit.embed.pipeline import DEFAULT
 
     return DEFAULT if given is None else None if given == "none" else given
 
@@ -169,7 +169,7 @@ def check_texts(modality: str) -> None:
 
 def check_kind(modality: str, kind: str, what: str) -> None:
     """Raise UsageError, saying what the options are for, unless a modality is of that kind."""
-    from siamkit import registry
+    from siamkit.host import registry
 
     if registry.load("siamkit.modalities", modality).kind != kind:
         raise click.UsageError(f"{what}, and {modality} are none.")

@@ -37,7 +37,7 @@ def list_(check: bool, as_json: bool) -> None:
 
     What has imported once is believed until its files, or what is installed, change.
     """
-    from siamkit.probing import probe_all
+    from siamkit.host.import_check import probe_all
 
     rows = [
         {

@@ -107,9 +107,9 @@ def query(
         raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(drawn)}.")
     if annotated and annotated.exists() and files[0].exists() and annotated.samefile(files[0]):
         raise click.UsageError("--save-annotated would write over the probe itself.")
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
-    choose = choice.largest if largest else choice.everything
+    choose = region_choosers.largest if largest else region_choosers.everything
     with options.workspace(store) as ws:
         if timeline:
             from siamkit.cli.timeline import show
@@ -176,7 +176,7 @@ def _check_timeline(
 def _annotate(
     ws: Workspace, gallery: str, file: Path, answers: list[Answer], annotated: Path
 ) -> None:
-    from siamkit import annotate
+    from siamkit.reports import query as annotate
 
     pipeline = ws.pipeline_of(ws.gallery(gallery))
     annotate.save(pipeline.load(pipeline.read(file)), answers, annotated)
@@ -184,7 +184,8 @@ def _annotate(
 
 
 def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, Any]:
-    from siamkit import regions, sources
+    from siamkit.io import sources
+    from siamkit.sdk import regions
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(found, SiamkitError):
@@ -222,7 +223,7 @@ def _near(source: str) -> str:
 
 def _print(answers: list[Answer]) -> None:
     """A table of regions and their nearest; without the regions where the sample is one."""
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
     whole = len(answers) == 1 and answers[0].region.where is None
     found = _named(answers[0]) if whole else f"{len(answers)} found"
@@ -232,7 +233,7 @@ def _print(answers: list[Answer]) -> None:
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
     more = ["S-norm"] * relative + ["probability"] * judged
     for number, answer in enumerate(answers, 1):
-        box = choice.shown(answer.region) if answer.region.where else "whole"
+        box = region_choosers.shown(answer.region) if answer.region.where else "whole"
         name = cut(_named(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")

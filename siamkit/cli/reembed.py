@@ -31,14 +31,15 @@ def reembed(
     gallery: str, encoder: str | None, drop_missing: bool, store: Path, as_json: bool
 ) -> None:
     """Compute every template of a GALLERY anew, with another encoder."""
-    from siamkit import encoder_names, registry
     from siamkit.flows.reembed import reembed as run
+    from siamkit.host import registry
+    from siamkit.models import names
     from siamkit.store import galleries
 
     with options.workspace(store) as ws:
         target = galleries.get(ws.store, gallery)
         plugin = registry.load("siamkit.modalities", target.space.modality)
-        wanted = encoder_names.lasting(plugin, encoder or target.encoder)
+        wanted = names.lasting(plugin, encoder or target.encoder)
         pipeline = ws.pipeline(target.space.modality, encoder=wanted, detector=target.detector)
         with bar("embedding", None) as update:
             for state in run(ws.store, target, pipeline, encoder=wanted, drop_missing=drop_missing):

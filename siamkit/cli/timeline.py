@@ -33,7 +33,7 @@ def show(
     as_json: bool,
 ) -> bool:
     """Print who is heard when; True if anybody known is."""
-    from siamkit import turns
+    from siamkit.reports import timeline as turns
 
     with bar("listening (s)", None) as update:
         found = ws.timeline(
@@ -70,7 +70,7 @@ def _facts(gallery: str, found: Timeline) -> dict[str, Any]:
 
 
 def _print(found: Timeline) -> None:
-    from siamkit.turns import UNKNOWN, clock
+    from siamkit.reports.timeline import UNKNOWN, clock
 
     spoken = found.spoken()
     click.echo(

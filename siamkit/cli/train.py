@@ -105,7 +105,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Train an encoder on DATA, or go on with RUN: its data and settings are kept there."""
-    from siamkit.pipeline import DEFAULT
+    from siamkit.embed.pipeline import DEFAULT
     from siamkit.train import folder
     from siamkit.train.data import load
     from siamkit.train.folder import LAST
@@ -217,8 +217,8 @@ def _wanted(
     """`base` with what the command line says otherwise. A path is kept whole."""
     from dataclasses import replace
 
-    from siamkit.pipeline import resolve_detector
-    from siamkit.sources import absolute, to_text
+    from siamkit.embed.pipeline import resolve_detector
+    from siamkit.io.sources import absolute, to_text
 
     given: dict[str, Any] = {"modality": modality, "licence": licence, "name": name}
     if data is not None:
@@ -251,7 +251,7 @@ def _require_same(
 
 
 def _trainable(modality: str, config: TrainConfig) -> Any:
-    from siamkit import registry
+    from siamkit.host import registry
     from siamkit.train.run import trainable
 
     return trainable(registry.load("siamkit.modalities", modality), config)
@@ -259,7 +259,7 @@ def _trainable(modality: str, config: TrainConfig) -> Any:
 
 def _detector(plugin: Any, name: str | None) -> Any:
     """The region plugin of that name. Raises PluginError if it looks at something else."""
-    from siamkit import registry
+    from siamkit.host import registry
 
     if name is None:
         return None
@@ -309,5 +309,5 @@ def _examples(origin: Origin, workspace: Workspace) -> list[Example]:
 
     if origin.origin.startswith(GALLERY):
         name = origin.origin.removeprefix(GALLERY)
-        return gallery_examples(workspace, name, origin.modality)
+        return gallery_examples(workspace.store, name, origin.modality)
     return read_examples(origin.origin)

@@ -94,14 +94,14 @@ def verify(
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
     if box and texts:
         raise click.UsageError("--box is a place in a picture; it does not go with --text.")
-    from siamkit import choice
+    from siamkit.embed import region_choosers
 
-    choose = choice.within_box(box) if box else choice.largest
+    choose = region_choosers.within_box(box) if box else region_choosers.largest
     with options.workspace(store) as ws:
         if modality:
-            from siamkit.decisions import given_threshold
+            from siamkit.embed.rerankers import chosen
+            from siamkit.flows.decide import given_threshold
             from siamkit.flows.verify import verify_pair
-            from siamkit.reranking import chosen
 
             if texts:
                 options.check_texts(modality)
@@ -129,7 +129,7 @@ def verify(
                 )  # fmt: skip
     for side in (result.left, result.right):
         if side.seen > 1 and side.region and (box is None or side is result.left):
-            place = choice.shown(side.region)
+            place = region_choosers.shown(side.region)
             stderr(f"Note: {side.source}: {side.seen} found, and the largest was compared: {place}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
@@ -173,7 +173,7 @@ def _facts(result: Verification) -> dict[str, Any]:
 
 
 def _side(side: Side) -> dict[str, Any]:
-    from siamkit import regions
+    from siamkit.sdk import regions
 
     return {
         "source": side.source,

@@ -99,7 +99,7 @@ def _clock(seconds: float) -> str:
 
 def outcome(run: Path, prepared: Prepared) -> dict[str, Any]:
     """What a finished run has come to, as --json prints it."""
-    from siamkit.encoders import read_card
+    from siamkit.sdk.model_folder import read_card
     from siamkit.train.events import Evaluated, Step, Stopped
     from siamkit.train.record import read_record
 

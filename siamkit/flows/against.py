@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siamkit import batches, choice
-from siamkit.batches import Done, Job
-from siamkit.duplicates import Rule
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Done, Job
+from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
+from siamkit.flows.duplicates import Rule
 from siamkit.flows.nearest import RERANKED, nearest
 from siamkit.flows.rerank import reranked
-from siamkit.pipeline import Pipeline
-from siamkit.search import LiveIndex
 from siamkit.store import galleries
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def against(
 
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     jobs = (Job(item.source, text=isinstance(item.source, str), tag=item) for item in items)
-    for batch in batches.run(pipeline, jobs, choice.largest):
+    for batch in batches.run(pipeline, jobs, region_choosers.largest):
         good = [done for done in batch if not done.error]
         crops = [done.found[0].crop for done in good]
         vectors = np.stack([_vector(done) for done in good]) if good else None

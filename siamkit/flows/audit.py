@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from siamkit.search import LiveIndex
 from siamkit.store.enrolled import Enrolled, enrolled
+from siamkit.store.live_index import LiveIndex
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from siamkit.stats.audit import Own
     from siamkit.store.samples import Sample
-    from siamkit.suspects import Own
     from siamkit.types import Hits
 
 Kind: TypeAlias = Literal["copy", "label", "twins", "outlier", "quality", "burst"]
@@ -90,7 +90,7 @@ class _Look:
     def __init__(self, live: LiveIndex, held: Enrolled, progress: Progress) -> None:
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         self.held, self.gallery = held, live.gallery
         self.own: Own = suspects.within(held.vectors, held.identity)
@@ -162,7 +162,7 @@ class _Look:
         """Two identities as alike as the samples of one are, where each is at one with itself."""
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         held = self.held
         near = self._near_pairs()
@@ -193,7 +193,7 @@ class _Look:
         """Samples that their own identity does not recognise, and that stand out by it."""
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         fence = suspects.fence(self.own.nearest)
         limit = self.threshold if fence is None else min(self.threshold, fence)
@@ -216,7 +216,7 @@ class _Look:
         """Samples of low quality: below UNFIT, or below FIT and far below the gallery's usual."""
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         quality = np.array(
             [np.nan if s.quality is None else s.quality for s in self.held.samples], np.float64
@@ -235,7 +235,7 @@ class _Look:
         """Identities whose samples are nearly the same, and teach nothing about how they vary."""
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         spread = 1 - self.own.mean
         known = spread[np.isfinite(spread)]
@@ -256,7 +256,7 @@ class _Look:
         """(row, place of the nearest other among its hits), of samples that have own others."""
         import numpy as np
 
-        from siamkit import suspects
+        from siamkit.stats import audit as suspects
 
         rows = np.flatnonzero(np.isfinite(self.own.nearest))
         places = suspects.others(_part(self.hits, rows), rows, self.held.identity, barred)

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from siamkit import calibrating, drift, snorm, trials
-from siamkit.calibrating import Aims
-from siamkit.calibration import threshold
-from siamkit.comparisons import Comparisons
-from siamkit.crowds import crowds_of, threshold_for
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.flows import evaluate
+from siamkit.flows import evaluate, trials
 from siamkit.flows.evaluate import Embedded, Progress, silent
-from siamkit.pipeline import Pipeline
-from siamkit.scoring import leave_one_out, own_fusion, own_mated, own_snorm
+from siamkit.flows.trials import Fault, Trials
+from siamkit.stats import calibration_fit, drift, snorm
+from siamkit.stats.calibration import threshold
+from siamkit.stats.calibration_fit import Aims
+from siamkit.stats.comparisons import Comparisons
+from siamkit.stats.fpir import crowds_of, threshold_for
+from siamkit.stats.scoring import leave_one_out, own_fusion, own_mated, own_snorm
 from siamkit.store import Gallery, Store, galleries, observations
 from siamkit.store.enrolled import enrolled
-from siamkit.trials import Fault, Trials
 from siamkit.types import Calibration
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def from_gallery(
 
     Those are the comparisons that the gallery makes, scored as it scores them. normalise: by
     adaptive S-norm too; None: if the modality wishes it, and it is possible. aims: see
-    siamkit.calibrating.calibrate. Raises BadInput if the gallery has fewer than two identities, or
-    none with two samples; or too few for an S-norm that was asked for.
+    siamkit.stats.calibration_fit.calibrate. Raises BadInput if the gallery has fewer than two
+    identities, or none with two samples; or too few for an S-norm that was asked for.
     """
     fusion, mated = own_fusion(pipeline.modality), own_mated(pipeline.encoder)
     everybody = enrolled(store, gallery)
@@ -72,7 +72,7 @@ def from_gallery(
         made, blocks, persons = _everybody(labels, scored)
         progress("fitting", 0, 0)
         crowds = crowds_of(blocks, persons)
-        return calibrating.calibrate(
+        return calibration_fit.calibrate(
             made, fingerprint, source + what, crowds=crowds, fusion=fusion, **aims
         )
 
@@ -97,7 +97,7 @@ def _pairs(
     found = trials.all_pairs([""] * len(labels), labels, pairs=PAIRS)
     scores = evaluate.cosines(vectors, found.left, found.right)
     try:
-        return calibrating.calibrate(found.compared(scores), fingerprint, source, **aims)
+        return calibration_fit.calibrate(found.compared(scores), fingerprint, source, **aims)
     except Uncalibrated:
         return None
 
@@ -188,7 +188,7 @@ def from_trials(
         others = np.ones(block.shape, np.bool_)
         others[np.arange(len(picked)), picked] = False
         blocks.append(block[others].reshape(len(picked), -1))
-    return calibrating.calibrate(
+    return calibration_fit.calibrate(
         found.compared(scores),
         fingerprint,
         source,

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit import batches, choice
-from siamkit.batches import Done
-from siamkit.choice import Chooser
-from siamkit.decisions import Decision, basis
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Done
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.flows.decide import Decision, basis
 from siamkit.flows.query import Answer, answers
-from siamkit.pipeline import Pipeline
-from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.enrolled import enrolled
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.classification import Rule
-    from siamkit.labelled import Array, Labelled
+    from siamkit.stats.classify import Rule
+    from siamkit.stats.label_sets import Array, Labelled
     from siamkit.types import Cursor
 
 TAGGED = 0.5  # the probability from which a tag is given
@@ -116,7 +116,7 @@ class Classifier:
         probe: Path | str | bytes,
         *,
         limit: Limit | None = None,
-        choose: Chooser = choice.everything,
+        choose: Chooser = region_choosers.everything,
     ) -> list[Classified]:
         """Every class of each region of a probe.
 
@@ -125,7 +125,7 @@ class Classifier:
         """
         import numpy as np
 
-        from siamkit import classification
+        from siamkit.stats import classify as classification
 
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
         done = batches.one(pipeline, pipeline.read(probe), choose)
@@ -170,7 +170,7 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     """Every content's region once, with all the labels it bears. Raises BadInput for none."""
     import numpy as np
 
-    from siamkit.labelled import Labelled
+    from siamkit.stats.label_sets import Labelled
 
     with store.read():
         cursor = templates.head(store, gallery)
@@ -195,7 +195,7 @@ def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classif
     few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
     else by a guess. Raises BadInput for a rule that there is not.
     """
-    from siamkit import classification
+    from siamkit.stats import classify as classification
 
     if rule.by not in classification.METHODS:
         raise BadInput(
@@ -244,6 +244,6 @@ class Classifiers:
 
 
 def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
-    from siamkit.calibration import llr
+    from siamkit.stats.calibration import llr
 
     return lambda scores: llr(calibration, scores)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import batches, choice, duplicates, sources
-from siamkit.batches import Job
-from siamkit.duplicates import Duplicates, Progress, Rule, silent
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.resumable import Scratch
 from siamkit.errors import SiamkitError
-from siamkit.pipeline import Pipeline
-from siamkit.scratch import Scratch
-from siamkit.sources import Content
+from siamkit.flows import duplicates
+from siamkit.flows.duplicates import Duplicates, Progress, Rule, silent
+from siamkit.io import sources
+from siamkit.io.sources import Content
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -219,7 +221,7 @@ def _embed(
     jobs = (Job(unique[i].source, text=isinstance(unique[i].source, str), tag=i) for i in missing)
     broken: dict[int, str] = {}
     done = len(unique) - len(missing)
-    for batch in batches.run(pipeline, jobs, choice.largest):
+    for batch in batches.run(pipeline, jobs, region_choosers.largest):
         for result in batch:
             if result.error:
                 broken[result.job.tag] = str(result.error)

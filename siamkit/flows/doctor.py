@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from siamkit import added_encoders, encoder_cache, encoder_names, registry
 from siamkit.errors import PluginError, SiamkitError
-from siamkit.probing import probe_all
+from siamkit.host import registry
+from siamkit.host.import_check import probe_all
+from siamkit.models import added as added_encoders
+from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders
-from siamkit.search import LiveIndex
 from siamkit.store import Gallery, Store, galleries
+from siamkit.store.live_index import LiveIndex
 
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 
@@ -63,11 +65,11 @@ def _encoders(modality: str) -> Iterator[Finding]:
     plugin = registry.load("siamkit.modalities", modality)
     named = plugin.encoders if isinstance(plugin, BuildsEncoders) else {}
     for name in [*named, *added_encoders.added(plugin)]:
-        folder = encoder_cache.cached_folder(plugin, name)
+        folder = cache.cached_folder(plugin, name)
         check = f"encoder {modality}/{name}"
         if not folder.exists():
             yield Finding(check, True, "not built yet; the first use builds it")
-        elif card := encoder_cache.sound_card(plugin, folder):
+        elif card := cache.sound_card(plugin, folder):
             yield Finding(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
             again = "build" if name in named else "add"
@@ -120,7 +122,7 @@ def _served(gallery: Gallery) -> Iterator[Finding]:
     try:
         plugin = registry.load("siamkit.modalities", gallery.space.modality)
         if gallery.encoder and gallery.encoder not in getattr(plugin, "encoders", {}):
-            encoder_names.resolve(plugin, gallery.encoder)
+            names.resolve(plugin, gallery.encoder)
     except SiamkitError as error:
         lost = f"reinstall the package of {gallery.space.modality}"
         hint = lost if isinstance(error, PluginError) else f"bring it back, or: {again}"

@@ -9,14 +9,14 @@ from siamkit.errors import Uncalibrated
 from siamkit.store import Gallery, Store, observations
 
 if TYPE_CHECKING:
-    from siamkit.drift import Drift
+    from siamkit.stats.drift import Drift
 
 MANY = 0.5  # share of strangers from which it is worth a line
 
 
 def drift(store: Store, gallery: Gallery) -> Drift:
     """Compare. Raises Uncalibrated if there is nothing to compare with."""
-    from siamkit.drift import QUERIES, compare
+    from siamkit.stats.drift import QUERIES, compare
 
     rows = observations.reference(store, gallery)
     if not rows:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from siamkit import batches, regions
-from siamkit.batches import Job
-from siamkit.choice import Chooser
+from siamkit.embed import batches
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
-from siamkit.pipeline import Pipeline
+from siamkit.sdk import regions
 
 PARTIAL = ".partial.npy"
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from siamkit import batches, regions, sources
-from siamkit.batches import Done, Job
-from siamkit.choice import Chooser
+from siamkit.embed import batches
+from siamkit.embed.batches import Done, Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.pipeline import Pipeline
-from siamkit.sources import Content
+from siamkit.io import sources
+from siamkit.io.sources import Content
+from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.samples import NewSample
 

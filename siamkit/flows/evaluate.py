@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import batches, choice, snorm, trials
-from siamkit.batches import Job
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.rerankers import judge, open_reranker
 from siamkit.errors import BadInput
-from siamkit.evaluation import Measured, measure
-from siamkit.identification import Identified, identify, search_all
-from siamkit.pipeline import Pipeline
-from siamkit.reranking import judge, open_reranker
-from siamkit.scoring import own_fusion, own_mated
+from siamkit.flows import trials
+from siamkit.flows.trials import Fault, Trials
+from siamkit.stats import snorm
+from siamkit.stats.identification import Identified, identify, search_all
+from siamkit.stats.scoring import own_fusion, own_mated
+from siamkit.stats.verification import Measured, measure
 from siamkit.store import Gallery, Store
 from siamkit.store.enrolled import enrolled
-from siamkit.trials import Fault, Trials
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def embed_trials(
         for row, sample in enumerate(found.samples)
     )
     done = 0
-    for batch in batches.run(pipeline, jobs, choice.largest):
+    for batch in batches.run(pipeline, jobs, region_choosers.largest):
         for item in batch:
             if item.error:
                 faults.append(Fault(item.name, str(item.error)))

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import batches, choice, occlusion, regions, sources
-from siamkit.batches import Done, Found
-from siamkit.choice import Chooser, Chosen
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Done, Found
+from siamkit.embed.pipeline import Pipeline, Seen
+from siamkit.embed.region_choosers import Chooser, Chosen
 from siamkit.errors import BadInput, NothingFound
-from siamkit.occlusion import Pieces, Place
-from siamkit.pipeline import Pipeline, Seen
+from siamkit.flows import occlusion
+from siamkit.flows.occlusion import Pieces, Place
+from siamkit.io import sources
+from siamkit.sdk import regions
 from siamkit.types import Clip, Quality, Region, Span
 
 if TYPE_CHECKING:
@@ -68,18 +71,18 @@ def explain(
     a: Path | str | bytes,
     b: Path | str | bytes,
     *,
-    choose: Chooser = choice.largest,
+    choose: Chooser = region_choosers.largest,
     progress: Progress = lambda done, total: None,
 ) -> Explanation:
     """Hide each piece of one sample, and see what the cosine to the whole of the other loses.
 
     Pieces of a picture are cells of a grid, hidden several at once where windows overlap; of a
-    sound, segments; of a text, words. See siamkit.occlusion. A piece without which nothing is left
-    to embed carries the whole score.
+    sound, segments; of a text, words. See siamkit.flows.occlusion. A piece without which nothing is
+    left to embed carries the whole score.
     choose: the region of `b`. Raises UnreadableSample or NothingFound for a sample that cannot be
     used, BadInput for one that cannot be taken apart, each naming it.
     """
-    samples = [_embed(pipeline, a, choice.largest), _embed(pipeline, b, choose)]
+    samples = [_embed(pipeline, a, region_choosers.largest), _embed(pipeline, b, choose)]
     taken = [_taken_apart(done, found) for done, found, _ in samples]
     one, other = (found.vector for _, found, _ in samples)
     assert one is not None
@@ -121,7 +124,7 @@ def _taken_apart(done: Done, found: Found) -> Pieces:
     try:
         return occlusion.pieces(found.crop)
     except BadInput as error:
-        raise choice.error_for(sources.short(done.name), error) from error
+        raise region_choosers.error_for(sources.short(done.name), error) from error
 
 
 def _without_each(
@@ -152,7 +155,7 @@ def _rows(pipeline: Pipeline, name: str, media: Sequence[Any]) -> Vectors:
             return np.zeros((1, pipeline.encoder.dim), dtype=np.float32)
         return np.concatenate([_rows(pipeline, name, [medium]) for medium in media])
     if not good.all():
-        raise choice.error_for(
+        raise region_choosers.error_for(
             f"{sources.short(name)} without a part of it", pipeline.bad_row(rows[~good][0])
         )
     return rows

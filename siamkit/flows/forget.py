@@ -6,8 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from siamkit import search
-from siamkit.store import Gallery, Store, erasures, galleries, samples
+from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.samples import Sample
 
 WAIT_SECONDS = 5.0  # for readers to end, before the traces are left to the next command
@@ -41,7 +40,7 @@ def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
         return
     try:
         for gallery_id, _ in pending:
-            search.drop(store, gallery_id)
+            live_index.drop(store, gallery_id)
         erasures.scrub(store, pending, wait_seconds=wait_seconds)
     except (sqlite3.OperationalError, OSError) as error:
         log.warning(

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit import calibration as calibrated
-from siamkit.decisions import Decision, basis
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
+from siamkit.flows.decide import Decision, basis
 from siamkit.flows.verify import Verification
-from siamkit.pipeline import Pipeline
-from siamkit.scoring import own_fusion
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
+from siamkit.stats import calibration as calibrated
+from siamkit.stats.scoring import own_fusion
 from siamkit.store import Gallery, Store, samples
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from siamkit.scoring import Fusion, mean_score
-from siamkit.search import LiveIndex
-from siamkit.store import observations, templates
-from siamkit.store.observations import Observation
+from siamkit.stats import observation
+from siamkit.stats.observation import Observation
+from siamkit.stats.scoring import Fusion, mean_score
+from siamkit.store import templates
+from siamkit.store.live_index import LiveIndex
 from siamkit.store.templates import Owner
 from siamkit.types import Match
 
@@ -29,7 +30,8 @@ def nearest(
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
-    mated: see siamkit.scoring.mean_score. seen: takes what is kept of the scores, to tell drift by.
+    mated: see siamkit.stats.scoring.mean_score. seen: takes what is kept of the scores, to tell
+    drift by.
 
     The search is widened until k identities are found or the gallery is exhausted, since one
     identity may own all of the nearest templates. By their means RERANKED identities are
@@ -38,7 +40,7 @@ def nearest(
     compared = max(k, RERANKED) if fusion == "mean" else k
     with live.store.read():
         rows, hits, owners = search(
-            live, vectors, compared, 0 if seen is None else observations.SEEN
+            live, vectors, compared, 0 if seen is None else observation.SEEN
         )
         if seen is not None:
             seen += _observed(live, vectors, hits, owners)
@@ -80,8 +82,8 @@ def _observed(
         pairs = zip(ids, scores, strict=True)
         found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
         if found:
-            own = templates.first_of(live.store, live.gallery, found[0][1], observations.OWN)
-            yield observations.of_query(float((own @ vector).mean()), found)
+            own = templates.first_of(live.store, live.gallery, found[0][1], observation.OWN)
+            yield observation.of_query(float((own @ vector).mean()), found)
 
 
 def _best_per_identity(

@@ -1,4 +1,4 @@
-"""Adaptive S-norm of what a probe scores, by the people of the gallery: see siamkit.snorm."""
+"""Adaptive S-norm of what a probe scores, by the people of the gallery: see siamkit.stats.snorm."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from siamkit.flows.nearest import search
-from siamkit.search import LiveIndex
 from siamkit.store import galleries, templates
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Snorm:
 
 def opened(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
     """S-norm, if the gallery decides by it and is large enough."""
-    from siamkit import snorm
+    from siamkit.stats import snorm
 
     if calibration is None or calibration.normalised is None:
         return None
@@ -62,7 +62,7 @@ def normalised(
     """
     import numpy as np
 
-    from siamkit import snorm
+    from siamkit.stats import snorm
 
     if not candidates:
         return []

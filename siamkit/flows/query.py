@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import batches, choice
-from siamkit.batches import Done
-from siamkit.choice import Chooser
-from siamkit.decisions import Decision, Limits, basis, limits, limits_among
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Done
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
 from siamkit.flows import normalise
+from siamkit.flows.decide import Decision, Limits, basis, limits, limits_among
 from siamkit.flows.nearest import RERANKED, nearest
-from siamkit.pipeline import Pipeline
-from siamkit.scoring import Fusion, own_fusion, own_mated
-from siamkit.search import LiveIndex
+from siamkit.stats.observation import Observation
+from siamkit.stats.scoring import Fusion, own_fusion, own_mated
 from siamkit.store import galleries, observations
-from siamkit.store.observations import Observation
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def query(
     k: int = 5,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
-    choose: Chooser = choice.everything,
+    choose: Chooser = region_choosers.everything,
     reranker: Reranker[Any] | None = None,
     fmr: float | None = None,
     fpir: float | None = None,
@@ -100,9 +100,9 @@ def answers(
     """The k nearest identities of each region that was found and embedded.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    all (`mean`, see siamkit.scoring.mean_score); None: as the modality does. A reranker looks at
-    RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match rate,
-    or the false positive identification rate among so many, to decide at, in (0, 1); without
+    all (`mean`, see siamkit.stats.scoring.mean_score); None: as the modality does. A reranker looks
+    at RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match
+    rate, or the false positive identification rate among so many, to decide at, in (0, 1); without
     either and without a threshold it is the calibration's FPIR. Raises EncoderMismatch if the
     gallery holds vectors of another encoder.
     """
@@ -163,7 +163,7 @@ def crowd(live: LiveIndex, fusion: Fusion, calibration: Calibration | None) -> i
 
 
 def _probable(calibration: Calibration, match: Match, size: int) -> Match:
-    from siamkit.calibration import probability_among
+    from siamkit.stats.calibration import probability_among
 
     score = match.score if match.normalised is None else match.normalised
     return replace(match, probability=probability_among(calibration, score, size))

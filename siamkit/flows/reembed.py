@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from siamkit import batches, regions, search, sources
-from siamkit.choice import Chosen
+from siamkit.embed import batches
+from siamkit.embed.pipeline import Pipeline, Seen
+from siamkit.embed.region_choosers import Chosen
 from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.flows.forget import finish
-from siamkit.pipeline import Pipeline, Seen
-from siamkit.sources import Content
-from siamkit.store import Gallery, Store, erasures, galleries, samples
+from siamkit.io import sources
+from siamkit.io.sources import Content
+from siamkit.sdk import regions
+from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.samples import Sample
 
 
@@ -128,5 +130,5 @@ def _replace(
         )
         if len(kept) < len(live):
             erasures.note(store, gallery.id)
-    search.drop(store, gallery.id)
+    live_index.drop(store, gallery.id)
     finish(store)

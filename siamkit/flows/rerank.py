@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import regions
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.rerankers import judge
 from siamkit.errors import SiamkitError
 from siamkit.flows.reembed import content_of
-from siamkit.pipeline import Pipeline
 from siamkit.protocols import Reranker
-from siamkit.reranking import judge
-from siamkit.search import LiveIndex
+from siamkit.sdk import regions
 from siamkit.store import samples, templates
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit import sources
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.nearest import nearest
-from siamkit.pipeline import Pipeline
+from siamkit.io import sources
+from siamkit.io.sources import Content
 from siamkit.protocols import Streams
-from siamkit.regions import spans
-from siamkit.scoring import Fusion, own_fusion, own_mated
-from siamkit.search import LiveIndex
-from siamkit.sources import Content
+from siamkit.sdk.regions import spans
+from siamkit.stats.scoring import Fusion, own_fusion, own_mated
 from siamkit.store import galleries
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Clip, Region, Span, Threshold
 
 WINDOW, STEP = 3.0, 1.0  # s that are compared at once, and for how many of them that counts

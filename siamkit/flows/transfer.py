@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from siamkit import regions
-from siamkit.calibrations import from_json, to_json
 from siamkit.errors import BadInput, EncoderMismatch
+from siamkit.sdk import regions
+from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.samples import NewSample
 from siamkit.types import Calibration, Threshold

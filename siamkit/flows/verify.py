@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit import batches, choice
-from siamkit.batches import Found
-from siamkit.choice import Chooser, Chosen
-from siamkit.decisions import Limits, basis, limits
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import Found
+from siamkit.embed.pipeline import Pipeline, Seen
+from siamkit.embed.region_choosers import Chooser, Chosen
+from siamkit.embed.rerankers import judge
 from siamkit.errors import StoreError
 from siamkit.flows import normalise
-from siamkit.pipeline import Pipeline, Seen
-from siamkit.reranking import judge
-from siamkit.scoring import Fusion, mean_score, own_fusion, own_mated
-from siamkit.search import LiveIndex
+from siamkit.flows.decide import Limits, basis, limits
+from siamkit.stats.scoring import Fusion, mean_score, own_fusion, own_mated
 from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Threshold, Verdict
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def verify_pair(
     b: Path | str | bytes,
     threshold: Threshold | None,
     reranker: Reranker[Any] | None = None,
-    choose: Chooser = choice.largest,
+    choose: Chooser = region_choosers.largest,
     *,
     calibration: Calibration | None = None,
     default: Threshold | None = None,
@@ -67,7 +67,7 @@ def verify_pair(
         calibration, default = None, reranker.threshold
     who = f"encoder {pipeline.encoder.fingerprint}"
     limit = limits(threshold, calibration, default or pipeline.threshold, who, fmr)
-    left, one = _embed(pipeline, a, choice.largest)
+    left, one = _embed(pipeline, a, region_choosers.largest)
     right, other = _embed(pipeline, b, choose)
     score = float(one.vector @ other.vector)
     probability = _probability(reranker, one, other) if reranker else None
@@ -96,7 +96,7 @@ def verify_identity(
     *,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
-    choose: Chooser = choice.largest,
+    choose: Chooser = region_choosers.largest,
     fmr: float | None = None,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
@@ -171,7 +171,7 @@ def _verdict(
     below = limit.different if limit.different < limit.same.value else None
     if calibration is None:
         return Verdict(limit.decide(decided), score, limit.same, None, below)
-    from siamkit import calibration as calibrated
+    from siamkit.stats import calibration as calibrated
 
     llr = calibrated.llr_of_best(calibration, decided, tries)
     most = calibrated.llr_of_best(calibration, calibration.scores[-1], tries)

@@ -12,8 +12,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from siamkit import registry
 from siamkit.errors import BadInput
+from siamkit.host import registry
 
 TEMPLATES = Path(__file__).parent
 KINDS = ("image", "audio", "text", "vector")

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from siamkit.calibrations import from_json, to_json
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.store import erasures
 from siamkit.store.database import Store, now
 from siamkit.types import Calibration, Space, Threshold

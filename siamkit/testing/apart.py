@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from siamkit.processes import process
+from siamkit.host.child import process
 from siamkit.testing.outcome import NotRun
 
 UNTOLD = "?"

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from siamkit import surroundings
-from siamkit.processes import end_with_parent
+from siamkit.host import surroundings
+from siamkit.host.child import end_with_parent
 from siamkit.testing.apart import UNTOLD, imported
 from siamkit.testing.use import USE
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from siamkit.embed.pipeline import NORM_TOLERANCE
 from siamkit.errors import SiamkitError
-from siamkit.pipeline import NORM_TOLERANCE
 from siamkit.protocols import Assesses
 from siamkit.testing.alike import alike
 from siamkit.testing.blank import blank

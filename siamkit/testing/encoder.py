@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from siamkit import contract
-from siamkit.pipeline import NORM_TOLERANCE
+from siamkit.embed.pipeline import NORM_TOLERANCE
+from siamkit.host import contract
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure, NotRun, lacking
 from siamkit.testing.run import needs
@@ -32,7 +32,7 @@ def check_fingerprint_is_text(seen: EncoderSubject) -> None:
     if not isinstance(found, str) or not found.strip() or len(found.splitlines()) != 1:
         raise Failure(
             "a fingerprint like 'faces/1:9f3c2a7d51e0'", repr(found),
-            "use siamkit.encoders.fingerprint(name, graph, preprocessing)",
+            "use siamkit.sdk.model_folder.fingerprint(name, graph, preprocessing)",
         )  # fmt: skip
 
 

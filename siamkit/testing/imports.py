@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from siamkit import contract
-from siamkit.contract import PLUGIN_NAME
+from siamkit.host import contract
+from siamkit.host.contract import PLUGIN_NAME
 from siamkit.protocols import PROTOCOL
 from siamkit.testing.outcome import Failure, lacking
 from siamkit.testing.subjects import Subject
@@ -60,7 +60,7 @@ def check_use_says_nothing(seen: Subject) -> None:
     if seen.apart.said_in_use:
         raise Failure(
             "nothing on standard output", repr(seen.apart.said_in_use[:80]),
-            "remove print; use logging.getLogger(__name__), or siamkit.quiet around what talks",
+            "remove print; use logging.getLogger(__name__), or siamkit.sdk.quiet around what talks",
         )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from siamkit import probing, registry
 from siamkit.errors import PluginError
+from siamkit.host import import_check, registry
 from siamkit.testing.isolated import results_apart
 from siamkit.testing.outcome import Result
 
@@ -27,7 +27,7 @@ def check_installed(name: str) -> Iterator[tuple[str, Result]]:
             hint=f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(known)}",
         )
     for plugin in named:
-        probe = probing.probe(plugin)  # it might end this process, or pretend to be in order
+        probe = import_check.probe(plugin)  # it might end this process, or pretend to be in order
         if not probe.usable:
             yield plugin.group, Result(str(plugin), "loads", "failed", probe.fault)
             continue

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from siamkit import registry
-from siamkit.processes import GRACE, end_with_parent, lines, process
+from siamkit.host import registry
+from siamkit.host.child import GRACE, end_with_parent, lines, process
 from siamkit.testing.apart import SECONDS
 from siamkit.testing.outcome import Result
 
 if TYPE_CHECKING:
-    from siamkit.registry import Plugin
+    from siamkit.host.registry import Plugin
 
 PATIENCE = SECONDS + 60  # for a check, which may wait for a process of its own
 

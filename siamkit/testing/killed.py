@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.processes import end, end_with_parent, lines, process
+from siamkit.host.child import end, end_with_parent, lines, process
 from siamkit.testing.apart import SECONDS, address, imported
 from siamkit.testing.outcome import NotRun
 from siamkit.testing.rows import DIM, KEY, cursor, rows

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from siamkit import contract, probing
 from siamkit.errors import UnreadableSample
+from siamkit.host import contract, import_check
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure
 from siamkit.testing.run import needs
@@ -26,7 +26,7 @@ def check_kind_is_a_word(seen: Subject) -> None:
 
 def check_detector_is_installed(seen: ModalitySubject) -> None:
     """`detector` is None, or the name of an installed detector of this kind."""
-    detectors = probing.loadable("siamkit.regions")
+    detectors = import_check.loadable("siamkit.regions")
     names = [detector.name for detector in detectors if detector.kind == seen.plugin.kind]
     if (wanted := seen.plugin.detector) is not None and wanted not in names:
         raise Failure(

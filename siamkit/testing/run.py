@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.errors import MissingWeights
-from siamkit.sources import short
+from siamkit.io.sources import short
 from siamkit.testing.outcome import Failure, NotRun, Result, lacking, unavailable
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit import calibrations
-from siamkit.encoders import CARD, GRAPH
-from siamkit.pipeline import open_encoder
+from siamkit.embed.pipeline import open_encoder
+from siamkit.sdk.model_folder import CARD, GRAPH
+from siamkit.stats import calibration_json
 from siamkit.testing.encoder import (
     SAME,
     check_embed_is_repeatable,
@@ -35,7 +35,7 @@ def check_calibration_is_read(seen: ModalitySubject) -> None:
     shipped = getattr(seen.plugin, "calibration", None)
     if shipped is None:
         raise NotRun("it ships no calibration")
-    calibrations.read(shipped)
+    calibration_json.read(shipped)
 
 
 def check_fingerprint_equal_across_processes(seen: ModalitySubject) -> None:
@@ -88,7 +88,7 @@ def _require_noticed(
         if opened.fingerprint == seen.encoder.fingerprint:
             raise Failure(
                 f"another fingerprint, or MissingWeights, for altered {what}", "the same",
-                "open the folder with siamkit.encoders.read_folder, or hash its files",
+                "open the folder with siamkit.sdk.model_folder.read_folder, or hash its files",
             )  # fmt: skip
 
 

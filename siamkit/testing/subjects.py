@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from siamkit import encoder_names, probing, registry
-from siamkit.encoders import CARD
+from siamkit.embed.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.errors import MissingWeights
-from siamkit.pipeline import NORM_TOLERANCE, open_encoder
+from siamkit.host import import_check, registry
+from siamkit.models import names
+from siamkit.sdk.model_folder import CARD
 from siamkit.testing.apart import Report, look
 from siamkit.testing.outcome import NotRun, Result, lacking, unavailable
 from siamkit.testing.typed import ill_typed
@@ -178,7 +179,7 @@ class ModalitySubject(EncoderSubject):
     def folder(self) -> Path:
         """Of the encoder. Raises NotRun where it has none."""
         own = getattr(self.encoder, "folder", None)
-        folder = encoder_names.resolve(self.plugin, None) or own
+        folder = names.resolve(self.plugin, None) or own
         if not isinstance(folder, Path) or not (folder / CARD).exists():
             raise NotRun("its encoder has no folder of siamkit's kind")
         return folder
@@ -221,7 +222,7 @@ class DetectorSubject(Subject):
     def _users(self) -> list[Any]:
         return [
             modality
-            for modality in probing.loadable("siamkit.modalities")
+            for modality in import_check.loadable("siamkit.modalities")
             if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
         ]
 

@@ -17,7 +17,7 @@ from siamkit.testing.rows import DIM, KEY, cursor, rows
 
 def modality(plugin: Any) -> str:
     """Decode, crop and embed its examples, together and alone. Returns the fingerprint."""
-    from siamkit.pipeline import open_encoder
+    from siamkit.embed.pipeline import open_encoder
     from siamkit.types import Region
 
     encoder = open_encoder(plugin, None)

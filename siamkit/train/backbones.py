@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput, MissingWeights, SiamkitError
-from siamkit.lite0 import NAME as LITE0
-from siamkit.lite0 import lite0
-from siamkit.sources import short
+from siamkit.io.sources import short
+from siamkit.sdk.efficientnet_lite0 import NAME as LITE0
+from siamkit.sdk.efficientnet_lite0 import lite0
 from siamkit.train.config import TrainConfig
 
 DIM = 128  # of the vectors, unless configured

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.metrics import fnmr_at
+from siamkit.stats.metrics import fnmr_at
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset
 from siamkit.train.export import versions

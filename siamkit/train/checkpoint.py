@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from siamkit.errors import BadInput
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 from siamkit.train.durable import replacing
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import registry
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
-from siamkit.pipeline import Pipeline
-from siamkit.sources import short
+from siamkit.host import registry
+from siamkit.io.sources import short
 from siamkit.train.durable import replacing
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from siamkit.errors import SiamkitError
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 from siamkit.train.folder import FACTS
 
 

@@ -10,15 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.choice import error_for
+from siamkit.embed.manifests import records
+from siamkit.embed.region_choosers import error_for
 from siamkit.errors import BadInput
-from siamkit.lists import records
-from siamkit.sources import files_under, short, to_path, to_text
+from siamkit.io.sources import files_under, short, to_path, to_text
 from siamkit.store import galleries, samples
 
 if TYPE_CHECKING:
+    from siamkit.store import Store
     from siamkit.store.samples import Sample
-    from siamkit.workspace import Workspace
 
 log = logging.getLogger("siamkit")
 FORGERIES = frozenset({"forgeries", "forged"})  # folders inside of an identity's
@@ -70,12 +70,12 @@ def read_examples(origin: str) -> list[Example]:
     return found
 
 
-def gallery_examples(workspace: Workspace, gallery: str, modality: str) -> list[Example]:
+def gallery_examples(store: Store, gallery: str, modality: str) -> list[Example]:
     """What is enrolled in a gallery, in the regions that were enrolled.
 
     Raises StoreError if there is no such gallery, BadInput if it holds another modality.
     """
-    target = galleries.get(workspace.store, gallery)
+    target = galleries.get(store, gallery)
     if target.space.modality != modality:
         raise BadInput(
             f"gallery {gallery!r} holds {target.space.modality}, not {modality}",
@@ -87,7 +87,7 @@ def gallery_examples(workspace: Workspace, gallery: str, modality: str) -> list[
             sample.identity,
             enrolled=sample,
         )
-        for sample in samples.of_gallery(workspace.store, target)
+        for sample in samples.of_gallery(store, target)
     ]
 
 

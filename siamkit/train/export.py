@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import PluginError
-from siamkit.quiet import quiet
-from siamkit.runtime import session
-from siamkit.sources import short
+from siamkit.io.sources import short
+from siamkit.sdk.onnx import session
+from siamkit.sdk.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import registry
 from siamkit.errors import PluginError
+from siamkit.host import registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 from siamkit.train.config import TrainConfig, configure, read_config, to_toml
 
 LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from siamkit import encoder_cache, encoder_names
-from siamkit.encoders import CARD, GRAPH, Card, read_folder, write_folder
+from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import BadInput
-from siamkit.pipeline import open_encoder
+from siamkit.models import cache, names
+from siamkit.sdk.model_folder import CARD, GRAPH, Card, read_folder, write_folder
 from siamkit.train.export import require_same
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OwnEncoder:
         self.name, self.kind, self.detector = plugin.name, plugin.kind, plugin.detector
         self._encoder = open_encoder(plugin, wanted)
         # One that a plugin carries itself is in no cache, and says where it lies.
-        self.folder: Path | None = encoder_names.resolve(plugin, wanted) or getattr(
+        self.folder: Path | None = names.resolve(plugin, wanted) or getattr(
             self._encoder, "folder", None
         )
         if self.folder is None:
@@ -71,7 +71,7 @@ class OwnEncoder:
         assert self.folder is not None
         before, graph = read_folder(self.folder)
         for file in self.folder.iterdir():  # a tokenizer, weights that the graph does not hold
-            if file.is_file() and file.name not in (GRAPH, CARD, *encoder_cache.OWN_FILES):
+            if file.is_file() and file.name not in (GRAPH, CARD, *cache.OWN_FILES):
                 shutil.copy(file, folder / file.name)
         write_folder(
             folder, _grafted(graph, head), replace(card, preprocessing=before.preprocessing)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit import regions, registry
-from siamkit.choice import error_for, only_usable
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import error_for, only_usable
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import content_of
-from siamkit.pipeline import Pipeline
-from siamkit.sources import short
+from siamkit.host import registry
+from siamkit.io.sources import short
+from siamkit.sdk import regions
 from siamkit.train.examples import Example, at_most
 from siamkit.train.split import LEAST
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit import registry
 from siamkit.errors import BadInput, PluginError
+from siamkit.host import registry
 from siamkit.protocols import Contrasts
-from siamkit.search import BACKEND
+from siamkit.store.live_index import BACKEND
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

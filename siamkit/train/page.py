@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from siamkit.encoders import CARD, read_card
+from siamkit.sdk.model_folder import CARD, read_card
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 80em; margin: 2em auto; padding: 0 1em }

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from siamkit.errors import BadInput
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 from siamkit.train.events import Alarm, Evaluated, Started, Step
 from siamkit.train.page import page
 from siamkit.train.record import read_record

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
-from siamkit.sources import to_text
+from siamkit.io.sources import to_text
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Started, Step, Stopped
 
 RECORD = "train.jsonl"

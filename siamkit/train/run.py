@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siamkit import built_encoders, lite0, registry
-from siamkit.aside import plugin_at_work
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
+from siamkit.host import registry
+from siamkit.host.stdout_guard import plugin_at_work
+from siamkit.io.sources import short, to_text
+from siamkit.models import built
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
-from siamkit.sources import short, to_text
+from siamkit.sdk import efficientnet_lite0
+from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train import backbones, checkpoint, export, heads, losses, networks, validation
 from siamkit.train import card as cards
 from siamkit.train.config import TrainConfig
@@ -74,7 +76,7 @@ def backbone(plugin: Any, config: TrainConfig) -> str:
     """As configured; or the modality's own default, or a head on the encoder that it has."""
     if config.backbone != "auto":
         return config.backbone
-    default = heads.ENCODER if built_encoders.default_name(plugin) else ""
+    default = heads.ENCODER if built.default_name(plugin) else ""
     chosen: str = getattr(plugin, "backbone", default)
     return chosen
 
@@ -182,7 +184,7 @@ def _model(
     if not config.frozen:
         name = backbone(plugin, config)
         network = backbones.network(config, name, shape, seen)
-        if name != lite0.NAME and not (run / LAST).exists():
+        if name != efficientnet_lite0.NAME and not (run / LAST).exists():
             export.graph(network, dataset.arrays)  # what cannot be served is known before hours
             network.train()
         return Model(network, network, dataset.arrays)
@@ -349,7 +351,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
             graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
-        built_encoders.sign(unwrap(plugin), folder)
+        built.sign(unwrap(plugin), folder)
 
     with plugin_at_work():
         export.put(run / FOLDER, make)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from siamkit.metrics import eer
+from siamkit.stats.metrics import eer
 from siamkit.train.device import autocast
 from siamkit.train.durable import replacing
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from siamkit import registry
+from siamkit.host import registry
 
 GOOD = """
 from pathlib import Path

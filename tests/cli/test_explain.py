@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamkit import Explanation, occlusion
-from siamkit.contributions import draw
+from siamkit import Explanation
+from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.errors import BadInput, NothingFound, PluginError
+from siamkit.flows import occlusion
 from siamkit.flows.explain import explain
-from siamkit.pipeline import Pipeline, open_pipeline
+from siamkit.reports.explain import draw
 
 MODALITIES = [("letters", None), ("questions", None), ("faces", "facefinder"),
               ("signatures", "signatures"), ("voices", "speech")]  # fmt: skip

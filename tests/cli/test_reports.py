@@ -139,7 +139,7 @@ def test_files_that_are_gone_are_names(people):
 def test_sounds_are_played(tmp_path):
     import soundfile
 
-    from siamkit.exhibits import exhibit
+    from siamkit.reports.previews import exhibit
 
     rng = np.random.default_rng(0)
     for name, seconds in (("short", 1), ("long.x", 40)):
@@ -156,9 +156,9 @@ def test_sounds_are_played(tmp_path):
 
 
 def test_the_page_about_many_scores_is_small():
-    from siamkit import evaluation_page
     from siamkit.flows.evaluate import evaluate_scores
-    from siamkit.trials import Trials
+    from siamkit.flows.trials import Trials
+    from siamkit.reports import evaluate as evaluation_page
 
     rng = np.random.default_rng(0)
     mated = rng.random(200_000) < 0.1

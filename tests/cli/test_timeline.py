@@ -14,7 +14,7 @@ from voicedata import clip, write
 from siamkit.errors import UnreadableSample
 from siamkit.flows import timeline as flow
 from siamkit.flows.timeline import Timeline, Turn
-from siamkit.turns import clock, draw, rttm
+from siamkit.reports.timeline import clock, draw, rttm
 from siamkit.types import Threshold
 from siamkit_voices.examples import RATE
 
@@ -140,7 +140,7 @@ def test_a_long_recording_is_heard_minute_by_minute(workspace, tmp_path, monkeyp
     path = write(tmp_path / "long.wav", np.concatenate(spoken))
     whole = workspace.timeline("voices", path)
     said: list[float] = []
-    monkeypatch.setattr("siamkit.sound.BLOCK", 10.0)
+    monkeypatch.setattr("siamkit.sdk.sound.BLOCK", 10.0)
     blocks = workspace.timeline("voices", path, progress=said.append)
     assert said[:2] == [10, 20]
     assert said[-1] == pytest.approx(whole.seconds, abs=0.01)

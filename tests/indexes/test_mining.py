@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamkit.errors import BadInput
-from siamkit.grouping import Pairs, joined
+from siamkit.stats.linkage import Pairs, joined
 from siamkit_faiss import Faiss, mining
 
 PLENTY = 8 << 30

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image as pil
 
 from siamkit.errors import MissingWeights
-from siamkit.media import load_image
 from siamkit.protocols import Detector
+from siamkit.sdk.media import load_image
 from siamkit.types import Image, Region
 from siamkit_facefinder import FaceFinder, centerface
 from siamkit_faces import Faces

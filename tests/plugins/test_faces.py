@@ -15,7 +15,7 @@ from PIL import ImageFilter
 
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Assesses, BuildsEncoders, Encoder, Modality
-from siamkit.runtime import OnnxEncoder, session
+from siamkit.sdk.onnx import OnnxEncoder, session
 from siamkit.types import Image, Region
 from siamkit_faces import Faces, align, chips, landmarks
 from siamkit_faces.dlibfile import read_layers

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
-from siamkit import Image, Region, added_encoders, encoder_names
-from siamkit.encoders import CARD, read_card
+from siamkit import Image, Region
 from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
+from siamkit.models import added
+from siamkit.models import names as encoder_names
+from siamkit.sdk.model_folder import CARD, read_card
 from siamkit_images import Images
 from siamkit_images.prepare import Recipe, prepare, recipe_of
 
@@ -244,7 +246,7 @@ def test_variants_for_training_are_of_one_shape_and_repeat():
 
 def test_a_network_that_was_trained_here_is_opened(saved, tmp_path):
     """Such a card has the constants of `preprocessing` alone."""
-    from siamkit.encoders import read_folder, write_folder
+    from siamkit.sdk.model_folder import read_folder, write_folder
 
     Images().add("timm", str(saved / "center"), tmp_path)
     card, graph = read_folder(tmp_path)
@@ -416,7 +418,7 @@ def test_an_export_survives_another_that_ends_beside_it(saved, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(Path, "glob", ending)
-    assert added_encoders.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
+    assert added.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
 
 
 def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):

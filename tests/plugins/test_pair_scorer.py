@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamkit.encoders import Card
+from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import BadInput, MissingWeights, Uncalibrated
-from siamkit.pipeline import open_encoder
 from siamkit.protocols import Reranker
+from siamkit.sdk.model_folder import Card
 from siamkit_questions import Questions, lexical, scorer
 from siamkit_questions.crossencoder import open_cross_encoder
 from siamkit_questions.scorer import LexicalScorer, open_scorer

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamkit.encoders import CARD, GRAPH, read_card, read_folder
 from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError, UnreadableSample
-from siamkit.hub import offline
 from siamkit.protocols import AddsEncoders, BuildsEncoders, Encoder, Modality, Notes, Reranks
-from siamkit.quiet import quiet
+from siamkit.sdk.hub import offline
+from siamkit.sdk.model_folder import CARD, GRAPH, read_card, read_folder
+from siamkit.sdk.quiet import quiet
 from siamkit.types import Region
 from siamkit_questions import Questions, export, origins
 from siamkit_questions.modality import HUB, MINILM, MINILM_INT8
@@ -355,7 +355,7 @@ def test_a_damaged_folder_is_refused(
 
 
 def test_another_plugins_folder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    from siamkit.encoders import Card, write_folder
+    from siamkit.sdk.model_folder import Card, write_folder
 
     card = Card("questions", "x", 3, {"size": 3}, "", "")
     write_folder(tmp_path, (folders[MINILM] / GRAPH).read_bytes(), card)

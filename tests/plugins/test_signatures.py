@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as pil
 
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Assesses, Modality, Trainable
+from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.types import Image, Region
 from siamkit_signatures import Signatures, ink, rules
 from siamkit_signatures.canvas import HEIGHT, WIDTH, fold, unfold

@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 from voicedata import clip
 
-from siamkit import regions
 from siamkit.errors import UnreadableSample
 from siamkit.protocols import Detector
+from siamkit.sdk import regions
 from siamkit.types import Clip
 from siamkit_speech import Speech
 from siamkit_speech.finder import stretches

@@ -14,11 +14,11 @@ from transformers.audio_utils import mel_filter_bank, spectrogram
 from voicedata import clip, write
 
 from siamkit import Workspace
-from siamkit.choice import largest, of_any_quality, within_box
+from siamkit.embed.pipeline import open_pipeline
+from siamkit.embed.region_choosers import largest, of_any_quality, within_box
 from siamkit.errors import BadInput, LowQuality, MissingWeights, NothingFound, UnreadableSample
-from siamkit.metrics import eer
-from siamkit.pipeline import open_pipeline
 from siamkit.protocols import Assesses, Modality, Streams
+from siamkit.stats.metrics import eer
 from siamkit.types import Clip, Region
 from siamkit_speech import Speech
 from siamkit_voices import Voices, features

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pages
 import pytest
 
 from siamkit.cli import cli
-
-sys.path.insert(0, str(Path(__file__).parent))
-import pages
 
 README = (pages.ROOT / "README.md").read_text()
 
@@ -82,9 +80,9 @@ def test_blocks_that_are_not_run_are_few_and_say_why():
 
 
 def test_pictures_are_drawn_from_what_is_true_now():
-    drawn = runpy.run_path(str(pages.ROOT / "docs" / "pictures" / "draw.py"))["PICTURES"]
+    drawn = runpy.run_path(str(pages.ROOT / "tools" / "pictures.py"))["PICTURES"]
     for path, draw in drawn.items():
-        assert path.read_text() == draw(), "python docs/pictures/draw.py"
+        assert path.read_text() == draw(), "python tools/pictures.py"
 
 
 def test_the_example_programs_run(tmp_path):

@@ -14,10 +14,10 @@ import time
 
 import numpy as np
 
-from siamkit.encoders import Card, read_folder, write_folder
 from siamkit.errors import MissingWeights, Uncalibrated, UnreadableSample
-from siamkit.media import load_image
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import Card, read_folder, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
 
 

@@ -186,7 +186,7 @@ def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
     items = [(file.relative_to(people).parts[0], file) for file in files if "forg" not in str(file)]
     workspace.create_gallery("staff", "tiles", detector=None)
     assert all(not done.error for done in workspace.enrol_many("staff", items))
-    examples = gallery_examples(workspace, "staff", "tiles")
+    examples = gallery_examples(workspace.store, "staff", "tiles")
     assert {example.label for example in examples} == {f"p{who}" for who in range(5)}
     (people / "p1" / "0.png").unlink()
     picture(people / "p2" / "0.png", 555)
@@ -196,7 +196,7 @@ def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
     assert "p1/0.png cannot be read" in gone
     assert "p2/0.png has changed since it was enrolled" in changed
     with pytest.raises(BadInput, match="gallery 'staff' holds tiles, not letters"):
-        gallery_examples(workspace, "staff", "letters")
+        gallery_examples(workspace.store, "staff", "letters")
 
 
 def test_texts_are_not_files(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from siamkit.errors import PluginError
-from siamkit.runtime import session
+from siamkit.sdk.onnx import session
 from siamkit.train import export
 
 ARRAYS = np.random.default_rng(0).integers(0, 255, (200, 32), dtype=np.uint8)

@@ -11,9 +11,9 @@ import torch
 import toykit
 from toydata import texts, train  # noqa: F401
 
-from siamkit import encoder_cache
-from siamkit.encoders import Card, read_card
 from siamkit.errors import BadInput, PluginError
+from siamkit.models import cache
+from siamkit.sdk.model_folder import Card, read_card
 from siamkit.train.heads import OwnEncoder, linear
 
 HEAD = {"backbone": "encoder", "dim": 64, "identities": 12, "steps": 120, "evaluate_every": 40,
@@ -63,7 +63,7 @@ def test_the_served_vectors_are_those_of_the_head(train):  # noqa: F811
     wanted = head(torch.from_numpy(np.stack([own.array(text) for text in said]))).detach().numpy()
     found = toykit.Bigrams().encoder(made).embed(said)
     assert (unit(wanted) * found).sum(axis=1).min() > 0.9999
-    assert not (made / encoder_cache.BUILT_BY).exists()
+    assert not (made / cache.BUILT_BY).exists()
 
 
 def test_a_graft_that_gives_other_vectors_is_refused(train, monkeypatch):  # noqa: F811

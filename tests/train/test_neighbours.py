@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamkit import registry
 from siamkit.errors import BadInput, PluginError
+from siamkit.host import registry
 from siamkit.train.neighbours import QUANTILE, ceilings, hard_negatives
 
 SLACK = 2e-5  # two matrix products and the rounding that the band allows for

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput
+from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train.events import Alarm, Evaluated, Saved, Started, Step, Stopped
 from siamkit.train.plot import POINTS, draw, thin
 from siamkit.train.record import line, parse, read_record, truncate

@@ -13,8 +13,8 @@ import toykit
 from PIL import Image
 from toydata import losses, people, sets, train  # noqa: F401
 
-from siamkit.encoders import read_card
-from siamkit.media import load_image
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import read_card
 from siamkit.train import backbones, checkpoint
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import Evaluated, Saved, Started, Step

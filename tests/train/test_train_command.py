@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from siamkit.cli import train as command
-from siamkit.encoders import Card, write_folder
 from siamkit.errors import BadInput, PluginError
+from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train.config import TrainConfig, configure
 from siamkit.train.events import Evaluated, Saved, Started, Step, Stopped
 from siamkit.train.record import line

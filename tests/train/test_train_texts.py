@@ -10,7 +10,7 @@ import pytest
 import torch
 from toydata import losses, train  # noqa: F401
 
-from siamkit.encoders import read_card
+from siamkit.sdk.model_folder import read_card
 from siamkit.train import checkpoint
 from siamkit_questions import Questions, origins
 from siamkit_questions.modality import MINILM_TRAINED

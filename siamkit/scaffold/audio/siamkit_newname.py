@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Source
-from siamkit.regions import spans
-from siamkit.runtime import OnnxEncoder
-from siamkit.sound import load_clip
+from siamkit.sdk.model_folder import Card, projection, require_preprocessing, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
+from siamkit.sdk.regions import spans
+from siamkit.sdk.sound import load_clip
 from siamkit.types import Clip, Region
 
 RATE, WINDOW = 16_000, 1024  # Hz; samples of a spectrum

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
-from siamkit.media import load_image
 from siamkit.protocols import Source
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import Card, projection, require_preprocessing, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
 SIDE, DIM = 48, 64  # px of a picture as the network sees it; numbers of a vector

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.protocols import Source
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.model_folder import Card, projection, require_preprocessing, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Region
 
 FEATURES, DIM = 512, 64  # numbers of a text as the network sees it; of a vector

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from siamkit.encoders import Card, projection, require_preprocessing, write_folder
 from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.protocols import Source
-from siamkit.runtime import OnnxEncoder
+from siamkit.sdk.model_folder import Card, projection, require_preprocessing, write_folder
+from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Region
 
 Row: TypeAlias = np.ndarray[Any, Any]  # (FEATURES,) float32

@@ -1,0 +1,1 @@
+"""From a source to vectors: regions, crops, batches, resumable runs."""

@@ -1,0 +1,98 @@
+"""Vectors of a long run, kept on disk while it lasts, so that the next run goes on from there.
+
+One file in the user's cache: (n, dim) float32, zeros where nothing has been embedded yet. A row
+counts only if its norm is 1, so a row that a crash cut in half is simply embedded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.io.cache_root import cache_root
+
+if TYPE_CHECKING:
+    from siamkit.types import Ids, Vectors
+
+log = logging.getLogger("siamkit")
+KEPT = 14 * 86_400  # seconds; what no run has come back for by then is deleted
+TOLERANCE = 1e-3  # of a row's norm
+
+
+class Scratch:
+    """The vectors of one set of items under one encoder and detector.
+
+    Where the cache cannot be written to they are held in memory, and a line is logged.
+    """
+
+    def __init__(
+        self, fingerprint: str, detector: str, items: Iterable[bytes], count: int, dim: int
+    ) -> None:
+        root = cache_root() / "unfinished"
+        _sweep(root)
+        digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
+        for item in items:
+            digest.update(item)
+        self.folder = root / digest.hexdigest()[:24]
+        self.vectors: Vectors
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)  # somebody has come back for it
+            self.vectors = _opened(self.folder / "vectors.npy", count, dim)
+        except OSError as error:
+            self.drop()
+            log.warning(f"a run that is broken off must begin again: {self.folder}: {error}")
+            self.vectors = np.zeros((count, dim), np.float32)
+
+    def missing(self) -> Ids:
+        """The rows that are still to be embedded."""
+        parts = [
+            start + np.flatnonzero(np.abs(np.linalg.norm(part, axis=1) - 1) > TOLERANCE)
+            for start in range(0, len(self.vectors), 65_536)
+            for part in [self.vectors[start : start + 65_536]]
+        ]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def drop(self) -> None:
+        """The run is over: nothing is to be kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _opened(path: Path, count: int, dim: int) -> Vectors:
+    if not count:
+        return np.empty((0, dim), np.float32)
+    if path.exists():
+        with suppress(OSError, ValueError):  # cut short, or of another shape: begin again
+            found = np.lib.format.open_memmap(path, mode="r+")
+            if found.shape == (count, dim) and found.dtype == np.float32:
+                return found
+    # Made aside and moved: another run of the same list may have the old file mapped.
+    aside = path.with_name(f"{os.getpid()}.npy")
+    made: Vectors = np.lib.format.open_memmap(aside, "w+", np.float32, (count, dim))
+    if hasattr(os, "posix_fallocate"):
+        # Reserved now, a full disk is an error; met while writing to the map, it is the end.
+        with aside.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
+            except OSError as error:
+                aside.unlink()
+                raise OSError(error.errno, error.strerror, str(path)) from error
+    os.replace(aside, path)
+    return made
+
+
+def _sweep(root: Path) -> None:
+    """Delete what earlier runs have left and nobody has come back for."""
+    with suppress(OSError):
+        for folder in root.iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)

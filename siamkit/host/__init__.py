@@ -1,0 +1,1 @@
+"""Meeting plugins: entry points, contract checks, clean standard output."""

@@ -1,0 +1,1 @@
+"""Files in and out: samples, tables, arrays, the microphone."""

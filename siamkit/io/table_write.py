@@ -1,0 +1,142 @@
+"""Rows to a file: CSV, JSON lines, Parquet or SQLite, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from siamkit.errors import BadInput
+from siamkit.io.sources import to_text
+from siamkit.io.table_read import CSV, JSON_LINES, PARQUET, SQLITE
+
+WRITABLE = (*CSV, *JSON_LINES, *PARQUET, *SQLITE)
+Schema: TypeAlias = Mapping[str, type]  # column -> str, int, float or bool; all may be None
+Values: TypeAlias = Sequence[Any]  # one row, in the schema's order
+AT_ONCE = 10_000  # rows of a Parquet row group
+
+
+def check(path: Path, schema: Schema, *, table: str) -> None:
+    """Raise BadInput unless rows can be written there, before the work has begun."""
+    shown = to_text(path)
+    if path.suffix.lower() not in WRITABLE:
+        raise BadInput(f"{shown}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
+    if path.is_dir():
+        raise BadInput(f"{shown} is a directory", hint="give the name of a file")
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder of {shown} does not exist", hint=f"mkdir -p {path.parent}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise BadInput(f"{shown} cannot be written: {error.strerror}") from error
+    if path.suffix.lower() in SQLITE and path.exists():
+        _check_table(path, schema, table)
+
+
+def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> None:
+    """Write rows to a file by its suffix. In a database `table` is replaced, nothing else.
+
+    A file is there at the end, or stays as it was. Raises OSError where it cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix in SQLITE and path.exists():
+        _sqlite(path, schema, rows, table)
+        return
+    with replacing(path) as made:
+        if suffix in SQLITE:
+            _sqlite(made, schema, rows, table)
+        elif suffix in PARQUET:
+            _parquet(made, schema, rows)
+        elif suffix in CSV:
+            _csv(made, schema, rows, "\t" if suffix == ".tsv" else ",")
+        else:
+            _json_lines(made, schema, rows)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as made:
+        made.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file of the same name to write, moved to `path` once it is whole. Raises OSError."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        yield made
+        os.replace(made, path)
+
+
+def _csv(path: Path, schema: Schema, rows: Iterable[Values], delimiter: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        out.writerow(schema)
+        out.writerows(rows)
+
+
+def _json_lines(path: Path, schema: Schema, rows: Iterable[Values]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(dict(zip(schema, row, strict=True)), ensure_ascii=False) + "\n")
+
+
+def _parquet(path: Path, schema: Schema, rows: Iterable[Values]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    fields = pa.schema([(name, types[kind]) for name, kind in schema.items()])
+    with pq.ParquetWriter(path, fields) as out:
+        for part in _parts(rows):
+            columns = [list(column) for column in zip(*part, strict=True)]
+            out.write_table(pa.table(dict(zip(schema, columns, strict=True)), schema=fields))
+
+
+def _parts(rows: Iterable[Values]) -> Iterator[list[Values]]:
+    rows = iter(rows)
+    while part := list(islice(rows, AT_ONCE)):
+        yield part
+
+
+def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> None:
+    types = {str: "TEXT", int: "INTEGER", float: "REAL", bool: "INTEGER"}
+    columns = ", ".join(f'"{name}" {types[kind]}' for name, kind in schema.items())
+    marks = ", ".join("?" * len(schema))
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.execute(f'DROP TABLE IF EXISTS "{table}"')
+                db.execute(f'CREATE TABLE "{table}" ({columns})')
+                db.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+    except sqlite3.Error as error:  # a full or read-only disk, a lock: checked for all else
+        raise OSError(f"{to_text(path)} cannot be written: {error}") from error
+
+
+def _check_table(path: Path, schema: Schema, table: str) -> None:
+    """Raise BadInput if the database is none, or holds something else under the table's name."""
+    shown = to_text(path)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+            names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
+    except sqlite3.Error as error:
+        raise BadInput(f"{shown} is not a sound SQLite database: {error}") from error
+    if found and (found[0] != "table" or names != list(schema)):
+        raise BadInput(
+            f"{shown} has a {found[0]} {table} that siamkit has not written",
+            hint="rename it, or write to another file",
+        )

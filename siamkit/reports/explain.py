@@ -1,0 +1,226 @@
+"""An explanation as a picture: what raises the score in orange-red, what lowers it in blue."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit.errors import BadInput
+from siamkit.io.sources import short, to_text
+from siamkit.reports.timeline import saving
+from siamkit.types import Clip, Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from siamkit.flows.explain import Explained, Explanation, Part
+
+DRAWN = (".png", ".svg", ".pdf")
+COLOURS = "RdBu_r"  # red and blue are told apart by colour-blind eyes, and grey is between
+STRONGEST = 0.7  # of the colour over a picture, where a part counts most
+LONGEST = 800  # px of a picture that is drawn
+SIZE, DPI = 9.0, 130  # inches across; dots an inch
+LETTER = 11.0  # points
+LINE = 2.1  # letters from one line of text to the next
+GAP = 0.55  # letters between words
+DARK = 1.5  # red + green + blue of a colour that white letters are read better on
+LINES = 45  # of a text at most
+TITLE = 60  # letters of a sample's name
+# Fonts for letters that matplotlib's own has not, where they are installed.
+FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "Droid Sans Fallback", "Noto Sans", "Noto Sans Devanagari", "Noto Sans Thai", "FreeSans",
+    "Unifont",
+)  # fmt: skip
+
+
+def check(out: Path) -> None:
+    """Raise BadInput or OSError unless a picture can be saved there, before the work has begun."""
+    shown = to_text(out)
+    if out.suffix.lower() not in DRAWN:
+        raise BadInput(f"{shown}: cannot draw {out.suffix!r}", hint=f"{', '.join(DRAWN)}")
+    if out.is_dir():
+        raise BadInput(f"{shown} is a directory", hint="give the name of a file")
+    if not out.parent.is_dir():
+        raise BadInput(
+            f"the folder of {shown} does not exist", hint=f"mkdir -p {to_text(out.parent)}"
+        )
+    tempfile.TemporaryFile(dir=out.parent).close()
+
+
+def draw(found: Explanation, out: Path) -> None:
+    """Save a .png, .svg or .pdf of both samples. Raises BadInput if it cannot be written."""
+    import numpy as np
+    from matplotlib import colormaps, rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.figure import Figure
+
+    sides = (found.left, found.right)
+    limit = max(abs(part.contribution) for side in sides for part in side.parts) or 1e-6
+    # The ends of the map are so dark that ink and letters would be lost on them.
+    colours = ListedColormap(colormaps[COLOURS](np.linspace(0.12, 0.88, 256)))
+    shades = ScalarMappable(Normalize(-limit, limit), colours)
+    with rc_context({"font.family": _fonts(), "svg.hashsalt": "siamkit"}):
+        figure = Figure(figsize=(SIZE, 4.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = _panels(figure, sides)
+        for panel, side in zip(panels, sides, strict=True):
+            _draw_side(panel, side, shades)
+        figure.suptitle(f"score {found.score:.3f}", fontsize=LETTER + 1)
+        bar = figure.colorbar(
+            shades, ax=list(panels), location="bottom", shrink=0.6, aspect=40, pad=0.04
+        )
+        bar.set_label("what the score loses without it (blue: it would rise)", fontsize=LETTER - 2)
+        bar.ax.tick_params(labelsize=LETTER - 3)
+        with saving(out) as made, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # letters that no font here has
+            warnings.filterwarnings("ignore", ".*[Cc]onstrained_layout")
+            figure.savefig(made, dpi=DPI)
+
+
+def _fonts() -> list[str]:
+    from matplotlib import font_manager
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in FONTS if name in known)]
+
+
+def _panels(figure: Figure, sides: Sequence[Explained]) -> Sequence[Axes]:
+    """Pictures stand side by side, unless they are wide; sounds and texts one above the other."""
+    shapes = [s.crop.pixels.shape[:2] for s in sides if isinstance(s.crop, Image)]
+    if shapes:
+        tall = max(height / width for height, width in shapes)
+        if tall > 0.4:
+            figure.set_size_inches(SIZE, min(SIZE, 1.5 + tall * SIZE * 0.47))
+            return list(figure.subplots(1, 2))
+        heights = [max(0.1, height / width) * SIZE for height, width in shapes]
+    elif isinstance(sides[0].crop, str):
+        lines = [len(_lines(side)) for side in sides]
+        heights = [(LINE * count + 2) * LETTER / 72 for count in lines]
+    else:
+        heights = [1.7, 1.7]
+    figure.set_size_inches(SIZE, 1.5 + sum(heights))
+    return list(figure.subplots(2, 1, height_ratios=heights))
+
+
+def _draw_side(panel: Axes, side: Explained, shades: Any) -> None:
+    if isinstance(side.crop, Image):
+        _picture(panel, side.crop, side.parts, shades)
+    elif isinstance(side.crop, Clip):
+        _sound(panel, side.crop, side.parts, shades)
+    else:
+        _text(panel, side, shades)
+    if not isinstance(side.crop, str):
+        name = short(Path(side.source).name)
+        name = name if len(name) <= TITLE else name[: TITLE - 1] + "…"
+        panel.set_title(name, loc="left", fontsize=LETTER - 1, parse_math=False)
+
+
+def _picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any) -> None:
+    """The crop in grey, its parts in colour, the stronger the more they count."""
+    import numpy as np
+    from PIL import Image as pil
+
+    height, width = image.pixels.shape[:2]
+    scale = min(1.0, LONGEST / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = np.asarray(pil.fromarray(image.pixels).convert("L").resize(size))
+    panel.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+    values = np.zeros(size[::-1])
+    for part in parts:
+        left, top, right, bottom = (round(v * scale) for v in part.where)
+        values[top:bottom, left:right] = part.contribution
+    colours = shades.to_rgba(values)
+    colours[..., 3] = STRONGEST * np.abs(values) / shades.norm.vmax
+    panel.imshow(colours, extent=(0, width, height, 0))
+    panel.tick_params(labelsize=LETTER - 4, length=2)
+    panel.set_xlabel("px of what was compared", fontsize=LETTER - 4)
+
+
+def _sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
+    """The outline of the waveform, each segment on its colour."""
+    import numpy as np
+
+    bins = min(1200, len(clip.samples))
+    edges = np.linspace(0, len(clip.samples), bins + 1).astype(int)[:-1]
+    high = np.maximum.reduceat(clip.samples, edges)
+    low = np.minimum.reduceat(clip.samples, edges)
+    for part in parts:
+        colour = shades.to_rgba(part.contribution)
+        panel.axvspan(part.where[0], part.where[1], color=colour, linewidth=0)
+    panel.fill_between(edges / clip.rate, low, high, color="black", alpha=0.75, linewidth=0.4)
+    top = float(np.abs(clip.samples).max()) * 1.08
+    panel.set_xlim(0, clip.seconds)
+    panel.set_ylim(-top, top)
+    panel.set_yticks([])
+    panel.tick_params(labelsize=LETTER - 3)
+    heard = [part.heard[0] for part in parts if part.heard]
+    if len(heard) == len(parts):
+        starts = [part.where[0] for part in parts]
+        panel.xaxis.set_major_formatter(lambda at, _: f"{np.interp(at, starts, heard):.2f}")
+    what = "recording, pauses left out" if heard else "crop"
+    panel.set_xlabel(f"s of the {what}", fontsize=LETTER - 3)
+
+
+def _text(panel: Axes, side: Explained, shades: Any) -> None:
+    """Words on their colours, in lines as wide as the picture."""
+    lines = _lines(side)
+    panel.set_axis_off()
+    panel.set_xlim(0, 1)
+    panel.set_ylim(len(lines), 0)
+    for row, line in enumerate(lines):
+        for at, word, part in line:
+            colour = shades.to_rgba(part.contribution if part else 0.0)
+            panel.text(
+                at, row + 0.5, word, fontsize=LETTER, va="center", parse_math=False,
+                color="white" if sum(colour[:3]) < DARK else "black",
+                bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5} if part else None,
+            )  # fmt: skip
+
+
+def _lines(side: Explained) -> list[list[tuple[float, str, Part | None]]]:
+    """What each line holds: where a word begins, in [0, 1] of the width, the word, and its part."""
+    width, room = _ruler(), (SIZE - 0.5) * 72.0
+    lines: list[list[tuple[float, str, Part | None]]] = [[]]
+    x = 0.0
+    for part in side.parts:
+        for word in _short_words(part.text):
+            if x and x + width(word) > room:
+                if len(lines) == LINES:
+                    lines[-1].append((x / room, "…", None))
+                    return lines
+                lines.append([])
+                x = 0.0
+            lines[-1].append((x / room, word, part))
+            x += width(word) + GAP * LETTER
+    return lines
+
+
+def _ruler() -> Callable[[str], float]:
+    """How wide a word is drawn, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(family=_fonts())
+
+    @cache
+    def width(word: str) -> float:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")
+            path = TextPath((0, 0), word.replace("$", r"\$"), LETTER, prop=font)
+        return float(path.get_extents().width)
+
+    return width
+
+
+def _short_words(text: str) -> list[str]:
+    """Words, in pieces that fit a line."""
+    words = ["".join(c if c.isprintable() else " " for c in word) for word in text.split()]
+    return [word[at : at + 40] for word in words for at in range(0, len(word), 40)]

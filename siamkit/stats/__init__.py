@@ -1,0 +1,1 @@
+"""Arithmetic on scores and vectors; no files, no store."""

@@ -1,0 +1,122 @@
+"""A gallery's index, kept in step with the store: newest sound snapshot, plus changes since."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from siamkit.errors import StoreError
+from siamkit.host import registry
+from siamkit.store import Gallery, Store, erasures, templates
+from siamkit.store.galleries import index_prefix
+
+if TYPE_CHECKING:
+    from siamkit.protocols import Index, IndexBackend
+    from siamkit.types import Cursor, Hits, Vectors
+
+BACKEND = "faiss"
+WORTH_A_LINE = 1_000  # templates; a smaller index is made anew faster than one reads of it
+log = logging.getLogger("siamkit")
+
+
+def backend() -> IndexBackend:
+    made: IndexBackend = registry.load("siamkit.indexes", BACKEND)
+    return made
+
+
+class LiveIndex:
+    """An index that answers from what the store holds now, however long it stays open.
+
+    Whatever is missing, stale or damaged is made good from the store, and a line is logged.
+    """
+
+    def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
+        self.store, self.gallery, self._save = store, gallery, save
+        started = time.perf_counter()
+        if store.writable:
+            _drop_forgotten(store, gallery)
+        with store.read():
+            self.index: Index
+            self.index, refused = backend().open(
+                gallery.index_key,
+                gallery.space.dim,
+                root=store.index_root,
+                known=lambda cursor: templates.is_known(store, gallery, cursor),
+            )
+            self._applied: Cursor = self.index.cursor()
+            rebuilt = self._applied.seq == 0
+        self.catch_up()
+        self.save_if_due()
+        if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
+            why = f" ({'; '.join(refused)})" if refused else ""
+            spent = time.perf_counter() - started
+            log.warning(
+                f"index of gallery {gallery.name} made anew from {len(self.index):,} templates"
+                f" in {spent:.1f} s{why}"
+            )
+
+    def search(self, vectors: Vectors, k: int) -> Hits:
+        """(n, dim) unit vectors -> the k nearest templates of each, at this moment."""
+        self.catch_up()
+        hits = self.index.search(vectors, k)
+        self.save_if_due()
+        return hits
+
+    def save(self) -> None:
+        """Write a snapshot of what has been applied. Raises OSError, RuntimeError (FAISS)."""
+        self.index.save(self._applied)
+        _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
+
+    def save_if_due(self) -> None:
+        """Save if that makes the next opening cheaper and the disk allows it.
+
+        Not within a transaction: it would hide what others have forgotten meanwhile.
+        """
+        within = self.store.connection.in_transaction
+        if within or not (self._save and self.store.writable and self.index.due()):
+            return
+        try:
+            self.save()
+        except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
+            log.warning(f"the index could not be saved, so it is made anew each time: {error}")
+
+    def catch_up(self) -> None:
+        """Apply what has been committed since."""
+        store, gallery = self.store, self.gallery
+        with store.read():
+            head = templates.head(store, gallery)
+            if head == self._applied:
+                return
+            if self._applied.seq == 0:
+                self.index.add(*templates.everything(store, gallery))
+            else:
+                ids, vectors, gone = templates.changed_since(store, gallery, self._applied)
+                self.index.remove(gone)
+                self.index.add(ids, vectors)
+            self._applied = head
+
+
+def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
+    """Throw the saved index away and make it anew from the store."""
+    drop(store, gallery.id)
+    live = LiveIndex(store, gallery, save=False)
+    try:
+        live.save()
+    except (OSError, RuntimeError) as error:
+        raise StoreError(f"the index of {gallery.name} cannot be saved: {error}") from error
+    return live
+
+
+def drop(store: Store, gallery_id: int) -> None:
+    """Delete all that was ever saved of a gallery's indexes; the next query makes one anew."""
+    backend().drop(index_prefix(gallery_id), root=store.index_root)
+
+
+def _drop_forgotten(store: Store, gallery: Gallery) -> None:
+    """Delete snapshots from before something was forgotten, whoever has written them since."""
+    below = erasures.floor(store, gallery.id)
+    try:
+        backend().drop(index_prefix(gallery.id), root=store.index_root, below=below)
+    except OSError as error:
+        log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")

@@ -1,1 +1,0 @@
-"""Rows in and out: CSV, JSON lines, Parquet, SQLite, plain lines."""

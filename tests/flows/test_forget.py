@@ -1,0 +1,153 @@
+"""What is forgotten leaves no trace, whoever is killed or slow meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import siamkit as sk
+from siamkit.store import Store, erasures, galleries, samples
+from siamkit.store.live_index import LiveIndex
+
+TEXT, SECRET = "nobody should find this", "secret one"
+
+
+@pytest.fixture
+def filled(workspace):
+    """A gallery with a saved index, one identity of which is to be forgotten."""
+    rng = np.random.default_rng(0)
+    workspace.enrol("letters", SECRET, TEXT)
+    labels = [f"person {n}" for n in range(1500)]
+    list(workspace.add_templates("letters", labels, rng.normal(size=(1500, 64))))
+    workspace.query("letters", "x")
+    return workspace
+
+
+def traces(ws: sk.Workspace) -> list[Path]:
+    """Files of the store that hold the forgotten vector, text or label."""
+    (vector,) = ws.pipeline("letters").encoder.embed([TEXT])
+    words = [vector.tobytes(), TEXT.encode(), SECRET.encode()]
+    files = [path for path in ws.root.rglob("*") if path.is_file()]
+    return [path for path in files if any(word in path.read_bytes() for word in words)]
+
+
+def forget_and_die(ws: sk.Workspace) -> None:
+    """As a process would that is killed right after its deletion has been committed."""
+    with sk.Workspace(ws.root) as other:
+        samples.delete(other.store, [s.id for s in samples.of_identity(other.store, SECRET)])
+
+
+def test_forgetting_clears_every_file(filled):
+    assert len(traces(filled)) >= 2
+    filled.forget(SECRET)
+    assert traces(filled) == []
+
+
+def test_the_next_process_finishes_what_a_killed_one_left(filled):
+    forget_and_die(filled)
+    assert traces(filled)
+    filled.close()
+    with sk.Workspace(filled.root) as later:
+        assert later.query("letters", TEXT)[0].identity is None
+        assert traces(later) == []
+        assert erasures.pending(later.store) == []
+
+
+def test_a_slow_reader_does_not_bring_it_back(filled):
+    target = galleries.get(filled.store, "letters")
+    store = Store(filled.root)
+    live = LiveIndex(store, target, save=False)
+    with sk.Workspace(filled.root) as other:
+        other.forget(SECRET)
+    live.index.add(np.array([10**6]), np.eye(64, dtype=np.float32)[:1])
+    live.index.save(live._applied)  # what it had read before
+    assert traces(filled)
+    LiveIndex(store, target)
+    assert traces(filled) == []
+    store.close()
+
+
+def test_what_is_forgotten_while_a_query_saves_goes_too(filled, monkeypatch):
+    from siamkit_faiss.index import FaissIndex
+
+    saving = FaissIndex.save
+
+    def slow_save(index, cursor):
+        monkeypatch.setattr(FaissIndex, "save", saving)
+        with sk.Workspace(filled.root) as other:
+            other.forget(SECRET)
+        saving(index, cursor)
+
+    rows = np.random.default_rng(2).normal(size=(1200, 64))
+    list(filled.add_templates("letters", [f"new {n}" for n in range(1200)], rows))
+    monkeypatch.setattr(FaissIndex, "save", slow_save)
+    filled.query("letters", "x")
+    assert traces(filled) == []
+    assert filled.query("letters", TEXT)[0].identity is None
+
+
+def test_a_note_written_meanwhile_is_not_taken_back(filled):
+    forget_and_die(filled)
+    (before,) = erasures.pending(filled.store)
+    samples.delete(filled.store, [s.id for s in samples.of_identity(filled.store, "person 7")])
+    erasures.scrub(filled.store, [before], wait_seconds=0)
+    ((gallery_id, seq),) = erasures.pending(filled.store)
+    assert gallery_id == before[0]
+    assert seq > before[1]
+
+
+def test_a_reader_in_the_way_delays_nothing_but_the_clearing(filled):
+    filled.close()
+    reader = Store(filled.root)
+    with reader.read() as db:
+        db.execute("SELECT count(*) FROM samples").fetchone()
+        store = Store(filled.root)
+        samples.delete(store, [s.id for s in samples.of_identity(store, SECRET)])
+        store.close()
+        started = time.monotonic()
+        with sk.Workspace(filled.root) as other:
+            assert other.query("letters", TEXT)[0].identity is None
+            assert erasures.pending(other.store)
+        assert time.monotonic() - started < 5
+    reader.close()
+    with sk.Workspace(filled.root) as later:
+        assert later.query("letters", "x")
+        assert traces(later) == []
+
+
+def test_half_written_files_of_killed_writers_go_too(filled):
+    (vector,) = filled.pipeline("letters").encoder.embed([TEXT])
+    target = galleries.get(filled.store, "letters")
+    left = filled.root / "index" / "faiss" / f".{target.index_key}-9-{'a' * 16}.faiss.4194999"
+    left.write_bytes(vector.tobytes())
+    filled.forget(SECRET)
+    assert traces(filled) == []
+    assert not left.exists()
+
+
+def test_labels_leave_the_free_space_between_rows(workspace):
+    """SQLite moves rows between pages as a table shrinks; secure_delete misses the copies."""
+    rng = np.random.default_rng(1)
+    labels = [f"label-{n:04}-{os.urandom(8).hex()}" for n in range(1200)]
+    workspace.create_gallery("letters", "letters")
+    list(workspace.add_templates("letters", labels, rng.normal(size=(1200, 64))))
+    doomed = [str(label) for label in rng.permutation(labels)[:600]]
+    for label in doomed[:-1]:
+        owned = samples.of_identity(workspace.store, label)
+        samples.delete(workspace.store, [s.id for s in owned])
+    workspace.forget(doomed[-1])
+    content = (workspace.root / "store.db").read_bytes()
+    assert [label for label in doomed if label.encode() in content] == []
+    assert len(samples.holdings(workspace.store)) == 600
+
+
+def test_a_deleted_gallery_leaves_nothing(filled):
+    from siamkit.flows.forget import delete_gallery
+
+    delete_gallery(filled.store, galleries.get(filled.store, "letters"))
+    assert traces(filled) == []
+    assert list((filled.root / "index" / "faiss").iterdir()) == []

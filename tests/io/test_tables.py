@@ -1,0 +1,252 @@
+"""Texts out of tables, and rows into them."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from siamkit.errors import BadInput
+from siamkit.io import table_write
+from siamkit.io.table_read import LONGEST, Columns, each_once, rows
+
+NO_STDIN = io.StringIO()
+
+
+def read(path: Path | str, column=None, id=None, table=None, stdin=NO_STDIN):
+    return list(rows(str(path), stdin, Columns(column, id, table)))
+
+
+def plain(path: Path | str, **columns):
+    return [(r.line, r.id, r.text or r.error) for r in read(path, **columns)]
+
+
+@pytest.fixture
+def everywhere(tmp_path):
+    """The same three questions in every format."""
+    data = {"number": ["q1", "q2", "q3"], "question": ["one?", "two,\ntwo?", "drei – ü?"]}
+    head, *lines = [("number", "question"), *zip(*data.values(), strict=True)]
+    quoted = "\n".join(f'{n},"{q}"' for n, q in lines)
+    (tmp_path / "a.csv").write_text(f"{head[0]},{head[1]}\n{quoted}\n", encoding="utf-8")
+    (tmp_path / "semicolon.csv").write_text(
+        f"{head[0]};{head[1]}\r\n" + quoted.replace(',"', ';"').replace('?"\n', '?"\r\n'),
+        "utf-8-sig",
+    )
+    (tmp_path / "utf16.csv").write_text(f"{head[0]},{head[1]}\n{quoted}\n", encoding="utf-16")
+    objects = [dict(zip(head, line, strict=True)) for line in lines]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, objects)), encoding="utf-8")
+    pq.write_table(pa.table(data), tmp_path / "a.parquet")
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        db.execute("CREATE TABLE faq (number TEXT, question TEXT)")
+        db.executemany("INSERT INTO faq VALUES (?, ?)", lines)
+    db.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["a.csv", "semicolon.csv", "utf16.csv", "a.jsonl", "a.parquet", "a.db"]
+)
+def test_every_format_gives_the_same_texts(everywhere, name):
+    found = read(everywhere / name, column="question", id="number")
+    assert [(r.id, r.text) for r in found] == [
+        ("q1", "one?"), ("q2", "two,\ntwo?"), ("q3", "drei – ü?")]  # fmt: skip
+
+
+def test_lines_are_those_an_editor_shows(everywhere):
+    assert [r.line for r in read(everywhere / "a.csv", column="question")] == [2, 3, 5]
+
+
+def test_columns_are_guessed_only_where_there_is_no_choice(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("id,title\n7,hello\n")
+    assert plain(path) == [(2, "7", "hello")]
+    path.write_text("text,other\nhello,x\n")
+    assert plain(path) == [(2, None, "hello")]
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(BadInput, match="which of its columns") as raised:
+        read(path)
+    assert "a, b" in raised.value.hint
+    with pytest.raises(BadInput, match="no column 'c'"):
+        read(path, column="c")
+    with pytest.raises(BadInput, match="no column 'c'"):
+        read(path, column="a", id="c")
+
+
+def test_bad_rows_of_a_csv_are_told_by_line_and_the_rest_is_read(tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(
+        b"id,question\n"
+        b"1,good\n"
+        b"2\n"
+        b"3,a,b\n"
+        b'4,"quoted"x\n'
+        b"5,\n"
+        b",no id\n"
+        b"6,caf\xe9\n"
+        b"\n"
+        b"7," + b"x" * (LONGEST + 1) + b"\n"
+        b"8,also good\n"
+    )
+    found = plain(path, column="question")
+    assert [line for line, _, _ in found] == [2, 3, 4, 5, 6, 7, 8, 10, 11]
+    faults = {line: text for line, _, text in found}
+    assert faults[2] == "good"
+    assert faults[11] == "also good"
+    assert faults[3] == "1 fields, where the head has 2"
+    assert faults[6] == "its text is empty"
+    assert faults[7] == "its id is empty"
+    assert faults[8] == "its text is not UTF-8"
+    assert "1,000,000 characters" in faults[10]
+
+
+def test_a_quotation_mark_that_is_never_closed_is_told_where_it_opens(tmp_path):
+    path = tmp_path / "open.csv"
+    path.write_text('question\nfine\n"open\nrest\nmore\n')
+    assert plain(path) == [
+        (2, None, "fine"),
+        (3, None, "a quotation mark is never closed, so all lines up to 5 are one field"),
+    ]
+
+
+def test_bad_lines_of_json_are_told_and_the_rest_is_read(tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(
+        '{"q": "good"}\n{"q": null}\n{"other": 1}\nnot json\n[1]\n{"q": ["x"]}\n'
+        '{"q": 42}\n{"q": "\\ud800"}\n"a bare string"\n{"q": true}\n'
+    )
+    assert [text for _, _, text in plain(path, column="q")] == [
+        "good", "its text is empty", "its text is empty",
+        "not JSON: Expecting value: line 1 column 1 (char 0)",
+        "neither a JSON object nor a string", "its text is no text, but list",
+        "42", "its text is not UTF-8", "a bare string", "its text is no text, but bool",
+    ]  # fmt: skip
+
+
+def test_nulls_and_blobs_of_a_database_are_told(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as db:
+        db.execute('CREATE TABLE "odd ""name" (question)')
+        db.executemany(
+            'INSERT INTO "odd ""name" VALUES (?)', [("fine",), (None,), (b"\0blob",), (3.5,)]
+        )
+    db.close()
+    assert [text for _, _, text in plain(tmp_path / "t.db")] == [
+        "fine", "its text is empty", "its text is no text, but bytes", "3.5"]  # fmt: skip
+
+
+def test_a_database_with_several_tables_wants_one_named(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as db:
+        db.execute("CREATE TABLE a (q)")
+        db.execute("CREATE TABLE b (q)")
+    db.close()
+    with pytest.raises(BadInput, match="several tables") as raised:
+        read(tmp_path / "t.db")
+    assert raised.value.hint == "--table, one of: a, b"
+    assert read(tmp_path / "t.db", table="b") == []
+    with pytest.raises(BadInput, match="no table 'c'"):
+        read(tmp_path / "t.db", table="c")
+
+
+def test_what_is_no_table_is_refused_in_one_line(tmp_path):
+    for name, content in {
+        "picture.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        "text.parquet": b"hello",
+        "text.db": b"this is no database, by far, and it is long enough to tell" * 20,
+        "what.xlsx": b"PK",
+        "cut.csv": "question\nhow?\n".encode("utf-16")[:-1],
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadInput, match=name) as raised:
+            read(tmp_path / name)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(BadInput, match="is not a file"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(BadInput, match="is not a file"):
+        read(tmp_path)
+
+
+def test_standard_input_is_lines_or_json_or_with_a_column_csv():
+    def stdin(text, **columns):
+        return [r.text for r in read("-", stdin=io.StringIO(text), **columns)]
+
+    assert stdin("one\n\ntwo\n") == ["one", "two"]
+    assert stdin('{"text": "one"}\n{"text": "two"}\n') == ["one", "two"]
+    assert stdin("id,q\n1,one\n", column="q") == ["one"]
+    assert stdin("") == []
+
+
+def test_an_id_that_comes_twice_is_an_error_of_the_second(tmp_path):
+    (tmp_path / "t.csv").write_text("id,q\n7,one\n8,two\n7,three\n")
+    found = [(r.line, r.error) for r in each_once(read(tmp_path / "t.csv"))]
+    assert found == [(2, ""), (3, ""), (4, "its id '7' is that of line 2 as well")]
+
+
+SCHEMA = {"group": int, "text": str, "score": float, "first": bool}
+ROWS = [(1, 'a "b",\nc', 0.5, True), (2, "ü", None, False)]
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.tsv", "o.jsonl", "o.parquet", "o.db"])
+def test_what_is_written_is_read_back(tmp_path, name):
+    table_write.check(tmp_path / name, SCHEMA, table="t")
+    for _ in range(2):  # writing over it is fine
+        table_write.write(tmp_path / name, SCHEMA, ROWS, table="t")
+    assert [r.text for r in read(tmp_path / name, column="text")] == [row[1] for row in ROWS]
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_other_tables_of_a_database_stay(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as db:
+        db.execute("CREATE TABLE mine (q)")
+    db.close()
+    table_write.write(tmp_path / "t.db", SCHEMA, ROWS, table="t")
+    assert read(tmp_path / "t.db", column="q", table="mine") == []
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.jsonl", "o.parquet", "o.db"])
+def test_a_failure_midway_leaves_nothing(tmp_path, name):
+    def breaking():
+        yield ROWS[0]
+        raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        table_write.write(tmp_path / name, SCHEMA, breaking(), table="t")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["o.xlsx", "absent/o.csv", "folder.csv"])
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, name):
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(BadInput):
+        table_write.check(tmp_path / name, SCHEMA, table="t")
+
+
+def test_a_table_that_siamkit_has_not_written_is_not_replaced(tmp_path):
+    for name, statement in {
+        "a.db": "CREATE TABLE t (mine)",
+        "b.db": "CREATE VIEW t AS SELECT 1",
+    }.items():
+        with sqlite3.connect(tmp_path / name) as db:
+            db.execute(statement)
+        db.close()
+        with pytest.raises(BadInput, match="that siamkit has not written"):
+            table_write.check(tmp_path / name, SCHEMA, table="t")
+    (tmp_path / "c.db").write_text("no database at all, and long enough to tell" * 20)
+    with pytest.raises(BadInput, match="not a sound SQLite database"):
+        table_write.check(tmp_path / "c.db", SCHEMA, table="t")
+
+
+def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
+    text = pa.array([b"fine", b"caf\xe9"], pa.binary()).view(pa.string())
+    when = pa.array([1, 2], pa.timestamp("ns"))
+    pq.write_table(pa.table({"id": when, "text": text}), tmp_path / "a.parquet")
+    assert [r.error for r in read(tmp_path / "a.parquet", column="text")] == [
+        "its id is no text, but bytes"] * 2  # fmt: skip
+    pq.write_table(pa.table({"text": text}), tmp_path / "b.parquet")
+    assert [r.error for r in read(tmp_path / "b.parquet")] == ["", "its text is not UTF-8"]
+    pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")
+    with pytest.raises(BadInput, match="two columns 'q'"):
+        read(tmp_path / "c.parquet", column="q")

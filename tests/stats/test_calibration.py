@@ -1,0 +1,325 @@
+"""Calibrations: against scikit-learn, on scores whose true ratios are known, and across JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoreddata import comparisons
+from sklearn.metrics import brier_score_loss, log_loss
+
+from siamkit.errors import BadInput, EncoderMismatch, Uncalibrated
+from siamkit.flows.decide import Limits, limits, limits_among
+from siamkit.flows.fuse import Evidence, fuse
+from siamkit.stats import calibration, calibration_fit, reliability
+from siamkit.stats.calibration_json import from_json, to_json
+from siamkit.stats.comparisons import Comparisons
+from siamkit.stats.fpir import crowds_of, threshold_for
+from siamkit.store import galleries
+from siamkit.types import Steps, Threshold
+
+chances = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=4, max_size=40).filter(
+    lambda rows: len({label for _, label in rows}) == 2
+)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return calibration_fit.calibrate(comparisons(120, 4), "letters/1:toy", "by a seed")
+
+
+@given(chances)
+def test_brier_and_cllr_are_those_of_scikit_learn(rows):
+    chance, label = map(np.array, zip(*rows, strict=True))
+    weight = np.where(label, 0.5 / label.sum(), 0.5 / (~label).sum())
+    wanted = brier_score_loss(label, chance, sample_weight=weight)
+    assert reliability.brier(chance, label) == pytest.approx(wanted, abs=1e-12)
+    ratios = np.log(chance / (1 - chance))
+    bits = log_loss(label, chance, sample_weight=weight) / math.log(2)
+    assert reliability.cllr(ratios[label], ratios[~label]) == pytest.approx(bits, abs=1e-9)
+
+
+@given(chances)
+def test_the_calibration_error_is_what_a_loop_finds(rows):
+    chance, label = map(np.array, zip(*rows, strict=True))
+    weight = np.where(label, 0.5 / label.sum(), 0.5 / (~label).sum())
+    wanted = 0.0
+    for low in range(15):
+        inside = (chance >= low / 15) & (chance < (low + 1) / 15)
+        if inside.any():
+            gap = np.sum(weight[inside] * chance[inside]) - np.sum(weight[inside] * label[inside])
+            wanted += abs(gap)
+    assert reliability.ece(chance, label) == pytest.approx(wanted, abs=1e-12)
+
+
+@given(chances)
+def test_no_rising_map_costs_less(rows):
+    chance, label = map(np.array, zip(*rows, strict=True))
+    ratios = np.log(chance / (1 - chance))
+    least = reliability.min_cllr(chance[label], chance[~label])
+    for scale in (0.5, 1.0, 3.0):
+        cost = reliability.cllr(scale * ratios[label], scale * ratios[~label])
+        assert least <= cost + 1e-9
+
+
+def test_equal_normal_scores_get_their_true_ratios(made):
+    # Means 0 and 0.25, deviation 0.1: the ratio is 25 s - 3.125.
+    for score in (0.05, 0.125, 0.2):
+        assert float(calibration.llr(made, score)) == pytest.approx(25 * score - 3.125, abs=0.2)
+    assert made.method == "logistic"
+    assert made.cllr - made.min_cllr < 0.02
+    assert made.ece < 0.02
+
+
+def test_a_map_says_no_more_than_the_data_can(made):
+    assert float(calibration.llr(made, 1.0)) <= math.log(made.impostor_pairs)
+    assert float(calibration.llr(made, -1.0)) >= -math.log(made.mated) - 1e-5
+    assert 0 < calibration.probability(made, -1.0) < calibration.probability(made, 1.0) < 1
+
+
+def test_a_crooked_map_is_isotonic():
+    plain = comparisons(120, 4)
+    bent = Comparisons(np.sign(plain.scores - 0.12) * np.abs(plain.scores - 0.12) ** 4,
+                       plain.mated, plain.left, plain.right)  # fmt: skip
+    found = calibration_fit.calibrate(bent, "x", "bent")
+    assert found.method == "isotonic"
+    assert found.cllr - found.min_cllr < 0.03
+    assert list(found.llrs) == sorted(found.llrs)
+
+
+def test_the_threshold_is_the_lowest_for_its_rate(made):
+    data = comparisons(120, 4)
+    for rate in (0.1, 0.01, 0.001):
+        limit = calibration.threshold(made, rate)
+        assert limit.fmr == rate
+        assert np.mean(data.non_mated_scores >= limit.value) == pytest.approx(rate, rel=0.05)
+    assert calibration.threshold(made).fmr == made.fmr == 0.001
+
+
+def test_so_few_pairs_support_no_such_rate():
+    few = comparisons(16, 3)
+    with pytest.raises(Uncalibrated, match=r"you have 120 impostor pairs.*supports.*0\.025"):
+        calibration_fit.calibrate(few, "x", "few", fmr=0.001)
+    found = calibration_fit.calibrate(few, "x", "few")
+    assert found.fmr == 0.1
+    with pytest.raises(Uncalibrated, match=r"support a false match rate of 0\.025, not 0\.01"):
+        calibration.threshold(found, 0.01)
+    for rate in (0, 1, -1, 2):
+        with pytest.raises(BadInput):
+            calibration.threshold(found, rate)
+
+
+def test_more_samples_of_the_same_people_support_no_lower_rate():
+    assert comparisons(10, 3).impostor_pairs == comparisons(10, 9).impostor_pairs == 45
+
+
+def test_a_precision_is_kept():
+    data = comparisons(60, 4)
+    found = calibration_fit.calibrate(data, "x", "y", precision=0.5)
+    limit = calibration.threshold(found).value
+    matched = data.mated[data.scores >= limit]
+    assert matched.mean() == pytest.approx(0.5, abs=0.02)
+    noise = Comparisons(-data.scores, data.mated, data.left, data.right)
+    with pytest.raises(Uncalibrated, match=r"support a precision of 0\.0"):
+        calibration_fit.calibrate(noise, "x", "y", precision=0.999)
+
+
+def test_a_precision_that_so_few_pairs_cannot_show_is_refused():
+    data = comparisons(30, 10, shift=6.0)
+    with pytest.raises(Uncalibrated, match=r"support a precision of 0\.\d+, not 0.999") as error:
+        calibration_fit.calibrate(data, "x", "y", precision=0.999)
+    supported = float(str(error.value).split("precision of ")[1].split(",")[0])
+    found = calibration_fit.calibrate(data, "x", "y", precision=supported)
+    matched = data.mated[data.scores >= calibration.threshold(found).value]
+    assert matched.mean() >= supported
+
+
+def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
+    data = comparisons(60, 4)
+    keep = data.mated | (np.random.default_rng(1).random(len(data)) < 0.1)
+    part = data[keep]
+    some = Comparisons(part.scores, part.mated, part.left, part.right, kept=0.1)
+    limit = calibration.threshold(calibration_fit.calibrate(some, "x", "y", precision=0.5)).value
+    assert data.mated[data.scores >= limit].mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_scores_that_say_nothing_are_no_evidence():
+    data = comparisons(60, 4)
+    turned = Comparisons(-data.scores, data.mated, data.left, data.right)
+    found = calibration_fit.calibrate(turned, "x", "y", method="logistic")
+    assert calibration.probability(found, 0.3) == 0.5
+
+
+def test_the_best_of_several_needs_a_higher_threshold(made):
+    one, five = (calibration.threshold_of_best(made, 0.01, tries) for tries in (1, 5))
+    assert one == calibration.threshold(made, 0.01)
+    assert five.value == calibration.threshold(made, 0.002).value
+    assert five.fmr == 0.01
+    rows = made.impostor_pairs
+    with pytest.raises(Uncalibrated):
+        calibration.threshold_of_best(made, 3 / rows, 5)
+    many = calibration.threshold_of_best(made, None, 1000)  # what is supported, said so
+    assert many.fmr == pytest.approx(min(1, 3000 / rows))
+    assert calibration.llr_of_best(made, 0.2, 5) == pytest.approx(
+        calibration.llr(made, 0.2) - math.log(5)
+    )
+
+
+def test_one_wrong_label_does_not_lift_the_threshold_beyond_all_scores():
+    rng = np.random.default_rng(0)
+    scores = np.tanh(0.15 * rng.normal(size=(300, 299))).astype(np.float32)
+    usual = crowds_of([scores], 300)
+    scores[5, 7] = scores[7, 5] = 0.999
+    found = crowds_of([scores], 300)
+    for size in (299, 3_000, 300_000):
+        assert threshold_for(found, 0.01, size) < threshold_for(usual, 0.01, size) + 0.3
+        assert threshold_for(found, 0.01, size) < 1
+
+
+def test_strangers_that_all_tie_are_not_matched():
+    tied = np.full((100, 99), 0.1234564, np.float32)
+    assert threshold_for(crowds_of([tied], 100), 0.05, 50) > tied.max()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fmr": 1.0},
+        {"method": "guess"},
+        {"fusion": "worst"},
+        {"llrs": (3.0, -3.0)},
+        {"false_matches": Steps((0.1, 1.0), (0.2, 0.1))},
+    ],
+)
+def test_a_file_that_would_decide_wrongly_is_refused(made, wrong):
+    with pytest.raises(ValueError, match="do not fit together"):
+        from_json(to_json(replace(made, **wrong)))
+
+
+def test_single_class_and_perfect_scores():
+    data = comparisons(20, 3)
+    with pytest.raises(BadInput, match="none is non-mated"):
+        calibration_fit.calibrate(data[data.mated], "x", "y")
+    perfect = Comparisons(data.mated.astype(float), data.mated, data.left, data.right)
+    found = calibration_fit.calibrate(perfect, "x", "y", fmr=0.1)
+    assert all(map(math.isfinite, found.llrs))
+    flat = Comparisons(np.zeros(len(data)), data.mated, data.left, data.right)
+    found = calibration_fit.calibrate(flat, "x", "y", fmr=0.1)
+    assert calibration.probability(found, 0.0) == pytest.approx(0.5, abs=0.05)
+    assert calibration.threshold(found).value > 0  # all tie: none may match
+
+
+def test_json_gives_back_what_went_in(made):
+    rng = np.random.default_rng(0)
+    crowds = crowds_of([rng.normal(size=(400, 300)).astype(np.float32)], 400)
+    both = replace(made, crowds=crowds)
+    assert from_json(to_json(both)) == both
+    with pytest.raises((ValueError, KeyError)):
+        from_json('{"format": 99}')
+    for damaged in (
+        replace(both, llrs=both.llrs[:-1]),
+        replace(both, scores=both.scores[::-1]),
+        replace(both, fmr=2.0),
+        replace(both, crowds=replace(crowds, level=math.nan)),
+        replace(both, crowds=replace(crowds, sizes=())),
+    ):
+        with pytest.raises(ValueError, match="do not fit"):
+            from_json(to_json(damaged))
+
+
+def crowd(identities, seed=0):
+    """Unit vectors, some of which resemble many others."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(40, 32))
+    own = rng.normal(size=(identities, 32)) * rng.uniform(0.5, 2, (identities, 1))
+    rows = centres[rng.integers(40, size=identities)] + own
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_strangers_are_identified_as_rarely_as_wanted_where_one_threshold_fails():
+    own, rest = crowd(6_000)[:1_000], crowd(6_000)[1_000:]
+    block = own @ own.T
+    others = block[~np.eye(1_000, dtype=bool)].reshape(1_000, -1)
+    crowds = crowds_of([others], 1_000)
+    fixed = np.quantile(others, 1 - 0.001)
+    naive = {}
+    for size in (10, 100, 1_000, 4_000):
+        limit = threshold_for(crowds, 0.02, size)
+        found, wrong = [], []
+        for seed in range(20 if size < 1_000 else 4):
+            drawn = np.random.default_rng(seed).permutation(rest)
+            best = (drawn[size:][:1_000] @ drawn[:size].T).max(axis=1)
+            found.append(np.mean(best >= limit))
+            wrong.append(np.mean(best >= fixed))
+        assert 0.02 / 1.7 <= np.mean(found) <= 0.02 * 1.7, size
+        naive[size] = np.mean(wrong)
+    assert naive[10] < 0.02 < 0.06 < naive[100] < 0.25 < naive[1_000]
+
+
+def test_thresholds_rise_with_the_crowd_and_fall_with_the_rate():
+    crowds = crowds_of([np.random.default_rng(0).normal(size=(500, 400)).astype("f4")], 500)
+    sizes = [
+        threshold_for(crowds, 0.05, size) for size in (1, 10, 100, 400, 401, 450, 5_000, 10**6)
+    ]
+    assert sizes == sorted(sizes)
+    rates = [threshold_for(crowds, rate, 100) for rate in (0.4, 0.1, 0.01)]
+    assert rates == sorted(rates)
+    with pytest.raises(Uncalibrated, match=r"500 identities.*0\.006"):
+        threshold_for(crowds, 0.001, 100)
+    assert crowds_of([np.zeros((5, 4), np.float32)], 5) is None
+
+
+def test_decisions(made):
+    with pytest.raises(Uncalibrated, match="not calibrated"):
+        limits(None, None, Threshold(0.5), "gallery x", 0.01)
+    found = limits(None, made, None, "gallery x")
+    assert found.decide(found.same.value) == "same"
+    assert found.different < found.same.value
+    assert found.decide(found.different) == "can't tell"
+    assert found.decide(found.different - 1e-6) == "different"
+    given = limits(Threshold(0.3), made, None, "x")
+    assert given == Limits(Threshold(0.3), 0.3)
+    default = limits(None, made, Threshold(0.9, 0.001, "y"), "x")
+    assert default.same.value == 0.9
+    with pytest.raises(Uncalibrated, match="not calibrated for identification"):
+        limits_among(None, made, None, "x", 10, fpir=0.01)
+    assert limits_among(None, None, None, "x", 10) is None
+
+
+def test_a_calibration_of_another_encoder_is_refused(workspace, made):
+    workspace.create_gallery("letters", "letters")
+    gallery = workspace.gallery("letters")
+    limit = calibration.threshold(made)
+    with workspace.store.write(), pytest.raises(EncoderMismatch, match="letters/1:other"):
+        galleries.calibrate(
+            workspace.store, gallery.id, gallery.space.fingerprint, limit,
+            replace(made, fingerprint="letters/1:other"),
+        )  # fmt: skip
+    with workspace.store.write():
+        galleries.calibrate(workspace.store, gallery.id, made.fingerprint, limit, made)
+    assert workspace.gallery("letters").calibration == made
+
+
+def test_fused_evidence_adds_up():
+    says = [
+        Evidence("a", "a.png", object(), 4.0, 4.5),
+        Evidence("b", "b.wav", object(), 3.5, 4.5),
+    ]
+    found = fuse(says, 0.001)
+    assert found.llr == 7.5
+    assert found.decision == "same"
+    assert fuse([*says, Evidence("c", "c", object(), -2.0, 5.0)], 0.001).decision == "can't tell"
+    assert fuse([*says, Evidence("c", "c", None, 0.0, reason="gone")], 0.001).llr == 7.5
+    assert fuse([Evidence("c", "c", object(), -9.0, 8.0)], 0.001).decision == "different"
+
+
+def test_fusion_does_not_promise_more_than_the_calibrations_can():
+    alone = [Evidence("a", "a.png", object(), 4.5, 4.5)]
+    with pytest.raises(Uncalibrated, match=r"a false match rate of 0\.011 together, not 0\.001"):
+        fuse(alone, 0.001)
+    found = fuse(alone)
+    assert (found.decision, found.fmr) == ("same", 0.012)

@@ -1,0 +1,208 @@
+"""Drift is told from strangers, and what a query leaves behind never gets in its way."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from siamkit import BadInput, Uncalibrated
+from siamkit.stats.drift import QUERIES, compare, reference
+from siamkit.stats.observation import NEAR, Observation, of_query
+from siamkit.store import Store, galleries, migrations, observations
+from siamkit.store.observations import KEPT
+
+DIM, PEOPLE, EACH = 48, 60, 4
+
+
+class People:
+    """A gallery of sixty, and queries of these and of others, by way of a channel."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.centres = self.rng.normal(size=(2 * PEOPLE, DIM))
+        self.own = np.repeat(np.arange(PEOPLE), EACH)
+        self.gallery = self.seen(self.own)
+
+    def seen(self, people, noise=0.6):
+        rows = self.centres[people] + noise * self.rng.normal(size=(len(people), DIM))
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def queries(self, strangers=0.0, noise=0.6):
+        foreign = int(strangers * QUERIES)
+        people = self.rng.permutation(PEOPLE)[: QUERIES - foreign]
+        others = PEOPLE + self.rng.permutation(PEOPLE)[:foreign]
+        out = []
+        for row in self.seen(np.concatenate([people, others]), noise) @ self.gallery.T:
+            nearest = np.argsort(-row)[:40]
+            found = zip(row[nearest].tolist(), self.own[nearest].tolist(), strict=True)
+            mine = self.own == self.own[nearest[0]]
+            out.append(of_query(float(row[mine].mean()), list(found)))
+        return out
+
+
+@pytest.mark.parametrize("strangers", [0.0, 0.4, 1.0])
+def test_a_crowd_of_strangers_is_no_drift(strangers):
+    alarms = 0
+    for seed in range(6):
+        people = People(seed)
+        found = compare(reference(people.gallery, people.own), people.queries(strangers), draws=499)
+        alarms += found.alarm
+        assert found.strangers == pytest.approx(strangers, abs=0.25)
+    assert alarms == 0
+
+
+@pytest.mark.parametrize("strangers", [0.0, 0.4])
+def test_a_noisier_channel_is_found_and_said_to_lower_the_scores(strangers):
+    alarms = 0
+    for seed in range(4):
+        people = People(seed)
+        recent = people.queries(strangers, noise=1.2)
+        found = compare(reference(people.gallery, people.own), recent, draws=499)
+        alarms += found.alarm
+        if found.alarm:
+            assert found.by
+            assert found.moves[0].statistic == "best"
+    assert alarms == 4
+
+
+def test_too_few_queries_say_how_many_are_missing():
+    people = People(0)
+    found = compare(reference(people.gallery, people.own), people.queries()[:30])
+    assert (found.queries, found.missing, found.alarm) == (30, 20, False)
+
+
+def test_a_reference_agrees_with_a_plain_loop():
+    people = People(1)
+    scores, own = people.gallery @ people.gallery.T, people.own
+    slow = []
+    for i in range(len(own)):
+        for kind in ("known", "stranger"):
+            may = [j for j in range(len(own)) if j != i and (kind == "known" or own[j] != own[i])]
+            nearest = own[max(may, key=lambda j: scores[i, j])]
+            best = np.mean([scores[i, j] for j in may if own[j] == nearest])
+            rest = sorted(scores[i, j] for j in may if own[j] != nearest)[-NEAR:]
+            slow.append((kind, own[i], best, np.mean(rest)))
+    fast = [(row.kind, row.person, row.best, row.rest) for row in reference(people.gallery, own)]
+    for left, right in zip(sorted(fast), sorted(slow), strict=True):
+        assert left[:2] == right[:2]
+        np.testing.assert_allclose(left[2:], right[2:], atol=1e-6)
+
+
+def test_a_gallery_too_small_to_tell_is_refused():
+    people = People(0)
+    with pytest.raises(BadInput, match="too few"):
+        reference(people.gallery[:8], people.own[:8])
+    with pytest.raises(BadInput, match="too few"):
+        reference(people.gallery[::EACH], people.own[::EACH])
+
+
+def test_of_a_query_are_kept_its_best_identitys_score_and_the_mean_of_others():
+    few = [(0.9, 1), (0.8, 1), (0.7, 2)]
+    assert of_query(0.85, few) == Observation("query", 0.85, None)
+    many = [(0.9, 1), *((0.5, i) for i in range(2, 2 + NEAR)), (0.1, 99)]
+    assert of_query(0.9, many).rest == pytest.approx(0.5)
+
+
+# --- the store ---
+
+
+@pytest.fixture
+def place(tmp_path):
+    store = Store(tmp_path, create=True)
+    gallery = galleries.create(
+        store, "g", modality="toy", fingerprint="toy/1:a", dim=4, encoder=None, detector=None,
+        threshold=None,
+    )  # fmt: skip
+    yield store, gallery
+    store.close()
+
+
+KNOWN = [Observation("known", 0.8, 0.3, 0), Observation("stranger", 0.4, None, 0)]
+
+
+def test_queries_are_kept_only_where_there_is_a_reference_and_the_oldest_go(place):
+    assert not observations.record(*place, [Observation("query", 0.5, 0.1)])
+    observations.replace_reference(*place, KNOWN)
+    assert observations.reference(*place) == KNOWN
+    for start in range(0, KEPT + 50, 50):
+        rows = [Observation("query", (start + i) / 10_000, None) for i in range(50)]
+        assert observations.record(*place, rows)
+    recent = observations.recent(*place, 2 * KEPT)
+    assert len(recent) == KEPT
+    assert recent[0].best == pytest.approx((KEPT + 49) / 10_000)
+    observations.replace_reference(*place, KNOWN)
+    assert observations.recent(*place, 10) == []
+
+
+def test_a_reference_is_written_in_the_callers_transaction(place):
+    store, gallery = place
+
+    def fail() -> None:
+        with store.write():
+            observations.replace_reference(store, gallery, KNOWN)
+            raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert observations.reference(store, gallery) == []
+
+
+def test_they_go_with_their_gallery(place):
+    observations.replace_reference(*place, KNOWN)
+    galleries.delete(*place)
+    assert place[0].connection.execute("SELECT count(*) FROM observations").fetchone() == (0,)
+
+
+def test_a_locked_store_does_not_keep_a_query_waiting(place, tmp_path):
+    store, gallery = place
+    observations.replace_reference(store, gallery, KNOWN)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not observations.record(store, gallery, [Observation("query", 0.5, None)])
+    other.execute("ROLLBACK")
+    other.close()
+    assert observations.record(store, gallery, [Observation("query", 0.5, None)])
+    assert store.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store.connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
+
+
+def test_a_read_only_store_is_shrugged_off(place):
+    store, gallery = place
+    observations.replace_reference(store, gallery, KNOWN)
+    store.connection.execute("PRAGMA query_only = ON")
+    assert not observations.record(store, gallery, [Observation("query", 0.5, None)])
+
+
+def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
+    Store(tmp_path, create=True).close()
+    db = sqlite3.connect(tmp_path / "store.db")
+    db.execute("DROP TABLE observations")
+    db.execute("ALTER TABLE calibrations DROP COLUMN model")
+    db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_initial'")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+    store = Store(tmp_path)
+    assert store.connection.execute("SELECT count(*) FROM observations").fetchone() == (0,)
+    assert len(migrations.migrations._migrations) == 3
+    store.close()
+
+
+# --- the whole ---
+
+
+def test_queries_leave_scores_and_an_uncalibrated_gallery_says_what_to_do(workspace):
+    for who, text in [("a", "hello there"), ("b", "good evening"), ("c", "one and one")]:
+        workspace.enrol("letters", who, text)
+    with pytest.raises(Uncalibrated) as caught:
+        workspace.drift("letters")
+    assert caught.value.hint == "siamkit calibrate letters"
+    gallery = workspace.gallery("letters")
+    observations.replace_reference(workspace.store, gallery, KNOWN)
+    answer = workspace.query("letters", "hello where", k=1)[0]
+    (kept,) = observations.recent(workspace.store, gallery, 5)
+    assert kept.best == pytest.approx(answer.matches[0].score)
+    assert kept.rest is None
+    assert workspace.drift("letters").missing == QUERIES - 1

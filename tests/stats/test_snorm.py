@@ -1,0 +1,45 @@
+"""Adaptive S-norm, against a loop that takes both identities out of both cohorts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from siamkit.errors import BadInput
+from siamkit.stats import snorm
+
+
+def vectors(identities=30, each=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(identities), each)
+    rows = rng.normal(size=(identities, 16))[labels] + 0.6 * rng.normal(size=(len(labels), 16))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def relative(rows, labels, probe, without, score, nearest):
+    """The score relative to the best `nearest` other identities of a probe."""
+    best = sorted(
+        (
+            max(rows[labels == name] @ rows[probe])
+            for name in set(labels.tolist()) - {labels[probe], without}
+        ),
+        reverse=True,
+    )[:nearest]
+    return (score - np.mean(best)) / np.std(best)
+
+
+def test_scores_are_relative_to_the_nearest_others_of_both():
+    rows, labels = vectors()
+    around = snorm.cohorts(rows, labels)
+    left, right = np.array([0, 0, 5, 40]), np.array([1, 10, 80, 41])
+    scores = np.einsum("ij,ij->i", rows[left], rows[right]).astype(np.float64)
+    found = snorm.normalised(scores, left, right, labels, around)
+    for a, b, score, value in zip(left, right, scores, found, strict=True):
+        one = relative(rows, labels, a, labels[b], score, 28)
+        other = relative(rows, labels, b, labels[a], score, 28)
+        assert value == pytest.approx((one + other) / 2, rel=1e-3)
+
+
+def test_a_few_identities_are_no_cohort():
+    with pytest.raises(BadInput, match="9 identities are no cohort"):
+        snorm.cohorts(*vectors(identities=9))

@@ -1,0 +1,183 @@
+"""The figures of an evaluation, against scikit-learn, a loop, and coverage by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoreddata import comparisons
+from sklearn.metrics import roc_auc_score
+
+from siamkit.errors import BadInput
+from siamkit.stats.comparisons import Comparisons, resampled
+from siamkit.stats.identification import identify, search_all
+from siamkit.stats.metrics import best_accuracy, equal_rate, fold_accuracy, min_dcf, rates, roc_auc
+from siamkit.stats.scoring import leave_one_out, mean_score
+from siamkit.stats.verification import by_group, deal, measure
+
+scores = st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=1, max_size=40)
+
+
+@given(scores, scores)
+def test_the_area_is_that_of_scikit_learn(mated, non_mated):
+    labels = [1] * len(mated) + [0] * len(non_mated)
+    wanted = roc_auc_score(labels, mated + non_mated)
+    assert roc_auc(rates(mated, non_mated)) == pytest.approx(wanted, abs=1e-12)
+
+
+@given(scores, scores, st.floats(0.01, 0.99))
+def test_the_detection_cost_is_the_least_that_a_loop_finds(mated, non_mated, prior):
+    costs = [
+        prior * np.mean(np.array(mated) < t) + (1 - prior) * np.mean(np.array(non_mated) >= t)
+        for t in [*mated, *non_mated, np.inf]
+    ]
+    wanted = min(costs) / min(prior, 1 - prior)
+    assert min_dcf(rates(mated, non_mated), prior) == pytest.approx(wanted, abs=1e-12)
+
+
+@given(scores, scores)
+def test_no_threshold_is_more_accurate(mated, non_mated):
+    share, limit = best_accuracy(mated, non_mated)
+
+    def accuracy(t):
+        right = np.sum(np.array(mated) >= t) + np.sum(np.array(non_mated) < t)
+        return right / (len(mated) + len(non_mated))
+
+    assert accuracy(limit) == pytest.approx(share, abs=1e-12)
+    assert max(map(accuracy, [*mated, *non_mated, np.inf])) == pytest.approx(share, abs=1e-12)
+
+
+def test_fold_accuracy_takes_the_threshold_of_the_other_folds():
+    values, same = [0.1, 0.9, 0.4, 0.8, 0.3, 0.2], [False, True, False, True, False, True]
+    mean, error, limits = fold_accuracy(values, same, [0, 0, 1, 1, 2, 2])
+    assert limits[2] == pytest.approx(0.6)
+    assert limits[1] == pytest.approx(0.15)  # of two that are as good, the lower
+    assert mean == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert error == pytest.approx(np.std([1, 0.5, 0.5], ddof=1) / 3**0.5)
+    with pytest.raises(BadInput, match="1 fold"):
+        fold_accuracy(values, same, [0] * 6)
+
+
+def test_a_resampling_counts_pairs_as_often_as_their_identities():
+    made = comparisons(identities=12, each=2)
+    made = Comparisons(made.scores.round(1), made.mated, made.left, made.right)
+    for curve, seed in zip(resampled(made, 3, seed=5), [5] * 3, strict=True):
+        assert curve.fmr[0] == 1
+        assert curve.fnmr[-1] == 1
+        assert seed == 5
+    rng = np.random.default_rng(5)
+    times = np.bincount(rng.integers(12, size=12), minlength=12)
+    weights = np.where(made.mated, times[made.left], times[made.left] * times[made.right])
+    wanted = rates(
+        np.repeat(made.scores[made.mated], weights[made.mated]),
+        np.repeat(made.scores[~made.mated], weights[~made.mated]),
+    )
+    first = next(iter(resampled(made, 1, seed=5)))
+    assert equal_rate(first)[0] == pytest.approx(equal_rate(wanted)[0], abs=1e-12)
+    assert roc_auc(first) == pytest.approx(roc_auc(wanted), abs=1e-12)
+
+
+def test_intervals_over_identities_hold_the_truth_as_often_as_they_say():
+    truth = measure(comparisons(identities=300, each=3, seed=99), draws=1).eer.value
+    held = 0
+    for seed in range(40):
+        figure = measure(comparisons(identities=40, each=3, seed=seed), draws=200).eer
+        assert figure.low <= figure.value <= figure.high
+        held += figure.low <= truth <= figure.high
+    assert held >= 34  # of 40; 95 % are 38
+
+
+def test_a_rate_is_shown_as_far_as_thirty_errors_allow():
+    made = comparisons(identities=30, each=3)
+    found = measure(made, draws=10)
+    others = int((~made.mated).sum())
+    assert [point.wanted for point in found.at_fmr] == [0.1, 0.01]
+    assert found.unsupported == [0.001, 0.0001]
+    assert 0.001 * others < 30 <= 0.01 * others
+
+
+def test_no_error_seen_is_no_rate_of_zero():
+    made = comparisons(identities=20, each=2, shift=40)
+    figure = measure(made, thresholds={"given": 2.0}, draws=20).given[0].fmr
+    assert figure.value == 0
+    assert figure.high == pytest.approx(3 / 190)
+
+
+def test_single_class_ties_and_few_identities():
+    made = comparisons(identities=6, each=2)
+    with pytest.raises(BadInput, match="none is mated"):
+        measure(made[~made.mated])
+    flat = Comparisons(np.zeros(len(made)), made.mated, made.left, made.right)
+    found = measure(flat, draws=20)
+    assert found.eer.value == 0.5
+    assert found.auc.value == 0.5
+
+
+def test_groups_are_judged_at_one_threshold():
+    made = comparisons(identities=20, each=3)
+    names = ["a" if number < 10 else "b" for number in made.left]
+    harder = Comparisons(
+        made.scores + 0.2 * (np.array(names) == "b"), made.mated, made.left, made.right
+    )
+    a, b = by_group(harder, names, 0.15, draws=50)
+    assert (a.name, b.name) == ("a", "b")
+    assert a.fmr.value < b.fmr.value
+    part = harder[np.array(names) == "a"]
+    assert a.fmr.value == np.mean(part.non_mated_scores >= 0.15)
+    assert a.fnmr.value == np.mean(part.mated_scores < 0.15)
+
+
+def test_folds_keep_an_identity_together():
+    made = comparisons(identities=25, each=2)
+    folds = deal(made)
+    assert len(set(folds.tolist())) == 10
+    for number in range(25):
+        assert len(set(folds[made.left == number].tolist())) <= 1
+
+
+def vectors(identities=30, each=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(identities), each)
+    rows = rng.normal(size=(identities, 16))[labels] + 0.6 * rng.normal(size=(len(labels), 16))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("fusion", ["best", "mean"])
+def test_leaving_one_out_is_what_a_loop_does(fusion):
+    rows, labels = vectors(identities=8)
+    for probes, block in leave_one_out(rows, labels, np.arange(len(rows)), fusion, 0.5):
+        for probe, found in zip(probes, block, strict=True):
+            for identity, score in enumerate(found):
+                others = [n for n in np.flatnonzero(labels == identity) if n != probe]
+                wanted = (
+                    max(rows[others] @ rows[probe])
+                    if fusion == "best"
+                    else mean_score(rows[others], rows[probe], 0.5)
+                )
+                assert score == pytest.approx(wanted, abs=1e-5)
+
+
+def test_identification_is_what_a_loop_counts():
+    rows, labels = vectors(identities=120)
+    found = identify(search_all(rows, labels), draws=50)
+    similar = rows @ rows.T
+    np.fill_diagonal(similar, -1)
+    right = labels[similar.argmax(axis=1)] == labels
+    assert found.hit_rate[1].value == pytest.approx(right.mean())
+    other = np.where(labels[:, None] == labels, -1, similar).max(axis=1)
+    own = np.where(labels[:, None] == labels, similar, -1).max(axis=1)
+    (at,) = found.at_fpir
+    assert at.fpir == 0.1
+    assert np.mean(other >= at.threshold) <= 0.1
+    assert at.dir.value == pytest.approx(np.mean(right & (own >= at.threshold)))
+    assert found.unsupported == [0.01, 0.001]
+
+
+def test_an_identity_with_one_sample_is_a_stranger_only():
+    rows, labels = vectors(identities=20, each=2)
+    found = search_all(rows[1:], labels[1:])
+    assert not found.mated[0]
+    assert found.mated[1:].all()
+    with pytest.raises(BadInput, match="1 identity"):
+        search_all(rows[:2], labels[:2])

@@ -1,0 +1,213 @@
+"""The store: what goes in comes out, twice is once, and the log leads every index to the truth."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siamkit import BadInput, EncoderMismatch, StoreError
+from siamkit.store import Store, galleries, samples, templates
+from siamkit.store.live_index import LiveIndex
+from siamkit.store.migrations import migrations
+from siamkit.store.samples import NewSample
+from siamkit.types import Threshold
+
+DIM = 6
+
+
+def gallery(store: Store, name: str = "g", fingerprint: str = "toy/1:a"):
+    return galleries.create(
+        store, name, modality="toy", fingerprint=fingerprint, dim=DIM,
+        encoder=None, detector=None, threshold=Threshold(0.5, 0.01, "test"),
+    )  # fmt: skip
+
+
+def unit(*seeds: int) -> np.ndarray:
+    rows = np.stack([np.random.default_rng(s).normal(size=DIM) for s in seeds]).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def add(store, target, pairs):
+    """pairs of (label, number): the number makes content and vector."""
+    new = [
+        NewSample(who, f"{n}.x", n.to_bytes(32, "big"), '{"score":1.0}', 0.5) for who, n in pairs
+    ]
+    vectors = unit(*(n for _, n in pairs))
+    return samples.add(store, target, target.space.fingerprint, new, vectors)
+
+
+def test_an_enrolment_comes_back_as_it_went_in(tmp_path):
+    store = Store(tmp_path, create=True)
+    target = gallery(store)
+    ids = add(store, target, [("anna", 1), ("bob", 2)])
+    store.close()
+    store = Store(tmp_path)
+    found = samples.of_identity(store, "anna")
+    assert [(s.id, s.gallery, s.source, s.quality) for s in found] == [(ids[0], "g", "1.x", 0.5)]
+    _, vectors = templates.everything(store, target)
+    np.testing.assert_array_equal(vectors, unit(1, 2))
+    assert galleries.get(store, "g") == target
+
+
+def test_enrolling_twice_is_enrolling_once(tmp_path):
+    store = Store(tmp_path, create=True)
+    target = gallery(store)
+    add(store, target, [("anna", 1)])
+    assert add(store, target, [("anna", 1), ("anna", 3)])[0] is None
+    assert galleries.count(store, target) == (1, 2)
+
+
+def test_one_identity_owns_samples_of_several_galleries(tmp_path):
+    store = Store(tmp_path, create=True)
+    faces, voices = gallery(store, "faces"), gallery(store, "voices", "toy/1:b")
+    add(store, faces, [("anna", 1)])
+    add(store, voices, [("anna", 2)])
+    assert [s.gallery for s in samples.of_identity(store, "anna")] == ["faces", "voices"]
+    assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (1,)
+
+
+def test_vectors_of_another_encoder_are_refused(tmp_path):
+    store = Store(tmp_path, create=True)
+    target = gallery(store)
+    new = [NewSample("anna", "x", bytes(32), "{}", None)]
+    with pytest.raises(EncoderMismatch, match="toy/1:other") as error:
+        samples.add(store, target, "toy/1:other", new, unit(1))
+    assert "siamkit reembed g" in error.value.hint
+    assert galleries.count(store, target) == (0, 0)
+
+
+def test_a_vector_of_the_wrong_length_never_gets_in(tmp_path):
+    store = Store(tmp_path, create=True)
+    target = gallery(store)
+    new = [NewSample("anna", "x", bytes(32), "{}", None)]
+    with pytest.raises(sqlite3.IntegrityError, match="4 x dim"):
+        samples.add(store, target, "toy/1:a", new, unit(1)[:, :5])
+    assert samples.holdings(store) == []
+
+
+def test_a_failed_batch_leaves_nothing_behind(tmp_path):
+    store = Store(tmp_path, create=True)
+    target = gallery(store)
+    new = [NewSample(w, "x", bytes(32), "{}", q) for w, q in [("anna", 0.5), ("bob", 7.0)]]
+    with pytest.raises(sqlite3.IntegrityError):  # quality 7 is not in [0, 1]
+        samples.add(store, target, "toy/1:a", new, unit(1, 2))
+    assert samples.holdings(store) == []
+    assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [("", "empty"), ("  ", "empty"), ("a\nb", "line break"), ("a\x00", "control"),
+     ("x" * 200_000, "200,000 characters"), ("\udcff", "control")],
+)  # fmt: skip
+def test_labels_that_cannot_be_shown_are_refused(label, why):
+    with pytest.raises(BadInput, match=why) as error:
+        samples.checked_label(label)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("label", ["a/b/../c", "😀", "Ünïcödé", "李雷", "O'Brien; DROP TABLE x"])
+def test_labels_of_any_script_are_kept(tmp_path, label):
+    store = Store(tmp_path, create=True)
+    add(store, gallery(store), [(samples.checked_label(label), 1)])
+    assert samples.of_identity(store, label)[0].identity == label
+
+
+def test_rename_refuses_a_label_that_is_taken(tmp_path):
+    store = Store(tmp_path, create=True)
+    add(store, gallery(store), [("anna", 1), ("bob", 2)])
+    with pytest.raises(StoreError, match="already"):
+        samples.rename(store, "anna", "bob")
+    samples.rename(store, "anna", "Anna Smith")
+    assert samples.of_identity(store, "Anna Smith")
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    Store(tmp_path, create=True).close()
+    with sqlite3.connect(tmp_path / "store.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="schema 99, newer") as error:
+        Store(tmp_path)
+    assert "upgrade" in error.value.hint
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b""])
+def test_a_file_that_is_no_store_is_refused_or_made(tmp_path, content):
+    (tmp_path / "store.db").write_bytes(content)
+    if content:
+        with pytest.raises(StoreError, match="not a siamkit store"):
+            Store(tmp_path)
+    else:  # SQLite's own idea of a new database
+        Store(tmp_path).close()
+
+
+def test_somebody_elses_database_is_refused(tmp_path):
+    db = sqlite3.connect(tmp_path / "store.db")
+    db.execute("CREATE TABLE theirs (x)")
+    db.close()
+    with pytest.raises(StoreError, match="not a siamkit store"):
+        Store(tmp_path)
+
+
+def test_migrations_are_numbered_without_a_gap():
+    names = [m.name for m in migrations._migrations]
+    assert [int(name[1:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 5), st.integers(1, 40)),
+        st.tuples(st.just("forget"), st.integers(0, 5), st.just(0)),
+        st.tuples(st.just("query"), st.just(0), st.integers(1, 40)),
+        st.tuples(st.just("reopen"), st.just(0), st.just(0)),
+        st.tuples(st.just("backup"), st.just(0), st.just(0)),
+        st.tuples(st.just("restore"), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40)
+@given(steps=steps)
+def test_after_any_history_the_index_holds_what_the_store_holds(steps):
+    """Enrol, forget, restart, restore an old backup under a newer index: never a wrong answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, backup = Path(folder) / "store", Path(folder) / "backup.db"
+        store = Store(root, create=True)
+        target = gallery(store)
+        live = LiveIndex(store, target)
+        for step, who, number in steps:
+            if step == "add":
+                add(store, target, [(f"person {who}", number)])
+            elif step == "forget":
+                if mine := [
+                    s for s in samples.of_gallery(store, target) if s.identity[-1] == str(who)
+                ]:
+                    samples.delete(store, [s.id for s in mine])
+            elif step == "query":
+                live.search(unit(number), 3)
+            elif step == "backup":
+                store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                shutil.copy(store.path, backup)
+            else:
+                store.close()
+                if step == "restore" and backup.exists():
+                    shutil.copy(backup, store.path)
+                store = Store(root)
+                live = LiveIndex(store, target)
+            ids, vectors = templates.everything(store, target)
+            hits = live.search(unit(1000), 100)
+            found = hits.ids[0][hits.ids[0] >= 0]
+            assert sorted(found.tolist()) == ids.tolist()
+            scores = {int(i): float(v @ unit(1000)[0]) for i, v in zip(ids, vectors, strict=True)}
+            for i, score in zip(found, hits.scores[0], strict=False):
+                assert abs(scores[int(i)] - score) < 1e-5
+        store.close()

@@ -1,0 +1,147 @@
+"""Runs the console blocks of README.md and docs/: `python tests/rules/pages.py [PAGE…]`.
+
+It writes what the commands print into the pages. Each page has a folder of its own, with the
+samples of `examples/samples.py` in it, and `examples/`. Its blocks ```console run from top to
+bottom; a line that begins with `$ ` is a command, which goes on in the next line if it ends with a
+backslash. In an output, `...` stands for anything, and alone on a line for any lines. A block
+that cannot be run has the reason above it: <!-- not run: needs the LFW data -->
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+from siamkit.io.cache_root import cache_root
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(
+    r"^(?P<mark><!-- not run: (?P<reason>[^\n]+) -->\n)?```console\n(?P<body>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+ELIDED = "..."
+
+
+def runs(text: str) -> bool:
+    """Whether a page has a block to run."""
+    return any(not block["reason"] for block in BLOCK.finditer(text))
+
+
+def run(text: str, folder: Path) -> str:
+    """The page with every output as it comes out in an empty folder."""
+    shutil.copytree(_shared() / "samples", folder, dirs_exist_ok=True)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    shell = Shell(folder)
+    return BLOCK.sub(lambda block: block[0] if block["reason"] else _block(block, shell), text)
+
+
+@functools.cache
+def _shared() -> Path:
+    """What all pages of a run have in common: samples, and a cache of encoders.
+
+    The cache begins with those of siamkit's own plugins that are built already, and no others.
+    """
+    shared = Path(tempfile.mkdtemp(prefix="siamkit-pages-"))
+    atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    (shared / "samples").mkdir()
+    subprocess.run(
+        [sys.executable, ROOT / "examples" / "samples.py"],
+        cwd=shared / "samples", check=True, capture_output=True,
+    )  # fmt: skip
+    (shared / "cache" / "encoders").mkdir(parents=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name in project["entry-points"]["siamkit.modalities"]:
+        if (built := cache_root() / "encoders" / name).is_dir():
+            (shared / "cache" / "encoders" / name).symlink_to(built)
+    return shared
+
+
+class Shell:
+    """Runs one command after the other; `cd` lasts. What a page installs goes to an environment
+    of its own, which sees the packages of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder / ".venv", symlinks=True)
+        (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
+        (packages / "outer.pth").write_text(sysconfig.get_path("purelib"))
+        for name in ("siamkit", "pip"):
+            command = folder / ".venv" / "bin" / name
+            command.write_text(f'#!/bin/sh\nexec python -m {name} "$@"\n')
+            command.chmod(0o755)
+        sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
+        self.environment = {
+            **os.environ,
+            "PATH": os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]]),
+            "PYTHONPATH": sources,
+            "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
+            "SIAMKIT_CACHE": str(_shared() / "cache"),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as: do not isolate
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        self.environment.pop("SIAMKIT_STORE", None)
+
+    def __call__(self, command: str) -> str:
+        with tempfile.NamedTemporaryFile("r") as place:
+            done = subprocess.run(
+                ["bash", "-c", f"{command}\npwd > {place.name}"],
+                cwd=self.folder, env=self.environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            self.folder = Path(place.read().rstrip("\n"))
+        said = done.stdout.splitlines(keepends=True)
+        return "".join(line for line in said if not line.startswith("siamkit: "))
+
+
+def _block(block: re.Match[str], shell: Shell) -> str:
+    parts = []
+    for command, shown in commands(block["body"]):
+        printed = shell(command)
+        parts += [f"$ {command}\n", shown if same(shown, printed) else printed]
+    return "```console\n" + "".join(parts) + "```"
+
+
+def commands(body: str) -> Iterator[tuple[str, str]]:
+    """(command, output) of a block. Raises ValueError for one that begins with neither."""
+    first, *rest = re.split(r"^\$ ", body, flags=re.MULTILINE)
+    if first or not rest:
+        raise ValueError(f"a console block begins with `$ `, this one does not:\n{body}")
+    for part in rest:
+        lines = part.splitlines(keepends=True)
+        length = 1 + next(at for at, line in enumerate(lines) if not line.endswith("\\\n"))
+        yield "".join(lines[:length]).rstrip("\n"), "".join(lines[length:])
+
+
+def same(shown: str, printed: str) -> bool:
+    """Whether an output with parts left out stands for what was printed."""
+    if ELIDED not in shown:
+        return shown == printed
+    shown, printed = comparable(shown), comparable(printed)
+    pattern = re.escape(shown).replace(re.escape(ELIDED), ".*")
+    pattern = re.sub(r"^\.\*(\\\n|\n)", "(?:.*\n)*", pattern, flags=re.MULTILINE)
+    return re.fullmatch(pattern, printed) is not None
+
+
+def comparable(text: str) -> str:
+    """Scores to two places, no boxes: processors differ in the last digits."""
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
+    return re.sub(r"\d+(,\d+){3} *", "BOX ", text)
+
+
+if __name__ == "__main__":
+    for page in map(Path, sys.argv[1:]) if sys.argv[1:] else PAGES:
+        with tempfile.TemporaryDirectory() as made:
+            page.write_text(run(page.read_text(), Path(made)))

@@ -1,0 +1,241 @@
+"""The Python door, with a stranger's modalities."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoreddata import texts
+
+import siamkit as sk
+from siamkit.errors import BadInput
+from siamkit.flows.forget import forget
+from siamkit.stats import calibration, snorm
+from siamkit.stats.scoring import mean_score
+from siamkit.store import samples
+
+
+def test_enrol_query_verify_in_five_lines(workspace):
+    workspace.enrol("letters", "greeting", "hello there my friend")
+    workspace.enrol("letters", "sums", "one and one is two")
+    (answer,) = workspace.query("letters", "hello there my freind", k=2)
+    assert answer.identity == "greeting"
+    assert [m.identity for m in answer.matches] == ["greeting", "sums"]
+    assert workspace.verify("letters", "hello", "hello!").verdict.decision == "same"
+    assert workspace.verify_identity("letters", "sums", "hello").verdict.decision == "different"
+
+
+def test_nobody_near_enough_is_unknown(workspace):
+    workspace.enrol("letters", "greeting", "hello there my friend")
+    (answer,) = workspace.query("letters", "quite another thing")
+    assert answer.identity is None
+    assert answer.matches[0].identity == "greeting"
+    assert answer.threshold.fmr == 0.01
+
+
+def test_a_threshold_of_the_call_beats_the_gallerys(workspace):
+    workspace.enrol("letters", "greeting", "hello there my friend")
+    assert workspace.query("letters", "hello there", threshold=0.1)[0].identity == "greeting"
+    assert workspace.query("letters", "hello there", threshold=0.999)[0].identity is None
+    with pytest.raises(sk.BadInput, match="not a cosine"):
+        workspace.query("letters", "hello", threshold=7.0)
+
+
+def test_an_open_workspace_sees_what_others_enrol_and_forget(workspace):
+    workspace.enrol("letters", "greeting", "hello there")
+    assert workspace.query("letters", "bonjour")[0].matches[0].identity == "greeting"
+    with sk.Workspace(workspace.root) as other:
+        other.enrol("letters", "french", "bonjour")
+        assert workspace.query("letters", "bonjour")[0].identity == "french"
+        other.forget("french")
+    assert workspace.query("letters", "bonjour")[0].matches[0].identity == "greeting"
+
+
+def test_an_open_workspace_decides_by_a_calibration_that_came_later(workspace):
+    for label, text in texts(40, 3):
+        workspace.enrol("letters", label, text)
+    probe = texts(40, 3)[0][1]
+    assert workspace.query("letters", probe)[0].matches[0].probability is None
+    with sk.Workspace(workspace.root) as other:
+        other.calibrate("letters")
+    (answer,) = workspace.query("letters", probe)
+    assert answer.threshold.fpir
+    assert answer.matches[0].probability > 0.5
+
+
+def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
+    for label, text in texts(40, 6):
+        workspace.enrol("letters", label, text)
+    made = workspace.calibrate("letters", fmr=0.01)
+    one, other = (text for _, text in texts(40, 6)[:2])
+    pair = workspace.verify("letters", one, other).verdict
+    best = workspace.verify_identity("letters", "id000", one).verdict
+    assert pair.threshold.value == calibration.threshold(made.pairs).value
+    assert best.threshold.value == calibration.threshold(made).value
+    # Nothing is known of means: the encoder's threshold, and no probability.
+    mean = workspace.verify_identity("letters", "id000", one, fusion="mean").verdict
+    assert (mean.threshold.value, mean.probability) == (0.8, None)
+
+
+def test_a_served_s_norm_is_the_calibrated_one(workspace):
+    listed = texts(30, 3)
+    for label, text in listed:
+        workspace.enrol("letters", label, text)
+    workspace.calibrate("letters", normalise=True)
+    labels = np.unique([label for label, _ in listed], return_inverse=True)[1]
+    rows = workspace.pipeline("letters").encoder.embed([text for _, text in listed])
+    wanted = np.empty((len(listed), 30))
+    for probes, scores in snorm.leave_one_out(rows, labels, snorm.cohorts(rows, labels)):
+        wanted[probes] = scores
+    probe = 4
+    owned = samples.of_identity(workspace.store, "id001")
+    forget(workspace.store, [s for s in owned if s.source == listed[probe][1]])
+    verdict = workspace.verify_identity("letters", "id001", listed[probe][1]).verdict
+    assert verdict.normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+    (answer,) = workspace.query("letters", listed[probe][1], k=1)
+    assert answer.matches[0].normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+
+
+def test_one_gallery_gives_evidence_once(workspace):
+    workspace.enrol("letters", "greeting", "hello there")
+    with pytest.raises(sk.BadInput, match="asked twice"):
+        workspace.verify_fused("greeting", [("letters", "hello"), ("letters", "hullo")])
+
+
+def test_best_and_mean_score_an_identity_by_all_its_samples(workspace):
+    for text in ("abcabcabc", "abcabcxyz", "xyzxyzxyz"):
+        workspace.enrol("letters", "mixed", text)
+    encode = workspace.pipeline("letters").encoder.embed
+    rows, (probe,) = encode(["abcabcabc", "abcabcxyz", "xyzxyzxyz"]), encode(["abcabc"])
+    best = workspace.query("letters", "abcabc", fusion="best")[0].matches[0].score
+    mean = workspace.query("letters", "abcabc", fusion="mean")[0].matches[0].score
+    centre = rows.mean(axis=0)
+    assert best == pytest.approx((rows @ probe).max(), abs=1e-5)
+    assert mean == pytest.approx(centre @ probe / np.linalg.norm(centre), abs=1e-5)
+    one = workspace.verify_identity("letters", "mixed", "abcabc", fusion="mean")
+    assert one.verdict.score == pytest.approx(mean, abs=1e-5)
+
+
+@given(count=st.integers(1, 8), seed=st.integers(0, 999))
+def test_a_mean_of_usual_templates_scores_like_one_of_them(count, seed):
+    usual = 0.8
+    rng = np.random.default_rng(seed)
+    mixture = np.full((count, count), usual) + (1 - usual) * np.eye(count)
+    turned = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    templates = np.linalg.cholesky(mixture) @ turned[:count]  # every two have the usual cosine
+    probe = turned[-1]
+    assert mean_score(templates, probe, usual) == pytest.approx((templates @ probe).mean())
+    alike = np.repeat(templates[:1], count, axis=0)  # more alike than usual: they ask for more
+    length = np.sqrt(1 / count + (1 - 1 / count) * usual)
+    assert mean_score(alike, templates[0], usual) == pytest.approx(length)
+    assert mean_score(alike, templates[0]) == pytest.approx(1.0)
+
+
+def test_by_their_means_the_best_does_not_depend_on_k(workspace):
+    workspace.create_gallery("letters", "letters")
+    probe = np.eye(64, dtype=np.float32)[0]
+    near, wide = np.eye(64)[0] + 0.3 * np.eye(64)[1], np.eye(64)[0] + 0.4 * np.eye(64)[2]
+    scattered = [near, near, near, near, *(np.eye(64)[3:9])]
+    labels = ["scattered"] * len(scattered) + ["steady"]
+    assert list(workspace.add_templates("letters", labels, np.array([*scattered, wide])))
+    from siamkit.flows.nearest import nearest
+
+    live = workspace.index(workspace.gallery("letters"))
+    for k in (1, 2):
+        (row,) = nearest(live, probe[None], k, "mean")
+        assert row[0].identity == "steady"
+
+
+def test_the_search_is_widened_past_one_identitys_many_samples(workspace):
+    workspace.create_gallery("letters", "letters")
+    rng = np.random.default_rng(0)
+    near = np.eye(64)[0] + 0.01 * rng.normal(size=(300, 64))
+    far = np.eye(64)[1:4]
+    labels = ["crowd"] * 300 + ["a", "b", "c"]
+    assert list(workspace.add_templates("letters", labels, np.concatenate([near, far]))) == [303]
+    from siamkit.flows.nearest import nearest
+
+    live = workspace.index(workspace.gallery("letters"))
+    (row,) = nearest(live, np.eye(64, dtype=np.float32)[:1], 4)
+    assert row[0].identity == "crowd"
+    assert {m.identity for m in row} == {"crowd", "a", "b", "c"}
+
+
+def test_forgotten_vectors_leave_no_trace_on_disk(workspace):
+    workspace.enrol("letters", "secret", "nobody should find this")
+    workspace.enrol("letters", "other", "this may stay")
+    workspace.query("letters", "anything")
+    (vector,) = workspace.pipeline("letters").encoder.embed(["nobody should find this"])
+
+    def found() -> bool:
+        return any(
+            vector.tobytes() in path.read_bytes() or b"nobody should" in path.read_bytes()
+            for path in workspace.root.rglob("*")
+            if path.is_file()
+        )
+
+    assert found()
+    workspace.forget("secret")
+    assert not found()
+    assert workspace.query("letters", "nobody should find this")[0].matches[0].identity == "other"
+
+
+def test_forgetting_one_gallery_leaves_the_others(workspace):
+    workspace.create_gallery("a", "letters")
+    workspace.create_gallery("b", "letters")
+    workspace.enrol("a", "anna", "one")
+    workspace.enrol("b", "anna", "two")
+    assert workspace.forget("anna", gallery="a") == 1
+    assert workspace.query("b", "two")[0].identity == "anna"
+    assert workspace.query("a", "two")[0].matches == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_refused_by_row(workspace, value):
+    workspace.create_gallery("letters", "letters")
+    rows = np.ones((3, 64), np.float32)
+    rows[1, 5] = value
+    with pytest.raises(sk.BadInput, match="row 1"):
+        list(workspace.add_templates("letters", ["a", "b", "c"], rows))
+    assert workspace.query("letters", "hello")[0].matches == []
+
+
+def test_an_array_is_told_to_be_encoded(workspace):
+    array = np.zeros((9, 9, 3), np.uint8)
+    workspace.enrol("letters", "greeting", "hello")
+    for ask in (
+        lambda: workspace.query("letters", array),
+        lambda: workspace.classify("letters", array),
+        lambda: workspace.verify("letters", "a", array),
+    ):
+        with pytest.raises(BadInput, match="not ndarray") as caught:
+            ask()
+        assert "PNG bytes" in caught.value.hint
+    (enrolled,) = workspace.enrol_many("letters", [("x", array)])
+    assert "not ndarray" in str(enrolled.error)
+
+
+def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
+    with pytest.raises(sk.StoreError) as error:
+        workspace.query("letters", "x")
+    assert "siamkit init" in error.value.hint
+    workspace.create_gallery("staff", "letters")
+    with pytest.raises(sk.StoreError) as error:
+        workspace.query("stuff", "x")
+    assert error.value.hint == "did you mean 'staff'?"
+
+
+def test_public_names_exist_and_are_sorted():
+    assert list(sk.__all__) == sorted(sk.__all__)
+    for name in sk.__all__:
+        assert getattr(sk, name) is not None
+
+
+def test_public_methods_are_documented_and_typed():
+    for name, method in inspect.getmembers(sk.Workspace, inspect.isfunction):
+        if not name.startswith("_") and name != "pipeline_of":
+            assert method.__doc__, f"Workspace.{name} has no docstring"
+            assert "return" in method.__annotations__

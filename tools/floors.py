@@ -1,0 +1,111 @@
+"""Write the floors of siamkit into docs/architecture.md and docs/floors.svg.
+
+    python tools/floors.py
+
+FLOORS is the one list of who may import whom; tests/rules/test_floors.py checks every import
+against it, and the table and the picture against what this file writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from pictures import arrow, box, picture, text
+
+ROOT = Path(__file__).parents[1]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PICTURE = ROOT / "docs" / "floors.svg"
+
+# From the top. A module imports from floors below its own and from its own folder.
+FLOORS = (
+    ("cli",),
+    ("workspace",),
+    ("train", "reports"),
+    ("flows", "testing"),
+    ("embed",),
+    ("store", "models", "scaffold"),
+    ("stats", "host"),
+    ("io", "sdk"),
+    ("protocols",),
+    ("errors", "types"),
+)
+HEIGHTS = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
+
+
+def purpose(name: str) -> str:
+    """The first line of a folder's or a module's docstring, without its full stop."""
+    path = ROOT / "siamkit" / name
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.splitlines()[0].rstrip(".")
+
+
+def shown(name: str) -> str:
+    return f"{name}/" if (ROOT / "siamkit" / name).is_dir() else name
+
+
+def table() -> str:
+    """The floors as a table in Markdown, one row per folder."""
+    rows = [
+        f"| {len(FLOORS) - depth} | `{shown(name)}` | {purpose(name)} |"
+        for depth, names in enumerate(FLOORS)
+        for name in names
+    ]
+    return "\n".join(["| floor | folder | purpose |", "|---|---|---|", *rows])
+
+
+def with_table(page: str) -> str:
+    """The page of the architecture with its table of floors replaced."""
+    return re.sub(r"\| floor \|.*?\n\n", lambda _: table() + "\n\n", page, flags=re.DOTALL)
+
+
+def drawing() -> str:
+    """One box per floor, and beside the floors what lies outside of `siamkit/`."""
+    parts, y, middle = [], 20.0, {}
+    for depth, names in enumerate(FLOORS):
+        height = 15 + 19 * len(names)
+        parts.append(box(20, y, 560, height, "blue"))
+        parts.append(text(34, y + 22, str(len(FLOORS) - depth), "bold"))
+        for at, name in enumerate(names):
+            line = y + 22 + 19 * at
+            parts += [text(58, line, shown(name), "bold"), text(150, line, purpose(name), "soft")]
+            middle[name] = y + height / 2
+        y += height + 8
+    parts += [arrow(f"M9 30V{y - 14:g}"), text(20, y + 12, "Imports point downwards only.", "soft")]
+    parts += _surroundings(middle)
+    return picture(1120, y + 28, "The floors of siamkit", *parts)
+
+
+def _surroundings(middle: dict[str, float]) -> list[str]:
+    host, store, models = middle["host"], middle["store"], middle["models"]
+    x = 700
+    return [
+        box(x, 20, 400, 74, "orange", "A stranger's package",
+            "siamkit.modalities · siamkit.regions · siamkit.indexes",
+            "in its own pyproject.toml: the same door"),
+        box(x, 110, 400, 74, "orange", "plugins/",
+            "faces, signatures, voices, questions, images,",
+            "and what finds faces, signatures and speech"),
+        box(x, 200, 400, 56, "orange", "indexes/",
+            "siamkit_faiss: snapshots and what came since"),
+        box(x, 290, 400, 92, "green", "store.db  (SQLite, WAL)",
+            "galleries · identities · samples · templates",
+            "calibrations · observations · changes, by triggers",
+            "durable before it is acknowledged"),
+        box(x, 398, 400, 56, "green", "index/  (FAISS)",
+            "a cache: deleted, stale or damaged, it is rebuilt"),
+        box(x, 470, 400, 56, "green", "user's cache",
+            "encoder folders: encoder.onnx + encoder.json"),
+        arrow(f"M580 {host:g}H622V57H{x - 4}", "dashed"),
+        arrow(f"M622 147H{x - 4}", "dashed"), arrow(f"M622 228H{x - 4}", "dashed"),
+        arrow(f"M580 {store - 10:g}H646V336H{x - 4}"), arrow(f"M{x + 200} 382V396"),
+        arrow(f"M580 {models + 10:g}H670V498H{x - 4}"),
+        text(x, 546, "dashed: names from package metadata, imported on use", "soft"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    ARCHITECTURE.write_text(with_table(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.write_text(drawing(), encoding="utf-8")
