@@ -49,12 +49,12 @@ def sets() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def recall(
-    vectors: np.ndarray, labels: np.ndarray, forged: np.ndarray, found: np.ndarray
+    vectors: np.ndarray, labels: np.ndarray, impostor: np.ndarray, found: np.ndarray
 ) -> tuple[float, float, float]:
     """Share of the anchors' hard negatives found; mean cosine of all of them, and of the found."""
     anchors = np.random.default_rng(1).choice(COUNT, ANCHORS, replace=False)
     scores = vectors[anchors] @ vectors.T
-    limit = ceilings(vectors, labels, forged)[anchors, None]
+    limit = ceilings(vectors, labels, impostor)[anchors, None]
     masked = np.where((labels[anchors, None] == labels) | (scores >= limit), -np.inf, scores)
     best = np.argsort(-masked, axis=1)[:, :K]
     wanted = np.take_along_axis(masked, best, 1)
@@ -74,15 +74,15 @@ def flat(vectors: np.ndarray) -> float:
     return elapsed(lambda: index.search(vectors[:SEARCHED], K)) * COUNT / SEARCHED
 
 
-forged = np.zeros(COUNT, bool)
-hard_negatives(*(part[:100] for part in (*sets()["random"], forged)), k=K)  # imports
+impostor = np.zeros(COUNT, bool)
+hard_negatives(*(part[:100] for part in (*sets()["random"], impostor)), k=K)  # imports
 lines = []
 for name, (vectors, labels) in sets().items():
     busy, started = time.process_time(), time.perf_counter()
-    found = hard_negatives(vectors, labels, forged, k=K)
+    found = hard_negatives(vectors, labels, impostor, k=K)
     spent, busy = time.perf_counter() - started, time.process_time() - busy
     peer = flat(vectors)
-    share, exact, ours = recall(vectors, labels, forged, found)
+    share, exact, ours = recall(vectors, labels, impostor, found)
     lines += [
         (f"{COUNT:,} x {DIM}, {name}, a refresh", f"{spent:.1f} s", "<= 5 s"),
         ("  processor time over cores", f"{busy / (os.cpu_count() or 1):.1f} s", ""),

@@ -1,4 +1,4 @@
-"""Signatures as `siamkit train` reads them: path,label,forged,split.
+"""Signatures as `siamkit train` reads them: path,label,impostor,split.
 
     python signature_manifest.py DATA [--out FILE]
 
@@ -31,7 +31,7 @@ def main() -> None:
     ]
     with given.out.open("w", newline="") if given.out else sys.stdout as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(["path", "label", "forged", "split"])
+        out.writerow(["path", "label", "impostor", "split"])
         out.writerows(rows)
 
 

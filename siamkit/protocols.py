@@ -177,7 +177,7 @@ class Trainable(Protocol[M_contra]):
     ) -> NDArray[Any]:
         """A variant of the same shape and dtype, and still of the same identity.
 
-        `shared` draws the same for every sample of an identity in a batch, forgeries included.
+        `shared` draws the same for every sample of an identity in a batch, impostors included.
         What it decides may change the identity, for it changes all of them alike: mirrored
         samples are an identity more to learn from.
         """

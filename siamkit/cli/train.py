@@ -50,7 +50,7 @@ class _RunByDefault(click.Group):
     epilog="""\b
 Examples:
   siamkit train people/ -m faces --out run        people/alice/1.jpg, people/bob/1.jpg, …
-  siamkit train manifest.csv -m faces --out run   with the columns path,label[,forged,split]
+  siamkit train manifest.csv -m faces --out run   with the columns path,label[,impostor,split]
   siamkit train gallery:staff -m faces --out run  what is enrolled in a gallery
   siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
   siamkit train --out run --resume                go on where a run was broken off
@@ -59,7 +59,7 @@ Examples:
   siamkit train config > train.toml               every setting, for --config
 
 \b
-In a folder, files below a folder `forgeries` of an identity are skilled forgeries of it. A table
+In an identity's folder, a folder `impostors` holds imitations of it, such as forgeries. A table
 of texts has the columns text,label. A fifth of the identities is never trained on: the error
 rates that are printed are theirs. RUN/encoder is the encoder folder, the best by that rate.
 """,

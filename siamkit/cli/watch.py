@@ -75,17 +75,18 @@ def _told(event: Event) -> str:
     from siamkit.train.events import Alarm, Evaluated, Started, Stopped
 
     if isinstance(event, Started):
-        forged = f" and {event.forgeries:,} forgeries" if event.forgeries else ""
+        impostors = f" and {event.impostors:,} impostors" if event.impostors else ""
         return (
-            f"{event.samples:,} samples{forged} of {event.identities:,} identities;"
+            f"{event.samples:,} samples{impostors} of {event.identities:,} identities;"
             f" {event.validation_samples:,} of {event.validation_identities:,} others to judge by;"
             f" {event.parameters:,} parameters, {event.device} {event.precision}"
             + (f"; on from step {event.step:,}" if event.step else "")
         )
     if isinstance(event, Evaluated):
-        forged = "" if event.eer_forged is None else f", against forgeries {event.eer_forged:.2%}"
+        rate = event.eer_impostors
+        impostors = "" if rate is None else f", against impostors {rate:.2%}"
         best = ", the best so far" if event.best else ""
-        return f"step {event.step:,}: equal error rate {event.eer:.2%}{forged}{best}"
+        return f"step {event.step:,}: equal error rate {event.eer:.2%}{impostors}{best}"
     if isinstance(event, Alarm):
         return f"step {event.step:,}: {event.name}: {event.message}"
     return f"step {event.step:,}: {event.reason}" if isinstance(event, Stopped) else ""
@@ -119,8 +120,8 @@ def outcome(run: Path, prepared: Prepared) -> dict[str, Any]:
         "best_step": best.step if best else None,
         "eer_before": judged[0].eer if judged else None,
         "eer": best.eer if best else None,
-        "eer_forged_before": judged[0].eer_forged if judged else None,
-        "eer_forged": best.eer_forged if best else None,
+        "eer_impostors_before": judged[0].eer_impostors if judged else None,
+        "eer_impostors": best.eer_impostors if best else None,
         "stopped": stopped[-1] if stopped else None,
         "faults": prepared.faults,
         "notes": prepared.notes,
@@ -132,7 +133,7 @@ def tell(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json(facts)
         return
-    for key, what in (("eer", "equal error rate"), ("eer_forged", "… against skilled forgeries")):
+    for key, what in (("eer", "equal error rate"), ("eer_impostors", "… against impostors")):
         if facts[key] is not None:
             before = facts[f"{key}_before"]
             click.echo(

@@ -30,11 +30,11 @@ def threshold(scores: Scores) -> Threshold | None:
 
     Where none is usable, the highest is taken.
 
-    Against skilled forgeries where there are any: whoever holds those must decide about them.
+    Against impostors if there are any: they are what such an encoder must reject.
     """
     against, what = (
-        (scores.forged, "skilled forgeries")
-        if len(scores.forged)
+        (scores.impostor, "pairs with an impostor")
+        if len(scores.impostor)
         else (scores.non_mated, "pairs of different identities")
     )
     shown = [rate for rate in RATES if rate * len(against) >= ERRORS]
@@ -74,11 +74,11 @@ def training(
         others, against = errors(scores)
         made["validation"] = {
             "eer": round(others, 5),
-            "eer_forged": None if against is None else round(against, 5),
+            "eer_impostors": None if against is None else round(against, 5),
             "pairs": {
                 "mated": len(scores.mated),
                 "non_mated": len(scores.non_mated),
-                "forged": len(scores.forged),
+                "impostor": len(scores.impostor),
             },
             "read": "the step was chosen by these very pairs, so they flatter a little",
         }
@@ -86,9 +86,9 @@ def training(
 
 
 def _counts(dataset: Dataset, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    forged = dataset.forged[chosen]
+    impostor = dataset.impostor[chosen]
     return {
         "identities": len(np.unique(dataset.labels[chosen])),
-        "genuine": int((~forged).sum()),
-        "forged": int(forged.sum()),
+        "genuine": int((~impostor).sum()),
+        "impostors": int(impostor.sum()),
     }

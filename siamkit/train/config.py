@@ -41,7 +41,7 @@ class TrainConfig:
     refresh: int = 200  # index-driven: steps between two embeddings of the whole training set
     identities: int = 16  # P, a batch
     samples: int = 4  # K, genuine samples of each identity
-    forgeries: int = 2  # at most, beside them, of each identity that has some
+    impostors: int = 2  # at most, beside them, of each identity that has some
     accumulate: int = 1  # batches a step
     steps: int = 2000
     learning_rate: float = 1e-3  # AdamW's at its peak: linear warm-up, then a cosine to 0
@@ -80,7 +80,7 @@ class TrainConfig:
 
 
 _LEAST: Mapping[str, float] = {
-    "dim": 2, "margin": 0, "refresh": 1, "identities": 2, "samples": 2, "forgeries": 0,
+    "dim": 2, "margin": 0, "refresh": 1, "identities": 2, "samples": 2, "impostors": 0,
     "accumulate": 1, "steps": 1, "weight_decay": 0, "warmup": 0, "evaluate_every": 1,
     "patience": 0, "seed": 0,
 }  # fmt: skip

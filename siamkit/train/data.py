@@ -38,7 +38,7 @@ class Dataset:
 
     arrays: NDArray[Any]  # (n, ...) as the modality's `array` makes them; mapped from the disk
     labels: NDArray[np.int64]  # (n,) into names
-    forged: NDArray[np.bool_]  # (n,) True for a skilled forgery of that identity
+    impostor: NDArray[np.bool_]  # (n,) True for an imitation of that identity, such as a forgery
     training: NDArray[np.bool_]  # (n,) False for the validation identities
     names: list[str]  # of the identities
     sources: list[str]  # (n,) paths, or the texts themselves
@@ -133,7 +133,7 @@ def _note(
         "digest": digest,
         "names": names,
         "labels": [numbers[example.label] for example in kept],
-        "forged": [example.forged for example in kept],
+        "impostor": [example.impostor for example in kept],
         "training": [example.label in training for example in kept],
         "sources": [example.name for example in kept],
         "faults": faults,
@@ -151,7 +151,7 @@ def load(run: Path) -> Prepared | None:
         dataset = Dataset(
             arrays,
             np.array(facts["labels"], np.int64),
-            np.array(facts["forged"], np.bool_),
+            np.array(facts["impostor"], np.bool_),
             np.array(facts["training"], np.bool_),
             facts["names"],
             facts["sources"],
@@ -170,7 +170,7 @@ def _facts(run: Path) -> dict[str, Any]:
 
 def _order(example: Example) -> tuple[str, bool, str, str]:
     region = example.enrolled.region if example.enrolled else ""
-    return example.label, example.forged, example.name, region
+    return example.label, example.impostor, example.name, region
 
 
 def _digest(

@@ -15,7 +15,7 @@ class Started:
     steps: int
     identities: int  # trained on
     samples: int
-    forgeries: int
+    impostors: int
     validation_identities: int
     validation_samples: int
     parameters: int  # trained ones
@@ -46,8 +46,8 @@ class Evaluated:
 
     step: int
     eer: float  # equal error rate in [0, 1] of all mated pairs against the non-mated
-    eer_forged: float | None  # the same against skilled forgeries alone
-    best: bool  # the lowest so far of eer_forged, or of eer where nothing is forged
+    eer_impostors: float | None  # the same against impostors alone
+    best: bool  # the lowest so far of eer_impostors, or of eer if there are no impostors
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from siamkit.store.samples import Sample
 
 log = logging.getLogger("siamkit")
-FORGERIES = frozenset({"forgeries", "forged"})  # folders inside of an identity's
-COLUMNS = ("path", "text", "label", "forged", "split")
+IMPOSTORS = "impostors"  # a folder inside an identity's folder
+COLUMNS = ("path", "text", "label", "impostor", "split")
 YES_NO = {
     "1": True, "yes": True, "true": True, "0": False, "no": False, "false": False, "": False,
 }  # fmt: skip
@@ -32,11 +32,11 @@ SHOWN = 20  # bad lines that one message names, and remarks of one kind
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled sample. A forged one is a skilled forgery of the identity that it names."""
+    """One labelled sample, genuine or an impostor: an imitation of the identity that it names."""
 
     source: Path | str  # a file, or the text itself
     label: str
-    forged: bool = False
+    impostor: bool = False
     split: str | None = None  # "train", "validation", or None: as it falls
     enrolled: Sample | None = None  # out of a gallery: which content and region it was
 
@@ -50,9 +50,9 @@ def read_examples(origin: str) -> list[Example]:
     """The examples of a folder, a CSV manifest or a JSON-lines file.
 
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
-    those below a folder `forgeries` or `forged` in it are forged. A manifest has the columns (or
-    keys) label and path, or text instead of path; forged (1, 0, yes, no, true, false, or empty)
-    and split (train, validation, val, or empty) may be there too. Paths are relative to it.
+    those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
+    keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
+    false, or empty) and split (train, validation, val, or empty). Paths are relative to it.
     Raises BadInput, naming every bad line, for what is none of these.
     """
     path = Path(origin)
@@ -97,7 +97,7 @@ def label_notes(examples: Iterable[Example]) -> list[str]:
     That is labels that differ in case or blanks alone, and one with a single genuine sample that
     is one edit away from exactly one other (where it is near several, numbers are counted up).
     """
-    counts = Counter(example.label for example in examples if not example.forged)
+    counts = Counter(example.label for example in examples if not example.impostor)
     alike = defaultdict(list)
     for label in sorted(counts):
         alike["".join(label.split()).casefold()].append(label)
@@ -134,8 +134,8 @@ def _folder(folder: Path) -> list[Example]:
                 labels[first] = samples.checked_label(first)
             except BadInput as error:
                 raise error_for(to_text(folder / first), error) from error
-        forged = any(part.casefold() in FORGERIES for part in inner[:-1])
-        found.append(Example(file, labels[first], forged))
+        impostor = any(part.casefold() == IMPOSTORS for part in inner[:-1])
+        found.append(Example(file, labels[first], impostor))
     if loose and found:
         log.warning(f"{loose:,} files directly in {to_text(folder)} belong to nobody: left out")
     return found
@@ -154,7 +154,7 @@ def _manifest(path: Path) -> list[Example]:
         what = "a bad line" if len(bad) == 1 else f"{len(bad):,} bad lines"
         raise BadInput(
             f"{to_text(path)} has {what}: {'; '.join(at_most(bad))}",
-            hint="it takes path or text, label, forged (1 or 0) and split (train or validation)",
+            hint="it takes path or text, label, impostor (1 or 0) and split (train or validation)",
         )
     for column in columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
@@ -183,7 +183,7 @@ def _example(values: Mapping[Any, Any], base: Path) -> Example:
     return Example(
         base / str(path) if path else str(text),
         samples.checked_label(label),
-        _word(values, "forged", YES_NO) or False,
+        _word(values, "impostor", YES_NO) or False,
         _word(values, "split", SPLITS),
     )
 

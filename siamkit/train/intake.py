@@ -117,9 +117,9 @@ def sift(loaded: Iterable[Loaded], tally: Tally) -> Iterator[tuple[Example, NDAr
     for label, group in groupby(loaded, key=lambda each: each.example.label):
         genuine: list[Loaded] = []
         for each in _distinct(group, seen, tally):
-            if each.example.forged and len(genuine) < LEAST:
+            if each.example.impostor and len(genuine) < LEAST:
                 continue
-            if not each.example.forged and len(genuine) < LEAST:
+            if not each.example.impostor and len(genuine) < LEAST:
                 genuine.append(each)
                 if len(genuine) < LEAST:
                     continue
@@ -141,12 +141,12 @@ def _distinct(
             continue
         example = each.example
         if twin := own.get(each.digest):
-            if twin.forged == example.forged:
+            if twin.impostor == example.impostor:
                 tally.copies += 1
             else:
                 tally.contradictions.append(
                     f"{short(twin.name)} and {short(example.name)} are the same sample, once"
-                    f" genuine and once forged: it counts as genuine ({example.label!r})"
+                    f" as genuine and once as an impostor: it counts as genuine ({example.label!r})"
                 )
             continue
         own[each.digest] = example

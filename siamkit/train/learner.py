@@ -32,7 +32,7 @@ CLIP = 5.0  # of the gradient's norm: a single wild batch must not undo what was
 class Batch:
     arrays: NDArray[Any]  # (b, …)
     labels: NDArray[np.int64]  # (b,) 0, 1, … among the training identities
-    forged: NDArray[np.bool_]
+    impostor: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Learner:
         """Add a batch's gradients to those that are there."""
         related = relations(
             torch.from_numpy(batch.labels).to(self.device),
-            torch.from_numpy(batch.forged).to(self.device),
+            torch.from_numpy(batch.impostor).to(self.device),
         )
         with autocast(self.device, self.precision):
             embeddings = self.network(torch.from_numpy(batch.arrays).to(self.device))

@@ -22,7 +22,7 @@ from siamkit.train.learner import Batch, Learner, Measured, learning_rate
 from siamkit.train.mixing import mixed
 from siamkit.train.neighbours import hard_negatives
 from siamkit.train.processes import Processes
-from siamkit.train.sampler import Sampler, sampler
+from siamkit.train.sampler import BatchShape, Sampler, sampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,23 +60,21 @@ class Loop:
         others = np.flatnonzero(~self.dataset.training)
         self.judged = others[
             validation.judged(
-                self.dataset.labels[others], self.dataset.forged[others], self.config.seed
+                self.dataset.labels[others], self.dataset.impostor[others], self.config.seed
             )
         ]
         labels = self.dataset.labels[self._rows]
         self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-        self._forged = self.dataset.forged[self._rows]
+        self._impostor = self.dataset.impostor[self._rows]
         config = self.config
-        self._sampler: Sampler = sampler(
-            self._labels, self._forged, identities=config.identities, samples=config.samples,
-            forgeries=config.forgeries, seed=config.seed,
-        )  # fmt: skip
+        shape = BatchShape(config.identities, config.samples, config.impostors)
+        self._sampler: Sampler = sampler(self._labels, self._impostor, shape, config.seed)
         self._curriculum = Curriculum(config)
 
     judged: NDArray[np.int64] = field(init=False)  # rows that an evaluation looks at
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
-    _forged: NDArray[np.bool_] = field(init=False)
+    _impostor: NDArray[np.bool_] = field(init=False)
     _sampler: Sampler = field(init=False)
     _curriculum: Curriculum = field(init=False)
 
@@ -161,15 +159,15 @@ class Loop:
     def _batch(self, turn: int) -> Batch:
         rank, world = self.processes.rank, self.processes.world
         rows = self._sampler.draw(turn, rank=rank, world=world, hard=self.hard)
-        labels, forged = self._labels[rows], self._forged[rows]
+        labels, impostor = self._labels[rows], self._impostor[rows]
         arrays = self.arrays[self._rows[rows]]
         if self.plugin is not None:
             key = (self.config.seed, turn, rank)
             if self.config.mix:  # then the plugin can
                 rng = np.random.default_rng([*key, 2])
-                arrays = mixed(arrays, labels, forged, self.plugin, rng)
+                arrays = mixed(arrays, labels, impostor, self.plugin, rng)
             arrays = feed.varied(arrays, labels, self.plugin, key)
-        return Batch(arrays, labels, forged)
+        return Batch(arrays, labels, impostor)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner
@@ -188,7 +186,7 @@ class Loop:
     def _mine(self, step: int) -> NDArray[np.int64]:
         """The hardest wrong neighbours of every training row; each process computes the same."""
         self._share_statistics()
-        return hard_negatives(self._embed(self._rows, step), self._labels, self._forged, k=HARD)
+        return hard_negatives(self._embed(self._rows, step), self._labels, self._impostor, k=HARD)
 
     def _evaluate(self, step: int) -> Iterator[Event]:
         rows = self.judged
@@ -198,8 +196,8 @@ class Loop:
         numbers = [math.nan, math.nan]
         if self.processes.first:
             embeddings = self._embed(rows, step)
-            labels, forged = self.dataset.labels[rows], self.dataset.forged[rows]
-            others, against = validation.errors(validation.score(embeddings, labels, forged))
+            labels, impostor = self.dataset.labels[rows], self.dataset.impostor[rows]
+            others, against = validation.errors(validation.score(embeddings, labels, impostor))
             numbers = [others, math.nan if against is None else against]
         others, against = self.processes.share(numbers)
         error = others if math.isnan(against) else against
@@ -207,8 +205,8 @@ class Loop:
         self.progress.best = min(error, self.progress.best)
         self.progress.since = 0 if best else self.progress.since + 1
         if best and self.processes.first:
-            validation.write(self.run, embeddings, labels, forged)
-            facts = {"step": step, "eer": others, "eer_forged": against}
+            validation.write(self.run, embeddings, labels, impostor)
+            facts = {"step": step, "eer": others, "eer_impostors": against}
             checkpoint.write(self.run / BEST, self._best(), facts)
         yield Evaluated(step, others, None if math.isnan(against) else against, best)
 

@@ -118,7 +118,7 @@ class Pairs(Loss):
 
 
 class Proxies(Loss):
-    """Each identity has a trained vector of its own; forged samples have none and are left out.
+    """Each identity has a trained vector of its own; impostors have none and are left out.
 
     arcface: Deng et al. 2019, equation 3, margin in radians. proxy-anchor: Kim et al. 2020,
     equation 4, margin in d² (0.2 is their 0.1 in the cosine). Scale and alpha: 1 / temperature.
@@ -137,7 +137,7 @@ class Proxies(Loss):
             self.term = losses.ProxyAnchorLoss(classes, config.dim, margin=margin, alpha=scale)
 
     def forward(self, embeddings: Tensor, relations: Relations, triplets: Triplets) -> Tensor:
-        genuine = ~relations.forged
+        genuine = ~relations.impostor
         if not genuine.any():
             return embeddings.sum() * 0
         loss: Tensor = self.term(embeddings[genuine], relations.labels[genuine])

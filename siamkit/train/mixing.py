@@ -1,7 +1,7 @@
 """More identities to learn from: two of a batch exchange parts, and are two others from then on.
 
-Nothing else makes identities where there are few; variants of one are still that one's. A forgery
-of such a mixture is one in either part, or in both, so that a part that is wrong is enough.
+Nothing else makes identities where there are few; variants of one are still that one's. An
+impostor of such a mixture is one in either part or in both, so one wrong part is enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARE = 0.5  # of the pairs of identities in a batch
 def mixed(
     arrays: NDArray[Any],
     labels: Rows,
-    forged: NDArray[np.bool_],
+    impostor: NDArray[np.bool_],
     plugin: Mixes,
     rng: np.random.Generator,
 ) -> NDArray[Any]:
@@ -40,27 +40,27 @@ def mixed(
             continue
         at = rng.random()
         for mine, theirs in ((one, other), (other, one)):
-            rows, left, right = _parts(mine, theirs, forged, rng)
+            rows, left, right = _parts(mine, theirs, impostor, rng)
             for row, a, b in zip(rows, left, right, strict=True):
                 made[row] = plugin.mix(arrays[a], arrays[b], at)
     return made
 
 
 def _parts(
-    mine: Rows, theirs: Rows, forged: NDArray[np.bool_], rng: np.random.Generator
+    mine: Rows, theirs: Rows, impostor: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[Rows, Rows, Rows]:
-    """Rows to make, and whose parts: of each forgery, one part at least is forged."""
-    real, fakes = mine[~forged[mine]], mine[forged[mine]]
-    their_fakes = _dealt(theirs[forged[theirs]], len(fakes), rng)
-    left, right = fakes.copy(), _dealt(theirs[~forged[theirs]], len(fakes), rng)
-    if len(their_fakes):
-        part = rng.integers(3, size=len(fakes))  # forged: the left one, both, the right one
-        right = np.where(part == 0, right, their_fakes)
-        left = np.where(part == 2, _dealt(real, len(fakes), rng), left)
-    partners = _dealt(theirs[~forged[theirs]], len(real), rng)
+    """Rows to make, and whose parts: of an impostor, one part at least is an impostor's."""
+    genuine, impostors = mine[~impostor[mine]], mine[impostor[mine]]
+    their_impostors = _dealt(theirs[impostor[theirs]], len(impostors), rng)
+    left, right = impostors.copy(), _dealt(theirs[~impostor[theirs]], len(impostors), rng)
+    if len(their_impostors):
+        part = rng.integers(3, size=len(impostors))  # an impostor's: the left, both, the right
+        right = np.where(part == 0, right, their_impostors)
+        left = np.where(part == 2, _dealt(genuine, len(impostors), rng), left)
+    partners = _dealt(theirs[~impostor[theirs]], len(genuine), rng)
     return (
-        np.concatenate([real, fakes]),
-        np.concatenate([real, left]),
+        np.concatenate([genuine, impostors]),
+        np.concatenate([genuine, left]),
         np.concatenate([partners, right]),
     )
 

@@ -36,22 +36,22 @@ STRIP = 1_024  # rows of an identity compared at once
 def hard_negatives(
     embeddings: Vectors,
     labels: NDArray[np.int64],
-    forged: NDArray[np.bool_],
+    impostor: NDArray[np.bool_],
     *,
     k: int,
     index: str = BACKEND,
 ) -> Ids:
     """(n, k) int64 row numbers: each genuine row's nearest wrong neighbours within the band.
 
-    Wrong are rows of another identity and forgeries of the own. The band begins below `ceilings`.
-    Nearest first; -1 where there are fewer, in rows of forgeries, and in rows without a positive,
+    Wrong are rows of another identity and impostors of the own. The band begins below `ceilings`.
+    Nearest first; -1 where there are fewer, in rows of impostors, and in rows without a positive,
     which can be no anchor. The same input gives the same answer.
 
-    embeddings: (n, dim) float32, unit rows. labels: (n,) identities. forged: (n,) skilled
-    forgeries of `labels`. index: an entry of `siamkit.indexes`. Raises BadInput, and PluginError
-    if the index cannot do this.
+    embeddings: (n, dim) float32, unit rows. labels: (n,) identities. impostor: (n,) True for
+    an imitation of its label. index: an entry of `siamkit.indexes`. Raises BadInput, and
+    PluginError if the index cannot do this.
     """
-    _check(embeddings, labels, forged, k)
+    _check(embeddings, labels, impostor, k)
     searcher = registry.load("siamkit.indexes", index)
     if not isinstance(searcher, Contrasts):
         raise PluginError(
@@ -59,15 +59,15 @@ def hard_negatives(
             hint="--set miner=auto mines within the batch and needs no index",
         )
     _, groups = np.unique(labels, return_inverse=True)
-    forgeries = np.flatnonzero(forged)
-    groups[forgeries] = len(labels) + forgeries  # a group each: wrong for everybody
+    impostors = np.flatnonzero(impostor)
+    groups[impostors] = len(labels) + impostors  # a group each: wrong for everybody
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
-    below = ceilings(vectors, labels, forged)
+    below = ceilings(vectors, labels, impostor)
     return searcher.nearest(vectors, k, groups=groups, below=below, recall=RECALL).ids
 
 
 def ceilings(
-    embeddings: Vectors, labels: NDArray[np.int64], forged: NDArray[np.bool_]
+    embeddings: Vectors, labels: NDArray[np.int64], impostor: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """(n,) cosines below which a wrong neighbour of a row is taken, -inf for none.
 
@@ -75,7 +75,7 @@ def ceilings(
     nearer is as likely the same identity under another name as a negative.
     """
     found = np.full(len(labels), -np.inf, np.float32)
-    genuine = np.flatnonzero(~forged)
+    genuine = np.flatnonzero(~impostor)
     order = genuine[np.argsort(labels[genuine], kind="stable")]
     borders = np.flatnonzero(np.diff(labels[order])) + 1
     for members in np.split(order, borders):
@@ -92,13 +92,13 @@ def ceilings(
 
 
 def _check(
-    embeddings: Vectors, labels: NDArray[np.int64], forged: NDArray[np.bool_], k: int
+    embeddings: Vectors, labels: NDArray[np.int64], impostor: NDArray[np.bool_], k: int
 ) -> None:
     if k < 1:
         raise BadInput(f"k = {k}: at least one hard negative a row must be asked for")
-    if embeddings.ndim != 2 or not labels.shape == forged.shape == embeddings.shape[:1]:
+    if embeddings.ndim != 2 or not labels.shape == impostor.shape == embeddings.shape[:1]:
         raise BadInput(
-            f"embeddings {embeddings.shape}, labels {labels.shape} and forged {forged.shape} do"
+            f"embeddings {embeddings.shape}, labels {labels.shape} and impostor {impostor.shape} do"
             " not belong together",
             hint="n rows need n labels and n marks",
         )

@@ -138,12 +138,12 @@ def _errors(panel: Axes, evaluated: Sequence[Evaluated]) -> None:
         return
     at = [event.step for event in evaluated]
     panel.plot(at, [event.eer for event in evaluated], ".-", color=BLUE, label="all identities")
-    forged = [(e.step, e.eer_forged) for e in evaluated if e.eer_forged is not None]
-    if forged:
-        panel.plot(*zip(*forged, strict=True), ".-", color=RED, label="skilled forgeries")
+    rates = [(e.step, e.eer_impostors) for e in evaluated if e.eer_impostors is not None]
+    if rates:
+        panel.plot(*zip(*rates, strict=True), ".-", color=RED, label="impostors")
     best = [event for event in evaluated if event.best]
     if best:
-        value = best[-1].eer if best[-1].eer_forged is None else best[-1].eer_forged
+        value = best[-1].eer if best[-1].eer_impostors is None else best[-1].eer_impostors
         panel.plot(best[-1].step, value, "o", ms=11, mfc="none", mec="black", label="best")
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
@@ -158,14 +158,14 @@ def _scores(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> None:
         _absent(panel, ())
         return
     some = _sample(len(embedded["labels"]), PAIRED)
-    rows, labels, forged = (embedded[key][some] for key in ("embeddings", "labels", "forged"))
+    rows, labels, impostor = (embedded[key][some] for key in ("embeddings", "labels", "impostor"))
     cosines = np.clip(rows @ rows.T, -1, 1)
     same, first = labels[:, None] == labels, np.triu(np.ones((len(some),) * 2, bool), 1)
-    genuine = ~forged[:, None] & ~forged
+    genuine = ~impostor[:, None] & ~impostor
     kinds = (
         ("mated", same & genuine, GREEN),
         ("non-mated", ~same & genuine, GREY),
-        ("forgeries", same & (forged[:, None] ^ forged), RED),
+        ("impostors", same & (impostor[:, None] ^ impostor), RED),
     )
     low = float(np.floor(cosines.min() * 10) / 10)
     bins = np.linspace(min(low, 0.9), 1, 61).tolist()
@@ -190,7 +190,7 @@ def _map(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> None:
     every = np.unique(embedded["labels"])
     chosen = every[_sample(len(every), COLOURED)]
     some = _sample(len(embedded["labels"]), MAPPED)
-    rows, labels, forged = (embedded[key][some] for key in ("embeddings", "labels", "forged"))
+    rows, labels, impostor = (embedded[key][some] for key in ("embeddings", "labels", "impostor"))
     centred = rows - rows.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
     flat = left[:, :2] * sizes[:2]
@@ -198,13 +198,13 @@ def _map(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> None:
     for number, label in enumerate(chosen):
         hue = (number * 0.618034) % 1  # the golden ratio keeps neighbours in the list apart
         colours[labels == label] = (*colorsys.hsv_to_rgb(hue, 0.5 + 0.45 * (number % 2), 0.8), 0.9)
-    panel.scatter(flat[~forged, 0], flat[~forged, 1], 14, colours[~forged], linewidths=0)
-    crosses = forged & np.isin(labels, chosen)
+    panel.scatter(flat[~impostor, 0], flat[~impostor, 1], 14, colours[~impostor], linewidths=0)
+    crosses = impostor & np.isin(labels, chosen)
     if crosses.any():
         at = flat[crosses]
         panel.scatter(at[:, 0], at[:, 1], 22, colours[crosses], marker="x", linewidths=1)
     coloured = f", {len(chosen)} in colour" if len(every) > COLOURED else ""
-    crossed = ", × forged" if crosses.any() else ""
+    crossed = ", × impostors" if crosses.any() else ""
     panel.set_xlabel(f"{len(every):,} identities{coloured}{crossed}")
     panel.set_xticks([])
     panel.set_yticks([])
@@ -252,13 +252,13 @@ def _sample(count: int, most: int) -> NDArray[np.int64]:
 
 
 def _embedded(run: Path) -> Mapping[str, NDArray[Any]] | None:
-    """{"embeddings": (n, d), "labels": (n,), "forged": (n,)}, or None before there are any."""
+    """{"embeddings": (n, d), "labels": (n,), "impostor": (n,)}, or None before there are any."""
     path = run / EMBEDDINGS
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("embeddings", "labels", "forged")}
+            return {name: archive[name] for name in ("embeddings", "labels", "impostor")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadInput(f"{to_text(path)} is damaged: {error}", hint="delete it") from error
 

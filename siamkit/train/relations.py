@@ -1,7 +1,8 @@
 """Which two samples of a batch belong together, which apart, and how far apart they are.
 
-A skilled forgery carries the label of the identity it imitates and is a negative of it, not a
-class of its own. Whether two forgeries of one identity are alike, nobody knows: they are neither.
+An impostor is a sample that imitates an identity, such as a skilled forgery of a signature. It
+carries the label of that identity and is a negative of it, not a class of its own. Two impostors
+of one identity may or may not come from the same hand: they are neither positive nor negative.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from torch import Tensor
 class Relations:
     """Of a batch: row i of the (n, n) bool matrices tells what each sample is to the anchor i.
 
-    The rows of forged samples are all False, for a forgery is never an anchor.
+    The rows of impostors are all False, for an impostor is never an anchor.
     """
 
     positive: Tensor
     negative: Tensor
     labels: Tensor  # (n,) int64
-    forged: Tensor  # (n,) bool
+    impostor: Tensor  # (n,) bool
 
 
-def relations(labels: Tensor, forged: Tensor) -> Relations:
-    """Of a batch with (n,) int64 labels, of which `forged`, (n,) bool, are imitations."""
+def relations(labels: Tensor, impostor: Tensor) -> Relations:
+    """Of a batch with (n,) int64 labels, where `impostor`, (n,) bool, marks imitations."""
     same = labels[:, None] == labels
-    genuine = ~forged[:, None]
+    genuine = ~impostor[:, None]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return Relations(
-        positive=genuine & same & ~forged & ~itself,
-        negative=genuine & (~same | forged),
+        positive=genuine & same & ~impostor & ~itself,
+        negative=genuine & (~same | impostor),
         labels=labels,
-        forged=forged,
+        impostor=impostor,
     )
 
 

@@ -295,14 +295,14 @@ def _recorded(run: Path, loop: Loop) -> Iterator[Event]:
 def _started(loop: Loop) -> Started:
     dataset, chosen = loop.dataset, loop.dataset.training
     counts = [(len(np.unique(dataset.labels[rows])), int(rows.sum())) for rows in (chosen, ~chosen)]
-    forged = int((chosen & dataset.forged).sum())
+    impostors = int((chosen & dataset.impostor).sum())
     learner = loop.learner
     return Started(
         step=loop.progress.step,
         steps=loop.config.steps,
         identities=counts[0][0],
-        samples=counts[0][1] - forged,
-        forgeries=forged,
+        samples=counts[0][1] - impostors,
+        impostors=impostors,
         validation_identities=counts[1][0],
         validation_samples=counts[1][1],
         parameters=sum(p.numel() for p in learner.parameters()),
@@ -329,7 +329,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
     rows, scores = loop.judged, None
     if len(rows):
         found = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()
-        scores = validation.score(found, dataset.labels[rows], dataset.forged[rows])
+        scores = validation.score(found, dataset.labels[rows], dataset.impostor[rows])
     card = Card(
         modality=origin.modality,
         name=origin.name,

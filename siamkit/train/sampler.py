@@ -19,16 +19,23 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """Upper limits of a batch; there are fewer rows where the training set has fewer."""
+
+    identities: int  # P
+    samples: int  # K, genuine ones of each identity
+    impostors: int  # F, of each identity
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampler:
-    """The training rows of each identity, and how many of them a batch takes."""
+    """The training rows of each identity, from which batches of a shape are drawn."""
 
     labels: Rows  # (n,) the identity of every row: 0, 1, …
     genuine: tuple[Rows, ...]  # rows by identity; each has two or more
-    forged: tuple[Rows, ...]  # skilled forgeries of it; may be empty
-    identities: int
-    samples: int
-    forgeries: int
+    impostors: tuple[Rows, ...]  # rows that imitate each identity; may be empty
+    shape: BatchShape
     seed: int
 
     def draw(self, step: int, *, rank: int = 0, world: int = 1, hard: Rows | None = None) -> Rows:
@@ -38,7 +45,9 @@ class Sampler:
         the identities then bring the identity of such a neighbour along, by that very row.
         """
         rng = np.random.default_rng([self.seed, step, rank])
-        seeds = self.identities if hard is None else max(1, self.identities // 2)
+        seeds = self.shape.identities
+        if hard is not None:
+            seeds = max(1, seeds // 2)
         chosen: dict[int, list[int]] = {}  # identity -> rows that must be in
         for identity in self._turn(step * world + rank, seeds):
             chosen.setdefault(identity, [])
@@ -67,8 +76,8 @@ class Sampler:
     def _rows(self, identity: int, wanted: list[int], rng: np.random.Generator) -> Rows:
         parts = []
         for rows, count in (
-            (self.genuine[identity], self.samples),
-            (self.forged[identity], self.forgeries),
+            (self.genuine[identity], self.shape.samples),
+            (self.impostors[identity], self.shape.impostors),
         ):
             must = np.intersect1d(rows, np.array(wanted, np.int64))[:count]
             others = np.setdiff1d(rows, must)
@@ -77,20 +86,15 @@ class Sampler:
         return np.concatenate(parts)
 
 
-def sampler(
-    labels: Rows, forged: NDArray[np.bool_], *, identities: int, samples: int, forgeries: int,
-    seed: int,
-) -> Sampler:  # fmt: skip
-    """Over the (n,) rows of a training set; labels are 0, 1, … with no gap."""
+def sampler(labels: Rows, impostor: NDArray[np.bool_], shape: BatchShape, seed: int) -> Sampler:
+    """Sample the (n,) rows of a training set; labels are 0, 1, … without a gap."""
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     return Sampler(
         labels,
-        tuple(rows[~forged[rows]] for rows in groups),
-        tuple(rows[forged[rows]] for rows in groups),
-        identities,
-        samples,
-        forgeries,
+        tuple(rows[~impostor[rows]] for rows in groups),
+        tuple(rows[impostor[rows]] for rows in groups),
+        shape,
         seed,
     )
 

@@ -23,7 +23,7 @@ def split_identities(
     BadInput where a label states both sides, or where there are too few identities.
     """
     stated = _stated(examples)
-    counts = Counter(example.label for example in examples if not example.forged)
+    counts = Counter(example.label for example in examples if not example.impostor)
     usable = {label for label, count in counts.items() if count >= LEAST}
     labels = {example.label for example in examples}
     if len(labels) == 1:

@@ -28,18 +28,18 @@ class Scores:
     """Cosines of all pairs of a set, each once."""
 
     mated: NDArray[np.float32]  # both genuine, of one identity
-    forged: NDArray[np.float32]  # genuine and skilled forgery of one identity
+    impostor: NDArray[np.float32]  # a genuine sample and an impostor of one identity
     non_mated: NDArray[np.float32]  # both genuine, of two identities
 
 
-def judged(labels: NDArray[np.int64], forged: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+def judged(labels: NDArray[np.int64], impostor: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
     """Row numbers, all or MOST of them: of each identity as many as of any other, if it has them,
-    and as many forged as genuine ones.
+    and as many impostors as genuine ones.
     """
     if len(labels) <= MOST:
         return np.arange(len(labels))
     shuffled = np.random.default_rng(seed).permutation(len(labels))
-    groups = 2 * labels[shuffled] + forged[shuffled]
+    groups = 2 * labels[shuffled] + impostor[shuffled]
     order = np.argsort(groups, kind="stable")
     first = np.searchsorted(groups[order], groups[order])
     turn = np.empty(len(labels), np.int64)  # the n-th row of its group
@@ -63,32 +63,32 @@ def embed(
 
 
 def score(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], forged: NDArray[np.bool_]
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], impostor: NDArray[np.bool_]
 ) -> Scores:
     """Every pair of (n, dim) unit rows."""
     cosines = embeddings @ embeddings.T
     same = labels[:, None] == labels
-    both = ~forged[:, None] & ~forged
+    both = ~impostor[:, None] & ~impostor
     upper = np.triu(np.ones_like(same), 1)
     return Scores(
         mated=cosines[same & both & upper],
-        forged=cosines[same & (forged[:, None] ^ forged) & upper],
+        impostor=cosines[same & (impostor[:, None] ^ impostor) & upper],
         non_mated=cosines[~same & both & upper],
     )
 
 
 def errors(scores: Scores) -> tuple[float, float | None]:
-    """Equal error rates against other identities, and against skilled forgeries if there are."""
+    """Equal error rates against other identities, and against impostors if there are."""
     others = eer(scores.mated, scores.non_mated)[0]
-    return others, eer(scores.mated, scores.forged)[0] if len(scores.forged) else None
+    return others, eer(scores.mated, scores.impostor)[0] if len(scores.impostor) else None
 
 
 def write(
     run: Path,
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
-    forged: NDArray[np.bool_],
+    impostor: NDArray[np.bool_],
 ) -> None:
     """What the histograms and the map of the report are drawn from."""
     with replacing(run / EMBEDDINGS) as aside, aside.open("wb") as file:
-        np.savez(file, embeddings=embeddings, labels=labels, forged=forged)
+        np.savez(file, embeddings=embeddings, labels=labels, impostor=impostor)

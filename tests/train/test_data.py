@@ -25,13 +25,13 @@ def picture(path, seed, size=40):
 
 @pytest.fixture
 def people(tmp_path):
-    """Five identities of three pictures each, and two forgeries of the first."""
+    """Five identities of three pictures each, and two impostors of the first."""
     folder = tmp_path / "people"
     for who in range(5):
         for number in range(3):
             picture(folder / f"p{who}" / f"{number}.png", who * 10 + number)
     for number in range(2):
-        picture(folder / "p0" / "forgeries" / f"{number}.png", 100 + number)
+        picture(folder / "p0" / "impostors" / f"{number}.png", 100 + number)
     return folder
 
 
@@ -46,7 +46,7 @@ def test_arrays_are_those_of_the_plugin(people, tmp_path):
     data = prepared.dataset
     assert (data.arrays.shape, data.arrays.dtype) == ((17, 32, 32, 3), np.uint8)
     assert data.names == [f"p{who}" for who in range(5)]
-    assert data.forged.sum() == 2
+    assert data.impostor.sum() == 2
     for at in (0, 7, 16):
         wanted = TILES.array(TILES.load(people.parent / data.sources[at]))
         assert np.array_equal(data.arrays[at], wanted)
@@ -119,7 +119,7 @@ def test_an_identity_that_is_left_with_one_sample_is_left_out(people, tmp_path):
     (people / "p0" / "1.png").unlink()
     prepared = made(read_examples(str(people)), tmp_path / "run")
     assert prepared.dataset.names == ["p1", "p2", "p3", "p4"]
-    assert not prepared.dataset.forged.any()
+    assert not prepared.dataset.impostor.any()
     assert "1 identities with fewer than 2 genuine samples are left out: p0" in prepared.notes
 
 
@@ -127,14 +127,14 @@ def test_copies_count_once_and_wrong_labels_are_remarked(people, tmp_path):
     same = (people / "p1" / "0.png").read_bytes()
     (people / "p1" / "copy.png").write_bytes(same)
     (people / "p2" / "stray.png").write_bytes(same)
-    (people / "p3" / "forged").mkdir()
-    (people / "p3" / "forged" / "x.png").write_bytes((people / "p3" / "0.png").read_bytes())
+    (people / "p3" / "impostors").mkdir()
+    (people / "p3" / "impostors" / "x.png").write_bytes((people / "p3" / "0.png").read_bytes())
     prepared = made(read_examples(str(people)), tmp_path / "run")
     assert len(prepared.dataset.labels) == 17 + 1
     wrong, both, copies = prepared.notes
     assert "0.png of 'p1'" in wrong
     assert "stray.png of 'p2' are the same sample: one label is likely to be wrong" in wrong
-    assert "once genuine and once forged" in both
+    assert "once as genuine and once as an impostor" in both
     assert copies == "1 exact copies within an identity count once"
 
 
@@ -183,7 +183,9 @@ def test_a_plugin_that_breaks_its_contract(people, tmp_path, monkeypatch):
 
 def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
     files = sorted(people.rglob("*.png"))
-    items = [(file.relative_to(people).parts[0], file) for file in files if "forg" not in str(file)]
+    items = [
+        (file.relative_to(people).parts[0], file) for file in files if "impostors" not in file.parts
+    ]
     workspace.create_gallery("staff", "tiles", detector=None)
     assert all(not done.error for done in workspace.enrol_many("staff", items))
     examples = gallery_examples(workspace.store, "staff", "tiles")

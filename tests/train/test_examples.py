@@ -19,32 +19,32 @@ def enough(*labels):
     return [Example(f"{label} {number}", label) for label in labels for number in range(2)]
 
 
-def test_a_folder_an_identity_with_forgeries_below(tmp_path):
-    for name in ("notes.txt", ".hidden/x.png", "p0/0.png", "p0/forgeries/1.png",
-                 "p1/session 2/0.png", "p1/session 2/Forged/x.png", "p1/forgeries.png",
+def test_a_folder_an_identity_with_impostors_below(tmp_path):
+    for name in ("notes.txt", ".hidden/x.png", "p0/0.png", "p0/impostors/1.png",
+                 "p1/session 2/0.png", "p1/session 2/Impostors/x.png", "p1/impostors.png",
                  ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = read_examples(str(tmp_path))
-    assert [(e.label, e.source.name) for e in found if not e.forged] == [
-        ("p0", "0.png"), ("p1", "forgeries.png"), ("p1", "0.png"),
+    assert [(e.label, e.source.name) for e in found if not e.impostor] == [
+        ("p0", "0.png"), ("p1", "impostors.png"), ("p1", "0.png"),
     ]  # fmt: skip
-    forged = {(e.label, e.source.name) for e in found if e.forged}
-    assert forged == {("p0", "1.png"), ("p1", "x.png")}
+    impostor = {(e.label, e.source.name) for e in found if e.impostor}
+    assert impostor == {("p0", "1.png"), ("p1", "x.png")}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_a_manifest_says_the_same_in_both_forms(tmp_path, suffix):
     rows = [
-        {"path": "a/1.png", "label": " anna ", "forged": "", "split": "train"},
-        {"path": "a/2.png", "label": "anna", "forged": "Yes", "split": ""},
-        {"path": "b.png", "label": "bert", "forged": "0", "split": "val"},
+        {"path": "a/1.png", "label": " anna ", "impostor": "", "split": "train"},
+        {"path": "a/2.png", "label": "anna", "impostor": "Yes", "split": ""},
+        {"path": "b.png", "label": "bert", "impostor": "0", "split": "val"},
     ]
     path = tmp_path / f"m.{suffix}"
     if suffix == "csv":
-        lines = ["path,label,forged,split", *(",".join(row.values()) for row in rows)]
+        lines = ["path,label,impostor,split", *(",".join(row.values()) for row in rows)]
     else:
-        rows[1] |= {"forged": True}
+        rows[1] |= {"impostor": True}
         lines = [json.dumps(row) for row in rows]
     path.write_text("\n".join(lines))
     assert read_examples(str(path)) == [
@@ -57,12 +57,12 @@ def test_a_manifest_says_the_same_in_both_forms(tmp_path, suffix):
 def test_every_bad_line_is_named(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text(
-        "path,label,forged,split\n1.png,anna,maybe,\n,anna,,\n2.png,,,\n3.png,anna,,test\n"
+        "path,label,impostor,split\n1.png,anna,maybe,\n,anna,,\n2.png,,,\n3.png,anna,,test\n"
         "4.png,anna,,,,5\n6.png,anna,1,train\n"
     )
     with pytest.raises(BadInput) as caught:
         read_examples(str(path))
-    for part in ("5 bad lines", "line 2: forged is 'maybe'", "line 3: there is no path",
+    for part in ("5 bad lines", "line 2: impostor is 'maybe'", "line 3: there is no path",
                  "line 4: there is no label", "line 5: split is 'test'", "line 6: more fields",
                  ):  # fmt: skip
         assert part in str(caught.value)
@@ -89,9 +89,9 @@ def test_what_is_no_manifest(tmp_path, content, said):
 
 
 def test_a_column_that_is_nearly_known_is_remarked(tmp_path, caplog):
-    (tmp_path / "m.csv").write_text("path,label,Forgery\na.png,anna,1\n")
+    (tmp_path / "m.csv").write_text("path,label,Impostors\na.png,anna,1\n")
     read_examples(str(tmp_path / "m.csv"))
-    assert "'Forgery' is not read; did you mean 'forged'?" in caplog.text
+    assert "'Impostors' is not read; did you mean 'impostor'?" in caplog.text
 
 
 def test_what_is_not_there(tmp_path):
@@ -172,7 +172,7 @@ def test_both_sides_at_once_and_too_few():
         split_identities(lonely, 0.2, 0)
 
 
-def test_forgeries_make_no_identity():
-    examples = [*enough(*"abcd"), Example("x", "e"), Example("y", "e", forged=True)]
+def test_impostors_make_no_identity():
+    examples = [*enough(*"abcd"), Example("x", "e"), Example("y", "e", impostor=True)]
     training, validation = split_identities(examples, 0.2, 0)
     assert training | validation == set("abcd")

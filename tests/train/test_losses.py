@@ -18,14 +18,14 @@ DIM = 8
 SQUARED = distances.LpDistance(power=2, normalize_embeddings=False)
 
 
-def batch(forgeries=False, seed=0):
-    """5 identities of 4; with `forgeries`, the last of each is one."""
+def batch(impostors=False, seed=0):
+    """5 identities of 4; with `impostors`, the last of each is one."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(5).repeat_interleave(4)
     raw = torch.randn(20, DIM, generator=generator, dtype=torch.float64)
     embeddings = normalize(raw + raw[::4].repeat_interleave(4, 0)).requires_grad_()
-    forged = (torch.arange(20) % 4 == 3) & forgeries
-    of = relations(labels, forged)
+    impostor = (torch.arange(20) % 4 == 3) & impostors
+    of = relations(labels, impostor)
     found = miner("random", 0.2, DIM)(squared_distances(embeddings.detach()), of, generator)
     return embeddings, of, found
 
@@ -47,17 +47,17 @@ def same(ours, theirs, embeddings):
     torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("forgeries", [False, True])
+@pytest.mark.parametrize("impostors", [False, True])
 @pytest.mark.parametrize("margin", [0.0, 0.2, 1.0])
-def test_triplet_is_that_of_pytorch_metric_learning(margin, forgeries):
-    embeddings, of, found = batch(forgeries)
+def test_triplet_is_that_of_pytorch_metric_learning(margin, impostors):
+    embeddings, of, found = batch(impostors)
     peer = losses.TripletMarginLoss(margin, distance=SQUARED)
     theirs = peer(embeddings, of.labels, indices_tuple=found)
     same(loss_of("triplet", margin=margin)(embeddings, of, found), theirs, embeddings)
 
 
 def test_triplet_is_the_formula_itself():
-    embeddings, of, found = batch(forgeries=True)
+    embeddings, of, found = batch(impostors=True)
     terms = []
     for a, p, n in zip(*(rows.tolist() for rows in found), strict=True):
         e = embeddings.detach()
@@ -68,7 +68,7 @@ def test_triplet_is_the_formula_itself():
 
 
 def test_soft_triplet_is_that_of_pytorch_metric_learning():
-    embeddings, of, found = batch(forgeries=True)
+    embeddings, of, found = batch(impostors=True)
     peer = losses.TripletMarginLoss(
         0.0, smooth_loss=True, distance=SQUARED, reducer=reducers.MeanReducer()
     )
@@ -76,14 +76,14 @@ def test_soft_triplet_is_that_of_pytorch_metric_learning():
     same(loss_of("soft-triplet")(embeddings, of, found), theirs, embeddings)
 
 
-def test_multiple_negatives_is_that_of_pytorch_metric_learning_where_nothing_is_forged():
+def test_multiple_negatives_is_that_of_pytorch_metric_learning_without_impostors():
     embeddings, of, _ = batch()
     theirs = losses.NTXentLoss(temperature=0.1)(embeddings, of.labels)
     same(loss_of("multiple-negatives")(embeddings, of, NO_TRIPLETS), theirs, embeddings)
 
 
-def test_multiple_negatives_is_the_formula_with_forgeries():
-    embeddings, of, _ = batch(forgeries=True)
+def test_multiple_negatives_is_the_formula_with_impostors():
+    embeddings, of, _ = batch(impostors=True)
     scores = (embeddings @ embeddings.T).detach() / 0.1
     terms = []
     for a, p in of.positive.nonzero().tolist():
@@ -95,7 +95,7 @@ def test_multiple_negatives_is_the_formula_with_forgeries():
 
 
 def test_contrastive_is_that_of_pytorch_metric_learning_on_squared_distances():
-    embeddings, of, _ = batch(forgeries=True)
+    embeddings, of, _ = batch(impostors=True)
     pairs = (*torch.where(of.positive), *torch.where(of.negative))
     theirs = losses.ContrastiveLoss(neg_margin=0.9, distance=SQUARED)(
         embeddings, indices_tuple=pairs
@@ -103,8 +103,8 @@ def test_contrastive_is_that_of_pytorch_metric_learning_on_squared_distances():
     same(loss_of("contrastive", margin=0.9)(embeddings, of, NO_TRIPLETS), theirs, embeddings)
 
 
-def test_multi_similarity_is_the_formula_with_forgeries():
-    embeddings, of, _ = batch(forgeries=True)
+def test_multi_similarity_is_the_formula_with_impostors():
+    embeddings, of, _ = batch(impostors=True)
     cosine, total = (embeddings @ embeddings.T).detach(), 0.0
     for a in range(20):
         mated = sum(math.exp(-2 * (cosine[a, p] - 0.5)) for p in range(20) if of.positive[a, p])
@@ -115,13 +115,13 @@ def test_multi_similarity_is_the_formula_with_forgeries():
 
 
 def test_arcface_is_the_formula_on_genuine_samples():
-    embeddings, of, _ = batch(forgeries=True)
+    embeddings, of, _ = batch(impostors=True)
     loss = loss_of("arcface", margin=0.3, temperature=0.05)
     ours = loss(embeddings, of, NO_TRIPLETS)
     centres = normalize(next(loss.parameters()).detach().T)
     angles = torch.acos(embeddings.detach() @ centres.T)
     terms = []
-    for row in torch.where(~of.forged)[0].tolist():
+    for row in torch.where(~of.impostor)[0].tolist():
         logits = angles[row].clone()
         logits[of.labels[row]] += 0.3
         terms.append(-torch.log_softmax(logits.cos() / 0.05, 0)[of.labels[row]].item())
@@ -129,14 +129,14 @@ def test_arcface_is_the_formula_on_genuine_samples():
 
 
 def test_proxy_anchor_is_the_formula_on_genuine_samples():
-    embeddings, of, _ = batch(forgeries=True)
+    embeddings, of, _ = batch(impostors=True)
     loss = loss_of("proxy-anchor")
     ours = loss(embeddings, of, NO_TRIPLETS)
     cosine = embeddings.detach() @ normalize(next(loss.parameters()).detach()).T
     wanted = 0.0
     for proxy in range(5):
-        mine = (of.labels == proxy) & ~of.forged
-        others = (of.labels != proxy) & ~of.forged
+        mine = (of.labels == proxy) & ~of.impostor
+        others = (of.labels != proxy) & ~of.impostor
         wanted += math.log1p((-10 * (cosine[mine, proxy] - 0.1)).exp().sum().item()) / 5
         wanted += math.log1p((10 * (cosine[others, proxy] + 0.1)).exp().sum().item()) / 5
     assert ours.item() == pytest.approx(wanted, abs=1e-6)
@@ -144,7 +144,7 @@ def test_proxy_anchor_is_the_formula_on_genuine_samples():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
-    embeddings, of, found = batch(forgeries=True)
+    embeddings, of, found = batch(impostors=True)
     loss = loss_of(name)
     value = loss(embeddings, of, found)
     value.backward()
@@ -159,12 +159,12 @@ def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(
-    ("labels", "forged"),
+    ("labels", "impostor"),
     [([0], [0]), ([0, 0, 0], [0, 0, 0]), ([0, 1, 2], [0, 0, 0]), ([0, 0], [1, 1])],
-    ids=["one sample", "one identity", "no positives", "forgeries alone"],
+    ids=["one sample", "one identity", "no positives", "impostors alone"],
 )
-def test_a_batch_with_little_to_learn_from_keeps_a_finite_gradient(name, labels, forged):
-    of = relations(torch.tensor(labels), torch.tensor(forged, dtype=torch.bool))
+def test_a_batch_with_little_to_learn_from_keeps_a_finite_gradient(name, labels, impostor):
+    of = relations(torch.tensor(labels), torch.tensor(impostor, dtype=torch.bool))
     raw = torch.randn(len(labels), DIM, generator=torch.Generator().manual_seed(1))
     raw.requires_grad_()
     value = loss_of(name)(normalize(raw), of, NO_TRIPLETS)

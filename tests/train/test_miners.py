@@ -34,18 +34,18 @@ def batch(identities=5, each=4, dim=DIM, seed=0):
     return embeddings, labels, torch.zeros(len(labels), dtype=torch.bool)
 
 
-def mine(name, embeddings, labels, forged, seed=0, dim=DIM):
+def mine(name, embeddings, labels, impostor, seed=0, dim=DIM):
     distances = squared_distances(embeddings)
-    return miner(name, MARGIN, dim)(distances, relations(labels, forged), generator(seed))
+    return miner(name, MARGIN, dim)(distances, relations(labels, impostor), generator(seed))
 
 
 def as_set(triplets):
     return set(zip(*(rows.tolist() for rows in triplets), strict=True))
 
 
-def possible(labels, forged):
+def possible(labels, impostor):
     """Every triplet, by the definition, in plain Python."""
-    y, f = labels.tolist(), forged.tolist()
+    y, f = labels.tolist(), impostor.tolist()
     for a, p, n in product(range(len(y)), repeat=3):
         mated = a != p and y[a] == y[p] and not f[a] and not f[p]
         if mated and (y[a] != y[n] or f[n]):
@@ -57,13 +57,16 @@ samples = st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=14)
 
 def drawn(samples, seed):
     labels = torch.tensor([label for label, _ in samples], dtype=torch.int64)
-    forged = torch.tensor([forged for _, forged in samples], dtype=torch.bool)
-    return normalize(torch.randn(len(samples), DIM, generator=generator(seed))), labels, forged
+    impostor = torch.tensor([impostor for _, impostor in samples], dtype=torch.bool)
+    return normalize(torch.randn(len(samples), DIM, generator=generator(seed))), labels, impostor
 
 
-def test_a_forgery_is_a_negative_of_its_identity_and_never_an_anchor():
-    labels, forged = torch.tensor([0, 0, 0, 0, 1]), torch.tensor([False, False, True, True, False])
-    of = relations(labels, forged)
+def test_an_impostor_is_a_negative_of_its_identity_and_never_an_anchor():
+    labels, impostor = (
+        torch.tensor([0, 0, 0, 0, 1]),
+        torch.tensor([False, False, True, True, False]),
+    )
+    of = relations(labels, impostor)
     assert of.positive.nonzero().tolist() == [[0, 1], [1, 0]]
     assert of.negative.nonzero().tolist() == [
         [0, 2], [0, 3], [0, 4], [1, 2], [1, 3], [1, 4], [4, 0], [4, 1], [4, 2], [4, 3],
@@ -72,20 +75,20 @@ def test_a_forgery_is_a_negative_of_its_identity_and_never_an_anchor():
 
 @given(samples, st.integers(0, 1000))
 def test_relations_allow_exactly_the_defined_triplets(samples, seed):
-    _, labels, forged = drawn(samples, seed)
-    of = relations(labels, forged)
+    _, labels, impostor = drawn(samples, seed)
+    of = relations(labels, impostor)
     allowed = (of.positive[:, :, None] & of.negative[:, None, :]).nonzero().tolist()
-    assert {tuple(t) for t in allowed} == set(possible(labels, forged))
+    assert {tuple(t) for t in allowed} == set(possible(labels, impostor))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(samples, st.integers(0, 1000))
 def test_only_valid_triplets_are_mined(name, samples, seed):
-    embeddings, labels, forged = drawn(samples, seed)
-    triplets = mine(name, embeddings, labels, forged, seed)
+    embeddings, labels, impostor = drawn(samples, seed)
+    triplets = mine(name, embeddings, labels, impostor, seed)
     assert isinstance(triplets, Triplets)
     assert {rows.dtype for rows in triplets} == {torch.int64}
-    allowed = set(possible(labels, forged))
+    allowed = set(possible(labels, impostor))
     assert as_set(triplets) <= allowed
     pairs = [t[:2] for t in as_set(triplets)]
     assert len(pairs) == len(set(pairs)) == len(triplets.anchor)
@@ -97,24 +100,24 @@ def test_only_valid_triplets_are_mined(name, samples, seed):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("labels", "forged"),
+    ("labels", "impostor"),
     [([], []), ([0], [0]), ([0, 0, 0], [0, 0, 0]), ([0, 1, 2], [0, 0, 0]), ([0, 0], [1, 1])],
-    ids=["nothing", "one sample", "one identity", "no positives", "forgeries alone"],
+    ids=["nothing", "one sample", "one identity", "no positives", "impostors alone"],
 )
-def test_nothing_is_mined_where_nothing_can_be(name, labels, forged):
+def test_nothing_is_mined_where_nothing_can_be(name, labels, impostor):
     labels = torch.tensor(labels, dtype=torch.int64)
-    forged = torch.tensor(forged, dtype=torch.bool)
+    impostor = torch.tensor(impostor, dtype=torch.bool)
     embeddings = normalize(torch.randn(len(labels), DIM, generator=generator()))
-    assert [len(rows) for rows in mine(name, embeddings, labels, forged)] == [0, 0, 0]
+    assert [len(rows) for rows in mine(name, embeddings, labels, impostor)] == [0, 0, 0]
     distances = squared_distances(embeddings)
-    assert active_fraction(distances, relations(labels, forged), MARGIN) == 0
+    assert active_fraction(distances, relations(labels, impostor), MARGIN) == 0
 
 
-def test_one_identity_is_mined_against_its_own_forgery():
-    labels, forged = torch.tensor([7, 7, 7]), torch.tensor([False, False, True])
+def test_one_identity_is_mined_against_its_own_impostor():
+    labels, impostor = torch.tensor([7, 7, 7]), torch.tensor([False, False, True])
     embeddings = normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.7, 0.7]]))
     for name in ("random", "batch-hard", "distance-weighted"):
-        assert as_set(mine(name, embeddings, labels, forged, dim=2)) == {(0, 1, 2), (1, 0, 2)}
+        assert as_set(mine(name, embeddings, labels, impostor, dim=2)) == {(0, 1, 2), (1, 0, 2)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,32 +128,32 @@ def test_the_same_generator_mines_the_same(name):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_batch_hard_mines_as_pytorch_metric_learning(seed):
-    embeddings, labels, forged = batch(seed=seed)
+    embeddings, labels, impostor = batch(seed=seed)
     theirs = BatchHardMiner(distance=SQUARED)(embeddings, labels)
-    assert as_set(mine("batch-hard", embeddings, labels, forged)) == as_set(theirs)
+    assert as_set(mine("batch-hard", embeddings, labels, impostor)) == as_set(theirs)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_semi_hard_draws_from_all_that_pytorch_metric_learning_allows(seed):
-    embeddings, labels, forged = batch(seed=seed)
+    embeddings, labels, impostor = batch(seed=seed)
     band = TripletMarginMiner(MARGIN, type_of_triplets="semihard", distance=SQUARED)
     allowed = as_set(band(embeddings, labels))
     found = set()
     for draw in range(100):
-        triplets = as_set(mine("semi-hard", embeddings, labels, forged, draw))
+        triplets = as_set(mine("semi-hard", embeddings, labels, impostor, draw))
         assert {t[:2] for t in triplets} == {t[:2] for t in allowed}
         found |= triplets
     assert found == allowed
 
 
 def test_random_negatives_are_equally_likely():
-    embeddings, labels, forged = batch(3, 3)
+    embeddings, labels, impostor = batch(3, 3)
     counts = torch.zeros(9, 9)
     for draw in range(600):
-        triplets = mine("random", embeddings, labels, forged, draw)
+        triplets = mine("random", embeddings, labels, impostor, draw)
         counts.index_put_((triplets.anchor, triplets.negative), torch.tensor(1.0), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True)
-    wanted = relations(labels, forged).negative / 6
+    wanted = relations(labels, impostor).negative / 6
     torch.testing.assert_close(shares, wanted, atol=0.05, rtol=0)
 
 
@@ -161,9 +164,9 @@ def test_distance_weighted_draws_by_the_weights_of_pytorch_metric_learning(monke
     noise = torch.randn(12, dim, generator=generator(2)) * torch.linspace(0.02, 0.5, 12)[:, None]
     embeddings, labels = normalize(centre + noise), torch.arange(4).repeat(3)
     embeddings[3] = -centre
-    forged, counts = torch.zeros(12, dtype=torch.bool), torch.zeros(12, 12)
+    impostor, counts = torch.zeros(12, dtype=torch.bool), torch.zeros(12, 12)
     for draw in range(600):
-        a, _, n = mine("distance-weighted", embeddings, labels, forged, draw, dim)
+        a, _, n = mine("distance-weighted", embeddings, labels, impostor, draw, dim)
         counts.index_put_((a, n), torch.tensor(1.0), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True)
     wanted = weights_of_peer(monkeypatch, embeddings, labels)
@@ -190,21 +193,21 @@ def weights_of_peer(monkeypatch, embeddings, labels):
 
 @pytest.mark.parametrize("dim", [2, 3, 2048])
 def test_distance_weighted_works_in_any_dimension(dim):
-    embeddings, labels, forged = batch(dim=dim)
-    found = as_set(mine("distance-weighted", embeddings, labels, forged, dim=dim))
-    assert found <= set(possible(labels, forged))
+    embeddings, labels, impostor = batch(dim=dim)
+    found = as_set(mine("distance-weighted", embeddings, labels, impostor, dim=dim))
+    assert found <= set(possible(labels, impostor))
     assert len(found) == 5 * 4 * 3
 
 
 @given(samples, st.integers(0, 1000), st.floats(0, 2))
 def test_active_fraction_counts_the_violating_triplets(samples, seed, margin):
-    embeddings, labels, forged = drawn(samples, seed)
+    embeddings, labels, impostor = drawn(samples, seed)
     d = squared_distances(embeddings)
     # Two roundings apart, so no triplet may be within them of the margin.
-    excesses = [float(d[a, p] - d[a, n]) + margin for a, p, n in possible(labels, forged)]
+    excesses = [float(d[a, p] - d[a, n]) + margin for a, p, n in possible(labels, impostor)]
     excesses = [x for x in excesses if abs(x) > 1e-5] if margin else excesses
     share = sum(x > 0 for x in excesses) / max(len(excesses), 1)
-    found = active_fraction(d, relations(labels, forged), margin)
+    found = active_fraction(d, relations(labels, impostor), margin)
     assert found == pytest.approx(share, abs=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Two identities of a batch exchange parts, and each remains told from its forgeries."""
+"""Two identities of a batch exchange parts, and each remains told from its impostors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Halves:
         return np.stack([left[0], right[1]])
 
 
-def batch(identities, samples, forgeries):
-    labels = np.repeat(np.arange(identities), samples + forgeries)
-    forged = np.tile(np.arange(samples + forgeries) >= samples, identities)
+def batch(identities, samples, impostors):
+    labels = np.repeat(np.arange(identities), samples + impostors)
+    impostor = np.tile(np.arange(samples + impostors) >= samples, identities)
     rows = np.arange(len(labels))
-    return np.stack([rows, rows], axis=1), labels, forged
+    return np.stack([rows, rows], axis=1), labels, impostor
 
 
 @pytest.fixture
@@ -32,36 +32,36 @@ def always(monkeypatch):
 @given(
     identities=st.integers(1, 7),
     samples=st.integers(1, 4),
-    forgeries=st.integers(0, 3),
+    impostors=st.integers(0, 3),
     seed=st.integers(0, 99),
 )
-def test_a_mixture_has_a_part_of_each_and_is_forged_where_either_is(
-    identities, samples, forgeries, seed
+def test_a_mixture_has_a_part_of_each_and_is_an_impostor_where_either_is(
+    identities, samples, impostors, seed
 ):
-    arrays, labels, forged = batch(identities, samples, forgeries)
+    arrays, labels, impostor = batch(identities, samples, impostors)
     before = arrays.copy()
     rng = np.random.default_rng(seed)
-    made = mixing.mixed(arrays, labels, forged, Halves(), rng)
+    made = mixing.mixed(arrays, labels, impostor, Halves(), rng)
     np.testing.assert_array_equal(arrays, before)
     for row, (left, right) in enumerate(made):
         assert labels[left] == labels[row]
-        assert (forged[left] or forged[right]) == forged[row]
+        assert (impostor[left] or impostor[right]) == impostor[row]
     partners = {label: set(labels[made[labels == label, 1]]) for label in range(identities)}
     for label, found in partners.items():
         (partner,) = found  # all samples of an identity are mixed with one and the same other
         assert partners[partner] == {label}
 
 
-def test_all_parts_of_a_mixture_may_be_forged_or_one(always):
-    arrays, labels, forged = batch(40, 1, 3)
-    made = mixing.mixed(arrays, labels, forged, Halves(), np.random.default_rng(0))[forged]
-    assert {(bool(forged[a]), bool(forged[b])) for a, b in made} == {
+def test_all_parts_of_a_mixture_may_be_of_impostors_or_one(always):
+    arrays, labels, impostor = batch(40, 1, 3)
+    made = mixing.mixed(arrays, labels, impostor, Halves(), np.random.default_rng(0))[impostor]
+    assert {(bool(impostor[a]), bool(impostor[b])) for a, b in made} == {
         (True, True), (True, False), (False, True),
     }  # fmt: skip
     assert (labels[made[:, 0]] != labels[made[:, 1]]).all()
 
 
 def test_an_identity_without_a_partner_stays(always):
-    arrays, labels, forged = batch(3, 2, 1)
-    made = mixing.mixed(arrays, labels, forged, Halves(), np.random.default_rng(0))
+    arrays, labels, impostor = batch(3, 2, 1)
+    made = mixing.mixed(arrays, labels, impostor, Halves(), np.random.default_rng(0))
     np.testing.assert_array_equal(made[labels == 2], arrays[labels == 2])

@@ -30,17 +30,17 @@ def genuine(count: int) -> np.ndarray:
     return np.zeros(count, bool)
 
 
-def twin(vectors: np.ndarray, labels: np.ndarray, forged: np.ndarray, k: int) -> np.ndarray:
+def twin(vectors: np.ndarray, labels: np.ndarray, impostor: np.ndarray, k: int) -> np.ndarray:
     """The same, a row at a time."""
     found = np.full((len(labels), k), -1)
     cosines = vectors.astype(float) @ vectors.astype(float).T
-    for row in np.flatnonzero(~forged):
+    for row in np.flatnonzero(~impostor):
         others = np.arange(len(labels)) != row
-        positive = np.sort(cosines[row, (labels == labels[row]) & ~forged & others])
+        positive = np.sort(cosines[row, (labels == labels[row]) & ~impostor & others])
         if not len(positive):
             continue
         limit = positive[int(QUANTILE * (len(positive) - 1))] - 1e-5
-        wrong = ((labels != labels[row]) | forged) & (cosines[row] < limit)
+        wrong = ((labels != labels[row]) | impostor) & (cosines[row] < limit)
         best = sorted(np.flatnonzero(wrong), key=lambda other: -cosines[row, other])[:k]
         found[row, : len(best)] = best
     return found
@@ -50,10 +50,10 @@ def twin(vectors: np.ndarray, labels: np.ndarray, forged: np.ndarray, k: int) ->
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_it_finds_what_brute_force_finds(identities, each, k, share):
     vectors, labels = clusters(identities, each)
-    forged = np.random.default_rng(1).random(len(labels)) < share
-    found = hard_negatives(vectors, labels, forged, k=k)
+    impostor = np.random.default_rng(1).random(len(labels)) < share
+    found = hard_negatives(vectors, labels, impostor, k=k)
     assert found.dtype == np.int64
-    assert np.array_equal(found, twin(vectors, labels, forged, k))
+    assert np.array_equal(found, twin(vectors, labels, impostor, k))
 
 
 @settings(max_examples=60)
@@ -64,15 +64,15 @@ def test_it_finds_what_brute_force_finds(identities, each, k, share):
 def test_every_neighbour_is_wrong_and_within_the_band(count, names, k, dim, seed):
     rng = np.random.default_rng(seed)
     vectors, labels = unit(rng.normal(size=(count, dim))), rng.integers(-3, names, count)
-    forged = rng.random(count) < 0.3
-    found = hard_negatives(vectors, labels, forged, k=k)
-    limit = ceilings(vectors, labels, forged)
+    impostor = rng.random(count) < 0.3
+    found = hard_negatives(vectors, labels, impostor, k=k)
+    limit = ceilings(vectors, labels, impostor)
     assert found.shape == (count, k)
-    assert (found[forged] == -1).all()
+    assert (found[impostor] == -1).all()
     for row, place in np.argwhere(found >= 0):
         other = found[row, place]
         assert other != row
-        assert labels[other] != labels[row] or forged[other]
+        assert labels[other] != labels[row] or impostor[other]
         assert vectors[row] @ vectors[other] < limit[row] + SLACK
         assert not place or found[row, place - 1] >= 0  # gaps come last
     known = [row[row >= 0].tolist() for row in found]
@@ -100,10 +100,10 @@ def test_a_row_under_a_wrong_name_does_not_draw_its_true_identity():
     assert not (labels[found[stray][found[stray] >= 0]] == labels[stray]).any()
 
 
-def test_forgeries_of_the_own_identity_are_wrong_and_have_none_themselves():
+def test_impostors_of_the_own_identity_are_wrong_and_have_none_themselves():
     vectors = unit(np.array([[1, 0.0], [1, 0.1], [1, 0.3], [1, 5.0]]))
-    labels, forged = np.array([4, 4, 4, 9]), np.array([False, False, True, False])
-    found = hard_negatives(vectors, labels, forged, k=2)
+    labels, impostor = np.array([4, 4, 4, 9]), np.array([False, False, True, False])
+    found = hard_negatives(vectors, labels, impostor, k=2)
     assert found.tolist() == [[2, 3], [2, 3], [-1, -1], [-1, -1]]  # 3 has no positive
 
 

@@ -45,14 +45,14 @@ def record(run, events, tail=""):
     return run
 
 
-def embedded(run, identities, forged):
+def embedded(run, identities, impostor):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(identities), 6)
     rows = rng.normal(size=(identities, 16))[labels] + rng.normal(size=(len(labels), 16)) * 0.3
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.savez(
         run / "validation.npz", embeddings=rows.astype(np.float32), labels=labels,
-        forged=np.tile(np.arange(6) >= 4, identities) & forged,
+        impostor=np.tile(np.arange(6) >= 4, identities) & impostor,
     )  # fmt: skip
 
 
@@ -107,16 +107,16 @@ def test_thinned_curves_keep_their_mean(values):
 
 
 @pytest.mark.parametrize(
-    ("events", "identities", "forged"),
+    ("events", "identities", "impostor"),
     [([], 0, False), ([started()], 1, False), ([started(), step(1)], 3, False), (EVENTS, 3, True),
      ([started(), *(step(n, math.nan if n == 50 else 1 / n) for n in range(1, 2000))], 30, True),
      ([started(), step(1, math.nan)], 2, True)],
     ids=["empty", "begun", "one step", "a few", "long", "no number"],
 )  # fmt: skip
-def test_any_run_can_be_drawn(tmp_path, events, identities, forged):
+def test_any_run_can_be_drawn(tmp_path, events, identities, impostor):
     run = record(tmp_path / "run", events)
     if identities:
-        embedded(run, identities, forged)
+        embedded(run, identities, impostor)
     draw(run, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (1500, 850)

@@ -48,8 +48,8 @@ def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
     assert (card.modality, card.dim, card.licence) == ("tiles", 16, "CC0-1.0")
     assert card.preprocessing == toykit.Tiles().preprocessing()
     data = card.training["data"]
-    assert data["train"] == {"identities": 18, "genuine": 90, "forged": 0}
-    assert data["validation"] == {"identities": 6, "genuine": 30, "forged": 0}
+    assert data["train"] == {"identities": 18, "genuine": 90, "impostors": 0}
+    assert data["validation"] == {"identities": 6, "genuine": 30, "impostors": 0}
     assert card.training["step"] == facts["best_step"]
     assert card.training["validation"]["eer"] == pytest.approx(facts["eer"], abs=0.02)
     assert card.threshold.fmr == 0.1  # 375 pairs of different identities show no lower rate
@@ -109,12 +109,12 @@ def test_a_frozen_trunk_and_equal_runs(train):  # noqa: F811
     assert served(train.folder / "one")[1].shape == (50, 16)
 
 
-def forgeries(folder):
+def add_impostors(folder):
     """Of some identities, so that a batch holds some of them."""
     for who in range(4):
         for number in range(3):
             rng = np.random.default_rng([7, who, number])
-            path = folder / "people" / f"p{who}" / "forgeries" / f"{number}.png"
+            path = folder / "people" / f"p{who}" / "impostors" / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(rng.integers(0, 250, (32, 32, 3)).astype(np.uint8)).save(path)
 
@@ -134,7 +134,7 @@ def begun(run):
 )
 def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  # noqa: F811
     people(train.folder, identities=10)
-    forgeries(train.folder)
+    add_impostors(train.folder)
     settings = {"steps": 40, "evaluate_every": 5, "patience": 0} | settings
     whole = train.tiles("--json", out="whole", **settings)
     assert whole.code == 0, whole.err

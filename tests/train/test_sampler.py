@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamkit.train.sampler import sampler
+from siamkit.train.sampler import BatchShape, sampler
 
 
 @st.composite
@@ -14,34 +14,34 @@ def drawn(draw):
     """A sampler over identities with two genuine samples or more, in any order."""
     counts = draw(st.lists(st.tuples(st.integers(2, 6), st.integers(0, 4)), min_size=2, max_size=9))
     labels = np.repeat(np.arange(len(counts)), [a + b for a, b in counts])
-    forged = np.concatenate([[False] * a + [True] * b for a, b in counts])
+    impostor = np.concatenate([[False] * a + [True] * b for a, b in counts])
     order = np.random.default_rng(draw(st.integers(0, 99))).permutation(len(labels))
-    made = sampler(
-        labels[order], forged[order],
-        identities=draw(st.integers(2, 12)), samples=draw(st.integers(2, 5)),
-        forgeries=draw(st.integers(0, 3)), seed=draw(st.integers(0, 9)),
-    )  # fmt: skip
-    return made, forged[order]
+    shape = BatchShape(
+        identities=draw(st.integers(2, 12)),
+        samples=draw(st.integers(2, 5)),
+        impostors=draw(st.integers(0, 3)),
+    )
+    made = sampler(labels[order], impostor[order], shape, seed=draw(st.integers(0, 9)))
+    return made, impostor[order]
 
 
 @given(drawn(), st.integers(0, 50), st.integers(0, 3))
 def test_a_batch_holds_the_rows_it_says(given, step, rank):
-    made, forged = given
+    made, impostor = given
     rows = made.draw(step, rank=rank, world=4)
     assert len(set(rows)) == len(rows)
     labels = made.labels[rows]
-    assert len(set(labels)) == min(made.identities, len(made.genuine))
+    assert len(set(labels)) == min(made.shape.identities, len(made.genuine))
     for identity in set(labels):
         of_it = rows[labels == identity]
-        assert (~forged[of_it]).sum() == min(made.samples, len(made.genuine[identity]))
-        assert forged[of_it].sum() == min(made.forgeries, len(made.forged[identity]))
+        assert (~impostor[of_it]).sum() == min(made.shape.samples, len(made.genuine[identity]))
+        assert impostor[of_it].sum() == min(made.shape.impostors, len(made.impostors[identity]))
 
 
 @given(drawn(), st.integers(0, 50), st.integers(0, 3))
 def test_a_batch_depends_on_seed_step_and_rank_alone(given, step, rank):
-    made, forged = given
-    again = sampler(made.labels, forged, identities=made.identities, samples=made.samples,
-                    forgeries=made.forgeries, seed=made.seed)  # fmt: skip
+    made, impostor = given
+    again = sampler(made.labels, impostor, made.shape, made.seed)
     made.draw(step + 1, rank=rank, world=4)
     assert np.array_equal(made.draw(step, rank=rank, world=4), again.draw(step, rank=rank, world=4))
 
@@ -51,7 +51,7 @@ def test_every_identity_comes_before_any_comes_again(given, world, epoch):
     """Of all processes together; an epoch may end in the middle of a batch."""
     made, _ = given
     total = len(made.genuine)
-    count = min(made.identities, total)
+    count = min(made.shape.identities, total)
     turns = range(epoch * total // count, -(-(epoch + 1) * total // count))
     seen = [
         identity
@@ -65,29 +65,29 @@ def test_every_identity_comes_before_any_comes_again(given, world, epoch):
 
 @given(drawn(), st.integers(0, 20), st.integers(0, 99))
 def test_wrong_neighbours_are_brought_along(given, step, seed):
-    made, forged = given
+    made, impostor = given
     rng = np.random.default_rng(seed)
     hard = rng.integers(0, len(made.labels), (len(made.labels), 2))
     hard[made.labels[hard] == made.labels[:, None]] = -1  # none of the same identity
     rows = made.draw(step, hard=hard)
     labels = made.labels[rows]
-    seeds = max(1, made.identities // 2)
+    seeds = max(1, made.shape.identities // 2)
     assert min(seeds, len(made.genuine)) <= len(set(labels)) <= 2 * seeds
     for identity in set(labels):
         of_it = rows[labels == identity]
-        assert 2 <= (~forged[of_it]).sum() <= made.samples
-        assert forged[of_it].sum() <= made.forgeries
+        assert 2 <= (~impostor[of_it]).sum() <= made.shape.samples
+        assert impostor[of_it].sum() <= made.shape.impostors
     assert np.array_equal(rows, made.draw(step, hard=hard))
 
 
 def test_the_very_row_that_is_hard_comes():
-    """Two identities, each row with one wrong neighbour; and a forgery of one's own."""
+    """Two identities, each row with one wrong neighbour; and an impostor of the row's own."""
     labels = np.repeat([0, 1], 50)
-    forged = np.zeros(100, np.bool_)
-    forged[40:50] = True
-    made = sampler(labels, forged, identities=2, samples=3, forgeries=1, seed=0)
+    impostor = np.zeros(100, np.bool_)
+    impostor[40:50] = True
+    made = sampler(labels, impostor, BatchShape(identities=2, samples=3, impostors=1), seed=0)
     hard = np.full((100, 1), 77)
-    hard[50:] = 45  # a forgery
+    hard[50:] = 45  # an impostor
     for step in range(20):
         rows = set(made.draw(step, hard=hard).tolist())
         assert rows & {77, 45}

@@ -14,18 +14,18 @@ from siamkit.train import validation
     most=st.integers(1, 60),
     seed=st.integers(0, 9),
 )
-def test_every_identity_and_its_forgeries_get_their_share(counts, most, seed):
+def test_every_identity_and_its_impostors_get_their_share(counts, most, seed):
     labels = np.repeat(np.arange(len(counts)), [sum(pair) for pair in counts])
-    forged = np.concatenate([np.arange(sum(pair)) >= pair[0] for pair in counts]).astype(bool)
+    impostor = np.concatenate([np.arange(sum(pair)) >= pair[0] for pair in counts]).astype(bool)
     original, validation.MOST = validation.MOST, most
     try:
-        rows = validation.judged(labels, forged, seed)
-        np.testing.assert_array_equal(rows, validation.judged(labels, forged, seed))
+        rows = validation.judged(labels, impostor, seed)
+        np.testing.assert_array_equal(rows, validation.judged(labels, impostor, seed))
     finally:
         validation.MOST = original
     assert len(rows) == len(np.unique(rows)) == min(most, len(labels))
     taken = {
-        (label, mark): int(((labels[rows] == label) & (forged[rows] == mark)).sum())
+        (label, mark): int(((labels[rows] == label) & (impostor[rows] == mark)).sum())
         for label in range(len(counts))
         for mark in (False, True)
     }
