@@ -19,7 +19,7 @@ from siamkit.io.sources import to_text
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
     from siamkit.flows.dedupe import Deduped, Fault, Item, Member, Pair
-    from siamkit.io.table_read import Columns
+    from siamkit.io.table_read import TextColumns
     from siamkit.workspace import Workspace
 
 GROUPS_SHOWN = 50
@@ -108,7 +108,7 @@ def dedupe(
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
     from siamkit.io import table_write
-    from siamkit.io.table_read import Columns
+    from siamkit.io.table_read import TextColumns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
         raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
@@ -117,7 +117,7 @@ def dedupe(
     ):
         raise click.UsageError("A matrix goes with --threshold, --max-memory and outputs alone.")
     _check_outputs(source, table_name, output, pairs_to, report, bool(against))
-    columns = Columns(column, id_column, table_name)
+    columns = TextColumns(column, id_column, table_name)
     limits = {"threshold": threshold, "rerank": options.default_or_none(rerank)}
     with options.workspace(store) as ws:
         if against:
@@ -164,7 +164,7 @@ def _check_outputs(
 ) -> None:
     """Before the work begins: everything can be written, and nothing that is read is replaced."""
     from siamkit.io import table_write
-    from siamkit.io.table_read import SQLITE
+    from siamkit.io.table_record import SQLITE
 
     tables = [
         (output, CHECKED, "siamkit_checked") if against else (output, GROUPS, "siamkit_groups")
@@ -191,7 +191,7 @@ def _check_outputs(
 def _run(
     ws: Workspace,
     source: str,
-    columns: Columns,
+    columns: TextColumns,
     faults: list[Fault],
     modality: str | None,
     limits: dict[str, Any],
@@ -260,7 +260,7 @@ def _text_modality() -> str:
     return names[0]
 
 
-def _items(source: str, columns: Columns, modality: str, faults: list[Fault]) -> Iterator[Item]:
+def _items(source: str, columns: TextColumns, modality: str, faults: list[Fault]) -> Iterator[Item]:
     """What a source lists. Rows that hold no text go to `faults`."""
     from siamkit.embed.manifests import jobs
     from siamkit.flows.dedupe import Fault, Item
@@ -272,7 +272,7 @@ def _items(source: str, columns: Columns, modality: str, faults: list[Fault]) ->
         for number, file in enumerate(files_under(Path(source)), 1):
             yield Item(number, str(number), file)
     elif registry.load("siamkit.modalities", modality).kind == "text":
-        for row in table_read.each_once(table_read.rows(source, sys.stdin, columns)):
+        for row in table_read.mark_repeated_ids(table_read.read_texts(source, sys.stdin, columns)):
             name = str(row.line) if row.id is None else row.id
             if row.error:
                 faults.append(Fault(row.line, name, row.error))
@@ -288,7 +288,7 @@ def _against(
     ws: Workspace,
     gallery: str,
     source: str,
-    columns: Columns,
+    columns: TextColumns,
     limits: dict[str, Any],
     output: Path | None,
     as_json: bool,

@@ -13,7 +13,7 @@ from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
-    from siamkit.io.table_read import Row
+    from siamkit.io.table_read import TextRow
 
 
 @click.command(
@@ -74,17 +74,17 @@ def embed(
     from siamkit.embed.manifests import jobs, labelled_rows
     from siamkit.flows.embed import PARTIAL, Embedded
     from siamkit.flows.embed import embed as run
-    from siamkit.io.table_read import Columns
+    from siamkit.io.table_read import TextColumns
 
     made = {output.resolve(), output.with_suffix(".jsonl").resolve()}
     for path in [*files, *([Path(origin)] if origin else [])]:
         if path.resolve() in made:
             raise click.UsageError(f"{path} would be written over: give another --output.")
     todo = [Job(file) for file in files]
-    bad: list[Row] = []
+    bad: list[TextRow] = []
     if origin and (column or table_name):
         options.check_texts(modality)
-        good, bad = labelled_rows(origin, sys.stdin, Columns(column, None, table_name))
+        good, bad = labelled_rows(origin, sys.stdin, TextColumns(column, None, table_name))
         todo = [Job(text, text=True) for _, text in good]
     elif origin:
         todo = jobs(origin, sys.stdin)

@@ -15,7 +15,7 @@ from siamkit.cli.progress import bar
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.enrol import Enrolled
-    from siamkit.io.table_read import Row
+    from siamkit.io.table_read import TextRow
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 
@@ -55,7 +55,7 @@ code is 1 if some sources of a batch failed; the others are enrolled all the sam
     metavar="SECONDS",
     help="Record from the microphone; saved as LABEL-DATE.wav in this folder.",
 )
-@click.option("--from", "origin", metavar="DIR|CSV|JSONL|-", help="Many labels: see below.")
+@click.option("--from", "origin", metavar="DIR|TABLE|-", help="Many labels: see below.")
 @options.column
 @options.id_column
 @options.table
@@ -103,13 +103,13 @@ def enrol(
     if sum([largest, all_regions, box is not None]) > 1:
         raise click.UsageError("--largest, --all-regions and --box exclude each other.")
     from siamkit.embed.manifests import as_label, labelled, labelled_rows
-    from siamkit.io.table_read import Columns
+    from siamkit.io.table_read import TextColumns
 
     tabular = bool(column or id_column or table_name)
     items: Any = [(label, file) for file in files] + [(label or as_label(t), t) for t in texts]
-    bad: list[Row] = []
+    bad: list[TextRow] = []
     if origin and tabular:
-        columns = Columns(column, id_column, table_name)
+        columns = TextColumns(column, id_column, table_name)
         items, bad = labelled_rows(origin, sys.stdin, columns)
     elif origin:
         items = labelled(origin, sys.stdin)
@@ -163,7 +163,7 @@ def _record(seconds: float, label: str, modality: str) -> Path:
     return path
 
 
-def _failed(row: Row, origin: str) -> Enrolled:
+def _failed(row: TextRow, origin: str) -> Enrolled:
     from siamkit.errors import UnreadableSample
     from siamkit.flows.enrol import Enrolled
 

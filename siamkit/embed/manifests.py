@@ -1,4 +1,4 @@
-"""Lists of sources: a folder per identity, a CSV manifest, JSON lines, one path a line."""
+"""Lists of sources: a folder per identity, a table with labels, a list of paths."""
 
 from __future__ import annotations
 
@@ -6,42 +6,149 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from siamkit.embed.batches import Job
 from siamkit.errors import BadInput
-from siamkit.io.sources import files_under, short, to_text
-from siamkit.io.table_read import JSON_LINES, Columns, Row, rows
+from siamkit.io.sources import files_under, to_text
+from siamkit.io.table_lines import open_stdin, open_text, parse_object
+from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
+from siamkit.io.table_record import BARE, JSON_LINES, Record, Table, bad_lines, list_columns
 from siamkit.store.samples import LONGEST_LABEL
+
+T = TypeVar("T")
 
 
 def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
-    """(label, source) pairs from a folder, a CSV file, a JSON-lines file, or `-`: JSON lines.
+    """Return the (label, source) pairs of a folder, of a table, or of standard input for `-`.
 
     In a folder, each folder directly in it is an identity and holds its files, at any depth; a
-    file directly in it is an identity by itself, named after the file. A CSV has the columns
-    label and path, and paths are relative to it. JSON lines are {"label", "path"} or, for
-    text, {"label", "text"}. Raises BadInput, naming the line, for what is none of these.
+    file directly in it is an identity by itself, named after the file. A table has the columns
+    label and path, and paths are relative to it. JSON lines, which standard input must be, are
+    {"label", "path"} or {"label", "text"}. Raises BadInput, naming every bad line.
     """
-    if origin == "-":
-        return list(_json_pairs(_utf8(stdin), "standard input", Path()))
-    path = Path(origin)
-    if path.is_dir():
-        found: list[tuple[str, Path | str]] = [(_label(path, f), f) for f in files_under(path)]
-        if not found:
+    path = Path() if origin == "-" else Path(origin)
+    if origin != "-" and path.is_dir():
+        files: list[tuple[str, Path | str]] = [(_label(path, f), f) for f in files_under(path)]
+        if not files:
             raise BadInput(f"there is no file in {to_text(path)}")
-        return found
-    if not path.is_file():
+        return files
+    if origin != "-" and not path.is_file():
         raise BadInput(
             f"{to_text(path)} is neither a folder nor a file",
-            hint="--from takes a folder per identity, a CSV (label,path), JSON lines, or -",
+            hint="--from takes a folder per identity, a table (label,path), JSON lines, or -",
         )
-    with _text(path) as file:
-        if path.suffix in JSON_LINES:
-            return list(_json_pairs(file, to_text(path), path.parent))
-        return list(_csv_pairs(file, path))
+    with open_table(origin, stdin, plain=".jsonl" if origin == "-" else ".csv") as table:
+        if table.has_header and not {"label", "path"} <= set(table.columns):
+            raise BadInput(
+                f"{table.name} has the columns {list_columns(table.columns)}",
+                hint="its first line must name label and path; for texts, add --column NAME",
+            )
+        return _parse_all(
+            table.read("label", "path", "text"),
+            lambda values: _labelled_source(values, path.parent),
+            table.name,
+            "each row needs a label and a path",
+        )
+
+
+def labelled_rows(
+    origin: str, stdin: TextIO, columns: TextColumns
+) -> tuple[list[tuple[str, str]], list[TextRow]]:
+    """(label, text) of each row of a table, and the rows that have no text, with the reason.
+
+    The label is the row's id, or the text itself where there is none.
+    """
+    good, bad = [], []
+    for row in read_texts(origin, stdin, columns):
+        if row.error:
+            bad.append(row)
+        else:
+            good.append((as_label(row.text) if row.id is None else row.id, row.text))
+    return good, bad
+
+
+def as_label(text: str) -> str:
+    """A text as its own label: on one line, and if it is long its beginning and a checksum."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(line) <= LONGEST_LABEL:
+        return line
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{line[: LONGEST_LABEL - 10].rstrip()}… {digest}"
+
+
+def jobs(origin: str, stdin: TextIO) -> list[Job]:
+    """Return what to embed: one path per line, or JSON lines with "source" or "text".
+
+    Raises BadInput, naming every bad line.
+    """
+    if origin == "-":
+        return _jobs(open_stdin(stdin, ".txt"))
+    path = Path(origin)
+    if not path.is_file():
+        raise BadInput(
+            f"{to_text(path)} is not a file",
+            hint='--from takes a text file with one path per line, or JSON lines with "source"',
+        )
+    with open_text(path, ".txt") as table:
+        return _jobs(table)
+
+
+def _label(folder: Path, file: Path) -> str:
+    first, *inner = file.relative_to(folder).parts
+    return first if inner else file.stem
+
+
+def _parse_all(
+    records: Iterable[Record], parse: Callable[[dict[str, Any]], T], name: str, hint: str
+) -> list[T]:
+    """Return each record as `parse` reads its values; a ValueError of it is that line's fault."""
+    parsed, faults = [], []
+    for record in records:
+        try:
+            if record.error:
+                raise ValueError(record.error)
+            parsed.append(parse(record.values))
+        except ValueError as error:
+            faults.append((record.line, str(error)))
+    if faults:
+        raise bad_lines(name, faults, hint)
+    return parsed
+
+
+def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | str]:
+    label, path, text = values["label"], values["path"], values["text"]
+    if isinstance(label, int | float) and not isinstance(label, bool):
+        label = str(label)
+    if not isinstance(label, str):
+        raise ValueError("there is no label")
+    if isinstance(path, str) and path:
+        return label, base / path
+    if isinstance(text, str):
+        return label, text
+    raise ValueError("there is no path")
+
+
+def _jobs(table: Table) -> list[Job]:
+    hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
+    return _parse_all(table.read("source", "text"), _job, table.name, hint)
+
+
+def _job(values: dict[str, Any]) -> Job:
+    line = values.get(BARE)
+    if isinstance(line, str):
+        if not line.lstrip().startswith("{"):
+            return Job(Path(line))
+        values = parse_object(line)
+    if isinstance(values.get("text"), str):
+        return Job(values["text"], text=True)
+    if isinstance(values.get("source"), str):
+        return Job(Path(values["source"]))
+    raise ValueError('neither "source" nor "text" in it')
+
+
+# flows/trials still reads by this; it goes when trials use open_table
 
 
 def records(
@@ -69,64 +176,6 @@ def records(
             yield from _csv_records(file, to_text(path), check)
 
 
-def labelled_rows(
-    origin: str, stdin: TextIO, columns: Columns
-) -> tuple[list[tuple[str, str]], list[Row]]:
-    """(label, text) of each row of a table, and the rows that have no text, with the reason.
-
-    The label is the row's id, or the text itself where there is none.
-    """
-    good, bad = [], []
-    for row in rows(origin, stdin, columns):
-        if row.error:
-            bad.append(row)
-        else:
-            good.append((as_label(row.text) if row.id is None else row.id, row.text))
-    return good, bad
-
-
-def as_label(text: str) -> str:
-    """A text as its own label: on one line, and if it is long its beginning and a checksum."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) <= LONGEST_LABEL:
-        return line
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{line[: LONGEST_LABEL - 10].rstrip()}… {digest}"
-
-
-def jobs(origin: str, stdin: TextIO) -> list[Job]:
-    """What to embed: a text file with one path a line, or JSON lines with "source" or "text"."""
-    if origin == "-":
-        return [_job(line, f"standard input, line {n}") for n, line in _lines(_utf8(stdin))]
-    path = Path(origin)
-    if not path.is_file():
-        raise BadInput(
-            f"{to_text(path)} is not a file",
-            hint='--from takes a text file with a path a line, or JSON lines with "source"',
-        )
-    with _text(path) as file:
-        return [_job(line, f"{to_text(path)}, line {n}") for n, line in _lines(file)]
-
-
-def _label(folder: Path, file: Path) -> str:
-    first, *rest = file.relative_to(folder).parts
-    return first if rest else file.stem
-
-
-def _csv_pairs(file: TextIO, path: Path) -> Iterator[tuple[str, Path | str]]:
-    def check(columns: Sequence[str]) -> None:
-        if not {"label", "path"} <= set(columns):
-            raise BadInput(
-                f"{to_text(path)} has the columns {short(', '.join(columns))[:80] or 'none'}",
-                hint="its first line must name label and path; for texts, add --column NAME",
-            )
-
-    for line, row in _csv_records(file, to_text(path), check):
-        if not row["path"]:
-            raise BadInput(f"{to_text(path)}, line {line}: there is no path")
-        yield row["label"] or "", path.parent / row["path"]
-
-
 def _csv_records(
     file: TextIO, shown: str, check: Callable[[Sequence[str]], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -139,29 +188,6 @@ def _csv_records(
             yield reader.line_num, row
     except csv.Error as error:
         raise BadInput(f"{shown}, line {reader.line_num}: {error}") from error
-
-
-def _json_pairs(file: TextIO, name: str, base: Path) -> Iterator[tuple[str, Path | str]]:
-    for number, line in _lines(file):
-        data = _object(line, f"{name}, line {number}")
-        label, path, text = data.get("label"), data.get("path"), data.get("text")
-        if not isinstance(label, str) or not (isinstance(path, str) or isinstance(text, str)):
-            raise BadInput(
-                f"{name}, line {number}: no label and path in it",
-                hint='write {"label": "alice", "path": "alice.jpg"}',
-            )
-        yield label, base / path if isinstance(path, str) else str(text)
-
-
-def _job(line: str, where: str) -> Job:
-    if not line.lstrip().startswith("{"):
-        return Job(Path(line))
-    data = _object(line, where)
-    if isinstance(data.get("text"), str):
-        return Job(data["text"], text=True)
-    if isinstance(data.get("source"), str):
-        return Job(Path(data["source"]))
-    raise BadInput(f'{where}: neither "source" nor "text" in it')
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
@@ -178,13 +204,6 @@ def _lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(file, 1):
         if line.strip():
             yield number, line.strip("\r\n")
-
-
-def _utf8(stdin: TextIO) -> TextIO:
-    """Standard input read as a file would be."""
-    if isinstance(stdin, TextIOWrapper):
-        stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
-    return stdin
 
 
 def _text(path: Path) -> TextIO:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-from siamkit.io.table_read import CSV, JSON_LINES, PARQUET, SQLITE
+from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
 
 WRITABLE = (*CSV, *JSON_LINES, *PARQUET, *SQLITE)
 Schema: TypeAlias = Mapping[str, type]  # column -> str, int, float or bool; all may be None

@@ -10,10 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed.manifests import records
 from siamkit.embed.region_choosers import error_for
 from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, short, to_path, to_text
+from siamkit.io.table_read import as_text, open_table
+from siamkit.io.table_record import bad_lines, list_columns
 from siamkit.store import galleries, samples
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Example:
 
 
 def read_examples(origin: str) -> list[Example]:
-    """The examples of a folder, a CSV manifest or a JSON-lines file.
+    """The examples of a folder or of a manifest: a table, JSON lines included.
 
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
@@ -142,42 +143,37 @@ def _folder(folder: Path) -> list[Example]:
 
 
 def _manifest(path: Path) -> list[Example]:
-    found, bad = [], []
-    columns: dict[str, None] = {}
-    for line, values in records(path, lambda names: _check(names, to_text(path))):
-        columns |= dict.fromkeys(key for key in values if isinstance(key, str))
-        try:
-            found.append(_example(values, path.parent))
-        except BadInput as error:
-            bad.append(f"line {line}: {error}")
-    if bad:
-        what = "a bad line" if len(bad) == 1 else f"{len(bad):,} bad lines"
-        raise BadInput(
-            f"{to_text(path)} has {what}: {'; '.join(at_most(bad))}",
-            hint="it takes path or text, label, impostor (1 or 0) and split (train or validation)",
-        )
+    examples, faults = [], []
+    with open_table(path, plain=".csv") as table:
+        columns = table.columns
+        if table.has_header and ("label" not in columns or not {"path", "text"} & set(columns)):
+            raise BadInput(
+                f"{table.name} has the columns {list_columns(columns)}",
+                hint="its first line must name label and path, or label and text",
+            )
+        for record in table.read(*COLUMNS):
+            try:
+                if record.error:
+                    raise BadInput(record.error)
+                examples.append(_example(record.values, path.parent))
+            except BadInput as error:
+                faults.append((record.line, str(error)))
+    if faults:
+        hint = "columns: path or text, label, impostor (1 or 0), split (train or validation)"
+        raise bad_lines(table.name, faults, hint)
     for column in columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
         if column not in COLUMNS and near and near[0] not in columns:
-            log.warning(f"{to_text(path)}: {column!r} is not read; did you mean {near[0]!r}?")
-    return found
+            log.warning(f"{table.name}: {column!r} is not read; did you mean {near[0]!r}?")
+    return examples
 
 
-def _check(columns: Sequence[str], shown: str) -> None:
-    if "label" not in columns or not {"path", "text"} & set(columns):
-        raise BadInput(
-            f"{shown} has the columns {short(', '.join(columns))[:80] or 'none'}",
-            hint="its first line must name label and path, or label and text",
-        )
-
-
-def _example(values: Mapping[Any, Any], base: Path) -> Example:
-    """One row. Raises BadInput that does not name it."""
-    if None in values:  # where csv.DictReader puts what is too much
-        raise BadInput("more fields than the first line names")
-    label, path, text = (values.get(key) for key in ("label", "path", "text"))
-    if not isinstance(label, str) or not label.strip():
-        raise BadInput("there is no label")
+def _example(values: Mapping[str, Any], base: Path) -> Example:
+    """Return the example of one row. Raises BadInput that does not name the row."""
+    path, text = values["path"], values["text"]
+    label, fault = as_text(values["label"])
+    if fault:
+        raise BadInput(f"its label {fault}")
     if bool(path) == bool(text) or not isinstance(path or text, str):
         raise BadInput("it has both a path and a text" if path and text else "there is no path")
     return Example(
@@ -188,8 +184,8 @@ def _example(values: Mapping[Any, Any], base: Path) -> Example:
     )
 
 
-def _word(values: Mapping[Any, Any], key: str, known: Mapping[str, Any]) -> Any:
-    value = values.get(key)
+def _word(values: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> Any:
+    value = values[key]
     word = "" if value is None else str(value).strip().lower()
     if word not in known:
         raise BadInput(

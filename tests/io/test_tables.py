@@ -13,13 +13,14 @@ import pytest
 
 from siamkit.errors import BadInput
 from siamkit.io import table_write
-from siamkit.io.table_read import LONGEST, Columns, each_once, rows
+from siamkit.io.table_read import TextColumns, mark_repeated_ids, open_table, read_texts
+from siamkit.io.table_record import BARE, LONGEST
 
 NO_STDIN = io.StringIO()
 
 
 def read(path: Path | str, column=None, id=None, table=None, stdin=NO_STDIN):
-    return list(rows(str(path), stdin, Columns(column, id, table)))
+    return list(read_texts(str(path), stdin, TextColumns(column, id, table)))
 
 
 def plain(path: Path | str, **columns):
@@ -122,8 +123,8 @@ def test_bad_lines_of_json_are_told_and_the_rest_is_read(tmp_path):
     assert [text for _, _, text in plain(path, column="q")] == [
         "good", "its text is empty", "its text is empty",
         "not JSON: Expecting value: line 1 column 1 (char 0)",
-        "neither a JSON object nor a string", "its text is no text, but list",
-        "42", "its text is not UTF-8", "a bare string", "its text is no text, but bool",
+        "neither a JSON object nor a string", "its text is not text, but list",
+        "42", "its text is not UTF-8", "a bare string", "its text is not text, but bool",
     ]  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def test_nulls_and_blobs_of_a_database_are_told(tmp_path):
         )
     db.close()
     assert [text for _, _, text in plain(tmp_path / "t.db")] == [
-        "fine", "its text is empty", "its text is no text, but bytes", "3.5"]  # fmt: skip
+        "fine", "its text is empty", "its text is not text, but bytes", "3.5"]  # fmt: skip
 
 
 def test_a_database_with_several_tables_wants_one_named(tmp_path):
@@ -181,8 +182,44 @@ def test_standard_input_is_lines_or_json_or_with_a_column_csv():
 
 def test_an_id_that_comes_twice_is_an_error_of_the_second(tmp_path):
     (tmp_path / "t.csv").write_text("id,q\n7,one\n8,two\n7,three\n")
-    found = [(r.line, r.error) for r in each_once(read(tmp_path / "t.csv"))]
+    found = [(r.line, r.error) for r in mark_repeated_ids(read(tmp_path / "t.csv"))]
     assert found == [(2, ""), (3, ""), (4, "its id '7' is that of line 2 as well")]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.csv", "semicolon.csv", "utf16.csv", "a.jsonl", "a.parquet", "a.db"]
+)
+def test_records_have_the_columns_asked_for(everywhere, name):
+    with open_table(everywhere / name) as table:
+        assert table.columns == ["number", "question"]
+        assert [record.values for record in table.read("question", "absent")] == [
+            {"question": text, "absent": None} for text in ("one?", "two,\ntwo?", "drei – ü?")
+        ]
+
+
+def test_json_lines_may_bring_columns_of_their_own(tmp_path):
+    (tmp_path / "t.jsonl").write_text('nonsense\n{"a": 1}\n"bare"\n{"b": 2}\n')
+    with open_table(tmp_path / "t.jsonl") as table:
+        assert (table.columns, table.has_header) == (["a"], False)
+        records = list(table.read("a", "b"))
+    assert table.columns == ["a", BARE, "b"]
+    assert records[0].error.startswith("not JSON")
+    assert [record.values for record in records[1:]] == [
+        {"a": 1, "b": None},
+        {"a": None, "b": None, BARE: "bare"},
+        {"a": None, "b": 2},
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.db"])
+def test_an_error_of_the_caller_is_not_taken_for_one_of_the_table(everywhere, name):
+    def work():
+        with open_table(everywhere / name) as table:
+            for _ in table.read("question"):
+                raise OSError("of the caller")
+
+    with pytest.raises(OSError, match="of the caller"):
+        work()
 
 
 SCHEMA = {"group": int, "text": str, "score": float, "first": bool}
@@ -244,7 +281,7 @@ def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
     when = pa.array([1, 2], pa.timestamp("ns"))
     pq.write_table(pa.table({"id": when, "text": text}), tmp_path / "a.parquet")
     assert [r.error for r in read(tmp_path / "a.parquet", column="text")] == [
-        "its id is no text, but bytes"] * 2  # fmt: skip
+        "its id is not text, but bytes"] * 2  # fmt: skip
     pq.write_table(pa.table({"text": text}), tmp_path / "b.parquet")
     assert [r.error for r in read(tmp_path / "b.parquet")] == ["", "its text is not UTF-8"]
     pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")

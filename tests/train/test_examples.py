@@ -62,9 +62,14 @@ def test_every_bad_line_is_named(tmp_path):
     )
     with pytest.raises(BadInput) as caught:
         read_examples(str(path))
-    for part in ("5 bad lines", "line 2: impostor is 'maybe'", "line 3: there is no path",
-                 "line 4: there is no label", "line 5: split is 'test'", "line 6: more fields",
-                 ):  # fmt: skip
+    for part in (
+        "5 bad lines",
+        "line 2: impostor is 'maybe'",
+        "line 3: there is no path",
+        "line 4: its label is empty",
+        "line 5: split is 'test'",
+        "line 6: 6 fields, where the head has 4",
+    ):
         assert part in str(caught.value)
 
 
@@ -80,7 +85,8 @@ def test_texts_and_their_faults(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [("", "has the columns none"), ("file,who\na,b\n", "has the columns file, who"),
-     ("path,label\n", "holds no examples"), ('path,label\n"a,b\n', "line 1: unexpected end")],
+     ("path,label\n", "holds no examples"),
+     ('path,label\n"a,b\n', "line 2: a quotation mark is never closed")],
 )  # fmt: skip
 def test_what_is_no_manifest(tmp_path, content, said):
     (tmp_path / "m.csv").write_text(content)

@@ -1,0 +1,107 @@
+"""Open the tables that are not text: Parquet and SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from siamkit.errors import BadInput
+from siamkit.io.sources import to_text
+from siamkit.io.table_record import Record, Table, list_columns
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[Table]:
+    """Open a Parquet file. Only the columns that are asked for are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = to_text(path)
+
+    def refused(error: Exception) -> BadInput:
+        return BadInput(f"{name} is not a sound Parquet file: {' '.join(str(error).split())}")
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise refused(error) from error
+    names = file.schema_arrow.names
+
+    def read(columns: Sequence[str]) -> Iterator[Record]:
+        present = [column for column in columns if column in names]
+        absent = dict.fromkeys(columns)
+        number = 0
+        try:
+            for batch in file.iter_batches(columns=present):
+                for row in zip(*(batch.column(column) for column in present), strict=True):
+                    number += 1
+                    values = map(_from_arrow, row)
+                    yield Record(number, absent | dict(zip(present, values, strict=True)))
+        except (pa.ArrowException, OSError) as error:
+            raise refused(error) from error
+
+    with file:
+        yield Table(name, names, read)
+
+
+def _from_arrow(value: Any) -> Any:
+    """Return an Arrow value as Python's own, or as bytes if Python has none."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return bytes(value.as_buffer()).decode("utf-8", "surrogateescape")
+    except (ValueError, OverflowError):
+        return b""
+
+
+@contextmanager
+def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
+    """Open one table or view of a SQLite database, read-only."""
+    shown = to_text(path)
+
+    def refused(error: sqlite3.Error) -> BadInput:
+        return BadInput(f"{shown} cannot be read as a SQLite database: {error}")
+
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise refused(error) from error
+    with closing(db):
+        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        try:
+            chosen = _choose_table(db, table, shown)
+            names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(chosen)})")]
+        except sqlite3.Error as error:
+            raise refused(error) from error
+
+        def read(columns: Sequence[str]) -> Iterator[Record]:
+            present = [column for column in columns if column in names]
+            absent = dict.fromkeys(columns)
+            selected = ", ".join(map(_quoted, present)) or "NULL"
+            try:
+                rows = db.execute(f"SELECT {selected} FROM {_quoted(chosen)}")
+                for number, row in enumerate(rows, 1):
+                    yield Record(number, absent | dict(zip(present, row, strict=False)))
+            except sqlite3.Error as error:
+                raise refused(error) from error
+
+        yield Table(f"{shown}, table {chosen}", names, read)
+
+
+def _choose_table(db: sqlite3.Connection, table: str | None, shown: str) -> str:
+    kinds = "('table', 'view')"
+    query = f"SELECT name FROM sqlite_master WHERE type IN {kinds} AND name NOT LIKE 'sqlite_%'"
+    names = [str(name) for (name,) in db.execute(f"{query} ORDER BY name")]
+    if table in names:
+        return str(table)
+    if table is None and len(names) == 1:
+        return names[0]
+    problem = f"no table {table!r} in" if table else "several tables, or none, in"
+    raise BadInput(f"{problem} {shown}", hint=f"--table, one of: {list_columns(names)}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
