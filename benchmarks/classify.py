@@ -25,9 +25,9 @@ from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import open_pipeline
 from siamkit.stats import calibration, classify
-from siamkit.stats.classify import Rule, scaled
-from siamkit.stats.label_sets import Labelled
-from siamkit.stats.scoring import own_mated
+from siamkit.stats.classify import ClassificationRule, evidence_at
+from siamkit.stats.label_sets import LabelledVectors
+from siamkit.stats.scoring import mated_cosine_of
 
 SHOTS, SEEDS, TESTS, LEAST, BINS = (1, 5, 20), 10, 20, 5, 15
 
@@ -76,10 +76,10 @@ def drawn(labels, shots: int, seed: int):
 def ours(vectors, labels, enrolled, asked, rule, own=None):
     """(p, classes) probabilities, and the temperature over the spread of the guess."""
     names = np.unique(labels[enrolled])
-    known = Labelled.of(vectors[enrolled], labels[enrolled][:, None] == names)
-    guess = classify.guess(known)
-    fitted = classify.fit(known, rule)
-    evidence = scaled(fitted[0] if fitted else guess)
+    known = LabelledVectors.from_matrix(vectors[enrolled], labels[enrolled][:, None] == names)
+    guess = classify.guess_temperature(known)
+    fitted = classify.fit_temperature(known, rule)
+    evidence = evidence_at(fitted[0] if fitted else guess)
     if own:
         evidence = lambda scores: calibration.llr(own, scores)  # noqa: E731
     found = classify.probabilities(known, rule, evidence, vectors[asked])
@@ -113,7 +113,7 @@ def peers(shots: int):
 
 def compare(name: str, vectors, labels, pipeline) -> list[list]:
     rows = []
-    mated, own = own_mated(pipeline.encoder), pipeline.calibration
+    mated, own = mated_cosine_of(pipeline.encoder), pipeline.calibration
     for shots in SHOTS:
         results: dict[str, list] = {}
         sharpness: dict[str, list] = {}
@@ -124,9 +124,12 @@ def compare(name: str, vectors, labels, pipeline) -> list[list]:
             enrolled, asked = split
             classes = len(np.unique(labels[enrolled]))
             truth = labels[asked]
-            for rule in (Rule("knn", 5, mated=mated), Rule("prototypes", mated=mated)):
-                for title, made in ((rule.by, None), (f"{rule.by}, calibration", own)):
-                    if title == rule.by or own:
+            for rule in (
+                ClassificationRule("knn", 5, mated_cosine=mated),
+                ClassificationRule("prototypes", mated_cosine=mated),
+            ):
+                for title, made in ((rule.method, None), (f"{rule.method}, calibration", own)):
+                    if title == rule.method or own:
                         *answer, sharp = ours(vectors, labels, enrolled, asked, rule, made)
                         results.setdefault(title, []).append(judged(*answer, truth))
                         sharpness.setdefault(title, []).append(sharp)

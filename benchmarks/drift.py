@@ -23,7 +23,7 @@ from channels import PICTURES, SOUNDS, Made, faces, noisy, rotated, voices
 
 from siamkit.stats import drift
 from siamkit.stats.drift import QUERIES
-from siamkit.stats.observation import OWN, SEEN, Observation, of_query
+from siamkit.stats.probe_scores import BEST_SAMPLES, SEARCH_DEPTH, ProbeScores, scores_of_query
 
 SHARES = (0.0, 0.3, 1.0)  # of strangers among the queries
 FEWER_DRAWS = 499  # of the bootstrap: enough to tell 0.5 %, and twice as fast
@@ -79,7 +79,7 @@ def alarm(base: Made, vectors: np.ndarray, share: float, seed: int) -> bool:
     ])  # fmt: skip
     _, own = np.unique(base.identities[gallery], return_inverse=True)
     kept = base.vectors[gallery]
-    rows = REFERENCES.get(id(base), lambda: drift.reference(kept, own), seed)
+    rows = REFERENCES.get(id(base), lambda: drift.reference_scores(kept, own), seed)
     recent = [observed(kept @ vectors[i], own) for i in asked]
     found = drift.compare(rows, recent, draws=FEWER_DRAWS, seed=seed)
     return found.alarm
@@ -89,9 +89,9 @@ class _References:
     """Of the last repeats, since every change is tried on the same galleries."""
 
     def __init__(self) -> None:
-        self.made: dict[tuple[int, int], list[Observation]] = {}
+        self.made: dict[tuple[int, int], list[ProbeScores]] = {}
 
-    def get(self, base: int, make: Callable[[], list[Observation]], seed: int) -> list[Observation]:
+    def get(self, base: int, make: Callable[[], list[ProbeScores]], seed: int) -> list[ProbeScores]:
         if (base, seed) not in self.made:
             self.made[base, seed] = make()
         return self.made[base, seed]
@@ -130,11 +130,11 @@ def drawn(
     return np.array(taken, dtype=np.int64)
 
 
-def observed(scores: np.ndarray, own: np.ndarray) -> Observation:
-    nearest = np.argsort(-scores)[:SEEN]
-    mine = np.flatnonzero(own == own[nearest[0]])[:OWN]
+def observed(scores: np.ndarray, own: np.ndarray) -> ProbeScores:
+    nearest = np.argsort(-scores)[:SEARCH_DEPTH]
+    mine = np.flatnonzero(own == own[nearest[0]])[:BEST_SAMPLES]
     found = list(zip(scores[nearest].tolist(), own[nearest].tolist(), strict=True))
-    return of_query(float(scores[mine].mean()), found)
+    return scores_of_query(float(scores[mine].mean()), found)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def main() -> None:
         for name, samples in data.items():
             fitted = scored(samples, who[name][:half], train, rng)
             made = Comparisons(fitted, train[:, 0] == train[:, 1], train[:, 0], train[:, 1])
-            calibration = calibration_fit.calibrate(made, "", "", fmr=0.1, method="logistic")
+            calibration = calibration_fit.fit_calibration(made, "", "", fmr=0.1, method="logistic")
             raw = scored(samples, who[name][half:], test, rng)
             llrs[name] = llr(calibration, raw)
         for size in (1, 2, 3):

@@ -19,8 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from siamkit.stats import reliability, score_maps
-from siamkit.stats.comparisons import Comparisons, interval, resampled
-from siamkit.stats.metrics import operating_point, rates
+from siamkit.stats.comparisons import Comparisons, percentile_interval, resample
+from siamkit.stats.metrics import error_rates, operating_point
 from siamkit.stats.verification import rates_at
 
 TARGETS = {"faces": 0.001, "signatures": 0.001, "voices": 0.01, "questions": 0.05}
@@ -43,16 +43,18 @@ def split(made: Comparisons, share: float, rng: np.random.Generator, units: np.n
 def one(made: Comparisons, target: float, share: float, seed: int, units: np.ndarray):
     """Covered by the test's interval, by the joint one; realised FMR; Cllr gap; ECE."""
     train, test = split(made, share, np.random.default_rng(seed), units)
-    curve = rates(train.mated_scores, train.non_mated_scores)
+    curve = error_rates(train.mated_scores, train.non_mated_scores)
     limit = operating_point(curve, target)[1]
-    drawn = list(resampled(test, DRAWS, seed))
-    alone = interval(np.array([rates_at(c, limit)[0] for c in drawn]))
-    limits = [operating_point(c, target)[1] for c in resampled(train, DRAWS, seed + 1)]
-    both = interval(np.array([rates_at(c, t)[0] for c, t in zip(drawn, limits, strict=True)]))
+    drawn = list(resample(test, DRAWS, seed))
+    alone = percentile_interval(np.array([rates_at(c, limit)[0] for c in drawn]))
+    limits = [operating_point(c, target)[1] for c in resample(train, DRAWS, seed + 1)]
+    both = percentile_interval(
+        np.array([rates_at(c, t)[0] for c, t in zip(drawn, limits, strict=True)])
+    )
     realised = float(np.mean(test.non_mated_scores >= limit))
     # Where no error was seen, 3 / n may have been missed.
     missed = 3 / test.impostor_pairs if realised == 0 else 0.0
-    knots, llrs = score_maps.fitted(train, "logistic", seed)
+    knots, llrs = score_maps.fit_score_map(train, "logistic", seed)
     found = np.interp(test.scores, knots, llrs)
     cost = reliability.cllr(found[test.mated], found[~test.mated])
     least = reliability.min_cllr(test.mated_scores, test.non_mated_scores)

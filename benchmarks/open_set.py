@@ -18,7 +18,7 @@ import numpy as np
 from decision_data import load
 
 from siamkit.embed.pipeline import open_pipeline
-from siamkit.stats.fpir import crowds_of, threshold_for
+from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 
 TARGET, SIZES, REPEATS, GALLERIES = 0.01, (10, 100, 1_000, 7_000, 10_000), 10, 20
 
@@ -70,12 +70,12 @@ def measured(vectors: np.ndarray, calibrating: int) -> None:
         own, rest = vectors[order[:calibrating]], order[calibrating:]
         block = own @ own.T
         others = block[~np.eye(len(own), dtype=bool)].reshape(len(own), -1)
-        crowds = crowds_of([others], len(own))
+        fpir_model = fit_fpir_model([others], len(own))
         fixed = float(np.quantile(others, 1 - 0.001))
         for size in SIZES:
             if size + 200 > len(rest):
                 continue
-            limit = threshold_for(crowds, TARGET, size)
+            limit = threshold_for_fpir(fpir_model, TARGET, size)
             for _ in range(GALLERIES if size < 5_000 else 2):
                 drawn = rng.permutation(rest)
                 enrolled, probes = vectors[drawn[:size]], vectors[drawn[size:][:1_000]]

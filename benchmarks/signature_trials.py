@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit.stats.metrics import Group, bootstrap, eer
+from siamkit.stats.metrics import PersonScores, bootstrap, eer
 
 SETS = {"cedar_bin": "CEDAR", "bhsig_hindi": "Hindi", "bhsig_bengali": "Bengali"}
 NAMES = re.compile(r"(?:(original|forgeries)_(\d+)|[HB]-S-(\d+)-([GF]))[-_](\d+)")
 WORK = 5_000_000  # scores that all draws of one interval may look at, from 100 draws to 1000
-Groups = Mapping[str, Sequence[Group]]  # set -> scores, writer by writer
+Groups = Mapping[str, Sequence[PersonScores]]  # set -> scores, writer by writer
 
 
 @dataclass(frozen=True, order=True)
@@ -114,7 +114,7 @@ def grouped(signatures: Sequence[Signature], pairs: Pairs, scores: np.ndarray) -
     owners = list(by_writer(signatures))
     owner = {key: number for number, key in enumerate(owners)}
     whose = np.array([owner[s.set, s.writer] for s in signatures])[pairs.left]
-    groups: dict[str, list[Group]] = {}
+    groups: dict[str, list[PersonScores]] = {}
     for number, (name, _) in enumerate(owners):
         mine = whose == number
         groups.setdefault(name, []).append(
@@ -123,13 +123,13 @@ def grouped(signatures: Sequence[Signature], pairs: Pairs, scores: np.ndarray) -
     return groups
 
 
-def parts(groups: Groups) -> Iterator[tuple[str, Sequence[Group]]]:
+def parts(groups: Groups) -> Iterator[tuple[str, Sequence[PersonScores]]]:
     """Over all sets, then each apart."""
     yield "all", [group for members in groups.values() for group in members]
     yield from groups.items()
 
 
-def joined(groups: Sequence[Group]) -> Group:
+def joined(groups: Sequence[PersonScores]) -> PersonScores:
     mated, non_mated = zip(*groups, strict=True)
     return np.concatenate(mated), np.concatenate(non_mated)
 
@@ -138,7 +138,7 @@ def equal_error_rate(mated: np.ndarray, non_mated: np.ndarray) -> float:
     return eer(mated, non_mated)[0]
 
 
-def interval(groups: Sequence[Group]) -> tuple[float, float]:
+def interval(groups: Sequence[PersonScores]) -> tuple[float, float]:
     """Of the EER, over writers."""
     size = sum(len(mated) + len(non_mated) for mated, non_mated in groups)
     return bootstrap(groups, equal_error_rate, draws=min(1000, max(100, WORK // size)))

@@ -40,8 +40,8 @@ from signature_trials import (
 )
 
 from siamkit.embed.pipeline import Pipeline, open_pipeline
-from siamkit.stats.metrics import Group, eer, fnmr_at
-from siamkit.stats.scoring import mean_score, own_mated
+from siamkit.stats.metrics import PersonScores, eer, fnmr_at
+from siamkit.stats.scoring import mated_cosine_of, mean_score
 
 REFERENCES, DRAWS, BATCH = 5, 10, 64
 LIMITS = {"1%": 1e-2, "0.1%": 1e-3}
@@ -93,15 +93,15 @@ def several_references(
 ) -> dict[str, Groups]:
     """One entry a rule; forgeries of the writer, or all genuine signatures of others, as probes."""
     rng = np.random.default_rng(0)
-    found: dict[str, dict[str, list[Group]]] = {}
-    seen: dict[str, dict[int, list[Group]]] = {}
+    found: dict[str, dict[str, list[PersonScores]]] = {}
+    seen: dict[str, dict[int, list[PersonScores]]] = {}
     forged = np.array([signature.forged for signature in signatures])
     sets = np.array([signature.set for signature in signatures])
     for (name, writer), numbers in by_writer(signatures).items():
         mine = np.isin(np.arange(len(signatures)), numbers)
         genuine = np.flatnonzero(mine & ~forged)
         other = (mine & forged) if skilled else (~mine & ~forged & (sets == name))
-        draws: dict[str, list[Group]] = {}
+        draws: dict[str, list[PersonScores]] = {}
         for draw in range(DRAWS):
             chosen = rng.permutation(genuine)[:count] if draw else genuine[:count]
             rest = np.setdiff1d(genuine, chosen)
@@ -141,12 +141,14 @@ def looks(references: np.ndarray, probes: np.ndarray) -> np.ndarray:
     return np.column_stack([*columns, np.full(len(probes), alike)])
 
 
-def learned(seen: Mapping[str, Mapping[int, Sequence[Group]]]) -> dict[str, list[Group]]:
+def learned(
+    seen: Mapping[str, Mapping[int, Sequence[PersonScores]]],
+) -> dict[str, list[PersonScores]]:
     """Each writer scored by a regression that has seen all writers but this one."""
     from sklearn.linear_model import LogisticRegression
 
     rows = {(n, w): joined(draws) for n, writers in seen.items() for w, draws in writers.items()}
-    found: dict[str, list[Group]] = {}
+    found: dict[str, list[PersonScores]] = {}
     for key, (mated, non_mated) in rows.items():
         sides = joined([group for other, group in rows.items() if other != key])
         known = np.repeat([1, 0], [len(side) for side in sides])
@@ -157,7 +159,7 @@ def learned(seen: Mapping[str, Mapping[int, Sequence[Group]]]) -> dict[str, list
     return found
 
 
-def figures(groups: Sequence[Group], draws: int) -> dict[str, Any]:
+def figures(groups: Sequence[PersonScores], draws: int) -> dict[str, Any]:
     mated, non_mated = joined(groups)
     rate, threshold = eer(mated, non_mated)
     found: dict[str, Any] = {
@@ -192,7 +194,7 @@ def main() -> None:
     signatures = [signature for signature in read(given.data) if every or signature.validation]
     pipeline = open_pipeline("signatures", encoder=given.encoder, detector=None)
     vectors = embed(given.data, signatures, pipeline)
-    usual = own_mated(pipeline.encoder)
+    usual = mated_cosine_of(pipeline.encoder)
     experiments = one_reference(given.data, signatures, vectors)
     experiments |= several_references(signatures, vectors, usual, skilled=True)
     experiments |= several_references(signatures, vectors, usual, skilled=False)

@@ -45,7 +45,7 @@ def main() -> None:
                 if near is None:
                     continue
                 own = np.arange(len(probes))
-                scores = snorm.normalised(
+                scores = snorm.normalise_scores(
                     raw.astype(np.float64), found.left, found.right, own, near
                 )
                 rows.setdefault(str(nearest), []).append(rated(scores, found.mated))
@@ -65,7 +65,7 @@ def main() -> None:
             vectors = samples.vectors[half]
             labels = np.unique(samples.labels[half], return_inverse=True)[1]
             everyone = np.arange(len(labels))
-            around = snorm.cohorts(vectors, labels)
+            around = snorm.build_cohorts(vectors, labels)
             for name, blocks in (
                 ("plain", scoring.leave_one_out(vectors, labels, everyone)),
                 ("S-norm", snorm.leave_one_out(vectors, labels, around)),
@@ -89,7 +89,7 @@ def against(samples, probes: np.ndarray, cohort: np.ndarray, nearest: int):
     scores = samples.vectors[probes] @ samples.vectors[cohort][order].T
     best = -np.sort(-np.maximum.reduceat(scores, starts, axis=1), axis=1)[:, : nearest + 1]
     # Nobody of the cohort is compared, so whose scores they are does not matter.
-    return snorm.cohorts_of(best, np.full(best.shape, -1))
+    return snorm.cohorts_from_scores(best, np.full(best.shape, -1))
 
 
 def served(blocks, labels: np.ndarray) -> tuple[float, ...]:

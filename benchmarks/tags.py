@@ -26,9 +26,9 @@ from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import open_pipeline
 from siamkit.stats import classify as classification
-from siamkit.stats.classify import Rule, scaled
-from siamkit.stats.label_sets import Labelled
-from siamkit.stats.scoring import own_mated
+from siamkit.stats.classify import ClassificationRule, evidence_at
+from siamkit.stats.label_sets import LabelledVectors
+from siamkit.stats.scoring import mated_cosine_of
 
 ENROLLED, SEEDS = (20, 50, 80), 20
 MEN = {"03", "10", "15"}
@@ -56,17 +56,20 @@ def embedded(pipeline, folder: Path):
     return np.stack([d.found[0].vector for d in done]), [labels_of(d.job.source) for d in done]
 
 
-def ours(known: Labelled, rule: Rule, probes):
-    fitted = classification.fit(known, rule)
-    evidence = scaled(fitted[0] if fitted else classification.guess(known))
+def ours(known: LabelledVectors, rule: ClassificationRule, probes):
+    fitted = classification.fit_temperature(known, rule)
+    evidence = evidence_at(fitted[0] if fitted else classification.guess_temperature(known))
     return classification.probabilities(known, rule, evidence, probes)
 
 
 def answers(vectors, bears, rows, asked, mated):
     """(p, classes) probabilities, by method."""
-    known = Labelled.of(vectors[rows], bears[rows])
+    known = LabelledVectors.from_matrix(vectors[rows], bears[rows])
     for by in ("knn", "prototypes"):
-        yield by, ours(known, Rule(by, 5, tags=True, mated=mated), vectors[asked])
+        yield (
+            by,
+            ours(known, ClassificationRule(by, 5, tags=True, mated_cosine=mated), vectors[asked]),
+        )
     near = KNeighborsClassifier(5).fit(vectors[rows], bears[rows])
     yield (
         "scikit-learn 5-NN",
@@ -85,7 +88,7 @@ def main() -> None:
     kind = np.array(
         [next(k for k in KINDS if any(e[KINDS[k]] == n for e in labels)) for n in names]
     )
-    mated, rows = own_mated(pipeline.encoder), []
+    mated, rows = mated_cosine_of(pipeline.encoder), []
     for count in ENROLLED:
         scores: dict[str, list] = {}
         for seed in range(SEEDS):

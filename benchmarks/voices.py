@@ -26,7 +26,7 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.errors import NothingFound
-from siamkit.stats.metrics import Group, bootstrap, eer, fnmr_at
+from siamkit.stats.metrics import PersonScores, bootstrap, eer, fnmr_at
 from siamkit.stats.scoring import mean_score
 
 REFERENCES, DRAWS = 3, 10
@@ -107,7 +107,7 @@ def cosine(vectors: Vectors) -> Score:
     return score
 
 
-def split(rows: Sequence[tuple[str, str, bool]], score: Score) -> Group:
+def split(rows: Sequence[tuple[str, str, bool]], score: Score) -> PersonScores:
     scores = np.array([score(a, b) for a, b, _ in rows])
     same = np.array([label for *_, label in rows])
     return scores[same], scores[~same]
@@ -142,7 +142,7 @@ def figures(
     return out
 
 
-def rated(groups: Sequence[Group]) -> dict[str, Any]:
+def rated(groups: Sequence[PersonScores]) -> dict[str, Any]:
     """EER, its interval over speakers, and FNMR at the LIMITS that the pairs can show."""
     mated, non_mated = (np.concatenate(side) for side in zip(*groups, strict=True))
     low, high = bootstrap(groups, lambda same, other: eer(same, other)[0], draws=200)
@@ -153,7 +153,7 @@ def rated(groups: Sequence[Group]) -> dict[str, Any]:
     return made
 
 
-def all_pairs(clips: Sequence[str], score: Score) -> list[Group]:
+def all_pairs(clips: Sequence[str], score: Score) -> list[PersonScores]:
     """One group a speaker; a non-mated pair belongs to the first of its two."""
     found: dict[str, tuple[list[float], list[float]]] = {speaker(clip): ([], []) for clip in clips}
     for number, a in enumerate(clips):
@@ -162,14 +162,16 @@ def all_pairs(clips: Sequence[str], score: Score) -> list[Group]:
     return [(np.array(same), np.array(other)) for same, other in found.values()]
 
 
-def several(clips: Sequence[str], vectors: Vectors, usual: float | None) -> dict[str, list[Group]]:
+def several(
+    clips: Sequence[str], vectors: Vectors, usual: float | None
+) -> dict[str, list[PersonScores]]:
     """One entry a rule, one group a speaker, all draws pooled."""
     rng = np.random.default_rng(0)
     rules: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "served": lambda enrolled, probe: mean_score(enrolled, probe, usual),
         "nearest": lambda enrolled, probe: float((enrolled @ probe).max()),
     }
-    found: dict[str, list[Group]] = {rule: [] for rule in rules}
+    found: dict[str, list[PersonScores]] = {rule: [] for rule in rules}
     for name in sorted({speaker(clip) for clip in clips}):
         own = [c for c in clips if speaker(c) == name and vectors[c] is not None]
         others = [c for c in clips if speaker(c) != name and vectors[c] is not None]

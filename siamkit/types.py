@@ -80,7 +80,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowds:
+class FpirModel:
     """Thresholds for false positive identification rates, however many are enrolled."""
 
     persons: int  # of whom the probes were
@@ -115,7 +115,7 @@ class Calibration:
     non_mated: int
     identities: int
     impostor_pairs: int  # pairs of identities behind the non-mated comparisons
-    crowds: Crowds | None = None
+    fpir_model: FpirModel | None = None
     # How a probe was scored against all samples of an identity; None: one sample against one.
     fusion: Literal["best", "mean"] | None = None
     brier: float | None = None  # mean squared error of probabilities, cross-fitted by identity

@@ -19,7 +19,7 @@ from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.host import registry
 from siamkit.models import names
-from siamkit.stats.scoring import Fusion, own_mated
+from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
 from siamkit.store.live_index import LiveIndex
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
     from siamkit.flows.trials import Fault
     from siamkit.protocols import Source
-    from siamkit.stats.calibration_fit import Aims
-    from siamkit.stats.classify import Method as By
+    from siamkit.stats.calibration_fit import CalibrationTargets
+    from siamkit.stats.classify import ClassificationMethod as By
     from siamkit.stats.drift import Drift
     from siamkit.types import Calibration, Vectors
 
@@ -337,13 +337,13 @@ class Workspace:
         anew.
         """
         from siamkit.flows.classify import Classifiers
-        from siamkit.stats.classify import Rule
+        from siamkit.stats.classify import ClassificationRule
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         if self._classifiers is None:
             self._classifiers = Classifiers()
-        rule = Rule(by, k, tags, own_mated(pipeline.encoder))
+        rule = ClassificationRule(by, k, tags, mated_cosine_of(pipeline.encoder))
         return self._classifiers.open(self.store, target, pipeline, rule)
 
     def timeline(
@@ -609,7 +609,7 @@ class Workspace:
         normalise: bool | None = None,
         left_out: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
         progress: Progress | None = None,
-        **aims: Unpack[Aims],
+        **aims: Unpack[CalibrationTargets],
     ) -> Calibration:
         """Measure what a gallery's scores mean; from now on it decides by that.
 

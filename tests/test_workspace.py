@@ -73,8 +73,8 @@ def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
     one, other = (text for _, text in texts(40, 6)[:2])
     pair = workspace.verify("letters", one, other).verdict
     best = workspace.verify_identity("letters", "id000", one).verdict
-    assert pair.threshold.value == calibration.threshold(made.pairs).value
-    assert best.threshold.value == calibration.threshold(made).value
+    assert pair.threshold.value == calibration.threshold_for_fmr(made.pairs).value
+    assert best.threshold.value == calibration.threshold_for_fmr(made).value
     # Nothing is known of means: the encoder's threshold, and no probability.
     mean = workspace.verify_identity("letters", "id000", one, fusion="mean").verdict
     assert (mean.threshold.value, mean.probability) == (0.8, None)
@@ -88,7 +88,7 @@ def test_a_served_s_norm_is_the_calibrated_one(workspace):
     labels = np.unique([label for label, _ in listed], return_inverse=True)[1]
     rows = workspace.pipeline("letters").encoder.embed([text for _, text in listed])
     wanted = np.empty((len(listed), 30))
-    for probes, scores in snorm.leave_one_out(rows, labels, snorm.cohorts(rows, labels)):
+    for probes, scores in snorm.leave_one_out(rows, labels, snorm.build_cohorts(rows, labels)):
         wanted[probes] = scores
     probe = 4
     owned = samples.of_identity(workspace.store, "id001")

@@ -62,11 +62,11 @@ def main() -> None:
         made = from_trials(
             kept, embedded, scores, pipeline.encoder.fingerprint, source, fmr=FMRS[modality]
         )
-        # 37 speakers are too few to say anything of crowds, and nobody's signature is forged by a
+        # 37 speakers are too few for an FPIR model, and nobody's signature is forged by a
         # crowd; and whether a question is answered already is not how often a question about
         # something else is.
         if modality != "faces":
-            made = replace(made, crowds=None)
+            made = replace(made, fpir_model=None)
         text = to_json(made)
         (given.out / f"{modality}.json").write_text(text + "\n")
         print(modality, len(text), made.method, made.fmr, made.fpir, made.cllr, made.min_cllr)

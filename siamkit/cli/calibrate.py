@@ -127,31 +127,32 @@ def calibrate(
 
 
 def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, Any]:
-    from siamkit.stats.calibration import grey_below, threshold
+    from siamkit.stats.calibration import different_below, threshold_for_fmr
+    from siamkit.stats.calibration_json import to_dict
 
     decides = made.normalised or made
-    limit = threshold(decides)
+    limit = threshold_for_fmr(decides)
     return {
         "gallery": gallery,
         "decides_by": "cosine" if decides is made else "S-norm",
         "threshold": asdict(limit),
-        "different_below": min(grey_below(decides), limit.value),
+        "different_below": min(different_below(decides), limit.value),
         "faults": [asdict(fault) for fault in faults],
-        **asdict(made),
+        **to_dict(made),
     }
 
 
 def _print(gallery: str, made: Calibration) -> None:
-    from siamkit.stats.calibration import grey_below, threshold
+    from siamkit.stats.calibration import different_below, threshold_for_fmr
 
     plain, made = made, made.normalised or made
-    limit = threshold(made)
+    limit = threshold_for_fmr(made)
     click.echo(f"{gallery} is calibrated by {made.source}")
     rows: list[tuple[str, str]] = [
         ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
         ("impostor pairs", f"{made.impostor_pairs:,}, of {made.identities:,} identities"),
         ("same from", f"{limit.value:.3f}, false match rate {made.fmr:g}"),
-        ("different below", f"{min(grey_below(made), limit.value):.3f}"),
+        ("different below", f"{min(different_below(made), limit.value):.3f}"),
         ("lowest rate supported", f"{made.false_matches.rates[-1]:.2g}"),
         ("probability", f"{made.method} map"),
         ("decides by", "the cosine" if made is plain else "adaptive S-norm of the cosine"),
@@ -159,16 +160,16 @@ def _print(gallery: str, made: Calibration) -> None:
     if made.cllr is not None and made.min_cllr is not None:
         rows.append(("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"))
         rows.append(("Brier score, ECE", f"{made.brier:.4f}, {made.ece:.4f}"))
-    if crowds := made.crowds:
-        from siamkit.stats.fpir import threshold_for
+    if fpir_model := made.fpir_model:
+        from siamkit.stats.fpir import threshold_for_fpir
 
         for size in (1, 100, 10_000):
-            value = threshold_for(crowds, made.fpir, size)
+            value = threshold_for_fpir(fpir_model, made.fpir, size)
             none = made is plain and value > 1
             shown = "none: no cosine is so high" if none else f"{value:.3f}, FPIR {made.fpir:g}"
             rows.append((f"1 of {size:,}", shown))
     table(["", ""], rows)
     if made.cllr is None:
         stderr("Note: too few identities to judge the probabilities on unseen ones")
-    if made.crowds is None:
+    if made.fpir_model is None:
         stderr("Note: too few samples to set a threshold for identification")

@@ -202,20 +202,20 @@ def _facts(found: Evaluated) -> dict[str, Any]:
     from dataclasses import asdict
 
     it = found.measured
-    same = int(it.made.mated.sum())
+    same = int(it.comparisons.mated.sum())
     one = found.identified
     return {
         "name": found.name,
         "mated": same,
-        "non_mated": len(it.made) - same,
-        "identities": it.made.identities,
-        "impostor_pairs": it.made.impostor_pairs,
+        "non_mated": len(it.comparisons) - same,
+        "identities": it.comparisons.identities,
+        "impostor_pairs": it.comparisons.impostor_pairs,
         "draws": it.draws,
         "roc_auc": asdict(it.auc),
         "eer": {**asdict(it.eer), "threshold": it.eer_threshold},
         "at_fmr": [_point(point) for point in it.at_fmr],
-        "unsupported_fmr": it.unsupported,
-        "at_threshold": [_point(point) for point in it.given],
+        "unsupported_fmr": it.unsupported_fmrs,
+        "at_threshold": [_point(point) for point in it.at_thresholds],
         "accuracy": it.accuracy,
         "accuracy_standard_error": it.accuracy_error,
         "min_dcf": {str(prior): asdict(cost) for prior, cost in it.min_dcf.items()},
@@ -227,7 +227,7 @@ def _facts(found: Evaluated) -> dict[str, Any]:
             "probes": len(one.searches.labels),
             "hit_rate": {str(rank): asdict(rate) for rank, rate in one.hit_rate.items()},
             "at_fpir": [asdict(at) for at in one.at_fpir],
-            "unsupported_fpir": one.unsupported,
+            "unsupported_fpir": one.unsupported_fpirs,
         },
         "faults": [asdict(fault) for fault in found.faults],
         "notes": found.notes,
@@ -237,4 +237,6 @@ def _facts(found: Evaluated) -> dict[str, Any]:
 def _point(point: OperatingPoint) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(point)
+    fields = asdict(point)
+    fields["wanted"] = fields.pop("target_fmr")
+    return fields

@@ -68,9 +68,9 @@ class Pipeline:
         """The default threshold: what the encoder states, or else the calibration's."""
         stated: Threshold | None = self.encoder.threshold
         if stated is None and (calibration := self.calibration) is not None:
-            from siamkit.stats.calibration import threshold
+            from siamkit.stats.calibration import threshold_for_fmr
 
-            return threshold(calibration)
+            return threshold_for_fmr(calibration)
         return stated
 
     def read(self, source: Path | str | bytes) -> Content:

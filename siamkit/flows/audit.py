@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.stats.audit import Own
+    from siamkit.stats.audit import Cohesion
     from siamkit.store.samples import Sample
     from siamkit.types import Hits
 
@@ -93,11 +93,11 @@ class _Look:
         from siamkit.stats import audit as suspects
 
         self.held, self.gallery = held, live.gallery
-        self.own: Own = suspects.within(held.vectors, held.identity)
+        self.own: Cohesion = suspects.measure_cohesion(held.vectors, held.identity)
         self.hits = self._search(live, progress)
         threshold = live.gallery.threshold
         means = self.own.mean[np.isfinite(self.own.mean)]
-        usual = float(np.quantile(means, ALIKE)) if len(means) >= suspects.ENOUGH else -1.0
+        usual = float(np.quantile(means, ALIKE)) if len(means) >= suspects.MIN_VALUES else -1.0
         self.threshold = threshold.value if threshold else max(usual, 0.5)
         self.alike = max(self.threshold, usual)
 
@@ -167,7 +167,7 @@ class _Look:
         held = self.held
         near = self._near_pairs()
         pairs = np.array(sorted(near), np.int64).reshape(-1, 2)
-        scores = suspects.between(held.vectors, held.identity, pairs)
+        scores = suspects.mean_cosines(held.vectors, held.identity, pairs)
         united = np.where(np.isfinite(self.own.mean), self.own.mean, 1.0) >= self.threshold
         for (a, b), score in zip(pairs.tolist(), scores.tolist(), strict=True):
             if score < self.alike or not (united[a] and united[b]):
@@ -195,7 +195,7 @@ class _Look:
 
         from siamkit.stats import audit as suspects
 
-        fence = suspects.fence(self.own.nearest)
+        fence = suspects.tukey_fence(self.own.nearest)
         limit = self.threshold if fence is None else min(self.threshold, fence)
         counts, told = np.bincount(self.held.identity), set()
         for row in np.flatnonzero(self.own.nearest < limit).tolist():
@@ -221,7 +221,7 @@ class _Look:
         quality = np.array(
             [np.nan if s.quality is None else s.quality for s in self.held.samples], np.float64
         )
-        fence = suspects.fence(quality)
+        fence = suspects.tukey_fence(quality)
         limit = UNFIT if fence is None else max(UNFIT, min(FIT, fence))
         for row in np.flatnonzero(quality < limit).tolist():
             sample = self.held.samples[row]
@@ -239,7 +239,7 @@ class _Look:
 
         spread = 1 - self.own.mean
         known = spread[np.isfinite(spread)]
-        usual = float(np.median(known)) if len(known) >= suspects.ENOUGH else 0.0
+        usual = float(np.median(known)) if len(known) >= suspects.MIN_VALUES else 0.0
         limit = max(LEAST_SPREAD, BURST * usual)
         counts = np.bincount(self.held.identity)
         for number in np.flatnonzero(spread < limit).tolist():
@@ -259,7 +259,9 @@ class _Look:
         from siamkit.stats import audit as suspects
 
         rows = np.flatnonzero(np.isfinite(self.own.nearest))
-        places = suspects.others(_part(self.hits, rows), rows, self.held.identity, barred)
+        places = suspects.nearest_of_other_identity(
+            _part(self.hits, rows), rows, self.held.identity, barred
+        )
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             if place >= 0:
                 yield row, place

@@ -15,11 +15,11 @@ from siamkit.flows import evaluate, trials
 from siamkit.flows.evaluate import Embedded, Progress, silent
 from siamkit.flows.trials import Fault, Trials
 from siamkit.stats import calibration_fit, drift, snorm
-from siamkit.stats.calibration import threshold
-from siamkit.stats.calibration_fit import Aims
+from siamkit.stats.calibration import threshold_for_fmr
+from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.comparisons import Comparisons
-from siamkit.stats.fpir import crowds_of, threshold_for
-from siamkit.stats.scoring import leave_one_out, own_fusion, own_mated, own_snorm
+from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
+from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
 from siamkit.store import Gallery, Store, galleries, observations
 from siamkit.store.enrolled import enrolled
 from siamkit.types import Calibration
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 PAIRS = 1_000_000  # comparisons of a gallery that are kept
-PROBES = 2_000  # whose scores with everybody say what strangers score in crowds
+PROBES = 2_000  # whose scores with all other identities the FPIR model is fitted to
 
 
 def from_gallery(
@@ -40,7 +40,7 @@ def from_gallery(
     *,
     normalise: bool | None = None,
     progress: Progress = silent,
-    **aims: Unpack[Aims],
+    **aims: Unpack[CalibrationTargets],
 ) -> Calibration:
     """A calibration by the gallery itself: each sample against each identity, itself left out.
 
@@ -49,7 +49,7 @@ def from_gallery(
     siamkit.stats.calibration_fit.calibrate. Raises BadInput if the gallery has fewer than two
     identities, or none with two samples; or too few for an S-norm that was asked for.
     """
-    fusion, mated = own_fusion(pipeline.modality), own_mated(pipeline.encoder)
+    fusion, mated = fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder)
     everybody = enrolled(store, gallery)
     vectors, labels = everybody.vectors, everybody.identity
     identities = len(everybody.names)
@@ -71,9 +71,9 @@ def from_gallery(
     def calibrated(what: str, scored: Iterator[tuple[Ids, NDArray[np.float32]]]) -> Calibration:
         made, blocks, persons = _everybody(labels, scored)
         progress("fitting", 0, 0)
-        crowds = crowds_of(blocks, persons)
-        return calibration_fit.calibrate(
-            made, fingerprint, source + what, crowds=crowds, fusion=fusion, **aims
+        fpir_model = fit_fpir_model(blocks, persons)
+        return calibration_fit.fit_calibration(
+            made, fingerprint, source + what, fpir_model=fpir_model, fusion=fusion, **aims
         )
 
     def told(done: int) -> None:
@@ -82,22 +82,24 @@ def from_gallery(
     everyone = np.arange(len(labels))
     plain = calibrated("", leave_one_out(vectors, labels, everyone, fusion, mated, told))
     plain = replace(plain, pairs=_pairs(vectors, labels, fingerprint, f"{source}, pairs", aims))
-    possible = own_snorm(pipeline.modality) and fusion == "best" and snorm.size(identities) > 0
+    possible = (
+        uses_snorm(pipeline.modality) and fusion == "best" and snorm.cohort_size(identities) > 0
+    )
     if not (possible if normalise is None else normalise):
         return plain
-    around = snorm.cohorts(vectors, labels, told)
+    around = snorm.build_cohorts(vectors, labels, told)
     relative = snorm.leave_one_out(vectors, labels, around, told)
     return replace(plain, normalised=calibrated(", S-norm", relative))
 
 
 def _pairs(
-    vectors: Vectors, labels: Ids, fingerprint: str, source: str, aims: Aims
+    vectors: Vectors, labels: Ids, fingerprint: str, source: str, aims: CalibrationTargets
 ) -> Calibration | None:
     """What single samples score with each other; None where that does not support the aims."""
     found = trials.all_pairs([""] * len(labels), labels, pairs=PAIRS)
     scores = evaluate.cosines(vectors, found.left, found.right)
     try:
-        return calibration_fit.calibrate(found.compared(scores), fingerprint, source, **aims)
+        return calibration_fit.fit_calibration(found.compared(scores), fingerprint, source, **aims)
     except Uncalibrated:
         return None
 
@@ -154,7 +156,7 @@ def from_file(
     *,
     left_out: Callable[[Fault], None],
     progress: Progress = silent,
-    **aims: Unpack[Aims],
+    **aims: Unpack[CalibrationTargets],
 ) -> Calibration:
     """A calibration by a file of trials. left_out: is told of what cannot be used of it."""
     found = trials.of(path, text=pipeline.modality.kind == "text")
@@ -172,11 +174,11 @@ def from_trials(
     scores: NDArray[np.float64],
     fingerprint: str,
     source: str,
-    **aims: Unpack[Aims],
+    **aims: Unpack[CalibrationTargets],
 ) -> Calibration:
     """A calibration by labelled pairs of samples that are not enrolled.
 
-    found, scores: the trials that were compared. What strangers score in crowds is measured on one
+    found, scores: the trials that were compared. The FPIR model is fitted to one
     sample of each identity, each against each. Otherwise as `from_gallery`.
     """
     usable = np.flatnonzero(embedded.usable)
@@ -188,11 +190,11 @@ def from_trials(
         others = np.ones(block.shape, np.bool_)
         others[np.arange(len(picked)), picked] = False
         blocks.append(block[others].reshape(len(picked), -1))
-    return calibration_fit.calibrate(
+    return calibration_fit.fit_calibration(
         found.compared(scores),
         fingerprint,
         source,
-        crowds=crowds_of(blocks, len(picked)),
+        fpir_model=fit_fpir_model(blocks, len(picked)),
         **aims,
     )
 
@@ -205,10 +207,10 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
     Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded;
     Uncalibrated if no cosine is high enough for its rates.
     """
-    limit = threshold(calibration)
+    limit = threshold_for_fmr(calibration)
     size = galleries.count(store, gallery)[0]
-    crowds = calibration.crowds
-    among = threshold_for(crowds, calibration.fpir, size) if crowds and size else 0.0
+    fpir_model = calibration.fpir_model
+    among = threshold_for_fpir(fpir_model, calibration.fpir, size) if fpir_model and size else 0.0
     if max(limit.value, among) > 1:
         rate = f"false match rate of {calibration.fmr:g}"
         if limit.value <= 1:
@@ -219,7 +221,7 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
         )
     everybody = enrolled(store, gallery)
     try:
-        rows = drift.reference(everybody.vectors, everybody.identity)
+        rows = drift.reference_scores(everybody.vectors, everybody.identity)
     except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
         rows = []
     with store.write():

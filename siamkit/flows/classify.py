@@ -23,8 +23,8 @@ from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.stats.classify import Rule
-    from siamkit.stats.label_sets import Array, Labelled
+    from siamkit.stats.classify import ClassificationRule
+    from siamkit.stats.label_sets import Array, LabelledVectors
     from siamkit.types import Cursor
 
 TAGGED = 0.5  # the probability from which a tag is given
@@ -88,7 +88,7 @@ class Classes:
     cursor: Cursor
     identities: list[tuple[str, int]]  # labels and ids
     names: list[str]  # the labels, sorted
-    known: Labelled
+    known: LabelledVectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +96,7 @@ class Classifier:
     """A gallery as it was when it was opened, ready to classify."""
 
     classes: Classes
-    rule: Rule
+    rule: ClassificationRule
     evidence: Callable[[Array], Array]
     basis: str  # where probabilities come from, for people
 
@@ -170,7 +170,7 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     """Every content's region once, with all the labels it bears. Raises BadInput for none."""
     import numpy as np
 
-    from siamkit.stats.label_sets import Labelled
+    from siamkit.stats.label_sets import LabelledVectors
 
     with store.read():
         cursor = templates.head(store, gallery)
@@ -184,11 +184,11 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     entries = np.unique(np.stack([rows, everybody.identity], axis=1), axis=0)
     first = np.unique(rows, return_index=True)[1]
     vectors = everybody.vectors if len(first) == len(rows) else everybody.vectors[first]
-    known = Labelled(vectors, entries[:, 0], entries[:, 1])
+    known = LabelledVectors(vectors, entries[:, 0], entries[:, 1])
     return Classes(gallery, cursor, identities, everybody.names, known)
 
 
-def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classifier:
+def open_classifier(classes: Classes, pipeline: Pipeline, rule: ClassificationRule) -> Classifier:
     """Find out how likely the scores of a gallery make a class.
 
     By the temperature that predicts its own samples best, each by the others; where they are too
@@ -197,21 +197,21 @@ def open_classifier(classes: Classes, pipeline: Pipeline, rule: Rule) -> Classif
     """
     from siamkit.stats import classify as classification
 
-    if rule.by not in classification.METHODS:
+    if rule.method not in classification.METHODS:
         raise BadInput(
-            f"there is no method {rule.by!r}", hint=f"by {' or '.join(classification.METHODS)}"
+            f"there is no method {rule.method!r}", hint=f"by {' or '.join(classification.METHODS)}"
         )
     if rule.k < 1:
         raise BadInput(f"k is {rule.k}", hint="let 1 neighbour vote at least")
-    if fitted := classification.fit(classes.known, rule):
+    if fitted := classification.fit_temperature(classes.known, rule):
         temperature, count = fitted
-        evidence = classification.scaled(temperature)
+        evidence = classification.evidence_at(temperature)
         source = f"fitted to {count:,} enrolled samples, each left out in turn"
     elif calibration := None if rule.tags else basis(classes.gallery, pipeline, None)[0]:
         evidence = _calibrated(calibration)
         source = f"by the calibration: {calibration.source}"
     else:
-        evidence = classification.scaled(classification.guess(classes.known))
+        evidence = classification.evidence_at(classification.guess_temperature(classes.known))
         source = GUESSED
     return Classifier(classes, rule, evidence, source)
 
@@ -221,9 +221,11 @@ class Classifiers:
 
     def __init__(self) -> None:
         self._classes: dict[str, Classes] = {}
-        self._classifiers: dict[tuple[str, Rule], Classifier] = {}
+        self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
 
-    def open(self, store: Store, gallery: Gallery, pipeline: Pipeline, rule: Rule) -> Classifier:
+    def open(
+        self, store: Store, gallery: Gallery, pipeline: Pipeline, rule: ClassificationRule
+    ) -> Classifier:
         """One that knows all that is enrolled now: see open_classifier."""
         classes = self._read(store, gallery)
         kept = self._classifiers.get((gallery.index_key, rule))

@@ -52,9 +52,9 @@ def basis(
     if own is None or own.fusion in (None, fusion):
         return own, gallery.threshold
     if fusion is None and own.pairs:
-        from siamkit.stats.calibration import threshold
+        from siamkit.stats.calibration import threshold_for_fmr
 
-        return own.pairs, threshold(own.pairs)
+        return own.pairs, threshold_for_fmr(own.pairs)
     return pipeline.calibration, pipeline.threshold or gallery.threshold
 
 
@@ -74,13 +74,13 @@ def limits(
     to decide by, or the rate is not supported.
     """
     if given is None and calibration is not None:
-        from siamkit.stats.calibration import grey_below, threshold, threshold_of_best
+        from siamkit.stats.calibration import different_below, threshold_for_best, threshold_for_fmr
 
         if tries > 1 and calibration.fusion is None:
-            same = threshold_of_best(calibration, fmr, tries)
+            same = threshold_for_best(calibration, fmr, tries)
         else:
-            same = default if default and fmr is None else threshold(calibration, fmr)
-        below = grey_below(calibration, same.fmr or calibration.fmr)
+            same = default if default and fmr is None else threshold_for_fmr(calibration, fmr)
+        below = different_below(calibration, same.fmr or calibration.fmr)
         return Limits(same, min(below, same.value))
     if given is None and fmr is not None:
         raise Uncalibrated(
@@ -110,21 +110,21 @@ def limits_among(
     size: how many identities, or templates, a probe is compared with. None if there is nothing to
     decide by. Raises as `limits` does, and Uncalibrated for an `fpir` that is not known.
     """
-    crowds = calibration.crowds if calibration else None
-    if fpir is not None and given is None and crowds is None:
+    fpir_model = calibration.fpir_model if calibration else None
+    if fpir is not None and given is None and fpir_model is None:
         raise Uncalibrated(
             f"{who} is not calibrated for identification",
             hint="`siamkit calibrate` of the gallery measures it; or give --threshold",
         )
-    if given is None and fmr is None and calibration and crowds and size:
-        from siamkit.stats.calibration import grey_below, require_rate
-        from siamkit.stats.fpir import threshold_for
+    if given is None and fmr is None and calibration and fpir_model and size:
+        from siamkit.stats.calibration import different_below, require_rate
+        from siamkit.stats.fpir import threshold_for_fpir
 
         wanted = calibration.fpir if fpir is None else fpir
         require_rate("a false positive identification rate", wanted)
-        value = threshold_for(crowds, wanted, size)
+        value = threshold_for_fpir(fpir_model, wanted, size)
         limit = Threshold(value, None, calibration.source, wanted)
-        return Limits(limit, min(value, grey_below(calibration)))
+        return Limits(limit, min(value, different_below(calibration)))
     if given is None and calibration is None and default is None and fmr is None:
         return None
     return limits(given, calibration, default, who, fmr)

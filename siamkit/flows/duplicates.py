@@ -14,7 +14,7 @@ from siamkit.flows.decide import given_threshold
 from siamkit.host import registry
 from siamkit.protocols import Mines
 from siamkit.stats import linkage
-from siamkit.stats.linkage import Pairs
+from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.live_index import backend
 from siamkit.types import Threshold
 
@@ -80,8 +80,8 @@ class Duplicates:
 
     vectors: Vectors  # (n, dim)
     rule: Rule
-    near: Pairs  # every pair that was looked at; scores are what the threshold is on
-    pairs: Pairs  # those of them at or above the threshold
+    near: ScoredPairs  # every pair that was looked at; scores are what the threshold is on
+    pairs: ScoredPairs  # those of them at or above the threshold
     groups: list[list[int]]  # the largest first; each of two items or more, in order
     canonical: list[int]  # the item that stands for each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
@@ -112,7 +112,7 @@ def find(
     if not mining["exact"]:
         missed = _missed(vectors, rule.floor, pairs, near)
         more = _judged(vectors, media, rule, missed, progress, "looking again")
-        near = linkage.joined([near, more])
+        near = linkage.merge_pairs([near, more])
         pairs = near[near.scores >= np.float32(rule.threshold.value)]
     groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
     canonical = _medoids(groups, pairs, copies)
@@ -130,14 +130,14 @@ def _left(max_memory: int | None) -> int:
 
 def _mine(
     vectors: Vectors, floor: float, memory: int, progress: Progress
-) -> tuple[dict[str, str | int | float | bool], Pairs]:
+) -> tuple[dict[str, str | int | float | bool], ScoredPairs]:
     miner = backend()
     if not isinstance(miner, Mines):
         raise PluginError(f"{registry.who(miner)} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)
     found, count = [], 0
     for block in blocks:
-        found.append(Pairs(block.left, block.right, block.scores))
+        found.append(ScoredPairs(block.left, block.right, block.scores))
         count += len(block.left)
         if count * PAIR_BYTES > memory:
             raise BadInput(
@@ -146,17 +146,17 @@ def _mine(
                 hint="raise --threshold (with --rerank none) or --max-memory",
             )
         progress("mining", block.done, len(vectors))
-    return dict(mining), linkage.joined(found)
+    return dict(mining), linkage.merge_pairs(found)
 
 
 def _judged(
     vectors: Vectors,
     media: Sequence[Any] | None,
     rule: Rule,
-    candidates: Pairs,
+    candidates: ScoredPairs,
     progress: Progress,
     what: str,
-) -> Pairs:
+) -> ScoredPairs:
     """The candidates, scored as the threshold wants it: by the reranker, if there is one."""
     if rule.reranker is None:
         return candidates
@@ -174,10 +174,10 @@ def _judged(
             vectors[right],
         )
         progress(what, min(start + JUDGED, len(candidates)), len(candidates))
-    return Pairs(candidates.left, candidates.right, scores)
+    return ScoredPairs(candidates.left, candidates.right, scores)
 
 
-def _missed(vectors: Vectors, floor: float, pairs: Pairs, near: Pairs) -> Pairs:
+def _missed(vectors: Vectors, floor: float, pairs: ScoredPairs, near: ScoredPairs) -> ScoredPairs:
     """Pairs within components of `pairs`, at or above the floor, that mining did not find.
 
     Approximate search misses some, and one missing pair would split a group, since complete
@@ -185,7 +185,7 @@ def _missed(vectors: Vectors, floor: float, pairs: Pairs, near: Pairs) -> Pairs:
     """
     known = near.left * len(vectors) + near.right  # sorted, as `joined` leaves it
     found = []
-    for component in linkage.components(pairs):
+    for component in linkage.split_components(pairs):
         nodes = component.nodes()
         if len(nodes) > FILLED or len(component) == len(nodes) * (len(nodes) - 1) // 2:
             continue
@@ -196,8 +196,8 @@ def _missed(vectors: Vectors, floor: float, pairs: Pairs, near: Pairs) -> Pairs:
             left, right = nodes[a + top], nodes[b]
             keys = left * len(vectors) + right
             new = np.searchsorted(known, keys, "left") == np.searchsorted(known, keys, "right")
-            found.append(Pairs(left[new], right[new], scores[a, b][new]))
-    return linkage.joined(found)
+            found.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
+    return linkage.merge_pairs(found)
 
 
 def _cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float32]:
@@ -208,7 +208,7 @@ def _cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float32]:
     return out
 
 
-def _medoids(groups: list[list[int]], pairs: Pairs, copies: Ids) -> list[int]:
+def _medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:
     """A canonical item for each group."""
     of = np.full(len(copies), -1, np.int64)
     for number, group in enumerate(groups):

@@ -17,9 +17,13 @@ from siamkit.errors import BadInput
 from siamkit.flows import trials
 from siamkit.flows.trials import Fault, Trials
 from siamkit.stats import snorm
-from siamkit.stats.identification import Identified, identify, search_all
-from siamkit.stats.scoring import own_fusion, own_mated
-from siamkit.stats.verification import Measured, measure
+from siamkit.stats.identification import (
+    IdentificationMetrics,
+    measure_identification,
+    search_leave_one_out,
+)
+from siamkit.stats.scoring import fusion_of, mated_cosine_of
+from siamkit.stats.verification import VerificationMetrics, measure_verification
 from siamkit.store import Gallery, Store
 from siamkit.store.enrolled import enrolled
 from siamkit.types import Threshold
@@ -55,8 +59,8 @@ class Evaluated:
     name: str
     trials: Trials  # those that were compared
     scores: NDArray[np.float64]  # (n,) of them
-    measured: Measured
-    identified: Identified | None = None  # 1:N, where every pair of the samples counts
+    measured: VerificationMetrics
+    identified: IdentificationMetrics | None = None  # 1:N, where every pair of the samples counts
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -213,10 +217,10 @@ def evaluate(
     if normalise:
         place = np.full(len(embedded.usable), -1)
         place[rows] = np.arange(len(rows))
-        around = snorm.cohorts(embedded.vectors[rows], labels)
-        scores = snorm.normalised(scores, place[made.left], place[made.right], labels, around)
+        around = snorm.build_cohorts(embedded.vectors[rows], labels)
+        scores = snorm.normalise_scores(scores, place[made.left], place[made.right], labels, around)
     progress("measuring", 0, 0)
-    measured = measure(
+    measured = measure_verification(
         made.compared(scores),
         folds=made.folds,
         thresholds=thresholds,
@@ -225,12 +229,12 @@ def evaluate(
     )
     identified = None
     if everyone and not normalise and reranker is None and len(np.unique(labels)) < len(labels):
-        searches = search_all(
+        searches = search_leave_one_out(
             embedded.vectors[rows], labels,
-            own_fusion(pipeline.modality), own_mated(pipeline.encoder),
+            fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder),
             progress=lambda now, total: progress("searching", now, total),
         )  # fmt: skip
-        identified = identify(searches)
+        identified = measure_identification(searches)
     faults = [*found.faults, *embedded.faults]
     return Evaluated(name, made, scores, measured, identified, faults, notes)
 
@@ -254,7 +258,7 @@ def evaluate_scores(
     """Measure trials that were scored elsewhere. Raises BadInput if they have no scores."""
     if found.scores is None:
         raise BadInput(f"{name} has no scores")
-    measured = measure(
+    measured = measure_verification(
         found.compared(found.scores),
         folds=found.folds,
         thresholds=thresholds,

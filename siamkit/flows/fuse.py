@@ -21,7 +21,7 @@ from siamkit.flows.decide import Decision, basis
 from siamkit.flows.verify import Verification
 from siamkit.io.sources import to_text
 from siamkit.stats import calibration as calibrated
-from siamkit.stats.scoring import own_fusion
+from siamkit.stats.scoring import fusion_of
 from siamkit.store import Gallery, Store, samples
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _evidence(gallery: Gallery, source: str, verification: Verification) -> Evid
 
 def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
     """Raise Uncalibrated for a gallery whose scores cannot be added to others."""
-    if basis(gallery, pipeline, own_fusion(pipeline.modality))[0] is None:
+    if basis(gallery, pipeline, fusion_of(pipeline.modality))[0] is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
             hint=f"`siamkit calibrate {gallery.name}` measures what they mean",

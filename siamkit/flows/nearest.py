@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from siamkit.stats import observation
-from siamkit.stats.observation import Observation
+from siamkit.stats import probe_scores
+from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, mean_score
 from siamkit.store import templates
 from siamkit.store.live_index import LiveIndex
@@ -26,7 +26,7 @@ def nearest(
     k: int,
     fusion: Fusion = "best",
     mated: float | None = None,
-    seen: list[Observation] | None = None,
+    seen: list[ProbeScores] | None = None,
 ) -> list[list[Match]]:
     """The k nearest identities to each of (n, dim) unit vectors, best first.
 
@@ -40,7 +40,7 @@ def nearest(
     compared = max(k, RERANKED) if fusion == "mean" else k
     with live.store.read():
         rows, hits, owners = search(
-            live, vectors, compared, 0 if seen is None else observation.SEEN
+            live, vectors, compared, 0 if seen is None else probe_scores.SEARCH_DEPTH
         )
         if seen is not None:
             seen += _observed(live, vectors, hits, owners)
@@ -76,14 +76,16 @@ def search(
 
 def _observed(
     live: LiveIndex, vectors: Vectors, hits: Hits, owners: dict[int, Owner]
-) -> Iterator[Observation]:
+) -> Iterator[ProbeScores]:
     """What is kept of each vector's scores."""
     for vector, ids, scores in zip(vectors, hits.ids.tolist(), hits.scores.tolist(), strict=True):
         pairs = zip(ids, scores, strict=True)
         found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
         if found:
-            own = templates.first_of(live.store, live.gallery, found[0][1], observation.OWN)
-            yield observation.of_query(float((own @ vector).mean()), found)
+            own = templates.first_of(
+                live.store, live.gallery, found[0][1], probe_scores.BEST_SAMPLES
+            )
+            yield probe_scores.scores_of_query(float((own @ vector).mean()), found)
 
 
 def _best_per_identity(

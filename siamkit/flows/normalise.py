@@ -38,7 +38,7 @@ def opened(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
 
     if calibration is None or calibration.normalised is None:
         return None
-    size = snorm.size(galleries.count(live.store, live.gallery)[0])
+    size = snorm.cohort_size(galleries.count(live.store, live.gallery)[0])
     return Snorm(calibration.normalised, size) if size else None
 
 
@@ -74,6 +74,6 @@ def normalised(
         return np.array([s for s, o in row if o.identity != without][: by.size], np.float32)
 
     return [
-        snorm.normalised_score(one.score, cohort(own, one.identity), cohort(other, one.identity))
+        snorm.normalise_score(one.score, cohort(own, one.identity), cohort(other, one.identity))
         for one, other in zip(candidates, others, strict=True)
     ]

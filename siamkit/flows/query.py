@@ -14,8 +14,8 @@ from siamkit.errors import BadInput
 from siamkit.flows import normalise
 from siamkit.flows.decide import Decision, Limits, basis, limits, limits_among
 from siamkit.flows.nearest import RERANKED, nearest
-from siamkit.stats.observation import Observation
-from siamkit.stats.scoring import Fusion, own_fusion, own_mated
+from siamkit.stats.probe_scores import ProbeScores
+from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Quality, Region, Threshold
@@ -114,12 +114,12 @@ def answers(
         raise BadInput("a reranker's probability knows no false match rate", hint="leave it out")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     vectors = np.stack([item.vector for item in done.found if item.vector is not None])
-    fusion = fusion or own_fusion(pipeline.modality)
+    fusion = fusion or fusion_of(pipeline.modality)
     calibration, own = basis(live.gallery, pipeline, fusion)
     snorm = None if threshold or reranker else normalise.opened(live, calibration)
     wanted = max(k, RERANKED) if reranker or snorm else k
-    seen: list[Observation] | None = [] if observations.wanted(live.store, live.gallery) else None
-    found = nearest(live, vectors, wanted, fusion, own_mated(pipeline.encoder), seen)
+    seen: list[ProbeScores] | None = [] if observations.wanted(live.store, live.gallery) else None
+    found = nearest(live, vectors, wanted, fusion, mated_cosine_of(pipeline.encoder), seen)
     if seen:
         observations.record(live.store, live.gallery, seen)
     name = reranker.name if reranker else None
@@ -140,8 +140,8 @@ def answers(
             ]
         size = crowd(live, fusion, calibration)
         limit = limits_among(threshold, calibration, own, who, size, fmr=fmr, fpir=fpir)
-        # A calibration that knows no crowds cannot say how likely one of many is.
-        if calibration and calibration.crowds and size:
+        # A calibration without an FPIR model gives no probability among many.
+        if calibration and calibration.fpir_model and size:
             found = [[_probable(calibration, match, size) for match in row] for row in found]
     same = limit.same if limit else None
     below = limit.different if limit and limit.different < limit.same.value else None

@@ -20,7 +20,7 @@ from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Streams
 from siamkit.sdk.regions import spans
-from siamkit.stats.scoring import Fusion, own_fusion, own_mated
+from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Clip, Region, Span, Threshold
@@ -90,7 +90,7 @@ def timeline(
             f"gallery {name} has no default threshold",
             hint="give one: --threshold 0.5",
         )
-    fusion = fusion or own_fusion(pipeline.modality)
+    fusion = fusion or fusion_of(pipeline.modality)
     content = Content(sources.to_text(source), b"")
     sources.require_file(source)
     turns: list[Turn] = []
@@ -104,7 +104,7 @@ def timeline(
             vectors, good = pipeline.embed(crops)
             if not good.all():
                 raise pipeline.bad_row(vectors[~good][0])
-            found = nearest(live, vectors, 1, fusion, own_mated(pipeline.encoder))
+            found = nearest(live, vectors, 1, fusion, mated_cosine_of(pipeline.encoder))
             for (cell, _), matches in zip(cells, found, strict=True):
                 best = matches[0] if matches else None
                 score = best.score if best else -1.0

@@ -15,7 +15,7 @@ from siamkit.embed.rerankers import judge
 from siamkit.errors import StoreError
 from siamkit.flows import normalise
 from siamkit.flows.decide import Limits, basis, limits
-from siamkit.stats.scoring import Fusion, mean_score, own_fusion, own_mated
+from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Threshold, Verdict
@@ -107,7 +107,7 @@ def verify_identity(
     gallery.
     """
     galleries.require_space(gallery, pipeline.encoder.fingerprint)
-    fusion = fusion or own_fusion(pipeline.modality)
+    fusion = fusion or fusion_of(pipeline.modality)
     enrolled = _templates(store, gallery, identity)
     calibration, default = basis(gallery, pipeline, fusion)
     snorm = None
@@ -120,7 +120,7 @@ def verify_identity(
     right, found = _embed(pipeline, probe, choose)
     scores = enrolled @ found.vector
     score = (
-        mean_score(enrolled, found.vector, own_mated(pipeline.encoder))
+        mean_score(enrolled, found.vector, mated_cosine_of(pipeline.encoder))
         if fusion == "mean"
         else float(scores.max())
     )

@@ -13,11 +13,11 @@ import numpy as np
 
 from siamkit.reports.html import facts, page, table
 from siamkit.reports.svg import COLOURS, LOG_TICKS, Axis, Chart
-from siamkit.stats.calibration import grey_below, probability, threshold
-from siamkit.stats.fpir import threshold_for
+from siamkit.stats.calibration import different_below, probability, threshold_for_fmr
+from siamkit.stats.fpir import threshold_for_fpir
 
 if TYPE_CHECKING:
-    from siamkit.types import Calibration, Crowds
+    from siamkit.types import Calibration, FpirModel
 
 BIGGEST = 32.0  # px radius of the disc of all comparisons
 POINTS = 200  # of a curve
@@ -35,8 +35,8 @@ def html(calibration: Calibration, gallery: str) -> str:
     """The page as text. Every text of the user's is escaped."""
     calibration = calibration.normalised or calibration  # what the gallery decides by
     drawn = [_reliability(calibration), _map(calibration), _rates(calibration)]
-    if calibration.crowds:
-        drawn.append(_sizes(calibration.crowds, calibration.fpir))
+    if calibration.fpir_model:
+        drawn.append(_sizes(calibration.fpir_model, calibration.fpir))
     body = (
         facts(_facts(calibration))
         + f"<div class=row>{''.join(drawn)}</div>"
@@ -47,7 +47,7 @@ def html(calibration: Calibration, gallery: str) -> str:
 
 
 def _facts(made: Calibration) -> list[tuple[str, str]]:
-    limit, grey = threshold(made).value, grey_below(made)
+    limit, grey = threshold_for_fmr(made).value, different_below(made)
     rows = [
         ("source", made.source),
         ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
@@ -111,7 +111,7 @@ def _map(made: Calibration) -> str:
 
 def _decide(chart: Chart, made: Calibration) -> None:
     """Mark where same begins and different ends."""
-    limit, grey = threshold(made).value, grey_below(made)
+    limit, grey = threshold_for_fmr(made).value, different_below(made)
     if grey < limit:
         chart.band(grey, limit, f"can't tell: {grey:.3f} to {limit:.3f}")
     chart.upright(limit, COLOURS[5], f"same from {limit:.3f}")
@@ -137,8 +137,8 @@ def _rates(made: Calibration) -> str:
     return chart.figure("Error rates, as far as the data supports them")
 
 
-def _sizes(crowds: Crowds, fpir: float) -> str:
-    limits = np.array([threshold_for(crowds, fpir, int(size)) for size in SIZES])
+def _sizes(fpir_model: FpirModel, fpir: float) -> str:
+    limits = np.array([threshold_for_fpir(fpir_model, fpir, int(size)) for size in SIZES])
     spread = max(0.05 * float(np.ptp(limits)), 1e-3)
     words = ("1", "10", "100", "1,000", "10,000", "100,000", "1 M")
     names = tuple((10.0**n, word) for n, word in enumerate(words))
@@ -147,7 +147,7 @@ def _sizes(crowds: Crowds, fpir: float) -> str:
         Axis(float(limits.min()) - spread, float(limits.max()) + spread, "threshold"),
         height=400,
     )
-    known = crowds.sizes[-1]
+    known = fpir_model.sizes[-1]
     seen = int((known >= SIZES).sum())
     if known < SIZES[-1]:
         chart.band(known, float(SIZES[-1]), f"extrapolated: the data has {known:,} others")
@@ -160,20 +160,24 @@ def _thresholds(made: Calibration) -> str:
     lowest, missed = made.false_matches.rates[-1], made.false_non_matches.rates[-1]
     wanted = [10.0**-n for n in range(1, 9) if 10.0**-n >= lowest * (1 + 1e-9)]
     rows = [
-        (f"{rate:.2g}", f"{threshold(made, rate).value:.3f}", f"{grey_below(made, rate):.3f}")
+        (
+            f"{rate:.2g}",
+            f"{threshold_for_fmr(made, rate).value:.3f}",
+            f"{different_below(made, rate):.3f}",
+        )
         for rate in [*wanted, *([lowest] if lowest < 1 else [])]
     ]
     rows = [
         (rate, limit, grey + (" *" if float(rate) < missed else "")) for rate, limit, grey in rows
     ]
     crowd = ""
-    if made.crowds:
+    if made.fpir_model:
         sizes = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-        limits = [(size, threshold_for(made.crowds, made.fpir, size)) for size in sizes]
+        limits = [(size, threshold_for_fpir(made.fpir_model, made.fpir, size)) for size in sizes]
         crowd = table(
             ["identities enrolled", f"identified from, FPIR {made.fpir:g}", ""],
             [
-                (f"{n:,}", f"{at:.3f}", "extrapolated" if n > made.crowds.sizes[-1] else "")
+                (f"{n:,}", f"{at:.3f}", "extrapolated" if n > made.fpir_model.sizes[-1] else "")
                 for n, at in limits
             ],
         )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.flows.evaluate import Evaluated
-    from siamkit.stats.verification import Group, Measured
+    from siamkit.stats.verification import GroupRates, VerificationMetrics
 
     Vector: TypeAlias = NDArray[np.float64]
 
@@ -91,10 +91,10 @@ def _unsupported(results: Sequence[Evaluated]) -> str:
     """What so little data cannot show, and how much would."""
     lowest: dict[str, str] = {}
     for found in results:
-        others = int((~found.measured.made.mated).sum())
-        if found.measured.unsupported:
+        others = int((~found.measured.comparisons.mated).sum())
+        if found.measured.unsupported_fmrs:
             lowest[f"false match rates below {ERRORS / others:.2g}"] = f"{others:,} non-mated"
-        if found.identified and found.identified.unsupported:
+        if found.identified and found.identified.unsupported_fpirs:
             probes = len(found.identified.searches.labels)
             lowest[f"false positive identification rates below {ERRORS / probes:.2g}"] = (
                 f"{probes:,} probes"
@@ -106,17 +106,17 @@ def _unsupported(results: Sequence[Evaluated]) -> str:
     )
 
 
-def _lowest(it: Measured) -> float:
+def _lowest(it: VerificationMetrics) -> float:
     """The false match rate that the number of non-mated comparisons supports."""
-    return ERRORS / max(1, int((~it.made.mated).sum()))
+    return ERRORS / max(1, int((~it.comparisons.mated).sum()))
 
 
 def _curves(results: Sequence[Evaluated]) -> str:
     measured = [found.measured for found in results]
     worst = max(it.eer.value for it in measured)
     high = 0.5 if worst < 0.3 else 0.95
-    others = max(int((~it.made.mated).sum()) for it in measured)
-    mated = max(int(it.made.mated.sum()) for it in measured)
+    others = max(int((~it.comparisons.mated).sum()) for it in measured)
+    mated = max(int(it.comparisons.mated.sum()) for it in measured)
     low_x, low_y = (float(np.clip(0.5 / count, LEAST, 0.02)) for count in (others, mated))
     det = Chart(
         Axis(low_x, high, "false match rate (FMR), %", "probit", PROBIT_TICKS),
@@ -140,7 +140,7 @@ def _curves(results: Sequence[Evaluated]) -> str:
         inside = (it.curve.fmr <= high) & (it.curve.fnmr <= high)
         _supported(det, it.curve.fmr[inside], it.curve.fnmr[inside], it, colour, found.name)
         _supported(roc, it.curve.fmr, 1 - it.curve.fnmr, it, colour, found.name)
-        for point in it.given:
+        for point in it.at_thresholds:
             said = (
                 f"{found.name}, {point.name}: {point.threshold:.3f}, FMR {point.fmr.value:.2%},"
                 f" FNMR {point.fnmr.value:.2%}"
@@ -156,7 +156,9 @@ def _curves(results: Sequence[Evaluated]) -> str:
     )
 
 
-def _supported(chart: Chart, fmr: Vector, ys: Vector, it: Measured, colour: str, name: str) -> None:
+def _supported(
+    chart: Chart, fmr: Vector, ys: Vector, it: VerificationMetrics, colour: str, name: str
+) -> None:
     """A curve, dotted from where too few false matches are behind it."""
     count = int((fmr >= _lowest(it)).sum())
     chart.line(fmr[:count], ys[:count], colour, name)
@@ -167,10 +169,12 @@ def _colours(results: Sequence[Evaluated]) -> list[str]:
     return [COLOURS[number % len(COLOURS)] for number in range(len(results))]
 
 
-def _limit(it: Measured) -> tuple[float, str]:
+def _limit(it: VerificationMetrics) -> tuple[float, str]:
     """The threshold that errors are told by, and its name."""
-    if it.given:
-        return it.given[0].threshold, f"{it.given[0].name}: {it.given[0].threshold:.3f}"
+    if it.at_thresholds:
+        return it.at_thresholds[
+            0
+        ].threshold, f"{it.at_thresholds[0].name}: {it.at_thresholds[0].threshold:.3f}"
     return it.eer_threshold, f"threshold of the EER: {it.eer_threshold:.3f}"
 
 
@@ -179,8 +183,8 @@ def _histograms(results: Sequence[Evaluated]) -> str:
         histogram(
             found.name,
             {
-                "mated": found.measured.made.mated_scores,
-                "non-mated": found.measured.made.non_mated_scores,
+                "mated": found.measured.comparisons.mated_scores,
+                "non-mated": found.measured.comparisons.non_mated_scores,
             },
             "score",
             _limit(found.measured),
@@ -210,7 +214,7 @@ def _ranks(results: Sequence[Evaluated]) -> str:
     )
     for name, one, colour in known:
         ranks = np.arange(1, min(longest, one.searches.identities) + 1)
-        own = np.sort(one.searches.rank[one.searches.mated])
+        own = np.sort(one.searches.ranks[one.searches.mated])
         chart.line(ranks, np.searchsorted(own, ranks, "right") / len(own), colour, name)
         for rank, rate in one.hit_rate.items():
             if rank <= longest:
@@ -253,7 +257,7 @@ def _percents(low: float, high: float) -> Ticks:
     return tuple((at / 100, name) for at, name in ticks(100 * low, 100 * high))
 
 
-def _names(groups: Sequence[Group]) -> Ticks:
+def _names(groups: Sequence[GroupRates]) -> Ticks:
     names = [g.name if len(g.name) <= NAME else g.name[: NAME - 1] + "…" for g in groups]
     return tuple((float(row), name) for row, name in enumerate(names))
 

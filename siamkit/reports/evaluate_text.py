@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluated
-    from siamkit.stats.verification import Figure, Group
+    from siamkit.stats.verification import Estimate, GroupRates
 
 NONE = "-"
 GROUP_HEAD = ("group", "mated", "non-mated", "FMR", "FNMR")
@@ -24,7 +24,7 @@ def compared(results: Sequence[Evaluated]) -> dict[str, list[str]]:
 
 def lines(found: Evaluated) -> list[tuple[str, str]]:
     """Every figure's name and value, in the order in which they are read."""
-    made, it = found.measured.made, found.measured
+    made, it = found.measured.comparisons, found.measured
     same = int(made.mated.sum())
     rows = [
         ("comparisons, mated", f"{same:,}"),
@@ -33,15 +33,15 @@ def lines(found: Evaluated) -> list[tuple[str, str]]:
         ("ROC AUC", shown(it.auc)),
         ("EER", shown(it.eer)),
     ]
-    rows += [(f"FNMR at FMR {p.wanted:g}", shown(p.fnmr)) for p in it.at_fmr]
+    rows += [(f"FNMR at FMR {p.target_fmr:g}", shown(p.fnmr)) for p in it.at_fmr]
     rows += [
         (f"FNMR at FMR {fmr:g}", f"{NONE} ({30 / fmr:,.0f} non-mated are needed)")
-        for fmr in it.unsupported
+        for fmr in it.unsupported_fmrs
     ]
     if it.accuracy is not None:
         rows.append(("accuracy, 10 folds", f"{it.accuracy:.4f} ± {it.accuracy_error:.4f}"))
     rows += [(f"minDCF, prior {prior:g}", shown(cost)) for prior, cost in it.min_dcf.items()]
-    for point in it.given:
+    for point in it.at_thresholds:
         rows.append((f"FMR at {point.name}", f"{shown(point.fmr)}, from {point.threshold:.3f}"))
         rows.append((f"FNMR at {point.name}", shown(point.fnmr)))
     if one := found.identified:
@@ -52,17 +52,17 @@ def lines(found: Evaluated) -> list[tuple[str, str]]:
             rows.append((f"DIR at FPIR {at.fpir:g}", shown(at.dir)))
         rows += [
             (f"FNIR at FPIR {fpir:g}", f"{NONE} ({30 / fpir:,.0f} probes are needed)")
-            for fpir in one.unsupported
+            for fpir in one.unsupported_fpirs
         ]
     return rows
 
 
-def group_row(group: Group) -> tuple[str, int, int, str, str]:
+def group_row(group: GroupRates) -> tuple[str, int, int, str, str]:
     """What stands below GROUP_HEAD."""
     return group.name, group.mated, group.non_mated, shown(group.fmr), shown(group.fnmr)
 
 
-def shown(figure: Figure | None) -> str:
+def shown(figure: Estimate | None) -> str:
     """A value and its interval."""
     if figure is None:
         return NONE

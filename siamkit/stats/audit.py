@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 Floats: TypeAlias = NDArray[np.floating[Any]]
 BLOCK = 1024  # samples of one identity that are compared with the others at once
 TUKEY = 1.5  # interquartile ranges below the lower quartile (Tukey 1977, "Exploratory data …")
-ENOUGH = 10  # values that quartiles are taken of, at least
+MIN_VALUES = 10  # values that quartiles are taken of, at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Own:
+class Cohesion:
     """How alike the samples of each identity are. NaN and -1 where there is one sample only."""
 
     nearest: Floats  # (n,) cosine of the nearest other sample of the same identity
@@ -29,7 +29,7 @@ class Own:
     mean: Floats  # (m,) mean cosine of two different samples
 
 
-def within(vectors: Vectors, identity: Ids) -> Own:
+def measure_cohesion(vectors: Vectors, identity: Ids) -> Cohesion:
     """(n, dim) and (n,) in 0 … m - 1, of which each occurs."""
     count = np.bincount(identity)
     order = np.argsort(identity, kind="stable")
@@ -48,10 +48,10 @@ def within(vectors: Vectors, identity: Ids) -> Own:
             best = scores.argmax(axis=1)
             nearest[block], partner[block] = scores.max(axis=1), rows[best]
         mean[number] = total / (len(rows) * (len(rows) - 1))
-    return Own(nearest, partner, mean)
+    return Cohesion(nearest, partner, mean)
 
 
-def between(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
+def mean_cosines(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
     """(k,) mean cosine of a sample of one and a sample of the other, of (k, 2) identities."""
     count = np.bincount(identity)
     sums = np.zeros((len(count), vectors.shape[1]), np.float64)
@@ -67,16 +67,18 @@ def between(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
     return out
 
 
-def fence(values: Floats) -> float | None:
+def tukey_fence(values: Floats) -> float | None:
     """Below it a value stands out from the others: Tukey's. None if they are too few."""
     known = values[np.isfinite(values)]
-    if len(known) < ENOUGH:
+    if len(known) < MIN_VALUES:
         return None
     low, high = np.quantile(known, [0.25, 0.75])
     return float(low - TUKEY * (high - low))
 
 
-def others(hits: Hits, rows: Ids, identity: Ids, barred: frozenset[tuple[int, int]]) -> Ids:
+def nearest_of_other_identity(
+    hits: Hits, rows: Ids, identity: Ids, barred: frozenset[tuple[int, int]]
+) -> Ids:
     """(b,) the place of the nearest sample of another identity among each row's hits, or -1.
 
     hits.ids are sample numbers here. barred: pairs of identities that count as one.

@@ -46,7 +46,7 @@ def sigmoid(odds: float) -> float:
     return 1 / (1 + math.exp(-odds)) if odds >= 0 else 1 - 1 / (1 + math.exp(odds))
 
 
-def threshold(calibration: Calibration, fmr: float | None = None) -> Threshold:
+def threshold_for_fmr(calibration: Calibration, fmr: float | None = None) -> Threshold:
     """The lowest threshold for a false match rate in (0, 1), or for the calibration's own.
 
     Raises BadInput for what is no rate, Uncalibrated for one lower than the data supports.
@@ -64,7 +64,7 @@ def threshold(calibration: Calibration, fmr: float | None = None) -> Threshold:
     return Threshold(_at(steps, wanted), wanted, calibration.source)
 
 
-def threshold_of_best(calibration: Calibration, fmr: float | None, tries: int) -> Threshold:
+def threshold_for_best(calibration: Calibration, fmr: float | None, tries: int) -> Threshold:
     """The threshold for the best of so many scores, of which one alone is calibrated.
 
     If each of them reaches it at fmr / tries, one of them does at fmr at most, however they hang
@@ -75,7 +75,7 @@ def threshold_of_best(calibration: Calibration, fmr: float | None, tries: int) -
         require_rate("a false match rate", fmr)
     lowest = calibration.false_matches.rates[-1]
     rate = max(calibration.fmr / tries, lowest) if fmr is None else fmr / tries
-    found = threshold(calibration, min(rate, 0.5))
+    found = threshold_for_fmr(calibration, min(rate, 0.5))
     return Threshold(found.value, min(rate * tries, 1.0), found.source)
 
 
@@ -88,7 +88,7 @@ def llr_of_best(calibration: Calibration, score: float, tries: int) -> float:
     return found if calibration.fusion else found - math.log(tries)
 
 
-def grey_below(calibration: Calibration, fmr: float | None = None) -> float:
+def different_below(calibration: Calibration, fmr: float | None = None) -> float:
     """From which score down two are called different: misses are then as rare as false matches.
 
     Between it and `threshold`, if that is higher, lies what cannot be told. Where the data does not

@@ -11,15 +11,15 @@ from scipy.special import expit
 
 from siamkit.errors import Uncalibrated
 from siamkit.stats.calibration import require_rate
-from siamkit.stats.calibration_json import Method
-from siamkit.stats.comparisons import Comparisons, require_both
-from siamkit.stats.fpir import threshold_for
-from siamkit.stats.metrics import Rates, rates
-from siamkit.stats.reliability import brier, cllr, ece, min_cllr, reliability
-from siamkit.stats.score_maps import METHODS, fitted
+from siamkit.stats.calibration_json import CalibrationMethod
+from siamkit.stats.comparisons import Comparisons, require_both_kinds
+from siamkit.stats.fpir import threshold_for_fpir
+from siamkit.stats.metrics import ErrorRates, error_rates
+from siamkit.stats.reliability import brier, cllr, ece, min_cllr, reliability_bins
+from siamkit.stats.score_maps import METHODS, fit_score_map
 from siamkit.stats.scoring import Fusion
 from siamkit.stats.verification import RULE_OF_THREE
-from siamkit.types import Calibration, Crowds, Steps
+from siamkit.types import Calibration, FpirModel, Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,16 +31,16 @@ FMRS = (0.001, 0.01, 0.1)  # the default is the first that the data supports
 FPIR = 0.01  # the default, or what is supported
 
 
-class Aims(TypedDict, total=False):
+class CalibrationTargets(TypedDict, total=False):
     """What is asked of a calibration; None, or left out, leaves it to `calibrate`."""
 
     fmr: float | None  # false match rate that decisions are made at, in (0, 1)
     precision: float | None  # instead: share of matches that shall be right, in (0, 1)
     fpir: float | None  # false positive identification rate, in (0, 1)
-    method: Method | None
+    method: CalibrationMethod | None
 
 
-def calibrate(
+def fit_calibration(
     made: Comparisons,
     fingerprint: str,
     source: str,
@@ -48,8 +48,8 @@ def calibrate(
     fmr: float | None = None,
     precision: float | None = None,
     fpir: float | None = None,
-    method: Method | None = None,
-    crowds: Crowds | None = None,
+    method: CalibrationMethod | None = None,
+    fpir_model: FpirModel | None = None,
     fusion: Fusion | None = None,
     seed: int = 0,
 ) -> Calibration:
@@ -57,21 +57,21 @@ def calibrate(
 
     fmr: the false match rate that decisions are made at; None: 0.001, or the next that the data
     supports. precision: instead, the share of matches that shall be right where pairs are as in
-    these comparisons. fpir: the same for identification, if `crowds` are given. method: None takes
-    the logistic map, unless the isotonic one does clearly better on identities that it has not
+    these comparisons. fpir: the same for identification, if `fpir_model` is given. method: None
+    is the logistic map, unless the isotonic one does clearly better on identities it has not
     seen. fusion: how a probe was scored against all samples of an identity; None: one sample
     against one. Raises BadInput if one kind of comparison is missing or a rate is none. Raises
     Uncalibrated where no precision so high is reached, or so few impostor pairs cannot support the
     rate (no error among n pairs is compatible with a rate of 3 / n: the rule of three).
     """
-    require_both(made)
+    require_both_kinds(made)
     if fpir is not None:
         require_rate("a false positive identification rate", fpir)
-        if crowds is None:
+        if fpir_model is None:
             raise Uncalibrated("so few samples cannot show a false positive identification rate")
-        threshold_for(crowds, fpir, 1)  # raises if it is not supported
+        threshold_for_fpir(fpir_model, fpir, 1)  # raises if it is not supported
     pairs = made.impostor_pairs
-    curve = rates(made.mated_scores, made.non_mated_scores)
+    curve = error_rates(made.mated_scores, made.non_mated_scores)
     lowest = RULE_OF_THREE / pairs
     if precision is not None:
         fmr = _for_precision(curve, made, precision)
@@ -83,9 +83,9 @@ def calibrate(
         if fmr >= 1:
             _require_support(pairs, lowest, FMRS[-1])
     persons = len(np.unique(made.left[made.mated]))
-    judged = {name: cross_fitted(made, name, seed) for name in ((method,) if method else METHODS)}
+    judged = {name: cross_fit(made, name, seed) for name in ((method,) if method else METHODS)}
     chosen, probabilities = _better(made, judged)
-    knots, llrs = fitted(made, chosen, seed)
+    knots, llrs = fit_score_map(made, chosen, seed)
     found = Calibration(
         fingerprint=fingerprint,
         source=source,
@@ -102,11 +102,11 @@ def calibrate(
         non_mated=int((~made.mated).sum()),
         identities=made.identities,
         impostor_pairs=pairs,
-        crowds=crowds,
+        fpir_model=fpir_model,
         fusion=fusion,
     )
-    if crowds is not None and fpir is None:
-        found = replace(found, fpir=max(FPIR, math.ceil(crowds.rates[-1] * 1000) / 1000))
+    if fpir_model is not None and fpir is None:
+        found = replace(found, fpir=max(FPIR, math.ceil(fpir_model.rates[-1] * 1000) / 1000))
     if probabilities is None:
         return found
     fine = np.isfinite(probabilities)
@@ -117,14 +117,16 @@ def calibrate(
         brier=brier(both, labels),
         ece=ece(both, labels),
         reliability=tuple(
-            zip(*(_rounded(part) for part in reliability(both, labels)), strict=True)
+            zip(*(_rounded(part) for part in reliability_bins(both, labels)), strict=True)
         ),
         cllr=cllr(same, other),
         min_cllr=min_cllr(made.scores[fine & made.mated], made.scores[fine & ~made.mated]),
     )
 
 
-def cross_fitted(made: Comparisons, method: Method, seed: int = 0) -> NDArray[np.float64] | None:
+def cross_fit(
+    made: Comparisons, method: CalibrationMethod, seed: int = 0
+) -> NDArray[np.float64] | None:
     """(n,) log-likelihood ratios, each by a map fitted without either of its identities.
 
     NaN where too little was left to fit to. None for fewer identities than folds.
@@ -141,7 +143,7 @@ def cross_fitted(made: Comparisons, method: Method, seed: int = 0) -> NDArray[np
             rest = made[~np.isin(low, (a, b)) & ~np.isin(high, (a, b))]
             tested = (low == a) & (high == b)
             if rest.mated.any() and not rest.mated.all() and tested.any():
-                knots, llrs = fitted(rest, method, seed)
+                knots, llrs = fit_score_map(rest, method, seed)
                 out[tested] = np.interp(made.scores[tested], knots, llrs)
     return (
         out if np.isfinite(out[made.mated]).any() and np.isfinite(out[~made.mated]).any() else None
@@ -149,8 +151,8 @@ def cross_fitted(made: Comparisons, method: Method, seed: int = 0) -> NDArray[np
 
 
 def _better(
-    made: Comparisons, judged: dict[Method, NDArray[np.float64] | None]
-) -> tuple[Method, NDArray[np.float64] | None]:
+    made: Comparisons, judged: dict[CalibrationMethod, NDArray[np.float64] | None]
+) -> tuple[CalibrationMethod, NDArray[np.float64] | None]:
     """The first method, unless another costs clearly less."""
     (best, found), *others = judged.items()
     for name, other in others:
@@ -166,13 +168,13 @@ def _cost(made: Comparisons, llrs: NDArray[np.float64]) -> float:
     return cllr(llrs[fine & made.mated], llrs[fine & ~made.mated])
 
 
-def _for_precision(curve: Rates, made: Comparisons, precision: float) -> float:
+def _for_precision(curve: ErrorRates, made: Comparisons, precision: float) -> float:
     """The highest false match rate at which so large a share of the matches is right.
 
     No false match rate counts as lower than so many pairs of identities can show.
     """
     require_rate("a precision", precision)
-    same, other = made.mated.sum(), (~made.mated).sum() / made.kept
+    same, other = made.mated.sum(), (~made.mated).sum() / made.sampled_share
     fmr = np.maximum(curve.fmr, RULE_OF_THREE / made.impostor_pairs)
     right = same * (1 - curve.fnmr)
     reached = np.where(right > 0, right / np.maximum(right + other * fmr, 1e-300), 0.0)

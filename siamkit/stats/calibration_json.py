@@ -11,80 +11,96 @@ from typing import Any, Literal, TypeAlias, get_args
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.stats.scoring import Fusion
-from siamkit.types import Calibration, Crowds, Steps
+from siamkit.types import Calibration, FpirModel, Steps
 
-Method: TypeAlias = Literal["logistic", "isotonic"]
+CalibrationMethod: TypeAlias = Literal["logistic", "isotonic"]
 FORMAT = 2  # a change of meaning needs a new number
+FPIR_MODEL_KEY = "crowds"  # the key of Calibration.fpir_model, in every file of this format
+
+
+def to_dict(calibration: Calibration) -> dict[str, Any]:
+    """Return the fields of a calibration by their JSON keys."""
+    return _with_json_keys(asdict(calibration))
+
+
+def _with_json_keys(fields: dict[str, Any]) -> dict[str, Any]:
+    data = {FPIR_MODEL_KEY if name == "fpir_model" else name: fields[name] for name in fields}
+    for name in ("normalised", "pairs"):
+        if data[name]:
+            data[name] = _with_json_keys(data[name])
+    return data
 
 
 def to_json(calibration: Calibration) -> str:
-    return json.dumps({"format": FORMAT, **asdict(calibration)}, separators=(",", ":"))
+    return json.dumps({"format": FORMAT, **to_dict(calibration)}, separators=(",", ":"))
 
 
 def from_json(text: str) -> Calibration:
-    """Raises ValueError, KeyError or TypeError for what `to_json` has not made."""
+    """Parse what `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
     data = json.loads(text)
     if data.pop("format") != FORMAT:
         raise ValueError("written by another version of siamkit")
-    return _calibration(data)
+    return _parse(data)
 
 
-def _calibration(data: dict[str, Any]) -> Calibration:
+def _parse(data: dict[str, Any]) -> Calibration:
     for name in ("false_matches", "false_non_matches"):
         data[name] = Steps(*map(tuple, (data[name]["rates"], data[name]["thresholds"])))
-    if crowds := data.pop("crowds"):
-        rows = tuple(map(tuple, crowds.pop("thresholds")))
-        sizes, rates = tuple(crowds.pop("sizes")), tuple(crowds.pop("rates"))
-        data["crowds"] = Crowds(**crowds, sizes=sizes, rates=rates, thresholds=rows)
+    data["fpir_model"] = None
+    if model := data.pop(FPIR_MODEL_KEY):
+        thresholds = tuple(map(tuple, model.pop("thresholds")))
+        sizes, rates = tuple(model.pop("sizes")), tuple(model.pop("rates"))
+        data["fpir_model"] = FpirModel(**model, sizes=sizes, rates=rates, thresholds=thresholds)
     data["reliability"] = tuple(map(tuple, data["reliability"]))
     data.update({name: tuple(data[name]) for name in ("scores", "llrs")})
     for name in ("normalised", "pairs"):
-        if within := data.get(name):
-            data[name] = _calibration(within)
-    return _checked(Calibration(**data))
+        if nested := data.get(name):
+            data[name] = _parse(nested)
+    return _check(Calibration(**data))
 
 
-def _checked(found: Calibration) -> Calibration:
-    """Raises ValueError for numbers that no calibration has."""
-    steps = (found.false_matches, found.false_non_matches)
-    crowds = found.crowds
-    rows = crowds.thresholds if crowds else ()
-    rates = [found.fmr, found.fpir, *(rate for part in steps for rate in part.rates)]
-    rates += crowds.rates if crowds else ()
-    values = [*found.scores, *found.llrs, *(t for part in steps for t in part.thresholds)]
+def _check(calibration: Calibration) -> Calibration:
+    """Return it. Raises ValueError for numbers that no fit gives."""
+    model = calibration.fpir_model
+    steps = (calibration.false_matches, calibration.false_non_matches)
+    rows = model.thresholds if model else ()
+    rates = [calibration.fmr, calibration.fpir, *(rate for step in steps for rate in step.rates)]
+    rates += model.rates if model else ()
+    values = [*calibration.scores, *calibration.llrs]
+    values += [value for step in steps for value in step.thresholds]
     values += [value for row in rows for value in row]
-    values += [crowds.level, crowds.scale, crowds.shape, crowds.growth] if crowds else []
-    misses = found.false_non_matches.thresholds[::-1]
-    rising = [found.scores, found.llrs, found.false_matches.thresholds, misses, *rows]
-    rising += [part.rates[::-1] for part in steps]
-    rising += [crowds.rates[::-1], crowds.sizes] if crowds else []
-    sound = (
+    values += [model.level, model.scale, model.shape, model.growth] if model else []
+    non_match_thresholds = calibration.false_non_matches.thresholds[::-1]
+    rising = [calibration.scores, calibration.llrs, calibration.false_matches.thresholds]
+    rising += [non_match_thresholds, *rows, *(step.rates[::-1] for step in steps)]
+    rising += [model.rates[::-1], model.sizes] if model else []
+    is_sound = (
         all(map(math.isfinite, values))
         and all(0 < rate <= 1 for rate in rates)
-        and max(found.fmr, found.fpir) < 1
-        and found.method in get_args(Method)
-        and found.fusion in (None, *get_args(Fusion))
-        and len(found.scores) == len(found.llrs) > 0
-        and all(list(part) == sorted(part) for part in rising)
-        and all(len(part.rates) == len(part.thresholds) > 0 for part in steps)
-        and (crowds is None or {len(row) for row in rows} == {len(crowds.rates)})
-        and (crowds is None or len(rows) == len(crowds.sizes) > 0)
-        and (crowds is None or (0 < crowds.share < 1 and crowds.scale > 0))
+        and max(calibration.fmr, calibration.fpir) < 1
+        and calibration.method in get_args(CalibrationMethod)
+        and calibration.fusion in (None, *get_args(Fusion))
+        and len(calibration.scores) == len(calibration.llrs) > 0
+        and all(list(sequence) == sorted(sequence) for sequence in rising)
+        and all(len(step.rates) == len(step.thresholds) > 0 for step in steps)
+        and (model is None or {len(row) for row in rows} == {len(model.rates)})
+        and (model is None or len(rows) == len(model.sizes) > 0)
+        and (model is None or (0 < model.share < 1 and model.scale > 0))
     )
-    if not sound:
+    if not is_sound:
         raise ValueError("its numbers do not fit together")
-    return found
+    return calibration
 
 
 def read(path: Path) -> Calibration:
-    """A calibration from a file. Raises BadInput for one that holds none."""
-    shown = to_text(path)
+    """Read a calibration file. Raises BadInput if it cannot be read or is not a calibration."""
+    name = to_text(path)
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"{shown} cannot be read: {error.strerror}") from error
+        raise BadInput(f"{name} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
-            f"{shown} holds no calibration: {error}",
+            f"{name} is not a calibration file: {error}",
             hint="`siamkit calibrate … --output FILE` writes one",
         ) from error

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from siamkit.stats.label_sets import Array, Labelled
-from siamkit.stats.scoring import usual_length
+from siamkit.stats.label_sets import Array, LabelledVectors
+from siamkit.stats.scoring import expected_mean_length
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
-Method: TypeAlias = Literal["knn", "prototypes"]
-METHODS: tuple[Method, ...] = ("knn", "prototypes")
+ClassificationMethod: TypeAlias = Literal["knn", "prototypes"]
+METHODS: tuple[ClassificationMethod, ...] = ("knn", "prototypes")
 Evidence: TypeAlias = "Callable[[Array], Array]"
 
 TEMPERATURES = np.geomspace(0.002, 1.0, 50)
@@ -40,25 +40,27 @@ GUESS = 4.0  # see `guess`
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ClassificationRule:
     """How examples are turned into an answer.
 
     tags: labels are independent of each other; else exactly one is right. mated: the encoder's
     mean cosine of mated pairs, see siamkit.stats.scoring.mean_score.
     """
 
-    by: Method = "knn"
+    method: ClassificationMethod = "knn"
     k: int = 5
     tags: bool = False
-    mated: float | None = None
+    mated_cosine: float | None = None
 
 
-def scaled(temperature: float) -> Evidence:
+def evidence_at(temperature: float) -> Evidence:
     """The evidence cosine / temperature."""
     return lambda scores: scores / temperature
 
 
-def probabilities(known: Labelled, rule: Rule, evidence: Evidence, probes: Vectors) -> Array:
+def probabilities(
+    known: LabelledVectors, rule: ClassificationRule, evidence: Evidence, probes: Vectors
+) -> Array:
     """(p, classes) of (p, dim) unit vectors, in (0, 1); rows sum to 1 unless by tags.
 
     Of one class alone, which is then right whatever comes, it is 1.
@@ -66,9 +68,9 @@ def probabilities(known: Labelled, rule: Rule, evidence: Evidence, probes: Vecto
     return _smoothed(known, rule, _shares(_look(known, rule, probes), evidence))
 
 
-def class_scores(known: Labelled, rule: Rule, probes: Vectors) -> Array:
+def class_scores(known: LabelledVectors, rule: ClassificationRule, probes: Vectors) -> Array:
     """(p, classes) cosines: to each class's nearest example, or by prototypes to its mean."""
-    if rule.by == "prototypes":
+    if rule.method == "prototypes":
         return _to_means(_bearing(known, None), rule, probes)
     rows, borders = known.by_label
     cosines = (probes @ known.vectors.T).astype(np.float64)
@@ -76,7 +78,9 @@ def class_scores(known: Labelled, rule: Rule, probes: Vectors) -> Array:
     return found
 
 
-def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | None:
+def fit_temperature(
+    known: LabelledVectors, rule: ClassificationRule, *, seed: int = 0
+) -> tuple[float, int] | None:
     """The temperature that predicts examples best, each by all the others, and of how many.
 
     "Best" is the least log loss, with a log-normal prior around `guess`, of spread 1: a few
@@ -87,16 +91,16 @@ def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | No
     if len(usable) < FEWEST:
         return None
     count, classes = len(known.vectors), len(known.counts)
-    width = max(classes, min(rule.k, count - 1)) if rule.by == "knn" else 2 * classes
+    width = max(classes, min(rule.k, count - 1)) if rule.method == "knn" else 2 * classes
     most = int(np.clip(min(CELLS // width, COMPARED // count), 50, HELD_OUT))
     if len(usable) > most:
         usable = np.sort(np.random.default_rng(seed).choice(usable, most, replace=False))
     look = _look(known, rule, known.vectors[usable], without=usable)
-    bears, expected = known.bears(usable), guess(known)
+    bears, expected = known.bears(usable), guess_temperature(known)
     possible = known.counts > bears  # another bears it
 
     def loss(temperature: float) -> float:
-        found = _smoothed(known, rule, _shares(look, scaled(temperature)))
+        found = _smoothed(known, rule, _shares(look, evidence_at(temperature)))
         if rule.tags:
             right = np.where(bears, found, 1 - found)[possible]
         else:
@@ -107,7 +111,7 @@ def fit(known: Labelled, rule: Rule, *, seed: int = 0) -> tuple[float, int] | No
     return float(TEMPERATURES[int(np.argmin(losses))]), len(usable)
 
 
-def guess(known: Labelled) -> float:
+def guess_temperature(known: LabelledVectors) -> float:
     """A temperature where nothing can be held out: the spread of cosines of different classes / 4.
 
     If cosines of mated and of non-mated pairs are normal, of one spread, then the log-likelihood
@@ -151,9 +155,11 @@ class _Look:
     before: Array | None = None  # like scores: log numbers of examples that bear a tag, or don't
 
 
-def _look(known: Labelled, rule: Rule, probes: Vectors, without: Ids | None = None) -> _Look:
+def _look(
+    known: LabelledVectors, rule: ClassificationRule, probes: Vectors, without: Ids | None = None
+) -> _Look:
     """without: (p,) the example that each probe is, which is then not among the examples."""
-    if rule.by == "prototypes":
+    if rule.method == "prototypes":
         bearing = _bearing(known, without)
         if not rule.tags:
             return _Look(_to_means(bearing, rule, probes))
@@ -201,13 +207,13 @@ class _Sums:
     own: Array | None  # (p, classes) 1 where the probe itself is in a sum
 
 
-def _bearing(known: Labelled, without: Ids | None) -> _Sums:
+def _bearing(known: LabelledVectors, without: Ids | None) -> _Sums:
     own = None if without is None else known.bears(without).astype(np.float64)
     counts = known.counts.astype(np.float64)
     return _Sums(known.sums, counts if own is None else counts - own, own)
 
 
-def _other(known: Labelled, bearing: _Sums) -> _Sums:
+def _other(known: LabelledVectors, bearing: _Sums) -> _Sums:
     """Of the examples that do not bear a label."""
     totals: Array = known.total - bearing.totals
     own = None if bearing.own is None else 1 - bearing.own
@@ -215,14 +221,18 @@ def _other(known: Labelled, bearing: _Sums) -> _Sums:
     return _Sums(totals, count - bearing.numbers, own)
 
 
-def _to_means(sums: _Sums, rule: Rule, probes: Vectors) -> Array:
+def _to_means(sums: _Sums, rule: ClassificationRule, probes: Vectors) -> Array:
     """(p, classes) mean scores, see scoring.mean_score; -inf where no example is left."""
     dots = probes @ sums.totals.T
     lengths = (sums.totals**2).sum(axis=1)
     if sums.own is not None:  # |s - v|² = |s|² - 2 s·v + 1, without a sum for each probe
         lengths = lengths - sums.own * (2 * dots - 1)
         dots = dots - sums.own
-    found = dots / np.sqrt(np.maximum(lengths, 1e-12)) * usual_length(sums.numbers, rule.mated)
+    found = (
+        dots
+        / np.sqrt(np.maximum(lengths, 1e-12))
+        * expected_mean_length(sums.numbers, rule.mated_cosine)
+    )
     scores: Array = np.where(sums.numbers > 0.5, found, -np.inf)
     return scores
 
@@ -245,7 +255,7 @@ def _softmax(logs: Array) -> Array:
     return found
 
 
-def _smoothed(known: Labelled, rule: Rule, shares: Array) -> Array:
+def _smoothed(known: LabelledVectors, rule: ClassificationRule, shares: Array) -> Array:
     """Mixed with what is known beforehand, as if it were one example more.
 
     No n examples can show that something happens less often than once in n + 1. Beforehand each

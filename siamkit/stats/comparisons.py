@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import BadInput
-from siamkit.stats.metrics import LEVEL, Rates
+from siamkit.stats.metrics import LEVEL, ErrorRates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,14 +27,14 @@ class Comparisons:
     mated: NDArray[np.bool_]  # (n,)
     left: Ids  # (n,) the identity of either sample
     right: Ids  # (n,)
-    kept: float = 1.0  # the share of all non-mated comparisons that these are, in (0, 1]
+    sampled_share: float = 1.0  # the share of all non-mated comparisons that these are, in (0, 1]
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, at: Any) -> Comparisons:
         return Comparisons(
-            self.scores[at], self.mated[at], self.left[at], self.right[at], self.kept
+            self.scores[at], self.mated[at], self.left[at], self.right[at], self.sampled_share
         )
 
     @property
@@ -62,7 +62,7 @@ class Comparisons:
         return len(np.unique(low * (1 + int(high.max(initial=0))) + high))
 
 
-def require_both(made: Comparisons) -> None:
+def require_both_kinds(made: Comparisons) -> None:
     """Raise BadInput unless there are mated and non-mated pairs."""
     same = int(made.mated.sum())
     if not same or same == len(made):
@@ -73,7 +73,7 @@ def require_both(made: Comparisons) -> None:
         )
 
 
-def resampled(made: Comparisons, draws: int, seed: int = 0) -> Iterator[Rates]:
+def resample(made: Comparisons, draws: int, seed: int = 0) -> Iterator[ErrorRates]:
     """Error rates of so many resamplings, each at the same thresholds.
 
     Identities are drawn with replacement. A mated pair counts as often as its identity was drawn,
@@ -84,7 +84,7 @@ def resampled(made: Comparisons, draws: int, seed: int = 0) -> Iterator[Rates]:
     of a kind, only so many serve as thresholds; the 1 000 that matter most, which are the highest
     non-mated and the lowest mated ones, always do.
     """
-    require_both(made)
+    require_both_kinds(made)
     names, numbers = np.unique(np.concatenate([made.left, made.right]), return_inverse=True)
     left, right = numbers[: len(made)], numbers[len(made) :]
     same = _by_score(made.scores, np.flatnonzero(made.mated))
@@ -104,14 +104,14 @@ def resampled(made: Comparisons, draws: int, seed: int = 0) -> Iterator[Rates]:
         if not total or not others:
             continue
         draws -= 1
-        yield Rates(
+        yield ErrorRates(
             np.append(thresholds, np.inf),
             np.append(1 - passed / others, 0.0),
             np.append(below / total, 1.0),
         )
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The 95 % percentile interval of what resamplings gave."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])

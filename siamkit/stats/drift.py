@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
-from siamkit.stats.observation import NEAR, OWN, SEEN, Observation
+from siamkit.stats.probe_scores import BEST_SAMPLES, REST_SAMPLES, SEARCH_DEPTH, ProbeScores
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -75,7 +75,7 @@ class Drift:
     moves: tuple[Move, ...]
 
 
-def reference(vectors: Vectors, identities: Ids, seed: int = 0) -> list[Observation]:
+def reference_scores(vectors: Vectors, identities: Ids, seed: int = 0) -> list[ProbeScores]:
     """What a gallery's own samples score against the rest of it, (n, dim) and (n,).
 
     Of up to PEOPLE identities with several samples, up to PROBES are asked twice: as `known`, with
@@ -95,7 +95,7 @@ def reference(vectors: Vectors, identities: Ids, seed: int = 0) -> list[Observat
     people = np.sort(rng.permutation(several)[:PEOPLE])
     by_person = np.split(np.argsort(own, kind="stable"), np.cumsum(sizes)[:-1])
     probes = np.concatenate([rng.permutation(by_person[p])[:PROBES] for p in people])
-    made: list[Observation] = []
+    made: list[ProbeScores] = []
     for start in range(0, len(probes), BLOCK):
         block = probes[start : start + BLOCK]
         scores = vectors[block] @ vectors.T
@@ -105,21 +105,21 @@ def reference(vectors: Vectors, identities: Ids, seed: int = 0) -> list[Observat
             number = int(np.searchsorted(people, person))
             mine = by_person[person][by_person[person] != probe]
             nearest = by_person[whose[0]]
-            stranger = float(row[nearest[:OWN]].mean())
+            stranger = float(row[nearest[:BEST_SAMPLES]].mean())
             without = others[whose != whose[0]]
-            made.append(Observation("stranger", stranger, _mean(without), number))
+            made.append(ProbeScores("stranger", stranger, _mean(without), number))
             if row[mine].max() >= others[0]:
-                best, rest = float(row[mine[:OWN]].mean()), others
+                best, rest = float(row[mine[:BEST_SAMPLES]].mean()), others
             else:  # taken for somebody else
                 best, rest = stranger, np.sort(np.concatenate([without, row[mine]]))[::-1]
-            made.append(Observation("known", best, _mean(rest), number))
+            made.append(ProbeScores("known", best, _mean(rest), number))
     return made
 
 
 def _others(row: Floats, own: Ids, person: int) -> tuple[Floats, Ids]:
     """The nearest samples of other identities, best first, and whose they are."""
     masked = np.where(own == person, -np.inf, row)
-    k = min(2 * SEEN, len(row) - 1)
+    k = min(2 * SEARCH_DEPTH, len(row) - 1)
     nearest = np.argpartition(-masked, k)[: k + 1]
     nearest = nearest[np.argsort(-masked[nearest], kind="stable")]
     nearest = nearest[np.isfinite(masked[nearest])]
@@ -128,12 +128,12 @@ def _others(row: Floats, own: Ids, person: int) -> tuple[Floats, Ids]:
 
 def _mean(scores: Floats) -> float | None:
     """`rest` of scores, best first: None if they are too few."""
-    return float(scores[:NEAR].mean()) if len(scores) >= NEAR else None
+    return float(scores[:REST_SAMPLES].mean()) if len(scores) >= REST_SAMPLES else None
 
 
 def compare(
-    rows: Sequence[Observation],
-    recent: Sequence[Observation],
+    rows: Sequence[ProbeScores],
+    recent: Sequence[ProbeScores],
     *,
     wanted: int = QUERIES,
     draws: int = DRAWS,
@@ -183,7 +183,7 @@ class _Side:
         return out / counts[:, None]
 
 
-def _columns(rows: Sequence[Observation], kind: str) -> _Side | None:
+def _columns(rows: Sequence[ProbeScores], kind: str) -> _Side | None:
     chosen = [row for row in rows if row.kind == kind]
     if not chosen:
         return None
@@ -193,7 +193,7 @@ def _columns(rows: Sequence[Observation], kind: str) -> _Side | None:
     return _Side(_scores(chosen), person, len(found), 1 / (len(found) * counts[person]))
 
 
-def _scores(rows: Sequence[Observation]) -> Floats:
+def _scores(rows: Sequence[ProbeScores]) -> Floats:
     return np.array([(r.best, np.nan if r.rest is None else r.rest) for r in rows])
 
 

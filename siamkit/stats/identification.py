@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import BadInput
-from siamkit.stats.comparisons import interval
+from siamkit.stats.comparisons import percentile_interval
 from siamkit.stats.scoring import Fusion, leave_one_out
-from siamkit.stats.verification import ERRORS, Figure, at_most
+from siamkit.stats.verification import ERRORS, Estimate, with_rule_of_three
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,35 +31,37 @@ class Searches:
     """What became of p probes, each searched with its own identity enrolled, and without."""
 
     labels: Ids  # (p,) whose probe it is
-    own: NDArray[np.float32]  # (p,) score of the own identity; -inf if it owns nothing else
-    other: NDArray[np.float32]  # (p,) the highest score of any other identity
-    rank: Ids  # (p,) 1 + how many others score at least as high as the own one
+    own_scores: NDArray[np.float32]  # (p,) score of the own identity; -inf if it owns nothing else
+    best_other_scores: NDArray[np.float32]  # (p,) the highest score of any other identity
+    ranks: Ids  # (p,) 1 + how many others score at least as high as the own one
     identities: int  # that were enrolled
 
     @property
     def mated(self) -> NDArray[np.bool_]:
-        return np.isfinite(self.own)
+        return np.isfinite(self.own_scores)
 
 
 @dataclass(frozen=True, slots=True)
-class AtFpir:
+class FpirPoint:
     """Open-set identification at the threshold for one false positive identification rate."""
 
     fpir: float
     threshold: float
-    fnir: Figure  # of mated searches: the own identity is not first, or below the threshold
-    dir: Figure  # detection and identification rate: 1 - fnir
+    fnir: Estimate  # of mated searches: the own identity is not first, or below the threshold
+    dir: Estimate  # detection and identification rate: 1 - fnir
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Identified:
+class IdentificationMetrics:
     searches: Searches
-    hit_rate: dict[int, Figure]  # closed set, by rank: the cumulative match characteristic
-    at_fpir: list[AtFpir]
-    unsupported: list[float]  # false positive identification rates that so few probes cannot show
+    hit_rate: dict[int, Estimate]  # closed set, by rank: the cumulative match characteristic
+    at_fpir: list[FpirPoint]
+    unsupported_fpirs: list[
+        float
+    ]  # false positive identification rates that so few probes cannot show
 
 
-def search_all(
+def search_leave_one_out(
     vectors: Vectors,
     labels: Ids,
     fusion: Fusion = "best",
@@ -98,7 +100,9 @@ def search_all(
     )
 
 
-def identify(found: Searches, draws: int = DRAWS, seed: int = 0) -> Identified:
+def measure_identification(
+    found: Searches, draws: int = DRAWS, seed: int = 0
+) -> IdentificationMetrics:
     """Every 1:N figure of searches. Raises BadInput if no identity has two samples.
 
     FPIR is over all probes, each without its identity; FNIR over those with it. A rate needs 30
@@ -107,10 +111,10 @@ def identify(found: Searches, draws: int = DRAWS, seed: int = 0) -> Identified:
     same = found.mated
     if not same.any():
         raise BadInput("no identity has two samples", hint="give a second sample of some")
-    ordered = np.sort(found.other)
+    ordered = np.sort(found.best_other_scores)
     shown = [fpir for fpir in FPIRS if fpir * len(ordered) >= ERRORS]
     limits = [_limit(ordered, fpir) for fpir in shown]
-    rank, own = found.rank[same], found.own[same]
+    rank, own = found.ranks[same], found.own_scores[same]
     hits = [rank <= r for r in RANKS] + [(rank == 1) & (own >= limit) for limit in limits]
     names, of = np.unique(found.labels[same], return_inverse=True)
     counts = np.bincount(of).astype(np.float64)
@@ -120,18 +124,22 @@ def identify(found: Searches, draws: int = DRAWS, seed: int = 0) -> Identified:
     )
     drawn = (times @ sums.T) / (times @ counts)[:, None]
     missed = [
-        at_most(Figure(float(1 - hit.mean()), *interval(1 - column)), len(names))
+        with_rule_of_three(
+            Estimate(float(1 - hit.mean()), *percentile_interval(1 - column)), len(names)
+        )
         for hit, column in zip(hits, drawn.T, strict=True)
     ]
-    figures = [Figure(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
+    figures = [Estimate(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
     at_fpir = [
-        AtFpir(fpir, limit, miss, hit)
+        FpirPoint(fpir, limit, miss, hit)
         for fpir, limit, miss, hit in zip(
             shown, limits, missed[len(RANKS) :], figures[len(RANKS) :], strict=True
         )
     ]
     unsupported = [fpir for fpir in FPIRS if fpir not in shown]
-    return Identified(found, dict(zip(RANKS, figures, strict=False)), at_fpir, unsupported)
+    return IdentificationMetrics(
+        found, dict(zip(RANKS, figures, strict=False)), at_fpir, unsupported
+    )
 
 
 def _limit(ordered: NDArray[np.float32], fpir: float) -> float:

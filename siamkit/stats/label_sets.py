@@ -18,7 +18,7 @@ Flags: TypeAlias = "NDArray[np.bool_]"
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabelledVectors:
     """Every example bears a label, and every label is borne. One entry a label of an example."""
 
     vectors: Vectors  # (n, dim)
@@ -26,7 +26,7 @@ class Labelled:
     labels: Ids  # (m,) its label, in 0 … classes - 1
 
     @classmethod
-    def of(cls, vectors: Vectors, bears: Flags) -> Labelled:
+    def from_matrix(cls, vectors: Vectors, bears: Flags) -> LabelledVectors:
         """From a matrix: bears (n, classes)."""
         return cls(vectors, *np.nonzero(bears))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class ScoredPairs:
     """(n,) item numbers `left` < `right`, each pair once, and how alike the two are."""
 
     left: Indices
@@ -37,11 +37,11 @@ class Pairs:
         """The items that are in any pair, in order."""
         return np.unique(np.concatenate([self.left, self.right]))
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | Indices) -> Pairs:
-        return Pairs(self.left[chosen], self.right[chosen], self.scores[chosen])
+    def __getitem__(self, chosen: NDArray[np.bool_] | Indices) -> ScoredPairs:
+        return ScoredPairs(self.left[chosen], self.right[chosen], self.scores[chosen])
 
 
-def joined(parts: list[Pairs]) -> Pairs:
+def merge_pairs(parts: list[ScoredPairs]) -> ScoredPairs:
     """All pairs of several lists, in order of (left, right); of a pair given twice, the first."""
     left = np.concatenate([np.empty(0, np.int64), *(p.left for p in parts)])
     right = np.concatenate([np.empty(0, np.int64), *(p.right for p in parts)])
@@ -50,10 +50,10 @@ def joined(parts: list[Pairs]) -> Pairs:
     left, right, scores = left[order], right[order], scores[order]
     fresh = np.ones(len(left), np.bool_)
     fresh[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
-    return Pairs(left[fresh], right[fresh], scores[fresh])
+    return ScoredPairs(left[fresh], right[fresh], scores[fresh])
 
 
-def components(pairs: Pairs) -> Iterator[Pairs]:
+def split_components(pairs: ScoredPairs) -> Iterator[ScoredPairs]:
     """The pairs of each connected component."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -71,14 +71,14 @@ def components(pairs: Pairs) -> Iterator[Pairs]:
         yield pairs[part]
 
 
-def complete_linkage(pairs: Pairs) -> list[list[int]]:
+def complete_linkage(pairs: ScoredPairs) -> list[list[int]]:
     """The groups of two or more, each sorted, such that every two members are one of `pairs`.
 
     The two clusters whose least alike members are the most alike merge first; equal scores merge
     in order of item number, so the same pairs always give the same groups.
     """
     groups = []
-    for component in components(pairs):
+    for component in split_components(pairs):
         nodes = component.nodes()
         if len(component) == len(nodes) * (len(nodes) - 1) // 2:  # every two are a pair
             groups.append(nodes.tolist())
@@ -87,7 +87,7 @@ def complete_linkage(pairs: Pairs) -> list[list[int]]:
     return sorted(groups)
 
 
-def _agglomerate(pairs: Pairs) -> list[list[int]]:
+def _agglomerate(pairs: ScoredPairs) -> list[list[int]]:
     """Complete linkage of one component.
 
     `links[a][b]` is the smallest score between the members of a and of b, and is there only while
@@ -120,7 +120,7 @@ def _agglomerate(pairs: Pairs) -> list[list[int]]:
     return [sorted(group) for group in members.values() if len(group) > 1]
 
 
-def medoid(group: list[int], pairs: Pairs, copies: Indices) -> int:
+def medoid(group: list[int], pairs: ScoredPairs, copies: Indices) -> int:
     """The member most like all others, each counted as often as it occurs; else the first.
 
     pairs: those within the group. copies: (n,) how often each item of the whole set occurs.

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from siamkit.errors import BadInput
 
 Scores: TypeAlias = NDArray[np.floating[Any]]  # (n,) of any float; -inf may occur
-Group: TypeAlias = tuple[Scores, Scores]  # mated and non-mated scores; either may be empty
+PersonScores: TypeAlias = tuple[Scores, Scores]  # mated and non-mated scores; either may be empty
 LEVEL = 0.95  # of an interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rates:
+class ErrorRates:
     """Both error rates at every threshold where either changes."""
 
     thresholds: NDArray[np.float64]  # (k,) every distinct score, ascending, and +inf
@@ -30,7 +30,7 @@ class Rates:
     fnmr: NDArray[np.float64]  # (k,) share of the mated scores < threshold; 0 rises to 1
 
 
-def rates(mated: ArrayLike, non_mated: ArrayLike) -> Rates:
+def error_rates(mated: ArrayLike, non_mated: ArrayLike) -> ErrorRates:
     """False match and false non-match rates against the threshold.
 
     Equal scores are one threshold: they match together or not at all, whichever list they are in.
@@ -42,7 +42,7 @@ def rates(mated: ArrayLike, non_mated: ArrayLike) -> Rates:
     below = np.searchsorted(other, distinct)
     fmr = np.append(len(other) - below, 0) / len(other)
     fnmr = np.append(np.searchsorted(same, distinct), len(same)) / len(same)
-    return Rates(np.append(distinct, np.inf), fmr, fnmr)
+    return ErrorRates(np.append(distinct, np.inf), fmr, fnmr)
 
 
 def eer(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
@@ -55,10 +55,10 @@ def eer(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
     it, the one whose rates differ less is returned; of two that differ alike, the higher.
     Raises BadInput as `rates` does.
     """
-    return equal_rate(rates(mated, non_mated))
+    return eer_of_curve(error_rates(mated, non_mated))
 
 
-def equal_rate(curve: Rates) -> tuple[float, float]:
+def eer_of_curve(curve: ErrorRates) -> tuple[float, float]:
     """The same of error rates that are known already."""
     gap = curve.fnmr - curve.fmr  # from -1 to 1
     above = int(np.searchsorted(gap, 0.0))
@@ -78,16 +78,16 @@ def fnmr_at(mated: ArrayLike, non_mated: ArrayLike, fmr: float) -> tuple[float, 
     """
     if not 0 <= fmr <= 1:
         raise BadInput(f"a false match rate of {fmr}", hint="give a share in [0, 1]")
-    return operating_point(rates(mated, non_mated), fmr)
+    return operating_point(error_rates(mated, non_mated), fmr)
 
 
-def operating_point(curve: Rates, fmr: float) -> tuple[float, float]:
+def operating_point(curve: ErrorRates, fmr: float) -> tuple[float, float]:
     """The same of error rates that are known already."""
     at = int(np.argmax(curve.fmr <= fmr))
     return float(curve.fnmr[at]), float(curve.thresholds[at])
 
 
-def roc_auc(curve: Rates) -> float:
+def roc_auc(curve: ErrorRates) -> float:
     """The area under the ROC, in [0, 1]: how often a mated score is above a non-mated one.
 
     Scores that tie count half (Mann and Whitney 1947; Hanley and McNeil 1982).
@@ -96,7 +96,7 @@ def roc_auc(curve: Rates) -> float:
     return float(np.sum((fmr[:-1] - fmr[1:]) * (tar[:-1] + tar[1:])) / 2)
 
 
-def min_dcf(curve: Rates, prior: float, miss: float = 1.0, false_alarm: float = 1.0) -> float:
+def min_dcf(curve: ErrorRates, prior: float, miss: float = 1.0, false_alarm: float = 1.0) -> float:
     """The least detection cost of any threshold, relative to that of a system without scores.
 
     prior: of a mated pair, in (0, 1); miss and false_alarm: what an error costs. 1 is no better
@@ -112,7 +112,7 @@ def best_accuracy(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]
     The lowest of several that do; it lies halfway to the next lower score, if there is one.
     Raises BadInput as `rates` does.
     """
-    curve = rates(mated, non_mated)
+    curve = error_rates(mated, non_mated)
     same, other = np.size(mated), np.size(non_mated)
     right = (same * (1 - curve.fnmr) + other * (1 - curve.fmr)) / (same + other)
     at = int(np.argmax(right))
@@ -147,7 +147,7 @@ def fold_accuracy(
 
 
 def bootstrap(
-    groups: Sequence[Group],
+    groups: Sequence[PersonScores],
     statistic: Callable[[Scores, Scores], float],
     draws: int = 1000,
     seed: int = 0,

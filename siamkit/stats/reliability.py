@@ -45,7 +45,7 @@ def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float((errors[same].mean() + errors[~same].mean()) / 2)
 
 
-def reliability(
+def reliability_bins(
     probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Of each of so many equal bins of probability: its mean, the share that is mated, its weight.
@@ -67,5 +67,5 @@ def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
 
     Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities", AAAI 2015.
     """
-    mean, mated, weight = reliability(probabilities, labels, bins)
+    mean, mated, weight = reliability_bins(probabilities, labels, bins)
     return float(np.sum(weight * np.abs(mean - mated)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from siamkit.stats.calibration_json import Method
+from siamkit.stats.calibration_json import CalibrationMethod
 from siamkit.stats.comparisons import Comparisons
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ FITTED = 30_000  # comparisons of a kind that a fit looks at, at most
 KNOTS = 200  # of an isotonic map, at most
 
 
-def fitted(made: Comparisons, method: Method, seed: int = 0) -> Knots:
+def fit_score_map(made: Comparisons, method: CalibrationMethod, seed: int = 0) -> Knots:
     """A map from scores to log-likelihood ratios that says no more than n pairs can show.
 
     The lower bound counts mated comparisons, not people: of 18 speakers it would be so near to 0
@@ -93,7 +93,7 @@ def _bounded(knots: Array, llrs: Array, low: float, high: float) -> Knots:
     return knots, np.clip(llrs, -low, high)
 
 
-METHODS: dict[Method, Callable[[Comparisons, int], Knots]] = {
+METHODS: dict[CalibrationMethod, Callable[[Comparisons, int], Knots]] = {
     "logistic": _logistic,
     "isotonic": _isotonic,
 }

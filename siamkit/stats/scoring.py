@@ -16,18 +16,18 @@ Fusion: TypeAlias = Literal["best", "mean"]
 BLOCK = 512  # probes at once
 
 
-def own_fusion(modality: Any) -> Fusion:
+def fusion_of(modality: Any) -> Fusion:
     """How a modality scores an identity with several samples: `best` unless it says otherwise."""
     own: Fusion = getattr(modality, "fusion", "best")
     return own
 
 
-def own_snorm(modality: Any) -> bool:
+def uses_snorm(modality: Any) -> bool:
     """True if a modality's galleries are calibrated with adaptive S-norm, see stats.snorm."""
     return bool(getattr(modality, "snorm", False))
 
 
-def own_mated(encoder: Any) -> float | None:
+def mated_cosine_of(encoder: Any) -> float | None:
     """The mean cosine of mated pairs that an encoder states; strangers' need not."""
     mated: float | None = getattr(encoder, "mated", None)
     return mated
@@ -44,11 +44,11 @@ def mean_score(enrolled: Vectors, probe: Vectors, mated: float | None = None) ->
     import numpy as np
 
     mean = enrolled.mean(axis=0)
-    usual = float(usual_length(len(enrolled), mated))
+    usual = float(expected_mean_length(len(enrolled), mated))
     return usual * float(mean @ probe / max(float(np.linalg.norm(mean)), 1e-12))
 
 
-def usual_length(counts: ArrayLike, mated: float | None) -> NDArray[np.float64]:
+def expected_mean_length(counts: ArrayLike, mated: float | None) -> NDArray[np.float64]:
     """How long the mean of so many unit templates of one identity is, see `mean_score`; or 1."""
     import numpy as np
 
@@ -80,7 +80,7 @@ def leave_one_out(
     ordered = vectors[order]
     sums = np.add.reduceat(ordered, starts, axis=0)
     lengths = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
-    usual = usual_length(counts, mated).astype(np.float32)
+    usual = expected_mean_length(counts, mated).astype(np.float32)
     for start in range(0, len(probes), BLOCK):
         rows = probes[start : start + BLOCK]
         at, own = np.arange(len(rows)), labels[rows]
@@ -103,4 +103,4 @@ def _without(total: Vectors, probe: Vectors, count: int, mated: float | None) ->
     if count < 2:
         return -math.inf
     rest: Vectors = (total - probe)[None]
-    return mean_score(rest, probe) * float(usual_length(count - 1, mated))
+    return mean_score(rest, probe) * float(expected_mean_length(count - 1, mated))

@@ -29,13 +29,13 @@ AT_ONCE = 20_000  # pairs
 LEAST = 1e-6  # of a deviation
 
 
-def size(identities: int) -> int:
+def cohort_size(identities: int) -> int:
     """How many of so many enrolled identities are a cohort of two samples; 0: too few are left."""
     found = min(NEAREST, identities - 2)
     return found if found >= FEWEST else 0
 
 
-def normalised_score(score: float, probe: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+def normalise_score(score: float, probe: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """One cosine, by what either sample scores with the (k,) identities nearest to it."""
     return (_relative(score, probe) + _relative(score, other)) / 2
 
@@ -58,7 +58,7 @@ class Cohorts:
     deviations: NDArray[np.float64]  # (n, k + 1)
 
 
-def cohorts_of(scores: NDArray[np.float32], identities: Ids) -> Cohorts:
+def cohorts_from_scores(scores: NDArray[np.float32], identities: Ids) -> Cohorts:
     """Cohorts from (n, k + 1) falling scores, and the identities that they are with."""
     wide = scores.astype(np.float64)
     centre = wide.mean(axis=1, keepdims=True)
@@ -70,7 +70,7 @@ def cohorts_of(scores: NDArray[np.float32], identities: Ids) -> Cohorts:
     return Cohorts(identities, means + centre, deviations)
 
 
-def cohorts(
+def build_cohorts(
     vectors: Vectors, labels: Ids, progress: Callable[[int], None] = lambda done: None
 ) -> Cohorts:
     """The cohort of each of (n, dim) unit vectors among all, by (n,) labels from 0.
@@ -78,7 +78,7 @@ def cohorts(
     `progress` is told how many samples are done. Raises BadInput for too few identities.
     """
     identities = int(labels.max(initial=-1)) + 1
-    kept = size(identities) + 1  # one more, for the other of a pair is left out
+    kept = cohort_size(identities) + 1  # one more, for the other of a pair is left out
     if kept == 1:
         raise BadInput(
             f"{identities} identities are no cohort", hint=f"{FEWEST + 2} are the fewest"
@@ -93,10 +93,10 @@ def cohorts(
         order = np.argsort(-found, axis=1, kind="stable")
         scores.append(np.take_along_axis(found, order, axis=1))
         names.append(np.take_along_axis(top, order, axis=1))
-    return cohorts_of(np.concatenate(scores), np.concatenate(names))
+    return cohorts_from_scores(np.concatenate(scores), np.concatenate(names))
 
 
-def normalised(
+def normalise_scores(
     scores: NDArray[np.float64], left: Ids, right: Ids, labels: Ids, found: Cohorts
 ) -> NDArray[np.float64]:
     """(n,) scores of pairs of rows, normalised; neither identity is in the other's cohort."""

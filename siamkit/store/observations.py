@@ -9,7 +9,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from siamkit.stats.observation import Observation
+from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store.database import BUSY_SECONDS, Store, now
 from siamkit.store.galleries import Gallery
 
@@ -18,7 +18,7 @@ WAIT = 0.02  # s that a query waits for a store that somebody else is writing to
 log = logging.getLogger("siamkit")
 
 
-def replace_reference(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> None:
+def replace_reference(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
     """Begin anew: forget a gallery's old reference and queries, and keep these rows.
 
     In the caller's transaction if there is one, else in its own. Raises StoreError.
@@ -30,12 +30,12 @@ def replace_reference(store: Store, gallery: Gallery, rows: Sequence[Observation
         _replace(db, gallery, rows)
 
 
-def _replace(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[Observation]) -> None:
+def _replace(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
     db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
     _insert(db, gallery, rows)
 
 
-def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[Observation]) -> None:
+def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
     when = now()
     db.executemany(
         "INSERT INTO observations (gallery_id, fingerprint, kind, person, best, rest, created)"
@@ -47,7 +47,7 @@ def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[Observation
     )
 
 
-def record(store: Store, gallery: Gallery, rows: Sequence[Observation]) -> bool:
+def record(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> bool:
     """Keep the scores of a query, if the gallery has a reference; True if they were kept.
 
     Never raises, and waits no longer than WAIT: a query is answered on a read-only store, a full
@@ -101,7 +101,7 @@ def has_reference(store: Store, gallery: Gallery) -> bool:
     )
 
 
-def reference(store: Store, gallery: Gallery) -> list[Observation]:
+def reference(store: Store, gallery: Gallery) -> list[ProbeScores]:
     """The rows that stand for calibration, with the gallery's present encoder."""
     with store.read() as db:
         rows = db.execute(
@@ -109,10 +109,10 @@ def reference(store: Store, gallery: Gallery) -> list[Observation]:
             " AND kind IN ('known', 'stranger') AND fingerprint = ? ORDER BY id",
             (gallery.id, gallery.space.fingerprint),
         ).fetchall()
-    return [Observation(*row) for row in rows]
+    return [ProbeScores(*row) for row in rows]
 
 
-def recent(store: Store, gallery: Gallery, limit: int) -> list[Observation]:
+def recent(store: Store, gallery: Gallery, limit: int) -> list[ProbeScores]:
     """The last so many queries with the gallery's present encoder, newest first."""
     with store.read() as db:
         rows = db.execute(
@@ -120,4 +120,4 @@ def recent(store: Store, gallery: Gallery, limit: int) -> list[Observation]:
             " AND kind = 'query' AND fingerprint = ? ORDER BY id DESC LIMIT ?",
             (gallery.id, gallery.space.fingerprint, limit),
         ).fetchall()
-    return [Observation(*row) for row in rows]
+    return [ProbeScores(*row) for row in rows]

@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from siamkit.stats.observation import Observation
+from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store import Store, galleries, observations
 
 
@@ -48,12 +48,12 @@ def test_drift_wants_a_calibration_then_queries(letters):
     assert letters("audit", "letters", "--drift", "--limit", "3").code == 2
     store = Store(letters.folder / ".siamkit")
     gallery = galleries.get(store, "letters")
-    known = [Observation("known", 0.9, None, i) for i in range(9)]
-    strangers = [Observation("stranger", 0.1 + i / 100, None, i) for i in range(9)]
+    known = [ProbeScores("known", 0.9, None, i) for i in range(9)]
+    strangers = [ProbeScores("stranger", 0.1 + i / 100, None, i) for i in range(9)]
     observations.replace_reference(store, gallery, known + strangers)
     assert letters("query", "letters", "q.txt").code == 0
     assert "49 more are needed" in letters("audit", "letters", "--drift").out
-    observations.record(store, gallery, [Observation("query", 0.6, None)] * 50)
+    observations.record(store, gallery, [ProbeScores("query", 0.6, None)] * 50)
     store.close()
     done = letters("audit", "letters", "--drift")
     assert done.code == 0

@@ -143,7 +143,7 @@ def test_within_agrees_with_a_plain_loop(sound):
     labels, vectors, _ = sound
     labels[0] = "alone"
     identity = np.unique(labels, return_inverse=True)[1]
-    own = suspects.within(vectors, identity)
+    own = suspects.measure_cohesion(vectors, identity)
     for i, who in enumerate(identity):
         others = [j for j in range(len(labels)) if identity[j] == who and j != i]
         if not others:
@@ -159,6 +159,6 @@ def test_within_agrees_with_a_plain_loop(sound):
         if scores:
             assert own.mean[who] == pytest.approx(np.mean(scores), abs=1e-6)
     pairs = np.array([[0, 1], [2, 5]])
-    for (a, b), mean in zip(pairs, suspects.between(vectors, identity, pairs), strict=True):
+    for (a, b), mean in zip(pairs, suspects.mean_cosines(vectors, identity, pairs), strict=True):
         block = vectors[identity == a] @ vectors[identity == b].T
         assert mean == pytest.approx(block.mean(), abs=1e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamkit.errors import BadInput
-from siamkit.stats.linkage import Pairs, joined
+from siamkit.stats.linkage import ScoredPairs, merge_pairs
 from siamkit_faiss import Faiss, mining
 
 PLENTY = 8 << 30
@@ -25,13 +25,17 @@ def near_copies(count: int, dim: int = 64, spread: float = 0.03, seed: int = 0) 
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def mined(vectors: np.ndarray, floor: float, **options) -> tuple[dict, Pairs, list]:
+def mined(vectors: np.ndarray, floor: float, **options) -> tuple[dict, ScoredPairs, list]:
     facts, blocks = mining.mine(vectors, floor, memory=PLENTY, **options)
     blocks = list(blocks)
-    return dict(facts), joined([Pairs(b.left, b.right, b.scores) for b in blocks]), blocks
+    return (
+        dict(facts),
+        merge_pairs([ScoredPairs(b.left, b.right, b.scores) for b in blocks]),
+        blocks,
+    )
 
 
-def keys(pairs: Pairs) -> set[tuple[int, int]]:
+def keys(pairs: ScoredPairs) -> set[tuple[int, int]]:
     return set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
 
 

@@ -18,7 +18,7 @@ from siamkit.flows.fuse import Evidence, fuse
 from siamkit.stats import calibration, calibration_fit, reliability
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.stats.comparisons import Comparisons
-from siamkit.stats.fpir import crowds_of, threshold_for
+from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.store import galleries
 from siamkit.types import Steps, Threshold
 
@@ -29,7 +29,7 @@ chances = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=4, 
 
 @pytest.fixture(scope="module")
 def made():
-    return calibration_fit.calibrate(comparisons(120, 4), "letters/1:toy", "by a seed")
+    return calibration_fit.fit_calibration(comparisons(120, 4), "letters/1:toy", "by a seed")
 
 
 @given(chances)
@@ -85,7 +85,7 @@ def test_a_crooked_map_is_isotonic():
     plain = comparisons(120, 4)
     bent = Comparisons(np.sign(plain.scores - 0.12) * np.abs(plain.scores - 0.12) ** 4,
                        plain.mated, plain.left, plain.right)  # fmt: skip
-    found = calibration_fit.calibrate(bent, "x", "bent")
+    found = calibration_fit.fit_calibration(bent, "x", "bent")
     assert found.method == "isotonic"
     assert found.cllr - found.min_cllr < 0.03
     assert list(found.llrs) == sorted(found.llrs)
@@ -94,23 +94,23 @@ def test_a_crooked_map_is_isotonic():
 def test_the_threshold_is_the_lowest_for_its_rate(made):
     data = comparisons(120, 4)
     for rate in (0.1, 0.01, 0.001):
-        limit = calibration.threshold(made, rate)
+        limit = calibration.threshold_for_fmr(made, rate)
         assert limit.fmr == rate
         assert np.mean(data.non_mated_scores >= limit.value) == pytest.approx(rate, rel=0.05)
-    assert calibration.threshold(made).fmr == made.fmr == 0.001
+    assert calibration.threshold_for_fmr(made).fmr == made.fmr == 0.001
 
 
 def test_so_few_pairs_support_no_such_rate():
     few = comparisons(16, 3)
     with pytest.raises(Uncalibrated, match=r"you have 120 impostor pairs.*supports.*0\.025"):
-        calibration_fit.calibrate(few, "x", "few", fmr=0.001)
-    found = calibration_fit.calibrate(few, "x", "few")
+        calibration_fit.fit_calibration(few, "x", "few", fmr=0.001)
+    found = calibration_fit.fit_calibration(few, "x", "few")
     assert found.fmr == 0.1
     with pytest.raises(Uncalibrated, match=r"support a false match rate of 0\.025, not 0\.01"):
-        calibration.threshold(found, 0.01)
+        calibration.threshold_for_fmr(found, 0.01)
     for rate in (0, 1, -1, 2):
         with pytest.raises(BadInput):
-            calibration.threshold(found, rate)
+            calibration.threshold_for_fmr(found, rate)
 
 
 def test_more_samples_of_the_same_people_support_no_lower_rate():
@@ -119,22 +119,22 @@ def test_more_samples_of_the_same_people_support_no_lower_rate():
 
 def test_a_precision_is_kept():
     data = comparisons(60, 4)
-    found = calibration_fit.calibrate(data, "x", "y", precision=0.5)
-    limit = calibration.threshold(found).value
+    found = calibration_fit.fit_calibration(data, "x", "y", precision=0.5)
+    limit = calibration.threshold_for_fmr(found).value
     matched = data.mated[data.scores >= limit]
     assert matched.mean() == pytest.approx(0.5, abs=0.02)
     noise = Comparisons(-data.scores, data.mated, data.left, data.right)
     with pytest.raises(Uncalibrated, match=r"support a precision of 0\.0"):
-        calibration_fit.calibrate(noise, "x", "y", precision=0.999)
+        calibration_fit.fit_calibration(noise, "x", "y", precision=0.999)
 
 
 def test_a_precision_that_so_few_pairs_cannot_show_is_refused():
     data = comparisons(30, 10, shift=6.0)
     with pytest.raises(Uncalibrated, match=r"support a precision of 0\.\d+, not 0.999") as error:
-        calibration_fit.calibrate(data, "x", "y", precision=0.999)
+        calibration_fit.fit_calibration(data, "x", "y", precision=0.999)
     supported = float(str(error.value).split("precision of ")[1].split(",")[0])
-    found = calibration_fit.calibrate(data, "x", "y", precision=supported)
-    matched = data.mated[data.scores >= calibration.threshold(found).value]
+    found = calibration_fit.fit_calibration(data, "x", "y", precision=supported)
+    matched = data.mated[data.scores >= calibration.threshold_for_fmr(found).value]
     assert matched.mean() >= supported
 
 
@@ -142,27 +142,29 @@ def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
     data = comparisons(60, 4)
     keep = data.mated | (np.random.default_rng(1).random(len(data)) < 0.1)
     part = data[keep]
-    some = Comparisons(part.scores, part.mated, part.left, part.right, kept=0.1)
-    limit = calibration.threshold(calibration_fit.calibrate(some, "x", "y", precision=0.5)).value
+    some = Comparisons(part.scores, part.mated, part.left, part.right, sampled_share=0.1)
+    limit = calibration.threshold_for_fmr(
+        calibration_fit.fit_calibration(some, "x", "y", precision=0.5)
+    ).value
     assert data.mated[data.scores >= limit].mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_scores_that_say_nothing_are_no_evidence():
     data = comparisons(60, 4)
     turned = Comparisons(-data.scores, data.mated, data.left, data.right)
-    found = calibration_fit.calibrate(turned, "x", "y", method="logistic")
+    found = calibration_fit.fit_calibration(turned, "x", "y", method="logistic")
     assert calibration.probability(found, 0.3) == 0.5
 
 
 def test_the_best_of_several_needs_a_higher_threshold(made):
-    one, five = (calibration.threshold_of_best(made, 0.01, tries) for tries in (1, 5))
-    assert one == calibration.threshold(made, 0.01)
-    assert five.value == calibration.threshold(made, 0.002).value
+    one, five = (calibration.threshold_for_best(made, 0.01, tries) for tries in (1, 5))
+    assert one == calibration.threshold_for_fmr(made, 0.01)
+    assert five.value == calibration.threshold_for_fmr(made, 0.002).value
     assert five.fmr == 0.01
     rows = made.impostor_pairs
     with pytest.raises(Uncalibrated):
-        calibration.threshold_of_best(made, 3 / rows, 5)
-    many = calibration.threshold_of_best(made, None, 1000)  # what is supported, said so
+        calibration.threshold_for_best(made, 3 / rows, 5)
+    many = calibration.threshold_for_best(made, None, 1000)  # what is supported, said so
     assert many.fmr == pytest.approx(min(1, 3000 / rows))
     assert calibration.llr_of_best(made, 0.2, 5) == pytest.approx(
         calibration.llr(made, 0.2) - math.log(5)
@@ -172,17 +174,17 @@ def test_the_best_of_several_needs_a_higher_threshold(made):
 def test_one_wrong_label_does_not_lift_the_threshold_beyond_all_scores():
     rng = np.random.default_rng(0)
     scores = np.tanh(0.15 * rng.normal(size=(300, 299))).astype(np.float32)
-    usual = crowds_of([scores], 300)
+    usual = fit_fpir_model([scores], 300)
     scores[5, 7] = scores[7, 5] = 0.999
-    found = crowds_of([scores], 300)
+    found = fit_fpir_model([scores], 300)
     for size in (299, 3_000, 300_000):
-        assert threshold_for(found, 0.01, size) < threshold_for(usual, 0.01, size) + 0.3
-        assert threshold_for(found, 0.01, size) < 1
+        assert threshold_for_fpir(found, 0.01, size) < threshold_for_fpir(usual, 0.01, size) + 0.3
+        assert threshold_for_fpir(found, 0.01, size) < 1
 
 
 def test_strangers_that_all_tie_are_not_matched():
     tied = np.full((100, 99), 0.1234564, np.float32)
-    assert threshold_for(crowds_of([tied], 100), 0.05, 50) > tied.max()
+    assert threshold_for_fpir(fit_fpir_model([tied], 100), 0.05, 50) > tied.max()
 
 
 @pytest.mark.parametrize(
@@ -203,20 +205,20 @@ def test_a_file_that_would_decide_wrongly_is_refused(made, wrong):
 def test_single_class_and_perfect_scores():
     data = comparisons(20, 3)
     with pytest.raises(BadInput, match="none is non-mated"):
-        calibration_fit.calibrate(data[data.mated], "x", "y")
+        calibration_fit.fit_calibration(data[data.mated], "x", "y")
     perfect = Comparisons(data.mated.astype(float), data.mated, data.left, data.right)
-    found = calibration_fit.calibrate(perfect, "x", "y", fmr=0.1)
+    found = calibration_fit.fit_calibration(perfect, "x", "y", fmr=0.1)
     assert all(map(math.isfinite, found.llrs))
     flat = Comparisons(np.zeros(len(data)), data.mated, data.left, data.right)
-    found = calibration_fit.calibrate(flat, "x", "y", fmr=0.1)
+    found = calibration_fit.fit_calibration(flat, "x", "y", fmr=0.1)
     assert calibration.probability(found, 0.0) == pytest.approx(0.5, abs=0.05)
-    assert calibration.threshold(found).value > 0  # all tie: none may match
+    assert calibration.threshold_for_fmr(found).value > 0  # all tie: none may match
 
 
 def test_json_gives_back_what_went_in(made):
     rng = np.random.default_rng(0)
-    crowds = crowds_of([rng.normal(size=(400, 300)).astype(np.float32)], 400)
-    both = replace(made, crowds=crowds)
+    fpir_model = fit_fpir_model([rng.normal(size=(400, 300)).astype(np.float32)], 400)
+    both = replace(made, fpir_model=fpir_model)
     assert from_json(to_json(both)) == both
     with pytest.raises((ValueError, KeyError)):
         from_json('{"format": 99}')
@@ -224,8 +226,8 @@ def test_json_gives_back_what_went_in(made):
         replace(both, llrs=both.llrs[:-1]),
         replace(both, scores=both.scores[::-1]),
         replace(both, fmr=2.0),
-        replace(both, crowds=replace(crowds, level=math.nan)),
-        replace(both, crowds=replace(crowds, sizes=())),
+        replace(both, fpir_model=replace(fpir_model, level=math.nan)),
+        replace(both, fpir_model=replace(fpir_model, sizes=())),
     ):
         with pytest.raises(ValueError, match="do not fit"):
             from_json(to_json(damaged))
@@ -244,11 +246,11 @@ def test_strangers_are_identified_as_rarely_as_wanted_where_one_threshold_fails(
     own, rest = crowd(6_000)[:1_000], crowd(6_000)[1_000:]
     block = own @ own.T
     others = block[~np.eye(1_000, dtype=bool)].reshape(1_000, -1)
-    crowds = crowds_of([others], 1_000)
+    fpir_model = fit_fpir_model([others], 1_000)
     fixed = np.quantile(others, 1 - 0.001)
     naive = {}
     for size in (10, 100, 1_000, 4_000):
-        limit = threshold_for(crowds, 0.02, size)
+        limit = threshold_for_fpir(fpir_model, 0.02, size)
         found, wrong = [], []
         for seed in range(20 if size < 1_000 else 4):
             drawn = np.random.default_rng(seed).permutation(rest)
@@ -261,16 +263,19 @@ def test_strangers_are_identified_as_rarely_as_wanted_where_one_threshold_fails(
 
 
 def test_thresholds_rise_with_the_crowd_and_fall_with_the_rate():
-    crowds = crowds_of([np.random.default_rng(0).normal(size=(500, 400)).astype("f4")], 500)
+    fpir_model = fit_fpir_model(
+        [np.random.default_rng(0).normal(size=(500, 400)).astype("f4")], 500
+    )
     sizes = [
-        threshold_for(crowds, 0.05, size) for size in (1, 10, 100, 400, 401, 450, 5_000, 10**6)
+        threshold_for_fpir(fpir_model, 0.05, size)
+        for size in (1, 10, 100, 400, 401, 450, 5_000, 10**6)
     ]
     assert sizes == sorted(sizes)
-    rates = [threshold_for(crowds, rate, 100) for rate in (0.4, 0.1, 0.01)]
+    rates = [threshold_for_fpir(fpir_model, rate, 100) for rate in (0.4, 0.1, 0.01)]
     assert rates == sorted(rates)
     with pytest.raises(Uncalibrated, match=r"500 identities.*0\.006"):
-        threshold_for(crowds, 0.001, 100)
-    assert crowds_of([np.zeros((5, 4), np.float32)], 5) is None
+        threshold_for_fpir(fpir_model, 0.001, 100)
+    assert fit_fpir_model([np.zeros((5, 4), np.float32)], 5) is None
 
 
 def test_decisions(made):
@@ -293,7 +298,7 @@ def test_decisions(made):
 def test_a_calibration_of_another_encoder_is_refused(workspace, made):
     workspace.create_gallery("letters", "letters")
     gallery = workspace.gallery("letters")
-    limit = calibration.threshold(made)
+    limit = calibration.threshold_for_fmr(made)
     with workspace.store.write(), pytest.raises(EncoderMismatch, match="letters/1:other"):
         galleries.calibrate(
             workspace.store, gallery.id, gallery.space.fingerprint, limit,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from siamkit import BadInput, Uncalibrated
-from siamkit.stats.drift import QUERIES, compare, reference
-from siamkit.stats.observation import NEAR, Observation, of_query
+from siamkit.stats.drift import QUERIES, compare, reference_scores
+from siamkit.stats.probe_scores import REST_SAMPLES, ProbeScores, scores_of_query
 from siamkit.store import Store, galleries, migrations, observations
 from siamkit.store.observations import KEPT
 
@@ -38,7 +38,7 @@ class People:
             nearest = np.argsort(-row)[:40]
             found = zip(row[nearest].tolist(), self.own[nearest].tolist(), strict=True)
             mine = self.own == self.own[nearest[0]]
-            out.append(of_query(float(row[mine].mean()), list(found)))
+            out.append(scores_of_query(float(row[mine].mean()), list(found)))
         return out
 
 
@@ -47,7 +47,9 @@ def test_a_crowd_of_strangers_is_no_drift(strangers):
     alarms = 0
     for seed in range(6):
         people = People(seed)
-        found = compare(reference(people.gallery, people.own), people.queries(strangers), draws=499)
+        found = compare(
+            reference_scores(people.gallery, people.own), people.queries(strangers), draws=499
+        )
         alarms += found.alarm
         assert found.strangers == pytest.approx(strangers, abs=0.25)
     assert alarms == 0
@@ -59,7 +61,7 @@ def test_a_noisier_channel_is_found_and_said_to_lower_the_scores(strangers):
     for seed in range(4):
         people = People(seed)
         recent = people.queries(strangers, noise=1.2)
-        found = compare(reference(people.gallery, people.own), recent, draws=499)
+        found = compare(reference_scores(people.gallery, people.own), recent, draws=499)
         alarms += found.alarm
         if found.alarm:
             assert found.by
@@ -69,7 +71,7 @@ def test_a_noisier_channel_is_found_and_said_to_lower_the_scores(strangers):
 
 def test_too_few_queries_say_how_many_are_missing():
     people = People(0)
-    found = compare(reference(people.gallery, people.own), people.queries()[:30])
+    found = compare(reference_scores(people.gallery, people.own), people.queries()[:30])
     assert (found.queries, found.missing, found.alarm) == (30, 20, False)
 
 
@@ -82,9 +84,11 @@ def test_a_reference_agrees_with_a_plain_loop():
             may = [j for j in range(len(own)) if j != i and (kind == "known" or own[j] != own[i])]
             nearest = own[max(may, key=lambda j: scores[i, j])]
             best = np.mean([scores[i, j] for j in may if own[j] == nearest])
-            rest = sorted(scores[i, j] for j in may if own[j] != nearest)[-NEAR:]
+            rest = sorted(scores[i, j] for j in may if own[j] != nearest)[-REST_SAMPLES:]
             slow.append((kind, own[i], best, np.mean(rest)))
-    fast = [(row.kind, row.person, row.best, row.rest) for row in reference(people.gallery, own)]
+    fast = [
+        (row.kind, row.person, row.best, row.rest) for row in reference_scores(people.gallery, own)
+    ]
     for left, right in zip(sorted(fast), sorted(slow), strict=True):
         assert left[:2] == right[:2]
         np.testing.assert_allclose(left[2:], right[2:], atol=1e-6)
@@ -93,16 +97,16 @@ def test_a_reference_agrees_with_a_plain_loop():
 def test_a_gallery_too_small_to_tell_is_refused():
     people = People(0)
     with pytest.raises(BadInput, match="too few"):
-        reference(people.gallery[:8], people.own[:8])
+        reference_scores(people.gallery[:8], people.own[:8])
     with pytest.raises(BadInput, match="too few"):
-        reference(people.gallery[::EACH], people.own[::EACH])
+        reference_scores(people.gallery[::EACH], people.own[::EACH])
 
 
 def test_of_a_query_are_kept_its_best_identitys_score_and_the_mean_of_others():
     few = [(0.9, 1), (0.8, 1), (0.7, 2)]
-    assert of_query(0.85, few) == Observation("query", 0.85, None)
-    many = [(0.9, 1), *((0.5, i) for i in range(2, 2 + NEAR)), (0.1, 99)]
-    assert of_query(0.9, many).rest == pytest.approx(0.5)
+    assert scores_of_query(0.85, few) == ProbeScores("query", 0.85, None)
+    many = [(0.9, 1), *((0.5, i) for i in range(2, 2 + REST_SAMPLES)), (0.1, 99)]
+    assert scores_of_query(0.9, many).rest == pytest.approx(0.5)
 
 
 # --- the store ---
@@ -119,15 +123,15 @@ def place(tmp_path):
     store.close()
 
 
-KNOWN = [Observation("known", 0.8, 0.3, 0), Observation("stranger", 0.4, None, 0)]
+KNOWN = [ProbeScores("known", 0.8, 0.3, 0), ProbeScores("stranger", 0.4, None, 0)]
 
 
 def test_queries_are_kept_only_where_there_is_a_reference_and_the_oldest_go(place):
-    assert not observations.record(*place, [Observation("query", 0.5, 0.1)])
+    assert not observations.record(*place, [ProbeScores("query", 0.5, 0.1)])
     observations.replace_reference(*place, KNOWN)
     assert observations.reference(*place) == KNOWN
     for start in range(0, KEPT + 50, 50):
-        rows = [Observation("query", (start + i) / 10_000, None) for i in range(50)]
+        rows = [ProbeScores("query", (start + i) / 10_000, None) for i in range(50)]
         assert observations.record(*place, rows)
     recent = observations.recent(*place, 2 * KEPT)
     assert len(recent) == KEPT
@@ -160,10 +164,10 @@ def test_a_locked_store_does_not_keep_a_query_waiting(place, tmp_path):
     observations.replace_reference(store, gallery, KNOWN)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert not observations.record(store, gallery, [Observation("query", 0.5, None)])
+    assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
     other.execute("ROLLBACK")
     other.close()
-    assert observations.record(store, gallery, [Observation("query", 0.5, None)])
+    assert observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
     assert store.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store.connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
 
@@ -172,7 +176,7 @@ def test_a_read_only_store_is_shrugged_off(place):
     store, gallery = place
     observations.replace_reference(store, gallery, KNOWN)
     store.connection.execute("PRAGMA query_only = ON")
-    assert not observations.record(store, gallery, [Observation("query", 0.5, None)])
+    assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
 
 
 def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):

@@ -10,17 +10,23 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from siamkit.stats.linkage import Pairs, complete_linkage, components, joined, medoid
+from siamkit.stats.linkage import (
+    ScoredPairs,
+    complete_linkage,
+    medoid,
+    merge_pairs,
+    split_components,
+)
 
 
-def pairs_of(*triples: tuple[int, int, float]) -> Pairs:
+def pairs_of(*triples: tuple[int, int, float]) -> ScoredPairs:
     left, right, scores = zip(*triples, strict=True)
-    return Pairs(np.array(left), np.array(right), np.array(scores, dtype=np.float32))
+    return ScoredPairs(np.array(left), np.array(right), np.array(scores, dtype=np.float32))
 
 
-def above(scores: np.ndarray, threshold: float) -> Pairs:
+def above(scores: np.ndarray, threshold: float) -> ScoredPairs:
     a, b = np.nonzero(np.triu(scores >= threshold, 1))
-    return Pairs(a, b, scores[a, b])
+    return ScoredPairs(a, b, scores[a, b])
 
 
 @given(st.integers(3, 40), st.integers(2, 6), st.floats(0.2, 0.95), st.integers(0, 10_000))
@@ -47,7 +53,7 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
     triples = [(min(a, b), max(a, b), s) for a, b, s in triples if a != b]
     if not triples:
         return
-    pairs = joined([pairs_of(*triples)])
+    pairs = merge_pairs([pairs_of(*triples)])
     groups = complete_linkage(pairs)
     known = set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
     assert all(pair in known for group in groups for pair in combinations(group, 2))
@@ -63,12 +69,12 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
 def test_a_chain_does_not_fuse_what_connected_components_would():
     """add - sum - total - count - enumerate: neighbours are alike, the ends are not."""
     chain = pairs_of((0, 1, 0.95), (1, 2, 0.9), (2, 3, 0.94), (3, 4, 0.9))
-    assert len(list(components(chain))) == 1  # all five would be one group
+    assert len(list(split_components(chain))) == 1  # all five would be one group
     assert complete_linkage(chain) == [[0, 1], [2, 3]]
 
 
 def test_joined_keeps_each_pair_once():
-    both = joined([pairs_of((0, 1, 0.9), (2, 3, 0.8)), pairs_of((0, 1, 0.9))])
+    both = merge_pairs([pairs_of((0, 1, 0.9), (2, 3, 0.8)), pairs_of((0, 1, 0.9))])
     assert list(zip(both.left, both.right, strict=True)) == [(0, 1), (2, 3)]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from siamkit.errors import BadInput
-from siamkit.stats.metrics import bootstrap, eer, fnmr_at, rates
+from siamkit.stats.metrics import bootstrap, eer, error_rates, fnmr_at
 
 # A grid makes ties, within a list and across the two, the rule and not the exception.
 scores = st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=1, max_size=40)
@@ -30,7 +30,7 @@ def counted(mated: list[float], non_mated: list[float]) -> list[tuple[float, flo
 
 @given(scores, scores)
 def test_rates_are_the_shares_that_a_loop_counts(mated, non_mated):
-    found = rates(mated, non_mated)
+    found = error_rates(mated, non_mated)
     rows = zip(found.thresholds, found.fmr, found.fnmr, strict=True)
     assert list(rows) == counted(mated, non_mated)
 
@@ -39,7 +39,7 @@ def test_rates_are_the_shares_that_a_loop_counts(mated, non_mated):
 def test_rates_are_those_of_scikit_learn(mated, non_mated):
     label = [1] * len(mated) + [0] * len(non_mated)
     fmr, tmr, thresholds = roc_curve(label, mated + non_mated, drop_intermediate=False)
-    found = rates(mated, non_mated)
+    found = error_rates(mated, non_mated)
     np.testing.assert_array_equal(found.thresholds[::-1], thresholds)
     np.testing.assert_allclose(found.fmr[::-1], fmr, atol=1e-12)
     np.testing.assert_allclose(found.fnmr[::-1], 1 - tmr, atol=1e-12)
@@ -111,7 +111,7 @@ def test_a_pair_without_a_score_never_matches():
     [([], [1.0]), ([1.0], []), ([1.0], [float("nan")]), ([np.inf], [1.0]), ([[1.0]], [1.0])],
 )
 def test_scores_that_are_none_are_refused(mated, non_mated):
-    for function in (rates, eer, lambda m, n: fnmr_at(m, n, 0.1)):
+    for function in (error_rates, eer, lambda m, n: fnmr_at(m, n, 0.1)):
         with pytest.raises(BadInput, match="mated scores"):
             function(mated, non_mated)
 

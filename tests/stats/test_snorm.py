@@ -30,10 +30,10 @@ def relative(rows, labels, probe, without, score, nearest):
 
 def test_scores_are_relative_to_the_nearest_others_of_both():
     rows, labels = vectors()
-    around = snorm.cohorts(rows, labels)
+    around = snorm.build_cohorts(rows, labels)
     left, right = np.array([0, 0, 5, 40]), np.array([1, 10, 80, 41])
     scores = np.einsum("ij,ij->i", rows[left], rows[right]).astype(np.float64)
-    found = snorm.normalised(scores, left, right, labels, around)
+    found = snorm.normalise_scores(scores, left, right, labels, around)
     for a, b, score, value in zip(left, right, scores, found, strict=True):
         one = relative(rows, labels, a, labels[b], score, 28)
         other = relative(rows, labels, b, labels[a], score, 28)
@@ -42,4 +42,4 @@ def test_scores_are_relative_to_the_nearest_others_of_both():
 
 def test_a_few_identities_are_no_cohort():
     with pytest.raises(BadInput, match="9 identities are no cohort"):
-        snorm.cohorts(*vectors(identities=9))
+        snorm.build_cohorts(*vectors(identities=9))

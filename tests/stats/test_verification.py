@@ -10,11 +10,18 @@ from scoreddata import comparisons
 from sklearn.metrics import roc_auc_score
 
 from siamkit.errors import BadInput
-from siamkit.stats.comparisons import Comparisons, resampled
-from siamkit.stats.identification import identify, search_all
-from siamkit.stats.metrics import best_accuracy, equal_rate, fold_accuracy, min_dcf, rates, roc_auc
+from siamkit.stats.comparisons import Comparisons, resample
+from siamkit.stats.identification import measure_identification, search_leave_one_out
+from siamkit.stats.metrics import (
+    best_accuracy,
+    eer_of_curve,
+    error_rates,
+    fold_accuracy,
+    min_dcf,
+    roc_auc,
+)
 from siamkit.stats.scoring import leave_one_out, mean_score
-from siamkit.stats.verification import by_group, deal, measure
+from siamkit.stats.verification import deal_folds, measure_verification, rates_by_group
 
 scores = st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=1, max_size=40)
 
@@ -23,7 +30,7 @@ scores = st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=1, max_si
 def test_the_area_is_that_of_scikit_learn(mated, non_mated):
     labels = [1] * len(mated) + [0] * len(non_mated)
     wanted = roc_auc_score(labels, mated + non_mated)
-    assert roc_auc(rates(mated, non_mated)) == pytest.approx(wanted, abs=1e-12)
+    assert roc_auc(error_rates(mated, non_mated)) == pytest.approx(wanted, abs=1e-12)
 
 
 @given(scores, scores, st.floats(0.01, 0.99))
@@ -33,7 +40,7 @@ def test_the_detection_cost_is_the_least_that_a_loop_finds(mated, non_mated, pri
         for t in [*mated, *non_mated, np.inf]
     ]
     wanted = min(costs) / min(prior, 1 - prior)
-    assert min_dcf(rates(mated, non_mated), prior) == pytest.approx(wanted, abs=1e-12)
+    assert min_dcf(error_rates(mated, non_mated), prior) == pytest.approx(wanted, abs=1e-12)
 
 
 @given(scores, scores)
@@ -62,27 +69,27 @@ def test_fold_accuracy_takes_the_threshold_of_the_other_folds():
 def test_a_resampling_counts_pairs_as_often_as_their_identities():
     made = comparisons(identities=12, each=2)
     made = Comparisons(made.scores.round(1), made.mated, made.left, made.right)
-    for curve, seed in zip(resampled(made, 3, seed=5), [5] * 3, strict=True):
+    for curve, seed in zip(resample(made, 3, seed=5), [5] * 3, strict=True):
         assert curve.fmr[0] == 1
         assert curve.fnmr[-1] == 1
         assert seed == 5
     rng = np.random.default_rng(5)
     times = np.bincount(rng.integers(12, size=12), minlength=12)
     weights = np.where(made.mated, times[made.left], times[made.left] * times[made.right])
-    wanted = rates(
+    wanted = error_rates(
         np.repeat(made.scores[made.mated], weights[made.mated]),
         np.repeat(made.scores[~made.mated], weights[~made.mated]),
     )
-    first = next(iter(resampled(made, 1, seed=5)))
-    assert equal_rate(first)[0] == pytest.approx(equal_rate(wanted)[0], abs=1e-12)
+    first = next(iter(resample(made, 1, seed=5)))
+    assert eer_of_curve(first)[0] == pytest.approx(eer_of_curve(wanted)[0], abs=1e-12)
     assert roc_auc(first) == pytest.approx(roc_auc(wanted), abs=1e-12)
 
 
 def test_intervals_over_identities_hold_the_truth_as_often_as_they_say():
-    truth = measure(comparisons(identities=300, each=3, seed=99), draws=1).eer.value
+    truth = measure_verification(comparisons(identities=300, each=3, seed=99), draws=1).eer.value
     held = 0
     for seed in range(40):
-        figure = measure(comparisons(identities=40, each=3, seed=seed), draws=200).eer
+        figure = measure_verification(comparisons(identities=40, each=3, seed=seed), draws=200).eer
         assert figure.low <= figure.value <= figure.high
         held += figure.low <= truth <= figure.high
     assert held >= 34  # of 40; 95 % are 38
@@ -90,16 +97,16 @@ def test_intervals_over_identities_hold_the_truth_as_often_as_they_say():
 
 def test_a_rate_is_shown_as_far_as_thirty_errors_allow():
     made = comparisons(identities=30, each=3)
-    found = measure(made, draws=10)
+    found = measure_verification(made, draws=10)
     others = int((~made.mated).sum())
-    assert [point.wanted for point in found.at_fmr] == [0.1, 0.01]
-    assert found.unsupported == [0.001, 0.0001]
+    assert [point.target_fmr for point in found.at_fmr] == [0.1, 0.01]
+    assert found.unsupported_fmrs == [0.001, 0.0001]
     assert 0.001 * others < 30 <= 0.01 * others
 
 
 def test_no_error_seen_is_no_rate_of_zero():
     made = comparisons(identities=20, each=2, shift=40)
-    figure = measure(made, thresholds={"given": 2.0}, draws=20).given[0].fmr
+    figure = measure_verification(made, thresholds={"given": 2.0}, draws=20).at_thresholds[0].fmr
     assert figure.value == 0
     assert figure.high == pytest.approx(3 / 190)
 
@@ -107,9 +114,9 @@ def test_no_error_seen_is_no_rate_of_zero():
 def test_single_class_ties_and_few_identities():
     made = comparisons(identities=6, each=2)
     with pytest.raises(BadInput, match="none is mated"):
-        measure(made[~made.mated])
+        measure_verification(made[~made.mated])
     flat = Comparisons(np.zeros(len(made)), made.mated, made.left, made.right)
-    found = measure(flat, draws=20)
+    found = measure_verification(flat, draws=20)
     assert found.eer.value == 0.5
     assert found.auc.value == 0.5
 
@@ -120,7 +127,7 @@ def test_groups_are_judged_at_one_threshold():
     harder = Comparisons(
         made.scores + 0.2 * (np.array(names) == "b"), made.mated, made.left, made.right
     )
-    a, b = by_group(harder, names, 0.15, draws=50)
+    a, b = rates_by_group(harder, names, 0.15, draws=50)
     assert (a.name, b.name) == ("a", "b")
     assert a.fmr.value < b.fmr.value
     part = harder[np.array(names) == "a"]
@@ -130,7 +137,7 @@ def test_groups_are_judged_at_one_threshold():
 
 def test_folds_keep_an_identity_together():
     made = comparisons(identities=25, each=2)
-    folds = deal(made)
+    folds = deal_folds(made)
     assert len(set(folds.tolist())) == 10
     for number in range(25):
         assert len(set(folds[made.left == number].tolist())) <= 1
@@ -160,7 +167,7 @@ def test_leaving_one_out_is_what_a_loop_does(fusion):
 
 def test_identification_is_what_a_loop_counts():
     rows, labels = vectors(identities=120)
-    found = identify(search_all(rows, labels), draws=50)
+    found = measure_identification(search_leave_one_out(rows, labels), draws=50)
     similar = rows @ rows.T
     np.fill_diagonal(similar, -1)
     right = labels[similar.argmax(axis=1)] == labels
@@ -171,13 +178,13 @@ def test_identification_is_what_a_loop_counts():
     assert at.fpir == 0.1
     assert np.mean(other >= at.threshold) <= 0.1
     assert at.dir.value == pytest.approx(np.mean(right & (own >= at.threshold)))
-    assert found.unsupported == [0.01, 0.001]
+    assert found.unsupported_fpirs == [0.01, 0.001]
 
 
 def test_an_identity_with_one_sample_is_a_stranger_only():
     rows, labels = vectors(identities=20, each=2)
-    found = search_all(rows[1:], labels[1:])
+    found = search_leave_one_out(rows[1:], labels[1:])
     assert not found.mated[0]
     assert found.mated[1:].all()
     with pytest.raises(BadInput, match="1 identity"):
-        search_all(rows[:2], labels[:2])
+        search_leave_one_out(rows[:2], labels[:2])
