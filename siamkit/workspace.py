@@ -117,7 +117,7 @@ class Workspace:
         galleries.require_name(name)  # before a store is made for it
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
             raise GalleryExists(f"there is a gallery {name!r} already")
-        encoder = names.lasting(registry.load("siamkit.modalities", modality), encoder)
+        encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault

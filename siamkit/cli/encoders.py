@@ -32,10 +32,12 @@ def encoders() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    from siamkit.models.added import added
+    from siamkit.models.added import list_added
 
     rows = [
-        _facts(plugin, name) for plugin in _plugins() for name in [*_named(plugin), *added(plugin)]
+        _facts(plugin, name)
+        for plugin in _plugins()
+        for name in [*_named(plugin), *list_added(plugin)]
     ]
     if as_json:
         emit_json(rows)
@@ -58,8 +60,8 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
         for plugin in _plugins(modality):
             for each in [_checked(plugin, name)] if name else _named(plugin):
                 folder = cache.cached_folder(plugin, each)
-                if not cache.is_sound(plugin, built_encoders.ensure(plugin, each)):
-                    built_encoders.build(plugin, each)
+                if not cache.is_usable(plugin, built_encoders.ensure_built(plugin, each)):
+                    built_encoders.build_encoder(plugin, each)
                 built.append(_facts(plugin, each))
                 if not as_json:
                     click.echo(f"{plugin.name}/{each}: {folder}")
@@ -92,7 +94,7 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
         modality, name = pick_modality.for_encoder(model, kind), modality
     plugin = registry.load("siamkit.modalities", modality)
     with talk():
-        folder = added_encoders.add(plugin, model, name)
+        folder = added_encoders.add_encoder(plugin, model, name)
     facts = _facts(plugin, folder.name)
     report(
         as_json, facts, f"{modality}/{folder.name} is ready: --encoder {folder.name}"
@@ -111,7 +113,7 @@ def path(modality: str, name: str | None, as_json: bool) -> None:
 
     with talk():
         (plugin,) = _plugins(modality)
-        known = [*_named(plugin), *added_encoders.added(plugin)]
+        known = [*_named(plugin), *added_encoders.list_added(plugin)]
         wanted = name or next(iter(known), "")
         if wanted not in known:
             _checked(plugin, wanted)
@@ -148,7 +150,7 @@ def _checked(plugin: Any, name: str) -> str:
     known = _named(plugin)
     if name not in known:
         folder = cache.cached_folder(plugin, name)
-        again = f"{added_encoders.adding(plugin, name)} makes it again;"
+        again = f"{added_encoders.add_command(plugin, name)} makes it again;"
         raise MissingWeights(
             f"{plugin.name} build no encoder {name!r}",
             hint=f"{again * folder.exists()} known: {', '.join(known) or 'none'}".strip(),
@@ -160,7 +162,7 @@ def _facts(plugin: Any, name: str) -> dict[str, Any]:
     from siamkit.models import cache
 
     folder = cache.cached_folder(plugin, name)
-    card = cache.sound_card(plugin, folder)
+    card = cache.usable_card(plugin, folder)
     state = "built" if card else "damaged" if folder.exists() else "-"
     return {
         "modality": plugin.name,

@@ -39,7 +39,7 @@ def reembed(
     with options.workspace(store) as ws:
         target = galleries.get(ws.store, gallery)
         plugin = registry.load("siamkit.modalities", target.space.modality)
-        wanted = names.lasting(plugin, encoder or target.encoder)
+        wanted = names.pin_encoder(plugin, encoder or target.encoder)
         pipeline = ws.pipeline(target.space.modality, encoder=wanted, detector=target.detector)
         with bar("embedding", None) as update:
             for state in run(ws.store, target, pipeline, encoder=wanted, drop_missing=drop_missing):

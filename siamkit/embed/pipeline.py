@@ -222,7 +222,7 @@ def open_encoder(plugin: Any, wanted: str | None) -> Any:
         if name is None or name not in getattr(plugin, "encoders", {}):  # an added one, a folder
             raise
         log.warning(f"{error}; building it again")
-        return _open(plugin, built.build(plugin, name))
+        return _open(plugin, built.build_encoder(plugin, name))
 
 
 def _open(plugin: Any, folder: Path | None) -> Any:

@@ -64,12 +64,12 @@ def _version(package: str) -> str:
 def _encoders(modality: str) -> Iterator[Finding]:
     plugin = registry.load("siamkit.modalities", modality)
     named = plugin.encoders if isinstance(plugin, BuildsEncoders) else {}
-    for name in [*named, *added_encoders.added(plugin)]:
+    for name in [*named, *added_encoders.list_added(plugin)]:
         folder = cache.cached_folder(plugin, name)
         check = f"encoder {modality}/{name}"
         if not folder.exists():
             yield Finding(check, True, "not built yet; the first use builds it")
-        elif card := cache.sound_card(plugin, folder):
+        elif card := cache.usable_card(plugin, folder):
             yield Finding(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
             again = "build" if name in named else "add"

@@ -12,97 +12,107 @@ from pathlib import Path
 from typing import Any
 
 from siamkit import __version__
+from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.models import reference_vectors
-from siamkit.models.cache import BUILT_BY, EXAMPLES, cached_folder, made_of, put
-from siamkit.protocols import BuildsEncoders
+from siamkit.models.cache import BUILT_BY, EXAMPLES, cached_folder, install, read_provenance
+from siamkit.protocols import BuildsEncoders, Modality
 from siamkit.sdk.model_folder import CARD, GRAPH
 
 log = logging.getLogger("siamkit")
 
 
-def default_name(plugin: Any) -> str | None:
-    """The encoder that a modality takes if none is named; None if it carries its own weights."""
+def default_name(plugin: Modality[Any]) -> str | None:
+    """Return the name of a modality's default encoder; None if it carries its own weights."""
     return next(iter(plugin.encoders), None) if isinstance(plugin, BuildsEncoders) else None
 
 
-def ensure(plugin: Any, name: str) -> Path:
-    """The cached folder of a named encoder, built if it is absent, cut short or of other code.
+def ensure_built(plugin: Modality[Any], name: str) -> Path:
+    """Return the cached folder of a named encoder, built first if absent, incomplete or outdated.
 
-    Two processes may build at once: each builds in a folder of its own, and the first to
-    rename it into place wins; the other takes what is there.
+    Two processes may build at once: each builds in a folder of its own, the first to rename it
+    into place wins, and the other uses that folder.
     """
     folder = cached_folder(plugin, name)
     if (folder / CARD).exists() and (folder / GRAPH).exists() and _is_current(plugin, folder):
-        return folder  # whoever opens it checks it against its fingerprint
-    return build(plugin, name)
+        return folder  # opening it checks it against its fingerprint
+    return build_encoder(plugin, name)
 
 
-def build(plugin: Any, name: str) -> Path:
+def build_encoder(plugin: Modality[Any], name: str) -> Path:
     """Build a named encoder into the cache, in place of a damaged, outdated or absent one.
 
-    Raises PluginError if it gives other vectors than the one before it under the same fingerprint.
+    Raises PluginError if its vectors differ from those of the one before under one fingerprint.
     """
+    if not isinstance(plugin, BuildsEncoders):
+        raise PluginError(f"{registry.who(plugin)} names encoders but has no build()")
     log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
     before = cached_folder(plugin, name) / EXAMPLES
 
-    def make(ready: Path) -> str:
+    def write(ready: Path) -> str:
         plugin.build(name, ready)
-        reference_vectors.write(plugin, ready, ready / EXAMPLES)
-        unused = f"delete {before.parent} if nothing is enrolled"
-        if reference_vectors.require_alike(plugin, before, ready / EXAMPLES, otherwise=unused):
-            shutil.copyfile(before, ready / EXAMPLES)
-        return _origin(plugin)
+        after = ready / EXAMPLES
+        reference_vectors.write_vectors(plugin, ready, after)
+        delete = f"delete {before.parent} if nothing is enrolled"
+        if reference_vectors.require_alike(plugin, before, after, alternative=delete):
+            shutil.copyfile(before, after)
+        return _provenance(plugin)
 
-    folder = put(plugin, name, make)
+    folder = install(plugin, name, write)
     log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
     return folder
 
 
-def sign(plugin: Any, folder: Path) -> None:
-    """Keep beside an encoder that was trained which code prepares its samples, and how it does.
+def record_reference(plugin: Modality[Any], folder: Path) -> None:
+    """Write, beside a trained encoder, vectors of examples and the code that prepares samples.
 
-    Of what has no examples, a network by itself, nothing is kept.
+    Writes neither if the modality has no examples, as for a bare network.
     """
-    if reference_vectors.write(plugin, folder, folder / EXAMPLES):
-        (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+    if reference_vectors.write_vectors(plugin, folder, folder / EXAMPLES):
+        (folder / BUILT_BY).write_text(_provenance(plugin), encoding="utf-8")
     else:
         (folder / EXAMPLES).unlink()
 
 
-def require_same_vectors(plugin: Any, folder: Path) -> None:
-    """Raise PluginError where other code than an encoder was trained with changes its vectors."""
+def require_same_vectors(plugin: Modality[Any], folder: Path) -> None:
+    """Raise PluginError if the plugin's code has changed since training, and its vectors too."""
     if not (folder / EXAMPLES).exists() or _is_current(plugin, folder):
         return
-    with tempfile.TemporaryDirectory() as made:
-        now = Path(made) / EXAMPLES
-        if reference_vectors.write(plugin, folder, now):
-            kept = reference_vectors.require_alike(
-                plugin, folder / EXAMPLES, now, otherwise="take its code back, or train again"
+    with tempfile.TemporaryDirectory() as scratch:
+        after = Path(scratch) / EXAMPLES
+        if reference_vectors.write_vectors(plugin, folder, after):
+            keep_before = reference_vectors.require_alike(
+                plugin,
+                folder / EXAMPLES,
+                after,
+                alternative="restore the plugin's code, or train again",
             )
-            with suppress(OSError):  # not ours to write in: it is looked at again next time
-                if not kept:
-                    shutil.copyfile(now, folder / EXAMPLES)
-                (folder / BUILT_BY).write_text(_origin(plugin), encoding="utf-8")
+            with suppress(OSError):  # a folder that cannot be written is checked again next time
+                if not keep_before:
+                    shutil.copyfile(after, folder / EXAMPLES)
+                (folder / BUILT_BY).write_text(_provenance(plugin), encoding="utf-8")
 
 
-def _is_current(plugin: Any, folder: Path) -> bool:
-    """False for a folder that other code of the plugin built: its recipe may have changed."""
-    return made_of(folder) == _origin(plugin)
+def _is_current(plugin: Modality[Any], folder: Path) -> bool:
+    """False if other code of the plugin built the folder: its recipe may have changed."""
+    return read_provenance(folder) == _provenance(plugin)
 
 
-def _origin(plugin: Any) -> str:
-    """Package and version, siamkit's, and the code, which is written under one version."""
+def _provenance(plugin: Modality[Any]) -> str:
+    """Return the plugin's package and version, siamkit's version, and a hash of the code.
+
+    The hash is there because code is edited without a new version number.
+    """
     module = type(plugin).__module__
-    made = f"siamkit {__version__}, code {_code(module.partition('.')[0])}"
-    if not any(found.name == plugin.name for found in registry.found("siamkit.modalities")):
-        return f"{module}, {made}"  # of a class that is tried before it is installed
-    found = registry.find("siamkit.modalities", plugin.name)
-    return f"{found.package} {found.version}, {made}"
+    versions = f"siamkit {__version__}, code {_hash_code(module.partition('.')[0])}"
+    if not any(entry.name == plugin.name for entry in registry.found("siamkit.modalities")):
+        return f"{module}, {versions}"  # a class that is tried before it is installed
+    entry = registry.find("siamkit.modalities", plugin.name)
+    return f"{entry.package} {entry.version}, {versions}"
 
 
-def _code(package: str) -> str:
-    """A hash of all modules of an imported package: each may prepare its samples."""
+def _hash_code(package: str) -> str:
+    """Hash all modules of an imported package: each may take part in preparing samples."""
     digest, top = hashlib.sha256(), sys.modules.get(package)
     folders = [Path(folder) for folder in getattr(top, "__path__", ())]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]

@@ -1,4 +1,4 @@
-"""Where encoders are kept on this machine: each is made aside, and moved in once it is sound."""
+"""The encoder cache: one folder per encoder, written elsewhere and renamed in once it opens."""
 
 from __future__ import annotations
 
@@ -14,87 +14,93 @@ from typing import Any
 from siamkit.errors import MissingWeights, PluginError
 from siamkit.host import registry
 from siamkit.io.cache_root import cache_root
+from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import Card, read_card
 
-BUILT_BY = "built-by.txt"  # what of the plugin made it, or the model that was added
-EXAMPLES = "examples.json"  # the vectors of some of the plugin's examples, as it was made
-OWN_FILES = (BUILT_BY, EXAMPLES)  # files in a folder that are not of the encoder
-ABANDONED = 86_400.0  # seconds after which a folder that is being made is nobody's
+BUILT_BY = "built-by.txt"  # the plugin's package and code, or the model that was added
+EXAMPLES = "examples.json"  # vectors of some of the plugin's examples, as first embedded
+OWN_FILES = (BUILT_BY, EXAMPLES)  # siamkit's files in a folder; the others are the encoder's
+ABANDONED = 86_400.0  # seconds after which an unfinished folder is taken for a dead process's
 
 
-def cached_folder(plugin: Any, name: str) -> Path:
-    """Where a named encoder lives once it is built, whether or not it is.
+def cached_folder(plugin: Modality[Any], name: str) -> Path:
+    """Return the folder of a named encoder in the cache; it need not exist yet.
 
-    Raises PluginError for a plugin's name that would leave the cache.
+    Raises PluginError if the plugin's name would lead out of the cache.
     """
     if Path(str(plugin.name)).name != str(plugin.name):
-        raise PluginError(f"{registry.who(plugin)}: its name is that of another folder")
+        raise PluginError(f"{registry.who(plugin)}: its name is not usable as a folder name")
     return cache_root() / "encoders" / str(plugin.name) / name
 
 
-def is_sound(plugin: Any, folder: Path) -> bool:
-    """True if the plugin can open the folder, which checks every file of it."""
+def is_usable(plugin: Modality[Any], folder: Path) -> bool:
+    """True if the plugin can open the folder, which checks every file in it."""
     try:
         with registry.at_work(plugin, "opening its encoder"):
             plugin.encoder(folder)
-    except Exception:  # of whatever kind: a damaged file may break any reader
+    except Exception:  # of any class: a damaged file may break any reader
         return False
     return True
 
 
-def sound_card(plugin: Any, folder: Path) -> Card | None:
-    """What a sound folder says of itself; None for one that is damaged or absent."""
+def usable_card(plugin: Modality[Any], folder: Path) -> Card | None:
+    """Return the card of a usable folder; None if it is damaged or absent."""
     try:
-        return read_card(folder) if is_sound(plugin, folder) else None
-    except MissingWeights:  # a plugin may open what has no card
+        return read_card(folder) if is_usable(plugin, folder) else None
+    except MissingWeights:  # a plugin may open a folder that has no card
         return None
 
 
-def made_of(folder: Path) -> str:
-    """What an encoder was made of: 'ORIGIN:MODEL', or a plugin's package; '' where nothing says."""
+def read_provenance(folder: Path) -> str:
+    """Return 'ORIGIN:MODEL' or the plugin that built an encoder; '' if nothing was recorded."""
     try:
         return (folder / BUILT_BY).read_text(encoding="utf-8")
     except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL byte in the path
         return ""
 
 
-def put(
-    plugin: Any,
+def install(
+    plugin: Modality[Any],
     name: str,
-    make: Callable[[Path], str],
+    write: Callable[[Path], str],
     *,
-    yielding: Callable[[Path, str], None] = lambda folder, made_by: None,
+    require_replaceable: Callable[[Path, str], None] = lambda folder, provenance: None,
 ) -> Path:
-    """Have a folder made, and move it to its place in the cache once it is sound.
+    """Write an encoder folder beside its place in the cache, and rename it in once it opens.
 
-    make: fills an empty folder, and says what it was made of.
-    yielding: is told of a sound folder that took the place meanwhile, and of what this one was made
-    of. If it raises nothing, that folder makes way.
+    write: fills an empty folder and returns its provenance.
+    require_replaceable: called with a usable folder that another process has put in place
+    meanwhile, and with the new provenance. Unless it raises, that folder is replaced.
     """
     folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(".*-*"):  # by a process that was killed
-        with suppress(FileNotFoundError):  # its process has ended in order meanwhile
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as made:
-        ready = Path(made) / name
+    _remove_abandoned(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
+        ready = Path(scratch) / name
         ready.mkdir()
         with registry.at_work(plugin, f"making encoder {name}"):
-            made_by = make(ready)
+            provenance = write(ready)
             plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
-        (ready / BUILT_BY).write_text(made_by, encoding="utf-8")
+        (ready / BUILT_BY).write_text(provenance, encoding="utf-8")
         for _ in range(10):
             try:
                 os.rename(ready, folder)
                 break
             except OSError:  # the place is taken: by another process's folder, or a damaged one
-                sound = is_sound(plugin, folder)
-                if sound and made_of(folder) == made_by:
+                usable = is_usable(plugin, folder)
+                if usable and read_provenance(folder) == provenance:
                     break
-                if sound:
-                    yielding(folder, made_by)
+                if usable:
+                    require_replaceable(folder, provenance)
                 shutil.rmtree(folder, ignore_errors=True)
-    if not is_sound(plugin, folder):
-        raise MissingWeights(f"encoder {plugin.name}/{name} could not be put into {folder}")
+    if not is_usable(plugin, folder):
+        raise MissingWeights(f"encoder {plugin.name}/{name} could not be moved to {folder}")
     return folder
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what killed processes left unfinished."""
+    for unfinished in folder.glob(".*-*"):
+        with suppress(FileNotFoundError):  # its process has just removed it
+            if time.time() - unfinished.stat().st_mtime > ABANDONED:
+                shutil.rmtree(unfinished, ignore_errors=True)

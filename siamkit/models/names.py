@@ -1,4 +1,4 @@
-"""Which encoder a name means: one that a plugin builds, one that was added, or a folder's path."""
+"""Find an encoder's folder: built by a plugin, added by the user, or given as a path."""
 
 from __future__ import annotations
 
@@ -9,51 +9,54 @@ from typing import Any
 
 from siamkit.errors import MissingWeights
 from siamkit.models import built
-from siamkit.models.added import ADDED_NAME, add, added, adding, origins
+from siamkit.models.added import ADDED_NAME, add_command, add_encoder, list_added, origins
 from siamkit.models.cache import cached_folder
+from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import CARD
 
 
-def resolve(plugin: Any, wanted: str | None) -> Path | None:
-    """The encoder folder for a name, a folder's path, or None for the modality's default.
+def resolve(plugin: Modality[Any], encoder: str | None) -> Path | None:
+    """Return the folder of an encoder, given by name or path; None means the modality's default.
 
-    A named encoder that is not in the cache yet, or is damaged there, is built first, and a
-    line is logged. Returns None if the plugin carries its own weights.
-    Raises MissingWeights for a name that nobody knows, PluginError for a trained encoder that the
-    plugin's code of today gives other vectors.
+    A named encoder that is absent from the cache, or damaged there, is built first, and a line is
+    logged. Returns None if the plugin carries its own weights.
+    Raises MissingWeights for an unknown name, PluginError for a trained encoder whose vectors the
+    plugin's present code would change.
     """
-    names: Mapping[str, str] = getattr(plugin, "encoders", {})
-    wanted = wanted or built.default_name(plugin)
-    if wanted is None:
+    builds: Mapping[str, str] = getattr(plugin, "encoders", {})
+    encoder = encoder or built.default_name(plugin)
+    if encoder is None:
         return None
-    if wanted in names:
-        return built.ensure(plugin, wanted)
-    if wanted in added(plugin):
-        return cached_folder(plugin, wanted)
-    if _is_folder(wanted):
-        built.require_same_vectors(plugin, Path(wanted))
-        return Path(wanted)
-    again = f"; {adding(plugin, wanted)} makes one"
+    if encoder in builds:
+        return built.ensure_built(plugin, encoder)
+    if encoder in list_added(plugin):
+        return cached_folder(plugin, encoder)
+    if _is_folder(encoder):
+        built.require_same_vectors(plugin, Path(encoder))
+        return Path(encoder)
+    hint = f"known names: {', '.join([*builds, *list_added(plugin)]) or 'none'}"
+    if origins(plugin) and ADDED_NAME.fullmatch(encoder):
+        hint += f"; {add_command(plugin, encoder)} makes one"
     raise MissingWeights(
-        f"no encoder {wanted!r} for {plugin.name}: neither a folder nor a known name",
-        hint=f"known names: {', '.join([*names, *added(plugin)]) or 'none'}"
-        f"{again if origins(plugin) and ADDED_NAME.fullmatch(wanted) else ''}",
+        f"no encoder {encoder!r} for {plugin.name}: neither a folder nor a known name", hint=hint
     )
 
 
-def lasting(plugin: Any, wanted: str | None) -> str | None:
-    """An encoder as a gallery keeps it: a folder by its whole path, so that it opens anywhere.
+def pin_encoder(plugin: Modality[Any], encoder: str | None) -> str | None:
+    """Return the form of an encoder that a gallery stores, so that it opens from any directory.
 
-    Of another model, 'ORIGIN:MODEL', one is made, and kept by its name. Raises as `add` does.
+    A folder becomes its absolute path; another model, 'ORIGIN:MODEL', is added and becomes the
+    name it was added under. Raises as `add_encoder` does.
     """
-    if wanted is None or wanted in (*getattr(plugin, "encoders", {}), *added(plugin)):
-        return wanted
-    if _is_folder(wanted):
-        return str(Path(wanted).resolve())
-    another = wanted.partition(":")[0] in origins(plugin)
-    return add(plugin, wanted).name if another else wanted
+    if encoder is None or encoder in (*getattr(plugin, "encoders", {}), *list_added(plugin)):
+        return encoder
+    if _is_folder(encoder):
+        return str(Path(encoder).resolve())
+    if encoder.partition(":")[0] in origins(plugin):
+        return add_encoder(plugin, encoder).name
+    return encoder
 
 
-def _is_folder(wanted: str) -> bool:
-    """A bare name is that of an encoder, unless an encoder folder bears it."""
-    return (Path(wanted) / CARD).exists() or (os.sep in wanted and Path(wanted).is_dir())
+def _is_folder(encoder: str) -> bool:
+    """True for a path of a folder, and for a bare name only if it is that of an encoder folder."""
+    return (Path(encoder) / CARD).exists() or (os.sep in encoder and Path(encoder).is_dir())

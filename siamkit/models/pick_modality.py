@@ -28,7 +28,7 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
         and (
             (model and origin in added_encoders.origins(plugin))
             or wanted in getattr(plugin, "encoders", {})
-            or wanted in added_encoders.added(plugin)
+            or wanted in added_encoders.list_added(plugin)
         )
     ]
     if len(fitting) == 1:

@@ -1,7 +1,7 @@
-"""Vectors of a plugin's examples, kept with an encoder that was made here, to notice other code.
+"""Vectors of a plugin's examples, kept with an encoder to notice when the plugin's code changes.
 
-A fingerprint is over the graph and the constants that the plugin names. What its code does to a
-sample before is not in it; where that changes, vectors under one fingerprint would not compare.
+A fingerprint covers the graph and the constants that the plugin lists, but not what its code does
+to a sample before. If that changes, vectors under one fingerprint are no longer comparable.
 """
 
 from __future__ import annotations
@@ -15,29 +15,33 @@ from typing import Any
 from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.io import sources
+from siamkit.protocols import Modality
 from siamkit.types import Region
 
 log = logging.getLogger("siamkit")
-KEPT = 4  # of the examples
-LEAST_COSINE = 0.999  # of a vector and the same one made again
+EXAMPLE_COUNT = 4  # examples whose vectors are kept
+LEAST_COSINE = 0.999  # between a vector and the same one computed again
 
 
-def write(plugin: Any, folder: Path, path: Path) -> bool:
-    """Embed some examples by the encoder in `folder`, and keep the vectors. False if none."""
+def write_vectors(plugin: Modality[Any], folder: Path, path: Path) -> bool:
+    """Embed some examples by the encoder in `folder`, and write the vectors to `path`.
+
+    Returns False if there are none: the plugin has no examples, or they cannot be embedded.
+    """
     try:
         with registry.at_work(plugin, "embedding its examples"):
-            kept = _embedded(plugin, folder)
-    except Exception:  # of whatever kind: it is looked at when it is used
-        kept = {}
-    path.write_text(json.dumps(kept), encoding="utf-8")
-    return kept != {}
+            record = _embed_examples(plugin, folder)
+    except Exception:  # of any class: the fault shows when the encoder is used
+        record = {}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    return record != {}
 
 
-def require_alike(plugin: Any, before: Path, after: Path, *, otherwise: str) -> bool:
-    """Raise PluginError where an example has another vector than before under one fingerprint.
+def require_alike(plugin: Modality[Any], before: Path, after: Path, *, alternative: str) -> bool:
+    """Raise PluginError if an example's vector has changed under an unchanged fingerprint.
 
-    otherwise: what may be done instead of changing a constant, for people. True if the vectors of
-    before are to be kept: else small changes would add up, each alike to the last.
+    alternative: the way out other than changing a constant, for people. Returns True if the
+    vectors of before are to be kept: otherwise small changes, each close to the last, would add up.
     """
     old, new = _read(before), _read(after)
     if not old or not new or old["fingerprint"] != new["fingerprint"]:
@@ -45,41 +49,41 @@ def require_alike(plugin: Any, before: Path, after: Path, *, otherwise: str) -> 
     common = old["vectors"].keys() & new["vectors"].keys()
     if not common:
         log.warning(
-            f"{registry.who(plugin)} has other examples than before: whether it makes the same"
-            f" vectors under fingerprint {new['fingerprint']} cannot be told"
+            f"{registry.who(plugin)} has other examples than before: nothing shows whether it"
+            f" still gives the same vectors under fingerprint {new['fingerprint']}"
         )
-    for content in common:
-        if not _cosine(old["vectors"][content], new["vectors"][content]) >= LEAST_COSINE:
+    for digest in common:
+        if not _cosine(old["vectors"][digest], new["vectors"][digest]) >= LEAST_COSINE:
             raise PluginError(
                 f"{registry.who(plugin)} turns its examples into other vectors than before, and its"
                 f" fingerprint is still {new['fingerprint']}",
-                hint="change one of the constants that its card keeps, a version number, say; or"
-                f" {otherwise}",
+                hint="change one of the constants on its card, such as a version number; or"
+                f" {alternative}",
             )
     return True
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What `write` has kept; {} for a file that is absent or damaged."""
+    """Read what `write_vectors` wrote; {} if the file is absent or damaged."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return kept if kept.keys() >= {"fingerprint", "vectors"} and kept["vectors"] else {}
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if record.keys() >= {"fingerprint", "vectors"} and record["vectors"] else {}
     except (OSError, ValueError, AttributeError):
         return {}
 
 
-def _cosine(one: Any, other: Any) -> float:
-    """NaN for what is no pair of vectors."""
+def _cosine(left: Any, right: Any) -> float:
+    """Return the dot product of two unit vectors; NaN if they are not vectors of one length."""
     try:
-        return float(sum(a * b for a, b in zip(one, other, strict=True)))
+        return float(sum(a * b for a, b in zip(left, right, strict=True)))
     except (TypeError, ValueError):
         return math.nan
 
 
-def _embedded(plugin: Any, folder: Path) -> dict[str, Any]:
+def _embed_examples(plugin: Modality[Any], folder: Path) -> dict[str, Any]:
     encoder = plugin.encoder(folder)
     vectors = {}
-    for _, source in list(plugin.examples())[:KEPT]:
+    for _, source in list(plugin.examples())[:EXAMPLE_COUNT]:
         content = sources.read(source, text=isinstance(source, str))
         crop = plugin.crop(plugin.load(source), Region())
         vectors[content.digest.hex()] = encoder.embed([crop])[0].tolist()

@@ -351,7 +351,7 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
             graph = export.graph(model.whole, dataset.arrays)
             write_folder(folder, graph, card)
         plugin.encoder(folder)  # what cannot be opened is no encoder
-        built.sign(unwrap(plugin), folder)
+        built.record_reference(unwrap(plugin), folder)
 
     with plugin_at_work():
         export.put(run / FOLDER, make)

@@ -145,7 +145,7 @@ def test_a_trained_encoder_is_not_served_by_other_code(apart):
     told = apart(*pair)
     assert told.code == 1
     assert "into other vectors than before" in told.err
-    assert "take its code back, or train again" in told.err
+    assert "restore the plugin's code, or train again" in told.err
     assert "package siamkit-notes 0.1.0" in told.err
 
 

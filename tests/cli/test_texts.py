@@ -128,7 +128,7 @@ def test_other_models_become_encoders(shell):
     assert shell("encoders", "add", "letters", "salt:Some-Model").code == 0  # is there already
     other = shell("encoders", "add", "letters", "salt:other", "--name", "some-model")
     assert other.code == 2
-    assert "there is an encoder 'some-model' already" in other.err
+    assert "an encoder 'some-model' already exists" in other.err
     pair = ("verify", "-m", "letters", "--text", "hello", "--text", "hello")
     assert shell(*pair, "--encoder", "some-model").code == 0
     created = shell("galleries", "create", "faq", "-m", "letters", "--encoder", "some-model")

@@ -56,7 +56,7 @@ def turning(tmp_path, monkeypatch):
 def trained(turning, tmp_path):
     folder = tmp_path / "encoder"
     folder.mkdir()
-    built.sign(turning.plugin, folder)
+    built.record_reference(turning.plugin, folder)
     return folder
 
 

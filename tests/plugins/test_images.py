@@ -305,7 +305,7 @@ def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
     shutil.copytree(saved / "squash", model)
     told = adding("encoders", "add", "products", "timm:my own", "--kind", "image")
     assert told.code == 2
-    assert "'products' already, of what that folder held before" in told.err
+    assert "'products' already exists, made from an earlier content of that folder" in told.err
     hint = re.search("`siamkit (.*)`, then --encoder another", told.err)
     assert adding(*shlex.split(hint[1])).code == 0
     assert adding("init", "shop", "--encoder", "another").code == 0
@@ -319,7 +319,7 @@ def test_of_two_that_add_one_name_the_second_is_told(adding, saved):
     ]
     said = [process.communicate(timeout=120)[1].decode() for process in both]
     assert sorted(process.returncode for process in both) == [0, 2], said
-    assert any("there is an encoder 'own' already" in line for line in said)
+    assert any("an encoder 'own' already exists" in line for line in said)
 
 
 def test_a_gallery_that_exists_is_told_before_an_export(adding):
@@ -418,7 +418,7 @@ def test_an_export_survives_another_that_ends_beside_it(saved, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(Path, "glob", ending)
-    assert added.add(Images(), f"timm:{saved / 'center'}", "own").is_dir()
+    assert added.add_encoder(Images(), f"timm:{saved / 'center'}", "own").is_dir()
 
 
 def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkeypatch, capfd):
