@@ -16,7 +16,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import MissingWeights, PluginError
-from siamkit.sdk.model_folder import GRAPH, Carded, read_folder
+from siamkit.sdk.model_folder import GRAPH, CardedEncoder, read_folder
 from siamkit.sdk.onnx import session, threads
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Sentences(Carded):
+class Sentences(CardedEncoder):
     """An open encoder folder; may be used from several threads at once."""
 
     batch = 512  # texts that are worth handing over at once: they are sorted by length in there

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import PluginError
-from siamkit.sdk.model_folder import Carded, read_folder, require_preprocessing
+from siamkit.sdk.model_folder import CardedEncoder, read_folder, require_preprocessing
 from siamkit.sdk.onnx import session, threads
 from siamkit_voices.features import arrays, constants
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HINT = "train a head anew: siamkit train DATA -m voices"
 
 
-class VoiceEncoder(Carded):
+class VoiceEncoder(CardedEncoder):
     """An encoder folder of voices. Clips are of different lengths, so each is a run of its own."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""Sounds that soundfile cannot read, M4A and video say, decoded by the program ffmpeg.
+"""Decode with the program ffmpeg what soundfile cannot read, such as M4A and video.
 
-The one on the PATH is taken, or the one inside of the package imageio-ffmpeg.
+Uses the ffmpeg on the PATH, or else the one inside the package imageio-ffmpeg.
 """
 
 from __future__ import annotations
@@ -20,56 +20,55 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READ = 1 << 20  # samples at a time
-# Containers of sound, none that names other files or addresses.
+READ = 1 << 20  # samples read at a time
+# Containers of sound; none of them can refer to other files or addresses.
 DEMUXERS = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,mp3,mpeg,ogg,tta,wv"
+INPUT = f"-nostdin -v error -xerror -protocol_whitelist file -format_whitelist {DEMUXERS}"
+OUTPUT = "-map 0:a:0 -vn -c:a pcm_f32be -f au"  # the first sound track
 HEADER = struct.Struct(">4sIIIII")  # of an AU file: ".snd", offset, size, encoding, rate, channels
 
 
 def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np.float32]]:
-    """(n, channels) float32 at `rate` Hz, block by block.
+    """Yield a sound block by block, (n, channels) float32 at `rate` Hz.
 
-    refused: why nobody else could read it. Raises UnreadableSample if ffmpeg is not here, cannot
-    read it either, or has anything to complain about.
+    refused: why soundfile could not read it, for the message. Raises UnreadableSample if ffmpeg is
+    not installed, cannot read the sound either, or reports damage.
     """
     import numpy as np
 
-    program = find()
+    program = find_program()
     if program is None:
         raise UnreadableSample(
             f"not a sound of a known format {refused}",
             hint="for other formats install ffmpeg, or: pip install imageio-ffmpeg",
         )
-    with _as_file(source) as path, tempfile.TemporaryFile() as said:
-        command = [
-            program, "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file",
-            "-format_whitelist", DEMUXERS, "-i", f"file:{path}", "-map", "0:a:0", "-vn",
-            "-ar", str(rate), "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
-        ]  # fmt: skip
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as running:
-            assert running.stdout is not None
-            found = False
+    with _as_file(source) as path, tempfile.TemporaryFile() as log:
+        command = [program, *INPUT.split(), "-i", f"file:{path}"]
+        command += [*OUTPUT.split(), "-ar", str(rate), "pipe:1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process:
+            assert process.stdout is not None
+            is_empty = True
             try:
-                channels = _channels(running.stdout)
-                while part := running.stdout.read(4 * channels * (READ // channels)):
-                    found = True
-                    whole = len(part) // (4 * channels) * channels
-                    samples = np.frombuffer(part, ">f4", count=whole).astype(np.float32)
+                channels = _read_header(process.stdout)
+                while block := process.stdout.read(4 * channels * (READ // channels)):
+                    is_empty = False
+                    count = len(block) // (4 * channels) * channels
+                    samples = np.frombuffer(block, ">f4", count=count).astype(np.float32)
                     yield samples.reshape(-1, channels)
-                code = running.wait()
+                code = process.wait()
             finally:
-                running.kill()  # whoever asked may have heard enough
-        said.seek(0)
-        complaint = said.read().decode("utf-8", "replace").strip()
+                process.kill()  # the caller may have stopped early
+        log.seek(0)
+        complaint = log.read().decode("utf-8", "replace").strip()
         if code or complaint:
-            if not found:
+            if is_empty:
                 raise UnreadableSample(f"not a whole sound of a known format {refused}")
-            why = complaint.splitlines()[-1] if complaint else "it ends early"
-            raise UnreadableSample(f"the recording is damaged: {why}")
+            reason = complaint.splitlines()[-1] if complaint else "it ends early"
+            raise UnreadableSample(f"the recording is damaged: {reason}")
 
 
-def _channels(stream: IO[bytes]) -> int:
-    """Read an AU header; 1 where there is none, for then there is nothing behind it either."""
+def _read_header(stream: IO[bytes]) -> int:
+    """Read an AU header and return its channel count; 1 if the stream ends before it."""
     head = stream.read(HEADER.size)
     if len(head) < HEADER.size:
         return 1
@@ -78,10 +77,10 @@ def _channels(stream: IO[bytes]) -> int:
     return max(1, int(channels))
 
 
-def find() -> str | None:
-    """The path of the program; None if there is none."""
-    if found := shutil.which("ffmpeg"):
-        return found
+def find_program() -> str | None:
+    """Return the path of ffmpeg; None if it is not installed."""
+    if path := shutil.which("ffmpeg"):
+        return path
     try:
         import imageio_ffmpeg
 
@@ -93,7 +92,7 @@ def find() -> str | None:
 
 @contextmanager
 def _as_file(source: Path | bytes) -> Iterator[Path]:
-    """A path that ffmpeg can seek in: some containers have their index at the end."""
+    """Yield a path that ffmpeg can seek in: some containers have their index at the end."""
     if isinstance(source, Path):
         yield source.absolute()
         return

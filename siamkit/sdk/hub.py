@@ -1,4 +1,4 @@
-"""The Hugging Face hub: kept out of what needs no network, and asked once before a download."""
+"""The Hugging Face hub: work offline where no network is needed, and check before a download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 10.0  # seconds until a hub that does not answer counts as unreachabl
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Nothing is fetched, and nobody is asked, as transformers does even about a local folder."""
+    """Keep huggingface_hub off the network: transformers asks it even about a local folder."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -25,17 +25,18 @@ def offline() -> Iterator[None]:
 
 
 def require_reachable(repository: str, *, hint: str) -> None:
-    """Raise unless the hub has that model and answers; a download itself would ask again and again.
+    """Raise unless the hub answers within PATIENCE and has the model; a download would retry.
 
-    hint: what to take instead. Raises BadInput for a model that the hub does not know,
-    MissingWeights for one that cannot be fetched.
+    repository: OWNER/MODEL. hint: what to use instead, for the error. Raises BadInput if the hub
+    has no such model, MissingWeights if it cannot be fetched: HF_HUB_OFFLINE is set, the model is
+    gated, or the hub cannot be reached.
     """
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     if constants.HF_HUB_OFFLINE:
         raise MissingWeights(
-            f"{repository} is not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it",
+            f"{repository} is not in the local hub cache, and HF_HUB_OFFLINE forbids fetching it",
             hint=hint,
         )
     try:
@@ -43,14 +44,14 @@ def require_reachable(repository: str, *, hint: str) -> None:
             HfApi().model_info(repository, timeout=PATIENCE)
     except GatedRepoError as error:
         raise MissingWeights(
-            f"{repository} is open only to those who accepted its terms on the hub",
-            hint="accept them there, then `hf auth login`",
+            f"{repository} can be fetched only after you accept its terms on the hub",
+            hint="accept them on its page, then run `hf auth login`",
         ) from error
     except RepositoryNotFoundError as error:
-        raise BadInput(f"the hub knows no model {repository!r}", hint=hint) from error
-    except Exception as error:  # httpx's, requests', the system's
+        raise BadInput(f"the hub has no model {repository!r}", hint=hint) from error
+    except Exception as error:  # of httpx, requests or the system
         raise MissingWeights(
-            f"{repository} is not in the hub's cache and the hub cannot be reached"
+            f"{repository} is not in the local hub cache, and the hub cannot be reached"
             f" ({type(error).__name__})",
             hint=hint,
         ) from error

@@ -1,4 +1,4 @@
-"""Bytes to media: one decoder for each kind, its imports inside."""
+"""Read pictures: bytes or a path to (height, width, 3) RGB. Pillow is imported on first use."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from siamkit.types import Image
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
-MAX_PIXELS = 89_478_485  # pillow's own limit: 256 MB of RGB; a larger picture is refused undecoded
-# Formats whose decoders read the header first and run no program of their own.
-COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # pillow knows these at once
-OTHERS = ("AVIF", "JPEG2000", "TIFF", "WEBP")  # and these after loading all of its plugins
-SUBFILE = 0x00FE  # of TIFF 6.0: bit 0 tells a smaller copy of another page
-ORIENTATION = 0x0112  # of EXIF (TIFF 6.0): what to do to see the picture upright
+MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a larger picture is never decoded
+# Formats whose decoders read the header first and start no other program.
+COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # loaded with Pillow
+OTHERS = ("AVIF", "JPEG2000", "TIFF", "WEBP")  # loaded with all of Pillow's plugins
+SUBFILE = 0x00FE  # TIFF 6.0 tag: bit 0 marks a smaller copy of another page
+ORIENTATION = 0x0112  # EXIF tag (TIFF 6.0): how to turn the picture upright
 
 
 def load_image(source: Path | bytes) -> Image:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
-    EXIF orientation is applied. Transparency is laid over white, 16-bit is scaled to 8,
-    CMYK and greyscale become RGB, and of an animation the first frame is taken.
-    Raises UnreadableSample for what is not a whole picture, has more than 89,478,485 pixels, or is
-    a document of several pages.
+    source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
+    over white, 16 bits become 8, CMYK and greyscale become RGB, and an animation gives its first
+    frame. Raises UnreadableSample for a file that is no picture, is damaged or incomplete, has more
+    than 89,478,485 pixels or, as a TIFF, more than one page.
     """
     import numpy as np
     from PIL import Image as pil
@@ -39,10 +39,10 @@ def load_image(source: Path | bytes) -> Image:
         with _open(content) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise pil.DecompressionBombError
-            if (pages := _pages(picture)) > 1:
+            if (pages := _count_pages(picture)) > 1:
                 raise UnreadableSample(
                     f"it has {pages} pages, and one must be chosen",
-                    hint="save the page that counts as a picture of its own",
+                    hint="save the page you need as a picture of its own",
                 )
             rgb = _upright(_to_rgb(picture), picture.getexif().get(ORIENTATION))
             return Image(np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)))
@@ -54,18 +54,18 @@ def load_image(source: Path | bytes) -> Image:
         if content.startswith(b"%PDF"):
             raise UnreadableSample(
                 "it is a PDF, not a picture",
-                hint="make a picture of the page: pdftoppm -r 200 -png FILE.pdf page",
+                hint="convert the page to a picture: pdftoppm -r 200 -png FILE.pdf page",
             ) from None
-        known = ", ".join(sorted(COMMON + OTHERS))
-        raise UnreadableSample(f"not a picture of a known format ({known})") from None
+        formats = ", ".join(sorted(COMMON + OTHERS))
+        raise UnreadableSample(f"not a picture of a known format ({formats})") from None
     except (MemoryError, UnreadableSample):
         raise
-    except Exception as error:  # decoders raise what they like on damaged content
+    except Exception as error:  # decoders raise any class on damaged content
         raise UnreadableSample(f"the picture is damaged: {error}") from error
 
 
-def _pages(picture: PILImage.Image) -> int:
-    """How many a TIFF holds, previews not counted. Frames of an animation are no pages."""
+def _count_pages(picture: PILImage.Image) -> int:
+    """Count the pages of a TIFF, without previews; 1 for other formats, animated or not."""
     if picture.format != "TIFF" or getattr(picture, "n_frames", 1) == 1:
         return 1
     pages = 0
@@ -110,12 +110,11 @@ def _to_rgb(picture: PILImage.Image) -> PILImage.Image:
 
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         values = np.asarray(picture, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return pil.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
+        white = 65535.0 if values.max(initial=0) > 255 else 255.0
+        grey = np.clip(values * (255.0 / white), 0, 255).astype(np.uint8)
+        return pil.fromarray(grey).convert("RGB")
     if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         rgba = picture.convert("RGBA")
-        white = pil.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return pil.alpha_composite(white, rgba).convert("RGB")
+        paper = pil.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return pil.alpha_composite(paper, rgba).convert("RGB")
     return picture.convert("RGB")

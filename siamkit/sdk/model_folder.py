@@ -1,8 +1,8 @@
-"""Encoder folders: `encoder.onnx` and, beside it, `encoder.json`, which says what it is.
+"""Encoder folders: a graph, `encoder.onnx`, and its card, `encoder.json`.
 
 The fingerprint is a hash over the graph and every preprocessing constant, so two encoders with
-equal fingerprints give comparable vectors. The graph is hashed again at every opening: a damaged
-folder is noticed before its vectors reach a gallery.
+equal fingerprints give comparable vectors. It is checked whenever a folder is opened: no vector of
+a damaged graph reaches a gallery.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH, CARD = "encoder.onnx", "encoder.json"
-FORMAT = 1  # of encoder.json; a change of meaning needs a new number
+FORMAT = 1  # of encoder.json; raise it when the meaning of a field changes
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What encoder.json says of the graph beside it."""
+    """Description of an encoder, stored as encoder.json beside the graph."""
 
     modality: str
     name: str
-    dim: int
-    preprocessing: Mapping[str, Any]  # JSON values; every constant that changes the vectors
+    dim: int  # of the vectors
+    preprocessing: Mapping[str, Any]  # JSON values: every constant that changes the vectors
     licence: str  # of the weights
     source: str  # where the weights come from
     threshold: Threshold | None = None  # default decision threshold, with its provenance
-    mated: float | None = None  # mean cosine of mated pairs, by which several samples are scored
+    mated: float | None = None  # mean cosine of mated pairs; scores identities of several samples
     training: Mapping[str, Any] = field(default_factory=dict)  # the training card, if trained here
-    fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0', filled in by write_folder
+    fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0'; write_folder fills it in
 
 
-class Carded:
-    """An open encoder folder: what the Encoder protocol asks and the card says."""
+class CardedEncoder:
+    """Base of an encoder that serves a folder: the Encoder properties that its card answers.
+
+    A subclass sets `card` and adds `embed`.
+    """
 
     card: Card
 
@@ -62,12 +65,13 @@ class Carded:
 def require_preprocessing(
     card: Card, folder: Path, constants: Mapping[str, Any], *, hint: str
 ) -> None:
-    """Raise MissingWeights unless each constant of a plugin is what the card says of it.
+    """Raise MissingWeights unless the card agrees with each of a plugin's constants (JSON values).
 
-    A card that was trained elsewhere may say more.
+    The card may hold further constants: training adds its own. hint: the way out other than using
+    the version of the plugin that made the folder, such as "train again".
     """
-    made = dict(card.preprocessing)
-    differing = [name for name, value in constants.items() if made.get(name) != value]
+    stored = card.preprocessing
+    differing = [name for name, value in constants.items() if stored.get(name) != value]
     if differing:
         raise MissingWeights(
             f"encoder folder {folder} was made by another version of the plugin:"
@@ -77,14 +81,21 @@ def require_preprocessing(
 
 
 def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
-    """'MODALITY/FORMAT:12 hex digits' of SHA-256 over the graph and the canonical constants."""
+    """Return 'MODALITY/FORMAT:' and 12 hex digits: SHA-256 of the graph and the sorted constants.
+
+    preprocessing: JSON values, in any order.
+    """
     digest = hashlib.sha256(graph)
     digest.update(json.dumps(preprocessing, sort_keys=True, separators=(",", ":")).encode())
     return f"{modality}/{FORMAT}:{digest.hexdigest()[:12]}"
 
 
 def write_folder(folder: Path, graph: bytes, card: Card) -> None:
-    """Write both files of an encoder folder; the card goes last, so it never lies."""
+    """Write an encoder's graph (a serialised ONNX model) and card into an existing folder.
+
+    Fills in the card's fingerprint. The card is written last, so that it never describes a graph
+    that is not there.
+    """
     data = asdict(card)
     data["fingerprint"] = fingerprint(card.modality, graph, card.preprocessing)
     data["format"] = FORMAT
@@ -93,15 +104,15 @@ def write_folder(folder: Path, graph: bytes, card: Card) -> None:
 
 
 def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
-    """A graph that lays each array of (n, …) flat and multiplies it by a matrix (length, dim).
+    """Serialise an ONNX graph: (n, …) arrays, flattened, times `matrix` (length, dim), to norm 1.
 
-    dtype: of the arrays. The rows that come out have norm 1. It is where an encoder begins that
-    is to be trained: `siamkit train` puts a head on it.
+    dtype: of the arrays. Such a graph, with a random matrix say, is a first encoder to train from:
+    `siamkit train` puts a head on it.
     """
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
-    eats = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    input_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["arrays"], ["numbers"], to=TensorProto.FLOAT),
@@ -110,7 +121,7 @@ def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
             helper.make_node("LpNormalization", ["projected"], ["vectors"], axis=-1, p=2),
         ],
         "projection",
-        [helper.make_tensor_value_info("arrays", eats, None)],
+        [helper.make_tensor_value_info("arrays", input_type, None)],
         [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", matrix.shape[1]])],
         [
             numpy_helper.from_array(np.array([-1, len(matrix)], np.int64), "flat"),
@@ -123,7 +134,10 @@ def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
 
 
 def read_card(folder: Path) -> Card:
-    """The card alone, unchecked against the graph. Raises MissingWeights."""
+    """Read the card alone, without checking the graph.
+
+    Raises MissingWeights if there is none, or another version of siamkit wrote it.
+    """
     try:
         data = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
@@ -138,7 +152,10 @@ def read_card(folder: Path) -> Card:
 
 
 def read_folder(folder: Path) -> tuple[Card, bytes]:
-    """The card and the graph, checked against each other. Raises MissingWeights."""
+    """Read the card and the graph, checked against the fingerprint.
+
+    Raises MissingWeights if either file is absent or damaged.
+    """
     card = read_card(folder)
     try:
         graph = (folder / GRAPH).read_bytes()

@@ -1,7 +1,7 @@
-"""ONNX Runtime for every plugin: sessions, threads and batches, so that no plugin writes them.
+"""Run ONNX graphs on the CPU: sessions, threads and batches for every plugin. Never imports torch.
 
-Nothing here imports torch. `SIAMKIT_THREADS` sets how many threads a model may use (default: all
-cores); one process that serves many requests at once wants 1.
+The environment variable SIAMKIT_THREADS limits the threads of a model (default: one per core). Set
+it to 1 in a process that serves many requests at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from siamkit.errors import BadInput, MissingWeights, PluginError
-from siamkit.sdk.model_folder import Carded, read_folder
+from siamkit.sdk.model_folder import CardedEncoder, read_folder
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
-BATCH = 32  # images a call: larger batches measured no faster on 2 cores and cost memory
+BATCH = 32  # media per run: larger batches measured no faster on 2 cores and need more memory
 
 
 def threads() -> int:
-    """How many threads a model may use: SIAMKIT_THREADS, or 0 for all cores."""
+    """Return SIAMKIT_THREADS, the threads a model may use; 0, the default, means all cores.
+
+    Raises BadInput unless it is a whole number.
+    """
     value = os.environ.get("SIAMKIT_THREADS", "0")
     if not value.isdigit():
         raise BadInput(
@@ -36,29 +39,34 @@ def threads() -> int:
 
 
 def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.InferenceSession:
-    """Open one ONNX graph on the CPU. Raises MissingWeights if it is absent or damaged.
+    """Open an ONNX graph, a file or its content, on the CPU.
 
-    `intra` threads share each operator of a run; `threads()` unless given.
+    intra: threads that share each operator of a run; `threads()` if None. Raises MissingWeights
+    if the graph is absent or damaged.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads() if intra is None else intra
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is raised says it: stderr belongs to the program
-    options.enable_mem_pattern = False  # plans memory for one shape; pictures come in many
-    # Threads that spin while they wait measured 1.5 x slower wherever two models, or two
-    # processes, share the cores.
+    options.log_severity_level = 4  # errors are raised; stderr belongs to the program
+    options.enable_mem_pattern = False  # it plans memory for one shape; pictures have many
+    # Threads that spin while they wait measured 1.5 x slower when two models, or two processes,
+    # share the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         graph = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own unrelated classes here
+    except Exception as error:  # onnxruntime raises several classes of its own
         raise MissingWeights(f"the model could not be opened: {error}") from error
 
 
-class OnnxEncoder(Carded, Generic[M]):
-    """An encoder folder, served. `prepare` makes one medium into the array the graph eats."""
+class OnnxEncoder(CardedEncoder, Generic[M]):
+    """Encoder that runs the graph of a folder, in batches of BATCH.
+
+    `prepare` turns one medium into an array of the graph's input shape, without the batch, and
+    dtype. Opening raises MissingWeights if the folder is absent or damaged.
+    """
 
     def __init__(self, folder: Path, prepare: Callable[[M], NDArray[Any]]) -> None:
         self.folder = folder
@@ -72,17 +80,21 @@ class OnnxEncoder(Carded, Generic[M]):
         return self.card.mated
 
     def embed(self, batch: Sequence[M]) -> Vectors:
-        """(len(batch), dim) float32, rows of norm 1. Raises PluginError on NaN or a wrong shape."""
+        """Return (len(batch), dim) float32, rows of norm 1.
+
+        Raises PluginError if the graph's output does not have the shape that the card states.
+        """
         import numpy as np
 
         rows = np.empty((len(batch), self.dim), dtype=np.float32)
         for start in range(0, len(batch), BATCH):
-            part = np.stack([self._prepare(medium) for medium in batch[start : start + BATCH]])
-            out = self._session.run(None, {self._input: part})[0]
-            if out.shape != (len(part), self.dim):
+            arrays = np.stack([self._prepare(medium) for medium in batch[start : start + BATCH]])
+            vectors = self._session.run(None, {self._input: arrays})[0]
+            if vectors.shape != (len(arrays), self.dim):
                 raise PluginError(
-                    f"encoder {self.fingerprint} gave {out.shape}, not {(len(part), self.dim)}"
+                    f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
+                    f" not {(len(arrays), self.dim)}"
                 )
-            rows[start : start + len(part)] = out
+            rows[start : start + len(arrays)] = vectors
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows

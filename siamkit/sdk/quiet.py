@@ -1,4 +1,4 @@
-"""Other people's libraries, kept from talking while they work for this one."""
+"""Silence other libraries while they work."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning, no progress bar, no log line: stdout and stderr belong to the program.
+    """Suppress warnings, progress bars and log lines of the code inside the `with` block.
 
-    torch prints a graph that it cannot write below Python, so that standard output itself must be
-    another file for a while. For the whole process while it lasts, as warnings and logging are: for
-    building, not serving.
+    File descriptor 1 is redirected as well: torch prints a graph that it cannot export from C++.
+    All of this holds for the whole process, every thread included, so use it when building an
+    encoder, not when serving one.
     """
-    before, handlers = logging.root.manager.disable, logging.root.handlers[:]
+    disabled, handlers = logging.root.manager.disable, logging.root.handlers[:]
     logging.disable(logging.CRITICAL)
     sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    stdout, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
         with (
@@ -33,8 +33,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)
         os.close(nowhere)
-        logging.disable(before)
+        logging.disable(disabled)
         logging.root.handlers[:] = handlers  # onnxruntime's quantiser installs one

@@ -1,7 +1,7 @@
-"""Regions as JSON, in one canonical form.
+"""Regions as JSON in one canonical form, and the spans of a sound's region.
 
-Coordinates are rounded to 0.1 pixel (0.01 s), so that enrolling the same file twice stays a no-op
-though a detector's last float bits differ from one machine to the next.
+Coordinates are rounded to 0.1 px (0.01 s): enrolling the same file twice changes nothing, even if a
+detector's last float bits differ from one machine to the next.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ from siamkit.types import Region, Span
 
 
 def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
-    """What a person or a program wants to know of a region; the mask is left out."""
-    out: dict[str, Any] = {}
+    """Return a region as JSON values, without its mask.
+
+    digits: decimals of px; seconds always have two.
+    """
+    fields: dict[str, Any] = {}
     if region.where is not None:
-        out["where"] = [
-            round(float(v), digits if len(region.where) == 4 else 2) for v in region.where
-        ]
-    out["score"] = round(float(region.score), 3)
+        decimals = digits if len(region.where) == 4 else 2
+        fields["where"] = [round(float(v), decimals) for v in region.where]
+    fields["score"] = round(float(region.score), 3)
     if region.landmarks is not None:
-        out["landmarks"] = [[round(float(v), digits) for v in point] for point in region.landmarks]
+        fields["landmarks"] = [
+            [round(float(v), digits) for v in point] for point in region.landmarks
+        ]
     if region.parts:
-        out["parts"] = [[round(float(v), 2) for v in part] for part in region.parts]
+        fields["parts"] = [[round(float(v), 2) for v in part] for part in region.parts]
     if region.label:
-        out["label"] = region.label
-    return out
+        fields["label"] = region.label
+    return fields
 
 
 def spans(region: Region, seconds: float) -> tuple[Span, ...]:
-    """The stretches of a clip of so many seconds that a region means, in order."""
+    """Return the (start, stop) seconds of a clip that a region covers, in order.
+
+    seconds: the clip's length. A region without parts or span covers all of it.
+    """
     if region.parts:
         return region.parts
     where = region.where
@@ -38,12 +45,12 @@ def spans(region: Region, seconds: float) -> tuple[Span, ...]:
 
 
 def to_json(region: Region) -> str:
-    """The canonical text that the store keeps and compares."""
+    """Return the canonical text that the store keeps and compares."""
     return json.dumps(to_dict(region), sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str) -> Region:
-    """The region a stored text stands for. Without the mask, which is not stored."""
+    """Parse a stored region; its mask is None, for masks are not stored."""
     import numpy as np
 
     data = json.loads(text)

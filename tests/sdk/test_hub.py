@@ -46,7 +46,7 @@ def test_a_network_of_the_hub_is_fetched_once(away, network):
         assert asked == []
         told = away("encoders", "add", "images", "timm:somebody/nothing")
         assert told.code == 2
-        assert "the hub knows no model 'somebody/nothing'" in told.err
+        assert "the hub has no model 'somebody/nothing'" in told.err
         assert len(told.err.splitlines()) == 2
 
 

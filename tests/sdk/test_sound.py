@@ -116,7 +116,7 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_all_decoded(monkey
 
 @pytest.fixture
 def m4a(tmp_path) -> Path:
-    program = ffmpeg.find()
+    program = ffmpeg.find_program()
     if program is None:
         pytest.skip("no ffmpeg")
     (tmp_path / "tone.wav").write_bytes(content(TONE))
@@ -131,14 +131,14 @@ def test_what_soundfile_cannot_read_goes_through_ffmpeg(m4a):
 
 
 def test_without_ffmpeg_the_error_says_what_to_install(m4a, monkeypatch):
-    monkeypatch.setattr(ffmpeg, "find", lambda: None)
+    monkeypatch.setattr(ffmpeg, "find_program", lambda: None)
     with pytest.raises(UnreadableSample, match="known format") as caught:
         load_clip(m4a, RATE)
     assert "ffmpeg" in caught.value.hint
 
 
 def through_ffmpeg(tmp_path: Path, samples: np.ndarray, name: str, *options: str) -> Path:
-    program = ffmpeg.find()
+    program = ffmpeg.find_program()
     if program is None:
         pytest.skip("no ffmpeg")
     (tmp_path / "in.wav").write_bytes(content(samples, subtype="FLOAT"))
@@ -168,7 +168,7 @@ def test_an_mp3_that_does_not_say_how_long_it_is_ends_where_it_ends(tmp_path):
 
 
 def test_a_flac_whose_length_is_not_written_is_read(tmp_path):
-    program = ffmpeg.find()
+    program = ffmpeg.find_program()
     made = through_ffmpeg(tmp_path, TONE, "a.wav")
     piped = subprocess.run(
         [str(program), "-v", "error", "-i", made, "-f", "flac", "pipe:1"],
