@@ -1,4 +1,4 @@
-"""A stranger's plugins on the path, a store in a fresh folder, the command line in a process."""
+"""A stranger's plugins on the path, a store in a fresh folder, and the command line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
@@ -46,15 +48,37 @@ class Finished:
 
 
 class Shell:
-    """Runs `siamkit …` in a process of its own, in one folder."""
+    """Runs `siamkit …` in one folder: in this process when called, in one of its own by `process`.
+
+    A process of its own is for what only a process has: signals, real streams, crashes, its
+    first imports, plugins installed elsewhere.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         path = os.pathsep.join([str(STRANGERS), os.environ.get("PYTHONPATH", "")])
         self.environment = {
-            **os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **environment,
-        }  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONWARNINGS": "error",
+            **environment,
+        }
         self.environment.pop("SIAMKIT_STORE", None)
+
+    def __call__(self, *arguments: str | bytes | Path, stdin: str = "") -> Finished:
+        from siamkit.cli import run
+
+        changed = {key: self.environment.get(key) for key in {*os.environ, *self.environment}}
+        changed = {key: value for key, value in changed.items() if value != os.environ.get(key)}
+        content = stdin.encode("utf-8", "surrogateescape")
+        with chdir(self.folder), CliRunner().isolation(content, changed) as (out, err, _):
+            code = run([os.fsdecode(argument) for argument in arguments])
+        return _finished(code, out.getvalue(), err.getvalue())
+
+    def process(self, *arguments: str | bytes | Path, stdin: str = "") -> Finished:
+        process = self.start(*arguments)
+        out, err = process.communicate(stdin.encode("utf-8", "surrogateescape"), timeout=300)
+        return _finished(process.returncode, out, err)
 
     def start(self, *arguments: str | bytes | Path, **options: object) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -69,14 +93,17 @@ class Shell:
             **options,  # type: ignore[call-overload]
         )
 
-    def __call__(self, *arguments: str | bytes | Path, stdin: str = "") -> Finished:
-        process = self.start(*arguments)
-        out, err = process.communicate(stdin.encode("utf-8", "surrogateescape"), timeout=300)
-        finished = Finished(
-            process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-        )
-        assert "Traceback" not in finished.err, finished.err
-        return finished
+
+class ColdShell(Shell):
+    """Runs every command in a process of its own."""
+
+    __call__ = Shell.process
+
+
+def _finished(code: int, out: bytes, err: bytes) -> Finished:
+    finished = Finished(code, out.decode(errors="replace"), err.decode(errors="replace"))
+    assert "Traceback" not in finished.err, finished.err
+    return finished
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +115,11 @@ def shell_in() -> type[Shell]:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+@pytest.fixture
+def cold_shell(tmp_path: Path) -> Shell:
+    return ColdShell(tmp_path)
 
 
 @pytest.fixture

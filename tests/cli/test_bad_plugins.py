@@ -160,6 +160,11 @@ def found_here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def shell(cold_shell):
+    return cold_shell
+
+
+@pytest.fixture
 def site(tmp_path, shell):
     """A folder of plugins that the shell finds."""
     shell.environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "site")

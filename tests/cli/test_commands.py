@@ -214,7 +214,7 @@ def test_verify_says_which_of_several_regions_it_compared(tiles):
 def test_doctor_names_a_gallery_whose_plugin_is_gone(letters):
     assert letters("enrol", "letters", "--text", "hello", "--as", "x", "-m", "letters").code == 0
     letters.environment["PYTHONPATH"] = ""
-    done = letters("doctor", "--json")
+    done = letters.process("doctor", "--json")
     assert done.code == 1
     (fault,) = [finding for finding in json.loads(done.out) if not finding["ok"]]
     assert fault["check"] == "encoder of letters"

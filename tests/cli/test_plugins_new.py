@@ -21,11 +21,11 @@ TINY = {
 
 
 @pytest.fixture
-def apart(shell):
-    """A shell with a cache of its own, which finds what is installed in its folder `site`."""
-    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    shell.environment["PYTHONPATH"] += os.pathsep + str(shell.folder / "site")
-    return shell
+def apart(cold_shell):
+    """A cold_shell with a cache of its own, which finds what is installed in its folder `site`."""
+    cold_shell.environment["SIAMKIT_CACHE"] = str(cold_shell.folder / "cache")
+    cold_shell.environment["PYTHONPATH"] += os.pathsep + str(cold_shell.folder / "site")
+    return cold_shell
 
 
 def install(folder: Path, site: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
@@ -22,15 +24,28 @@ def wait(): pass
 
 
 @pytest.fixture
-def studio(shell):
-    """A shell whose Python finds a `sounddevice` of ours, which may be told to have no device."""
+def sounddevice(tmp_path, monkeypatch):
+    """A function that makes `import sounddevice` run the given source from now on."""
+    monkeypatch.syspath_prepend(tmp_path / "stand-in")
+
+    def pretend(source: str) -> None:
+        module = tmp_path / "stand-in" / "sounddevice.py"
+        module.parent.mkdir(exist_ok=True)
+        module.write_text(source)
+        monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+        invalidate_caches()
+
+    yield pretend
+    sys.modules.pop("sounddevice", None)
+
+
+@pytest.fixture
+def studio(shell, sounddevice):
+    """A shell with a microphone that plays the given samples, or with no device."""
 
     def with_microphone(*, missing: bool = False, samples=None) -> object:
         wav = write(shell.folder / "played.wav", clip("low", 1) if samples is None else samples)
-        folder = shell.folder / "stand-in"
-        folder.mkdir(exist_ok=True)
-        (folder / "sounddevice.py").write_text(STAND_IN.format(missing=missing, wav=str(wav)))
-        shell.environment["PYTHONPATH"] += f":{folder}"
+        sounddevice(STAND_IN.format(missing=missing, wav=str(wav)))
         return shell
 
     return with_microphone
@@ -71,16 +86,16 @@ def test_a_gallery_of_something_else_is_told_before_anybody_speaks(studio, tiles
     assert "speak now" not in done.err
 
 
-def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, shell):
+def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, sounddevice, shell):
     studio(missing=True)
     done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
     assert done.code == 1
     assert "no microphone" in done.err
-    (shell.folder / "stand-in" / "sounddevice.py").write_text("raise ImportError('none')")
+    sounddevice("raise ImportError('none')")
     done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
     assert done.code == 1
     assert "pip install sounddevice" in done.err
-    (shell.folder / "stand-in" / "sounddevice.py").write_text("raise OSError('no PortAudio')")
+    sounddevice("raise OSError('no PortAudio')")
     done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
     assert done.code == 1
     assert "libportaudio2" in done.err

@@ -22,13 +22,13 @@ def network(tmp_path_factory):
 
 
 @pytest.fixture
-def away(shell):
-    """A shell with empty caches of its own."""
-    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    shell.environment["HF_HOME"] = str(shell.folder / "hub")
-    shell.environment.pop("HF_HUB_OFFLINE", None)
-    shell.environment["NO_PROXY"] = shell.environment["no_proxy"] = "127.0.0.1"
-    return shell
+def away(cold_shell):
+    """A cold_shell with empty caches of its own."""
+    cold_shell.environment["SIAMKIT_CACHE"] = str(cold_shell.folder / "cache")
+    cold_shell.environment["HF_HOME"] = str(cold_shell.folder / "hub")
+    cold_shell.environment.pop("HF_HUB_OFFLINE", None)
+    cold_shell.environment["NO_PROXY"] = cold_shell.environment["no_proxy"] = "127.0.0.1"
+    return cold_shell
 
 
 def test_a_network_of_the_hub_is_fetched_once(away, network):
