@@ -85,7 +85,7 @@ def _one(pipeline: Pipeline, file: Path, alter: Change | None) -> np.ndarray | N
     if alter:
         medium = alter(medium, np.random.default_rng(zlib.crc32(file.name.encode())))
     try:
-        region = max(pipeline.find(medium, content), key=area, default=None)
+        region = max(pipeline.find_regions(medium, content), key=area, default=None)
         if region is None:
             return None
         rows, good = pipeline.embed([pipeline.crop(medium, region, content)])

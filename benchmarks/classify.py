@@ -54,11 +54,11 @@ def embedded(pipeline, folder: Path):
     ]
     done = [
         d
-        for batch in batches.run(pipeline, jobs, region_choosers.largest)
+        for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region)
         for d in batch
         if not d.error
     ]
-    return np.stack([d.found[0].vector for d in done]), np.array([d.job.tag for d in done])
+    return np.stack([d.regions[0].vector for d in done]), np.array([d.job.tag for d in done])
 
 
 def drawn(labels, shots: int, seed: int):

@@ -75,10 +75,10 @@ def _embedded(data: Path, modality: str) -> Samples:
     pipeline = open_pipeline(modality, encoder=None, detector=detector)
     vectors, names = [], []
     jobs = (Job(path, tag=label) for label, path in listed(data, modality))
-    for batch in batches.run(pipeline, jobs, region_choosers.largest):
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for done in batch:
             if not done.error:
-                vectors.append(done.found[0].vector)
+                vectors.append(done.regions[0].vector)
                 names.append(done.job.tag)
     return Samples(np.stack(vectors), np.unique(names, return_inverse=True)[1])
 
@@ -89,9 +89,9 @@ def _questions(data: Path) -> Samples:
     pipeline = open_pipeline("questions", encoder=None, detector=None)
     vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
     jobs = (Job(text, text=True, tag=row) for row, text in enumerate(found.samples))
-    for batch in batches.run(pipeline, jobs, region_choosers.largest):
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for done in batch:
-            vectors[done.job.tag] = done.found[0].vector
+            vectors[done.job.tag] = done.regions[0].vector
     pairs = np.stack([found.left, found.right, found.mated.astype(np.int64)], axis=1)
     return Samples(vectors, found.identities, pairs)
 

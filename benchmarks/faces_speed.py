@@ -1,6 +1,6 @@
 """Faces a second end to end, against the bare model calls; the encoder against dlib's own network.
 
-End to end is `siamkit.embed.batches.run`, which the command line uses: read, decode, detect,
+End to end is `siamkit.embed.batches.embed_all`, which the command line uses: read, decode, detect,
 assess, align, embed in batches. The bare calls are the same plugin's, one after another in one
 thread of Python, with the models on all cores, on the same pictures.
 """
@@ -31,9 +31,11 @@ modality, finder, encoder = pipe.modality, pipe.detector, pipe.encoder
 
 def end_to_end() -> int:
     done = [
-        d for batch in batches.run(pipe, map(Job, photos), region_choosers.largest) for d in batch
+        d
+        for batch in batches.embed_all(pipe, map(Job, photos), region_choosers.largest_region)
+        for d in batch
     ]
-    return sum(len(d.found) for d in done)
+    return sum(len(d.regions) for d in done)
 
 
 def bare() -> int:

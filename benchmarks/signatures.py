@@ -55,11 +55,11 @@ def embed(data: Path, signatures: Sequence[Signature], pipeline: Pipeline) -> np
         crops = []
         for signature in signatures[start : start + BATCH]:
             content = pipeline.read(data / signature.path)
-            seen = pipeline.see(content)
+            seen = pipeline.detect(content)
             crops.append(pipeline.crop(seen.medium, seen.regions[0], content))
         vectors, good = pipeline.embed(crops)
         if not good.all():
-            raise pipeline.bad_row(vectors[~good][0])
+            raise pipeline.row_error(vectors[~good][0])
         rows.append(vectors)
     return np.concatenate(rows)
 

@@ -49,11 +49,11 @@ def embedded(pipeline, folder: Path):
     jobs = [Job(path) for path in sorted(folder.rglob("*.flac"))]
     done = [
         d
-        for batch in batches.run(pipeline, jobs, region_choosers.largest)
+        for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region)
         for d in batch
         if not d.error
     ]
-    return np.stack([d.found[0].vector for d in done]), [labels_of(d.job.source) for d in done]
+    return np.stack([d.regions[0].vector for d in done]), [labels_of(d.job.source) for d in done]
 
 
 def ours(known: LabelledVectors, rule: ClassificationRule, probes):

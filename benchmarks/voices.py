@@ -83,7 +83,7 @@ def embed(data: Path, clips: Sequence[str], pipeline: Pipeline) -> Vectors:
     made: dict[str, np.ndarray | None] = {}
     for clip in clips:
         content = pipeline.read(data / clip)
-        seen = pipeline.see(content)
+        seen = pipeline.detect(content)
         try:
             crops = [pipeline.crop(seen.medium, region, content) for region in seen.regions]
         except NothingFound:

@@ -20,7 +20,7 @@ from voice_peer import opened
 
 from siamkit.embed import batches
 from siamkit.embed.pipeline import open_pipeline
-from siamkit.embed.region_choosers import everything
+from siamkit.embed.region_choosers import all_regions
 
 RUNS, COLD = 5, 5
 SETS = {"LibriSpeech, 2 to 23 s": "librispeech_test-other", "Emo-DB, 2 s": "emodb"}
@@ -35,11 +35,13 @@ def main() -> None:
 
     def many(files: list[Path]) -> None:
         jobs = (batches.Job(file) for file in files)
-        assert all(d.found for batch in batches.run(pipeline, jobs, everything) for d in batch)
+        assert all(
+            d.regions for batch in batches.embed_all(pipeline, jobs, all_regions) for d in batch
+        )
 
     def single(files: list[Path]) -> None:
         for file in files:
-            batches.one(pipeline, pipeline.read(file), everything)
+            batches.embed_one(pipeline, pipeline.read(file), all_regions)
 
     def theirs(files: list[Path]) -> None:
         for file in files:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
-from siamkit.embed.region_choosers import Chooser, everything, largest, only_usable
+from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
 from siamkit.embed.rerankers import chosen
 from siamkit.errors import BadInput, StoreError
 from siamkit.flows.decide import basis, given_threshold
@@ -269,7 +269,7 @@ class Workspace:
         k: int = 5,
         threshold: float | None = None,
         fusion: Fusion | None = None,
-        choose: Chooser = everything,
+        choose: Chooser = all_regions,
         rerank: str | None = None,
         fmr: float | None = None,
         fpir: float | None = None,
@@ -308,7 +308,7 @@ class Workspace:
         threshold: float | None = None,
         fmr: float | None = None,
         fpir: float | None = None,
-        choose: Chooser = everything,
+        choose: Chooser = all_regions,
     ) -> list[Classified]:
         """Which of a gallery's classes is each region of a probe of, and how likely?
 
@@ -376,7 +376,7 @@ class Workspace:
         *,
         threshold: float | None = None,
         rerank: str | None = None,
-        choose: Chooser = largest,
+        choose: Chooser = largest_region,
         fmr: float | None = None,
     ) -> Verification:
         """Are two sources the same? By a gallery's encoder and threshold, or a modality's.
@@ -416,7 +416,7 @@ class Workspace:
         a: Source,
         b: Source,
         *,
-        choose: Chooser = largest,
+        choose: Chooser = largest_region,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Explanation:
         """Which parts of two sources make them alike, or tell them apart?
@@ -438,7 +438,7 @@ class Workspace:
         *,
         threshold: float | None = None,
         fusion: Fusion | None = None,
-        choose: Chooser = largest,
+        choose: Chooser = largest_region,
         fmr: float | None = None,
     ) -> Verification:
         """Is this source, or the region of it that is chosen, who it is said to be?

@@ -94,7 +94,7 @@ def classify(
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
     from siamkit.embed import region_choosers
 
-    choose = region_choosers.largest if largest else region_choosers.everything
+    choose = region_choosers.largest_region if largest else region_choosers.all_regions
     with options.workspace(store) as ws:
         if texts:
             options.check_texts(ws.modality_of(gallery))
@@ -176,7 +176,7 @@ def _print(found: list[Classified], opened: Classifier, top: int) -> None:
     )
     rows: list[list[Any]] = []
     for number, each in enumerate(found, 1):
-        box = region_choosers.shown(each.region) if each.region.where else "whole"
+        box = region_choosers.describe_region(each.region) if each.region.where else "whole"
         for rank, match in enumerate(each.classes[:top], 1):
             first = (number, box, cut(_named(each), 50)) if rank == 1 else ("", "", "")
             rows.append(

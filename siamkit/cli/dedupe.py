@@ -262,7 +262,7 @@ def _text_modality() -> str:
 
 def _items(source: str, columns: TextColumns, modality: str, faults: list[Fault]) -> Iterator[Item]:
     """What a source lists. Rows that hold no text go to `faults`."""
-    from siamkit.embed.manifests import jobs
+    from siamkit.embed.manifests import read_jobs
     from siamkit.flows.dedupe import Fault, Item
     from siamkit.host import registry
     from siamkit.io import table_read
@@ -279,7 +279,7 @@ def _items(source: str, columns: TextColumns, modality: str, faults: list[Fault]
             else:
                 yield Item(row.line, name, row.text)
     else:
-        for number, job in enumerate(jobs(source, sys.stdin), 1):
+        for number, job in enumerate(read_jobs(source, sys.stdin), 1):
             assert not isinstance(job.source, bytes)
             yield Item(number, str(number), job.source)
 

@@ -71,7 +71,7 @@ def embed(
         raise click.UsageError("Give either FILES or --from.")
     from siamkit.embed import region_choosers
     from siamkit.embed.batches import Job
-    from siamkit.embed.manifests import jobs, labelled_rows
+    from siamkit.embed.manifests import read_jobs, read_labelled_texts
     from siamkit.flows.embed import PARTIAL, Embedded
     from siamkit.flows.embed import embed as run
     from siamkit.io.table_read import TextColumns
@@ -84,10 +84,10 @@ def embed(
     bad: list[TextRow] = []
     if origin and (column or table_name):
         options.check_texts(modality)
-        good, bad = labelled_rows(origin, sys.stdin, TextColumns(column, None, table_name))
+        good, bad = read_labelled_texts(origin, sys.stdin, TextColumns(column, None, table_name))
         todo = [Job(text, text=True) for _, text in good]
     elif origin:
-        todo = jobs(origin, sys.stdin)
+        todo = read_jobs(origin, sys.stdin)
     for row in bad:
         stderr(f"Error: {origin}, line {row.line}: {row.error}")
     state = Embedded(0, 0, 0)
@@ -95,7 +95,7 @@ def embed(
         pipeline = ws.pipeline(
             modality, encoder=encoder, detector=options.default_or_none(detector)
         )
-        choose = region_choosers.largest if largest else region_choosers.everything
+        choose = region_choosers.largest_region if largest else region_choosers.all_regions
         results = run(pipeline, todo, choose, output)
         try:
             for state in results:

@@ -102,17 +102,17 @@ def enrol(
         raise click.UsageError("--column, --id and --table go with --from TABLE.")
     if sum([largest, all_regions, box is not None]) > 1:
         raise click.UsageError("--largest, --all-regions and --box exclude each other.")
-    from siamkit.embed.manifests import as_label, labelled, labelled_rows
+    from siamkit.embed.manifests import label_of_text, read_labelled, read_labelled_texts
     from siamkit.io.table_read import TextColumns
 
     tabular = bool(column or id_column or table_name)
-    items: Any = [(label, file) for file in files] + [(label or as_label(t), t) for t in texts]
+    items: Any = [(label, file) for file in files] + [(label or label_of_text(t), t) for t in texts]
     bad: list[TextRow] = []
     if origin and tabular:
         columns = TextColumns(column, id_column, table_name)
-        items, bad = labelled_rows(origin, sys.stdin, columns)
+        items, bad = read_labelled_texts(origin, sys.stdin, columns)
     elif origin:
-        items = labelled(origin, sys.stdin)
+        items = read_labelled(origin, sys.stdin)
     recorded: Path | None = None
     counts = {"enrolled": 0, "already": 0, "failed": len(bad)}
     last: Enrolled | None = None
@@ -185,7 +185,7 @@ def _chooser(
         if box
         else region_choosers.only_usable
     )
-    return region_choosers.of_any_quality(choose) if blind else choose
+    return region_choosers.ignoring_quality(choose) if blind else choose
 
 
 def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:

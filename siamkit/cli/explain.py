@@ -74,7 +74,7 @@ def explain(
         _check(output, files)
     from siamkit.embed import region_choosers
 
-    choose = region_choosers.within_box(box) if box else region_choosers.largest
+    choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws, steps() as report:
 
         def progress(done: int, total: int) -> None:
@@ -120,7 +120,7 @@ def _tell(found: Explanation, *, boxed: bool) -> None:
     for side in (found.left, found.right):
         name = cut(side.source, 100)
         if side.seen > 1 and not (boxed and side is found.right):
-            place = region_choosers.shown(side.region)
+            place = region_choosers.describe_region(side.region)
             stderr(f"Note: {name}: {side.seen} found, and the largest was compared: {place}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {name}: {problem}; the answer may be worth little")
@@ -179,7 +179,7 @@ def _print(found: Explanation) -> None:
 def _compared(region: Region, count: int) -> str:
     from siamkit.embed import region_choosers
 
-    what = f"{region_choosers.shown(region)}, " if region.where else ""
+    what = f"{region_choosers.describe_region(region)}, " if region.where else ""
     return f"{what}{count} part{'s' if count != 1 else ''}"
 
 

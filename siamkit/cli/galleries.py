@@ -95,7 +95,7 @@ def show_all(store: Path, as_json: bool) -> None:
     from siamkit.store import galleries as stored
 
     with options.workspace(store) as ws:
-        facts = [_facts(ws.store, gallery) for gallery in stored.all_galleries(ws.store)]
+        facts = [_facts(ws.store, gallery) for gallery in stored.list_all(ws.store)]
     if as_json:
         emit_json(facts)
         return

@@ -66,4 +66,4 @@ def rebuild(gallery: str | None, store: Path, as_json: bool) -> None:
 def _wanted(store: Store, name: str | None) -> list[Gallery]:
     from siamkit.store import galleries
 
-    return [galleries.get(store, name)] if name else galleries.all_galleries(store)
+    return [galleries.get(store, name)] if name else galleries.list_all(store)

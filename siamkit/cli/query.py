@@ -109,7 +109,7 @@ def query(
         raise click.UsageError("--save-annotated would write over the probe itself.")
     from siamkit.embed import region_choosers
 
-    choose = region_choosers.largest if largest else region_choosers.everything
+    choose = region_choosers.largest_region if largest else region_choosers.all_regions
     with options.workspace(store) as ws:
         if timeline:
             from siamkit.cli.timeline import show
@@ -233,7 +233,7 @@ def _print(answers: list[Answer]) -> None:
     judged = any(m.probability is not None for answer in answers for m in answer.matches)
     more = ["S-norm"] * relative + ["probability"] * judged
     for number, answer in enumerate(answers, 1):
-        box = region_choosers.shown(answer.region) if answer.region.where else "whole"
+        box = region_choosers.describe_region(answer.region) if answer.region.where else "whole"
         name = cut(_named(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
             first = (number, box, name) if rank == 1 else ("", "", "")

@@ -96,7 +96,7 @@ def verify(
         raise click.UsageError("--box is a place in a picture; it does not go with --text.")
     from siamkit.embed import region_choosers
 
-    choose = region_choosers.within_box(box) if box else region_choosers.largest
+    choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws:
         if modality:
             from siamkit.embed.rerankers import chosen
@@ -129,7 +129,7 @@ def verify(
                 )  # fmt: skip
     for side in (result.left, result.right):
         if side.seen > 1 and side.region and (box is None or side is result.left):
-            place = region_choosers.shown(side.region)
+            place = region_choosers.describe_region(side.region)
             stderr(f"Note: {side.source}: {side.seen} found, and the largest was compared: {place}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")

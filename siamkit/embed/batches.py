@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.region_choosers import Chooser, error_for
+from siamkit.embed.region_choosers import Chooser, name_sample
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.io import sources
 from siamkit.io.sources import Content
@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(slots=True, eq=False)
-class Found:
+class EmbeddedRegion:
     """One region of a source, with its vector once it is embedded."""
 
     region: Region
@@ -52,23 +52,23 @@ class Found:
 
 
 @dataclass(slots=True, eq=False)
-class Done:
+class EmbeddedSource:
     """What became of one job: regions with vectors, or an error, or neither if it was skipped."""
 
     job: Job
     name: str
     digest: bytes = b""
-    found: list[Found] = field(default_factory=list)
+    regions: list[EmbeddedRegion] = field(default_factory=list)
     error: SiamkitError | None = None
 
 
-def run(
+def embed_all(
     pipeline: Pipeline,
     jobs: Iterable[Job],
     choose: Chooser,
     *,
     skip: Callable[[Job, Content], bool] | None = None,
-) -> Iterator[list[Done]]:
+) -> Iterator[list[EmbeddedSource]]:
     """Embed every job; yields lists in order, each of SIZE, or of what the encoder likes at once.
 
     `jobs` is drawn from lazily. `skip` is asked, in the caller's thread, before a source is
@@ -76,12 +76,12 @@ def run(
     """
     workers = os.cpu_count() or 1
     size = getattr(pipeline.encoder, "batch", SIZE)
-    waiting: deque[Future[Done]] = deque()
+    waiting: deque[Future[EmbeddedSource]] = deque()
     feed = iter(jobs)
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
-                batch: list[Done] = []
+                batch: list[EmbeddedSource] = []
                 while len(batch) < size:
                     for job in islice(feed, 2 * workers - len(waiting)):
                         waiting.append(_submit(pool, pipeline, job, choose, skip))
@@ -97,10 +97,10 @@ def run(
             _tell_notes(pipeline)
 
 
-def one(pipeline: Pipeline, content: Content, choose: Chooser) -> Done:
+def embed_one(pipeline: Pipeline, content: Content, choose: Chooser) -> EmbeddedSource:
     """Embed a single source in this thread. Raises what went wrong."""
     job = Job(content.data)
-    done = _look(pipeline, Done(job, content.name, content.digest), content, choose)
+    done = _look(pipeline, EmbeddedSource(job, content.name, content.digest), content, choose)
     _embed(pipeline, [done])
     _tell_notes(pipeline)
     if done.error:
@@ -120,32 +120,34 @@ def _submit(
     job: Job,
     choose: Chooser,
     skip: Callable[[Job, Content], bool] | None,
-) -> Future[Done]:
+) -> Future[EmbeddedSource]:
     """Read in this thread (so that `skip` may use the caller's database), look in another."""
-    ready: Future[Done] = Future()
+    ready: Future[EmbeddedSource] = Future()
     try:
         content = sources.read(job.source, text=job.text)
         skipped = skip is not None and skip(job, content)
     except SiamkitError as error:
-        ready.set_result(Done(job, _name(job), error=error))
+        ready.set_result(EmbeddedSource(job, _name(job), error=error))
         return ready
-    done = Done(job, content.name, content.digest)
+    done = EmbeddedSource(job, content.name, content.digest)
     if skipped:
         ready.set_result(done)
         return ready
     return pool.submit(_look, pipeline, done, content, choose)
 
 
-def _look(pipeline: Pipeline, done: Done, content: Content, choose: Chooser) -> Done:
+def _look(
+    pipeline: Pipeline, done: EmbeddedSource, content: Content, choose: Chooser
+) -> EmbeddedSource:
     """Decode, detect, choose and crop: all that is done source by source."""
     try:
-        seen = pipeline.see(content)
+        seen = pipeline.detect(content)
         try:
             chosen = choose(seen)
         except SiamkitError as error:
-            raise error_for(done.name, error) from error
-        done.found = [
-            Found(region, quality, pipeline.crop(seen.medium, region, content))
+            raise name_sample(done.name, error) from error
+        done.regions = [
+            EmbeddedRegion(region, quality, pipeline.crop(seen.medium, region, content))
             for region, quality in chosen
         ]
     except SiamkitError as error:
@@ -153,17 +155,17 @@ def _look(pipeline: Pipeline, done: Done, content: Content, choose: Chooser) -> 
     return done
 
 
-def _embed(pipeline: Pipeline, batch: list[Done]) -> None:
+def _embed(pipeline: Pipeline, batch: list[EmbeddedSource]) -> None:
     """Embed what a batch found. Where the batch as a whole fails, source by source."""
-    found = [(done, item) for done in batch for item in done.found]
+    found = [(done, item) for done in batch for item in done.regions]
     if not found:
         return
     try:
         rows, good = pipeline.embed([item.crop for _, item in found])
     except PluginError as error:
         if len(batch) == 1:
-            batch[0].error = error_for(batch[0].name, error)
-            batch[0].found = []
+            batch[0].error = name_sample(batch[0].name, error)
+            batch[0].regions = []
             return
         for done in batch:
             _embed(pipeline, [done])
@@ -171,10 +173,10 @@ def _embed(pipeline: Pipeline, batch: list[Done]) -> None:
     for (done, item), row, fine in zip(found, rows, good, strict=True):
         item.vector = row
         if not fine and done.error is None:
-            done.error = error_for(done.name, pipeline.bad_row(row))
+            done.error = name_sample(done.name, pipeline.row_error(row))
     for done in batch:
         if done.error:
-            done.found = []
+            done.regions = []
 
 
 def _name(job: Job) -> str:

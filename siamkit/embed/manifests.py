@@ -20,7 +20,7 @@ from siamkit.store.samples import LONGEST_LABEL
 T = TypeVar("T")
 
 
-def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
+def read_labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
     """Return the (label, source) pairs of a folder, of a table, or of standard input for `-`.
 
     In a folder, each folder directly in it is an identity and holds its files, at any depth; a
@@ -53,7 +53,7 @@ def labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
         )
 
 
-def labelled_rows(
+def read_labelled_texts(
     origin: str, stdin: TextIO, columns: TextColumns
 ) -> tuple[list[tuple[str, str]], list[TextRow]]:
     """(label, text) of each row of a table, and the rows that have no text, with the reason.
@@ -65,11 +65,11 @@ def labelled_rows(
         if row.error:
             bad.append(row)
         else:
-            good.append((as_label(row.text) if row.id is None else row.id, row.text))
+            good.append((label_of_text(row.text) if row.id is None else row.id, row.text))
     return good, bad
 
 
-def as_label(text: str) -> str:
+def label_of_text(text: str) -> str:
     """A text as its own label: on one line, and if it is long its beginning and a checksum."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(line) <= LONGEST_LABEL:
@@ -78,13 +78,13 @@ def as_label(text: str) -> str:
     return f"{line[: LONGEST_LABEL - 10].rstrip()}… {digest}"
 
 
-def jobs(origin: str, stdin: TextIO) -> list[Job]:
+def read_jobs(origin: str, stdin: TextIO) -> list[Job]:
     """Return what to embed: one path per line, or JSON lines with "source" or "text".
 
     Raises BadInput, naming every bad line.
     """
     if origin == "-":
-        return _jobs(open_stdin(stdin, ".txt"))
+        return _parse_jobs(open_stdin(stdin, ".txt"))
     path = Path(origin)
     if not path.is_file():
         raise BadInput(
@@ -92,7 +92,7 @@ def jobs(origin: str, stdin: TextIO) -> list[Job]:
             hint='--from takes a text file with one path per line, or JSON lines with "source"',
         )
     with open_text(path, ".txt") as table:
-        return _jobs(table)
+        return _parse_jobs(table)
 
 
 def _label(folder: Path, file: Path) -> str:
@@ -130,7 +130,7 @@ def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | st
     raise ValueError("there is no path")
 
 
-def _jobs(table: Table) -> list[Job]:
+def _parse_jobs(table: Table) -> list[Job]:
     hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
     return _parse_all(table.read("source", "text"), _job, table.name, hint)
 

@@ -32,7 +32,7 @@ NORM_TOLERANCE = 1e-3  # a row whose length is further from 1 breaks the contrac
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class DetectedSample:
     """One decoded sample, what was found in it, and how fit each region is."""
 
     medium: Any
@@ -96,17 +96,17 @@ class Pipeline:
                 return
             yield piece
 
-    def see(self, content: Content) -> Seen:
+    def detect(self, content: Content) -> DetectedSample:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
         medium = self.load(content)
-        regions = self.find(medium, content)
+        regions = self.find_regions(medium, content)
 
         def assess(region: Region) -> Quality | None:
             return self.assess(medium, region, content)
 
-        return Seen(medium, regions, [assess(region) for region in regions], assess)
+        return DetectedSample(medium, regions, [assess(region) for region in regions], assess)
 
-    def find(self, medium: Any, content: Content) -> list[Region]:
+    def find_regions(self, medium: Any, content: Content) -> list[Region]:
         """What the detector sees; without a detector, the whole."""
         if self.detector is None:
             return [Region()]
@@ -144,7 +144,7 @@ class Pipeline:
             good = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
         return rows, good
 
-    def bad_row(self, row: NDArray[np.float32]) -> PluginError:
+    def row_error(self, row: NDArray[np.float32]) -> PluginError:
         """Why a row that `embed` called unusable is so."""
         import numpy as np
 
@@ -159,7 +159,7 @@ class Pipeline:
         self, step: str, content: Content | None = None, plugin: Any | None = None
     ) -> Iterator[None]:
         """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
-        prefix = f"{sources.short(content.name)}: " if content and content.name else ""
+        prefix = f"{sources.shorten(content.name)}: " if content and content.name else ""
         try:
             with registry.at_work(plugin or self.modality, step):
                 yield

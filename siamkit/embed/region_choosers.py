@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from siamkit.embed.pipeline import Seen
+from siamkit.embed.pipeline import DetectedSample
 from siamkit.errors import BadInput, LowQuality, NothingFound, SeveralFound, SiamkitError
 from siamkit.types import Box, Clip, Image, Quality, Region
 
-Chosen: TypeAlias = list[tuple[Region, Quality | None]]
-Chooser: TypeAlias = Callable[[Seen], Chosen]
+ChosenRegions: TypeAlias = list[tuple[Region, Quality | None]]
+Chooser: TypeAlias = Callable[[DetectedSample], ChosenRegions]
 
 SAME_REGION = 0.3  # intersection over union from which a given box means a detected region
 
 
-def everything(seen: Seen) -> Chosen:
+def all_regions(seen: DetectedSample) -> ChosenRegions:
     """Every region, fit for enrolment or not: what a query looks at."""
     if not seen.regions:
         raise NothingFound("nothing found in it", hint=_NOTHING_HINT)
     return list(zip(seen.regions, seen.qualities, strict=True))
 
 
-def largest(seen: Seen) -> Chosen:
+def largest_region(seen: DetectedSample) -> ChosenRegions:
     """The largest region, fit for enrolment or not."""
-    return [max(everything(seen), key=lambda pair: area(pair[0]))]
+    return [max(all_regions(seen), key=lambda pair: area(pair[0]))]
 
 
-def only_usable(seen: Seen) -> Chosen:
+def only_usable(seen: DetectedSample) -> ChosenRegions:
     """The one region fit for enrolment; anything else is an error that says what there is."""
     return _single(all_usable(seen))
 
 
-def largest_usable(seen: Seen) -> Chosen:
+def largest_usable(seen: DetectedSample) -> ChosenRegions:
     """The largest of the regions fit for enrolment."""
     return [max(all_usable(seen), key=lambda pair: area(pair[0]))]
 
 
-def all_usable(seen: Seen) -> Chosen:
+def all_usable(seen: DetectedSample) -> ChosenRegions:
     """Every region fit for enrolment. Raises NothingFound or LowQuality if there is none."""
-    pairs = everything(seen)
+    pairs = all_regions(seen)
     usable = [pair for pair in pairs if not _problems(pair[1])]
     if not usable:
         raise LowQuality(
@@ -57,7 +57,7 @@ def within_box(box: Box) -> Chooser:
     the picture, LowQuality as for any other region.
     """
 
-    def choose(seen: Seen) -> Chosen:
+    def choose(seen: DetectedSample) -> ChosenRegions:
         pairs = list(zip(seen.regions, seen.qualities, strict=True))
         best = max(pairs, key=lambda pair: overlap(pair[0], box), default=None)
         inside = [pair for pair in pairs if _centred_in(pair[0], box)]
@@ -70,17 +70,17 @@ def within_box(box: Box) -> Chooser:
             region = Region(where=box)
             meant = (region, seen.assess(region))
         region, quality = meant
-        return all_usable(Seen(seen.medium, [region], [quality], seen.assess))
+        return all_usable(DetectedSample(seen.medium, [region], [quality], seen.assess))
 
     return choose
 
 
-def of_any_quality(choose: Chooser) -> Chooser:
+def ignoring_quality(choose: Chooser) -> Chooser:
     """The same choice, blind to quality."""
 
-    def blind(seen: Seen) -> Chosen:
+    def blind(seen: DetectedSample) -> ChosenRegions:
         unjudged: list[Quality | None] = [None] * len(seen.regions)
-        chosen = choose(Seen(seen.medium, seen.regions, unjudged, lambda region: None))
+        chosen = choose(DetectedSample(seen.medium, seen.regions, unjudged, lambda region: None))
         by_region = {id(r): q for r, q in zip(seen.regions, seen.qualities, strict=True)}
         return [(region, by_region.get(id(region))) for region, _ in chosen]
 
@@ -110,9 +110,9 @@ def overlap(region: Region, box: Box) -> float:
     return common / (area(region) + area(Region(where=box)) - common)
 
 
-def _single(chosen: Chosen) -> Chosen:
+def _single(chosen: ChosenRegions) -> ChosenRegions:
     if len(chosen) > 1:
-        boxes = "; ".join(shown(region) for region, _ in chosen)
+        boxes = "; ".join(describe_region(region) for region, _ in chosen)
         raise SeveralFound(
             f"{len(chosen)} usable regions in it: {boxes}",
             hint="name one with --box LEFT,TOP,RIGHT,BOTTOM, or use --largest or --all-regions",
@@ -133,13 +133,14 @@ def _require_inside(box: Box, medium: object) -> None:
     if isinstance(medium, Image):
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
+            shown = describe_region(Region(where=box))
             raise BadInput(
-                f"box {shown(Region(where=box))} is not inside of its {width} x {height} pixels",
+                f"box {shown} is not inside of its {width} x {height} pixels",
                 hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
             )
 
 
-def error_for(name: str, error: SiamkitError) -> SiamkitError:
+def name_sample(name: str, error: SiamkitError) -> SiamkitError:
     """The same error, naming the sample it is about."""
     return type(error)(f"{name}: {error}", hint=error.hint)
 
@@ -148,7 +149,7 @@ def _problems(quality: Quality | None) -> tuple[str, ...]:
     return quality.problems if quality else ()
 
 
-def shown(region: Region) -> str:
+def describe_region(region: Region) -> str:
     """LEFT,TOP,RIGHT,BOTTOM in px, or START-STOP in seconds, for people."""
     if region.where is None:
         return "whole sample"

@@ -28,7 +28,7 @@ KEPT = 14 * 86_400  # seconds; what no run has come back for by then is deleted
 TOLERANCE = 1e-3  # of a row's norm
 
 
-class Scratch:
+class ResumableVectors:
     """The vectors of one set of items under one encoder and detector.
 
     Where the cache cannot be written to they are held in memory, and a line is logged.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Done, Job
+from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
 from siamkit.flows.duplicates import Rule
@@ -45,9 +45,9 @@ def against(
 
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     jobs = (Job(item.source, text=isinstance(item.source, str), tag=item) for item in items)
-    for batch in batches.run(pipeline, jobs, region_choosers.largest):
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         good = [done for done in batch if not done.error]
-        crops = [done.found[0].crop for done in good]
+        crops = [done.regions[0].crop for done in good]
         vectors = np.stack([_vector(done) for done in good]) if good else None
         rows: Iterator[list[Match]] = iter(())
         if vectors is not None:
@@ -60,8 +60,8 @@ def against(
             yield Checked(done.job.tag, match, _is_same(match, rule), done.error)
 
 
-def _vector(done: Done) -> NDArray[np.float32]:
-    vector = done.found[0].vector
+def _vector(done: EmbeddedSource) -> NDArray[np.float32]:
+    vector = done.regions[0].vector
     assert vector is not None
     return vector
 

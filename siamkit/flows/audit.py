@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from siamkit.store.enrolled import Enrolled, enrolled
+from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def audit(live: LiveIndex, *, progress: Progress = silent) -> list[Finding]:
     """Everything that looks wrong in a gallery. The limits come from its threshold, if there is
     one, and from its own scores; each finding says both. An empty gallery has no findings.
     """
-    held = enrolled(live.store, live.gallery)
+    held = load_vectors(live.store, live.gallery)
     if not held.samples:
         return []
     look = _Look(live, held, progress)
@@ -87,7 +87,7 @@ def audit(live: LiveIndex, *, progress: Progress = silent) -> list[Finding]:
 class _Look:
     """One pass over a gallery, and the questions that are asked of it."""
 
-    def __init__(self, live: LiveIndex, held: Enrolled, progress: Progress) -> None:
+    def __init__(self, live: LiveIndex, held: GalleryVectors, progress: Progress) -> None:
         import numpy as np
 
         from siamkit.stats import audit as suspects

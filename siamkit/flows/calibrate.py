@@ -21,7 +21,7 @@ from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
 from siamkit.store import Gallery, Store, galleries, observations
-from siamkit.store.enrolled import enrolled
+from siamkit.store.gallery_vectors import load_vectors
 from siamkit.types import Calibration
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def from_gallery(
     identities, or none with two samples; or too few for an S-norm that was asked for.
     """
     fusion, mated = fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder)
-    everybody = enrolled(store, gallery)
+    everybody = load_vectors(store, gallery)
     vectors, labels = everybody.vectors, everybody.identity
     identities = len(everybody.names)
     if identities < 2 or identities == len(labels):
@@ -219,7 +219,7 @@ def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
             f"no threshold has a {rate}: too many samples of two identities are as alike as copies",
             hint=f"`siamkit audit {gallery.name}` lists copies and doubles",
         )
-    everybody = enrolled(store, gallery)
+    everybody = load_vectors(store, gallery)
     try:
         rows = drift.reference_scores(everybody.vectors, everybody.identity)
     except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Done
+from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.decide import Decision, basis
 from siamkit.flows.query import Answer, answers
 from siamkit.store import Gallery, Store, galleries, samples, templates
-from siamkit.store.enrolled import enrolled
+from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Threshold
 
@@ -116,7 +116,7 @@ class Classifier:
         probe: Path | str | bytes,
         *,
         limit: Limit | None = None,
-        choose: Chooser = region_choosers.everything,
+        choose: Chooser = region_choosers.all_regions,
     ) -> list[Classified]:
         """Every class of each region of a probe.
 
@@ -128,9 +128,9 @@ class Classifier:
         from siamkit.stats import classify as classification
 
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
-        done = batches.one(pipeline, pipeline.read(probe), choose)
+        done = batches.embed_one(pipeline, pipeline.read(probe), choose)
         nearest = self._nearest(live, pipeline, done, limit)
-        vectors = np.stack([item.vector for item in done.found if item.vector is not None])
+        vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
         known = self.classes.known
         likely = classification.probabilities(known, self.rule, self.evidence, vectors)
         scores = classification.class_scores(known, self.rule, vectors)
@@ -143,14 +143,14 @@ class Classifier:
                 self.rule.tags,
                 answer,
             )
-            for item, row, near, answer in zip(done.found, likely, scores, nearest, strict=True)
+            for item, row, near, answer in zip(done.regions, likely, scores, nearest, strict=True)
         ]
 
     def _nearest(
-        self, live: LiveIndex, pipeline: Pipeline, done: Done, limit: Limit | None
+        self, live: LiveIndex, pipeline: Pipeline, done: EmbeddedSource, limit: Limit | None
     ) -> Sequence[Answer | None]:
         if limit is None:
-            return [None] * len(done.found)
+            return [None] * len(done.regions)
         found = answers(
             live, pipeline, done, k=1, threshold=limit.threshold, fmr=limit.fmr, fpir=limit.fpir
         )
@@ -173,8 +173,11 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     from siamkit.stats.label_sets import LabelledVectors
 
     with store.read():
-        cursor = templates.head(store, gallery)
-        everybody, identities = enrolled(store, gallery), samples.identities(store, gallery)
+        cursor = templates.last_change(store, gallery)
+        everybody, identities = (
+            load_vectors(store, gallery),
+            samples.list_identities(store, gallery),
+        )
     if not everybody.names:
         raise BadInput(
             f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
@@ -238,7 +241,10 @@ class Classifiers:
         kept = self._classes.get(gallery.index_key)
         if kept is not None and kept.gallery == gallery:
             with store.read():
-                now = (templates.head(store, gallery), samples.identities(store, gallery))
+                now = (
+                    templates.last_change(store, gallery),
+                    samples.list_identities(store, gallery),
+                )
             if (kept.cursor, kept.identities) == now:
                 return kept
         self._classes[gallery.index_key] = made = read_classes(store, gallery)

@@ -13,7 +13,7 @@ import numpy as np
 from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.resumable import Scratch
+from siamkit.embed.resumable import ResumableVectors
 from siamkit.errors import SiamkitError
 from siamkit.flows import duplicates
 from siamkit.flows.duplicates import Duplicates, Progress, Rule, silent
@@ -108,7 +108,7 @@ def dedupe(
     kept, faults, digests = _read(pipeline, items, progress)
     first, distinct = _distinct(digests)
     unique = [kept[i] for i in first]
-    scratch = Scratch(
+    scratch = ResumableVectors(
         pipeline.encoder.fingerprint,
         pipeline.detector.name if pipeline.detector else "none",
         (digests[i] for i in first),
@@ -212,7 +212,7 @@ def _distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
 
 
 def _embed(
-    pipeline: Pipeline, unique: Sequence[Item], scratch: Scratch, progress: Progress
+    pipeline: Pipeline, unique: Sequence[Item], scratch: ResumableVectors, progress: Progress
 ) -> dict[int, str]:
     """Fill the scratch file; returns what could not be embedded, and why."""
     missing = scratch.missing().tolist()
@@ -221,12 +221,12 @@ def _embed(
     jobs = (Job(unique[i].source, text=isinstance(unique[i].source, str), tag=i) for i in missing)
     broken: dict[int, str] = {}
     done = len(unique) - len(missing)
-    for batch in batches.run(pipeline, jobs, region_choosers.largest):
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for result in batch:
             if result.error:
                 broken[result.job.tag] = str(result.error)
             else:
-                scratch.vectors[result.job.tag] = result.found[0].vector
+                scratch.vectors[result.job.tag] = result.regions[0].vector
         done += len(batch)
         progress("embedding", done, len(unique))
     return broken

@@ -85,7 +85,7 @@ def _store(store: Store) -> Iterator[Finding]:
         bad = [row for row in rows if row[0] != "ok"]
         found = f"{len(bad)} faults, first: {bad[0]}" if bad else "ok"
         yield Finding(f"store {pragma}", not bad, found, "restore a backup" if bad else "")
-    for gallery in galleries.all_galleries(store):
+    for gallery in galleries.list_all(store):
         yield _samples(store, gallery)
         yield _index(store, gallery)
         yield from _served(gallery)

@@ -52,13 +52,13 @@ def embed(
     errors = total = 0
     target = output.with_suffix(PARTIAL)
     try:
-        for batch in batches.run(pipeline, jobs, choose):
+        for batch in batches.embed_all(pipeline, jobs, choose):
             for done in batch:
                 total += 1
                 if done.error:
                     errors += 1
                     lines.append({"source": done.name, "error": str(done.error)})
-                for item in done.found:
+                for item in done.regions:
                     assert item.vector is not None
                     lines.append(
                         {

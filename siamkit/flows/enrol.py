@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from siamkit.embed import batches
-from siamkit.embed.batches import Done, Job
+from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
@@ -64,18 +64,18 @@ def enrol(
             return False
         return samples.is_enrolled(*place, label, content.digest)
 
-    for batch in batches.run(pipeline, jobs, choose, skip=known):
-        if place is None and any(done.found for done in batch):
+    for batch in batches.embed_all(pipeline, jobs, choose, skip=known):
+        if place is None and any(done.regions for done in batch):
             place = make_place()
         yield from _commit(place, fingerprint, batch)
 
 
 def _commit(
-    place: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[Done]
+    place: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[EmbeddedSource]
 ) -> list[Enrolled]:
     new, vectors = [], []
     for done in batch:
-        for item in done.found:
+        for item in done.regions:
             assert item.vector is not None
             new.append(
                 NewSample(
@@ -89,10 +89,10 @@ def _commit(
             )
             vectors.append(item.vector)
     ids = iter(samples.add(*place, fingerprint, new, np.stack(vectors)) if place and new else [])
-    return [_result(done, [next(ids) for _ in done.found]) for done in batch]
+    return [_result(done, [next(ids) for _ in done.regions]) for done in batch]
 
 
-def _result(done: Done, ids: Sequence[int | None]) -> Enrolled:
+def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> Enrolled:
     label = done.job.tag
     if done.error:
         return Enrolled(label, done.name, "failed", error=done.error)
@@ -100,7 +100,7 @@ def _result(done: Done, ids: Sequence[int | None]) -> Enrolled:
     return Enrolled(label, done.name, "enrolled" if made else "already", made)
 
 
-def _stored_name(done: Done) -> str:
+def _stored_name(done: EmbeddedSource) -> str:
     source = done.job.source
     if isinstance(source, bytes) or done.job.text:
         return done.name

@@ -25,7 +25,7 @@ from siamkit.stats.identification import (
 from siamkit.stats.scoring import fusion_of, mated_cosine_of
 from siamkit.stats.verification import VerificationMetrics, measure_verification
 from siamkit.store import Gallery, Store
-from siamkit.store.enrolled import enrolled
+from siamkit.store.gallery_vectors import load_vectors
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def evaluate_gallery(
 
     Raises BadInput for fewer than two identities, or if none has two samples.
     """
-    everybody = enrolled(store, gallery)
+    everybody = load_vectors(store, gallery)
     sources = [s.source if s.inline else Path(s.source) for s in everybody.samples]
     found = trials.all_pairs(sources, everybody.identity, pairs=pairs)
     embedded = Embedded(everybody.vectors, np.ones(len(sources), np.bool_), [])
@@ -140,15 +140,15 @@ def embed_trials(
         for row, sample in enumerate(found.samples)
     )
     done = 0
-    for batch in batches.run(pipeline, jobs, region_choosers.largest):
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for item in batch:
             if item.error:
                 faults.append(Fault(item.name, str(item.error)))
                 continue
-            vectors[item.job.tag] = item.found[0].vector
+            vectors[item.job.tag] = item.regions[0].vector
             usable[item.job.tag] = True
             if crops:
-                kept[item.job.tag] = item.found[0].crop
+                kept[item.job.tag] = item.regions[0].crop
         done += len(batch)
         progress("embedding", done, len(found.samples))
     return Embedded(vectors, usable, kept, faults)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Done, Found
-from siamkit.embed.pipeline import Pipeline, Seen
-from siamkit.embed.region_choosers import Chooser, Chosen
+from siamkit.embed.batches import EmbeddedRegion, EmbeddedSource
+from siamkit.embed.pipeline import DetectedSample, Pipeline
+from siamkit.embed.region_choosers import Chooser, ChosenRegions
 from siamkit.errors import BadInput, NothingFound
 from siamkit.flows import occlusion
 from siamkit.flows.occlusion import Pieces, Place
@@ -71,7 +71,7 @@ def explain(
     a: Path | str | bytes,
     b: Path | str | bytes,
     *,
-    choose: Chooser = region_choosers.largest,
+    choose: Chooser = region_choosers.largest_region,
     progress: Progress = lambda done, total: None,
 ) -> Explanation:
     """Hide each piece of one sample, and see what the cosine to the whole of the other loses.
@@ -82,7 +82,7 @@ def explain(
     choose: the region of `b`. Raises UnreadableSample or NothingFound for a sample that cannot be
     used, BadInput for one that cannot be taken apart, each naming it.
     """
-    samples = [_embed(pipeline, a, region_choosers.largest), _embed(pipeline, b, choose)]
+    samples = [_embed(pipeline, a, region_choosers.largest_region), _embed(pipeline, b, choose)]
     taken = [_taken_apart(done, found) for done, found, _ in samples]
     one, other = (found.vector for _, found, _ in samples)
     assert one is not None
@@ -107,24 +107,24 @@ def explain(
 
 def _embed(
     pipeline: Pipeline, source: Path | str | bytes, choose: Chooser
-) -> tuple[Done, Found, int]:
+) -> tuple[EmbeddedSource, EmbeddedRegion, int]:
     """A source, what is compared of it, and how many regions it has."""
     seen = 1
 
-    def counted(all_of_it: Seen) -> Chosen:
+    def counted(all_of_it: DetectedSample) -> ChosenRegions:
         nonlocal seen
         seen = len(all_of_it.regions)
         return choose(all_of_it)
 
-    done = batches.one(pipeline, pipeline.read(source), counted)
-    return done, done.found[0], seen
+    done = batches.embed_one(pipeline, pipeline.read(source), counted)
+    return done, done.regions[0], seen
 
 
-def _taken_apart(done: Done, found: Found) -> Pieces:
+def _taken_apart(done: EmbeddedSource, found: EmbeddedRegion) -> Pieces:
     try:
         return occlusion.pieces(found.crop)
     except BadInput as error:
-        raise region_choosers.error_for(sources.short(done.name), error) from error
+        raise region_choosers.name_sample(sources.shorten(done.name), error) from error
 
 
 def _without_each(
@@ -155,13 +155,13 @@ def _rows(pipeline: Pipeline, name: str, media: Sequence[Any]) -> Vectors:
             return np.zeros((1, pipeline.encoder.dim), dtype=np.float32)
         return np.concatenate([_rows(pipeline, name, [medium]) for medium in media])
     if not good.all():
-        raise region_choosers.error_for(
-            f"{sources.short(name)} without a part of it", pipeline.bad_row(rows[~good][0])
+        raise region_choosers.name_sample(
+            f"{sources.shorten(name)} without a part of it", pipeline.row_error(rows[~good][0])
         )
     return rows
 
 
-def _parts(pieces: Pieces, worth: NDArray[np.float64], found: Found) -> tuple[Part, ...]:
+def _parts(pieces: Pieces, worth: NDArray[np.float64], found: EmbeddedRegion) -> tuple[Part, ...]:
     crop = found.crop
     return tuple(
         Part(

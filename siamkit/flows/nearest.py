@@ -82,7 +82,7 @@ def _observed(
         pairs = zip(ids, scores, strict=True)
         found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
         if found:
-            own = templates.first_of(
+            own = templates.oldest_of(
                 live.store, live.gallery, found[0][1], probe_scores.BEST_SAMPLES
             )
             yield probe_scores.scores_of_query(float((own @ vector).mean()), found)

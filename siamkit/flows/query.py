@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Done
+from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
@@ -68,7 +68,7 @@ def query(
     k: int = 5,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
-    choose: Chooser = region_choosers.everything,
+    choose: Chooser = region_choosers.all_regions,
     reranker: Reranker[Any] | None = None,
     fmr: float | None = None,
     fpir: float | None = None,
@@ -78,7 +78,7 @@ def query(
     Raises NothingFound if the detector saw nothing, and as `answers` does.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    done = batches.one(pipeline, pipeline.read(probe), choose)
+    done = batches.embed_one(pipeline, pipeline.read(probe), choose)
     return answers(
         live, pipeline, done, k=k, threshold=threshold, fusion=fusion, reranker=reranker, fmr=fmr,
         fpir=fpir,
@@ -88,7 +88,7 @@ def query(
 def answers(
     live: LiveIndex,
     pipeline: Pipeline,
-    done: Done,
+    done: EmbeddedSource,
     *,
     k: int = 5,
     threshold: Threshold | None = None,
@@ -113,12 +113,14 @@ def answers(
     if reranker and (fmr is not None or fpir is not None):
         raise BadInput("a reranker's probability knows no false match rate", hint="leave it out")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    vectors = np.stack([item.vector for item in done.found if item.vector is not None])
+    vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
     fusion = fusion or fusion_of(pipeline.modality)
     calibration, own = basis(live.gallery, pipeline, fusion)
     snorm = None if threshold or reranker else normalise.opened(live, calibration)
     wanted = max(k, RERANKED) if reranker or snorm else k
-    seen: list[ProbeScores] | None = [] if observations.wanted(live.store, live.gallery) else None
+    seen: list[ProbeScores] | None = (
+        [] if observations.will_record(live.store, live.gallery) else None
+    )
     found = nearest(live, vectors, wanted, fusion, mated_cosine_of(pipeline.encoder), seen)
     if seen:
         observations.record(live.store, live.gallery, seen)
@@ -129,7 +131,7 @@ def answers(
         from siamkit.flows.rerank import reranked
 
         limit = limits(threshold, None, reranker.threshold, who)
-        crops = [item.crop for item in done.found]
+        crops = [item.crop for item in done.regions]
         found = reranked(live, pipeline, reranker, crops, vectors, found)
     else:
         if snorm:
@@ -147,7 +149,7 @@ def answers(
     below = limit.different if limit and limit.different < limit.same.value else None
     return [
         Answer(done.name, item.region, item.quality, matches[:k], same, name, below)
-        for item, matches in zip(done.found, found, strict=True)
+        for item, matches in zip(done.regions, found, strict=True)
     ]
 
 

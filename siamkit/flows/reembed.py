@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from siamkit.embed import batches
-from siamkit.embed.pipeline import Pipeline, Seen
-from siamkit.embed.region_choosers import Chosen
+from siamkit.embed.pipeline import DetectedSample, Pipeline
+from siamkit.embed.region_choosers import ChosenRegions
 from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.flows.forget import finish
 from siamkit.io import sources
@@ -76,11 +76,11 @@ def content_of(sample: Sample) -> Content:
 
 
 def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
-    def stored(seen: Seen) -> Chosen:
+    def stored(seen: DetectedSample) -> ChosenRegions:
         return [(regions.from_json(sample.region), None)]
 
     blind = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
-    vector = batches.one(blind, content, stored).found[0].vector
+    vector = batches.embed_one(blind, content, stored).regions[0].vector
     assert vector is not None
     return vector
 

@@ -103,7 +103,7 @@ def timeline(
             ]
             vectors, good = pipeline.embed(crops)
             if not good.all():
-                raise pipeline.bad_row(vectors[~good][0])
+                raise pipeline.row_error(vectors[~good][0])
             found = nearest(live, vectors, 1, fusion, mated_cosine_of(pipeline.encoder))
             for (cell, _), matches in zip(cells, found, strict=True):
                 best = matches[0] if matches else None
@@ -152,7 +152,7 @@ def _cells(
 ) -> Iterator[tuple[Span, list[Span]]]:
     """Stretches of speech of about STEP, each with all the speech of its clip."""
     clip = piece.clip
-    found = pipeline.find(clip, content)
+    found = pipeline.find_regions(clip, content)
     heard: list[Span] = [span for region in found for span in spans(region, clip.seconds)]
     for span in heard:
         start, stop = max(span[0], piece.start), min(span[1], piece.stop)

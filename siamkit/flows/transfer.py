@@ -40,7 +40,7 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
         with store.read():
             gallery = galleries.get(store, gallery.name)
             rows = list(samples.of_gallery(store, gallery))
-            ids, vectors = templates.everything(store, gallery)
+            ids, vectors = templates.load_all(store, gallery)
             owners = templates.owners(store, ids.tolist())
         order = {owners[int(i)].sample_id: n for n, i in enumerate(ids)}
         np.save(inside / "templates.npy", vectors[[order[s.id] for s in rows]], allow_pickle=False)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.embed.manifests import labelled, records
+from siamkit.embed.manifests import read_labelled, records
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.stats.comparisons import Comparisons
@@ -259,7 +259,7 @@ def from_folder(folder: Path, *, pairs: int = PAIRS, seed: int = 0) -> Trials:
     Mated pairs are kept first: at most half of what is kept where there are so many. Raises
     BadInput for fewer than two identities, or if none has two samples.
     """
-    listed = labelled(str(folder), sys.stdin)
+    listed = read_labelled(str(folder), sys.stdin)
     _, of = _numbered([label for label, _ in listed])
     return all_pairs([source for _, source in listed], of, pairs=pairs, seed=seed)
 

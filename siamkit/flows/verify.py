@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Found
-from siamkit.embed.pipeline import Pipeline, Seen
-from siamkit.embed.region_choosers import Chooser, Chosen
+from siamkit.embed.batches import EmbeddedRegion
+from siamkit.embed.pipeline import DetectedSample, Pipeline
+from siamkit.embed.region_choosers import Chooser, ChosenRegions
 from siamkit.embed.rerankers import judge
 from siamkit.errors import StoreError
 from siamkit.flows import normalise
@@ -51,7 +51,7 @@ def verify_pair(
     b: Path | str | bytes,
     threshold: Threshold | None,
     reranker: Reranker[Any] | None = None,
-    choose: Chooser = region_choosers.largest,
+    choose: Chooser = region_choosers.largest_region,
     *,
     calibration: Calibration | None = None,
     default: Threshold | None = None,
@@ -67,7 +67,7 @@ def verify_pair(
         calibration, default = None, reranker.threshold
     who = f"encoder {pipeline.encoder.fingerprint}"
     limit = limits(threshold, calibration, default or pipeline.threshold, who, fmr)
-    left, one = _embed(pipeline, a, region_choosers.largest)
+    left, one = _embed(pipeline, a, region_choosers.largest_region)
     right, other = _embed(pipeline, b, choose)
     score = float(one.vector @ other.vector)
     probability = _probability(reranker, one, other) if reranker else None
@@ -79,7 +79,7 @@ def verify_pair(
     return Verification(verdict, left, right)
 
 
-def _probability(reranker: Reranker[Any], left: Found, right: Found) -> float:
+def _probability(reranker: Reranker[Any], left: EmbeddedRegion, right: EmbeddedRegion) -> float:
     assert left.vector is not None
     assert right.vector is not None
     vectors = left.vector[None], right.vector[None]
@@ -96,7 +96,7 @@ def verify_identity(
     *,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
-    choose: Chooser = region_choosers.largest,
+    choose: Chooser = region_choosers.largest_region,
     fmr: float | None = None,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
@@ -146,16 +146,16 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
 
 
 def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> tuple[Side, Any]:
-    """What is compared of a source, and its Found."""
+    """What is compared of a source, and its EmbeddedRegion."""
     seen = 1
 
-    def counted(all_of_it: Seen) -> Chosen:
+    def counted(all_of_it: DetectedSample) -> ChosenRegions:
         nonlocal seen
         seen = len(all_of_it.regions)
         return choose(all_of_it)
 
-    done = batches.one(pipeline, pipeline.read(source), counted)
-    found = done.found[0]
+    done = batches.embed_one(pipeline, pipeline.read(source), counted)
+    found = done.regions[0]
     return Side(done.name, found.region, found.quality, seen=seen), found
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.host import contract, surroundings
 from siamkit.host.stdout_guard import Aside, plugin_at_work
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
 _importing = threading.RLock()  # one plugin at a time, so that each puts back what it found
@@ -119,7 +119,7 @@ def at_work(plugin: Any, step: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise PluginError(
-            f"{who(plugin)}: {step} failed: {type(error).__name__}: {short(str(error))}"
+            f"{who(plugin)}: {step} failed: {type(error).__name__}: {shorten(str(error))}"
         ) from error
 
 
@@ -137,7 +137,7 @@ def _construct(plugin: Plugin) -> Any:
         raise
     except BaseException as error:  # a module that calls sys.exit ends nothing but itself
         raise PluginError(
-            f"{plugin} could not be loaded: {type(error).__name__}: {short(str(error))}",
+            f"{plugin} could not be loaded: {type(error).__name__}: {shorten(str(error))}",
             hint=f"reinstall or remove the package {plugin.package}",
         ) from error
     if fault:
@@ -217,7 +217,7 @@ def _one_by_one() -> list[EntryPoint]:
         except Exception as error:  # importlib's parser raises what comes of it
             log.warning(
                 f"left out: package {package.name}: its entry_points.txt cannot be read:"
-                f" {type(error).__name__}: {short(str(error))}"
+                f" {type(error).__name__}: {shorten(str(error))}"
             )
     return [*chain.from_iterable(points.values())]
 

@@ -93,7 +93,7 @@ def to_text(path: Path) -> str:
         return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def short(name: str) -> str:
+def shorten(name: str) -> str:
     """A sample's name for one line of a message: a text may be a whole page."""
     line = " ".join(name[: 2 * SHOWN].split())
     return name if name == line and len(name) <= SHOWN else line[:SHOWN].rstrip() + "…"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from siamkit.errors import BadInput
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 
 LONGEST = 1_000_000  # characters of one field; longer ones are a missing quotation mark
 LINES, CSV, JSON_LINES = (".txt",), (".csv", ".tsv"), (".jsonl", ".ndjson")
@@ -68,4 +68,4 @@ def bad_lines(name: str, faults: Sequence[tuple[int, str]], hint: str) -> BadInp
 
 def list_columns(columns: Iterable[str]) -> str:
     """Return the columns of a table for a message."""
-    return short(", ".join(columns)) or "none"
+    return shorten(", ".join(columns)) or "none"

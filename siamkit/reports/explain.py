@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput
-from siamkit.io.sources import short, to_text
+from siamkit.io.sources import shorten, to_text
 from siamkit.reports.timeline import saving
 from siamkit.types import Clip, Image
 
@@ -118,7 +118,7 @@ def _draw_side(panel: Axes, side: Explained, shades: Any) -> None:
     else:
         _text(panel, side, shades)
     if not isinstance(side.crop, str):
-        name = short(Path(side.source).name)
+        name = shorten(Path(side.source).name)
         name = name if len(name) <= TITLE else name[: TITLE - 1] + "…"
         panel.set_title(name, loc="left", fontsize=LETTER - 1, parse_math=False)
 

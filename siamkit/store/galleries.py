@@ -155,7 +155,7 @@ def exists(store: Store, name: str) -> bool:
         return bool(db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone())
 
 
-def all_galleries(store: Store) -> list[Gallery]:
+def list_all(store: Store) -> list[Gallery]:
     with store.read() as db:
         return [_gallery(row) for row in db.execute(_SELECT + "ORDER BY g.name")]
 

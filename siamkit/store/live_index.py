@@ -42,7 +42,7 @@ class LiveIndex:
                 gallery.index_key,
                 gallery.space.dim,
                 root=store.index_root,
-                known=lambda cursor: templates.is_known(store, gallery, cursor),
+                known=lambda cursor: templates.has_change(store, gallery, cursor),
             )
             self._applied: Cursor = self.index.cursor()
             rebuilt = self._applied.seq == 0
@@ -85,11 +85,11 @@ class LiveIndex:
         """Apply what has been committed since."""
         store, gallery = self.store, self.gallery
         with store.read():
-            head = templates.head(store, gallery)
+            head = templates.last_change(store, gallery)
             if head == self._applied:
                 return
             if self._applied.seq == 0:
-                self.index.add(*templates.everything(store, gallery))
+                self.index.add(*templates.load_all(store, gallery))
             else:
                 ids, vectors, gone = templates.changed_since(store, gallery, self._applied)
                 self.index.remove(gone)

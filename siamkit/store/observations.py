@@ -56,7 +56,7 @@ def record(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> bool:
     """
     db = store.connection
     try:
-        if not rows or db.in_transaction or not wanted(store, gallery):
+        if not rows or db.in_transaction or not will_record(store, gallery):
             return False
         db.execute(f"PRAGMA busy_timeout = {round(WAIT * 1000)}")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -85,7 +85,7 @@ DELETE FROM observations WHERE gallery_id = ? AND kind = 'query' AND id <= (
 """
 
 
-def wanted(store: Store, gallery: Gallery) -> bool:
+def will_record(store: Store, gallery: Gallery) -> bool:
     """True if the scores of a query of this gallery would be kept."""
     return store.writable and has_reference(store, gallery)
 

@@ -172,7 +172,7 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
             yield Sample(*row)
 
 
-def identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
+def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
     """Labels, and ids that outlive a new label, of those whose samples a gallery holds."""
     with store.read() as db:
         rows = db.execute(

@@ -19,7 +19,7 @@ PART = 10_000  # templates that are read at once: as rows they take twice the me
 SLICE = 500  # ids a query: far below SQLite's limit on parameters
 
 
-def head(store: Store, gallery: Gallery) -> Cursor:
+def last_change(store: Store, gallery: Gallery) -> Cursor:
     """The gallery's latest change; Cursor() if it never had one."""
     with store.read() as db:
         row = db.execute(
@@ -29,7 +29,7 @@ def head(store: Store, gallery: Gallery) -> Cursor:
     return Cursor(*row) if row else Cursor()
 
 
-def is_known(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
+def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
     """True if this very change is part of the gallery's history. A restored backup's is not."""
     with store.read() as db:
         return bool(
@@ -40,7 +40,7 @@ def is_known(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
         )
 
 
-def everything(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
+def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
     """All templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
     import numpy as np
 
@@ -106,7 +106,7 @@ def of_identities(
     return out
 
 
-def first_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> Vectors:
+def oldest_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> Vectors:
     """The (k, dim) oldest templates of an identity in this gallery, k at most `limit`."""
     with store.read() as db:
         rows = db.execute(
@@ -134,7 +134,7 @@ def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dic
     return out
 
 
-def samples_of(store: Store, gallery: Gallery) -> dict[int, int]:
+def sample_ids(store: Store, gallery: Gallery) -> dict[int, int]:
     """Template id -> sample id, of a whole gallery."""
     with store.read() as db:
         return dict(

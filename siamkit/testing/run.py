@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.errors import MissingWeights
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 from siamkit.testing.outcome import Failure, NotRun, Result, lacking, unavailable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _run(check: Callable[[S], None], seen: S) -> Result:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        got = f"{type(error).__name__}: {short(str(error))}"
+        got = f"{type(error).__name__}: {shorten(str(error))}"
         rule = (check.__doc__ or "").strip().partition("\n")[0]
         kept = f"keep the rule: {rule or name}"
         return Result(seen.label, name, "failed", f"wanted an answer; got {got}; fix: {kept}")

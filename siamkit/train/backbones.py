@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput, MissingWeights, SiamkitError
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 from siamkit.sdk.efficientnet_lite0 import NAME as LITE0
 from siamkit.sdk.efficientnet_lite0 import lite0
 from siamkit.train.config import TrainConfig
@@ -91,7 +91,7 @@ def _width(trunk: nn.Module, backbone: str, shape: tuple[int, ...]) -> int:
     except Exception as error:  # of any kind: timm has a thousand networks
         raise BadInput(
             f"{backbone} does not take images of {shape[1]} x {shape[0]} px:"
-            f" {short(str(error) or type(error).__name__)}",
+            f" {shorten(str(error) or type(error).__name__)}",
             hint="take one that does, a convolutional one such as mobilenetv3_small_100",
         ) from error
     trunk.train()
@@ -125,7 +125,7 @@ def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
         )
     except Exception as error:  # of the hub's own kinds, and the network's
         if not pretrained:
-            raise BadInput(f"timm cannot make {name}: {short(str(error))}") from error
+            raise BadInput(f"timm cannot make {name}: {shorten(str(error))}") from error
         raise MissingWeights(
             f"the weights of {name} are not to be had: {type(error).__name__}: {error}",
             hint="--set pretrained=false begins at random, --set backbone=efficientnet-lite0"

@@ -19,7 +19,7 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.host import registry
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 from siamkit.train.durable import replacing
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS
@@ -72,7 +72,7 @@ def prepare(
     """
     if plugin.kind != "text" and (texts := [e for e in examples if isinstance(e.source, str)]):
         raise BadInput(
-            f"{short(texts[0].name)!r} is a text, and {plugin.name} are not texts",
+            f"{shorten(texts[0].name)!r} is a text, and {plugin.name} are not texts",
             hint="name files, in a column path",
         )
     split_identities(examples, share, seed)  # hours may pass until this could fail again
@@ -213,8 +213,8 @@ def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], plugin: Any
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
                     f"{registry.who(plugin)}: array gave {array.dtype} {array.shape} for"
-                    f" {short(example.name)}, and {first.dtype} {first.shape} for"
-                    f" {short(kept[0].name)}"
+                    f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
+                    f" {shorten(kept[0].name)}"
                 )
             file.write(array.tobytes())
             kept.append(example)

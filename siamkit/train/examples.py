@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed.region_choosers import error_for
+from siamkit.embed.region_choosers import name_sample
 from siamkit.errors import BadInput
-from siamkit.io.sources import files_under, short, to_path, to_text
+from siamkit.io.sources import files_under, shorten, to_path, to_text
 from siamkit.io.table_read import as_text, open_table
 from siamkit.io.table_record import bad_lines, list_columns
 from siamkit.store import galleries, samples
@@ -134,7 +134,7 @@ def _folder(folder: Path) -> list[Example]:
             try:
                 labels[first] = samples.checked_label(first)
             except BadInput as error:
-                raise error_for(to_text(folder / first), error) from error
+                raise name_sample(to_text(folder / first), error) from error
         impostor = any(part.casefold() == IMPOSTORS for part in inner[:-1])
         found.append(Example(file, labels[first], impostor))
     if loose and found:
@@ -189,7 +189,7 @@ def _word(values: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> Any:
     word = "" if value is None else str(value).strip().lower()
     if word not in known:
         raise BadInput(
-            f"{key} is {short(str(value))!r}, not one of {', '.join(filter(None, known))}"
+            f"{key} is {shorten(str(value))!r}, not one of {', '.join(filter(None, known))}"
         )
     return known[word]
 

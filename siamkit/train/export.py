@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.errors import PluginError
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 from siamkit.sdk.onnx import session
 from siamkit.sdk.quiet import quiet
 
@@ -80,7 +80,7 @@ def written(
     except Exception as error:  # of any kind
         raise PluginError(
             f"the network cannot be written as ONNX: {type(error).__name__}:"
-            f" {short(str(error).strip())}",
+            f" {shorten(str(error).strip())}",
             hint="take another backbone",
         ) from error
     content: bytes = made.getvalue()

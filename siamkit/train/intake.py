@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.region_choosers import error_for, only_usable
+from siamkit.embed.region_choosers import name_sample, only_usable
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import content_of
 from siamkit.host import registry
-from siamkit.io.sources import short
+from siamkit.io.sources import shorten
 from siamkit.sdk import regions
 from siamkit.train.examples import Example, at_most
 from siamkit.train.split import LEAST
@@ -53,7 +53,7 @@ class Tally:
         if self.left_out:
             lines.append(
                 f"{len(self.left_out):,} identities with fewer than {LEAST} genuine samples are"
-                f" left out: {short(', '.join(self.left_out[:10]))}"
+                f" left out: {shorten(', '.join(self.left_out[:10]))}"
             )
         return lines
 
@@ -76,18 +76,18 @@ def load_all(pipeline: Pipeline, examples: Iterable[Example]) -> Iterator[Loaded
 
 
 def _load(pipeline: Pipeline, example: Example) -> Loaded:
-    name = short(example.name)
+    name = shorten(example.name)
     try:
         if example.enrolled:
             content = content_of(example.enrolled)
             medium, region = pipeline.load(content), regions.from_json(example.enrolled.region)
         else:
             content = pipeline.read(example.source)
-            seen = pipeline.see(content)
+            seen = pipeline.detect(content)
             try:
                 ((region, _),) = only_usable(seen)
             except SiamkitError as error:
-                raise error_for(name, error) from error
+                raise name_sample(name, error) from error
             medium = seen.medium
         array = _array(pipeline.modality, pipeline.crop(medium, region, content), name)
     except SiamkitError as error:
@@ -100,7 +100,7 @@ def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
         with registry.at_work(plugin, "array"):
             array = plugin.array(crop)
     except SiamkitError as error:
-        raise error_for(name, error) from error
+        raise name_sample(name, error) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         raise PluginError(f"{name}: {registry.who(plugin)}: array gave {type(array).__name__}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -145,7 +145,7 @@ def _distinct(
                 tally.copies += 1
             else:
                 tally.contradictions.append(
-                    f"{short(twin.name)} and {short(example.name)} are the same sample, once"
+                    f"{shorten(twin.name)} and {shorten(example.name)} are the same sample, once"
                     f" as genuine and once as an impostor: it counts as genuine ({example.label!r})"
                 )
             continue
@@ -153,7 +153,7 @@ def _distinct(
         other = seen.setdefault(each.digest, example)
         if other.label != example.label:
             tally.contradictions.append(
-                f"{short(other.name)} of {other.label!r} and {short(example.name)} of"
+                f"{shorten(other.name)} of {other.label!r} and {shorten(example.name)} of"
                 f" {example.label!r} are the same sample: one label is likely to be wrong"
             )
         yield each

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.host.stdout_guard import plugin_at_work
-from siamkit.io.sources import short, to_text
+from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
 from siamkit.sdk import efficientnet_lite0
@@ -258,7 +258,7 @@ def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], o
         )
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise BadInput(
-            f"{to_text(of)} is of another network or another version: {short(str(error))}",
+            f"{to_text(of)} is of another network or another version: {shorten(str(error))}",
             hint="start anew in another folder",
         ) from error
 

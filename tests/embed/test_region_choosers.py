@@ -7,7 +7,7 @@ import pytest
 
 from siamkit import BadInput, LowQuality, NothingFound, SeveralFound
 from siamkit.embed import region_choosers
-from siamkit.embed.pipeline import Seen
+from siamkit.embed.pipeline import DetectedSample
 from siamkit.types import Image, Quality, Region
 
 PICTURE = Image(np.zeros((200, 300, 3), np.uint8))
@@ -20,8 +20,8 @@ def assess(region: Region) -> Quality:
     return Quality(0.5, () if size >= 10 else (f"{size:.0f} px is too small",))
 
 
-def seen(*regions: Region) -> Seen:
-    return Seen(PICTURE, list(regions), [assess(r) for r in regions], assess)
+def seen(*regions: Region) -> DetectedSample:
+    return DetectedSample(PICTURE, list(regions), [assess(r) for r in regions], assess)
 
 
 def chosen(choose, *regions: Region) -> list[Region]:
@@ -40,7 +40,7 @@ def test_exactly_one_usable_region():
 
 def test_the_largest():
     assert chosen(region_choosers.largest_usable, TINY, FAR, LEFT) == [LEFT]
-    assert chosen(region_choosers.largest, TINY) == [TINY]
+    assert chosen(region_choosers.largest_region, TINY) == [TINY]
     with pytest.raises(LowQuality):
         region_choosers.largest_usable(seen(TINY))
 
@@ -73,7 +73,7 @@ def test_a_box_where_nothing_was_found_is_taken_as_it_is():
 
 
 def test_any_quality():
-    blind = region_choosers.of_any_quality(region_choosers.only_usable)
+    blind = region_choosers.ignoring_quality(region_choosers.only_usable)
     assert chosen(blind, TINY) == [TINY]
     ((_, quality),) = blind(seen(TINY))
     assert quality.problems

@@ -15,7 +15,7 @@ from voicedata import clip, write
 
 from siamkit import Workspace
 from siamkit.embed.pipeline import open_pipeline
-from siamkit.embed.region_choosers import largest, of_any_quality, within_box
+from siamkit.embed.region_choosers import ignoring_quality, largest_region, within_box
 from siamkit.errors import BadInput, LowQuality, MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Assesses, Modality, Streams
 from siamkit.stats.metrics import eer
@@ -208,9 +208,9 @@ def test_enrol_query_verify_and_embed_again(workspace: Workspace, files):
     from siamkit.store import templates
 
     gallery = workspace.gallery("voices")
-    before = templates.everything(workspace.store, gallery)[1]
+    before = templates.load_all(workspace.store, gallery)[1]
     list(reembed(workspace.store, gallery, workspace.pipeline_of(gallery), encoder=None))
-    after = templates.everything(workspace.store, workspace.gallery("voices"))[1]
+    after = templates.load_all(workspace.store, workspace.gallery("voices"))[1]
     assert np.abs(before - after).max() < 1e-5
 
 
@@ -218,7 +218,7 @@ def test_too_little_speech_is_refused_unless_one_insists(workspace: Workspace, t
     short = write(tmp_path / "short.wav", clip("low", 1)[8_000 : 8_000 + RATE])
     with pytest.raises(LowQuality, match=r"s of speech; at least 1\.5 s"):
         workspace.enrol("voices", "low", short)
-    done = workspace.enrol("voices", "low", short, choose=of_any_quality(largest))
+    done = workspace.enrol("voices", "low", short, choose=ignoring_quality(largest_region))
     assert done.status == "enrolled"
 
 

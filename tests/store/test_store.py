@@ -51,7 +51,7 @@ def test_an_enrolment_comes_back_as_it_went_in(tmp_path):
     store = Store(tmp_path)
     found = samples.of_identity(store, "anna")
     assert [(s.id, s.gallery, s.source, s.quality) for s in found] == [(ids[0], "g", "1.x", 0.5)]
-    _, vectors = templates.everything(store, target)
+    _, vectors = templates.load_all(store, target)
     np.testing.assert_array_equal(vectors, unit(1, 2))
     assert galleries.get(store, "g") == target
 
@@ -203,7 +203,7 @@ def test_after_any_history_the_index_holds_what_the_store_holds(steps):
                     shutil.copy(backup, store.path)
                 store = Store(root)
                 live = LiveIndex(store, target)
-            ids, vectors = templates.everything(store, target)
+            ids, vectors = templates.load_all(store, target)
             hits = live.search(unit(1000), 100)
             found = hits.ids[0][hits.ids[0] >= 0]
             assert sorted(found.tolist()) == ids.tolist()

@@ -108,7 +108,7 @@ def _examine(folder: Path, alive: set[str], tally: Tally) -> None:
         alive |= held
         if store.connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             tally.inconsistent.append("integrity_check")
-        ids, vectors = templates.everything(store, gallery)
+        ids, vectors = templates.load_all(store, gallery)
         if len(ids) != galleries.count(store, gallery)[1]:
             tally.inconsistent.append("a sample without a template")
         live = LiveIndex(store, gallery)

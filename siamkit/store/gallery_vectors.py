@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Enrolled:
+class GalleryVectors:
     """A gallery at one moment: row i of everything is one sample."""
 
     ids: Ids  # (n,) template ids, rising
@@ -25,16 +25,16 @@ class Enrolled:
     identity: Ids  # (n,) whose it is, in 0 … m - 1
 
 
-def enrolled(store: Store, gallery: Gallery) -> Enrolled:
+def load_vectors(store: Store, gallery: Gallery) -> GalleryVectors:
     """All samples of a gallery with their templates."""
     import numpy as np
 
     with store.read():
-        ids, vectors = templates.everything(store, gallery)
+        ids, vectors = templates.load_all(store, gallery)
         owned = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
-        of_template = templates.samples_of(store, gallery)
+        of_template = templates.sample_ids(store, gallery)
     listed = [owned[of_template[i]] for i in ids.tolist()]
     names, identity = np.unique(
         np.array([sample.identity for sample in listed], object), return_inverse=True
     )
-    return Enrolled(ids, vectors, listed, names.tolist(), identity.astype(np.int64))
+    return GalleryVectors(ids, vectors, listed, names.tolist(), identity.astype(np.int64))
