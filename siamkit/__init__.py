@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siamkit.embed import region_choosers
+    from siamkit.embed.pipeline import DEFAULT
     from siamkit.errors import (
         BadInput,
         EncoderMismatch,
@@ -22,18 +24,26 @@ if TYPE_CHECKING:
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, ClassMatch
     from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.embed import Embedded
+    from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.explain import Explanation
+    from siamkit.flows.import_ import Imported
     from siamkit.flows.query import Answer
+    from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
+    from siamkit.io.table_read import TextColumns
     from siamkit.stats.drift import Drift
+    from siamkit.store.galleries import Gallery
+    from siamkit.store.samples import Holding, Sample
     from siamkit.types import Clip, Image, Match, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DEFAULT",
     "Answer",
     "BadInput",
     "ClassMatch",
@@ -41,11 +51,16 @@ __all__ = [
     "Clip",
     "Deduped",
     "Drift",
+    "Embedded",
     "EncoderMismatch",
+    "EncoderState",
     "Enrolled",
     "Explanation",
     "Finding",
+    "Gallery",
+    "Holding",
     "Image",
+    "Imported",
     "Item",
     "LowQuality",
     "Match",
@@ -53,10 +68,13 @@ __all__ = [
     "NothingFound",
     "PluginError",
     "Quality",
+    "Reembedded",
     "Region",
+    "Sample",
     "SeveralFound",
     "SiamkitError",
     "StoreError",
+    "TextColumns",
     "Threshold",
     "Timeline",
     "Turn",
@@ -66,20 +84,30 @@ __all__ = [
     "Verification",
     "Workspace",
     "__version__",
+    "region_choosers",
 ]
 
 _HOME = {
     "Answer": "siamkit.flows.query",
     "ClassMatch": "siamkit.flows.classify",
     "Classified": "siamkit.flows.classify",
-    "Drift": "siamkit.stats.drift",
-    "Finding": "siamkit.flows.audit",
+    "TextColumns": "siamkit.io.table_read",
+    "DEFAULT": "siamkit.embed.pipeline",
     "Deduped": "siamkit.flows.dedupe",
+    "Drift": "siamkit.stats.drift",
+    "Embedded": "siamkit.flows.embed",
+    "EncoderState": "siamkit.flows.encoders",
+    "Enrolled": "siamkit.flows.enrol",
     "Explanation": "siamkit.flows.explain",
+    "Finding": "siamkit.flows.audit",
+    "Gallery": "siamkit.store.galleries",
+    "Holding": "siamkit.store.samples",
+    "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe",
+    "Reembedded": "siamkit.flows.reembed",
+    "Sample": "siamkit.store.samples",
     "Timeline": "siamkit.flows.timeline",
     "Turn": "siamkit.flows.timeline",
-    "Enrolled": "siamkit.flows.enrol",
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",
     **dict.fromkeys(
@@ -87,11 +115,15 @@ _HOME = {
     ),
 }
 
+_MODULES = {"region_choosers": "siamkit.embed.region_choosers"}
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562), so that `import siamkit` is free."""
     if name.startswith("_") or name not in __all__:
         raise AttributeError(f"module 'siamkit' has no attribute {name!r}")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     return getattr(import_module(_HOME.get(name, "siamkit.errors")), name)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TextIO, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
@@ -18,7 +19,7 @@ from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Verification, verify_identity, verify_pair
 from siamkit.host import registry
-from siamkit.models import names
+from siamkit.models import names, pick_modality
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
@@ -29,17 +30,26 @@ if TYPE_CHECKING:
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.doctor import Finding as Checkup
     from siamkit.flows.duplicates import Progress
+    from siamkit.flows.embed import Embedded
+    from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
     from siamkit.flows.evaluate import Evaluated
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
+    from siamkit.flows.import_ import Imported
+    from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline
     from siamkit.flows.trials import Fault
+    from siamkit.host.import_check import Probe
+    from siamkit.host.registry import Plugin
+    from siamkit.io.table_read import TextColumns
     from siamkit.protocols import Source
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.classify import ClassificationMethod as By
     from siamkit.stats.drift import Drift
+    from siamkit.store.samples import Holding, Sample
     from siamkit.types import Calibration, Vectors
 
 log = logging.getLogger("siamkit")
@@ -71,11 +81,11 @@ class Workspace:
 
     @property
     def store(self) -> Store:
-        """The open store. Raises StoreError if there is none yet."""
+        """The open store. Raises StoreError if it does not exist yet."""
         return self._store or self._open(create=False)
 
     def init(self) -> bool:
-        """Make the store, if there is none. True if it was made."""
+        """Create the store if there is none. True if it was created."""
         return self._store is None and self._open(create=True).created
 
     def _open(self, *, create: bool) -> Store:
@@ -84,7 +94,7 @@ class Workspace:
         return self._store
 
     def close(self) -> None:
-        """Close the database. The indexes and models go with the object."""
+        """Close the database and the indexes. Models stay open for the next call."""
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -92,7 +102,7 @@ class Workspace:
         self._classifiers = None
 
     def __enter__(self) -> Workspace:
-        """`with Workspace() as ws:` closes it at the end."""
+        """Close it at the end of a `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,24 +113,29 @@ class Workspace:
     def create_gallery(
         self,
         name: str,
-        modality: str,
+        modality: str | None = None,
         *,
         encoder: str | None = None,
         detector: str | None = DEFAULT,
     ) -> Gallery:
-        """Make a gallery, and the store if there is none.
+        """Create a gallery, and the store if there is none.
 
-        encoder: a name, an encoder folder, another model as ORIGIN:MODEL, 'timm:resnet50' say, or
+        modality: None takes the one that has this encoder, or else the one named like the gallery.
+        encoder: a name, an encoder folder, another model as ORIGIN:MODEL ('timm:resnet50'), or
         None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
+
+        Raises StoreError if the name is taken, BadInput for a bad name or an unknown modality,
+        MissingWeights if the encoder is not here and cannot be fetched.
         """
-        galleries.require_name(name)  # before a store is made for it
-        if self._has_store() and galleries.exists(self.store, name):  # before an encoder is made
+        galleries.require_name(name)  # before a store is created for it
+        if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
             raise GalleryExists(f"there is a gallery {name!r} already")
+        modality = modality or self._implied_modality(name, encoder)
         encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        threshold, calibration = pipeline.threshold, pipeline.calibration  # may be at fault
+        threshold, calibration = pipeline.threshold, pipeline.calibration  # may raise
         self.init()
         return galleries.create(
             self.store,
@@ -135,69 +150,96 @@ class Workspace:
         )
 
     def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
-        """A gallery by name. One that does not exist is made if its modality is known.
+        """Open a gallery by name, or create it with a modality's own encoder and detector.
 
-        It is known if it is given, or if the gallery bears a modality's name.
+        A gallery named after a modality needs no `modality` to be created.
+        Raises StoreError for an unknown gallery, BadInput if it holds another modality.
         """
-        found, wanted = self._lookup(name, modality)
-        if found is not None:
-            return found
+        existing, modality = self._lookup(name, modality)
+        if existing is not None:
+            return existing
         try:
-            return self.create_gallery(name, wanted)
+            return self.create_gallery(name, modality)
         except GalleryExists:  # another process was first
-            return self._of_modality(name, wanted)
+            return self._of_modality(name, modality)
+
+    def galleries(self) -> list[Gallery]:
+        """List the galleries of the store, by name."""
+        return galleries.list_all(self.store)
+
+    def count(self, gallery: str) -> tuple[int, int]:
+        """Count the identities and the samples of a gallery."""
+        return galleries.count(self.store, galleries.get(self.store, gallery))
+
+    def delete_gallery(self, name: str) -> None:
+        """Delete a gallery with all its samples, and identities that have no other samples."""
+        from siamkit.flows.forget import delete_gallery
+
+        delete_gallery(self.store, galleries.get(self.store, name))
+
+    def modality_of(self, gallery: str, modality: str | None = None) -> str:
+        """Name the modality of a gallery; of a new one, `modality`, or the one named like it.
+
+        Raises StoreError if there is neither, BadInput if the gallery holds another modality.
+        """
+        return self._lookup(gallery, modality)[1]
 
     def _has_store(self) -> bool:
         return self._store is not None or (self.root / "store.db").exists()
 
     def _lookup(self, name: str, modality: str | None) -> tuple[Gallery | None, str]:
-        """The gallery, if it exists, and its modality, or the one that it would be made with."""
-        has_store = self._has_store()
-        if has_store and galleries.exists(self.store, name):
-            found = self._of_modality(name, modality)
-            return found, found.space.modality
-        known = [p.name for p in registry.found("siamkit.modalities")]
-        if modality is None and name not in known:
-            if has_store:
+        """Return the gallery, None if it does not exist, and the modality that it has or gets."""
+        if self._has_store() and galleries.exists(self.store, name):
+            gallery = self._of_modality(name, modality)
+            return gallery, gallery.space.modality
+        modalities = [plugin.name for plugin in registry.found("siamkit.modalities")]
+        if modality is None and name not in modalities:
+            if self._has_store():
                 galleries.get(self.store, name)  # raises, with the nearest name
             raise StoreError(
-                f"there is no gallery {name!r} yet",
-                hint=f"`siamkit init {name} -m MODALITY` makes it, of {', '.join(known)}",
+                f"no gallery or modality named {name!r}",
+                hint=f"`siamkit init {name} -m MODALITY` creates a gallery;"
+                f" modalities: {', '.join(modalities)}",
             )
         return None, modality or name
 
     def _of_modality(self, name: str, modality: str | None) -> Gallery:
-        found = galleries.get(self.store, name)
-        if modality is not None and found.space.modality != modality:
+        gallery = galleries.get(self.store, name)
+        if modality is not None and gallery.space.modality != modality:
             raise BadInput(
-                f"gallery {name!r} holds {found.space.modality}, not {modality}",
+                f"gallery {name!r} holds {gallery.space.modality}, not {modality}",
                 hint="give another gallery name",
             )
-        return found
+        return gallery
 
-    def modality_of(self, gallery: str, modality: str | None = None) -> str:
-        """The modality of a gallery, or that it would be made with: the one given, or its name.
-
-        Raises StoreError if neither is known, BadInput if the gallery is of another.
-        """
-        return self._lookup(gallery, modality)[1]
+    def _implied_modality(self, gallery: str, encoder: str | None) -> str:
+        """Pick the modality of a new gallery: of its encoder, or else the one of its name."""
+        if encoder is not None:
+            return pick_modality.for_encoder(encoder)
+        if gallery not in {plugin.name for plugin in registry.found("siamkit.modalities")}:
+            raise BadInput(
+                f"no modality named {gallery!r}: which one does the gallery hold?",
+                hint="name a modality (--modality NAME) or an encoder (--encoder NAME)",
+            )
+        return gallery
 
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
     ) -> Pipeline:
-        """An open pipeline, kept for the next call."""
+        """Open a modality's encoder and detector, and keep them open for the next call."""
         key = (modality, encoder, resolve_detector(modality, detector))
         if key not in self._pipelines:
             self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
         return self._pipelines[key]
 
     def pipeline_of(self, gallery: Gallery) -> Pipeline:
+        """Open a gallery's encoder and detector, and keep them open for the next call."""
         return self.pipeline(
             gallery.space.modality, encoder=gallery.encoder, detector=gallery.detector
         )
 
     def index(self, gallery: Gallery) -> LiveIndex:
-        """The gallery's index, kept open and in step with the store."""
+        """Open a gallery's index, kept open and in step with the store."""
         live = self._indexes.get(gallery.index_key)
         if live is None:
             live = self._indexes[gallery.index_key] = LiveIndex(self.store, gallery)
@@ -205,9 +247,9 @@ class Workspace:
         return live
 
     def _opened(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
-        """Index and models, opened at once: each mostly waits for the disk.
+        """Open index and models at the same time: each mostly waits for the disk.
 
-        numpy first: two threads that import parts of it at the same time can break it.
+        numpy comes first: two threads importing parts of it at once can break it.
         """
         import numpy  # noqa: F401
 
@@ -227,7 +269,16 @@ class Workspace:
         modality: str | None = None,
         choose: Chooser = only_usable,
     ) -> Enrolled:
-        """Enrol one source under a label. Durable on return; raises what went wrong."""
+        """Enrol one source under a label; it is durable on return.
+
+        source: a file's path, its content as bytes, or, where samples are texts, the text.
+        modality: needed for a new gallery, unless it is named after one.
+        choose: picks the regions to enrol (see siamkit.region_choosers); the default takes the
+        one usable region.
+
+        Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a source that cannot
+        be enrolled, EncoderMismatch if the gallery was filled by another encoder.
+        """
         (result,) = self.enrol_many(gallery, [(label, source)], modality=modality, choose=choose)
         if result.error:
             raise result.error
@@ -236,30 +287,106 @@ class Workspace:
     def enrol_many(
         self,
         gallery: str,
-        items: Iterable[tuple[str, Source]],
+        items: Iterable[tuple[str | None, Source]],
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
         look_again: bool = False,
     ) -> Iterator[Enrolled]:
-        """Enrol (label, source) pairs; yields a result each, once it is durable."""
+        """Enrol (label, source) pairs; yield one result per source, once it is durable.
+
+        label: None labels a text with itself.
+        A source that fails is reported in its result and does not end the others.
+        look_again: detect regions again in content that is already enrolled under its label, to
+        enrol others of it; by default it is skipped.
+        """
         from siamkit.flows.enrol import enrol
 
-        found, wanted = self._lookup(gallery, modality)
-        pipeline = self.pipeline_of(found) if found else self.pipeline(wanted)
+        existing, modality = self._lookup(gallery, modality)
+        pipeline = self.pipeline_of(existing) if existing else self.pipeline(modality)
 
-        def make_place() -> tuple[Store, Gallery]:
-            made = self.gallery(gallery, modality=wanted)
-            return self.store, made
+        def create() -> tuple[Store, Gallery]:
+            created = self.gallery(gallery, modality=modality)
+            return self.store, created
 
-        place = (self.store, found) if found else None
-        yield from enrol(place, make_place, pipeline, items, choose, look_again=look_again)
+        target = (self.store, existing) if existing else None
+        yield from enrol(target, create, pipeline, items, choose, look_again=look_again)
+
+    @staticmethod
+    def read_labelled(
+        origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
+    ) -> tuple[list[tuple[str | None, Path | str]], list[Enrolled]]:
+        """Read (label, source) pairs for `enrol_many`, and a failed result per unusable row.
+
+        origin: a folder with one folder per identity, a CSV with the columns label and path, JSON
+        lines ({"label", "path"} or {"label", "text"}), or '-' for JSON lines on `stdin`.
+        columns: the origin is a table of texts, and these are its columns.
+
+        Raises BadInput, naming the line, for a list that cannot be read.
+        """
+        from siamkit.flows.enrol import read_labelled
+
+        return read_labelled(str(origin), columns, stdin or sys.stdin)
+
+    @staticmethod
+    def record(
+        seconds: float,
+        label: str,
+        modality: str,
+        *,
+        folder: str | Path = ".",
+        started: Callable[[], None] = lambda: None,
+    ) -> Path:
+        """Record a voice from the microphone to LABEL-DATE.wav in a folder: 16 kHz, mono.
+
+        started: called once recording begins. Raises BadInput for a modality of another kind, a
+        bad label or length, SiamkitError if there is no microphone.
+        """
+        from siamkit.flows.enrol import record
+
+        return record(seconds, label, modality, Path(folder), started)
 
     def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
-        """Enrol (n, dim) vectors embedded elsewhere; yields how many are durable so far."""
+        """Enrol (n, dim) vectors embedded elsewhere; yield how many are durable so far."""
         from siamkit.flows.enrol import add_templates
 
         yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
+
+    def embed(
+        self,
+        modality: str,
+        items: Iterable[Source],
+        output: str | Path,
+        *,
+        encoder: str | None = None,
+        detector: str | None = DEFAULT,
+        choose: Chooser = all_regions,
+        progress: Callable[[Embedded], None] = lambda embedded: None,
+    ) -> Embedded:
+        """Write the vectors of many sources to `output`, an (n, dim) float32 .npy, rows of norm 1.
+
+        Beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
+        a source that gave no row. No store is needed. See siamkit.flows.embed.
+        progress: called after every batch. Raises BadInput if `output` cannot be written there.
+        """
+        from siamkit.flows.embed import embed
+
+        pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        return embed(pipeline, items, choose, Path(output), progress)
+
+    @staticmethod
+    def read_sources(
+        origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
+    ) -> tuple[list[Source], list[str]]:
+        """Read the sources to `embed`, and a message per unusable row.
+
+        origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
+        either on `stdin`. columns: the origin is a table of texts, and these are its columns.
+        Raises BadInput, naming the line, for a list that cannot be read.
+        """
+        from siamkit.flows.embed import read_sources
+
+        return read_sources(str(origin), columns, stdin or sys.stdin)
 
     def query(
         self,
@@ -642,16 +769,168 @@ class Workspace:
         calibrate.keep(self.store, target, made)
         return made
 
+    # --- identities and samples ---
+
+    def identities(self, gallery: str | None = None) -> list[Holding]:
+        """List the identities of the store, or of one gallery, one item per gallery they are in."""
+        only = galleries.get(self.store, gallery) if gallery else None
+        return samples.holdings(self.store, only)
+
+    def identity(self, label: str) -> list[Sample]:
+        """List the samples of an identity, in every gallery. Raises StoreError if it has none."""
+        return samples.of_identity(self.store, label)
+
+    def rename(self, old: str, new: str) -> str:
+        """Give an identity another label; return it as stored (NFC, no outer blanks).
+
+        Raises StoreError if `old` does not exist, or `new` does.
+        """
+        samples.rename(self.store, old, new)
+        return samples.checked_label(new)
+
     def forget(self, label: str, *, gallery: str | None = None) -> int:
-        """Delete an identity, everywhere or from one gallery; how many samples went."""
+        """Delete an identity, everywhere or from one gallery; return the number of its samples.
+
+        Vectors, label and sources leave SQLite, the index and freed disk pages.
+        Raises StoreError if there is nothing to delete.
+        """
         from siamkit.flows.forget import forget
 
-        doomed = [
-            sample
-            for sample in samples.of_identity(self.store, label)
-            if gallery is None or sample.gallery == gallery
-        ]
+        doomed = [sample for sample in self.identity(label) if gallery in (None, sample.gallery)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
         forget(self.store, doomed)
         return len(doomed)
+
+    def forget_sample(self, sample_id: int) -> None:
+        """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
+        from siamkit.flows.forget import forget
+
+        forget(self.store, [samples.get(self.store, sample_id)])
+
+    # --- moving galleries ---
+
+    def export(self, gallery: str, folder: str | Path) -> int:
+        """Write a gallery to a new folder of open formats; return the number of samples.
+
+        The folder holds gallery.json, samples.jsonl (one line per sample) and templates.npy,
+        (n, dim) float32. Raises BadInput if the folder exists.
+        """
+        from siamkit.flows.export import export_gallery
+
+        return export_gallery(self.store, galleries.get(self.store, gallery), Path(folder))
+
+    def import_(self, folder: str | Path, *, as_gallery: str | None = None) -> Imported:
+        """Read an exported folder into a gallery, created if new; create the store if needed.
+
+        as_gallery: None takes the name that was exported.
+        Raises BadInput, before anything is stored, for a damaged folder; EncoderMismatch if the
+        gallery holds vectors of another encoder.
+        """
+        from siamkit.flows.import_ import import_gallery, read_export
+
+        exported = read_export(Path(folder))  # before a store is created for it
+        self.init()
+        return import_gallery(self.store, exported, as_gallery)
+
+    def reembed(
+        self,
+        gallery: str,
+        *,
+        encoder: str | None = None,
+        drop_missing: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Reembedded:
+        """Recompute every template of a gallery from the enrolled sources, all or nothing.
+
+        encoder: a name, a folder, or ORIGIN:MODEL; None takes the gallery's own.
+        drop_missing: drop samples whose source is gone; by default they raise BadInput.
+        progress: called with samples done and in all.
+        """
+        from siamkit.flows.reembed import reembed
+
+        target = galleries.get(self.store, gallery)
+        plugin = registry.load("siamkit.modalities", target.space.modality)
+        encoder = names.pin_encoder(plugin, encoder or target.encoder)
+        pipeline = self.pipeline(plugin.name, encoder=encoder, detector=target.detector)
+        return reembed(
+            self.store,
+            target,
+            pipeline,
+            encoder=encoder,
+            drop_missing=drop_missing,
+            progress=progress,
+        )
+
+    def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
+        """Describe a gallery's index: structure, exact, recall, templates, since_saved, bytes."""
+        return self.index(galleries.get(self.store, gallery)).index.describe()
+
+    def rebuild_index(self, gallery: str) -> Mapping[str, str | int | float | bool]:
+        """Rebuild a gallery's index from the store, and describe it as `index_stats` does."""
+        from siamkit.store.live_index import rebuild
+
+        target = galleries.get(self.store, gallery)
+        self._indexes.pop(target.index_key, None)
+        return rebuild(self.store, target).index.describe()
+
+    # --- encoders, plugins, and the installation ---
+
+    @staticmethod
+    def encoders() -> list[EncoderState]:
+        """List every encoder that the installed modalities name, and every one that was added."""
+        from siamkit.flows.encoders import list_encoders
+
+        return list_encoders()
+
+    @staticmethod
+    def build_encoders(modality: str | None = None, name: str | None = None) -> list[EncoderState]:
+        """Build the encoders of all modalities, of one, or one by name, where not built yet.
+
+        Raises PluginError for a modality that builds none, MissingWeights for an unknown name.
+        """
+        from siamkit.flows.encoders import build_encoders
+
+        return build_encoders(modality, name)
+
+    @staticmethod
+    def add_encoder(
+        modality: str | None, model: str, *, name: str | None = None, kind: str | None = None
+    ) -> EncoderState:
+        """Export another model, 'ORIGIN:MODEL', into an encoder folder. Needs torch.
+
+        modality: None picks the only one of a `kind` ("image") that takes the model.
+        name: what to call it; None takes the model's own name.
+        Raises BadInput for what cannot be used, MissingWeights if the model cannot be fetched.
+        """
+        from siamkit.flows.encoders import add_encoder
+
+        return add_encoder(modality, model, name=name, kind=kind)
+
+    @staticmethod
+    def encoder_path(modality: str, name: str | None = None) -> Path:
+        """Locate an encoder folder, built first if absent. name: None takes the default."""
+        from siamkit.flows.encoders import encoder_path
+
+        return encoder_path(modality, name)
+
+    @staticmethod
+    def kind(modality: str) -> str:
+        """Name the kind of a modality's samples: "image", "audio", "text", or a plugin's word."""
+        return str(registry.load("siamkit.modalities", modality).kind)
+
+    @staticmethod
+    def plugins(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:
+        """List every installed plugin, and whether it imports.
+
+        anew: import each again, in a process of its own, even if nothing has changed.
+        """
+        from siamkit.host.import_check import probe_all
+
+        return probe_all(anew=anew)
+
+    def doctor(self) -> Iterator[Checkup]:
+        """Check the installation, the plugins, the encoders, and the store with its indexes."""
+        from siamkit.flows.doctor import examine
+
+        yield from examine(self.root)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
-    from siamkit.io.table_read import TextRow
+    from siamkit.protocols import Source
 
 
 @click.command(
@@ -25,9 +26,9 @@ Examples:
   siamkit embed -m questions --from faq.csv --column question --output vectors.npy
 
 \b
-vectors.npy is (n, dim) float32 with rows of norm 1. vectors.jsonl has a line a row:
+vectors.npy is (n, dim) float32 with rows of norm 1. vectors.jsonl has one line per row:
 {"source", "row", "region", "quality"}, or {"source", "error"} for a file that gave none.
-Exit code 0 if any row came; the count of errors is printed on stderr.
+Exit code 0 if there is any row; the number of errors is printed on stderr.
 """
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
@@ -36,7 +37,7 @@ Exit code 0 if any row came; the count of errors is printed on stderr.
     "--from",
     "origin",
     metavar="LIST|-",
-    help='A text file with a path a line, or JSON lines with "source" or "text".',
+    help='A text file with one path per line, or JSON lines with "source" or "text".',
 )
 @options.column
 @options.table
@@ -46,9 +47,9 @@ Exit code 0 if any row came; the count of errors is printed on stderr.
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE.npy",
-    help="Where the matrix goes; the .jsonl goes beside it.",
+    help="Write the matrix here, and the .jsonl beside it.",
 )
-@click.option("--largest", is_flag=True, help="One row a file: its largest region.")
+@click.option("--largest", is_flag=True, help="One row per file: its largest region.")
 @options.encoder
 @options.detector
 @options.store
@@ -66,59 +67,40 @@ def embed(
     store: Path,
     as_json: bool,
 ) -> int:
-    """Write the vectors of FILES, or of a list, to a matrix that other programs read."""
+    """Write the vectors of FILES, or of a list, to a matrix for other programs."""
     if bool(files) == bool(origin):
         raise click.UsageError("Give either FILES or --from.")
-    from siamkit.embed import region_choosers
-    from siamkit.embed.batches import Job
-    from siamkit.embed.manifests import read_jobs, read_labelled_texts
-    from siamkit.flows.embed import PARTIAL, Embedded
-    from siamkit.flows.embed import embed as run
-    from siamkit.io.table_read import TextColumns
+    inputs = [Path(origin)] if origin else files
+    for path in inputs:
+        if path.resolve() in (output.resolve(), output.with_suffix(".jsonl").resolve()):
+            raise click.UsageError(f"{path} would be overwritten: give another --output.")
+    from siamkit import TextColumns, Workspace, region_choosers
 
-    made = {output.resolve(), output.with_suffix(".jsonl").resolve()}
-    for path in [*files, *([Path(origin)] if origin else [])]:
-        if path.resolve() in made:
-            raise click.UsageError(f"{path} would be written over: give another --output.")
-    todo = [Job(file) for file in files]
-    bad: list[TextRow] = []
-    if origin and (column or table_name):
-        options.check_texts(modality)
-        good, bad = read_labelled_texts(origin, sys.stdin, TextColumns(column, None, table_name))
-        todo = [Job(text, text=True) for _, text in good]
-    elif origin:
-        todo = read_jobs(origin, sys.stdin)
-    for row in bad:
-        stderr(f"Error: {origin}, line {row.line}: {row.error}")
-    state = Embedded(0, 0, 0)
-    with options.workspace(store) as ws, bar("embedding", len(todo)) as update:
-        pipeline = ws.pipeline(
-            modality, encoder=encoder, detector=options.default_or_none(detector)
+    sources: Sequence[Source] = files
+    unusable: list[str] = []
+    if origin:
+        columns = TextColumns(column, None, table_name) if column or table_name else None
+        if columns:
+            options.check_texts(modality)
+        sources, unusable = Workspace.read_sources(origin, columns)
+    for message in unusable:
+        stderr(f"Error: {message}")
+    with options.workspace(store) as ws, bar("embedding", len(sources)) as update:
+        embedded = ws.embed(
+            modality,
+            sources,
+            output,
+            encoder=encoder,
+            detector=options.default_or_none(detector),
+            choose=region_choosers.largest_region if largest else region_choosers.all_regions,
+            progress=lambda state: update(state.sources),
         )
-        choose = region_choosers.largest_region if largest else region_choosers.all_regions
-        results = run(pipeline, todo, choose, output)
-        try:
-            for state in results:
-                update(state.sources)
-        except KeyboardInterrupt:
-            results.close()
-            stderr(f"\n{state.rows:,} rows so far, in {output.with_suffix(PARTIAL)}")
-            raise
     if as_json:
-        emit_json(
-            {
-                "output": str(output),
-                "rows": state.rows,
-                "sources": state.sources,
-                "errors": state.errors + len(bad),
-                "dim": pipeline.encoder.dim,
-                "fingerprint": pipeline.encoder.fingerprint,
-            }
-        )
+        errors = embedded.errors + len(unusable)
+        emit_json({"output": str(output), **asdict(embedded), "errors": errors})
     else:
-        click.echo(f"{state.rows:,} rows of {pipeline.encoder.dim} to {output}")
-    if state.errors:
-        stderr(
-            f"{state.errors:,} of {state.sources:,} gave no row: see {output.with_suffix('.jsonl')}"
-        )
-    return 0 if state.rows else 1
+        click.echo(f"{embedded.rows:,} rows of {embedded.dim} to {output}")
+    if embedded.errors:
+        lines = output.with_suffix(".jsonl")
+        stderr(f"{embedded.errors:,} of {embedded.sources:,} gave no row: see {lines}")
+    return 0 if embedded.rows else 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +18,17 @@ from siamkit.cli.progress import bar
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.enrol import Enrolled
-    from siamkit.io.table_read import TextRow
+    from siamkit.types import Box
+    from siamkit.workspace import Workspace
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
+STATUSES = ("enrolled", "already", "failed")
 
 
 @click.command(
     epilog="""\b
 Examples:
-  siamkit enrol faces alice.jpg --as alice       a gallery named like its modality is made
+  siamkit enrol faces alice.jpg --as alice       creates the gallery, named after its modality
   siamkit enrol staff alice.jpg --as alice -m faces
   siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
   siamkit enrol staff --from manifest.csv        with the columns label,path
@@ -39,9 +44,9 @@ With --column, --from is a table of texts (see `siamkit dedupe --help`), and --i
 with the labels; a text without one is its own label.
 
 \b
-A batch that was broken off goes on where it stopped: content that is enrolled under its label
-already is skipped. With --json a line is printed for each source once it is durable. The exit
-code is 1 if some sources of a batch failed; the others are enrolled all the same.
+An interrupted batch continues where it stopped: content that is already enrolled under its label
+is skipped. With --json, one line per source is printed once it is durable. The exit code is 1 if
+some sources of a batch failed; the others are enrolled.
 """
 )
 @click.argument("gallery")
@@ -60,132 +65,133 @@ code is 1 if some sources of a batch failed; the others are enrolled all the sam
 @options.id_column
 @options.table
 @options.modality
-@click.option("--largest", is_flag=True, help="Of several regions take the largest.")
+@click.option("--largest", is_flag=True, help="Of several regions, take the largest.")
 @click.option(
     "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
 )
-@click.option(
-    "--box", type=options.BoxType(), help="Take the region that this box means, in pixels."
-)
-@click.option("--any-quality", is_flag=True, help="Enrol what is too small, dark or blurred, too.")
+@click.option("--box", type=options.BoxType(), help="Take the region at this box, in pixels.")
+@click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")
 @options.store
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line a source.")
-def enrol(
-    gallery: str,
-    files: tuple[Path, ...],
-    label: str | None,
-    texts: tuple[str, ...],
-    seconds: float | None,
-    origin: str | None,
-    column: str | None,
-    id_column: str | None,
-    table_name: str | None,
-    modality: str | None,
-    largest: bool,
-    all_regions: bool,
-    box: tuple[float, float, float, float] | None,
-    any_quality: bool,
-    store: Path,
-    as_json: bool,
-) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per source.")
+def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
     """Enrol FILES or texts under a label, or many labels at once with --from.
 
-    Each file must show exactly one usable region (one face, say), unless an option says which.
+    Each file must show exactly one usable region (one face, for example), unless an option says
+    which one to take.
     """
-    if bool(files or texts) + bool(origin) + (seconds is not None) != 1:
-        raise click.UsageError("Give one of FILES, --text, --record and --from.")
-    if (files or seconds is not None) and label is None:
-        raise click.UsageError("Say who or what it is: --as LABEL.")
-    if origin and label is not None:
-        raise click.UsageError("--from brings its own labels; it does not go with --as.")
-    if (column or id_column or table_name) and not origin:
-        raise click.UsageError("--column, --id and --table go with --from TABLE.")
-    if sum([largest, all_regions, box is not None]) > 1:
-        raise click.UsageError("--largest, --all-regions and --box exclude each other.")
-    from siamkit.embed.manifests import label_of_text, read_labelled, read_labelled_texts
-    from siamkit.io.table_read import TextColumns
-
-    tabular = bool(column or id_column or table_name)
-    items: Any = [(label, file) for file in files] + [(label or label_of_text(t), t) for t in texts]
-    bad: list[TextRow] = []
-    if origin and tabular:
-        columns = TextColumns(column, id_column, table_name)
-        items, bad = read_labelled_texts(origin, sys.stdin, columns)
-    elif origin:
-        items = read_labelled(origin, sys.stdin)
-    recorded: Path | None = None
-    counts = {"enrolled": 0, "already": 0, "failed": len(bad)}
-    last: Enrolled | None = None
+    request = Request(**parameters)
+    request.check()
+    items, failures = request.items()
+    counts: Counter[str] = Counter()
+    recording: Path | None = None
     with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
-        if texts or tabular:
-            options.check_texts(modality or ws.modality_of(gallery))
-        if seconds is not None:
-            recorded = _record(seconds, str(label), ws.modality_of(gallery, modality))
-            items = [(str(label), recorded)]
-        for row in bad:
-            _report(_failed(row, str(origin)), as_json=as_json, quiet=True)
+        if request.holds_texts:
+            options.check_texts(request.modality or ws.modality_of(gallery))
+        if request.seconds is not None:
+            recording = _record(ws, request, ws.modality_of(gallery, request.modality))
+            items = [(request.label, recording)]
         results = ws.enrol_many(
             gallery,
             items,
-            modality=modality,
-            choose=_chooser(largest, all_regions, box, any_quality),
-            look_again=all_regions or box is not None,
+            modality=request.modality,
+            choose=request.chooser(),
+            look_again=request.all_regions or request.box is not None,
         )
         try:
-            for last in results:
-                counts[last.status] += 1
-                _report(last, as_json=as_json, quiet=len(items) >= QUIET_FROM)
-                update(sum(counts.values()))
+            for result in chain(failures, results):
+                counts[result.status] += 1
+                _report(result, as_json=as_json, quiet=len(items) >= QUIET_FROM)
+                update(counts.total())
         except KeyboardInterrupt:
-            stderr(f"\n{counts['enrolled']:,} enrolled so far; the same command goes on from there")
+            enrolled = counts["enrolled"]
+            stderr(f"\n{enrolled:,} enrolled so far; run the same command again to continue")
             raise
         finally:
-            if recorded and not counts["enrolled"]:
-                recorded.unlink()
-                stderr(f"{recorded} is worth nothing so, and was not kept")
-    if len(items) + len(bad) != 1 and not as_json:
-        click.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "-")
-    if last and last.error and len(items) == 1 and not bad:
-        return last.error.exit_code
+            if recording and not counts["enrolled"]:
+                recording.unlink()
+                stderr(f"{recording} was not enrolled; the recording was deleted")
+    if len(items) + len(failures) == 1:
+        return result.error.exit_code if result.error and not failures else counts["failed"]
+    if not as_json:
+        click.echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "-")
     return 1 if counts["failed"] else 0
 
 
-def _record(seconds: float, label: str, modality: str) -> Path:
-    from siamkit.io import microphone
-    from siamkit.store.samples import checked_label
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of one `enrol` command: what to enrol, and which regions of it."""
 
-    options.check_kind(modality, "audio", "--record is for voices")
-    checked_label(label)
-    path = microphone.record(
-        seconds, label, Path(), lambda: stderr(f"recording {seconds:g} s: speak now")
-    )
+    files: tuple[Path, ...]
+    label: str | None
+    texts: tuple[str, ...]
+    seconds: float | None
+    origin: str | None
+    column: str | None
+    id_column: str | None
+    table_name: str | None
+    modality: str | None
+    largest: bool
+    all_regions: bool
+    box: Box | None
+    any_quality: bool
+
+    @property
+    def is_table(self) -> bool:
+        return bool(self.column or self.id_column or self.table_name)
+
+    @property
+    def holds_texts(self) -> bool:
+        return bool(self.texts) or self.is_table
+
+    def check(self) -> None:
+        """Raise UsageError for options that do not go together."""
+        recorded = self.seconds is not None
+        if bool(self.files or self.texts) + bool(self.origin) + recorded != 1:
+            raise click.UsageError("Give one of FILES, --text, --record and --from.")
+        if (self.files or recorded) and self.label is None:
+            raise click.UsageError("Say who or what it is: --as LABEL.")
+        if self.origin and self.label is not None:
+            raise click.UsageError("--from brings its own labels: leave --as out.")
+        if self.is_table and not self.origin:
+            raise click.UsageError("--column, --id and --table go with --from TABLE.")
+        if self.largest + self.all_regions + (self.box is not None) > 1:
+            raise click.UsageError("--largest, --all-regions and --box exclude each other.")
+
+    def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[Enrolled]]:
+        """Return (label, source) pairs, and a failed result per unusable row of a table."""
+        if not self.origin:
+            sources: list[Path | str] = [*self.files, *self.texts]
+            return [(self.label, source) for source in sources], []
+        from siamkit import TextColumns, Workspace
+
+        columns = (
+            TextColumns(self.column, self.id_column, self.table_name) if self.is_table else None
+        )
+        return Workspace.read_labelled(self.origin, columns)
+
+    def chooser(self) -> Chooser:
+        from siamkit import region_choosers
+
+        choose: Chooser
+        if self.largest:
+            choose = region_choosers.largest_usable
+        elif self.all_regions:
+            choose = region_choosers.all_usable
+        elif self.box:
+            choose = region_choosers.within_box(self.box)
+        else:
+            choose = region_choosers.only_usable
+        return region_choosers.ignoring_quality(choose) if self.any_quality else choose
+
+
+def _record(ws: Workspace, request: Request, modality: str) -> Path:
+    def announce() -> None:
+        stderr(f"recording {request.seconds:g} s: speak now")
+
+    assert request.seconds is not None
+    path = ws.record(request.seconds, str(request.label), modality, started=announce)
     stderr(f"recorded {path}")
     return path
-
-
-def _failed(row: TextRow, origin: str) -> Enrolled:
-    from siamkit.errors import UnreadableSample
-    from siamkit.flows.enrol import Enrolled
-
-    where = f"{origin}, line {row.line}"
-    return Enrolled(row.id or "", where, "failed", error=UnreadableSample(f"{where}: {row.error}"))
-
-
-def _chooser(
-    largest: bool, all_regions: bool, box: tuple[float, float, float, float] | None, blind: bool
-) -> Chooser:
-    from siamkit.embed import region_choosers
-
-    choose = (
-        region_choosers.largest_usable
-        if largest
-        else region_choosers.all_usable
-        if all_regions
-        else region_choosers.within_box(box)
-        if box
-        else region_choosers.only_usable
-    )
-    return region_choosers.ignoring_quality(choose) if blind else choose
 
 
 def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:
@@ -200,7 +206,8 @@ def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:
             line |= {"error": str(result.error), "hint": result.error.hint}
         emit_line(line)
     elif result.error:
-        stderr(f"Error: {result.error}" + (f" ({result.error.hint})" if result.error.hint else ""))
+        hint = f" ({result.error.hint})" if result.error.hint else ""
+        stderr(f"Error: {result.error}{hint}")
     elif not quiet:
-        what = "is enrolled already, nothing to do" if result.status == "already" else "enrolled"
-        click.echo(f"{result.label}: {result.source} {what}")
+        outcome = "is already enrolled" if result.status == "already" else "enrolled"
+        click.echo(f"{result.label}: {result.source} {outcome}")

@@ -12,7 +12,8 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, report, table
 
 if TYPE_CHECKING:
-    from siamkit.store import Gallery, Store
+    from siamkit.store import Gallery
+    from siamkit.workspace import Workspace
 
 
 @click.group(
@@ -29,7 +30,7 @@ Examples:
 @options.as_json
 @click.pass_context
 def galleries(context: click.Context, store: Path, as_json: bool) -> None:
-    """Make, list and delete galleries: named sets of templates of one encoder."""
+    """Create, list and delete galleries: named sets of templates of one encoder."""
     if context.invoked_subcommand is None:
         show_all(store, as_json)
 
@@ -49,15 +50,15 @@ def create(
     store: Path,
     as_json: bool,
 ) -> None:
-    """Make a gallery, and the store if there is none."""
+    """Create a gallery, and the store if there is none."""
     with options.workspace(store) as ws:
-        made = ws.create_gallery(
+        gallery = ws.create_gallery(
             name, modality, encoder=encoder, detector=options.default_or_none(detector)
         )
         report(
             as_json,
-            _facts(ws.store, made),
-            f"made gallery {name} of {modality}, encoder {made.space.fingerprint}",
+            _fields(ws, gallery),
+            f"created gallery {name} of {modality}, encoder {gallery.space.fingerprint}",
         )
 
 
@@ -75,15 +76,11 @@ def list_(store: Path, as_json: bool) -> None:
 @options.store
 @options.as_json
 def delete(name: str, yes: bool, store: Path, as_json: bool) -> None:
-    """Delete a gallery with all its samples; identities that own nothing else go too."""
-    from siamkit.flows.forget import delete_gallery
-    from siamkit.store import galleries as stored
-
+    """Delete a gallery with all its samples, and identities that have no other samples."""
     with options.workspace(store) as ws:
-        doomed = stored.get(ws.store, name)
-        identities, samples = stored.count(ws.store, doomed)
+        identities, samples = ws.count(name)
         options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
-        delete_gallery(ws.store, doomed)
+        ws.delete_gallery(name)
         report(
             as_json,
             {"deleted": name, "identities": identities, "samples": samples},
@@ -92,25 +89,21 @@ def delete(name: str, yes: bool, store: Path, as_json: bool) -> None:
 
 
 def show_all(store: Path, as_json: bool) -> None:
-    from siamkit.store import galleries as stored
-
     with options.workspace(store) as ws:
-        facts = [_facts(ws.store, gallery) for gallery in stored.list_all(ws.store)]
+        rows = [_fields(ws, gallery) for gallery in ws.galleries()]
     if as_json:
-        emit_json(facts)
+        emit_json(rows)
         return
     columns = ["name", "modality", "identities", "samples", "detector", "fingerprint"]
-    rows = [
-        [*(f[c] for c in columns), f["threshold"]["value"] if f["threshold"] else None]
-        for f in facts
+    cells = [
+        [*(row[c] for c in columns), row["threshold"]["value"] if row["threshold"] else None]
+        for row in rows
     ]
-    table([*columns, "threshold"], rows)
+    table([*columns, "threshold"], cells)
 
 
-def _facts(store: Store, gallery: Gallery) -> dict[str, Any]:
-    from siamkit.store import galleries as stored
-
-    identities, samples = stored.count(store, gallery)
+def _fields(ws: Workspace, gallery: Gallery) -> dict[str, Any]:
+    identities, samples = ws.count(gallery.name)
     return {
         "name": gallery.name,
         "modality": gallery.space.modality,

@@ -11,20 +11,20 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, table
 
 if TYPE_CHECKING:
-    from siamkit.store import Gallery, Store
+    from siamkit.workspace import Workspace
 
 
 @click.group(
     epilog="""\b
 Examples:
-  siamkit index stats            structure, size and recall, a line a gallery
-  siamkit index rebuild staff    throw the saved index away and make it anew
+  siamkit index stats            structure, size and recall, one line per gallery
+  siamkit index rebuild staff    delete the saved index and rebuild it
 
 The index is a cache of the store: it may be deleted at any moment.
 """
 )
 def index() -> None:
-    """Look at, or remake, the index that queries use."""
+    """Inspect or rebuild the index that queries use."""
 
 
 @index.command(epilog="\b\nExamples:\n  siamkit index stats --json")
@@ -34,14 +34,12 @@ def index() -> None:
 def stats(gallery: str | None, store: Path, as_json: bool) -> None:
     """Structure, size and measured recall of the index of each gallery, or of one."""
     with options.workspace(store) as ws:
-        facts = [
-            {"gallery": g.name, **ws.index(g).index.describe()} for g in _wanted(ws.store, gallery)
-        ]
+        rows = [{"gallery": name, **ws.index_stats(name)} for name in _names(ws, gallery)]
     if as_json:
-        emit_json(facts)
+        emit_json(rows)
     else:
         columns = ["gallery", "structure", "exact", "recall", "templates", "since_saved", "bytes"]
-        table(columns, [[f[c] for c in columns] for f in facts])
+        table(columns, [[row[c] for c in columns] for row in rows])
 
 
 @index.command(epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff")
@@ -49,21 +47,18 @@ def stats(gallery: str | None, store: Path, as_json: bool) -> None:
 @options.store
 @options.as_json
 def rebuild(gallery: str | None, store: Path, as_json: bool) -> None:
-    """Make the index of each gallery, or of one, anew from the store."""
-    from siamkit.store import live_index
-
-    facts = []
+    """Rebuild the index of each gallery, or of one, from the store."""
+    rows = []
     with options.workspace(store) as ws:
-        for target in _wanted(ws.store, gallery):
-            made = live_index.rebuild(ws.store, target).index.describe()
-            facts.append({"gallery": target.name, **made})
+        for name in _names(ws, gallery):
+            index_stats = ws.rebuild_index(name)
+            rows.append({"gallery": name, **index_stats})
             if not as_json:
-                click.echo(f"{target.name}: {made['templates']:,} templates, {made['structure']}")
+                templates, structure = index_stats["templates"], index_stats["structure"]
+                click.echo(f"{name}: {templates:,} templates, {structure}")
     if as_json:
-        emit_json(facts)
+        emit_json(rows)
 
 
-def _wanted(store: Store, name: str | None) -> list[Gallery]:
-    from siamkit.store import galleries
-
-    return [galleries.get(store, name)] if name else galleries.list_all(store)
+def _names(ws: Workspace, gallery: str | None) -> list[str]:
+    return [gallery] if gallery else [g.name for g in ws.galleries()]

@@ -3,86 +3,131 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
-from siamkit.embed import batches
-from siamkit.embed.batches import Job
+from siamkit.embed import batches, manifests
+from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
+from siamkit.io.table_read import TextColumns
+from siamkit.protocols import Source
 from siamkit.sdk import regions
 
 PARTIAL = ".partial.npy"
+log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """How far an embedding run has come."""
+    """Progress of an embedding run, and at the end its outcome."""
 
-    sources: int
+    sources: int  # that have been read
     rows: int
-    errors: int
+    errors: int  # sources that gave no row
+    dim: int
+    fingerprint: str  # of the encoder
 
 
 def embed(
-    pipeline: Pipeline, jobs: Iterable[Job], choose: Chooser, output: Path
-) -> Generator[Embedded, None, None]:
-    """Write (n, dim) float32 rows of norm 1 to `output` and a line a row to its `.jsonl` twin.
+    pipeline: Pipeline,
+    items: Iterable[Source],
+    choose: Chooser,
+    output: Path,
+    progress: Callable[[Embedded], None],
+) -> Embedded:
+    """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
-    gave no row. Both files appear at the end. A run that is broken off leaves what it had in
-    `.partial.npy` and `.partial.jsonl`, and an older `output` as it was. Yields after every batch.
+    gave no row. Both files appear at the end. An interrupted run leaves what it had in
+    `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
+    progress: called after every batch.
+    Raises BadInput if `output` cannot be written there.
     """
-    if output.suffix != ".npy":
-        raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
-    for made in (output, output.with_suffix(".jsonl")):
-        if made.is_dir():
-            raise BadInput(f"{made} is a directory", hint="--output vectors.npy")
-    if not output.parent.is_dir():
-        raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
+    _require_writable(output)
     rows: list[np.ndarray] = []
     lines: list[dict[str, Any]] = []
     errors = total = 0
-    target = output.with_suffix(PARTIAL)
+
+    def state() -> Embedded:
+        encoder = pipeline.encoder
+        return Embedded(total, len(rows), errors, encoder.dim, encoder.fingerprint)
+
+    jobs = (Job(source, text=pipeline.is_text(source)) for source in items)
     try:
         for batch in batches.embed_all(pipeline, jobs, choose):
             for done in batch:
                 total += 1
-                if done.error:
-                    errors += 1
-                    lines.append({"source": done.name, "error": str(done.error)})
-                for item in done.regions:
-                    assert item.vector is not None
-                    lines.append(
-                        {
-                            "source": done.name,
-                            "row": len(rows),
-                            "region": regions.to_dict(item.region),
-                            "quality": round(item.quality.score, 4) if item.quality else None,
-                        }
-                    )
-                    rows.append(item.vector.copy())
-            yield Embedded(total, len(rows), errors)
-        target = output
-    finally:
-        if lines or target == output:
-            _write(target, rows, lines, pipeline.encoder.dim)
+                errors += done.error is not None
+                _append(done, rows, lines)
+            progress(state())
+    except BaseException:  # Ctrl-C too
+        if lines:
+            partial = output.with_suffix(PARTIAL)
+            _write(partial, rows, lines, pipeline.encoder.dim)
+            log.warning(f"not finished: {len(rows):,} rows so far, in {partial}")
+        raise
+    _write(output, rows, lines, pipeline.encoder.dim)
+    return state()
 
 
-def _write(output: Path, rows: list[np.ndarray], lines: list[dict[str, Any]], dim: int) -> None:
+def read_sources(
+    origin: str, columns: TextColumns | None, stdin: TextIO
+) -> tuple[list[Source], list[str]]:
+    """Read the sources of a list or, with columns, the texts of a table.
+
+    Also returns a message for each row of a table without a usable text.
+    See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
+    """
+    if columns is None:
+        return [job.source for job in manifests.read_jobs(origin, stdin)], []
+    texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
+    return [text for _, text in texts], [f"{origin}, line {r.line}: {r.error}" for r in unusable]
+
+
+def _require_writable(output: Path) -> None:
+    if output.suffix != ".npy":
+        raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
+    for path in (output, output.with_suffix(".jsonl")):
+        if path.is_dir():
+            raise BadInput(f"{path} is a directory", hint="--output vectors.npy")
+    if not output.parent.is_dir():
+        raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
+
+
+def _append(done: EmbeddedSource, rows: list[np.ndarray], lines: list[dict[str, Any]]) -> None:
+    if done.error:
+        lines.append({"source": done.name, "error": str(done.error)})
+    for item in done.regions:
+        assert item.vector is not None
+        lines.append(
+            {
+                "source": done.name,
+                "row": len(rows),
+                "region": regions.to_dict(item.region),
+                "quality": round(item.quality.score, 4) if item.quality else None,
+            }
+        )
+        rows.append(item.vector.copy())
+
+
+def _write(
+    output: Path, rows: Sequence[np.ndarray], lines: Iterable[dict[str, Any]], dim: int
+) -> None:
     matrix = np.stack(rows) if rows else np.empty((0, dim), np.float32)
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
-        made = Path(folder) / output.name
-        np.save(made, matrix.astype(np.float32), allow_pickle=False)
-        with made.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
+        unfinished = Path(folder) / output.name
+        np.save(unfinished, matrix.astype(np.float32), allow_pickle=False)
+        with unfinished.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
             for line in lines:
                 text.write(json.dumps(line) + "\n")
-        os.replace(made.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
-        os.replace(made, output)
+        os.replace(unfinished.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
+        os.replace(unfinished, output)

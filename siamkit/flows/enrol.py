@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import numpy as np
 
-from siamkit.embed import batches
+from siamkit.embed import batches, manifests
 from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import sources
+from siamkit.errors import BadInput, SiamkitError, UnreadableSample
+from siamkit.host import registry
+from siamkit.io import microphone, sources
 from siamkit.io.sources import Content
+from siamkit.io.table_read import TextColumns, TextRow
+from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.samples import NewSample
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What became of one source. `already` says that this very content was enrolled before."""
+    """Outcome of enrolling one source. `already`: this very content was enrolled before."""
 
     label: str
     source: str
@@ -36,42 +39,50 @@ class Enrolled:
 
 
 def enrol(
-    place: tuple[Store, Gallery] | None,
-    make_place: Callable[[], tuple[Store, Gallery]],
+    target: tuple[Store, Gallery] | None,
+    create: Callable[[], tuple[Store, Gallery]],
     pipeline: Pipeline,
-    items: Iterable[tuple[str, Path | str | bytes]],
+    items: Iterable[tuple[str | None, Source]],
     choose: Chooser,
     *,
     look_again: bool = False,
 ) -> Iterator[Enrolled]:
-    """Enrol (label, source) pairs; yields one result each, in order, after its batch is durable.
+    """Enrol (label, source) pairs; yield one result each, in order, once its batch is durable.
 
-    Where there is no place for them yet, it is made once something is ready to go there, so that
-    a wrong file name leaves no empty store behind.
+    label: None labels a text with itself.
+    A `target` that does not exist is created when the first source is ready, so that a wrong file
+    name leaves no empty store behind.
 
-    Content that is enrolled under its label already is not decoded again, so a batch that was
-    broken off goes on where it stopped; `look_again` decodes it all the same, for a choice of
-    other regions of it. Raises EncoderMismatch before anything is read.
+    Content that is already enrolled under its label is not decoded again, so an interrupted batch
+    continues where it stopped; `look_again` decodes it all the same, to enrol other regions of it.
+    Raises EncoderMismatch before anything is read.
     """
     fingerprint = pipeline.encoder.fingerprint
-    if place is not None:
-        galleries.require_space(place[1], fingerprint)
-    jobs = (Job(source, text=pipeline.is_text(source), tag=label) for label, source in items)
+    if target is not None:
+        galleries.require_space(target[1], fingerprint)
+    jobs = (_job(pipeline, label, source) for label, source in items)
 
-    def known(job: Job, content: Content) -> bool:
+    def is_enrolled(job: Job, content: Content) -> bool:
         label = samples.checked_label(job.tag)
-        if look_again or place is None:
+        if look_again or target is None:
             return False
-        return samples.is_enrolled(*place, label, content.digest)
+        return samples.is_enrolled(*target, label, content.digest)
 
-    for batch in batches.embed_all(pipeline, jobs, choose, skip=known):
-        if place is None and any(done.regions for done in batch):
-            place = make_place()
-        yield from _commit(place, fingerprint, batch)
+    for batch in batches.embed_all(pipeline, jobs, choose, skip=is_enrolled):
+        if target is None and any(done.regions for done in batch):
+            target = create()
+        yield from _commit(target, fingerprint, batch)
+
+
+def _job(pipeline: Pipeline, label: str | None, source: Source) -> Job:
+    is_text = pipeline.is_text(source)
+    if label is None:
+        label = manifests.label_of_text(str(source)) if is_text else ""  # an empty one is refused
+    return Job(source, text=is_text, tag=label)
 
 
 def _commit(
-    place: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[EmbeddedSource]
+    target: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[EmbeddedSource]
 ) -> list[Enrolled]:
     new, vectors = [], []
     for done in batch:
@@ -88,7 +99,7 @@ def _commit(
                 )
             )
             vectors.append(item.vector)
-    ids = iter(samples.add(*place, fingerprint, new, np.stack(vectors)) if place and new else [])
+    ids = iter(samples.add(*target, fingerprint, new, np.stack(vectors)) if target and new else [])
     return [_result(done, [next(ids) for _ in done.regions]) for done in batch]
 
 
@@ -96,8 +107,8 @@ def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> Enrolled:
     label = done.job.tag
     if done.error:
         return Enrolled(label, done.name, "failed", error=done.error)
-    made = tuple(i for i in ids if i is not None)
-    return Enrolled(label, done.name, "enrolled" if made else "already", made)
+    new_ids = tuple(sample_id for sample_id in ids if sample_id is not None)
+    return Enrolled(label, done.name, "enrolled" if new_ids else "already", new_ids)
 
 
 def _stored_name(done: EmbeddedSource) -> str:
@@ -107,32 +118,64 @@ def _stored_name(done: EmbeddedSource) -> str:
     return sources.to_text(sources.absolute(Path(source)))
 
 
+def read_labelled(
+    origin: str, columns: TextColumns | None, stdin: TextIO
+) -> tuple[list[tuple[str | None, Path | str]], list[Enrolled]]:
+    """Read (label, source) pairs from a folder, a list or, with columns, a table of texts.
+
+    Also returns a failed result for each row of a table without a usable text.
+    See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
+    """
+    if columns is None:
+        return [*manifests.read_labelled(origin, stdin)], []
+    texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
+    return [*texts], [_failed_row(row, origin) for row in unusable]
+
+
+def _failed_row(row: TextRow, origin: str) -> Enrolled:
+    where = f"{origin}, line {row.line}"
+    return Enrolled(row.id or "", where, "failed", error=UnreadableSample(f"{where}: {row.error}"))
+
+
+def record(
+    seconds: float, label: str, modality: str, folder: Path, started: Callable[[], None]
+) -> Path:
+    """Record a sample from the microphone to LABEL-DATE.wav; see siamkit.io.microphone.
+
+    Raises BadInput for a modality whose samples are not sounds, and for a bad label.
+    """
+    if registry.load("siamkit.modalities", modality).kind != "audio":
+        raise BadInput(f"a microphone records sounds, not {modality}")
+    samples.checked_label(label)
+    return microphone.record(seconds, label, folder, started)
+
+
 def add_templates(
     store: Store, gallery: Gallery, labels: Sequence[str], vectors: Vectors, *, size: int = 10_000
 ) -> Iterator[int]:
     """Enrol (n, dim) vectors that were embedded elsewhere by this gallery's encoder.
 
-    Rows are brought to norm 1. Yields how many rows are durable, after each batch of `size`.
+    Rows are scaled to norm 1. Yields how many rows are durable, after each batch of `size`.
     Raises BadInput for a wrong shape, a row that is not finite, or a row of zeros.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
-    wanted = (len(labels), gallery.space.dim)
-    if vectors.shape != wanted:
-        raise BadInput(f"vectors have shape {vectors.shape}, not {wanted}")
+    shape = (len(labels), gallery.space.dim)
+    if vectors.shape != shape:
+        raise BadInput(f"vectors have shape {vectors.shape}, not {shape}")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if len(bad):
         raise BadInput(f"row {bad[0]} of the vectors is zero, NaN or Inf ({len(bad)} such rows)")
     unit = vectors / norms
-    names = [samples.checked_label(label) for label in labels]
-    for start in range(0, len(names), size):
-        part = unit[start : start + size]
+    labels = [samples.checked_label(label) for label in labels]
+    for start in range(0, len(labels), size):
+        batch = unit[start : start + size]
         new = [
-            NewSample(name, "vector", _digest(row), '{"score":1.0}', None)
-            for name, row in zip(names[start : start + size], part, strict=True)
+            NewSample(label, "vector", _digest(row), '{"score":1.0}', None)
+            for label, row in zip(labels[start : start + size], batch, strict=True)
         ]
-        samples.add(store, gallery, gallery.space.fingerprint, new, part)
-        yield start + len(part)
+        samples.add(store, gallery, gallery.space.fingerprint, new, batch)
+        yield start + len(batch)
 
 
 def _digest(row: np.ndarray) -> bytes:

@@ -9,31 +9,30 @@ from collections.abc import Sequence
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.samples import Sample
 
-WAIT_SECONDS = 5.0  # for readers to end, before the traces are left to the next command
+WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
 log = logging.getLogger("siamkit")
 
 
 def forget(store: Store, doomed: Sequence[Sample]) -> None:
-    """Delete samples with their templates; identities that own nothing then go too.
+    """Delete samples with their templates, and identities that then own none.
 
     The saved indexes that held them are deleted, the database is rewritten without its free
-    space and the write-ahead log is emptied. Broken off, that is finished by the next command.
+    space and the write-ahead log is emptied. If interrupted, the next command finishes this.
     """
     samples.delete(store, [sample.id for sample in doomed])
     finish(store, wait_seconds=WAIT_SECONDS)
 
 
 def delete_gallery(store: Store, gallery: Gallery) -> None:
-    """Delete a gallery, and identities that own nothing else."""
+    """Delete a gallery, and identities that own no sample elsewhere."""
     galleries.delete(store, gallery)
     finish(store, wait_seconds=WAIT_SECONDS)
 
 
 def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
-    """Take the traces of deletions off the disk, those of processes that were killed included.
+    """Remove the traces of deletions from the disk, including those by processes since killed.
 
-    What stands in the way is logged, and the rest is left to the next command: the deletion
-    itself is done.
+    An obstacle is logged, and the rest left to the next command: the deletion itself is done.
     """
     pending = erasures.pending(store) if store.writable else []
     if not pending:
@@ -44,6 +43,6 @@ def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
         erasures.scrub(store, pending, wait_seconds=wait_seconds)
     except (sqlite3.OperationalError, OSError) as error:
         log.warning(
-            f"deleted, but its traces are not off the disk yet: {error};"
+            f"deleted, but traces remain on the disk: {error};"
             " the next command that opens the store tries again"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,13 @@ from siamkit.store import Gallery, Store, erasures, galleries, live_index, sampl
 from siamkit.store.samples import Sample
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a re-embedding has come."""
+@dataclass(frozen=True, slots=True)
+class Reembedded:
+    """Outcome of a re-embedding."""
 
-    done: int
-    total: int
-    missing: list[SiamkitError] = field(default_factory=list)
+    samples: int  # that the gallery now holds
+    fingerprint: str  # of the encoder that it now uses
+    dropped: tuple[SiamkitError, ...]  # one per sample that was dropped, naming its source
 
 
 def reembed(
@@ -35,39 +35,39 @@ def reembed(
     *,
     encoder: str | None,
     drop_missing: bool = False,
-) -> Iterator[Progress]:
-    """Compute every template anew with `pipeline`'s encoder, in the regions kept in the store.
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Reembedded:
+    """Recompute every template with `pipeline`'s encoder, in the regions kept in the store.
 
     All new templates replace all old ones in one transaction at the end: until then, and if the
-    run is broken off, the gallery stays as it was. A source that is gone or has changed since
-    fails the run, unless `drop_missing` lets those samples go; an encoder that fails always does.
-    Yields first, and after every sample.
+    run is interrupted, the gallery stays as it was. A source that is gone or has changed since
+    fails the run, unless `drop_missing` drops its sample; an encoder that fails always does.
+    encoder: the name or path that the gallery keeps.
+    progress: called with samples done and in all, first with 0.
     """
-    rows = list(samples.of_gallery(store, gallery))
-    progress = Progress(0, len(rows))
-    kept: list[tuple[int, np.ndarray]] = []
-    yield progress
-    for sample in rows:
+    enrolled = list(samples.of_gallery(store, gallery))
+    vectors: list[tuple[int, np.ndarray]] = []
+    missing: list[SiamkitError] = []
+    progress(0, len(enrolled))
+    for done, sample in enumerate(enrolled, 1):
         try:
-            kept.append((sample.id, _vector(pipeline, sample, content_of(sample))))
+            vectors.append((sample.id, _vector(pipeline, sample, read_enrolled(sample))))
         except (BadInput, NothingFound) as error:
-            progress.missing.append(error)
-        progress.done += 1
-        yield progress
-    if progress.missing and not (drop_missing and kept):
-        way_out = "bring the files back"
-        if kept:
-            way_out += ", or use --drop-missing to let those samples go"
+            missing.append(error)
+        progress(done, len(enrolled))
+    if missing and not (drop_missing and vectors):
+        drop = ", or use --drop-missing to drop those samples" if vectors else ""
         raise BadInput(
-            f"{len(progress.missing)} of {len(rows)} sources cannot be embedded again, first:"
-            f" {progress.missing[0]}; gallery {gallery.name!r} is unchanged",
-            hint=way_out,
+            f"{len(missing)} of {len(enrolled)} sources cannot be embedded again, first:"
+            f" {missing[0]}; gallery {gallery.name!r} is unchanged",
+            hint=f"bring the files back{drop}",
         )
-    _replace(store, gallery, pipeline, encoder, {sample.id for sample in rows}, kept)
+    _replace(store, gallery, pipeline, encoder, {sample.id for sample in enrolled}, vectors)
+    return Reembedded(len(vectors), pipeline.encoder.fingerprint, tuple(missing))
 
 
-def content_of(sample: Sample) -> Content:
-    """What was enrolled, byte for byte. Raises BadInput if it is gone or another."""
+def read_enrolled(sample: Sample) -> Content:
+    """Read a sample's source again. Raises BadInput if it is gone or has changed."""
     source = sample.source if sample.inline else sources.to_path(sample.source)
     content = sources.read(source, text=sample.inline)
     if content.digest != sample.digest:
@@ -76,11 +76,11 @@ def content_of(sample: Sample) -> Content:
 
 
 def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
-    def stored(seen: DetectedSample) -> ChosenRegions:
+    def stored(detected: DetectedSample) -> ChosenRegions:
         return [(regions.from_json(sample.region), None)]
 
-    blind = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
-    vector = batches.embed_one(blind, content, stored).regions[0].vector
+    undetected = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
+    vector = batches.embed_one(undetected, content, stored).regions[0].vector
     assert vector is not None
     return vector
 
@@ -90,15 +90,19 @@ def _replace(
     gallery: Gallery,
     pipeline: Pipeline,
     encoder: str | None,
-    seen: set[int],
-    kept: list[tuple[int, np.ndarray]],
+    embedded: set[int],
+    vectors: list[tuple[int, np.ndarray]],
 ) -> None:
+    """Replace the templates of the samples `embedded`; drop the samples without a vector.
+
+    vectors: (sample id, (dim,) float32). Raises BadInput if samples were enrolled meanwhile.
+    """
     fingerprint, dim = pipeline.encoder.fingerprint, pipeline.encoder.dim
     with store.write() as db:
         live = {
             i for (i,) in db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
         }
-        if live - seen:
+        if live - embedded:
             raise BadInput(
                 f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
                 hint="run the same command again",
@@ -109,7 +113,7 @@ def _replace(
             "UPDATE galleries SET space_id = ?, encoder = ? WHERE id = ?",
             (space_id, encoder, gallery.id),
         )
-        for sample_id, vector in kept:
+        for sample_id, vector in vectors:
             if sample_id in live:
                 db.execute(
                     "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
@@ -121,14 +125,14 @@ def _replace(
             (gallery.id, gallery.id),
         )
         galleries.drop_empty_identities(store)
-        # What the old vectors scored says nothing of these, nor of any that an encoder that comes
-        # back would make of the samples that are left.
+        # Scores of the old vectors say nothing about the new ones. Nor would they if the old
+        # encoder came back, once samples have been dropped.
         db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
         db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
         galleries.calibrate(
             store, gallery.id, fingerprint, pipeline.threshold, pipeline.calibration
         )
-        if len(kept) < len(live):
+        if len(vectors) < len(live):
             erasures.note(store, gallery.id)
     live_index.drop(store, gallery.id)
     finish(store)

@@ -12,7 +12,7 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import judge
 from siamkit.errors import SiamkitError
-from siamkit.flows.reembed import content_of
+from siamkit.flows.reembed import read_enrolled
 from siamkit.protocols import Reranker
 from siamkit.sdk import regions
 from siamkit.store import samples, templates
@@ -74,7 +74,7 @@ def _medium(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
     """What was enrolled, decoded again; None if it is gone or has changed."""
     sample = samples.get(live.store, sample_id)
     try:
-        content = content_of(sample)
+        content = read_enrolled(sample)
         return pipeline.crop(pipeline.load(content), regions.from_json(sample.region), content)
     except SiamkitError:
         return None

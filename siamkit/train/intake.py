@@ -16,7 +16,7 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import name_sample, only_usable
 from siamkit.errors import PluginError, SiamkitError
-from siamkit.flows.reembed import content_of
+from siamkit.flows.reembed import read_enrolled
 from siamkit.host import registry
 from siamkit.io.sources import shorten
 from siamkit.sdk import regions
@@ -79,7 +79,7 @@ def _load(pipeline: Pipeline, example: Example) -> Loaded:
     name = shorten(example.name)
     try:
         if example.enrolled:
-            content = content_of(example.enrolled)
+            content = read_enrolled(example.enrolled)
             medium, region = pipeline.load(content), regions.from_json(example.enrolled.region)
         else:
             content = pipeline.read(example.source)

@@ -34,7 +34,7 @@ def test_a_gallery_with_an_encoder_of_another_model_is_one_step(cached):
 def test_an_encoder_is_added_under_a_name_by_its_kind(cached):
     assert cached("encoders", "add", "spiced", "salt:pepper", "--kind", "text").code == 0
     done = cached("init", "mine", "--encoder", "spiced")
-    assert done.out == "made gallery mine of letters, encoder letters/1:toypepper\n"
+    assert done.out == "created gallery mine of letters, encoder letters/1:toypepper\n"
 
 
 def test_a_gallery_of_a_modality_needs_no_encoder(cached):
@@ -48,7 +48,7 @@ def test_a_gallery_of_a_modality_needs_no_encoder(cached):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["init", "mine"], 2, "Say what mine holds"),
+        (["init", "mine"], 2, "no modality named 'mine'"),
         (["init", "--encoder", "salt:x"], 2, "name one"),
         (["init", "mine", "--encoder", "sugar:x"], 2, "salt:NAME (text)"),
         (["init", "mine", "--encoder", "salt:nowhere"], 1, "there is no network"),

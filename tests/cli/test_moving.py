@@ -18,9 +18,10 @@ def test_export_and_import_bring_back_the_same_answers(letters):
     ]
     assert score[0] == score[1]
     assert (
-        "0 samples into copy; 2 were there" in letters("import", "out", "--as-gallery", "copy").out
+        "0 samples into copy; 2 were already there"
+        in letters("import", "out", "--as-gallery", "copy").out
     )
-    assert "exists already" in letters("export", "letters", "out").err
+    assert "already exists" in letters("export", "letters", "out").err
     (letters.folder / "out" / "samples.jsonl").write_text('{"identity": "x"}\n')
     done = letters("import", "out", "--as-gallery", "third")
     assert (done.code, "not an exported gallery" in done.err) == (2, True)

@@ -70,7 +70,7 @@ def test_a_recording_without_enough_speech_is_not_kept(studio):
     shell = studio(samples=clip("low", 1)[:8_000] * 0)
     done = shell("enrol", "voices", "--as", "Jo", "--record", "2")
     assert done.code == 4
-    assert "was not kept" in done.err
+    assert "the recording was deleted" in done.err
     assert recorded(shell) == []
 
 
@@ -108,7 +108,7 @@ def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, soun
      (["voices", "--as", "Jo", "--record", "0"], "0 s cannot be recorded"),
      (["voices", "--as", "Jo", "--record", "nan"], "cannot be recorded"),
      (["voices", "a.wav", "--as", "Jo", "--record", "2"], "Give one of"),
-     (["tiles", "--as", "Jo", "--record", "2"], "is for voices"),
+     (["tiles", "--as", "Jo", "--record", "2"], "records sounds, not tiles"),
      (["voices", "--as", " ", "--record", "2"], "empty")],
 )  # fmt: skip
 def test_bad_usage(studio, arguments, said):

@@ -85,7 +85,7 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (["query", "faq", "--text", " "], "a text is empty"),
         (
             ["embed", "-m", "letters", "--from", "faq.jsonl", "--column", "q", "-o", "faq.npy"],
-            "faq.jsonl would be written over",
+            "faq.jsonl would be overwritten",
         ),
         (["query", "tiles", "--text", "x"], "tiles are none"),
         (["verify", "-m", "tiles", "--text", "x", "--text", "y"], "tiles are none"),

@@ -1,0 +1,35 @@
+"""siamkit export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import report
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit export staff staff-backup/
+
+\b
+The folder holds gallery.json, samples.jsonl (one line per sample) and templates.npy ((n, dim)
+float32, one row per line). `siamkit import` reads it back, on this machine or another.
+"""
+)
+@click.argument("gallery")
+@click.argument("folder", type=click.Path(path_type=Path))
+@options.store
+@options.as_json
+def export(gallery: str, folder: Path, store: Path, as_json: bool) -> None:
+    """Write a gallery to a new FOLDER of open formats."""
+    with options.workspace(store) as ws:
+        count = ws.export(gallery, folder)
+    report(
+        as_json,
+        {"gallery": gallery, "folder": str(folder), "samples": count},
+        f"exported {count:,} samples of {gallery} to {folder}",
+    )

@@ -1,0 +1,34 @@
+"""siamkit import"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from siamkit.cli import options
+from siamkit.cli.output import report
+
+
+@click.command(
+    "import",
+    epilog="""\b
+Examples:
+  siamkit import staff-backup/
+  siamkit import staff-backup/ --as-gallery staff2
+""",
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--as-gallery", metavar="NAME", help="Gallery to import into [default: as exported].")
+@options.store
+@options.as_json
+def import_(folder: Path, as_gallery: str | None, store: Path, as_json: bool) -> None:
+    """Read an exported FOLDER. Samples that the gallery already holds are kept and counted."""
+    with options.workspace(store) as ws:
+        imported = ws.import_(folder, as_gallery=as_gallery)
+    report(
+        as_json,
+        {"gallery": imported.gallery, "new": imported.new, "already": imported.already},
+        f"imported {imported.new:,} samples into {imported.gallery};"
+        f" {imported.already:,} were already there",
+    )

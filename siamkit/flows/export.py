@@ -1,0 +1,85 @@
+"""Export: one gallery as a folder of JSON lines and one .npy. No pickle.
+
+gallery.json     format, name, modality, encoder, detector, fingerprint, dim, threshold, calibration
+templates.npy    (n, dim) float32, rows of norm 1
+samples.jsonl    one line per row: identity, source, inline, digest (hex), region, quality
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.errors import BadInput
+from siamkit.stats.calibration_json import to_json
+from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store.samples import Sample
+
+FORMAT = 1  # of gallery.json; an import refuses any other
+
+
+def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
+    """Write a gallery to a new folder, complete or not at all. Return the number of samples.
+
+    Raises BadInput if the folder exists, or its parent does not.
+    """
+    if folder.exists():
+        raise BadInput(f"{folder} already exists", hint="name a new folder")
+    if not folder.parent.is_dir():
+        raise BadInput(f"the folder of {folder} does not exist", hint=f"mkdir -p {folder.parent}")
+    with store.read():
+        gallery = galleries.get(store, gallery.name)
+        rows = list(samples.of_gallery(store, gallery))
+        ids, vectors = templates.load_all(store, gallery)
+        owners = templates.owners(store, ids.tolist())
+    row_of = {owners[int(i)].sample_id: row for row, i in enumerate(ids)}
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        unfinished = Path(scratch) / "out"
+        unfinished.mkdir()
+        ordered = vectors[[row_of[sample.id] for sample in rows]]
+        np.save(unfinished / "templates.npy", ordered, allow_pickle=False)
+        _write_samples(unfinished / "samples.jsonl", rows)
+        card = json.dumps(_card(gallery), indent=2)
+        (unfinished / "gallery.json").write_text(card + "\n", encoding="utf-8")
+        try:
+            os.rename(unfinished, folder)
+        except OSError as error:  # another process has created it meanwhile
+            raise BadInput(f"{folder} already exists") from error
+    return len(rows)
+
+
+def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for sample in rows:
+            line = {
+                "identity": sample.identity,
+                "source": sample.source,
+                "inline": bool(sample.inline),
+                "digest": sample.digest.hex(),
+                "region": json.loads(sample.region),
+                "quality": sample.quality,
+            }
+            file.write(json.dumps(line) + "\n")
+
+
+def _card(gallery: Gallery) -> dict[str, Any]:
+    """The content of gallery.json."""
+    calibration = gallery.calibration
+    return {
+        "format": FORMAT,
+        "name": gallery.name,
+        "modality": gallery.space.modality,
+        "encoder": gallery.encoder,
+        "detector": gallery.detector,
+        "fingerprint": gallery.space.fingerprint,
+        "dim": gallery.space.dim,
+        "threshold": asdict(gallery.threshold) if gallery.threshold else None,
+        "calibration": json.loads(to_json(calibration)) if calibration else None,
+    }
