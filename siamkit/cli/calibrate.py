@@ -109,12 +109,12 @@ def calibrate(
             progress=progress,
         )
     if output:
-        from siamkit.io.table_write import replace_text
+        from siamkit.io.atomic import replace_text
         from siamkit.stats.calibration_json import to_json
 
         replace_text(output, to_json(made) + "\n")
     if report:
-        from siamkit.io.table_write import replace_text
+        from siamkit.io.atomic import replace_text
         from siamkit.reports import calibrate as calibration_page
 
         replace_text(report, calibration_page.html(made, gallery))

@@ -107,7 +107,7 @@ def dedupe(
 
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
-    from siamkit.io import table_write
+    from siamkit.io import atomic, table_write
     from siamkit.io.table_read import TextColumns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
@@ -145,7 +145,7 @@ def dedupe(
         if report:
             from siamkit.reports import dedupe as page
 
-            table_write.replace_text(report, page.html(found, to_text(Path(source))))
+            atomic.replace_text(report, page.html(found, to_text(Path(source))))
     _tell_faults(faults)
     if as_json:
         emit_json(_facts(found, source))

@@ -120,7 +120,7 @@ def evaluate(
 
         table_write.write(scores_to, SCORED, _scores(results[0]), table="siamkit_scores")
     if report:
-        from siamkit.io.table_write import replace_text
+        from siamkit.io.atomic import replace_text
         from siamkit.reports import evaluate as evaluation_page
 
         title = str(source) if source else f"gallery {gallery}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamkit.io.atomic import replacing
 from siamkit.io.cache_root import cache_root
 
 if TYPE_CHECKING:
@@ -75,19 +76,13 @@ def _opened(path: Path, count: int, dim: int) -> Vectors:
             found = np.lib.format.open_memmap(path, mode="r+")
             if found.shape == (count, dim) and found.dtype == np.float32:
                 return found
-    # Made aside and moved: another run of the same list may have the old file mapped.
-    aside = path.with_name(f"{os.getpid()}.npy")
-    made: Vectors = np.lib.format.open_memmap(aside, "w+", np.float32, (count, dim))
-    if hasattr(os, "posix_fallocate"):
-        # Reserved now, a full disk is an error; met while writing to the map, it is the end.
-        with aside.open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
-            except OSError as error:
-                aside.unlink()
-                raise OSError(error.errno, error.strerror, str(path)) from error
-    os.replace(aside, path)
-    return made
+    with replacing(path) as temporary:  # another run of the same list may have the old file mapped
+        vectors: Vectors = np.lib.format.open_memmap(temporary, "w+", np.float32, (count, dim))
+        if hasattr(os, "posix_fallocate"):
+            # Reserve the space now: a disk that fills up under a mapped file kills the process.
+            with temporary.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+    return vectors
 
 
 def _sweep(root: Path) -> None:

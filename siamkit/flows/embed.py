@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
@@ -123,11 +122,8 @@ def _write(
     output: Path, rows: Sequence[np.ndarray], lines: Iterable[dict[str, Any]], dim: int
 ) -> None:
     matrix = np.stack(rows) if rows else np.empty((0, dim), np.float32)
-    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
-        unfinished = Path(folder) / output.name
-        np.save(unfinished, matrix.astype(np.float32), allow_pickle=False)
-        with unfinished.with_suffix(".jsonl").open("w", encoding="utf-8") as text:
+    with replacing(output) as vectors, replacing(output.with_suffix(".jsonl")) as names:
+        np.save(vectors, matrix.astype(np.float32), allow_pickle=False)
+        with names.open("w", encoding="utf-8") as text:
             for line in lines:
                 text.write(json.dumps(line) + "\n")
-        os.replace(unfinished.with_suffix(".jsonl"), output.with_suffix(".jsonl"))
-        os.replace(unfinished, output)

@@ -22,6 +22,7 @@ from siamkit import __version__
 from siamkit.errors import PluginError
 from siamkit.host.child import process
 from siamkit.host.registry import GROUPS, OWN_PACKAGE, Group, Plugin, found, load
+from siamkit.io.atomic import replace_text
 from siamkit.io.cache_root import cache_root
 
 SECONDS = 20.0  # a plugin that takes longer to import is reported as failing
@@ -187,10 +188,8 @@ def _remembered() -> dict[str, str]:
 
 def _remember(sound: dict[str, str]) -> None:
     path = cache_root() / MEMORY
-    aside = path.with_name(f".{MEMORY}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(sound), encoding="utf-8")
-        os.replace(aside, path)
+        replace_text(path, json.dumps(sound))
     except OSError:
         pass  # the next listing takes as long as this one

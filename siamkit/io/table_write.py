@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
 
@@ -49,30 +49,15 @@ def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> 
     if suffix in SQLITE and path.exists():
         _sqlite(path, schema, rows, table)
         return
-    with replacing(path) as made:
+    with replacing(path) as temporary:
         if suffix in SQLITE:
-            _sqlite(made, schema, rows, table)
+            _sqlite(temporary, schema, rows, table)
         elif suffix in PARQUET:
-            _parquet(made, schema, rows)
+            _parquet(temporary, schema, rows)
         elif suffix in CSV:
-            _csv(made, schema, rows, "\t" if suffix == ".tsv" else ",")
+            _csv(temporary, schema, rows, "\t" if suffix == ".tsv" else ",")
         else:
-            _json_lines(made, schema, rows)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with replacing(path) as made:
-        made.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file of the same name to write, moved to `path` once it is whole. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        yield made
-        os.replace(made, path)
+            _json_lines(temporary, schema, rows)
 
 
 def _csv(path: Path, schema: Schema, rows: Iterable[Values], delimiter: str) -> None:

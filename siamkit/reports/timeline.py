@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
-from siamkit.io.table_write import replacing
 from siamkit.reports.svg import COLOURS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def save_rttm(found: Timeline, out: Path) -> None:
 
 @contextmanager
 def saving(out: Path) -> Iterator[Path]:
-    """As writing.replacing, but what the disk refuses is BadInput."""
+    """Replace a file, but raise BadInput if the disk refuses."""
     try:
         with replacing(out) as made:
             yield made

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from siamkit.errors import SiamkitError
+from siamkit.io import atomic
 from siamkit.io.sources import to_text
 from siamkit.train.folder import FACTS
 
@@ -18,20 +18,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     What was at `path` stays until then. Raises SiamkitError for what the disk refuses.
     """
-    aside = path.with_name(f".{path.name}.partial")
     try:
-        yield aside
-        handle = os.open(aside, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(aside, path)
+        with atomic.replacing(path) as temporary:
+            yield temporary
     except OSError as error:
         prepared = (path.parent / FACTS).exists()
         raise SiamkitError(
             f"{to_text(path)} could not be written: {error.strerror or error}",
             hint="make room, then go on with --resume" if prepared else "make room and start again",
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)

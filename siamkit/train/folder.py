@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replace_text
 from siamkit.io.sources import to_text
 from siamkit.train.config import TrainConfig, configure, read_config, to_toml
 
@@ -42,10 +42,8 @@ def require_new(run: Path) -> None:
 def begin(run: Path, origin: Origin, config: TrainConfig) -> None:
     """Make the folder and note there what the run is."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG).write_text(to_toml(config), encoding="utf-8")
-    aside = run / f"{ORIGIN}.part"
-    aside.write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, run / ORIGIN)
+    replace_text(run / CONFIG, to_toml(config))
+    replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
 
 
 def abandon(run: Path) -> None:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
 from siamkit.train.events import Alarm, Evaluated, Started, Step
 from siamkit.train.page import page
@@ -49,10 +50,9 @@ def draw(run: Path, out: Path) -> None:
         raise BadInput(f"{to_text(out)}: neither .png nor .html", hint=f"--out {out.stem}.png")
     events = read_record(run)
     picture = _png(_figure(events, _embedded(run), f"{run.resolve().name}: {_summary(events)}"))
-    if out.suffix.lower() in PAGES:
-        out.write_text(page(run, picture), encoding="utf-8")
-    else:
-        out.write_bytes(picture)
+    content = page(run, picture).encode() if out.suffix.lower() in PAGES else picture
+    with replacing(out) as temporary:
+        temporary.write_bytes(content)
 
 
 def thin(values: NDArray[np.float64], points: int = POINTS) -> NDArray[np.float64]:
