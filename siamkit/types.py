@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -18,6 +18,30 @@ if TYPE_CHECKING:
 Kind: TypeAlias = str  # "image", "audio", "text", or a word that a plugin brings
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom; px; half open
 Span: TypeAlias = tuple[float, float]  # start, stop; seconds from the clip's start; half open
+# Takes the name of a step, how much of it is done, and of how much; 0 where that is not known.
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+def ignore_progress(step: str, done: int, total: int) -> None:
+    """Show no progress: the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An item that could not be used: where it stands, and why."""
+
+    reason: str
+    name: str = ""  # its id or source
+    line: int | None = None  # in its list, from 1
+
+    @property
+    def where(self) -> str:
+        """Its line, or else its name."""
+        return self.name if self.line is None else f"line {self.line}"
+
+    def __str__(self) -> str:
+        """Where and why, without a repeated name: 'line 3: its text is empty'."""
+        return f"{self.where}: {self.reason.removeprefix(self.where).lstrip(': ')}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

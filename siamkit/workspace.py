@@ -24,6 +24,7 @@ from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import GalleryExists
 from siamkit.store.live_index import LiveIndex
+from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.doctor import Finding as Checkup
-    from siamkit.flows.duplicates import Progress
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from siamkit.flows.import_ import Imported
     from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline
-    from siamkit.flows.trials import Fault
     from siamkit.host.import_check import Probe
     from siamkit.host.registry import Plugin
     from siamkit.io.table_read import TextColumns
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationMethod as By
     from siamkit.stats.drift import Drift
     from siamkit.store.samples import Holding, Sample
-    from siamkit.types import Calibration, Vectors
+    from siamkit.types import Calibration, Fault, Vectors
 
 log = logging.getLogger("siamkit")
 
@@ -480,7 +479,7 @@ class Workspace:
         *,
         threshold: float | None = None,
         fusion: Fusion | None = None,
-        progress: Callable[[float], None] = lambda seconds: None,
+        progress: Progress = ignore_progress,
     ) -> Timeline:
         """Who of a gallery of voices is heard when? See siamkit.flows.timeline."""
         from siamkit.flows.timeline import timeline
@@ -544,13 +543,12 @@ class Workspace:
         b: Source,
         *,
         choose: Chooser = largest_region,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = ignore_progress,
     ) -> Explanation:
         """Which parts of two sources make them alike, or tell them apart?
 
         By a gallery's encoder, or a modality's.
         choose: which region of `b` is compared.
-        progress: is told how many samples have been embedded, and of how many.
         """
         from siamkit.flows.explain import explain
 
@@ -613,7 +611,7 @@ class Workspace:
         threshold: float | None = None,
         rerank: str | None = DEFAULT,
         max_memory: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress = ignore_progress,
     ) -> Deduped:
         """Which of many texts or files are the same? See siamkit.flows.dedupe.
 
@@ -622,7 +620,7 @@ class Workspace:
         max_memory: bytes that this process may take in all; None for most of what is free.
         """
         from siamkit.flows.dedupe import Item, dedupe
-        from siamkit.flows.duplicates import rule_of, silent
+        from siamkit.flows.duplicates import rule_of
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         listed = (
@@ -634,7 +632,7 @@ class Workspace:
             listed,
             rule_of(pipeline, threshold, rerank),
             max_memory=max_memory,
-            progress=progress or silent,
+            progress=progress,
         )
 
     def against(
@@ -654,11 +652,11 @@ class Workspace:
         rule = rule_of(pipeline, threshold, rerank, target.threshold)
         yield from against(live, pipeline, items, rule)
 
-    def audit(self, gallery: str, *, progress: Progress | None = None) -> list[Finding]:
+    def audit(self, gallery: str, *, progress: Progress = ignore_progress) -> list[Finding]:
         """What is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
-        from siamkit.flows.audit import audit, silent
+        from siamkit.flows.audit import audit
 
-        return audit(self.index(galleries.get(self.store, gallery)), progress=progress or silent)
+        return audit(self.index(galleries.get(self.store, gallery)), progress=progress)
 
     def drift(self, gallery: str) -> Drift:
         """Have the scores of recent queries moved since calibration? See siamkit.stats.drift."""
@@ -679,7 +677,7 @@ class Workspace:
         group: str | None = None,
         threshold: float | None = None,
         pairs: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress = ignore_progress,
     ) -> list[Evaluated]:
         """How often is an encoder wrong? One result a configuration.
 
@@ -691,7 +689,7 @@ class Workspace:
         """
         from siamkit.flows import evaluate, trials
 
-        told, most = progress or evaluate.silent, pairs or trials.PAIRS
+        most = pairs or trials.PAIRS
         if gallery is not None:
             target = galleries.get(self.store, gallery)
             pipeline = self.pipeline_of(target)
@@ -704,7 +702,7 @@ class Workspace:
                         hint="give a file of trials or a folder too",
                     )
                 return evaluate.evaluate_gallery(
-                    self.store, target, system, normalise=normalise, pairs=most, progress=told
+                    self.store, target, system, normalise=normalise, pairs=most, progress=progress
                 )
             systems = [system]
         elif source is None:
@@ -725,7 +723,7 @@ class Workspace:
             normalise=normalise,
             group=group,
             pairs=most,
-            progress=told,
+            progress=progress,
         )
 
     def calibrate(
@@ -735,7 +733,7 @@ class Workspace:
         *,
         normalise: bool | None = None,
         left_out: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
-        progress: Progress | None = None,
+        progress: Progress = ignore_progress,
         **aims: Unpack[CalibrationTargets],
     ) -> Calibration:
         """Measure what a gallery's scores mean; from now on it decides by that.
@@ -746,16 +744,15 @@ class Workspace:
         sample that cannot be used. aims: fmr, precision, fpir and method, see
         siamkit.stats.calibration_fit.calibrate.
         """
-        from siamkit.flows import calibrate, evaluate
+        from siamkit.flows import calibrate
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         galleries.require_space(target, pipeline.encoder.fingerprint)
         self.store.require_writable()
-        told = progress or evaluate.silent
         if trials is None:
             made = calibrate.from_gallery(
-                self.store, target, pipeline, normalise=normalise, progress=told, **aims
+                self.store, target, pipeline, normalise=normalise, progress=progress, **aims
             )
         elif normalise:
             raise BadInput(
@@ -764,7 +761,7 @@ class Workspace:
             )
         else:
             made = calibrate.from_file(
-                target, pipeline, Path(trials), left_out=left_out, progress=told, **aims
+                target, pipeline, Path(trials), left_out=left_out, progress=progress, **aims
             )
         calibrate.keep(self.store, target, made)
         return made
@@ -839,13 +836,12 @@ class Workspace:
         *,
         encoder: str | None = None,
         drop_missing: bool = False,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = ignore_progress,
     ) -> Reembedded:
         """Recompute every template of a gallery from the enrolled sources, all or nothing.
 
         encoder: a name, a folder, or ORIGIN:MODEL; None takes the gallery's own.
         drop_missing: drop samples whose source is gone; by default they raise BadInput.
-        progress: called with samples done and in all.
         """
         from siamkit.flows.reembed import reembed
 

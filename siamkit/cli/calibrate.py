@@ -13,8 +13,7 @@ from siamkit.cli.output import emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.flows.trials import Fault
-    from siamkit.types import Calibration
+    from siamkit.types import Calibration, Fault
 
 
 @click.command(
@@ -137,7 +136,7 @@ def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, An
         "decides_by": "cosine" if decides is made else "S-norm",
         "threshold": asdict(limit),
         "different_below": min(different_below(decides), limit.value),
-        "faults": [asdict(fault) for fault in faults],
+        "faults": [{"where": fault.where, "reason": fault.reason} for fault in faults],
         **to_dict(made),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from siamkit.cli.output import cut, emit_json, stderr, table, tell
 from siamkit.cli.progress import bar, steps
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
+from siamkit.types import Fault
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
-    from siamkit.flows.dedupe import Deduped, Fault, Item, Member, Pair
+    from siamkit.flows.dedupe import Deduped, Item, Member, Pair
     from siamkit.io.table_read import TextColumns
+    from siamkit.types import Progress
     from siamkit.workspace import Workspace
 
 GROUPS_SHOWN = 50
@@ -134,7 +136,7 @@ def dedupe(
             if not source.lower().endswith(".npy"):
                 stderr("\nwhat has been embedded is kept; the same command goes on from there")
             raise
-        faults = sorted([*bad, *found.faults], key=lambda fault: fault.line)
+        faults = sorted([*bad, *found.faults], key=lambda fault: fault.line or 0)
         found = replace(found, faults=faults)
         if output:
             table_write.write(
@@ -146,7 +148,7 @@ def dedupe(
             from siamkit.reports import dedupe as page
 
             atomic.replace_text(report, page.html(found, to_text(Path(source))))
-    _tell_faults(faults)
+    tell(faults)
     if as_json:
         emit_json(_facts(found, source))
     else:
@@ -199,7 +201,7 @@ def _run(
     encoder: str | None,
     detector: str | None,
     max_memory: int | None,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Deduped:
     if source.lower().endswith(".npy"):
         return _of_matrix(Path(source), faults, limits, max_memory, progress)
@@ -222,10 +224,10 @@ def _of_matrix(
     faults: list[Fault],
     limits: dict[str, Any],
     max_memory: int | None,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Deduped:
     from siamkit.flows.decide import given_threshold
-    from siamkit.flows.dedupe import Fault, Item, of_vectors
+    from siamkit.flows.dedupe import Item, of_vectors
     from siamkit.flows.duplicates import Rule
     from siamkit.io import npy
 
@@ -236,7 +238,7 @@ def _of_matrix(
         )
     matrix = npy.read(path)
     bad = set(matrix.bad.tolist())
-    faults += [Fault(row + 1, str(row), "zero, NaN or Inf") for row in sorted(bad)]
+    faults += [Fault("zero, NaN or Inf", str(row), row + 1) for row in sorted(bad)]
     items = [
         Item(row + 1, str(row), name) for row, name in enumerate(matrix.names) if row not in bad
     ]
@@ -263,7 +265,7 @@ def _text_modality() -> str:
 def _items(source: str, columns: TextColumns, modality: str, faults: list[Fault]) -> Iterator[Item]:
     """What a source lists. Rows that hold no text go to `faults`."""
     from siamkit.embed.manifests import read_jobs
-    from siamkit.flows.dedupe import Fault, Item
+    from siamkit.flows.dedupe import Item
     from siamkit.host import registry
     from siamkit.io import table_read
     from siamkit.io.sources import files_under
@@ -275,7 +277,7 @@ def _items(source: str, columns: TextColumns, modality: str, faults: list[Fault]
         for row in table_read.mark_repeated_ids(table_read.read_texts(source, sys.stdin, columns)):
             name = str(row.line) if row.id is None else row.id
             if row.error:
-                faults.append(Fault(row.line, name, row.error))
+                faults.append(Fault(row.error, name, row.line))
             else:
                 yield Item(row.line, name, row.text)
     else:
@@ -293,7 +295,6 @@ def _against(
     output: Path | None,
     as_json: bool,
 ) -> int:
-    from siamkit.flows.dedupe import Fault
     from siamkit.io import table_write
 
     faults: list[Fault] = []
@@ -303,12 +304,12 @@ def _against(
         for result in ws.against(gallery, _items(source, columns, modality, faults), **limits):
             checked.append(result)
             update(len(checked))
-    faults += [Fault(c.item.line, c.item.id, str(c.error)) for c in checked if c.error]
-    faults.sort(key=lambda fault: fault.line)
+    faults += [Fault(str(c.error), c.item.id, c.item.line) for c in checked if c.error]
+    faults.sort(key=lambda fault: fault.line or 0)
     rows = [_checked_row(c) for c in checked if not c.error]
     if output:
         table_write.write(output, CHECKED, rows, table="siamkit_checked")
-    _tell_faults(faults)
+    tell(faults)
     if as_json:
         lines = [dict(zip(CHECKED, row, strict=True)) for row in rows]
         emit_json({"source": source, "gallery": gallery, "checked": lines, "errors": _list(faults)})
@@ -338,12 +339,8 @@ def _pair_row(pair: Pair) -> Sequence[Any]:
     return pair.group, *sides, pair.score, pair.probability
 
 
-def _tell_faults(faults: list[Fault]) -> None:
-    tell([f"line {fault.line}: {fault.error}" for fault in faults])
-
-
 def _list(faults: list[Fault]) -> list[dict[str, Any]]:
-    return [asdict(fault) for fault in faults]
+    return [{"line": f.line, "id": f.name, "error": f.reason} for f in faults]
 
 
 def _facts(found: Deduped, source: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluated
-    from siamkit.flows.trials import Fault
     from siamkit.stats.verification import OperatingPoint
+    from siamkit.types import Fault
 
 SCORED = {"a": str, "b": str, "label": int, "score": float}
 
@@ -229,7 +229,7 @@ def _facts(found: Evaluated) -> dict[str, Any]:
             "at_fpir": [asdict(at) for at in one.at_fpir],
             "unsupported_fpir": one.unsupported_fpirs,
         },
-        "faults": [asdict(fault) for fault in found.faults],
+        "faults": [{"where": fault.where, "reason": fault.reason} for fault in found.faults],
         "notes": found.notes,
     }
 

@@ -75,11 +75,7 @@ def explain(
     from siamkit.embed import region_choosers
 
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
-    with options.workspace(store) as ws, steps() as report:
-
-        def progress(done: int, total: int) -> None:
-            report("hiding parts", done, total)
-
+    with options.workspace(store) as ws, steps() as progress:
         if texts:
             options.check_texts(modality or ws.modality_of(gallery))
         if modality:

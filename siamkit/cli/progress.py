@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import click
 
+from siamkit.types import Progress
+
 
 @contextmanager
 def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -37,11 +39,8 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields a function that takes a step's name, how much of it is done, and of how much.
-
-    Each step draws a bar of its own; a total of 0 is not known.
-    """
+def steps() -> Iterator[Progress]:
+    """Draw one bar per step; a step whose total is 0 has no ETA."""
     with ExitStack() as stack:
         drawn = ""
         update: Callable[[int], None] = lambda _: None  # noqa: E731

@@ -8,7 +8,7 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import report, stderr
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 
 
 @click.command(
@@ -31,12 +31,12 @@ def reembed(
     gallery: str, encoder: str | None, drop_missing: bool, store: Path, as_json: bool
 ) -> None:
     """Recompute every template of a GALLERY, with its encoder or another."""
-    with options.workspace(store) as ws, bar("embedding", None) as update:
+    with options.workspace(store) as ws, steps() as progress:
         reembedded = ws.reembed(
             gallery,
             encoder=encoder,
             drop_missing=drop_missing,
-            progress=lambda done, total: update(done),
+            progress=progress,
         )
     for error in reembedded.dropped:
         stderr(f"dropped: {error}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli.output import cut, emit_json, rule, stderr, table
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
@@ -35,13 +35,13 @@ def show(
     """Print who is heard when; True if anybody known is."""
     from siamkit.reports import timeline as turns
 
-    with bar("listening (s)", None) as update:
+    with steps() as progress:
         found = ws.timeline(
             gallery,
             recording,
             threshold=threshold,
             fusion=fusion,
-            progress=lambda seconds: update(round(seconds)),
+            progress=progress,
         )
     if as_json:
         emit_json(_facts(gallery, found))

@@ -13,7 +13,7 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import stderr
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 from siamkit.cli.watch import follow, outcome, tell
 from siamkit.errors import BadInput, PluginError, SiamkitError
 
@@ -283,7 +283,7 @@ def _prepare(
     examples = _examples(origin, workspace)
     folder.begin(run, origin, config)
     try:
-        with bar("preparing", len(examples)) as update:
+        with steps() as progress:
             prepared = prepare(
                 examples,
                 plugin,
@@ -291,7 +291,7 @@ def _prepare(
                 run,
                 share=config.validation,
                 seed=config.seed,
-                progress=lambda done, total: update(done),
+                progress=progress,
             )
     except SiamkitError:
         if not begun:

@@ -7,12 +7,13 @@ about as long as 100 000 searches, and no matrix of all with all is made.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
+from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from siamkit.types import Hits
 
 Kind: TypeAlias = Literal["copy", "label", "twins", "outlier", "quality", "burst"]
-Progress: TypeAlias = Callable[[str, int, int], None]
 
 ORDER: tuple[Kind, ...] = ("copy", "label", "twins", "outlier", "quality", "burst")
 NEAREST = 32  # templates that each sample is compared with
@@ -62,11 +62,7 @@ class Finding:
         return abs(self.value - self.limit)
 
 
-def silent(step: str, done: int, total: int) -> None:
-    """No progress."""
-
-
-def audit(live: LiveIndex, *, progress: Progress = silent) -> list[Finding]:
+def audit(live: LiveIndex, *, progress: Progress = ignore_progress) -> list[Finding]:
     """Everything that looks wrong in a gallery. The limits come from its threshold, if there is
     one, and from its own scores; each finding says both. An empty gallery has no findings.
     """

@@ -12,8 +12,8 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows import evaluate, trials
-from siamkit.flows.evaluate import Embedded, Progress, silent
-from siamkit.flows.trials import Fault, Trials
+from siamkit.flows.evaluate import Embedded
+from siamkit.flows.trials import Trials
 from siamkit.stats import calibration_fit, drift, snorm
 from siamkit.stats.calibration import threshold_for_fmr
 from siamkit.stats.calibration_fit import CalibrationTargets
@@ -22,7 +22,7 @@ from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
 from siamkit.store import Gallery, Store, galleries, observations
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.types import Calibration
+from siamkit.types import Calibration, Fault, Progress, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def from_gallery(
     pipeline: Pipeline,
     *,
     normalise: bool | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     **aims: Unpack[CalibrationTargets],
 ) -> Calibration:
     """A calibration by the gallery itself: each sample against each identity, itself left out.
@@ -155,7 +155,7 @@ def from_file(
     path: Path,
     *,
     left_out: Callable[[Fault], None],
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     **aims: Unpack[CalibrationTargets],
 ) -> Calibration:
     """A calibration by a file of trials. left_out: is told of what cannot be used of it."""

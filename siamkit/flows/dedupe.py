@@ -16,9 +16,10 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import ResumableVectors
 from siamkit.errors import SiamkitError
 from siamkit.flows import duplicates
-from siamkit.flows.duplicates import Duplicates, Progress, Rule, silent
+from siamkit.flows.duplicates import Duplicates, Rule
 from siamkit.io import sources
 from siamkit.io.sources import Content
+from siamkit.types import Fault, Progress, ignore_progress
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -36,15 +37,6 @@ class Item:
     def shown(self) -> str:
         """The text, or the file's name."""
         return self.source if isinstance(self.source, str) else sources.to_text(self.source)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An item that could not be compared, and why."""
-
-    line: int
-    id: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +88,7 @@ def dedupe(
     rule: Rule,
     *,
     max_memory: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> Deduped:
     """Find the duplicates in a list: exact copies by hash, the others by their vectors.
 
@@ -119,7 +111,7 @@ def dedupe(
     vectors = scratch.vectors
     if broken:
         faults += [
-            Fault(item.line, item.id, broken[number])
+            Fault(broken[number], item.id, item.line)
             for item, number in zip(kept, distinct.tolist(), strict=True)
             if number in broken
         ]
@@ -153,7 +145,7 @@ def of_vectors(
     rule: Rule,
     *,
     max_memory: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     faults: Sequence[Fault] = (),
 ) -> Deduped:
     """The same for (m, dim) unit vectors that are there already.
@@ -172,7 +164,7 @@ def of_vectors(
     for number, group in enumerate(groups, 1):
         group_of[group] = number
     members = _members(items, distinct, found, group_of, canonical)
-    faults = sorted(faults, key=lambda fault: fault.line)
+    faults = sorted(faults, key=lambda fault: fault.line or 0)
     return Deduped(items, faults, distinct, found, group_of, members, len(groups))
 
 
@@ -186,7 +178,7 @@ def _read(
             digests.append(_digest(pipeline, item.source))
             kept.append(item)
         except SiamkitError as error:
-            faults.append(Fault(item.line, item.id, str(error)))
+            faults.append(Fault(str(error), item.id, item.line))
         if number % 1_000 == 0:
             progress("reading", number, 0)
     return kept, faults, digests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from siamkit.protocols import Mines
 from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.live_index import backend
-from siamkit.types import Threshold
+from siamkit.types import Progress, Threshold, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,12 +30,6 @@ STRIP = 1_024  # rows of a component compared at once
 PAIR_BYTES = 400  # a pair while it is mined, sorted and grouped, about
 SHARE = 0.8  # of the memory that is free; the rest is left to others
 JUDGED = 8_192  # pairs that a reranker is given at once
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +92,7 @@ def find(
     *,
     copies: Ids,
     max_memory: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> Duplicates:
     """The duplicates among (n, dim) unit vectors.
 

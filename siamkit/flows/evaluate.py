@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import judge, open_reranker
 from siamkit.errors import BadInput
 from siamkit.flows import trials
-from siamkit.flows.trials import Fault, Trials
+from siamkit.flows.trials import Trials
 from siamkit.stats import snorm
 from siamkit.stats.identification import (
     IdentificationMetrics,
@@ -26,7 +26,7 @@ from siamkit.stats.scoring import fusion_of, mated_cosine_of
 from siamkit.stats.verification import VerificationMetrics, measure_verification
 from siamkit.store import Gallery, Store
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.types import Threshold
+from siamkit.types import Fault, Progress, Threshold, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 AT_ONCE = 65_536  # pairs
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +77,7 @@ def evaluate_systems(
     normalise: bool = False,
     group: str | None = None,
     pairs: int = trials.PAIRS,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> list[Evaluated]:
     """Each system on a file of trials or a folder per identity: see siamkit.Workspace.evaluate."""
     is_text = systems[0].pipeline.modality.kind == "text"
@@ -109,7 +104,7 @@ def evaluate_gallery(
     *,
     normalise: bool = False,
     pairs: int = trials.PAIRS,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> list[Evaluated]:
     """A gallery's own samples, each against each, or so many pairs of them.
 
@@ -125,7 +120,7 @@ def evaluate_gallery(
 
 
 def embed_trials(
-    pipeline: Pipeline, found: Trials, *, crops: bool = False, progress: Progress = silent
+    pipeline: Pipeline, found: Trials, *, crops: bool = False, progress: Progress = ignore_progress
 ) -> Embedded:
     """Embed every sample once. Of several regions the largest counts.
 
@@ -143,7 +138,7 @@ def embed_trials(
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for item in batch:
             if item.error:
-                faults.append(Fault(item.name, str(item.error)))
+                faults.append(Fault(str(item.error), item.name))
                 continue
             vectors[item.job.tag] = item.regions[0].vector
             usable[item.job.tag] = True
@@ -199,7 +194,7 @@ def evaluate(
     everyone: bool = False,
     thresholds: Mapping[str, float] | None = None,
     draws: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> Evaluated:
     """Score the trials whose samples could be embedded, and measure.
 
@@ -274,7 +269,7 @@ def scored(
     found: Trials,
     embedded: Embedded,
     reranker: Reranker[Any] | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> tuple[Trials, NDArray[np.float64]]:
     """The n trials whose samples could be embedded, and (n,) cosines, or a reranker's scores.
 

@@ -16,7 +16,7 @@ from siamkit.flows import occlusion
 from siamkit.flows.occlusion import Pieces, Place
 from siamkit.io import sources
 from siamkit.sdk import regions
-from siamkit.types import Clip, Quality, Region, Span
+from siamkit.types import Clip, Progress, Quality, Region, Span, ignore_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 SLACK = 0.01  # s: spans are cut to whole samples
-Progress = Callable[[int, int], None]  # samples embedded so far, and of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def explain(
     b: Path | str | bytes,
     *,
     choose: Chooser = region_choosers.largest_region,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> Explanation:
     """Hide each piece of one sample, and see what the cosine to the whole of the other loses.
 
@@ -94,7 +93,7 @@ def explain(
     def advance(more: int) -> None:
         nonlocal done
         done += more
-        progress(done, total)
+        progress("hiding parts", done, total)
 
     sides = []
     for (item, found, seen), pieces, against in zip(samples, taken, (other, one), strict=True):

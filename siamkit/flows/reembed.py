@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from siamkit.io.sources import Content
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.samples import Sample
+from siamkit.types import Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def reembed(
     *,
     encoder: str | None,
     drop_missing: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> Reembedded:
     """Recompute every template with `pipeline`'s encoder, in the regions kept in the store.
 
@@ -43,18 +43,17 @@ def reembed(
     run is interrupted, the gallery stays as it was. A source that is gone or has changed since
     fails the run, unless `drop_missing` drops its sample; an encoder that fails always does.
     encoder: the name or path that the gallery keeps.
-    progress: called with samples done and in all, first with 0.
     """
     enrolled = list(samples.of_gallery(store, gallery))
     vectors: list[tuple[int, np.ndarray]] = []
     missing: list[SiamkitError] = []
-    progress(0, len(enrolled))
+    progress("embedding", 0, len(enrolled))
     for done, sample in enumerate(enrolled, 1):
         try:
             vectors.append((sample.id, _vector(pipeline, sample, read_enrolled(sample))))
         except (BadInput, NothingFound) as error:
             missing.append(error)
-        progress(done, len(enrolled))
+        progress("embedding", done, len(enrolled))
     if missing and not (drop_missing and vectors):
         drop = ", or use --drop-missing to drop those samples" if vectors else ""
         raise BadInput(

@@ -6,7 +6,7 @@ diarisation does, and where several speak at once it names one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from siamkit.sdk.regions import spans
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Clip, Region, Span, Threshold
+from siamkit.types import Clip, Progress, Region, Span, Threshold, ignore_progress
 
 WINDOW, STEP = 3.0, 1.0  # s that are compared at once, and for how many of them that counts
 ENOUGH = 2.5  # s of speech without a pause that are compared by themselves
@@ -63,11 +63,11 @@ def timeline(
     *,
     threshold: Threshold | None = None,
     fusion: Fusion | None = None,
-    progress: Callable[[float], None] = lambda seconds: None,
+    progress: Progress = ignore_progress,
 ) -> Timeline:
     """Compare every WINDOW of speech with the gallery, a minute of the recording at a time.
 
-    `progress` is told how many seconds are done. Raises BadInput if the modality is no sound or
+    Progress counts seconds. Raises BadInput if the modality is no sound or
     has no detector, Uncalibrated without a threshold, NothingFound if nobody speaks.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
@@ -110,7 +110,7 @@ def timeline(
                 score = best.score if best else -1.0
                 known = best.identity if best and score >= limit.value else None
                 _append(turns, Turn(piece.begin + cell[0], piece.begin + cell[1], known, score))
-        progress(end)
+        progress("listening (s)", round(end), 0)
     if not turns:
         raise NothingFound(f"{content.name}: nobody speaks in its {end:.0f} s")
     rounded = [

@@ -21,6 +21,7 @@ from siamkit.embed.manifests import read_labelled, records
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.stats.comparisons import Comparisons
+from siamkit.types import Fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,17 +32,6 @@ A, B, LABEL, SCORE = "a", "b", "label", "score"
 LABELS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 PAIRS = 1_000_000  # of a folder, at most
 MOST = 1_000  # samples of one identity that are compared with each other
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A trial, or a sample, that could not be used."""
-
-    where: str  # its line, or its name
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.reason.removeprefix(self.where).lstrip(': ')}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,14 +116,14 @@ def from_file(
     read: dict[str, list[Any]] = {name: [] for name in (A, B, LABEL, SCORE, "group", "fold")}
 
     def broken(line: int, reason: str) -> None:
-        faults.append(Fault(f"line {line}", reason))
+        faults.append(Fault(reason, line=line))
 
     for line, row in records(path, check, broken):
         reason = _take(row, read, group, scored)
         if reason:
-            faults.append(Fault(f"line {line}", reason))
+            faults.append(Fault(reason, line=line))
     if not read[LABEL]:
-        first = f"; {faults[0].where}: {faults[0].reason}" if faults else ""
+        first = f"; {faults[0]}" if faults else ""
         raise BadInput(f"{shown}: there is no trial in it{first}", hint="one a line: a,b,label")
     names, numbers = _numbered([*read[A], *read[B]])
     count = len(read[LABEL])
@@ -218,7 +208,7 @@ def _each_once(found: Trials) -> Trials:
     for row in np.flatnonzero(both[of] & keep):
         keep[row] = False
         pair = f"{found.samples[found.left[row]]} and {found.samples[found.right[row]]}"
-        faults.append(Fault(pair, "given both as mated and as non-mated"))
+        faults.append(Fault("given both as mated and as non-mated", pair))
     again = np.arange(len(found)) != first[of]
     if found.scores is not None:
         differs = again & (found.scores != found.scores[first[of]])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS
 from siamkit.train.intake import Loaded, Tally, load_all, sift
 from siamkit.train.split import split_identities
+from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def prepare(
     *,
     share: float,
     seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> Prepared:
     """Load every example into the folder `run`, which must exist; or find it there already.
 
@@ -85,7 +86,7 @@ def prepare(
 
     def counted() -> Iterator[Loaded]:
         for done, loaded in enumerate(load_all(Pipeline(plugin, detector, None), ordered), 1):
-            progress(done, len(ordered))
+            progress("preparing", done, len(ordered))
             yield loaded
 
     kept = _write(run / ARRAYS, sift(counted(), tally), plugin)

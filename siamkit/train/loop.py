@@ -31,7 +31,7 @@ HARD = 8  # wrong neighbours that are kept of each sample
 
 
 @dataclass(slots=True)
-class Progress:
+class RunState:
     """Where a run is, beside the weights."""
 
     step: int = 0
@@ -52,7 +52,7 @@ class Loop:
     config: TrainConfig
     learner: Learner
     processes: Processes
-    progress: Progress = field(default_factory=Progress)
+    state: RunState = field(default_factory=RunState)
     hard: NDArray[np.int64] | None = None  # (t, HARD) among the training rows
 
     def __post_init__(self) -> None:
@@ -79,12 +79,12 @@ class Loop:
     _curriculum: Curriculum = field(init=False)
 
     def events(self) -> Iterator[Event]:
-        """Train from where `progress` stands to the end, or until nothing is gained any more."""
-        if self.progress.step == 0:
+        """Train from where `state` stands to the end, or until nothing is gained any more."""
+        if self.state.step == 0:
             yield from self._evaluate(0)
         else:
-            self._curriculum.load(self.progress.curriculum)
-        step, stop = self.progress.step, self._spent()
+            self._curriculum.load(self.state.curriculum)
+        step, stop = self.state.step, self._spent()
         while step < self.config.steps and not stop:
             until = self._next_stop(step)
             if self._refreshes(step):
@@ -103,15 +103,15 @@ class Loop:
     def _spent(self) -> str:
         """Why there is no use in going on; empty if there is."""
         patience = self.config.patience
-        if patience and self.progress.since >= patience:
+        if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
         return ""
 
     def _failed(self, alarm: Alarm) -> SiamkitError:
         return SiamkitError(
             f"training stopped at step {alarm.step:,}: {alarm.name}: {alarm.message}",
-            hint=f"the last good checkpoint is that of step {self.progress.step:,}"
-            if self.progress.step
+            hint=f"the last good checkpoint is that of step {self.state.step:,}"
+            if self.state.step
             else "no checkpoint was written yet",
         )
 
@@ -128,7 +128,7 @@ class Loop:
     def _steps(self, first: int, last: int) -> Iterator[Event]:
         config, world = self.config, self.processes.world
         turns = range(first * config.accumulate, last * config.accumulate)
-        started, before = time.monotonic(), self.progress.seconds
+        started, before = time.monotonic(), self.state.seconds
         batches = feed.ahead(self._batch, turns)
         for step in range(first + 1, last + 1):
             begun = time.monotonic()
@@ -137,7 +137,7 @@ class Loop:
             measured = self.learner.step(step, taken, mining, self.processes)
             measured = Measured(*self.processes.share([*astuple(measured)]))
             now = time.monotonic()
-            self.progress.seconds = before + now - started
+            self.state.seconds = before + now - started
             yield Step(
                 step,
                 measured.loss,
@@ -148,7 +148,7 @@ class Loop:
                 miner=mining if self.learner.loss.mined else "none",
                 learning_rate=learning_rate(config, step),
                 samples_per_second=sum(len(b.labels) for b in taken) * world / (now - begun),
-                seconds=self.progress.seconds,
+                seconds=self.state.seconds,
             )
             alarm = self._curriculum.observe(step, measured.loss, measured.active, measured.spread)
             if alarm:
@@ -201,9 +201,9 @@ class Loop:
             numbers = [others, math.nan if against is None else against]
         others, against = self.processes.share(numbers)
         error = others if math.isnan(against) else against
-        best = error < self.progress.best
-        self.progress.best = min(error, self.progress.best)
-        self.progress.since = 0 if best else self.progress.since + 1
+        best = error < self.state.best
+        self.state.best = min(error, self.state.best)
+        self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
             validation.write(self.run, embeddings, labels, impostor)
             facts = {"step": step, "eer": others, "eer_impostors": against}
@@ -214,7 +214,7 @@ class Loop:
         return checkpoint.under("average.", self.learner.average.state_dict())
 
     def _save(self, step: int) -> Iterator[Event]:
-        self.progress.step, self.progress.curriculum = step, self._curriculum.state()
+        self.state.step, self.state.curriculum = step, self._curriculum.state()
         if not self.processes.first:
             return
         tensors = self.learner.tensors()
@@ -224,13 +224,13 @@ class Loop:
             import torch
 
             tensors["hard"] = torch.from_numpy(self.hard)
-        progress = self.progress
+        state = self.state
         checkpoint.write(self.run / LAST, tensors, {
             "step": step,
-            "best": progress.best if math.isfinite(progress.best) else None,
-            "since": progress.since,
-            "seconds": progress.seconds,
-            "curriculum": progress.curriculum,
+            "best": state.best if math.isfinite(state.best) else None,
+            "since": state.since,
+            "seconds": state.seconds,
+            "curriculum": state.curriculum,
             "precision": self.learner.precision,
             "processes": self.processes.world,
         })  # fmt: skip

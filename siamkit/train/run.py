@@ -32,7 +32,7 @@ from siamkit.train.durable import replacing
 from siamkit.train.events import Event, Started
 from siamkit.train.folder import BEST, LAST, Origin, reopen
 from siamkit.train.learner import Learner
-from siamkit.train.loop import Loop, Progress
+from siamkit.train.loop import Loop, RunState
 from siamkit.train.processes import Processes, processes
 from siamkit.train.record import RECORD, line, truncate
 
@@ -253,7 +253,7 @@ def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], o
         loop.learner.load(tensors)
         loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
         best = math.inf if facts["best"] is None else facts["best"]
-        loop.progress = Progress(
+        loop.state = RunState(
             facts["step"], best, facts["since"], facts["seconds"], facts["curriculum"]
         )
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -281,8 +281,8 @@ def _precision(model: Model, config: TrainConfig, device: str, group: Processes)
 
 def _recorded(run: Path, loop: Loop) -> Iterator[Event]:
     """The events of a loop, each in train.jsonl before anybody else hears of it."""
-    if loop.progress.step:
-        truncate(run, loop.progress.step)
+    if loop.state.step:
+        truncate(run, loop.state.step)
     else:
         (run / RECORD).unlink(missing_ok=True)
     with (run / RECORD).open("a", encoding="utf-8") as file:
@@ -298,7 +298,7 @@ def _started(loop: Loop) -> Started:
     impostors = int((chosen & dataset.impostor).sum())
     learner = loop.learner
     return Started(
-        step=loop.progress.step,
+        step=loop.state.step,
         steps=loop.config.steps,
         identities=counts[0][0],
         samples=counts[0][1] - impostors,

@@ -205,11 +205,11 @@ def test_a_part_without_which_nothing_is_left_carries_the_whole_score():
     pipeline = Pipeline(letters, None, Fragile())
     with pytest.raises(PluginError, match=r"key sense without a part of it: .*NaN"):
         explain(pipeline, "key sense", "key sense")
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int]] = []
     found = explain(
         pipeline, "key sense sense", "key sense sense", progress=lambda *now: seen.append(now)
     )
-    assert seen == [(3, 6), (6, 6)]
+    assert seen == [("hiding parts", 3, 6), ("hiding parts", 6, 6)]
     assert [part.contribution for part in found.left.parts] == [1, 0, 0]
 
 

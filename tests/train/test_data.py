@@ -74,7 +74,7 @@ def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypat
         made(examples, run)  # found there: nothing is loaded
     monkeypatch.setattr(TILES, "preprocessing", lambda: {"size": 33}, raising=False)
     seen = []
-    made(examples, run, progress=lambda done, total: seen.append((done, total)))
+    made(examples, run, progress=lambda _, done, total: seen.append((done, total)))
     assert seen == [(done, 17) for done in range(1, 18)]
     picture(people / "p1" / "0.png", 999, size=41)
     data = made(examples, run).dataset
