@@ -1,6 +1,6 @@
 """A page about a calibration: one self-contained HTML file.
 
-It shows whether probabilities mean what they say (a reliability diagram: DeGroot and Fienberg, "The
+It shows whether the probabilities are right (a reliability diagram: DeGroot and Fienberg, "The
 comparison and evaluation of forecasters", 1983), and where the thresholds lie.
 """
 
@@ -19,12 +19,17 @@ from siamkit.stats.fpir import threshold_for_fpir
 if TYPE_CHECKING:
     from siamkit.types import Calibration, FpirModel
 
-BIGGEST = 32.0  # px radius of the disc of all comparisons
-POINTS = 200  # of a curve
-SIZES = np.unique(np.geomspace(1, 1_000_000, 61).round())  # of a gallery
-SHARES = tuple((n / 5, f"{20 * n}") for n in range(6))  # ticks in %
+HEIGHT = 400  # px of a chart
+LARGEST_RADIUS = 32.0  # px: the disc that would stand for all comparisons
+CURVE_POINTS = 200
+SIZES = np.unique(np.geomspace(1, 1_000_000, 61).round())  # of a gallery, where the curve is drawn
+SIZE_TICKS = tuple(
+    (10.0**n, label)
+    for n, label in enumerate(("1", "10", "100", "1,000", "10,000", "100,000", "1 M"))
+)
+PERCENT_TICKS = tuple((n / 5, f"{20 * n}") for n in range(6))
 GREY = "#888"
-COMPARED = {
+COMPARED_WITH = {
     None: "one sample",
     "best": "the nearest sample of an identity",
     "mean": "the mean of an identity's samples",
@@ -32,155 +37,171 @@ COMPARED = {
 
 
 def html(calibration: Calibration, gallery: str) -> str:
-    """The page as text. Every text of the user's is escaped."""
-    calibration = calibration.normalised or calibration  # what the gallery decides by
-    drawn = [_reliability(calibration), _map(calibration), _rates(calibration)]
+    """Return the page as text. User texts are escaped."""
+    calibration = calibration.normalised or calibration  # the one that the gallery decides by
+    charts = [_reliability(calibration), _probabilities(calibration), _rates(calibration)]
     if calibration.fpir_model:
-        drawn.append(_sizes(calibration.fpir_model, calibration.fpir))
+        charts.append(_thresholds_by_size(calibration.fpir_model, calibration.fpir))
     body = (
         facts(_facts(calibration))
-        + f"<div class=row>{''.join(drawn)}</div>"
+        + f"<div class=row>{''.join(charts)}</div>"
         + "<h2>Thresholds</h2>"
-        + _thresholds(calibration)
+        + _rate_table(calibration)
+        + (_size_table(calibration.fpir_model, calibration.fpir) if calibration.fpir_model else "")
     )
     return page(f"Calibration of {gallery}", body)
 
 
-def _facts(made: Calibration) -> list[tuple[str, str]]:
-    limit, grey = threshold_for_fmr(made).value, different_below(made)
+def _facts(calibration: Calibration) -> list[tuple[str, str]]:
+    same, different = threshold_for_fmr(calibration).value, different_below(calibration)
     rows = [
-        ("source", made.source),
-        ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
-        ("identities", f"{made.identities:,}, in {made.impostor_pairs:,} impostor pairs"),
-        ("a probe is compared with", COMPARED[made.fusion]),
-        ("same from", f"{limit:.3f}, false match rate {made.fmr:g}"),
-        ("different below", f"{grey:.3f}"),
-        ("lowest false match rate supported", f"{made.false_matches.rates[-1]:.2g}"),
-        ("probability", f"{made.method} map"),
-        ("encoder", made.fingerprint),
+        ("source", calibration.source),
+        ("comparisons", f"{calibration.mated:,} mated, {calibration.non_mated:,} non-mated"),
+        (
+            "identities",
+            f"{calibration.identities:,}, in {calibration.impostor_pairs:,} impostor pairs",
+        ),
+        ("a probe is compared with", COMPARED_WITH[calibration.fusion]),
+        ("same from", f"{same:.3f}, false match rate {calibration.fmr:g}"),
+        ("different below", f"{different:.3f}"),
+        ("lowest false match rate supported", f"{calibration.false_matches.rates[-1]:.2g}"),
+        ("probability", f"{calibration.method} map"),
+        ("encoder", calibration.fingerprint),
     ]
-    if made.cllr is not None and made.min_cllr is not None:
+    if calibration.cllr is not None and calibration.min_cllr is not None:
         rows += [
-            ("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"),
-            ("Brier score", f"{made.brier:.4f}"),
-            ("expected calibration error (ECE)", f"{made.ece:.4f}"),
+            ("Cllr", f"{calibration.cllr:.3f} bits, at best {calibration.min_cllr:.3f}"),
+            ("Brier score", f"{calibration.brier:.4f}"),
+            ("expected calibration error (ECE)", f"{calibration.ece:.4f}"),
         ]
     return rows
 
 
-def _reliability(made: Calibration) -> str:
-    # Room for discs at the corners, where most of the comparisons should be.
+def _reliability(calibration: Calibration) -> str:
+    # The margin leaves room for discs in the corners, where most comparisons should be.
     chart = Chart(
-        Axis(-0.09, 1.09, "mean probability said, %", ticks=SHARES),
-        Axis(-0.09, 1.09, "share that is mated, %", ticks=SHARES),
-        height=400,
+        Axis(-0.09, 1.09, "mean predicted probability, %", ticks=PERCENT_TICKS),
+        Axis(-0.09, 1.09, "share that is mated, %", ticks=PERCENT_TICKS),
+        height=HEIGHT,
     )
-    chart.line([0, 1], [0, 1], GREY, "as it should be", dotted=True)
-    for mean, mated, weight in made.reliability:
+    chart.line([0, 1], [0, 1], GREY, "perfect calibration", dotted=True)
+    for predicted, mated, weight in calibration.reliability:
         chart.dot(
-            mean, mated, COLOURS[0], radius=max(2.5, BIGGEST * math.sqrt(weight)),
-            said=f"said {mean:.1%}, is {mated:.1%}, of {weight:.1%} of the comparisons",
-            name="pairs of unseen identities; area: their weight",
-        )  # fmt: skip
-    lacking = "Too few identities to judge the probabilities"
-    return chart.figure("Are the probabilities right?" if made.reliability else lacking)
-
-
-def _span(made: Calibration) -> tuple[float, float]:
-    """The scores where it is decided: between the medians of both kinds, and some more."""
-    wrong, missed = made.false_matches, made.false_non_matches
-    low, high = (float(np.interp(-0.5, -np.array(s.rates), s.thresholds)) for s in (wrong, missed))
-    seen = wrong.thresholds + missed.thresholds
-    if not high > low:
-        low, high = min(seen), max(seen)
-    rest = 0.3 * (high - low)
-    return (low - rest, high + rest) if high > low else (low - 0.5, low + 0.5)
-
-
-def _map(made: Calibration) -> str:
-    low, high = _span(made)
-    chart = Chart(
-        Axis(low, high, "score"), Axis(0, 1, "probability of the same, %", ticks=SHARES), height=400
+            predicted,
+            mated,
+            COLOURS[0],
+            radius=max(2.5, LARGEST_RADIUS * math.sqrt(weight)),
+            tooltip=f"predicted {predicted:.1%}, mated {mated:.1%},"
+            f" {weight:.1%} of the comparisons",
+            name="pairs of unseen identities; the area is their share",
+        )
+    return chart.figure(
+        "Are the probabilities right?"
+        if calibration.reliability
+        else "Too few identities to judge the probabilities"
     )
-    _decide(chart, made)
-    scores = np.linspace(low, high, POINTS)
-    chances = [probability(made, score) for score in scores.tolist()]
-    chart.line(scores, chances, COLOURS[0], "where half of all pairs are mated")
+
+
+def _score_range(calibration: Calibration) -> tuple[float, float]:
+    """Return the scores that matter: from median to median of both kinds, with a margin."""
+    both = (calibration.false_matches, calibration.false_non_matches)
+    low, high = (float(np.interp(-0.5, -np.array(s.rates), s.thresholds)) for s in both)
+    if not high > low:
+        thresholds = both[0].thresholds + both[1].thresholds
+        low, high = min(thresholds), max(thresholds)
+    margin = 0.3 * (high - low)
+    return (low - margin, high + margin) if high > low else (low - 0.5, low + 0.5)
+
+
+def _probabilities(calibration: Calibration) -> str:
+    low, high = _score_range(calibration)
+    chart = Chart(
+        Axis(low, high, "score"),
+        Axis(0, 1, "probability of the same, %", ticks=PERCENT_TICKS),
+        height=HEIGHT,
+    )
+    _mark_decisions(chart, calibration)
+    scores = np.linspace(low, high, CURVE_POINTS)
+    probabilities = [probability(calibration, score) for score in scores.tolist()]
+    chart.line(scores, probabilities, COLOURS[0], "if half of all pairs are mated")
     return chart.figure("What a score means")
 
 
-def _decide(chart: Chart, made: Calibration) -> None:
-    """Mark where same begins and different ends."""
-    limit, grey = threshold_for_fmr(made).value, different_below(made)
-    if grey < limit:
-        chart.band(grey, limit, f"can't tell: {grey:.3f} to {limit:.3f}")
-    chart.upright(limit, COLOURS[5], f"same from {limit:.3f}")
+def _mark_decisions(chart: Chart, calibration: Calibration) -> None:
+    """Mark where "same" begins and where "different" ends."""
+    same, different = threshold_for_fmr(calibration).value, different_below(calibration)
+    if different < same:
+        chart.band(different, same, f"can't tell: {different:.3f} to {same:.3f}")
+    chart.vertical(same, COLOURS[5], f"same from {same:.3f}")
 
 
-def _rates(made: Calibration) -> str:
-    wrong, missed = made.false_matches, made.false_non_matches
-    low, high = _span(made)
-    lowest = min(wrong.rates[-1], missed.rates[-1], 0.1)
+def _rates(calibration: Calibration) -> str:
+    fmr, fnmr = calibration.false_matches, calibration.false_non_matches
+    low, high = _score_range(calibration)
+    lowest = min(fmr.rates[-1], fnmr.rates[-1], 0.1)
     chart = Chart(
         Axis(low, high, "threshold"),
         Axis(10 ** math.floor(math.log10(lowest)), 1, "rate, %", "log", LOG_TICKS),
-        height=400,
+        height=HEIGHT,
     )
-    _decide(chart, made)
+    _mark_decisions(chart, calibration)
     for steps, colour, name in (
-        (wrong, COLOURS[1], "false matches (FMR)"),
-        (missed, COLOURS[0], "false non-matches (FNMR)"),
+        (fmr, COLOURS[1], "false matches (FMR)"),
+        (fnmr, COLOURS[0], "false non-matches (FNMR)"),
     ):
-        limits, rates = np.array(steps.thresholds), np.array(steps.rates)
-        inside = (low <= limits) & (limits <= high)
-        chart.line(limits[inside], rates[inside], colour, name)
+        thresholds, rates = np.array(steps.thresholds), np.array(steps.rates)
+        visible = (low <= thresholds) & (thresholds <= high)
+        chart.line(thresholds[visible], rates[visible], colour, name)
     return chart.figure("Error rates, as far as the data supports them")
 
 
-def _sizes(fpir_model: FpirModel, fpir: float) -> str:
-    limits = np.array([threshold_for_fpir(fpir_model, fpir, int(size)) for size in SIZES])
-    spread = max(0.05 * float(np.ptp(limits)), 1e-3)
-    words = ("1", "10", "100", "1,000", "10,000", "100,000", "1 M")
-    names = tuple((10.0**n, word) for n, word in enumerate(words))
+def _thresholds_by_size(model: FpirModel, fpir: float) -> str:
+    thresholds = np.array([threshold_for_fpir(model, fpir, int(size)) for size in SIZES])
+    margin = max(0.05 * float(np.ptp(thresholds)), 1e-3)
     chart = Chart(
-        Axis(1, float(SIZES[-1]), "identities enrolled", "log", names),
-        Axis(float(limits.min()) - spread, float(limits.max()) + spread, "threshold"),
-        height=400,
+        Axis(1, float(SIZES[-1]), "identities enrolled", "log", SIZE_TICKS),
+        Axis(float(thresholds.min()) - margin, float(thresholds.max()) + margin, "threshold"),
+        height=HEIGHT,
     )
-    known = fpir_model.sizes[-1]
-    seen = int((known >= SIZES).sum())
-    if known < SIZES[-1]:
-        chart.band(known, float(SIZES[-1]), f"extrapolated: the data has {known:,} others")
-    chart.line(SIZES[:seen], limits[:seen], COLOURS[0], f"strangers identified: {fpir:.2%} (FPIR)")
-    chart.line(SIZES[seen - 1 :], limits[seen - 1 :], COLOURS[0], dotted=True)
-    return chart.figure("The threshold of a search, by the size of the gallery")
+    measured = model.sizes[-1]
+    count = int((measured >= SIZES).sum())
+    if measured < SIZES[-1]:
+        name = f"extrapolated: the data has {measured:,} other identities"
+        chart.band(measured, float(SIZES[-1]), name)
+    name = f"strangers identified: {fpir:.2%} (FPIR)"
+    chart.line(SIZES[:count], thresholds[:count], COLOURS[0], name)
+    chart.line(SIZES[count - 1 :], thresholds[count - 1 :], COLOURS[0], dotted=True)
+    return chart.figure("The threshold of a search, by gallery size")
 
 
-def _thresholds(made: Calibration) -> str:
-    lowest, missed = made.false_matches.rates[-1], made.false_non_matches.rates[-1]
-    wanted = [10.0**-n for n in range(1, 9) if 10.0**-n >= lowest * (1 + 1e-9)]
+def _rate_table(calibration: Calibration) -> str:
+    """Thresholds at powers of ten down to the lowest false match rate that the data supports."""
+    lowest = calibration.false_matches.rates[-1]
+    lowest_fnmr = calibration.false_non_matches.rates[-1]
+    rates = [10.0**-n for n in range(1, 9) if 10.0**-n >= lowest * (1 + 1e-9)]
+    rates += [lowest] if lowest < 1 else []
+    rows = []
+    for rate in rates:
+        shown = f"{rate:.2g}"
+        mark = " *" if float(shown) < lowest_fnmr else ""
+        different = f"{different_below(calibration, rate):.3f}{mark}"
+        rows.append((shown, f"{threshold_for_fmr(calibration, rate).value:.3f}", different))
+    note = (
+        f"<p class=soft>* at a rate of {lowest_fnmr:.2g}, the lowest false non-match rate that the"
+        " data supports"
+    )
+    marked = any(different.endswith("*") for _, _, different in rows)
+    head = ["error rate", "same from (FMR)", "different below (FNMR)"]
+    return table(head, rows) + (note if marked else "")
+
+
+def _size_table(model: FpirModel, fpir: float) -> str:
     rows = [
         (
-            f"{rate:.2g}",
-            f"{threshold_for_fmr(made, rate).value:.3f}",
-            f"{different_below(made, rate):.3f}",
+            f"{10**n:,}",
+            f"{threshold_for_fpir(model, fpir, 10**n):.3f}",
+            "extrapolated" if 10**n > model.sizes[-1] else "",
         )
-        for rate in [*wanted, *([lowest] if lowest < 1 else [])]
+        for n in range(7)
     ]
-    rows = [
-        (rate, limit, grey + (" *" if float(rate) < missed else "")) for rate, limit, grey in rows
-    ]
-    crowd = ""
-    if made.fpir_model:
-        sizes = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-        limits = [(size, threshold_for_fpir(made.fpir_model, made.fpir, size)) for size in sizes]
-        crowd = table(
-            ["identities enrolled", f"identified from, FPIR {made.fpir:g}", ""],
-            [
-                (f"{n:,}", f"{at:.3f}", "extrapolated" if n > made.fpir_model.sizes[-1] else "")
-                for n, at in limits
-            ],
-        )
-    note = f"<p class=soft>* at a rate of {missed:.2g}, the lowest miss rate that the data supports"
-    head = ["error rate", "same from (FMR)", "different below (FNMR)"]
-    return table(head, rows) + (note if any("*" in row[2] for row in rows) else "") + crowd
+    return table(["identities enrolled", f"identified from, FPIR {fpir:g}", ""], rows)

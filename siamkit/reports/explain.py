@@ -1,4 +1,4 @@
-"""An explanation as a picture: what raises the score in orange-red, what lowers it in blue."""
+"""An explanation as a picture: orange-red parts raise the score, blue ones lower it."""
 
 from __future__ import annotations
 
@@ -21,39 +21,46 @@ if TYPE_CHECKING:
     from siamkit.flows.explain import Explained, Explanation, Part
 
 DRAWN = (".png", ".svg", ".pdf")
-COLOURS = "RdBu_r"  # red and blue are told apart by colour-blind eyes, and grey is between
-STRONGEST = 0.7  # of the colour over a picture, where a part counts most
-LONGEST = 800  # px of a picture that is drawn
-SIZE, DPI = 9.0, 130  # inches across; dots an inch
+COLOURS = "RdBu_r"  # colour-blind readers can tell red from blue; grey lies between
+STRONGEST = 0.7  # opacity over a picture of the part that counts most
+LONGEST = 800  # px: the longer side of a picture as drawn
+WIDTH, DPI = 9.0, 130  # inches; dots per inch
 LETTER = 11.0  # points
-LINE = 2.1  # letters from one line of text to the next
-GAP = 0.55  # letters between words
-DARK = 1.5  # red + green + blue of a colour that white letters are read better on
-LINES = 45  # of a text at most
-TITLE = 60  # letters of a sample's name
-# Fonts for letters that matplotlib's own has not, where they are installed.
+LINE = 2.1  # letter sizes from one line of text to the next
+GAP = 0.55  # letter sizes between words
+DARK = 1.5  # red + green + blue, each in [0, 1], below which white letters are easier to read
+LINES = 45  # of a text, at most
+TITLE = 60  # characters of a sample's name, at most
+# Fonts for letters that matplotlib's own font lacks, used where they are installed.
 FONTS = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
-    "Droid Sans Fallback", "Noto Sans", "Noto Sans Devanagari", "Noto Sans Thai", "FreeSans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Noto Sans",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "FreeSans",
     "Unifont",
-)  # fmt: skip
+)
 
 
-def check(out: Path) -> None:
-    """Raise BadInput or OSError unless a picture can be saved there, before the work has begun."""
-    shown = to_text(out)
-    if out.suffix.lower() not in DRAWN:
-        raise BadInput(f"{shown}: cannot draw {out.suffix!r}", hint=f"{', '.join(DRAWN)}")
-    if out.is_dir():
+def check(path: Path) -> None:
+    """Raise BadInput or OSError if no picture can be saved there; call it before the work."""
+    shown = to_text(path)
+    if path.suffix.lower() not in DRAWN:
+        raise BadInput(f"{shown}: cannot draw {path.suffix!r}", hint=f"use {', '.join(DRAWN)}")
+    if path.is_dir():
         raise BadInput(f"{shown} is a directory", hint="give the name of a file")
-    if not out.parent.is_dir():
+    if not path.parent.is_dir():
         raise BadInput(
-            f"the folder of {shown} does not exist", hint=f"mkdir -p {to_text(out.parent)}"
+            f"the folder of {shown} does not exist", hint=f"mkdir -p {to_text(path.parent)}"
         )
-    tempfile.TemporaryFile(dir=out.parent).close()
+    tempfile.TemporaryFile(dir=path.parent).close()
 
 
-def draw(found: Explanation, out: Path) -> None:
+def draw(explanation: Explanation, path: Path) -> None:
     """Save a .png, .svg or .pdf of both samples. Raises BadInput if it cannot be written."""
     import numpy as np
     from matplotlib import colormaps, rc_context
@@ -62,69 +69,69 @@ def draw(found: Explanation, out: Path) -> None:
     from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.figure import Figure
 
-    sides = (found.left, found.right)
-    limit = max(abs(part.contribution) for side in sides for part in side.parts) or 1e-6
-    # The ends of the map are so dark that ink and letters would be lost on them.
+    sides = (explanation.left, explanation.right)
+    strongest = max(abs(part.contribution) for side in sides for part in side.parts) or 1e-6
+    # The ends of the map are too dark for ink and letters to show on them.
     colours = ListedColormap(colormaps[COLOURS](np.linspace(0.12, 0.88, 256)))
-    shades = ScalarMappable(Normalize(-limit, limit), colours)
+    shades = ScalarMappable(Normalize(-strongest, strongest), colours)
     with rc_context({"font.family": _fonts(), "svg.hashsalt": "siamkit"}):
-        figure = Figure(figsize=(SIZE, 4.0), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4.0), layout="constrained")
         FigureCanvasAgg(figure)
         panels = _panels(figure, sides)
         for panel, side in zip(panels, sides, strict=True):
             _draw_side(panel, side, shades)
-        figure.suptitle(f"score {found.score:.3f}", fontsize=LETTER + 1)
+        figure.suptitle(f"score {explanation.score:.3f}", fontsize=LETTER + 1)
         bar = figure.colorbar(
             shades, ax=list(panels), location="bottom", shrink=0.6, aspect=40, pad=0.04
         )
-        bar.set_label("what the score loses without it (blue: it would rise)", fontsize=LETTER - 2)
+        bar.set_label("score lost when hidden (blue: the score rises)", fontsize=LETTER - 2)
         bar.ax.tick_params(labelsize=LETTER - 3)
-        with saving(out) as made, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # letters that no font here has
+        with saving(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has
             warnings.filterwarnings("ignore", ".*[Cc]onstrained_layout")
-            figure.savefig(made, dpi=DPI)
+            figure.savefig(temporary, dpi=DPI)
 
 
 def _fonts() -> list[str]:
     from matplotlib import font_manager
 
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in FONTS if name in known)]
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in FONTS if name in installed)]
 
 
 def _panels(figure: Figure, sides: Sequence[Explained]) -> Sequence[Axes]:
-    """Pictures stand side by side, unless they are wide; sounds and texts one above the other."""
+    """Put pictures side by side unless they are wide, and everything else one above the other."""
     shapes = [s.crop.pixels.shape[:2] for s in sides if isinstance(s.crop, Image)]
     if shapes:
-        tall = max(height / width for height, width in shapes)
-        if tall > 0.4:
-            figure.set_size_inches(SIZE, min(SIZE, 1.5 + tall * SIZE * 0.47))
+        tallest = max(height / width for height, width in shapes)
+        if tallest > 0.4:
+            figure.set_size_inches(WIDTH, min(WIDTH, 1.5 + tallest * WIDTH * 0.47))
             return list(figure.subplots(1, 2))
-        heights = [max(0.1, height / width) * SIZE for height, width in shapes]
+        heights = [max(0.1, height / width) * WIDTH for height, width in shapes]
     elif isinstance(sides[0].crop, str):
         lines = [len(_lines(side)) for side in sides]
         heights = [(LINE * count + 2) * LETTER / 72 for count in lines]
-    else:
+    else:  # sounds
         heights = [1.7, 1.7]
-    figure.set_size_inches(SIZE, 1.5 + sum(heights))
+    figure.set_size_inches(WIDTH, 1.5 + sum(heights))
     return list(figure.subplots(2, 1, height_ratios=heights))
 
 
 def _draw_side(panel: Axes, side: Explained, shades: Any) -> None:
     if isinstance(side.crop, Image):
-        _picture(panel, side.crop, side.parts, shades)
+        _draw_picture(panel, side.crop, side.parts, shades)
     elif isinstance(side.crop, Clip):
-        _sound(panel, side.crop, side.parts, shades)
+        _draw_sound(panel, side.crop, side.parts, shades)
     else:
-        _text(panel, side, shades)
+        _draw_text(panel, side, shades)
     if not isinstance(side.crop, str):
         name = shorten(Path(side.source).name)
         name = name if len(name) <= TITLE else name[: TITLE - 1] + "…"
         panel.set_title(name, loc="left", fontsize=LETTER - 1, parse_math=False)
 
 
-def _picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any) -> None:
-    """The crop in grey, its parts in colour, the stronger the more they count."""
+def _draw_picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any) -> None:
+    """Draw the crop in grey, with stronger colour over parts that count more."""
     import numpy as np
     from PIL import Image as pil
 
@@ -141,11 +148,11 @@ def _picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any) -> N
     colours[..., 3] = STRONGEST * np.abs(values) / shades.norm.vmax
     panel.imshow(colours, extent=(0, width, height, 0))
     panel.tick_params(labelsize=LETTER - 4, length=2)
-    panel.set_xlabel("px of what was compared", fontsize=LETTER - 4)
+    panel.set_xlabel("px of the crop", fontsize=LETTER - 4)
 
 
-def _sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
-    """The outline of the waveform, each segment on its colour."""
+def _draw_sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
+    """Draw the outline of the waveform, each segment on its colour."""
     import numpy as np
 
     bins = min(1200, len(clip.samples))
@@ -161,33 +168,32 @@ def _sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
     panel.set_ylim(-top, top)
     panel.set_yticks([])
     panel.tick_params(labelsize=LETTER - 3)
-    heard = [part.heard[0] for part in parts if part.heard]
-    if len(heard) == len(parts):
-        starts = [part.where[0] for part in parts]
-        panel.xaxis.set_major_formatter(lambda at, _: f"{np.interp(at, starts, heard):.2f}")
-    what = "recording, pauses left out" if heard else "crop"
-    panel.set_xlabel(f"s of the {what}", fontsize=LETTER - 3)
+    in_recording = [part.heard[0] for part in parts if part.heard]
+    if len(in_recording) == len(parts):
+        in_crop = [part.where[0] for part in parts]
+        panel.xaxis.set_major_formatter(lambda x, _: f"{np.interp(x, in_crop, in_recording):.2f}")
+    label = "s of the recording, pauses left out" if in_recording else "s of the crop"
+    panel.set_xlabel(label, fontsize=LETTER - 3)
 
 
-def _text(panel: Axes, side: Explained, shades: Any) -> None:
-    """Words on their colours, in lines as wide as the picture."""
+def _draw_text(panel: Axes, side: Explained, shades: Any) -> None:
+    """Draw words on their colours, in lines as wide as the picture."""
     lines = _lines(side)
     panel.set_axis_off()
     panel.set_xlim(0, 1)
     panel.set_ylim(len(lines), 0)
     for row, line in enumerate(lines):
-        for at, word, part in line:
+        for x, word, part in line:
             colour = shades.to_rgba(part.contribution if part else 0.0)
-            panel.text(
-                at, row + 0.5, word, fontsize=LETTER, va="center", parse_math=False,
-                color="white" if sum(colour[:3]) < DARK else "black",
-                bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5} if part else None,
-            )  # fmt: skip
+            letters = "white" if sum(colour[:3]) < DARK else "black"
+            box = {"facecolor": colour, "edgecolor": "none", "pad": 2.5} if part else None
+            style: dict[str, Any] = {"fontsize": LETTER, "va": "center", "parse_math": False}
+            panel.text(x, row + 0.5, word, color=letters, bbox=box, **style)
 
 
 def _lines(side: Explained) -> list[list[tuple[float, str, Part | None]]]:
-    """What each line holds: where a word begins, in [0, 1] of the width, the word, and its part."""
-    width, room = _ruler(), (SIZE - 0.5) * 72.0
+    """Break the text into lines of (x in [0, 1] of the width, word, its part)."""
+    width, room = _word_ruler(), (WIDTH - 0.5) * 72.0
     lines: list[list[tuple[float, str, Part | None]]] = [[]]
     x = 0.0
     for part in side.parts:
@@ -203,8 +209,8 @@ def _lines(side: Explained) -> list[list[tuple[float, str, Part | None]]]:
     return lines
 
 
-def _ruler() -> Callable[[str], float]:
-    """How wide a word is drawn, in points."""
+def _word_ruler() -> Callable[[str], float]:
+    """Return a function that measures the width of a word as drawn, in points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
@@ -221,6 +227,6 @@ def _ruler() -> Callable[[str], float]:
 
 
 def _short_words(text: str) -> list[str]:
-    """Words, in pieces that fit a line."""
+    """Split a text into words, and long words into pieces that fit a line."""
     words = ["".join(c if c.isprintable() else " " for c in word) for word in text.split()]
-    return [word[at : at + 40] for word in words for at in range(0, len(word), 40)]
+    return [word[start : start + 40] for word in words for start in range(0, len(word), 40)]

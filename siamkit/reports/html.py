@@ -1,11 +1,11 @@
-"""What the pages that siamkit writes have in common: one self-contained HTML file each."""
+"""The frame, tables and escaping that all HTML pages share; each page is one file."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
 
-# Narrow screens get one column, wide ones several; dark ones swap paper and ink.
+# Narrow screens get one column, wide ones several; dark mode inverts the colours.
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --bad: #d1242f }
 @media (prefers-color-scheme: dark) { :root { --bad: #ff7b72 } svg { filter: brightness(1.35) } }
@@ -30,34 +30,34 @@ svg text { font: 12px system-ui, sans-serif; fill: currentColor }
 
 
 def page(title: str, body: str, style: str = "") -> str:
-    """A whole page. The title is escaped; the body is HTML already."""
-    name = escaped(title)
+    """Build a whole page. The title is escaped; the body is already HTML."""
+    title = escaped(title)
     return (
         '<!doctype html><html lang=en><meta charset=utf-8><meta name="viewport"'
-        f' content="width=device-width, initial-scale=1"><title>{name}</title>'
-        f"<style>{_STYLE}{style}</style><h1>{name}</h1>{body}</html>\n"
+        f' content="width=device-width, initial-scale=1"><title>{title}</title>'
+        f"<style>{_STYLE}{style}</style><h1>{title}</h1>{body}</html>\n"
     )
 
 
 def escaped(text: str, longest: int | None = None) -> str:
-    """A text of the user's, for anywhere on a page; cut where it is too long."""
+    """Escape a user's text for anywhere on a page, cutting it after `longest` characters."""
     if longest is not None and len(text) > longest:
         text = text[: longest - 1].rstrip() + "…"
     return html.escape(text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of texts, which are escaped. The first column names the row, the others are numbers."""
-    first, *others = head
-    top = f"<th>{escaped(first)}" + "".join(f"<th class=n>{escaped(cell)}" for cell in others)
+    """Build a table, escaping its texts. The first column names the row; the others are numbers."""
+    name_head, *number_heads = head
+    top = f"<th>{escaped(name_head)}" + "".join(f"<th class=n>{escaped(h)}" for h in number_heads)
     body = "".join(
-        f"<tr><th>{escaped(name)}" + "".join(f"<td class=n>{escaped(cell)}" for cell in rest)
-        for name, *rest in rows
+        f"<tr><th>{escaped(name)}" + "".join(f"<td class=n>{escaped(cell)}" for cell in numbers)
+        for name, *numbers in rows
     )
     return f"<div class=wide><table><thead><tr>{top}<tbody>{body}</table></div>"
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Names and what there is to say of each; both are escaped."""
+    """Build a table of (name, value) rows, escaping both."""
     body = "".join(f"<tr><th>{escaped(name)}<td>{escaped(value)}" for name, value in rows)
     return f"<div class=wide><table><tbody>{body}</table></div>"

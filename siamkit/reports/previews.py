@@ -1,7 +1,6 @@
-"""Samples as people see, hear or read them on a page that needs no other file.
+"""Samples embedded in a page: a text to read, a picture to see or a sound to play.
 
-What a sample is shows itself: a text is read, a file is a picture if it decodes as one, else a
-sound if it decodes as that, else only its name is left.
+A file is a picture if it decodes as one, else a sound if it decodes as one, else only its name.
 """
 
 from __future__ import annotations
@@ -15,19 +14,20 @@ from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
 from siamkit.sdk.media import load_image
 
-SIDE = 160  # px of a picture, at most
-TEXT = 600  # characters of a text
-AS_IS, SECONDS, RATE = 100_000, 12.0, 24_000  # bytes of a sound that is kept; s, Hz of a cut one
-LARGEST = 100_000_000  # bytes of a file that is tried as a picture
-# By the first bytes; browsers play these.
+SIDE = 160  # px: the longer side of a picture, at most
+TEXT = 600  # characters of a text, at most
+AS_IS = 100_000  # bytes: sounds up to this size are embedded as they are
+SECONDS, RATE = 12.0, 24_000  # s, Hz of the others, which are converted
+LARGEST = 100_000_000  # bytes: larger files are not tried as pictures
+# MIME types that browsers play, by the first bytes of the file.
 PLAYED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac", b"OggS": "audio/ogg", b"ID3": "audio/mpeg"}
 
 
 def exhibit(sample: Path | str) -> str:
-    """A figure with a sample: its first part, if it is long. What cannot be read is a name."""
+    """Build a figure of a sample, of its first part if it is long. Unreadable files show a name."""
     if isinstance(sample, str):
         return f"<blockquote>{escaped(sample, TEXT)}</blockquote>"
-    medium = _picture(sample) or _sound(sample) or "<p class=soft>cannot be shown</p>"
+    medium = _picture(sample) or _sound(sample) or "<p class=soft>no preview</p>"
     name = escaped(to_text(Path(*sample.parts[-2:])))
     return f"<figure>{medium}<small>{name}</small></figure>"
 
@@ -48,7 +48,7 @@ def _picture(path: Path) -> str:
 
 
 def _sound(path: Path) -> str:
-    """A short file as it is, else its first seconds, as MP3: every browser plays that."""
+    """Embed a small file as it is, else its first seconds as MP3, which every browser plays."""
     import soundfile
 
     from siamkit.sdk.sound import stream_clip

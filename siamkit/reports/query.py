@@ -1,4 +1,4 @@
-"""Draw what a query found onto the picture: boxes, labels, scores."""
+"""Draw the answers of a query onto the picture: boxes, labels, scores."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from siamkit.types import Image
 if TYPE_CHECKING:
     from siamkit.flows.query import Answer
 
-KNOWN, UNKNOWN = (0, 158, 115), (213, 94, 0)  # told apart by colour-blind eyes (Okabe & Ito 2008)
+# Colour-blind readers can tell these apart (Okabe & Ito 2008).
+KNOWN, UNKNOWN = (0, 158, 115), (213, 94, 0)
 
 
-def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
-    """Save a picture with a box a region, green where somebody was identified."""
+def save(medium: object, answers: Sequence[Answer], path: Path) -> None:
+    """Save the picture with one box per region, green where an identity was recognised.
+
+    Raises BadInput for other media, and if the picture cannot be written.
+    """
     from PIL import Image as pil
     from PIL import ImageDraw, ImageFont
 
@@ -27,7 +31,7 @@ def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
         )
     picture = pil.fromarray(medium.pixels)
     width, height = picture.size
-    line = max(2, round(max(width, height) / 400))
+    line_width = max(2, round(max(width, height) / 400))
     font = ImageFont.load_default(size=max(12, round(max(width, height) / 50)))
     draw = ImageDraw.Draw(picture)
     for answer in answers:
@@ -35,9 +39,9 @@ def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
         if len(box) != 4:
             raise BadInput("only boxes can be drawn, not spans of time")
         colour = KNOWN if answer.identity else UNKNOWN
-        best = f" {answer.matches[0].score:.2f}" if answer.matches else ""
-        text = (answer.identity or "unknown") + best
-        draw.rectangle(box, outline=colour, width=line)
+        score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
+        text = (answer.identity or "unknown") + score
+        draw.rectangle(box, outline=colour, width=line_width)
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         x = min(max(0, box[0]), max(0, width - (right - left) - 8))
         y = box[1] - (bottom - top) - 8
@@ -45,6 +49,6 @@ def save(medium: object, answers: Sequence[Answer], out: Path) -> None:
         draw.rectangle((x, y, x + right - left + 8, y + bottom - top + 8), fill=colour)
         draw.text((x + 4 - left, y + 4 - top), text, fill="white", font=font)
     try:
-        picture.save(out)
+        picture.save(path)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{out} cannot be written: {error}", hint="name a .jpg or .png") from error
+        raise BadInput(f"{path} cannot be written: {error}", hint="name a .jpg or .png") from error

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: they take the page's ink, scale with it, and need no script."""
+"""Charts as inline SVG: they use the page's text colour, scale with it, and need no script."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 Scale: TypeAlias = Literal["linear", "log", "probit"]
 Ticks: TypeAlias = tuple[tuple[float, str], ...]
-# Told apart by colour-blind eyes (Okabe & Ito 2008).
+# Colour-blind readers can tell these apart (Okabe & Ito 2008).
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 RED = "#D55E00"
-WIDTH, TOP, RIGHT, BOTTOM, LEFT = 420, 10, 16, 40, 52  # px, margins too
+WIDTH, TOP, RIGHT, BOTTOM, LEFT = 420, 10, 16, 40, 52  # px: the chart, then its margins
 BINS = 60  # of a histogram
-LETTER = 6.6  # px, about, of a label
-TAIL = 0.0005  # of the scores at either end, which a histogram counts in its outermost bars
+LETTER = 6.6  # px: about the width of a letter in a label
+TAIL = 0.0005  # share of the scores at each end that a histogram counts in its outermost bars
 LOG_TICKS: Ticks = tuple((10.0**n, f"{10.0 ** (n + 2):g}") for n in range(-8, 1))  # in %
 PROBIT_TICKS: Ticks = tuple(
     (share, f"{100 * share:g}")
@@ -32,7 +32,7 @@ PROBIT_TICKS: Ticks = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From where to where, in the data's unit; low may be the larger. Probit: normal deviates."""
+    """A range in the data's unit; low may exceed high. Probit: normal deviates."""
 
     low: float
     high: float
@@ -40,33 +40,33 @@ class Axis:
     scale: Scale = "linear"
     ticks: Ticks = ()
 
-    def share(self, values: ArrayLike) -> NDArray[np.float64]:
-        """How far along the axis values lie, in [0, 1]; what is beyond it is put at its end."""
+    def position(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return positions along the axis in [0, 1]; values beyond it go to its end."""
         least, most = sorted((self.low, self.high))
         inside = np.clip(np.asarray(values, np.float64), least, most)
-        start, stop, at = (_scaled(v, self.scale) for v in (self.low, self.high, inside))
-        found: NDArray[np.float64] = (at - start) / (stop - start)
-        return found
+        start, stop, scaled = (_scaled(v, self.scale) for v in (self.low, self.high, inside))
+        positions: NDArray[np.float64] = (scaled - start) / (stop - start)
+        return positions
 
-    def shown(self) -> Iterable[tuple[float, str]]:
-        """(share, label) of the ticks inside."""
+    def visible_ticks(self) -> Iterable[tuple[float, str]]:
+        """Yield the (position, label) of each tick inside the range."""
         least, most = sorted((self.low, self.high))
-        for value, name in self.ticks or ticks(least, most):
+        for value, label in self.ticks or ticks(least, most):
             if least <= value <= most:
-                yield float(self.share(value)), name
+                yield float(self.position(value)), label
 
 
 def _scaled(values: ArrayLike, scale: Scale) -> NDArray[np.float64]:
     from scipy.special import ndtri
 
-    found: NDArray[np.float64] = np.asarray(values, np.float64)
+    scaled: NDArray[np.float64] = np.asarray(values, np.float64)
     if scale != "linear":
-        found = np.log10(found) if scale == "log" else ndtri(found)
-    return found
+        scaled = np.log10(scaled) if scale == "log" else ndtri(scaled)
+    return scaled
 
 
 def ticks(low: float, high: float, count: int = 6) -> Ticks:
-    """About so many round values from low to high, low < high."""
+    """Return about `count` round values from low to high, low < high."""
     rough = (high - low) / count
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * (1 - 1e-9))
@@ -77,72 +77,79 @@ def ticks(low: float, high: float, count: int = 6) -> Ticks:
 
 
 class Chart:
-    """Draw upon it, then ask for the figure. Colours are CSS; names are for the legend."""
+    """Draw on it, then take the figure. Colours are CSS; names go to the legend."""
 
     def __init__(self, x: Axis, y: Axis, *, height: int = 320, left: int = LEFT) -> None:
         self.x, self.y, self.height, self.left = x, y, height, left
         self.parts: list[str] = []
-        self.legend: list[str] = []
-        self.named: set[str] = set()
+        self.legend: dict[str, str] = {}  # name -> HTML
 
     def line(
         self, xs: ArrayLike, ys: ArrayLike, colour: str, name: str = "", *, dotted: bool = False
     ) -> None:
-        """A line through (n,) points. Those that fall on the same half pixel are one."""
-        at = np.stack([self._across(xs), self._down(ys)], axis=1)
-        at = np.round(at * 2) / 2
-        at = at[np.append(True, (at[1:] != at[:-1]).any(axis=1))] if len(at) else at
-        points = " ".join(f"{x:g},{y:g}" for x, y in at.tolist())
+        """Draw a line through (n,) points; consecutive points on one half pixel are merged."""
+        points = np.round(np.stack([self._across(xs), self._down(ys)], axis=1) * 2) / 2
+        if len(points):
+            points = points[np.append(True, (points[1:] != points[:-1]).any(axis=1))]
+        listed = " ".join(f"{x:g},{y:g}" for x, y in points.tolist())
         style = f'fill="none" stroke="{colour}" stroke-width="2"{_dashes(dotted)}'
-        self.parts.append(f'<polyline points="{points}" {style} stroke-linejoin="round"/>')
-        self._name(name, f'<path d="M0 8H24" {style}/>')
+        self.parts.append(f'<polyline points="{listed}" {style} stroke-linejoin="round"/>')
+        self._add_to_legend(name, f'<path d="M0 8H24" {style}/>')
 
-    def upright(self, x: float, colour: str = "currentColor", name: str = "") -> None:
-        """A dashed line from bottom to top."""
-        at = float(self._across(x))
+    def vertical(self, x: float, colour: str = "currentColor", name: str = "") -> None:
+        """Draw a dashed line from bottom to top."""
+        px = float(self._across(x))
         style = f'stroke="{colour}" stroke-width="1.5"{_dashes(True)}'
-        self.parts.append(f'<path d="M{at:.1f} {TOP}V{self.height - BOTTOM}" {style}/>')
-        self._name(name, f'<path d="M0 8H24" {style}/>')
+        self.parts.append(f'<path d="M{px:.1f} {TOP}V{self.height - BOTTOM}" {style}/>')
+        self._add_to_legend(name, f'<path d="M0 8H24" {style}/>')
 
     def band(self, low: float, high: float, name: str = "") -> None:
-        """Shade what lies between two values of x."""
+        """Shade the area between two values of x."""
         left, right = (float(self._across(v)) for v in (low, high))
         style = 'fill="currentColor" fill-opacity=".1"'
         self.parts.append(
             f'<rect x="{left:.1f}" y="{TOP}" width="{max(0.0, right - left):.1f}"'
             f' height="{self.height - BOTTOM - TOP}" {style}/>'
         )
-        self._name(name, f'<rect width="24" height="14" {style}/>')
+        self._add_to_legend(name, f'<rect width="24" height="14" {style}/>')
 
     def dot(
-        self, x: float, y: float, colour: str, *, radius: float = 5, said: str = "", name: str = ""
+        self,
+        x: float,
+        y: float,
+        colour: str,
+        *,
+        radius: float = 5,
+        tooltip: str = "",
+        name: str = "",
     ) -> None:
-        """A disc; `said` shows where a mouse rests on it."""
+        """Draw a disc of a radius in px."""
         style = f'fill="{colour}" fill-opacity=".75" stroke="{colour}"'
         self.parts.append(
             f'<circle cx="{float(self._across(x)):.1f}" cy="{float(self._down(y)):.1f}"'
-            f' r="{radius:.1f}" {style}><title>{escaped(said)}</title></circle>'
+            f' r="{radius:.1f}" {style}><title>{escaped(tooltip)}</title></circle>'
         )
-        self._name(name, '<circle cx="12" cy="8" r="5" fill="currentColor"/>')  # of any colour
+        # Discs of one name differ in colour, so the legend has that of the text.
+        self._add_to_legend(name, '<circle cx="12" cy="8" r="5" fill="currentColor"/>')
 
-    def reach(self, x: tuple[float, float], y: tuple[float, float], colour: str) -> None:
-        """A straight line between (x[0], y[0]) and (x[1], y[1]): an interval."""
+    def segment(self, x: tuple[float, float], y: tuple[float, float], colour: str) -> None:
+        """Draw a straight line from (x[0], y[0]) to (x[1], y[1])."""
         (a, b), (c, d) = self._across(x).tolist(), self._down(y).tolist()
         self.parts.append(
             f'<path d="M{a:.1f} {c:.1f}L{b:.1f} {d:.1f}" stroke="{colour}" stroke-width="2"/>'
         )
 
-    def stairs(self, edges: ArrayLike, heights: ArrayLike, colour: str, name: str = "") -> None:
-        """(n,) bars between (n + 1,) edges, as one filled outline."""
+    def bars(self, edges: ArrayLike, heights: ArrayLike, colour: str, name: str = "") -> None:
+        """Draw (n,) bars between (n + 1,) edges as one filled outline."""
         xs, ys = self._across(edges).tolist(), self._down(heights).tolist()
         steps = "".join(f"V{y:.1f}H{x:.1f}" for x, y in zip(xs[1:], ys, strict=True))
         style = f'fill="{colour}" fill-opacity=".3" stroke="{colour}" stroke-width="1.5"'
         base = self.height - BOTTOM
         self.parts.append(f'<path d="M{xs[0]:.1f} {base}{steps}V{base}" {style}/>')
-        self._name(name, f'<rect x="1" y="1" width="22" height="13" {style}/>')
+        self._add_to_legend(name, f'<rect x="1" y="1" width="22" height="13" {style}/>')
 
     def figure(self, caption: str) -> str:
-        """The chart with its caption and legend, as HTML."""
+        """Return the chart with its caption and legend as HTML."""
         base, middle = self.height - BOTTOM, (TOP + self.height - BOTTOM) / 2
         return (
             f'<figure><figcaption>{escaped(caption)}</figcaption><svg role="img" aria-label='
@@ -152,38 +159,38 @@ class Chart:
             f'"currentColor"/><text x="{(self.left + WIDTH - RIGHT) / 2}" y="{self.height - 6}"'
             f' text-anchor="middle">{escaped(self.x.label)}</text><text text-anchor="middle"'
             f' transform="translate(12 {middle}) rotate(-90)">{escaped(self.y.label)}</text></svg>'
-            f"<div class=legend>{''.join(self.legend)}</div></figure>"
+            f"<div class=legend>{''.join(self.legend.values())}</div></figure>"
         )
 
     def _grid(self) -> str:
-        base, out, end = self.height - BOTTOM, [], -math.inf
+        base, parts, label_end = self.height - BOTTOM, [], -math.inf
         faint = 'stroke="currentColor" stroke-opacity=".15"'
-        for share, name in sorted(self.x.shown()):
-            at = self.left + share * (WIDTH - RIGHT - self.left)
-            out.append(f'<path d="M{at:.1f} {TOP}V{base}" {faint}/>')
-            wide = len(name) * LETTER / 2
-            if at - wide > end + 4:  # labels that would run into each other are left out
-                out.append(f'<text x="{at:.1f}" y="{base + 16}" text-anchor="middle">{name}</text>')
-                end = at + wide
-        for share, name in self.y.shown():
-            at = base - share * (base - TOP)
-            out.append(
-                f'<path d="M{self.left} {at:.1f}H{WIDTH - RIGHT}" {faint}/><text x="'
-                f'{self.left - 6}" y="{at + 4:.1f}" text-anchor="end">{escaped(name)}</text>'
+        for position, label in sorted(self.x.visible_ticks()):
+            x = self.left + position * (WIDTH - RIGHT - self.left)
+            parts.append(f'<path d="M{x:.1f} {TOP}V{base}" {faint}/>')
+            half_width = len(label) * LETTER / 2
+            if x - half_width > label_end + 4:  # labels that would overlap are left out
+                style = 'text-anchor="middle"'
+                parts.append(f'<text x="{x:.1f}" y="{base + 16}" {style}>{label}</text>')
+                label_end = x + half_width
+        for position, label in self.y.visible_ticks():
+            y = base - position * (base - TOP)
+            parts.append(
+                f'<path d="M{self.left} {y:.1f}H{WIDTH - RIGHT}" {faint}/><text x="'
+                f'{self.left - 6}" y="{y + 4:.1f}" text-anchor="end">{escaped(label)}</text>'
             )
-        return "".join(out)
+        return "".join(parts)
 
     def _across(self, xs: ArrayLike) -> NDArray[np.float64]:
-        return self.left + self.x.share(xs) * (WIDTH - RIGHT - self.left)
+        return self.left + self.x.position(xs) * (WIDTH - RIGHT - self.left)
 
     def _down(self, ys: ArrayLike) -> NDArray[np.float64]:
-        return self.height - BOTTOM - self.y.share(ys) * (self.height - BOTTOM - TOP)
+        return self.height - BOTTOM - self.y.position(ys) * (self.height - BOTTOM - TOP)
 
-    def _name(self, name: str, drawn: str) -> None:
-        if name and name not in self.named:
-            self.named.add(name)
-            self.legend.append(
-                f'<span><svg viewBox="0 0 24 15" aria-hidden="true">{drawn}</svg>'
+    def _add_to_legend(self, name: str, symbol: str) -> None:
+        if name and name not in self.legend:
+            self.legend[name] = (
+                f'<span><svg viewBox="0 0 24 15" aria-hidden="true">{symbol}</svg>'
                 f" {escaped(name)}</span>"
             )
 
@@ -198,10 +205,10 @@ def histogram(
     label: str,
     limit: tuple[float, str] | None = None,
 ) -> str:
-    """A figure of how (n,) values, n >= 1, spread; each series by its own number.
+    """Draw the distribution of (n,) values, n >= 1, each series as shares of its own total.
 
-    limit: a threshold, and what the legend says of it. Few values far out do not squeeze the
-    others: they count in the outermost bars.
+    limit: a threshold and its legend. The few values far out count in the outermost bars, so that
+    they do not squeeze the others.
     """
     ends = [np.quantile(values, [TAIL, 1 - TAIL]) for values in series.values()]
     if limit is not None:
@@ -217,7 +224,7 @@ def histogram(
     top = max(float(share.max()) for share in shares) * 1.05
     chart = Chart(Axis(low, high, label), Axis(0, top, "share in %"), height=260)
     for (name, values), share, colour in zip(series.items(), shares, COLOURS, strict=False):
-        chart.stairs(edges, share, colour, f"{name}: {len(values):,}")
+        chart.bars(edges, share, colour, f"{name}: {len(values):,}")
     if limit is not None:
-        chart.upright(limit[0], name=limit[1])
+        chart.vertical(limit[0], name=limit[1])
     return chart.figure(caption)

@@ -1,4 +1,4 @@
-"""A timeline for other programs, as RTTM, and for people, as a picture."""
+"""A timeline as RTTM, for other programs, and as a picture, for people."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
 
 UNKNOWN = "unknown"
-GREY = "#8a94a6"  # who is not known
-ROW, WIDTH = 0.42, 10.0  # inches
-LETTERS = 28  # of a name beside its row
-STEPS, TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks; of them at most
+GREY = "#8a94a6"  # unknown voices
+ROW_HEIGHT, WIDTH = 0.42, 10.0  # inches
+NAME_LENGTH = 28  # characters of a name beside its row
+TICK_STEPS, MOST_TICKS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600), 12  # s between ticks
 
 
-def save_rttm(found: Timeline, out: Path) -> None:
-    """Write it as RTTM. Raises BadInput for a file that cannot be written."""
-    with saving(out) as made:
-        made.write_text(rttm(found), encoding="utf-8")
+def save_rttm(timeline: Timeline, path: Path) -> None:
+    """Write a timeline as RTTM. Raises BadInput if the file cannot be written."""
+    with saving(path) as temporary:
+        temporary.write_text(rttm(timeline), encoding="utf-8")
 
 
 @contextmanager
-def saving(out: Path) -> Iterator[Path]:
-    """Replace a file, but raise BadInput if the disk refuses."""
+def saving(path: Path) -> Iterator[Path]:
+    """Replace a file, with OSError raised as BadInput."""
     try:
-        with replacing(out) as made:
-            yield made
+        with replacing(path) as temporary:
+            yield temporary
     except OSError as error:
-        raise BadInput(f"{to_text(out)} cannot be written: {error.strerror or error}") from error
+        raise BadInput(f"{to_text(path)} cannot be written: {error.strerror or error}") from error
 
 
-def rttm(found: Timeline) -> str:
-    """A line a turn, as NIST's Rich Transcription evaluations have it (RT-09 plan, appendix A).
+def rttm(timeline: Timeline) -> str:
+    """Return one line per turn, as in NIST's Rich Transcription plan (RT-09, appendix A).
 
-    Fields are parted by blanks, so those in names become underscores.
+    Blanks separate the fields, so those in names become underscores.
     """
-    file = _field(Path(found.source).stem)
+    file = _field(Path(timeline.source).stem)
     return "".join(
         f"SPEAKER {file} 1 {turn.start:.2f} {turn.stop - turn.start:.2f} <NA> <NA>"
         f" {_field(turn.identity or UNKNOWN)} {turn.score:.3f} <NA>\n"
-        for turn in found.turns
+        for turn in timeline.turns
     )
 
 
@@ -57,26 +57,26 @@ def _field(text: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """1:02:03 of an hour and more, else 2:03."""
-    minutes, rest = divmod(round(seconds), 60)
+    """Format seconds as 1:02:03, or 2:03 below one hour."""
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def draw(found: Timeline, out: Path) -> None:
-    """Save a .png, .svg or .pdf, a row an identity. Raises BadInput if it cannot be written."""
+def draw(timeline: Timeline, path: Path) -> None:
+    """Save a .png, .svg or .pdf with one row per identity. Raises BadInput if it cannot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-    spoken = found.spoken()
-    known = [name for name in spoken if name is not None]
-    rows = [*known, *([None] if None in spoken else [])]
-    figure = Figure(figsize=(WIDTH, 1.2 + ROW * len(rows)), layout="constrained")
+    spoken = timeline.spoken()
+    identities = [name for name in spoken if name is not None]
+    rows = [*identities, *([None] if None in spoken else [])]
+    figure = Figure(figsize=(WIDTH, 1.2 + ROW_HEIGHT * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for number, name in enumerate(rows):
-        bars = [(t.start, t.stop - t.start) for t in found.turns if t.identity == name]
+        bars = [(t.start, t.stop - t.start) for t in timeline.turns if t.identity == name]
         colour = COLOURS[number % len(COLOURS)] if name is not None else GREY
         axes.broken_barh(bars, (number - 0.36, 0.72), facecolors=colour)
     names = [_short(name) if name is not None else UNKNOWN for name in rows]
@@ -84,19 +84,20 @@ def draw(found: Timeline, out: Path) -> None:
         range(len(rows)), [f"{n}  {clock(spoken[r])}" for n, r in zip(names, rows, strict=True)]
     )
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(0, found.seconds)
-    step = next((s for s in STEPS if found.seconds / s <= TICKS), found.seconds / TICKS)
+    axes.set_xlim(0, timeline.seconds)
+    fallback = timeline.seconds / MOST_TICKS
+    step = next((s for s in TICK_STEPS if timeline.seconds / s <= MOST_TICKS), fallback)
     axes.xaxis.set_major_locator(MultipleLocator(step))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(f"{Path(found.source).name}: who is heard when", loc="left", parse_math=False)
-    with saving(out) as made, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
-        figure.savefig(made, dpi=130)
+    axes.set_title(f"{Path(timeline.source).name}: who speaks when", loc="left", parse_math=False)
+    with saving(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks
+        figure.savefig(temporary, dpi=130)
 
 
 def _short(name: str) -> str:
-    # A dollar sign would begin a formula.
-    return (name if len(name) <= LETTERS else name[: LETTERS - 1] + "…").replace("$", r"\$")
+    shortened = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+    return shortened.replace("$", r"\$")  # a dollar sign would begin a formula
