@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
-    from siamkit.flows.doctor import Finding as Checkup
+    from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from siamkit.flows.import_ import Imported
     from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline
-    from siamkit.host.import_check import Probe
     from siamkit.host.registry import Plugin
     from siamkit.io.table_read import TextColumns
     from siamkit.protocols import Source
@@ -191,7 +190,7 @@ class Workspace:
         if self._has_store() and galleries.exists(self.store, name):
             gallery = self._of_modality(name, modality)
             return gallery, gallery.space.modality
-        modalities = [plugin.name for plugin in registry.found("siamkit.modalities")]
+        modalities = [plugin.name for plugin in registry.installed("siamkit.modalities")]
         if modality is None and name not in modalities:
             if self._has_store():
                 galleries.get(self.store, name)  # raises, with the nearest name
@@ -215,7 +214,7 @@ class Workspace:
         """Pick the modality of a new gallery: of its encoder, or else the one of its name."""
         if encoder is not None:
             return pick_modality.for_encoder(encoder)
-        if gallery not in {plugin.name for plugin in registry.found("siamkit.modalities")}:
+        if gallery not in {plugin.name for plugin in registry.installed("siamkit.modalities")}:
             raise BadInput(
                 f"no modality named {gallery!r}: which one does the gallery hold?",
                 hint="name a modality (--modality NAME) or an encoder (--encoder NAME)",
@@ -528,7 +527,7 @@ class Workspace:
             pipeline = self.pipeline_of(target)
             galleries.require_space(target, pipeline.encoder.fingerprint)
             return pipeline, target
-        known = {plugin.name for plugin in registry.found("siamkit.modalities")}
+        known = {plugin.name for plugin in registry.installed("siamkit.modalities")}
         if gallery_or_modality not in known:
             raise StoreError(
                 f"{gallery_or_modality!r} is neither a gallery of {self.root} nor a modality",
@@ -916,14 +915,9 @@ class Workspace:
         return str(registry.load("siamkit.modalities", modality).kind)
 
     @staticmethod
-    def plugins(*, anew: bool = False) -> list[tuple[Plugin, Probe]]:
-        """List every installed plugin, and whether it imports.
-
-        anew: import each again, in a process of its own, even if nothing has changed.
-        """
-        from siamkit.host.import_check import probe_all
-
-        return probe_all(anew=anew)
+    def plugins() -> list[Plugin]:
+        """List every installed plugin with its package. Imports none of them."""
+        return registry.all_installed()
 
     def doctor(self) -> Iterator[Checkup]:
         """Check the installation, the plugins, the encoders, and the store with its indexes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -40,7 +39,7 @@ from siamkit.cli import (
 from siamkit.cli import list as list_
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
-from siamkit.host.stdout_guard import claim_stdout, stop_answering
+from siamkit.host.stdout_guard import claim_stdout
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 
@@ -155,9 +154,6 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except OSError:  # full, as was said: it would be tried again at the very end
         _give_up_stdout()
-    stop_answering()  # what is printed at the very end is no answer
-    if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
-        os._exit(code)  # what a plugin has left running is not waited for
     sys.exit(code)
 
 

@@ -251,11 +251,9 @@ def _of_matrix(
 
 
 def _text_modality() -> str:
-    """siamkit's own modality of texts, or the only one there is, so that nobody has to name it."""
+    """The only installed modality of texts; with several, the user has to name one."""
     from siamkit.models import pick_modality
 
-    if len(own := pick_modality.own_of_kind("text")) == 1:
-        return own[0]
     names = pick_modality.of_kind("text")
     if len(names) != 1:
         raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")

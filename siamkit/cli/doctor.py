@@ -23,12 +23,12 @@ def doctor(store: Path, as_json: bool) -> int:
     if as_json:
         emit_json(
             [
-                {"check": f.check, "ok": f.ok, "found": f.found, "hint": f.hint or None}
+                {"check": f.check, "ok": f.ok, "found": f.detail, "hint": f.hint or None}
                 for f in findings
             ]
         )
     else:
-        table(["check", "ok", "found"], [[f.check, f.ok, f.found] for f in findings])
+        table(["check", "ok", "found"], [[f.check, f.ok, f.detail] for f in findings])
         for finding in findings:
             if finding.hint:
                 stderr(f"Hint: {finding.check}: {finding.hint}")

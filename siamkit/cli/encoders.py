@@ -36,7 +36,8 @@ def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
     from siamkit import Workspace
 
-    rows = [_fields(encoder) for encoder in Workspace.encoders()]
+    with talk():
+        rows = [_fields(encoder) for encoder in Workspace.encoders()]
     if as_json:
         emit_json(rows)
     else:

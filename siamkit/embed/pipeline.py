@@ -59,7 +59,7 @@ class Pipeline:
             found = calibration_json.read(shipped)
         except BadInput as error:
             raise PluginError(
-                f"{registry.who(self.modality)}: its calibration cannot be used: {error}"
+                f"{registry.describe(self.modality)}: its calibration cannot be used: {error}"
             ) from error
         return found if found.fingerprint == self.encoder.fingerprint else None
 
@@ -152,7 +152,7 @@ class Pipeline:
         return PluginError(f"{self._who()}: embed gave a vector with {what}, not one of norm 1")
 
     def _who(self) -> str:
-        return f"{registry.who(self.modality)}, encoder {self.encoder.fingerprint}"
+        return f"{registry.describe(self.modality)}, encoder {self.encoder.fingerprint}"
 
     @contextmanager
     def _guard(
@@ -161,7 +161,7 @@ class Pipeline:
         """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
         prefix = f"{sources.shorten(content.name)}: " if content and content.name else ""
         try:
-            with registry.at_work(plugin or self.modality, step):
+            with registry.calling(plugin or self.modality, step):
                 yield
         except SiamkitError as error:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
@@ -184,12 +184,12 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
         if finder.kind != plugin.kind:
             raise PluginError(
                 f"detector {detector} looks at {finder.kind}, but {modality} are {plugin.kind}"
-                f" ({registry.who(plugin)})",
+                f" ({registry.describe(plugin)})",
                 hint="`siamkit plugins list` shows which detector takes what",
             )
     opened = open_encoder(plugin, encoder)
     if fault := contract.encoder_fault(opened):
-        raise PluginError(f"{registry.who(plugin)}: its encoder {fault}")
+        raise PluginError(f"{registry.describe(plugin)}: its encoder {fault}")
     return Pipeline(plugin, finder, opened)
 
 
@@ -208,7 +208,7 @@ def _detector(plugin: Any, name: str) -> Any:
         if name != plugin.detector:  # somebody else has named it
             raise
         raise PluginError(
-            f"{registry.who(plugin)} needs a detector: {error}", hint=error.hint
+            f"{registry.describe(plugin)} needs a detector: {error}", hint=error.hint
         ) from error
 
 
@@ -226,5 +226,5 @@ def open_encoder(plugin: Any, wanted: str | None) -> Any:
 
 
 def _open(plugin: Any, folder: Path | None) -> Any:
-    with registry.at_work(plugin, "opening its encoder"):
+    with registry.calling(plugin, "opening its encoder"):
         return plugin.encoder(folder)

@@ -31,7 +31,7 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     who = pipeline.modality
     if not names(pipeline):
         raise BadInput(f"{who.name} have no reranker", hint="leave --rerank out")
-    with registry.at_work(who, f"opening reranker {name}"):
+    with registry.calling(who, f"opening reranker {name}"):
         made: Reranker[Any] = who.reranker(name, pipeline.encoder)
     return made
 
@@ -60,10 +60,10 @@ def judge(
     """(n,) probabilities of a reranker. Raises PluginError if they are none."""
     import numpy as np
 
-    with registry.at_work(reranker, "scoring"):
+    with registry.calling(reranker, "scoring"):
         scores = np.asarray(reranker.score(left, right, left_vectors, right_vectors), np.float32)
     if scores.shape != (len(left),) or not ((scores >= 0) & (scores <= 1)).all():
         raise PluginError(
-            f"{registry.who(reranker)}: reranker gave no probabilities for {len(left)} pairs"
+            f"{registry.describe(reranker)}: reranker gave no probabilities for {len(left)} pairs"
         )
     return scores

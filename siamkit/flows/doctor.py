@@ -1,4 +1,4 @@
-"""Doctor: is everything here in order, and if not, what would mend it."""
+"""Check packages, plugins, encoders and the store, and say what would repair a fault."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from siamkit.errors import PluginError, SiamkitError
 from siamkit.host import registry
-from siamkit.host.import_check import probe_all
+from siamkit.host.registry import Plugin
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
-from siamkit.protocols import BuildsEncoders
+from siamkit.protocols import BuildsEncoders, Modality
 from siamkit.store import Gallery, Store, galleries
 from siamkit.store.live_index import LiveIndex
 
@@ -21,32 +22,28 @@ PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+class Checkup:
+    """The outcome of one check; `hint` says what to do if it failed."""
 
     check: str
     ok: bool
-    found: str
+    detail: str
     hint: str = ""
 
 
-def examine(root: Path) -> Iterator[Finding]:
-    """Look at packages, plugins, encoders, and the store if there is one."""
-    yield Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
-    for plugin, probe in probe_all(anew=True):
-        hint = f"reinstall or remove the package {plugin.package}" if probe.fault else ""
-        found = probe.fault or plugin.value
-        yield Finding(f"plugin {plugin.name}", not probe.fault, found, hint)
-        if probe.usable and plugin.group == "siamkit.modalities":
-            yield from _encoders(plugin.name)
+def examine(root: Path) -> Iterator[Checkup]:
+    """Check packages, plugins, encoders, and the store in `root` if there is one."""
+    yield Checkup("python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield Checkup("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    for plugin in registry.all_installed():
+        yield from _plugin(plugin)
     if not (root / "store.db").exists():
-        yield Finding("store", True, f"none in {root}")
+        yield Checkup("store", True, f"none in {root}")
         return
     try:
         store = Store(root)
     except SiamkitError as error:
-        yield Finding("store", False, str(error), error.hint)
+        yield Checkup("store", False, str(error), error.hint)
         return
     try:
         yield from _store(store)
@@ -61,44 +58,56 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _encoders(modality: str) -> Iterator[Finding]:
-    plugin = registry.load("siamkit.modalities", modality)
-    named = plugin.encoders if isinstance(plugin, BuildsEncoders) else {}
-    for name in [*named, *added_encoders.list_added(plugin)]:
-        folder = cache.cached_folder(plugin, name)
-        check = f"encoder {modality}/{name}"
+def _plugin(plugin: Plugin) -> Iterator[Checkup]:
+    """Import a plugin, and look at the encoder folders of a modality."""
+    check = f"plugin {plugin.name}"
+    try:
+        loaded: Any = registry.load(plugin.group, plugin.name)
+    except PluginError as error:
+        yield Checkup(check, False, str(error), error.hint)
+        return
+    yield Checkup(check, True, plugin.value)
+    if plugin.group == "siamkit.modalities":
+        yield from _encoders(loaded)
+
+
+def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
+    named = modality.encoders if isinstance(modality, BuildsEncoders) else {}
+    for name in [*named, *added_encoders.list_added(modality)]:
+        folder = cache.cached_folder(modality, name)
+        check = f"encoder {modality.name}/{name}"
         if not folder.exists():
-            yield Finding(check, True, "not built yet; the first use builds it")
-        elif card := cache.usable_card(plugin, folder):
-            yield Finding(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
+            yield Checkup(check, True, "not built yet; the first use builds it")
+        elif card := cache.usable_card(modality, folder):
+            yield Checkup(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
             again = "build" if name in named else "add"
-            yield Finding(
-                check, False, f"damaged: {folder}", f"siamkit encoders {again} {modality}"
+            yield Checkup(
+                check, False, f"damaged: {folder}", f"siamkit encoders {again} {modality.name}"
             )
 
 
-def _store(store: Store) -> Iterator[Finding]:
-    db = store.connection
+def _store(store: Store) -> Iterator[Checkup]:
     for pragma in ("integrity_check", "foreign_key_check"):
-        rows = db.execute(f"PRAGMA {pragma}").fetchall()
-        bad = [row for row in rows if row[0] != "ok"]
-        found = f"{len(bad)} faults, first: {bad[0]}" if bad else "ok"
-        yield Finding(f"store {pragma}", not bad, found, "restore a backup" if bad else "")
+        rows = store.connection.execute(f"PRAGMA {pragma}").fetchall()
+        faults = [row for row in rows if row[0] != "ok"]
+        detail = f"{len(faults)} faults, first: {faults[0]}" if faults else "ok"
+        hint = "restore a backup" if faults else ""
+        yield Checkup(f"store {pragma}", not faults, detail, hint)
     for gallery in galleries.list_all(store):
         yield _samples(store, gallery)
         yield _index(store, gallery)
-        yield from _served(gallery)
+        yield from _missing_encoder(gallery)
 
 
-def _samples(store: Store, gallery: Gallery) -> Finding:
-    """Every sample must have a template, and the change log must end where the templates are."""
-    (lacking,) = store.connection.execute(
+def _samples(store: Store, gallery: Gallery) -> Checkup:
+    """Check that every sample has a template, and that the change log ends at the templates."""
+    (without_template,) = store.connection.execute(
         "SELECT count(*) FROM samples s LEFT JOIN templates t ON t.sample_id = s.id"
         " WHERE s.gallery_id = ? AND t.id IS NULL",
         (gallery.id,),
     ).fetchone()
-    (drifted,) = store.connection.execute(
+    (unlogged,) = store.connection.execute(
         "SELECT count(*) FROM (SELECT template_id, sum(iif(op = 'add', 1, -1)) AS live"
         " FROM changes WHERE gallery_id = ? GROUP BY template_id) c"
         " LEFT JOIN templates t ON t.id = c.template_id WHERE (t.id IS NOT NULL) <> c.live",
@@ -106,41 +115,43 @@ def _samples(store: Store, gallery: Gallery) -> Finding:
     ).fetchone()
     identities, samples = galleries.count(store, gallery)
     check = f"gallery {gallery.name}"
-    if lacking or drifted:
-        return Finding(
+    if without_template or unlogged:
+        return Checkup(
             check,
             False,
-            f"{lacking} samples without a template, {drifted} changes that the log has missed",
-            f"siamkit index rebuild {gallery.name}" if not lacking else "restore a backup",
+            f"{without_template} samples without a template, {unlogged} templates that do not match"
+            " the change log",
+            "restore a backup" if without_template else f"siamkit index rebuild {gallery.name}",
         )
-    return Finding(check, True, f"{identities:,} identities, {samples:,} samples")
+    return Checkup(check, True, f"{identities:,} identities, {samples:,} samples")
 
 
-def _served(gallery: Gallery) -> Iterator[Finding]:
-    """What its vectors are made by must be there still."""
-    check, again = f"encoder of {gallery.name}", f"siamkit reembed {gallery.name} --encoder NAME"
+def _missing_encoder(gallery: Gallery) -> Iterator[Checkup]:
+    """Report a gallery whose modality or encoder is gone: its samples cannot be compared."""
     try:
-        plugin = registry.load("siamkit.modalities", gallery.space.modality)
-        if gallery.encoder and gallery.encoder not in getattr(plugin, "encoders", {}):
-            names.resolve(plugin, gallery.encoder)
+        modality = registry.load("siamkit.modalities", gallery.space.modality)
+        if gallery.encoder and gallery.encoder not in getattr(modality, "encoders", {}):
+            names.resolve(modality, gallery.encoder)
+    except PluginError as error:
+        hint = f"reinstall the package of {gallery.space.modality}"
+        yield Checkup(f"encoder of {gallery.name}", False, str(error), hint)
     except SiamkitError as error:
-        lost = f"reinstall the package of {gallery.space.modality}"
-        hint = lost if isinstance(error, PluginError) else f"bring it back, or: {again}"
-        yield Finding(check, False, str(error), hint)
+        hint = f"bring it back, or: siamkit reembed {gallery.name} --encoder NAME"
+        yield Checkup(f"encoder of {gallery.name}", False, str(error), hint)
 
 
-def _index(store: Store, gallery: Gallery) -> Finding:
+def _index(store: Store, gallery: Gallery) -> Checkup:
     try:
         live = LiveIndex(store, gallery, save=False)
     except SiamkitError as error:
-        return Finding(f"index {gallery.name}", False, str(error), error.hint)
+        return Checkup(f"index {gallery.name}", False, str(error), error.hint)
     _, samples = galleries.count(store, gallery)
-    found = f"{live.index.describe()['structure']}, {len(live.index):,} templates"
+    detail = f"{live.index.describe()['structure']}, {len(live.index):,} templates"
     if len(live.index) == samples:
-        return Finding(f"index {gallery.name}", True, found)
-    return Finding(
+        return Checkup(f"index {gallery.name}", True, detail)
+    return Checkup(
         f"index {gallery.name}",
         False,
-        f"{found}, but {samples:,} samples",
+        f"{detail}, but {samples:,} samples",
         f"siamkit index rebuild {gallery.name}",
     )

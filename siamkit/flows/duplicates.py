@@ -127,7 +127,7 @@ def _mine(
 ) -> tuple[dict[str, str | int | float | bool], ScoredPairs]:
     miner = backend()
     if not isinstance(miner, Mines):
-        raise PluginError(f"{registry.who(miner)} cannot mine pairs")
+        raise PluginError(f"{registry.describe(miner)} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)
     found, count = [], 0
     for block in blocks:

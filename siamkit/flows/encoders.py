@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from siamkit.errors import MissingWeights, PluginError
-from siamkit.host import import_check, registry
+from siamkit.host import registry
 from siamkit.models import added, built, cache, names, pick_modality
 from siamkit.protocols import AddsEncoders, BuildsEncoders, Modality
 
@@ -97,7 +97,7 @@ def _maker(modality: str) -> Modality[Any]:
 
 def _makers() -> list[Modality[Any]]:
     """Load the modalities that build or add encoders."""
-    modalities: list[Modality[Any]] = import_check.loadable("siamkit.modalities")
+    modalities = registry.load_modalities()
     return [plugin for plugin in modalities if isinstance(plugin, BuildsEncoders | AddsEncoders)]
 
 

@@ -1,4 +1,4 @@
-"""What a plugin must have before it is used, so that what it lacks is said in one line."""
+"""Check that a plugin has what its protocol asks for, and say in one line what it lacks."""
 
 from __future__ import annotations
 
@@ -13,108 +13,100 @@ from siamkit.types import Threshold
 
 PLUGIN_NAME = re.compile("[a-z][a-z0-9-]*")
 ENCODER_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-Wanted: TypeAlias = tuple[str, Callable[[Any], bool], str]  # a member, a test, what it should be
+Member: TypeAlias = tuple[str, Callable[[Any], bool], str]  # its name, a test, what it should be
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _named(value: Any) -> bool:
-    """{name: what it is}; the names become folders."""
+def _is_named(value: Any) -> bool:
+    """True for {name: description} whose names can be those of folders."""
     return isinstance(value, Mapping) and all(
-        _text(name) and ENCODER_NAME.fullmatch(name) for name in value
+        _is_text(name) and ENCODER_NAME.fullmatch(name) for name in value
     )
 
 
-def _rated(value: Any) -> bool:
-    return value is None or isinstance(value, Threshold)
+def _is_cosine(value: Any) -> bool:
+    return isinstance(value, Real) and -1 <= float(value) <= 1
 
 
-def _cosine(value: Any) -> bool:
-    return value is None or (isinstance(value, Real) and -1 <= float(value) <= 1)
-
-
-def _verbs(*names: str) -> tuple[Wanted, ...]:
+def _methods(*names: str) -> tuple[Member, ...]:
     return tuple((name, callable, "a method") for name in names)
 
 
-KIND: Wanted = ("kind", _text, "a word such as 'image'")
-REQUIRED: Mapping[str, tuple[Wanted, ...]] = {
+KIND: Member = ("kind", _is_text, "a word such as 'image'")
+REQUIRED: Mapping[str, tuple[Member, ...]] = {  # by entry point group
     "siamkit.modalities": (
         KIND,
-        ("detector", lambda value: value is None or _text(value), "a detector's name or None"),
-        *_verbs("load", "crop", "encoder", "examples"),
+        ("detector", lambda value: value is None or _is_text(value), "a detector's name or None"),
+        *_methods("load", "crop", "encoder", "examples"),
     ),
-    "siamkit.regions": (KIND, *_verbs("find")),
-    "siamkit.indexes": _verbs("open", "drop"),
+    "siamkit.regions": (KIND, *_methods("find")),
+    "siamkit.indexes": _methods("open", "drop"),
 }
-OPTIONAL: tuple[Wanted, ...] = (  # of a modality
-    ("encoders", _named, "{name: where its weights come from}"),
-    ("origins", _named, "{prefix: what stands behind it}"),
+OPTIONAL: tuple[Member, ...] = (  # of a modality
+    ("encoders", _is_named, "{name: where its weights come from}"),
+    ("origins", _is_named, "{prefix: what stands behind it}"),
     ("calibration", lambda value: value is None or isinstance(value, Path), "a Path or None"),
     ("fusion", lambda value: value in ("best", "mean"), "'best' or 'mean'"),
 )
-ENCODER: tuple[Wanted, ...] = (
+ENCODER: tuple[Member, ...] = (
     ("dim", lambda value: type(value) is int and value > 0, "a number of dimensions"),
-    ("fingerprint", _text, "a text that stands for weights and constants"),
-    ("threshold", _rated, "a siamkit.types.Threshold or None"),
-    *_verbs("embed"),
+    ("fingerprint", _is_text, "a text that stands for weights and constants"),
+    (
+        "threshold",
+        lambda value: value is None or isinstance(value, Threshold),
+        "a siamkit.types.Threshold or None",
+    ),
+    *_methods("embed"),
 )
-ENCODER_OPTIONAL: tuple[Wanted, ...] = (
+ENCODER_OPTIONAL: tuple[Member, ...] = (
     ("batch", lambda value: isinstance(value, Integral) and int(value) > 0, "a number of media"),
-    ("mated", _cosine, "a cosine or None"),
+    ("mated", lambda value: value is None or _is_cosine(value), "a cosine or None"),
 )
 
 
-def plugin_fault(made: Any, group: str, name: str) -> str:
-    """What a constructed plugin lacks, '' if nothing: 'has no method load'."""
+def plugin_fault(plugin: object, group: str, name: str) -> str:
+    """How a constructed plugin breaks its contract: 'has no load, …'. '' if it does not."""
     if not PLUGIN_NAME.fullmatch(name):
         return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
-    if (own := getattr(made, "name", None)) != name:
-        return f"calls itself {own!r}"
-    options = options_fault(made) if group == "siamkit.modalities" else ""
-    return protocol_fault(made) or _lacking(made, REQUIRED[group]) or options
+    if (own_name := getattr(plugin, "name", None)) != name:
+        return f"calls itself {own_name!r}"
+    fault = protocol_fault(plugin) or _member_fault(plugin, REQUIRED[group])
+    return fault or (option_fault(plugin) if group == "siamkit.modalities" else "")
 
 
-def protocol_fault(made: Any) -> str:
-    """'' for a plugin of the protocols that this siamkit has; it need not say so."""
-    version = getattr(made, "protocol", PROTOCOL)
-    if type(version) is not int:
-        return f"has protocol {version!r}, which should be a whole number"
-    if version != PROTOCOL:
-        return (
-            f"was made for version {version} of the plugin protocols, and this siamkit has version"
-            f" {PROTOCOL}"
-        )
-    return ""
+def protocol_fault(plugin: object) -> str:
+    """'' for a plugin of this siamkit's protocols; a plugin need not state a version."""
+    if (version := getattr(plugin, "protocol", PROTOCOL)) == PROTOCOL:
+        return ""
+    return (
+        f"was made for version {version!r} of the plugin protocols, and this siamkit has version"
+        f" {PROTOCOL}"
+    )
 
 
-def encoder_fault(made: Any) -> str:
-    """What an opened encoder lacks, '' if nothing."""
-    return _lacking(made, ENCODER) or options_fault(made, ENCODER_OPTIONAL)
+def encoder_fault(encoder: object) -> str:
+    """How an opened encoder breaks its contract, '' if it does not."""
+    return _member_fault(encoder, ENCODER) or option_fault(encoder, ENCODER_OPTIONAL)
 
 
-def options_fault(made: Any, options: tuple[Wanted, ...] = OPTIONAL) -> str:
-    """What is wrong with what a plugin need not have, and has; '' if nothing."""
-    return _lacking(made, tuple(wanted for wanted in options if _has(made, wanted[0])))
+def option_fault(plugin: object, options: tuple[Member, ...] = OPTIONAL) -> str:
+    """What is wrong with a plugin's optional members, as far as it has them; '' if nothing."""
+    return _member_fault(plugin, options, optional=True)
 
 
-def _has(made: Any, name: str) -> bool:
-    try:
-        return hasattr(made, name)
-    except Exception:  # a property that fails is there
-        return True
-
-
-def _lacking(made: Any, members: tuple[Wanted, ...]) -> str:
-    for name, fits, wanted in members:
+def _member_fault(plugin: object, members: tuple[Member, ...], *, optional: bool = False) -> str:
+    for name, fits, description in members:
         try:
-            value = getattr(made, name)
+            value = getattr(plugin, name)
         except AttributeError:
-            return f"has no {name}, which should be {wanted}"
+            if optional:
+                continue
+            return f"has no {name}, which should be {description}"
         except Exception as error:
             return f"has a {name} that raises {type(error).__name__}: {error}"
         if not fits(value):
-            return f"has {name} {value!r:.80}, which should be {wanted}"
+            return f"has {name} {value!r:.80}, which should be {description}"
     return ""

@@ -45,7 +45,7 @@ def build_encoder(plugin: Modality[Any], name: str) -> Path:
     Raises PluginError if its vectors differ from those of the one before under one fingerprint.
     """
     if not isinstance(plugin, BuildsEncoders):
-        raise PluginError(f"{registry.who(plugin)} names encoders but has no build()")
+        raise PluginError(f"{registry.describe(plugin)} names encoders but has no build()")
     log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
     before = cached_folder(plugin, name) / EXAMPLES
 
@@ -105,7 +105,7 @@ def _provenance(plugin: Modality[Any]) -> str:
     """
     module = type(plugin).__module__
     versions = f"siamkit {__version__}, code {_hash_code(module.partition('.')[0])}"
-    if not any(entry.name == plugin.name for entry in registry.found("siamkit.modalities")):
+    if not any(entry.name == plugin.name for entry in registry.installed("siamkit.modalities")):
         return f"{module}, {versions}"  # a class that is tried before it is installed
     entry = registry.find("siamkit.modalities", plugin.name)
     return f"{entry.package} {entry.version}, {versions}"

@@ -29,14 +29,14 @@ def cached_folder(plugin: Modality[Any], name: str) -> Path:
     Raises PluginError if the plugin's name would lead out of the cache.
     """
     if Path(str(plugin.name)).name != str(plugin.name):
-        raise PluginError(f"{registry.who(plugin)}: its name is not usable as a folder name")
+        raise PluginError(f"{registry.describe(plugin)}: its name is not usable as a folder name")
     return cache_root() / "encoders" / str(plugin.name) / name
 
 
 def is_usable(plugin: Modality[Any], folder: Path) -> bool:
     """True if the plugin can open the folder, which checks every file in it."""
     try:
-        with registry.at_work(plugin, "opening its encoder"):
+        with registry.calling(plugin, "opening its encoder"):
             plugin.encoder(folder)
     except Exception:  # of any class: a damaged file may break any reader
         return False
@@ -78,7 +78,7 @@ def install(
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
         ready = Path(scratch) / name
         ready.mkdir()
-        with registry.at_work(plugin, f"making encoder {name}"):
+        with registry.calling(plugin, f"making encoder {name}"):
             provenance = write(ready)
             plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         (ready / BUILT_BY).write_text(provenance, encoding="utf-8")

@@ -1,12 +1,11 @@
-"""Which of the installed modalities is meant, where nobody names one."""
+"""Pick the modality that a command needs where the user names none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from siamkit.errors import BadInput
-from siamkit.host import import_check, registry
-from siamkit.host.registry import OWN_PACKAGE
+from siamkit.host import registry
 from siamkit.models import added as added_encoders
 from siamkit.sdk.model_folder import CARD, read_card
 
@@ -19,7 +18,7 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
     """
     if (Path(wanted) / CARD).exists():
         return read_card(Path(wanted)).modality
-    plugins = import_check.loadable("siamkit.modalities")
+    plugins = registry.load_modalities()
     origin, _, model = wanted.partition(":")
     fitting = [
         plugin.name
@@ -50,11 +49,5 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
 
 
 def of_kind(kind: str) -> list[str]:
-    """The names of the modalities whose samples are of a kind, 'text' say."""
-    return [m.name for m in import_check.loadable("siamkit.modalities") if m.kind == kind]
-
-
-def own_of_kind(kind: str) -> list[str]:
-    """The same of siamkit's own, which nobody else's plugin can delay or hide."""
-    own = [p.name for p in registry.found("siamkit.modalities") if p.package == OWN_PACKAGE]
-    return [name for name in own if registry.load("siamkit.modalities", name).kind == kind]
+    """The names of the modalities whose samples are of a kind, 'text' say, in their order."""
+    return [modality.name for modality in registry.load_modalities() if modality.kind == kind]

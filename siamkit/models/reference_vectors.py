@@ -29,7 +29,7 @@ def write_vectors(plugin: Modality[Any], folder: Path, path: Path) -> bool:
     Returns False if there are none: the plugin has no examples, or they cannot be embedded.
     """
     try:
-        with registry.at_work(plugin, "embedding its examples"):
+        with registry.calling(plugin, "embedding its examples"):
             record = _embed_examples(plugin, folder)
     except Exception:  # of any class: the fault shows when the encoder is used
         record = {}
@@ -49,14 +49,14 @@ def require_alike(plugin: Modality[Any], before: Path, after: Path, *, alternati
     common = old["vectors"].keys() & new["vectors"].keys()
     if not common:
         log.warning(
-            f"{registry.who(plugin)} has other examples than before: nothing shows whether it"
+            f"{registry.describe(plugin)} has other examples than before: nothing shows whether it"
             f" still gives the same vectors under fingerprint {new['fingerprint']}"
         )
     for digest in common:
         if not _cosine(old["vectors"][digest], new["vectors"][digest]) >= LEAST_COSINE:
             raise PluginError(
-                f"{registry.who(plugin)} turns its examples into other vectors than before, and its"
-                f" fingerprint is still {new['fingerprint']}",
+                f"{registry.describe(plugin)} turns its examples into other vectors than before,"
+                f" and its fingerprint is still {new['fingerprint']}",
                 hint="change one of the constants on its card, such as a version number; or"
                 f" {alternative}",
             )

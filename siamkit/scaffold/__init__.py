@@ -51,10 +51,9 @@ def _check_name(name: str) -> None:
             hint="begin with a letter; small letters, digits and single hyphens, such as my-logos,"
             f" {LONGEST} at most",
         )
-    for group in registry.GROUPS:
-        for plugin in registry.found(group):
-            if plugin.name == name:
-                raise BadInput(f"there is a {plugin} already", hint="choose another name")
+    for plugin in registry.all_installed():
+        if plugin.name == name:
+            raise BadInput(f"there is a {plugin} already", hint="choose another name")
     module = f"siamkit_{name.replace('-', '_')}"
     if find_spec(module) is not None:
         raise BadInput(f"a module {module} can be imported already", hint="choose another name")

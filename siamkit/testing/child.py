@@ -1,105 +1,188 @@
-"""What runs in the process of siamkit.testing.apart."""
+"""Tasks for a process of `siamkit.testing.fresh_process`: observe a plugin, or save an index.
+
+python -m siamkit.testing.child TASK MODULE CLASS ARGUMENT
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from siamkit.host import surroundings
-from siamkit.host.child import end_with_parent
-from siamkit.testing.apart import UNTOLD, imported
-from siamkit.testing.use import USE
+import numpy as np
 
-# Seconds to import each; a plugin that needs one imports it inside of a function.
-HEAVY = {
-    "torch", "torchvision", "tensorflow", "jax", "timm", "transformers", "sentence_transformers",
-    "sklearn", "scipy", "pandas", "matplotlib",
-}  # fmt: skip
+from siamkit.protocols import Detector, IndexBackend, Modality
+from siamkit.testing.fresh_process import Report, import_class
+from siamkit.testing.kill import SAVES, STEP
+from siamkit.testing.outcome import NotRun
+from siamkit.testing.rows import DIM, KEY, cursor, rows
+
+# Each takes seconds to import; a plugin that needs one imports it inside a function.
+DEEP_LEARNING = {"torch", "torchvision", "tensorflow", "jax", "timm", "transformers"}
+HEAVY = DEEP_LEARNING | {"sentence_transformers", "sklearn", "scipy", "pandas", "matplotlib"}
+CONNECTIONS = ("socket.connect", "socket.sendto")  # audit events of Python
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname")
 
 
-def main(kind: str, module: str, qualname: str, out: str) -> None:
-    report: dict[str, Any] = {
-        "network": [], "said": "", "said_in_use": "", "threads": [], "heavy": [], "changed": []
-    }  # fmt: skip
-    _cut_off(report["network"])
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
-    end_with_parent()
-    before, state = set(threading.enumerate()), surroundings.state()
-    loaded = set(sys.modules)
+def main(task: str, module: str, qualname: str, argument: str) -> None:
+    """Run one task. Its answers go to the standard output that this process began with."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        if task == "observe":
+            observe(module, qualname, argument, answers)
+        else:
+            save_repeatedly(module, qualname, Path(argument), answers)
+
+
+def observe(module: str, qualname: str, kind: str, answers: TextIO) -> None:
+    """Import and construct a plugin and write a report, use it and write another one."""
+    network: list[str] = []
+    forbid_network(network)
+    threads, modules, settings = set(threading.enumerate()), set(sys.modules), process_settings()
+    read_prints = capture_stdout()
     try:
-        with _overheard(report, "said"):
-            plugin = imported(module, qualname)()
-    except BaseException as error:
-        report["imported"] = f"{type(error).__name__}: {error}"
-    else:
-        report["threads"] = [t.name for t in threading.enumerate() if t not in before]
-        report["heavy"] = sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - loaded})
-        report["used"] = UNTOLD
-        _tell(report, out)
-        report["used"] = ""
-        try:
-            with _overheard(report, "said_in_use"):
-                report["fingerprint"] = USE[kind](plugin)
-        except BaseException as error:
-            report["used"] = f"{type(error).__name__}: {error}"
-        report["changed"] = surroundings.changed(state)
-    _tell(report, out)
-    sys.stdout.flush()
-    os._exit(0)  # a plugin's thread must not keep this process
+        plugin = import_class(module, qualname)()
+    except Exception as error:
+        failed = Report(import_error=f"{type(error).__name__}: {error}", network=network)
+        write_line(failed, answers)
+        return
+    report = Report(
+        import_prints=read_prints(),
+        threads=[thread.name for thread in threading.enumerate() if thread not in threads],
+        heavy=sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - modules}),
+        network=network,
+    )
+    write_line(report, answers)
+    try:
+        report = replace(report, fingerprint=USES[kind](plugin))
+    except Exception as error:
+        report = replace(report, use_error=f"{type(error).__name__}: {error}")
+    use_prints = read_prints().removeprefix(report.import_prints)
+    write_line(replace(report, use_prints=use_prints, changed=changes_of(settings)), answers)
+    os._exit(0)  # a thread that the plugin left running must not keep this process
 
 
-def _tell(report: dict[str, Any], out: str) -> None:
-    aside = Path(f"{out}.aside")
-    aside.write_text(json.dumps(report), encoding="utf-8")
-    aside.replace(out)
+def write_line(report: Report, answers: TextIO) -> None:
+    print(json.dumps(asdict(report)), file=answers, flush=True)
 
 
-@contextmanager
-def _overheard(report: dict[str, Any], what: str) -> Iterator[None]:
-    """Keep what is written to standard output, by Python or by a library below it."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 1)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            os.dup2(kept, 1)
-            heard.seek(0)
-            report[what] = heard.read().decode(errors="replace")
+def forbid_network(requests: list[str]) -> None:
+    """Refuse every use of the network from now on, and note the address in `requests`."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in LOOKUPS:
+            address = arguments[0]
+        elif event in CONNECTIONS and isinstance(arguments[1], tuple):  # else a local socket
+            address = arguments[1]
+        else:
+            return
+        requests.append(str(address))
+        raise OSError("the conformance kit allows no network")
+
+    sys.addaudithook(refuse)
 
 
-def _cut_off(asked: list[str]) -> None:
-    """Let nothing reach the network, and note who tries."""
+def process_settings() -> Mapping[str, Any]:
+    """Settings of the whole process that a plugin should leave to the program."""
+    return {
+        "the working directory": str(Path.cwd()),
+        "the handler of Ctrl-C": signal.getsignal(signal.SIGINT),
+        "the root logger's level": logging.root.level,
+        "numpy's handling of errors": np.geterr(),
+    }
 
-    def refuse(address: object) -> OSError:
-        asked.append(str(address))
-        return OSError("the conformance kit allows no network")
 
-    def guarded(real: Callable[..., Any], place: int) -> Callable[..., Any]:
-        """A method of sockets whose argument at `place` is the address."""
+def changes_of(settings: Mapping[str, Any]) -> list[str]:
+    """The process settings that differ now: 'the working directory from /a to /b'."""
+    now = process_settings()
+    return [
+        f"{name} from {before} to {now[name]}"
+        for name, before in settings.items()
+        if before != now[name]
+    ]
 
-        def ask(self: socket.socket, *given: Any) -> Any:
-            if self.family in (socket.AF_INET, socket.AF_INET6):
-                raise refuse(given[place])
-            return real(self, *given)
 
-        return ask
+def capture_stdout() -> Callable[[], str]:
+    """Send standard output to a file, and return a function that reads all of it so far.
 
-    def resolve(host: Any, *rest: Any, **more: Any) -> Any:
-        raise refuse(host)
+    What libraries below Python write is captured too.
+    """
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - until the process ends
+    os.dup2(file.fileno(), 1)
 
-    for name, place in (("connect", 0), ("connect_ex", 0), ("sendto", -1)):
-        setattr(socket.socket, name, guarded(getattr(socket.socket, name), place))
-    for name in ("getaddrinfo", "gethostbyname"):
-        setattr(socket, name, resolve)
+    def read() -> str:
+        sys.stdout.flush()
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+    return read
+
+
+def use_modality(modality: Modality[Any]) -> str:
+    """Decode, crop and embed the examples, alone and together. Returns the fingerprint."""
+    from siamkit.embed.pipeline import open_encoder
+    from siamkit.types import Region
+
+    encoder = open_encoder(modality, None)
+    crops = [modality.crop(modality.load(source), Region()) for _, source in modality.examples()]
+    for batch in (crops[:1], crops):
+        encoder.embed(batch)
+    return str(encoder.fingerprint)
+
+
+def use_detector(detector: Detector[Any]) -> None:
+    """Look at the detector's media, and at blank ones."""
+    from siamkit.testing.blank import blank
+    from siamkit.testing.subjects import DetectorSubject
+
+    media: list[Any] = []
+    with suppress(NotRun):
+        media += DetectorSubject(detector).media
+    with suppress(NotRun):
+        media += blank(detector.kind)
+    for medium in media:
+        detector.find(medium)
+
+
+def use_index(backend: IndexBackend) -> None:
+    """Add, remove, search and save, then open again and do so once more."""
+    with tempfile.TemporaryDirectory() as root:
+        for seq in (1, 2):
+            index, _ = backend.open(KEY, DIM, root=Path(root), known=lambda _: True)
+            index.add(np.arange(1, 21, dtype=np.int64), rows(20))
+            index.remove(np.array([3], np.int64))
+            index.search(rows(2, seed=1), 3)
+            index.describe()
+            index.save(cursor(seq))
+            index.close()
+        backend.drop(KEY, root=Path(root))
+
+
+USES: Mapping[str, Callable[[Any], str | None]] = {
+    "modality": use_modality,
+    "detector": use_detector,
+    "index": use_index,
+}
+
+
+def save_repeatedly(module: str, qualname: str, root: Path, answers: TextIO) -> None:
+    """Add STEP rows and save, SAVES times; write the number of each save once it is done."""
+    index, _ = import_class(module, qualname)().open(KEY, DIM, root=root, known=lambda _: True)
+    vectors = rows(STEP * SAVES)
+    for seq in range(1, SAVES + 1):
+        new = np.arange((seq - 1) * STEP, seq * STEP)
+        index.add(new + 1, vectors[new])
+        index.save(cursor(seq))
+        print(seq, file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

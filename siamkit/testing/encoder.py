@@ -59,7 +59,7 @@ def check_threshold_is_a_cosine(seen: EncoderSubject) -> None:
 
 def check_encoder_options_fit(seen: EncoderSubject) -> None:
     """What an encoder may have beside, `batch` and `mated`, is what it should be."""
-    if fault := contract.options_fault(seen.encoder, contract.ENCODER_OPTIONAL):
+    if fault := contract.option_fault(seen.encoder, contract.ENCODER_OPTIONAL):
         raise Failure("options as they should be", f"it {fault}", "set it, or leave it out")
 
 

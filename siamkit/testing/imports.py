@@ -27,9 +27,9 @@ def check_protocol_is_known(seen: Subject) -> None:
 
 def check_import_works(seen: Subject) -> None:
     """The module imports, and the class is made without arguments, in a fresh process."""
-    if seen.apart.imported and not seen.apart.network:
+    if seen.report.import_error and not seen.report.network:
         raise Failure(
-            "a class that is imported and made without arguments", seen.apart.imported,
+            "a class that is imported and made without arguments", seen.report.import_error,
             "do nothing in __init__ but remember; import what may be absent inside of functions",
         )  # fmt: skip
 
@@ -37,19 +37,19 @@ def check_import_works(seen: Subject) -> None:
 def check_import_is_light(seen: Subject) -> None:
     """Neither the import nor the constructor loads packages that take seconds."""
     _needs_import(seen)
-    if seen.apart.heavy:
+    if seen.report.heavy:
         raise Failure(
             "an import that loads none of the packages that take seconds",
-            ", ".join(seen.apart.heavy), "import them inside of the functions that need them",
+            ", ".join(seen.report.heavy), "import them inside of the functions that need them",
         )  # fmt: skip
 
 
 def check_import_says_nothing(seen: Subject) -> None:
     """Importing prints nothing: standard output belongs to the commands' answers."""
     _needs_import(seen)
-    if seen.apart.said:
+    if seen.report.import_prints:
         raise Failure(
-            "nothing on standard output", repr(seen.apart.said[:80]),
+            "nothing on standard output", repr(seen.report.import_prints[:80]),
             "remove print; use logging.getLogger(__name__)",
         )  # fmt: skip
 
@@ -57,9 +57,9 @@ def check_import_says_nothing(seen: Subject) -> None:
 def check_use_says_nothing(seen: Subject) -> None:
     """Used, a plugin prints nothing either."""
     _needs_import(seen)
-    if seen.apart.said_in_use:
+    if seen.report.use_prints:
         raise Failure(
-            "nothing on standard output", repr(seen.apart.said_in_use[:80]),
+            "nothing on standard output", repr(seen.report.use_prints[:80]),
             "remove print; use logging.getLogger(__name__), or siamkit.sdk.quiet around what talks",
         )  # fmt: skip
 
@@ -67,9 +67,9 @@ def check_use_says_nothing(seen: Subject) -> None:
 def check_import_starts_no_threads(seen: Subject) -> None:
     """Importing and constructing leave no thread behind."""
     _needs_import(seen)
-    if seen.apart.threads:
+    if seen.report.threads:
         raise Failure(
-            "no thread", f"running: {', '.join(seen.apart.threads)}",
+            "no thread", f"running: {', '.join(seen.report.threads)}",
             "start threads when there is work, inside of a method",
         )  # fmt: skip
 
@@ -77,24 +77,24 @@ def check_import_starts_no_threads(seen: Subject) -> None:
 def check_process_is_left_alone(seen: Subject) -> None:
     """Neither import nor use changes the working directory, signals, root logging or the like."""
     _needs_import(seen)
-    if seen.apart.changed:
+    if seen.report.changed:
         raise Failure(
-            "a process as it was", "; ".join(seen.apart.changed),
+            "a process as it was", "; ".join(seen.report.changed),
             "leave them to the program: paths instead of chdir, logging.getLogger(__name__)",
         )  # fmt: skip
 
 
 def check_no_network(seen: Subject) -> None:
     """Neither the import nor the use of what is installed asks the network for anything."""
-    if seen.apart.network:
+    if seen.report.network:
         raise Failure(
-            "no use of the network", f"asked for {', '.join(seen.apart.network[:3])}",
+            "no use of the network", f"asked for {', '.join(seen.report.network[:3])}",
             "ship the weights, or raise MissingWeights with the command that fetches them",
         )  # fmt: skip
 
 
 def _needs_import(seen: Subject) -> None:
-    if seen.apart.imported:
+    if seen.report.import_error:
         raise lacking("import_works")
 
 

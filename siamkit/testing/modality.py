@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import UnreadableSample
-from siamkit.host import contract, import_check
+from siamkit.errors import PluginError, UnreadableSample
+from siamkit.host import contract, registry
 from siamkit.testing.alike import alike
 from siamkit.testing.outcome import Failure
 from siamkit.testing.run import needs
@@ -26,13 +26,16 @@ def check_kind_is_a_word(seen: Subject) -> None:
 
 def check_detector_is_installed(seen: ModalitySubject) -> None:
     """`detector` is None, or the name of an installed detector of this kind."""
-    detectors = import_check.loadable("siamkit.regions")
-    names = [detector.name for detector in detectors if detector.kind == seen.plugin.kind]
-    if (wanted := seen.plugin.detector) is not None and wanted not in names:
-        raise Failure(
-            f"None{' or one of ' * bool(names)}{', '.join(names)}", repr(wanted),
-            "install it, name it in pyproject.toml, or set detector = None",
-        )  # fmt: skip
+    name, kind = seen.plugin.detector, seen.plugin.kind
+    if name is None:
+        return
+    fix = "install it, name it in pyproject.toml, or set detector = None"
+    try:
+        detector = registry.load("siamkit.regions", name)
+    except PluginError as error:
+        raise Failure("None or an installed detector's name", f"{name!r}: {error}", fix) from error
+    if detector.kind != kind:
+        raise Failure(f"a detector of kind {kind}", f"{name!r} of kind {detector.kind}", fix)
 
 
 def check_examples_are_enough(seen: ModalitySubject) -> None:
@@ -65,7 +68,7 @@ def check_examples_are_repeatable(seen: ModalitySubject) -> None:
 
 def check_options_fit(seen: ModalitySubject) -> None:
     """What a modality may have beside (`encoders`, `fusion` …) is what it should be."""
-    if fault := contract.options_fault(seen.plugin):
+    if fault := contract.option_fault(seen.plugin):
         raise Failure("options as they should be", f"it {fault}", "set it, or leave it out")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.errors import MissingWeights
+from siamkit.host.stdout_guard import divert_prints
 from siamkit.io.sources import shorten
 from siamkit.testing.outcome import Failure, NotRun, Result, lacking, unavailable
 
@@ -41,16 +42,15 @@ def needs(seen: S, *checks: Callable[[S], None]) -> None:
 def _run(check: Callable[[S], None], seen: S) -> Result:
     name = title(check)
     try:
-        check(seen)
+        with divert_prints():
+            check(seen)
     except NotRun as reason:
         return Result(seen.label, name, "skipped", str(reason))
     except MissingWeights as error:
         return Result(seen.label, name, "skipped", unavailable(error))
     except Failure as failure:
         return Result(seen.label, name, "failed", str(failure))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except Exception as error:
         got = f"{type(error).__name__}: {shorten(str(error))}"
         rule = (check.__doc__ or "").strip().partition("\n")[0]
         kept = f"keep the rule: {rule or name}"

@@ -16,7 +16,7 @@ from siamkit.testing.index import (
     check_within_is_obeyed,
     working,
 )
-from siamkit.testing.killed import saved_when_killed
+from siamkit.testing.kill import faults_after_kill
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.place import COUNT, ROUNDED, K, Place, held, ids, least, queries, share, slack
 from siamkit.testing.rows import DIM, KEY, cursor, rows
@@ -272,7 +272,7 @@ def check_drop_below_keeps_newer(seen: IndexSubject) -> None:
 def check_kill_during_save(seen: IndexSubject) -> None:
     """A process that is killed while it saves leaves the state before or the one after."""
     needs(seen, check_finds_itself, check_save_reopen_equal, check_newest_is_opened)
-    for fault in saved_when_killed(seen.plugin):
+    for fault in faults_after_kill(seen.plugin):
         raise Failure(
             "a whole state, no older than the last that was saved", fault,
             "write to a temporary name, fsync, os.replace",

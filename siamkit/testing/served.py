@@ -40,9 +40,11 @@ def check_calibration_is_read(seen: ModalitySubject) -> None:
 
 def check_fingerprint_equal_across_processes(seen: ModalitySubject) -> None:
     """Another process computes the same fingerprint."""
-    here, there = seen.encoder.fingerprint, seen.apart.fingerprint
+    here, there = seen.encoder.fingerprint, seen.report.fingerprint
     if there is None:
-        raise NotRun(f"the other process gave none: {seen.apart.imported or seen.apart.used}")
+        raise NotRun(
+            f"the other process gave none: {seen.report.import_error or seen.report.use_error}"
+        )
     if here != there and here == seen.reopened().fingerprint:
         raise Failure(
             "one fingerprint in every process", f"{here} here, {there} there",

@@ -16,10 +16,10 @@ import numpy as np
 
 from siamkit.embed.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.errors import MissingWeights
-from siamkit.host import import_check, registry
+from siamkit.host import registry
 from siamkit.models import names
 from siamkit.sdk.model_folder import CARD
-from siamkit.testing.apart import Report, look
+from siamkit.testing.fresh_process import Report, observe
 from siamkit.testing.outcome import NotRun, Result, lacking, unavailable
 from siamkit.testing.typed import ill_typed
 from siamkit.types import Region
@@ -43,7 +43,7 @@ class Subject:
 
     def __init__(self, plugin: Any) -> None:
         self.plugin = plugin
-        self.label = registry.who(plugin)
+        self.label = registry.describe(plugin)
 
     @cached_property
     def results(self) -> dict[str, Result]:
@@ -51,9 +51,9 @@ class Subject:
         return {}
 
     @cached_property
-    def apart(self) -> Report:
-        """What the plugin does in a process of its own, from its import on."""
-        return look(self.plugin, self.kind)
+    def report(self) -> Report:
+        """Observations of the plugin in a fresh process, from its import on."""
+        return observe(self.plugin, self.kind)
 
     def needed(self, check: str, make: Callable[[], T]) -> T:
         """What several checks share. Raises NotRun where making it is what another is about."""
@@ -62,11 +62,11 @@ class Subject:
             raise lacking(check)
         try:
             return make()
-        except (NotRun, KeyboardInterrupt):
+        except NotRun:
             raise
         except MissingWeights as error:
             raise NotRun(unavailable(error)) from error
-        except BaseException as error:
+        except Exception as error:
             raise lacking(check) from error
 
 
@@ -222,7 +222,7 @@ class DetectorSubject(Subject):
     def _users(self) -> list[Any]:
         return [
             modality
-            for modality in import_check.loadable("siamkit.modalities")
+            for modality in registry.load_modalities()
             if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
         ]
 

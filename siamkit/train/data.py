@@ -213,7 +213,7 @@ def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], plugin: Any
                 head()
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
-                    f"{registry.who(plugin)}: array gave {array.dtype} {array.shape} for"
+                    f"{registry.describe(plugin)}: array gave {array.dtype} {array.shape} for"
                     f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
                     f" {shorten(kept[0].name)}"
                 )

@@ -36,11 +36,11 @@ def varied(arrays: NDArray[Any], labels: Rows, plugin: Any, key: tuple[int, ...]
 def _variant(
     plugin: Any, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
 ) -> NDArray[Any]:
-    with registry.at_work(plugin, "augment"):
+    with registry.calling(plugin, "augment"):
         made: NDArray[Any] = plugin.augment(array, own, shared)
     if made.shape != array.shape or made.dtype != array.dtype:
         raise PluginError(
-            f"{registry.who(plugin)}: augment made {made.dtype} {made.shape} of {array.dtype}"
+            f"{registry.describe(plugin)}: augment made {made.dtype} {made.shape} of {array.dtype}"
             f" {array.shape}"
         )
     return made

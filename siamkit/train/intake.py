@@ -97,14 +97,14 @@ def _load(pipeline: Pipeline, example: Example) -> Loaded:
 
 def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
     try:
-        with registry.at_work(plugin, "array"):
+        with registry.calling(plugin, "array"):
             array = plugin.array(crop)
     except SiamkitError as error:
         raise name_sample(name, error) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
-        raise PluginError(f"{name}: {registry.who(plugin)}: array gave {type(array).__name__}")
+        raise PluginError(f"{name}: {registry.describe(plugin)}: array gave {type(array).__name__}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise PluginError(f"{name}: {registry.who(plugin)}: array gave NaN or Inf")
+        raise PluginError(f"{name}: {registry.describe(plugin)}: array gave NaN or Inf")
     return array
 
 

@@ -55,7 +55,7 @@ def hard_negatives(
     searcher = registry.load("siamkit.indexes", index)
     if not isinstance(searcher, Contrasts):
         raise PluginError(
-            f"{registry.who(searcher)} cannot find hard negatives",
+            f"{registry.describe(searcher)} cannot find hard negatives",
             hint="--set miner=auto mines within the batch and needs no index",
         )
     _, groups = np.unique(labels, return_inverse=True)

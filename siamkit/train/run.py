@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
-from siamkit.host.stdout_guard import plugin_at_work
+from siamkit.host.stdout_guard import divert_prints
 from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import Mixes, OwnNetwork, Trainable, Viewed
@@ -63,8 +63,8 @@ def trainable(plugin: Any, config: TrainConfig) -> Any:
         return networks.bound(plugin, name, config)
     if not isinstance(plugin, Trainable):
         raise PluginError(
-            f"{registry.who(plugin)} cannot be trained: it has no array, augment, preprocessing"
-            " and backbone",
+            f"{registry.describe(plugin)} cannot be trained: it has no array, augment,"
+            " preprocessing and backbone",
             hint=f"--set backbone={heads.ENCODER} trains a new head on the encoder that it has"
             f"{networks.others(plugin)}",
         )
@@ -353,5 +353,5 @@ def _export(run: Path, loop: Loop, model: Model, plugin: Any, origin: Origin) ->
         plugin.encoder(folder)  # what cannot be opened is no encoder
         built.record_reference(unwrap(plugin), folder)
 
-    with plugin_at_work():
+    with divert_prints():
         export.put(run / FOLDER, make)

@@ -57,9 +57,9 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
         if hasattr(plugin, "encoder") and check != "encoder_opens":
             fingerprint = subjects.ModalitySubject(plugin).encoder.fingerprint
         clean = subjects.Report(fingerprint=fingerprint)
-        monkeypatch.setattr(subjects, "look", lambda plugin, kind: clean)
+        monkeypatch.setattr(subjects, "observe", lambda plugin, kind: clean)
     if check != "kill_during_save":
-        monkeypatch.setattr(saved, "saved_when_killed", lambda backend: iter(()))
+        monkeypatch.setattr(saved, "faults_after_kill", lambda backend: iter(()))
     failed = [result for result in results(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
