@@ -1,4 +1,4 @@
-"""What in a labelled set of vectors looks wrong: the arithmetic of `siamkit audit`.
+"""Find suspicious samples in a labelled set of vectors: the arithmetic of `siamkit audit`.
 
 `n` samples with (n, dim) unit vectors belong to `m` identities, numbered from 0.
 """
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from siamkit.types import Hits, Ids, Vectors
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-BLOCK = 1024  # samples of one identity that are compared with the others at once
+BLOCK = 1024  # samples of one identity compared with the identity's others at once
 TUKEY = 1.5  # interquartile ranges below the lower quartile (Tukey 1977, "Exploratory data …")
-MIN_VALUES = 10  # values that quartiles are taken of, at least
+MIN_VALUES = 10  # fewer values have no quartiles worth using
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohesion:
-    """How alike the samples of each identity are. NaN and -1 where there is one sample only."""
+    """How similar the samples of each identity are. An identity with one sample has NaN and -1."""
 
     nearest: Floats  # (n,) cosine of the nearest other sample of the same identity
     partner: Ids  # (n,) that sample
@@ -30,65 +30,68 @@ class Cohesion:
 
 
 def measure_cohesion(vectors: Vectors, identity: Ids) -> Cohesion:
-    """(n, dim) and (n,) in 0 … m - 1, of which each occurs."""
-    count = np.bincount(identity)
+    """Compare the samples of each identity with each other.
+
+    vectors: (n, dim). identity: (n,) in 0 … m - 1, each of which occurs.
+    """
+    counts = np.bincount(identity)
     order = np.argsort(identity, kind="stable")
     nearest, partner = np.full(len(vectors), np.nan), np.full(len(vectors), -1, np.int64)
-    mean = np.full(len(count), np.nan)
-    for number, rows in enumerate(np.split(order, np.cumsum(count)[:-1])):
+    mean = np.full(len(counts), np.nan)
+    for number, rows in enumerate(np.split(order, np.cumsum(counts)[:-1])):
         if len(rows) < 2:
             continue
-        mine, total = vectors[rows], 0.0
+        samples, total = vectors[rows], 0.0
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            scores = vectors[block] @ mine.T
-            self_at = (np.arange(len(block)), start + np.arange(len(block)))
-            total += float(scores.sum()) - float(scores[self_at].sum())
-            scores[self_at] = -np.inf
-            best = scores.argmax(axis=1)
-            nearest[block], partner[block] = scores.max(axis=1), rows[best]
+            scores = vectors[block] @ samples.T
+            diagonal = (np.arange(len(block)), start + np.arange(len(block)))
+            total += float(scores.sum()) - float(scores[diagonal].sum())
+            scores[diagonal] = -np.inf
+            nearest[block], partner[block] = scores.max(axis=1), rows[scores.argmax(axis=1)]
         mean[number] = total / (len(rows) * (len(rows) - 1))
     return Cohesion(nearest, partner, mean)
 
 
 def mean_cosines(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
-    """(k,) mean cosine of a sample of one and a sample of the other, of (k, 2) identities."""
-    count = np.bincount(identity)
-    sums = np.zeros((len(count), vectors.shape[1]), np.float64)
+    """Return (k,) mean cosines between the samples of two identities, for (k, 2) identities."""
+    counts = np.bincount(identity)
+    sums = np.zeros((len(counts), vectors.shape[1]), np.float64)
     np.add.at(sums, identity, vectors)
-    means = sums / count[:, None]
-    out: Floats = np.concatenate(
+    means = sums / counts[:, None]
+    cosines: Floats = np.concatenate(
         [np.empty(0)]
         + [
             np.einsum("kd,kd->k", means[part[:, 0]], means[part[:, 1]])
             for part in np.array_split(pairs, len(pairs) // 10_000 + 1)
         ]
     )
-    return out
+    return cosines
 
 
 def tukey_fence(values: Floats) -> float | None:
-    """Below it a value stands out from the others: Tukey's. None if they are too few."""
-    known = values[np.isfinite(values)]
-    if len(known) < MIN_VALUES:
+    """Return Tukey's lower fence: values below it are outliers. None for fewer than MIN_VALUES."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < MIN_VALUES:
         return None
-    low, high = np.quantile(known, [0.25, 0.75])
+    low, high = np.quantile(finite, [0.25, 0.75])
     return float(low - TUKEY * (high - low))
 
 
 def nearest_of_other_identity(
-    hits: Hits, rows: Ids, identity: Ids, barred: frozenset[tuple[int, int]]
+    hits: Hits, rows: Ids, identity: Ids, same_identities: frozenset[tuple[int, int]]
 ) -> Ids:
-    """(b,) the place of the nearest sample of another identity among each row's hits, or -1.
+    """Return (b,) columns of `hits`: each row's nearest sample of another identity, or -1.
 
-    hits.ids are sample numbers here. barred: pairs of identities that count as one.
+    `hits.ids` holds sample numbers. Two identities in `same_identities`, the smaller first, count
+    as one.
     """
-    out = np.full(len(rows), -1, np.int64)
-    for at, (row, found) in enumerate(zip(rows.tolist(), hits.ids, strict=True)):
-        mine = int(identity[row])
-        for place, other in enumerate(found.tolist()):
-            theirs = int(identity[other]) if other >= 0 else mine
-            if theirs != mine and (min(mine, theirs), max(mine, theirs)) not in barred:
-                out[at] = place
+    columns = np.full(len(rows), -1, np.int64)
+    for at, (row, samples) in enumerate(zip(rows.tolist(), hits.ids, strict=True)):
+        own = int(identity[row])
+        for column, sample in enumerate(samples.tolist()):
+            other = int(identity[sample]) if sample >= 0 else own
+            if other != own and (min(own, other), max(own, other)) not in same_identities:
+                columns[at] = column
                 break
-    return out
+    return columns

@@ -1,9 +1,9 @@
-"""What a score means by a calibration: its log-likelihood ratio, probability, and thresholds.
+"""Read a calibration: a score's log-likelihood ratio and probability, and thresholds.
 
-A log-likelihood ratio is ln p(score | mated) / p(score | non-mated). It does not depend on how many
-pairs of either kind there were; with the odds that are known beforehand it gives a probability
-(Brümmer and du Preez, "Application-independent evaluation of speaker detection", 2006). See
-siamkit.stats.calibration_fit, which makes a calibration.
+A log-likelihood ratio is ln p(score | mated) / p(score | non-mated). It does not depend on the
+share of mated pairs; with prior odds it gives a probability (Brümmer and du Preez,
+"Application-independent evaluation of speaker detection", 2006). siamkit.stats.calibration_fit
+fits calibrations.
 """
 
 from __future__ import annotations
@@ -21,89 +21,92 @@ if TYPE_CHECKING:
 
 
 def llr(calibration: Calibration, scores: ArrayLike) -> NDArray[np.float64]:
-    """Log-likelihood ratios of scores of any shape: linear between knots, constant beyond."""
-    found: NDArray[np.float64] = np.interp(
+    """Return log-likelihood ratios of scores of any shape.
+
+    They are linear between knots, and constant beyond.
+    """
+    ratios: NDArray[np.float64] = np.interp(
         np.asarray(scores, np.float64), calibration.scores, calibration.llrs
     )
-    return found
+    return ratios
 
 
 def probability(calibration: Calibration, score: float, prior: float = 0.5) -> float:
-    """That a pair is mated, in (0, 1), where the share `prior` of all pairs is."""
+    """Return the probability, in (0, 1), that a pair is mated if a share `prior` of pairs is."""
     return sigmoid(float(llr(calibration, score)) + math.log(prior / (1 - prior)))
 
 
 def probability_among(calibration: Calibration, score: float, identities: int) -> float:
-    """That a probe is of one of so many identities, in (0, 1).
+    """Return the probability, in (0, 1), that a probe belongs to one of `identities` identities.
 
-    Beforehand it is as likely of somebody who is enrolled as not, and then of each alike.
+    The prior: somebody enrolled is as likely as a stranger, and each identity as likely as another.
     """
     return probability(calibration, score, 1 / (2 * identities))
 
 
-def sigmoid(odds: float) -> float:
-    """The probability of log odds."""
-    return 1 / (1 + math.exp(-odds)) if odds >= 0 else 1 - 1 / (1 + math.exp(odds))
+def sigmoid(log_odds: float) -> float:
+    """Turn natural log odds into a probability."""
+    return 1 / (1 + math.exp(-log_odds)) if log_odds >= 0 else 1 - 1 / (1 + math.exp(log_odds))
 
 
 def threshold_for_fmr(calibration: Calibration, fmr: float | None = None) -> Threshold:
-    """The lowest threshold for a false match rate in (0, 1), or for the calibration's own.
+    """Return the lowest threshold for a false match rate in (0, 1); None: the calibration's own.
 
-    Raises BadInput for what is no rate, Uncalibrated for one lower than the data supports.
+    Raises BadInput for a rate outside (0, 1), Uncalibrated for one lower than the data supports.
     """
-    wanted = calibration.fmr if fmr is None else fmr
-    require_rate("a false match rate", wanted)
+    rate = calibration.fmr if fmr is None else fmr
+    require_rate("a false match rate", rate)
     steps = calibration.false_matches
-    if wanted < steps.rates[-1] * (1 - 1e-9):
+    if rate < steps.rates[-1] * (1 - 1e-9):
         pairs = calibration.impostor_pairs
         raise Uncalibrated(
             f"{calibration.source}: {pairs:,} impostor pairs (of two identities each) support a"
-            f" false match rate of {steps.rates[-1]:.2g}, not {wanted:g}",
-            hint="ask for a rate that is supported, or calibrate with more identities",
+            f" false match rate of {steps.rates[-1]:.2g}, not {rate:g}",
+            hint="choose a rate that is supported, or calibrate with more identities",
         )
-    return Threshold(_at(steps, wanted), wanted, calibration.source)
+    return Threshold(_interpolate(steps, rate), rate, calibration.source)
 
 
 def threshold_for_best(calibration: Calibration, fmr: float | None, tries: int) -> Threshold:
-    """The threshold for the best of so many scores, of which one alone is calibrated.
+    """Return the threshold for the best of `tries` scores, with a calibration of single scores.
 
-    If each of them reaches it at fmr / tries, one of them does at fmr at most, however they hang
-    together (Bonferroni). None is the calibration's own rate, or the next that is supported; for
-    another that is not, it raises Uncalibrated.
+    If each score reaches the threshold at fmr / tries, the best does so at fmr at most, however the
+    scores depend on each other (Bonferroni). fmr None: the calibration's own rate, or the lowest
+    that is supported. Raises Uncalibrated for any other rate that is not supported.
     """
     if fmr is not None:
         require_rate("a false match rate", fmr)
     lowest = calibration.false_matches.rates[-1]
     rate = max(calibration.fmr / tries, lowest) if fmr is None else fmr / tries
-    found = threshold_for_fmr(calibration, min(rate, 0.5))
-    return Threshold(found.value, min(rate * tries, 1.0), found.source)
+    single = threshold_for_fmr(calibration, min(rate, 0.5))
+    return Threshold(single.value, min(rate * tries, 1.0), single.source)
 
 
 def llr_of_best(calibration: Calibration, score: float, tries: int) -> float:
-    """The log-likelihood ratio of the best of so many scores, at least: see threshold_of_best.
+    """Return a lower bound on the log-likelihood ratio of the best of `tries` scores.
 
-    What was calibrated of whole identities knows about their samples already.
+    See threshold_for_best. A calibration of whole identities already accounts for their samples.
     """
-    found = float(llr(calibration, score))
-    return found if calibration.fusion else found - math.log(tries)
+    ratio = float(llr(calibration, score))
+    return ratio if calibration.fusion else ratio - math.log(tries)
 
 
 def different_below(calibration: Calibration, fmr: float | None = None) -> float:
-    """From which score down two are called different: misses are then as rare as false matches.
+    """Return the score below which a pair counts as different, where FNMR is as low as `fmr`.
 
-    Between it and `threshold`, if that is higher, lies what cannot be told. Where the data does not
-    support so low a rate of misses, the lowest that it supports is taken.
+    Between it and the threshold, if that is higher, the answer is "can't tell". Where the data does
+    not support so low an FNMR, the lowest that it supports is used.
     """
     steps = calibration.false_non_matches
-    return _at(steps, max(calibration.fmr if fmr is None else fmr, steps.rates[-1]))
+    return _interpolate(steps, max(calibration.fmr if fmr is None else fmr, steps.rates[-1]))
 
 
-def require_rate(what: str, rate: float) -> None:
-    """Raise BadInput unless it lies in (0, 1)."""
+def require_rate(name: str, rate: float) -> None:
+    """Raise BadInput unless the rate lies in (0, 1)."""
     if not 0 < rate < 1:
-        raise BadInput(f"{what} of {rate:g}", hint="it lies between 0 and 1")
+        raise BadInput(f"{name} of {rate:g}", hint="a rate lies between 0 and 1")
 
 
-def _at(steps: Steps, rate: float) -> float:
-    """Between rates that are kept, by their logarithm."""
+def _interpolate(steps: Steps, rate: float) -> float:
+    """Return the threshold at a rate, linear in the logarithm of the rate."""
     return float(np.interp(-math.log(rate), -np.log(steps.rates), steps.thresholds))

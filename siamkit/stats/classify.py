@@ -1,16 +1,16 @@
 """One-shot classification: from cosines to labelled examples to probabilities of classes.
 
-Two methods, both of which look at cosines alone:
+There are two methods; both see cosines alone:
 
-* `knn`: the k nearest examples vote for the labels that they bear, each with a weight. With equal
-  weights that is the classic k-NN; with weights that rise with the cosine it is the classifier of
-  Goldberger et al., "Neighbourhood components analysis" (2004), restricted to k.
+* `knn`: the k nearest examples vote for their labels, each with a weight. With equal weights that
+  is the classic k-NN; with weights that rise with the cosine it is the classifier of Goldberger et
+  al., "Neighbourhood components analysis" (2004), restricted to k.
 * `prototypes`: the softmax of the cosines to the mean of each class's examples (Snell et al.,
   "Prototypical networks for few-shot learning", 2017, by cosine).
 
-How sharp either is, is its *evidence*: a rising function from cosines to log weights. It is
-cosine / temperature, of the temperature that predicts held-out examples best (`fit`), or the
-log-likelihood ratio of a calibration.
+How sharp the probabilities are depends on the *evidence*: a rising function from cosines to log
+weights. It is cosine / temperature, with the temperature that predicts held-out examples best
+(`fit_temperature`), or the log-likelihood ratio of a calibration.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Evidence: TypeAlias = "Callable[[Array], Array]"
 
 TEMPERATURES = np.geomspace(0.002, 1.0, 50)
 HELD_OUT = 2_000  # examples that a temperature is fitted to, at most
-CELLS = 8_000_000  # numbers that looking at them may take, about; fewer are held out beyond
-COMPARED = 50_000_000  # cosines that it may take
-FEWEST = 10  # of them; fewer show too little
-GUESS = 4.0  # see `guess`
+CELLS = 8_000_000  # numbers held in memory while fitting, about; more would hold out fewer examples
+COMPARED = 50_000_000  # cosines computed while fitting, at most
+FEWEST = 10  # held-out examples; fewer show too little
+GUESS = 4.0  # see `guess_temperature`
 
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRule:
-    """How examples are turned into an answer.
+    """How examples are turned into probabilities.
 
-    tags: labels are independent of each other; else exactly one is right. mated: the encoder's
-    mean cosine of mated pairs, see siamkit.stats.scoring.mean_score.
+    tags: labels are independent of each other; otherwise exactly one is right. mated_cosine: the
+    encoder's mean cosine of mated pairs, see siamkit.stats.scoring.mean_score.
     """
 
     method: ClassificationMethod = "knn"
@@ -54,133 +54,140 @@ class ClassificationRule:
 
 
 def evidence_at(temperature: float) -> Evidence:
-    """The evidence cosine / temperature."""
+    """Return the evidence cosine / temperature."""
     return lambda scores: scores / temperature
 
 
 def probabilities(
-    known: LabelledVectors, rule: ClassificationRule, evidence: Evidence, probes: Vectors
+    examples: LabelledVectors, rule: ClassificationRule, evidence: Evidence, probes: Vectors
 ) -> Array:
-    """(p, classes) of (p, dim) unit vectors, in (0, 1); rows sum to 1 unless by tags.
+    """Return (p, classes) probabilities in (0, 1) for (p, dim) unit vectors.
 
-    Of one class alone, which is then right whatever comes, it is 1.
+    Rows sum to 1 unless the labels are tags. A single class, which cannot be wrong, has 1.
     """
-    return _smoothed(known, rule, _shares(_look(known, rule, probes), evidence))
+    return _smooth(examples, rule, _shares(_compare(examples, rule, probes), evidence))
 
 
-def class_scores(known: LabelledVectors, rule: ClassificationRule, probes: Vectors) -> Array:
-    """(p, classes) cosines: to each class's nearest example, or by prototypes to its mean."""
+def class_scores(examples: LabelledVectors, rule: ClassificationRule, probes: Vectors) -> Array:
+    """Return (p, classes) cosines to each class's nearest example, or its mean for prototypes."""
     if rule.method == "prototypes":
-        return _to_means(_bearing(known, None), rule, probes)
-    rows, borders = known.by_label
-    cosines = (probes @ known.vectors.T).astype(np.float64)
-    found: Array = np.maximum.reduceat(cosines[:, rows], [0, *borders], axis=1)
-    return found
+        return _score_means(_sums_with_label(examples, None), rule, probes)
+    rows, borders = examples.by_label
+    cosines = (probes @ examples.vectors.T).astype(np.float64)
+    scores: Array = np.maximum.reduceat(cosines[:, rows], [0, *borders], axis=1)
+    return scores
 
 
 def fit_temperature(
-    known: LabelledVectors, rule: ClassificationRule, *, seed: int = 0
+    examples: LabelledVectors, rule: ClassificationRule, *, seed: int = 0
 ) -> tuple[float, int] | None:
-    """The temperature that predicts examples best, each by all the others, and of how many.
+    """Return the temperature that predicts held-out examples best, and how many were held out.
 
-    "Best" is the least log loss, with a log-normal prior around `guess`, of spread 1: a few
-    examples cannot tell sharp from sharper. An example counts if another bears a label of its own.
-    None where fewer than FEWEST do.
+    Each example is predicted by all the others. "Best" is the least log loss, with a log-normal
+    prior around `guess_temperature`, of spread 1: a few examples cannot tell sharp from sharper. An
+    example counts if another shares a label with it. None if fewer than FEWEST do.
     """
-    usable = np.unique(known.rows[known.counts[known.labels] > 1])
+    usable = np.unique(examples.rows[examples.counts[examples.labels] > 1])
     if len(usable) < FEWEST:
         return None
-    count, classes = len(known.vectors), len(known.counts)
+    count, classes = len(examples.vectors), len(examples.counts)
     width = max(classes, min(rule.k, count - 1)) if rule.method == "knn" else 2 * classes
     most = int(np.clip(min(CELLS // width, COMPARED // count), 50, HELD_OUT))
     if len(usable) > most:
         usable = np.sort(np.random.default_rng(seed).choice(usable, most, replace=False))
-    look = _look(known, rule, known.vectors[usable], without=usable)
-    bears, expected = known.bears(usable), guess_temperature(known)
-    possible = known.counts > bears  # another bears it
+    comparison = _compare(examples, rule, examples.vectors[usable], without=usable)
+    has_label, expected = examples.has_label(usable), guess_temperature(examples)
+    possible = examples.counts > has_label  # another example has the label
 
     def loss(temperature: float) -> float:
-        found = _smoothed(known, rule, _shares(look, evidence_at(temperature)))
+        predicted = _smooth(examples, rule, _shares(comparison, evidence_at(temperature)))
         if rule.tags:
-            right = np.where(bears, found, 1 - found)[possible]
+            right = np.where(has_label, predicted, 1 - predicted)[possible]
         else:
-            right = np.where(bears, found, 0).sum(axis=1)
+            right = np.where(has_label, predicted, 0).sum(axis=1)
         return float(np.log(temperature / expected) ** 2 / 2 - np.log(right).sum())
 
     losses = [loss(temperature) for temperature in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))]), len(usable)
 
 
-def guess_temperature(known: LabelledVectors) -> float:
-    """A temperature where nothing can be held out: the spread of cosines of different classes / 4.
+def guess_temperature(examples: LabelledVectors) -> float:
+    """Return a temperature without holding out: the spread of cosines between classes / GUESS.
 
     If cosines of mated and of non-mated pairs are normal, of one spread, then the log-likelihood
-    ratio is the cosine / temperature at spread / d', where d' is how many spreads lie between
-    their means; benchmarks/classify.py prints what is fitted where more examples are known.
+    ratio is the cosine / temperature at spread / d', where d' is the distance of their means in
+    spreads; benchmarks/classify.py prints the temperatures fitted to more examples.
     """
-    rows = np.arange(len(known.vectors))
-    if len(rows) > HELD_OUT:  # which may have been enrolled class by class
+    rows = np.arange(len(examples.vectors))
+    if len(rows) > HELD_OUT:  # a random part: they may have been enrolled class by class
         rows = np.sort(np.random.default_rng(0).choice(rows, HELD_OUT, replace=False))
-    some, bears = known.vectors[rows], known.bears(rows).astype(np.float32)
-    different = (bears @ bears.T) == 0
+    vectors, has_label = examples.vectors[rows], examples.has_label(rows).astype(np.float32)
+    different = (has_label @ has_label.T) == 0
     if not different.any():
         return 0.1
-    return float(max((some @ some.T)[different].std(), 0.01)) / GUESS
+    return float(max((vectors @ vectors.T)[different].std(), 0.01)) / GUESS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Votes:
-    """For which labels neighbours vote: an entry a label of each neighbour."""
+    """The labels that neighbours vote for: one entry per label of each neighbour."""
 
     voters: Ids  # (m,) places in the flat (p, k) neighbours
     labels: Ids  # (m,)
-    parts: Array  # (m,) of its vote: 1, or where one class is right, by how many labels share it
+    parts: Array  # (m,) of the voter's weight: 1, or 1 / its labels where exactly one is right
     classes: int
 
-    def counted(self, weights: Array) -> Array:
-        """(p, classes) of the (p, k) weights of the neighbours."""
-        count, k = weights.shape
+    def count(self, weights: Array) -> Array:
+        """Return (p, classes) votes from the (p, k) weights of the neighbours."""
+        probes, k = weights.shape
         cells = self.voters // k * self.classes + self.labels
-        given = weights.ravel()[self.voters] * self.parts
-        found = np.bincount(cells, weights=given, minlength=count * self.classes)
-        return found.reshape(count, self.classes).astype(np.float64, copy=False)
+        votes = np.bincount(
+            cells,
+            weights=weights.ravel()[self.voters] * self.parts,
+            minlength=probes * self.classes,
+        )
+        return votes.reshape(probes, self.classes).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """What probes are compared with: everything that does not depend on the evidence."""
+class _Comparison:
+    """Probes compared with examples: everything that does not depend on the evidence."""
 
-    scores: Array  # (p, k) cosines; by prototypes (p, classes), or by tags (p, classes, 2)
+    scores: Array  # (p, k) cosines; (p, classes) for prototypes, (p, classes, 2) for their tags
     votes: _Votes | None = None  # of the k neighbours
-    before: Array | None = None  # like scores: log numbers of examples that bear a tag, or don't
+    log_counts: Array | None = None  # like scores: of the examples with a tag, and without it
 
 
-def _look(
-    known: LabelledVectors, rule: ClassificationRule, probes: Vectors, without: Ids | None = None
-) -> _Look:
-    """without: (p,) the example that each probe is, which is then not among the examples."""
+def _compare(
+    examples: LabelledVectors,
+    rule: ClassificationRule,
+    probes: Vectors,
+    without: Ids | None = None,
+) -> _Comparison:
+    """without: (p,) the example that each probe itself is, which then does not count."""
     if rule.method == "prototypes":
-        bearing = _bearing(known, without)
+        with_label = _sums_with_label(examples, without)
         if not rule.tags:
-            return _Look(_to_means(bearing, rule, probes))
-        sides = (bearing, _other(known, bearing))
-        scores = np.stack([_to_means(side, rule, probes) for side in sides], axis=-1)
-        numbers = np.stack(
-            [np.broadcast_to(side.numbers, scores.shape[:2]) for side in sides], axis=-1
+            return _Comparison(_score_means(with_label, rule, probes))
+        sides = (with_label, _sums_without_label(examples, with_label))
+        scores = np.stack([_score_means(side, rule, probes) for side in sides], axis=-1)
+        counts = np.stack(
+            [np.broadcast_to(side.counts, scores.shape[:2]) for side in sides], axis=-1
         )
-        return _Look(scores, before=np.log(numbers + 0.5))
-    rows, cosines = neighbours(known.vectors, probes, rule.k, without)
-    voters, labels = known.entries(rows.ravel())
+        return _Comparison(scores, log_counts=np.log(counts + 0.5))
+    rows, cosines = neighbours(examples.vectors, probes, rule.k, without)
+    voters, labels = examples.entries(rows.ravel())
     parts = np.ones(len(voters)) if rule.tags else 1 / np.bincount(voters)[voters]
-    return _Look(cosines, _Votes(voters, labels, parts, len(known.counts)))
+    return _Comparison(cosines, _Votes(voters, labels, parts, len(examples.counts)))
 
 
 def neighbours(
     vectors: Vectors, probes: Vectors, k: int, without: Ids | None = None
 ) -> tuple[Ids, Array]:
-    """(p, k) rows of the nearest vectors and their cosines, best first; fewer than k if n is.
+    """Return (p, k) rows of the nearest vectors and their cosines, best first.
 
-    Equal cosines: the smaller row first. without: (p,) a row that does not count, for each probe.
+    There are fewer than k columns if there are fewer vectors. Of equal cosines the smaller row
+    comes first. without: (p,) a row that does not count, for each probe.
     """
     k = min(k, len(vectors) - (without is not None))
     rows, scores = np.empty((len(probes), k), np.int64), np.empty((len(probes), k))
@@ -190,78 +197,77 @@ def neighbours(
         cosines = probes[part] @ vectors.T
         if without is not None:
             cosines[np.arange(len(cosines)), without[part]] = -np.inf
-        for place, own in enumerate(cosines, start):
-            least = np.partition(own, len(own) - k)[len(own) - k]
-            near = np.flatnonzero(own >= least)
-            rows[place] = near[np.argsort(-own[near], kind="stable")[:k]]
-            scores[place] = own[rows[place]]
+        for probe, row in enumerate(cosines, start):
+            least = np.partition(row, len(row) - k)[len(row) - k]
+            near = np.flatnonzero(row >= least)
+            rows[probe] = near[np.argsort(-row[near], kind="stable")[:k]]
+            scores[probe] = row[rows[probe]]
     return rows, scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Sums of examples a label, or of those without it; and what each probe takes out of them."""
+class _LabelSums:
+    """Sums of the examples with each label, or of those without it, less each probe's own share."""
 
     totals: Array  # (classes, dim)
-    numbers: Array  # (classes,) or (p, classes)
-    own: Array | None  # (p, classes) 1 where the probe itself is in a sum
+    counts: Array  # (classes,) or (p, classes)
+    includes_probe: Array | None  # (p, classes) 1 where the probe itself is in the sum
 
 
-def _bearing(known: LabelledVectors, without: Ids | None) -> _Sums:
-    own = None if without is None else known.bears(without).astype(np.float64)
-    counts = known.counts.astype(np.float64)
-    return _Sums(known.sums, counts if own is None else counts - own, own)
+def _sums_with_label(examples: LabelledVectors, without: Ids | None) -> _LabelSums:
+    counts = examples.counts.astype(np.float64)
+    if without is None:
+        return _LabelSums(examples.sums, counts, None)
+    includes_probe = examples.has_label(without).astype(np.float64)
+    return _LabelSums(examples.sums, counts - includes_probe, includes_probe)
 
 
-def _other(known: LabelledVectors, bearing: _Sums) -> _Sums:
-    """Of the examples that do not bear a label."""
-    totals: Array = known.total - bearing.totals
-    own = None if bearing.own is None else 1 - bearing.own
-    count = len(known.vectors) - (0 if own is None else 1)
-    return _Sums(totals, count - bearing.numbers, own)
+def _sums_without_label(examples: LabelledVectors, with_label: _LabelSums) -> _LabelSums:
+    totals: Array = examples.total - with_label.totals
+    count = len(examples.vectors)
+    if with_label.includes_probe is None:
+        return _LabelSums(totals, count - with_label.counts, None)
+    return _LabelSums(totals, count - 1 - with_label.counts, 1 - with_label.includes_probe)
 
 
-def _to_means(sums: _Sums, rule: ClassificationRule, probes: Vectors) -> Array:
-    """(p, classes) mean scores, see scoring.mean_score; -inf where no example is left."""
+def _score_means(sums: _LabelSums, rule: ClassificationRule, probes: Vectors) -> Array:
+    """Return (p, classes) mean scores, see scoring.mean_score; -inf where no example remains."""
     dots = probes @ sums.totals.T
-    lengths = (sums.totals**2).sum(axis=1)
-    if sums.own is not None:  # |s - v|² = |s|² - 2 s·v + 1, without a sum for each probe
-        lengths = lengths - sums.own * (2 * dots - 1)
-        dots = dots - sums.own
-    found = (
-        dots
-        / np.sqrt(np.maximum(lengths, 1e-12))
-        * expected_mean_length(sums.numbers, rule.mated_cosine)
-    )
-    scores: Array = np.where(sums.numbers > 0.5, found, -np.inf)
+    squares = (sums.totals**2).sum(axis=1)
+    if sums.includes_probe is not None:  # |s - v|² = |s|² - 2 s·v + 1, without a sum per probe
+        squares = squares - sums.includes_probe * (2 * dots - 1)
+        dots = dots - sums.includes_probe
+    lengths = expected_mean_length(sums.counts, rule.mated_cosine)
+    cosines = dots / np.sqrt(np.maximum(squares, 1e-12)) * lengths
+    scores: Array = np.where(sums.counts > 0.5, cosines, -np.inf)
     return scores
 
 
-def _shares(look: _Look, evidence: Evidence) -> Array:
-    """(p, classes) before it is smoothed: 0 and 1 are possible."""
-    logs = evidence(look.scores)
-    weights = _softmax(logs if look.before is None else logs + look.before)
-    if look.votes is not None:
-        return look.votes.counted(weights)
+def _shares(comparison: _Comparison, evidence: Evidence) -> Array:
+    """Return (p, classes) probabilities before smoothing: 0 and 1 are possible."""
+    logs, log_counts = evidence(comparison.scores), comparison.log_counts
+    weights = _softmax(logs if log_counts is None else logs + log_counts)
+    if comparison.votes is not None:
+        return comparison.votes.count(weights)
     return weights[..., 0] if weights.ndim == 3 else weights
 
 
 def _softmax(logs: Array) -> Array:
-    """Over the last axis; all of -inf is 0."""
+    """Normalise over the last axis; 0 where all of it is -inf."""
     top = logs.max(axis=-1, keepdims=True)
-    found: Array = np.exp(logs - np.where(np.isfinite(top), top, 0))
-    total = found.sum(axis=-1, keepdims=True)
-    found /= np.where(total > 0, total, 1)
-    return found
+    powers: Array = np.exp(logs - np.where(np.isfinite(top), top, 0))
+    total = powers.sum(axis=-1, keepdims=True)
+    powers /= np.where(total > 0, total, 1)
+    return powers
 
 
-def _smoothed(known: LabelledVectors, rule: ClassificationRule, shares: Array) -> Array:
-    """Mixed with what is known beforehand, as if it were one example more.
+def _smooth(examples: LabelledVectors, rule: ClassificationRule, shares: Array) -> Array:
+    """Mix the prior in, as if it were one more example.
 
-    No n examples can show that something happens less often than once in n + 1. Beforehand each
-    class is as likely as another, and a tag as likely as it is frequent.
+    n examples cannot show that something happens less often than once in n + 1. A priori each class
+    is as likely as another, and a tag as likely as it is frequent.
     """
-    count, classes = len(known.vectors), len(known.counts)
-    before = (known.counts + 0.5) / (count + 1) if rule.tags else 1 / classes
-    mixed: Array = (count * shares + before) / (count + 1)
+    count, classes = len(examples.vectors), len(examples.counts)
+    prior = (examples.counts + 0.5) / (count + 1) if rule.tags else 1 / classes
+    mixed: Array = (count * shares + prior) / (count + 1)
     return mixed

@@ -1,4 +1,4 @@
-"""Scored pairs of samples, and resamplings of the identities that they are of."""
+"""Scored pairs of samples, and resampling of their identities."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LEVELS = 10_000  # thresholds of a resampled curve: so many ranks of either kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """n scored pairs. The identities are numbered from 0; only mated pairs are of one."""
+    """n scored pairs. Identities are numbered from 0; the two of a mated pair are equal."""
 
-    scores: NDArray[np.float64]  # (n,) finite; the higher the more alike
+    scores: NDArray[np.float64]  # (n,) finite; higher is more similar
     mated: NDArray[np.bool_]  # (n,)
-    left: Ids  # (n,) the identity of either sample
-    right: Ids  # (n,)
-    sampled_share: float = 1.0  # the share of all non-mated comparisons that these are, in (0, 1]
+    left: Ids  # (n,) the identity of the first sample
+    right: Ids  # (n,) the identity of the second sample
+    sampled_share: float = 1.0  # share of all non-mated comparisons that are here, in (0, 1]
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -47,83 +47,98 @@ class Comparisons:
 
     @property
     def identities(self) -> int:
-        """How many identities take part."""
+        """The number of identities that take part."""
         return len(np.unique(np.concatenate([self.left, self.right])))
 
     @property
-    def impostor_pairs(self) -> int:
-        """How many pairs of identities the non-mated comparisons are of.
+    def mated_identities(self) -> int:
+        """The number of identities with a mated comparison."""
+        return len(np.unique(self.left[self.mated]))
 
-        Comparisons of the same two identities vary together. So it is this number, not that of
-        the comparisons, which says how low a false match rate can be shown.
+    @property
+    def impostor_pairs(self) -> int:
+        """The number of pairs of identities behind the non-mated comparisons.
+
+        Comparisons of the same two identities vary together, so this number, not that of the
+        comparisons, says how low a false match rate the data can show.
         """
         left, right = self.left[~self.mated], self.right[~self.mated]
         low, high = np.minimum(left, right), np.maximum(left, right)
         return len(np.unique(low * (1 + int(high.max(initial=0))) + high))
 
+    def numbered(self) -> tuple[int, Ids, Ids]:
+        """Return the number of identities, and (n,) left and right numbered without gaps."""
+        names, numbers = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
+        return len(names), numbers[: len(self)], numbers[len(self) :]
 
-def require_both_kinds(made: Comparisons) -> None:
+
+def require_both_kinds(comparisons: Comparisons) -> None:
     """Raise BadInput unless there are mated and non-mated pairs."""
-    same = int(made.mated.sum())
-    if not same or same == len(made):
-        what, lacking = ("non-mated", "mated") if not same else ("mated", "non-mated")
+    mated = int(comparisons.mated.sum())
+    if not mated or mated == len(comparisons):
+        present, missing = ("mated", "non-mated") if mated else ("non-mated", "mated")
         raise BadInput(
-            f"all {len(made):,} comparisons are {what}, and none is {lacking}",
+            f"all {len(comparisons):,} comparisons are {present}, and none is {missing}",
             hint="error rates need pairs of one identity and pairs of two",
         )
 
 
-def resample(made: Comparisons, draws: int, seed: int = 0) -> Iterator[ErrorRates]:
-    """Error rates of so many resamplings, each at the same thresholds.
+def resample(comparisons: Comparisons, draws: int, seed: int = 0) -> Iterator[ErrorRates]:
+    """Yield the error rates of `draws` resamplings, all at the same thresholds.
 
     Identities are drawn with replacement. A mated pair counts as often as its identity was drawn,
     a non-mated one as often as its first times its second: the vertex bootstrap (Fogliato, Patil
-    and Perona, "Confidence intervals for error rates in 1:1 matching tasks", IJCV 132, 2024). To
-    draw pairs instead would make intervals too narrow, for pairs of one identity vary together.
-    A draw without a mated or a non-mated pair is repeated. Of more than LEVELS different scores
-    of a kind, only so many serve as thresholds; the 1 000 that matter most, which are the highest
-    non-mated and the lowest mated ones, always do.
+    and Perona, "Confidence intervals for error rates in 1:1 matching tasks", IJCV 132, 2024).
+    Drawing pairs instead would make intervals too narrow, since pairs of one identity vary
+    together. A draw without a mated or a non-mated pair is repeated. Of more than LEVELS different
+    scores of a kind, only so many serve as thresholds; the 1 000 that matter most, which are the
+    highest non-mated and the lowest mated ones, always do.
     """
-    require_both_kinds(made)
-    names, numbers = np.unique(np.concatenate([made.left, made.right]), return_inverse=True)
-    left, right = numbers[: len(made)], numbers[len(made) :]
-    same = _by_score(made.scores, np.flatnonzero(made.mated))
-    other = _by_score(made.scores, np.flatnonzero(~made.mated))
+    require_both_kinds(comparisons)
+    identities, left, right = comparisons.numbered()
+    scores, mated = comparisons.scores, comparisons.mated
+    mated_rows = _sort_by_score(scores, np.flatnonzero(mated))
+    non_mated_rows = _sort_by_score(scores, np.flatnonzero(~mated))
     thresholds = np.union1d(
-        _levels(made.scores[same], tail=slice(None, 1000)),
-        _levels(made.scores[other], tail=slice(-1000, None)),
+        _levels(scores[mated_rows], tail=slice(None, 1000)),
+        _levels(scores[non_mated_rows], tail=slice(-1000, None)),
     )
-    steps = [_steps(made.scores[rows], thresholds) for rows in (same, other)]
-    mated, first, second = left[same], left[other], right[other]
+    mated_bins = _bin(scores[mated_rows], thresholds)
+    non_mated_bins = _bin(scores[non_mated_rows], thresholds)
+    mated_left = left[mated_rows]
+    non_mated_left, non_mated_right = left[non_mated_rows], right[non_mated_rows]
     rng = np.random.default_rng(seed)
     while draws:
-        times = rng.integers(len(names), size=len(names))
-        weights = np.bincount(times, minlength=len(names)).astype(np.int16)
-        below, total = _below(weights[mated], *steps[0])
-        passed, others = _below(weights[first] * weights[second], *steps[1])
-        if not total or not others:
+        drawn = rng.integers(identities, size=identities)
+        weights = np.bincount(drawn, minlength=identities).astype(np.int16)
+        missed, mated_total = _weight_below(weights[mated_left], *mated_bins)
+        rejected, non_mated_total = _weight_below(
+            weights[non_mated_left] * weights[non_mated_right], *non_mated_bins
+        )
+        if not mated_total or not non_mated_total:
             continue
         draws -= 1
         yield ErrorRates(
             np.append(thresholds, np.inf),
-            np.append(1 - passed / others, 0.0),
-            np.append(below / total, 1.0),
+            np.append(1 - rejected / non_mated_total, 0.0),
+            np.append(missed / mated_total, 1.0),
         )
 
 
 def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % percentile interval of what resamplings gave."""
+    """Return the 95 % percentile interval of resampled values."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _by_score(scores: NDArray[np.float64], rows: Ids) -> Ids:
+def _sort_by_score(scores: NDArray[np.float64], rows: Ids) -> Ids:
     order: Ids = rows[np.argsort(scores[rows], kind="stable")]
     return order
 
 
 def _levels(ordered: NDArray[np.float64], tail: slice) -> NDArray[np.float64]:
+    """Return the distinct scores; of more than LEVELS, evenly spaced ranks and the tail."""
     distinct = np.unique(ordered)
     if len(distinct) <= LEVELS:
         return distinct
@@ -131,14 +146,18 @@ def _levels(ordered: NDArray[np.float64], tail: slice) -> NDArray[np.float64]:
     return np.union1d(ordered[ranks], distinct[tail])
 
 
-def _steps(ordered: NDArray[np.float64], thresholds: NDArray[np.float64]) -> tuple[Ids, Ids]:
-    """Where the scores between two thresholds begin, and which beginning is each threshold's."""
-    starts, of = np.unique(np.append(0, np.searchsorted(ordered, thresholds)), return_inverse=True)
-    return starts[starts < len(ordered)], of[1:]
+def _bin(ordered: NDArray[np.float64], thresholds: NDArray[np.float64]) -> tuple[Ids, Ids]:
+    """Return where the bins between thresholds start, and each threshold's bin."""
+    starts, bins = np.unique(
+        np.append(0, np.searchsorted(ordered, thresholds)), return_inverse=True
+    )
+    return starts[starts < len(ordered)], bins[1:]
 
 
-def _below(weights: NDArray[np.int16], starts: Ids, of: Ids) -> tuple[NDArray[np.float64], float]:
-    """The weight of what lies below each threshold, and all of it."""
-    sums = np.add.reduceat(weights.astype(np.float32), starts)  # of whole numbers: exact
+def _weight_below(
+    weights: NDArray[np.int16], starts: Ids, bins: Ids
+) -> tuple[NDArray[np.float64], float]:
+    """Return the weight below each threshold, and the total weight."""
+    sums = np.add.reduceat(weights.astype(np.float32), starts)  # sums of integers: exact
     total = np.append(0.0, np.cumsum(sums, dtype=np.float64))
-    return total[of], float(total[-1])
+    return total[bins], float(total[-1])

@@ -99,7 +99,7 @@ def _draw_probabilities(count: int, size: int) -> NDArray[np.float64]:
     unmarked = count - np.arange(count + 1)
     with np.errstate(invalid="ignore"):
         log_none = gammaln(unmarked + 1) - gammaln(np.maximum(unmarked - size, 0) + 1)
-        log_none += gammaln(count - size + 1) - gammaln(count + 1)
+        log_none = log_none - gammaln(count + 1) + gammaln(count - size + 1)
     probabilities: NDArray[np.float64] = np.where(unmarked < size, 1.0, -np.expm1(log_none))
     return probabilities
 

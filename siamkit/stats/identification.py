@@ -1,4 +1,4 @@
-"""How good a gallery finds who is meant, and leaves strangers alone: the field's 1:N figures.
+"""Measure 1:N: how often a gallery finds the right identity, and ignores strangers.
 
 Terms as in ISO/IEC 19795-1:2021 and NIST's Face Recognition Technology Evaluation, 1:N.
 """
@@ -21,23 +21,24 @@ if TYPE_CHECKING:
 
     from siamkit.types import Ids, Vectors
 
-PROBES = 20_000  # at most; of more samples, so many drawn by a seed are probes
+PROBES = 20_000  # at most; of more samples, so many are drawn by a seed
 RANKS, FPIRS = (1, 5, 10), (0.1, 0.01, 0.001)
 DRAWS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searches:
-    """What became of p probes, each searched with its own identity enrolled, and without."""
+    """The scores of p probes, each searched with its own identity enrolled, and without."""
 
-    labels: Ids  # (p,) whose probe it is
-    own_scores: NDArray[np.float32]  # (p,) score of the own identity; -inf if it owns nothing else
+    labels: Ids  # (p,) the identity of each probe
+    own_scores: NDArray[np.float32]  # (p,) score of that identity; -inf if it has no other sample
     best_other_scores: NDArray[np.float32]  # (p,) the highest score of any other identity
-    ranks: Ids  # (p,) 1 + how many others score at least as high as the own one
-    identities: int  # that were enrolled
+    ranks: Ids  # (p,) 1 + how many other identities score at least as high as the probe's own
+    identities: int  # enrolled
 
     @property
     def mated(self) -> NDArray[np.bool_]:
+        """(p,) True where the probe's identity has another sample."""
         return np.isfinite(self.own_scores)
 
 
@@ -53,96 +54,91 @@ class FpirPoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IdentificationMetrics:
+    """Every 1:N metric of a set of searches."""
+
     searches: Searches
     hit_rate: dict[int, Estimate]  # closed set, by rank: the cumulative match characteristic
     at_fpir: list[FpirPoint]
-    unsupported_fpirs: list[
-        float
-    ]  # false positive identification rates that so few probes cannot show
+    unsupported_fpirs: list[float]  # rates too low for the number of probes
 
 
 def search_leave_one_out(
     vectors: Vectors,
     labels: Ids,
     fusion: Fusion = "best",
-    mated: float | None = None,
+    mated_cosine: float | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Searches:
-    """Search the gallery for each of its samples as if that one were not enrolled.
+    """Search a gallery for each of its samples as if that sample were not enrolled.
 
-    Arguments as of siamkit.stats.scoring.leave_one_out; a search without the own identity stands
-    for a stranger's. Raises BadInput for fewer than two identities.
+    The arguments are those of siamkit.stats.scoring.leave_one_out. A search without the probe's own
+    identity stands for a stranger's. Raises BadInput for fewer than two identities.
     """
     identities = int(labels.max(initial=-1)) + 1
     if identities < 2:
-        raise BadInput(f"{identities} identity", hint="identification is among two at least")
+        raise BadInput(f"{identities} identity", hint="identification needs at least two")
     probes = np.arange(len(labels))
     if len(probes) > PROBES:
         probes = np.sort(np.random.default_rng(seed).choice(probes, PROBES, replace=False))
-    own, other, rank = [], [], []
+    own_scores, best_other_scores, ranks = [], [], []
     blocks = leave_one_out(
-        vectors, labels, probes, fusion, mated, lambda done: progress(done, len(probes))
+        vectors, labels, probes, fusion, mated_cosine, lambda done: progress(done, len(probes))
     )
     for rows, scores in blocks:
-        at = (np.arange(len(rows)), labels[rows])
-        mine = scores[at]
-        scores[at] = -np.inf
-        own.append(mine)
-        other.append(scores.max(axis=1))
-        rank.append(1 + (scores >= mine[:, None]).sum(axis=1))
+        own = (np.arange(len(rows)), labels[rows])
+        own_scores.append(scores[own])
+        scores[own] = -np.inf
+        best_other_scores.append(scores.max(axis=1))
+        ranks.append(1 + (scores >= own_scores[-1][:, None]).sum(axis=1))
     return Searches(
         labels[probes],
-        np.concatenate(own),
-        np.concatenate(other),
-        np.concatenate(rank),
+        np.concatenate(own_scores),
+        np.concatenate(best_other_scores),
+        np.concatenate(ranks),
         identities,
     )
 
 
 def measure_identification(
-    found: Searches, draws: int = DRAWS, seed: int = 0
+    searches: Searches, draws: int = DRAWS, seed: int = 0
 ) -> IdentificationMetrics:
-    """Every 1:N figure of searches. Raises BadInput if no identity has two samples.
+    """Compute every 1:N metric of searches. Raises BadInput if no identity has two samples.
 
     FPIR is over all probes, each without its identity; FNIR over those with it. A rate needs 30
     errors (the rule of 30). Intervals are over the identities of the probes.
     """
-    same = found.mated
-    if not same.any():
-        raise BadInput("no identity has two samples", hint="give a second sample of some")
-    ordered = np.sort(found.best_other_scores)
-    shown = [fpir for fpir in FPIRS if fpir * len(ordered) >= ERRORS]
-    limits = [_limit(ordered, fpir) for fpir in shown]
-    rank, own = found.ranks[same], found.own_scores[same]
-    hits = [rank <= r for r in RANKS] + [(rank == 1) & (own >= limit) for limit in limits]
-    names, of = np.unique(found.labels[same], return_inverse=True)
-    counts = np.bincount(of).astype(np.float64)
-    sums = np.array([np.bincount(of, hit) for hit in hits])
-    times = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), draws
-    )
-    drawn = (times @ sums.T) / (times @ counts)[:, None]
+    mated = searches.mated
+    if not mated.any():
+        raise BadInput(
+            "no identity has two samples", hint="enrol a second sample of some identities"
+        )
+    ordered = np.sort(searches.best_other_scores)
+    supported = [fpir for fpir in FPIRS if fpir * len(ordered) >= ERRORS]
+    thresholds = [_threshold_at(ordered, fpir) for fpir in supported]
+    ranks, own_scores = searches.ranks[mated], searches.own_scores[mated]
+    hits = [ranks <= rank for rank in RANKS]
+    hits += [(ranks == 1) & (own_scores >= threshold) for threshold in thresholds]
+    identities, identity = np.unique(searches.labels[mated], return_inverse=True)
+    count = len(identities)
+    probes = np.bincount(identity).astype(np.float64)
+    sums = np.array([np.bincount(identity, hit) for hit in hits])
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), draws)
+    shares = (drawn @ sums.T) / (drawn @ probes)[:, None]
     missed = [
-        with_rule_of_three(
-            Estimate(float(1 - hit.mean()), *percentile_interval(1 - column)), len(names)
-        )
-        for hit, column in zip(hits, drawn.T, strict=True)
+        with_rule_of_three(Estimate(float(1 - hit.mean()), *percentile_interval(1 - share)), count)
+        for hit, share in zip(hits, shares.T, strict=True)
     ]
-    figures = [Estimate(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
-    at_fpir = [
-        FpirPoint(fpir, limit, miss, hit)
-        for fpir, limit, miss, hit in zip(
-            shown, limits, missed[len(RANKS) :], figures[len(RANKS) :], strict=True
-        )
-    ]
-    unsupported = [fpir for fpir in FPIRS if fpir not in shown]
+    hit_rates = [Estimate(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
+    first = len(RANKS)
+    at_fpir = list(map(FpirPoint, supported, thresholds, missed[first:], hit_rates[first:]))
+    unsupported = [fpir for fpir in FPIRS if fpir not in supported]
     return IdentificationMetrics(
-        found, dict(zip(RANKS, figures, strict=False)), at_fpir, unsupported
+        searches, dict(zip(RANKS, hit_rates, strict=False)), at_fpir, unsupported
     )
 
 
-def _limit(ordered: NDArray[np.float32], fpir: float) -> float:
-    """The lowest of the scores at or above which at most that share of them lies."""
+def _threshold_at(ordered: NDArray[np.float32], fpir: float) -> float:
+    """Return the lowest threshold at or above which at most that share of the scores lies."""
     allowed = int(fpir * len(ordered) + 1e-9)
     return float(np.nextafter(ordered[len(ordered) - allowed - 1], np.float32(np.inf)))

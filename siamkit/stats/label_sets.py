@@ -1,4 +1,4 @@
-"""Examples and the labels that they bear, one or several each."""
+"""Example vectors with one or more labels each."""
 
 from __future__ import annotations
 
@@ -19,52 +19,55 @@ Flags: TypeAlias = "NDArray[np.bool_]"
 
 @dataclass(frozen=True, eq=False)
 class LabelledVectors:
-    """Every example bears a label, and every label is borne. One entry a label of an example."""
+    """n examples, each with a label at least; every label has an example.
+
+    `rows` and `labels` hold one entry per label of each example.
+    """
 
     vectors: Vectors  # (n, dim)
-    rows: Ids  # (m,) the example of an entry, rising
+    rows: Ids  # (m,) an entry's example, rising
     labels: Ids  # (m,) its label, in 0 … classes - 1
 
     @classmethod
-    def from_matrix(cls, vectors: Vectors, bears: Flags) -> LabelledVectors:
-        """From a matrix: bears (n, classes)."""
-        return cls(vectors, *np.nonzero(bears))
+    def from_matrix(cls, vectors: Vectors, has_label: Flags) -> LabelledVectors:
+        """Create it from (n, classes) flags."""
+        return cls(vectors, *np.nonzero(has_label))
 
     @cached_property
     def counts(self) -> Ids:
-        """(classes,) how many examples bear a label."""
+        """(classes,) number of examples with each label."""
         return np.bincount(self.labels)
 
     @cached_property
     def sums(self) -> Array:
-        """(classes, dim) the sum of the vectors that bear a label."""
-        found = np.empty((len(self.counts), self.vectors.shape[1]))
-        for total, rows in zip(found, np.split(*self.by_label), strict=True):
+        """(classes, dim) sum of the vectors with each label."""
+        sums = np.empty((len(self.counts), self.vectors.shape[1]))
+        for total, rows in zip(sums, np.split(*self.by_label), strict=True):
             self.vectors[rows].sum(axis=0, dtype=np.float64, out=total)
-        return found
+        return sums
 
     @cached_property
     def by_label(self) -> tuple[Ids, Ids]:
-        """(m,) examples, those of a label together, and where each label but the first begins."""
+        """(m,) examples sorted by label, and where each label but the first begins."""
         order = np.argsort(self.labels, kind="stable")
         return self.rows[order], np.cumsum(self.counts)[:-1]
 
     @cached_property
     def total(self) -> Array:
-        """(dim,) the sum of all vectors."""
-        found: Array = self.vectors.sum(axis=0, dtype=np.float64)
-        return found
+        """(dim,) sum of all vectors."""
+        total: Array = self.vectors.sum(axis=0, dtype=np.float64)
+        return total
 
     def entries(self, rows: Ids) -> tuple[Ids, Ids]:
-        """Which of some examples, as places in `rows`, bears which label: one a label of each."""
+        """Return the labels of some examples, one entry per label: places in `rows`, and labels."""
         first, last = (np.searchsorted(self.rows, rows, side=side) for side in ("left", "right"))
-        numbers = last - first
-        places = np.repeat(np.arange(len(rows)), numbers)
-        before = np.cumsum(numbers) - numbers  # entries of the rows before it
+        counts = last - first
+        places = np.repeat(np.arange(len(rows)), counts)
+        before = np.cumsum(counts) - counts  # entries of the preceding rows
         return places, self.labels[np.arange(len(places)) + (first - before)[places]]
 
-    def bears(self, rows: Ids) -> Flags:
-        """(len(rows), classes): which labels some of the examples bear."""
-        found = np.zeros((len(rows), len(self.counts)), np.bool_)
-        found[self.entries(rows)] = True
-        return found
+    def has_label(self, rows: Ids) -> Flags:
+        """Return (len(rows), classes) flags of the labels of some examples."""
+        flags = np.zeros((len(rows), len(self.counts)), np.bool_)
+        flags[self.entries(rows)] = True
+        return flags

@@ -1,8 +1,8 @@
-"""Error rates of comparison scores, in the words of ISO/IEC 19795-1.
+"""Error rates of comparison scores, in the terms of ISO/IEC 19795-1.
 
-Mated scores are of pairs of one identity, non-mated scores of pairs of two. A score is the higher
-the more alike a pair is; a pair matches if its score is at or above the threshold. -inf stands
-for a pair that could not be scored: it matches at no threshold above -inf.
+Mated scores belong to pairs of one identity, non-mated scores to pairs of two. Higher scores are
+more similar; a pair matches if its score is at or above the threshold. -inf stands for a pair that
+could not be scored: it matches at no threshold above -inf.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from siamkit.errors import BadInput
 
-Scores: TypeAlias = NDArray[np.floating[Any]]  # (n,) of any float; -inf may occur
+Scores: TypeAlias = NDArray[np.floating[Any]]  # (n,) of any float type; -inf may occur
 PersonScores: TypeAlias = tuple[Scores, Scores]  # mated and non-mated scores; either may be empty
 LEVEL = 0.95  # of an interval
 
@@ -31,12 +31,12 @@ class ErrorRates:
 
 
 def error_rates(mated: ArrayLike, non_mated: ArrayLike) -> ErrorRates:
-    """False match and false non-match rates against the threshold.
+    """Return false match and false non-match rates against the threshold.
 
     Equal scores are one threshold: they match together or not at all, whichever list they are in.
     Raises BadInput if either list is empty, or holds NaN or +inf.
     """
-    same, other = _sorted("mated", mated), _sorted("non-mated", non_mated)
+    same, other = _sort("mated", mated), _sort("non-mated", non_mated)
     distinct = np.sort(np.concatenate([same, other]))
     distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])]
     below = np.searchsorted(other, distinct)
@@ -46,20 +46,20 @@ def error_rates(mated: ArrayLike, non_mated: ArrayLike) -> ErrorRates:
 
 
 def eer(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
-    """The equal error rate in [0, 1], and the threshold, a score that occurs, nearest to it.
+    """Return the equal error rate in [0, 1], and the threshold, a score that occurs, nearest to it.
 
     The rates are steps, and rarely meet: the EER is where straight lines between neighbouring
-    points (FMR, FNMR) cross FMR = FNMR, the ROC's linear interpolation. Scores that tie across
-    the lists make one slanting line, so a scorer that says the same of every pair has 0.5. There
-    is one crossing: FNMR - FMR rises with every distinct score. Of the two thresholds beside
-    it, the one whose rates differ less is returned; of two that differ alike, the higher.
-    Raises BadInput as `rates` does.
+    points (FMR, FNMR) cross FMR = FNMR, the linear interpolation of the ROC. Scores that tie across
+    the lists form one slanting line, so a scorer that gives every pair the same score has 0.5.
+    There is one crossing: FNMR - FMR rises with every distinct score. Of the two thresholds beside
+    it, the one whose rates differ less is returned; if they differ equally, the higher.
+    Raises BadInput as `error_rates` does.
     """
     return eer_of_curve(error_rates(mated, non_mated))
 
 
 def eer_of_curve(curve: ErrorRates) -> tuple[float, float]:
-    """The same of error rates that are known already."""
+    """Return what `eer` does, from error rates."""
     gap = curve.fnmr - curve.fmr  # from -1 to 1
     above = int(np.searchsorted(gap, 0.0))
     share = -gap[above - 1] / (gap[above] - gap[above - 1])
@@ -69,12 +69,12 @@ def eer_of_curve(curve: ErrorRates) -> tuple[float, float]:
 
 
 def fnmr_at(mated: ArrayLike, non_mated: ArrayLike, fmr: float) -> tuple[float, float]:
-    """FNMR at the lowest threshold whose FMR is at most `fmr`, and that threshold.
+    """Return the FNMR at the lowest threshold whose FMR is at most `fmr`, and that threshold.
 
-    The threshold is a score that occurs, or +inf where every score lets too many through.
+    The threshold is a score that occurs, or +inf where every score has too high an FMR.
     Few non-mated scores cannot show a low rate: 30 / fmr of them, by the rule of 30 (Doddington
     et al. 2000), put the true FMR within 30 % of it with 90 % confidence.
-    Raises BadInput as `rates` does, and for an `fmr` outside [0, 1].
+    Raises BadInput as `error_rates` does, and for an `fmr` outside [0, 1].
     """
     if not 0 <= fmr <= 1:
         raise BadInput(f"a false match rate of {fmr}", hint="give a share in [0, 1]")
@@ -82,13 +82,13 @@ def fnmr_at(mated: ArrayLike, non_mated: ArrayLike, fmr: float) -> tuple[float, 
 
 
 def operating_point(curve: ErrorRates, fmr: float) -> tuple[float, float]:
-    """The same of error rates that are known already."""
+    """Return what `fnmr_at` does, from error rates."""
     at = int(np.argmax(curve.fmr <= fmr))
     return float(curve.fnmr[at]), float(curve.thresholds[at])
 
 
 def roc_auc(curve: ErrorRates) -> float:
-    """The area under the ROC, in [0, 1]: how often a mated score is above a non-mated one.
+    """Return the area under the ROC, in [0, 1]: the share of mated scores above non-mated ones.
 
     Scores that tie count half (Mann and Whitney 1947; Hanley and McNeil 1982).
     """
@@ -97,95 +97,98 @@ def roc_auc(curve: ErrorRates) -> float:
 
 
 def min_dcf(curve: ErrorRates, prior: float, miss: float = 1.0, false_alarm: float = 1.0) -> float:
-    """The least detection cost of any threshold, relative to that of a system without scores.
+    """Return the least detection cost of any threshold, relative to a system without scores.
 
-    prior: of a mated pair, in (0, 1); miss and false_alarm: what an error costs. 1 is no better
-    than always giving the same answer (NIST 2016 Speaker Recognition Evaluation plan, section 3).
+    prior: of a mated pair, in (0, 1). miss, false_alarm: the cost of an error. 1 is no better than
+    always giving the same answer (NIST 2016 Speaker Recognition Evaluation plan, section 3).
     """
     at_miss, at_alarm = miss * prior, false_alarm * (1 - prior)
     return float(np.min(at_miss * curve.fnmr + at_alarm * curve.fmr) / min(at_miss, at_alarm))
 
 
 def best_accuracy(mated: ArrayLike, non_mated: ArrayLike) -> tuple[float, float]:
-    """The largest share of pairs that one threshold gets right, and that threshold.
+    """Return the largest share of pairs that one threshold gets right, and that threshold.
 
-    The lowest of several that do; it lies halfway to the next lower score, if there is one.
-    Raises BadInput as `rates` does.
+    The lowest of equally good ones; it lies halfway to the next lower score, if there is one.
+    Raises BadInput as `error_rates` does.
     """
     curve = error_rates(mated, non_mated)
-    same, other = np.size(mated), np.size(non_mated)
-    right = (same * (1 - curve.fnmr) + other * (1 - curve.fmr)) / (same + other)
-    at = int(np.argmax(right))
-    limit = curve.thresholds[at]
-    if 0 < at < len(right) - 1:
-        limit = (limit + curve.thresholds[at - 1]) / 2
-    return float(right[at]), float(limit)
+    matches, non_matches = np.size(mated), np.size(non_mated)
+    right = matches * (1 - curve.fnmr) + non_matches * (1 - curve.fmr)
+    accuracy = right / (matches + non_matches)
+    at = int(np.argmax(accuracy))
+    threshold = curve.thresholds[at]
+    if 0 < at < len(accuracy) - 1:
+        threshold = (threshold + curve.thresholds[at - 1]) / 2
+    return float(accuracy[at]), float(threshold)
 
 
 def fold_accuracy(
     scores: ArrayLike, mated: ArrayLike, folds: ArrayLike
 ) -> tuple[float, float, list[float]]:
-    """Mean accuracy over folds, its standard error, and the threshold of each fold.
+    """Return the mean accuracy over folds, its standard error, and the threshold of each fold.
 
-    (n,) scores, (n,) bool, and (n,) ints that name the fold of each pair. The threshold of a fold
+    (n,) scores, (n,) bool, and (n,) ints that number the fold of each pair. The threshold of a fold
     is the best one on all others (Huang et al., "Labeled Faces in the Wild", 2007, view 2).
-    Raises BadInput for fewer than two folds, or if without a fold one kind of pair is missing.
+    Raises BadInput for fewer than two folds, or if leaving a fold out leaves one kind of pair.
     """
     values = np.asarray(scores, np.float64)
-    same, fold = np.asarray(mated, np.bool_), np.asarray(folds)
+    is_mated, fold = np.asarray(mated, np.bool_), np.asarray(folds)
     names = np.unique(fold)
     if len(names) < 2:
-        raise BadInput(f"{len(names)} fold", hint="two are the least")
-    shares, limits = [], []
+        raise BadInput(f"{len(names)} fold", hint="use at least two")
+    accuracies, thresholds = [], []
     for name in names:
-        rest = fold != name
-        _, limit = best_accuracy(values[rest & same], values[rest & ~same])
-        shares.append(float(np.mean((values[~rest] >= limit) == same[~rest])))
-        limits.append(limit)
-    error = float(np.std(shares, ddof=1) / np.sqrt(len(shares)))
-    return float(np.mean(shares)), error, limits
+        train, test = fold != name, fold == name
+        _, threshold = best_accuracy(values[train & is_mated], values[train & ~is_mated])
+        accuracies.append(float(np.mean((values[test] >= threshold) == is_mated[test])))
+        thresholds.append(threshold)
+    error = float(np.std(accuracies, ddof=1) / np.sqrt(len(accuracies)))
+    return float(np.mean(accuracies)), error, thresholds
 
 
 def bootstrap(
-    groups: Sequence[PersonScores],
+    persons: Sequence[PersonScores],
     statistic: Callable[[Scores, Scores], float],
     draws: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of statistic(mated, non_mated), drawing whole groups.
+    """Return the 95 % percentile interval of statistic(mated, non_mated), drawing whole persons.
 
-    A group holds the scores of one person: scores of one person vary together, so drawing single
-    scores would give intervals that are too narrow (the subsets bootstrap: Bolle, Ratha and
-    Pankanti, "Error analysis of pattern recognition systems", CVIU 93, 2004). A non-mated score
-    belongs to one of its two people. A draw without any mated or non-mated score is repeated.
-    Raises BadInput if all groups together have none, or `draws` is below 1.
+    The scores of one person vary together, so drawing single scores would give intervals that are
+    too narrow (the subsets bootstrap: Bolle, Ratha and Pankanti, "Error analysis of pattern
+    recognition systems", CVIU 93, 2004). A non-mated score belongs to one of its two people. A draw
+    without any mated or non-mated score is repeated. Raises BadInput if one kind of score is
+    missing, or `draws` is below 1.
     """
     if draws < 1:
-        raise BadInput(f"{draws} draws of a bootstrap", hint="1000 are usual")
-    same = [_sorted("mated", mated, least=0) for mated, _ in groups]
-    other = [_sorted("non-mated", non_mated, least=0) for _, non_mated in groups]
-    if not any(map(len, same)) or not any(map(len, other)):
-        raise BadInput(f"{len(groups)} groups without a mated or without a non-mated score")
+        raise BadInput(f"{draws} draws of a bootstrap", hint="1000 is usual")
+    all_mated = [_sort("mated", mated, least=0) for mated, _ in persons]
+    all_non_mated = [_sort("non-mated", non_mated, least=0) for _, non_mated in persons]
+    if not any(map(len, all_mated)) or not any(map(len, all_non_mated)):
+        raise BadInput(f"{len(persons)} persons without a mated or without a non-mated score")
     rng = np.random.default_rng(seed)
-    found: list[float] = []
-    while len(found) < draws:
-        drawn = rng.integers(len(groups), size=len(groups))
-        mated = np.concatenate([same[i] for i in drawn])
-        non_mated = np.concatenate([other[i] for i in drawn])
+    values: list[float] = []
+    while len(values) < draws:
+        drawn = rng.integers(len(persons), size=len(persons))
+        mated = np.concatenate([all_mated[i] for i in drawn])
+        non_mated = np.concatenate([all_non_mated[i] for i in drawn])
         if len(mated) and len(non_mated):
-            found.append(statistic(mated, non_mated))
+            values.append(statistic(mated, non_mated))
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _sorted(name: str, scores: ArrayLike, least: int = 1) -> NDArray[np.float64]:
-    """(n,) ascending, n >= least. Raises BadInput."""
+def _sort(name: str, scores: ArrayLike, least: int = 1) -> NDArray[np.float64]:
+    """Return (n,) ascending scores. Raises BadInput for n < least, NaN or +inf."""
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or len(values) < least:
         raise BadInput(
-            f"{name} scores of shape {values.shape}", hint=f"give a list of {least} or more"
+            f"{name} scores have shape {values.shape}", hint=f"give a list of {least} or more"
         )
     if np.isnan(values).any() or (values == np.inf).any():
-        raise BadInput(f"{name} scores with NaN or +inf", hint="-inf is a pair without a score")
+        raise BadInput(
+            f"{name} scores include NaN or +inf", hint="-inf stands for a pair without a score"
+        )
     return np.sort(values)

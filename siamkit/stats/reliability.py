@@ -1,4 +1,4 @@
-"""How good log-likelihood ratios and probabilities are: Cllr, Brier score, reliability, ECE."""
+"""Judge log-likelihood ratios and probabilities: Cllr, Brier score, reliability, ECE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BINS = 15  # of a reliability diagram
 
 
 def cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
-    """Cost of log-likelihood ratios, in bits; 1 is that of saying nothing, 0 of being certain.
+    """Return the cost of log-likelihood ratios, in bits; 1 for no information, 0 for certainty.
 
     (n,) natural log-likelihood ratios of mated and of non-mated pairs (Brümmer and du Preez 2006).
     """
@@ -24,13 +24,13 @@ def cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
 
 
 def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
-    """The least Cllr of any rising map of these scores: what they can tell at all."""
+    """Return the least Cllr of any rising map of these scores: the information in them."""
     from sklearn.isotonic import IsotonicRegression
 
     same, other = np.asarray(mated, np.float64), np.asarray(non_mated, np.float64)
     labels = np.repeat([1.0, 0.0], [len(same), len(other)])
     weights = np.repeat([1 / len(same), 1 / len(other)], [len(same), len(other)])
-    # Ranks, for scikit-learn cannot tell scores apart that differ in the last digit.
+    # Ranks, since scikit-learn merges scores that differ in the last digit.
     values = np.unique(np.concatenate([same, other]), return_inverse=True)[1].astype(np.float64)
     shares = IsotonicRegression(y_min=0, y_max=1).fit(values, labels, weights).predict(values)
     with np.errstate(divide="ignore"):
@@ -39,7 +39,10 @@ def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Mean squared error of (n,) probabilities of (n,) labels, both kinds weighing alike."""
+    """Return the mean squared error of (n,) probabilities of (n,) labels.
+
+    Both kinds are weighted equally.
+    """
     chance, same = np.asarray(probabilities, np.float64), np.asarray(labels, np.bool_)
     errors = (chance - same) ** 2
     return float((errors[same].mean() + errors[~same].mean()) / 2)
@@ -48,24 +51,25 @@ def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
 def reliability_bins(
     probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of each of so many equal bins of probability: its mean, the share that is mated, its weight.
+    """Return the mean probability, the mated share and the weight of equal bins of probability.
 
-    Both kinds weigh alike, and the weights add up to 1. Empty bins are left out.
+    Both kinds are weighted equally, and the weights sum to 1. Empty bins are left out.
     """
     chance, same = np.asarray(probabilities, np.float64), np.asarray(labels, np.bool_)
     weight = np.where(same, 0.5 / max(1, same.sum()), 0.5 / max(1, (~same).sum()))
-    of = np.minimum((chance * bins).astype(np.int64), bins - 1)
-    total: NDArray[np.float64] = np.bincount(of, weight, bins).astype(np.float64)
-    mean = np.bincount(of, weight * chance, bins)
-    mated = np.bincount(of, weight * same, bins)
-    there = total > 0
-    return mean[there] / total[there], mated[there] / total[there], total[there]
+    bin_of = np.minimum((chance * bins).astype(np.int64), bins - 1)
+    total: NDArray[np.float64] = np.bincount(bin_of, weight, bins).astype(np.float64)
+    mean = np.bincount(bin_of, weight * chance, bins)
+    mated = np.bincount(bin_of, weight * same, bins)
+    filled = total > 0
+    return mean[filled] / total[filled], mated[filled] / total[filled], total[filled]
 
 
 def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
-    """Expected calibration error in [0, 1]: how far bins lie from the diagonal, by their weight.
+    """Return the expected calibration error in [0, 1].
 
-    Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities", AAAI 2015.
+    It is the weighted distance of bins to the diagonal (Naeini, Cooper and Hauskrecht, "Obtaining
+    well calibrated probabilities", AAAI 2015).
     """
     mean, mated, weight = reliability_bins(probabilities, labels, bins)
     return float(np.sum(weight * np.abs(mean - mated)))

@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = "NDArray[np.float64]"
 Knots: TypeAlias = "tuple[Array, Array]"  # rising scores, and their log-likelihood ratios
-FITTED = 30_000  # comparisons of a kind that a fit looks at, at most
+FITTED = 30_000  # comparisons of a kind that a fit uses, at most
 KNOTS = 200  # of an isotonic map, at most
 
 
-def fit_score_map(made: Comparisons, method: CalibrationMethod, seed: int = 0) -> Knots:
-    """A map from scores to log-likelihood ratios that says no more than n pairs can show.
+def fit_score_map(comparisons: Comparisons, method: CalibrationMethod, seed: int = 0) -> Knots:
+    """Fit a map from scores to log-likelihood ratios, bounded by what n pairs can show.
 
-    The lower bound counts mated comparisons, not people: of 18 speakers it would be so near to 0
-    that the map is no longer calibrated on others (benchmarks/kept_rates.py).
+    The lower bound counts mated comparisons, not people: with 18 speakers it would be so close to 0
+    that the map would be badly calibrated on others (benchmarks/kept_rates.py).
     """
-    least, most = math.log(made.mated.sum()), math.log(made.impostor_pairs)
-    return _bounded(*METHODS[method](made, seed), least, most)
+    low, high = -math.log(comparisons.mated.sum()), math.log(comparisons.impostor_pairs)
+    return _bound(*METHODS[method](comparisons, seed), low, high)
 
 
-def _logistic(made: Comparisons, seed: int) -> Knots:
-    """Two knots of a straight line, as wide as scores can be.
+def _fit_logistic(comparisons: Comparisons, seed: int) -> Knots:
+    """Fit a straight line, given by two knots as far apart as scores can be.
 
-    Both kinds of pairs weigh alike. Labels are softened as if one pair of each kind more had been
-    seen on the wrong side, so that kinds that do not overlap give no infinite slope (Platt,
+    Both kinds of pairs are weighted equally. Labels are softened as if one more pair of each kind
+    were on the wrong side, so that kinds that do not overlap give no infinite slope (Platt,
     "Probabilistic outputs for support vector machines", 1999).
     """
     from sklearn.linear_model import LogisticRegression
 
-    scores, labels = _sample(made, seed)
-    same, other = int(labels.sum()), int((~labels).sum())
-    soft = np.where(labels, (same + 1) / (same + 2), 1 / (other + 2))
-    weight = np.where(labels, 1 / same, 1 / other) * len(labels) / 2
+    scores, labels = _sample(comparisons, seed)
+    mated, non_mated = int(labels.sum()), int((~labels).sum())
+    soft = np.where(labels, (mated + 1) / (mated + 2), 1 / (non_mated + 2))
+    weight = np.where(labels, 1 / mated, 1 / non_mated) * len(labels) / 2
     spread = float(scores.std()) or 1.0
     model = LogisticRegression(C=1e6, max_iter=1000).fit(
         np.concatenate([scores, scores])[:, None] / spread,
@@ -52,26 +52,26 @@ def _logistic(made: Comparisons, seed: int) -> Knots:
     slope, offset = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
     reach = max(1.0, float(np.abs(scores).max()))
     ends = np.array([-reach, reach])
-    if slope <= 0:  # the more alike, the less mated: such scores say nothing
+    if slope <= 0:  # more similar pairs are less often mated: such scores carry no information
         return ends, np.zeros(2)
     return ends, slope * ends + offset
 
 
-def _isotonic(made: Comparisons, seed: int) -> Knots:
-    """Knots of a rising map, with one pair of each kind more at either end.
+def _fit_isotonic(comparisons: Comparisons, seed: int) -> Knots:
+    """Fit a rising step map, with one more pair of each kind at either end.
 
-    So it never says 0 or 1, however sure the data looks.
+    So it never reaches probability 0 or 1, however certain the data looks.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    scores, labels = _sample(made, seed)
-    same, other = int(labels.sum()), int((~labels).sum())
+    scores, labels = _sample(comparisons, seed)
+    mated, non_mated = int(labels.sum()), int((~labels).sum())
     low, high = float(scores.min()), float(scores.max())
-    weights = np.append(np.where(labels, 1 / same, 1 / other), [1 / same, 1 / other] * 2)
+    weights = np.where(labels, 1 / mated, 1 / non_mated)
     model = IsotonicRegression().fit(
         np.append(scores, [low, low, high, high]),
         np.append(labels, [1, 0, 1, 0]).astype(float),
-        weights,
+        np.append(weights, [1 / mated, 1 / non_mated] * 2),
     )
     knots, shares = model.X_thresholds_.astype(float), model.y_thresholds_.astype(float)
     least = 1e-9
@@ -82,28 +82,28 @@ def _isotonic(made: Comparisons, seed: int) -> Knots:
     return knots, np.log(shares / (1 - shares))
 
 
-def _bounded(knots: Array, llrs: Array, low: float, high: float) -> Knots:
-    """The same map, which says no more than the data can: so many of n, and never 1 to more.
+def _bound(knots: Array, llrs: Array, low: float, high: float) -> Knots:
+    """Limit a map to ratios in [low, high]: n pairs never show odds beyond n to 1.
 
-    So a straight line does not go on where no score was.
+    A straight line ends where it reaches a limit.
     """
+    limited = np.clip(llrs, low, high)
     if len(knots) == 2 and llrs[1] > llrs[0]:
-        wanted = np.clip(llrs, -low, high)
-        return knots[0] + (wanted - llrs[0]) * (knots[1] - knots[0]) / (llrs[1] - llrs[0]), wanted
-    return knots, np.clip(llrs, -low, high)
+        return knots[0] + (limited - llrs[0]) * (knots[1] - knots[0]) / (llrs[1] - llrs[0]), limited
+    return knots, limited
 
 
 METHODS: dict[CalibrationMethod, Callable[[Comparisons, int], Knots]] = {
-    "logistic": _logistic,
-    "isotonic": _isotonic,
+    "logistic": _fit_logistic,
+    "isotonic": _fit_isotonic,
 }
 
 
-def _sample(made: Comparisons, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores and labels of FITTED comparisons of a kind at most."""
-    rng, rows = np.random.default_rng(seed), []
-    for kind in (made.mated, ~made.mated):
-        found = np.flatnonzero(kind)
-        rows.append(found if len(found) <= FITTED else rng.choice(found, FITTED, replace=False))
-    picked = np.concatenate(rows)
-    return made.scores[picked], made.mated[picked]
+def _sample(comparisons: Comparisons, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return scores and labels of at most FITTED comparisons of each kind."""
+    rng, samples = np.random.default_rng(seed), []
+    for kind in (comparisons.mated, ~comparisons.mated):
+        rows = np.flatnonzero(kind)
+        samples.append(rows if len(rows) <= FITTED else rng.choice(rows, FITTED, replace=False))
+    picked = np.concatenate(samples)
+    return comparisons.scores[picked], comparisons.mated[picked]

@@ -1,18 +1,23 @@
-"""How good scores are: the field's figures for 1:1, each with an interval over identities.
+"""Measure 1:1: the usual error rates of scores, each with an interval over identities.
 
-Terms as in ISO/IEC 19795-1:2021. The rates are of comparisons; samples that could not be compared
-are told apart from them, as that standard has it.
+Terms as in ISO/IEC 19795-1:2021. The rates count comparisons; samples that could not be compared
+are reported apart from them, as the standard demands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from siamkit.stats.comparisons import Comparisons, percentile_interval, require_both_kinds, resample
+from siamkit.stats.comparisons import (
+    Comparisons,
+    percentile_interval,
+    require_both_kinds,
+    resample,
+)
 from siamkit.stats.metrics import (
     ErrorRates,
     eer_of_curve,
@@ -26,10 +31,12 @@ from siamkit.stats.metrics import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Statistic: TypeAlias = Callable[[ErrorRates], float]
+
 FMRS = (0.1, 0.01, 0.001, 0.0001)
 PRIORS = (0.05, 0.01)  # of a mated pair, for the detection cost
 ERRORS = 30  # that a rate must rest on: the rule of 30
-RULE_OF_THREE = 3.0  # errors in so many trials would, 19 times in 20, have shown one at least
+RULE_OF_THREE = 3.0  # no error among n trials: the rate is at most 3 / n with 95 % confidence
 FOLDS = 10
 DRAWS, MANY, DRAWS_OF_MANY = 1000, 200_000, 300  # resamplings; fewer of that many comparisons
 
@@ -50,8 +57,8 @@ class OperatingPoint:
     threshold: float
     fmr: Estimate
     fnmr: Estimate
-    target_fmr: float | None = None  # the false match rate that it was chosen for, if it was
-    name: str = ""  # whose threshold it is, if it was given
+    target_fmr: float | None = None  # the false match rate that the threshold was chosen for
+    name: str = ""  # of a threshold that the caller gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class GroupRates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerificationMetrics:
-    """One system on one set of comparisons."""
+    """Every 1:1 metric of one system on one set of comparisons."""
 
     comparisons: Comparisons
     curve: ErrorRates
@@ -75,18 +82,18 @@ class VerificationMetrics:
     eer: Estimate
     eer_threshold: float
     at_fmr: list[OperatingPoint]
-    unsupported_fmrs: list[float]  # false match rates that so few non-mated comparisons cannot show
-    at_thresholds: list[OperatingPoint]  # at the thresholds that the caller named
+    unsupported_fmrs: list[float]  # rates too low for the number of non-mated comparisons
+    at_thresholds: list[OperatingPoint]  # at the caller's thresholds
     accuracy: float | None  # mean over ten folds; None: too few identities for them
     accuracy_error: float | None  # its standard error
     min_dcf: dict[float, Estimate]  # by the prior of a mated pair
     draws: int  # resamplings behind the intervals
     groups: list[GroupRates] = field(default_factory=list)
-    groups_at: float | None = None  # the threshold that the groups are compared at
+    groups_at: float | None = None  # the threshold at which groups are compared
 
 
 def measure_verification(
-    made: Comparisons,
+    comparisons: Comparisons,
     *,
     folds: Sequence[int] | None = None,
     thresholds: Mapping[str, float] | None = None,
@@ -94,151 +101,184 @@ def measure_verification(
     draws: int | None = None,
     seed: int = 0,
 ) -> VerificationMetrics:
-    """Every 1:1 figure of a set of comparisons.
+    """Compute every 1:1 metric of a set of comparisons.
 
     folds: (n,) the fold of each comparison, for the accuracy; None deals them out by identity.
-    thresholds: by name, at which the rates are wanted too. groups: (n,) the group of each
-    comparison; they are judged at the first of the thresholds, else at the equal error rate's.
+    thresholds: further thresholds to report, by name. groups: (n,) the group of each comparison;
+    they are measured at the first of the thresholds, or else at that of the equal error rate.
     draws: resamplings, at least 1. Raises BadInput if one kind of comparison is missing.
     """
-    require_both_kinds(made)
-    curve = error_rates(made.mated_scores, made.non_mated_scores)
-    others = int((~made.mated).sum())
-    shown = [fmr for fmr in FMRS if fmr * others >= ERRORS]
-    _, limit = eer_of_curve(curve)
+    require_both_kinds(comparisons)
+    curve = error_rates(comparisons.mated_scores, comparisons.non_mated_scores)
+    non_mated = int((~comparisons.mated).sum())
+    supported = [fmr for fmr in FMRS if fmr * non_mated >= ERRORS]
+    _, eer_threshold = eer_of_curve(curve)
     points: list[tuple[float | None, str, float]]
-    points = [(fmr, "", operating_point(curve, fmr)[1]) for fmr in shown]
+    points = [(fmr, "", operating_point(curve, fmr)[1]) for fmr in supported]
     points += [(None, name, value) for name, value in (thresholds or {}).items()]
-    statistics: list[Callable[[ErrorRates], float]] = [roc_auc, lambda c: eer_of_curve(c)[0]]
-    statistics += [lambda c, p=prior: min_dcf(c, p) for prior in PRIORS]  # type: ignore[misc]
-    for _, _, at in points:
-        statistics += [lambda c, t=at: rates_at(c, t)[0], lambda c, t=at: rates_at(c, t)[1]]  # type: ignore[misc]
-    draws = draws or (DRAWS if len(made) <= MANY else DRAWS_OF_MANY)
-    drawn = np.array([[of(c) for of in statistics] for c in resample(made, draws, seed)])
-    figures = [
-        Estimate(of(curve), *percentile_interval(column))
-        for of, column in zip(statistics, drawn.T, strict=True)
+    draws = draws or (DRAWS if len(comparisons) <= MANY else DRAWS_OF_MANY)
+    statistics = _statistics([threshold for *_, threshold in points])
+    estimates = _estimate(comparisons, curve, statistics, draws, seed)
+    auc, eer = estimates[:2]
+    dcfs, rates = estimates[2 : 2 + len(PRIORS)], estimates[2 + len(PRIORS) :]
+    pairs, persons = comparisons.impostor_pairs, comparisons.mated_identities
+    operating_points = [
+        OperatingPoint(
+            threshold,
+            with_rule_of_three(rates[2 * number], pairs),
+            with_rule_of_three(rates[2 * number + 1], persons),
+            fmr,
+            name,
+        )
+        for number, (fmr, name, threshold) in enumerate(points)
     ]
-    first = 2 + len(PRIORS)
-    figures[1] = with_rule_of_three(figures[1], min(made.impostor_pairs, _persons(made)))
-    figures[first::2] = [
-        with_rule_of_three(figure, made.impostor_pairs) for figure in figures[first::2]
-    ]
-    figures[first + 1 :: 2] = [
-        with_rule_of_three(f, _persons(made)) for f in figures[first + 1 :: 2]
-    ]
-    rated = [
-        OperatingPoint(at, figures[first + 2 * n], figures[first + 2 * n + 1], fmr, name)
-        for n, (fmr, name, at) in enumerate(points)
-    ]
-    mean, error = _accuracy(made, folds)
-    groups_at = next(iter((thresholds or {}).values()), limit) if groups is not None else None
+    accuracy, accuracy_error = _accuracy(comparisons, folds)
+    groups_at = None
+    if groups is not None:
+        groups_at = next(iter((thresholds or {}).values()), eer_threshold)
     return VerificationMetrics(
-        comparisons=made,
+        comparisons=comparisons,
         curve=curve,
-        auc=figures[0],
-        eer=figures[1],
-        eer_threshold=limit,
-        at_fmr=rated[: len(shown)],
-        unsupported_fmrs=[fmr for fmr in FMRS if fmr not in shown],
-        at_thresholds=rated[len(shown) :],
-        accuracy=mean,
-        accuracy_error=error,
-        min_dcf=dict(zip(PRIORS, figures[2:first], strict=True)),
+        auc=auc,
+        eer=with_rule_of_three(eer, min(pairs, persons)),
+        eer_threshold=eer_threshold,
+        at_fmr=operating_points[: len(supported)],
+        unsupported_fmrs=[fmr for fmr in FMRS if fmr not in supported],
+        at_thresholds=operating_points[len(supported) :],
+        accuracy=accuracy,
+        accuracy_error=accuracy_error,
+        min_dcf=dict(zip(PRIORS, dcfs, strict=True)),
         draws=draws,
         groups=[]
         if groups_at is None
-        else rates_by_group(made, groups or (), groups_at, draws, seed),
+        else rates_by_group(comparisons, groups or (), groups_at, draws, seed),
         groups_at=groups_at,
     )
 
 
-def with_rule_of_three(figure: Estimate, trials: int) -> Estimate:
-    """The interval of a rate; where no error was seen it reaches to 3 / trials.
+def _statistics(thresholds: Sequence[float]) -> list[Statistic]:
+    """Return the AUC, the EER, a detection cost per prior, and FMR and FNMR per threshold."""
 
-    Resampling what holds no error gives none, but one may have been missed (the rule of three).
+    def dcf_at(prior: float) -> Statistic:
+        return lambda curve: min_dcf(curve, prior)
+
+    def rate_at(threshold: float, kind: int) -> Statistic:
+        return lambda curve: rates_at(curve, threshold)[kind]
+
+    statistics: list[Statistic] = [roc_auc, lambda curve: eer_of_curve(curve)[0]]
+    statistics += map(dcf_at, PRIORS)
+    statistics += [rate_at(threshold, kind) for threshold in thresholds for kind in (0, 1)]
+    return statistics
+
+
+def _estimate(
+    comparisons: Comparisons,
+    curve: ErrorRates,
+    statistics: Sequence[Statistic],
+    draws: int,
+    seed: int,
+) -> list[Estimate]:
+    """Evaluate each statistic on the curve, with its interval over resamplings."""
+    drawn = np.array(
+        [
+            [statistic(resampled) for statistic in statistics]
+            for resampled in resample(comparisons, draws, seed)
+        ]
+    )
+    return [
+        Estimate(statistic(curve), *percentile_interval(values))
+        for statistic, values in zip(statistics, drawn.T, strict=True)
+    ]
+
+
+def with_rule_of_three(estimate: Estimate, trials: int) -> Estimate:
+    """Widen the interval of a rate of 0 to 3 / trials.
+
+    Resampling data without errors shows none, but some may have been missed (the rule of three).
     """
-    if figure.value:
-        return figure
-    return replace(figure, high=max(figure.high, min(1.0, RULE_OF_THREE / trials)))
-
-
-def _persons(made: Comparisons) -> int:
-    return len(np.unique(made.left[made.mated]))
+    if estimate.value:
+        return estimate
+    return replace(estimate, high=max(estimate.high, min(1.0, RULE_OF_THREE / trials)))
 
 
 def rates_at(curve: ErrorRates, threshold: float) -> tuple[float, float]:
-    """FMR and FNMR at any threshold, be it a score that occurs or not."""
+    """Return FMR and FNMR at any threshold, be it a score that occurs or not."""
     at = int(np.searchsorted(curve.thresholds, threshold))
     return (float(curve.fmr[at]), float(curve.fnmr[at])) if at < len(curve.fmr) else (0.0, 1.0)
 
 
 def rates_by_group(
-    made: Comparisons, groups: Sequence[str], threshold: float, draws: int, seed: int = 0
+    comparisons: Comparisons, groups: Sequence[str], threshold: float, draws: int, seed: int = 0
 ) -> list[GroupRates]:
-    """Error rates of each group at one threshold, in order of their names.
+    """Return the error rates of each group at one threshold, in order of their names.
 
     groups: (n,) the group of each comparison.
     """
-    of = np.asarray(groups)
-    found = []
-    for name in np.unique(of):
-        part = made[of == name]
-        found.append(
+    group_of = np.asarray(groups)
+    rates = []
+    for name in np.unique(group_of):
+        part = comparisons[group_of == name]
+        non_mated, mated = part[~part.mated], part[part.mated]
+        rates.append(
             GroupRates(
                 str(name),
-                int(part.mated.sum()),
-                int((~part.mated).sum()),
-                _share(part[~part.mated], threshold, draws, seed, above=True),
-                _share(part[part.mated], threshold, draws, seed, above=False),
+                len(mated),
+                len(non_mated),
+                _error_share(non_mated, non_mated.scores >= threshold, draws, seed),
+                _error_share(mated, mated.scores < threshold, draws, seed),
             )
         )
-    return found
+    return rates
 
 
-def _share(
-    made: Comparisons, threshold: float, draws: int, seed: int, *, above: bool
+def _error_share(
+    comparisons: Comparisons, is_error: NDArray[np.bool_], draws: int, seed: int
 ) -> Estimate | None:
-    """How many of one kind of comparison err, with the interval that `resampled` would give."""
-    if not len(made):
+    """Return the share of errors among comparisons of one kind, or None without any.
+
+    The interval is the one that siamkit.stats.comparisons.resample would give.
+    """
+    if not len(comparisons):
         return None
-    wrong = made.scores >= threshold if above else made.scores < threshold
-    names, numbers = np.unique(np.concatenate([made.left, made.right]), return_inverse=True)
-    left, right = numbers[: len(made)], numbers[len(made) :]
+    mated = bool(comparisons.mated[0])
+    identities, left, right = comparisons.numbered()
     rng = np.random.default_rng(seed)
-    drawn = []
+    shares = []
     for _ in range(draws):
-        picked = rng.integers(len(names), size=len(names))
-        times = np.bincount(picked, minlength=len(names)).astype(np.float64)
-        weights = times[left] * (times[right] if above else 1)
+        drawn = rng.integers(identities, size=identities)
+        times = np.bincount(drawn, minlength=identities).astype(np.float64)
+        weights = times[left] * (1 if mated else times[right])
         if (total := weights.sum()) > 0:
-            drawn.append(float(weights[wrong].sum() / total))
-    value = float(wrong.mean())
-    low, high = percentile_interval(np.array(drawn)) if drawn else (value, value)
-    independent = made.impostor_pairs if above else _persons(made)
-    return with_rule_of_three(Estimate(value, low, high), independent)
+            shares.append(float(weights[is_error].sum() / total))
+    value = float(is_error.mean())
+    low, high = percentile_interval(np.array(shares)) if shares else (value, value)
+    trials = comparisons.mated_identities if mated else comparisons.impostor_pairs
+    return with_rule_of_three(Estimate(value, low, high), trials)
 
 
-def _accuracy(made: Comparisons, folds: Sequence[int] | None) -> tuple[float | None, float | None]:
-    """Ten-fold accuracy and its standard error; None where a fold would lack a kind of pair."""
-    parts = np.asarray(folds) if folds is not None else deal_folds(made)
-    for name in (names := np.unique(parts)):
-        rest = made.mated[parts != name]
-        if len(names) < 2 or not rest.any() or rest.all():
-            return None, None
+def _accuracy(
+    comparisons: Comparisons, folds: Sequence[int] | None
+) -> tuple[float | None, float | None]:
+    """Return ten-fold accuracy and its standard error; None where a fold lacks a kind of pair."""
+    fold_of = np.asarray(folds) if folds is not None else deal_folds(comparisons)
+    names = np.unique(fold_of)
     if len(names) < 2:
         return None, None
-    mean, error, _ = fold_accuracy(made.scores, made.mated, parts)
+    for name in names:
+        training = comparisons.mated[fold_of != name]
+        if not training.any() or training.all():
+            return None, None
+    mean, error, _ = fold_accuracy(comparisons.scores, comparisons.mated, fold_of)
     return mean, error
 
 
-def deal_folds(made: Comparisons, folds: int = FOLDS) -> NDArray[np.int64]:
-    """(n,) a fold for each comparison: all of one left identity in the same, folds about even."""
-    names, of = np.unique(made.left, return_inverse=True)
-    counts = np.bincount(of)
-    fold, sizes = np.empty(len(names), np.int64), np.zeros(min(folds, len(names)))
+def deal_folds(comparisons: Comparisons, folds: int = FOLDS) -> NDArray[np.int64]:
+    """Return (n,) a fold for each comparison: all of one left identity share one; even sizes."""
+    names, numbers = np.unique(comparisons.left, return_inverse=True)
+    counts = np.bincount(numbers)
+    fold_of, sizes = np.empty(len(names), np.int64), np.zeros(min(folds, len(names)))
     for name in np.argsort(-counts, kind="stable"):
-        fold[name] = int(np.argmin(sizes))
-        sizes[fold[name]] += counts[name]
-    dealt: NDArray[np.int64] = fold[of]
+        fold_of[name] = int(np.argmin(sizes))
+        sizes[fold_of[name]] += counts[name]
+    dealt: NDArray[np.int64] = fold_of[numbers]
     return dealt

@@ -151,7 +151,7 @@ def test_a_gallery_too_small_for_s_norm(shell):
     assert shell("enrol", "letters", "--from", "-", stdin=lines(*texts(9, 3))).code == 0
     done = shell("calibrate", "letters", "--fmr", "0.1", "--snorm")
     assert done.code == 2
-    assert "9 identities are no cohort" in done.err
+    assert "a cohort needs at least 12 identities; there are 9" in done.err
     assert shell("calibrate", "letters", "--fmr", "0.1").code == 0
 
 

@@ -147,7 +147,7 @@ def test_scores_are_written_and_read_back(shell):
         (("trials.csv", "-m", "letters", "--scores", "trials.csv"), 2, "is the source itself"),
         (("trials.csv", "-m", "lettrs"), 1, "lettrs"),
         (("--gallery", "nobody"), 1, "no store"),
-        (("trials.csv", "-m", "letters", "--snorm"), 2, "are no cohort"),
+        (("trials.csv", "-m", "letters", "--snorm"), 2, "a cohort needs at least"),
     ],
 )
 def test_bad_input(shell, arguments, code, said):

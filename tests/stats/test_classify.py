@@ -113,9 +113,9 @@ def test_the_temperature_is_that_of_the_least_loss_of_held_out_examples(by, tags
         for row in range(len(rows)):
             rest = np.arange(len(rows)) != row
             left = LabelledVectors.from_matrix(rows[rest], bears[rest])
-            one = classify._look(left, rule, rows[row : row + 1])
+            one = classify._compare(left, rule, rows[row : row + 1])
             shares = classify._shares(one, evidence_at(temperature))
-            found = classify._smoothed(known, rule, shares)[0]
+            found = classify._smooth(known, rule, shares)[0]
             right = np.where(bears[row], found, 1 - found) if tags else found[bears[row]].sum()
             total.append(-np.log(right))
         prior = np.log(temperature / classify.guess_temperature(known)) ** 2 / 2

@@ -161,7 +161,7 @@ def test_people_with_scores_of_one_kind_only():
     "groups", [[], [(np.array([1.0]), np.array([]))], [(np.array([]), np.array([1.0]))]]
 )
 def test_groups_without_scores_are_refused(groups):
-    with pytest.raises(BadInput, match="groups without"):
+    with pytest.raises(BadInput, match="persons without"):
         bootstrap(groups, rate_of)
 
 

@@ -41,5 +41,5 @@ def test_scores_are_relative_to_the_nearest_others_of_both():
 
 
 def test_a_few_identities_are_no_cohort():
-    with pytest.raises(BadInput, match="9 identities are no cohort"):
+    with pytest.raises(BadInput, match="a cohort needs at least 12 identities; there are 9"):
         snorm.build_cohorts(*vectors(identities=9))
