@@ -13,7 +13,8 @@ import numpy as np
 from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import open_pipeline
-from siamkit.flows import trials
+from siamkit.flows.read_trials import read_trial_table
+from siamkit.flows.trials import pair_samples
 from siamkit.stats.comparisons import Comparisons
 
 MODALITIES = ("faces", "signatures", "voices", "questions")
@@ -85,7 +86,7 @@ def _embedded(data: Path, modality: str) -> Samples:
 
 def _questions(data: Path) -> Samples:
     """QQP's labelled pairs; identities are what duplicates join."""
-    found = trials.from_file(data / "questions/trials.csv", text=True)
+    found = read_trial_table(data / "questions/trials.csv", text=True)
     pipeline = open_pipeline("questions", encoder=None, detector=None)
     vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
     jobs = (Job(text, text=True, tag=row) for row, text in enumerate(found.samples))
@@ -103,7 +104,7 @@ def compared(samples: Samples, most: int = 200_000) -> Comparisons:
         labels = samples.labels
         mated = mated.astype(bool)
     else:
-        found = trials.all_pairs([""] * len(samples.labels), samples.labels, pairs=most)
+        found = pair_samples([""] * len(samples.labels), samples.labels, pairs=most)
         left, right, mated, labels = found.left, found.right, found.mated, samples.labels
     scores = np.einsum("ij,ij->i", samples.vectors[left], samples.vectors[right])
     return Comparisons(scores.astype(np.float64), mated, labels[left], labels[right])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit.flows import trials
+from siamkit.flows.trials import pair_samples
 from siamkit.stats import scoring, snorm
 from siamkit.stats.metrics import eer, fnmr_at
 
@@ -36,7 +36,7 @@ def main() -> None:
             cohort = np.isin(samples.labels, names[: len(names) // 2])
             probes = np.flatnonzero(~cohort)
             labels = np.unique(samples.labels[probes], return_inverse=True)[1]
-            found = trials.all_pairs([""] * len(probes), labels, pairs=PAIRS, seed=seed)
+            found = pair_samples([""] * len(probes), labels, pairs=PAIRS, seed=seed)
             vectors = samples.vectors[probes]
             raw = np.einsum("ij,ij->i", vectors[found.left], vectors[found.right])
             rows.setdefault("raw", []).append(rated(raw, found.mated))

@@ -678,17 +678,18 @@ class Workspace:
         pairs: int | None = None,
         progress: Progress = ignore_progress,
     ) -> list[Evaluated]:
-        """How often is an encoder wrong? One result a configuration.
+        """Measure how often an encoder is wrong; return one result per configuration.
 
-        source: a file of trials, a folder per identity, or, without modality and gallery, trials
-        with a column score. gallery: its encoder, or without a source its own samples, each against
-        each. encoders, rerankers: each is measured; normalise: so is each encoder's adaptive
-        S-norm. group: a column of the trials. threshold: one whose error rates are wanted; None:
-        the default. pairs: of a folder or gallery, at most so many.
+        source: a table of trials, a folder per identity, or, without modality and gallery, trials
+        with a column score. gallery: evaluates its encoder, without a source on pairs of its own
+        samples. encoders, rerankers: each is measured. normalise: measure adaptive S-norm too.
+        group: a column of the trials. threshold: to report error rates at; None for the default.
+        pairs: of a folder or gallery, at most.
         """
-        from siamkit.flows import evaluate, trials
+        from siamkit.flows import evaluate
+        from siamkit.flows.trials import MOST_PAIRS
 
-        most = pairs or trials.PAIRS
+        pairs = pairs or MOST_PAIRS
         if gallery is not None:
             target = galleries.get(self.store, gallery)
             pipeline = self.pipeline_of(target)
@@ -697,17 +698,19 @@ class Workspace:
             if source is None:
                 if rerankers or group:
                     raise BadInput(
-                        "a gallery holds neither groups nor samples that a reranker could look at",
-                        hint="give a file of trials or a folder too",
+                        "a gallery has no groups, and a reranker needs samples, not templates",
+                        hint="give a table of trials or a folder as well",
                     )
                 return evaluate.evaluate_gallery(
-                    self.store, target, system, normalise=normalise, pairs=most, progress=progress
+                    self.store, target, system, normalise=normalise, pairs=pairs, progress=progress
                 )
             systems = [system]
         elif source is None:
-            raise BadInput("nothing to evaluate", hint="give trials, a folder, or a gallery")
+            raise BadInput(
+                "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
+            )
         elif modality is None:
-            return [evaluate.evaluate_file(Path(source), group=group, threshold=threshold)]
+            return [evaluate.evaluate_table(Path(source), group=group, threshold=threshold)]
         else:
             limit = given_threshold(threshold)
             opened = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
@@ -721,7 +724,7 @@ class Workspace:
             rerankers=rerankers,
             normalise=normalise,
             group=group,
-            pairs=most,
+            pairs=pairs,
             progress=progress,
         )
 
@@ -731,17 +734,17 @@ class Workspace:
         trials: str | Path | None = None,
         *,
         normalise: bool | None = None,
-        left_out: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
+        report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
         progress: Progress = ignore_progress,
-        **aims: Unpack[CalibrationTargets],
+        **targets: Unpack[CalibrationTargets],
     ) -> Calibration:
-        """Measure what a gallery's scores mean; from now on it decides by that.
+        """Measure what a gallery's scores mean; from then on it decides by that.
 
-        trials: a file of labelled pairs; None takes the gallery's own samples, each
-        against each identity. normalise: decide by adaptive S-norm; None: as
-        the modality does, if the gallery is large enough. left_out: is told of each trial and
-        sample that cannot be used. aims: fmr, precision, fpir and method, see
-        siamkit.stats.calibration_fit.calibrate.
+        trials: a table of labelled pairs or a folder per identity; None for the gallery's own
+        samples, each against each identity. normalise: decide by adaptive S-norm; None: if the
+        modality prefers it and the gallery is large enough. report_fault: called with each trial
+        and sample that cannot be used. targets: fmr, precision, fpir and method, see
+        siamkit.stats.calibration_fit.CalibrationTargets.
         """
         from siamkit.flows import calibrate
 
@@ -750,20 +753,25 @@ class Workspace:
         galleries.require_space(target, pipeline.encoder.fingerprint)
         self.store.require_writable()
         if trials is None:
-            made = calibrate.from_gallery(
-                self.store, target, pipeline, normalise=normalise, progress=progress, **aims
+            calibration = calibrate.calibrate_by_gallery(
+                self.store, target, pipeline, normalise=normalise, progress=progress, **targets
             )
         elif normalise:
             raise BadInput(
-                "trials are of samples that are not enrolled, and S-norm is by who is enrolled",
+                "S-norm is relative to who is enrolled, and the samples of trials are not",
                 hint="calibrate by the gallery itself, or without S-norm",
             )
         else:
-            made = calibrate.from_file(
-                target, pipeline, Path(trials), left_out=left_out, progress=progress, **aims
+            calibration = calibrate.calibrate_by_file(
+                target,
+                pipeline,
+                Path(trials),
+                report_fault=report_fault,
+                progress=progress,
+                **targets,
             )
-        calibrate.keep(self.store, target, made)
-        return made
+        calibrate.save_calibration(self.store, target, calibration)
+        return calibration
 
     # --- identities and samples ---
 

@@ -21,9 +21,15 @@ from decision_data import listed, load
 from signature_trials import read
 
 from siamkit.embed.pipeline import open_pipeline
-from siamkit.flows import trials
-from siamkit.flows.calibrate import from_trials
-from siamkit.flows.evaluate import Embedded, embed_trials, scored
+from siamkit.flows.calibrate import calibrate_by_trials
+from siamkit.flows.read_trials import read_trial_table
+from siamkit.flows.score_trials import (
+    SampleVectors,
+    embed_samples,
+    score_by_cosine,
+    select_usable,
+)
+from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats.calibration_json import to_json
 
 DRAWN = 100  # comparisons of a kind that each set of voices gives
@@ -46,20 +52,21 @@ def main() -> None:
     for modality, source in SOURCES.items():
         pipeline = open_pipeline(modality, encoder=None, detector=None)
         if modality == "questions":
-            found = trials.from_file(given.data / "questions/trials.csv", text=True)
-            embedded = embed_trials(pipeline, found)
+            found = read_trial_table(given.data / "questions/trials.csv", text=True)
+            embedded = embed_samples(pipeline, found)
         elif modality == "signatures":
             found = signatures(given.data / "signatures")
-            embedded = embed_trials(pipeline, found)
+            embedded = embed_samples(pipeline, found)
         else:
             samples = load(given.data, modality, given.cache)
-            found = trials.all_pairs([""] * len(samples.labels), samples.labels)
+            found = pair_samples([""] * len(samples.labels), samples.labels)
             if modality == "voices":
                 sets = np.array([Path(path).parts[-3] for _, path in listed(given.data, modality)])
-                found = found.part(alike(found, sets))
-            embedded = Embedded(samples.vectors, np.ones(len(samples.labels), bool), [])
-        kept, scores = scored(found, embedded)
-        made = from_trials(
+                found = found.select(alike(found, sets))
+            embedded = SampleVectors(samples.vectors, np.ones(len(samples.labels), bool))
+        kept = select_usable(found, embedded)
+        scores = score_by_cosine(kept, embedded.vectors)
+        made = calibrate_by_trials(
             kept, embedded, scores, pipeline.encoder.fingerprint, source, fmr=FMRS[modality]
         )
         # 37 speakers are too few for an FPIR model, and nobody's signature is forged by a
@@ -72,7 +79,7 @@ def main() -> None:
         print(modality, len(text), made.method, made.fmr, made.fpir, made.cllr, made.min_cllr)
 
 
-def signatures(data: Path) -> trials.Trials:
+def signatures(data: Path) -> Trials:
     """Each genuine signature against the others of its writer, and against forgeries of it."""
     kept = [signature for signature in read(data) if signature.validation]
     writers = np.unique([s.label for s in kept], return_inverse=True)[1]
@@ -80,7 +87,7 @@ def signatures(data: Path) -> trials.Trials:
     left, right = np.triu_indices(len(kept), 1)
     wanted = (writers[left] == writers[right]) & ~(forged[left] & forged[right])
     left, right = left[wanted], right[wanted]
-    return trials.Trials(
+    return Trials(
         [data / s.path for s in kept],
         2 * writers + forged,  # a forger is somebody else
         left,
@@ -89,7 +96,7 @@ def signatures(data: Path) -> trials.Trials:
     )
 
 
-def alike(found: trials.Trials, sets: np.ndarray) -> np.ndarray:
+def alike(found: Trials, sets: np.ndarray) -> np.ndarray:
     """(n,) True for as many trials of each kind within each set."""
     rng, keep = np.random.default_rng(0), np.zeros(len(found), bool)
     inside = sets[found.left] == sets[found.right]

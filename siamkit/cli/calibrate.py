@@ -100,7 +100,7 @@ def calibrate(
             gallery,
             trials,
             normalise=snorm,
-            left_out=faults.append,
+            report_fault=faults.append,
             fmr=fmr,
             precision=precision,
             fpir=fpir,

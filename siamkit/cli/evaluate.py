@@ -137,10 +137,10 @@ def _check_source(source: Path, *, scored: bool) -> None:
     if not source.exists():
         raise click.UsageError(f"{source}: there is no such file or folder.")
     if scored:
-        from siamkit.flows import trials
+        from siamkit.flows.read_trials import SCORE, read_columns
 
-        columns = [] if source.is_dir() else trials.columns(source)
-        if trials.SCORE not in columns:
+        columns = [] if source.is_dir() else read_columns(source)
+        if SCORE not in columns:
             found = (
                 "a folder" if source.is_dir() else f"columns {', '.join(columns)[:80] or 'none'}"
             )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -14,7 +12,7 @@ from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
-from siamkit.io.table_record import BARE, JSON_LINES, Record, Table, bad_lines, list_columns
+from siamkit.io.table_record import BARE, Record, Table, bad_lines, list_columns
 from siamkit.store.samples import LONGEST_LABEL
 
 T = TypeVar("T")
@@ -146,69 +144,3 @@ def _job(values: dict[str, Any]) -> Job:
     if isinstance(values.get("source"), str):
         return Job(Path(values["source"]))
     raise ValueError('neither "source" nor "text" in it')
-
-
-# flows/trials still reads by this; it goes when trials use open_table
-
-
-def records(
-    path: Path,
-    check: Callable[[Sequence[str]], None],
-    broken: Callable[[int, str], None] | None = None,
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, values by column) of a CSV file, whose columns `check` may refuse, or JSON lines.
-
-    broken: is told of lines that are no JSON object, and why. Raises BadInput, naming the line, for
-    what is neither, if nobody is to be told.
-    """
-    with _text(path) as file:
-        if path.suffix in JSON_LINES:
-            for number, line in _lines(file):
-                try:
-                    row = _object(line, f"{to_text(path)}, line {number}")
-                except BadInput as error:
-                    if broken is None:
-                        raise
-                    broken(number, str(error).partition(f"line {number}: ")[2])
-                    continue
-                yield number, row
-        else:
-            yield from _csv_records(file, to_text(path), check)
-
-
-def _csv_records(
-    file: TextIO, shown: str, check: Callable[[Sequence[str]], None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(2**31 - 1)  # a label that is too long is that row's fault alone
-    tabs = Path(shown).suffix == ".tsv"
-    reader = csv.DictReader(file, strict=True, delimiter="\t" if tabs else ",")
-    try:
-        check(reader.fieldnames or [])
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise BadInput(f"{shown}, line {reader.line_num}: {error}") from error
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise BadInput(f"{where}: not a JSON object")
-    return data
-
-
-def _lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield number, line.strip("\r\n")
-
-
-def _text(path: Path) -> TextIO:
-    """UTF-8, with or without a mark; other bytes stay what they are, as in a path."""
-    try:
-        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise BadInput(f"{to_text(path)} cannot be read: {error.strerror}") from error

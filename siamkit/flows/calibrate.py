@@ -1,4 +1,4 @@
-"""Calibrate: measure what a gallery's scores mean, and keep it with the gallery."""
+"""Calibrate: measure what a gallery's scores mean, and save it with the gallery."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.flows import evaluate, trials
-from siamkit.flows.evaluate import Embedded
-from siamkit.flows.trials import Trials
+from siamkit.flows.read_trials import read_trials
+from siamkit.flows.score_trials import (
+    SampleVectors,
+    embed_samples,
+    pair_cosines,
+    score_by_cosine,
+    select_usable,
+)
+from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats import calibration_fit, drift, snorm
 from siamkit.stats.calibration import threshold_for_fmr
 from siamkit.stats.calibration_fit import CalibrationTargets
@@ -29,202 +35,210 @@ if TYPE_CHECKING:
 
     from siamkit.types import Ids, Vectors
 
-PAIRS = 1_000_000  # comparisons of a gallery that are kept
+MOST_COMPARISONS = 1_000_000  # of a gallery that a calibration is fitted to
 PROBES = 2_000  # whose scores with all other identities the FPIR model is fitted to
 
 
-def from_gallery(
+def calibrate_by_gallery(
     store: Store,
     gallery: Gallery,
     pipeline: Pipeline,
     *,
     normalise: bool | None = None,
     progress: Progress = ignore_progress,
-    **aims: Unpack[CalibrationTargets],
+    **targets: Unpack[CalibrationTargets],
 ) -> Calibration:
-    """A calibration by the gallery itself: each sample against each identity, itself left out.
+    """Calibrate by the gallery itself: each sample against each identity, itself left out.
 
-    Those are the comparisons that the gallery makes, scored as it scores them. normalise: by
-    adaptive S-norm too; None: if the modality wishes it, and it is possible. aims: see
-    siamkit.stats.calibration_fit.calibrate. Raises BadInput if the gallery has fewer than two
-    identities, or none with two samples; or too few for an S-norm that was asked for.
+    Those are the comparisons that the gallery makes, scored as it scores them. normalise: also by
+    adaptive S-norm; None: if the modality prefers it and the gallery is large enough. Raises
+    BadInput if the gallery has fewer than two identities, none with two samples, or too few for
+    the S-norm that was asked for.
     """
     fusion, mated = fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder)
-    everybody = load_vectors(store, gallery)
-    vectors, labels = everybody.vectors, everybody.identity
-    identities = len(everybody.names)
+    enrolled = load_vectors(store, gallery)
+    vectors, labels = enrolled.vectors, enrolled.identity
+    identities = len(enrolled.names)
     if identities < 2 or identities == len(labels):
         raise BadInput(
-            f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples:"
-            " nothing to compare a second sample with",
+            f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples,"
+            " so no identity has two samples to compare",
             hint="enrol a second sample of some identities, or give --trials FILE",
         )
     if normalise and fusion != "best":
         raise BadInput(
-            "S-norm compares with the nearest sample, and this gallery with the mean of all",
+            "S-norm needs scores of the nearest sample; this gallery scores by the mean of all",
             hint="calibrate without S-norm",
         )
-
     source = f"gallery {gallery.name}, {identities:,} identities, {len(labels):,} samples"
     fingerprint = gallery.space.fingerprint
 
-    def calibrated(what: str, scored: Iterator[tuple[Ids, NDArray[np.float32]]]) -> Calibration:
-        made, blocks, persons = _everybody(labels, scored)
+    def fit(suffix: str, scores: Iterator[tuple[Ids, NDArray[np.float32]]]) -> Calibration:
+        comparisons, blocks, probe_identities = _collect(labels, scores)
         progress("fitting", 0, 0)
-        fpir_model = fit_fpir_model(blocks, persons)
+        fpir_model = fit_fpir_model(blocks, probe_identities)
         return calibration_fit.fit_calibration(
-            made, fingerprint, source + what, fpir_model=fpir_model, fusion=fusion, **aims
+            comparisons,
+            fingerprint,
+            source + suffix,
+            fpir_model=fpir_model,
+            fusion=fusion,
+            **targets,
         )
 
-    def told(done: int) -> None:
+    def count(done: int) -> None:
         progress("comparing", done, len(labels))
 
-    everyone = np.arange(len(labels))
-    plain = calibrated("", leave_one_out(vectors, labels, everyone, fusion, mated, told))
-    plain = replace(plain, pairs=_pairs(vectors, labels, fingerprint, f"{source}, pairs", aims))
-    possible = (
-        uses_snorm(pipeline.modality) and fusion == "best" and snorm.cohort_size(identities) > 0
-    )
-    if not (possible if normalise is None else normalise):
+    probes = np.arange(len(labels))
+    plain = fit("", leave_one_out(vectors, labels, probes, fusion, mated, count))
+    pairs = _calibrate_pairs(vectors, labels, fingerprint, f"{source}, pairs", targets)
+    plain = replace(plain, pairs=pairs)
+    if normalise is None:
+        large_enough = snorm.cohort_size(identities) > 0
+        normalise = uses_snorm(pipeline.modality) and fusion == "best" and large_enough
+    if not normalise:
         return plain
-    around = snorm.build_cohorts(vectors, labels, told)
-    relative = snorm.leave_one_out(vectors, labels, around, told)
-    return replace(plain, normalised=calibrated(", S-norm", relative))
+    cohorts = snorm.build_cohorts(vectors, labels, count)
+    scores = snorm.leave_one_out(vectors, labels, cohorts, count)
+    return replace(plain, normalised=fit(", S-norm", scores))
 
 
-def _pairs(
-    vectors: Vectors, labels: Ids, fingerprint: str, source: str, aims: CalibrationTargets
+def _calibrate_pairs(
+    vectors: Vectors, labels: Ids, fingerprint: str, source: str, targets: CalibrationTargets
 ) -> Calibration | None:
-    """What single samples score with each other; None where that does not support the aims."""
-    found = trials.all_pairs([""] * len(labels), labels, pairs=PAIRS)
-    scores = evaluate.cosines(vectors, found.left, found.right)
+    """Calibrate scores of one sample with one; None if the data does not support the targets."""
+    trials = pair_samples([""] * len(labels), labels, pairs=MOST_COMPARISONS)
+    comparisons = trials.to_comparisons(pair_cosines(vectors, trials.left, trials.right))
     try:
-        return calibration_fit.fit_calibration(found.compared(scores), fingerprint, source, **aims)
+        return calibration_fit.fit_calibration(comparisons, fingerprint, source, **targets)
     except Uncalibrated:
         return None
 
 
-def _everybody(
-    labels: Ids, scored: Iterable[tuple[Ids, NDArray[np.float32]]]
+def _collect(
+    labels: Ids, scores: Iterable[tuple[Ids, NDArray[np.float32]]]
 ) -> tuple[Comparisons, list[NDArray[np.float32]], int]:
-    """Each probe against each identity; of some probes the scores with all others.
+    """Collect the comparisons to fit a calibration to, and those to fit an FPIR model to.
 
-    scored: rows of probes and their (rows, identities) scores. Also, of how many identities those
-    probes are.
+    labels: (n,) identities of the samples. scores: blocks of sample indices and their (rows,
+    identities) scores. Returns all mated comparisons with a random share of the others, then the
+    scores of up to PROBES samples with all other identities, and how many identities those probes
+    have.
     """
     rng = np.random.default_rng(0)
     identities = int(labels.max()) + 1
-    share = min(1.0, PAIRS / (len(labels) * identities))
-    crowd = _probes(labels, rng)
-    scores, lefts, rights, blocks = [], [], [], []
-    for rows, block in scored:
-        own = labels[rows]
-        # Of all others a sample drawn by a seed, of the own identities every one that can be.
+    share = min(1.0, MOST_COMPARISONS / (len(labels) * identities))
+    is_probe = _choose_probes(labels, rng)
+    values, lefts, rights, probe_blocks = [], [], [], []
+    for rows, block in scores:
+        own, numbers = labels[rows], np.arange(len(rows))
         keep = rng.random(block.shape) < share if share < 1 else np.ones(block.shape, np.bool_)
-        keep[np.arange(len(rows)), own] = True
+        keep[numbers, own] = True
         keep &= np.isfinite(block)
-        at, right = np.nonzero(keep)
-        scores.append(block[at, right].astype(np.float64))
-        lefts.append(own[at])
+        kept_rows, right = np.nonzero(keep)
+        values.append(block[kept_rows, right].astype(np.float64))
+        lefts.append(own[kept_rows])
         rights.append(right)
-        others = np.ones(block.shape, np.bool_)
-        others[np.arange(len(rows)), own] = False
-        picked = crowd[rows]
-        blocks.append(block[others].reshape(len(rows), -1)[picked])
+        is_other = np.ones(block.shape, np.bool_)
+        is_other[numbers, own] = False
+        probe_blocks.append(block[is_other].reshape(len(rows), -1)[is_probe[rows]])
     left, right = np.concatenate(lefts), np.concatenate(rights)
-    made = Comparisons(np.concatenate(scores), left == right, left, right, share)
-    return made, blocks, len(np.unique(labels[crowd]))
+    comparisons = Comparisons(np.concatenate(values), left == right, left, right, share)
+    return comparisons, probe_blocks, len(np.unique(labels[is_probe]))
 
 
-def _probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(n,) which samples say what strangers score: one of each identity, then a second, …"""
+def _choose_probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return an (n,) mask of up to PROBES samples: one of each identity, then a second, …"""
     counts = np.bincount(labels)
-    names = rng.permutation(len(counts))
-    drawn = rng.permutation(len(labels))
-    drawn = drawn[np.argsort(names[labels[drawn]], kind="stable")]
-    counts = counts[np.argsort(names)]
+    ranks = rng.permutation(len(counts))  # of the identities, in random order
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(ranks[labels[order]], kind="stable")]
+    counts = counts[np.argsort(ranks)]
     turn = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    picked = np.zeros(len(labels), np.bool_)
-    picked[drawn[np.argsort(turn, kind="stable")][:PROBES]] = True
-    return picked
+    is_probe = np.zeros(len(labels), np.bool_)
+    is_probe[order[np.argsort(turn, kind="stable")][:PROBES]] = True
+    return is_probe
 
 
-def from_file(
+def calibrate_by_file(
     gallery: Gallery,
     pipeline: Pipeline,
     path: Path,
     *,
-    left_out: Callable[[Fault], None],
+    report_fault: Callable[[Fault], None],
     progress: Progress = ignore_progress,
-    **aims: Unpack[CalibrationTargets],
+    **targets: Unpack[CalibrationTargets],
 ) -> Calibration:
-    """A calibration by a file of trials. left_out: is told of what cannot be used of it."""
-    found = trials.of(path, text=pipeline.modality.kind == "text")
-    embedded = evaluate.embed_trials(pipeline, found, progress=progress)
-    kept, scores = evaluate.scored(found, embedded)
-    for fault in [*found.faults, *embedded.faults]:
-        left_out(fault)
-    source = f"{path.name}, {len(kept):,} trials"
-    return from_trials(kept, embedded, scores, gallery.space.fingerprint, source, **aims)
+    """Calibrate by a table of trials or a folder per identity.
+
+    report_fault: called with each trial and sample that cannot be used.
+    """
+    trials = read_trials(path, text=pipeline.modality.kind == "text")
+    samples = embed_samples(pipeline, trials, progress=progress)
+    trials = select_usable(trials, samples)
+    scores = score_by_cosine(trials, samples.vectors)
+    for fault in trials.faults:
+        report_fault(fault)
+    source = f"{path.name}, {len(trials):,} trials"
+    fingerprint = gallery.space.fingerprint
+    return calibrate_by_trials(trials, samples, scores, fingerprint, source, **targets)
 
 
-def from_trials(
-    found: Trials,
-    embedded: Embedded,
+def calibrate_by_trials(
+    trials: Trials,
+    samples: SampleVectors,
     scores: NDArray[np.float64],
     fingerprint: str,
     source: str,
-    **aims: Unpack[CalibrationTargets],
+    **targets: Unpack[CalibrationTargets],
 ) -> Calibration:
-    """A calibration by labelled pairs of samples that are not enrolled.
+    """Calibrate by n labelled pairs of samples that are not enrolled, with their (n,) scores.
 
-    found, scores: the trials that were compared. The FPIR model is fitted to one
-    sample of each identity, each against each. Otherwise as `from_gallery`.
+    The FPIR model is fitted to one sample of each identity, each against each.
     """
-    usable = np.flatnonzero(embedded.usable)
-    fine = usable[np.unique(found.identities[usable], return_index=True)[1]]
-    picked = np.random.default_rng(0).permutation(len(fine))[:PROBES]
+    usable = np.flatnonzero(samples.usable)
+    firsts = usable[np.unique(trials.identities[usable], return_index=True)[1]]
+    probes = np.random.default_rng(0).permutation(len(firsts))[:PROBES]
     blocks = []
-    if len(fine) > 1:
-        block = embedded.vectors[fine[picked]] @ embedded.vectors[fine].T
-        others = np.ones(block.shape, np.bool_)
-        others[np.arange(len(picked)), picked] = False
-        blocks.append(block[others].reshape(len(picked), -1))
+    if len(firsts) > 1:
+        block = samples.vectors[firsts[probes]] @ samples.vectors[firsts].T
+        is_other = np.ones(block.shape, np.bool_)
+        is_other[np.arange(len(probes)), probes] = False
+        blocks.append(block[is_other].reshape(len(probes), -1))
     return calibration_fit.fit_calibration(
-        found.compared(scores),
+        trials.to_comparisons(scores),
         fingerprint,
         source,
-        fpir_model=fit_fpir_model(blocks, len(picked)),
-        **aims,
+        fpir_model=fit_fpir_model(blocks, len(probes)),
+        **targets,
     )
 
 
-def keep(store: Store, gallery: Gallery, calibration: Calibration) -> None:
-    """Write a calibration to the store; from now on the gallery decides by it.
+def save_calibration(store: Store, gallery: Gallery, calibration: Calibration) -> None:
+    """Write a calibration to the store; from then on the gallery decides by it.
 
-    Beside it, what its own samples score now: what queries score later is compared with that.
-
-    Raises EncoderMismatch for one of another encoder, and if the gallery has been re-embedded;
+    Also writes the scores of the gallery's own samples, as the reference for drift. Raises
+    EncoderMismatch for a calibration of another encoder, and if the gallery has been re-embedded;
     Uncalibrated if no cosine is high enough for its rates.
     """
-    limit = threshold_for_fmr(calibration)
-    size = galleries.count(store, gallery)[0]
-    fpir_model = calibration.fpir_model
-    among = threshold_for_fpir(fpir_model, calibration.fpir, size) if fpir_model and size else 0.0
-    if max(limit.value, among) > 1:
+    threshold = threshold_for_fmr(calibration)
+    size, model = galleries.count(store, gallery)[0], calibration.fpir_model
+    search_threshold = threshold_for_fpir(model, calibration.fpir, size) if model and size else 0.0
+    if max(threshold.value, search_threshold) > 1:
         rate = f"false match rate of {calibration.fmr:g}"
-        if limit.value <= 1:
+        if threshold.value <= 1:
             rate = f"false positive identification rate of {calibration.fpir:g}"
         raise Uncalibrated(
-            f"no threshold has a {rate}: too many samples of two identities are as alike as copies",
-            hint=f"`siamkit audit {gallery.name}` lists copies and doubles",
+            f"no threshold gives a {rate}: too many samples of different identities are as alike"
+            " as copies",
+            hint=f"`siamkit audit {gallery.name}` lists copies and twins",
         )
-    everybody = load_vectors(store, gallery)
+    enrolled = load_vectors(store, gallery)
     try:
-        rows = drift.reference_scores(everybody.vectors, everybody.identity)
-    except BadInput:  # too few to compare queries with; `siamkit audit --drift` says so
-        rows = []
+        reference = drift.reference_scores(enrolled.vectors, enrolled.identity)
+    except BadInput:  # too few samples for drift; `siamkit audit --drift` says so
+        reference = []
     with store.write():
         live = galleries.get(store, gallery.name)
-        galleries.calibrate(store, live.id, live.space.fingerprint, limit, calibration)
-        observations.replace_reference(store, live, rows)
+        galleries.calibrate(store, live.id, live.space.fingerprint, threshold, calibration)
+        observations.replace_reference(store, live, reference)

@@ -141,7 +141,7 @@ def test_scores_are_written_and_read_back(shell):
         (("trials.csv", "-m", "letters", "--gallery", "x"), 2, "has its encoder"),
         (("trials.csv", "-m", "letters", "--group", "sex"), 2, "no column sex"),
         (("same.csv", "-m", "letters"), 2, "none is non-mated"),
-        (("labels.csv", "-m", "letters"), 2, "there is no trial"),
+        (("labels.csv", "-m", "letters"), 2, "has no trial"),
         (("trials.csv", "-m", "letters", "--report", "x.pdf"), 2, "ends in .html"),
         (("trials.csv", "-m", "letters", "--report", "no/x.html"), 2, "does not exist"),
         (("trials.csv", "-m", "letters", "--scores", "trials.csv"), 2, "is the source itself"),

@@ -1,0 +1,239 @@
+"""Read trials from a table, or from a folder per identity.
+
+A table of trials has the columns a, b and label: two samples, and 1 if they are of one identity,
+else 0. One with a column score was scored by another program and needs no encoder. A folder per
+identity gives every pair of its files, or a sample of them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.embed.manifests import read_labelled
+from siamkit.errors import BadInput
+from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
+from siamkit.io.sources import to_text
+from siamkit.io.table_read import open_table
+from siamkit.io.table_record import Table, list_columns
+from siamkit.types import Fault
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Ids
+
+A, B, LABEL, SCORE, FOLD = "a", "b", "label", "score", "fold"
+LABELS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One row of a table."""
+
+    a: str
+    b: str
+    mated: bool
+    score: float
+    group: str
+    fold: Any
+
+
+def read_trials(
+    path: Path, *, text: bool, group: str | None = None, pairs: int = MOST_PAIRS
+) -> Trials:
+    """Read a table of trials, or pair the files of a folder per identity.
+
+    text: samples are texts. group: a column of the table. pairs: of a folder, at most. Raises
+    BadInput for anything else.
+    """
+    if not path.is_dir():
+        return read_trial_table(path, text=text, group=group)
+    if group:
+        raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
+    labelled = read_labelled(str(path), sys.stdin)
+    _, identities = _number([label for label, _ in labelled])
+    return pair_samples([source for _, source in labelled], identities, pairs=pairs)
+
+
+def read_columns(path: Path) -> list[str]:
+    """Return the columns of a table; of JSON lines, the keys of the first object."""
+    with open_table(path, plain=".csv") as table:
+        return list(table.columns)
+
+
+def read_trial_table(
+    path: Path, *, text: bool = False, group: str | None = None, scored: bool = False
+) -> Trials:
+    """Read the trials of a table.
+
+    text: samples are texts, not paths relative to the table. group: a column. scored: scores are in
+    a column score, and a and b may be missing. Rows that cannot be used are faults: labels other
+    than 0 and 1, scores that are not finite numbers, pairs labelled both mated and non-mated.
+    Repeated pairs, and pairs of a sample with itself, are dropped with a note. Identities are the
+    folders of the samples where those agree with the labels, else the sets of samples that mated
+    pairs connect. Raises BadInput for a table without these columns, or without any trial.
+    """
+    rows: list[_Trial] = []
+    faults: list[Fault] = []
+    with open_table(path, plain=".csv") as table:
+        _require_columns(table, [*([LABEL, SCORE] if scored else [A, B, LABEL]), group])
+        columns = (A, B, LABEL, SCORE, FOLD)
+        for record in table.read(*columns, *([group] if group else [])):
+            try:
+                if record.error:
+                    raise ValueError(record.error)
+                rows.append(_parse(record.values, group, scored=scored, unnamed=len(rows)))
+            except ValueError as error:
+                faults.append(Fault(str(error), line=record.line))
+    if not rows:
+        first_fault = f"; {faults[0]}" if faults else ""
+        raise BadInput(
+            f"{to_text(path)} has no trial{first_fault}", hint="write one per line: a,b,label"
+        )
+    names, indices = _number([row.a for row in rows] + [row.b for row in rows])
+    folds = _whole_numbers([row.fold for row in rows])
+    trials = Trials(
+        [name if text or scored else path.parent / name for name in names],
+        np.arange(len(names)),
+        indices[: len(rows)],
+        indices[len(rows) :],
+        np.array([row.mated for row in rows], np.bool_),
+        np.array([row.score for row in rows], np.float64) if scored else None,
+        [row.group for row in rows] if group else None,
+        folds,
+        faults,
+    )
+    if folds is None and any(row.fold is not None for row in rows):
+        trials.notes.append("the column fold has values that are not whole numbers; it is ignored")
+    return _with_identities(_drop_repeats(trials), names, folders=not text)
+
+
+def _require_columns(table: Table, columns: Sequence[str | None]) -> None:
+    """Raise BadInput if a column is missing. Objects of JSON lines may each bring their own."""
+    missing = [column for column in columns if column and column not in table.columns]
+    if missing and table.has_header:
+        raise BadInput(
+            f"{table.name} has no column {' and no column '.join(missing)}:"
+            f" there are {list_columns(table.columns)}",
+            hint="trials have the columns a, b and label (1: one identity, 0: two)",
+        )
+
+
+def _parse(values: dict[str, Any], group: str | None, *, scored: bool, unnamed: int) -> _Trial:
+    """Return one row. unnamed: its number, which names its samples if a and b are missing.
+
+    Raises ValueError, saying why the row cannot be used.
+    """
+    mated = LABELS.get(str(values[LABEL]).strip().lower())
+    if mated is None:
+        raise ValueError(f"label {str(values[LABEL])[:40]!r} is neither 0 nor 1")
+    score = _parse_score(values[SCORE]) if scored else math.nan
+    a, b = values[A], values[B]
+    if scored and a is None and b is None:  # every unnamed pair has identities of its own
+        a, b = f"{unnamed}", f"{unnamed}" if mated else f"{unnamed}'"
+    group_name = str(values[group]) if group else ""
+    return _Trial(_parse_name(a, A), _parse_name(b, B), mated, score, group_name, values[FOLD])
+
+
+def _parse_name(value: Any, column: str) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if value is None or value == "":
+        raise ValueError(f"{column} is empty")
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is not text, but {type(value).__name__}")
+    return value
+
+
+def _parse_score(value: Any) -> float:
+    try:
+        score = float("" if value is None or isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        raise ValueError(f"score {str(value)[:40]!r} is not a number") from None
+    if not math.isfinite(score):
+        raise ValueError(f"score {score} is not finite")
+    return score
+
+
+def _whole_numbers(values: Sequence[Any]) -> list[int] | None:
+    try:
+        return [int(value) for value in values]
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(values: Sequence[str]) -> tuple[list[str], Ids]:
+    """Return the distinct values in order, and the index of each value among them."""
+    numbers: dict[str, int] = {}
+    indices = np.fromiter(
+        (numbers.setdefault(value, len(numbers)) for value in values), np.int64, len(values)
+    )
+    return list(numbers), indices
+
+
+def _drop_repeats(trials: Trials) -> Trials:
+    """Keep each pair once, in either order, and no pair of a sample with itself.
+
+    Scored pairs that are repeated with another score are kept.
+    """
+    notes, faults = list(trials.notes), list(trials.faults)
+    keep = np.ones(len(trials), np.bool_)
+    if trials.scores is None:
+        keep = trials.left != trials.right
+        if not keep.all():
+            notes.append(f"{int((~keep).sum()):,} trials of a sample with itself are left out")
+    low, high = np.minimum(trials.left, trials.right), np.maximum(trials.left, trials.right)
+    _, first, pair = np.unique(
+        low * len(trials.samples) + high, return_index=True, return_inverse=True
+    )
+    for row in np.flatnonzero(_contradictory(pair, trials.mated) & keep):
+        keep[row] = False
+        name = f"{trials.samples[trials.left[row]]} and {trials.samples[trials.right[row]]}"
+        faults.append(Fault("labelled both mated and non-mated", name))
+    repeated = np.arange(len(trials)) != first[pair]
+    if trials.scores is not None:
+        rescored = repeated & (trials.scores != trials.scores[first[pair]])
+        repeated &= ~rescored
+        if rescored.any():
+            notes.append(
+                f"{int(rescored.sum()):,} pairs are repeated with another score; each counts as a"
+                " separate comparison"
+            )
+    if (repeated & keep).any():
+        notes.append(f"{int((repeated & keep).sum()):,} repeated pairs count once")
+    return replace(trials.select(keep & ~repeated), faults=faults, notes=notes)
+
+
+def _contradictory(pair: Ids, mated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return an (n,) mask of the rows whose pair is labelled both mated and non-mated."""
+    both: NDArray[np.bool_] = (np.bincount(pair, mated) > 0) & (np.bincount(pair, ~mated) > 0)
+    return both[pair]
+
+
+def _with_identities(trials: Trials, names: Sequence[str], *, folders: bool) -> Trials:
+    """Return the trials with the identities of their samples."""
+    if folders:
+        _, identities = _number([os.path.dirname(name) for name in names])
+        same = identities[trials.left] == identities[trials.right]
+        if len(np.unique(identities)) > 1 and (trials.mated == same).all():
+            notes = [*trials.notes, "identities are the folders of the samples"]
+            return replace(trials, identities=identities, notes=notes)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    left, right = trials.left[trials.mated], trials.right[trials.mated]
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(len(names), len(names)))
+    identities = connected_components(graph, directed=False)[1].astype(np.int64)
+    notes = [*trials.notes, "identities are the sets of samples that mated pairs connect"]
+    same = identities[trials.left] == identities[trials.right]
+    if contradictions := int((~trials.mated & same).sum()):
+        notes.append(f"{contradictions:,} non-mated pairs are of samples that mated pairs connect")
+    return replace(trials, identities=identities, notes=notes)
