@@ -1,4 +1,4 @@
-"""Drift: a gallery's recent queries against its calibration, and the words for what was found."""
+"""Drift: compare a gallery's recent queries with its calibration, and describe the outcome."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from siamkit.store import Gallery, Store, observations
 if TYPE_CHECKING:
     from siamkit.stats.drift import Drift
 
-MANY = 0.5  # share of strangers from which it is worth a line
+MANY_STRANGERS = 0.5  # share of the queries from which they are worth a note
 
 
 def drift(store: Store, gallery: Gallery) -> Drift:
-    """Compare. Raises Uncalibrated if there is nothing to compare with."""
+    """Compare recent queries with the calibration. Raises Uncalibrated if there is none."""
     from siamkit.stats.drift import QUERIES, compare
 
-    rows = observations.reference(store, gallery)
-    if not rows:
+    reference = observations.reference(store, gallery)
+    if not reference:
         raise Uncalibrated(
-            f"gallery {gallery.name!r} has no calibration that its queries could be compared with",
+            f"gallery {gallery.name!r} has no calibration to compare its queries with",
             hint=f"siamkit calibrate {gallery.name}",
         )
-    return compare(rows, observations.recent(store, gallery, QUERIES))
+    return compare(reference, observations.recent(store, gallery, QUERIES))
 
 
-def sentences(gallery: str, found: Drift) -> Iterator[str]:
-    """What a comparison means, a line each."""
-    if found.missing:
+def describe_drift(gallery: str, drift: Drift) -> Iterator[str]:
+    """Yield what a comparison means, one line at a time."""
+    if drift.missing:
         yield (
-            f"{gallery}: {found.queries} queries since calibration; {found.missing} more are"
+            f"{gallery}: {drift.queries} queries since calibration; {drift.missing} more are"
             " needed to compare"
         )
         return
-    chance = (
-        "" if found.probability is None else f" (probability by chance {found.probability:.3f})"
-    )
-    yield (
-        f"{gallery}: the scores of the last {found.queries} queries"
-        f" {'have moved' if found.alarm else 'are as at calibration'}{chance}"
-    )
-    for move in found.moves:
-        way = "lower" if move.recent < move.expected else "higher"
-        what = "best score" if move.statistic == "best" else "score of the nearest others"
+    outcome = "have moved" if drift.alarm else "are as at calibration"
+    chance = ""
+    if drift.probability is not None:
+        chance = f" (probability by chance {drift.probability:.3f})"
+    yield f"{gallery}: the scores of the last {drift.queries} queries {outcome}{chance}"
+    for move in drift.moves:
+        difference = move.recent - move.expected
+        direction = "lower" if difference < 0 else "higher"
+        score = "best score" if move.statistic == "best" else "score of the nearest others"
         yield (
-            f"{what}: {move.recent:.3f} in the mean, expected {move.expected:.3f}:"
-            f" {abs(move.recent - move.expected):.3f} {way}, {abs(move.sigmas):.1f} of its spread"
+            f"{score}: mean {move.recent:.3f}, expected {move.expected:.3f}:"
+            f" {abs(difference):.3f} {direction}, {abs(move.sigmas):.1f} standard deviations"
         )
-    share = found.strangers or 0.0
-    yield f"strangers: about {100 * share:.0f}% of the queries fits best"
-    if found.alarm:
+    strangers = drift.strangers or 0.0
+    yield f"strangers: the best fit is about {100 * strangers:.0f}% of the queries"
+    if drift.alarm:
         yield (
-            f"Warning: no share of strangers explains the {found.by} scores. Another microphone,"
-            " camera or encoder, other light or noise, or one person asking many times would."
-            " Check what has changed; then re-enrol with it, or calibrate anew."
+            f"Warning: no share of strangers explains the {drift.by} scores. Possible causes:"
+            " another microphone, camera or encoder, different light or noise, or one person"
+            " asking many times. Check what has changed; then re-enrol under the new conditions,"
+            " or calibrate again."
         )
-    elif share >= MANY:
+    elif strangers >= MANY_STRANGERS:
         yield (
             "Note: most queries look like people who are not enrolled. If they should be known,"
             " something has changed so much that nobody is recognised."

@@ -16,7 +16,7 @@ def doubled(letters):
 
 
 def test_audit_lists_what_is_wrong_and_ends_well(letters):
-    assert letters("audit", "letters").out.strip() == "letters: nothing"
+    assert letters("audit", "letters").out.strip() == "letters: no findings"
     doubled(letters)
     done = letters("audit", "letters")
     assert done.code == 0

@@ -9,7 +9,7 @@ import pytest
 
 from siamkit import StoreError
 from siamkit.flows.audit import ORDER, audit
-from siamkit.stats import audit as suspects
+from siamkit.stats import audit as audit_stats
 from siamkit.store import Store, galleries, samples
 from siamkit.store.live_index import LiveIndex
 from siamkit.store.samples import NewSample
@@ -32,7 +32,7 @@ def normed(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def found(tmp_path, labels, vectors, quality, threshold=0.5, digests=None):
+def findings_of(tmp_path, labels, vectors, quality, threshold=0.5, digests=None):
     store = Store(tmp_path / "store", create=True)
     gallery = galleries.create(
         store, "g", modality="toy", fingerprint="toy/1:a", dim=vectors.shape[1], encoder=None,
@@ -57,44 +57,44 @@ def digest_of(number):
 
 
 def test_a_sound_gallery_has_no_findings(tmp_path, sound):
-    assert found(tmp_path, *sound) == []
+    assert findings_of(tmp_path, *sound) == []
 
 
 def test_swapped_labels_are_found_and_ranked_by_the_gap(tmp_path, sound):
     labels, vectors, quality = sound
     labels[[2, 33]] = labels[[33, 2]]
-    out = found(tmp_path, labels, vectors, quality)
+    out = findings_of(tmp_path, labels, vectors, quality)
     assert {(f.kind, f.sample_id, f.other) for f in out} == {
         ("label", 3, "p00"), ("label", 34, "p06")}  # fmt: skip
     assert out[0].excess >= out[1].excess > 0.3
     assert all(f.value > 0.5 > f.limit for f in out)
-    assert "siamkit forget --sample" in out[0].todo
-    assert f"siamkit enrol g {out[0].source} --as {out[0].other}" in out[0].todo
+    assert "siamkit forget --sample" in out[0].advice
+    assert f"siamkit enrol g {out[0].source} --as {out[0].other}" in out[0].advice
 
 
 def test_one_content_under_two_labels_is_a_copy_and_the_worst(tmp_path, sound):
     labels, vectors, quality = sound
     digests = [digest_of(i) for i in range(len(labels))]
     digests[7], vectors[7] = digests[1], vectors[1]
-    first = found(tmp_path, labels, vectors, quality, digests=digests)[0]
+    first = findings_of(tmp_path, labels, vectors, quality, digests=digests)[0]
     assert (first.kind, first.sample_id, first.other_sample_id) == ("copy", 8, 2)
-    assert "the same file" in first.found
+    assert "the same file" in first.description
 
 
-def test_one_person_under_two_names_is_told_once(tmp_path, sound):
+def test_one_person_under_two_names_is_reported_once(tmp_path, sound):
     labels, vectors, quality = sound
     labels[10:12] = "somebody else's name"
-    (twins,) = found(tmp_path, labels, vectors, quality)
+    (twins,) = findings_of(tmp_path, labels, vectors, quality)
     assert (twins.kind, {twins.identity, twins.other}) == (
         "twins", {"p02", "somebody else's name"})  # fmt: skip
     assert twins.value >= twins.limit
-    assert "siamkit forget" in twins.todo
+    assert "siamkit forget" in twins.advice
 
 
 def test_an_identity_of_one_sample_is_compared_as_a_twin_only(tmp_path, sound):
     labels, vectors, quality = sound
     labels[11] = "single"
-    assert [(f.kind, f.other) for f in found(tmp_path, labels, vectors, quality)] in (
+    assert [(f.kind, f.other) for f in findings_of(tmp_path, labels, vectors, quality)] in (
         [("twins", "p02")], [("twins", "single")])  # fmt: skip
 
 
@@ -102,34 +102,34 @@ def test_low_quality_is_judged_by_the_gallerys_own_and_a_plain_limit(tmp_path, s
     labels, vectors, _ = sound
     quality = np.random.default_rng(1).uniform(0.7, 0.9, len(labels)).tolist()
     quality[4], quality[5], quality[6] = 0.05, 0.3, None
-    out = found(tmp_path, labels, vectors, quality)
+    out = findings_of(tmp_path, labels, vectors, quality)
     assert [(f.kind, f.sample_id) for f in out] == [("quality", 5), ("quality", 6)]
     assert out[0].value == pytest.approx(0.05)
     assert out[0].limit == 0.5
     alike = [0.2] * len(labels)  # all are as bad: the plain limit alone counts
-    assert found(tmp_path / "b", labels, vectors, alike) == []
+    assert findings_of(tmp_path / "b", labels, vectors, alike) == []
 
 
-def test_a_burst_of_nearly_equal_samples_is_found(tmp_path, sound):
+def test_a_burst_of_nearly_equal_samples_is_findings_of(tmp_path, sound):
     labels, vectors, quality = sound
     noise = np.random.default_rng(2).normal(size=(EACH, DIM)) / 8
     vectors[15:20] = normed(vectors[15] + 0.01 * noise)
-    (burst,) = found(tmp_path, labels, vectors, quality)
+    (burst,) = findings_of(tmp_path, labels, vectors, quality)
     assert (burst.kind, burst.identity, burst.sample_id) == ("burst", "p03", 16)
-    assert "--as p03" in burst.todo
+    assert "--as p03" in burst.advice
 
 
 def test_a_stray_sample_that_is_like_nobody_is_an_outlier(tmp_path, sound):
     labels, vectors, quality = sound
     vectors[20] = normed(np.random.default_rng(3).normal(size=(1, DIM)))[0]
-    (stray,) = found(tmp_path, labels, vectors, quality)
+    (stray,) = findings_of(tmp_path, labels, vectors, quality)
     assert (stray.kind, stray.sample_id, stray.other) == ("outlier", 21, None)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_small_galleries_and_no_threshold_are_fine(tmp_path, sound, count):
     labels, vectors, quality = (column[:count] for column in sound)
-    assert found(tmp_path, labels, vectors, quality, threshold=None) == []
+    assert findings_of(tmp_path, labels, vectors, quality, threshold=None) == []
 
 
 def test_an_empty_gallery_has_no_findings_and_none_is_an_error(workspace):
@@ -139,11 +139,11 @@ def test_an_empty_gallery_has_no_findings_and_none_is_an_error(workspace):
         workspace.audit("nowhere")
 
 
-def test_within_agrees_with_a_plain_loop(sound):
+def test_cohesion_agrees_with_a_plain_loop(sound):
     labels, vectors, _ = sound
     labels[0] = "alone"
     identity = np.unique(labels, return_inverse=True)[1]
-    own = suspects.measure_cohesion(vectors, identity)
+    own = audit_stats.measure_cohesion(vectors, identity)
     for i, who in enumerate(identity):
         others = [j for j in range(len(labels)) if identity[j] == who and j != i]
         if not others:
@@ -159,6 +159,6 @@ def test_within_agrees_with_a_plain_loop(sound):
         if scores:
             assert own.mean[who] == pytest.approx(np.mean(scores), abs=1e-6)
     pairs = np.array([[0, 1], [2, 5]])
-    for (a, b), mean in zip(pairs, suspects.mean_cosines(vectors, identity, pairs), strict=True):
+    for (a, b), mean in zip(pairs, audit_stats.mean_cosines(vectors, identity, pairs), strict=True):
         block = vectors[identity == a] @ vectors[identity == b].T
         assert mean == pytest.approx(block.mean(), abs=1e-6)
