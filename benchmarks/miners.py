@@ -21,10 +21,10 @@ import numpy as np
 
 from siamkit.errors import SiamkitError
 from siamkit.train.config import TrainConfig
-from siamkit.train.data import prepare
+from siamkit.train.data import load, prepare
 from siamkit.train.events import Alarm, Evaluated
 from siamkit.train.folder import Origin
-from siamkit.train.run import train
+from siamkit.train.run import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_characters import Characters, read
@@ -42,11 +42,13 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
         refresh=max(1, steps // 8), precision="fp32",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as made:
-        run = Path(made) / "run"
-        shutil.copytree(data, run)
+        folder = Path(made) / "run"
+        shutil.copytree(data, folder)
+        origin = Origin("characters", "", None, "", "x")
+        run = TrainingRun(folder, Characters(), config, origin, load(folder))
         found: Curve = []
         try:
-            for event in train(run, Characters(), config, Origin("characters", "", None, "", "x")):
+            for event in run.events():
                 if isinstance(event, Evaluated):
                     found.append((event.step, event.eer))
                 elif isinstance(event, Alarm):

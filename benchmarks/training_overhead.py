@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize, triplet_margin_loss
 
-from siamkit.train.backbones import network
+from siamkit.train.backbones import build_network
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
 from siamkit.train.learner import Batch, Learner
-from siamkit.train.losses import build
+from siamkit.train.losses import build_loss
 from siamkit.train.processes import Processes
 
 IDENTITIES, SAMPLES, SIZE, ROUNDS = 24, 4, 64, 40
@@ -37,10 +37,10 @@ def compare(name: str) -> tuple[float, float]:
         Batch(rng.integers(0, 256, shape, np.uint8), labels, np.zeros(len(labels), bool))
         for _ in range(4)
     ]
-    learner = Learner(network(config, name, (SIZE, SIZE)), build(config, IDENTITIES), config,
-                      "cpu", "fp32")  # fmt: skip
+    network, loss = build_network(config, name, (SIZE, SIZE)), build_loss(config, IDENTITIES)
+    learner = Learner(network, loss, config, "cpu", "fp32")
     curriculum = Curriculum(config)
-    model = network(config, name, (SIZE, SIZE))
+    model = build_network(config, name, (SIZE, SIZE))
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     anchor = torch.arange(len(labels))
     positive, negative = anchor ^ 1, (anchor + SAMPLES) % len(labels)

@@ -31,7 +31,7 @@ from siamkit.train.data import Dataset, prepare
 from siamkit.train.events import Evaluated, Step
 from siamkit.train.examples import Example
 from siamkit.train.folder import Origin
-from siamkit.train.run import train
+from siamkit.train.run import TrainingRun
 from siamkit.types import Image, Region
 
 SIZE = 64  # px
@@ -126,7 +126,7 @@ def main() -> None:
     except BadInput as error:
         hint = "give more characters, each with two pictures at least"
         raise BadInput(f"{given.folder}: {error}", hint=hint) from error
-    for event in train(given.out, Characters(), config, origin, prepared.dataset):
+    for event in TrainingRun(given.out, Characters(), config, origin, prepared).events():
         if isinstance(event, Evaluated):
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
         elif isinstance(event, Step) and event.step % 50 == 0:

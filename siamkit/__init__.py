@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from siamkit.stats.drift import Drift
     from siamkit.store.galleries import Gallery
     from siamkit.store.samples import Holding, Sample
+    from siamkit.train import events as training_events
+    from siamkit.train.config import TrainConfig
+    from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.types import Clip, Image, Match, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
@@ -77,6 +80,9 @@ __all__ = [
     "TextColumns",
     "Threshold",
     "Timeline",
+    "TrainConfig",
+    "TrainingResult",
+    "TrainingRun",
     "Turn",
     "Uncalibrated",
     "UnreadableSample",
@@ -85,6 +91,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "region_choosers",
+    "training_events",
 ]
 
 _HOME = {
@@ -107,6 +114,9 @@ _HOME = {
     "Reembedded": "siamkit.flows.reembed",
     "Sample": "siamkit.store.samples",
     "Timeline": "siamkit.flows.timeline",
+    "TrainConfig": "siamkit.train.config",
+    "TrainingResult": "siamkit.train.run",
+    "TrainingRun": "siamkit.train.run",
     "Turn": "siamkit.flows.timeline",
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",
@@ -115,7 +125,10 @@ _HOME = {
     ),
 }
 
-_MODULES = {"region_choosers": "siamkit.embed.region_choosers"}
+_MODULES = {
+    "region_choosers": "siamkit.embed.region_choosers",
+    "training_events": "siamkit.train.events",
+}
 
 
 def __getattr__(name: str) -> Any:

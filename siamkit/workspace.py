@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, Unpack
+from typing import TYPE_CHECKING, Any, TextIO, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationMethod as By
     from siamkit.stats.drift import Drift
     from siamkit.store.samples import Holding, Sample
+    from siamkit.train.config import TrainConfig
+    from siamkit.train.run import RunDetails, TrainingRun
     from siamkit.types import Calibration, Fault, Vectors
 
 log = logging.getLogger("siamkit")
@@ -772,6 +774,45 @@ class Workspace:
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration
+
+    def train(
+        self,
+        examples: str | Path | None,
+        run: str | Path,
+        *,
+        modality: str | None = None,
+        config: TrainConfig | Mapping[str, Any] | None = None,
+        resume: bool = False,
+        progress: Progress = ignore_progress,
+        **details: Unpack[RunDetails],
+    ) -> TrainingRun:
+        """Prepare labelled examples in the folder `run`, and return the run; its `events` trains.
+
+        examples: a folder with one folder per identity, a CSV (path,label), JSON lines, or
+        'gallery:NAME'. run: a new folder, or with `resume` one where a run was begun; then
+        examples and modality may be None.
+        config: settings; a mapping changes the defaults, or those of the resumed run.
+        details: detector, licence and name, see siamkit.train.run.RunDetails.
+
+        Raises BadInput for examples or settings that cannot be used, PluginError for a modality
+        that cannot be trained. Needs torch.
+
+        Examples:
+            >>> run = ws.train("people", "run", modality="faces", config={"steps": 500})
+            ...                                                          # doctest: +SKIP
+            >>> for event in run.events(): print(event)                  # doctest: +SKIP
+            >>> run.result().eer                                         # doctest: +SKIP
+        """
+        from siamkit.train.run import start_run
+
+        changes: dict[str, Any] = dict(details)
+        if examples is not None:
+            changes["origin"] = str(examples)
+        if modality is not None:
+            changes["modality"] = modality
+        return start_run(
+            Path(run), changes, config or {}, lambda: self.store, resume=resume, progress=progress
+        )
 
     # --- identities and samples ---
 

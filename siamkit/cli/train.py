@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import stderr
+from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import steps
-from siamkit.cli.watch import follow, outcome, tell
-from siamkit.errors import BadInput, PluginError, SiamkitError
+from siamkit.cli.watch import follow, print_result
+from siamkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from siamkit.train.config import TrainConfig
-    from siamkit.train.data import Dataset, Prepared
-    from siamkit.train.events import Event
-    from siamkit.train.examples import Example
-    from siamkit.train.folder import Origin
-    from siamkit.workspace import Workspace
-
-GALLERY = "gallery:"
+    from siamkit import TrainConfig, TrainingRun
+    from siamkit.train.run import RunDetails
 
 
 class _RunByDefault(click.Group):
-    """`train DATA …` means `train run DATA …`, and shows its options."""
+    """Read `train DATA …` as `train run DATA …`, and show the options of `run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
@@ -50,18 +43,18 @@ class _RunByDefault(click.Group):
     epilog="""\b
 Examples:
   siamkit train people/ -m faces --out run        people/alice/1.jpg, people/bob/1.jpg, …
-  siamkit train manifest.csv -m faces --out run   with the columns path,label[,impostor,split]
-  siamkit train gallery:staff -m faces --out run  what is enrolled in a gallery
+  siamkit train manifest.csv -m faces --out run   columns: path,label[,impostor,split]
+  siamkit train gallery:staff -m faces --out run  the samples enrolled in a gallery
   siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
-  siamkit train --out run --resume                go on where a run was broken off
-  siamkit train export run                        its best encoder so far
-  siamkit train plot run --out run.html           its curves, also while it runs
-  siamkit train config > train.toml               every setting, for --config
+  siamkit train --out run --resume                continue an interrupted run
+  siamkit train export run                        export its best encoder so far
+  siamkit train plot run --out run.html           draw its curves, also while it runs
+  siamkit train config > train.toml               print every setting, for --config
 
 \b
 In an identity's folder, a folder `impostors` holds imitations of it, such as forgeries. A table
-of texts has the columns text,label. A fifth of the identities is never trained on: the error
-rates that are printed are theirs. RUN/encoder is the encoder folder, the best by that rate.
+of texts has the columns text,label. A fifth of the identities is never trained on: the printed
+error rates are measured on these. RUN/encoder is the encoder folder, best by that error rate.
 """,
 )
 def train() -> None:
@@ -75,17 +68,24 @@ def train() -> None:
 @click.argument("data", required=False)
 @options.modality
 @click.option(
-    "--out", "run", required=True, type=click.Path(path_type=Path), metavar="RUN",
-    help="The folder of the run: a new one, or with --resume the one to go on with.",
-)  # fmt: skip
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.toml",
-    help="Settings (see `siamkit train config`).",
-)  # fmt: skip
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; counts most."
+    "--out",
+    "run",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="The folder of the run: a new one, or with --resume the one to continue.",
 )
-@click.option("--resume", is_flag=True, help="Go on where RUN was broken off.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Settings (see `siamkit train config`).",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; overrides --config."
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted RUN.")
 @options.detector
 @click.option("--licence", metavar="TEXT", help="Of the trained weights [default: not stated].")
 @click.option("--name", metavar="NAME", help="Of the encoder [default: that of the folder RUN].")
@@ -98,60 +98,47 @@ def run(
     config_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
-    detector: str | None,
-    licence: str | None,
-    name: str | None,
     store: Path,
     as_json: bool,
+    **details: str | None,
 ) -> None:
-    """Train an encoder on DATA, or go on with RUN: its data and settings are kept there."""
-    from siamkit.embed.pipeline import DEFAULT
-    from siamkit.train import folder
-    from siamkit.train.data import load
-    from siamkit.train.folder import LAST
+    """Train an encoder on DATA, or continue RUN, whose data and settings are kept there."""
+    from siamkit import TrainingRun
 
-    if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
-        from siamkit.train.run import join
-
-        return join(run)  # torchrun: the first process alone prepares, writes and reports
+    if TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
+        return
     if not resume and (data is None or modality is None):
         raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
-    begun = resume and (run / LAST).exists()  # else nothing is lost by another setting
-    if resume:
-        before, saved = folder.reopen(run)
-        config = _configured(config_file, settings, saved)
-        origin = _wanted(before, data, modality, detector, licence, name)
-        if begun:
-            _require_same(run, before, origin, saved, config)
-    else:
-        folder.require_new(run)
-        config = _configured(config_file, settings, None)
-        fresh = folder.Origin(str(modality), "", None, "not stated", run.resolve().name)
-        origin = _wanted(fresh, data, modality, detector or DEFAULT, licence, name)
-    plugin = _trainable(origin.modality, config)
     with options.workspace(store) as workspace:
-        prepared = load(run) if begun else None
-        if prepared is None:
-            prepared = _prepare(run, origin, config, plugin, workspace, begun)
-        follow(_events(run, plugin, config, origin, prepared.dataset), run)
-    tell(outcome(run, prepared), as_json)
+        with steps() as progress:
+            training = workspace.train(
+                data,
+                run,
+                modality=modality,
+                config=_config(config_file, settings),
+                resume=resume,
+                progress=progress,
+                **_details(details),
+            )
+        faults = training.prepared.faults if training.examples else []
+        for fault in faults:
+            stderr(f"Error: {fault}")
+        if faults:
+            stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
+        follow(training)
+    _finish(training, as_json)
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train export run\n")
 @click.argument("run", type=click.Path(path_type=Path))
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
-    """Make RUN/encoder of the best weights so far, of a run that goes on or has failed."""
-    from siamkit.train import folder
-    from siamkit.train.data import load
-    from siamkit.train.run import export_best
+    """Write RUN/encoder from the best weights so far, while RUN goes on or after it has failed."""
+    from siamkit import TrainingRun
 
-    origin, config = folder.reopen(run)
-    prepared = load(run)
-    if prepared is None:
-        raise BadInput(f"{run} holds no prepared data", hint="--resume goes on with it")
-    export_best(run, _trainable(origin.modality, config), config, origin, prepared.dataset)
-    tell(outcome(run, prepared), as_json)
+    training = TrainingRun.open(run)
+    training.export()
+    _finish(training, as_json)
 
 
 @train.command(
@@ -163,151 +150,62 @@ Examples:
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE.png|.html",
-    help="Where it goes [default: RUN/plot.png].",
-)  # fmt: skip
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png|.html",
+    help="The file to write [default: RUN/plot.png].",
+)
 def plot(run: Path, out: Path | None) -> None:
     """Draw the curves of RUN, its validation scores and a map of the embeddings."""
-    from siamkit.train.plot import draw
+    from siamkit import TrainingRun
 
     out = out or run / "plot.png"
-    draw(run, out)
+    TrainingRun.draw(run, out)
     click.echo(str(out))
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train config > train.toml\n")
 def config() -> None:
     """Print every setting with its default, as TOML for --config."""
-    from siamkit.train.config import CHOICES, TrainConfig, to_toml
+    from siamkit import TrainConfig
 
-    source = inspect.getsource(TrainConfig)
-    for line in to_toml(TrainConfig()).splitlines():
-        key = line.split(" = ")[0]
-        said = re.search(rf"^ +{key}: .*?  # (.*)$", source, re.MULTILINE)
-        parts = [said[1]] if said else []
-        parts += [f"one of {', '.join(CHOICES[key])}"] if key in CHOICES else []
-        click.echo(f"{line}  # {'; '.join(parts)}" if parts else line)
+    click.echo(TrainConfig().to_toml(comments=True), nl=False)
 
 
-def _events(
-    run: Path, plugin: Any, config: TrainConfig, origin: Origin, dataset: Dataset | None
-) -> Iterator[Event]:
-    from siamkit.train.run import train
+def _config(file: Path | None, settings: Iterable[str]) -> TrainConfig | dict[str, Any]:
+    """Read --config and --set. Without a file, --set changes the defaults or the run's own."""
+    from siamkit import TrainConfig
 
-    return train(run, plugin, config, origin, dataset)
-
-
-def _configured(
-    file: Path | None, settings: tuple[str, ...], saved: TrainConfig | None
-) -> TrainConfig:
-    from siamkit.train.config import configure, parse_settings, read_config
-
-    base = configure(read_config(file)) if file else saved
-    return configure(parse_settings(settings), base)
+    values = _parse_settings(settings)
+    return TrainConfig.read(file).changed(values) if file else values
 
 
-def _wanted(
-    base: Origin,
-    data: str | None,
-    modality: str | None,
-    detector: str | None,
-    licence: str | None,
-    name: str | None,
-) -> Origin:
-    """`base` with what the command line says otherwise. A path is kept whole."""
-    from dataclasses import replace
-
-    from siamkit.embed.pipeline import resolve_detector
-    from siamkit.io.sources import absolute, to_text
-
-    given: dict[str, Any] = {"modality": modality, "licence": licence, "name": name}
-    if data is not None:
-        given["origin"] = data if data.startswith(GALLERY) else to_text(absolute(Path(data)))
-    made = replace(base, **{key: value for key, value in given.items() if value is not None})
-    if detector == "none":
-        return replace(made, detector=None)
-    return replace(made, detector=resolve_detector(made.modality, detector or base.detector))
+def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Split 'margin=0.3' into key and value; the value is TOML, or else plain text."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign:
+            raise BadInput(f"--set {setting!r} has no value", hint="write --set margin=0.3")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return values
 
 
-def _require_same(
-    run: Path, before: Origin, now: Origin, saved: TrainConfig, config: TrainConfig
-) -> None:
-    """Raise BadInput if a run would go on as another."""
-    from dataclasses import asdict
-
-    from siamkit.train.config import differences
-
-    other = asdict(now)
-    lines = [
-        f"{key}: {value!r} before, {other[key]!r} now"
-        for key, value in asdict(before).items()
-        if value != other[key]
-    ]
-    if lines := lines + differences(saved, config):
-        raise BadInput(
-            f"{run} was begun otherwise: {'; '.join(lines)}",
-            hint="--resume alone goes on with it as it was; another --out begins a new run",
-        )
+def _details(options: dict[str, str | None]) -> RunDetails:
+    """Keep the options that were given; `--detector none` takes samples whole."""
+    details: Any = {name: value for name, value in options.items() if value is not None}
+    if details.get("detector") == "none":
+        details["detector"] = None
+    chosen: RunDetails = details
+    return chosen
 
 
-def _trainable(modality: str, config: TrainConfig) -> Any:
-    from siamkit.host import registry
-    from siamkit.train.run import trainable
-
-    return trainable(registry.load("siamkit.modalities", modality), config)
-
-
-def _detector(plugin: Any, name: str | None) -> Any:
-    """The region plugin of that name. Raises PluginError if it looks at something else."""
-    from siamkit.host import registry
-
-    if name is None:
-        return None
-    found = registry.load("siamkit.regions", name)
-    if found.kind != plugin.kind:
-        raise PluginError(
-            f"detector {name} looks at {found.kind}, but {plugin.name} are {plugin.kind}",
-            hint="`siamkit plugins list` shows which detector takes what",
-        )
-    return found
-
-
-def _prepare(
-    run: Path, origin: Origin, config: TrainConfig, plugin: Any, workspace: Workspace, begun: bool
-) -> Prepared:
-    """Begin the folder and load the data into it. What fails leaves nothing that was not there."""
-    from siamkit.train import folder
-    from siamkit.train.data import prepare
-
-    detector = _detector(plugin, origin.detector)
-    examples = _examples(origin, workspace)
-    folder.begin(run, origin, config)
-    try:
-        with steps() as progress:
-            prepared = prepare(
-                examples,
-                plugin,
-                detector,
-                run,
-                share=config.validation,
-                seed=config.seed,
-                progress=progress,
-            )
-    except SiamkitError:
-        if not begun:
-            folder.abandon(run)
-        raise
-    for fault in prepared.faults:
-        stderr(f"Error: {fault}")
-    if prepared.faults:
-        stderr(f"{len(prepared.faults):,} of {len(examples):,} examples are left out")
-    return prepared
-
-
-def _examples(origin: Origin, workspace: Workspace) -> list[Example]:
-    from siamkit.train.examples import gallery_examples, read_examples
-
-    if origin.origin.startswith(GALLERY):
-        name = origin.origin.removeprefix(GALLERY)
-        return gallery_examples(workspace.store, name, origin.modality)
-    return read_examples(origin.origin)
+def _finish(training: TrainingRun, as_json: bool) -> None:
+    result = training.result()
+    if as_json:
+        emit_json(asdict(result))
+    else:
+        print_result(result)

@@ -1,146 +1,117 @@
-"""A training run, told as it goes: one line that is drawn anew, and a line for what matters."""
+"""Show a training run as it goes: one line that is redrawn, and a line for what matters."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from shlex import quote
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from siamkit.cli.output import emit_json, stderr
+from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
-    from siamkit.train.data import Prepared
     from siamkit.train.events import Event, Started, Step
+    from siamkit.train.run import TrainingResult, TrainingRun
 
-EVERY, REDRAWN = 10.0, 0.2  # seconds between two lines of progress; where it is a terminal
+EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a terminal
 CLEAR = "\r\033[K"
 
 
-def follow(events: Iterator[Event], run: Path) -> None:
-    """Draw the events from the iterator until it ends; say what stands if it is interrupted."""
-    from siamkit.train.events import Saved, Started, Step
+def follow(run: TrainingRun) -> None:
+    """Train to the end and show its events; if interrupted, say what is saved."""
+    from siamkit import training_events
 
     live = sys.stderr.isatty()
     started: Started | None = None
-    first, begun = 0, time.monotonic()
-    shown = begun - EVERY
+    first_step, start_time = 0, time.monotonic()
+    last_line = start_time - EVERY  # when a step was shown
     saved: int | None = None
     try:
-        for event in events:
-            if isinstance(event, Step):
-                if started is None or time.monotonic() - shown < (REDRAWN if live else EVERY):
+        for event in run.events():
+            if isinstance(event, training_events.Step):
+                if started is None or time.monotonic() - last_line < (REDRAW if live else EVERY):
                     continue
-                shown = time.monotonic()
-                left = (started.steps - event.step) * (shown - begun) / max(1, event.step - first)
-                line = _step(event, started.steps, left)
+                last_line = time.monotonic()
+                pace = (last_line - start_time) / max(1, event.step - first_step)
+                line = _step_line(event, started.steps, pace * (started.steps - event.step))
                 if live:  # a line that wraps could not be drawn over
                     sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
                     sys.stderr.flush()
                 else:
                     stderr(line)
-            elif isinstance(event, Saved):
+            elif isinstance(event, training_events.Saved):
                 saved = event.step
             else:
-                stderr((CLEAR if live else "") + _told(event))
-                if isinstance(event, Started):
-                    started, first, begun = event, event.step, time.monotonic()
+                stderr((CLEAR if live else "") + _event_line(event))
+                if isinstance(event, training_events.Started):
+                    started, first_step, start_time = event, event.step, time.monotonic()
                     saved = event.step or None
     except KeyboardInterrupt:
-        stands = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
-        stderr(f"\n{stands}; `siamkit train --out {quote(str(run))} --resume` goes on from there")
+        state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
+        command = f"siamkit train --out {quote(str(run.folder))} --resume"
+        stderr(f"\n{state}; `{command}` continues from there")
         raise
     except SiamkitError:
         if live:
-            stderr("")  # what comes next stands on a line of its own
+            stderr("")  # end the line that is redrawn
         raise
 
 
-def _step(step: Step, steps: int, left: float) -> str:
+def _step_line(step: Step, steps: int, seconds_left: float) -> str:
     return (
         f"step {step.step:,}/{steps:,}  loss {step.loss:.4f}  active {step.active:.0%}"
         f"  d²(A,P) {step.positive:.2f}  d²(A,N) {step.negative:.2f}  {step.miner}"
-        f"  {step.samples_per_second:,.0f} samples/s  ETA {_clock(left)}"
+        f"  {step.samples_per_second:,.0f} samples/s  ETA {_clock(seconds_left)}"
     )
 
 
-def _told(event: Event) -> str:
-    """A line for an event that is no step."""
-    from siamkit.train.events import Alarm, Evaluated, Started, Stopped
+def _event_line(event: Event) -> str:
+    """Describe an event other than a step."""
+    from siamkit import training_events
 
-    if isinstance(event, Started):
+    if isinstance(event, training_events.Started):
         impostors = f" and {event.impostors:,} impostors" if event.impostors else ""
         return (
             f"{event.samples:,} samples{impostors} of {event.identities:,} identities;"
-            f" {event.validation_samples:,} of {event.validation_identities:,} others to judge by;"
-            f" {event.parameters:,} parameters, {event.device} {event.precision}"
-            + (f"; on from step {event.step:,}" if event.step else "")
+            f" {event.validation_samples:,} of {event.validation_identities:,} others for"
+            f" validation; {event.parameters:,} parameters, {event.device} {event.precision}"
+            + (f"; resumed at step {event.step:,}" if event.step else "")
         )
-    if isinstance(event, Evaluated):
+    if isinstance(event, training_events.Evaluated):
         rate = event.eer_impostors
         impostors = "" if rate is None else f", against impostors {rate:.2%}"
         best = ", the best so far" if event.best else ""
         return f"step {event.step:,}: equal error rate {event.eer:.2%}{impostors}{best}"
-    if isinstance(event, Alarm):
+    if isinstance(event, training_events.Alarm):
         return f"step {event.step:,}: {event.name}: {event.message}"
-    return f"step {event.step:,}: {event.reason}" if isinstance(event, Stopped) else ""
+    return (
+        f"step {event.step:,}: {event.reason}" if isinstance(event, training_events.Stopped) else ""
+    )
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def outcome(run: Path, prepared: Prepared) -> dict[str, Any]:
-    """What a finished run has come to, as --json prints it."""
-    from siamkit.sdk.model_folder import read_card
-    from siamkit.train.events import Evaluated, Step, Stopped
-    from siamkit.train.record import read_record
-
-    events = read_record(run)
-    judged = [event for event in events if isinstance(event, Evaluated)]
-    best = next((event for event in reversed(judged) if event.best), None)
-    steps = [event for event in events if isinstance(event, Step)]
-    stopped = [event.reason for event in events if isinstance(event, Stopped)]
-    card = read_card(run / "encoder")
-    return {
-        "run": str(run),
-        "encoder": str(run / "encoder"),
-        "modality": card.modality,
-        "name": card.name,
-        "fingerprint": card.fingerprint,
-        "steps": steps[-1].step if steps else 0,
-        "best_step": best.step if best else None,
-        "eer_before": judged[0].eer if judged else None,
-        "eer": best.eer if best else None,
-        "eer_impostors_before": judged[0].eer_impostors if judged else None,
-        "eer_impostors": best.eer_impostors if best else None,
-        "stopped": stopped[-1] if stopped else None,
-        "faults": prepared.faults,
-        "notes": prepared.notes,
-    }
-
-
-def tell(facts: dict[str, Any], as_json: bool) -> None:
-    """Print what `outcome` gave."""
-    if as_json:
-        emit_json(facts)
-        return
-    for key, what in (("eer", "equal error rate"), ("eer_impostors", "… against impostors")):
-        if facts[key] is not None:
-            before = facts[f"{key}_before"]
-            click.echo(
-                f"{what}: {before:.2%} before, {facts[key]:.2%} at step {facts['best_step']:,}"
-            )
-    click.echo(f"encoder: {facts['encoder']} ({facts['fingerprint']})")
-    click.echo(
-        f"next: siamkit galleries create {quote(facts['name'])} -m {facts['modality']}"
-        f" --encoder {quote(facts['encoder'])}"
+def print_result(result: TrainingResult) -> None:
+    """Print the error rates, the encoder folder, and the command that uses it."""
+    _print_rate("equal error rate", result.eer_before, result.eer, result.best_step)
+    _print_rate(
+        "… against impostors", result.eer_impostors_before, result.eer_impostors, result.best_step
     )
+    click.echo(f"encoder: {result.encoder} ({result.fingerprint})")
+    click.echo(
+        f"next: siamkit galleries create {quote(result.name)} -m {result.modality}"
+        f" --encoder {quote(result.encoder)}"
+    )
+
+
+def _print_rate(name: str, before: float | None, best: float | None, best_step: int | None) -> None:
+    if before is not None and best is not None:
+        click.echo(f"{name}: {before:.2%} before, {best:.2%} at step {best_step:,}")

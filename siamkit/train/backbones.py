@@ -59,7 +59,7 @@ class Network(nn.Module):
         return embedded
 
 
-def network(
+def build_network(
     config: TrainConfig, backbone: str, shape: tuple[int, ...], views: Views | None = None
 ) -> Network:
     """A timm trunk by name for images of `shape`: (h, w) or (h, w, c).
@@ -73,7 +73,7 @@ def network(
     channels = {2: 1, 3: shape[-1]}.get(len(shape), 0)
     if not channels:
         raise BadInput(f"arrays of shape {shape} are no images, and {backbone} needs images")
-    model = _lite0(channels, config.pretrained) if backbone == LITE0 else _timm(
+    model = _build_lite0(channels, config.pretrained) if backbone == LITE0 else _build_timm(
         backbone, channels, config.pretrained
     )  # fmt: skip
     mean, std = (0.5, 0.5) if backbone == LITE0 else (0.449, 0.226)  # ImageNet's, as grey
@@ -100,7 +100,7 @@ def _width(trunk: nn.Module, backbone: str, shape: tuple[int, ...]) -> int:
     return int(features.shape[1])
 
 
-def require_known(name: str) -> None:
+def require_backbone(name: str) -> None:
     """Raise BadInput for a backbone that timm does not know."""
     import timm
 
@@ -115,10 +115,10 @@ def require_known(name: str) -> None:
     )
 
 
-def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
+def _build_timm(name: str, channels: int, pretrained: bool) -> nn.Module:
     import timm
 
-    require_known(name)
+    require_backbone(name)
     try:
         model: nn.Module = timm.create_model(
             name, pretrained=pretrained, in_chans=channels, num_classes=0
@@ -134,7 +134,7 @@ def _timm(name: str, channels: int, pretrained: bool) -> nn.Module:
     return model
 
 
-def _lite0(channels: int, pretrained: bool) -> nn.Module:
+def _build_lite0(channels: int, pretrained: bool) -> nn.Module:
     model: nn.Module = lite0(pretrained=pretrained)
     if channels != 3:
         stem: Any = model.conv_stem

@@ -25,7 +25,7 @@ ERRORS = 30
 USABLE = 0.2  # FNMR: where more mated pairs are refused, a higher rate is the better default
 
 
-def threshold(scores: Scores) -> Threshold | None:
+def default_threshold(scores: Scores) -> Threshold | None:
     """For the lowest of RATES that the validation pairs can show and that is USABLE.
 
     Where none is usable, the highest is taken.
@@ -54,7 +54,7 @@ def threshold(scores: Scores) -> Threshold | None:
     )
 
 
-def training(
+def training_facts(
     dataset: Dataset, config: TrainConfig, origin: Origin, scores: Scores | None, step: int
 ) -> dict[str, Any]:
     """JSON values. Paths of the samples are left out: a card travels."""

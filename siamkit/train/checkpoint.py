@@ -58,8 +58,8 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BadInput(
-            f"{to_text(path)} is no checkpoint that training can go on from: {error}",
-            hint="start anew in another folder",
+            f"{to_text(path)} is not a checkpoint that training can resume from: {error}",
+            hint="start again in another folder",
         ) from error
 
 

@@ -40,7 +40,7 @@ class _Served(nn.Module):
         return normalize(self.network(arrays).float(), dim=1)
 
 
-def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
+def export_graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     """The ONNX graph of a network: arrays of any number to unit vectors.
 
     arrays: (n, …) of which PROBES are what it is checked on. Raises PluginError if the network
@@ -49,10 +49,10 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     served = _Served(network).eval().cpu()
     spread = np.unique(np.linspace(0, len(arrays) - 1, PROBES).astype(np.int64))
     probes = torch.from_numpy(np.array(arrays[spread]))  # a copy: those on disk are read-only
-    whole = written(served, (probes[:2],), {"arrays": {0: "n"}})
+    whole = export_onnx(served, (probes[:2],), {"arrays": {0: "n"}})
     with torch.inference_mode():
         wanted = served(probes).numpy()
-    smaller = halved(whole)
+    smaller = halve_weights(whole)
     if _worst(wanted, _served_by(smaller, probes)) >= SAME:
         return smaller
     # A head that was hardly trained may hang on the last digits of its weights.
@@ -60,7 +60,7 @@ def graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
     return whole
 
 
-def written(
+def export_onnx(
     network: nn.Module,
     probes: tuple[Tensor, ...],
     axes: Mapping[str, Mapping[int, str]],
@@ -87,7 +87,7 @@ def written(
     return content
 
 
-def halved(content: bytes) -> bytes:
+def halve_weights(content: bytes) -> bytes:
     """The graph with its large weights stored as float16, and cast when it is opened.
 
     Half the bytes on disk; what is computed is float32, and `graph` compares the vectors.
@@ -132,7 +132,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def put(folder: Path, make: Callable[[Path], None]) -> None:
+def replace_folder(folder: Path, make: Callable[[Path], None]) -> None:
     """Have a folder made beside its place, then move it there: it is whole or absent."""
     with tempfile.TemporaryDirectory(prefix=".encoder-", dir=folder.parent) as made:
         ready = Path(made) / folder.name

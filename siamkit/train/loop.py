@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import SiamkitError
+from siamkit.protocols import Mixes, Trainable
 from siamkit.train import checkpoint, feed, validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
@@ -45,10 +46,10 @@ class RunState:
 class Loop:
     """A run in one process."""
 
-    run: Path
+    folder: Path
     dataset: Dataset
     arrays: NDArray[Any]  # what the network eats: the data set's, or features of them
-    plugin: Any | None  # None where nothing is augmented
+    modality: Trainable[Any] | None  # None where nothing is augmented
     config: TrainConfig
     learner: Learner
     processes: Processes
@@ -58,8 +59,8 @@ class Loop:
     def __post_init__(self) -> None:
         self._rows = np.flatnonzero(self.dataset.training)
         others = np.flatnonzero(~self.dataset.training)
-        self.judged = others[
-            validation.judged(
+        self.validated = others[
+            validation.choose_rows(
                 self.dataset.labels[others], self.dataset.impostor[others], self.config.seed
             )
         ]
@@ -71,7 +72,7 @@ class Loop:
         self._sampler: Sampler = sampler(self._labels, self._impostor, shape, config.seed)
         self._curriculum = Curriculum(config)
 
-    judged: NDArray[np.int64] = field(init=False)  # rows that an evaluation looks at
+    validated: NDArray[np.int64] = field(init=False)  # rows that an evaluation looks at
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
     _impostor: NDArray[np.bool_] = field(init=False)
@@ -161,12 +162,12 @@ class Loop:
         rows = self._sampler.draw(turn, rank=rank, world=world, hard=self.hard)
         labels, impostor = self._labels[rows], self._impostor[rows]
         arrays = self.arrays[self._rows[rows]]
-        if self.plugin is not None:
+        if self.modality is not None:
             key = (self.config.seed, turn, rank)
-            if self.config.mix:  # then the plugin can
+            if self.config.mix and isinstance(self.modality, Mixes):
                 rng = np.random.default_rng([*key, 2])
-                arrays = mixed(arrays, labels, impostor, self.plugin, rng)
-            arrays = feed.varied(arrays, labels, self.plugin, key)
+                arrays = mixed(arrays, labels, impostor, self.modality, rng)
+            arrays = feed.varied(arrays, labels, self.modality, key)
         return Batch(arrays, labels, impostor)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
@@ -189,7 +190,7 @@ class Loop:
         return hard_negatives(self._embed(self._rows, step), self._labels, self._impostor, k=HARD)
 
     def _evaluate(self, step: int) -> Iterator[Event]:
-        rows = self.judged
+        rows = self.validated
         self._share_statistics()
         if not len(rows):
             return
@@ -205,9 +206,9 @@ class Loop:
         self.state.best = min(error, self.state.best)
         self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
-            validation.write(self.run, embeddings, labels, impostor)
+            validation.write(self.folder, embeddings, labels, impostor)
             facts = {"step": step, "eer": others, "eer_impostors": against}
-            checkpoint.write(self.run / BEST, self._best(), facts)
+            checkpoint.write(self.folder / BEST, self._best(), facts)
         yield Evaluated(step, others, None if math.isnan(against) else against, best)
 
     def _best(self) -> dict[str, Any]:
@@ -225,7 +226,7 @@ class Loop:
 
             tensors["hard"] = torch.from_numpy(self.hard)
         state = self.state
-        checkpoint.write(self.run / LAST, tensors, {
+        checkpoint.write(self.folder / LAST, tensors, {
             "step": step,
             "best": state.best if math.isfinite(state.best) else None,
             "since": state.since,
@@ -234,7 +235,7 @@ class Loop:
             "precision": self.learner.precision,
             "processes": self.processes.world,
         })  # fmt: skip
-        yield Saved(step, self.run / LAST)
+        yield Saved(step, self.folder / LAST)
 
 
 def _multiple(step: int, of: int) -> int:

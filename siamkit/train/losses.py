@@ -29,7 +29,7 @@ class Loss(torch.nn.Module):
         raise NotImplementedError
 
 
-def build(config: TrainConfig, classes: int) -> Loss:
+def build_loss(config: TrainConfig, classes: int) -> Loss:
     """The loss that is configured, for labels in [0, classes)."""
     match config.loss:
         case "triplet":

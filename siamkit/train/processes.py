@@ -51,17 +51,21 @@ class Processes:
                 dist.all_reduce(buffer)
                 buffer /= self.world
 
+    def wait_for_first(self) -> None:
+        """Wait until process 0 has come here, too."""
+        self.share([0.0])
+
     def agree(self, value: bool) -> bool:
-        """What process 0 says."""
+        """Return the value of process 0 in every process."""
         return bool(self.share([float(value)])[0])
 
     def share(self, values: list[float]) -> list[float]:
-        """Process 0's numbers, to all."""
+        """Return the numbers of process 0 in every process."""
         if self.world == 1:
             return values
-        said = torch.tensor(values, dtype=torch.float64)
-        dist.broadcast(said, 0)
-        numbers: list[float] = said.tolist()
+        shared = torch.tensor(values, dtype=torch.float64)
+        dist.broadcast(shared, 0)
+        numbers: list[float] = shared.tolist()
         return numbers
 
 

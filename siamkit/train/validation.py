@@ -32,7 +32,9 @@ class Scores:
     non_mated: NDArray[np.float32]  # both genuine, of two identities
 
 
-def judged(labels: NDArray[np.int64], impostor: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+def choose_rows(
+    labels: NDArray[np.int64], impostor: NDArray[np.bool_], seed: int
+) -> NDArray[np.int64]:
     """Row numbers, all or MOST of them: of each identity as many as of any other, if it has them,
     and as many impostors as genuine ones.
     """

@@ -25,6 +25,7 @@ WITHOUT_TORCH = {
     "intake",
     "plot",
     "record",
+    "run",
     "split",
 }
 # Commands and examples use the public names of `siamkit`, and these modules.
@@ -36,7 +37,7 @@ BELOW_THE_DOOR = {
 # fmt: off
 NOT_REWRITTEN_YET = {
     "audit", "calibrate", "classify", "dedupe", "doctor", "evaluate", "explain", "fused", "options",
-    "plugins", "query", "timeline", "train", "verify", "watch",
+    "plugins", "query", "timeline", "verify",
 }
 # fmt: on
 TRAINING_ONLY = {"torch", "torchvision", "timm", "sentence_transformers", "transformers"}

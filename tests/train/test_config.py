@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamkit.errors import BadInput
-from siamkit.train.config import (
-    LOSSES,
-    MINERS,
-    TrainConfig,
-    configure,
-    differences,
-    parse_settings,
-    read_config,
-    to_toml,
-)
+from siamkit.train.config import LOSSES, MINERS, TrainConfig
 
 
 @given(
@@ -30,23 +21,22 @@ from siamkit.train.config import (
 def test_what_is_written_is_read_back(tmp_path_factory, **values):
     config = TrainConfig(**values)
     path = tmp_path_factory.mktemp("config") / "config.toml"
-    path.write_text(to_toml(config), encoding="utf-8")
-    assert configure(read_config(path)) == config
+    path.write_text(config.to_toml(), encoding="utf-8")
+    assert TrainConfig.read(path) == config
+    path.write_text(config.to_toml(comments=True), encoding="utf-8")
+    assert TrainConfig.read(path) == config
 
 
-def test_settings_are_toml_or_else_plain_words():
-    values = parse_settings(["margin=0.3", "loss=arcface", "frozen = true", 'miner="random"'])
-    assert values == {"margin": 0.3, "loss": "arcface", "frozen": True, "miner": "random"}
-    config = configure(values)
-    assert (config.margin, config.loss, config.frozen) == (0.3, "arcface", True)
-
-
-def test_a_whole_number_will_do_for_a_share_but_no_word_for_a_number():
-    assert configure({"margin": 1}).margin == 1.0
+def test_a_whole_number_is_accepted_for_a_share_but_a_word_is_not_for_a_number():
+    assert TrainConfig().changed({"margin": 1}).margin == 1.0
     with pytest.raises(BadInput, match="steps = 'many': it must be of type int"):
-        configure({"steps": "many"})
+        TrainConfig().changed({"steps": "many"})
     with pytest.raises(BadInput, match="steps = True"):
-        configure({"steps": True})
+        TrainConfig().changed({"steps": True})
+
+
+def test_a_change_leaves_the_other_settings():
+    assert TrainConfig(steps=5).changed({"margin": 0.3}) == TrainConfig(steps=5, margin=0.3)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +44,9 @@ def test_a_whole_number_will_do_for_a_share_but_no_word_for_a_number():
     [({"margn": 0.3}, "did you mean 'margin'?"), ({"loss": "tripet"}, "did you mean 'triplet'?"),
      ({"miner": "xyz"}, "known: auto, random")],
 )  # fmt: skip
-def test_an_unknown_word_has_a_near_one(values, hint):
+def test_an_unknown_word_is_answered_with_the_nearest(values, hint):
     with pytest.raises(BadInput) as caught:
-        configure(values)
+        TrainConfig().changed(values)
     assert hint in caught.value.hint
 
 
@@ -65,22 +55,20 @@ def test_an_unknown_word_has_a_near_one(values, hint):
     [{"dim": 1}, {"steps": 0}, {"identities": 1}, {"validation": 1.0}, {"average": 1.0},
      {"learning_rate": 0.0}, {"temperature": -1.0}, {"margin": -0.1}],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(values):
+def test_values_out_of_range_are_refused(values):
     with pytest.raises(BadInput, match=next(iter(values))):
-        configure(values)
+        TrainConfig().changed(values)
 
 
-def test_a_setting_needs_a_value_and_a_file_must_be_one(tmp_path):
-    with pytest.raises(BadInput, match="sets nothing"):
-        parse_settings(["margin"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(BadInput, match="No such file"):
-        read_config(tmp_path / "no.toml")
+        TrainConfig.read(tmp_path / "no.toml")
     (tmp_path / "bad.toml").write_text("margin = ")
     with pytest.raises(BadInput, match=r"bad\.toml cannot be read"):
-        read_config(tmp_path / "bad.toml")
+        TrainConfig.read(tmp_path / "bad.toml")
 
 
 def test_differences_name_each_key():
-    lines = differences(TrainConfig(), TrainConfig(margin=0.3, loss="arcface"))
+    lines = TrainConfig().differences(TrainConfig(margin=0.3, loss="arcface"))
     assert lines == ['loss: "triplet" before, "arcface" now', "margin: 0.2 before, 0.3 now"]
-    assert differences(TrainConfig(), TrainConfig()) == []
+    assert TrainConfig().differences(TrainConfig()) == []

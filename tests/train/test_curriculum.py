@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum, spread
-from siamkit.train.losses import build
+from siamkit.train.losses import build_loss
 from siamkit.train.miners import active_fraction, miner
 from siamkit.train.relations import relations, squared_distances
 
@@ -49,7 +49,7 @@ def train(net, config, steps, seed=0):
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate)
     generator, data = torch.Generator().manual_seed(seed), people(IDENTITIES, SAMPLES, 1)
     of = relations(LABELS, torch.zeros(len(LABELS), dtype=torch.bool))
-    loss, curriculum = build(config, IDENTITIES), Curriculum(config)
+    loss, curriculum = build_loss(config, IDENTITIES), Curriculum(config)
     told = []
     for step in range(1, steps + 1):
         who = torch.randperm(IDENTITIES, generator=generator)[:16, None]

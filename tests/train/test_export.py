@@ -32,7 +32,7 @@ class Embedding(nn.Module):
 @pytest.mark.parametrize(("around", "dtype"), [(0.0, "float16"), (1000.0, "float32")])
 def test_weights_are_halved_where_the_vectors_stay_the_same(around, dtype):
     network = Embedding(around)
-    content = export.graph(network, ARRAYS)
+    content = export.export_graph(network, ARRAYS)
     weights = [
         onnx.numpy_helper.to_array(w) for w in onnx.load_from_string(content).graph.initializer
     ]
@@ -50,5 +50,5 @@ class Unwritable(nn.Module):
 
 def test_what_onnx_cannot_say_is_one_line(capfd):
     with pytest.raises(PluginError, match="cannot be written as ONNX"):
-        export.graph(Unwritable(), ARRAYS[:4])
+        export.export_graph(Unwritable(), ARRAYS[:4])
     assert capfd.readouterr().out == ""

@@ -10,7 +10,7 @@ from pytorch_metric_learning import distances, losses, reducers
 from torch.nn.functional import normalize
 
 from siamkit.train.config import LOSSES, TrainConfig
-from siamkit.train.losses import build
+from siamkit.train.losses import build_loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, miner
 from siamkit.train.relations import relations, squared_distances
 
@@ -32,7 +32,7 @@ def batch(impostors=False, seed=0):
 
 def loss_of(name, **settings):
     torch.manual_seed(0)
-    return build(TrainConfig(loss=name, dim=DIM, **settings), classes=5)
+    return build_loss(TrainConfig(loss=name, dim=DIM, **settings), classes=5)
 
 
 def gradient(value, embeddings):

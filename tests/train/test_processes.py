@@ -16,7 +16,6 @@ from siamkit.train.record import read_record
 DRIVER = """
 import hashlib, json, os, sys
 from siamkit import cli
-from siamkit.train import run
 from siamkit.train.loop import Loop
 
 original, events, drawn = Loop._batch, Loop.events, []

@@ -83,7 +83,7 @@ def test_served_vectors_are_those_of_torch(train):  # noqa: F811
     assert card.training["step"] == 4  # the last
 
     media, vectors = served(train.folder / "run")
-    network = backbones.network(
+    network = backbones.build_network(
         TrainConfig(pretrained=False, dim=300), "test_efficientnet", (32, 32, 3)
     )
     tensors, _ = checkpoint.read(train.folder / "run" / "last.safetensors")

@@ -35,7 +35,7 @@ def one_line(told, code, *said):
         (6, 3, {"device": "cuda"}, 2, "device = 'cuda', and torch finds none here"),
         (6, 3, {"backbone": "encoder"}, 2, "tiles have no encoder folder"),
         (6, 3, {"dim": 1}, 2, "dim = 1: it cannot be below 2"),
-        (6, 3, {"mix": "true"}, 2, "mix = true does nothing here: tiles cannot be mixed"),
+        (6, 3, {"mix": "true"}, 2, "mix = true has no effect: tiles cannot be mixed"),
         (6, 3, {"margin": "nan"}, 2, "margin = nan: it must be a finite number"),
         (6, 3, {"seed": 2**40}, 2, "seed = 1099511627776: it must be below 2,147,483,648"),
     ],
@@ -129,7 +129,7 @@ def test_a_run_that_failed_still_gives_its_best(train, monkeypatch):  # noqa: F8
     for name in (BEST, LAST):
         (run / name).unlink()
     one_line(train("train", "export", "run"), 2, "run holds no checkpoint yet")
-    one_line(train("train", "export", "people"), 2, "people is no run to go on with")
+    one_line(train("train", "export", "people"), 2, "people does not hold a run to resume")
 
 
 def test_a_run_without_a_checkpoint_may_begin_with_other_settings(train):  # noqa: F811
@@ -237,7 +237,7 @@ def test_ctrl_c_and_on(train, monkeypatch):  # noqa: F811
     monkeypatch.setattr(Learner, "step", step)
     told = train.tiles()
     assert told.code == 130
-    assert "step 4 is saved; `siamkit train --out run --resume` goes on" in told.err
+    assert "step 4 is saved; `siamkit train --out run --resume` continues" in told.err
     monkeypatch.setattr(Learner, "step", original)
     told = train("train", "--resume", "--out", "run", "--json")
     assert told.code == 0, told.err
@@ -252,9 +252,11 @@ def test_a_damaged_checkpoint(train):  # noqa: F811
     whole = last.read_bytes()
     for content in (b"", whole[:1000], whole[: len(whole) // 2], b"\xff" * 500):
         last.write_bytes(content)
-        one_line(train("train", "--resume", "--out", "run"), 2, "last.safetensors is no checkpoint")
+        one_line(
+            train("train", "--resume", "--out", "run"), 2, "last.safetensors is not a checkpoint"
+        )
     tensors, _ = checkpoint.read(shutil.copy(train.folder / "run" / BEST, last))
-    one_line(train("train", "--resume", "--out", "run"), 2, "is of another network")
+    one_line(train("train", "--resume", "--out", "run"), 2, "belongs to another network")
     checkpoint.write(last, tensors, {})
     one_line(train("train", "--resume", "--out", "run"), 2, "last.safetensors")
 

@@ -19,8 +19,8 @@ def test_every_identity_and_its_impostors_get_their_share(counts, most, seed):
     impostor = np.concatenate([np.arange(sum(pair)) >= pair[0] for pair in counts]).astype(bool)
     original, validation.MOST = validation.MOST, most
     try:
-        rows = validation.judged(labels, impostor, seed)
-        np.testing.assert_array_equal(rows, validation.judged(labels, impostor, seed))
+        rows = validation.choose_rows(labels, impostor, seed)
+        np.testing.assert_array_equal(rows, validation.choose_rows(labels, impostor, seed))
     finally:
         validation.MOST = original
     assert len(rows) == len(np.unique(rows)) == min(most, len(labels))

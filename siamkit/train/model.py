@@ -1,0 +1,98 @@
+"""The network of a run: built new, or a head on vectors or features that are computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from siamkit.protocols import OwnNetwork, Viewed
+from siamkit.sdk import efficientnet_lite0
+from siamkit.train import backbones, export, heads
+from siamkit.train.config import TrainConfig
+from siamkit.train.durable import replacing
+from siamkit.train.folder import LAST
+from siamkit.train.modality import TrainableModality, backbone_name
+from siamkit.train.processes import Processes
+from siamkit.train.run import TrainingRun
+from siamkit.train.validation import BATCH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEATURES = "features.npy"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network, the part of it that is trained, and the arrays that this part takes."""
+
+    whole: nn.Module
+    trained: nn.Module
+    arrays: NDArray[Any]
+
+    def width(self, config: TrainConfig) -> int:
+        """Count the components of a served vector: config.dim for each view."""
+        if not isinstance(self.whole, backbones.Network) or self.whole.views is None:
+            return config.dim
+        return config.dim * len(self.whole.views(torch.from_numpy(np.array(self.arrays[:1]))))
+
+
+def default_dim(modality: TrainableModality, arrays: NDArray[Any]) -> int:
+    """Return the dimension of the vectors that training begins with; DIM for a new network."""
+    if isinstance(modality, heads.OwnEncoder):
+        return int(arrays.shape[1])
+    return modality.dim if isinstance(modality, OwnNetwork) else backbones.DIM
+
+
+def build_model(run: TrainingRun, group: Processes) -> Model:
+    """Build the network of a run with the weights it begins with, equal in every process."""
+    modality, config, arrays = run.modality, run.config, run.prepared.dataset.arrays
+    torch.manual_seed(config.seed)
+    if isinstance(modality, heads.OwnEncoder):
+        head = heads.linear(arrays.shape[1], config.dim)
+        return Model(head, head, arrays)
+    if isinstance(modality, OwnNetwork):
+        whole = modality.network()
+        return Model(whole, whole, arrays)
+    name = backbone_name(modality, config)
+    if config.frozen:
+        network = backbones.build_network(config, name, arrays.shape[1:])
+        return Model(network, network.head, _features(run.folder, network.trunk, arrays, group))
+    views = modality.views if config.views and isinstance(modality, Viewed) else None
+    network = backbones.build_network(config, name, arrays.shape[1:], views)
+    if name != efficientnet_lite0.NAME and not (run.folder / LAST).exists():
+        export.export_graph(network, arrays)  # fails now, not hours later, if it cannot be served
+        network.train()
+    return Model(network, network, arrays)
+
+
+def _features(
+    folder: Path, trunk: nn.Module, arrays: NDArray[Any], group: Processes
+) -> NDArray[Any]:
+    """Let the first process write the trunk's features; return them, mapped from the disk."""
+    if group.first:
+        _write_features(folder / FEATURES, trunk, arrays)
+    group.wait_for_first()
+    features: NDArray[Any] = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    return features
+
+
+def _write_features(path: Path, trunk: nn.Module, arrays: NDArray[Any]) -> None:
+    """Compute features batch by batch: they may exceed the memory."""
+    trunk.eval()
+    features: np.memmap[Any, Any] | None = None
+    with replacing(path) as partial, torch.inference_mode():
+        for start in range(0, len(arrays), BATCH):
+            batch = np.array(arrays[start : start + BATCH])  # a copy: those on disk are read-only
+            rows = trunk(torch.from_numpy(batch)).float().numpy()
+            if features is None:
+                shape = (len(arrays), *rows.shape[1:])
+                features = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+            features[start : start + len(rows)] = rows
+        if features is not None:
+            features.flush()

@@ -1,0 +1,216 @@
+"""Train a run and export its encoder, in one process or several."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from inspect import unwrap
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from siamkit.errors import BadInput
+from siamkit.host.stdout_guard import divert_prints
+from siamkit.io.sources import shorten, to_text
+from siamkit.models import built
+from siamkit.protocols import OwnNetwork, Trainable
+from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.train import card, checkpoint, export, heads, losses, validation
+from siamkit.train.device import pick_device, pick_precision, repeatable
+from siamkit.train.events import Event, Started
+from siamkit.train.folder import BEST, ENCODER, LAST
+from siamkit.train.learner import Learner
+from siamkit.train.loop import Loop, RunState
+from siamkit.train.model import Model, build_model, default_dim
+from siamkit.train.processes import Processes, processes
+from siamkit.train.record import RECORD, line, truncate
+from siamkit.train.run import TrainingRun
+
+
+def train(run: TrainingRun) -> Iterator[Event]:
+    """Train to the end, from the last checkpoint if there is one, and export. See TrainingRun.
+
+    Under torchrun the first process calls this, and the others `join`.
+    """
+    with processes() as group, repeatable(run.config):
+        group.wait_for_first()  # the others wait until the folder is filled
+        _require_processes(run.folder, group.world)
+        loop, model = _open(run, group)
+        yield from _record(run.folder, loop)
+        _export(run, loop, model)
+
+
+def export_best(run: TrainingRun) -> None:
+    """Export the best weights so far, of a run that goes on, was interrupted or has failed.
+
+    Raises BadInput before the first checkpoint.
+    """
+    if not (run.folder / BEST).exists() and not (run.folder / LAST).exists():
+        raise BadInput(
+            f"{to_text(run.folder)} holds no checkpoint yet", hint="wait for the first one"
+        )
+    with repeatable(run.config):
+        loop, model = _open(run, Processes())
+        _export(run, loop, model)
+
+
+def join(folder: Path) -> None:
+    """Help the first process of torchrun with its run, which is described by its folder.
+
+    The first process may still be preparing it.
+    """
+    with processes() as group:
+        group.wait_for_first()
+        _require_processes(folder, group.world)
+        run = TrainingRun.open(folder)
+        with repeatable(run.config):
+            loop, _ = _open(run, group)
+            for _ in loop.events():
+                pass
+
+
+def _open(run: TrainingRun, group: Processes) -> tuple[Loop, Model]:
+    """Build the loop of a run as new, or as the last checkpoint left it."""
+    dataset = run.prepared.dataset
+    identities = len(np.unique(dataset.labels[dataset.training]))
+    if identities < 2:
+        raise BadInput(
+            f"{identities} identity to train on: triplets need two",
+            hint="add identities, or lower validation",
+        )
+    dim = run.config.dim or default_dim(run.modality, dataset.arrays)
+    run = replace(run, config=replace(run.config, dim=dim))
+    model = build_model(run, group)
+    device, last = pick_device(run.config.device), run.folder / LAST
+    loss = losses.build_loss(run.config, identities)
+    tensors, facts = checkpoint.read(last) if last.exists() else ({}, {})
+    precision = facts.get("precision") or _precision(run, model, device, group)
+    learner = Learner(model.trained, loss, run.config, device, precision)
+    augments = run.config.augment and model.trained is model.whole
+    can_augment = augments and hasattr(run.modality, "augment")
+    modality = cast(Trainable[Any], run.modality) if can_augment else None
+    loop = Loop(run.folder, dataset, model.arrays, modality, run.config, learner, group)
+    if tensors:
+        _restore(loop, tensors, facts, last)
+    return loop, model
+
+
+def _require_processes(folder: Path, count: int) -> None:
+    """Raise BadInput for another number of processes: they would draw other batches."""
+    last = folder / LAST
+    before = checkpoint.read_facts(last).get("processes", count) if last.exists() else count
+    if before != count:
+        raise BadInput(
+            f"{to_text(folder)} was begun with {before} processes, and now there are {count}",
+            hint=f"torchrun --nproc-per-node {before} -m siamkit train --out {to_text(folder)}"
+            " --resume, or as many over several machines"
+            if before > 1
+            else "resume it without torchrun",
+        )
+
+
+def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], path: Path) -> None:
+    try:
+        loop.learner.load(tensors)
+        loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
+        best = math.inf if facts["best"] is None else facts["best"]
+        loop.state = RunState(
+            facts["step"], best, facts["since"], facts["seconds"], facts["curriculum"]
+        )
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise BadInput(
+            f"{to_text(path)} belongs to another network or version: {shorten(str(error))}",
+            hint="start again in another folder",
+        ) from error
+
+
+def _precision(run: TrainingRun, model: Model, device: str, group: Processes) -> str:
+    """Pick the precision; the first process measures for all, on a copy that learns nothing."""
+    config = run.config
+    if config.precision != "auto":
+        return config.precision
+    if config.deterministic:
+        return "fp32"  # measurements differ from run to run
+    faster = "fp32"
+    if group.first:
+        network = deepcopy(model.trained).to(device).train()
+        count = config.identities * config.samples
+        rows = np.resize(model.arrays[:count], (count, *model.arrays.shape[1:]))
+        batch = torch.from_numpy(rows).to(device)
+        faster = pick_precision(device, lambda: network(batch).float().square().mean())
+    return "bf16" if group.agree(faster == "bf16") else "fp32"
+
+
+def _record(folder: Path, loop: Loop) -> Iterator[Event]:
+    """Write each event of a loop to train.jsonl, then yield it."""
+    if loop.state.step:
+        truncate(folder, loop.state.step)
+    else:
+        (folder / RECORD).unlink(missing_ok=True)
+    with (folder / RECORD).open("a", encoding="utf-8") as file:
+        for event in itertools.chain([_started(loop)], loop.events()):
+            file.write(line(event))
+            file.flush()
+            yield event
+
+
+def _started(loop: Loop) -> Started:
+    dataset, training = loop.dataset, loop.dataset.training
+    impostors = int((training & dataset.impostor).sum())
+    learner = loop.learner
+    return Started(
+        step=loop.state.step,
+        steps=loop.config.steps,
+        identities=len(np.unique(dataset.labels[training])),
+        samples=int(training.sum()) - impostors,
+        impostors=impostors,
+        validation_identities=len(np.unique(dataset.labels[~training])),
+        validation_samples=int((~training).sum()),
+        parameters=sum(p.numel() for p in learner.parameters()),
+        device=learner.device,
+        precision=learner.precision,
+        processes=loop.processes.world,
+    )
+
+
+def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
+    """Write RUN/encoder: the best weights by validation, or the last ones without validation."""
+    modality, dataset = run.modality, loop.dataset
+    path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
+    tensors, facts = checkpoint.read(path)
+    weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
+    model.trained.cpu().load_state_dict(weights)
+    rows, scores = loop.validated, None
+    if len(rows):
+        vectors = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()
+        scores = validation.score(vectors, dataset.labels[rows], dataset.impostor[rows])
+    encoder_card = Card(
+        modality=run.origin.modality,
+        name=run.origin.name,
+        dim=model.width(loop.config),
+        preprocessing=modality.preprocessing(),
+        licence=run.origin.licence,
+        source="trained with siamkit; see training",
+        threshold=card.default_threshold(scores) if scores else None,
+        mated=round(float(scores.mated.mean()), 4) if scores and len(scores.mated) else None,
+        training=card.training_facts(dataset, loop.config, run.origin, scores, facts["step"]),
+    )
+
+    def write(folder: Path) -> None:
+        if isinstance(modality, heads.OwnEncoder) and isinstance(model.trained, nn.Linear):
+            modality.graft(model.trained, folder, encoder_card)
+        elif isinstance(modality, OwnNetwork):
+            modality.write(model.whole, folder, encoder_card)
+        else:
+            write_folder(folder, export.export_graph(model.whole, dataset.arrays), encoder_card)
+        modality.encoder(folder)  # raises if the folder cannot be opened
+        built.record_reference(unwrap(cast(Any, modality)), folder)
+
+    with divert_prints():
+        export.replace_folder(run.folder / ENCODER, write)
