@@ -12,9 +12,7 @@
 from __future__ import annotations
 
 from siamkit.testing.brute import Brute
-from siamkit.testing.installed import check_installed
-from siamkit.testing.outcome import Failure, NotRun, Result
-from siamkit.testing.running import (
+from siamkit.testing.checks import (
     check_detector,
     check_encoder,
     check_index,
@@ -22,6 +20,8 @@ from siamkit.testing.running import (
     checks_of,
     results,
 )
+from siamkit.testing.installed import check_installed
+from siamkit.testing.outcome import Failure, NotRun, Result
 from siamkit.testing.subjects import Sampled
 from siamkit.testing.with_pytest import parametrize_with_checks
 

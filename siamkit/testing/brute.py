@@ -24,14 +24,14 @@ class BruteIndex:
     def __init__(self, folder: Path, key: str, dim: int) -> None:
         self.folder, self.key, self.dim = folder, key, dim
         self.rows: dict[int, Vectors] = {}
-        self.saved = Cursor()
+        self.saved_cursor = Cursor()
         self.changed = False
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def cursor(self) -> Cursor:
-        return self.saved
+        return self.saved_cursor
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         self.rows |= dict(zip(ids.tolist(), np.array(vectors), strict=True))
@@ -43,8 +43,8 @@ class BruteIndex:
         self.changed = True
 
     def search(self, vectors: Vectors, k: int, *, within: Ids | None = None) -> Hits:
-        wanted = self.rows.keys() if within is None else self.rows.keys() & set(within.tolist())
-        ids = np.array(sorted(wanted), np.int64)
+        numbers = self.rows.keys() if within is None else self.rows.keys() & set(within.tolist())
+        ids = np.array(sorted(numbers), np.int64)
         rows = np.array([self.rows[i] for i in ids.tolist()], np.float32).reshape(-1, self.dim)
         scores = vectors @ rows.T
         order = np.lexsort((np.broadcast_to(ids, scores.shape), -scores), axis=1)[:, :k]
@@ -68,7 +68,7 @@ class BruteIndex:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.folder / f"{self.key}-{cursor.seq}-{cursor.nonce}.npz")
-        self.saved, self.changed = cursor, False
+        self.saved_cursor, self.changed = cursor, False
 
     def _matrix(self) -> Vectors:
         return np.array([*self.rows.values()], np.float32).reshape(-1, self.dim)
@@ -81,14 +81,14 @@ class BruteIndex:
 
 
 class Brute:
-    """An index backend that anybody can read. For tests: it is as slow as it looks."""
+    """An index backend to read and to test with; it is as slow as it looks."""
 
     name = "brute"
     index = BruteIndex
 
     @staticmethod
     def age(path: Path) -> Any:
-        """What saved states are ordered by."""
+        """Sort key of saved states: the change that a file was saved at."""
         return _seq(path)
 
     def open(
@@ -96,19 +96,19 @@ class Brute:
     ) -> tuple[BruteIndex, list[str]]:
         folder, refused = root / self.name, []
         for path in sorted(folder.glob(f"{key}-*.npz"), key=self.age, reverse=True):
-            made = self.index(folder, key, dim)
+            index = self.index(folder, key, dim)
             cursor = Cursor(_seq(path), path.stem.rpartition("-")[2])
             if not known(cursor):
-                refused.append(f"{path.name} is of another history")
+                refused.append(f"{path.name} belongs to another history")
                 continue
             try:
                 with np.load(io.BytesIO(path.read_bytes())) as saved:
-                    made.add(saved["ids"], saved["rows"])
-            except Exception as error:  # zipfile and numpy raise what they like
+                    index.add(saved["ids"], saved["rows"])
+            except Exception as error:  # zipfile and numpy raise errors of many classes
                 refused.append(f"{path.name} is damaged: {error}")
                 continue
-            made.saved, made.changed = cursor, False
-            return made, refused
+            index.saved_cursor, index.changed = cursor, False
+            return index, refused
         return self.index(folder, key, dim), refused
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:

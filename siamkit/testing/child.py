@@ -140,14 +140,14 @@ def use_modality(modality: Modality[Any]) -> str:
 
 def use_detector(detector: Detector[Any]) -> None:
     """Look at the detector's media, and at blank ones."""
-    from siamkit.testing.blank import blank
+    from siamkit.testing.blank_media import blank_media
     from siamkit.testing.subjects import DetectorSubject
 
     media: list[Any] = []
     with suppress(NotRun):
         media += DetectorSubject(detector).media
     with suppress(NotRun):
-        media += blank(detector.kind)
+        media += blank_media(detector.kind)
     for medium in media:
         detector.find(medium)
 

@@ -1,4 +1,4 @@
-"""Rules of region detectors: what is found lies inside, best first."""
+"""Rules of region detectors: regions lie inside the medium, best first."""
 
 from __future__ import annotations
 
@@ -9,123 +9,122 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.testing.alike import alike
-from siamkit.testing.blank import blank
+from siamkit.testing.blank_media import blank_media
+from siamkit.testing.equality import same_value
 from siamkit.testing.modality import check_kind_is_a_word
 from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.region_types import region_fault
 from siamkit.testing.run import needs
 from siamkit.testing.subjects import DetectorSubject
-from siamkit.testing.typed import ill_typed
 from siamkit.types import Clip, Image, Region
 
 SLACK = 0.01  # seconds: what rounding may add
 
 
-def check_find_gives_regions(seen: DetectorSubject) -> None:
-    """find gives a list of siamkit.types.Region, whose parts are what the class says."""
-    for medium in seen.fresh():
-        found = seen.plugin.find(medium)
-        if not isinstance(found, list) or not all(isinstance(r, Region) for r in found):
-            raise Failure("a list of Region", f"{found!r:.80}", "return [Region(where=…, score=…)]")
-        for region in found:
-            if fault := ill_typed(region, seen.plugin.kind):
+def check_find_gives_regions(subject: DetectorSubject) -> None:
+    """find gives a list of siamkit.types.Region, whose attributes have their declared types."""
+    for medium in subject.fresh_media():
+        regions = subject.plugin.find(medium)
+        if not isinstance(regions, list) or not all(isinstance(r, Region) for r in regions):
+            raise Failure(
+                "a list of Region", f"{regions!r:.80}", "return [Region(where=…, score=…)]"
+            )
+        for region in regions:
+            if fault := region_fault(region, subject.plugin.kind):
                 raise Failure(
-                    "a Region that the store can keep", fault,
-                    "turn arrays into tuples, and numbers of numpy's into float()",
-                )  # fmt: skip
+                    "a Region that the store can keep",
+                    fault,
+                    "turn arrays into tuples, and numpy's numbers into float()",
+                )
 
 
-def check_nothing_is_an_empty_list(seen: DetectorSubject) -> None:
+def check_nothing_is_an_empty_list(subject: DetectorSubject) -> None:
     """A blank or tiny medium gives a list, never an exception or None."""
-    needs(seen, check_find_gives_regions)
-    classes = {type(medium) for medium in seen.media}
-    for medium in blank(seen.plugin.kind):
+    needs(subject, check_find_gives_regions)
+    classes = {type(medium) for medium in subject.media}
+    fix = "check the size first, and return [] where nothing can be found"
+    for medium in blank_media(subject.plugin.kind):
         if type(medium) not in classes:
             raise NotRun("the kit has no blank medium of its class")
-        fix = "look at the size first, and return [] where nothing can be seen"
         try:
-            found = seen.plugin.find(medium)
+            regions = subject.plugin.find(medium)
         except Exception as error:
             raise Failure("a list", f"{type(error).__name__}: {error}", fix) from error
-        if not isinstance(found, list):
-            raise Failure("a list", repr(found), fix)
+        if not isinstance(regions, list):
+            raise Failure("a list", repr(regions), fix)
 
 
-def check_regions_in_bounds(seen: DetectorSubject) -> None:
-    """Boxes and spans lie inside of the medium and are not empty."""
-    for medium, region in _regions(seen):
+def check_regions_in_bounds(subject: DetectorSubject) -> None:
+    """Boxes and spans lie inside the medium and are not empty."""
+    fix = "clip it: left, top, right, bottom in px of the source; seconds for sounds"
+    for medium, region in _regions(subject):
         if (where := region.where) is None:
             continue
-        low, high = (where[0], where[2]) if len(where) == 4 else where
-        wrong = not 0 <= low < high <= _width(medium)
+        width, height = _width(medium), _height(medium)
         if len(where) == 4:
-            wrong |= not 0 <= where[1] < where[3] <= _height(medium)
-        if wrong:
-            raise Failure(
-                f"a region within {_width(medium):g} x {_height(medium):g} px"
-                if len(where) == 4
-                else f"a span within {_width(medium):g} s",
-                f"{where}",
-                "clip it: left, top, right, bottom in px of the source; seconds for sounds",
-            )
+            left, top, right, bottom = where
+            if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+                raise Failure(f"a region within {width:g} x {height:g} px", f"{where}", fix)
+        elif not 0 <= where[0] < where[1] <= width:
+            raise Failure(f"a span within {width:g} s", f"{where}", fix)
 
 
-def check_regions_best_first(seen: DetectorSubject) -> None:
+def check_regions_best_first(subject: DetectorSubject) -> None:
     """Scores do not rise along the list."""
-    for regions in seen.found:
+    for regions in subject.regions:
         scores = [region.score for region in regions]
         if any(left < right for left, right in pairwise(scores)):
             raise Failure(
-                "regions best first", f"scores {scores}",
-                "return sorted(found, key=lambda region: -region.score)",
-            )  # fmt: skip
+                "regions best first",
+                f"scores {scores}",
+                "return sorted(regions, key=lambda region: -region.score)",
+            )
 
 
-def check_scores_in_range(seen: DetectorSubject) -> None:
+def check_scores_in_range(subject: DetectorSubject) -> None:
     """Every score is in [0, 1]."""
-    scores = [region.score for _, region in _regions(seen)]
+    scores = [region.score for _, region in _regions(subject)]
     if not all(0 <= score <= 1 for score in scores):
         raise Failure("scores in [0, 1]", f"{scores}", "scale, or clip, the score")
 
 
-def check_mask_fits_box(seen: DetectorSubject) -> None:
-    """A mask is bool and as large as its box."""
-    for medium, region in _regions(seen):
-        if region.mask is None:
+def check_mask_fits_box(subject: DetectorSubject) -> None:
+    """A mask is bool, as large as its box, and not empty."""
+    for medium, region in _regions(subject):
+        if (mask := region.mask) is None:
             continue
-        left, top, right, bottom = (
-            region.where
-            if region.where is not None and len(region.where) == 4
-            else (0.0, 0.0, _width(medium), _height(medium))
-        )
+        box = (0.0, 0.0, _width(medium), _height(medium))
+        if region.where is not None and len(region.where) == 4:
+            box = region.where
+        left, top, right, bottom = box
         if not isfinite(right):
             raise NotRun("the kit does not know how large its media are")
-        wanted = (round(bottom) - round(top), round(right) - round(left))
-        if region.mask.shape != wanted or region.mask.dtype != np.bool_ or not region.mask.any():
+        shape = (round(bottom) - round(top), round(right) - round(left))
+        if mask.shape != shape or mask.dtype != np.bool_ or not mask.any():
             raise Failure(
-                f"a bool mask of {wanted}, the box's height and width, that keeps something",
-                f"{region.mask.dtype} {region.mask.shape}, {int(region.mask.sum())} kept",
+                f"a bool mask of {shape}, the box's height and width, with a pixel set",
+                f"{mask.dtype} {mask.shape}, {int(mask.sum())} pixels set",
                 "cut the mask to the box",
-            )  # fmt: skip
+            )
 
 
-def check_landmarks_are_points(seen: DetectorSubject) -> None:
+def check_landmarks_are_points(subject: DetectorSubject) -> None:
     """Landmarks are (k, 2) float32 numbers."""
-    for _, region in _regions(seen):
-        points = region.landmarks
-        if points is None:
+    for _, region in _regions(subject):
+        if (points := region.landmarks) is None:
             continue
-        good = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
-        if not good or not np.isfinite(points).all():
+        fits = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
+        if not fits or not np.isfinite(points).all():
             raise Failure(
-                "landmarks (k, 2) float32", f"{points.dtype} {points.shape}",
+                "landmarks (k, 2) float32",
+                f"{points.dtype} {points.shape}",
                 "np.asarray(points, np.float32), x and y in px of the source",
-            )  # fmt: skip
+            )
 
 
-def check_parts_in_order(seen: DetectorSubject) -> None:
-    """The parts of a span lie inside of it, one after another."""
-    for _, region in _regions(seen):
+def check_parts_in_order(subject: DetectorSubject) -> None:
+    """The parts of a span lie inside it, one after another."""
+    for _, region in _regions(subject):
         if not region.parts or region.where is None:
             continue
         edges = [edge for part in region.parts for edge in part]
@@ -137,35 +136,37 @@ def check_parts_in_order(seen: DetectorSubject) -> None:
             )
 
 
-def check_find_is_repeatable(seen: DetectorSubject) -> None:
-    """The same medium gives the same regions, whatever was looked at before."""
-    found = seen.found
-    again = [seen.plugin.find(medium) for medium in seen.fresh()[::-1]][::-1]
-    if not alike(found, again):
+def check_find_is_repeatable(subject: DetectorSubject) -> None:
+    """The same medium gives the same regions, whatever came before it."""
+    regions = subject.regions
+    backwards = [subject.plugin.find(medium) for medium in subject.fresh_media()[::-1]]
+    if not same_value(regions, backwards[::-1]):
         raise Failure(
-            "the same regions each time", "other ones", "seed what is random; keep nothing"
+            "the same regions each time",
+            "other ones",
+            "seed what is random; keep no state between calls",
         )
 
 
-def check_find_leaves_its_input_alone(seen: DetectorSubject) -> None:
+def check_find_leaves_its_input_alone(subject: DetectorSubject) -> None:
     """find does not change the medium."""
-    for medium, before in zip(seen.fresh(), seen.media, strict=True):
-        seen.plugin.find(medium)
-        if not alike(medium, before):
+    for medium, before in zip(subject.fresh_media(), subject.media, strict=True):
+        subject.plugin.find(medium)
+        if not same_value(medium, before):
             raise Failure("an unchanged medium", "find changed it", "work on a copy")
 
 
-def _regions(seen: DetectorSubject) -> Iterator[tuple[Any, Region]]:
-    some = False
-    for medium, regions in zip(seen.media, seen.found, strict=True):
-        for region in regions:
-            some = True
-            yield medium, region
-    if not some:
-        raise NotRun("it found nothing in its samples: give it some in which there is something")
+def _regions(subject: DetectorSubject) -> Iterator[tuple[Any, Region]]:
+    """Every region with its medium. Raises NotRun if there is none."""
+    pairs = zip(subject.media, subject.regions, strict=True)
+    regions = [(medium, region) for medium, found in pairs for region in found]
+    if not regions:
+        raise NotRun("it finds nothing in its examples: give it some with something to find")
+    yield from regions
 
 
 def _width(medium: Any) -> float:
+    """Pixels of a picture, seconds of a sound."""
     if isinstance(medium, Image):
         return float(medium.pixels.shape[1])
     return medium.seconds + SLACK if isinstance(medium, Clip) else float("inf")

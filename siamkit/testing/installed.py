@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from siamkit.errors import PluginError
 from siamkit.host import registry
+from siamkit.testing.checks import results
 from siamkit.testing.outcome import Result
-from siamkit.testing.running import results
 from siamkit.testing.subjects import SUBJECTS
 
 

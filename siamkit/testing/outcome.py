@@ -1,4 +1,4 @@
-"""What comes of a check: it passes, it fails, or it cannot be run."""
+"""The outcome of a check: it passes, it fails, or it cannot run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from siamkit.errors import MissingWeights
 
 
 class Failure(AssertionError):
-    """A broken rule: what was wanted, what came, and what mends it."""
+    """A broken rule: what the rule wants, what the plugin gave, and how to fix it."""
 
     def __init__(self, wanted: str, got: str, fix: str) -> None:
-        told = f"wanted {wanted}; got {got}; fix: {fix}"
-        super().__init__(" ".join(told.split()))  # on one line, whatever was raised
+        message = f"wanted {wanted}; got {got}; fix: {fix}"
+        super().__init__(" ".join(message.split()))  # on one line, whatever was raised
 
 
 class NotRun(Exception):
-    """A check that has nothing to look at: weights are absent, or what it needs has failed."""
+    """A check that cannot run: nothing to check, no weights, or a check it needs has failed."""
 
 
-def lacking(check: str) -> NotRun:
+def needs_failed(check: str) -> NotRun:
     """For a check that needs another one, which fails."""
     return NotRun(f"needs {check}, which fails")
 
@@ -38,6 +38,6 @@ class Result:
         return f"{self.plugin}: {self.check}: {self.message or self.state}"
 
 
-def unavailable(error: MissingWeights) -> str:
-    """What is not installed, and what would install it."""
+def missing(error: MissingWeights) -> str:
+    """Say what is not installed, and what would install it."""
     return f"{error} ({error.hint})" if error.hint else str(error)

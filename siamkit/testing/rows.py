@@ -1,4 +1,4 @@
-"""Unit vectors and cursors for the checks of an index."""
+"""Unit vectors and cursors for checking an index."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DIM, KEY = 16, "g1-s1"
 
 def rows(count: int, seed: int = 0) -> Vectors:
     """(count, DIM) unit rows, the same for the same seed; fewer of them are the first ones."""
-    drawn = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
-    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
+    normal = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return np.asarray(normal / np.linalg.norm(normal, axis=1, keepdims=True), np.float32)
 
 
 def cursor(seq: int) -> Cursor:

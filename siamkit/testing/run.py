@@ -1,4 +1,4 @@
-"""Run a check once: what comes of it is kept, for itself and for those that need it."""
+"""Run a check once: its result is kept for the checks that need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from siamkit.errors import MissingWeights
 from siamkit.host.stdout_guard import divert_prints
 from siamkit.io.sources import shorten
-from siamkit.testing.outcome import Failure, NotRun, Result, lacking, unavailable
+from siamkit.testing.outcome import Failure, NotRun, Result, missing, needs_failed
 
 if TYPE_CHECKING:
     from siamkit.testing.subjects import Subject
@@ -21,38 +21,38 @@ def title(check: Callable[[Any], None]) -> str:
     return check.__name__.removeprefix("check_")
 
 
-def run(check: Callable[[S], None], seen: S) -> Result:
-    """One check. A crash is its failure, and names the plugin."""
+def run(check: Callable[[S], None], subject: S) -> Result:
+    """Run one check. An exception of the plugin's is a failure, which names the plugin."""
     name = title(check)
-    if name not in seen.results:
-        seen.results[name] = _run(check, seen)
-    return seen.results[name]
+    if name not in subject.results:
+        subject.results[name] = _run(check, subject)
+    return subject.results[name]
 
 
-def needs(seen: S, *checks: Callable[[S], None]) -> None:
-    """Raise NotRun where another rule, without which this one says nothing, is broken."""
+def needs(subject: S, *checks: Callable[[S], None]) -> None:
+    """Raise NotRun unless the plugin passes other checks, without which this one says nothing."""
     for check in checks:
-        result = run(check, seen)
+        result = run(check, subject)
         if result.state == "skipped":
             raise NotRun(result.message)
         if result.state == "failed":
-            raise lacking(result.check)
+            raise needs_failed(result.check)
 
 
-def _run(check: Callable[[S], None], seen: S) -> Result:
+def _run(check: Callable[[S], None], subject: S) -> Result:
     name = title(check)
     try:
         with divert_prints():
-            check(seen)
+            check(subject)
     except NotRun as reason:
-        return Result(seen.label, name, "skipped", str(reason))
+        return Result(subject.label, name, "skipped", str(reason))
     except MissingWeights as error:
-        return Result(seen.label, name, "skipped", unavailable(error))
+        return Result(subject.label, name, "skipped", missing(error))
     except Failure as failure:
-        return Result(seen.label, name, "failed", str(failure))
+        return Result(subject.label, name, "failed", str(failure))
     except Exception as error:
         got = f"{type(error).__name__}: {shorten(str(error))}"
-        rule = (check.__doc__ or "").strip().partition("\n")[0]
-        kept = f"keep the rule: {rule or name}"
-        return Result(seen.label, name, "failed", f"wanted an answer; got {got}; fix: {kept}")
-    return Result(seen.label, name, "ok")
+        rule = (check.__doc__ or "").strip().partition("\n")[0] or name
+        message = f"wanted an answer; got {got}; fix: keep the rule: {rule}"
+        return Result(subject.label, name, "failed", message)
+    return Result(subject.label, name, "ok")

@@ -1,6 +1,6 @@
-"""What a check looks at: a plugin, and what all of its checks share, made once.
+"""A plugin under test, with the parts that its checks share, each made once.
 
-A part that cannot be made fails the one check that is about it; the others are not run.
+A part that cannot be made fails the one check that is about it; checks that need it do not run.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.errors import MissingWeights
 from siamkit.host import registry
 from siamkit.models import names
+from siamkit.protocols import Detector, Encoder, IndexBackend, Modality, Source
 from siamkit.sdk.model_folder import CARD
 from siamkit.testing.fresh_process import Report, observe
-from siamkit.testing.outcome import NotRun, Result, lacking, unavailable
-from siamkit.testing.typed import ill_typed
+from siamkit.testing.outcome import NotRun, Result, missing, needs_failed
+from siamkit.testing.region_types import region_fault
 from siamkit.types import Region
 
 T = TypeVar("T")
@@ -30,9 +32,9 @@ ENOUGH = 2  # identities, and samples of each
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """An encoder with samples to try it with: (identity, decoded medium) pairs."""
+    """An encoder with samples to check it on: (identity, decoded medium) pairs."""
 
-    encoder: Any
+    encoder: Encoder[Any]
     samples: Sequence[tuple[str, Any]]
 
 
@@ -40,14 +42,16 @@ class Subject:
     """A plugin of any kind."""
 
     kind = "plugin"
+    plugin: Any
+    label: str  # names the plugin in results
 
-    def __init__(self, plugin: Any) -> None:
+    def __init__(self, plugin: object) -> None:
         self.plugin = plugin
         self.label = registry.describe(plugin)
 
     @cached_property
     def results(self) -> dict[str, Result]:
-        """What came of the checks that were run."""
+        """The results of the checks that have run, by name."""
         return {}
 
     @cached_property
@@ -55,19 +59,22 @@ class Subject:
         """Observations of the plugin in a fresh process, from its import on."""
         return observe(self.plugin, self.kind)
 
-    def needed(self, check: str, make: Callable[[], T]) -> T:
-        """What several checks share. Raises NotRun where making it is what another is about."""
-        known = self.results.get(check)
-        if known and known.state == "failed":
-            raise lacking(check)
+    def require(self, check: str, make: Callable[[], T]) -> T:
+        """Make a part that several checks share.
+
+        Raises NotRun if that fails, because it is what `check` is about.
+        """
+        result = self.results.get(check)
+        if result and result.state == "failed":
+            raise needs_failed(check)
         try:
             return make()
         except NotRun:
             raise
         except MissingWeights as error:
-            raise NotRun(unavailable(error)) from error
+            raise NotRun(missing(error)) from error
         except Exception as error:
-            raise lacking(check) from error
+            raise needs_failed(check) from error
 
 
 class EncoderSubject(Subject):
@@ -75,20 +82,22 @@ class EncoderSubject(Subject):
 
     kind = "encoder"
 
+    def __init__(self, sampled: Sampled) -> None:
+        self.plugin = sampled
+        self.label = f"encoder {getattr(sampled.encoder, 'fingerprint', '?')}"
+
     @property
     def samples(self) -> Sequence[tuple[str, Any]]:
-        given: Sequence[tuple[str, Any]] = self.plugin.samples
-        if not given:
-            raise NotRun("give samples to try it with: Sampled(encoder, [(identity, medium), …])")
-        return given
+        """(identity, crop) pairs."""
+        samples: Sequence[tuple[str, Any]] = self.plugin.samples
+        if not samples:
+            raise NotRun("give samples to check it on: Sampled(encoder, [(identity, medium), …])")
+        return samples
 
     @property
-    def encoder(self) -> Any:
-        return self.plugin.encoder
-
-    def __init__(self, plugin: Sampled) -> None:
-        self.plugin = plugin
-        self.label = f"encoder {getattr(plugin.encoder, 'fingerprint', '?')}"
+    def encoder(self) -> Encoder[Any]:
+        encoder: Encoder[Any] = self.plugin.encoder
+        return encoder
 
     @property
     def labels(self) -> list[str]:
@@ -99,29 +108,29 @@ class EncoderSubject(Subject):
         return [copy.deepcopy(medium) for _, medium in self.samples]
 
     def crop(self, number: int) -> Any:
-        """One of them."""
+        """A fresh copy of one crop."""
         return copy.deepcopy(self.samples[number][1])
 
-    def reopened(self) -> Any:
+    def reopened(self) -> Encoder[Any]:
         """The encoder, opened a second time."""
         return self.encoder
 
-    def embedded(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A copy of what embed gives, good or bad. Raises NotRun if it gives nothing."""
-        return self.needed(
+    def embedded(self) -> NDArray[np.float32]:
+        """A copy of what embed returns, good or bad. Raises NotRun if it returns nothing."""
+        return self.require(
             "embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops()))
         )
 
     @cached_property
-    def vectors(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """All samples' vectors, if they keep to the rules of shape and length."""
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors of all samples. Raises NotRun unless they have their shape and norm 1."""
         rows = self.embedded()
         if rows.shape != (len(self.labels), self.encoder.dim):
-            raise lacking("embed_shape_and_dtype")
+            raise needs_failed("embed_shape_and_dtype")
         if not np.isfinite(rows).all():
-            raise lacking("embed_is_finite")
+            raise needs_failed("embed_is_finite")
         if (np.abs(np.linalg.norm(rows, axis=1) - 1) > NORM_TOLERANCE).any():
-            raise lacking("embed_is_unit")
+            raise needs_failed("embed_is_unit")
         return rows
 
 
@@ -129,57 +138,64 @@ class ModalitySubject(EncoderSubject):
     """A modality with its default encoder and its own examples."""
 
     kind = "modality"
+    plugin: Modality[Any]
 
-    def __init__(self, plugin: Any) -> None:
-        Subject.__init__(self, plugin)
+    def __init__(self, modality: Modality[Any]) -> None:
+        Subject.__init__(self, modality)
 
     @cached_property
-    def examples(self) -> list[tuple[str, Any]]:
+    def examples(self) -> list[tuple[str, Source]]:
         """(identity, source) pairs."""
-        found = self.needed(
-            "examples_are_enough", lambda: [(label, s) for label, s in self.plugin.examples()]
+        examples = self.require(
+            "examples_are_enough",
+            lambda: [(label, source) for label, source in self.plugin.examples()],
         )
-        if not found:
-            raise lacking("examples_are_enough")
-        return found
+        if not examples:
+            raise needs_failed("examples_are_enough")
+        return examples
 
     @cached_property
     def media(self) -> list[Any]:
-        return self.needed("examples_load", lambda: [self.plugin.load(s) for _, s in self.examples])
+        """The decoded examples."""
+        return self.require(
+            "examples_load", lambda: [self.plugin.load(source) for _, source in self.examples]
+        )
 
     @cached_property
-    def found(self) -> list[list[Region]]:
-        """Regions that its detector finds, of every medium; none without one that works."""
+    def regions(self) -> list[list[Region]]:
+        """The regions that its detector finds in each medium; none without one that works."""
         if self.plugin.detector is None:
             return [[] for _ in self.media]
         try:
             detector = registry.load("siamkit.regions", self.plugin.detector)
             return [detector.find(medium) for medium in copy.deepcopy(self.media)]
-        except Exception:  # another plugin's fault is not this one's
+        except Exception:  # the detector's fault is not the modality's
             return [[] for _ in self.media]
 
     @cached_property
     def samples(self) -> Sequence[tuple[str, Any]]:
+        """(identity, whole medium as crop returns it) pairs."""
         media = copy.deepcopy(self.media)
-        crops = self.needed(
+        crops = self.require(
             "crop_keeps_kind", lambda: [self.plugin.crop(medium, Region()) for medium in media]
         )
         if any(type(c) is not type(m) for c, m in zip(crops, media, strict=True)):
-            raise lacking("crop_keeps_kind")
+            raise needs_failed("crop_keeps_kind")
         return list(zip((label for label, _ in self.examples), crops, strict=True))
 
     @cached_property
-    def encoder(self) -> Any:
-        return self.needed("encoder_opens", lambda: open_encoder(self.plugin, None))
+    def encoder(self) -> Encoder[Any]:
+        return self.require("encoder_opens", self.reopened)
 
-    def reopened(self) -> Any:
-        return open_encoder(self.plugin, None)
+    def reopened(self) -> Encoder[Any]:
+        encoder: Encoder[Any] = open_encoder(self.plugin, None)
+        return encoder
 
     @property
     def folder(self) -> Path:
-        """Of the encoder. Raises NotRun where it has none."""
-        own = getattr(self.encoder, "folder", None)
-        folder = names.resolve(self.plugin, None) or own
+        """The folder of the encoder. Raises NotRun if it has none."""
+        own_folder = getattr(self.encoder, "folder", None)
+        folder = names.resolve(self.plugin, None) or own_folder
         if not isinstance(folder, Path) or not (folder / CARD).exists():
             raise NotRun("its encoder has no folder of siamkit's kind")
         return folder
@@ -189,55 +205,57 @@ class DetectorSubject(Subject):
     """A region detector, and media to look at."""
 
     kind = "detector"
+    plugin: Detector[Any]
 
     @cached_property
     def media(self) -> list[Any]:
         """Its own `examples()`, or those of the installed modalities that use it."""
-        if hasattr(self.plugin, "examples"):
-            return self.needed("find_gives_regions", lambda: list(self.plugin.examples()))
-        found = [medium for modality in self._users() for medium in self._loaded(modality)]
-        if not found:
+        if examples := getattr(self.plugin, "examples", None):
+            return self.require("find_gives_regions", lambda: list(examples()))
+        media = [medium for modality in self._users() for medium in _decoded_examples(modality)]
+        if not media:
             raise NotRun(
                 "nothing to look at: give the detector a method examples() -> list of media"
             )
-        return found
+        return media
 
-    def fresh(self) -> list[Any]:
+    def fresh_media(self) -> list[Any]:
         return copy.deepcopy(self.media)
 
     @cached_property
-    def found(self) -> list[list[Region]]:
-        """Regions, of every medium."""
-        regions = self.needed(
-            "find_gives_regions", lambda: [self.plugin.find(medium) for medium in self.fresh()]
+    def regions(self) -> list[list[Region]]:
+        """The regions of each medium. Raises NotRun if they are not of their types."""
+        regions = self.require(
+            "find_gives_regions",
+            lambda: [self.plugin.find(medium) for medium in self.fresh_media()],
         )
-        if any(
-            not isinstance(each, list)
-            or any(not isinstance(r, Region) or ill_typed(r, self.plugin.kind) for r in each)
-            for each in regions
-        ):
-            raise lacking("find_gives_regions")
+        if not all(isinstance(found, list) and all(map(self._fits, found)) for found in regions):
+            raise needs_failed("find_gives_regions")
         return regions
 
-    def _users(self) -> list[Any]:
+    def _fits(self, region: object) -> bool:
+        return isinstance(region, Region) and not region_fault(region, self.plugin.kind)
+
+    def _users(self) -> list[Modality[Any]]:
         return [
             modality
             for modality in registry.load_modalities()
             if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
         ]
 
-    @staticmethod
-    def _loaded(modality: Any) -> list[Any]:
-        try:
-            return [modality.load(source) for _, source in modality.examples()]
-        except Exception:  # another plugin's fault is not this one's
-            return []
+
+def _decoded_examples(modality: Modality[Any]) -> list[Any]:
+    try:
+        return [modality.load(source) for _, source in modality.examples()]
+    except Exception:  # the modality's fault is not the detector's
+        return []
 
 
 class IndexSubject(Subject):
     """An index backend."""
 
     kind = "index"
+    plugin: IndexBackend
 
 
 SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
@@ -247,20 +265,19 @@ SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
 }
 
 
-def subject(plugin: Any) -> Subject:
-    """A plugin as its checks want it. Raises TypeError for what is none."""
+def make_subject(plugin: object) -> Subject:
+    """Wrap a plugin for its checks, by the methods that it has. Raises TypeError for others."""
     if isinstance(plugin, Subject):
         return plugin
     if isinstance(plugin, Sampled):
         return EncoderSubject(plugin)
-    for made, verb in (
-        (ModalitySubject, "load"),
-        (DetectorSubject, "find"),
-        (IndexSubject, "open"),
-    ):
-        if hasattr(plugin, verb):
-            return made(plugin)
+    if hasattr(plugin, "load"):
+        return SUBJECTS["siamkit.modalities"](plugin)
+    if hasattr(plugin, "find"):
+        return SUBJECTS["siamkit.regions"](plugin)
+    if hasattr(plugin, "open"):
+        return SUBJECTS["siamkit.indexes"](plugin)
     raise TypeError(
-        f"{plugin!r} is no modality (load, crop, encoder, examples), detector (find) or index"
-        " backend (open, drop); an encoder comes as Sampled(encoder, [(identity, medium), …])"
+        f"{plugin!r} is not a modality (load, crop, encoder, examples), a detector (find) or an"
+        " index backend (open, drop); an encoder comes as Sampled(encoder, [(identity, medium), …])"
     )

@@ -1,4 +1,4 @@
-"""Rules of modalities that can be trained: arrays, their variants, and constants."""
+"""Rules of modalities that can be trained: their arrays, variants and constants."""
 
 from __future__ import annotations
 
@@ -6,76 +6,82 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.protocols import Trainable
-from siamkit.testing.alike import alike
+from siamkit.testing.equality import same_value
 from siamkit.testing.outcome import Failure, NotRun
 from siamkit.testing.run import needs
 from siamkit.testing.subjects import ModalitySubject
 
 
-def check_arrays_are_alike(seen: ModalitySubject) -> None:
-    """array, of a trainable modality, has one shape and dtype, which augment keeps."""
-    plugin = _trainable(seen)
-    made = [plugin.array(crop) for crop in seen.crops()]
-    made += [_varied(plugin, array.copy()) for array in made]
-    shapes = sorted({f"{array.dtype} {array.shape}" for array in made})
+def check_arrays_are_alike(subject: ModalitySubject) -> None:
+    """array of a trainable modality has one shape and dtype, which augment keeps."""
+    plugin = _trainable(subject)
+    arrays = [plugin.array(crop) for crop in subject.crops()]
+    arrays += [_augmented(plugin, array.copy()) for array in arrays]
+    shapes = sorted({f"{array.dtype} {array.shape}" for array in arrays})
     if len(shapes) > 1:
         raise Failure(
             "one shape and dtype", " and ".join(shapes), "resize in array, not in augment"
         )
-    if plugin.kind == "image" and (made[0].dtype != np.uint8 or made[0].ndim not in (2, 3)):
+    is_picture = arrays[0].dtype == np.uint8 and arrays[0].ndim in (2, 3)
+    if subject.plugin.kind == "image" and not is_picture:
         raise Failure(
-            "a picture: (height, width) or (height, width, channels) uint8", shapes[0],
+            "a picture: (height, width) or (height, width, channels) uint8",
+            shapes[0],
             "np.asarray(picture, dtype=np.uint8)",
-        )  # fmt: skip
+        )
 
 
-def check_augment_is_repeatable(seen: ModalitySubject) -> None:
-    """augment, of a trainable modality, draws from the generators that it is given alone."""
-    plugin = _trainable(seen)
-    needs(seen, check_arrays_are_alike)
-    for crop in seen.crops():
+def check_augment_is_repeatable(subject: ModalitySubject) -> None:
+    """augment of a trainable modality takes random numbers from its generators only."""
+    plugin = _trainable(subject)
+    needs(subject, check_arrays_are_alike)
+    for crop in subject.crops():
         array = plugin.array(crop)
-        if not alike(_varied(plugin, array.copy()), _varied(plugin, array.copy())):
+        if not same_value(_augmented(plugin, array.copy()), _augmented(plugin, array.copy())):
             raise Failure(
-                "the same variant for the same generators", "another one",
-                "use own.random(), not random or np.random: a training can be run again then",
-            )  # fmt: skip
+                "the same variant for the same generators",
+                "another one",
+                "use own.random(), not random or np.random, so that a training can be repeated",
+            )
 
 
-def check_augment_leaves_its_input_alone(seen: ModalitySubject) -> None:
-    """augment, of a trainable modality, does not change the array that it is given."""
-    plugin = _trainable(seen)
-    needs(seen, check_arrays_are_alike)
-    for crop in seen.crops():
-        given = plugin.array(crop).copy()
-        before = given.copy()
-        _varied(plugin, given)
-        if not alike(given, before):
+def check_augment_leaves_its_input_alone(subject: ModalitySubject) -> None:
+    """augment of a trainable modality does not change its input array."""
+    plugin = _trainable(subject)
+    needs(subject, check_arrays_are_alike)
+    for crop in subject.crops():
+        array = plugin.array(crop).copy()
+        before = array.copy()
+        _augmented(plugin, array)
+        if not same_value(array, before):
             raise Failure(
                 "an unchanged array", "augment changed it", "work on a copy: array.copy()"
             )
 
 
-def check_preprocessing_is_json(seen: ModalitySubject) -> None:
-    """preprocessing, of a trainable modality, is what JSON can hold."""
-    constants = _trainable(seen).preprocessing()
+def check_preprocessing_is_json(subject: ModalitySubject) -> None:
+    """preprocessing of a trainable modality is plain JSON."""
+    constants = _trainable(subject).preprocessing()
     try:
-        kept = json.loads(json.dumps(constants))
+        stored = json.loads(json.dumps(constants))
     except (TypeError, ValueError) as error:
         raise Failure("JSON values", str(error), "use str, int, float, list and dict") from error
-    if kept != constants:
-        raise Failure("constants that JSON keeps", f"{constants} became {kept}", "no tuples")
+    if stored != constants:
+        raise Failure(
+            "constants that JSON keeps", f"{constants} became {stored}", "use lists, not tuples"
+        )
 
 
-def _trainable(seen: ModalitySubject) -> Any:
-    if not isinstance(seen.plugin, Trainable):
+def _trainable(subject: ModalitySubject) -> Trainable[Any]:
+    if not isinstance(subject.plugin, Trainable):
         raise NotRun("it has no array, augment and preprocessing to train with")
-    return seen.plugin
+    return subject.plugin
 
 
-def _varied(plugin: Any, array: Any) -> Any:
+def _augmented(plugin: Trainable[Any], array: NDArray[Any]) -> NDArray[Any]:
     return plugin.augment(array, np.random.default_rng(0), np.random.default_rng(1))
 
 

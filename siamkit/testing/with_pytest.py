@@ -1,4 +1,4 @@
-"""The kit for pytest, which is imported only here, and only when it is asked for."""
+"""The kit for pytest, which is imported only by these functions."""
 
 from __future__ import annotations
 
@@ -6,58 +6,59 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from siamkit.testing.checks import Check, checks_of
 from siamkit.testing.run import run, title
-from siamkit.testing.running import Check, checks_of
-from siamkit.testing.subjects import Subject, subject
+from siamkit.testing.subjects import make_subject
 
 
 def parametrize_with_checks(
-    plugins: Sequence[Any], expected_failures: Mapping[str, str] | None = None
+    plugins: Sequence[object], expected_failures: Mapping[str, str] | None = None
 ) -> Callable[[Any], Any]:
-    """A decorator for `def test_contract(plugin, check): check(plugin)`: a test each check.
+    """Decorate `def test_contract(plugin, check): check(plugin)` to run as one test per check.
 
     expected_failures: {check: reason}; such a check must fail, and is an error if it passes.
-    Raises ValueError for a name that no check has, or a reason that is empty.
+    Raises ValueError for a name that no check has, or an empty reason.
     """
     import pytest
 
-    expected = {
+    reasons = {
         name.removeprefix("check_"): reason for name, reason in (expected_failures or {}).items()
     }
-    known = {title(check) for plugin in plugins for check in checks_of(plugin)}
-    if unknown := sorted(expected.keys() - known):
+    titles = {title(check) for plugin in plugins for check in checks_of(plugin)}
+    if unknown := sorted(reasons.keys() - titles):
         raise ValueError(
-            f"no check is called {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            f"no check is called {', '.join(unknown)}; known: {', '.join(sorted(titles))}"
         )
-    if silent := sorted(name for name, reason in expected.items() if not reason.strip()):
-        raise ValueError(f"say why {', '.join(silent)} is expected to fail")
-    return pytest.mark.parametrize(("plugin", "check"), [*_cases(plugins, expected)])
+    if unexplained := sorted(name for name, reason in reasons.items() if not reason.strip()):
+        raise ValueError(f"say why {', '.join(unexplained)} is expected to fail")
+    return pytest.mark.parametrize(("plugin", "check"), [*_cases(plugins, reasons)])
 
 
-def _cases(plugins: Sequence[Any], expected: Mapping[str, str]) -> Iterator[Any]:
+def _cases(plugins: Sequence[object], reasons: Mapping[str, str]) -> Iterator[Any]:
     import pytest
 
     for plugin in plugins:
-        seen = subject(plugin)
-        for check in checks_of(seen):
+        subject = make_subject(plugin)
+        plugin_name = getattr(plugin, "name", "encoder")
+        for check in checks_of(subject):
             name = title(check)
-            why = expected.get(name)
-            marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-            who = getattr(plugin, "name", "encoder")
-            yield pytest.param(seen, Asked(check), marks=marks, id=f"{who}-{seen.kind}-{name}")
+            marks = []
+            if reason := reasons.get(name):
+                marks = [pytest.mark.xfail(reason=reason, strict=True)]
+            case_id = f"{plugin_name}-{subject.kind}-{name}"
+            yield pytest.param(subject, PytestCheck(check), marks=marks, id=case_id)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A check that tells pytest what came of it."""
+class PytestCheck:
+    """A check that reports its result to pytest."""
 
     check: Check
 
-    def __call__(self, plugin: Any) -> None:
+    def __call__(self, plugin: object) -> None:
         import pytest
 
-        seen: Subject = subject(plugin)
-        result = run(self.check, seen)
+        result = run(self.check, make_subject(plugin))
         if result.state == "skipped":
             pytest.skip(result.message)
         if result.state == "failed":

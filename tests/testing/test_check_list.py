@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from siamkit.testing.checks import CHECKS
 from siamkit.testing.run import title
-from siamkit.testing.running import CHECKS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
 

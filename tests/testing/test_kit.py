@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -21,30 +20,25 @@ from siamkit.testing import (
     check_index,
     check_modality,
     checks_of,
+    every_plugin,
     parametrize_with_checks,
     results,
-    saved,
+    saving,
     subjects,
 )
 from siamkit.testing.run import title
 
-# Faults that show in another process only; for the rest, what is seen there is that of good ones,
-# which spares a minute.
-APART = {
-    "import_works", "import_is_light", "import_says_nothing", "import_starts_no_threads",
-    "use_says_nothing", "process_is_left_alone",
-    "no_network", "fingerprint_equal_across_processes",
-}  # fmt: skip
+# Only these need another process; the report of the others is that of a good plugin, which saves
+# a minute.
+FRESH_PROCESS = {title(check) for check in every_plugin.CHECKS[2:]}
+FRESH_PROCESS.add("fingerprint_equal_across_processes")
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    """A cache of its own, and what some plugins change put back."""
+def own_folder(tmp_path, monkeypatch):
+    """A cache of its own, and a working directory that a plugin may leave."""
     monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    interrupt = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +46,14 @@ def surroundings(tmp_path, monkeypatch):
 )
 def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
     plugin = make()
-    if check not in APART:
+    if check not in FRESH_PROCESS:
         fingerprint = None
         if hasattr(plugin, "encoder") and check != "encoder_opens":
             fingerprint = subjects.ModalitySubject(plugin).encoder.fingerprint
         clean = subjects.Report(fingerprint=fingerprint)
         monkeypatch.setattr(subjects, "observe", lambda plugin, kind: clean)
     if check != "kill_during_save":
-        monkeypatch.setattr(saved, "faults_after_kill", lambda backend: iter(()))
+        monkeypatch.setattr(saving, "faults_after_kill", lambda backend: iter(()))
     failed = [result for result in results(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
@@ -125,7 +119,7 @@ def test_a_detector_without_samples_says_what_to_give():
 
 
 def test_something_else_is_no_plugin():
-    with pytest.raises(TypeError, match="is no modality"):
+    with pytest.raises(TypeError, match="is not a modality"):
         checks_of(3)
 
 
@@ -169,9 +163,11 @@ def pytester_file(tmp_path):
         path.write_text(textwrap.dedent(text))
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path],
-            cwd=tmp_path, capture_output=True, text=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
+        )
         return done.stdout
 
     return run

@@ -12,8 +12,11 @@ from siamkit.types import Clip, Image
 SIZES = ((64, 48), (48, 64), (1, 1), (1, 64), (64, 1))  # height, width
 
 
-def blank(kind: str) -> list[Any]:
-    """White and black pictures of several shapes, silences, no text. Raises NotRun."""
+def blank_media(kind: str) -> list[Any]:
+    """White and black pictures of several shapes, silences, or an empty text.
+
+    Raises NotRun for a kind that the kit does not know.
+    """
     if kind == "image":
         return [Image(np.full((*size, 3), level, np.uint8)) for level in (255, 0) for size in SIZES]
     if kind == "audio":

@@ -1,4 +1,4 @@
-"""A corner of a medium, for what must look at a part: its region, and the medium changed in it."""
+"""Cut test regions out of a medium, and change the medium inside one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from siamkit.types import Clip, Image, Region
 
-LEAST = 10  # pixels of a side, or samples, of which a part can be cut
+LEAST = 10  # pixels of a side, or samples, that a medium needs to be cut
 SHARE = 0.4  # of the shorter side
 
 
 def corner(medium: Any) -> Region | None:
-    """The right top of a picture, or a late stretch of a sound, without landmarks or mask.
+    """The top right of a picture, or a late stretch of a sound, without landmarks or mask.
 
-    Its edges lie between pixels. What has rows and columns mixed up looks at another corner.
-    None for what is too small, and for a plugin's own class.
+    Its edges lie between pixels. A crop that swaps rows and columns cuts another corner.
+    None for a medium that is too small, and for a plugin's own class.
     """
     if isinstance(medium, Image) and min(medium.pixels.shape[:2]) >= LEAST:
         height, width = medium.pixels.shape[:2]
@@ -30,14 +30,14 @@ def corner(medium: Any) -> Region | None:
 
 
 def speck(medium: Any) -> Region | None:
-    """A region of less than a pixel, or a sample; None for what has no such."""
+    """A region smaller than a pixel or a sample; None for a plugin's own class."""
     if isinstance(medium, Image):
         return Region((0.1, 0.1, 0.4, 0.4), 0.9)
     return Region((0.0, 0.1 / medium.rate), 0.9) if isinstance(medium, Clip) else None
 
 
 def with_noise(medium: Any, region: Region) -> Any:
-    """A copy with noise where `corner` has found the region."""
+    """A copy of the medium with noise inside a region of `corner`."""
     noisy, rng = copy.deepcopy(medium), np.random.default_rng(0)
     assert region.where is not None
     if isinstance(noisy, Image):
@@ -51,7 +51,7 @@ def with_noise(medium: Any, region: Region) -> Any:
 
 
 def is_empty(medium: Any) -> bool:
-    """True for a picture or a sound of which nothing is left."""
+    """True for a picture without pixels, or a sound without samples."""
     if isinstance(medium, Image):
         return medium.pixels.size == 0
     return isinstance(medium, Clip) and len(medium.samples) == 0

@@ -1,0 +1,78 @@
+"""Rules of an index backend's optional methods: mine all pairs, and find hard negatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.protocols import Contrasts, Mines
+from siamkit.testing.index_fixtures import COUNT, RECALL, K, recall_of
+from siamkit.testing.outcome import Failure, NotRun
+from siamkit.testing.rows import rows
+from siamkit.testing.subjects import IndexSubject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Ids, Vectors
+
+FLOOR = 0.5  # cosine of the pairs to mine
+
+
+def check_mine_equals_brute(subject: IndexSubject) -> None:
+    """mine, if there is one, finds every pair of at least that cosine, or the recall it states."""
+    if not isinstance(subject.plugin, Mines):
+        raise NotRun("it does not mine")
+    vectors = rows(COUNT)
+    facts, blocks = subject.plugin.mine(vectors, FLOOR, memory=10**9)
+    mined = {p for b in blocks for p in zip(b.left.tolist(), b.right.tolist(), strict=True)}
+    pairs = {*map(tuple, np.argwhere(np.triu(vectors @ vectors.T >= FLOOR, 1)).tolist())}
+    recall = 1.0 if facts.get("exact", True) else min(RECALL, float(facts.get("recall", RECALL)))
+    if mined - pairs or len(mined) < recall * len(pairs):
+        raise Failure(
+            f"{recall:.0%} of {len(pairs)} pairs",
+            f"{len(mined - pairs)} others, {len(pairs - mined)} missing",
+            "each pair once, the smaller row number left, never a row with itself",
+        )
+
+
+def check_nearest_keeps_apart(subject: IndexSubject) -> None:
+    """nearest, if there is one, gives the best rows of other groups below each row's limit."""
+    if not isinstance(subject.plugin, Contrasts):
+        raise NotRun("it does not look for hard negatives")
+    vectors, groups = rows(COUNT), np.arange(COUNT, dtype=np.int64) // 4
+    below = np.linspace(0.2, 0.6, COUNT).astype(np.float32)
+    below[::8] = -np.inf  # these rows have nothing to find
+    allowed = _allowed_cosines(vectors, groups, below)
+    ranked = np.argsort(-allowed, axis=1, kind="stable")[:, :K]
+    best = np.where(np.isfinite(np.take_along_axis(allowed, ranked, axis=1)), ranked, -1)
+    nearest, again = (
+        subject.plugin.nearest(vectors, K, groups=groups, below=below, recall=RECALL).ids
+        for _ in range(2)
+    )
+    fix = "leave out the own group and cosines from `below` on; best first; fill up with -1"
+    if nearest.shape != best.shape or not (nearest == again).all():
+        got = f"{nearest.shape}, or others the next time"
+        raise Failure(f"ids {best.shape}, the same twice", got, fix)
+    cosines = np.take_along_axis(allowed, np.where(nearest >= 0, nearest, 0), axis=1)
+    forbidden = int((~np.isfinite(cosines) & (nearest >= 0)).sum())
+    recall = recall_of(nearest, best)
+    if forbidden or recall < RECALL:
+        raise Failure(
+            f"the {K} best of other groups below each row's limit",
+            f"{forbidden} rows of the own group or above the limit, and {recall:.0%} of the best",
+            fix,
+        )
+
+
+def _allowed_cosines(
+    vectors: Vectors, groups: Ids, below: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(n, n) cosines, -inf within a group and from each row's limit on."""
+    cosines = np.asarray(vectors @ vectors.T, np.float32)
+    cosines[(groups == groups[:, None]) | (cosines >= below[:, None])] = -np.inf
+    return cosines
+
+
+CHECKS = (check_mine_equals_brute, check_nearest_keeps_apart)
