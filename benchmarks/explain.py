@@ -84,13 +84,13 @@ def deleted(pipeline, side, against, score, share, rng) -> list[list[float]]:
     count = max(1, round(share * len(worth)))
     if count >= len(worth):
         return []
-    pieces = occlusion.pieces(side.crop)
+    pieces = occlusion.split(side.crop)
     order = np.argsort(-worth, kind="stable")
     highest, lowest = np.zeros((2, len(worth)), dtype=bool)
     highest[order[:count]], lowest[order[-count:]] = True, True
     random = [rng.permutation(highest) for _ in range(DRAWS)]
     moved = [np.roll(highest, rng.integers(1, len(worth))) for _ in range(DRAWS)]
-    media = [pieces.without(hidden) for hidden in (highest, lowest, *random, *moved)]
+    media = [pieces.hide(hidden) for hidden in (highest, lowest, *random, *moved)]
     scores = embed(pipeline, media) @ against
     drawn = (scores[2 : 2 + DRAWS].mean(), scores[2 + DRAWS :].mean())
     return [[score, scores[0], *drawn, scores[1]]]

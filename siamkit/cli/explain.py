@@ -12,10 +12,9 @@ from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.flows.explain import Explained, Explanation, Part
-    from siamkit.types import Region
+    from siamkit.flows.explain import ExplainedSample, Explanation, Part
 
-SHOWN = 10  # parts of a side in the table
+SHOWN = 10  # parts of each sample in its table
 
 
 @click.command(
@@ -28,7 +27,7 @@ Examples:
   siamkit explain -m faces a.jpg b.jpg --json          every part, for a program
 
 \b
-Exit codes: 0 explained; 4 nothing to compare was found in a file.
+Exit codes: 0 explained; 4 nothing to compare in one of the files.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [A] [B]")
@@ -37,13 +36,17 @@ Exit codes: 0 explained; 4 nothing to compare was found in a file.
 @options.encoder
 @options.detector
 @click.option(
-    "--box", type=options.BoxType(),
-    help="The region of B that counts, in pixels [default: the largest].",
-)  # fmt: skip
+    "--box",
+    type=options.BoxType(),
+    help="The region of B to compare, in pixels [default: the largest].",
+)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-    help="Save a picture of it: .png, .svg or .pdf.",
-)  # fmt: skip
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the explanation as a picture: .png, .svg or .pdf.",
+)
 @options.store
 @options.as_json
 def explain(
@@ -57,19 +60,19 @@ def explain(
     store: Path,
     as_json: bool,
 ) -> int:
-    """Why do A and B (files or texts) score as they do?
+    """Show which parts of A and B (files or texts) make them alike, and which tell them apart.
 
-    Each part of one is hidden in turn: what the score loses is what the part contributes. Parts
-    are cells of a picture, segments of a sound, words of a text.
+    Each part of one sample is hidden in turn; it contributes what the score then loses. Parts are
+    cells of a picture, segments of a sound, or words of a text.
     """
     gallery, *files = ("", *arguments) if modality else (arguments or ("",))
     probes: list[Path | str] = [*map(Path, files), *texts]
     if not (gallery or modality) or len(probes) != 2:
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B.")
     if gallery and (encoder or detector):
-        raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
+        raise click.UsageError("--encoder and --detector go with -m; a gallery has its own.")
     if box and texts:
-        raise click.UsageError("--box is a place in a picture; it does not go with --text.")
+        raise click.UsageError("--box is a region of a picture; it does not go with --text.")
     if output:
         _check(output, files)
     from siamkit.embed import region_choosers
@@ -79,112 +82,112 @@ def explain(
         if texts:
             options.check_texts(modality or ws.modality_of(gallery))
         if modality:
-            from siamkit.flows.explain import explain as run
+            from siamkit.flows.explain import explain as explain_pair
 
             detector = options.default_or_none(detector)
             pipeline = ws.pipeline(modality, encoder=encoder, detector=detector)
-            found = run(pipeline, *probes, choose=choose, progress=progress)
+            explanation = explain_pair(pipeline, *probes, choose=choose, progress=progress)
         else:
-            found = ws.explain(gallery, *probes, choose=choose, progress=progress)
-    _tell(found, boxed=box is not None)
+            explanation = ws.explain(gallery, *probes, choose=choose, progress=progress)
+    _print_notes(explanation, has_box=box is not None)
     if as_json:
-        emit_json(_facts(found))
+        emit_json(_facts(explanation))
     else:
-        _print(found)
+        _print(explanation)
     if output:
         from siamkit.reports.explain import draw
 
-        draw(found, output)
+        draw(explanation, output)
         stderr(f"saved {output}")
     return 0
 
 
 def _check(output: Path, files: list[str]) -> None:
-    """Raise UsageError or BadInput before anything is embedded in vain."""
+    """Raise UsageError or BadInput if the picture cannot be saved; call it before the work."""
     from siamkit.reports.explain import check
 
     check(output)
     for file in files:
         if output.exists() and Path(file).exists() and output.samefile(file):
-            raise click.UsageError(f"--output would write over {file} itself.")
+            raise click.UsageError(f"--output would overwrite {file}.")
 
 
-def _tell(found: Explanation, *, boxed: bool) -> None:
-    """What a person should know before they believe it."""
+def _print_notes(explanation: Explanation, *, has_box: bool) -> None:
+    """Print what limits the explanation."""
     from siamkit.embed import region_choosers
 
-    for side in (found.left, found.right):
-        name = cut(side.source, 100)
-        if side.seen > 1 and not (boxed and side is found.right):
-            place = region_choosers.describe_region(side.region)
-            stderr(f"Note: {name}: {side.seen} found, and the largest was compared: {place}")
-        for problem in side.quality.problems if side.quality else ():
-            stderr(f"Note: {name}: {problem}; the answer may be worth little")
-        if len(side.parts) == 1:
+    for sample in (explanation.left, explanation.right):
+        name = cut(sample.source, 100)
+        if sample.region_count > 1 and not (has_box and sample is explanation.right):
+            place = region_choosers.describe_region(sample.region)
+            stderr(
+                f"Note: {name}: {sample.region_count} found, and the largest was compared: {place}"
+            )
+        for problem in sample.quality.problems if sample.quality else ():
+            stderr(f"Note: {name}: {problem}; the explanation may be unreliable")
+        if len(sample.parts) == 1:
             stderr(f"Note: {name}: it is one part, which carries the whole score")
 
 
-def _facts(found: Explanation) -> dict[str, Any]:
+def _facts(explanation: Explanation) -> dict[str, Any]:
     return {
-        "score": round(found.score, 6),
-        "left": _side(found.left),
-        "right": _side(found.right),
+        "score": round(explanation.score, 6),
+        "left": _sample_facts(explanation.left),
+        "right": _sample_facts(explanation.right),
     }
 
 
-def _side(side: Explained) -> dict[str, Any]:
+def _sample_facts(sample: ExplainedSample) -> dict[str, Any]:
     from siamkit.sdk import regions
 
     return {
-        "source": side.source,
-        "seen": side.seen,
-        "region": regions.to_dict(side.region),
-        "problems": list(side.quality.problems) if side.quality else [],
-        "parts": [_part(part) for part in side.parts],
+        "source": sample.source,
+        "seen": sample.region_count,
+        "region": regions.to_dict(sample.region),
+        "problems": list(sample.quality.problems) if sample.quality else [],
+        "parts": [_part_facts(part) for part in sample.parts],
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
-    out: dict[str, Any] = {"where": [round(v, 3) for v in part.where]}
+def _part_facts(part: Part) -> dict[str, Any]:
+    facts: dict[str, Any] = {"where": [round(v, 3) for v in part.where]}
     if part.text:
-        out["text"] = part.text
-    if part.heard:
-        out["heard"] = [round(v, 3) for v in part.heard]
-    return {**out, "contribution": round(part.contribution, 6)}
+        facts["text"] = part.text
+    if part.in_recording:
+        facts["heard"] = [round(v, 3) for v in part.in_recording]
+    return {**facts, "contribution": round(part.contribution, 6)}
 
 
-def _print(found: Explanation) -> None:
-    """The score, and a table a side: what raises it most comes first."""
-    click.echo(f"score {found.score:.3f}; the parts without which it would lose most:")
-    for side in (found.left, found.right):
-        click.echo()
-        click.echo(f"{cut(side.source, 100)}: {_compared(side.region, len(side.parts))}")
-        best = side.best
+def _print(explanation: Explanation) -> None:
+    """Print the score, then the parts of each sample, the highest contribution first."""
+    click.echo(f"score {explanation.score:.3f}; parts by contribution, highest first:")
+    for sample in (explanation.left, explanation.right):
+        count = len(sample.parts)
+        compared = f"{count} part{'s' if count != 1 else ''}"
+        if sample.region.where:
+            from siamkit.embed import region_choosers
+
+            compared = f"{region_choosers.describe_region(sample.region)}, {compared}"
+        click.echo(f"\n{cut(sample.source, 100)}: {compared}")
+        ranked = sample.ranked_parts
         table(
-            [_head(best[0]), "contribution"],
-            [[_place(part), _rounded(part)] for part in best[:SHOWN]],
+            [_unit(ranked[0]), "contribution"],
+            [[_place(part), _rounded(part)] for part in ranked[:SHOWN]],
         )
-        if len(best) > SHOWN:
-            last = best[-1]
+        if count > SHOWN:
+            last = ranked[-1]
             click.echo(
-                f"… and {len(best) - SHOWN} more, down to {_place(last)} with"
+                f"… and {count - SHOWN} more, down to {_place(last)} with"
                 f" {_rounded(last):.3f}; --json lists them all"
             )
 
 
-def _compared(region: Region, count: int) -> str:
-    from siamkit.embed import region_choosers
-
-    what = f"{region_choosers.describe_region(region)}, " if region.where else ""
-    return f"{what}{count} part{'s' if count != 1 else ''}"
-
-
-def _head(part: Part) -> str:
+def _unit(part: Part) -> str:
     if part.text:
         return "words"
     if len(part.where) == 4:
         return "px of the crop"
-    return "s of the recording" if part.heard else "s of the crop"
+    return "s of the recording" if part.in_recording else "s of the crop"
 
 
 def _rounded(part: Part) -> float:
@@ -196,5 +199,5 @@ def _place(part: Part) -> str:
         return cut(part.text, 60)
     if len(part.where) == 4:
         return ",".join(f"{v:.0f}" for v in part.where)
-    start, stop = part.heard or part.where
+    start, stop = part.in_recording or part.where
     return f"{start:.2f}-{stop:.2f}"

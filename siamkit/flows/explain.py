@@ -1,4 +1,4 @@
-"""Explain (1:1): which parts of two samples make their score what it is."""
+"""Explain (1:1): measure what each part of two samples contributes to their score."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
 
-SLACK = 0.01  # s: spans are cut to whole samples
+TOLERANCE = 0.01  # s: spans are cut to whole samples
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of what was compared, and what hiding it takes from the score."""
+    """A piece of a sample, and what the score loses when it is hidden."""
 
     where: Place  # in the crop: px of a picture, s of a clip, characters of a text
-    contribution: float  # cosine; positive: it makes the two alike, negative: it tells them apart
+    contribution: float  # of the cosine; positive: the piece makes the samples alike
     text: str = ""  # of a text: the words themselves
-    heard: Span | None = None  # of a clip: s of the recording that the crop was cut from
+    in_recording: Span | None = None  # of a clip: s of the recording that the crop was cut from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Explained:
-    """One of the two samples. Its parts are in the order of reading."""
+class ExplainedSample:
+    """One of the two samples. Its parts are in reading order."""
 
     source: str
     region: Region
     quality: Quality | None
-    seen: int  # how many regions the source has, of which one was compared
-    crop: Any  # what was compared: an Image, a Clip or a str
+    region_count: int  # of the source; one of them was compared
+    crop: Any  # the compared Image, Clip or str
     parts: tuple[Part, ...]
 
     @property
-    def best(self) -> list[Part]:
-        """The parts, what raises the score most first."""
+    def ranked_parts(self) -> list[Part]:
+        """The parts, from the highest contribution to the lowest."""
         return sorted(self.parts, key=lambda part: -part.contribution)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """Why two samples score as they do. A side of one piece carries the whole score."""
+    """The contributions of both samples. A sample of one piece contributes the whole score."""
 
     score: float  # cosine in [-1, 1]
-    left: Explained
-    right: Explained
+    left: ExplainedSample
+    right: ExplainedSample
 
 
 def explain(
@@ -73,21 +73,20 @@ def explain(
     choose: Chooser = region_choosers.largest_region,
     progress: Progress = ignore_progress,
 ) -> Explanation:
-    """Hide each piece of one sample, and see what the cosine to the whole of the other loses.
+    """Measure what the cosine to the whole of one sample loses without each piece of the other.
 
-    Pieces of a picture are cells of a grid, hidden several at once where windows overlap; of a
-    sound, segments; of a text, words. See siamkit.flows.occlusion. A piece without which nothing is
-    left to embed carries the whole score.
-    choose: the region of `b`. Raises UnreadableSample or NothingFound for a sample that cannot be
-    used, BadInput for one that cannot be taken apart, each naming it.
+    Pieces of a picture are cells of a grid, hidden in overlapping windows; of a sound, segments; of
+    a text, words: see siamkit.flows.occlusion. A piece without which nothing is left to embed
+    contributes the whole score. choose: the region of `b`. Raises UnreadableSample or NothingFound
+    for a sample that cannot be used, BadInput for one that cannot be split, each naming it.
     """
     samples = [_embed(pipeline, a, region_choosers.largest_region), _embed(pipeline, b, choose)]
-    taken = [_taken_apart(done, found) for done, found, _ in samples]
-    one, other = (found.vector for _, found, _ in samples)
-    assert one is not None
-    assert other is not None
-    score = float(one @ other)
-    total = sum(len(pieces.windows) for pieces in taken)
+    split = [_split(sample, region) for sample, region, _ in samples]
+    left, right = (region.vector for _, region, _ in samples)
+    assert left is not None
+    assert right is not None
+    score = float(left @ right)
+    total = sum(len(pieces.windows) for pieces in split)
     done = 0
 
     def advance(more: int) -> None:
@@ -95,100 +94,103 @@ def explain(
         done += more
         progress("hiding parts", done, total)
 
-    sides = []
-    for (item, found, seen), pieces, against in zip(samples, taken, (other, one), strict=True):
-        rows = _without_each(pipeline, item.name, pieces, advance)
-        worth = pieces.contributions(score, rows @ against)
-        parts = _parts(pieces, worth, found)
-        sides.append(Explained(item.name, found.region, found.quality, seen, found.crop, parts))
-    return Explanation(score, *sides)
+    explained = []
+    for (sample, region, count), pieces, other in zip(samples, split, (right, left), strict=True):
+        vectors = _embed_without_each(pipeline, sample.name, pieces, advance)
+        parts = _parts(pieces, pieces.contributions(score, vectors @ other), region)
+        explained.append(
+            ExplainedSample(sample.name, region.region, region.quality, count, region.crop, parts)
+        )
+    return Explanation(score, *explained)
 
 
 def _embed(
     pipeline: Pipeline, source: Path | str | bytes, choose: Chooser
 ) -> tuple[EmbeddedSource, EmbeddedRegion, int]:
-    """A source, what is compared of it, and how many regions it has."""
-    seen = 1
+    """Embed a source; return it, the region to compare, and the number of its regions."""
+    count = 1
 
-    def counted(all_of_it: DetectedSample) -> ChosenRegions:
-        nonlocal seen
-        seen = len(all_of_it.regions)
-        return choose(all_of_it)
+    def choose_and_count(detected: DetectedSample) -> ChosenRegions:
+        nonlocal count
+        count = len(detected.regions)
+        return choose(detected)
 
-    done = batches.embed_one(pipeline, pipeline.read(source), counted)
-    return done, done.regions[0], seen
+    sample = batches.embed_one(pipeline, pipeline.read(source), choose_and_count)
+    return sample, sample.regions[0], count
 
 
-def _taken_apart(done: EmbeddedSource, found: EmbeddedRegion) -> Pieces:
+def _split(sample: EmbeddedSource, region: EmbeddedRegion) -> Pieces:
     try:
-        return occlusion.pieces(found.crop)
+        return occlusion.split(region.crop)
     except BadInput as error:
-        raise region_choosers.name_sample(sources.shorten(done.name), error) from error
+        raise region_choosers.name_sample(sources.shorten(sample.name), error) from error
 
 
-def _without_each(
+def _embed_without_each(
     pipeline: Pipeline, name: str, pieces: Pieces, advance: Callable[[int], None]
 ) -> Vectors:
-    """(w, dim) vectors of the sample without each window; zeros where nothing was left."""
+    """Return (w, dim) vectors of the sample without each window; zeros if nothing is left."""
     import numpy as np
 
-    rows = np.zeros((len(pieces.windows), pipeline.encoder.dim), dtype=np.float32)
-    if len(pieces.places) == 1:  # without it there is nothing
-        return rows
-    for start in range(0, len(rows), pieces.at_once):
-        window = pieces.windows[start : start + pieces.at_once]
-        media = [pieces.without(hidden) for hidden in window]
-        rows[start : start + len(media)] = _rows(pipeline, name, media)
+    vectors = np.zeros((len(pieces.windows), pipeline.encoder.dim), dtype=np.float32)
+    if len(pieces.places) == 1:  # nothing is left without it
+        return vectors
+    for start in range(0, len(vectors), pieces.batch):
+        masks = pieces.windows[start : start + pieces.batch]
+        media = [pieces.hide(mask) for mask in masks]
+        vectors[start : start + len(media)] = _embed_media(pipeline, name, media)
         advance(len(media))
-    return rows
+    return vectors
 
 
-def _rows(pipeline: Pipeline, name: str, media: Sequence[Any]) -> Vectors:
-    """As Pipeline.embed, but a medium with nothing in it is a row of zeros, alike to nothing."""
+def _embed_media(pipeline: Pipeline, name: str, media: Sequence[Any]) -> Vectors:
+    """As Pipeline.embed, but a medium in which nothing is found gives zeros."""
     import numpy as np
 
     try:
-        rows, good = pipeline.embed(media)
+        vectors, usable = pipeline.embed(media)
     except NothingFound:
         if len(media) == 1:
             return np.zeros((1, pipeline.encoder.dim), dtype=np.float32)
-        return np.concatenate([_rows(pipeline, name, [medium]) for medium in media])
-    if not good.all():
+        return np.concatenate([_embed_media(pipeline, name, [medium]) for medium in media])
+    if not usable.all():
         raise region_choosers.name_sample(
-            f"{sources.shorten(name)} without a part of it", pipeline.row_error(rows[~good][0])
+            f"{sources.shorten(name)} with a part hidden", pipeline.row_error(vectors[~usable][0])
         )
-    return rows
+    return vectors
 
 
-def _parts(pieces: Pieces, worth: NDArray[np.float64], found: EmbeddedRegion) -> tuple[Part, ...]:
-    crop = found.crop
+def _parts(
+    pieces: Pieces, contributions: NDArray[np.float64], compared: EmbeddedRegion
+) -> tuple[Part, ...]:
+    crop, region = compared.crop, compared.region
     return tuple(
         Part(
             where,
-            float(value),
+            float(contribution),
             text=crop[int(where[0]) : int(where[1])] if isinstance(crop, str) else "",
-            heard=_heard(found.region, crop, where) if isinstance(crop, Clip) else None,
+            in_recording=_in_recording(region, crop, where) if isinstance(crop, Clip) else None,
         )
-        for where, value in zip(pieces.places, worth, strict=True)
+        for where, contribution in zip(pieces.places, contributions, strict=True)
     )
 
 
-def _heard(region: Region, crop: Clip, where: Place) -> Span | None:
-    """Where a stretch of a crop lies in the recording, if the crop is the region's parts in a row.
+def _in_recording(region: Region, crop: Clip, where: Place) -> Span | None:
+    """Map a span of a crop to the recording; None unless the crop is the region's parts in a row.
 
-    One that reaches over a pause begins before the pause and ends behind it.
+    A span across a pause begins before the pause and ends after it.
     """
     spans = regions.spans(region, crop.seconds)
-    if abs(sum(stop - start for start, stop in spans) - crop.seconds) > SLACK:
+    if abs(sum(stop - start for start, stop in spans) - crop.seconds) > TOLERANCE:
         return None
-    first, last = float(where[0]), float(where[1])
+    crop_start, crop_stop = float(where[0]), float(where[1])
     begin = end = None
-    before = 0.0  # s of the crop that lie before this span
+    before = 0.0  # s of the crop before this span
     for start, stop in spans:
         after = before + stop - start
-        if begin is None and first < after:
-            begin = start + first - before
-        if end is None and last <= after + SLACK:
-            end = min(stop, start + last - before)
+        if begin is None and crop_start < after:
+            begin = start + crop_start - before
+        if end is None and crop_stop <= after + TOLERANCE:
+            end = min(stop, start + crop_stop - before)
         before = after
     return None if begin is None or end is None else (begin, end)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from siamkit.flows.explain import Explained, Explanation, Part
+    from siamkit.flows.explain import ExplainedSample, Explanation, Part
 
 DRAWN = (".png", ".svg", ".pdf")
 COLOURS = "RdBu_r"  # colour-blind readers can tell red from blue; grey lies between
@@ -99,7 +99,7 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in FONTS if name in installed)]
 
 
-def _panels(figure: Figure, sides: Sequence[Explained]) -> Sequence[Axes]:
+def _panels(figure: Figure, sides: Sequence[ExplainedSample]) -> Sequence[Axes]:
     """Put pictures side by side unless they are wide, and everything else one above the other."""
     shapes = [s.crop.pixels.shape[:2] for s in sides if isinstance(s.crop, Image)]
     if shapes:
@@ -117,7 +117,7 @@ def _panels(figure: Figure, sides: Sequence[Explained]) -> Sequence[Axes]:
     return list(figure.subplots(2, 1, height_ratios=heights))
 
 
-def _draw_side(panel: Axes, side: Explained, shades: Any) -> None:
+def _draw_side(panel: Axes, side: ExplainedSample, shades: Any) -> None:
     if isinstance(side.crop, Image):
         _draw_picture(panel, side.crop, side.parts, shades)
     elif isinstance(side.crop, Clip):
@@ -168,15 +168,15 @@ def _draw_sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> 
     panel.set_ylim(-top, top)
     panel.set_yticks([])
     panel.tick_params(labelsize=LETTER - 3)
-    in_recording = [part.heard[0] for part in parts if part.heard]
-    if len(in_recording) == len(parts):
+    starts = [part.in_recording[0] for part in parts if part.in_recording]
+    if len(starts) == len(parts):
         in_crop = [part.where[0] for part in parts]
-        panel.xaxis.set_major_formatter(lambda x, _: f"{np.interp(x, in_crop, in_recording):.2f}")
-    label = "s of the recording, pauses left out" if in_recording else "s of the crop"
+        panel.xaxis.set_major_formatter(lambda x, _: f"{np.interp(x, in_crop, starts):.2f}")
+    label = "s of the recording, pauses left out" if starts else "s of the crop"
     panel.set_xlabel(label, fontsize=LETTER - 3)
 
 
-def _draw_text(panel: Axes, side: Explained, shades: Any) -> None:
+def _draw_text(panel: Axes, side: ExplainedSample, shades: Any) -> None:
     """Draw words on their colours, in lines as wide as the picture."""
     lines = _lines(side)
     panel.set_axis_off()
@@ -191,7 +191,7 @@ def _draw_text(panel: Axes, side: Explained, shades: Any) -> None:
             panel.text(x, row + 0.5, word, color=letters, bbox=box, **style)
 
 
-def _lines(side: Explained) -> list[list[tuple[float, str, Part | None]]]:
+def _lines(side: ExplainedSample) -> list[list[tuple[float, str, Part | None]]]:
     """Break the text into lines of (x in [0, 1] of the width, word, its part)."""
     width, room = _word_ruler(), (WIDTH - 0.5) * 72.0
     lines: list[list[tuple[float, str, Part | None]]] = [[]]

@@ -48,8 +48,8 @@ def falls(pipeline, found: Explanation) -> list[float]:
         count = max(1, round(0.2 * len(worth)))
         best = np.zeros(len(worth), dtype=bool)
         best[np.argsort(-worth)[:count]] = True
-        pieces = occlusion.pieces(side.crop)
-        media = [pieces.without(h) for h in (best, *(rng.permutation(best) for _ in range(4)))]
+        pieces = occlusion.split(side.crop)
+        media = [pieces.hide(h) for h in (best, *(rng.permutation(best) for _ in range(4)))]
         scores = pipeline.embed(media)[0] @ against
         differences.append(float(scores[1:].mean() - scores[0]))
     return differences
@@ -125,7 +125,7 @@ def test_sounds_and_texts_are_drawn_in_every_format(workspace, tmp_path):
     voices = open_pipeline("voices", encoder=None, detector="speech")
     (_, a), (_, b), *_ = voices.modality.examples()
     found = workspace.explain("voices", a, b)
-    starts = [part.heard for part in found.left.parts if part.heard]
+    starts = [part.in_recording for part in found.left.parts if part.in_recording]
     assert len(starts) == len(found.left.parts) > 10
     assert all(0 <= start < stop < 5 for start, stop in starts)
     draw(found, tmp_path / "a.svg")
@@ -164,7 +164,7 @@ def test_the_table_stays_short(shell):
      (["a.png", "b.png", "-o", "x.gif"], 2, "x.gif: cannot draw '.gif'"),
      (["a.png", "b.png", "-o", "no/x.png"], 2, "the folder of no/x.png does not exist"),
      (["a.png", "b.png", "-o", "folder.png"], 2, "folder.png is a directory"),
-     (["a.png", "b.png", "-o", "a.png"], 2, "would write over a.png"),
+     (["a.png", "b.png", "-o", "a.png"], 2, "would overwrite a.png"),
      (["a.png", "b.png", "--box", "900,900,990,990"], 2, "b.png: box 900,900,990,990"),
      (["a.png", "b.png", "--detector", "speech"], 1, "detector speech looks at audio"),
      (["--text", "x", "--text", "y"], 2, "tiles are none")],
@@ -203,7 +203,7 @@ class Fragile:
 def test_a_part_without_which_nothing_is_left_carries_the_whole_score():
     letters = open_pipeline("letters", encoder=None, detector=None).modality
     pipeline = Pipeline(letters, None, Fragile())
-    with pytest.raises(PluginError, match=r"key sense without a part of it: .*NaN"):
+    with pytest.raises(PluginError, match=r"key sense with a part hidden: .*NaN"):
         explain(pipeline, "key sense", "key sense")
     seen: list[tuple[str, int, int]] = []
     found = explain(
@@ -227,5 +227,5 @@ def test_a_medium_of_a_strangers_own_is_refused():
         def embed(self, batch):
             return np.tile(np.array([1, 0], np.float32), (len(batch), 1))
 
-    with pytest.raises(BadInput, match="a list cannot be taken apart"):
+    with pytest.raises(BadInput, match="a list cannot be split"):
         explain(Pipeline(Shapes(), None, Ones()), "a", "b")

@@ -92,7 +92,7 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (["verify", "-m", "letters", "--text", "x"], "Give -m MODALITY A B"),
         (
             ["verify", "-m", "letters", "--text", "x", "--text", "y", "--box", "1,2,3,4"],
-            "--box is a place in a picture",
+            "--box is a region of a picture",
         ),
         (["verify", "faq", "--as", "q1", "--text", "x", "--rerank", "words"], "compares two"),
         (["verify", "-m", "letters", "--text", "x", "--text", "y", "--rerank", "no"], "'no'"),
