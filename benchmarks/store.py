@@ -18,6 +18,7 @@ from timing import table
 
 from siamkit.flows.enrol import add_templates
 from siamkit.store import Store, galleries
+from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.live_index import LiveIndex
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
@@ -44,10 +45,7 @@ for dim in (128, 512):
     labels = [f"person {n // 10}" for n in range(COUNT)]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), create=True)
-        gallery = galleries.create(
-            store, "g", modality="m", fingerprint="m/1:0", dim=dim,
-            encoder=None, detector=None, threshold=None,
-        )  # fmt: skip
+        gallery = galleries.create(store, "g", "m", GalleryEncoder(None, "m/1:0", dim))
         started = time.perf_counter()
         for _ in add_templates(store, gallery, labels, vectors):
             pass

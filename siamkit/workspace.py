@@ -22,8 +22,8 @@ from siamkit.host import registry
 from siamkit.models import names, pick_modality
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
-from siamkit.store.galleries import GalleryExists
-from siamkit.store.live_index import LiveIndex
+from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
+from siamkit.store.live_index import LiveIndex, load_backend
 from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Workspace:
         *,
         encoder: str | None = None,
         detector: str | None = DEFAULT,
+        index: str | None = None,
     ) -> Gallery:
         """Create a gallery, and the store if there is none.
 
@@ -124,29 +125,24 @@ class Workspace:
         encoder: a name, an encoder folder, another model as ORIGIN:MODEL ('timm:resnet50'), or
         None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
+        index: the name of an index backend, or None for the default, FAISS.
 
-        Raises StoreError if the name is taken, BadInput for a bad name or an unknown modality,
-        MissingWeights if the encoder is not here and cannot be fetched.
+        Raises StoreError if the name is taken, BadInput for a bad name, an unknown modality or
+        index, MissingWeights if the encoder is not here and cannot be fetched.
         """
         galleries.require_name(name)  # before a store is created for it
+        index = index or DEFAULT_INDEX
+        load_backend(index)
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
             raise GalleryExists(f"there is a gallery {name!r} already")
         modality = modality or self._implied_modality(name, encoder)
         encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        threshold, calibration = pipeline.threshold, pipeline.calibration  # may raise
+        gallery_encoder = pipeline.gallery_encoder(encoder)  # may raise
         self.init()
         return galleries.create(
-            self.store,
-            name,
-            modality=modality,
-            fingerprint=pipeline.encoder.fingerprint,
-            dim=pipeline.encoder.dim,
-            encoder=encoder,
-            detector=detector,
-            threshold=threshold,
-            calibration=calibration,
+            self.store, name, modality, gallery_encoder, detector=detector, index=index
         )
 
     def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
@@ -907,16 +903,27 @@ class Workspace:
         )
 
     def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
-        """Describe a gallery's index: structure, exact, recall, templates, since_saved, bytes."""
-        return self.index(galleries.get(self.store, gallery)).index.describe()
+        """Describe a gallery's index: its backend as `index`, and what the backend tells of it.
 
-    def rebuild_index(self, gallery: str) -> Mapping[str, str | int | float | bool]:
-        """Rebuild a gallery's index from the store, and describe it as `index_stats` does."""
-        from siamkit.store.live_index import rebuild
+        FAISS tells structure, exact, recall, templates, since_saved, bytes.
+        """
+        opened = galleries.get(self.store, gallery)
+        return {"index": opened.index, **self.index(opened).index.describe()}
+
+    def rebuild_index(
+        self, gallery: str, *, index: str | None = None
+    ) -> Mapping[str, str | int | float | bool]:
+        """Rebuild a gallery's index from the store, and describe it as `index_stats` does.
+
+        index: another backend, which the gallery uses from now on.
+        """
+        from siamkit.store.live_index import change, rebuild
 
         target = galleries.get(self.store, gallery)
         self._indexes.pop(target.index_key, None)
-        return rebuild(self.store, target).index.describe()
+        if index is not None and index != target.index:
+            target = change(self.store, target, index)
+        return {"index": target.index, **rebuild(self.store, target).index.describe()}
 
     # --- encoders, plugins, and the installation ---
 

@@ -40,6 +40,7 @@ def galleries(context: click.Context, store: Path, as_json: bool) -> None:
 @click.option("-m", "--modality", required=True, metavar="NAME", help="faces, …")
 @options.encoder
 @options.detector
+@options.index
 @options.store
 @options.as_json
 def create(
@@ -47,13 +48,18 @@ def create(
     modality: str,
     encoder: str | None,
     detector: str | None,
+    index: str | None,
     store: Path,
     as_json: bool,
 ) -> None:
     """Create a gallery, and the store if there is none."""
     with options.workspace(store) as ws:
         gallery = ws.create_gallery(
-            name, modality, encoder=encoder, detector=options.default_or_none(detector)
+            name,
+            modality,
+            encoder=encoder,
+            detector=options.default_or_none(detector),
+            index=index,
         )
         report(
             as_json,
@@ -94,7 +100,7 @@ def show_all(store: Path, as_json: bool) -> None:
     if as_json:
         emit_json(rows)
         return
-    columns = ["name", "modality", "identities", "samples", "detector", "fingerprint"]
+    columns = ["name", "modality", "identities", "samples", "detector", "index", "fingerprint"]
     cells = [
         [*(row[c] for c in columns), row["threshold"]["value"] if row["threshold"] else None]
         for row in rows
@@ -111,6 +117,7 @@ def _fields(ws: Workspace, gallery: Gallery) -> dict[str, Any]:
         "samples": samples,
         "detector": gallery.detector,
         "encoder": gallery.encoder,
+        "index": gallery.index,
         "fingerprint": gallery.space.fingerprint,
         "dim": gallery.space.dim,
         "threshold": asdict(gallery.threshold) if gallery.threshold else None,

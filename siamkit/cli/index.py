@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Examples:
   siamkit index stats            structure, size and recall, one line per gallery
   siamkit index rebuild staff    delete the saved index and rebuild it
+  siamkit index rebuild staff --index faiss    with another backend, from now on
 
 The index is a cache of the store: it may be deleted at any moment.
 """
@@ -38,20 +39,22 @@ def stats(gallery: str | None, store: Path, as_json: bool) -> None:
     if as_json:
         emit_json(rows)
     else:
-        columns = ["gallery", "structure", "exact", "recall", "templates", "since_saved", "bytes"]
-        table(columns, [[row[c] for c in columns] for row in rows])
+        columns = ["gallery", "index", "structure", "exact", "recall", "templates"]
+        columns += ["since_saved", "bytes"]
+        table(columns, [[row.get(c) for c in columns] for row in rows])  # a backend may tell less
 
 
 @index.command(epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff")
 @click.argument("gallery", required=False)
+@click.option("--index", metavar="NAME", help="Change to another index backend.")
 @options.store
 @options.as_json
-def rebuild(gallery: str | None, store: Path, as_json: bool) -> None:
+def rebuild(gallery: str | None, index: str | None, store: Path, as_json: bool) -> None:
     """Rebuild the index of each gallery, or of one, from the store."""
     rows = []
     with options.workspace(store) as ws:
         for name in _names(ws, gallery):
-            index_stats = ws.rebuild_index(name)
+            index_stats = ws.rebuild_index(name, index=index)
             rows.append({"gallery": name, **index_stats})
             if not as_json:
                 templates, structure = index_stats["templates"], index_stats["structure"]

@@ -23,10 +23,16 @@ Examples:
 @click.argument("gallery", required=False)
 @options.modality
 @options.encoder
+@options.index
 @options.store
 @options.as_json
 def init(
-    gallery: str | None, modality: str | None, encoder: str | None, store: Path, as_json: bool
+    gallery: str | None,
+    modality: str | None,
+    encoder: str | None,
+    index: str | None,
+    store: Path,
+    as_json: bool,
 ) -> None:
     """Create a store, and a GALLERY in it if you name one.
 
@@ -34,8 +40,8 @@ def init(
     checked, and used from then on. An existing store is left as it is.
     """
     if not gallery:
-        if modality or encoder:
-            raise click.UsageError("--modality and --encoder are about a GALLERY: name one.")
+        if modality or encoder or index:
+            raise click.UsageError("--modality, --encoder, --index: name the GALLERY to create.")
         with options.workspace(store) as ws:
             created = ws.init()
         report(
@@ -45,7 +51,7 @@ def init(
         )
         return
     with options.workspace(store) as ws:
-        target = ws.create_gallery(gallery, modality, encoder=encoder)
+        target = ws.create_gallery(gallery, modality, encoder=encoder, index=index)
     report(
         as_json,
         {
@@ -53,6 +59,7 @@ def init(
             "gallery": target.name,
             "modality": target.space.modality,
             "encoder": target.encoder,
+            "index": target.index,
             "fingerprint": target.space.fingerprint,
         },
         f"created gallery {target.name} of {target.space.modality},"

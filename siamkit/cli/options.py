@@ -99,6 +99,11 @@ detector = click.option(
     metavar="NAME|none",
     help="A region plugin; none takes each sample as it is [default: the modality's own].",
 )
+index = click.option(
+    "--index",
+    metavar="NAME",
+    help="An index backend (`siamkit plugins list`) [default: faiss].",
+)
 
 
 class BoxType(click.ParamType[Any]):

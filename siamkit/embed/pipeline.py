@@ -18,6 +18,7 @@ from siamkit.io.sources import Content
 from siamkit.models import built, names
 from siamkit.protocols import Assesses
 from siamkit.stats import calibration_json
+from siamkit.store.galleries import GalleryEncoder
 from siamkit.types import Calibration, Quality, Region, Threshold
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class Pipeline:
 
             return threshold_for_fmr(calibration)
         return stated
+
+    def gallery_encoder(self, name: str | None) -> GalleryEncoder:
+        """Return what a gallery keeps of this encoder. name: how the gallery finds it again."""
+        encoder = self.encoder
+        return GalleryEncoder(
+            name, encoder.fingerprint, encoder.dim, self.threshold, self.calibration
+        )
 
     def read(self, source: Path | str | bytes) -> Content:
         """A file's content, or bytes; where samples are text, a string is the sample itself."""

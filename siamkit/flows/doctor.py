@@ -15,7 +15,7 @@ from siamkit.host.registry import Plugin
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders, Modality
-from siamkit.store import Gallery, Store, galleries
+from siamkit.store import Gallery, Store, galleries, health
 from siamkit.store.live_index import LiveIndex
 
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
@@ -88,9 +88,8 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
 
 
 def _store(store: Store) -> Iterator[Checkup]:
-    for pragma in ("integrity_check", "foreign_key_check"):
-        rows = store.connection.execute(f"PRAGMA {pragma}").fetchall()
-        faults = [row for row in rows if row[0] != "ok"]
+    for pragma in health.CHECKS:
+        faults = health.faults(store, pragma)
         detail = f"{len(faults)} faults, first: {faults[0]}" if faults else "ok"
         hint = "restore a backup" if faults else ""
         yield Checkup(f"store {pragma}", not faults, detail, hint)
@@ -102,17 +101,8 @@ def _store(store: Store) -> Iterator[Checkup]:
 
 def _samples(store: Store, gallery: Gallery) -> Checkup:
     """Check that every sample has a template, and that the change log ends at the templates."""
-    (without_template,) = store.connection.execute(
-        "SELECT count(*) FROM samples s LEFT JOIN templates t ON t.sample_id = s.id"
-        " WHERE s.gallery_id = ? AND t.id IS NULL",
-        (gallery.id,),
-    ).fetchone()
-    (unlogged,) = store.connection.execute(
-        "SELECT count(*) FROM (SELECT template_id, sum(iif(op = 'add', 1, -1)) AS live"
-        " FROM changes WHERE gallery_id = ? GROUP BY template_id) c"
-        " LEFT JOIN templates t ON t.id = c.template_id WHERE (t.id IS NOT NULL) <> c.live",
-        (gallery.id,),
-    ).fetchone()
+    without_template = health.count_samples_without_template(store, gallery)
+    unlogged = health.count_unlogged_changes(store, gallery)
     identities, samples = galleries.count(store, gallery)
     check = f"gallery {gallery.name}"
     if without_template or unlogged:

@@ -15,7 +15,8 @@ from siamkit.host import registry
 from siamkit.protocols import Mines
 from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
-from siamkit.store.live_index import backend
+from siamkit.store.galleries import DEFAULT_INDEX
+from siamkit.store.live_index import load_backend
 from siamkit.types import Progress, Threshold, ignore_progress
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _left(max_memory: int | None) -> int:
 def _mine(
     vectors: Vectors, floor: float, memory: int, progress: Progress
 ) -> tuple[dict[str, str | int | float | bool], ScoredPairs]:
-    miner = backend()
+    miner = load_backend(DEFAULT_INDEX)
     if not isinstance(miner, Mines):
         raise PluginError(f"{registry.describe(miner)} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)

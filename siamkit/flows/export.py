@@ -1,6 +1,7 @@
 """Export: one gallery as a folder of JSON lines and one .npy. No pickle.
 
-gallery.json     format, name, modality, encoder, detector, fingerprint, dim, threshold, calibration
+gallery.json     format, name, modality, encoder, detector, index, fingerprint, dim, threshold,
+                 calibration
 templates.npy    (n, dim) float32, rows of norm 1
 samples.jsonl    one line per row: identity, source, inline, digest (hex), region, quality
 """
@@ -78,6 +79,7 @@ def _card(gallery: Gallery) -> dict[str, Any]:
         "modality": gallery.space.modality,
         "encoder": gallery.encoder,
         "detector": gallery.detector,
+        "index": gallery.index,
         "fingerprint": gallery.space.fingerprint,
         "dim": gallery.space.dim,
         "threshold": asdict(gallery.threshold) if gallery.threshold else None,

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
+from siamkit.errors import SiamkitError
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.samples import Sample
 
@@ -38,10 +39,10 @@ def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
     if not pending:
         return
     try:
-        for gallery_id, _ in pending:
-            live_index.drop(store, gallery_id)
+        for erasure in pending:
+            live_index.drop(store, erasure.gallery_id, erasure.index)
         erasures.scrub(store, pending, wait_seconds=wait_seconds)
-    except (sqlite3.OperationalError, OSError) as error:
+    except (sqlite3.OperationalError, OSError, SiamkitError) as error:
         log.warning(
             f"deleted, but traces remain on the disk: {error};"
             " the next command that opens the store tries again"

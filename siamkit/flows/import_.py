@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from siamkit.errors import BadInput, EncoderMismatch
+from siamkit.errors import BadInput, EncoderMismatch, SiamkitError
 from siamkit.flows.export import FORMAT
 from siamkit.sdk import regions
 from siamkit.stats.calibration_json import from_json
-from siamkit.store import Store, galleries, samples
+from siamkit.store import Store, galleries, live_index, samples
+from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder
 from siamkit.store.samples import NewSample
 from siamkit.types import Calibration, Threshold
 
+log = logging.getLogger("siamkit")
 BATCH = 10_000  # samples per transaction
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -37,12 +40,9 @@ class GalleryCard:
 
     name: str
     modality: str
-    encoder: str | None
+    encoder: GalleryEncoder
     detector: str | None
-    fingerprint: str
-    dim: int
-    threshold: Threshold | None
-    calibration: Calibration | None
+    index: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +67,23 @@ def import_gallery(store: Store, exported: Export, name: str | None = None) -> I
             galleries.create(
                 store,
                 name,
-                modality=card.modality,
-                fingerprint=card.fingerprint,
-                dim=card.dim,
-                encoder=card.encoder,
+                card.modality,
+                card.encoder,
                 detector=card.detector,
-                threshold=card.threshold,
-                calibration=card.calibration,
+                index=_installed_index(card.index, name),
             )
     gallery = galleries.get(store, name)
-    if gallery.space.fingerprint != card.fingerprint:
+    if gallery.space.fingerprint != card.encoder.fingerprint:
         raise EncoderMismatch(
             f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
-            f" the export those of {card.fingerprint}",
+            f" the export those of {card.encoder.fingerprint}",
             hint="give another name: --as-gallery NAME",
         )
     new = 0
     for start in range(0, len(new_samples), BATCH):
         batch = new_samples[start : start + BATCH]
         rows = vectors[start : start + len(batch)]
-        ids = samples.add(store, gallery, card.fingerprint, batch, rows)
+        ids = samples.add(store, gallery, card.encoder.fingerprint, batch, rows)
         new += sum(sample_id is not None for sample_id in ids)
     return Imported(gallery.name, new, len(new_samples) - new)
 
@@ -99,7 +96,7 @@ def read_export(folder: Path) -> Export:
             vectors = np.lib.format.read_array(file, allow_pickle=False)
         with (folder / "samples.jsonl").open(encoding="utf-8") as text:
             new_samples = [_sample(json.loads(line)) for line in text]
-        shape = (len(new_samples), card.dim)
+        shape = (len(new_samples), card.encoder.dim)
         if vectors.shape != shape or vectors.dtype != np.float32:
             got = f"{vectors.dtype} {vectors.shape}"
             raise ValueError(f"templates.npy holds {got}, not float32 {shape}")
@@ -120,13 +117,26 @@ def _card(fields: dict[str, Any]) -> GalleryCard:
     return GalleryCard(
         name=_text(fields["name"]),
         modality=_text(fields["modality"]),
-        encoder=None if fields["encoder"] is None else _text(fields["encoder"]),
+        encoder=GalleryEncoder(
+            name=None if fields["encoder"] is None else _text(fields["encoder"]),
+            fingerprint=_text(fields["fingerprint"]),
+            dim=int(_number(fields["dim"], 1, 1_000_000)),
+            threshold=_threshold(fields["threshold"]),
+            calibration=_calibration(fields),
+        ),
         detector=None if fields["detector"] is None else _text(fields["detector"]),
-        fingerprint=_text(fields["fingerprint"]),
-        dim=int(_number(fields["dim"], 1, 1_000_000)),
-        threshold=_threshold(fields["threshold"]),
-        calibration=_calibration(fields),
+        index=_text(fields.get("index", DEFAULT_INDEX)),  # older exports have none
     )
+
+
+def _installed_index(index: str, gallery: str) -> str:
+    """Return the index of the export, or the default if it is not installed here."""
+    try:
+        live_index.load_backend(index)
+    except SiamkitError as error:
+        log.warning(f"{error}: gallery {gallery} uses {DEFAULT_INDEX} instead")
+        return DEFAULT_INDEX
+    return index
 
 
 def _threshold(fields: dict[str, Any] | None) -> Threshold | None:

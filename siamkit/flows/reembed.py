@@ -14,7 +14,7 @@ from siamkit.flows.forget import finish
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.sdk import regions
-from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
+from siamkit.store import Gallery, Store, live_index, samples, templates
 from siamkit.store.samples import Sample
 from siamkit.types import Progress, ignore_progress
 
@@ -61,7 +61,15 @@ def reembed(
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
             hint=f"bring the files back{drop}",
         )
-    _replace(store, gallery, pipeline, encoder, {sample.id for sample in enrolled}, vectors)
+    templates.replace_all(
+        store,
+        gallery,
+        pipeline.gallery_encoder(encoder),
+        {sample.id for sample in enrolled},
+        vectors,
+    )
+    live_index.drop(store, gallery.id, gallery.index)
+    finish(store)
     return Reembedded(len(vectors), pipeline.encoder.fingerprint, tuple(missing))
 
 
@@ -82,56 +90,3 @@ def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
     vector = batches.embed_one(undetected, content, stored).regions[0].vector
     assert vector is not None
     return vector
-
-
-def _replace(
-    store: Store,
-    gallery: Gallery,
-    pipeline: Pipeline,
-    encoder: str | None,
-    embedded: set[int],
-    vectors: list[tuple[int, np.ndarray]],
-) -> None:
-    """Replace the templates of the samples `embedded`; drop the samples without a vector.
-
-    vectors: (sample id, (dim,) float32). Raises BadInput if samples were enrolled meanwhile.
-    """
-    fingerprint, dim = pipeline.encoder.fingerprint, pipeline.encoder.dim
-    with store.write() as db:
-        live = {
-            i for (i,) in db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
-        }
-        if live - embedded:
-            raise BadInput(
-                f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
-                hint="run the same command again",
-            )
-        space_id = galleries.ensure_space(store, gallery.space.modality, fingerprint, dim)
-        db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
-        db.execute(
-            "UPDATE galleries SET space_id = ?, encoder = ? WHERE id = ?",
-            (space_id, encoder, gallery.id),
-        )
-        for sample_id, vector in vectors:
-            if sample_id in live:
-                db.execute(
-                    "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
-                    (sample_id, gallery.id, vector.astype("<f4").tobytes()),
-                )
-        db.execute(
-            "DELETE FROM samples WHERE gallery_id = ? AND id NOT IN"
-            " (SELECT sample_id FROM templates WHERE gallery_id = ?)",
-            (gallery.id, gallery.id),
-        )
-        galleries.drop_empty_identities(store)
-        # Scores of the old vectors say nothing about the new ones. Nor would they if the old
-        # encoder came back, once samples have been dropped.
-        db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
-        db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
-        galleries.calibrate(
-            store, gallery.id, fingerprint, pipeline.threshold, pipeline.calibration
-        )
-        if len(vectors) < len(live):
-            erasures.note(store, gallery.id)
-    live_index.drop(store, gallery.id)
-    finish(store)

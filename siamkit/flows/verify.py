@@ -133,16 +133,13 @@ def verify_identity(
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
-    row = store.connection.execute(
-        "SELECT id FROM identities WHERE name = ?", (samples.checked_label(identity),)
-    ).fetchone()
-    vectors = templates.of_identities(store, gallery, [row[0]])[row[0]][1] if row else ()
+    vectors = templates.of_identity(store, gallery, samples.checked_label(identity))
     if not len(vectors):
         raise StoreError(
             f"{identity!r} has no sample in gallery {gallery.name!r}",
             hint=f"`siamkit list {gallery.name}` shows who is enrolled",
         )
-    return vectors  # type: ignore[return-value]
+    return vectors
 
 
 def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> tuple[Side, Any]:

@@ -20,7 +20,7 @@ from siamkit.errors import StoreError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 3  # the number of migrations this version of siamkit knows
+SCHEMA = 4  # the number of migrations this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM': tells our file from any other SQLite database
 BUSY_SECONDS = 30.0  # how long a writer waits for another before it gives up
 

@@ -7,6 +7,7 @@ a process killed in between leaves the rest to the next one.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
 from siamkit.store.database import BUSY_SECONDS, Store
 
@@ -16,27 +17,43 @@ def note(store: Store, gallery_id: int) -> None:
     db = store.connection
     head = "(SELECT coalesce(max(seq), 0) FROM changes WHERE gallery_id = ?1)"
     db.execute(
-        f"INSERT INTO erasures (gallery_id, seq) VALUES (?1, {head})"
+        'INSERT INTO erasures (gallery_id, seq, "index")'
+        f' SELECT id, {head}, "index" FROM galleries WHERE id = ?1'
         " ON CONFLICT (gallery_id) DO UPDATE SET seq = excluded.seq",
         (gallery_id,),
     )
     db.execute(f"UPDATE galleries SET floor = {head} WHERE id = ?1", (gallery_id,))
 
 
-def pending(store: Store) -> list[tuple[int, int]]:
-    """(gallery id, change) of every deletion with traces left; the gallery may be gone too."""
-    with store.read() as db:
-        return db.execute("SELECT gallery_id, seq FROM erasures").fetchall()
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A deletion whose traces are still on the disk. The gallery may be gone too."""
+
+    gallery_id: int
+    seq: int  # the deletion's last change
+    index: str  # the backend whose saved files hold the vectors
 
 
-def floor(store: Store, gallery_id: int) -> int | None:
-    """The change from which on a snapshot may be used; None if the gallery is gone."""
+def pending(store: Store) -> list[Erasure]:
+    """Return the deletions whose traces are still on the disk."""
     with store.read() as db:
-        row = db.execute("SELECT floor FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
+        rows = db.execute('SELECT gallery_id, seq, "index" FROM erasures').fetchall()
+    return [Erasure(*row) for row in rows]
+
+
+def floor(store: Store, gallery_id: int, index: str) -> int | None:
+    """Return the change before which an index must not have been saved.
+
+    None if the gallery is gone or uses another index: then nothing may stay saved.
+    """
+    with store.read() as db:
+        row = db.execute(
+            'SELECT floor FROM galleries WHERE id = ? AND "index" = ?', (gallery_id, index)
+        ).fetchone()
     return row[0] if row else None
 
 
-def scrub(store: Store, done: list[tuple[int, int]], *, wait_seconds: float) -> None:
+def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
     """Rewrite the database without its free space, empty the log, take the notes back.
 
     secure_delete alone leaves copies behind where SQLite has moved rows between pages.
@@ -52,7 +69,10 @@ def scrub(store: Store, done: list[tuple[int, int]], *, wait_seconds: float) -> 
     finally:
         db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
     with store.write():  # only what was done: another process may have deleted more meanwhile
-        db.executemany("DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?", done)
+        db.executemany(
+            "DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?",
+            [(erasure.gallery_id, erasure.seq) for erasure in erased],
+        )
 
 
 def _empty_log(db: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
 from siamkit.stats.calibration_json import from_json, to_json
@@ -14,11 +15,23 @@ from siamkit.store.database import Store, now
 from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
+DEFAULT_INDEX = "faiss"  # the index backend of a gallery that names none, and of runs without one
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class GalleryExists(StoreError):
     """Made by this process or, a moment ago, by another."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryEncoder:
+    """The encoder that makes a gallery's vectors, and what scores between them mean."""
+
+    name: str | None  # a name or a folder; None for the one that the modality carries
+    fingerprint: str
+    dim: int
+    threshold: Threshold | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,7 @@ class Gallery:
     detector: str | None
     threshold: Threshold | None
     created: str
+    index: str  # name of the index backend
     calibration: Calibration | None = None
 
     @property
@@ -45,7 +59,8 @@ def index_prefix(gallery_id: int) -> str:
 
 
 _SELECT = """
-SELECT g.id, g.name, g.encoder, g.detector, g.created, s.id, s.modality, s.fingerprint, s.dim,
+SELECT g.id, g.name, g.encoder, g.detector, g.created, g."index",
+  s.id, s.modality, s.fingerprint, s.dim,
   c.threshold, c.fmr, c.source, c.model
 FROM galleries g JOIN spaces s ON s.id = g.space_id
 LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
@@ -65,28 +80,29 @@ def require_name(name: str) -> None:
 def create(
     store: Store,
     name: str,
-    *,
     modality: str,
-    fingerprint: str,
-    dim: int,
-    encoder: str | None,
-    detector: str | None,
-    threshold: Threshold | None,
-    calibration: Calibration | None = None,
+    encoder: GalleryEncoder,
+    *,
+    detector: str | None = None,
+    index: str = DEFAULT_INDEX,
 ) -> Gallery:
-    """Make a gallery. Raises BadInput for a bad name, StoreError if the name is taken."""
+    """Create a gallery.
+
+    detector: None embeds whole samples. index: the name of an index backend, which is not checked.
+    Raises BadInput for a bad name, GalleryExists if the name is taken.
+    """
     require_name(name)
     with store.write() as db:
         if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
             raise GalleryExists(f"there is a gallery {name!r} already")
-        space_id = ensure_space(store, modality, fingerprint, dim)
+        space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
         gallery_id = db.execute(
-            "INSERT INTO galleries (name, space_id, encoder, detector, created)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (name, space_id, encoder, detector, now()),
+            'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (name, space_id, encoder.name, detector, index, now()),
         ).lastrowid
         assert gallery_id is not None
-        calibrate(store, gallery_id, fingerprint, threshold, calibration)
+        calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
     return get(store, name)
 
 
@@ -170,14 +186,20 @@ def count(store: Store, gallery: Gallery) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def set_index(store: Store, gallery: Gallery, index: str) -> None:
+    """Have a gallery use another index backend from now on."""
+    with store.write() as db:
+        db.execute('UPDATE galleries SET "index" = ? WHERE id = ?', (index, gallery.id))
+
+
 def delete(store: Store, gallery: Gallery) -> None:
     """Delete a gallery with its samples and templates, and identities that own nothing else."""
     with store.write() as db:
         db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
         db.execute("DELETE FROM samples WHERE gallery_id = ?", (gallery.id,))
+        erasures.note(store, gallery.id)  # while the row still names the index
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
         drop_empty_identities(store)
-        erasures.note(store, gallery.id)
 
 
 def drop_empty_identities(store: Store) -> None:
@@ -210,12 +232,17 @@ def _calibration(gallery: str, model: object) -> Calibration | None:
         return None
 
 
-def _gallery(row: tuple[object, ...]) -> Gallery:
-    (
-        gid, name, encoder, detector, created, sid, modality, fingerprint, dim, value, fmr, source,
-        model,
-    ) = row  # fmt: skip
-    threshold = None if value is None else Threshold(value, fmr, source)  # type: ignore[arg-type]
-    space = Space(sid, modality, fingerprint, dim)  # type: ignore[arg-type]
-    calibration = _calibration(str(name), model)
-    return Gallery(gid, name, space, encoder, detector, threshold, created, calibration)  # type: ignore[arg-type]
+def _gallery(row: tuple[Any, ...]) -> Gallery:
+    gallery_id, name, encoder, detector, created, index, *fields = row
+    space, (value, fmr, source, model) = Space(*fields[:4]), fields[4:]
+    return Gallery(
+        gallery_id,
+        name,
+        space,
+        encoder,
+        detector,
+        None if value is None else Threshold(value, fmr, source),
+        created,
+        index,
+        _calibration(name, model),
+    )

@@ -6,23 +6,39 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from siamkit.errors import StoreError
+from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
-from siamkit.store import Gallery, Store, erasures, templates
-from siamkit.store.galleries import index_prefix
+from siamkit.store import Gallery, Store, erasures, galleries, templates
+from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
 
 if TYPE_CHECKING:
     from siamkit.protocols import Index, IndexBackend
     from siamkit.types import Cursor, Hits, Vectors
 
-BACKEND = "faiss"
 WORTH_A_LINE = 1_000  # templates; a smaller index is made anew faster than one reads of it
 log = logging.getLogger("siamkit")
 
 
-def backend() -> IndexBackend:
-    made: IndexBackend = registry.load("siamkit.indexes", BACKEND)
-    return made
+def load_backend(name: str) -> IndexBackend:
+    """Load an index backend by name. Raises BadInput, naming those that are installed."""
+    if name not in (names := _installed()):
+        raise BadInput(f"no index named {name!r}", hint=f"installed: {', '.join(names) or 'none'}")
+    backend: IndexBackend = registry.load("siamkit.indexes", name)
+    return backend
+
+
+def _installed() -> list[str]:
+    return sorted({plugin.name for plugin in registry.installed("siamkit.indexes")})
+
+
+def _backend_of(gallery: Gallery) -> IndexBackend:
+    if gallery.index not in _installed():
+        raise PluginError(
+            f"gallery {gallery.name!r} uses index {gallery.index!r}, which is not installed",
+            hint="install its package again, or change to another index:"
+            f" `siamkit index rebuild {gallery.name} --index {DEFAULT_INDEX}`",
+        )
+    return load_backend(gallery.index)
 
 
 class LiveIndex:
@@ -34,11 +50,12 @@ class LiveIndex:
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
         self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
+        backend = _backend_of(gallery)
         if store.writable:
             _drop_forgotten(store, gallery)
         with store.read():
             self.index: Index
-            self.index, refused = backend().open(
+            self.index, refused = backend.open(
                 gallery.index_key,
                 gallery.space.dim,
                 root=store.index_root,
@@ -98,8 +115,8 @@ class LiveIndex:
 
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
-    """Throw the saved index away and make it anew from the store."""
-    drop(store, gallery.id)
+    """Rebuild the index from the store. Raises StoreError if it cannot be saved."""
+    drop(store, gallery.id, gallery.index)
     live = LiveIndex(store, gallery, save=False)
     try:
         live.save()
@@ -108,15 +125,34 @@ def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
     return live
 
 
-def drop(store: Store, gallery_id: int) -> None:
-    """Delete all that was ever saved of a gallery's indexes; the next query makes one anew."""
-    backend().drop(index_prefix(gallery_id), root=store.index_root)
+def change(store: Store, gallery: Gallery, index: str) -> Gallery:
+    """Have a gallery use another index backend, and delete what the old one has saved.
+
+    Raises BadInput if the new one is not installed. If the old one is not, its files stay, and a
+    line is logged.
+    """
+    load_backend(index)
+    if gallery.index in _installed():
+        drop(store, gallery.id, gallery.index)
+    else:
+        log.warning(
+            f"index {gallery.index} is not installed: what it has saved in {store.index_root}"
+            f" of gallery {gallery.name} stays there; delete it by hand"
+        )
+    galleries.set_index(store, gallery, index)
+    return galleries.get(store, gallery.name)
+
+
+def drop(store: Store, gallery_id: int, index: str) -> None:
+    """Delete all indexes of a gallery that a backend has saved; the next query rebuilds one."""
+    load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
 
 
 def _drop_forgotten(store: Store, gallery: Gallery) -> None:
     """Delete snapshots from before something was forgotten, whoever has written them since."""
-    below = erasures.floor(store, gallery.id)
+    below = erasures.floor(store, gallery.id, gallery.index)
     try:
-        backend().drop(index_prefix(gallery.id), root=store.index_root, below=below)
+        prefix = index_prefix(gallery.id)
+        _backend_of(gallery).drop(prefix, root=store.index_root, below=below)
     except OSError as error:
         log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")

@@ -125,6 +125,13 @@ CREATE INDEX observations_by_gallery ON observations (gallery_id, kind, id);;
 """
 
 
+@migrations()
+def m004_index(db: Database) -> None:
+    """Which index backend a gallery uses, and whose saved files a deletion must still remove."""
+    db.execute("""ALTER TABLE galleries ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
+    db.execute("""ALTER TABLE erasures ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from siamkit.errors import StoreError
+from siamkit.errors import BadInput, StoreError
+from siamkit.store import erasures, galleries
 from siamkit.store.database import Store
-from siamkit.store.galleries import Gallery
+from siamkit.store.galleries import Gallery, GalleryEncoder
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
@@ -140,6 +141,72 @@ def sample_ids(store: Store, gallery: Gallery) -> dict[int, int]:
         return dict(
             db.execute("SELECT id, sample_id FROM templates WHERE gallery_id = ?", (gallery.id,))
         )
+
+
+def of_identity(store: Store, gallery: Gallery, identity: str) -> Vectors:
+    """Return the (n, dim) templates of a label in this gallery, oldest first; n may be 0."""
+    with store.read() as db:
+        rows = db.execute(
+            "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
+            " JOIN identities i ON i.id = s.identity_id"
+            " WHERE i.name = ? AND s.gallery_id = ? ORDER BY t.id",
+            (identity, gallery.id),
+        ).fetchall()
+    return _arrays(rows, gallery.space.dim)[1]
+
+
+def replace_all(
+    store: Store,
+    gallery: Gallery,
+    encoder: GalleryEncoder,
+    embedded: set[int],
+    vectors: Sequence[tuple[int, Vectors]],
+) -> None:
+    """Move a gallery to another encoder in one transaction.
+
+    embedded: ids of the samples that were to be embedded again. vectors: (sample id, (dim,)
+    float32); samples without one are deleted. Calibration and observations go with the old
+    templates. Raises BadInput if samples were enrolled meanwhile.
+    """
+    with store.write() as db:
+        rows = db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
+        present = {sample_id for (sample_id,) in rows}
+        if present - embedded:
+            raise BadInput(
+                f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
+                hint="run the same command again",
+            )
+        space_id = galleries.ensure_space(
+            store, gallery.space.modality, encoder.fingerprint, encoder.dim
+        )
+        db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
+        db.execute(
+            "UPDATE galleries SET space_id = ?, encoder = ? WHERE id = ?",
+            (space_id, encoder.name, gallery.id),
+        )
+        db.executemany(
+            "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
+            [
+                (sample_id, gallery.id, vector.astype("<f4").tobytes())
+                for sample_id, vector in vectors
+                if sample_id in present
+            ],
+        )
+        db.execute(
+            "DELETE FROM samples WHERE gallery_id = ?1 AND id NOT IN"
+            " (SELECT sample_id FROM templates WHERE gallery_id = ?1)",
+            (gallery.id,),
+        )
+        galleries.drop_empty_identities(store)
+        # Scores of the old vectors say nothing about the new ones. Nor would they if the old
+        # encoder came back, once samples have been dropped.
+        db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
+        db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
+        galleries.calibrate(
+            store, gallery.id, encoder.fingerprint, encoder.threshold, encoder.calibration
+        )
+        if len(vectors) < len(present):
+            erasures.note(store, gallery.id)
 
 
 @dataclass(frozen=True, slots=True)

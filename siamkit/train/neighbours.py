@@ -15,7 +15,7 @@ import numpy as np
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.protocols import Contrasts
-from siamkit.store.live_index import BACKEND
+from siamkit.store.galleries import DEFAULT_INDEX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def hard_negatives(
     impostor: NDArray[np.bool_],
     *,
     k: int,
-    index: str = BACKEND,
+    index: str = DEFAULT_INDEX,
 ) -> Ids:
     """(n, k) int64 row numbers: each genuine row's nearest wrong neighbours within the band.
 

@@ -11,6 +11,7 @@ from siamkit import StoreError
 from siamkit.flows.audit import ORDER, audit
 from siamkit.stats import audit as audit_stats
 from siamkit.store import Store, galleries, samples
+from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.live_index import LiveIndex
 from siamkit.store.samples import NewSample
 from siamkit.types import Threshold
@@ -34,10 +35,9 @@ def normed(rows):
 
 def findings_of(tmp_path, labels, vectors, quality, threshold=0.5, digests=None):
     store = Store(tmp_path / "store", create=True)
-    gallery = galleries.create(
-        store, "g", modality="toy", fingerprint="toy/1:a", dim=vectors.shape[1], encoder=None,
-        detector=None, threshold=None if threshold is None else Threshold(threshold),
-    )  # fmt: skip
+    limit = None if threshold is None else Threshold(threshold)
+    encoder = GalleryEncoder(None, "toy/1:a", vectors.shape[1], limit)
+    gallery = galleries.create(store, "g", "toy", encoder)
     new = [
         NewSample(str(who), f"{i}.x", digest, '{"score":1.0}', q)
         for i, (who, q, digest) in enumerate(

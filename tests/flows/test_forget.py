@@ -95,9 +95,9 @@ def test_a_note_written_meanwhile_is_not_taken_back(filled):
     (before,) = erasures.pending(filled.store)
     samples.delete(filled.store, [s.id for s in samples.of_identity(filled.store, "person 7")])
     erasures.scrub(filled.store, [before], wait_seconds=0)
-    ((gallery_id, seq),) = erasures.pending(filled.store)
-    assert gallery_id == before[0]
-    assert seq > before[1]
+    (after,) = erasures.pending(filled.store)
+    assert after.gallery_id == before.gallery_id
+    assert after.seq > before.seq
 
 
 def test_a_reader_in_the_way_delays_nothing_but_the_clearing(filled):

@@ -11,6 +11,7 @@ from siamkit import BadInput, Uncalibrated
 from siamkit.stats.drift import QUERIES, compare, reference_scores
 from siamkit.stats.probe_scores import REST_SAMPLES, ProbeScores, scores_of_query
 from siamkit.store import Store, galleries, migrations, observations
+from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.observations import KEPT
 
 DIM, PEOPLE, EACH = 48, 60, 4
@@ -115,10 +116,7 @@ def test_of_a_query_are_kept_its_best_identitys_score_and_the_mean_of_others():
 @pytest.fixture
 def place(tmp_path):
     store = Store(tmp_path, create=True)
-    gallery = galleries.create(
-        store, "g", modality="toy", fingerprint="toy/1:a", dim=4, encoder=None, detector=None,
-        threshold=None,
-    )  # fmt: skip
+    gallery = galleries.create(store, "g", "toy", GalleryEncoder(None, "toy/1:a", 4))
     yield store, gallery
     store.close()
 
@@ -184,13 +182,15 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
     db = sqlite3.connect(tmp_path / "store.db")
     db.execute("DROP TABLE observations")
     db.execute("ALTER TABLE calibrations DROP COLUMN model")
+    db.execute('ALTER TABLE galleries DROP COLUMN "index"')
+    db.execute('ALTER TABLE erasures DROP COLUMN "index"')
     db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_initial'")
     db.execute("PRAGMA user_version = 1")
     db.commit()
     db.close()
     store = Store(tmp_path)
     assert store.connection.execute("SELECT count(*) FROM observations").fetchone() == (0,)
-    assert len(migrations.migrations._migrations) == 3
+    assert len(migrations.migrations._migrations) == 4
     store.close()
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from siamkit import BadInput, EncoderMismatch, StoreError
 from siamkit.store import Store, galleries, samples, templates
+from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.live_index import LiveIndex
 from siamkit.store.migrations import migrations
 from siamkit.store.samples import NewSample
@@ -23,10 +24,8 @@ DIM = 6
 
 
 def gallery(store: Store, name: str = "g", fingerprint: str = "toy/1:a"):
-    return galleries.create(
-        store, name, modality="toy", fingerprint=fingerprint, dim=DIM,
-        encoder=None, detector=None, threshold=Threshold(0.5, 0.01, "test"),
-    )  # fmt: skip
+    encoder = GalleryEncoder(None, fingerprint, DIM, Threshold(0.5, 0.01, "test"))
+    return galleries.create(store, name, "toy", encoder)
 
 
 def unit(*seeds: int) -> np.ndarray:

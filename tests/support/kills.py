@@ -20,7 +20,11 @@ from pathlib import Path
 
 STRANGERS = Path(__file__).parents[1] / "strangers"
 ENROLLED = 2000  # samples a round, more than there is time for before most kills
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(STRANGERS), "TOYKIT_SLEEP": "0.0002"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(STRANGERS), os.environ.get("PYTHONPATH", "")]),
+    "TOYKIT_SLEEP": "0.0002",
+}
 
 
 @dataclass
