@@ -26,18 +26,20 @@ HERE, OUT = Path(__file__).parent, Path("demo-out")
 ENVIRONMENT = {**os.environ, "SIAMKIT_STORE": str(OUT / "store")}
 
 
-def siamkit(*arguments: str | Path, fine: tuple[int, ...] = (0, 3, 5)) -> str:
-    """Run one command, show it and what it says; returns its standard output."""
-    shown = " ".join(f"'{a}'" if " " in str(a) else str(a) for a in arguments)
-    print(f"\n$ siamkit {shown}", flush=True)
+def siamkit(*arguments: str | Path, accepted: tuple[int, ...] = (0, 3, 5)) -> str:
+    """Run one command, show it with its output, and return its standard output."""
+    words = " ".join(f"'{a}'" if " " in str(a) else str(a) for a in arguments)
+    print(f"\n$ siamkit {words}", flush=True)
     started = time.perf_counter()
     run = subprocess.run(
         [sys.executable, "-m", "siamkit", *arguments],
-        env=ENVIRONMENT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if "--json" not in arguments:
         print(run.stdout, end="")
-    if run.returncode not in fine:  # 3: unknown, or different; 5: can't tell
+    if run.returncode not in accepted:  # 3: unknown, or different; 5: can't tell
         sys.exit(f"the demo stops here: siamkit ended with {run.returncode}")
     print(f"[exit {run.returncode}, {time.perf_counter() - started:.2f} s]", flush=True)
     return run.stdout
@@ -52,7 +54,7 @@ def data_uri(picture: Image.Image) -> str:
 
 
 def card(probe: dict, region: dict | None) -> str:
-    """One row of the contact sheet: the probe's region, and its matches with their scores."""
+    """Render one row of the contact sheet: a region of the probe, and its matches with scores."""
     picture = Image.open(probe["source"])
     if region is None:
         answer = html.escape(probe["error"])
@@ -77,16 +79,16 @@ def card(probe: dict, region: dict | None) -> str:
 
 def contact_sheet(probes: list[dict], path: Path) -> None:
     rows = "".join(card(p, region) for p in probes for region in p.get("regions", [None]))
-    limit = next(p["threshold"] for p in probes if "threshold" in p)
+    threshold = next(p["threshold"] for p in probes if "threshold" in p)
     path.write_text(
         "<!doctype html><meta charset=utf-8><title>siamkit: probes and matches</title><style>"
         "body{font:15px system-ui;margin:2em;max-width:60em}td{padding:.6em 1.4em;"
         "border-bottom:1px solid #ddd;vertical-align:middle}img{max-height:130px;"
         "border-radius:6px}figure{display:inline-block;margin:0 1em 0 0;text-align:center}"
         "</style><h1>Probes and their nearest identities</h1>"
-        f"<p>Threshold {limit['value']:.3f}: a stranger is identified at a rate of"
-        f" {limit['fpir']:g}, as measured on "
-        f"{html.escape(limit['source'])}. The probes are altered copies of the two enrolled "
+        f"<p>Threshold {threshold['value']:.3f}: a stranger is identified at a rate of"
+        f" {threshold['fpir']:g}, as measured on "
+        f"{html.escape(threshold['source'])}. The probes are altered copies of the two enrolled "
         "photographs: this shows that the pipeline runs, not how accurate it is.</p>"
         f"<table><tr><th>probe<th>answer<th>nearest enrolled</tr>{rows}</table>",
         encoding="utf-8",
@@ -106,38 +108,40 @@ def faces() -> None:
     answers = json.loads(siamkit("query", "faces", *probes, "--json"))
     contact_sheet(answers["probes"], OUT / "contact-sheet.html")
     print(f"\nThe contact sheet is {OUT / 'contact-sheet.html'}, the group {OUT / 'both.jpg'}.")
-    print("Two people, altered copies of two photographs: a demonstration, no measure of accuracy.")
+    print(
+        "Two people, altered copies of two photographs: a demonstration, not a measure of accuracy."
+    )
 
 
 def signatures() -> None:
-    """A signature from a signed page against a reference."""
-    drawn = OUT / "signatures"
-    make_signatures(drawn)
-    siamkit("enrol", "signers", drawn / "doe-1.png", "--as", "J. Doe", "-m", "signatures")
-    siamkit("verify", "signers", "--as", "J. Doe", drawn / "contract.png")
-    siamkit("verify", "-m", "signatures", drawn / "doe-1.png", drawn / "roe-1.png")
+    """Verify the signature on a signed page against a reference."""
+    folder = OUT / "signatures"
+    make_signatures(folder)
+    siamkit("enrol", "signers", folder / "doe-1.png", "--as", "J. Doe", "-m", "signatures")
+    siamkit("verify", "signers", "--as", "J. Doe", folder / "contract.png")
+    siamkit("verify", "-m", "signatures", folder / "doe-1.png", folder / "roe-1.png")
 
 
 def voices() -> None:
-    """A generated voice from one clip, and when it is heard in a talk of two."""
-    made = OUT / "voices"
-    make_voices(made)
-    siamkit("enrol", "voices", made / "low-1.wav", "--as", "Low (generated)")
-    siamkit("query", "voices", made / "low-2.wav")
-    siamkit("verify", "-m", "voices", made / "low-1.wav", made / "high-1.wav")
+    """Recognise a generated voice from one clip, and find when it is heard in a talk of two."""
+    folder = OUT / "voices"
+    make_voices(folder)
+    siamkit("enrol", "voices", folder / "low-1.wav", "--as", "Low (generated)")
+    siamkit("query", "voices", folder / "low-2.wav")
+    siamkit("verify", "-m", "voices", folder / "low-1.wav", folder / "high-1.wav")
     picture = OUT / "talk.png"
-    siamkit("query", "voices", made / "talk.flac", "--timeline", "--save-annotated", picture)
+    siamkit("query", "voices", folder / "talk.flac", "--timeline", "--save-annotated", picture)
     print(f"\nThe chart of the talk is {picture}. Both voices are generated.")
 
 
 def questions() -> None:
-    """Duplicates in a list, and new questions against the enrolled ones."""
-    known, new = (HERE / name for name in ("questions.csv", "new-questions.csv"))
+    """Find duplicates in a list, and check new questions against the enrolled ones."""
+    faq, new = (HERE / name for name in ("questions.csv", "new-questions.csv"))
     report = OUT / "questions.html"
     column = ("--column", "question")
     # 1: one row of the list has no text; it is reported, and the others are compared.
-    siamkit("dedupe", known, *column, "--report", report, fine=(1,))
-    siamkit("enrol", "faq", "-m", "questions", "--from", known, *column, fine=(1,))
+    siamkit("dedupe", faq, *column, "--report", report, accepted=(1,))
+    siamkit("enrol", "faq", "-m", "questions", "--from", faq, *column, accepted=(1,))
     siamkit("query", "faq", "--text", "How can I choose a new password?", "--rerank", "lexical")
     siamkit("dedupe", new, *column, "--against", "faq")
     print(f"\nThe scores of the questions, and their groups, are in {report}.")

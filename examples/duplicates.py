@@ -1,4 +1,4 @@
-"""Which questions of a CSV ask the same? Prints the groups, and writes the rest to kept.csv.
+"""Find questions in a CSV that ask the same: print the groups, keep one of each in kept.csv.
 
 python examples/duplicates.py [FILE.csv COLUMN]
 """
@@ -16,7 +16,7 @@ QUESTIONS = Path(__file__).parent / "questions.csv"
 
 
 def read(table: Path, column: str) -> tuple[list[list[str]], int]:
-    """The rows, the header first, and where in them the column is."""
+    """Return the rows, the header first, and the position of the column in them."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
@@ -31,31 +31,31 @@ def read(table: Path, column: str) -> tuple[list[list[str]], int]:
 
 
 def main(table: Path, column: str) -> None:
-    (header, *rows), at = read(table, column)
-    texts = [row[at] if at < len(row) else "" for row in rows]
+    (header, *rows), position = read(table, column)
+    texts = [row[position] if position < len(row) else "" for row in rows]
     items = [sk.Item(line, str(line), text) for line, text in enumerate(texts, 2)]
 
-    found = sk.Workspace().dedupe(items, modality="questions")
-    for member in found.members:
+    result = sk.Workspace().dedupe(items, modality="questions")
+    for member in result.members:
         mark = "*" if member.canonical else " "
         print(f"group {member.group} {mark} line {member.item.line}: {member.item.shown}")
-    for fault in found.faults:
-        print(f"left out: {fault.error} (line {fault.line})", file=sys.stderr)
+    for fault in result.faults:
+        print(f"left out: {fault}", file=sys.stderr)
 
-    doubles = {member.item.line for member in found.members if not member.canonical}
-    kept = [row for line, row in enumerate(rows, 2) if line not in doubles]
+    duplicates = {member.item.line for member in result.members if not member.canonical}
+    unique = [row for line, row in enumerate(rows, 2) if line not in duplicates]
     with Path("kept.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *kept])
-    print(f"kept.csv has {len(kept)} of {len(rows)} rows")
+        csv.writer(file).writerows([header, *unique])
+    print(f"kept.csv has {len(unique)} of {len(rows)} rows")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, nargs="?", default=QUESTIONS)
     parser.add_argument("column", nargs="?", default="question")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        main(given.table, given.column)
+        main(options.table, options.column)
     except sk.SiamkitError as error:
         print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
         sys.exit(error.exit_code)

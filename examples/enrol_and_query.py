@@ -1,6 +1,6 @@
-"""The Python API on two photographs that installed packages ship; prints who is in the second.
+"""Enrol and query two photographs that installed packages ship, through the Python API.
 
-Run it from anywhere: it keeps its store in a temporary folder.
+Run it from anywhere: its store is a temporary folder.
 """
 
 from __future__ import annotations

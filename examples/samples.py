@@ -2,10 +2,10 @@
 
 The photographs come with two packages: scikit-image ships NASA's portrait of astronaut Eileen
 Collins, matplotlib the US Navy's of Rear Admiral Grace Hopper; both are works of the US government
-and in the public domain. The others are altered copies of the two (mirrored, darkened, tilted,
-scaled down). The signatures are drawn by a program, two invented hands; the voices are generated, a
-pulse train through formants, nobody's speech. The characters are strokes by shaky hands. The tables
-are those beside this file.
+and in the public domain. The other photographs are altered copies of the two (mirrored, darkened,
+tilted, scaled down). The signatures of two invented hands are drawn by a program; the voices are
+generated, a pulse train through formants, and the characters are strokes with random jitter. The
+tables are copies of those beside this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 
 def packaged(package: str, inside: str) -> Path:
-    """A file that an installed package ships. The package itself is not imported."""
+    """Locate a file that an installed package ships, without importing the package."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         sys.exit(f"this needs the package {package}: pip install 'siamkit[demo]'")
@@ -27,7 +27,7 @@ def packaged(package: str, inside: str) -> Path:
 
 
 def make_photos(folder: Path) -> list[Path]:
-    """Write the two portraits, and the probes made from them; returns the probes."""
+    """Write the two portraits, and the probes made from them; return the probes."""
     folder.mkdir(parents=True, exist_ok=True)
     collins = Image.open(packaged("skimage", "data/astronaut.png")).convert("RGB")
     hopper = Image.open(packaged("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"))
@@ -51,7 +51,7 @@ def make_photos(folder: Path) -> list[Path]:
 
 
 def make_signatures(folder: Path) -> None:
-    """Write two drawn signatures each of two invented hands, and a page that one has signed."""
+    """Write two drawn signatures for each of two invented hands, and a page signed by one."""
     from PIL import ImageDraw
 
     from siamkit_signatures import Signatures
@@ -86,13 +86,13 @@ def make_voices(folder: Path) -> None:
     for name, speaker in SPEAKERS.items():
         for seed in (1, 2):
             soundfile.write(folder / f"{name}-{seed}.wav", speak(speaker, 4.0, seed), RATE)
-    turns = [speak(SPEAKERS[name], 4.0, seed) for name, seed in
-             (("low", 3), ("high", 3), ("low", 4), ("high", 4))]  # fmt: skip
+    order = (("low", 3), ("high", 3), ("low", 4), ("high", 4))
+    turns = [speak(SPEAKERS[name], 4.0, seed) for name, seed in order]
     soundfile.write(folder / "talk.flac", np.concatenate(turns), RATE)
 
 
 def make_characters(folder: Path, characters: int = 100, hands: int = 5) -> None:
-    """Draw invented characters of three strokes, a folder each, by several shaky hands."""
+    """Draw invented characters of three strokes, one folder each, by several shaky hands."""
     import numpy as np
     from PIL import ImageDraw
 

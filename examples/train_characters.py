@@ -2,11 +2,11 @@
 
     python examples/train_characters.py FOLDER [--steps 600] [--out RUN]
 
-FOLDER holds a folder per character, each with pictures of it by several hands, as Omniglot does
-(Lake, Salakhutdinov and Tenenbaum 2015); characters may lie at any depth, one alphabet a folder
-say. samples.py draws such a folder, `characters`. A fifth of them is never trained on: with those
-the 1-shot 20-way accuracy is measured, that is, how often a picture is matched to its character
-out of 20, each shown once, or out of as many as there are.
+FOLDER holds one folder per character, each with pictures of it by several hands, as Omniglot does
+(Lake, Salakhutdinov and Tenenbaum 2015); the folders may lie at any depth, for example in one
+folder per alphabet. samples.py draws such a folder, `characters`. A fifth of the characters is kept
+out of training, to measure 1-shot 20-way accuracy: how often a picture is matched to its character
+out of 20 (or as many as there are), each of which is shown once.
 
 The class below is a whole modality. Installed as an entry point of `siamkit.modalities` (see
 docs/training.md), the same lines make `siamkit train FOLDER -m characters --out RUN` work.
@@ -89,7 +89,7 @@ def read(folder: Path) -> list[Example]:
 
 
 def one_shot(dataset: Dataset, folder: Path) -> tuple[int, float]:
-    """Of how many one is shown at once, and how often the right character's is the nearest."""
+    """Return the number of characters to choose from, and how often the right one is nearest."""
     encoder = Characters().encoder(folder)
     rows = np.flatnonzero(~dataset.training)
     images = [Image(np.repeat((255 - dataset.arrays[row])[:, :, None], 3, 2)) for row in rows]
@@ -99,10 +99,11 @@ def one_shot(dataset: Dataset, folder: Path) -> tuple[int, float]:
     characters = characters[pictures > 1]  # one to show, one to ask about
     ways = min(WAYS, len(characters))
     for _ in range(ROUNDS):
-        chosen = rng.choice(characters, ways, replace=False)
-        shown = [rng.choice(np.flatnonzero(labels == c), 2, replace=False) for c in chosen]
-        gallery = vectors[[first for first, _ in shown]]
-        right += int(np.argmax(gallery @ vectors[shown[0][1]])) == 0
+        drawn = rng.choice(characters, ways, replace=False)
+        pairs = [rng.choice(np.flatnonzero(labels == c), 2, replace=False) for c in drawn]
+        gallery = vectors[[enrolled for enrolled, _ in pairs]]
+        probe = vectors[pairs[0][1]]
+        right += int(np.argmax(gallery @ probe)) == 0
     return ways, right / ROUNDS
 
 
@@ -111,27 +112,27 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("characters-run"))
-    given = parser.parse_args()
+    options = parser.parse_args()
 
     config = TrainConfig(
-        steps=given.steps, identities=24, evaluate_every=100, warmup=50, average=0.98
+        steps=options.steps, identities=24, evaluate_every=100, warmup=50, average=0.98
     )
-    origin = Origin("characters", str(given.folder), None, "your own", "characters")
-    examples = read(given.folder)
-    given.out.mkdir(parents=True, exist_ok=True)
+    origin = Origin("characters", str(options.folder), None, "your own", "characters")
+    examples = read(options.folder)
+    options.out.mkdir(parents=True, exist_ok=True)
     try:
         prepared = prepare(
-            examples, Characters(), None, given.out, share=config.validation, seed=config.seed
+            examples, Characters(), None, options.out, share=config.validation, seed=config.seed
         )
     except BadInput as error:
         hint = "give more characters, each with two pictures at least"
-        raise BadInput(f"{given.folder}: {error}", hint=hint) from error
-    for event in TrainingRun(given.out, Characters(), config, origin, prepared).events():
+        raise BadInput(f"{options.folder}: {error}", hint=hint) from error
+    for event in TrainingRun(options.out, Characters(), config, origin, prepared).events():
         if isinstance(event, Evaluated):
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
         elif isinstance(event, Step) and event.step % 50 == 0:
             print(f"step {event.step}: loss {event.loss:.3f}, active {event.active:.1%}")
-    ways, accuracy = one_shot(prepared.dataset, given.out / "encoder")
+    ways, accuracy = one_shot(prepared.dataset, options.out / "encoder")
     print(f"1-shot {ways}-way accuracy on characters never trained on: {accuracy:.1%}")
 
 

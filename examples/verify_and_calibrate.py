@@ -1,7 +1,7 @@
-"""From a score to a decision whose error rate is known: calibrate a gallery, then verify.
+"""From a score to a decision with a known error rate: calibrate a gallery, then verify.
 
-120 questions of 20 kinds (intents.csv) are the gallery: a kind is an identity, a question a sample.
-The same lines work with photographs or recordings, an identity being a person.
+The gallery holds 120 questions of 20 kinds (intents.csv): a kind is an identity, a question a
+sample. The same lines work with photographs or recordings, where an identity is a person.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ with tempfile.TemporaryDirectory() as folder, sk.Workspace(folder) as ws:
     enrolled = list(ws.enrol_many("kinds", samples, modality="questions"))
     print(f"{len(enrolled)} questions of {len({label for label, _ in samples})} kinds enrolled")
 
-    measured = ws.calibrate("kinds", fmr=0.05)
-    print(f"{measured.mated} mated and {measured.non_mated} non-mated comparisons;", end=" ")
-    print(f"the lowest false match rate they support is {measured.false_matches.rates[-1]:.3f}")
+    calibration = ws.calibrate("kinds", fmr=0.05)
+    print(f"{calibration.mated} mated and {calibration.non_mated} non-mated comparisons;", end=" ")
+    print(f"the lowest false match rate they support is {calibration.false_matches.rates[-1]:.3f}")
 
     for kind in ("weight", "price"):
         answer = ws.verify_identity("kinds", kind, PROBE).verdict

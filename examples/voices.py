@@ -1,6 +1,6 @@
-"""Enrol a voice, ask who speaks in another recording, and when in a talk of two.
+"""Enrol a voice, then find who speaks in another recording, and when in a talk of two.
 
-The voices are generated (see samples.py); put recordings of your own in their place.
+The voices are generated (see samples.py); replace them with your own recordings.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from samples import make_voices
 
 import siamkit as sk
 
-with tempfile.TemporaryDirectory() as made, sk.Workspace(Path(made) / "store") as ws:
-    folder = Path(made)
+with tempfile.TemporaryDirectory() as scratch, sk.Workspace(Path(scratch) / "store") as ws:
+    folder = Path(scratch)
     make_voices(folder)
 
     ws.enrol("voices", "Low", folder / "low-1.wav")
