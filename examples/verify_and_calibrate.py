@@ -21,7 +21,7 @@ with tempfile.TemporaryDirectory() as folder, sk.Workspace(folder) as ws:
     enrolled = list(ws.enrol_many("kinds", samples, modality="questions"))
     print(f"{len(enrolled)} questions of {len({label for label, _ in samples})} kinds enrolled")
 
-    calibration = ws.calibrate("kinds", fmr=0.05)
+    calibration = ws.calibrate("kinds", targets=sk.CalibrationTargets(fmr=0.05))
     print(f"{calibration.mated} mated and {calibration.non_mated} non-mated comparisons;", end=" ")
     print(f"the lowest false match rate they support is {calibration.false_matches.rates[-1]:.3f}")
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
     from siamkit.io.table_read import TextColumns
+    from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.drift import Drift
     from siamkit.store.galleries import Gallery
     from siamkit.store.samples import Holding, Sample
@@ -49,6 +50,7 @@ __all__ = [
     "DEFAULT",
     "Answer",
     "BadInput",
+    "CalibrationTargets",
     "ClassMatch",
     "Classified",
     "Clip",
@@ -96,6 +98,7 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "CalibrationTargets": "siamkit.stats.calibration_fit",
     "ClassMatch": "siamkit.flows.classify",
     "Classified": "siamkit.flows.classify",
     "TextColumns": "siamkit.io.table_read",

@@ -731,28 +731,30 @@ class Workspace:
         gallery: str,
         trials: str | Path | None = None,
         *,
+        targets: CalibrationTargets | None = None,
         normalise: bool | None = None,
         report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
         progress: Progress = ignore_progress,
-        **targets: Unpack[CalibrationTargets],
     ) -> Calibration:
         """Measure what a gallery's scores mean; from then on it decides by that.
 
         trials: a table of labelled pairs or a folder per identity; None for the gallery's own
-        samples, each against each identity. normalise: decide by adaptive S-norm; None: if the
-        modality prefers it and the gallery is large enough. report_fault: called with each trial
-        and sample that cannot be used. targets: fmr, precision, fpir and method, see
-        siamkit.stats.calibration_fit.CalibrationTargets.
+        samples, each against each identity. targets: the error rates to decide at. normalise:
+        decide by adaptive S-norm; None: if the modality prefers it and the gallery is large enough.
+        report_fault: called with each trial and sample that cannot be used. See
+        siamkit.stats.calibration_fit.fit_calibration.
         """
         from siamkit.flows import calibrate
+        from siamkit.stats.calibration_fit import DEFAULT_TARGETS
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         galleries.require_space(target, pipeline.encoder.fingerprint)
         self.store.require_writable()
+        targets = targets or DEFAULT_TARGETS
         if trials is None:
             calibration = calibrate.calibrate_by_gallery(
-                self.store, target, pipeline, normalise=normalise, progress=progress, **targets
+                self.store, target, pipeline, targets, normalise=normalise, progress=progress
             )
         elif normalise:
             raise BadInput(
@@ -764,9 +766,9 @@ class Workspace:
                 target,
                 pipeline,
                 Path(trials),
+                targets,
                 report_fault=report_fault,
                 progress=progress,
-                **targets,
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration

@@ -69,7 +69,7 @@ def test_an_open_workspace_decides_by_a_calibration_that_came_later(workspace):
 def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
     for label, text in texts(40, 6):
         workspace.enrol("letters", label, text)
-    made = workspace.calibrate("letters", fmr=0.01)
+    made = workspace.calibrate("letters", targets=sk.CalibrationTargets(fmr=0.01))
     one, other = (text for _, text in texts(40, 6)[:2])
     pair = workspace.verify("letters", one, other).verdict
     best = workspace.verify_identity("letters", "id000", one).verdict

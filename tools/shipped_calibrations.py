@@ -30,6 +30,7 @@ from siamkit.flows.score_trials import (
     select_usable,
 )
 from siamkit.flows.trials import Trials, pair_samples
+from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.calibration_json import to_json
 
 DRAWN = 100  # comparisons of a kind that each set of voices gives
@@ -67,7 +68,12 @@ def main() -> None:
         kept = select_usable(found, embedded)
         scores = score_by_cosine(kept, embedded.vectors)
         made = calibrate_by_trials(
-            kept, embedded, scores, pipeline.encoder.fingerprint, source, fmr=FMRS[modality]
+            kept,
+            embedded,
+            scores,
+            pipeline.encoder.fingerprint,
+            source,
+            CalibrationTargets(fmr=FMRS[modality]),
         )
         # 37 speakers are too few for an FPIR model, and nobody's signature is forged by a
         # crowd; and whether a question is answered already is not how often a question about

@@ -94,17 +94,16 @@ def calibrate(
             raise click.UsageError("--output takes a name that ends in .json.")
         options.check_writable("--output", output, trials)
     options.check_report(report)
+    from siamkit.stats.calibration_fit import CalibrationTargets
+
     faults: list[Fault] = []
     with options.workspace(store) as ws, steps() as progress:
         made = ws.calibrate(
             gallery,
             trials,
+            targets=CalibrationTargets(fmr, precision, fpir, method),  # type: ignore[arg-type]
             normalise=snorm,
             report_fault=faults.append,
-            fmr=fmr,
-            precision=precision,
-            fpir=fpir,
-            method=method,  # type: ignore[arg-type]
             progress=progress,
         )
     if output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from siamkit.flows.score_trials import (
 from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats import calibration_fit, drift, snorm
 from siamkit.stats.calibration import threshold_for_fmr
-from siamkit.stats.calibration_fit import CalibrationTargets
+from siamkit.stats.calibration_fit import DEFAULT_TARGETS, CalibrationTargets
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
@@ -43,10 +43,10 @@ def calibrate_by_gallery(
     store: Store,
     gallery: Gallery,
     pipeline: Pipeline,
+    targets: CalibrationTargets = DEFAULT_TARGETS,
     *,
     normalise: bool | None = None,
     progress: Progress = ignore_progress,
-    **targets: Unpack[CalibrationTargets],
 ) -> Calibration:
     """Calibrate by the gallery itself: each sample against each identity, itself left out.
 
@@ -81,9 +81,9 @@ def calibrate_by_gallery(
             comparisons,
             fingerprint,
             source + suffix,
+            targets,
             fpir_model=fpir_model,
             fusion=fusion,
-            **targets,
         )
 
     def count(done: int) -> None:
@@ -110,7 +110,7 @@ def _calibrate_pairs(
     trials = pair_samples([""] * len(labels), labels, pairs=MOST_COMPARISONS)
     comparisons = trials.to_comparisons(pair_cosines(vectors, trials.left, trials.right))
     try:
-        return calibration_fit.fit_calibration(comparisons, fingerprint, source, **targets)
+        return calibration_fit.fit_calibration(comparisons, fingerprint, source, targets)
     except Uncalibrated:
         return None
 
@@ -164,10 +164,10 @@ def calibrate_by_file(
     gallery: Gallery,
     pipeline: Pipeline,
     path: Path,
+    targets: CalibrationTargets = DEFAULT_TARGETS,
     *,
     report_fault: Callable[[Fault], None],
     progress: Progress = ignore_progress,
-    **targets: Unpack[CalibrationTargets],
 ) -> Calibration:
     """Calibrate by a table of trials or a folder per identity.
 
@@ -181,7 +181,7 @@ def calibrate_by_file(
         report_fault(fault)
     source = f"{path.name}, {len(trials):,} trials"
     fingerprint = gallery.space.fingerprint
-    return calibrate_by_trials(trials, samples, scores, fingerprint, source, **targets)
+    return calibrate_by_trials(trials, samples, scores, fingerprint, source, targets)
 
 
 def calibrate_by_trials(
@@ -190,7 +190,7 @@ def calibrate_by_trials(
     scores: NDArray[np.float64],
     fingerprint: str,
     source: str,
-    **targets: Unpack[CalibrationTargets],
+    targets: CalibrationTargets = DEFAULT_TARGETS,
 ) -> Calibration:
     """Calibrate by n labelled pairs of samples that are not enrolled, with their (n,) scores.
 
@@ -209,8 +209,8 @@ def calibrate_by_trials(
         trials.to_comparisons(scores),
         fingerprint,
         source,
+        targets,
         fpir_model=fit_fpir_model(blocks, len(probes)),
-        **targets,
     )
 
 

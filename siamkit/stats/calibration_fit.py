@@ -1,15 +1,15 @@
-"""Make a calibration of scored comparisons, and judge it on identities it was not fitted to."""
+"""Fit a calibration to scored comparisons, and judge it on identities it was not fitted to."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
 
-from siamkit.errors import Uncalibrated
+from siamkit.errors import BadInput, Uncalibrated
 from siamkit.stats.calibration import require_rate
 from siamkit.stats.calibration_json import CalibrationMethod
 from siamkit.stats.comparisons import Comparisons, require_both_kinds
@@ -24,203 +24,240 @@ from siamkit.types import Calibration, FpirModel, Steps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FOLDS = 4  # of identities; what is judged is of one or two of them, what it is fitted to of others
-BETTER = 0.005  # bits of Cllr by which the isotonic map must win to be taken
-DECADE = 20  # thresholds kept for each power of ten of an error rate
+FOLDS = 4  # of identities; a map is judged on one or two of them and fitted to the others
+BETTER = 0.005  # bits of Cllr by which the isotonic map must win to be chosen
+DECADE = 20  # thresholds stored for each power of ten of an error rate
 FMRS = (0.001, 0.01, 0.1)  # the default is the first that the data supports
 FPIR = 0.01  # the default, or what is supported
 
 
-class CalibrationTargets(TypedDict, total=False):
-    """What is asked of a calibration; None, or left out, leaves it to `calibrate`."""
+@dataclass(frozen=True, slots=True)
+class CalibrationTargets:
+    """The error rates that a calibration decides at, and its method.
 
-    fmr: float | None  # false match rate that decisions are made at, in (0, 1)
-    precision: float | None  # instead: share of matches that shall be right, in (0, 1)
-    fpir: float | None  # false positive identification rate, in (0, 1)
-    method: CalibrationMethod | None
+    None leaves a choice to the data. Raises BadInput for a rate outside (0, 1), and for both an FMR
+    and a precision.
+    """
+
+    fmr: float | None = None  # false match rate; None: 0.001, or the next that is supported
+    precision: float | None = None  # instead of fmr: share of matches that are right
+    fpir: float | None = None  # false positive identification rate; None: 0.01, or the lowest
+    method: CalibrationMethod | None = None  # None: logistic, unless isotonic is clearly better
+
+    def __post_init__(self) -> None:
+        if self.fmr is not None and self.precision is not None:
+            raise BadInput("fmr and precision both set the threshold", hint="give one of them")
+        for name, rate in (
+            ("a false match rate", self.fmr),
+            ("a precision", self.precision),
+            ("a false positive identification rate", self.fpir),
+        ):
+            if rate is not None:
+                require_rate(name, rate)
+
+
+DEFAULT_TARGETS = CalibrationTargets()
 
 
 def fit_calibration(
-    made: Comparisons,
+    comparisons: Comparisons,
     fingerprint: str,
     source: str,
+    targets: CalibrationTargets = DEFAULT_TARGETS,
     *,
-    fmr: float | None = None,
-    precision: float | None = None,
-    fpir: float | None = None,
-    method: CalibrationMethod | None = None,
     fpir_model: FpirModel | None = None,
     fusion: Fusion | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """A calibration of an encoder by comparisons of its scores.
+    """Calibrate an encoder by comparisons of its scores.
 
-    fmr: the false match rate that decisions are made at; None: 0.001, or the next that the data
-    supports. precision: instead, the share of matches that shall be right where pairs are as in
-    these comparisons. fpir: the same for identification, if `fpir_model` is given. method: None
-    is the logistic map, unless the isotonic one does clearly better on identities it has not
-    seen. fusion: how a probe was scored against all samples of an identity; None: one sample
-    against one. Raises BadInput if one kind of comparison is missing or a rate is none. Raises
-    Uncalibrated where no precision so high is reached, or so few impostor pairs cannot support the
-    rate (no error among n pairs is compatible with a rate of 3 / n: the rule of three).
+    targets.precision refers to pairs as in these comparisons; targets.fpir needs an `fpir_model`.
+    fusion: how a probe was scored against all samples of an identity; None: one sample against one.
+    Raises BadInput if one kind of comparison is missing. Raises Uncalibrated for a precision that
+    is not reached, or a rate too low for the number of impostor pairs (no error among n pairs is
+    compatible with a rate of 3 / n: the rule of three).
     """
-    require_both_kinds(made)
-    if fpir is not None:
-        require_rate("a false positive identification rate", fpir)
+    require_both_kinds(comparisons)
+    if targets.fpir is not None:
         if fpir_model is None:
-            raise Uncalibrated("so few samples cannot show a false positive identification rate")
-        threshold_for_fpir(fpir_model, fpir, 1)  # raises if it is not supported
-    pairs = made.impostor_pairs
-    curve = error_rates(made.mated_scores, made.non_mated_scores)
-    lowest = RULE_OF_THREE / pairs
-    if precision is not None:
-        fmr = _for_precision(curve, made, precision)
-    if fmr is not None:
-        require_rate("a false match rate", fmr)
-        _require_support(pairs, lowest, fmr)
-    else:
-        fmr = next((rate for rate in FMRS if rate >= lowest), math.ceil(lowest * 100) / 100)
-        if fmr >= 1:
-            _require_support(pairs, lowest, FMRS[-1])
-    persons = len(np.unique(made.left[made.mated]))
-    judged = {name: cross_fit(made, name, seed) for name in ((method,) if method else METHODS)}
-    chosen, probabilities = _better(made, judged)
-    knots, llrs = fit_score_map(made, chosen, seed)
-    found = Calibration(
+            raise Uncalibrated("too few samples to show a false positive identification rate")
+        threshold_for_fpir(fpir_model, targets.fpir, 1)  # raises if it is not supported
+    curve = error_rates(comparisons.mated_scores, comparisons.non_mated_scores)
+    fmr = _choose_fmr(comparisons, curve, targets)
+    method, llrs = _choose_method(comparisons, targets.method, seed)
+    knots, knot_llrs = fit_score_map(comparisons, method, seed)
+    lowest_fmr = min(1.0, RULE_OF_THREE / comparisons.impostor_pairs)
+    lowest_fnmr = min(1.0, RULE_OF_THREE / comparisons.mated_identities)
+    mated = int(comparisons.mated.sum())
+    calibration = Calibration(
         fingerprint=fingerprint,
         source=source,
-        method=chosen,
-        scores=_rounded(knots),
-        llrs=_rounded(llrs),
-        false_matches=_steps(curve.fmr, curve.thresholds, min(1.0, lowest), upwards=True),
-        false_non_matches=_steps(
-            curve.fnmr, curve.thresholds, min(1.0, RULE_OF_THREE / persons), upwards=False
-        ),
+        method=method,
+        scores=_round(knots),
+        llrs=_round(knot_llrs),
+        false_matches=_false_match_steps(curve, lowest_fmr),
+        false_non_matches=_false_non_match_steps(curve, lowest_fnmr),
         fmr=fmr,
-        fpir=FPIR if fpir is None else fpir,
-        mated=int(made.mated.sum()),
-        non_mated=int((~made.mated).sum()),
-        identities=made.identities,
-        impostor_pairs=pairs,
+        fpir=_choose_fpir(fpir_model, targets.fpir),
+        mated=mated,
+        non_mated=len(comparisons) - mated,
+        identities=comparisons.identities,
+        impostor_pairs=comparisons.impostor_pairs,
         fpir_model=fpir_model,
         fusion=fusion,
     )
-    if fpir_model is not None and fpir is None:
-        found = replace(found, fpir=max(FPIR, math.ceil(fpir_model.rates[-1] * 1000) / 1000))
-    if probabilities is None:
-        return found
-    fine = np.isfinite(probabilities)
-    same, other = probabilities[fine & made.mated], probabilities[fine & ~made.mated]
-    both, labels = expit(probabilities[fine]), made.mated[fine]
-    return replace(
-        found,
-        brier=brier(both, labels),
-        ece=ece(both, labels),
-        reliability=tuple(
-            zip(*(_rounded(part) for part in reliability_bins(both, labels)), strict=True)
-        ),
-        cllr=cllr(same, other),
-        min_cllr=min_cllr(made.scores[fine & made.mated], made.scores[fine & ~made.mated]),
-    )
+    return calibration if llrs is None else _add_quality(calibration, comparisons, llrs)
+
+
+def _choose_fmr(comparisons: Comparisons, curve: ErrorRates, targets: CalibrationTargets) -> float:
+    """Return the FMR to decide at. Raises Uncalibrated if the data does not support it."""
+    lowest = RULE_OF_THREE / comparisons.impostor_pairs
+    fmr = targets.fmr
+    if targets.precision is not None:
+        fmr = _fmr_for_precision(curve, comparisons, targets.precision)
+        require_rate("a false match rate", fmr)
+    if fmr is None:
+        fmr = next((rate for rate in FMRS if rate >= lowest), math.ceil(lowest * 100) / 100)
+        if fmr < 1:
+            return fmr
+        fmr = FMRS[-1]
+    _require_support(comparisons.impostor_pairs, lowest, fmr)
+    return fmr
+
+
+def _choose_fpir(model: FpirModel | None, fpir: float | None) -> float:
+    """Return the FPIR to decide at; by default FPIR, or the lowest that the model supports."""
+    if fpir is not None:
+        return fpir
+    return FPIR if model is None else max(FPIR, math.ceil(model.rates[-1] * 1000) / 1000)
+
+
+def _choose_method(
+    comparisons: Comparisons, method: CalibrationMethod | None, seed: int
+) -> tuple[CalibrationMethod, NDArray[np.float64] | None]:
+    """Return the method, and its cross-fitted ratios if there are identities enough.
+
+    Without a given method that is the first, unless another costs clearly less.
+    """
+    methods = (method,) if method else tuple(METHODS)
+    cross_fits = {name: cross_fit(comparisons, name, seed) for name in methods}
+    best = methods[0]
+    for name in methods[1:]:
+        best_llrs, llrs = cross_fits[best], cross_fits[name]
+        if best_llrs is None or llrs is None:
+            break
+        if _cost(comparisons, llrs) < _cost(comparisons, best_llrs) - BETTER:
+            best = name
+    return best, cross_fits[best]
+
+
+def _cost(comparisons: Comparisons, llrs: NDArray[np.float64]) -> float:
+    """Return the Cllr of the finite ratios."""
+    finite, mated = np.isfinite(llrs), comparisons.mated
+    return cllr(llrs[finite & mated], llrs[finite & ~mated])
 
 
 def cross_fit(
-    made: Comparisons, method: CalibrationMethod, seed: int = 0
+    comparisons: Comparisons, method: CalibrationMethod, seed: int = 0
 ) -> NDArray[np.float64] | None:
-    """(n,) log-likelihood ratios, each by a map fitted without either of its identities.
+    """Return (n,) log-likelihood ratios, each by a map fitted without either of its identities.
 
-    NaN where too little was left to fit to. None for fewer identities than folds.
+    NaN where too few comparisons remained to fit to. None for fewer identities than folds.
     """
-    names, numbers = np.unique(np.concatenate([made.left, made.right]), return_inverse=True)
-    if len(names) < 2 * FOLDS:
+    identities, left, right = comparisons.numbered()
+    if identities < 2 * FOLDS:
         return None
-    fold = np.random.default_rng(seed).permutation(len(names)) % FOLDS
-    left, right = fold[numbers[: len(made)]], fold[numbers[len(made) :]]
-    low, high = np.minimum(left, right), np.maximum(left, right)
-    out = np.full(len(made), np.nan)
+    fold = np.random.default_rng(seed).permutation(identities) % FOLDS
+    low, high = np.minimum(fold[left], fold[right]), np.maximum(fold[left], fold[right])
+    ratios = np.full(len(comparisons), np.nan)
     for a in range(FOLDS):
         for b in range(a, FOLDS):
-            rest = made[~np.isin(low, (a, b)) & ~np.isin(high, (a, b))]
+            training = comparisons[~np.isin(low, (a, b)) & ~np.isin(high, (a, b))]
             tested = (low == a) & (high == b)
-            if rest.mated.any() and not rest.mated.all() and tested.any():
-                knots, llrs = fit_score_map(rest, method, seed)
-                out[tested] = np.interp(made.scores[tested], knots, llrs)
-    return (
-        out if np.isfinite(out[made.mated]).any() and np.isfinite(out[~made.mated]).any() else None
+            if training.mated.any() and not training.mated.all() and tested.any():
+                knots, llrs = fit_score_map(training, method, seed)
+                ratios[tested] = np.interp(comparisons.scores[tested], knots, llrs)
+    finite, mated = np.isfinite(ratios), comparisons.mated
+    return ratios if finite[mated].any() and finite[~mated].any() else None
+
+
+def _add_quality(
+    calibration: Calibration, comparisons: Comparisons, llrs: NDArray[np.float64]
+) -> Calibration:
+    """Add the quality of probabilities, measured on cross-fitted ratios."""
+    finite = np.isfinite(llrs)
+    judged, ratios = comparisons[finite], llrs[finite]
+    probabilities = expit(ratios)
+    bins = reliability_bins(probabilities, judged.mated)
+    return replace(
+        calibration,
+        brier=brier(probabilities, judged.mated),
+        ece=ece(probabilities, judged.mated),
+        reliability=tuple(zip(*map(_round, bins), strict=True)),
+        cllr=cllr(ratios[judged.mated], ratios[~judged.mated]),
+        min_cllr=min_cllr(judged.mated_scores, judged.non_mated_scores),
     )
 
 
-def _better(
-    made: Comparisons, judged: dict[CalibrationMethod, NDArray[np.float64] | None]
-) -> tuple[CalibrationMethod, NDArray[np.float64] | None]:
-    """The first method, unless another costs clearly less."""
-    (best, found), *others = judged.items()
-    for name, other in others:
-        if found is None or other is None:
-            break
-        if _cost(made, other) < _cost(made, found) - BETTER:
-            best, found = name, other
-    return best, found
+def _fmr_for_precision(curve: ErrorRates, comparisons: Comparisons, precision: float) -> float:
+    """Return the highest false match rate at which that share of the matches is right.
 
-
-def _cost(made: Comparisons, llrs: NDArray[np.float64]) -> float:
-    fine = np.isfinite(llrs)
-    return cllr(llrs[fine & made.mated], llrs[fine & ~made.mated])
-
-
-def _for_precision(curve: ErrorRates, made: Comparisons, precision: float) -> float:
-    """The highest false match rate at which so large a share of the matches is right.
-
-    No false match rate counts as lower than so many pairs of identities can show.
+    No false match rate counts as lower than the number of impostor pairs can show.
     """
-    require_rate("a precision", precision)
-    same, other = made.mated.sum(), (~made.mated).sum() / made.sampled_share
-    fmr = np.maximum(curve.fmr, RULE_OF_THREE / made.impostor_pairs)
-    right = same * (1 - curve.fnmr)
-    reached = np.where(right > 0, right / np.maximum(right + other * fmr, 1e-300), 0.0)
-    fine = reached >= precision
-    if not fine.any():
+    mated = comparisons.mated.sum()
+    non_mated = (~comparisons.mated).sum() / comparisons.sampled_share
+    fmr = np.maximum(curve.fmr, RULE_OF_THREE / comparisons.impostor_pairs)
+    right = mated * (1 - curve.fnmr)
+    precisions = np.where(right > 0, right / np.maximum(right + non_mated * fmr, 1e-300), 0.0)
+    is_reached = precisions >= precision
+    if not is_reached.any():
+        supported = math.floor(float(precisions.max()) * 1000) / 1000  # three digits, rounded down
         raise Uncalibrated(
-            f"these comparisons support a precision of {_down(float(reached.max())):g},"
-            f" not {precision:g}",
-            hint="ask for that, or calibrate with more identities",
+            f"these comparisons support a precision of {supported:g}, not {precision:g}",
+            hint="choose that, or calibrate with more identities",
         )
-    return float(fmr[int(np.argmax(fine))])
-
-
-def _down(share: float) -> float:
-    """A share in three digits that is surely reached."""
-    return math.floor(share * 1000) / 1000
+    return float(fmr[int(np.argmax(is_reached))])
 
 
 def _require_support(pairs: int, lowest: float, fmr: float) -> None:
+    """Raise Uncalibrated for a rate lower than the lowest that the pairs can show."""
     if fmr < lowest * (1 - 1e-9):
         more = f"use identities enough for {RULE_OF_THREE / fmr:,.0f} pairs"
         supported = f"a false match rate of {lowest:.2g}, not {fmr:g}" if lowest < 1 else "none"
         raise Uncalibrated(
             f"you have {pairs:,} impostor pairs (of two identities each); that supports"
             f" {supported}",
-            hint=f"ask for that, or {more}" if lowest < 1 else more,
+            hint=f"choose that, or {more}" if lowest < 1 else more,
         )
 
 
-def _steps(
-    curve: NDArray[np.float64], thresholds: NDArray[np.float64], least: float, *, upwards: bool
-) -> Steps:
-    """Thresholds at rates from 1 down to `least`; false matches fall with it, misses rise."""
-    count = 1 + max(1, math.ceil(-math.log10(least) * DECADE)) if least < 1 else 1
-    wanted = np.geomspace(1.0, least, count) if least < 1 else np.ones(1)
-    last = len(curve) - 1
-    if upwards:  # the lowest threshold whose FMR is not above
-        at = np.searchsorted(-curve, -wanted * (1 + 1e-12))
-    else:  # the highest whose FNMR is not above
-        at = np.searchsorted(curve, wanted * (1 + 1e-12), "right") - 1
-    at = np.clip(at, 0, last)
-    values = thresholds[at]
-    if last:  # above all scores there is no score to name: just above the highest
-        values = np.where(np.isinf(values), np.nextafter(thresholds[last - 1], np.inf), values)
-    return Steps(tuple(wanted.tolist()), tuple(values.tolist()))
+def _rate_grid(lowest: float) -> NDArray[np.float64]:
+    """Return rates from 1 down to the lowest, DECADE of them for each power of ten."""
+    if lowest >= 1:
+        return np.ones(1)
+    return np.geomspace(1.0, lowest, 1 + max(1, math.ceil(-math.log10(lowest) * DECADE)))
 
 
-def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+def _false_match_steps(curve: ErrorRates, lowest: float) -> Steps:
+    """Return the lowest threshold for each rate: the first whose FMR is not above it."""
+    rates = _rate_grid(lowest)
+    return _steps(curve, rates, np.searchsorted(-curve.fmr, -rates * (1 + 1e-12)))
+
+
+def _false_non_match_steps(curve: ErrorRates, lowest: float) -> Steps:
+    """Return the highest threshold for each rate: the last whose FNMR is not above it."""
+    rates = _rate_grid(lowest)
+    return _steps(curve, rates, np.searchsorted(curve.fnmr, rates * (1 + 1e-12), "right") - 1)
+
+
+def _steps(curve: ErrorRates, rates: NDArray[np.float64], at: NDArray[np.intp]) -> Steps:
+    last = len(curve.thresholds) - 1
+    values = curve.thresholds[np.clip(at, 0, last)]
+    if last:  # the threshold above all scores is infinite: use one just above the highest
+        highest = np.nextafter(curve.thresholds[last - 1], np.inf)
+        values = np.where(np.isinf(values), highest, values)
+    return Steps(tuple(rates.tolist()), tuple(values.tolist()))
+
+
+def _round(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(np.round(values, 6).tolist())

@@ -16,6 +16,7 @@ from siamkit.errors import BadInput, EncoderMismatch, Uncalibrated
 from siamkit.flows.decide import Limits, limits, limits_among
 from siamkit.flows.fuse import Evidence, fuse
 from siamkit.stats import calibration, calibration_fit, reliability
+from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
@@ -103,7 +104,7 @@ def test_the_threshold_is_the_lowest_for_its_rate(made):
 def test_so_few_pairs_support_no_such_rate():
     few = comparisons(16, 3)
     with pytest.raises(Uncalibrated, match=r"you have 120 impostor pairs.*supports.*0\.025"):
-        calibration_fit.fit_calibration(few, "x", "few", fmr=0.001)
+        calibration_fit.fit_calibration(few, "x", "few", CalibrationTargets(fmr=0.001))
     found = calibration_fit.fit_calibration(few, "x", "few")
     assert found.fmr == 0.1
     with pytest.raises(Uncalibrated, match=r"support a false match rate of 0\.025, not 0\.01"):
@@ -119,21 +120,21 @@ def test_more_samples_of_the_same_people_support_no_lower_rate():
 
 def test_a_precision_is_kept():
     data = comparisons(60, 4)
-    found = calibration_fit.fit_calibration(data, "x", "y", precision=0.5)
+    found = calibration_fit.fit_calibration(data, "x", "y", CalibrationTargets(precision=0.5))
     limit = calibration.threshold_for_fmr(found).value
     matched = data.mated[data.scores >= limit]
     assert matched.mean() == pytest.approx(0.5, abs=0.02)
     noise = Comparisons(-data.scores, data.mated, data.left, data.right)
     with pytest.raises(Uncalibrated, match=r"support a precision of 0\.0"):
-        calibration_fit.fit_calibration(noise, "x", "y", precision=0.999)
+        calibration_fit.fit_calibration(noise, "x", "y", CalibrationTargets(precision=0.999))
 
 
 def test_a_precision_that_so_few_pairs_cannot_show_is_refused():
     data = comparisons(30, 10, shift=6.0)
     with pytest.raises(Uncalibrated, match=r"support a precision of 0\.\d+, not 0.999") as error:
-        calibration_fit.fit_calibration(data, "x", "y", precision=0.999)
+        calibration_fit.fit_calibration(data, "x", "y", CalibrationTargets(precision=0.999))
     supported = float(str(error.value).split("precision of ")[1].split(",")[0])
-    found = calibration_fit.fit_calibration(data, "x", "y", precision=supported)
+    found = calibration_fit.fit_calibration(data, "x", "y", CalibrationTargets(precision=supported))
     matched = data.mated[data.scores >= calibration.threshold_for_fmr(found).value]
     assert matched.mean() >= supported
 
@@ -144,7 +145,7 @@ def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
     part = data[keep]
     some = Comparisons(part.scores, part.mated, part.left, part.right, sampled_share=0.1)
     limit = calibration.threshold_for_fmr(
-        calibration_fit.fit_calibration(some, "x", "y", precision=0.5)
+        calibration_fit.fit_calibration(some, "x", "y", CalibrationTargets(precision=0.5))
     ).value
     assert data.mated[data.scores >= limit].mean() == pytest.approx(0.5, abs=0.1)
 
@@ -152,7 +153,7 @@ def test_a_precision_is_that_of_all_pairs_where_some_are_left_out():
 def test_scores_that_say_nothing_are_no_evidence():
     data = comparisons(60, 4)
     turned = Comparisons(-data.scores, data.mated, data.left, data.right)
-    found = calibration_fit.fit_calibration(turned, "x", "y", method="logistic")
+    found = calibration_fit.fit_calibration(turned, "x", "y", CalibrationTargets(method="logistic"))
     assert calibration.probability(found, 0.3) == 0.5
 
 
@@ -207,10 +208,10 @@ def test_single_class_and_perfect_scores():
     with pytest.raises(BadInput, match="none is non-mated"):
         calibration_fit.fit_calibration(data[data.mated], "x", "y")
     perfect = Comparisons(data.mated.astype(float), data.mated, data.left, data.right)
-    found = calibration_fit.fit_calibration(perfect, "x", "y", fmr=0.1)
+    found = calibration_fit.fit_calibration(perfect, "x", "y", CalibrationTargets(fmr=0.1))
     assert all(map(math.isfinite, found.llrs))
     flat = Comparisons(np.zeros(len(data)), data.mated, data.left, data.right)
-    found = calibration_fit.fit_calibration(flat, "x", "y", fmr=0.1)
+    found = calibration_fit.fit_calibration(flat, "x", "y", CalibrationTargets(fmr=0.1))
     assert calibration.probability(found, 0.0) == pytest.approx(0.5, abs=0.05)
     assert calibration.threshold_for_fmr(found).value > 0  # all tie: none may match
 
