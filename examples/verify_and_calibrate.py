@@ -30,10 +30,10 @@ with tempfile.TemporaryDirectory() as folder, sk.Workspace(folder) as ws:
         print(f"{PROBE!r} asks for the {kind}? {answer.decision}:", end=" ")
         print(f"score {answer.score:.3f}, probability {answer.probability:.2f}")
 
-    strict = ws.verify_identity("kinds", "weight", PROBE, fmr=0.02).verdict
+    strict = ws.verify_identity("kinds", "weight", PROBE, rule=sk.DecisionRule(fmr=0.02)).verdict
     print(f"at a false match rate of 0.02: {strict.decision} (from {strict.threshold.value:.3f})")
 
     try:
-        ws.verify_identity("kinds", "weight", PROBE, fmr=1e-6)
+        ws.verify_identity("kinds", "weight", PROBE, rule=sk.DecisionRule(fmr=1e-6))
     except sk.SiamkitError as error:
         print("refused:", error)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, ClassMatch
+    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
@@ -54,6 +55,7 @@ __all__ = [
     "ClassMatch",
     "Classified",
     "Clip",
+    "DecisionRule",
     "Deduped",
     "Drift",
     "Embedded",
@@ -103,6 +105,7 @@ _HOME = {
     "Classified": "siamkit.flows.classify",
     "TextColumns": "siamkit.io.table_read",
     "DEFAULT": "siamkit.embed.pipeline",
+    "DecisionRule": "siamkit.flows.decide",
     "Deduped": "siamkit.flows.dedupe",
     "Drift": "siamkit.stats.drift",
     "Embedded": "siamkit.flows.embed",

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, TextIO, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
-from siamkit.embed.rerankers import chosen
 from siamkit.errors import BadInput, StoreError
-from siamkit.flows.decide import basis, given_threshold
+from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
 from siamkit.flows.forget import finish
 from siamkit.flows.query import Answer, query
-from siamkit.flows.verify import Verification, verify_identity, verify_pair
+from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
 from siamkit.models import names, pick_modality
 from siamkit.stats.scoring import Fusion, mated_cosine_of
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from siamkit.train.run import RunDetails, TrainingRun
     from siamkit.types import Calibration, Fault, Vectors
 
+DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
 log = logging.getLogger("siamkit")
 
 
@@ -390,34 +390,17 @@ class Workspace:
         probe: Source,
         *,
         k: int = 5,
-        threshold: float | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
         choose: Chooser = all_regions,
-        rerank: str | None = None,
-        fmr: float | None = None,
-        fpir: float | None = None,
     ) -> list[Answer]:
-        """The k nearest identities to each region of a probe, best first.
+        """Find the k nearest identities to each region of a probe, best first.
 
-        rerank: a reranker of the modality; the threshold is then on its probability.
-        fmr, fpir: the error rate to decide at, by the gallery's calibration: of one comparison, or
-        of the whole search, whatever the size of the gallery.
+        rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
+        the gallery's own.
         """
-        target = galleries.get(self.store, gallery)
-        live, pipeline = self._opened(target)
-        reranker = chosen(pipeline, rerank)
-        return query(
-            live,
-            pipeline,
-            probe,
-            k=k,
-            threshold=given_threshold(threshold, probability=reranker is not None),
-            fusion=fusion,
-            choose=choose,
-            reranker=reranker,
-            fmr=fmr,
-            fpir=fpir,
-        )
+        live, pipeline = self._opened(galleries.get(self.store, gallery))
+        return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def classify(
         self,
@@ -427,29 +410,19 @@ class Workspace:
         by: By = "knn",
         k: int = 5,
         tags: bool = False,
-        unknown: bool = False,
-        threshold: float | None = None,
-        fmr: float | None = None,
-        fpir: float | None = None,
+        rule: DecisionRule | None = None,
         choose: Chooser = all_regions,
     ) -> list[Classified]:
-        """Which of a gallery's classes is each region of a probe of, and how likely?
+        """Find the classes of each region of a probe, the most likely first.
 
-        The classes are the identities. by: the `k` nearest samples vote, or each class counts by
-        its mean. tags: a sample may bear several labels. unknown: what a query would not identify,
-        by the gallery's threshold or calibration, is of none; so with a threshold, fmr or fpir.
+        The classes are the gallery's identities. by: the `k` nearest samples vote, or each class is
+        represented by its mean. tags: a sample may have several labels. rule: a region that a query
+        would not identify by it belongs to no class, `DecisionRule()` being the gallery's own
+        threshold; None: every region belongs to one.
         """
-        from siamkit.flows.classify import Limit
-
-        limit = Limit(given_threshold(threshold), fmr, fpir)
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
-        return opened.classify(
-            self.index(opened.gallery),
-            self.pipeline_of(opened.gallery),
-            probe,
-            limit=limit if unknown or limit != Limit() else None,
-            choose=choose,
-        )
+        live, pipeline = self.index(opened.gallery), self.pipeline_of(opened.gallery)
+        return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
 
     def classifier(
         self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
@@ -474,21 +447,16 @@ class Workspace:
         gallery: str,
         recording: str | Path,
         *,
-        threshold: float | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
         progress: Progress = ignore_progress,
     ) -> Timeline:
-        """Who of a gallery of voices is heard when? See siamkit.flows.timeline."""
+        """Find when each enrolled speaker is heard in a recording. See siamkit.flows.timeline."""
         from siamkit.flows.timeline import timeline
 
         live, pipeline = self._opened(galleries.get(self.store, gallery))
         return timeline(
-            live,
-            pipeline,
-            Path(recording),
-            threshold=given_threshold(threshold),
-            fusion=fusion,
-            progress=progress,
+            live, pipeline, Path(recording), rule=rule, fusion=fusion, progress=progress
         )
 
     def verify(
@@ -497,23 +465,17 @@ class Workspace:
         a: Source,
         b: Source,
         *,
-        threshold: float | None = None,
-        rerank: str | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
         choose: Chooser = largest_region,
-        fmr: float | None = None,
     ) -> Verification:
-        """Are two sources the same? By a gallery's encoder and threshold, or a modality's.
+        """Are two sources the same, by the encoder and threshold of a gallery or a modality?
 
-        choose: which region of `b` is compared. fmr: the false match rate to decide at.
-        rerank: a reranker of the modality; the threshold is then on its probability.
+        rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
+        `b` to compare.
         """
-        limit = given_threshold(threshold, probability=rerank is not None)
         pipeline, target = self._named(gallery_or_modality)
-        reranker = chosen(pipeline, rerank)
-        own, default = basis(target, pipeline, None) if target else (pipeline.calibration, None)
-        return verify_pair(
-            pipeline, a, b, limit, reranker, choose, calibration=own, default=default, fmr=fmr
-        )
+        basis = gallery_basis(target, pipeline, None) if target else None
+        return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
 
     def _named(self, gallery_or_modality: str) -> tuple[Pipeline, Gallery | None]:
         """The pipeline of a gallery and the gallery, or else that of a modality.
@@ -558,45 +520,48 @@ class Workspace:
         label: str,
         probe: Source,
         *,
-        threshold: float | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
         choose: Chooser = largest_region,
-        fmr: float | None = None,
     ) -> Verification:
-        """Is this source, or the region of it that is chosen, who it is said to be?
+        """Is the chosen region of a source of the identity `label`?
 
-        fmr: the false match rate to decide at, by the gallery's calibration.
+        rule: a threshold or false match rate to decide by, instead of the gallery's own.
         """
-        target = galleries.get(self.store, gallery)
-        return verify_identity(
+        claim = Claim(galleries.get(self.store, gallery), label, probe)
+        return verify_claim(
             self.store,
-            target,
-            self.pipeline_of(target),
-            label,
-            probe,
-            lambda: self.index(target),
-            threshold=given_threshold(threshold),
+            self.pipeline_of(claim.gallery),
+            claim,
+            lambda: self.index(claim.gallery),
+            rule=rule,
             fusion=fusion,
             choose=choose,
-            fmr=fmr,
         )
 
     def verify_fused(
-        self, label: str, probes: Iterable[tuple[str, Source]], *, fmr: float | None = None
+        self,
+        label: str,
+        probes: Iterable[tuple[str, Source]],
+        *,
+        rule: DecisionRule = DEFAULT_RULE,
     ) -> Fused:
-        """Is somebody who they are said to be, by a (gallery, source) pair of each modality?
+        """Verify an identity with one (gallery, source) pair of each modality, fused.
 
-        A gallery where the identity owns nothing, or a source with nothing in it, drops out. Raises
-        BadInput for two galleries of one modality, Uncalibrated for a gallery that answers without
-        a calibration, NothingFound if all drop out.
+        A gallery in which the identity owns nothing drops out, and so does a source without a
+        region. rule: may set a false match rate. Raises BadInput for two galleries of one modality,
+        Uncalibrated for a gallery without a calibration, NothingFound if all drop out.
         """
         from siamkit.flows import fuse
+
+        rule.refuse("a fused verification", "threshold", "fpir", "reranker")
 
         def verified(gallery: Gallery, source: Source) -> Verification:
             return self.verify_identity(gallery.name, label, source)
 
         asked = [(galleries.get(self.store, name), source) for name, source in probes]
-        return fuse.fuse(list(fuse.ask(self.store, label, asked, self.pipeline_of, verified)), fmr)
+        evidence = list(fuse.ask(self.store, label, asked, self.pipeline_of, verified))
+        return fuse.fuse(evidence, rule.fmr)
 
     def dedupe(
         self,
@@ -605,19 +570,17 @@ class Workspace:
         modality: str,
         encoder: str | None = None,
         detector: str | None = DEFAULT,
-        threshold: float | None = None,
-        rerank: str | None = DEFAULT,
+        rule: DecisionRule = DEDUPE_RULE,
         max_memory: int | None = None,
         progress: Progress = ignore_progress,
     ) -> Deduped:
-        """Which of many texts or files are the same? See siamkit.flows.dedupe.
+        """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
-        rerank: a name, DEFAULT for the modality's own if it has one, or None for cosines alone.
-        threshold: on the reranker's probability, or else on the cosine; None for the default.
+        rule: by default the modality's reranker decides, if it has one, or else the cosine.
         max_memory: bytes that this process may take in all; None for most of what is free.
         """
         from siamkit.flows.dedupe import Item, dedupe
-        from siamkit.flows.duplicates import rule_of
+        from siamkit.flows.duplicates import open_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         listed = (
@@ -627,7 +590,7 @@ class Workspace:
         return dedupe(
             pipeline,
             listed,
-            rule_of(pipeline, threshold, rerank),
+            open_rule(pipeline, rule),
             max_memory=max_memory,
             progress=progress,
         )
@@ -637,17 +600,18 @@ class Workspace:
         gallery: str,
         items: Iterable[Item],
         *,
-        threshold: float | None = None,
-        rerank: str | None = DEFAULT,
+        rule: DecisionRule = DEDUPE_RULE,
     ) -> Iterator[Checked]:
-        """Is each new item one that is enrolled already? See siamkit.flows.against."""
+        """Find the items that are enrolled already. See siamkit.flows.against.
+
+        rule: by default the modality's reranker decides, if it has one, or else the cosine.
+        """
         from siamkit.flows.against import against
-        from siamkit.flows.duplicates import rule_of
+        from siamkit.flows.duplicates import open_rule
 
         target = galleries.get(self.store, gallery)
         live, pipeline = self._opened(target)
-        rule = rule_of(pipeline, threshold, rerank, target.threshold)
-        yield from against(live, pipeline, items, rule)
+        yield from against(live, pipeline, items, open_rule(pipeline, rule, target.threshold))
 
     def audit(self, gallery: str, *, progress: Progress = ignore_progress) -> list[Finding]:
         """What is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
@@ -691,7 +655,8 @@ class Workspace:
         if gallery is not None:
             target = galleries.get(self.store, gallery)
             pipeline = self.pipeline_of(target)
-            limit = given_threshold(threshold) or basis(target, pipeline, None)[1]
+            fixed = DecisionRule(threshold=threshold).fixed
+            limit = fixed or gallery_basis(target, pipeline, None).default
             system = evaluate.System(target.name, pipeline, limit)
             if source is None:
                 if rerankers or group:
@@ -710,7 +675,7 @@ class Workspace:
         elif modality is None:
             return [evaluate.evaluate_table(Path(source), group=group, threshold=threshold)]
         else:
-            limit = given_threshold(threshold)
+            limit = DecisionRule(threshold=threshold).fixed
             opened = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
             systems = [
                 evaluate.System(name or modality, pipeline, limit or pipeline.threshold)

@@ -38,10 +38,40 @@ def test_nobody_near_enough_is_unknown(workspace):
 
 def test_a_threshold_of_the_call_beats_the_gallerys(workspace):
     workspace.enrol("letters", "greeting", "hello there my friend")
-    assert workspace.query("letters", "hello there", threshold=0.1)[0].identity == "greeting"
-    assert workspace.query("letters", "hello there", threshold=0.999)[0].identity is None
-    with pytest.raises(sk.BadInput, match="not a cosine"):
-        workspace.query("letters", "hello", threshold=7.0)
+    loose, strict = sk.DecisionRule(threshold=0.1), sk.DecisionRule(threshold=0.999)
+    assert workspace.query("letters", "hello there", rule=loose)[0].identity == "greeting"
+    assert workspace.query("letters", "hello there", rule=strict)[0].identity is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"threshold": 7.0}, "not a cosine"),
+        ({"threshold": np.nan}, "not a cosine"),
+        ({"threshold": 0.5, "fmr": 0.1}, "all set the threshold"),
+        ({"fmr": 0.1, "fpir": 0.1}, "all set the threshold"),
+        ({"fmr": 1.0}, "false match rate of 1"),
+        ({"fpir": 0.0}, "FPIR of 0"),
+        ({"fpir": 0.1, "reranker": "words"}, "a reranker decides by a probability"),
+    ],
+)
+def test_a_rule_is_one_limit_within_its_range(limits, message):
+    with pytest.raises(BadInput, match=message):
+        sk.DecisionRule(**limits)
+
+
+def test_a_verb_refuses_a_rule_that_it_cannot_decide_by(workspace):
+    workspace.enrol("letters", "greeting", "hello")
+    search, rerank = sk.DecisionRule(fpir=0.1), sk.DecisionRule(reranker="words")
+    for ask in (
+        lambda: workspace.verify("letters", "a", "b", rule=search),
+        lambda: workspace.verify_identity("letters", "greeting", "a", rule=rerank),
+        lambda: workspace.verify_fused("greeting", [("letters", "a")], rule=search),
+        lambda: workspace.classify("letters", "a", rule=rerank),
+        lambda: workspace.dedupe(["a", "b"], modality="letters", rule=search),
+    ):
+        with pytest.raises(BadInput, match="cannot decide by"):
+            ask()
 
 
 def test_an_open_workspace_sees_what_others_enrol_and_forget(workspace):

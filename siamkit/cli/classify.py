@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, likely, rule, stderr, table
+from siamkit.cli.output import cut, describe_threshold, emit_json, likely, stderr, table
 from siamkit.cli.probes import ask, exit_code
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classified, Classifier
+    from siamkit.flows.decide import DecisionRule
 
 EXIT_UNKNOWN = 3
 
@@ -52,12 +53,7 @@ classify was found in the file. Of several files the best outcome counts.
     "--unknown", is_flag=True,
     help="Call unknown what is below the gallery's threshold, or --threshold, --fmr or --fpir.",
 )  # fmt: skip
-@click.option(
-    "--threshold", type=options.COSINE, metavar="T",
-    help="From which cosine a sample is of a class at all [default: the gallery's].",
-)  # fmt: skip
-@options.fmr
-@options.fpir
+@options.decision_rule(options.threshold, options.fmr, options.fpir)
 @click.option("--largest", is_flag=True, help="Look at the largest region only.")
 @click.option(
     "--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes shown."
@@ -72,9 +68,7 @@ def classify(
     k: int,
     tags: bool,
     unknown: bool,
-    threshold: float | None,
-    fmr: float | None,
-    fpir: float | None,
+    rule: DecisionRule,
     largest: bool,
     top: int,
     store: Path,
@@ -85,16 +79,16 @@ def classify(
     The classes are the identities of the gallery; a few samples of each will do. Give a sample
     several labels by enrolling it under each, and ask with --tags.
     """
-    if sum(value is not None for value in (threshold, fmr, fpir)) > 1:
-        raise click.UsageError("--threshold, --fmr and --fpir all set the threshold: give one.")
     if not files and not texts:
         raise click.UsageError("Give FILES or --text.")
     source = click.get_current_context().get_parameter_source("k")
     if by != "knn" and source is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
     from siamkit.embed import region_choosers
+    from siamkit.flows.decide import DEFAULT_RULE
 
     choose = region_choosers.largest_region if largest else region_choosers.all_regions
+    known_by = rule if unknown or rule != DEFAULT_RULE else None
     with options.workspace(store) as ws:
         if texts:
             options.check_texts(ws.modality_of(gallery))
@@ -103,11 +97,10 @@ def classify(
         results = ask(
             probes,
             lambda probe: ws.classify(
-                gallery, probe, by=by, k=k, tags=tags, unknown=unknown,
-                threshold=threshold, fmr=fmr, fpir=fpir, choose=choose,
+                gallery, probe, by=by, k=k, tags=tags, rule=known_by, choose=choose
             ),
             as_json=as_json,
-        )  # fmt: skip
+        )
     if opened.guessed:
         other = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"
         stderr(
@@ -170,7 +163,7 @@ def _print(found: list[Classified], opened: Classifier, top: int) -> None:
 
     whole = len(found) == 1 and found[0].region.where is None
     answer = _named(found[0]) if whole else f"{len(found)} found"
-    how = rule(found[0].nearest.threshold) + "; " if found[0].nearest else ""
+    how = describe_threshold(found[0].nearest.threshold) + "; " if found[0].nearest else ""
     click.echo(
         f"{cut(found[0].source, 100)}: {cut(answer, 100)} ({how}probabilities {opened.basis})"
     )
@@ -182,7 +175,7 @@ def _print(found: list[Classified], opened: Classifier, top: int) -> None:
             rows.append(
                 [*first, rank, cut(match.identity, 50), likely(match.probability), match.score]
             )
-    label = "tag" if opened.rule.tags else "class"
+    label = "tag" if opened.settings.tags else "class"
     head = ["#", "region", "answer", "rank", label, "probability", "score"]
     skipped = 3 if whole else 0
     table(head[skipped:], [row[skipped:] for row in rows])

@@ -19,6 +19,7 @@ from siamkit.types import Fault
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
+    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Deduped, Item, Member, Pair
     from siamkit.io.table_read import TextColumns
     from siamkit.types import Progress
@@ -34,6 +35,19 @@ CHECKED = {
     "line": int, "id": str, "text": str, "duplicate": bool, "identity": str, "enrolled": str,
     "score": float, "probability": float,
 }  # fmt: skip
+THRESHOLD = click.option(
+    "--threshold",
+    type=options.COSINE,
+    metavar="T",
+    help="Probability by the reranker, or cosine with --rerank none, at or above which two items"
+    " count as the same [default: set for a stated precision].",
+)
+RERANK = click.option(
+    "--rerank",
+    metavar="NAME|none",
+    callback=lambda context, parameter, value: options.default_or_none(value),
+    help="The reranker that decides on near pairs [default: the modality's own].",
+)
 
 
 @click.command(
@@ -72,14 +86,7 @@ others are compared all the same.
     "--report", type=click.Path(path_type=Path), metavar="FILE.html",
     help="Write a page with the scores' distribution, the threshold and the groups.",
 )  # fmt: skip
-@click.option(
-    "--threshold", type=float, metavar="T",
-    help="Score from which two are the same: the reranker's probability, or with --rerank none"
-    " the cosine [default: set for a stated precision].",
-)  # fmt: skip
-@click.option(
-    "--rerank", metavar="NAME|none", help="A second opinion on pairs [default: the modality's]."
-)
+@options.decision_rule(THRESHOLD, RERANK)
 @click.option(
     "--max-memory", type=options.SizeType(), help="8G, say [default: most of what is free]."
 )
@@ -97,8 +104,7 @@ def dedupe(
     output: Path | None,
     pairs_to: Path | None,
     report: Path | None,
-    threshold: float | None,
-    rerank: str | None,
+    rule: DecisionRule,
     max_memory: int | None,
     encoder: str | None,
     detector: str | None,
@@ -109,26 +115,26 @@ def dedupe(
 
     SOURCE is a table of texts, a folder of files, or a matrix of vectors.
     """
+    from siamkit.embed.pipeline import DEFAULT
     from siamkit.io import atomic, table_write
     from siamkit.io.table_read import TextColumns
 
     if against and (pairs_to or report or modality or encoder or detector or max_memory):
         raise click.UsageError("--against goes with --output, --threshold and --rerank alone.")
     if source.lower().endswith(".npy") and any(
-        (modality, column, id_column, table_name, rerank, encoder, detector)
+        (modality, column, id_column, table_name, rule.reranker != DEFAULT, encoder, detector)
     ):
         raise click.UsageError("A matrix goes with --threshold, --max-memory and outputs alone.")
     _check_outputs(source, table_name, output, pairs_to, report, bool(against))
     columns = TextColumns(column, id_column, table_name)
-    limits = {"threshold": threshold, "rerank": options.default_or_none(rerank)}
     with options.workspace(store) as ws:
         if against:
-            return _against(ws, against, source, columns, limits, output, as_json)
+            return _against(ws, against, source, columns, rule, output, as_json)
         bad: list[Fault] = []
         try:
             with steps() as progress:
                 found = _run(
-                    ws, source, columns, bad, modality, limits,
+                    ws, source, columns, bad, modality, rule,
                     encoder=encoder, detector=detector,
                     max_memory=max_memory, progress=progress,
                 )  # fmt: skip
@@ -196,7 +202,7 @@ def _run(
     columns: TextColumns,
     faults: list[Fault],
     modality: str | None,
-    limits: dict[str, Any],
+    rule: DecisionRule,
     *,
     encoder: str | None,
     detector: str | None,
@@ -204,7 +210,7 @@ def _run(
     progress: Progress,
 ) -> Deduped:
     if source.lower().endswith(".npy"):
-        return _of_matrix(Path(source), faults, limits, max_memory, progress)
+        return _of_matrix(Path(source), faults, rule, max_memory, progress)
     name = modality or _text_modality()
     if columns.text or columns.id or columns.table:
         options.check_texts(name)
@@ -215,23 +221,22 @@ def _run(
         detector=options.default_or_none(detector),
         max_memory=max_memory,
         progress=progress,
-        **limits,
+        rule=rule,
     )
 
 
 def _of_matrix(
     path: Path,
     faults: list[Fault],
-    limits: dict[str, Any],
+    rule: DecisionRule,
     max_memory: int | None,
     progress: Progress,
 ) -> Deduped:
-    from siamkit.flows.decide import given_threshold
     from siamkit.flows.dedupe import Item, of_vectors
-    from siamkit.flows.duplicates import Rule
+    from siamkit.flows.duplicates import MatchRule
     from siamkit.io import npy
 
-    if (limit := given_threshold(limits["threshold"])) is None:
+    if (threshold := rule.fixed) is None:
         raise BadInput(
             f"{path}: nothing tells from which cosine its rows are the same",
             hint="give it: --threshold 0.9",
@@ -246,7 +251,7 @@ def _of_matrix(
     if bad:
         vectors = vectors[[item.line - 1 for item in items]]
     return of_vectors(
-        items, None, vectors, None, Rule(limit), max_memory=max_memory, progress=progress
+        items, None, vectors, None, MatchRule(threshold), max_memory=max_memory, progress=progress
     )
 
 
@@ -289,7 +294,7 @@ def _against(
     gallery: str,
     source: str,
     columns: TextColumns,
-    limits: dict[str, Any],
+    rule: DecisionRule,
     output: Path | None,
     as_json: bool,
 ) -> int:
@@ -299,7 +304,7 @@ def _against(
     modality = ws.gallery(gallery).space.modality
     checked: list[Checked] = []
     with bar("comparing", None) as update:
-        for result in ws.against(gallery, _items(source, columns, modality, faults), **limits):
+        for result in ws.against(gallery, _items(source, columns, modality, faults), rule=rule):
             checked.append(result)
             update(len(checked))
     faults += [Fault(str(c.error), c.item.id, c.item.line) for c in checked if c.error]

@@ -11,11 +11,11 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, likely, stderr, table
 
 if TYPE_CHECKING:
-    from siamkit.flows.decide import Decision
+    from siamkit.flows.decide import Decision, DecisionRule
 
 
 def show(
-    label: str, probes: tuple[str, ...], fmr: float | None, store: Path, *, as_json: bool
+    label: str, probes: tuple[str, ...], rule: DecisionRule, store: Path, *, as_json: bool
 ) -> Decision:
     """Ask each gallery, print what they say together, and return it."""
     pairs = [probe.partition("=") for probe in probes]
@@ -28,7 +28,7 @@ def show(
             (name, source if _is_text(ws.modality_of(name)) else Path(source))
             for name, _, source in pairs
         ]
-        result = ws.verify_fused(label, asked, fmr=fmr)
+        result = ws.verify_fused(label, asked, rule=rule)
     for one in result.evidence:
         if one.verification is None:
             stderr(f"Note: {one.gallery} drops out: {one.reason}")

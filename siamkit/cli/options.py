@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from siamkit.cli.output import talk
 
 if TYPE_CHECKING:
+    from siamkit.flows.decide import DecisionRule
     from siamkit.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,22 +66,6 @@ store = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
-threshold = click.option(
-    "--threshold",
-    type=COSINE,
-    metavar="T",
-    help="From which cosine (--rerank: probability) two are the same [default: the gallery's].",
-)
-fmr = click.option(
-    "--fmr",
-    type=RATE,
-    metavar="RATE",
-    help="Decide at this false match rate, by the calibration: 1e-3, say.",
-)
-fpir = click.option(
-    "--fpir", type=RATE, metavar="RATE",
-    help="Identify a stranger that often at most, however many are enrolled, by the calibration.",
-)  # fmt: skip
 fusion = click.option(
     "--fusion",
     type=click.Choice(["best", "mean"]),
@@ -154,10 +140,69 @@ texts = click.option(
     "--text", "texts", multiple=True, metavar="TEXT", callback=_not_empty,
     help="A text itself, instead of a file.",
 )  # fmt: skip
+threshold = click.option(
+    "--threshold",
+    type=COSINE,
+    metavar="T",
+    help="Cosine (with --rerank, probability) at or above which two samples count as the same"
+    " [default: the gallery's].",
+)
+fmr = click.option(
+    "--fmr",
+    type=RATE,
+    metavar="RATE",
+    help="Maximum false match rate of one comparison, by the calibration; 1e-3, for example.",
+)
+fpir = click.option(
+    "--fpir",
+    type=RATE,
+    metavar="RATE",
+    help="Maximum false positive identification rate, at any gallery size, by the calibration.",
+)
 rerank = click.option(
-    "--rerank", metavar="NAME|none", callback=_or_none,
-    help="A second opinion; the threshold is then on its probability [default: none].",
-)  # fmt: skip
+    "--rerank",
+    metavar="NAME|none",
+    callback=_or_none,
+    help="Let a reranker decide by its probability [default: none].",
+)
+
+
+def bundle(name: str, make: Callable[..., Any], *decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add options to a command, and hand it one object made of their values.
+
+    name: the command's parameter for the object. make: takes the values of the options by name.
+    """
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def bundled(*args: Any, **values: Any) -> Any:
+            values[name] = make(**{option: values.pop(option) for option in options})
+            return command(*args, **values)
+
+        parameters = bundled.__dict__.setdefault("__click_params__", [])
+        others = len(parameters)
+        for decorator in reversed(decorators):
+            decorator(bundled)
+        options = [parameter.name for parameter in parameters[others:]]
+        return cast(F, bundled)
+
+    return decorate
+
+
+def _make_rule(
+    threshold: float | None = None,
+    fmr: float | None = None,
+    fpir: float | None = None,
+    rerank: str | None = None,
+) -> DecisionRule:
+    from siamkit.flows.decide import DecisionRule
+
+    return DecisionRule(threshold, fmr, fpir, rerank)
+
+
+def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add those of --threshold, --fmr, --fpir and --rerank; the command gets a DecisionRule."""
+    return bundle("rule", _make_rule, *decorators)
 
 
 def default_or_none(given: str | None) -> str | None:

@@ -43,7 +43,7 @@ def report(as_json: bool, data: Any, sentence: str) -> None:
         click.echo(sentence)
 
 
-def rule(limit: Threshold | None) -> str:
+def describe_threshold(limit: Threshold | None) -> str:
     """What decides, for people: 'threshold 0.450, false match rate 0.01'."""
     if limit is None:
         return "no threshold: give --threshold"

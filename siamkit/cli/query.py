@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, rule, stderr, table
+from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
 from siamkit.cli.probes import ask, exit_code
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
+    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.query import Answer
     from siamkit.workspace import Workspace
 
@@ -46,11 +47,8 @@ found in the file. Of several files the best outcome counts.
 @click.option(
     "-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches a region."
 )
-@options.threshold
-@options.fmr
-@options.fpir
+@options.decision_rule(options.threshold, options.fmr, options.fpir, options.rerank)
 @options.fusion
-@options.rerank
 @click.option("--largest", is_flag=True, help="Look at the largest region only.")
 @click.option(
     "--save-annotated",
@@ -74,11 +72,8 @@ def query(
     files: tuple[Path, ...],
     texts: tuple[str, ...],
     k: int,
-    threshold: float | None,
-    fmr: float | None,
-    fpir: float | None,
+    rule: DecisionRule,
     fusion: Any,
-    rerank: str | None,
     largest: bool,
     annotated: Path | None,
     timeline: bool,
@@ -90,17 +85,13 @@ def query(
 
     One answer a region (a face, say); "unknown" if nobody enrolled is near enough.
     """
-    if sum(value is not None for value in (threshold, fmr, fpir)) > 1:
-        raise click.UsageError("--threshold, --fmr and --fpir all set the threshold: give one.")
-    if rerank and (fmr is not None or fpir is not None):
-        raise click.UsageError("--fmr and --fpir are about cosines; they go without --rerank.")
     if not files and not texts:
         raise click.UsageError("Give FILES or --text.")
     if annotated and (texts or len(files) > 1):
         raise click.UsageError("--save-annotated takes one FILE at a time.")
     source = click.get_current_context().get_parameter_source("k")
     many = source is not click.core.ParameterSource.DEFAULT
-    other = bool(texts or rerank or largest or many or fmr or fpir)
+    other = bool(texts or largest or many or rule.reranker or rule.fmr or rule.fpir)
     _check_timeline(timeline, files, rttm, annotated, other=other)
     drawn = DRAWN if timeline else PICTURES
     if annotated and annotated.suffix.lower() not in drawn:
@@ -115,26 +106,22 @@ def query(
             from siamkit.cli.timeline import show
 
             known = show(
-                ws, gallery, files[0], threshold=threshold, fusion=fusion, rttm=rttm,
-                picture=annotated, as_json=as_json,
-            )  # fmt: skip
+                ws,
+                gallery,
+                files[0],
+                rule=rule,
+                fusion=fusion,
+                rttm=rttm,
+                picture=annotated,
+                as_json=as_json,
+            )
             return 0 if known else EXIT_NOBODY
         if texts:
             options.check_texts(ws.modality_of(gallery))
         probes: list[Path | str] = [*files, *texts]
         results = ask(
             probes,
-            lambda probe: ws.query(
-                gallery,
-                probe,
-                k=k,
-                threshold=threshold,
-                fusion=fusion,
-                choose=choose,
-                rerank=rerank,
-                fmr=fmr,
-                fpir=fpir,
-            ),
+            lambda probe: ws.query(gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose),
             as_json=as_json,
         )
         if annotated and not isinstance(results[0][1], SiamkitError):
@@ -227,7 +214,8 @@ def _print(answers: list[Answer]) -> None:
 
     whole = len(answers) == 1 and answers[0].region.where is None
     found = _named(answers[0]) if whole else f"{len(answers)} found"
-    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({rule(answers[0].threshold)})")
+    threshold = describe_threshold(answers[0].threshold)
+    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({threshold})")
     rows: list[list[Any]] = []
     relative = any(m.normalised is not None for answer in answers for m in answer.matches)
     judged = any(m.probability is not None for answer in answers for m in answer.matches)

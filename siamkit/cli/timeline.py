@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import cut, emit_json, rule, stderr, table
+from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
+    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.timeline import Timeline
     from siamkit.workspace import Workspace
 
@@ -26,7 +27,7 @@ def show(
     gallery: str,
     recording: Path,
     *,
-    threshold: float | None,
+    rule: DecisionRule,
     fusion: Any,
     rttm: Path | None,
     picture: Path | None,
@@ -39,7 +40,7 @@ def show(
         found = ws.timeline(
             gallery,
             recording,
-            threshold=threshold,
+            rule=rule,
             fusion=fusion,
             progress=progress,
         )
@@ -75,7 +76,7 @@ def _print(found: Timeline) -> None:
     spoken = found.spoken()
     click.echo(
         f"{cut(found.source, 100)}: {clock(sum(spoken.values()))} of speech in"
-        f" {clock(found.seconds)} ({rule(found.threshold)})"
+        f" {clock(found.seconds)} ({describe_threshold(found.threshold)})"
     )
     shown = [[f"{t.start:.1f}", f"{t.stop:.1f}", cut(t.identity or UNKNOWN, 50), t.score]
              for t in found.turns]  # fmt: skip

@@ -12,6 +12,7 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, likely, stderr
 
 if TYPE_CHECKING:
+    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.verify import Side, Verification
     from siamkit.types import Verdict
 
@@ -45,14 +46,12 @@ that the calibration has for either; 4 nothing to compare was found in a file.
 @options.modality
 @options.encoder
 @options.detector
-@options.threshold
-@options.fmr
+@options.decision_rule(options.threshold, options.fmr, options.rerank)
 @options.fusion
 @click.option(
     "--box", type=options.BoxType(),
     help="The region of the (second) FILE that counts, in pixels [default: the largest].",
 )  # fmt: skip
-@options.rerank
 @options.store
 @options.as_json
 def verify(
@@ -63,11 +62,9 @@ def verify(
     modality: str | None,
     encoder: str | None,
     detector: str | None,
-    threshold: float | None,
-    fmr: float | None,
+    rule: DecisionRule,
     fusion: Any,
     box: tuple[float, float, float, float] | None,
-    rerank: str | None,
     store: Path,
     as_json: bool,
 ) -> int:
@@ -76,19 +73,17 @@ def verify(
     Of several regions in a file (faces, say) the largest counts.
     """
     if probes:
-        other = (arguments, texts, modality, encoder, detector, threshold, fusion, box, rerank)
-        if not label or any(other):
+        other = (arguments, texts, modality, encoder, detector, fusion, box)
+        if not label or any(other) or rule.threshold is not None or rule.reranker:
             raise click.UsageError("--probe goes with --as, --fmr, --store and --json alone.")
         from siamkit.cli import fused
 
-        return EXIT_CODES[fused.show(label, probes, fmr, store, as_json=as_json)]
+        return EXIT_CODES[fused.show(label, probes, rule, store, as_json=as_json)]
     gallery, *files = ("", *arguments) if modality else (arguments or ("",))
     sources: list[Path | str] = [*map(Path, files), *texts]
     if not (gallery or modality) or len(sources) != (1 if label else 2) or (modality and label):
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE.")
-    if fmr is not None and (threshold is not None or rerank):
-        raise click.UsageError("--fmr sets the threshold; it goes without --threshold, --rerank.")
-    if label and rerank:
+    if label and rule.reranker:
         raise click.UsageError("--rerank compares two; it does not go with --as.")
     if gallery and (encoder or detector):
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
@@ -99,8 +94,6 @@ def verify(
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws:
         if modality:
-            from siamkit.embed.rerankers import chosen
-            from siamkit.flows.decide import given_threshold
             from siamkit.flows.verify import verify_pair
 
             if texts:
@@ -108,25 +101,16 @@ def verify(
             pipeline = ws.pipeline(
                 modality, encoder=encoder, detector=options.default_or_none(detector)
             )
-            reranker = chosen(pipeline, rerank)
-            limit = given_threshold(threshold, probability=reranker is not None)
-            result = verify_pair(
-                pipeline, sources[0], sources[1], limit, reranker, choose,
-                calibration=pipeline.calibration, fmr=fmr,
-            )  # fmt: skip
+            result = verify_pair(pipeline, sources[0], sources[1], rule=rule, choose=choose)
         else:
             if texts:
                 options.check_texts(ws.modality_of(gallery))
             if label:
                 result = ws.verify_identity(
-                    gallery, label, sources[0],
-                    threshold=threshold, fusion=fusion, choose=choose, fmr=fmr,
-                )  # fmt: skip
+                    gallery, label, sources[0], rule=rule, fusion=fusion, choose=choose
+                )
             else:
-                result = ws.verify(
-                    gallery, sources[0], sources[1],
-                    threshold=threshold, rerank=rerank, choose=choose, fmr=fmr,
-                )  # fmt: skip
+                result = ws.verify(gallery, sources[0], sources[1], rule=rule, choose=choose)
     for side in (result.left, result.right):
         if side.seen > 1 and side.region and (box is None or side is result.left):
             place = region_choosers.describe_region(side.region)
@@ -136,7 +120,7 @@ def verify(
     if as_json:
         emit_json(_facts(result))
     else:
-        click.echo(_sentence(result.verdict, reranked=rerank is not None))
+        click.echo(_sentence(result.verdict, reranked=rule.reranker is not None))
     return EXIT_CODES[result.verdict.decision]
 
 

@@ -36,7 +36,7 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     return made
 
 
-def chosen(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
+def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
     """A reranker by name; DEFAULT is the modality's own, or none if it does not fit."""
     if name is None:
         return None

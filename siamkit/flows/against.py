@@ -10,7 +10,7 @@ from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
-from siamkit.flows.duplicates import Rule
+from siamkit.flows.duplicates import MatchRule
 from siamkit.flows.nearest import RERANKED, nearest
 from siamkit.flows.rerank import reranked
 from siamkit.store import galleries
@@ -35,7 +35,7 @@ class Checked:
 
 
 def against(
-    live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: Rule
+    live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: MatchRule
 ) -> Iterator[Checked]:
     """The nearest enrolled identity of each item, and whether it is the same. In order.
 
@@ -66,7 +66,7 @@ def _vector(done: EmbeddedSource) -> NDArray[np.float32]:
     return vector
 
 
-def _is_same(match: Match | None, rule: Rule) -> bool:
+def _is_same(match: Match | None, rule: MatchRule) -> bool:
     if match is None:
         return False
     sure = match.probability if rule.reranker else match.score

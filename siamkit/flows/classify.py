@@ -15,12 +15,12 @@ from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.flows.decide import Decision, basis
+from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answers
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Quality, Region, Threshold
+from siamkit.types import Calibration, Quality, Region
 
 if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationRule
@@ -71,15 +71,6 @@ class Classified:
         return [match.identity for match in self.classes if match.probability >= TAGGED]
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """What decides whether a sample is of any class: see siamkit.flows.query.answers."""
-
-    threshold: Threshold | None = None
-    fmr: float | None = None
-    fpir: float | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Classes:
     """A gallery's samples by their classes, at one moment."""
@@ -96,7 +87,7 @@ class Classifier:
     """A gallery as it was when it was opened, ready to classify."""
 
     classes: Classes
-    rule: ClassificationRule
+    settings: ClassificationRule
     evidence: Callable[[Array], Array]
     basis: str  # where probabilities come from, for people
 
@@ -115,45 +106,46 @@ class Classifier:
         pipeline: Pipeline,
         probe: Path | str | bytes,
         *,
-        limit: Limit | None = None,
+        rule: DecisionRule | None = None,
         choose: Chooser = region_choosers.all_regions,
     ) -> list[Classified]:
         """Every class of each region of a probe.
 
-        limit: what is beyond is of none; None: all is of some class. Raises NothingFound,
-        EncoderMismatch, and Uncalibrated for a limit in a gallery that has no threshold.
+        rule: a region that no query would identify by it belongs to no class; None: every region
+        belongs to one. Raises NothingFound, EncoderMismatch, Uncalibrated for a rule in a gallery
+        that has no threshold, and BadInput for a rule with a reranker.
         """
         import numpy as np
 
         from siamkit.stats import classify as classification
 
+        if rule:
+            rule.refuse("a classification", "reranker")
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
         done = batches.embed_one(pipeline, pipeline.read(probe), choose)
-        nearest = self._nearest(live, pipeline, done, limit)
+        nearest = self._nearest(live, pipeline, done, rule)
         vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
         known = self.classes.known
-        likely = classification.probabilities(known, self.rule, self.evidence, vectors)
-        scores = classification.class_scores(known, self.rule, vectors)
+        likely = classification.probabilities(known, self.settings, self.evidence, vectors)
+        scores = classification.class_scores(known, self.settings, vectors)
         return [
             Classified(
                 done.name,
                 item.region,
                 item.quality,
                 self._ranked(row, near),
-                self.rule.tags,
+                self.settings.tags,
                 answer,
             )
             for item, row, near, answer in zip(done.regions, likely, scores, nearest, strict=True)
         ]
 
     def _nearest(
-        self, live: LiveIndex, pipeline: Pipeline, done: EmbeddedSource, limit: Limit | None
+        self, live: LiveIndex, pipeline: Pipeline, done: EmbeddedSource, rule: DecisionRule | None
     ) -> Sequence[Answer | None]:
-        if limit is None:
+        if rule is None:
             return [None] * len(done.regions)
-        found = answers(
-            live, pipeline, done, k=1, threshold=limit.threshold, fmr=limit.fmr, fpir=limit.fpir
-        )
+        found = answers(live, pipeline, done, k=1, rule=rule)
         if found[0].threshold is None:
             raise Uncalibrated(
                 f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",
@@ -191,32 +183,37 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     return Classes(gallery, cursor, identities, everybody.names, known)
 
 
-def open_classifier(classes: Classes, pipeline: Pipeline, rule: ClassificationRule) -> Classifier:
+def open_classifier(
+    classes: Classes, pipeline: Pipeline, settings: ClassificationRule
+) -> Classifier:
     """Find out how likely the scores of a gallery make a class.
 
     By the temperature that predicts its own samples best, each by the others; where they are too
     few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
-    else by a guess. Raises BadInput for a rule that there is not.
+    else by a guess. Raises BadInput for a method that does not exist.
     """
     from siamkit.stats import classify as classification
 
-    if rule.method not in classification.METHODS:
+    if settings.method not in classification.METHODS:
         raise BadInput(
-            f"there is no method {rule.method!r}", hint=f"by {' or '.join(classification.METHODS)}"
+            f"there is no method {settings.method!r}",
+            hint=f"by {' or '.join(classification.METHODS)}",
         )
-    if rule.k < 1:
-        raise BadInput(f"k is {rule.k}", hint="let 1 neighbour vote at least")
-    if fitted := classification.fit_temperature(classes.known, rule):
+    if settings.k < 1:
+        raise BadInput(f"k is {settings.k}", hint="let 1 neighbour vote at least")
+    if fitted := classification.fit_temperature(classes.known, settings):
         temperature, count = fitted
         evidence = classification.evidence_at(temperature)
         source = f"fitted to {count:,} enrolled samples, each left out in turn"
-    elif calibration := None if rule.tags else basis(classes.gallery, pipeline, None)[0]:
+    elif calibration := (
+        None if settings.tags else gallery_basis(classes.gallery, pipeline, None).calibration
+    ):
         evidence = _calibrated(calibration)
         source = f"by the calibration: {calibration.source}"
     else:
         evidence = classification.evidence_at(classification.guess_temperature(classes.known))
         source = GUESSED
-    return Classifier(classes, rule, evidence, source)
+    return Classifier(classes, settings, evidence, source)
 
 
 class Classifiers:
@@ -227,14 +224,14 @@ class Classifiers:
         self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
 
     def open(
-        self, store: Store, gallery: Gallery, pipeline: Pipeline, rule: ClassificationRule
+        self, store: Store, gallery: Gallery, pipeline: Pipeline, settings: ClassificationRule
     ) -> Classifier:
         """One that knows all that is enrolled now: see open_classifier."""
         classes = self._read(store, gallery)
-        kept = self._classifiers.get((gallery.index_key, rule))
+        kept = self._classifiers.get((gallery.index_key, settings))
         if kept is None or kept.classes is not classes:
-            kept = open_classifier(classes, pipeline, rule)
-            self._classifiers[gallery.index_key, rule] = kept
+            kept = open_classifier(classes, pipeline, settings)
+            self._classifiers[gallery.index_key, settings] = kept
         return kept
 
     def _read(self, store: Store, gallery: Gallery) -> Classes:

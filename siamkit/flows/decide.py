@@ -1,15 +1,16 @@
-"""From a score to an answer: the threshold that decides, and the zone where none can."""
+"""From a score to a decision: the caller's rule, the limits it gives, and the grey zone between."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
     from siamkit.embed.pipeline import Pipeline
+    from siamkit.protocols import Reranker
     from siamkit.stats.scoring import Fusion
     from siamkit.store import Gallery
 
@@ -17,114 +18,169 @@ Decision: TypeAlias = Literal["same", "different", "can't tell"]
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """What decides: a threshold, or the error rate that the caller accepts.
+
+    At most one of threshold, fmr and fpir. Without any, the calibration of the gallery or encoder
+    decides, or else its default threshold. Raises BadInput for two of them, for a value out of
+    range, and for a rate with a reranker: no calibration says what a reranker's probabilities mean.
+
+    Examples:
+        >>> DecisionRule(fmr=1e-3)
+        DecisionRule(threshold=None, fmr=0.001, fpir=None, reranker=None)
+    """
+
+    threshold: float | None = None  # cosine in [-1, 1]; with a reranker, a probability in [0, 1]
+    fmr: float | None = None  # false match rate of one comparison, in (0, 1)
+    fpir: float | None = None  # false positive identification rate of one search, in (0, 1)
+    reranker: str | None = None  # a name, DEFAULT for the modality's own, None for cosines
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.threshold, self.fmr, self.fpir)) > 1:
+            raise BadInput("threshold, fmr and fpir all set the threshold", hint="give one of them")
+        for name, rate in (("false match rate", self.fmr), ("FPIR", self.fpir)):
+            if rate is not None and self.reranker is not None:
+                raise BadInput(
+                    f"a {name} is about cosines, and a reranker decides by a probability",
+                    hint="leave one of the two out",
+                )
+            if rate is not None and not 0 < rate < 1:
+                raise BadInput(f"a {name} of {rate:g}", hint="it lies between 0 and 1")
+        if self.threshold is not None and not -1 <= self.threshold <= 1:
+            raise BadInput(
+                f"threshold {self.threshold:g} is not a cosine or a probability",
+                hint="a cosine lies in -1 to 1, a probability in 0 to 1",
+            )
+
+    @property
+    def fixed(self) -> Threshold | None:
+        """The threshold that the caller gave; None if there is none."""
+        return None if self.threshold is None else Threshold(self.threshold)
+
+    def refuse(self, verb: str, *names: str) -> None:
+        """Raise BadInput if any of these fields is set: `verb` cannot decide by it."""
+        for name in names:
+            if getattr(self, name) is not None:
+                raise BadInput(f"{verb} cannot decide by {name}", hint=f"leave {name} out")
+
+
+DEFAULT_RULE = DecisionRule()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """Where scores begin to mean the same, and from where down they mean different."""
+    """The score at or above which two are the same, and the one below which they are different."""
 
     same: Threshold
-    different: float  # below it; at most same.value
+    different: float  # at most same.value
 
     def decide(self, score: float) -> Decision:
+        """The decision for a score; nobody can tell between the two limits."""
         if score >= self.same.value:
             return "same"
         return "different" if score < self.different else "can't tell"
 
 
-def given_threshold(value: float | None, *, probability: bool = False) -> Threshold | None:
-    """One that the caller chose. Raises BadInput if it is no cosine, or no probability."""
-    if value is None:
-        return None
-    low, what = (0, "a probability") if probability else (-1, "a cosine")
-    if not low <= value <= 1:
-        raise BadInput(f"threshold {value} is not {what}", hint=f"it lies in {low} to 1")
-    return Threshold(value)
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What scores are judged by unless the caller gives a threshold."""
+
+    owner: str  # "gallery faces", or "encoder 1f2e", for messages
+    calibration: Calibration | None = None
+    default: Threshold | None = None
 
 
-def basis(
-    gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None
-) -> tuple[Calibration | None, Threshold | None]:
-    """What a gallery's scores are judged by: its calibration and its default threshold.
+def encoder_basis(pipeline: Pipeline) -> Basis:
+    """The calibration that the modality ships for its encoder, and the encoder's threshold."""
+    owner = f"encoder {pipeline.encoder.fingerprint}"
+    return Basis(owner, pipeline.calibration, pipeline.threshold)
+
+
+def gallery_basis(gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None) -> Basis:
+    """The calibration and default threshold of a gallery, for one way of scoring.
 
     fusion: how a probe is scored against all samples of an identity; None: one sample against one.
-    A calibration of scores that were made in another way says nothing of these; then those of the
-    encoder count, if it has some.
+    A calibration of scores that were made another way says nothing about these; the encoder's is
+    used instead, if it has one.
     """
-    own = gallery.calibration
+    owner, own = f"gallery {gallery.name}", gallery.calibration
     if own is None or own.fusion in (None, fusion):
-        return own, gallery.threshold
+        return Basis(owner, own, gallery.threshold)
     if fusion is None and own.pairs:
         from siamkit.stats.calibration import threshold_for_fmr
 
-        return own.pairs, threshold_for_fmr(own.pairs)
-    return pipeline.calibration, pipeline.threshold or gallery.threshold
+        return Basis(owner, own.pairs, threshold_for_fmr(own.pairs))
+    return Basis(owner, pipeline.calibration, pipeline.threshold or gallery.threshold)
 
 
-def limits(
-    given: Threshold | None,
-    calibration: Calibration | None,
-    default: Threshold | None,
-    who: str,
-    fmr: float | None = None,
-    tries: int = 1,
-) -> Limits:
-    """What decides between two: the caller's threshold, else that for `fmr`, else the default.
+def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Limits:
+    """The limits for a 1:1 comparison: by the rule, else by the default threshold.
 
-    who: whose threshold it would be, for the message. fmr: the false match rate wanted, in (0, 1).
-    tries: of how many scores, as the calibration has them, the best counts. Where there is a
-    calibration, it says from where down two are different. Raises Uncalibrated if there is nothing
-    to decide by, or the rate is not supported.
+    tries: how many scores there are, of which the best counts. A calibration also says below which
+    score two are different. Raises Uncalibrated if there is no threshold, or the rate is lower than
+    the calibration supports.
     """
-    if given is None and calibration is not None:
+    calibration, default = basis.calibration, basis.default
+    if rule.fixed is None and calibration is not None:
         from siamkit.stats.calibration import different_below, threshold_for_best, threshold_for_fmr
 
         if tries > 1 and calibration.fusion is None:
-            same = threshold_for_best(calibration, fmr, tries)
+            same = threshold_for_best(calibration, rule.fmr, tries)
         else:
-            same = default if default and fmr is None else threshold_for_fmr(calibration, fmr)
+            by_default = default if rule.fmr is None else None
+            same = by_default or threshold_for_fmr(calibration, rule.fmr)
         below = different_below(calibration, same.fmr or calibration.fmr)
         return Limits(same, min(below, same.value))
-    if given is None and fmr is not None:
+    if rule.fmr is not None:
         raise Uncalibrated(
-            f"{who} is not calibrated, so no threshold for a false match rate is known",
-            hint="`siamkit calibrate` of the gallery measures one; or give --threshold",
+            f"{basis.owner} is not calibrated, so it has no threshold for a false match rate",
+            hint="calibrate the gallery with `siamkit calibrate`, or give --threshold",
         )
-    limit = given or default
-    if limit is None:
-        raise Uncalibrated(f"{who} has no default threshold", hint="give one: --threshold 0.8")
-    if not -1 <= limit.value <= 1:
-        raise BadInput(f"threshold {limit.value} is not a cosine", hint="it lies in -1 to 1")
-    return Limits(limit, limit.value)
+    same = _require_threshold(rule.fixed or default, basis)
+    return Limits(same, same.value)
 
 
-def limits_among(
-    given: Threshold | None,
-    calibration: Calibration | None,
-    default: Threshold | None,
-    who: str,
-    size: int,
-    *,
-    fmr: float | None = None,
-    fpir: float | None = None,
-) -> Limits | None:
-    """What decides among so many: by a false positive identification rate, where that is known.
+def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits | None:
+    """The limits for a 1:N search: by its FPIR, where a calibration knows it.
 
-    size: how many identities, or templates, a probe is compared with. None if there is nothing to
-    decide by. Raises as `limits` does, and Uncalibrated for an `fpir` that is not known.
+    size: how many identities or templates a probe is compared with. None if there is no threshold.
+    Raises as `verification_limits` does, and Uncalibrated for an FPIR that is not supported.
     """
+    calibration = basis.calibration
     fpir_model = calibration.fpir_model if calibration else None
-    if fpir is not None and given is None and fpir_model is None:
+    if rule.fpir is not None and fpir_model is None:
         raise Uncalibrated(
-            f"{who} is not calibrated for identification",
-            hint="`siamkit calibrate` of the gallery measures it; or give --threshold",
+            f"{basis.owner} is not calibrated for identification",
+            hint="calibrate the gallery with `siamkit calibrate`, or give --threshold",
         )
-    if given is None and fmr is None and calibration and fpir_model and size:
-        from siamkit.stats.calibration import different_below, require_rate
+    by_fpir = rule.threshold is None and rule.fmr is None
+    if by_fpir and calibration and fpir_model and size:
+        from siamkit.stats.calibration import different_below
         from siamkit.stats.fpir import threshold_for_fpir
 
-        wanted = calibration.fpir if fpir is None else fpir
-        require_rate("a false positive identification rate", wanted)
-        value = threshold_for_fpir(fpir_model, wanted, size)
-        limit = Threshold(value, None, calibration.source, wanted)
-        return Limits(limit, min(value, different_below(calibration)))
-    if given is None and calibration is None and default is None and fmr is None:
+        fpir = calibration.fpir if rule.fpir is None else rule.fpir
+        value = threshold_for_fpir(fpir_model, fpir, size)
+        same = Threshold(value, None, calibration.source, fpir)
+        return Limits(same, min(value, different_below(calibration)))
+    if by_fpir and calibration is None and basis.default is None:
         return None
-    return limits(given, calibration, default, who, fmr)
+    return verification_limits(replace(rule, fpir=None), basis)
+
+
+def reranked_limits(rule: DecisionRule, reranker: Reranker[Any]) -> Limits:
+    """The limits on a reranker's probability: by the rule, else its own threshold."""
+    if rule.threshold is not None and rule.threshold < 0:
+        raise BadInput(
+            f"threshold {rule.threshold:g} is not a probability, by which {reranker.name} decides",
+            hint="a probability lies in 0 to 1; --rerank none decides by the cosine",
+        )
+    same = rule.fixed or reranker.threshold
+    return Limits(same, same.value)
+
+
+def _require_threshold(threshold: Threshold | None, basis: Basis) -> Threshold:
+    if threshold is None:
+        raise Uncalibrated(
+            f"{basis.owner} has no default threshold", hint="give one: --threshold 0.8"
+        )
+    return threshold

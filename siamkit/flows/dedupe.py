@@ -16,7 +16,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import ResumableVectors
 from siamkit.errors import SiamkitError
 from siamkit.flows import duplicates
-from siamkit.flows.duplicates import Duplicates, Rule
+from siamkit.flows.duplicates import Duplicates, MatchRule
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.types import Fault, Progress, ignore_progress
@@ -85,7 +85,7 @@ class Deduped:
 def dedupe(
     pipeline: Pipeline,
     items: Iterable[Item],
-    rule: Rule,
+    rule: MatchRule,
     *,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,
@@ -142,7 +142,7 @@ def of_vectors(
     distinct: Ids | None,
     vectors: Vectors,
     media: Sequence[Any] | None,
-    rule: Rule,
+    rule: MatchRule,
     *,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.embed.rerankers import chosen, judge
+from siamkit.embed.rerankers import judge, pick_reranker
 from siamkit.errors import BadInput, PluginError, Uncalibrated
-from siamkit.flows.decide import given_threshold
+from siamkit.flows.decide import DecisionRule, reranked_limits
 from siamkit.host import registry
 from siamkit.protocols import Mines
 from siamkit.stats import linkage
@@ -34,7 +34,7 @@ JUDGED = 8_192  # pairs that a reranker is given at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class MatchRule:
     """What makes two items the same."""
 
     threshold: Threshold  # on the reranker's probability, if there is one, else on the cosine
@@ -46,27 +46,25 @@ class Rule:
         return self.reranker.candidates if self.reranker else self.threshold.value
 
 
-def rule_of(
-    pipeline: Pipeline,
-    threshold: float | None,
-    rerank: str | None,
-    default: Threshold | None = None,
-) -> Rule:
-    """The rule that a caller chose, with a reranker as in siamkit.embed.rerankers.chosen.
+def open_rule(
+    pipeline: Pipeline, rule: DecisionRule, default: Threshold | None = None
+) -> MatchRule:
+    """The rule with its threshold and reranker looked up.
 
-    threshold: on the reranker's probability, if there is one, else on the cosine; None: its own
-    default, or for cosines `default`, or the encoder's. Raises Uncalibrated where there is none.
+    default: the threshold for cosines, unless the rule has one; None: the encoder's. Raises
+    Uncalibrated if there is none, BadInput for a rule with an error rate.
     """
-    reranker = chosen(pipeline, rerank)
-    limit = given_threshold(threshold, probability=reranker is not None) or (
-        reranker.threshold if reranker else default or pipeline.threshold
-    )
-    if limit is None:
+    rule.refuse("deduplication", "fmr", "fpir")
+    reranker = pick_reranker(pipeline, rule.reranker)
+    if reranker:
+        return MatchRule(reranked_limits(rule, reranker).same, reranker)
+    threshold = rule.fixed or default or pipeline.threshold
+    if threshold is None:
         raise Uncalibrated(
             f"encoder {pipeline.encoder.fingerprint} has no default threshold",
             hint="give one: --threshold 0.9",
         )
-    return Rule(limit, reranker)
+    return MatchRule(threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +72,7 @@ class Duplicates:
     """What was found among n items."""
 
     vectors: Vectors  # (n, dim)
-    rule: Rule
+    rule: MatchRule
     near: ScoredPairs  # every pair that was looked at; scores are what the threshold is on
     pairs: ScoredPairs  # those of them at or above the threshold
     groups: list[list[int]]  # the largest first; each of two items or more, in order
@@ -89,7 +87,7 @@ class Duplicates:
 def find(
     vectors: Vectors,
     media: Sequence[Any] | None,
-    rule: Rule,
+    rule: MatchRule,
     *,
     copies: Ids,
     max_memory: int | None = None,
@@ -147,7 +145,7 @@ def _mine(
 def _judged(
     vectors: Vectors,
     media: Sequence[Any] | None,
-    rule: Rule,
+    rule: MatchRule,
     candidates: ScoredPairs,
     progress: Progress,
     what: str,

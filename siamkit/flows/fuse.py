@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
-from siamkit.flows.decide import Decision, basis
+from siamkit.flows.decide import Decision, gallery_basis
 from siamkit.flows.verify import Verification
 from siamkit.io.sources import to_text
 from siamkit.stats import calibration as calibrated
@@ -92,7 +92,7 @@ def _evidence(gallery: Gallery, source: str, verification: Verification) -> Evid
 
 def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
     """Raise Uncalibrated for a gallery whose scores cannot be added to others."""
-    if basis(gallery, pipeline, fusion_of(pipeline.modality))[0] is None:
+    if gallery_basis(gallery, pipeline, fusion_of(pipeline.modality)).calibration is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
             hint=f"`siamkit calibrate {gallery.name}` measures what they mean",

@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed import batches, region_choosers
+from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
 from siamkit.flows import normalise
-from siamkit.flows.decide import Decision, Limits, basis, limits, limits_among
+from siamkit.flows.decide import (
+    DEFAULT_RULE,
+    Decision,
+    DecisionRule,
+    Limits,
+    gallery_basis,
+    identification_limits,
+    reranked_limits,
+)
 from siamkit.flows.nearest import RERANKED, nearest
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
@@ -66,23 +74,18 @@ def query(
     probe: Path | str | bytes,
     *,
     k: int = 5,
-    threshold: Threshold | None = None,
+    rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
     choose: Chooser = region_choosers.all_regions,
-    reranker: Reranker[Any] | None = None,
-    fmr: float | None = None,
-    fpir: float | None = None,
 ) -> list[Answer]:
     """The k nearest identities of each region of a probe: see `answers`.
 
     Raises NothingFound if the detector saw nothing, and as `answers` does.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     done = batches.embed_one(pipeline, pipeline.read(probe), choose)
-    return answers(
-        live, pipeline, done, k=k, threshold=threshold, fusion=fusion, reranker=reranker, fmr=fmr,
-        fpir=fpir,
-    )  # fmt: skip
+    return answers(live, pipeline, done, k=k, rule=rule, fusion=fusion, reranker=reranker)
 
 
 def answers(
@@ -91,32 +94,29 @@ def answers(
     done: EmbeddedSource,
     *,
     k: int = 5,
-    threshold: Threshold | None = None,
+    rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
     reranker: Reranker[Any] | None = None,
-    fmr: float | None = None,
-    fpir: float | None = None,
 ) -> list[Answer]:
     """The k nearest identities of each region that was found and embedded.
 
     An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    all (`mean`, see siamkit.stats.scoring.mean_score); None: as the modality does. A reranker looks
-    at RERANKED identities, and the threshold is on its probability. fmr, fpir: the false match
-    rate, or the false positive identification rate among so many, to decide at, in (0, 1); without
-    either and without a threshold it is the calibration's FPIR. Raises EncoderMismatch if the
-    gallery holds vectors of another encoder.
+    all (`mean`, see siamkit.stats.scoring.mean_score); None: as the modality does. A reranker, the
+    one that `rule` names, looks at RERANKED identities, and its probability decides. Raises
+    EncoderMismatch if the gallery holds vectors of another encoder, Uncalibrated if the gallery has
+    no threshold for the rate of `rule`.
     """
     import numpy as np
 
     if k < 1:
         raise BadInput(f"k is {k}", hint="ask for 1 match at least")
-    if reranker and (fmr is not None or fpir is not None):
-        raise BadInput("a reranker's probability knows no false match rate", hint="leave it out")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
     fusion = fusion or fusion_of(pipeline.modality)
-    calibration, own = basis(live.gallery, pipeline, fusion)
-    snorm = None if threshold or reranker else normalise.opened(live, calibration)
+    basis = gallery_basis(live.gallery, pipeline, fusion)
+    snorm = None
+    if rule.threshold is None and reranker is None:
+        snorm = normalise.opened(live, basis.calibration)
     wanted = max(k, RERANKED) if reranker or snorm else k
     seen: list[ProbeScores] | None = (
         [] if observations.will_record(live.store, live.gallery) else None
@@ -125,24 +125,24 @@ def answers(
     if seen:
         observations.record(live.store, live.gallery, seen)
     name = reranker.name if reranker else None
-    who = f"gallery {live.gallery.name}"
     limit: Limits | None
     if reranker:
         from siamkit.flows.rerank import reranked
 
-        limit = limits(threshold, None, reranker.threshold, who)
+        limit = reranked_limits(rule, reranker)
         crops = [item.crop for item in done.regions]
         found = reranked(live, pipeline, reranker, crops, vectors, found)
     else:
         if snorm:
-            calibration, own = snorm.calibration, None
+            basis = replace(basis, calibration=snorm.calibration, default=None)
             found = [
                 normalise.matches(live, snorm, vector, row)
                 for vector, row in zip(vectors, found, strict=True)
             ]
+        calibration = basis.calibration
         size = crowd(live, fusion, calibration)
-        limit = limits_among(threshold, calibration, own, who, size, fmr=fmr, fpir=fpir)
-        # A calibration without an FPIR model gives no probability among many.
+        limit = identification_limits(rule, basis, size)
+        # A calibration that knows no fpir_model cannot say how likely one of many is.
         if calibration and calibration.fpir_model and size:
             found = [[_probable(calibration, match, size) for match in row] for row in found]
     same = limit.same if limit else None

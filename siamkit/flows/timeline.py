@@ -15,6 +15,7 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
+from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
 from siamkit.flows.nearest import nearest
 from siamkit.io import sources
 from siamkit.io.sources import Content
@@ -61,7 +62,7 @@ def timeline(
     pipeline: Pipeline,
     source: Path,
     *,
-    threshold: Threshold | None = None,
+    rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
     progress: Progress = ignore_progress,
 ) -> Timeline:
@@ -70,6 +71,7 @@ def timeline(
     Progress counts seconds. Raises BadInput if the modality is no sound or
     has no detector, Uncalibrated without a threshold, NothingFound if nobody speaks.
     """
+    rule.refuse("a timeline", "fmr", "fpir", "reranker")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     name = live.gallery.name
     if not isinstance(pipeline.modality, Streams):
@@ -84,8 +86,8 @@ def timeline(
         )
     if not len(live.index):
         raise StoreError(f"nobody is enrolled in gallery {name!r}", hint="siamkit enrol")
-    limit = threshold or live.gallery.threshold
-    if limit is None:
+    threshold = rule.fixed or live.gallery.threshold
+    if threshold is None:
         raise Uncalibrated(
             f"gallery {name} has no default threshold",
             hint="give one: --threshold 0.5",
@@ -108,7 +110,7 @@ def timeline(
             for (cell, _), matches in zip(cells, found, strict=True):
                 best = matches[0] if matches else None
                 score = best.score if best else -1.0
-                known = best.identity if best and score >= limit.value else None
+                known = best.identity if best and score >= threshold.value else None
                 _append(turns, Turn(piece.begin + cell[0], piece.begin + cell[1], known, score))
         progress("listening (s)", round(end), 0)
     if not turns:
@@ -116,7 +118,7 @@ def timeline(
     rounded = [
         replace(turn, start=round(turn.start, 2), stop=round(turn.stop, 2)) for turn in turns
     ]
-    return Timeline(content.name, round(end, 2), rounded, limit)
+    return Timeline(content.name, round(end, 2), rounded, threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

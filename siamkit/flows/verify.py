@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed import batches, region_choosers
+from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedRegion
 from siamkit.embed.pipeline import DetectedSample, Pipeline
 from siamkit.embed.region_choosers import Chooser, ChosenRegions
-from siamkit.embed.rerankers import judge
 from siamkit.errors import StoreError
 from siamkit.flows import normalise
-from siamkit.flows.decide import Limits, basis, limits
+from siamkit.flows.decide import (
+    DEFAULT_RULE,
+    Basis,
+    DecisionRule,
+    Limits,
+    encoder_basis,
+    gallery_basis,
+    reranked_limits,
+    verification_limits,
+)
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Quality, Region, Threshold, Verdict
+from siamkit.types import Calibration, Quality, Region, Verdict
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
@@ -49,33 +57,30 @@ def verify_pair(
     pipeline: Pipeline,
     a: Path | str | bytes,
     b: Path | str | bytes,
-    threshold: Threshold | None,
-    reranker: Reranker[Any] | None = None,
-    choose: Chooser = region_choosers.largest_region,
     *,
-    calibration: Calibration | None = None,
-    default: Threshold | None = None,
-    fmr: float | None = None,
+    rule: DecisionRule = DEFAULT_RULE,
+    basis: Basis | None = None,
+    choose: Chooser = region_choosers.largest_region,
 ) -> Verification:
     """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
 
-    choose: the region of `b`, the one in question. A threshold counts more than a calibration, and
-    that more than `default`, or the encoder's own. fmr: the false match rate to decide at, in
-    (0, 1), by the calibration. Raises Uncalibrated if there is nothing to decide by.
+    basis: what their scores are judged by; None: what the encoder brings. choose: the region of
+    `b`, the one in question. Raises Uncalibrated if there is nothing to decide by, BadInput for a
+    rule with an FPIR.
     """
+    rule.refuse("a verification", "fpir")
+    reranker = rerankers.pick_reranker(pipeline, rule.reranker)
+    basis = basis or encoder_basis(pipeline)
+    basis = replace(basis, default=basis.default or pipeline.threshold)
+    limits = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
+    left, left_region = _embed(pipeline, a, region_choosers.largest_region)
+    right, right_region = _embed(pipeline, b, choose)
+    score = float(left_region.vector @ right_region.vector)
     if reranker:
-        calibration, default = None, reranker.threshold
-    who = f"encoder {pipeline.encoder.fingerprint}"
-    limit = limits(threshold, calibration, default or pipeline.threshold, who, fmr)
-    left, one = _embed(pipeline, a, region_choosers.largest_region)
-    right, other = _embed(pipeline, b, choose)
-    score = float(one.vector @ other.vector)
-    probability = _probability(reranker, one, other) if reranker else None
-    verdict = (
-        Verdict(limit.decide(probability), score, limit.same, probability)
-        if probability is not None
-        else _verdict(score, limit, calibration)
-    )
+        probability = _probability(reranker, left_region, right_region)
+        verdict = Verdict(limits.decide(probability), score, limits.same, probability)
+    else:
+        verdict = _verdict(score, limits, basis.calibration)
     return Verification(verdict, left, right)
 
 
@@ -83,53 +88,60 @@ def _probability(reranker: Reranker[Any], left: EmbeddedRegion, right: EmbeddedR
     assert left.vector is not None
     assert right.vector is not None
     vectors = left.vector[None], right.vector[None]
-    return float(judge(reranker, [left.crop], [right.crop], *vectors)[0])
+    return float(rerankers.judge(reranker, [left.crop], [right.crop], *vectors)[0])
 
 
-def verify_identity(
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The claim that a source is of an identity of a gallery."""
+
+    gallery: Gallery
+    identity: str
+    probe: Path | str | bytes
+
+
+def verify_claim(
     store: Store,
-    gallery: Gallery,
     pipeline: Pipeline,
-    identity: str,
-    probe: Path | str | bytes,
-    index: Callable[[], LiveIndex],
+    claim: Claim,
+    open_index: Callable[[], LiveIndex],
     *,
-    threshold: Threshold | None = None,
+    rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
     choose: Chooser = region_choosers.largest_region,
-    fmr: float | None = None,
 ) -> Verification:
     """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
 
-    index: opens the gallery's, which a calibration with S-norm needs. fusion: None takes what the
-    modality prefers. choose: the region of the source. fmr: the false match rate to decide at, in
-    (0, 1), by the gallery's calibration. Raises StoreError if the identity owns nothing in the
-    gallery.
+    open_index: opens the index of the gallery, which a calibration with S-norm needs. fusion: None
+    takes what the modality prefers. choose: the region of the source. Raises StoreError if the
+    identity owns nothing in the gallery, BadInput for a rule with an FPIR or a reranker.
     """
-    galleries.require_space(gallery, pipeline.encoder.fingerprint)
+    rule.refuse("a verification of an identity", "fpir", "reranker")
+    galleries.require_space(claim.gallery, pipeline.encoder.fingerprint)
     fusion = fusion or fusion_of(pipeline.modality)
-    enrolled = _templates(store, gallery, identity)
-    calibration, default = basis(gallery, pipeline, fusion)
+    enrolled = _templates(store, claim.gallery, claim.identity)
+    basis = gallery_basis(claim.gallery, pipeline, fusion)
     snorm = None
-    if threshold is None and calibration and calibration.normalised:
-        snorm = normalise.opened(index(), calibration)
+    if rule.threshold is None and basis.calibration and basis.calibration.normalised:
+        snorm = normalise.opened(open_index(), basis.calibration)
     if snorm:
-        calibration, default = snorm.calibration, None
+        basis = replace(basis, calibration=snorm.calibration, default=None)
     tries = len(enrolled) if fusion == "best" else 1
-    limit = limits(threshold, calibration, default, f"gallery {gallery.name}", fmr, tries)
-    right, found = _embed(pipeline, probe, choose)
-    scores = enrolled @ found.vector
+    limits = verification_limits(rule, basis, tries)
+    right, region = _embed(pipeline, claim.probe, choose)
+    scores = enrolled @ region.vector
     score = (
-        mean_score(enrolled, found.vector, mated_cosine_of(pipeline.encoder))
+        mean_score(enrolled, region.vector, mated_cosine_of(pipeline.encoder))
         if fusion == "mean"
         else float(scores.max())
     )
-    left = Side(identity, samples=len(enrolled))
+    left = Side(claim.identity, samples=len(enrolled))
     if not snorm:
-        return Verification(_verdict(score, limit, calibration, tries), left, right)
-    nearest = normalise.Candidate(identity, enrolled[int(scores.argmax())], score)
-    (relative,) = normalise.normalised(index(), snorm, found.vector, [nearest])
-    return Verification(_verdict(score, limit, calibration, normalised=relative), left, right)
+        return Verification(_verdict(score, limits, basis.calibration, tries), left, right)
+    nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
+    (normalised,) = normalise.normalised(open_index(), snorm, region.vector, [nearest])
+    verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
+    return Verification(verdict, left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -158,19 +170,19 @@ def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> t
 
 def _verdict(
     score: float,
-    limit: Limits,
+    limits: Limits,
     calibration: Calibration | None,
     tries: int = 1,
     normalised: float | None = None,
 ) -> Verdict:
     """tries: of how many scores this is the best. normalised: decides, where it is given."""
     decided = score if normalised is None else normalised
-    below = limit.different if limit.different < limit.same.value else None
+    below = limits.different if limits.different < limits.same.value else None
     if calibration is None:
-        return Verdict(limit.decide(decided), score, limit.same, None, below)
+        return Verdict(limits.decide(decided), score, limits.same, None, below)
     from siamkit.stats import calibration as calibrated
 
     llr = calibrated.llr_of_best(calibration, decided, tries)
     most = calibrated.llr_of_best(calibration, calibration.scores[-1], tries)
     chance = calibrated.sigmoid(llr)
-    return Verdict(limit.decide(decided), score, limit.same, chance, below, normalised, llr, most)
+    return Verdict(limits.decide(decided), score, limits.same, chance, below, normalised, llr, most)

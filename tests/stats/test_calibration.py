@@ -13,7 +13,13 @@ from scoreddata import comparisons
 from sklearn.metrics import brier_score_loss, log_loss
 
 from siamkit.errors import BadInput, EncoderMismatch, Uncalibrated
-from siamkit.flows.decide import Limits, limits, limits_among
+from siamkit.flows.decide import (
+    Basis,
+    DecisionRule,
+    Limits,
+    identification_limits,
+    verification_limits,
+)
 from siamkit.flows.fuse import Evidence, fuse
 from siamkit.stats import calibration, calibration_fit, reliability
 from siamkit.stats.calibration_fit import CalibrationTargets
@@ -281,19 +287,19 @@ def test_thresholds_rise_with_the_crowd_and_fall_with_the_rate():
 
 def test_decisions(made):
     with pytest.raises(Uncalibrated, match="not calibrated"):
-        limits(None, None, Threshold(0.5), "gallery x", 0.01)
-    found = limits(None, made, None, "gallery x")
-    assert found.decide(found.same.value) == "same"
-    assert found.different < found.same.value
-    assert found.decide(found.different) == "can't tell"
-    assert found.decide(found.different - 1e-6) == "different"
-    given = limits(Threshold(0.3), made, None, "x")
-    assert given == Limits(Threshold(0.3), 0.3)
-    default = limits(None, made, Threshold(0.9, 0.001, "y"), "x")
+        verification_limits(DecisionRule(fmr=0.01), Basis("x", None, Threshold(0.5)))
+    limits = verification_limits(DecisionRule(), Basis("x", made))
+    assert limits.decide(limits.same.value) == "same"
+    assert limits.different < limits.same.value
+    assert limits.decide(limits.different) == "can't tell"
+    assert limits.decide(limits.different - 1e-6) == "different"
+    fixed = verification_limits(DecisionRule(threshold=0.3), Basis("x", made))
+    assert fixed == Limits(Threshold(0.3), 0.3)
+    default = verification_limits(DecisionRule(), Basis("x", made, Threshold(0.9, 0.001, "y")))
     assert default.same.value == 0.9
     with pytest.raises(Uncalibrated, match="not calibrated for identification"):
-        limits_among(None, made, None, "x", 10, fpir=0.01)
-    assert limits_among(None, None, None, "x", 10) is None
+        identification_limits(DecisionRule(fpir=0.01), Basis("x", made), 10)
+    assert identification_limits(DecisionRule(), Basis("x"), 10) is None
 
 
 def test_a_calibration_of_another_encoder_is_refused(workspace, made):
