@@ -56,12 +56,12 @@ log = logging.getLogger("siamkit")
 
 
 def default_root() -> Path:
-    """SIAMKIT_STORE, else .siamkit in the working directory."""
+    """Return SIAMKIT_STORE, or else .siamkit in the working directory."""
     return Path(os.environ.get("SIAMKIT_STORE") or ".siamkit")
 
 
 class Workspace:
-    """A store and what can be done with it; models and indexes stay open between calls.
+    """A store and every verb on it; models and indexes stay open between calls.
 
     Examples:
         >>> ws = Workspace("people")                                      # doctest: +SKIP
@@ -69,7 +69,11 @@ class Workspace:
         >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
         'alice'
 
-    Methods raise subclasses of siamkit.SiamkitError; each names the input and the way out.
+    path: the store's directory; None takes SIAMKIT_STORE, or else .siamkit in the working
+    directory. It is created on the first enrolment, or by `init`.
+
+    Methods raise subclasses of siamkit.SiamkitError, which name the input and the way out. A
+    generator (`enrol_many`, `add_templates`, `against`) does its work as it is iterated.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -504,10 +508,10 @@ class Workspace:
         choose: Chooser = largest_region,
         progress: Progress = ignore_progress,
     ) -> Explanation:
-        """Which parts of two sources make them alike, or tell them apart?
+        """Find the parts of two sources that make them alike, and those that set them apart.
 
-        By a gallery's encoder, or a modality's.
-        choose: which region of `b` is compared.
+        The encoder is the gallery's, or the modality's own.
+        choose: picks the region of `b` to compare.
         """
         from siamkit.flows.explain import explain
 
@@ -577,19 +581,19 @@ class Workspace:
         """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
         rule: by default the modality's reranker decides, if it has one, or else the cosine.
-        max_memory: bytes that this process may take in all; None for most of what is free.
+        max_memory: bytes that this process may use in all; None for most of what is free.
         """
         from siamkit.flows.dedupe import Item, dedupe
         from siamkit.flows.duplicates import open_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        listed = (
+        numbered = (
             item if isinstance(item, Item) else Item(number, str(number), item)
             for number, item in enumerate(items, 1)
         )
         return dedupe(
             pipeline,
-            listed,
+            numbered,
             open_rule(pipeline, rule),
             max_memory=max_memory,
             progress=progress,
@@ -614,13 +618,13 @@ class Workspace:
         yield from against(live, pipeline, items, open_rule(pipeline, rule, target.threshold))
 
     def audit(self, gallery: str, *, progress: Progress = ignore_progress) -> list[Finding]:
-        """What is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
+        """Find what is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
         from siamkit.flows.audit import audit
 
         return audit(self.index(galleries.get(self.store, gallery)), progress=progress)
 
     def drift(self, gallery: str) -> Drift:
-        """Have the scores of recent queries moved since calibration? See siamkit.stats.drift."""
+        """Compare the scores of recent queries with calibration. See siamkit.stats.drift."""
         from siamkit.flows.drift import drift
 
         return drift(self.store, galleries.get(self.store, gallery))

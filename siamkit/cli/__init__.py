@@ -58,8 +58,8 @@ Examples:
   siamkit COMMAND --help                        options and examples of a command
 
 \b
-Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or nobody
-known; 4 nothing found to embed; 5 cannot be told; 70 a fault of siamkit's own; 130 interrupted.
+Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or unknown;
+4 nothing found to embed; 5 inconclusive; 70 internal error; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")
@@ -67,9 +67,9 @@ known; 4 nothing found to embed; 5 cannot be told; 70 a fault of siamkit's own; 
 def cli(store: Path) -> None:
     """Similarity search and verification from one example.
 
-    Enrol a face, a signature, a voice or a question once; then ask who or what it is (query),
-    whether two are the same (verify), or which of many are duplicates (dedupe). The store is
-    ./.siamkit, or --store, or SIAMKIT_STORE.
+    Enrol a face, a signature, a voice or a question once. Then find who or what a sample shows
+    (query), whether two are the same (verify), or which of many are duplicates (dedupe). The store
+    is ./.siamkit, or --store, or SIAMKIT_STORE.
     """
 
 
@@ -103,7 +103,7 @@ for command in (
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. Every failure is one line, and a way out."""
+    """Run one command and return its exit code. A failure is one line, and a hint what to do."""
     try:
         code = cli.main(args=arguments, prog_name="siamkit", standalone_mode=False)
         sys.stdout.flush()
@@ -120,12 +120,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        stderr("\nInterrupted. What was reported as done is kept.")
+        stderr("\nInterrupted. Everything reported as done is kept.")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, for example `head`, has stopped
         _give_up_stdout()
         return 1
-    except OSError as error:  # a full disk, a folder that may not be written to
+    except OSError as error:  # a full disk, or a folder without write permission
         _debug()
         where = f"{error.filename}: " if error.filename else ""
         stderr(f"Error: {where}{error.strerror or error}")
@@ -133,7 +133,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         _debug()
         stderr(f"Error: internal error: {type(error).__name__}: {error}")
-        stderr("Hint: this is a fault in siamkit; SIAMKIT_DEBUG=1 shows where")
+        stderr("Hint: this is a bug in siamkit; SIAMKIT_DEBUG=1 shows the traceback")
         return EXIT_INTERNAL
 
 
@@ -145,14 +145,14 @@ def _debug() -> None:
 
 
 def main() -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 must not end a run
+    for stream in (sys.stdout, sys.stderr):  # names may not be UTF-8
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     claim_stdout()
     code = run()
     try:
         sys.stdout.flush()
-    except OSError:  # full, as was said: it would be tried again at the very end
+    except OSError:  # full, as reported; Python would try again at exit
         _give_up_stdout()
     sys.exit(code)
 

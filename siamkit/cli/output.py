@@ -1,4 +1,4 @@
-"""stdout is data, as a table or as JSON; stderr is talk."""
+"""Print data to stdout, as a table or JSON, and messages to stderr."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FAULTS_SHOWN = 20
 
 
 def stderr(line: str) -> None:
-    """One line, whatever file names hold; a newline at its head ends a progress bar's."""
+    """Print one line, even if names hold line breaks; a leading newline ends a progress bar."""
     click.echo(line[:1] + line[1:].replace("\n", "\\n"), err=True)
 
 
 def tell(faults: Sequence[object]) -> None:
-    """What could not be used, a line each."""
+    """Print the items that could not be used, one line each, up to FAULTS_SHOWN."""
     for fault in faults[:FAULTS_SHOWN]:
         stderr(f"Error: {fault}")
     if len(faults) > FAULTS_SHOWN:
@@ -30,13 +30,13 @@ def tell(faults: Sequence[object]) -> None:
 
 
 def emit_json(data: Any) -> None:
-    """One document, indented."""
+    """Print one JSON document, indented."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     click.echo(json.dumps(data, indent=2, ensure_ascii=not utf8))
 
 
 def report(as_json: bool, data: Any, sentence: str) -> None:
-    """What a command has done: one document, or one sentence."""
+    """Print the outcome of a command: one JSON document, or one sentence."""
     if as_json:
         emit_json(data)
     else:
@@ -54,18 +54,18 @@ def describe_threshold(limit: Threshold | None) -> str:
 
 
 def likely(share: float) -> str:
-    """A probability; never 0 or 1, for no data makes that sure."""
+    """Format a probability; never as 0 or 1, for no data makes that certain."""
     return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
 
 
 def emit_line(data: Any) -> None:
-    """One JSON line, flushed: whoever reads it may rely on what it says."""
+    """Print one JSON line and flush it, so that a reader can rely on it at once."""
     click.echo(json.dumps(data))
     sys.stdout.flush()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns as wide as what is in them; numbers to the right."""
+    """Print columns as wide as their content, numbers aligned right."""
     text = [[cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *text, strict=True)]
     right = [
@@ -81,8 +81,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def cut(text: str, width: int) -> str:
-    """A text on one line, no longer than `width`."""
-    # What is not printable could drive the terminal.
+    """Put a text on one line of at most `width` characters."""
+    # Unprintable characters could control the terminal.
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
@@ -99,11 +99,11 @@ def cell(value: Any) -> str:
 
 @contextmanager
 def talk() -> Iterator[None]:
-    """Show on stderr, a line each, what the library logs: a rebuilt index, a built encoder."""
+    """Show the library's log on stderr, one line per message, such as a rebuilt index."""
     import logging
     import warnings
 
-    # A picture that is too large is refused with a line of ours; pillow's warning says it twice.
+    # siamkit refuses a picture that is too large, in one line; pillow's warning repeats it.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
     class ToStderr(logging.Handler):

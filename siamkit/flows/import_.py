@@ -98,8 +98,9 @@ def read_export(folder: Path) -> Export:
             new_samples = [_sample(json.loads(line)) for line in text]
         shape = (len(new_samples), card.encoder.dim)
         if vectors.shape != shape or vectors.dtype != np.float32:
-            got = f"{vectors.dtype} {vectors.shape}"
-            raise ValueError(f"templates.npy holds {got}, not float32 {shape}")
+            raise ValueError(
+                f"templates.npy holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
+            )
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("templates.npy has rows that are not of norm 1")
     except BadInput as error:
