@@ -27,45 +27,60 @@ Examples:
   siamkit calibrate staff --report staff.html      a page: are the probabilities right?
 
 \b
-Needs identities with two samples or more. A false match rate t needs 3 / t pairs of different
-identities (the rule of three); what the data cannot support is refused.
+Some identities need at least two samples. A false match rate t needs 3 / t pairs of different
+identities (the rule of three); rates that the data cannot support are refused.
 """
 )
 @click.argument("gallery")
 @click.option(
-    "--trials", type=click.Path(path_type=Path), metavar="FILE|FOLDER",
+    "--trials",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
-)  # fmt: skip
+)
 @click.option(
-    "--fmr", type=float, metavar="RATE",
+    "--fmr",
+    type=float,
+    metavar="RATE",
     help="False match rate to decide at [default: 0.001, or what the data supports].",
-)  # fmt: skip
+)
 @click.option(
-    "--precision", type=float, metavar="SHARE",
-    help="Instead: so large a share of what is called the same shall be, among such pairs.",
-)  # fmt: skip
+    "--precision",
+    type=float,
+    metavar="SHARE",
+    help="Precision to reach on pairs like these, instead of --fmr.",
+)
 @click.option(
-    "--fpir", type=float, metavar="RATE",
-    help="How often a stranger may be identified, however many are enrolled [default: 0.01, or what"
+    "--fpir",
+    type=float,
+    metavar="RATE",
+    help="Maximum false positive identification rate, at any gallery size [default: 0.01, or what"
     " the data supports].",
-)  # fmt: skip
+)
 @click.option(
-    "--method", type=click.Choice(["logistic", "isotonic"]),
-    help="How a score becomes a probability [default: what does better on unseen identities].",
-)  # fmt: skip
+    "--method",
+    type=click.Choice(["logistic", "isotonic"]),
+    help="Map from score to probability [default: the better one on unseen identities].",
+)
 @click.option(
-    "--snorm/--no-snorm", default=None,
-    help="Decide by adaptive S-norm: scores relative to the people of the gallery [default: where"
-    " the modality is better for it].",
-)  # fmt: skip
+    "--snorm/--no-snorm",
+    default=None,
+    help="Decide by adaptive S-norm: scores relative to the others in the gallery [default: if it"
+    " suits the modality].",
+)
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE.json",
-    help="Write the calibration to a file too, for a plugin to ship.",
-)  # fmt: skip
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Also write the calibration to a file, for a plugin to ship.",
+)
 @click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
-    help="Write a page with the reliability diagram, the map and the thresholds.",
-)  # fmt: skip
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a page with the reliability diagram, the probabilities and the thresholds.",
+)
 @options.store
 @options.as_json
 def calibrate(
@@ -81,24 +96,26 @@ def calibrate(
     store: Path,
     as_json: bool,
 ) -> int:
-    """Measure what the scores of GALLERY mean; from now on it decides by that.
+    """Measure what the scores of GALLERY mean; from then on it decides by that.
 
-    Queries and verifications then tell a probability, and what cannot be told.
+    Queries and verifications then give a probability, and say when they can't tell.
     """
     if fmr is not None and precision is not None:
         raise click.UsageError("--fmr and --precision both set the threshold: give one.")
     if snorm and trials:
-        raise click.UsageError("--snorm is by who is enrolled; it does not go with --trials.")
+        raise click.UsageError(
+            "--snorm is relative to who is enrolled; it does not go with --trials."
+        )
     if output:
         if output.suffix != ".json":
-            raise click.UsageError("--output takes a name that ends in .json.")
+            raise click.UsageError("--output: the name must end in .json.")
         options.check_writable("--output", output, trials)
     options.check_report(report)
     from siamkit.stats.calibration_fit import CalibrationTargets
 
     faults: list[Fault] = []
     with options.workspace(store) as ws, steps() as progress:
-        made = ws.calibrate(
+        calibration = ws.calibrate(
             gallery,
             trials,
             targets=CalibrationTargets(fmr, precision, fpir, method),  # type: ignore[arg-type]
@@ -110,64 +127,66 @@ def calibrate(
         from siamkit.io.atomic import replace_text
         from siamkit.stats.calibration_json import to_json
 
-        replace_text(output, to_json(made) + "\n")
+        replace_text(output, to_json(calibration) + "\n")
     if report:
         from siamkit.io.atomic import replace_text
         from siamkit.reports import calibrate as calibration_page
 
-        replace_text(report, calibration_page.html(made, gallery))
+        replace_text(report, calibration_page.html(calibration, gallery))
     tell(faults)
     if as_json:
-        emit_json(_facts(gallery, made, faults))
+        emit_json(_facts(gallery, calibration, faults))
     else:
-        _print(gallery, made)
+        _print(gallery, calibration)
     return 1 if faults else 0
 
 
-def _facts(gallery: str, made: Calibration, faults: list[Fault]) -> dict[str, Any]:
+def _facts(gallery: str, calibration: Calibration, faults: list[Fault]) -> dict[str, Any]:
     from siamkit.stats.calibration import different_below, threshold_for_fmr
     from siamkit.stats.calibration_json import to_dict
 
-    decides = made.normalised or made
-    limit = threshold_for_fmr(decides)
+    deciding = calibration.normalised or calibration
+    threshold = threshold_for_fmr(deciding)
     return {
         "gallery": gallery,
-        "decides_by": "cosine" if decides is made else "S-norm",
-        "threshold": asdict(limit),
-        "different_below": min(different_below(decides), limit.value),
+        "decides_by": "cosine" if deciding is calibration else "S-norm",
+        "threshold": asdict(threshold),
+        "different_below": min(different_below(deciding), threshold.value),
         "faults": [{"where": fault.where, "reason": fault.reason} for fault in faults],
-        **to_dict(made),
+        **to_dict(calibration),
     }
 
 
-def _print(gallery: str, made: Calibration) -> None:
+def _print(gallery: str, calibration: Calibration) -> None:
     from siamkit.stats.calibration import different_below, threshold_for_fmr
 
-    plain, made = made, made.normalised or made
-    limit = threshold_for_fmr(made)
-    click.echo(f"{gallery} is calibrated by {made.source}")
+    deciding = calibration.normalised or calibration
+    by_cosine = deciding is calibration
+    threshold = threshold_for_fmr(deciding).value
+    click.echo(f"{gallery} is calibrated by {deciding.source}")
     rows: list[tuple[str, str]] = [
-        ("comparisons", f"{made.mated:,} mated, {made.non_mated:,} non-mated"),
-        ("impostor pairs", f"{made.impostor_pairs:,}, of {made.identities:,} identities"),
-        ("same from", f"{limit.value:.3f}, false match rate {made.fmr:g}"),
-        ("different below", f"{min(different_below(made), limit.value):.3f}"),
-        ("lowest rate supported", f"{made.false_matches.rates[-1]:.2g}"),
-        ("probability", f"{made.method} map"),
-        ("decides by", "the cosine" if made is plain else "adaptive S-norm of the cosine"),
+        ("comparisons", f"{deciding.mated:,} mated, {deciding.non_mated:,} non-mated"),
+        ("impostor pairs", f"{deciding.impostor_pairs:,}, of {deciding.identities:,} identities"),
+        ("same from", f"{threshold:.3f}, false match rate {deciding.fmr:g}"),
+        ("different below", f"{min(different_below(deciding), threshold):.3f}"),
+        ("lowest rate supported", f"{deciding.false_matches.rates[-1]:.2g}"),
+        ("probability", f"{deciding.method} map"),
+        ("decides by", "the cosine" if by_cosine else "adaptive S-norm of the cosine"),
     ]
-    if made.cllr is not None and made.min_cllr is not None:
-        rows.append(("Cllr", f"{made.cllr:.3f} bits, at best {made.min_cllr:.3f}"))
-        rows.append(("Brier score, ECE", f"{made.brier:.4f}, {made.ece:.4f}"))
-    if fpir_model := made.fpir_model:
+    if deciding.cllr is not None and deciding.min_cllr is not None:
+        rows.append(("Cllr", f"{deciding.cllr:.3f} bits, at best {deciding.min_cllr:.3f}"))
+        rows.append(("Brier score, ECE", f"{deciding.brier:.4f}, {deciding.ece:.4f}"))
+    if deciding.fpir_model:
         from siamkit.stats.fpir import threshold_for_fpir
 
         for size in (1, 100, 10_000):
-            value = threshold_for_fpir(fpir_model, made.fpir, size)
-            none = made is plain and value > 1
-            shown = "none: no cosine is so high" if none else f"{value:.3f}, FPIR {made.fpir:g}"
+            value = threshold_for_fpir(deciding.fpir_model, deciding.fpir, size)
+            shown = f"{value:.3f}, FPIR {deciding.fpir:g}"
+            if by_cosine and value > 1:
+                shown = "none: it would exceed a cosine of 1"
             rows.append((f"1 of {size:,}", shown))
     table(["", ""], rows)
-    if made.cllr is None:
-        stderr("Note: too few identities to judge the probabilities on unseen ones")
-    if made.fpir_model is None:
+    if deciding.cllr is None:
+        stderr("Note: too few identities to test the probabilities on unseen ones")
+    if deciding.fpir_model is None:
         stderr("Note: too few samples to set a threshold for identification")

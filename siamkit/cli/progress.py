@@ -1,4 +1,4 @@
-"""A bar with rate and ETA on stderr, if it is a terminal; otherwise nothing."""
+"""Progress bars with rate and ETA, on stderr if it is a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from siamkit.types import Progress
 
 @contextmanager
 def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yields a function that says how many items are done so far."""
+    """Draw one bar; yields a function that takes the number of items done so far.
+
+    total: None if it is not known; then there is no ETA.
+    """
     started, done = time.monotonic(), 0
 
     def rate(_: object) -> str:
@@ -28,12 +31,12 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         item_show_func=rate,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
-    ) as drawn:
+    ) as shown:
 
         def update(now: int) -> None:
             nonlocal done
-            step, done = now - done, now
-            drawn.update(step)
+            step, done = now - done, now  # first, as the bar asks for the rate
+            shown.update(step)
 
         yield update
 
@@ -42,14 +45,14 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def steps() -> Iterator[Progress]:
     """Draw one bar per step; a step whose total is 0 has no ETA."""
     with ExitStack() as stack:
-        drawn = ""
+        current = ""
         update: Callable[[int], None] = lambda _: None  # noqa: E731
 
         def report(step: str, done: int, total: int) -> None:
-            nonlocal drawn, update
-            if step != drawn:
+            nonlocal current, update
+            if step != current:
                 stack.close()
-                drawn, update = step, stack.enter_context(bar(step, total or None))
+                current, update = step, stack.enter_context(bar(step, total or None))
             update(done)
 
         yield report

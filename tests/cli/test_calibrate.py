@@ -143,7 +143,7 @@ def test_by_s_norm(calibrated):
     assert done.out.startswith("same: score 0.")
     done = calibrated("calibrate", "letters", "--snorm", "--trials", "x.csv")
     assert done.code == 2
-    assert "--snorm is by who is enrolled" in done.err
+    assert "--snorm is relative to who is enrolled" in done.err
     assert "the cosine" in calibrated("calibrate", "letters").out
 
 
