@@ -1,8 +1,8 @@
 """The one file that opens SQLite: pragmas, transactions, schema version, errors.
 
 WAL lets readers go on while one process writes; `synchronous=FULL` makes a commit durable before
-it is acknowledged. sqlite_utils (0.13 s to import) is loaded to migrate and to export only, so
-that a cold query pays for neither.
+it is acknowledged. sqlite_utils (0.13 s to import) is loaded only to migrate, so that a cold query
+does not pay for it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from siamkit.errors import StoreError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 4  # the number of migrations this version of siamkit knows
-APPLICATION_ID = 0x5349414D  # 'SIAM': tells our file from any other SQLite database
-BUSY_SECONDS = 30.0  # how long a writer waits for another before it gives up
+SCHEMA = 4  # number of migrations that this version of siamkit knows
+APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
+BUSY_SECONDS = 30.0  # that a writer waits for another before it gives up
 
 
 def now() -> str:
-    """UTC in ISO 8601, to the second."""
+    """Return the time, UTC in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Store:
     """A store directory: `store.db`, the truth, and `index/`, a cache of it.
 
-    Raises StoreError where there is no store, where it was written by a newer siamkit, or
-    where the file is damaged.
+    Raises StoreError if there is no store, a newer siamkit has written it, or it is damaged.
     """
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
@@ -45,7 +44,7 @@ class Store:
             if not self.path.exists():
                 if not create:
                     raise StoreError(
-                        f"there is no store in {root}", hint="`siamkit init` makes one"
+                        f"there is no store in {root}", hint="`siamkit init` creates one"
                     )
                 root.mkdir(parents=True, exist_ok=True)
                 self.created = True
@@ -62,7 +61,7 @@ class Store:
 
     @property
     def tables(self) -> Database:
-        """The same connection through sqlite_utils."""
+        """Open the same connection through sqlite_utils."""
         from sqlite_utils import Database
 
         return Database(self.connection, execute_plugins=False)
@@ -92,25 +91,25 @@ class Store:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def require_writable(self) -> None:
-        """Raise StoreError before work that could not be kept."""
+        """Raise StoreError if the store is read-only; called before work that would be lost."""
         if not self.writable:
             raise StoreError(f"{self.path} is read-only", hint="copy the store to a writable place")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One durable transaction. BEGIN IMMEDIATE, so that a second writer waits, not fails."""
+        """Open a durable transaction. BEGIN IMMEDIATE: a second writer waits instead of failing."""
         with _plain_errors(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.rollback()  # does nothing where SQLite has rolled back already
+                self.connection.rollback()  # does nothing if SQLite has already rolled back
                 raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view, whatever others commit meanwhile. Nests."""
+        """Open one consistent view, whatever others commit meanwhile. Nests."""
         with _plain_errors(self.path):
             if self.connection.in_transaction:
                 yield self.connection
@@ -126,14 +125,16 @@ class Store:
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """An open connection, and whether it may write."""
+    """Open a connection; also return True if it may write."""
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")  # forgotten means overwritten
-        connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE must reach the log too
+        connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten
+        connection.execute(
+            "PRAGMA recursive_triggers = ON"
+        )  # REPLACE must reach the change log too
         connection.execute("PRAGMA synchronous = FULL")
         _use_wal(connection)
     except sqlite3.DatabaseError as error:
@@ -145,7 +146,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new database to WAL. Two that switch at once are told 'locked' without waiting."""
+    """Switch a new database to WAL. Of two that switch at once, one fails without waiting."""
     deadline = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
@@ -157,11 +158,13 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """WAL needs a writable directory even to read. Where there is none, nobody can be writing
-    either, so the file may be read as it stands."""
+    """Open the file as it stands.
+
+    WAL needs a writable directory even to read. Without one nobody can be writing, either.
+    """
     if path.with_name(path.name + "-wal").exists():
         raise StoreError(
-            f"{path} is read-only and was not closed cleanly: its last changes lie in a -wal file",
+            f"{path} is read-only and was not closed cleanly: its last changes are in a -wal file",
             hint="copy the store to a writable place",
         )
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
@@ -174,7 +177,7 @@ def _is_read_only(error: sqlite3.DatabaseError) -> bool:
 
 @contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk can do into one line each, with the way out."""
+    """Turn errors of SQLite and of the disk into one line each, with a cure."""
     try:
         yield
     except sqlite3.DatabaseError as error:

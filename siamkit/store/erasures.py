@@ -1,7 +1,7 @@
-"""Deletions whose traces must still leave the disk: index snapshots, free pages, the log.
+"""Deletions whose traces are still on the disk: in index snapshots, free pages, the log.
 
-A note is written in the transaction that deletes, and taken back when the traces are gone, so that
-a process killed in between leaves the rest to the next one.
+A note is written in the transaction that deletes, and removed once the traces are gone. If a
+process is killed in between, the next one finishes its work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from siamkit.store.database import BUSY_SECONDS, Store
 
 
 def note(store: Store, gallery_id: int) -> None:
-    """Note a gallery, and refuse its snapshots up to now. The caller holds the write lock."""
+    """Note a deletion, and refuse index snapshots up to now. The caller holds the write lock."""
     db = store.connection
     head = "(SELECT coalesce(max(seq), 0) FROM changes WHERE gallery_id = ?1)"
     db.execute(
@@ -54,21 +54,21 @@ def floor(store: Store, gallery_id: int, index: str) -> int | None:
 
 
 def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
-    """Rewrite the database without its free space, empty the log, take the notes back.
+    """Rewrite the database without its free space, empty the log, remove the notes.
 
     secure_delete alone leaves copies behind where SQLite has moved rows between pages.
-    Raises sqlite3.OperationalError if another process is in the way for longer than
-    `wait_seconds`, or the disk is full; the notes then stay.
+    Raises sqlite3.OperationalError, and keeps the notes, if another process is in the way for
+    longer than `wait_seconds`, or the disk is full.
     """
     db = store.connection
     db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
     try:
-        _empty_log(db)  # before the costly step, since a reader would spoil it anyway
+        _empty_log(db)  # before the costly step, which a reader would spoil
         db.execute("VACUUM")
         _empty_log(db)
     finally:
         db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
-    with store.write():  # only what was done: another process may have deleted more meanwhile
+    with store.write():  # another process may have deleted more meanwhile: its notes stay
         db.executemany(
             "DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?",
             [(erasure.gallery_id, erasure.seq) for erasure in erased],

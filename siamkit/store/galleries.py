@@ -15,12 +15,12 @@ from siamkit.store.database import Store, now
 from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
-DEFAULT_INDEX = "faiss"  # the index backend of a gallery that names none, and of runs without one
+DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of runs without a gallery
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class GalleryExists(StoreError):
-    """Made by this process or, a moment ago, by another."""
+    """The gallery was created before, perhaps by another process a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class GalleryEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """One gallery as it stands. `index_key` names its index, which dies with its space."""
+    """One gallery as it stands."""
 
     id: int
     name: str
@@ -50,11 +50,12 @@ class Gallery:
 
     @property
     def index_key(self) -> str:
+        """Name of its index. Another space, another name."""
         return f"{index_prefix(self.id)}s{self.space.id}"
 
 
 def index_prefix(gallery_id: int) -> str:
-    """What the keys of all indexes that a gallery ever had begin with."""
+    """Return the beginning of the keys of all indexes that a gallery ever had."""
     return f"g{gallery_id}-"
 
 
@@ -69,7 +70,7 @@ LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
 
 
 def require_name(name: str) -> None:
-    """Raise BadInput for what cannot name a gallery."""
+    """Raise BadInput if the name cannot be that of a gallery."""
     if not NAME.fullmatch(name):
         raise BadInput(
             f"{name[:80]!r} cannot name a gallery",
@@ -107,7 +108,7 @@ def create(
 
 
 def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int:
-    """The id of the space of a fingerprint, made if new. The caller holds the write lock."""
+    """Return the id of a fingerprint's space, created if new. The caller holds the write lock."""
     db = store.connection
     db.execute(
         "INSERT INTO spaces (modality, fingerprint, dim, created) VALUES (?, ?, ?, ?)"
@@ -119,7 +120,7 @@ def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int
     ).fetchone()
     if row[1:] != (modality, dim):
         raise EncoderMismatch(
-            f"encoder {fingerprint} is known for {row[2]}-d {row[1]}, not {dim}-d {modality}"
+            f"encoder {fingerprint} is registered for {row[2]}-d {row[1]}, not {dim}-d {modality}"
         )
     return int(row[0])
 
@@ -131,15 +132,15 @@ def calibrate(
     threshold: Threshold | None,
     calibration: Calibration | None = None,
 ) -> None:
-    """Record a threshold and what scores mean, bound to the encoder that both hold for.
+    """Record a threshold and a calibration for scores of one encoder.
 
     The caller holds the write lock. Raises EncoderMismatch for a calibration of another encoder.
     """
     if calibration is not None and calibration.fingerprint != fingerprint:
         raise EncoderMismatch(
             f"the calibration is of encoder {calibration.fingerprint}, not of {fingerprint}:"
-            " it says nothing of these scores",
-            hint="calibrate with the encoder that the gallery has",
+            " it says nothing about these scores",
+            hint="calibrate with the encoder of the gallery",
         )
     if threshold is not None:
         model = to_json(calibration) if calibration else None
@@ -148,36 +149,43 @@ def calibrate(
             " (gallery_id, threshold, fmr, source, fingerprint, created, model)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                gallery_id, threshold.value, threshold.fmr, threshold.source, fingerprint, now(),
+                gallery_id,
+                threshold.value,
+                threshold.fmr,
+                threshold.source,
+                fingerprint,
+                now(),
                 model,
             ),
-        )  # fmt: skip
+        )
 
 
 def get(store: Store, name: str) -> Gallery:
-    """One gallery by name. Raises StoreError, with the nearest name as a hint."""
+    """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
     with store.read() as db:
         row = db.execute(_SELECT + "WHERE g.name = ?", (name,)).fetchone()
         if row:
             return _gallery(row)
-        names = [found for (found,) in db.execute("SELECT name FROM galleries ORDER BY name")]
+        names = [name for (name,) in db.execute("SELECT name FROM galleries ORDER BY name")]
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(names) or 'none'}"
     raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
 
 
 def exists(store: Store, name: str) -> bool:
+    """Return True if there is a gallery of this name."""
     with store.read() as db:
         return bool(db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone())
 
 
 def list_all(store: Store) -> list[Gallery]:
+    """Return all galleries, by name."""
     with store.read() as db:
         return [_gallery(row) for row in db.execute(_SELECT + "ORDER BY g.name")]
 
 
 def count(store: Store, gallery: Gallery) -> tuple[int, int]:
-    """How many identities and samples a gallery holds."""
+    """Return the numbers of identities and of samples in a gallery."""
     with store.read() as db:
         row = db.execute(
             "SELECT count(DISTINCT identity_id), count(*) FROM samples WHERE gallery_id = ?",
@@ -211,22 +219,22 @@ def drop_empty_identities(store: Store) -> None:
 
 
 def require_space(gallery: Gallery, fingerprint: str) -> None:
-    """Raise EncoderMismatch unless an encoder's vectors belong into this gallery."""
+    """Raise EncoderMismatch unless an encoder's vectors belong in this gallery."""
     if gallery.space.fingerprint != fingerprint:
         raise EncoderMismatch(
             f"gallery {gallery.name!r} holds templates of {gallery.space.fingerprint},"
             f" but the encoder here is {fingerprint}: their scores would mean nothing",
-            hint=f"`siamkit reembed {gallery.name}` computes its templates anew",
+            hint=f"`siamkit reembed {gallery.name}` recomputes its templates",
         )
 
 
 def _calibration(gallery: str, model: object) -> Calibration | None:
-    """None, with a line, for one that this siamkit cannot read: it is measured anew in a moment."""
+    """Read a calibration. One that this siamkit cannot read is None, and a line is logged."""
     try:
         return None if model is None else from_json(str(model))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning(
-            f"the calibration of gallery {gallery} cannot be read ({error}) and is left aside;"
+            f"the calibration of gallery {gallery} cannot be read ({error}) and is ignored;"
             f" `siamkit calibrate {gallery}` makes a new one"
         )
         return None

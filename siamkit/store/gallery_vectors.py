@@ -1,4 +1,4 @@
-"""A gallery as arrays: who owns which vector."""
+"""A gallery as arrays: its vectors, and the identity of each."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GalleryVectors:
-    """A gallery at one moment: row i of everything is one sample."""
+    """A gallery at one moment; row i of every array and list is one sample."""
 
     ids: Ids  # (n,) template ids, rising
     vectors: Vectors  # (n, dim)
     samples: list[Sample]  # (n,)
     names: list[str]  # (m,) sorted
-    identity: Ids  # (n,) whose it is, in 0 … m - 1
+    identity: Ids  # (n,) index into `names`
 
 
 def load_vectors(store: Store, gallery: Gallery) -> GalleryVectors:
-    """All samples of a gallery with their templates."""
+    """Load all samples of a gallery with their templates."""
     import numpy as np
 
     with store.read():
         ids, vectors = templates.load_all(store, gallery)
-        owned = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
-        of_template = templates.sample_ids(store, gallery)
-    listed = [owned[of_template[i]] for i in ids.tolist()]
+        by_id = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
+        sample_ids = templates.sample_ids(store, gallery)
+    ordered = [by_id[sample_ids[template_id]] for template_id in ids.tolist()]
     names, identity = np.unique(
-        np.array([sample.identity for sample in listed], object), return_inverse=True
+        np.array([sample.identity for sample in ordered], object), return_inverse=True
     )
-    return GalleryVectors(ids, vectors, listed, names.tolist(), identity.astype(np.int64))
+    return GalleryVectors(ids, vectors, ordered, names.tolist(), identity.astype(np.int64))

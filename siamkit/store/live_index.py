@@ -1,4 +1,4 @@
-"""A gallery's index, kept in step with the store: newest sound snapshot, plus changes since."""
+"""A gallery's index, kept in step with the store: the newest sound snapshot plus changes since."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from siamkit.protocols import Index, IndexBackend
     from siamkit.types import Cursor, Hits, Vectors
 
-WORTH_A_LINE = 1_000  # templates; a smaller index is made anew faster than one reads of it
+WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 log = logging.getLogger("siamkit")
 
 
@@ -44,7 +44,7 @@ def _backend_of(gallery: Gallery) -> IndexBackend:
 class LiveIndex:
     """An index that answers from what the store holds now, however long it stays open.
 
-    Whatever is missing, stale or damaged is made good from the store, and a line is logged.
+    If its file is missing, stale or damaged, it is rebuilt from the store, and a line is logged.
     """
 
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
@@ -69,37 +69,37 @@ class LiveIndex:
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
             log.warning(
-                f"index of gallery {gallery.name} made anew from {len(self.index):,} templates"
+                f"index of gallery {gallery.name} rebuilt from {len(self.index):,} templates"
                 f" in {spent:.1f} s{why}"
             )
 
     def search(self, vectors: Vectors, k: int) -> Hits:
-        """(n, dim) unit vectors -> the k nearest templates of each, at this moment."""
+        """Find the k nearest templates of each of (n, dim) unit vectors, as of now."""
         self.catch_up()
         hits = self.index.search(vectors, k)
         self.save_if_due()
         return hits
 
     def save(self) -> None:
-        """Write a snapshot of what has been applied. Raises OSError, RuntimeError (FAISS)."""
+        """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""
         self.index.save(self._applied)
         _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
 
     def save_if_due(self) -> None:
         """Save if that makes the next opening cheaper and the disk allows it.
 
-        Not within a transaction: it would hide what others have forgotten meanwhile.
+        Not within a transaction, which would hide deletions by others.
         """
-        within = self.store.connection.in_transaction
-        if within or not (self._save and self.store.writable and self.index.due()):
+        in_transaction = self.store.connection.in_transaction
+        if in_transaction or not (self._save and self.store.writable and self.index.due()):
             return
         try:
             self.save()
         except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
-            log.warning(f"the index could not be saved, so it is made anew each time: {error}")
+            log.warning(f"the index could not be saved, so it is rebuilt each time: {error}")
 
     def catch_up(self) -> None:
-        """Apply what has been committed since."""
+        """Apply the changes that have been committed since."""
         store, gallery = self.store, self.gallery
         with store.read():
             head = templates.last_change(store, gallery)
@@ -149,7 +149,7 @@ def drop(store: Store, gallery_id: int, index: str) -> None:
 
 
 def _drop_forgotten(store: Store, gallery: Gallery) -> None:
-    """Delete snapshots from before something was forgotten, whoever has written them since."""
+    """Delete snapshots from before the last deletion, whoever has written them since."""
     below = erasures.floor(store, gallery.id, gallery.index)
     try:
         prefix = index_prefix(gallery.id)

@@ -1,4 +1,4 @@
-"""The schema, as append-only steps. A step that has been released is never edited.
+"""The schema, in append-only steps. A released step is never edited.
 
 `PRAGMA user_version` counts the steps applied, so opening an up-to-date store reads one integer.
 """
@@ -20,7 +20,7 @@ def m001_initial(db: Database) -> None:
 
 @migrations()
 def m002_calibrations(db: Database) -> None:
-    """What scores mean, beside the threshold; NULL where only a threshold is known."""
+    """Calibration model beside the threshold; NULL if only a threshold is known."""
     db.execute("ALTER TABLE calibrations ADD COLUMN model TEXT")
 
 
@@ -104,7 +104,7 @@ CREATE TRIGGER templates_immutable BEFORE UPDATE ON templates
 
 @migrations()
 def m003_observations(db: Database) -> None:
-    """Scores of queries, and of the gallery's own samples at calibration, to tell drift by."""
+    """Scores of queries, and of the gallery's own samples at calibration, to detect drift."""
     for statement in _OBSERVATIONS.split(";;"):
         if statement.strip():
             db.execute(statement)
@@ -127,7 +127,7 @@ CREATE INDEX observations_by_gallery ON observations (gallery_id, kind, id);;
 
 @migrations()
 def m004_index(db: Database) -> None:
-    """Which index backend a gallery uses, and whose saved files a deletion must still remove."""
+    """Index backend of a gallery, and of the saved files that a deletion must still remove."""
     db.execute("""ALTER TABLE galleries ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
     db.execute("""ALTER TABLE erasures ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
 

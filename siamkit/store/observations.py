@@ -1,6 +1,6 @@
-"""What queries scored lately, and what they would have scored at calibration: numbers alone.
+"""Scores of recent queries, and of the gallery's own samples at calibration, to detect drift.
 
-No vector, no name and no source of a query is kept: two scores, and when. The oldest go.
+No vector, name or source of a query is kept, only two scores and a time. The oldest are deleted.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store.database import BUSY_SECONDS, Store, now
 from siamkit.store.galleries import Gallery
 
-KEPT = 1_000  # queries of a gallery
-WAIT = 0.02  # s that a query waits for a store that somebody else is writing to, at most
+KEPT = 1_000  # queries per gallery
+WAIT = 0.02  # s that a query waits at most while another process writes to the store
 log = logging.getLogger("siamkit")
 
 
 def replace_reference(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
-    """Begin anew: forget a gallery's old reference and queries, and keep these rows.
+    """Replace a gallery's reference with these rows, and delete the scores of its queries.
 
     In the caller's transaction if there is one, else in its own. Raises StoreError.
     """
@@ -48,11 +48,11 @@ def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores
 
 
 def record(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> bool:
-    """Keep the scores of a query, if the gallery has a reference; True if they were kept.
+    """Keep the scores of a query if the gallery has a reference. Return True if they were kept.
 
-    Never raises, and waits no longer than WAIT: a query is answered on a read-only store, a full
-    disk, and beside another writer. A commit is not waited for either: what a power cut takes
-    with it is a few scores.
+    Never raises, and waits no longer than WAIT: a query is answered on a read-only store, on a
+    full disk, and while another process writes. Nor does it wait for the commit to reach the
+    disk: a power cut costs a few scores.
     """
     db = store.connection
     try:
@@ -86,12 +86,12 @@ DELETE FROM observations WHERE gallery_id = ? AND kind = 'query' AND id <= (
 
 
 def will_record(store: Store, gallery: Gallery) -> bool:
-    """True if the scores of a query of this gallery would be kept."""
+    """Return True if the scores of a query of this gallery would be kept."""
     return store.writable and has_reference(store, gallery)
 
 
 def has_reference(store: Store, gallery: Gallery) -> bool:
-    """True if queries of this gallery, with its present encoder, can be compared with some."""
+    """Return True if there is a reference for the gallery's present encoder."""
     return bool(
         store.connection.execute(
             "SELECT 1 FROM observations WHERE gallery_id = ? AND kind IN ('known', 'stranger')"
@@ -102,7 +102,7 @@ def has_reference(store: Store, gallery: Gallery) -> bool:
 
 
 def reference(store: Store, gallery: Gallery) -> list[ProbeScores]:
-    """The rows that stand for calibration, with the gallery's present encoder."""
+    """Return the reference rows of the gallery's present encoder, oldest first."""
     with store.read() as db:
         rows = db.execute(
             "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"
@@ -113,7 +113,7 @@ def reference(store: Store, gallery: Gallery) -> list[ProbeScores]:
 
 
 def recent(store: Store, gallery: Gallery, limit: int) -> list[ProbeScores]:
-    """The last so many queries with the gallery's present encoder, newest first."""
+    """Return the last `limit` queries with the gallery's present encoder, newest first."""
     with store.read() as db:
         rows = db.execute(
             "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"

@@ -1,4 +1,4 @@
-"""Samples and their templates: what was enrolled, as whom, from where."""
+"""Enrolled samples: their identities, sources and templates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NewSample:
     identity: str
     source: str
     digest: bytes  # SHA-256 of the source's content
-    region: str  # JSON, canonical: see siamkit.regions
+    region: str  # canonical JSON, see siamkit.sdk.regions
     quality: float | None
     inline: bool = False  # the source is the sample itself, a text
 
@@ -47,7 +47,7 @@ class Sample:
 
 
 def checked_label(label: str) -> str:
-    """A label as it is stored: NFC, no outer blanks. Raises BadInput for one that can't be shown.
+    """Return a label as it is stored: NFC, no outer blanks. Raises BadInput if it is unusable.
 
     Slashes, emoji and any script are fine: a label is never used as a path.
     """
@@ -57,7 +57,7 @@ def checked_label(label: str) -> str:
         raise BadInput("a label is empty", hint="give a name, for example --as alice")
     if len(clean) > LONGEST_LABEL:
         raise BadInput(
-            f"label {shown!r} has {len(clean):,} characters", hint=f"use {LONGEST_LABEL} at most"
+            f"label {shown!r} has {len(clean):,} characters", hint=f"use at most {LONGEST_LABEL}"
         )
     # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
@@ -72,10 +72,10 @@ def add(
     samples: Sequence[NewSample],
     vectors: Vectors,
 ) -> list[int | None]:
-    """Enrol a batch in one durable transaction. (n, dim) float32 vectors, one a sample.
+    """Enrol a batch in one durable transaction. vectors: (n, dim) float32, one per sample.
 
-    Returns a sample id each, or None where the same content and region is enrolled already.
-    Raises EncoderMismatch if the gallery has moved to another space since it was read.
+    Returns a sample id for each, or None if the same content and region is already enrolled.
+    Raises StoreError if another process has deleted or re-embedded the gallery meanwhile.
     """
     with store.write() as db:
         _require_live(db, gallery, fingerprint)
@@ -111,7 +111,7 @@ def add(
 
 
 def _require_live(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
-    """Between reading a gallery and writing to it, another process may have changed it."""
+    """Raise StoreError if another process has changed the gallery since it was read."""
     row = db.execute(
         "SELECT s.fingerprint FROM galleries g JOIN spaces s ON s.id = g.space_id WHERE g.id = ?",
         (gallery.id,),
@@ -135,7 +135,7 @@ def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
 
 
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
-    """True if any region of this very content is enrolled under this identity."""
+    """Return True if any region of this very content is enrolled under this identity."""
     with store.read() as db:
         return bool(
             db.execute(
@@ -153,7 +153,7 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 
 
 def of_identity(store: Store, identity: str) -> list[Sample]:
-    """Everything an identity owns, in every gallery. Raises StoreError if there is none."""
+    """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
     identity = checked_label(identity)
     with store.read() as db:
         rows = db.execute(
@@ -161,19 +161,20 @@ def of_identity(store: Store, identity: str) -> list[Sample]:
         ).fetchall()
     if not rows:
         raise StoreError(
-            f"no identity {identity!r} in {store.root}", hint="`siamkit list` shows who there is"
+            f"no identity {identity!r} in {store.root}", hint="`siamkit list` shows all identities"
         )
     return [Sample(*row) for row in rows]
 
 
 def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
+    """Yield the samples of a gallery, oldest first."""
     with store.read() as db:
         for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
             yield Sample(*row)
 
 
 def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
-    """Labels, and ids that outlive a new label, of those whose samples a gallery holds."""
+    """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
     with store.read() as db:
         rows = db.execute(
             "SELECT name, id FROM identities WHERE id IN"
@@ -184,6 +185,7 @@ def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
 
 
 def get(store: Store, sample_id: int) -> Sample:
+    """Return a sample by id. Raises StoreError if it is absent."""
     with store.read() as db:
         row = db.execute(_SELECT + "WHERE s.id = ?", (sample_id,)).fetchone()
     if row is None:
@@ -195,7 +197,7 @@ def get(store: Store, sample_id: int) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """How many samples an identity owns in one gallery."""
+    """Number of samples of one identity in one gallery."""
 
     identity: str
     gallery: str
@@ -204,7 +206,7 @@ class Holding:
 
 
 def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
-    """Who owns what, by label, then gallery."""
+    """Return the holdings of all identities, by label, then gallery."""
     where, values = ("WHERE g.id = ?", (gallery.id,)) if gallery else ("", ())
     with store.read() as db:
         rows = db.execute(
@@ -223,15 +225,15 @@ def rename(store: Store, old: str, new: str) -> None:
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
             raise StoreError(
-                f"there is an identity {new!r} already", hint="two people cannot be merged by name"
+                f"there already is an identity {new!r}", hint="two identities cannot be merged"
             )
         db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
 
 
 def delete(store: Store, sample_ids: Sequence[int]) -> None:
-    """Delete samples with their templates, and identities that then own nothing.
+    """Delete samples with their templates, and identities that then own none.
 
-    Leaves a note in `erasures`, which `siamkit.flows.forget` works off.
+    Leaves a note in `erasures`; `siamkit.flows.forget` removes the traces.
     """
     with store.write() as db:
         for sample_id in sample_ids:

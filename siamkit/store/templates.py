@@ -16,12 +16,12 @@ from siamkit.types import Cursor
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
-PART = 10_000  # templates that are read at once: as rows they take twice the memory
-SLICE = 500  # ids a query: far below SQLite's limit on parameters
+PART = 10_000  # templates per read: as rows they take twice the memory
+SLICE = 500  # ids per query, far below SQLite's limit on parameters
 
 
 def last_change(store: Store, gallery: Gallery) -> Cursor:
-    """The gallery's latest change; Cursor() if it never had one."""
+    """Return the gallery's last change; Cursor() if it never had one."""
     with store.read() as db:
         row = db.execute(
             "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1",
@@ -31,7 +31,7 @@ def last_change(store: Store, gallery: Gallery) -> Cursor:
 
 
 def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
-    """True if this very change is part of the gallery's history. A restored backup's is not."""
+    """Return True if this very change is in the log; one of a restored backup is not."""
     with store.read() as db:
         return bool(
             db.execute(
@@ -42,7 +42,7 @@ def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
 
 
 def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
-    """All templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
+    """Load all templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
     import numpy as np
 
     with store.read() as db:
@@ -50,13 +50,13 @@ def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
             "SELECT id, vector FROM templates WHERE gallery_id = ? ORDER BY id", (gallery.id,)
         )
         parts = chain(iter(lambda: rows.fetchmany(PART), []), [[]])  # one part at least
-        found = [_arrays(part, gallery.space.dim) for part in parts]
-    ids, vectors = zip(*found, strict=True)
+        arrays = [_arrays(part, gallery.space.dim) for part in parts]
+    ids, vectors = zip(*arrays, strict=True)
     return np.concatenate(ids), np.concatenate(vectors)
 
 
 def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, Vectors, Ids]:
-    """What to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
+    """Return what to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
 
     The final state is read from the templates themselves, so replaying is idempotent.
     """
@@ -71,17 +71,17 @@ def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, 
             )
         ]
         ids, vectors = by_id(store, gallery, touched)
-    gone = np.setdiff1d(np.asarray(touched, dtype=np.int64), ids)
-    return ids, vectors, gone
+    removed = np.setdiff1d(np.asarray(touched, dtype=np.int64), ids)
+    return ids, vectors, removed
 
 
 def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vectors]:
-    """The templates that exist among `ids`, in rising order of id."""
-    wanted = sorted(int(i) for i in ids)
+    """Return the templates that exist among `ids`, in rising order of id."""
+    ordered = sorted(int(i) for i in ids)
     rows: list[tuple[int, bytes]] = []
     with store.read() as db:
-        for start in range(0, len(wanted), SLICE):
-            part = wanted[start : start + SLICE]
+        for start in range(0, len(ordered), SLICE):
+            part = ordered[start : start + SLICE]
             marks = ",".join("?" * len(part))
             rows += db.execute(
                 f"SELECT id, vector FROM templates WHERE gallery_id = ? AND id IN ({marks})"
@@ -94,8 +94,8 @@ def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vect
 def of_identities(
     store: Store, gallery: Gallery, identity_ids: Sequence[int]
 ) -> dict[int, tuple[Ids, Vectors]]:
-    """Per identity: its template ids and vectors in this gallery."""
-    out = {}
+    """Return the template ids and vectors of each identity in this gallery."""
+    templates = {}
     with store.read() as db:
         for identity in identity_ids:
             rows = db.execute(
@@ -103,12 +103,12 @@ def of_identities(
                 " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id",
                 (identity, gallery.id),
             ).fetchall()
-            out[identity] = _arrays(rows, gallery.space.dim)
-    return out
+            templates[identity] = _arrays(rows, gallery.space.dim)
+    return templates
 
 
 def oldest_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> Vectors:
-    """The (k, dim) oldest templates of an identity in this gallery, k at most `limit`."""
+    """Return the (k, dim) oldest templates of an identity in this gallery, k at most `limit`."""
     with store.read() as db:
         rows = db.execute(
             "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
@@ -119,24 +119,24 @@ def oldest_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> V
 
 
 def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:
-    """Sample id -> its (dim,) template, for those that still exist."""
-    wanted = sorted(set(sample_ids))
-    out: dict[int, Vectors] = {}
+    """Return the (dim,) template of each sample id, for those that still exist."""
+    ordered = sorted(set(sample_ids))
+    templates: dict[int, Vectors] = {}
     with store.read() as db:
-        for start in range(0, len(wanted), SLICE):
-            part = wanted[start : start + SLICE]
+        for start in range(0, len(ordered), SLICE):
+            part = ordered[start : start + SLICE]
             rows = db.execute(
                 "SELECT sample_id, vector FROM templates WHERE gallery_id = ? AND sample_id IN"
                 f" ({','.join('?' * len(part))})",
                 (gallery.id, *part),
             ).fetchall()
             _, vectors = _arrays(rows, gallery.space.dim)
-            out.update({row[0]: vector for row, vector in zip(rows, vectors, strict=True)})
-    return out
+            templates.update({row[0]: vector for row, vector in zip(rows, vectors, strict=True)})
+    return templates
 
 
 def sample_ids(store: Store, gallery: Gallery) -> dict[int, int]:
-    """Template id -> sample id, of a whole gallery."""
+    """Return the sample id of each template id of a gallery."""
     with store.read() as db:
         return dict(
             db.execute("SELECT id, sample_id FROM templates WHERE gallery_id = ?", (gallery.id,))
@@ -211,7 +211,7 @@ def replace_all(
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose template this is."""
+    """The identity and the sample that a template belongs to."""
 
     identity_id: int
     identity: str
@@ -220,12 +220,12 @@ class Owner:
 
 
 def owners(store: Store, template_ids: Iterable[int]) -> dict[int, Owner]:
-    """Template id -> its owner, for those that still exist."""
-    wanted = [int(i) for i in template_ids]
-    out: dict[int, Owner] = {}
+    """Return the owner of each template id, for those that still exist."""
+    ids = [int(i) for i in template_ids]
+    owner_of: dict[int, Owner] = {}
     with store.read() as db:
-        for start in range(0, len(wanted), SLICE):
-            part = wanted[start : start + SLICE]
+        for start in range(0, len(ids), SLICE):
+            part = ids[start : start + SLICE]
             marks = ",".join("?" * len(part))
             for row in db.execute(
                 "SELECT t.id, i.id, i.name, s.id, s.source FROM templates t"
@@ -233,8 +233,8 @@ def owners(store: Store, template_ids: Iterable[int]) -> dict[int, Owner]:
                 f" WHERE t.id IN ({marks})",
                 part,
             ):
-                out[row[0]] = Owner(*row[1:])
-    return out
+                owner_of[row[0]] = Owner(*row[1:])
+    return owner_of
 
 
 def _arrays(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Vectors]:

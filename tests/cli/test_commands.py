@@ -105,7 +105,7 @@ def test_a_corrupt_index_is_rebuilt_and_the_user_told_in_one_line(letters):
     assert done.code == 0
     assert "greet" in done.out
     (line,) = done.err.strip().splitlines()
-    assert "index of gallery letters made anew from 2 templates" in line
+    assert "index of gallery letters rebuilt from 2 templates" in line
     assert file.name in line
     assert letters("query", "letters", "q.txt").err == ""
 

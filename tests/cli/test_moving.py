@@ -105,5 +105,5 @@ def test_an_export_with_a_damaged_matrix_is_refused_whole(letters):
     card.write_text(json.dumps({**json.loads(card.read_text()), "dim": 32}))
     done = letters("import", "out", "--as-gallery", "copy")
     assert done.code == 1
-    assert "is known for 64-d letters, not 32-d letters" in done.err
+    assert "is registered for 64-d letters, not 32-d letters" in done.err
     assert "copy" not in letters("galleries").out
