@@ -84,11 +84,10 @@ def classify(
     source = click.get_current_context().get_parameter_source("k")
     if by != "knn" and source is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
-    from siamkit.embed import region_choosers
-    from siamkit.flows.decide import DEFAULT_RULE
+    from siamkit import DecisionRule, region_choosers
 
     choose = region_choosers.largest_region if largest else region_choosers.all_regions
-    known_by = rule if unknown or rule != DEFAULT_RULE else None
+    known_by = rule if unknown or rule != DecisionRule() else None
     with options.workspace(store) as ws:
         if texts:
             options.check_texts(ws.modality_of(gallery))
@@ -159,7 +158,7 @@ def _named(each: Classified) -> str:
 
 def _print(found: list[Classified], opened: Classifier, top: int) -> None:
     """A table of regions and their likeliest classes; without regions where the sample is one."""
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     whole = len(found) == 1 and found[0].region.where is None
     answer = _named(found[0]) if whole else f"{len(found)} found"

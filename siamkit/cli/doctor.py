@@ -17,9 +17,9 @@ from siamkit.cli.output import emit_json, stderr, table
 @options.as_json
 def doctor(store: Path, as_json: bool) -> int:
     """Check the installation, the plugins, the encoders, and the store with its indexes."""
-    from siamkit.flows.doctor import examine
+    from siamkit import Workspace
 
-    findings = list(examine(store))
+    findings = list(Workspace(store).doctor())
     if as_json:
         emit_json(
             [

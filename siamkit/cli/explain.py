@@ -75,7 +75,7 @@ def explain(
         raise click.UsageError("--box is a region of a picture; it does not go with --text.")
     if output:
         _check(output, files)
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws, steps() as progress:
@@ -114,7 +114,7 @@ def _check(output: Path, files: list[str]) -> None:
 
 def _print_notes(explanation: Explanation, *, has_box: bool) -> None:
     """Print what limits the explanation."""
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     for sample in (explanation.left, explanation.right):
         name = cut(sample.source, 100)
@@ -165,7 +165,7 @@ def _print(explanation: Explanation) -> None:
         count = len(sample.parts)
         compared = f"{count} part{'s' if count != 1 else ''}"
         if sample.region.where:
-            from siamkit.embed import region_choosers
+            from siamkit import region_choosers
 
             compared = f"{region_choosers.describe_region(sample.region)}, {compared}"
         click.echo(f"\n{cut(sample.source, 100)}: {compared}")

@@ -25,7 +25,7 @@ def show(
         )
     with options.workspace(store) as ws:
         asked = [
-            (name, source if _is_text(ws.modality_of(name)) else Path(source))
+            (name, source if ws.kind(ws.modality_of(name)) == "text" else Path(source))
             for name, _, source in pairs
         ]
         result = ws.verify_fused(label, asked, rule=rule)
@@ -71,10 +71,3 @@ def show(
             f" probability {likely(result.probability)}"
         )
     return result.decision
-
-
-def _is_text(modality: str) -> bool:
-    from siamkit.host import registry
-
-    found: bool = registry.load("siamkit.modalities", modality).kind == "text"
-    return found

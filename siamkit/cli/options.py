@@ -195,7 +195,7 @@ def _make_rule(
     fpir: float | None = None,
     rerank: str | None = None,
 ) -> DecisionRule:
-    from siamkit.flows.decide import DecisionRule
+    from siamkit import DecisionRule
 
     return DecisionRule(threshold, fmr, fpir, rerank)
 
@@ -206,8 +206,8 @@ def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def default_or_none(given: str | None) -> str | None:
-    """What --detector and --rerank mean, where the modality's own is the default."""
-    from siamkit.embed.pipeline import DEFAULT
+    """Return the argument for --detector or --rerank, where the modality's own is the default."""
+    from siamkit import DEFAULT
 
     return DEFAULT if given is None else None if given == "none" else given
 
@@ -219,9 +219,9 @@ def check_texts(modality: str) -> None:
 
 def check_kind(modality: str, kind: str, what: str) -> None:
     """Raise UsageError, saying what the options are for, unless a modality is of that kind."""
-    from siamkit.host import registry
+    from siamkit import Workspace
 
-    if registry.load("siamkit.modalities", modality).kind != kind:
+    if Workspace.kind(modality) != kind:
         raise click.UsageError(f"{what}, and {modality} are none.")
 
 

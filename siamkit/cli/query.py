@@ -98,7 +98,7 @@ def query(
         raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(drawn)}.")
     if annotated and annotated.exists() and files[0].exists() and annotated.samefile(files[0]):
         raise click.UsageError("--save-annotated would write over the probe itself.")
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     choose = region_choosers.largest_region if largest else region_choosers.all_regions
     with options.workspace(store) as ws:
@@ -210,7 +210,7 @@ def _near(source: str) -> str:
 
 def _print(answers: list[Answer]) -> None:
     """A table of regions and their nearest; without the regions where the sample is one."""
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     whole = len(answers) == 1 and answers[0].region.where is None
     found = _named(answers[0]) if whole else f"{len(answers)} found"

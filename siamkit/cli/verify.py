@@ -89,7 +89,7 @@ def verify(
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
     if box and texts:
         raise click.UsageError("--box is a place in a picture; it does not go with --text.")
-    from siamkit.embed import region_choosers
+    from siamkit import region_choosers
 
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws:
