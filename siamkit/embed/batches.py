@@ -1,7 +1,7 @@
 """Many sources through a pipeline: read ahead, detect in parallel, embed in batches, keep order.
 
-A source that fails is an item with its error; the others go on. Nothing is held longer than a
-batch, so a million files need no more memory than a hundred.
+A source that fails is returned with its error, and the others go on. Only one batch is held at a
+time, so a million files need no more memory than a hundred.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SIZE = 32  # sources a batch: what is embedded together, committed together, and lost at most
+SIZE = 32  # sources per batch: embedded together, committed together, and at most lost together
 log = logging.getLogger("siamkit")
 
 
@@ -53,7 +53,7 @@ class EmbeddedRegion:
 
 @dataclass(slots=True, eq=False)
 class EmbeddedSource:
-    """What became of one job: regions with vectors, or an error, or neither if it was skipped."""
+    """Outcome of one job: regions with vectors, or an error, or neither if it was skipped."""
 
     job: Job
     name: str
@@ -69,21 +69,21 @@ def embed_all(
     *,
     skip: Callable[[Job, Content], bool] | None = None,
 ) -> Iterator[list[EmbeddedSource]]:
-    """Embed every job; yields lists in order, each of SIZE, or of what the encoder likes at once.
+    """Embed every job; yield batches in order, of SIZE jobs or of the encoder's own batch size.
 
-    `jobs` is drawn from lazily. `skip` is asked, in the caller's thread, before a source is
-    decoded; what it raises is that source's error.
+    jobs: read lazily. skip: called in the caller's thread before a source is decoded; a
+    SiamkitError that it raises is that source's error.
     """
     workers = os.cpu_count() or 1
     size = getattr(pipeline.encoder, "batch", SIZE)
     waiting: deque[Future[EmbeddedSource]] = deque()
-    feed = iter(jobs)
+    remaining = iter(jobs)
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
                 batch: list[EmbeddedSource] = []
                 while len(batch) < size:
-                    for job in islice(feed, 2 * workers - len(waiting)):
+                    for job in islice(remaining, 2 * workers - len(waiting)):
                         waiting.append(_submit(pool, pipeline, job, choose, skip))
                     if not waiting:
                         break
@@ -94,21 +94,21 @@ def embed_all(
                 yield batch
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            _tell_notes(pipeline)
+            _log_notes(pipeline)
 
 
 def embed_one(pipeline: Pipeline, content: Content, choose: Chooser) -> EmbeddedSource:
-    """Embed a single source in this thread. Raises what went wrong."""
-    job = Job(content.data)
-    done = _look(pipeline, EmbeddedSource(job, content.name, content.digest), content, choose)
-    _embed(pipeline, [done])
-    _tell_notes(pipeline)
-    if done.error:
-        raise done.error
-    return done
+    """Embed a single source in this thread. Raises its error."""
+    source = EmbeddedSource(Job(content.data), content.name, content.digest)
+    _detect(pipeline, source, content, choose)
+    _embed(pipeline, [source])
+    _log_notes(pipeline)
+    if source.error:
+        raise source.error
+    return source
 
 
-def _tell_notes(pipeline: Pipeline) -> None:
+def _log_notes(pipeline: Pipeline) -> None:
     if isinstance(pipeline.encoder, Notes):
         for line in pipeline.encoder.notes():
             log.warning(line)
@@ -121,7 +121,7 @@ def _submit(
     choose: Chooser,
     skip: Callable[[Job, Content], bool] | None,
 ) -> Future[EmbeddedSource]:
-    """Read in this thread (so that `skip` may use the caller's database), look in another."""
+    """Read in this thread, so that `skip` may use the caller's database; detect in another."""
     ready: Future[EmbeddedSource] = Future()
     try:
         content = sources.read(job.source, text=job.text)
@@ -133,50 +133,50 @@ def _submit(
     if skipped:
         ready.set_result(done)
         return ready
-    return pool.submit(_look, pipeline, done, content, choose)
+    return pool.submit(_detect, pipeline, done, content, choose)
 
 
-def _look(
-    pipeline: Pipeline, done: EmbeddedSource, content: Content, choose: Chooser
+def _detect(
+    pipeline: Pipeline, source: EmbeddedSource, content: Content, choose: Chooser
 ) -> EmbeddedSource:
-    """Decode, detect, choose and crop: all that is done source by source."""
+    """Decode, detect, choose and crop: the steps that are done source by source."""
     try:
-        seen = pipeline.detect(content)
+        detected = pipeline.detect(content)
         try:
-            chosen = choose(seen)
+            chosen = choose(detected)
         except SiamkitError as error:
-            raise name_sample(done.name, error) from error
-        done.regions = [
-            EmbeddedRegion(region, quality, pipeline.crop(seen.medium, region, content))
+            raise name_sample(source.name, error) from error
+        source.regions = [
+            EmbeddedRegion(region, quality, pipeline.crop(detected.medium, region, content))
             for region, quality in chosen
         ]
     except SiamkitError as error:
-        done.error = error
-    return done
+        source.error = error
+    return source
 
 
 def _embed(pipeline: Pipeline, batch: list[EmbeddedSource]) -> None:
-    """Embed what a batch found. Where the batch as a whole fails, source by source."""
-    found = [(done, item) for done in batch for item in done.regions]
-    if not found:
+    """Embed the regions of a batch. If the batch as a whole fails, go source by source."""
+    pairs = [(source, region) for source in batch for region in source.regions]
+    if not pairs:
         return
     try:
-        rows, good = pipeline.embed([item.crop for _, item in found])
+        rows, usable = pipeline.embed([region.crop for _, region in pairs])
     except PluginError as error:
         if len(batch) == 1:
             batch[0].error = name_sample(batch[0].name, error)
             batch[0].regions = []
             return
-        for done in batch:
-            _embed(pipeline, [done])
+        for source in batch:
+            _embed(pipeline, [source])
         return
-    for (done, item), row, fine in zip(found, rows, good, strict=True):
-        item.vector = row
-        if not fine and done.error is None:
-            done.error = name_sample(done.name, pipeline.row_error(row))
-    for done in batch:
-        if done.error:
-            done.regions = []
+    for (source, region), row, is_usable in zip(pairs, rows, usable, strict=True):
+        region.vector = row
+        if not is_usable and source.error is None:
+            source.error = name_sample(source.name, pipeline.row_error(row))
+    for source in batch:
+        if source.error:
+            source.regions = []
 
 
 def _name(job: Job) -> str:

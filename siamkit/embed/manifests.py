@@ -54,9 +54,9 @@ def read_labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
 def read_labelled_texts(
     origin: str, stdin: TextIO, columns: TextColumns
 ) -> tuple[list[tuple[str, str]], list[TextRow]]:
-    """(label, text) of each row of a table, and the rows that have no text, with the reason.
+    """Return (label, text) of each usable row of a table, and the rows without a usable text.
 
-    The label is the row's id, or the text itself where there is none.
+    The label is the row's id, or the text itself if there is no id column.
     """
     good, bad = [], []
     for row in read_texts(origin, stdin, columns):
@@ -68,7 +68,7 @@ def read_labelled_texts(
 
 
 def label_of_text(text: str) -> str:
-    """A text as its own label: on one line, and if it is long its beginning and a checksum."""
+    """Return a text as its own label: one line; if it is long, its beginning and a checksum."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(line) <= LONGEST_LABEL:
         return line

@@ -1,4 +1,4 @@
-"""Source -> medium -> regions -> crops -> unit vectors, with every plugin call guarded."""
+"""From a source to its medium, regions, crops and unit vectors. Every plugin call is guarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from siamkit.host import contract, registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.models import built, names
-from siamkit.protocols import Assesses
+from siamkit.protocols import Assesses, Detector, Encoder, Modality, Streams
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.types import Calibration, Quality, Region, Threshold
@@ -29,44 +29,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("siamkit")
 DEFAULT = "default"  # the detector or reranker that the modality itself names
-NORM_TOLERANCE = 1e-3  # a row whose length is further from 1 breaks the contract
+NORM_TOLERANCE = 1e-3  # a row whose norm is further from 1 breaks the contract
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedSample:
-    """One decoded sample, what was found in it, and how fit each region is."""
+    """One decoded sample, the regions found in it, and their quality."""
 
     medium: Any
     regions: list[Region]
-    qualities: list[Quality | None]  # one a region; None if the plugin does not assess
-    assess: Callable[[Region], Quality | None]  # for a region that the caller brings
+    qualities: list[Quality | None]  # one per region; None if the plugin does not assess
+    assess: Callable[[Region], Quality | None]  # of a region from elsewhere
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
     """A modality with its detector and an open encoder."""
 
-    modality: Any
-    detector: Any | None
-    encoder: Any
+    modality: Modality[Any]
+    detector: Detector[Any] | None
+    encoder: Encoder[Any]
 
     @property
     def calibration(self) -> Calibration | None:
-        """What the modality's own calibration says of this encoder, if it ships one."""
+        """Calibration that the modality ships for this encoder, if there is one."""
         shipped: Path | None = getattr(self.modality, "calibration", None)
         if shipped is None:
             return None
         try:
-            found = calibration_json.read(shipped)
+            calibration = calibration_json.read(shipped)
         except BadInput as error:
             raise PluginError(
                 f"{registry.describe(self.modality)}: its calibration cannot be used: {error}"
             ) from error
-        return found if found.fingerprint == self.encoder.fingerprint else None
+        return calibration if calibration.fingerprint == self.encoder.fingerprint else None
 
     @property
     def threshold(self) -> Threshold | None:
-        """The default threshold: what the encoder states, or else the calibration's."""
+        """Default threshold: the encoder's own, else that of the shipped calibration."""
         stated: Threshold | None = self.encoder.threshold
         if stated is None and (calibration := self.calibration) is not None:
             from siamkit.stats.calibration import threshold_for_fmr
@@ -82,10 +82,11 @@ class Pipeline:
         )
 
     def read(self, source: Path | str | bytes) -> Content:
-        """A file's content, or bytes; where samples are text, a string is the sample itself."""
+        """Read a file, or take bytes; if samples are texts, a string is the sample itself."""
         return sources.read(source, text=self.is_text(source))
 
     def is_text(self, source: Path | str | bytes) -> bool:
+        """Return True if the source is the sample itself, a text."""
         return self.modality.kind == "text" and isinstance(source, str)
 
     def load(self, content: Content) -> Any:
@@ -95,10 +96,11 @@ class Pipeline:
 
     def stream(self, source: Path, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
+        assert isinstance(self.modality, Streams)
         with self._guard("stream", content):
             pieces = iter(self.modality.stream(source))
         while True:
-            with self._guard("stream", content):  # not while somebody looks at a piece
+            with self._guard("stream", content):  # not while the caller uses a piece
                 piece = next(pieces, None)
             if piece is None:
                 return
@@ -115,58 +117,60 @@ class Pipeline:
         return DetectedSample(medium, regions, [assess(region) for region in regions], assess)
 
     def find_regions(self, medium: Any, content: Content) -> list[Region]:
-        """What the detector sees; without a detector, the whole."""
+        """Find the regions of a medium; without a detector, the whole medium is one."""
         if self.detector is None:
             return [Region()]
         with self._guard("find", content, self.detector):
-            return [_sound(region) for region in self.detector.find(medium)]
+            return [_checked(region) for region in self.detector.find(medium)]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
+        """Assess a region's quality; None if the modality does not assess."""
         if not isinstance(self.modality, Assesses):
             return None
         with self._guard("assess", content):
             quality = self.modality.assess(medium, region)
             if not 0 <= quality.score <= 1:
-                raise ValueError(f"a quality of {quality.score}, which is not in [0, 1]")
+                raise ValueError(f"quality {quality.score} is not in [0, 1]")
             return quality
 
     def crop(self, medium: Any, region: Region, content: Content) -> Any:
+        """Crop a region for the encoder."""
         with self._guard("crop", content):
             return self.modality.crop(medium, region)
 
     def embed(self, crops: Sequence[Any]) -> tuple[Vectors, NDArray[np.bool_]]:
-        """(n, dim) float32, and (n,) True where a row is usable: finite and of norm 1.
+        """Return (n, dim) float32, and (n,) True where a row is usable: finite and of norm 1.
 
-        Raises PluginError where the encoder breaks its contract as a whole.
+        Raises PluginError if the result as a whole breaks the encoder's contract.
         """
         import numpy as np
 
-        wanted = (len(crops), self.encoder.dim)
+        expected = (len(crops), self.encoder.dim)
         with self._guard("embed"):
             rows = self.encoder.embed(list(crops))
-        if getattr(rows, "shape", None) != wanted or rows.dtype != np.float32:
+        if getattr(rows, "shape", None) != expected or rows.dtype != np.float32:
             got = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
-            raise PluginError(f"{self._who()}: embed gave {got}, not float32 {wanted}")
+            raise PluginError(f"{self._name()}: embed gave {got}, not float32 {expected}")
         with np.errstate(invalid="ignore"):
             norms = np.linalg.norm(rows, axis=1)
             good = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
         return rows, good
 
     def row_error(self, row: NDArray[np.float32]) -> PluginError:
-        """Why a row that `embed` called unusable is so."""
+        """Return the error for a row that `embed` marked unusable."""
         import numpy as np
 
-        what = "NaN or Inf" if not np.isfinite(row).all() else f"norm {np.linalg.norm(row):.4f}"
-        return PluginError(f"{self._who()}: embed gave a vector with {what}, not one of norm 1")
+        fault = "NaN or Inf" if not np.isfinite(row).all() else f"norm {np.linalg.norm(row):.4f}"
+        return PluginError(f"{self._name()}: embed gave a vector with {fault}, not one of norm 1")
 
-    def _who(self) -> str:
+    def _name(self) -> str:
         return f"{registry.describe(self.modality)}, encoder {self.encoder.fingerprint}"
 
     @contextmanager
     def _guard(
         self, step: str, content: Content | None = None, plugin: Any | None = None
     ) -> Iterator[None]:
-        """Name the sample in what a plugin raises on purpose, the plugin in what it does not."""
+        """Name the sample in errors that a plugin raises on purpose, the plugin in all others."""
         prefix = f"{sources.shorten(content.name)}: " if content and content.name else ""
         try:
             with registry.calling(plugin or self.modality, step):
@@ -175,25 +179,25 @@ class Pipeline:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
 
 
-def _sound(region: Region) -> Region:
-    """A detector's region, if every number in it is one."""
+def _checked(region: Region) -> Region:
+    """Return a detector's region. Raises ValueError for NaN, Inf, or a score outside [0, 1]."""
     numbers = [region.score, *(region.where or ()), *chain.from_iterable(region.parts)]
     if not all(map(isfinite, numbers)) or not 0 <= region.score <= 1:
-        raise ValueError(f"a region with the numbers {numbers}")
+        raise ValueError(f"a region has the numbers {numbers}")
     return region
 
 
 def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -> Pipeline:
-    """Load a modality, its encoder (name, folder or None: its default) and a detector, if any."""
+    """Load a modality, an encoder (a name, a folder, or None for its default) and a detector."""
     plugin = registry.load("siamkit.modalities", modality)
     finder = None
     if detector is not None:
-        finder = _detector(plugin, detector)
+        finder = _load_detector(plugin, detector)
         if finder.kind != plugin.kind:
             raise PluginError(
-                f"detector {detector} looks at {finder.kind}, but {modality} are {plugin.kind}"
+                f"detector {detector} takes {finder.kind}, but {modality} are {plugin.kind}"
                 f" ({registry.describe(plugin)})",
-                hint="`siamkit plugins list` shows which detector takes what",
+                hint="`siamkit plugins list` shows what each detector takes",
             )
     opened = open_encoder(plugin, encoder)
     if fault := contract.encoder_fault(opened):
@@ -201,38 +205,38 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
     return Pipeline(plugin, finder, opened)
 
 
-def resolve_detector(modality: str, wanted: str | None) -> str | None:
-    """The detector that is meant: a name, or None to embed whole samples. DEFAULT is resolved."""
-    if wanted != DEFAULT:
-        return wanted
+def resolve_detector(modality: str, detector: str | None) -> str | None:
+    """Replace DEFAULT by the modality's own detector. None embeds whole samples."""
+    if detector != DEFAULT:
+        return detector
     own: str | None = registry.load("siamkit.modalities", modality).detector
     return own
 
 
-def _detector(plugin: Any, name: str) -> Any:
+def _load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:
     try:
         return registry.load("siamkit.regions", name)
     except PluginError as error:
-        if name != plugin.detector:  # somebody else has named it
+        if name != plugin.detector:  # the caller has named it
             raise
         raise PluginError(
             f"{registry.describe(plugin)} needs a detector: {error}", hint=error.hint
         ) from error
 
 
-def open_encoder(plugin: Any, wanted: str | None) -> Any:
-    """Open an encoder; one in the cache that turns out damaged is built again, once."""
-    folder = names.resolve(plugin, wanted)
+def open_encoder(plugin: Modality[Any], encoder: str | None) -> Encoder[Any]:
+    """Open an encoder by name or folder, or the default. A damaged one in the cache is rebuilt."""
+    folder = names.resolve(plugin, encoder)
     try:
         return _open(plugin, folder)
     except MissingWeights as error:
-        name = wanted or built.default_name(plugin)
+        name = encoder or built.default_name(plugin)
         if name is None or name not in getattr(plugin, "encoders", {}):  # an added one, a folder
             raise
-        log.warning(f"{error}; building it again")
+        log.warning(f"{error}; rebuilding it")
         return _open(plugin, built.build_encoder(plugin, name))
 
 
-def _open(plugin: Any, folder: Path | None) -> Any:
+def _open(plugin: Modality[Any], folder: Path | None) -> Encoder[Any]:
     with registry.calling(plugin, "opening its encoder"):
         return plugin.encoder(folder)

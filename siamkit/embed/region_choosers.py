@@ -1,4 +1,4 @@
-"""Which of the regions that a detector found are meant: one rule a function."""
+"""Choose among the regions that a detector found: one function per rule."""
 
 from __future__ import annotations
 
@@ -12,83 +12,84 @@ from siamkit.types import Box, Clip, Image, Quality, Region
 ChosenRegions: TypeAlias = list[tuple[Region, Quality | None]]
 Chooser: TypeAlias = Callable[[DetectedSample], ChosenRegions]
 
-SAME_REGION = 0.3  # intersection over union from which a given box means a detected region
+SAME_REGION = 0.3  # intersection over union at or above which a box means a detected region
 
 
-def all_regions(seen: DetectedSample) -> ChosenRegions:
-    """Every region, fit for enrolment or not: what a query looks at."""
-    if not seen.regions:
+def all_regions(detected: DetectedSample) -> ChosenRegions:
+    """Return every region, fit for enrolment or not, as a query needs them."""
+    if not detected.regions:
         raise NothingFound("nothing found in it", hint=_NOTHING_HINT)
-    return list(zip(seen.regions, seen.qualities, strict=True))
+    return list(zip(detected.regions, detected.qualities, strict=True))
 
 
-def largest_region(seen: DetectedSample) -> ChosenRegions:
-    """The largest region, fit for enrolment or not."""
-    return [max(all_regions(seen), key=lambda pair: area(pair[0]))]
+def largest_region(detected: DetectedSample) -> ChosenRegions:
+    """Return the largest region, fit for enrolment or not."""
+    return [max(all_regions(detected), key=lambda pair: area(pair[0]))]
 
 
-def only_usable(seen: DetectedSample) -> ChosenRegions:
-    """The one region fit for enrolment; anything else is an error that says what there is."""
-    return _single(all_usable(seen))
+def only_usable(detected: DetectedSample) -> ChosenRegions:
+    """Return the one region fit for enrolment. Raises SeveralFound, NothingFound or LowQuality."""
+    return _single(all_usable(detected))
 
 
-def largest_usable(seen: DetectedSample) -> ChosenRegions:
-    """The largest of the regions fit for enrolment."""
-    return [max(all_usable(seen), key=lambda pair: area(pair[0]))]
+def largest_usable(detected: DetectedSample) -> ChosenRegions:
+    """Return the largest of the regions fit for enrolment."""
+    return [max(all_usable(detected), key=lambda pair: area(pair[0]))]
 
 
-def all_usable(seen: DetectedSample) -> ChosenRegions:
-    """Every region fit for enrolment. Raises NothingFound or LowQuality if there is none."""
-    pairs = all_regions(seen)
+def all_usable(detected: DetectedSample) -> ChosenRegions:
+    """Return every region fit for enrolment. Raises NothingFound or LowQuality if there is none."""
+    pairs = all_regions(detected)
     usable = [pair for pair in pairs if not _problems(pair[1])]
     if not usable:
         raise LowQuality(
             "; ".join(p for _, quality in pairs for p in _problems(quality)),
-            hint="use a better picture or recording, or --any-quality to enrol it all the same",
+            hint="use a better picture or recording, or --any-quality to enrol it anyway",
         )
     return usable
 
 
 def within_box(box: Box) -> Chooser:
-    """The detected region that a box given by the caller means, else the box itself.
+    """Choose the detected region that a box means, or else the box itself.
 
-    Meant is the region that the box overlaps best; or, where a loose box is around several
-    times its size, the only one whose centre lies inside. Raises BadInput for a box outside of
-    the picture, LowQuality as for any other region.
+    A box means the region that it overlaps best; a box much larger than that, the only region
+    whose centre is inside. The choice raises BadInput for a box outside the picture,
+    SeveralFound if several centres are inside, LowQuality as for any other region.
     """
 
-    def choose(seen: DetectedSample) -> ChosenRegions:
-        pairs = list(zip(seen.regions, seen.qualities, strict=True))
+    def choose(detected: DetectedSample) -> ChosenRegions:
+        pairs = list(zip(detected.regions, detected.qualities, strict=True))
         best = max(pairs, key=lambda pair: overlap(pair[0], box), default=None)
         inside = [pair for pair in pairs if _centred_in(pair[0], box)]
         if best is not None and overlap(best[0], box) >= SAME_REGION:
-            meant = best
+            region, quality = best
         elif inside:
-            (meant,) = _single(inside)
+            ((region, quality),) = _single(inside)
         else:
-            _require_inside(box, seen.medium)
+            _require_inside(box, detected.medium)
             region = Region(where=box)
-            meant = (region, seen.assess(region))
-        region, quality = meant
-        return all_usable(DetectedSample(seen.medium, [region], [quality], seen.assess))
+            quality = detected.assess(region)
+        return all_usable(DetectedSample(detected.medium, [region], [quality], detected.assess))
 
     return choose
 
 
 def ignoring_quality(choose: Chooser) -> Chooser:
-    """The same choice, blind to quality."""
+    """Make the same choice as if no quality were assessed."""
 
-    def blind(seen: DetectedSample) -> ChosenRegions:
-        unjudged: list[Quality | None] = [None] * len(seen.regions)
-        chosen = choose(DetectedSample(seen.medium, seen.regions, unjudged, lambda region: None))
-        by_region = {id(r): q for r, q in zip(seen.regions, seen.qualities, strict=True)}
+    def blind(detected: DetectedSample) -> ChosenRegions:
+        unjudged: list[Quality | None] = [None] * len(detected.regions)
+        chosen = choose(
+            DetectedSample(detected.medium, detected.regions, unjudged, lambda region: None)
+        )
+        by_region = {id(r): q for r, q in zip(detected.regions, detected.qualities, strict=True)}
         return [(region, by_region.get(id(region))) for region, _ in chosen]
 
     return blind
 
 
 def area(region: Region) -> float:
-    """Square pixels of a box, seconds of a span; the whole sample is larger than any part."""
+    """Return a box's square pixels or a span's seconds; the whole sample is infinite."""
     if region.where is None:
         return float("inf")
     if len(region.where) == 2:
@@ -98,7 +99,7 @@ def area(region: Region) -> float:
 
 
 def overlap(region: Region, box: Box) -> float:
-    """Intersection over union of a region's box with another, in [0, 1]."""
+    """Return the intersection over union of a region's box with another, in [0, 1]."""
     if region.where is None or len(region.where) != 4:
         return 0.0
     left, top, right, bottom = region.where
@@ -129,19 +130,19 @@ def _centred_in(region: Region, box: Box) -> bool:
 
 def _require_inside(box: Box, medium: object) -> None:
     if isinstance(medium, Clip):
-        raise BadInput("a box is a place in a picture, and this is a sound")
+        raise BadInput("a sound has no box", hint="--box is for pictures")
     if isinstance(medium, Image):
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
             shown = describe_region(Region(where=box))
             raise BadInput(
-                f"box {shown} is not inside of its {width} x {height} pixels",
+                f"box {shown} is not inside its {width} x {height} pixels",
                 hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
             )
 
 
 def name_sample(name: str, error: SiamkitError) -> SiamkitError:
-    """The same error, naming the sample it is about."""
+    """Return the same error with the sample's name in front."""
     return type(error)(f"{name}: {error}", hint=error.hint)
 
 
@@ -150,7 +151,7 @@ def _problems(quality: Quality | None) -> tuple[str, ...]:
 
 
 def describe_region(region: Region) -> str:
-    """LEFT,TOP,RIGHT,BOTTOM in px, or START-STOP in seconds, for people."""
+    """Return LEFT,TOP,RIGHT,BOTTOM in pixels, or START-STOP in seconds."""
     if region.where is None:
         return "whole sample"
     if len(region.where) == 2:
@@ -158,6 +159,4 @@ def describe_region(region: Region) -> str:
     return ",".join(f"{v:.0f}" for v in region.where)
 
 
-_NOTHING_HINT = (
-    "if it is cropped already, use --detector none; or give another picture or recording"
-)
+_NOTHING_HINT = "if it is already cropped, use --detector none; or use another picture or recording"

@@ -29,7 +29,7 @@ def names(pipeline: Pipeline) -> list[str]:
 def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     """One reranker of a modality. Raises BadInput, MissingWeights, Uncalibrated, PluginError."""
     who = pipeline.modality
-    if not names(pipeline):
+    if not isinstance(who, Reranks) or not who.rerankers:
         raise BadInput(f"{who.name} have no reranker", hint="leave --rerank out")
     with registry.calling(who, f"opening reranker {name}"):
         made: Reranker[Any] = who.reranker(name, pipeline.encoder)

@@ -1,4 +1,4 @@
-"""Vectors of a long run, kept on disk while it lasts, so that the next run goes on from there.
+"""Vectors of a long run, kept on disk so that an interrupted run can be resumed.
 
 One file in the user's cache: (n, dim) float32, zeros where nothing has been embedded yet. A row
 counts only if its norm is 1, so a row that a crash cut in half is simply embedded again.
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 log = logging.getLogger("siamkit")
-KEPT = 14 * 86_400  # seconds; what no run has come back for by then is deleted
-TOLERANCE = 1e-3  # of a row's norm
+ABANDONED = 14 * 86_400  # seconds after which vectors that no run has resumed are deleted
+NORM_TOLERANCE = 1e-3  # of an embedded row
 
 
 class ResumableVectors:
     """The vectors of one set of items under one encoder and detector.
 
-    Where the cache cannot be written to they are held in memory, and a line is logged.
+    If the cache cannot be written, they are held in memory, and a line is logged.
     """
 
     def __init__(
         self, fingerprint: str, detector: str, items: Iterable[bytes], count: int, dim: int
     ) -> None:
         root = cache_root() / "unfinished"
-        _sweep(root)
+        _delete_abandoned(root)
         digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
         for item in items:
             digest.update(item)
@@ -47,35 +47,35 @@ class ResumableVectors:
         self.vectors: Vectors
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            os.utime(self.folder)  # somebody has come back for it
-            self.vectors = _opened(self.folder / "vectors.npy", count, dim)
+            os.utime(self.folder)  # it is in use
+            self.vectors = _open(self.folder / "vectors.npy", count, dim)
         except OSError as error:
-            self.drop()
-            log.warning(f"a run that is broken off must begin again: {self.folder}: {error}")
+            self.delete()
+            log.warning(f"this run cannot be resumed if it is interrupted: {self.folder}: {error}")
             self.vectors = np.zeros((count, dim), np.float32)
 
-    def missing(self) -> Ids:
-        """The rows that are still to be embedded."""
+    def missing_rows(self) -> Ids:
+        """Return the numbers of the rows that are not embedded yet."""
         parts = [
-            start + np.flatnonzero(np.abs(np.linalg.norm(part, axis=1) - 1) > TOLERANCE)
+            start + np.flatnonzero(np.abs(np.linalg.norm(part, axis=1) - 1) > NORM_TOLERANCE)
             for start in range(0, len(self.vectors), 65_536)
             for part in [self.vectors[start : start + 65_536]]
         ]
         return np.concatenate([np.empty(0, np.int64), *parts])
 
-    def drop(self) -> None:
-        """The run is over: nothing is to be kept."""
+    def delete(self) -> None:
+        """Delete the file, at the end of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _opened(path: Path, count: int, dim: int) -> Vectors:
+def _open(path: Path, count: int, dim: int) -> Vectors:
     if not count:
         return np.empty((0, dim), np.float32)
     if path.exists():
-        with suppress(OSError, ValueError):  # cut short, or of another shape: begin again
-            found = np.lib.format.open_memmap(path, mode="r+")
-            if found.shape == (count, dim) and found.dtype == np.float32:
-                return found
+        with suppress(OSError, ValueError):  # truncated, or of another shape: start again
+            existing: Vectors = np.lib.format.open_memmap(path, mode="r+")
+            if existing.shape == (count, dim) and existing.dtype == np.float32:
+                return existing
     with replacing(path) as temporary:  # another run of the same list may have the old file mapped
         vectors: Vectors = np.lib.format.open_memmap(temporary, "w+", np.float32, (count, dim))
         if hasattr(os, "posix_fallocate"):
@@ -85,9 +85,9 @@ def _opened(path: Path, count: int, dim: int) -> Vectors:
     return vectors
 
 
-def _sweep(root: Path) -> None:
-    """Delete what earlier runs have left and nobody has come back for."""
+def _delete_abandoned(root: Path) -> None:
+    """Delete the vectors of runs that were never resumed."""
     with suppress(OSError):
         for folder in root.iterdir():
-            if time.time() - folder.stat().st_mtime > KEPT:
+            if time.time() - folder.stat().st_mtime > ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -133,7 +133,7 @@ def dedupe(
         progress=progress,
         faults=faults,
     )
-    scratch.drop()
+    scratch.delete()
     return done
 
 
@@ -207,7 +207,7 @@ def _embed(
     pipeline: Pipeline, unique: Sequence[Item], scratch: ResumableVectors, progress: Progress
 ) -> dict[int, str]:
     """Fill the scratch file; returns what could not be embedded, and why."""
-    missing = scratch.missing().tolist()
+    missing = scratch.missing_rows().tolist()
     # Neighbours of like length share a batch, which wastes the least on padding.
     missing.sort(key=lambda i: len(unique[i].shown))
     jobs = (Job(unique[i].source, text=isinstance(unique[i].source, str), tag=i) for i in missing)

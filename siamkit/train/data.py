@@ -85,7 +85,8 @@ def prepare(
     tally = Tally()
 
     def counted() -> Iterator[Loaded]:
-        for done, loaded in enumerate(load_all(Pipeline(plugin, detector, None), ordered), 1):
+        pipeline = Pipeline(plugin, detector, None)  # type: ignore[arg-type]  # nothing is embedded
+        for done, loaded in enumerate(load_all(pipeline, ordered), 1):
             progress("preparing", done, len(ordered))
             yield loaded
 

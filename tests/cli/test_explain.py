@@ -166,7 +166,7 @@ def test_the_table_stays_short(shell):
      (["a.png", "b.png", "-o", "folder.png"], 2, "folder.png is a directory"),
      (["a.png", "b.png", "-o", "a.png"], 2, "would overwrite a.png"),
      (["a.png", "b.png", "--box", "900,900,990,990"], 2, "b.png: box 900,900,990,990"),
-     (["a.png", "b.png", "--detector", "speech"], 1, "detector speech looks at audio"),
+     (["a.png", "b.png", "--detector", "speech"], 1, "detector speech takes audio"),
      (["--text", "x", "--text", "y"], 2, "tiles are none")],
 )  # fmt: skip
 def test_bad_input_is_one_line(textured, arguments, code, said):
