@@ -60,7 +60,7 @@ def test_enrol_from_a_folder_and_from_a_manifest(tiles):
 
 
 def test_a_box_outside_or_too_small_is_refused(tiles):
-    for box, why in (("115,0,500,500", "not inside of its 120 x 60"), ("0,0,5,5", "5 px wide")):
+    for box, why in (("115,0,500,500", "not inside its 120 x 60"), ("0,0,5,5", "5 px wide")):
         done = tiles("enrol", "tiles", "both.png", "--as", "x", "--box", box)
         assert done.code == 2
         assert why in done.err

@@ -68,7 +68,7 @@ def test_a_box_where_nothing_was_found_is_taken_as_it_is():
     )
     with pytest.raises(LowQuality):
         region_choosers.within_box((150, 120, 155, 125))(detected(LEFT))
-    with pytest.raises(BadInput, match="not inside of its 300 x 200 pixels"):
+    with pytest.raises(BadInput, match="not inside its 300 x 200 pixels"):
         region_choosers.within_box((290, 190, 310, 210))(detected(LEFT))
 
 
