@@ -1,10 +1,10 @@
-"""How long a new modality takes: the commands of docs/tutorials/plugin.md, one after the other.
+"""Time the commands of docs/tutorials/plugin.md, from a new modality to a trained one.
 
     newcomer.py [KIND …]
 
-For each kind of template, in a folder, a store and a cache of its own: a row a command with its
-seconds. Nothing is written by hand; `lines` is how long the module is of which three functions are
-to be changed.
+For each kind of template, in a folder, a store and a cache of its own: one row per command with its
+seconds. Nothing is written by hand; `lines` is the length of the module whose three functions an
+author changes.
 """
 
 from __future__ import annotations
@@ -37,21 +37,33 @@ def main() -> None:
     rows = []
     for kind in sys.argv[1:] or KINDS:
         backbone = "" if kind == "image" else " --set backbone=encoder"
-        with tempfile.TemporaryDirectory() as made:
-            path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(made) / "site")])
-            around = {**os.environ, "SIAMKIT_CACHE": str(Path(made) / "cache"), "PYTHONPATH": path}
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            environment = {
+                **os.environ,
+                "SIAMKIT_CACHE": str(folder / "cache"),
+                "PYTHONPATH": os.pathsep.join(
+                    [os.environ.get("PYTHONPATH", ""), str(folder / "site")]
+                ),
+            }
             total = 0.0
             for step in STEPS:
                 words = step.format(kind=kind, backbone=backbone).split()
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 done = subprocess.run(
-                    [sys.executable, *words], cwd=made, env=around, capture_output=True, text=True
+                    [sys.executable, *words],
+                    cwd=folder,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
                 )
-                total += (took := time.perf_counter() - begun)
+                total += (seconds := time.perf_counter() - started)
                 if done.returncode not in (0, 3):  # 3: before training there is no threshold
                     raise SystemExit(f"{step}: {done.returncode}\n{done.stdout}{done.stderr}")
-                rows.append([kind, " ".join(words[2 * (words[0] == "-m") :])[:60], f"{took:.1f}"])
-            lines = len((Path(made) / "siamkit-marks/siamkit_marks.py").read_text().splitlines())
+                rows.append(
+                    [kind, " ".join(words[2 * (words[0] == "-m") :])[:60], f"{seconds:.1f}"]
+                )
+            lines = len((folder / "siamkit-marks/siamkit_marks.py").read_text().splitlines())
             rows.append([kind, f"all of it; {lines} lines", f"{total:.1f}"])
     table(["kind", "command", "seconds"], rows)
 

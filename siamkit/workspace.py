@@ -944,7 +944,7 @@ class Workspace:
     @staticmethod
     def plugins() -> list[Plugin]:
         """List every installed plugin with its package. Imports none of them."""
-        return registry.all_installed()
+        return list(registry.all_installed())
 
     def doctor(self) -> Iterator[Checkup]:
         """Check the installation, the plugins, the encoders, and the store with its indexes."""

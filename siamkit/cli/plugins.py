@@ -80,8 +80,8 @@ def check(name: str, as_json: bool) -> int:
             if not as_json:
                 if result.check == "loads":
                     click.echo(f"{result.plugin}, {group}")
-                said = f"  {result.message}" if result.message else ""
-                click.echo(f"  {result.state:<7}  {result.check}{said}")
+                message = f"  {result.message}" if result.message else ""
+                click.echo(f"  {result.state:<7}  {result.check}{message}")
     if as_json:
         emit_json(rows)
     else:
@@ -102,14 +102,17 @@ Examples:
     "--kind",
     required=True,
     type=click.Choice(["image", "audio", "text", "vector"]),
-    help="What its samples are; vector is rows of numbers.",
+    help="Kind of its samples; vector: rows of numbers.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Where it goes, a new folder [default: siamkit-NAME].",
-)  # fmt: skip
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The new folder to write [default: siamkit-NAME].",
+)
 def new(name: str, kind: str, output: Path | None) -> None:
-    """Write a distribution with a new modality NAME, which works at once and is yours to change."""
+    """Write a package with a new modality NAME that works at once, for you to change."""
     from shlex import quote
 
     from siamkit.scaffold import write

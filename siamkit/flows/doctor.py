@@ -81,9 +81,9 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
         elif card := cache.usable_card(modality, folder):
             yield Checkup(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
-            again = "build" if name in named else "add"
+            verb = "build" if name in named else "add"
             yield Checkup(
-                check, False, f"damaged: {folder}", f"siamkit encoders {again} {modality.name}"
+                check, False, f"damaged: {folder}", f"siamkit encoders {verb} {modality.name}"
             )
 
 

@@ -1,1 +1,1 @@
-"""Meeting plugins: entry points, contract checks, clean standard output."""
+"""Find and load plugins: entry points, contract checks, clean standard output."""

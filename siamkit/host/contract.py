@@ -68,7 +68,7 @@ ENCODER_OPTIONAL: tuple[Member, ...] = (
 
 
 def plugin_fault(plugin: object, group: str, name: str) -> str:
-    """How a constructed plugin breaks its contract: 'has no load, …'. '' if it does not."""
+    """Say how a constructed plugin breaks its contract: 'has no load, …'. '' if it does not."""
     if not PLUGIN_NAME.fullmatch(name):
         return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
     if (own_name := getattr(plugin, "name", None)) != name:
@@ -88,12 +88,12 @@ def protocol_fault(plugin: object) -> str:
 
 
 def encoder_fault(encoder: object) -> str:
-    """How an opened encoder breaks its contract, '' if it does not."""
+    """Say how an opened encoder breaks its contract, '' if it does not."""
     return _member_fault(encoder, ENCODER) or option_fault(encoder, ENCODER_OPTIONAL)
 
 
 def option_fault(plugin: object, options: tuple[Member, ...] = OPTIONAL) -> str:
-    """What is wrong with a plugin's optional members, as far as it has them; '' if nothing."""
+    """Say what is wrong with the optional members that a plugin has; '' if nothing."""
     return _member_fault(plugin, options, optional=True)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import unwrap
 from threading import RLock
 from typing import Any, Literal, TypeAlias, get_args, overload
@@ -41,18 +41,19 @@ class Plugin:
 
 
 @cache
-def installed(group: Group) -> tuple[Plugin, ...]:
-    """Every installed plugin of a group, by name, as of the first call. Imports none of them.
+def all_installed() -> tuple[Plugin, ...]:
+    """Every installed plugin, by group and name, as of the first call. Imports none of them."""
+    points = entry_points()  # reads the metadata of every installed package
+    plugins = {_plugin(group, point) for group in GROUPS for point in points.select(group=group)}
+    return tuple(sorted(plugins, key=lambda p: (GROUPS.index(p.group), p.name, p.package)))
+
+
+def installed(group: Group) -> list[Plugin]:
+    """The installed plugins of a group, by name.
 
     Two packages may bring the same name; `find` then refuses to choose.
     """
-    plugins = {_plugin(group, point) for point in entry_points(group=group)}
-    return tuple(sorted(plugins, key=lambda plugin: (plugin.name, plugin.package)))
-
-
-def all_installed() -> list[Plugin]:
-    """The installed plugins of all groups."""
-    return [plugin for group in GROUPS for plugin in installed(group)]
+    return [plugin for plugin in all_installed() if plugin.group == group]
 
 
 def find(group: Group, name: str) -> Plugin:
@@ -156,6 +157,12 @@ def _construct(plugin: Plugin) -> Any:
 
 
 def _plugin(group: Group, point: EntryPoint) -> Plugin:
-    metadata: Any = point.dist.metadata if point.dist else {}
-    package, version = metadata.get("Name", "?"), metadata.get("Version", "?")
+    package, version = _package(point.dist) if point.dist else ("?", "?")
     return Plugin(group, point.name, point.value, package, version)
+
+
+@cache
+def _package(distribution: Distribution) -> tuple[str, str]:
+    """Name and version of a package, parsed once for all of its plugins."""
+    metadata: Any = distribution.metadata
+    return metadata.get("Name", "?"), metadata.get("Version", "?")

@@ -1,6 +1,6 @@
-"""Templates of plugins, and the one function that makes a distribution of one.
+"""Templates of plugins, and the function that writes a distribution from one.
 
-`common/` and one of `image/`, `audio/`, `text/`, `vector/` are copied. In files and their names
+`common/` and one of `image/`, `audio/`, `text/`, `vector/` are copied. In files and file names
 `newname` stands for the plugin's name; see `_renamed`.
 """
 
@@ -24,23 +24,23 @@ LONGEST = 40  # letters; a gallery of that name has room for more
 def write(name: str, kind: str, folder: Path) -> list[Path]:
     """Write a distribution with a modality of that name into a new folder; returns its files.
 
-    Raises BadInput for a name or a folder that cannot be had, and then writes nothing.
+    Raises BadInput for a name or a folder that is taken or unusable, and then writes nothing.
     """
     _check_name(name)
     if kind not in KINDS:
-        raise BadInput(f"there is no template of kind {kind!r}", hint=f"one of {', '.join(KINDS)}")
+        raise BadInput(f"no template of kind {kind!r}", hint=f"one of {', '.join(KINDS)}")
     if folder.exists() or folder.is_symlink():
         raise BadInput(f"{folder} exists already", hint="--output another folder")
     if not folder.absolute().parent.is_dir():
-        raise BadInput(f"{folder.absolute().parent} is no folder", hint="make it first")
-    with tempfile.TemporaryDirectory(prefix=".siamkit-", dir=folder.absolute().parent) as aside:
-        made = Path(aside) / "made"
-        made.mkdir()
+        raise BadInput(f"{folder.absolute().parent} is not a folder", hint="create it first")
+    with tempfile.TemporaryDirectory(prefix=".siamkit-", dir=folder.absolute().parent) as scratch:
+        distribution = Path(scratch) / folder.name
+        distribution.mkdir()
         for part in ("common", kind):
             for template in sorted((TEMPLATES / part).iterdir()):
                 if template.is_file():
-                    _copy(template, made, name)
-        os.rename(made, folder)  # the folder appears whole, or not at all
+                    _copy(template, distribution, name)
+        os.rename(distribution, folder)  # the folder appears whole, or not at all
     return sorted(folder.iterdir())
 
 
@@ -48,26 +48,26 @@ def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise BadInput(
             f"{name[: 2 * LONGEST]!r} cannot be a plugin's name",
-            hint="begin with a letter; small letters, digits and single hyphens, such as my-logos,"
-            f" {LONGEST} at most",
+            hint="begin with a letter; use small letters, digits and single hyphens (my-logos),"
+            f" {LONGEST} characters at most",
         )
     for plugin in registry.all_installed():
         if plugin.name == name:
-            raise BadInput(f"there is a {plugin} already", hint="choose another name")
+            raise BadInput(f"{plugin} is installed already", hint="choose another name")
     module = f"siamkit_{name.replace('-', '_')}"
     if find_spec(module) is not None:
-        raise BadInput(f"a module {module} can be imported already", hint="choose another name")
+        raise BadInput(f"a module {module} exists already", hint="choose another name")
 
 
-def _copy(template: Path, made: Path, name: str) -> None:
+def _copy(template: Path, folder: Path, name: str) -> None:
     text = template.read_text(encoding="utf-8")
-    path = made / _renamed(template.name, name)
+    path = folder / _renamed(template.name, name)
     path.write_text(_renamed(text, name), encoding="utf-8")
 
 
 def _renamed(text: str, name: str) -> str:
-    """`NewName` becomes MyLogos, in modules and files `newname` my_logos, elsewhere my-logos."""
+    """Replace `NewName` by MyLogos, and `newname` by my_logos in module names, else by my-logos."""
     words = name.split("-")
-    spelt = {"NewName": "".join(word.capitalize() for word in words), "newname": name}
-    spelt |= {f"{head}newname": head + "_".join(words) for head in ("siamkit_", "test_")}
-    return re.sub("(siamkit_|test_)?newname|NewName", lambda found: spelt[found[0]], text)
+    spellings = {"NewName": "".join(word.capitalize() for word in words), "newname": name}
+    spellings |= {f"{head}newname": head + "_".join(words) for head in ("siamkit_", "test_")}
+    return re.sub("(siamkit_|test_)?newname|NewName", lambda match: spellings[match[0]], text)

@@ -1,4 +1,4 @@
-"""The conformance kit: what a plugin must do, one check a rule, for its author's tests.
+"""The conformance kit: one check per rule that a plugin must keep, for its author's tests.
 
     from siamkit.testing import parametrize_with_checks
 

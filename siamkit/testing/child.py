@@ -102,11 +102,11 @@ def process_settings() -> Mapping[str, Any]:
 
 def changes_of(settings: Mapping[str, Any]) -> list[str]:
     """The process settings that differ now: 'the working directory from /a to /b'."""
-    now = process_settings()
+    current = process_settings()
     return [
-        f"{name} from {before} to {now[name]}"
+        f"{name} from {before} to {current[name]}"
         for name, before in settings.items()
-        if before != now[name]
+        if before != current[name]
     ]
 
 

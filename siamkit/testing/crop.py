@@ -51,12 +51,13 @@ def check_crop_takes_regions(subject: ModalitySubject) -> None:
         except SiamkitError:  # the plugin says that the region has nothing in it
             continue
         except Exception as error:
-            got = f"{type(error).__name__} for {region.where}: {error}"
-            raise Failure("a crop of each region", got, fix) from error
+            failure = f"{type(error).__name__} for {region.where}: {error}"
+            raise Failure("a crop of each region", failure, fix) from error
         if type(crop) is not type(medium) or is_empty(crop):
-            got = "an empty one" if type(crop) is type(medium) else f"a {type(crop).__name__}"
-            wanted = f"a {type(medium).__name__} with something in it"
-            raise Failure(wanted, f"{got} for {region.where}", fix)
+            kind = "an empty one" if type(crop) is type(medium) else f"a {type(crop).__name__}"
+            raise Failure(
+                f"a {type(medium).__name__} with something in it", f"{kind} for {region.where}", fix
+            )
 
 
 def check_crop_shows_its_region(subject: ModalitySubject) -> None:
@@ -67,8 +68,8 @@ def check_crop_shows_its_region(subject: ModalitySubject) -> None:
             continue
         plain = _crop(subject, copy.deepcopy(medium), region)
         noisy = _crop(subject, with_noise(medium, region), region)
-        whole = _crop(subject, copy.deepcopy(medium), Region())
-        if plain is None or noisy is None or same_value(plain, whole):
+        uncut = _crop(subject, copy.deepcopy(medium), Region())
+        if plain is None or noisy is None or same_value(plain, uncut):
             continue
         compared = True
         if same_value(plain, noisy):
@@ -128,8 +129,8 @@ def check_blank_is_embedded_or_refused(subject: ModalitySubject) -> None:
         except SiamkitError:
             continue
         except Exception as error:
-            got = f"{type(error).__name__}: {error}"
-            raise Failure("a vector, or NothingFound", got, fix) from error
+            failure = f"{type(error).__name__}: {error}"
+            raise Failure("a vector, or NothingFound", failure, fix) from error
         if not abs(np.linalg.norm(row) - 1) <= NORM_TOLERANCE:
             raise Failure("a vector of norm 1, or NothingFound", f"{row!r:.80}", fix)
 

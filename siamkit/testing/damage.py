@@ -79,11 +79,11 @@ def _require_whole_or_refused(bench: Bench, damage: str) -> None:
     fix = "save sizes and checksums, verify them when opening, and begin empty if they are wrong"
     try:
         index, refused = bench.backend.open(KEY, DIM, root=bench.root, known=lambda _: True)
-        whole = len(index) == COUNT and _all_find_themselves(index.search(rows(COUNT), 1))
+        is_whole = len(index) == COUNT and _all_find_themselves(index.search(rows(COUNT), 1))
     except Exception as error:
-        got = f"{type(error).__name__}, {damage}: {error}"
-        raise Failure("no exception", got, fix) from error
-    if not whole and (len(index) or not _has_lines(refused)):
+        failure = f"{type(error).__name__}, {damage}: {error}"
+        raise Failure("no exception", failure, fix) from error
+    if not is_whole and (len(index) or not _has_lines(refused)):
         raise Failure(
             "an empty index and a list of lines", f"{len(index)} rows, {refused}, {damage}", fix
         )

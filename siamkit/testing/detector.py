@@ -158,11 +158,10 @@ def check_find_leaves_its_input_alone(subject: DetectorSubject) -> None:
 
 def _regions(subject: DetectorSubject) -> Iterator[tuple[Any, Region]]:
     """Every region with its medium. Raises NotRun if there is none."""
-    pairs = zip(subject.media, subject.regions, strict=True)
-    regions = [(medium, region) for medium, found in pairs for region in found]
-    if not regions:
+    if not any(subject.regions):
         raise NotRun("it finds nothing in its examples: give it some with something to find")
-    yield from regions
+    for medium, regions in zip(subject.media, subject.regions, strict=True):
+        yield from ((medium, region) for region in regions)
 
 
 def _width(medium: Any) -> float:

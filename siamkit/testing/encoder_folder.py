@@ -40,14 +40,14 @@ def check_calibration_is_read(subject: ModalitySubject) -> None:
 
 def check_fingerprint_equal_across_processes(subject: ModalitySubject) -> None:
     """Another process computes the same fingerprint."""
-    here, there = subject.encoder.fingerprint, subject.report.fingerprint
-    if there is None:
+    fingerprint, elsewhere = subject.encoder.fingerprint, subject.report.fingerprint
+    if elsewhere is None:
         error = subject.report.import_error or subject.report.use_error
         raise NotRun(f"the other process gave none: {error}")
-    if here != there and here == subject.reopened().fingerprint:
+    if fingerprint != elsewhere and fingerprint == subject.reopened().fingerprint:
         raise Failure(
             "one fingerprint in every process",
-            f"{here} here, {there} there",
+            f"{fingerprint} here, {elsewhere} in another one",
             "use hashlib, not hash(), which differs from process to process; sort sets and keys",
         )
 

@@ -113,10 +113,10 @@ def check_hits_have_their_shape(subject: IndexSubject) -> None:
     """search gives ids (n, k) int64 and scores (n, k) float32."""
     with bench_of(subject) as bench:
         hits = bench.filled().search(queries(), K)
-        got = [(str(array.dtype), array.shape) for array in (hits.ids, hits.scores)]
-        wanted = [("int64", (25, K)), ("float32", (25, K))]
-        if got != wanted:
-            raise Failure(f"ids and scores {wanted}", f"{got}", "convert before returning Hits")
+        arrays = [(str(array.dtype), array.shape) for array in (hits.ids, hits.scores)]
+        promised = [("int64", (25, K)), ("float32", (25, K))]
+        if arrays != promised:
+            raise Failure(f"ids and scores {promised}", f"{arrays}", "convert them for Hits")
 
 
 def check_finds_itself(subject: IndexSubject) -> None:
@@ -185,7 +185,7 @@ def check_scores_are_cosines(subject: IndexSubject) -> None:
 
 
 def check_k_beyond_size_pads(subject: IndexSubject) -> None:
-    """Where there are fewer than k, ids are -1 and scores -inf."""
+    """With fewer than k rows, the ids are filled up with -1 and the scores with -inf."""
     needs(subject, check_best_come_first)
     with searchable(subject) as bench:
         hits = bench.filled().search(queries(), COUNT + 3)

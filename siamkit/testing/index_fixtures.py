@@ -85,8 +85,8 @@ def brute_twin(bench: Bench) -> Index:
     return twin
 
 
-def recall_of(ids_got: Ids, ids_wanted: Ids) -> float:
-    """The share of the wanted ids (n, k) that was found, row by row and in any order."""
-    pairs = zip(ids_got.tolist(), ids_wanted.tolist(), strict=True)
-    common = sum(len({*got} & {*wanted} - {-1}) for got, wanted in pairs)
-    return common / int((ids_wanted >= 0).sum())
+def recall_of(hits: Ids, nearest: Ids) -> float:
+    """The share of the nearest ids (n, k) that are among the hits, row by row, in any order."""
+    pairs = zip(hits.tolist(), nearest.tolist(), strict=True)
+    common = sum(len({*hit_row} & {*nearest_row} - {-1}) for hit_row, nearest_row in pairs)
+    return common / int((nearest >= 0).sum())

@@ -20,7 +20,7 @@ LOOK = 0.005  # seconds from one look at the saves to the next
 
 
 def faults_after_kill(backend: IndexBackend) -> Iterator[str]:
-    """What is wrong after a kill, one line each; nothing if all is well."""
+    """Yield one line for each fault after a kill."""
     for delay in DELAYS:
         with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
             root = Path(folder)
@@ -48,9 +48,9 @@ def _holds(index: Index, count: int) -> bool:
 def _last_save_before_kill(backend: IndexBackend, root: Path, delay: float) -> int:
     """Kill a saving process after its second save; returns the last that it called done."""
     with child("save", backend, str(root)) as (process, answers):
-        late = time.monotonic() + SECONDS
+        deadline = time.monotonic() + SECONDS
         while len(_saves(answers)) < 2 and process.poll() is None:
-            if time.monotonic() > late:
+            if time.monotonic() > deadline:
                 raise NotRun(f"no two saves within {SECONDS:.0f} s")
             time.sleep(LOOK)
         time.sleep(delay)

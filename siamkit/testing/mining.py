@@ -47,14 +47,15 @@ def check_nearest_keeps_apart(subject: IndexSubject) -> None:
     allowed = _allowed_cosines(vectors, groups, below)
     ranked = np.argsort(-allowed, axis=1, kind="stable")[:, :K]
     best = np.where(np.isfinite(np.take_along_axis(allowed, ranked, axis=1)), ranked, -1)
-    nearest, again = (
+    nearest, repeated = (
         subject.plugin.nearest(vectors, K, groups=groups, below=below, recall=RECALL).ids
         for _ in range(2)
     )
     fix = "leave out the own group and cosines from `below` on; best first; fill up with -1"
-    if nearest.shape != best.shape or not (nearest == again).all():
-        got = f"{nearest.shape}, or others the next time"
-        raise Failure(f"ids {best.shape}, the same twice", got, fix)
+    if nearest.shape != best.shape or not (nearest == repeated).all():
+        raise Failure(
+            f"ids {best.shape}, the same twice", f"{nearest.shape}, or others the next time", fix
+        )
     cosines = np.take_along_axis(allowed, np.where(nearest >= 0, nearest, 0), axis=1)
     forbidden = int((~np.isfinite(cosines) & (nearest >= 0)).sum())
     recall = recall_of(nearest, best)

@@ -64,11 +64,11 @@ def check_examples_are_enough(subject: ModalitySubject) -> None:
 
 def check_examples_are_repeatable(subject: ModalitySubject) -> None:
     """examples() gives the same samples each time."""
-    once, again = (
+    first, second = (
         [(label, _content(source)) for label, source in examples]
         for examples in (subject.examples, subject.plugin.examples())
     )
-    if once != again:
+    if first != second:
         raise Failure(
             "the same examples each time",
             "other ones",

@@ -51,8 +51,8 @@ def _run(check: Callable[[S], None], subject: S) -> Result:
     except Failure as failure:
         return Result(subject.label, name, "failed", str(failure))
     except Exception as error:
-        got = f"{type(error).__name__}: {shorten(str(error))}"
         rule = (check.__doc__ or "").strip().partition("\n")[0] or name
-        message = f"wanted an answer; got {got}; fix: keep the rule: {rule}"
+        crash = f"{type(error).__name__}: {shorten(str(error))}"
+        message = f"wanted an answer; got {crash}; fix: keep the rule: {rule}"
         return Result(subject.label, name, "failed", message)
     return Result(subject.label, name, "ok")

@@ -40,10 +40,10 @@ def check_saved_cursor_is_kept(subject: IndexSubject) -> None:
     with searchable(subject) as bench:
         index = bench.filled()
         index.save(cursor(4))
-        got = [(c.seq, c.nonce) for c in (index.cursor(), bench.open().cursor())]
-        wanted = (cursor(4).seq, cursor(4).nonce)
-        if got != [wanted, wanted]:
-            raise Failure(f"{wanted}", f"{got}", "keep the cursor, seq and nonce, in the same file")
+        cursors = [index.cursor(), bench.open().cursor()]
+        if cursors != [cursor(4), cursor(4)]:
+            fix = "keep the cursor, seq and nonce, in the same file"
+            raise Failure(f"{cursor(4)}", f"{cursors}", fix)
 
 
 def check_save_reopen_equal(subject: IndexSubject) -> None:
@@ -104,14 +104,14 @@ def check_reopened_searches_alike(subject: IndexSubject) -> None:
         inside = index.search(row, 5, within=within).ids[0].tolist()
         padding = index.search(row, COUNT + 9).ids[0, -6:].tolist()
         fix = "search what was saved and what came since by the same code, and merge the hits"
-        for wanted, got in (
+        for expected, answer in (
             (sorted(twins.tolist()), ties),
             (sorted(twins[[0, 3]].tolist()), inside[:2]),
             ([-1, 3, 13], sorted(inside[2:])),
             ([-1] * 6, padding),
         ):
-            if got != wanted:
-                raise Failure(f"ids {wanted}", f"{got}", fix)
+            if answer != expected:
+                raise Failure(f"ids {expected}", f"{answer}", fix)
 
 
 def check_removals_are_saved(subject: IndexSubject) -> None:
@@ -160,7 +160,7 @@ def check_close_lets_go(subject: IndexSubject) -> None:
 
 
 def check_newest_is_opened(subject: IndexSubject) -> None:
-    """Of several saved states, the newest that the store knows is opened."""
+    """open takes the newest saved state that the store knows."""
     needs(subject, check_save_reopen_equal)
     with searchable(subject) as bench:
         index = bench.filled()

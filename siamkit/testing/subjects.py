@@ -229,12 +229,15 @@ class DetectorSubject(Subject):
             "find_gives_regions",
             lambda: [self.plugin.find(medium) for medium in self.fresh_media()],
         )
-        if not all(isinstance(found, list) and all(map(self._fits, found)) for found in regions):
+        if not all(map(self._are_regions, regions)):
             raise needs_failed("find_gives_regions")
         return regions
 
-    def _fits(self, region: object) -> bool:
-        return isinstance(region, Region) and not region_fault(region, self.plugin.kind)
+    def _are_regions(self, regions: object) -> bool:
+        return isinstance(regions, list) and all(
+            isinstance(region, Region) and not region_fault(region, self.plugin.kind)
+            for region in regions
+        )
 
     def _users(self) -> list[Modality[Any]]:
         return [

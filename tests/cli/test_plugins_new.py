@@ -15,13 +15,21 @@ from siamkit.errors import BadInput
 from siamkit.scaffold import KINDS, TEMPLATES, write
 
 TINY = {
-    "pretrained": "false", "backbone": "test_efficientnet", "steps": "12", "warmup": "2",
-    "identities": "4", "samples": "3", "evaluate_every": "6", "precision": "fp32", "device": "cpu",
-}  # fmt: skip
+    "pretrained": "false",
+    "backbone": "test_efficientnet",
+    "steps": "12",
+    "warmup": "2",
+    "identities": "4",
+    "samples": "3",
+    "evaluate_every": "6",
+    "precision": "fp32",
+    "device": "cpu",
+}
+HEAD = TINY | {"backbone": "encoder", "pretrained": "true"}
 
 
 @pytest.fixture
-def apart(cold_shell):
+def isolated(cold_shell):
     """A cold_shell with a cache of its own, which finds what is installed in its folder `site`."""
     cold_shell.environment["SIAMKIT_CACHE"] = str(cold_shell.folder / "cache")
     cold_shell.environment["PYTHONPATH"] += os.pathsep + str(cold_shell.folder / "site")
@@ -29,7 +37,7 @@ def apart(cold_shell):
 
 
 def install(folder: Path, site: Path) -> None:
-    """What an editable install leaves: a distribution's metadata, and its folder on the path."""
+    """Put metadata and modules where an editable install does."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(parents=True)
@@ -48,9 +56,13 @@ def install(folder: Path, site: Path) -> None:
 
 def python(shell, *arguments, folder="."):
     return subprocess.run(
-        [sys.executable, *arguments], cwd=shell.folder / folder, env=shell.environment,
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, *arguments],
+        cwd=shell.folder / folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 @pytest.mark.parametrize("name", ["my-newname", "newname2"])
@@ -62,103 +74,104 @@ def test_a_name_may_be_that_of_the_template(name, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_plugin_works_at_once(kind, apart):
+def test_a_new_plugin_works_at_once(kind, isolated):
     name, folder = f"my-{kind}", f"siamkit-my-{kind}"
-    made = apart("plugins", "new", name, "--kind", kind)
-    assert made.code == 0, made.err
-    assert f"pip install -e {folder}" in made.out
-    install(apart.folder / folder, apart.folder / "site")
+    written = isolated("plugins", "new", name, "--kind", kind)
+    assert written.code == 0, written.err
+    assert f"pip install -e {folder}" in written.out
+    install(isolated.folder / folder, isolated.folder / "site")
 
-    tests = python(apart, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=folder)
+    tests = python(isolated, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=folder)
     assert tests.returncode == 0, tests.stdout
     assert "failed" not in tests.stdout
 
-    listed = json.loads(apart("plugins", "list", "--json").out)
+    listed = json.loads(isolated("plugins", "list", "--json").out)
     assert [p["package"] for p in listed if p["name"] == name] == [folder]
-    checked = apart("plugins", "check", name)
+    checked = isolated("plugins", "check", name)
     assert checked.code == 0, checked.out
 
-    assert python(apart, f"{folder}/make_samples.py").returncode == 0
-    enrolled = apart("enrol", name, "--from", "samples")
+    assert python(isolated, f"{folder}/make_samples.py").returncode == 0
+    enrolled = isolated("enrol", name, "--from", "samples")
     assert enrolled.code == 0, enrolled.err
-    unseen(apart, name)
-    assert first(apart, name) == ["a", "b"]
+    write_queries(isolated, name)
+    assert best_matches(isolated, name) == ["a", "b"]
 
-    backbone = {} if kind == "image" else {"backbone": "encoder", "pretrained": "true"}
-    sets = [f"--set={key}={value}" for key, value in (TINY | backbone).items()]
-    trained = apart("train", "samples", "-m", name, "--out", "run", *sets)
+    settings = TINY if kind == "image" else HEAD
+    sets = [f"--set={key}={value}" for key, value in settings.items()]
+    trained = isolated("train", "samples", "-m", name, "--out", "run", *sets)
     assert trained.code == 0, trained.err
-    moved = apart("reembed", name, "--encoder", "run/encoder")
+    moved = isolated("reembed", name, "--encoder", "run/encoder")
     assert moved.code == 0, moved.err
-    assert first(apart, name) == ["a", "b"]
+    assert best_matches(isolated, name) == ["a", "b"]
 
 
-def test_changed_code_is_never_compared_with_what_it_made_before(apart):
-    assert apart("plugins", "new", "marks", "--kind", "image").code == 0
-    install(apart.folder / "siamkit-marks", apart.folder / "site")
-    assert python(apart, "siamkit-marks/make_samples.py").returncode == 0
-    assert apart("enrol", "marks", "--from", "samples").code == 0
-    module = apart.folder / "siamkit-marks" / "siamkit_marks.py"
+def test_changed_code_is_never_compared_with_what_it_made_before(isolated):
+    assert isolated("plugins", "new", "marks", "--kind", "image").code == 0
+    install(isolated.folder / "siamkit-marks", isolated.folder / "site")
+    assert python(isolated, "siamkit-marks/make_samples.py").returncode == 0
+    assert isolated("enrol", "marks", "--from", "samples").code == 0
+    module = isolated.folder / "siamkit-marks" / "siamkit_marks.py"
     before = module.read_text()
 
     changed = before.replace("np.asarray(scaled", "255 - np.asarray(scaled")
     module.write_text(changed)
     for command in (("query", "marks", "samples/a/0"), ("plugins", "check", "marks")):
-        told = apart(*command)
-        assert told.code == 1
-        assert "into other vectors than before, and its fingerprint is still" in told.out + told.err
-        assert "package siamkit-marks 0.1.0" in told.out + told.err
+        refused = isolated(*command)
+        assert refused.code == 1
+        assert (
+            "into other vectors than before, and its fingerprint is still"
+            in refused.out + refused.err
+        )
+        assert "package siamkit-marks 0.1.0" in refused.out + refused.err
     module.write_text(before)
-    assert apart("query", "marks", "samples/a/0").code == 3
+    assert isolated("query", "marks", "samples/a/0").code == 3
 
     module.write_text(
         changed.replace('"version": 1', '"version": 2').replace("DIM = 48", "DIM = 32")
     )
-    checked = apart("plugins", "check", "marks")
+    checked = isolated("plugins", "check", "marks")
     assert checked.code == 0, checked.out
-    told = apart("query", "marks", "samples/a/0")
-    assert told.code == 1
-    assert "siamkit reembed marks" in told.err
-    assert apart("reembed", "marks").code == 0
-    assert apart("query", "marks", "samples/a/0").code == 3
+    refused = isolated("query", "marks", "samples/a/0")
+    assert refused.code == 1
+    assert "siamkit reembed marks" in refused.err
+    assert isolated("reembed", "marks").code == 0
+    assert isolated("query", "marks", "samples/a/0").code == 3
 
 
-def test_a_trained_encoder_is_not_served_by_other_code(apart):
-    assert apart("plugins", "new", "notes", "--kind", "text").code == 0
-    install(apart.folder / "siamkit-notes", apart.folder / "site")
-    assert python(apart, "siamkit-notes/make_samples.py").returncode == 0
-    sets = [
-        f"--set={k}={v}" for k, v in (TINY | {"backbone": "encoder", "pretrained": "true"}).items()
-    ]
-    trained = apart("train", "samples", "-m", "notes", "--out", "run", *sets)
+def test_a_trained_encoder_is_not_served_by_other_code(isolated):
+    assert isolated("plugins", "new", "notes", "--kind", "text").code == 0
+    install(isolated.folder / "siamkit-notes", isolated.folder / "site")
+    assert python(isolated, "siamkit-notes/make_samples.py").returncode == 0
+    sets = [f"--set={key}={value}" for key, value in HEAD.items()]
+    trained = isolated("train", "samples", "-m", "notes", "--out", "run", *sets)
     assert trained.code == 0, trained.err
     pair = ("verify", "-m", "notes", "samples/a/0", "samples/a/1", "--encoder", "run/encoder")
-    score = apart(*pair, "--json").out
-    module = apart.folder / "siamkit-notes" / "siamkit_notes.py"
+    score = isolated(*pair, "--json").out
+    module = isolated.folder / "siamkit-notes" / "siamkit_notes.py"
     before = module.read_text()
 
     module.write_text(before + "# a word that changes nothing\n")
-    assert apart(*pair, "--json").out == score
+    assert isolated(*pair, "--json").out == score
     module.write_text(
         before.replace("counts = np.full", "medium = medium[::2]\n    counts = np.full")
     )
-    told = apart(*pair)
-    assert told.code == 1
-    assert "into other vectors than before" in told.err
-    assert "restore the plugin's code, or train again" in told.err
-    assert "package siamkit-notes 0.1.0" in told.err
+    refused = isolated(*pair)
+    assert refused.code == 1
+    assert "into other vectors than before" in refused.err
+    assert "restore the plugin's code, or train again" in refused.err
+    assert "package siamkit-notes 0.1.0" in refused.err
 
 
-def unseen(shell, name):
-    """Two samples that are not enrolled, of the identities a and b."""
+def write_queries(shell, name):
+    """Write two samples of the identities a and b that are not enrolled."""
     module = f"siamkit_{name.replace('-', '_')}"
     code = f"from {module} import sample; open('q0', 'wb').write(sample(0, 9))"
     done = python(shell, "-c", f"{code}; open('q1', 'wb').write(sample(1, 9))")
     assert done.returncode == 0, done.stderr
 
 
-def first(shell, gallery):
-    """Whom each of them is found to be."""
+def best_matches(shell, gallery):
+    """Query with both; returns the identity of each best match."""
     done = shell("query", gallery, "q0", "q1", "--json")
     assert done.code in (0, 3), done.err  # 3: before training there is no threshold
     probes = json.loads(done.out)["probes"]
@@ -170,11 +183,14 @@ def test_what_is_written_is_a_distribution_that_pip_builds(tmp_path):
     assert setuptools
     write("sketches", "vector", tmp_path / "new")
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-         "--no-index", "--disable-pip-version-check", "--target", tmp_path / "site",
-         tmp_path / "new"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+            *("--no-build-isolation", "--no-index", "--disable-pip-version-check"),
+            *("--target", tmp_path / "site", tmp_path / "new"),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     (info,) = (tmp_path / "site").glob("siamkit_sketches-0.1.0.dist-info")
     points = (info / "entry_points.txt").read_text()
@@ -192,23 +208,23 @@ def test_a_bad_name_writes_nothing(name, tmp_path):
 
 
 def test_a_name_that_is_taken(tmp_path, monkeypatch):
-    with pytest.raises(BadInput, match=r"there is a plugin letters .*package toykit"):
+    with pytest.raises(BadInput, match=r"plugin letters .*package toykit.* is installed already"):
         write("letters", "text", tmp_path / "new")
     (tmp_path / "siamkit_logos.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(BadInput, match="a module siamkit_logos can be imported already"):
+    with pytest.raises(BadInput, match="a module siamkit_logos exists already"):
         write("logos", "text", tmp_path / "new")
 
 
-def test_a_folder_that_is_there_is_left_alone(apart):
-    (apart.folder / "siamkit-logos").mkdir()
-    refused = apart("plugins", "new", "logos", "--kind", "image")
+def test_a_folder_that_is_there_is_left_alone(isolated):
+    (isolated.folder / "siamkit-logos").mkdir()
+    refused = isolated("plugins", "new", "logos", "--kind", "image")
     assert refused.code == 2
     assert "siamkit-logos exists already" in refused.err
-    refused = apart("plugins", "new", "logos", "--kind", "image", "--output", "nowhere/logos")
+    refused = isolated("plugins", "new", "logos", "--kind", "image", "--output", "nowhere/logos")
     assert refused.code == 2
-    assert "is no folder" in refused.err
-    assert [path.name for path in apart.folder.iterdir()] == ["siamkit-logos"]
+    assert "is not a folder" in refused.err
+    assert [path.name for path in isolated.folder.iterdir()] == ["siamkit-logos"]
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
@@ -223,9 +239,8 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
 def test_names_become_those_of_modules_and_classes(tmp_path):
     files = {path.name for path in write("my-logos", "image", tmp_path / "new")}
-    assert files == {
-        "pyproject.toml", "README.md", "make_samples.py", "siamkit_my_logos.py", "test_my_logos.py",
-    }  # fmt: skip
+    common = {"pyproject.toml", "README.md", "make_samples.py"}
+    assert files == common | {"siamkit_my_logos.py", "test_my_logos.py"}
     text = "".join(path.read_text() for path in (tmp_path / "new").iterdir())
     assert "newname" not in text.lower()
     assert 'name = "my-logos"' in text

@@ -1,8 +1,7 @@
 """A stranger's package: three small modalities and a detector that need no weights.
 
-Kept with its metadata in a folder that the tests put on the path, so it comes through the same
-door as any installed package. `letters` is text, `tiles` are pictures, and `faulty` breaks the
-contract as the sample asks it to.
+The tests put its folder, which holds its metadata too, on the path, so that it is found as any
+installed package is. `letters` and `bigrams` are texts, `tiles` are pictures.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ class LettersEncoder:
     def embed(self, batch):
         if os.environ.get("TOYKIT_FAILS"):
             raise RuntimeError("the toy was told to fail")
-        if told := os.environ.get("TOYKIT_TELLS"):  # a file, of each batch that begins
-            with open(told, "a") as file:
+        if path := os.environ.get("TOYKIT_TELLS"):  # a file that gets a letter per batch
+            with open(path, "a") as file:
                 file.write("x")
         self.long += sum(len(text) > 1000 for text in batch)
         rows = np.stack([self.row(text) for text in batch]).astype(np.float32)
@@ -44,8 +43,8 @@ class LettersEncoder:
             return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     def notes(self):
-        said, self.long = [f"{self.long} texts are long"] * (self.long > 0), 0
-        return said
+        notes, self.long = [f"{self.long} texts are long"] * (self.long > 0), 0
+        return notes
 
     def row(self, text):
         time.sleep(float(os.environ.get("TOYKIT_SLEEP", "0")))
@@ -110,8 +109,8 @@ class Letters:
         return LettersEncoder(read_folder(folder)[1].decode() if folder else "")
 
     def examples(self):
-        return [("greeting", "hello there"), ("greeting", "hello here"),
-                ("sums", "one and one"), ("sums", "one and two")]  # fmt: skip
+        greetings = [("greeting", "hello there"), ("greeting", "hello here")]
+        return [*greetings, ("sums", "one and one"), ("sums", "one and two")]
 
 
 class Bigrams:
@@ -222,7 +221,7 @@ class Tiles:
 
 
 class Squares:
-    """Finds what is not white, in columns: one region a run of columns with ink."""
+    """Finds what is not white: one region per run of columns with ink."""
 
     name = "squares"
     kind = "image"
@@ -230,9 +229,9 @@ class Squares:
     def find(self, medium):
         ink = (medium.pixels < 250).any(axis=2)
         columns = np.flatnonzero(np.diff(np.concatenate([[0], ink.any(axis=0), [0]])))
-        found = []
+        regions = []
         for left, right in columns.reshape(-1, 2):
             rows = np.flatnonzero(ink[:, left:right].any(axis=1))
             box = (float(left), float(rows[0]), float(right), float(rows[-1] + 1))
-            found.append(Region(box, 0.9))
-        return sorted(found, key=lambda r: r.where[0] - r.where[2])
+            regions.append(Region(box, 0.9))
+        return sorted(regions, key=lambda r: r.where[0] - r.where[2])

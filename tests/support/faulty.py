@@ -109,6 +109,6 @@ class Site:
     def forget(self):
         """Let this process see what was put since."""
         importlib.invalidate_caches()
-        registry.installed.cache_clear()
+        registry.all_installed.cache_clear()
         for module in [name for name in sys.modules if name.startswith("module_pack_")]:
             del sys.modules[module]

@@ -1,4 +1,4 @@
-"""newname: sounds, and which of them are of the same."""
+"""newname: tell which sounds have the same source."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from siamkit.sdk.sound import load_clip
 from siamkit.types import Clip, Region
 
 RATE, WINDOW = 16_000, 1024  # Hz; samples of a spectrum
-FEATURES, DIM = 64, 64  # numbers of a clip as the network sees it; of a vector
-# All that changes what the network sees. Vectors of other constants are never compared: raise
-# `version` when `features` changes.
+FEATURES, DIM = 64, 64  # numbers per clip as the network sees it, and per vector
+# Everything that changes what the network sees. Raise `version` when `features` changes:
+# vectors of other constants are never compared.
 CONSTANTS = {"version": 1, "rate": RATE, "features": FEATURES}
 
 
@@ -28,12 +28,12 @@ class NewNameModality:
     name = "newname"
     kind = "audio"
     detector: str | None = None  # a region detector's name; None compares whole recordings
-    backbone = "encoder"  # `siamkit train` puts a head on the encoder that there is
+    backbone = "encoder"  # `siamkit train` puts a new head on the encoder
     encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
 
     def load(self, source: Source) -> Clip:
         if isinstance(source, str):
-            raise UnreadableSample("it is a text: give a sound file, or its content")
+            raise UnreadableSample("this is a text: give a sound file, or its content")
         return load_clip(source, RATE)
 
     def crop(self, medium: Clip, region: Region) -> Clip:
@@ -42,7 +42,7 @@ class NewNameModality:
         edges = [[round(t * RATE) for t in span] for span in spans(region, medium.seconds)]
         samples = np.concatenate([medium.samples[a:b] for a, b in edges])
         if not len(samples):
-            raise NothingFound("there is no sound in it")
+            raise NothingFound("it has no sound in it")
         return Clip(samples, medium.rate)
 
     def build(self, name: str, folder: Path) -> None:
@@ -58,11 +58,11 @@ class NewNameModality:
         return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+        return [(label, sample(identity, n)) for identity, label in enumerate("ab") for n in (0, 1)]
 
 
 def features(medium: Clip) -> np.ndarray[Any, Any]:
-    """(FEATURES,) float32: how loud each band of frequencies is, relative to the mean."""
+    """(FEATURES,) float32: the loudness of each frequency band, relative to the mean."""
     padded = np.pad(medium.samples, (0, -len(medium.samples) % WINDOW))
     spectra = np.abs(np.fft.rfft(padded.reshape(-1, WINDOW) * np.hanning(WINDOW)))
     bands = spectra.mean(axis=0)[:-1].reshape(FEATURES, -1).mean(axis=1)
@@ -71,7 +71,7 @@ def features(medium: Clip) -> np.ndarray[Any, Any]:
 
 
 def sample(identity: int, number: int) -> bytes:
-    """A WAV file: a chord that is the identity's own, in noise of another kind each time."""
+    """A WAV file: a chord of the identity's own, in different noise each time."""
     import soundfile
 
     rng = np.random.default_rng([identity, number])

@@ -1,4 +1,4 @@
-"""The rules of plugins: `pytest` runs one test each, `siamkit plugins check newname` lists them."""
+"""The rules of plugins, one test each; `siamkit plugins check newname` lists them."""
 
 from siamkit_newname import NewNameModality
 

@@ -1,4 +1,4 @@
-"""newname: pictures, and which of them show the same."""
+"""newname: tell which pictures show the same."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from siamkit.sdk.model_folder import Card, projection, require_preprocessing, wr
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
-SIDE, DIM = 48, 64  # px of a picture as the network sees it; numbers of a vector
-# All that changes an array. Vectors of other constants are never compared: raise `version` when
-# `crop` or `array` changes.
+SIDE, DIM = 48, 64  # px of a picture as the network sees it; numbers per vector
+# Everything that changes an array. Raise `version` when `crop` or `array` changes:
+# vectors of other constants are never compared.
 CONSTANTS = {"version": 1, "side": SIDE}
 
 
@@ -33,7 +33,7 @@ class NewNameModality:
 
     def load(self, source: Source) -> Image:
         if isinstance(source, str):
-            raise UnreadableSample("it is a text: give a picture file, or its content")
+            raise UnreadableSample("this is a text: give a picture file, or its content")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -46,14 +46,14 @@ class NewNameModality:
         return Image(pixels.copy())
 
     def array(self, medium: Image) -> np.ndarray[Any, Any]:
-        """What the network eats: (SIDE, SIDE, 3) uint8, whatever the picture's size."""
+        """The network's input: (SIDE, SIDE, 3) uint8, whatever the picture's size."""
         scaled = pil.fromarray(medium.pixels).resize((SIDE, SIDE), pil.Resampling.BILINEAR)
         return np.asarray(scaled, dtype=np.uint8)
 
     def augment(
         self, array: np.ndarray[Any, Any], own: np.random.Generator, shared: np.random.Generator
     ) -> np.ndarray[Any, Any]:
-        """A variant for training that still shows the same: here a little brighter or darker."""
+        """A variant for training, still of the same identity: here a little brighter or darker."""
         return np.clip(array * own.uniform(0.8, 1.2), 0, 255).astype(np.uint8)
 
     def preprocessing(self) -> Mapping[str, Any]:
@@ -73,11 +73,11 @@ class NewNameModality:
         return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+        return [(label, sample(identity, n)) for identity, label in enumerate("ab") for n in (0, 1)]
 
 
 def sample(identity: int, number: int) -> bytes:
-    """A PNG file: a shape that is the identity's own, drawn a little differently each time."""
+    """A PNG file: a shape of the identity's own, drawn a little differently each time."""
     corners = np.random.default_rng(identity).uniform(10, 90, (6, 2))
     corners += np.random.default_rng([identity, number]).normal(0, 3, corners.shape)
     picture = pil.new("RGB", (100, 100), "white")

@@ -1,4 +1,4 @@
-"""newname: texts, and which of them say the same."""
+"""newname: tell which texts say the same."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from siamkit.sdk.model_folder import Card, projection, require_preprocessing, wr
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Region
 
-FEATURES, DIM = 512, 64  # numbers of a text as the network sees it; of a vector
-# All that changes what the network sees. Vectors of other constants are never compared: raise
-# `version` when `load` or `features` changes.
+FEATURES, DIM = 512, 64  # numbers per text as the network sees it, and per vector
+# Everything that changes what the network sees. Raise `version` when `load` or `features` changes:
+# vectors of other constants are never compared.
 CONSTANTS = {"version": 1, "features": FEATURES}
 
 
@@ -26,7 +26,7 @@ class NewNameModality:
     name = "newname"
     kind = "text"
     detector: str | None = None  # texts are compared whole
-    backbone = "encoder"  # `siamkit train` puts a head on the encoder that there is
+    backbone = "encoder"  # `siamkit train` puts a new head on the encoder
     encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
 
     def load(self, source: Source) -> str:
@@ -34,7 +34,7 @@ class NewNameModality:
             content = source.read_bytes() if isinstance(source, Path) else source
             text = content if isinstance(content, str) else content.decode()
         except UnicodeDecodeError as error:
-            raise UnreadableSample("it is no text in UTF-8") from error
+            raise UnreadableSample("it is not a text in UTF-8") from error
         return " ".join(text.lower().split())
 
     def crop(self, medium: str, region: Region) -> str:
@@ -53,11 +53,11 @@ class NewNameModality:
         return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+        return [(label, sample(identity, n)) for identity, label in enumerate("ab") for n in (0, 1)]
 
 
 def features(medium: str) -> np.ndarray[Any, Any]:
-    """(FEATURES,) float32: how often each pair of letters is in a text."""
+    """(FEATURES,) float32: counts of letter pairs, hashed."""
     counts = np.full(FEATURES, 1e-3, np.float32)
     for pair in pairwise(f" {medium} "):
         digest = hashlib.sha256("".join(pair).encode()).digest()
@@ -66,10 +66,10 @@ def features(medium: str) -> np.ndarray[Any, Any]:
 
 
 def sample(identity: int, number: int) -> bytes:
-    """A text: words that are the identity's own, and a few others each time."""
-    own, others = np.random.default_rng(identity), np.random.default_rng([identity, number])
+    """A text: words of the identity's own, and a few different ones each time."""
+    shared, new = np.random.default_rng(identity), np.random.default_rng([identity, number])
 
     def words(rng: np.random.Generator, count: int) -> list[str]:
         return ["".join(rng.choice(list("abdeiklmnorstu"), 5)) for _ in range(count)]
 
-    return " ".join(words(own, 6) + words(others, 2)).encode()
+    return " ".join(words(shared, 6) + words(new, 2)).encode()

@@ -1,4 +1,4 @@
-"""newname: rows of numbers, and which of them belong together."""
+"""newname: tell which rows of numbers belong together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Region
 
 Row: TypeAlias = np.ndarray[Any, Any]  # (FEATURES,) float32
-FEATURES, DIM = 32, 32  # numbers of a sample; of a vector
-# All that changes what the network sees. Vectors of other constants are never compared: raise
-# `version` when `load` or `features` changes.
+FEATURES, DIM = 32, 32  # numbers per sample, and per vector
+# Everything that changes what the network sees. Raise `version` when `load` or `features` changes:
+# vectors of other constants are never compared.
 CONSTANTS = {"version": 1, "features": FEATURES}
 
 
@@ -25,19 +25,19 @@ class NewNameModality:
     name = "newname"
     kind = "vector"
     detector: str | None = None  # rows are compared whole
-    backbone = "encoder"  # `siamkit train` puts a head on the encoder that there is
+    backbone = "encoder"  # `siamkit train` puts a new head on the encoder
     encoders: Mapping[str, str] = {"start": "a random projection, until one is trained"}
 
     def load(self, source: Source) -> Row:
-        """A file of FEATURES numbers with commas, or its content."""
+        """Read a file of FEATURES numbers, separated by commas, or its content."""
         try:
             content = source.read_bytes() if isinstance(source, Path) else source
             text = content if isinstance(content, str) else content.decode()
             row = np.array([float(number) for number in text.split(",")], np.float32)
         except (ValueError, UnicodeDecodeError) as error:
-            raise UnreadableSample(f"these are no numbers with commas between: {error}") from error
+            raise UnreadableSample(f"expected numbers separated by commas: {error}") from error
         if row.shape != (FEATURES,) or not np.isfinite(row).all() or not row.any():
-            raise UnreadableSample(f"{len(row)} numbers, not {FEATURES} finite ones, not all 0")
+            raise UnreadableSample(f"expected {FEATURES} finite numbers, not all 0; got {len(row)}")
         return row
 
     def crop(self, medium: Row, region: Region) -> Row:
@@ -56,7 +56,7 @@ class NewNameModality:
         return opened
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        return [(identity, sample(who, n)) for who, identity in enumerate("ab") for n in (0, 1)]
+        return [(label, sample(identity, n)) for identity, label in enumerate("ab") for n in (0, 1)]
 
 
 def features(medium: Row) -> Row:
@@ -65,7 +65,7 @@ def features(medium: Row) -> Row:
 
 
 def sample(identity: int, number: int) -> bytes:
-    """A row that is the identity's own, and a little noise each time."""
+    """A row of the identity's own, with a little noise each time."""
     row = np.random.default_rng(identity).normal(0, 1, FEATURES)
     row += np.random.default_rng([identity, number]).normal(0, 0.3, FEATURES)
     return ",".join(f"{value:.4f}" for value in row).encode()
