@@ -15,10 +15,11 @@ from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, 
 from siamkit.errors import BadInput, StoreError
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
 from siamkit.flows.forget import finish
+from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modality
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
-from siamkit.models import names, pick_modality
+from siamkit.models import names
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
@@ -139,7 +140,7 @@ class Workspace:
         load_backend(index)
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
             raise GalleryExists(f"there is a gallery {name!r} already")
-        modality = modality or self._implied_modality(name, encoder)
+        modality = modality or imply_modality(name, encoder)
         encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
@@ -155,13 +156,13 @@ class Workspace:
         A gallery named after a modality needs no `modality` to be created.
         Raises StoreError for an unknown gallery, BadInput if it holds another modality.
         """
-        existing, modality = self._lookup(name, modality)
+        existing, modality = self._find(name, modality)
         if existing is not None:
             return existing
         try:
             return self.create_gallery(name, modality)
         except GalleryExists:  # another process was first
-            return self._of_modality(name, modality)
+            return get_of_modality(self.store, name, modality)
 
     def galleries(self) -> list[Gallery]:
         """List the galleries of the store, by name."""
@@ -182,46 +183,13 @@ class Workspace:
 
         Raises StoreError if there is neither, BadInput if the gallery holds another modality.
         """
-        return self._lookup(gallery, modality)[1]
+        return self._find(gallery, modality)[1]
 
     def _has_store(self) -> bool:
         return self._store is not None or (self.root / "store.db").exists()
 
-    def _lookup(self, name: str, modality: str | None) -> tuple[Gallery | None, str]:
-        """Return the gallery, None if it does not exist, and the modality that it has or gets."""
-        if self._has_store() and galleries.exists(self.store, name):
-            gallery = self._of_modality(name, modality)
-            return gallery, gallery.space.modality
-        modalities = [plugin.name for plugin in registry.installed("siamkit.modalities")]
-        if modality is None and name not in modalities:
-            if self._has_store():
-                galleries.get(self.store, name)  # raises, with the nearest name
-            raise StoreError(
-                f"no gallery or modality named {name!r}",
-                hint=f"`siamkit init {name} -m MODALITY` creates a gallery;"
-                f" modalities: {', '.join(modalities)}",
-            )
-        return None, modality or name
-
-    def _of_modality(self, name: str, modality: str | None) -> Gallery:
-        gallery = galleries.get(self.store, name)
-        if modality is not None and gallery.space.modality != modality:
-            raise BadInput(
-                f"gallery {name!r} holds {gallery.space.modality}, not {modality}",
-                hint="give another gallery name",
-            )
-        return gallery
-
-    def _implied_modality(self, gallery: str, encoder: str | None) -> str:
-        """Pick the modality of a new gallery: of its encoder, or else the one of its name."""
-        if encoder is not None:
-            return pick_modality.for_encoder(encoder)
-        if gallery not in {plugin.name for plugin in registry.installed("siamkit.modalities")}:
-            raise BadInput(
-                f"no modality named {gallery!r}: which one does the gallery hold?",
-                hint="name a modality (--modality NAME) or an encoder (--encoder NAME)",
-            )
-        return gallery
+    def _find(self, name: str, modality: str | None = None) -> tuple[Gallery | None, str]:
+        return find_gallery(self.store if self._has_store() else None, name, modality)
 
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
@@ -246,7 +214,7 @@ class Workspace:
         live.gallery = gallery  # it may have been calibrated since
         return live
 
-    def _opened(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
+    def _open_gallery(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
         """Open index and models at the same time: each mostly waits for the disk.
 
         numpy comes first: two threads importing parts of it at once can break it.
@@ -258,7 +226,7 @@ class Workspace:
             pipeline = self.pipeline_of(gallery)
             return opening.result(), pipeline
 
-    # --- the verbs ---
+    # --- enrolment and embedding ---
 
     def enrol(
         self,
@@ -302,7 +270,7 @@ class Workspace:
         """
         from siamkit.flows.enrol import enrol
 
-        existing, modality = self._lookup(gallery, modality)
+        existing, modality = self._find(gallery, modality)
         pipeline = self.pipeline_of(existing) if existing else self.pipeline(modality)
 
         def create() -> tuple[Store, Gallery]:
@@ -388,6 +356,8 @@ class Workspace:
 
         return read_sources(str(origin), columns, stdin or sys.stdin)
 
+    # --- answers ---
+
     def query(
         self,
         gallery: str,
@@ -403,7 +373,7 @@ class Workspace:
         rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
         the gallery's own.
         """
-        live, pipeline = self._opened(galleries.get(self.store, gallery))
+        live, pipeline = self._open_gallery(galleries.get(self.store, gallery))
         return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def classify(
@@ -431,10 +401,9 @@ class Workspace:
     def classifier(
         self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
     ) -> Classifier:
-        """What `classify` goes by; it says where its probabilities come from.
+        """Open the classifier that `classify` uses; it says where its probabilities come from.
 
-        Kept for the next call, until something is enrolled, forgotten or renamed, or calibrated
-        anew.
+        It is kept until something is enrolled, forgotten, renamed or calibrated.
         """
         from siamkit.flows.classify import Classifiers
         from siamkit.stats.classify import ClassificationRule
@@ -458,7 +427,7 @@ class Workspace:
         """Find when each enrolled speaker is heard in a recording. See siamkit.flows.timeline."""
         from siamkit.flows.timeline import timeline
 
-        live, pipeline = self._opened(galleries.get(self.store, gallery))
+        live, pipeline = self._open_gallery(galleries.get(self.store, gallery))
         return timeline(
             live, pipeline, Path(recording), rule=rule, fusion=fusion, progress=progress
         )
@@ -472,32 +441,26 @@ class Workspace:
         rule: DecisionRule = DEFAULT_RULE,
         choose: Chooser = largest_region,
     ) -> Verification:
-        """Are two sources the same, by the encoder and threshold of a gallery or a modality?
+        """Verify whether two sources are the same, as a gallery or a modality decides.
 
         rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
         `b` to compare.
         """
-        pipeline, target = self._named(gallery_or_modality)
+        pipeline, target = self._open_named(gallery_or_modality)
         basis = gallery_basis(target, pipeline, None) if target else None
         return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
 
-    def _named(self, gallery_or_modality: str) -> tuple[Pipeline, Gallery | None]:
-        """The pipeline of a gallery and the gallery, or else that of a modality.
+    def _open_named(self, gallery_or_modality: str) -> tuple[Pipeline, Gallery | None]:
+        """Open the models of a gallery, which is returned too, or else those of a modality.
 
         Raises EncoderMismatch if the gallery was filled by another encoder.
         """
-        if (self.root / "store.db").exists() and galleries.exists(self.store, gallery_or_modality):
-            target = galleries.get(self.store, gallery_or_modality)
-            pipeline = self.pipeline_of(target)
-            galleries.require_space(target, pipeline.encoder.fingerprint)
-            return pipeline, target
-        known = {plugin.name for plugin in registry.installed("siamkit.modalities")}
-        if gallery_or_modality not in known:
-            raise StoreError(
-                f"{gallery_or_modality!r} is neither a gallery of {self.root} nor a modality",
-                hint=f"modalities here: {', '.join(sorted(known))}",
-            )
-        return self.pipeline(gallery_or_modality), None
+        gallery, modality = self._find(gallery_or_modality)
+        if gallery is None:
+            return self.pipeline(modality), None
+        pipeline = self.pipeline_of(gallery)
+        galleries.require_space(gallery, pipeline.encoder.fingerprint)
+        return pipeline, gallery
 
     def explain(
         self,
@@ -515,7 +478,7 @@ class Workspace:
         """
         from siamkit.flows.explain import explain
 
-        pipeline, _ = self._named(gallery_or_modality)
+        pipeline, _ = self._open_named(gallery_or_modality)
         return explain(pipeline, a, b, choose=choose, progress=progress)
 
     def verify_identity(
@@ -528,7 +491,7 @@ class Workspace:
         fusion: Fusion | None = None,
         choose: Chooser = largest_region,
     ) -> Verification:
-        """Is the chosen region of a source of the identity `label`?
+        """Verify whether the chosen region of a source belongs to the identity `label`.
 
         rule: a threshold or false match rate to decide by, instead of the gallery's own.
         """
@@ -560,11 +523,11 @@ class Workspace:
 
         rule.refuse("a fused verification", "threshold", "fpir", "reranker")
 
-        def verified(gallery: Gallery, source: Source) -> Verification:
+        def verify(gallery: Gallery, source: Source) -> Verification:
             return self.verify_identity(gallery.name, label, source)
 
-        asked = [(galleries.get(self.store, name), source) for name, source in probes]
-        evidence = list(fuse.ask(self.store, label, asked, self.pipeline_of, verified))
+        pairs = [(galleries.get(self.store, name), source) for name, source in probes]
+        evidence = list(fuse.ask(self.store, label, pairs, self.pipeline_of, verify))
         return fuse.fuse(evidence, rule.fmr)
 
     def dedupe(
@@ -614,8 +577,10 @@ class Workspace:
         from siamkit.flows.duplicates import open_rule
 
         target = galleries.get(self.store, gallery)
-        live, pipeline = self._opened(target)
+        live, pipeline = self._open_gallery(target)
         yield from against(live, pipeline, items, open_rule(pipeline, rule, target.threshold))
+
+    # --- measuring and training ---
 
     def audit(self, gallery: str, *, progress: Progress = ignore_progress) -> list[Finding]:
         """Find what is probably wrong in a gallery, worst first. See siamkit.flows.audit."""

@@ -49,7 +49,7 @@ def test_a_gallery_of_a_modality_needs_no_encoder(cached):
     ("arguments", "code", "words"),
     [
         (["init", "mine"], 2, "no modality named 'mine'"),
-        (["init", "--encoder", "salt:x"], 2, "name one"),
+        (["init", "--encoder", "salt:x"], 2, "name the GALLERY"),
         (["init", "mine", "--encoder", "sugar:x"], 2, "salt:NAME (text)"),
         (["init", "mine", "--encoder", "salt:nowhere"], 1, "there is no network"),
         (["init", "a/b", "--encoder", "salt:x"], 2, "cannot name a gallery"),
@@ -59,7 +59,7 @@ def test_a_gallery_of_a_modality_needs_no_encoder(cached):
     ],
     ids=str,
 )
-def test_wrong_use_is_told_in_a_line_and_makes_nothing(cached, arguments, code, words):
+def test_wrong_use_is_one_line_and_creates_nothing(cached, arguments, code, words):
     done = cached(*arguments)
     assert (done.code, words in done.err) == (code, True), done.err
     assert not (cached.folder / ".siamkit").exists()
