@@ -242,7 +242,7 @@ def _of_matrix(
             hint="give it: --threshold 0.9",
         )
     matrix = npy.read(path)
-    bad = set(matrix.bad.tolist())
+    bad = set(matrix.unusable.tolist())
     faults += [Fault("zero, NaN or Inf", str(row), row + 1) for row in sorted(bad)]
     items = [
         Item(row + 1, str(row), name) for row, name in enumerate(matrix.names) if row not in bad

@@ -1,4 +1,4 @@
-"""The folder for what siamkit builds once and may delete at any time."""
+"""The folder for files that siamkit can rebuild, so that they may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """Where built encoders live: SIAMKIT_CACHE, else the platform's cache directory."""
-    if given := os.environ.get("SIAMKIT_CACHE"):
-        return Path(given)
+    """Return SIAMKIT_CACHE if it is set, else the platform's cache directory."""
+    if root := os.environ.get("SIAMKIT_CACHE"):
+        return Path(root)
     from platformdirs import user_cache_path
 
     return user_cache_path("siamkit")

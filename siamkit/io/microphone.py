@@ -1,4 +1,4 @@
-"""A recording from the microphone, through sounddevice where it is installed."""
+"""Record from the microphone, with sounddevice if it is installed."""
 
 from __future__ import annotations
 
@@ -12,45 +12,47 @@ from siamkit.io.sources import to_text
 
 RATE = 16_000  # Hz
 LONGEST = 600.0  # s
-LETTERS = 40  # of a label in the name of its recording
+LABEL_CHARACTERS = 40  # of a label, in the name of its recording
 INSTALL = (
     "pip install sounddevice; on Linux it needs the library PortAudio (apt install libportaudio2)"
 )
 
 
 def _require_microphone() -> None:
-    """Raise SiamkitError, with the way out, where there is nothing to record with."""
+    """Raise SiamkitError, with a cure, if nothing can be recorded."""
     try:
         import sounddevice
     except ImportError as error:
         raise SiamkitError("recording needs the package sounddevice", hint=INSTALL) from error
-    except OSError as error:  # the package is here, the library below it is not
+    except OSError as error:  # the package is installed, PortAudio is not
         raise SiamkitError(f"sounddevice does not work here: {error}", hint=INSTALL) from error
     try:
         sounddevice.check_input_settings(samplerate=RATE, channels=1)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise SiamkitError(
-            f"there is no microphone that can be used: {error}",
-            hint="`python -m sounddevice` lists what there is; a file can be enrolled instead",
+            f"no microphone can be used: {error}",
+            hint="`python -m sounddevice` lists the devices; or enrol a file instead",
         ) from error
 
 
 def record(seconds: float, label: str, folder: Path, started: Callable[[], None]) -> Path:
-    """Record for so long, and save LABEL-DATE.wav in a folder: 16 bits, mono, RATE.
+    """Record for some seconds, and save LABEL-DATE.wav in a folder: 16 bits, mono, RATE.
 
-    `started` is called once all is ready. Raises SiamkitError where there is nothing to
-    record with, BadInput for a length that is none and a folder that cannot be written to.
+    started: called when recording begins. Raises SiamkitError if nothing can be recorded,
+    BadInput for an impossible length or a folder that cannot be written to.
     """
     if not 0 < seconds <= LONGEST:
-        raise BadInput(f"{seconds:g} s cannot be recorded", hint=f"at most {LONGEST:g}")
+        raise BadInput(
+            f"cannot record {seconds:g} s", hint=f"record more than 0 and at most {LONGEST:g} s"
+        )
     _require_microphone()
     import sounddevice
     import soundfile
 
-    word = re.sub(r"[^\w.-]+", "-", label)[:LETTERS].strip("-.") or "recording"
+    word = re.sub(r"[^\w.-]+", "-", label)[:LABEL_CHARACTERS].strip("-.") or "recording"
     path = folder / f"{word}-{time.strftime('%Y%m%d-%H%M%S')}.wav"
     try:
-        path.touch(exist_ok=False)  # before anybody speaks in vain
+        path.touch(exist_ok=False)  # before anybody speaks
     except OSError as error:
         raise BadInput(f"{to_text(path)} cannot be written: {error.strerror}") from error
     try:

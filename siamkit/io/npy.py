@@ -1,4 +1,4 @@
-"""Vectors from other programs: a .npy matrix, and the names that may lie beside it."""
+"""Vectors from other programs: a .npy matrix, and the names in a file beside it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from siamkit.io.sources import to_text
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
-UNIT = 1e-3  # how far the norm of a row may be from 1 and still count as 1
-BLOCK = 65_536  # rows looked at at once
+NORM_TOLERANCE = 1e-3  # a row whose norm is this near to 1 is used as it is
+BLOCK = 65_536  # rows whose norms are computed at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """(n, dim) float32 rows of norm 1, memory-mapped where the file holds just that."""
+    """(n, dim) float32 rows of norm 1, memory-mapped if the file holds exactly that."""
 
     vectors: Vectors
     names: list[str]  # (n,) the source of each row, or its number from 0
-    bad: Ids  # rows that are zero, NaN or Inf; they are zero in `vectors`
+    unusable: Ids  # row numbers of zeros, NaN or Inf in the file; zero in `vectors`
 
 
 def read(path: Path) -> Matrix:
-    """A two-dimensional matrix of floats, as `siamkit embed` and numpy write it.
+    """Read a two-dimensional matrix of floats, as `siamkit embed` and numpy write it.
 
-    Names come from the .jsonl beside it, {"row", "source"} a line, if there is one. Raises
-    BadInput for a file that is no such matrix.
+    Names come from the .jsonl file beside it, one {"row", "source"} per line, if there is one.
+    Raises BadInput for any other file.
     """
     import numpy as np
 
@@ -40,8 +40,8 @@ def read(path: Path) -> Matrix:
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{shown} cannot be read as a matrix: {error}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
-        what = getattr(matrix, "shape", "an archive"), getattr(matrix, "dtype", "")
-        raise BadInput(f"{shown} holds {what[0]} {what[1]}", hint="wanted: (n, dim) floats")
+        content = f"{getattr(matrix, 'shape', 'an archive')} {getattr(matrix, 'dtype', '')}"
+        raise BadInput(f"{shown} holds {content}", hint="expected (n, dim) floats")
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.concatenate(
             [np.empty(0, np.float32)]
@@ -50,13 +50,17 @@ def read(path: Path) -> Matrix:
                 for start in range(0, len(matrix), BLOCK)
             ]
         )
-    bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-    if matrix.dtype == np.float32 and not len(bad) and (np.abs(norms - 1) <= UNIT).all():
-        return Matrix(matrix, _names(path, len(matrix)), bad)
-    norms[bad] = np.inf
+    unusable = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+    if (
+        matrix.dtype == np.float32
+        and not len(unusable)
+        and (np.abs(norms - 1) <= NORM_TOLERANCE).all()
+    ):
+        return Matrix(matrix, _names(path, len(matrix)), unusable)
+    norms[unusable] = np.inf
     with np.errstate(over="ignore"):
         unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
-    return Matrix(unit, _names(path, len(matrix)), bad)
+    return Matrix(unit, _names(path, len(matrix)), unusable)
 
 
 def _names(path: Path, count: int) -> list[str]:
@@ -75,5 +79,5 @@ def _names(path: Path, count: int) -> list[str]:
                     name = str(data.get("source", row))
                     names[row] = name.encode("utf-8", "backslashreplace").decode()
     except (ValueError, RecursionError, OSError) as error:
-        raise BadInput(f"{to_text(beside)} does not go with {to_text(path)}: {error}") from error
+        raise BadInput(f"{to_text(beside)} does not match {to_text(path)}: {error}") from error
     return names

@@ -1,4 +1,4 @@
-"""Where samples come from: files, text, and how either is named in the store."""
+"""Read samples: files, bytes or texts, and the names that the store gives them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from siamkit.errors import BadInput, UnreadableSample
 
-SHOWN = 200  # characters of a name; paths are shorter, texts may not be
-LARGEST = 1 << 30  # bytes; nothing that is embedded whole is larger than 1 GiB
+SHOWN = 200  # characters of a name in a message; a text may be a whole page
+LARGEST = 1 << 30  # bytes (1 GiB) of a source that is read whole
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One sample's content, read once. `name` is what people and the store call it."""
+    """The content of one sample. `name` is used in messages and in the store."""
 
     name: str
     data: bytes | str
@@ -32,10 +32,10 @@ class Content:
 
 
 def read(source: Path | str | bytes, *, text: bool = False) -> Content:
-    """Read a file, take bytes as they are, or, with `text`, take the string itself.
+    """Read a file, or take bytes as they are or, with `text`, the string itself.
 
-    Raises UnreadableSample, naming the file, for what is absent, a directory, unreadable,
-    empty, or larger than LARGEST; BadInput for what is none of these.
+    Raises UnreadableSample, naming the file, if it is absent, a directory, unreadable, empty, or
+    larger than LARGEST; BadInput for any other source.
     """
     if isinstance(source, bytes):
         return Content("bytes", source)
@@ -48,8 +48,8 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
         return Content(source, source)
     if not isinstance(source, str | os.PathLike):
         raise BadInput(
-            f"a sample is a path, or a file's content as bytes, not {type(source).__name__}",
-            hint="encode it: a picture in memory as PNG bytes, a sound as WAV bytes",
+            f"expected a path, or a file's content as bytes; got {type(source).__name__}",
+            hint="encode it: a picture as PNG bytes, a sound as WAV bytes",
         )
     path = Path(source)
     shown = to_text(path)
@@ -60,14 +60,14 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
 
 
 def require_file(path: Path) -> int:
-    """The size in bytes of a file with something in it. Raises UnreadableSample, naming it."""
+    """Return a file's size in bytes. Raises UnreadableSample, naming it, if it is not usable."""
     shown = to_text(path)
     with _named(shown):
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
         raise UnreadableSample(
             f"{shown} is a directory",
-            hint=f"name its files: {shown}/*; `siamkit enrol` takes them all by --from {shown}",
+            hint=f"name its files: {shown}/*; `siamkit enrol --from {shown}` takes them all",
         )
     if not stat.S_ISREG(state.st_mode):
         raise UnreadableSample(f"{shown} is a pipe or a device, not a file")
@@ -86,21 +86,21 @@ def _named(shown: str) -> Iterator[None]:
 
 
 def to_text(path: Path) -> str:
-    """A path as text. Bytes that are not UTF-8 become `\\xNN`, which `to_path` turns back."""
+    """Return a path as text. Bytes that are not UTF-8 become `\\xNN`; `to_path` reverses it."""
     try:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half a surrogate pair, out of JSON: no file has such a name
+    except UnicodeEncodeError:  # half a surrogate pair, from JSON: no file has such a name
         return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def shorten(name: str) -> str:
-    """A sample's name for one line of a message: a text may be a whole page."""
+    """Return a sample's name, shortened to fit into one line of a message."""
     line = " ".join(name[: 2 * SHOWN].split())
     return name if name == line and len(name) <= SHOWN else line[:SHOWN].rstrip() + "…"
 
 
 def to_path(text: str) -> Path:
-    """The file that `to_text` named."""
+    """Return the path that `to_text` has named."""
     if (path := Path(text)).exists():
         return path
     raw = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), text.encode("utf-8"))
@@ -108,12 +108,12 @@ def to_path(text: str) -> Path:
 
 
 def absolute(path: Path) -> Path:
-    """The path as the store keeps it, so that `reembed` works from anywhere."""
+    """Return a path as the store keeps it, so that `reembed` works from any folder."""
     return Path(os.path.abspath(path))
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Every visible file below a folder, in name order."""
+    """Yield every visible file below a folder, by name."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts):
             yield path

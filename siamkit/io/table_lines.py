@@ -130,15 +130,12 @@ def _json_lines(lines: Iterator[str], name: str) -> Table:
         first.append(record)
         if not record.error:
             break
-    found = dict.fromkeys(first[-1].values if first else ())
-    names = list(found)
+    names = list(first[-1].values) if first else []
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
         absent = dict.fromkeys(columns)
         for record in chain(first, parsed):
-            if new := [key for key in record.values if key not in found]:
-                found.update(dict.fromkeys(new))
-                names.extend(new)
+            names.extend(key for key in record.values if key not in names)
             values = {key: record.values[key] for key in (*columns, BARE) if key in record.values}
             yield record if record.error else Record(record.line, absent | values)
 

@@ -1,4 +1,4 @@
-"""Rows to a file: CSV, JSON lines, Parquet or SQLite, whole or not at all."""
+"""Write rows to a file: CSV, JSON lines, Parquet or SQLite, complete or not at all."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from siamkit.io.sources import to_text
 from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
 
 WRITABLE = (*CSV, *JSON_LINES, *PARQUET, *SQLITE)
-Schema: TypeAlias = Mapping[str, type]  # column -> str, int, float or bool; all may be None
+Schema: TypeAlias = Mapping[str, type]  # column -> str, int, float or bool; any value may be None
 Values: TypeAlias = Sequence[Any]  # one row, in the schema's order
 AT_ONCE = 10_000  # rows of a Parquet row group
 
 
 def check(path: Path, schema: Schema, *, table: str) -> None:
-    """Raise BadInput unless rows can be written there, before the work has begun."""
+    """Raise BadInput if rows could not be written there; called before the work begins."""
     shown = to_text(path)
     if path.suffix.lower() not in WRITABLE:
         raise BadInput(f"{shown}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
@@ -41,9 +41,9 @@ def check(path: Path, schema: Schema, *, table: str) -> None:
 
 
 def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> None:
-    """Write rows to a file by its suffix. In a database `table` is replaced, nothing else.
+    """Write rows to a file in the format of its suffix. In a database only `table` is replaced.
 
-    A file is there at the end, or stays as it was. Raises OSError where it cannot be written.
+    On any error the file stays as it was. Raises OSError if it cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix in SQLITE and path.exists():
@@ -62,9 +62,9 @@ def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> 
 
 def _csv(path: Path, schema: Schema, rows: Iterable[Values], delimiter: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        out.writerow(schema)
-        out.writerows(rows)
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(schema)
+        writer.writerows(rows)
 
 
 def _json_lines(path: Path, schema: Schema, rows: Iterable[Values]) -> None:
@@ -79,10 +79,10 @@ def _parquet(path: Path, schema: Schema, rows: Iterable[Values]) -> None:
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     fields = pa.schema([(name, types[kind]) for name, kind in schema.items()])
-    with pq.ParquetWriter(path, fields) as out:
+    with pq.ParquetWriter(path, fields) as writer:
         for part in _parts(rows):
             columns = [list(column) for column in zip(*part, strict=True)]
-            out.write_table(pa.table(dict(zip(schema, columns, strict=True)), schema=fields))
+            writer.write_table(pa.table(dict(zip(schema, columns, strict=True)), schema=fields))
 
 
 def _parts(rows: Iterable[Values]) -> Iterator[list[Values]]:
@@ -107,21 +107,22 @@ def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> N
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
-    except sqlite3.Error as error:  # a full or read-only disk, a lock: checked for all else
+    except sqlite3.Error as error:  # a full or read-only disk, or a lock; `check` excludes the rest
         raise OSError(f"{to_text(path)} cannot be written: {error}") from error
 
 
 def _check_table(path: Path, schema: Schema, table: str) -> None:
-    """Raise BadInput if the database is none, or holds something else under the table's name."""
+    """Raise BadInput for a file that is not a database, or whose table is not siamkit's."""
     shown = to_text(path)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            found = db.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+            query = "SELECT type FROM sqlite_master WHERE name = ?"
+            existing = db.execute(query, (table,)).fetchone()
             names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
     except sqlite3.Error as error:
         raise BadInput(f"{shown} is not a sound SQLite database: {error}") from error
-    if found and (found[0] != "table" or names != list(schema)):
+    if existing and (existing[0] != "table" or names != list(schema)):
         raise BadInput(
-            f"{shown} has a {found[0]} {table} that siamkit has not written",
+            f"{shown} has a {existing[0]} {table} that siamkit has not written",
             hint="rename it, or write to another file",
         )
