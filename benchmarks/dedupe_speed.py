@@ -23,8 +23,8 @@ import numpy as np
 from timing import table
 
 from siamkit import Threshold, Workspace
-from siamkit.flows.dedupe import Deduped, Item, of_vectors
-from siamkit.flows.duplicates import Rule
+from siamkit.flows.dedupe import Deduped, Item, dedupe_vectors
+from siamkit.flows.grouping import MatchRule
 
 FLOOR, SAMPLE = 0.85, 2_000
 FILES = {
@@ -71,7 +71,7 @@ def grown(real: np.ndarray, count: int) -> np.ndarray:
 def ours(vectors: np.ndarray) -> tuple[Deduped, float]:
     items = [Item(row + 1, str(row), str(row)) for row in range(len(vectors))]
     started = time.perf_counter()
-    done = of_vectors(items, None, vectors, None, Rule(Threshold(FLOOR)))
+    done = dedupe_vectors(items, vectors, MatchRule(Threshold(FLOOR)))
     return done, time.perf_counter() - started
 
 
@@ -81,7 +81,9 @@ def keys(done: Deduped) -> set[tuple[int, int]]:
     for row, number in enumerate(done.distinct.tolist()):
         first.setdefault(number, []).append(row)
     out = set()
-    for a, b in zip(done.found.pairs.left.tolist(), done.found.pairs.right.tolist(), strict=True):
+    for a, b in zip(
+        done.grouping.pairs.left.tolist(), done.grouping.pairs.right.tolist(), strict=True
+    ):
         out |= {(min(x, y), max(x, y)) for x in first[a] for y in first[b]}
     for rows in first.values():
         out |= {(x, y) for x in rows for y in rows if x < y}
@@ -107,7 +109,7 @@ if "--million" in sys.argv:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     lines += [
         ("1,000,000 x 384, to groups", f"{spent:.0f} s", "reported"),
-        ("pairs, groups", f"{len(done.found.pairs):,}, {done.groups:,}", ""),
+        ("pairs, groups", f"{len(done.grouping.pairs):,}, {done.groups:,}", ""),
         ("recall of pairs", f"{recall:.4f} of {pairs:,} pairs of {SAMPLE:,} rows", "reported"),
         ("peak memory, the vectors included", f"{peak:.1f} GB", "< 24 GB"),
     ]
@@ -128,6 +130,6 @@ else:
         ("the same, paraphrase_mining, pairs only", f"{theirs:.1f} s", ""),
         ("ratio", f"{theirs / spent:.0f} x", ">= 10 x"),
         ("its pairs found", f"{len(wanted & keys(done)) / len(wanted):.4f}", ">= 0.99"),
-        ("pairs", f"{len(wanted):,} its, {len(done.found.pairs):,} ours", ""),
+        ("pairs", f"{len(wanted):,} its, {len(done.grouping.pairs):,} ours", ""),
     ]
 table(lines)

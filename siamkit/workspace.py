@@ -547,7 +547,7 @@ class Workspace:
         max_memory: bytes that this process may use in all; None for most of what is free.
         """
         from siamkit.flows.dedupe import Item, dedupe
-        from siamkit.flows.duplicates import open_rule
+        from siamkit.flows.grouping import open_match_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         numbered = (
@@ -557,7 +557,7 @@ class Workspace:
         return dedupe(
             pipeline,
             numbered,
-            open_rule(pipeline, rule),
+            open_match_rule(pipeline, rule),
             max_memory=max_memory,
             progress=progress,
         )
@@ -574,11 +574,11 @@ class Workspace:
         rule: by default the modality's reranker decides, if it has one, or else the cosine.
         """
         from siamkit.flows.against import against
-        from siamkit.flows.duplicates import open_rule
+        from siamkit.flows.grouping import open_match_rule
 
         target = galleries.get(self.store, gallery)
         live, pipeline = self._open_gallery(target)
-        yield from against(live, pipeline, items, open_rule(pipeline, rule, target.threshold))
+        yield from against(live, pipeline, items, open_match_rule(pipeline, rule, target.threshold))
 
     # --- measuring and training ---
 

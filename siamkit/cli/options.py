@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -200,9 +201,21 @@ def _make_rule(
     return DecisionRule(threshold, fmr, fpir, rerank)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The models that -m, --encoder and --detector name; None where the option is absent."""
+
+    modality: str | None
+    encoder: str | None
+    detector: str | None  # may be "none"
+
+
 def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Add those of --threshold, --fmr, --fpir and --rerank; the command gets a DecisionRule."""
     return bundle("rule", _make_rule, *decorators)
+
+
+model_choice = bundle("models", ModelChoice, modality, encoder, detector)
 
 
 def default_or_none(given: str | None) -> str | None:

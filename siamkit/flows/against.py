@@ -10,7 +10,7 @@ from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
-from siamkit.flows.duplicates import MatchRule
+from siamkit.flows.grouping import MatchRule
 from siamkit.flows.nearest import RERANKED, nearest
 from siamkit.flows.rerank import reranked
 from siamkit.store import galleries

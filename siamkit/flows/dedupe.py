@@ -1,9 +1,9 @@
-"""Dedupe (N:N): which of many items are the same, as pairs and as groups."""
+"""Dedupe (N:N): find the duplicates among many items, as pairs and as groups."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,8 @@ from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import ResumableVectors
 from siamkit.errors import SiamkitError
-from siamkit.flows import duplicates
-from siamkit.flows.duplicates import Duplicates, MatchRule
-from siamkit.io import sources
+from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
+from siamkit.io import npy, sources
 from siamkit.io.sources import Content
 from siamkit.types import Fault, Progress, ignore_progress
 
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One of the things that are compared: a text (str) or a file (Path)."""
+    """A text (str) or a file (Path) to compare with others."""
 
-    line: int  # where it stands in its list, from 1
+    line: int  # in its list, from 1
     id: str
     source: str | Path
 
@@ -43,17 +42,17 @@ class Item:
 class Member:
     """An item in a group of duplicates."""
 
-    group: int  # from 1, the largest first
-    canonical: bool  # it stands for the group; one in each
+    group: int  # from 1, largest first
+    canonical: bool  # it represents the group; one in each
     item: Item
-    score: float  # cosine to the canonical one
+    score: float  # cosine to the canonical item
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two items that are the same."""
+    """Two items that count as the same."""
 
-    group: int | None  # None where complete linkage has put the two into different groups
+    group: int | None  # None if complete linkage put the two into different groups
     left: Item
     right: Item
     score: float  # cosine
@@ -62,24 +61,24 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deduped:
-    """What became of a list. Copies of one item share a number in `distinct`."""
+    """The duplicates in a list of n items, m of them distinct. Exact copies share a number."""
 
-    items: Sequence[Item]  # those that could be compared
+    items: Sequence[Item]  # (n,) those that could be compared
     faults: list[Fault]  # those that could not
-    distinct: Ids  # (len(items),) index into the rows of found.vectors
-    found: Duplicates  # among the distinct items
-    group_of: Ids  # (number of distinct items,) the group from 1; 0 for none
+    distinct: Ids  # (n,) numbers in 0 … m - 1
+    grouping: Grouping  # of the distinct items
+    group_numbers: Ids  # (m,) the group from 1; 0 for none
     members: list[Member]
     groups: int
 
     @property
     def copies(self) -> int:
-        """Items that repeat an earlier one exactly."""
-        return len(self.items) - len(self.found.vectors)
+        """The number of items that repeat an earlier one exactly."""
+        return len(self.items) - len(self.grouping.vectors)
 
-    def pairs(self) -> Iterable[Pair]:
-        """Every pair at or above the threshold, best first; then each copy with the first of it."""
-        yield from _pairs(self)
+    def pairs(self) -> Iterator[Pair]:
+        """Yield every pair at or above the threshold, best first, then each copy with its first."""
+        yield from _list_pairs(self)
 
 
 def dedupe(
@@ -92,187 +91,197 @@ def dedupe(
 ) -> Deduped:
     """Find the duplicates in a list: exact copies by hash, the others by their vectors.
 
-    Exact are texts that are equal once the modality has normalised them, or files of equal
-    content. max_memory: bytes that this process may take; None for most of what is free. An
-    embedding that is broken off goes on where it stopped when the same items are given again.
-    Raises BadInput if that is too little.
+    Copies are texts that are equal once the modality has normalised them, or files of equal
+    content. max_memory: bytes that this process may use; None for most of what is free. An
+    interrupted embedding resumes if the same items are given again. Raises BadInput if the memory
+    is too small.
     """
-    kept, faults, digests = _read(pipeline, items, progress)
-    first, distinct = _distinct(digests)
-    unique = [kept[i] for i in first]
-    scratch = ResumableVectors(
+    readable, faults, digests = _read(pipeline, items, progress)
+    firsts, distinct = _number_distinct(digests)
+    unique = [readable[i] for i in firsts]
+    resumable = ResumableVectors(
         pipeline.encoder.fingerprint,
         pipeline.detector.name if pipeline.detector else "none",
-        (digests[i] for i in first),
-        len(first),
+        (digests[i] for i in firsts),
+        len(firsts),
         pipeline.encoder.dim,
     )
-    broken = _embed(pipeline, unique, scratch, progress)
-    vectors = scratch.vectors
-    if broken:
-        faults += [
-            Fault(broken[number], item.id, item.line)
-            for item, number in zip(kept, distinct.tolist(), strict=True)
-            if number in broken
-        ]
-        sound = np.setdiff1d(np.arange(len(first)), list(broken))
-        renumbered = np.full(len(first), -1)
-        renumbered[sound] = np.arange(len(sound))
-        distinct = renumbered[distinct]
-        kept = [item for item, number in zip(kept, distinct.tolist(), strict=True) if number >= 0]
-        distinct, vectors = distinct[distinct >= 0], vectors[sound]
-        unique = [unique[i] for i in sound.tolist()]
-    media = _media(pipeline, unique) if rule.reranker else None
-    done = of_vectors(
-        kept,
-        distinct,
-        vectors,
-        media,
-        rule,
-        max_memory=max_memory,
-        progress=progress,
-        faults=faults,
+    errors = _embed(pipeline, unique, resumable, progress)
+    vectors = resumable.vectors
+    if errors:
+        numbered = list(zip(readable, distinct.tolist(), strict=True))
+        faults += [Fault(errors[n], item.id, item.line) for item, n in numbered if n in errors]
+        readable = [item for item, n in numbered if n not in errors]
+        usable = np.setdiff1d(np.arange(len(firsts)), list(errors))
+        distinct = np.searchsorted(usable, distinct[np.isin(distinct, usable)])
+        vectors, unique = vectors[usable], [unique[i] for i in usable.tolist()]
+    media = _load_media(pipeline, unique) if rule.reranker else None
+    copies = np.bincount(distinct, minlength=len(vectors))
+    grouping = group_duplicates(
+        vectors, media, rule, copies=copies, max_memory=max_memory, progress=progress
     )
-    scratch.delete()
-    return done
+    resumable.delete()
+    return _assemble(readable, faults, distinct, grouping)
 
 
-def of_vectors(
-    items: Sequence[Item],
-    distinct: Ids | None,
-    vectors: Vectors,
-    media: Sequence[Any] | None,
+def dedupe_matrix(
+    path: Path,
     rule: MatchRule,
     *,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,
-    faults: Sequence[Fault] = (),
 ) -> Deduped:
-    """The same for (m, dim) unit vectors that are there already.
+    """Find the duplicates among the rows of a .npy file. Rows that are zero, NaN or Inf are faults.
 
-    distinct: (len(items),) the row of each item; None finds equal rows itself.
+    Raises BadInput for any other file.
     """
-    if distinct is None:
-        first, distinct = _distinct([hashlib.sha256(row.tobytes()).digest() for row in vectors])
-        vectors = vectors[first]
-    copies = np.bincount(distinct, minlength=len(vectors))
-    found = duplicates.find(
-        vectors, media, rule, copies=copies, max_memory=max_memory, progress=progress
+    matrix = npy.read(path)
+    bad = set(matrix.unusable.tolist())
+    faults = [Fault("zero, NaN or Inf", str(row), row + 1) for row in sorted(bad)]
+    items = [
+        Item(row + 1, str(row), name) for row, name in enumerate(matrix.names) if row not in bad
+    ]
+    vectors = matrix.vectors[[item.line - 1 for item in items]] if bad else matrix.vectors
+    return dedupe_vectors(
+        items, vectors, rule, faults=faults, max_memory=max_memory, progress=progress
     )
-    groups, canonical = _with_copies(found, copies)
-    group_of = np.zeros(len(vectors), np.int64)
+
+
+def dedupe_vectors(
+    items: Sequence[Item],
+    vectors: Vectors,
+    rule: MatchRule,
+    *,
+    faults: Sequence[Fault] = (),
+    max_memory: int | None = None,
+    progress: Progress = ignore_progress,
+) -> Deduped:
+    """Find the duplicates among n items by their (n, dim) unit vectors."""
+    digests = [hashlib.sha256(row.tobytes()).digest() for row in vectors]
+    firsts, distinct = _number_distinct(digests)
+    copies = np.bincount(distinct, minlength=len(firsts))
+    grouping = group_duplicates(
+        vectors[firsts], None, rule, copies=copies, max_memory=max_memory, progress=progress
+    )
+    return _assemble(items, faults, distinct, grouping)
+
+
+def _assemble(
+    items: Sequence[Item], faults: Sequence[Fault], distinct: Ids, grouping: Grouping
+) -> Deduped:
+    """Add exact copies to the groups of distinct items."""
+    copies = np.bincount(distinct, minlength=len(grouping.vectors))
+    groups, canonical = _add_copy_groups(grouping, copies)
+    group_numbers = np.zeros(len(grouping.vectors), np.int64)
     for number, group in enumerate(groups, 1):
-        group_of[group] = number
-    members = _members(items, distinct, found, group_of, canonical)
-    faults = sorted(faults, key=lambda fault: fault.line or 0)
-    return Deduped(items, faults, distinct, found, group_of, members, len(groups))
+        group_numbers[group] = number
+    members = _list_members(items, distinct, grouping, group_numbers, canonical)
+    ordered = sorted(faults, key=lambda fault: fault.line or 0)
+    return Deduped(items, ordered, distinct, grouping, group_numbers, members, len(groups))
 
 
 def _read(
     pipeline: Pipeline, items: Iterable[Item], progress: Progress
 ) -> tuple[list[Item], list[Fault], list[bytes]]:
-    """The items that can be read, those that cannot, and what the former are known by."""
-    kept, faults, digests = [], [], []
+    """Return the readable items, the faults of the others, and the digests of the readable."""
+    readable, faults, digests = [], [], []
     for number, item in enumerate(items, 1):
         try:
             digests.append(_digest(pipeline, item.source))
-            kept.append(item)
+            readable.append(item)
         except SiamkitError as error:
             faults.append(Fault(str(error), item.id, item.line))
         if number % 1_000 == 0:
             progress("reading", number, 0)
-    return kept, faults, digests
+    return readable, faults, digests
 
 
 def _digest(pipeline: Pipeline, source: str | Path) -> bytes:
     if isinstance(source, str):
         medium = pipeline.load(Content("", source))
-        if isinstance(medium, str):
-            return Content("", medium).digest
-        return Content("", source).digest
+        return Content("", medium if isinstance(medium, str) else source).digest
     return sources.read(source).digest
 
 
-def _distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
-    """The first item of each content, and for each item which of those it is."""
+def _number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
+    """Return the first item of each distinct content, and the number of each item's content."""
     numbers: dict[bytes, int] = {}
     distinct = np.fromiter(
         (numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(digests)
     )
-    _, first = np.unique(distinct, return_index=True)
-    return first.tolist(), distinct
+    _, firsts = np.unique(distinct, return_index=True)
+    return firsts.tolist(), distinct
 
 
 def _embed(
-    pipeline: Pipeline, unique: Sequence[Item], scratch: ResumableVectors, progress: Progress
+    pipeline: Pipeline, unique: Sequence[Item], resumable: ResumableVectors, progress: Progress
 ) -> dict[int, str]:
-    """Fill the scratch file; returns what could not be embedded, and why."""
-    missing = scratch.missing_rows().tolist()
-    # Neighbours of like length share a batch, which wastes the least on padding.
+    """Embed what is missing; return the errors by item number."""
+    missing = resumable.missing_rows().tolist()
+    # Items of similar length share a batch, which wastes the least on padding.
     missing.sort(key=lambda i: len(unique[i].shown))
     jobs = (Job(unique[i].source, text=isinstance(unique[i].source, str), tag=i) for i in missing)
-    broken: dict[int, str] = {}
+    errors: dict[int, str] = {}
     done = len(unique) - len(missing)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
-        for result in batch:
-            if result.error:
-                broken[result.job.tag] = str(result.error)
+        for embedded in batch:
+            if embedded.error:
+                errors[embedded.job.tag] = str(embedded.error)
             else:
-                scratch.vectors[result.job.tag] = result.regions[0].vector
+                resumable.vectors[embedded.job.tag] = embedded.regions[0].vector
         done += len(batch)
         progress("embedding", done, len(unique))
-    return broken
+    return errors
 
 
-def _media(pipeline: Pipeline, unique: Sequence[Item]) -> list[Any]:
+def _load_media(pipeline: Pipeline, unique: Sequence[Item]) -> list[Any]:
     return [pipeline.load(pipeline.read(item.source)) for item in unique]
 
 
-def _with_copies(found: Duplicates, copies: Ids) -> tuple[list[list[int]], list[int]]:
-    """Groups and their canonical items, with those added that have nothing but copies."""
-    grouped = {item for group in found.groups for item in group}
-    alone = [i for i in np.flatnonzero(copies > 1).tolist() if i not in grouped]
-    both = [*zip(found.groups, found.canonical, strict=True), *(([i], i) for i in alone)]
-    both.sort(key=lambda pair: (-int(copies[pair[0]].sum()), pair[0]))
-    return [group for group, _ in both], [canonical for _, canonical in both]
+def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[list[list[int]], list[int]]:
+    """Return the groups and their canonical items, with items that only have exact copies."""
+    grouped = {item for group in grouping.groups for item in group}
+    only_copies = [i for i in np.flatnonzero(copies > 1).tolist() if i not in grouped]
+    pairs = [*zip(grouping.groups, grouping.canonical, strict=True)]
+    pairs += [([i], i) for i in only_copies]
+    pairs.sort(key=lambda pair: (-int(copies[pair[0]].sum()), pair[0]))
+    return [group for group, _ in pairs], [canonical for _, canonical in pairs]
 
 
-def _members(
+def _list_members(
     items: Sequence[Item],
     distinct: Ids,
-    found: Duplicates,
-    group_of: Ids,
+    grouping: Grouping,
+    group_numbers: Ids,
     canonical: list[int],
 ) -> list[Member]:
-    """Group by group: the canonical item first, then the others as they came."""
-    stands = np.array([-1, *canonical])[group_of]
-    inside = np.flatnonzero(group_of[distinct])
-    score = found.cosine(distinct[inside], stands[distinct[inside]])
-    members, seen = [], set()
-    for at, cosine in zip(inside.tolist(), np.minimum(score, 1).tolist(), strict=True):
-        row = int(distinct[at])
-        first = row == int(stands[row]) and row not in seen  # of several copies one is canonical
-        seen.add(row)
-        members.append(Member(int(group_of[row]), first, items[at], round(cosine, 6)))
+    """List the members group by group: the canonical item first, then the others in order."""
+    canonical_of = np.array([-1, *canonical])[group_numbers]
+    inside = np.flatnonzero(group_numbers[distinct])
+    cosines = grouping.cosine(distinct[inside], canonical_of[distinct[inside]])
+    members, listed = [], set()
+    for i, cosine in zip(inside.tolist(), np.minimum(cosines, 1).tolist(), strict=True):
+        number = int(distinct[i])
+        is_canonical = number == int(canonical_of[number]) and number not in listed
+        listed.add(number)  # of several copies only the first is canonical
+        group = int(group_numbers[number])
+        members.append(Member(group, is_canonical, items[i], round(cosine, 6)))
     return sorted(members, key=lambda m: (m.group, not m.canonical, m.item.line))
 
 
-def _pairs(deduped: Deduped) -> Iterable[Pair]:
-    found, items, distinct = deduped.found, deduped.items, deduped.distinct
-    _, first = np.unique(distinct, return_index=True)
-
-    def group(a: int, b: int) -> int | None:
-        same = deduped.group_of[a] == deduped.group_of[b]
-        return int(deduped.group_of[a]) or None if same else None
-
-    pairs = found.pairs
-    cosines = found.cosine(pairs.left, pairs.right)
-    for at in np.argsort(-pairs.scores, kind="stable").tolist():
-        left, right = int(pairs.left[at]), int(pairs.right[at])
-        probability = round(float(pairs.scores[at]), 6) if found.rule.reranker else None
-        a, b = items[first[left]], items[first[right]]
-        yield Pair(group(left, right), a, b, round(float(cosines[at]), 6), probability)
-    for at in np.setdiff1d(np.arange(len(items)), first).tolist():
-        a, b = items[first[distinct[at]]], items[at]
-        row = int(distinct[at])
-        yield Pair(group(row, row), a, b, 1.0, 1.0 if found.rule.reranker else None)
+def _list_pairs(deduped: Deduped) -> Iterator[Pair]:
+    items, distinct, grouping = deduped.items, deduped.distinct, deduped.grouping
+    numbers, pairs = deduped.group_numbers, deduped.grouping.pairs
+    is_reranked = grouping.rule.reranker is not None
+    _, firsts = np.unique(distinct, return_index=True)
+    cosines = grouping.cosine(pairs.left, pairs.right)
+    for i in np.argsort(-pairs.scores, kind="stable").tolist():
+        left, right = int(pairs.left[i]), int(pairs.right[i])
+        group = int(numbers[left]) if numbers[left] == numbers[right] else 0
+        probability = round(float(pairs.scores[i]), 6) if is_reranked else None
+        cosine = round(float(cosines[i]), 6)
+        yield Pair(group or None, items[firsts[left]], items[firsts[right]], cosine, probability)
+    for i in np.setdiff1d(np.arange(len(items)), firsts).tolist():
+        number = int(distinct[i])
+        group, first = int(numbers[number]), items[firsts[number]]
+        yield Pair(group or None, first, items[i], 1.0, 1.0 if is_reranked else None)

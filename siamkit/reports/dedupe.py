@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.flows.dedupe import Deduped
-from siamkit.flows.duplicates import Duplicates
+from siamkit.flows.grouping import Grouping
 from siamkit.reports.html import escaped, facts, page
 from siamkit.reports.svg import histogram
 
@@ -21,52 +21,55 @@ GROUPS = 200  # listed on the page
 
 def html(deduped: Deduped, source: str) -> str:
     """Return the page as text. User texts are escaped."""
-    found = deduped.found
-    rule = found.rule
+    grouping = deduped.grouping
+    rule = grouping.rule
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
     rows = [
         ("items", f"{len(deduped.items):,}"),
         ("exact copies", f"{deduped.copies:,}"),
         ("not readable", f"{len(deduped.faults):,}"),
-        ("pairs at or above the threshold", f"{len(found.pairs):,}"),
+        ("pairs at or above the threshold", f"{len(grouping.pairs):,}"),
         ("groups", f"{deduped.groups:,}"),
         ("items in groups", f"{len(deduped.members):,}"),
         ("threshold", f"{rule.threshold.value:.3f}, {score}"),
         ("chosen on", rule.threshold.source),
-        ("near pairs found by", f"{found.mining['structure']}, recall {found.mining['recall']}"),
+        (
+            "near pairs found by",
+            f"{grouping.mining['structure']}, recall {grouping.mining['recall']}",
+        ),
     ]
-    return page(f"Duplicates in {source}", facts(rows) + _histograms(found) + _groups(deduped))
+    return page(f"Duplicates in {source}", facts(rows) + _histograms(grouping) + _groups(deduped))
 
 
-def _histograms(found: Duplicates) -> str:
-    limit = (found.rule.threshold.value, f"threshold {found.rule.threshold.value:.3f}")
+def _histograms(grouping: Grouping) -> str:
+    limit = (grouping.rule.threshold.value, f"threshold {grouping.rule.threshold.value:.3f}")
     parts = []
-    if len(found.vectors) > 2:
-        random, nearest = _sample_cosines(found)
+    if len(grouping.vectors) > 2:
+        random, nearest = _sample_cosines(grouping)
         series = {"to a random other": random, "to the most similar other": nearest}
-        cosine_limit = None if found.rule.reranker else limit
+        cosine_limit = None if grouping.rule.reranker else limit
         parts.append("<h2>How similar the items are</h2>")
         parts.append(histogram("cosine of an item", series, "cosine", cosine_limit))
-    if found.rule.reranker and len(found.near):
+    if grouping.rule.reranker and len(grouping.near):
         caption = "probability of the pairs that it judged"
         parts.append("<h2>How the reranker judges near pairs</h2>")
-        parts.append(histogram(caption, {"pairs": found.near.scores}, "probability", limit))
+        parts.append(histogram(caption, {"pairs": grouping.near.scores}, "probability", limit))
     return "".join(parts)
 
 
-def _sample_cosines(found: Duplicates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _sample_cosines(grouping: Grouping) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the cosines of some items to a random other item, and to the nearest one."""
-    count, rng = len(found.vectors), np.random.default_rng(0)
+    count, rng = len(grouping.vectors), np.random.default_rng(0)
     rows = np.sort(rng.choice(count, min(SAMPLE, count), replace=False))
     partners = (rows + rng.integers(1, count, len(rows))) % count
-    queries = np.asarray(found.vectors[rows])
+    queries = np.asarray(grouping.vectors[rows])
     nearest = np.full(len(rows), -1, np.float32)
     for start in range(0, count, 100_000):
-        scores = queries @ found.vectors[start : start + 100_000].T
+        scores = queries @ grouping.vectors[start : start + 100_000].T
         inside = np.flatnonzero((rows >= start) & (rows < start + scores.shape[1]))
         scores[inside, rows[inside] - start] = -1
         nearest = np.maximum(nearest, scores.max(axis=1))
-    return np.einsum("ij,ij->i", queries, found.vectors[partners]), nearest
+    return np.einsum("ij,ij->i", queries, grouping.vectors[partners]), nearest
 
 
 def _groups(deduped: Deduped) -> str:

@@ -235,7 +235,7 @@ def test_several_galleries_give_one_answer(calibrated):
         (("calibrate", "letters", "--trials", "gone.csv"), 2, "gone.csv"),
         (("calibrate", "nobody"), 1, "no gallery 'nobody'"),
         (("calibrate", "letters", "-o", "no/c.json"), 2, "its folder does not exist"),
-        (("calibrate", "letters", "-o", "c.html"), 2, "ends in .json"),
+        (("calibrate", "letters", "-o", "c.html"), 2, "must end in .json"),
         (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
         (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
         (("verify", "--probe", "letters=x"), 2, "goes with --as"),

@@ -1,4 +1,4 @@
-"""Vectors to duplicates: mine near pairs, ask for a second opinion, group what is left."""
+"""Group near duplicates: mine near pairs of vectors, judge them, and link them into groups."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker
     from siamkit.types import Ids, Vectors
 
-FILLED = 50_000  # items: in a component of up to so many, pairs that mining missed are looked up
+MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approximate mining left
 STRIP = 1_024  # rows of a component compared at once
-PAIR_BYTES = 400  # a pair while it is mined, sorted and grouped, about
-SHARE = 0.8  # of the memory that is free; the rest is left to others
-JUDGED = 8_192  # pairs that a reranker is given at once
+PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
+MEMORY_SHARE = 0.8  # of the free memory; the rest is left to other programs
+BLOCK = 8_192  # pairs that are scored at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MatchRule:
-    """What makes two items the same."""
+    """When two items count as the same."""
 
-    threshold: Threshold  # on the reranker's probability, if there is one, else on the cosine
+    threshold: Threshold  # on the reranker's probability, if there is one, or else the cosine
     reranker: Reranker[Any] | None = None
 
     @property
     def floor(self) -> float:
-        """The cosine from which a pair is looked at."""
+        """The cosine at or above which a pair is considered."""
         return self.reranker.candidates if self.reranker else self.threshold.value
 
 
-def open_rule(
+def open_match_rule(
     pipeline: Pipeline, rule: DecisionRule, default: Threshold | None = None
 ) -> MatchRule:
-    """The rule with its threshold and reranker looked up.
+    """Look up the threshold and the reranker of a rule.
 
-    default: the threshold for cosines, unless the rule has one; None: the encoder's. Raises
+    default: the threshold on cosines, unless the rule has one; None for the encoder's. Raises
     Uncalibrated if there is none, BadInput for a rule with an error rate.
     """
     rule.refuse("deduplication", "fmr", "fpir")
@@ -68,23 +68,28 @@ def open_rule(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Duplicates:
-    """What was found among n items."""
+class Grouping:
+    """The duplicates among n items, as pairs and as groups."""
 
     vectors: Vectors  # (n, dim)
     rule: MatchRule
-    near: ScoredPairs  # every pair that was looked at; scores are what the threshold is on
-    pairs: ScoredPairs  # those of them at or above the threshold
-    groups: list[list[int]]  # the largest first; each of two items or more, in order
-    canonical: list[int]  # the item that stands for each group
+    near: ScoredPairs  # every considered pair, with the score that the threshold is on
+    pairs: ScoredPairs  # those at or above the threshold
+    groups: list[list[int]]  # largest first; two or more items each, in order
+    canonical: list[int]  # the item that represents each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
 
     def cosine(self, left: Ids, right: Ids) -> NDArray[np.float32]:
-        """(k,) cosines of pairs of items."""
-        return _cosines(self.vectors, left, right)
+        """Return (k,) cosines of pairs of items."""
+        cosines = np.empty(len(left), np.float32)
+        for start in range(0, len(left), BLOCK):
+            part = slice(start, start + BLOCK)
+            rows = self.vectors[left[part]], self.vectors[right[part]]
+            cosines[part] = np.einsum("ij,ij->i", *rows)
+        return cosines
 
 
-def find(
+def group_duplicates(
     vectors: Vectors,
     media: Sequence[Any] | None,
     rule: MatchRule,
@@ -92,32 +97,34 @@ def find(
     copies: Ids,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,
-) -> Duplicates:
-    """The duplicates among (n, dim) unit vectors.
+) -> Grouping:
+    """Find the duplicates among (n, dim) unit vectors.
 
-    media: the n items themselves, for the reranker; None if there is none. copies: (n,) how often
-    each occurs, for the choice of a canonical item. max_memory: bytes that this process may take
-    in all; None for most of what is free. Raises BadInput if that is too little.
+    media: the n items themselves, if there is a reranker. copies: (n,) how often each item occurs;
+    they weigh in the choice of a canonical item. max_memory: bytes that this process may use in
+    all; None for most of what is free. Raises BadInput if that is too little.
     """
-    mining, candidates = _mine(vectors, rule.floor, _left(max_memory), progress)
-    near = _judged(vectors, media, rule, candidates, progress, "judging")
+    if rule.reranker and media is None:
+        raise BadInput("a reranker needs the items themselves, not only their vectors")
+    mining, candidates = _mine(vectors, rule.floor, _free_memory(max_memory), progress)
+    near = _judge(vectors, media, rule, candidates, progress, "judging")
     pairs = near[near.scores >= np.float32(rule.threshold.value)]
     if not mining["exact"]:
-        missed = _missed(vectors, rule.floor, pairs, near)
-        more = _judged(vectors, media, rule, missed, progress, "looking again")
-        near = linkage.merge_pairs([near, more])
+        missed = _missed_pairs(vectors, rule.floor, pairs, near)
+        judged = _judge(vectors, media, rule, missed, progress, "judging missed pairs")
+        near = linkage.merge_pairs([near, judged])
         pairs = near[near.scores >= np.float32(rule.threshold.value)]
     groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
     canonical = _medoids(groups, pairs, copies)
-    return Duplicates(vectors, rule, near, pairs, groups, canonical, mining)
+    return Grouping(vectors, rule, near, pairs, groups, canonical, mining)
 
 
-def _left(max_memory: int | None) -> int:
-    """Bytes that are still to be had."""
+def _free_memory(max_memory: int | None) -> int:
+    """Return the bytes that this process may still use."""
     import psutil
 
     if max_memory is None:
-        return int(SHARE * psutil.virtual_memory().available)
+        return int(MEMORY_SHARE * psutil.virtual_memory().available)
     return max_memory - int(psutil.Process().memory_info().rss)
 
 
@@ -128,9 +135,9 @@ def _mine(
     if not isinstance(miner, Mines):
         raise PluginError(f"{registry.describe(miner)} cannot mine pairs")
     mining, blocks = miner.mine(vectors, floor, memory=memory)
-    found, count = [], 0
+    parts, count = [], 0
     for block in blocks:
-        found.append(ScoredPairs(block.left, block.right, block.scores))
+        parts.append(ScoredPairs(block.left, block.right, block.scores))
         count += len(block.left)
         if count * PAIR_BYTES > memory:
             raise BadInput(
@@ -139,25 +146,23 @@ def _mine(
                 hint="raise --threshold (with --rerank none) or --max-memory",
             )
         progress("mining", block.done, len(vectors))
-    return dict(mining), linkage.merge_pairs(found)
+    return dict(mining), linkage.merge_pairs(parts)
 
 
-def _judged(
+def _judge(
     vectors: Vectors,
     media: Sequence[Any] | None,
     rule: MatchRule,
     candidates: ScoredPairs,
     progress: Progress,
-    what: str,
+    step: str,
 ) -> ScoredPairs:
-    """The candidates, scored as the threshold wants it: by the reranker, if there is one."""
-    if rule.reranker is None:
+    """Return the candidates with a reranker's probabilities, or as they are without one."""
+    if rule.reranker is None or media is None:
         return candidates
-    if media is None:
-        raise BadInput("a reranker needs the items themselves, not their vectors alone")
     scores = np.empty(len(candidates), np.float32)
-    for start in range(0, len(candidates), JUDGED):
-        part = slice(start, start + JUDGED)
+    for start in range(0, len(candidates), BLOCK):
+        part = slice(start, start + BLOCK)
         left, right = candidates.left[part], candidates.right[part]
         scores[part] = judge(
             rule.reranker,
@@ -166,21 +171,23 @@ def _judged(
             vectors[left],
             vectors[right],
         )
-        progress(what, min(start + JUDGED, len(candidates)), len(candidates))
+        progress(step, min(start + BLOCK, len(candidates)), len(candidates))
     return ScoredPairs(candidates.left, candidates.right, scores)
 
 
-def _missed(vectors: Vectors, floor: float, pairs: ScoredPairs, near: ScoredPairs) -> ScoredPairs:
-    """Pairs within components of `pairs`, at or above the floor, that mining did not find.
+def _missed_pairs(
+    vectors: Vectors, floor: float, pairs: ScoredPairs, near: ScoredPairs
+) -> ScoredPairs:
+    """Find pairs at or above the floor, within components of `pairs`, that mining missed.
 
-    Approximate search misses some, and one missing pair would split a group, since complete
-    linkage wants them all.
+    Approximate search misses some pairs, and complete linkage splits a group at each of them.
     """
-    known = near.left * len(vectors) + near.right  # sorted, as `joined` leaves it
-    found = []
+    known = near.left * len(vectors) + near.right  # sorted, as merge_pairs leaves it
+    missed = []
     for component in linkage.split_components(pairs):
         nodes = component.nodes()
-        if len(nodes) > FILLED or len(component) == len(nodes) * (len(nodes) - 1) // 2:
+        is_complete = len(component) == len(nodes) * (len(nodes) - 1) // 2
+        if is_complete or len(nodes) > MOST_COMPLETED:
             continue
         rows = vectors[nodes]
         for top in range(0, len(nodes), STRIP):
@@ -189,27 +196,19 @@ def _missed(vectors: Vectors, floor: float, pairs: ScoredPairs, near: ScoredPair
             left, right = nodes[a + top], nodes[b]
             keys = left * len(vectors) + right
             new = np.searchsorted(known, keys, "left") == np.searchsorted(known, keys, "right")
-            found.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
-    return linkage.merge_pairs(found)
-
-
-def _cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float32]:
-    out = np.empty(len(left), np.float32)
-    for start in range(0, len(left), JUDGED):
-        part = slice(start, start + JUDGED)
-        out[part] = np.einsum("ij,ij->i", vectors[left[part]], vectors[right[part]])
-    return out
+            missed.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
+    return linkage.merge_pairs(missed)
 
 
 def _medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:
-    """A canonical item for each group."""
-    of = np.full(len(copies), -1, np.int64)
+    """Choose the canonical item of each group."""
+    group_of = np.full(len(copies), -1, np.int64)
     for number, group in enumerate(groups):
-        of[group] = number
-    inside = pairs[(of[pairs.left] >= 0) & (of[pairs.left] == of[pairs.right])]
-    order = np.argsort(of[inside.left], kind="stable")
-    inside = inside[order]
-    starts = np.searchsorted(of[inside.left], np.arange(len(groups) + 1))
+        group_of[group] = number
+    same_group = (group_of[pairs.left] >= 0) & (group_of[pairs.left] == group_of[pairs.right])
+    inside = pairs[same_group]
+    inside = inside[np.argsort(group_of[inside.left], kind="stable")]
+    starts = np.searchsorted(group_of[inside.left], np.arange(len(groups) + 1))
     return [
         linkage.medoid(group, inside[np.arange(starts[n], starts[n + 1])], copies)
         for n, group in enumerate(groups)

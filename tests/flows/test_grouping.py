@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from siamkit.errors import BadInput
-from siamkit.flows.duplicates import MatchRule, find
+from siamkit.flows.grouping import MatchRule, group_duplicates
 from siamkit.types import Threshold
 from siamkit_faiss import mining
 
@@ -35,7 +35,9 @@ def test_a_template_with_thousands_of_texts_is_one_group(exact, monkeypatch):
         monkeypatch.setitem(mining.mine.__kwdefaults__, "exact_up_to", 0)
     vectors = cluster(2_100, 0.02)
     assert (vectors @ vectors.T).min() >= 0.9
-    done = find(vectors, None, MatchRule(Threshold(0.9)), copies=np.ones(2_100, np.int64))
+    done = group_duplicates(
+        vectors, None, MatchRule(Threshold(0.9)), copies=np.ones(2_100, np.int64)
+    )
     assert done.mining["exact"] is exact
     assert len(done.pairs) == 2_100 * 2_099 // 2
     assert done.groups == [list(range(2_100))]
@@ -45,11 +47,15 @@ def test_a_reranker_is_asked_about_every_candidate_however_dense():
     vectors = cluster(300, 0.08)
     assert (vectors @ vectors.T).min() >= 0.5
     rule = MatchRule(Twins.threshold, Twins())
-    done = find(vectors, [i // 2 for i in range(300)], rule, copies=np.ones(300, np.int64))
+    done = group_duplicates(
+        vectors, [i // 2 for i in range(300)], rule, copies=np.ones(300, np.int64)
+    )
     assert done.groups == [[i, i + 1] for i in range(0, 300, 2)]
 
 
 def test_pairs_that_do_not_fit_the_memory_are_refused(monkeypatch):
-    monkeypatch.setattr("siamkit.flows.duplicates._left", lambda _: 700_000_000)
+    monkeypatch.setattr("siamkit.flows.grouping._free_memory", lambda _: 700_000_000)
     with pytest.raises(BadInput, match=r"pairs have a cosine of 0\.500 or more"):
-        find(cluster(2_500, 0.01), None, MatchRule(Threshold(0.5)), copies=np.ones(2_500, np.int64))
+        group_duplicates(
+            cluster(2_500, 0.01), None, MatchRule(Threshold(0.5)), copies=np.ones(2_500, np.int64)
+        )

@@ -1,0 +1,94 @@
+"""siamkit dedupe --against: find the items that a gallery has already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli.dedupe_results import Outputs, fault_facts
+from siamkit.cli.output import cut, emit_json, table, tell
+from siamkit.cli.progress import bar
+from siamkit.types import Fault
+
+if TYPE_CHECKING:
+    from siamkit.flows.against import Checked
+    from siamkit.flows.decide import DecisionRule
+    from siamkit.flows.dedupe import Item
+    from siamkit.workspace import Workspace
+
+TABLE = "siamkit_checked"  # in a database
+SCHEMA = {
+    "line": int,
+    "id": str,
+    "text": str,
+    "duplicate": bool,
+    "identity": str,
+    "enrolled": str,
+    "score": float,
+    "probability": float,
+}
+
+
+def run(
+    ws: Workspace,
+    gallery: str,
+    items: Iterable[Item],
+    faults: list[Fault],
+    rule: DecisionRule,
+    source: str,
+    outputs: Outputs,
+) -> int:
+    """Compare the items of a source with a gallery, print the outcome, return the exit code.
+
+    faults: filled while the items are read.
+    """
+    from siamkit.io import table_write
+
+    rows = []
+    with bar("comparing", None) as update:
+        for done, checked in enumerate(ws.against(gallery, items, rule=rule), 1):
+            if checked.error:
+                faults.append(Fault(str(checked.error), checked.item.id, checked.item.line))
+            else:
+                rows.append(_row(checked))
+            update(done)
+    faults.sort(key=lambda fault: fault.line or 0)
+    if outputs.output:
+        table_write.write(outputs.output, SCHEMA, (list(row.values()) for row in rows), table=TABLE)
+    tell(faults)
+    if outputs.as_json:
+        errors = fault_facts(faults)
+        emit_json({"source": source, "gallery": gallery, "checked": rows, "errors": errors})
+    else:
+        _print(gallery, rows, list_rows=outputs.output is None)
+    return 1 if faults else 0
+
+
+def _row(checked: Checked) -> dict[str, Any]:
+    item, match = checked.item, checked.match
+    cells: list[Any] = [item.line, item.id, item.shown, checked.duplicate]
+    if match:
+        cells += [match.identity, match.source, match.score, match.probability]
+    else:
+        cells += [None] * 4
+    return dict(zip(SCHEMA, cells, strict=True))
+
+
+def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None:
+    duplicates = [row for row in rows if row["duplicate"]]
+    click.echo(f"{len(duplicates):,} of {len(rows):,} are in gallery {gallery} already")
+    if list_rows:
+        shown = [
+            (
+                row["line"],
+                cut(row["text"], 60),
+                row["identity"],
+                cut(row["enrolled"], 60),
+                row["score"],
+                row["probability"],
+            )
+            for row in duplicates
+        ]
+        table(["line", "new", "identity", "enrolled", "score", "probability"], shown)

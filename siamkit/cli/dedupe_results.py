@@ -1,0 +1,123 @@
+"""Write and print the duplicates that siamkit dedupe found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli.output import cut, emit_json, tell
+from siamkit.io.sources import to_text
+
+if TYPE_CHECKING:
+    from siamkit.flows.dedupe import Deduped, Member, Pair
+    from siamkit.types import Fault
+
+GROUPS_SHOWN = 50
+GROUPS_TABLE, PAIRS_TABLE = "siamkit_groups", "siamkit_pairs"  # in a database
+GROUPS = {"group": int, "canonical": bool, "line": int, "id": str, "text": str, "score": float}
+PAIRS = {
+    "group": int,
+    "left_line": int,
+    "left_id": str,
+    "left": str,
+    "right_line": int,
+    "right_id": str,
+    "right": str,
+    "score": float,
+    "probability": float,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the results go."""
+
+    output: Path | None
+    pairs: Path | None
+    report: Path | None
+    as_json: bool
+
+
+def show(deduped: Deduped, source: str, outputs: Outputs) -> None:
+    """Write the outputs, then print the faults and the groups."""
+    _write(deduped, source, outputs)
+    tell(deduped.faults)
+    if outputs.as_json:
+        emit_json(_facts(deduped, source))
+    else:
+        _print(deduped, list_groups=outputs.output is None)
+
+
+def fault_facts(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """Return faults as the JSON of dedupe lists them."""
+    return [{"line": f.line, "id": f.name, "error": f.reason} for f in faults]
+
+
+def _write(deduped: Deduped, source: str, outputs: Outputs) -> None:
+    from siamkit.io import atomic, table_write
+
+    if outputs.output:
+        rows = map(_group_row, deduped.members)
+        table_write.write(outputs.output, GROUPS, rows, table=GROUPS_TABLE)
+    if outputs.pairs:
+        table_write.write(outputs.pairs, PAIRS, map(_pair_row, deduped.pairs()), table=PAIRS_TABLE)
+    if outputs.report:
+        from siamkit.reports import dedupe as dedupe_page
+
+        atomic.replace_text(outputs.report, dedupe_page.html(deduped, to_text(Path(source))))
+
+
+def _group_row(member: Member) -> Sequence[Any]:
+    item = member.item
+    return member.group, member.canonical, item.line, item.id, item.shown, member.score
+
+
+def _pair_row(pair: Pair) -> Sequence[Any]:
+    left, right = pair.left, pair.right
+    items = (left.line, left.id, left.shown, right.line, right.id, right.shown)
+    return pair.group, *items, pair.score, pair.probability
+
+
+def _facts(deduped: Deduped, source: str) -> dict[str, Any]:
+    grouping = deduped.grouping
+    rule = grouping.rule
+    groups: list[dict[str, Any]] = []
+    for member in deduped.members:
+        if member.canonical:
+            groups.append({"group": member.group, "members": []})
+        groups[-1]["members"].append(dict(zip(GROUPS, _group_row(member), strict=True)))
+    return {
+        "source": source,
+        "items": len(deduped.items),
+        "copies": deduped.copies,
+        "threshold": asdict(rule.threshold),
+        "reranker": rule.reranker.name if rule.reranker else None,
+        "mining": dict(grouping.mining),
+        "pairs": len(grouping.pairs),
+        "groups": groups,
+        "errors": fault_facts(deduped.faults),
+    }
+
+
+def _print(deduped: Deduped, *, list_groups: bool) -> None:
+    rule, mining = deduped.grouping.rule, deduped.grouping.mining
+    score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
+    click.echo(
+        f"{len(deduped.items):,} items, {deduped.copies:,} exact copies;"
+        f" {len(deduped.members):,} in {deduped.groups:,} groups of duplicates"
+        f" (threshold {rule.threshold.value:.3f}, {score})"
+    )
+    if not mining["exact"]:
+        click.echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
+    for member in deduped.members if list_groups else ():
+        if member.group > GROUPS_SHOWN:
+            click.echo(f"… and {deduped.groups - GROUPS_SHOWN:,} more groups; -o FILE lists all")
+            return
+        if member.canonical:
+            click.echo(f"group {member.group}")
+        mark, shown = "*" if member.canonical else " ", cut(member.item.shown, 90)
+        click.echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {shown}")

@@ -1,0 +1,35 @@
+"""List the items to dedupe: a table of texts, a folder of files, or a list of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from siamkit.embed.manifests import read_jobs
+from siamkit.flows.dedupe import Item
+from siamkit.host import registry
+from siamkit.io import table_read
+from siamkit.io.sources import files_under
+from siamkit.io.table_read import TextColumns
+from siamkit.types import Fault
+
+
+def list_items(
+    source: str, stdin: TextIO, columns: TextColumns, modality: str, faults: list[Fault]
+) -> Iterator[Item]:
+    """Yield the items of a source, `-` being standard input. Rows without text go to `faults`."""
+    if Path(source).is_dir():
+        for number, file in enumerate(files_under(Path(source)), 1):
+            yield Item(number, str(number), file)
+    elif registry.load("siamkit.modalities", modality).kind == "text":
+        for row in table_read.mark_repeated_ids(table_read.read_texts(source, stdin, columns)):
+            name = str(row.line) if row.id is None else row.id
+            if row.error:
+                faults.append(Fault(row.error, name, row.line))
+            else:
+                yield Item(row.line, name, row.text)
+    else:
+        for number, job in enumerate(read_jobs(source, stdin), 1):
+            assert not isinstance(job.source, bytes)
+            yield Item(number, str(number), job.source)
