@@ -345,8 +345,8 @@ class Workspace:
     @staticmethod
     def read_sources(
         origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
-    ) -> tuple[list[Source], list[str]]:
-        """Read the sources to `embed`, and a message per unusable row.
+    ) -> tuple[list[Source], list[Fault]]:
+        """Read the sources to `embed`, and a fault per unusable row.
 
         origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
         either on `stdin`. columns: the origin is a table of texts, and these are its columns.

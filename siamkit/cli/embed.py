@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
     from siamkit.protocols import Source
+    from siamkit.types import Fault
 
 
 @click.command(
@@ -54,49 +55,29 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
 @options.detector
 @options.store
 @options.as_json
-def embed(
-    files: tuple[Path, ...],
-    modality: str,
-    origin: str | None,
-    column: str | None,
-    table_name: str | None,
-    output: Path,
-    largest: bool,
-    encoder: str | None,
-    detector: str | None,
-    store: Path,
-    as_json: bool,
-) -> int:
+def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
     """Write the vectors of FILES, or of a list, to a matrix for other programs."""
-    if bool(files) == bool(origin):
-        raise click.UsageError("Give either FILES or --from.")
-    inputs = [Path(origin)] if origin else files
-    for path in inputs:
-        if path.resolve() in (output.resolve(), output.with_suffix(".jsonl").resolve()):
-            raise click.UsageError(f"{path} would be overwritten: give another --output.")
-    from siamkit import TextColumns, Workspace, region_choosers
+    request = Request(**parameters)
+    request.check(output)
+    sources, faults = request.sources()
+    for fault in faults:
+        stderr(f"Error: {request.origin}, {fault}")
+    from siamkit import region_choosers
 
-    sources: Sequence[Source] = files
-    unusable: list[str] = []
-    if origin:
-        columns = TextColumns(column, None, table_name) if column or table_name else None
-        if columns:
-            options.check_texts(modality)
-        sources, unusable = Workspace.read_sources(origin, columns)
-    for message in unusable:
-        stderr(f"Error: {message}")
     with options.workspace(store) as ws, bar("embedding", len(sources)) as update:
         embedded = ws.embed(
-            modality,
+            request.modality,
             sources,
             output,
-            encoder=encoder,
-            detector=options.default_or_none(detector),
-            choose=region_choosers.largest_region if largest else region_choosers.all_regions,
+            encoder=request.encoder,
+            detector=options.default_or_none(request.detector),
+            choose=region_choosers.largest_region
+            if request.largest
+            else region_choosers.all_regions,
             progress=lambda state: update(state.sources),
         )
     if as_json:
-        errors = embedded.errors + len(unusable)
+        errors = embedded.errors + len(faults)
         emit_json({"output": str(output), **asdict(embedded), "errors": errors})
     else:
         click.echo(f"{embedded.rows:,} rows of {embedded.dim} to {output}")
@@ -104,3 +85,37 @@ def embed(
         lines = output.with_suffix(".jsonl")
         stderr(f"{embedded.errors:,} of {embedded.sources:,} gave no row: see {lines}")
     return 0 if embedded.rows else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of one `embed` command: what to embed, and by which encoder."""
+
+    files: tuple[Path, ...]
+    modality: str
+    origin: str | None
+    column: str | None
+    table_name: str | None
+    largest: bool
+    encoder: str | None
+    detector: str | None
+
+    def check(self, output: Path) -> None:
+        """Raise UsageError for options that exclude each other, or an output that is an input."""
+        if bool(self.files) == bool(self.origin):
+            raise click.UsageError("Give either FILES or --from.")
+        for path in [Path(self.origin)] if self.origin else self.files:
+            if path.resolve() in (output.resolve(), output.with_suffix(".jsonl").resolve()):
+                raise click.UsageError(f"{path} would be overwritten: give another --output.")
+
+    def sources(self) -> tuple[Sequence[Source], Sequence[Fault]]:
+        """Return the sources, and the rows of a table that hold no text."""
+        if not self.origin:
+            return self.files, []
+        from siamkit import TextColumns, Workspace
+
+        columns = None
+        if self.column or self.table_name:
+            options.check_texts(self.modality)
+            columns = TextColumns(self.column, None, self.table_name)
+        return Workspace.read_sources(self.origin, columns)

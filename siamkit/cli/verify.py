@@ -88,7 +88,7 @@ def verify(
     if gallery and (encoder or detector):
         raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
     if box and texts:
-        raise click.UsageError("--box is a place in a picture; it does not go with --text.")
+        raise click.UsageError("--box is a region of a picture; it does not go with --text.")
     from siamkit import region_choosers
 
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region

@@ -20,6 +20,7 @@ from siamkit.io.atomic import replacing
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
+from siamkit.types import Fault
 
 PARTIAL = ".partial.npy"
 log = logging.getLogger("siamkit")
@@ -80,16 +81,17 @@ def embed(
 
 def read_sources(
     origin: str, columns: TextColumns | None, stdin: TextIO
-) -> tuple[list[Source], list[str]]:
+) -> tuple[list[Source], list[Fault]]:
     """Read the sources of a list or, with columns, the texts of a table.
 
-    Also returns a message for each row of a table without a usable text.
+    Also returns a fault for each row of a table without a usable text.
     See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
     """
     if columns is None:
         return [job.source for job in manifests.read_jobs(origin, stdin)], []
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
-    return [text for _, text in texts], [f"{origin}, line {r.line}: {r.error}" for r in unusable]
+    faults = [Fault(row.error, row.id or "", row.line) for row in unusable]
+    return [text for _, text in texts], faults
 
 
 def _require_writable(output: Path) -> None:
