@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationMethod as By
     from siamkit.stats.drift import Drift
     from siamkit.store.samples import Holding, Sample
+    from siamkit.testing.outcome import Result
     from siamkit.train.config import TrainConfig
     from siamkit.train.run import RunDetails, TrainingRun
     from siamkit.types import Calibration, Fault, Vectors
@@ -434,7 +435,7 @@ class Workspace:
 
     def verify(
         self,
-        gallery_or_modality: str,
+        gallery_or_modality: str | Pipeline,
         a: Source,
         b: Source,
         *,
@@ -443,6 +444,7 @@ class Workspace:
     ) -> Verification:
         """Verify whether two sources are the same, as a gallery or a modality decides.
 
+        gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
         rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
         `b` to compare.
         """
@@ -450,11 +452,13 @@ class Workspace:
         basis = gallery_basis(target, pipeline, None) if target else None
         return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
 
-    def _open_named(self, gallery_or_modality: str) -> tuple[Pipeline, Gallery | None]:
+    def _open_named(self, gallery_or_modality: str | Pipeline) -> tuple[Pipeline, Gallery | None]:
         """Open the models of a gallery, which is returned too, or else those of a modality.
 
         Raises EncoderMismatch if the gallery was filled by another encoder.
         """
+        if not isinstance(gallery_or_modality, str):
+            return gallery_or_modality, None
         gallery, modality = self._find(gallery_or_modality)
         if gallery is None:
             return self.pipeline(modality), None
@@ -464,7 +468,7 @@ class Workspace:
 
     def explain(
         self,
-        gallery_or_modality: str,
+        gallery_or_modality: str | Pipeline,
         a: Source,
         b: Source,
         *,
@@ -473,7 +477,7 @@ class Workspace:
     ) -> Explanation:
         """Find the parts of two sources that make them alike, and those that set them apart.
 
-        The encoder is the gallery's, or the modality's own.
+        gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
         choose: picks the region of `b` to compare.
         """
         from siamkit.flows.explain import explain
@@ -910,6 +914,23 @@ class Workspace:
     def plugins() -> list[Plugin]:
         """List every installed plugin with its package. Imports none of them."""
         return list(registry.all_installed())
+
+    @staticmethod
+    def check_plugin(name: str) -> Iterator[tuple[str, Result]]:
+        """Run the conformance kit on an installed plugin; yield (group, result) per check."""
+        from siamkit.testing import check_installed
+
+        yield from check_installed(name)
+
+    @staticmethod
+    def new_plugin(name: str, kind: str, folder: str | Path) -> list[Path]:
+        """Write a package with a new modality into a new folder; return its files.
+
+        kind: "image", "audio", "text" or "vector". Raises BadInput for a bad name or folder.
+        """
+        from siamkit.scaffold import write
+
+        return write(name, kind, Path(folder))
 
     def doctor(self) -> Iterator[Checkup]:
         """Check the installation, the plugins, the encoders, and the store with its indexes."""

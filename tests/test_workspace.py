@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoreddata import texts
 
 import siamkit as sk
+from siamkit.cli import cli
 from siamkit.errors import BadInput
 from siamkit.flows.forget import forget
 from siamkit.stats import calibration, snorm
@@ -261,6 +262,34 @@ def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
 def test_public_names_exist():
     for name in sk.__all__:
         assert getattr(sk, name) is not None
+
+
+def test_every_command_is_a_method():
+    methods = {
+        "list": ["identities"],
+        "show": ["identity"],
+        "import": ["import_"],
+        "galleries create": ["create_gallery"],
+        "galleries list": ["galleries", "count"],
+        "galleries delete": ["delete_gallery"],
+        "index stats": ["index_stats"],
+        "index rebuild": ["rebuild_index"],
+        "encoders list": ["encoders"],
+        "encoders build": ["build_encoders"],
+        "encoders add": ["add_encoder"],
+        "encoders path": ["encoder_path"],
+        "plugins list": ["plugins"],
+        "plugins check": ["check_plugin"],
+        "plugins new": ["new_plugin"],
+    }
+    commands = [
+        " ".join(filter(None, [name, below]))
+        for name, command in cli.commands.items()
+        for below in getattr(command, "commands", [""])
+    ]
+    for command in commands:
+        for method in methods.get(command, [command]):
+            assert hasattr(sk.Workspace, method), command
 
 
 def test_public_methods_are_documented_and_typed():

@@ -12,6 +12,7 @@ from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
+    from siamkit.embed.pipeline import Pipeline
     from siamkit.flows.explain import ExplainedSample, Explanation, Part
 
 SHOWN = 10  # parts of each sample in its table
@@ -81,14 +82,11 @@ def explain(
     with options.workspace(store) as ws, steps() as progress:
         if texts:
             options.check_texts(modality or ws.modality_of(gallery))
+        system: str | Pipeline = gallery
         if modality:
-            from siamkit.flows.explain import explain as explain_pair
-
             detector = options.default_or_none(detector)
-            pipeline = ws.pipeline(modality, encoder=encoder, detector=detector)
-            explanation = explain_pair(pipeline, *probes, choose=choose, progress=progress)
-        else:
-            explanation = ws.explain(gallery, *probes, choose=choose, progress=progress)
+            system = ws.pipeline(modality, encoder=encoder, detector=detector)
+        explanation = ws.explain(system, *probes, choose=choose, progress=progress)
     _print_notes(explanation, has_box=box is not None)
     if as_json:
         emit_json(_facts(explanation))

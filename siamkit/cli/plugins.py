@@ -61,12 +61,12 @@ Exit code 1 if a check failed.
 @json_option
 def check(name: str, as_json: bool) -> int:
     """Run the conformance kit on the installed plugin NAME."""
+    from siamkit import Workspace
     from siamkit.cli.output import talk
-    from siamkit.testing import check_installed
 
     failed, rows = 0, []
     with talk():
-        for group, result in check_installed(name):
+        for group, result in Workspace.check_plugin(name):
             failed += result.state == "failed"
             rows.append(
                 {
@@ -115,9 +115,9 @@ def new(name: str, kind: str, output: Path | None) -> None:
     """Write a package with a new modality NAME that works at once, for you to change."""
     from shlex import quote
 
-    from siamkit.scaffold import write
+    from siamkit import Workspace
 
     folder = output or Path(f"siamkit-{name}")
-    for path in write(name, kind, folder):
+    for path in Workspace.new_plugin(name, kind, folder):
         click.echo(str(path))
     click.echo(f"next: pip install -e {quote(str(folder))}; siamkit plugins check {name}")

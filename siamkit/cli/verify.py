@@ -12,6 +12,7 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, likely, stderr
 
 if TYPE_CHECKING:
+    from siamkit.embed.pipeline import Pipeline
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.verify import Side, Verification
     from siamkit.types import Verdict
@@ -93,24 +94,18 @@ def verify(
 
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws:
-        if modality:
-            from siamkit.flows.verify import verify_pair
-
-            if texts:
-                options.check_texts(modality)
-            pipeline = ws.pipeline(
-                modality, encoder=encoder, detector=options.default_or_none(detector)
+        if texts:
+            options.check_texts(modality or ws.modality_of(gallery))
+        if label:
+            result = ws.verify_identity(
+                gallery, label, sources[0], rule=rule, fusion=fusion, choose=choose
             )
-            result = verify_pair(pipeline, sources[0], sources[1], rule=rule, choose=choose)
         else:
-            if texts:
-                options.check_texts(ws.modality_of(gallery))
-            if label:
-                result = ws.verify_identity(
-                    gallery, label, sources[0], rule=rule, fusion=fusion, choose=choose
-                )
-            else:
-                result = ws.verify(gallery, sources[0], sources[1], rule=rule, choose=choose)
+            system: str | Pipeline = gallery
+            if modality:
+                detector = options.default_or_none(detector)
+                system = ws.pipeline(modality, encoder=encoder, detector=detector)
+            result = ws.verify(system, sources[0], sources[1], rule=rule, choose=choose)
     for side in (result.left, result.right):
         if side.seen > 1 and side.region and (box is None or side is result.left):
             place = region_choosers.describe_region(side.region)

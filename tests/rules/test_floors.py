@@ -38,9 +38,7 @@ BELOW_THE_DOOR = {
     "siamkit/cli/calibrate.py": "reads thresholds off a calibration, and writes it",
     "siamkit/cli/dedupe.py": "reads its tables and matrices itself",
     "siamkit/cli/evaluate.py": "looks for a column of scores before it begins",
-    "siamkit/cli/explain.py": "takes --encoder and --detector, which no gallery has",
     "siamkit/cli/plugins.py": "lists names without importing a Workspace, which takes 0.1 s",
-    "siamkit/cli/verify.py": "takes --encoder and --detector, which no gallery has",
 }
 TRAINING_ONLY = {"torch", "torchvision", "timm", "sentence_transformers", "transformers"}
 
