@@ -26,7 +26,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 docs: $(INSTALLED)
 	$(PIP) install --quiet -c constraints.txt -e '.[docs]'

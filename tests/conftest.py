@@ -29,15 +29,15 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache() -> Iterator[None]:
-    """Encoders are built into a cache that is nobody's own, unless one is given."""
-    if "SIAMKIT_CACHE" in os.environ:
-        yield
-        return
-    os.environ["SIAMKIT_CACHE"] = made = tempfile.mkdtemp(prefix="siamkit-tests-")
-    yield
-    shutil.rmtree(made, ignore_errors=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a cache of built encoders of its own, unless the environment names one.
+
+    Workers of pytest-xdist inherit it.
+    """
+    if "SIAMKIT_CACHE" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="siamkit-tests-")
+        os.environ["SIAMKIT_CACHE"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @dataclass
