@@ -1,4 +1,4 @@
-"""The entry point of group `siamkit.indexes`: opens and drops indexes by key."""
+"""The entry point of group `siamkit.indexes`: open and delete indexes by key."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ if TYPE_CHECKING:
 
 
 class Faiss:
-    """Keeps its files in `ROOT/faiss/`, one pair a snapshot."""
+    """The FAISS backend. Keeps its files in `ROOT/faiss/`, two per snapshot."""
 
     name = "faiss"
 
     def open(
         self, key: str, dim: int, *, root: Path, known: Callable[[Cursor], bool]
     ) -> tuple[FaissIndex, list[str]]:
-        """The newest sound snapshot that belongs to the store's history, else an empty index."""
+        """Open the newest sound snapshot in the store's history, else an empty index."""
         from siamkit_faiss.index import FaissIndex
 
         folder, refused = root / self.name, []
-        for found in snapshot.newest_first(folder, key):
-            if not known(found.cursor):
-                refused.append(f"{found.path.name} is of another history of this store")
+        for saved in snapshot.newest_first(folder, key):
+            if not known(saved.cursor):
+                refused.append(f"{saved.path.name} is of another history of this store")
                 continue
             try:
-                return FaissIndex(key, dim, folder, *snapshot.read(found, dim)), refused
+                return FaissIndex(key, dim, folder, *snapshot.read(saved, dim)), refused
             except snapshot.Refused as reason:
-                refused.append(f"{found.path.name} {reason}")
-                if not found.path.exists():  # another process has put a newer one in its place
+                refused.append(f"{saved.path.name} {reason}")
+                if not saved.path.exists():  # another process has replaced it by a newer one
                     return self.open(key, dim, root=root, known=known)
         return FaissIndex(key, dim, folder), refused
 
     def mine(
         self, vectors: Vectors, floor: float, *, memory: int
     ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
+        """Find all near pairs, see siamkit.protocols.Mines."""
         from siamkit_faiss import mining
 
         return mining.mine(vectors, floor, memory=memory)
@@ -51,9 +52,11 @@ class Faiss:
     def nearest(
         self, vectors: Vectors, k: int, *, groups: Ids, below: NDArray[np.float32], recall: float
     ) -> Hits:
-        from siamkit_faiss import apart
+        """Find each row's nearest rows of other groups, see siamkit.protocols.Contrasts."""
+        from siamkit_faiss import other_groups
 
-        return apart.nearest(apart.Rows(vectors, groups, below), k, recall=recall)
+        return other_groups.nearest(other_groups.Rows(vectors, groups, below), k, recall=recall)
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
+        """Delete the snapshots of all keys that begin with a prefix, see IndexBackend."""
         snapshot.drop(root / self.name, prefix, below)

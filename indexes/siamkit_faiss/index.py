@@ -1,4 +1,4 @@
-"""One gallery's index: an unchanging snapshot plus, in memory, what changed since."""
+"""One gallery's index: an immutable snapshot plus, in memory, the changes since."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from siamkit_faiss.snapshot import Card, Snapshot
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
-BLAS_FROM = 8  # queries; faiss changes to matrix products at 20 by itself, which is late for flat
+BLAS_FROM = 8  # queries from which to use matrix products; FAISS itself does from 20, late for flat
 SAVE_AFTER = 1_000  # changes, or 5 % of the snapshot if that is more
 
 
 class FaissIndex:
-    """Exact below `structure.FLAT_FLOATS`; above, inverted lists with measured recall.
+    """An index: exact up to `structure.FLAT_FLOATS`; above, inverted lists with measured recall.
 
-    A removed id is masked out of the snapshot, an added one is searched beside it, exactly.
+    A removed id is masked in the snapshot; an added one is searched separately and exactly.
     `save` folds both into a new snapshot.
     """
 
@@ -39,23 +39,26 @@ class FaissIndex:
     ) -> None:
         self._key, self._dim, self._folder = key, dim, folder
         self._saved, self._card, self._base = saved, card, base
-        self._masked = np.empty(0, np.int64)  # ids in the base that no longer count
-        self._ids = np.empty(0, np.int64)  # added since, rising
+        self._masked = np.empty(0, np.int64)  # removed ids that the base still holds
+        self._ids = np.empty(0, np.int64)  # added since, in rising order
         self._vectors = np.empty((0, dim), np.float32)
         if isinstance(base, faiss.IndexIVF):
             base.nprobe = (card and card.nprobe) or base.nlist
 
     @property
     def exact(self) -> bool:
+        """True if searches find the true nearest."""
         return not isinstance(self._base, faiss.IndexIVF)
 
     def __len__(self) -> int:
         return self._base_size() - len(self._masked) + len(self._ids)
 
     def cursor(self) -> Cursor:
+        """Return the last change that the snapshot holds."""
         return self._saved.cursor if self._saved else Cursor()
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add (n, dim) unit vectors under (n,) ids; an id that is there is replaced."""
         if not len(ids):
             return
         self.remove(ids)
@@ -66,6 +69,7 @@ class FaissIndex:
         self._ids, self._vectors = merged, rows
 
     def remove(self, ids: Ids) -> None:
+        """Remove (n,) ids; unknown ones are ignored."""
         if not len(ids):
             return
         if self._base is not None:
@@ -76,27 +80,33 @@ class FaissIndex:
             self._ids, self._vectors = self._ids[keep], self._vectors[keep]
 
     def search(self, vectors: Vectors, k: int, *, within: Ids | None = None) -> Hits:
+        """Find the k nearest of each of (n, dim) unit vectors, best first; ids are -1 at the end.
+
+        within: (m,) ids to search among.
+        """
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         parts = [self._search_base(vectors, k, within), self._search_added(vectors, k, within)]
-        found = [part for part in parts if part is not None]
-        if len(found) == 1 and found[0][1].shape[1] == k:  # nothing to merge: as fast as bare FAISS
-            return _ordered(*found[0])
+        hits = [part for part in parts if part is not None]
+        if len(hits) == 1 and hits[0][1].shape[1] == k:  # nothing to merge: as fast as bare FAISS
+            return _ordered(*hits[0])
         pad = (
             np.full((len(vectors), k), -np.inf, np.float32),
             np.full((len(vectors), k), -1, np.int64),
         )
-        scores = np.concatenate([f[0] for f in found] + [pad[0]], axis=1)
-        ids = np.concatenate([f[1] for f in found] + [pad[1]], axis=1)
+        scores = np.concatenate([hit[0] for hit in [*hits, pad]], axis=1)
+        ids = np.concatenate([hit[1] for hit in [*hits, pad]], axis=1)
         best = _ordered(scores, ids)
         return Hits(best.ids[:, :k], best.scores[:, :k])
 
     def due(self) -> bool:
+        """Return True if saving now makes the next opening cheaper."""
         changed = len(self._ids) + len(self._masked)
         return changed > max(SAVE_AFTER, self._base_size() // 20) or (
             self._saved is None and changed > 0
         )
 
     def save(self, cursor: Cursor) -> None:
+        """Write a snapshot named after the last change it holds. Raises OSError, RuntimeError."""
         base, card = self._appended() or structure.build(*self._survivors())
         self._saved, self._card = snapshot.write(self._folder, self._key, cursor, base, card)
         self._base = base
@@ -104,6 +114,7 @@ class FaissIndex:
         self._vectors = self._vectors[:0]
 
     def describe(self) -> Mapping[str, str | int | float | bool]:
+        """Return the structure, size and measured recall."""
         card = self._card or Card("not saved yet", 0, 1.0)
         return {
             "structure": card.structure,
@@ -116,6 +127,7 @@ class FaissIndex:
         }
 
     def close(self) -> None:
+        """Release the mapped snapshot."""
         self._base = None
 
     def _base_size(self) -> int:
@@ -139,7 +151,7 @@ class FaissIndex:
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self._masked))
         else:
             selector = faiss.IDSelectorBatch(np.setdiff1d(within, self._masked))
-        if isinstance(self._base, faiss.IndexIVF):  # all lists, for those within may lie anywhere
+        if isinstance(self._base, faiss.IndexIVF):  # all lists, since `within` may lie anywhere
             lists = self._base.nprobe if within is None else self._base.nlist
             return faiss.SearchParametersIVF(sel=selector, nprobe=lists)
         return faiss.SearchParameters(sel=selector)
@@ -157,7 +169,7 @@ class FaissIndex:
         return scores, ids[near]
 
     def _appended(self) -> tuple[faiss.Index, Card] | None:
-        """Inverted lists take the changes as they are, until they have outgrown their centroids."""
+        """Return the saved lists with the changes added; None if they are due to be rebuilt."""
         if self._saved is None or self._card is None or not isinstance(self._base, faiss.IndexIVF):
             return None
         outgrown = len(self) > structure.RETRAIN * (self._card.trained_on or 0)
@@ -165,7 +177,9 @@ class FaissIndex:
             return None
         try:
             _, card, base = snapshot.read(self._saved, self._dim, mapped=False)
-        except snapshot.Refused:  # another process has saved meanwhile; what is mapped still holds
+        except (
+            snapshot.Refused
+        ):  # another process has saved meanwhile; the mapped file is still valid
             return None
         base.nprobe = self._base.nprobe
         base.remove_ids(faiss.IDSelectorBatch(self._masked))
@@ -173,7 +187,7 @@ class FaissIndex:
         return base, replace(card, count=len(self))
 
     def _survivors(self) -> tuple[Ids, Vectors]:
-        """All that counts, in rising order of id, so that equal scores come smaller id first."""
+        """Return all current ids and vectors, by id, so that equal scores come smaller id first."""
         ids, vectors = self._ids, self._vectors
         if self._base is not None:
             old_ids, old = structure.contents(self._base)
@@ -187,8 +201,8 @@ class FaissIndex:
 
 
 def _ordered(scores: np.ndarray, ids: np.ndarray) -> Hits:
-    """Best first; equal scores by id; padding last."""
-    if (scores[:, :-1] > scores[:, 1:]).all():  # strictly falling already, as it mostly is
+    """Sort best first, equal scores by id, padding last."""
+    if (scores[:, :-1] > scores[:, 1:]).all():  # already strictly falling, the usual case
         return Hits(ids, scores)
     by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
     order = np.lexsort((by_id, -scores), axis=1)

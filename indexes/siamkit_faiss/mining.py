@@ -1,10 +1,10 @@
-"""All near pairs of a set: every tile of the score matrix, or only the tiles that may hold some.
+"""Find all near pairs of a set: in every tile of the score matrix, or in those that may have some.
 
-Up to EXACT rows each row is compared with each. Above, rows are parted by their nearest centroid
-(k-means), as an inverted file does, and each row is compared with the rows of the few parts whose
-centroids are nearest to it. The comparisons are matrix products between a part and all rows that
-look into it, which on a CPU is several times faster than searching row by row. How many parts a
-row looks into is chosen by measurement: see `_parts_to_probe`.
+Up to EXACT rows, all rows are compared with each other. Above, rows are divided into parts by their
+nearest centroid (k-means), as in an inverted file, and each row is compared with the rows of the
+few parts whose centroids are nearest to it. The comparisons are matrix products between a part and
+all rows that probe it, which on a CPU is several times faster than searching row by row. The number
+of parts that a row probes is chosen by measurement: see `_parts_to_probe`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
     from siamkit.types import Ids, Vectors
 
-EXACT = 50_000  # rows; so many take some 10 s on two cores, and embedding them takes minutes
-TARGET = 0.995  # recall of pairs, on a sample; a little more than the 0.99 that is promised
-PROBED = 32  # parts that a row looks into, at most
+EXACT = 50_000  # rows, which take about 10 s on two cores; embedding them takes minutes
+TARGET = 0.995  # recall of pairs on a sample; a little above the documented 0.99
+PROBED = 32  # parts that a row probes, at most
 SAMPLE = 1_024  # rows that recall is measured on
 FEW, NEARLY = 100, 0.1  # pairs in the sample; cosine below the floor
-POINTS_PER_PART = 32  # training rows a centroid; more measured no better recall
-TILE = 1 << 22  # scores held at once by a thread
-TILE_BYTES = 64  # a score: itself, its mask, and where it is a pair both row numbers, twice
+POINTS_PER_PART = 32  # training rows per centroid; more gave no better recall
+TILE = 1 << 22  # scores that a thread holds at once
+TILE_BYTES = 64  # per score: itself, its mask and, for a pair, both row numbers, twice
 
 
 def mine(
     vectors: Vectors, floor: float, *, memory: int, exact_up_to: int = EXACT
 ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
-    """See siamkit.protocols.Mines."""
+    """Find all pairs with a cosine of at least `floor`, see siamkit.protocols.Mines."""
     count, dim = vectors.shape
     exact = count <= exact_up_to
     parts = 1 if exact else round(4 * count**0.5)
@@ -47,7 +47,7 @@ def mine(
     if needed > memory:
         raise BadInput(
             f"mining {count:,} x {dim} takes {needed / 1e9:.1f} GB,"
-            f" and {max(memory, 0) / 1e9:.1f} GB are allowed",
+            f" but only {max(memory, 0) / 1e9:.1f} GB are allowed",
             hint="--max-memory raises the limit",
         )
     if exact:
@@ -60,14 +60,14 @@ def mine(
 
 
 def _needed(count: int, dim: int, parts: int) -> int:
-    """Bytes, about: a tile with its mask and its operands, and what parting the rows takes."""
+    """Estimate the bytes needed: a tile with mask and operands, and the division into parts."""
     tile = (os.cpu_count() or 1) * (TILE * TILE_BYTES + 2 * 4 * dim * TILE // 1024)
     parting = 0 if parts == 1 else count * PROBED * 8 + parts * (POINTS_PER_PART + 1) * dim * 4
     return tile + parting + SAMPLE * min(count, 100_000) * 4
 
 
 def _tiles(vectors: Vectors, floor: float) -> Iterator[Mined]:
-    """Every row with every row behind it."""
+    """Compare every row with every later row."""
     side = int(TILE**0.5)
     for top in range(0, len(vectors), side):
         rows = np.arange(top, min(top + side, len(vectors)))
@@ -80,23 +80,25 @@ def _tiles(vectors: Vectors, floor: float) -> Iterator[Mined]:
 def _by_part(
     vectors: Vectors, floor: float, near: NDArray[np.int32], parts: int
 ) -> Iterator[Mined]:
-    """Each part's rows with all rows that look into it.
+    """Compare each part's rows with all rows that probe it.
 
-    The products are small: several at once, each on one core, measured faster than one after the
-    other on all cores, and hardly slower where others use the machine as well.
+    The products are small: running several at once, each on one core, measured faster than one
+    after the other on all cores, and hardly slower on a machine that others use as well.
     """
     probed = near.shape[1]
-    own = np.argsort(near[:, 0], kind="stable")
-    own_ends = np.searchsorted(near[own, 0], np.arange(parts + 1))
+    members = np.argsort(near[:, 0], kind="stable")
+    member_ends = np.searchsorted(near[members, 0], np.arange(parts + 1))
     visits = np.argsort(near.ravel(), kind="stable")
     visit_ends = np.searchsorted(near.ravel()[visits], np.arange(parts + 1))
 
     def compared(part: int) -> list[Mined]:
-        columns = own[own_ends[part] : own_ends[part + 1]]
+        columns = members[member_ends[part] : member_ends[part + 1]]
         rows = visits[visit_ends[part] : visit_ends[part + 1]] // probed
         step = max(1, TILE // max(1, len(columns)))
         return [
-            _compared(vectors, floor, rows[start : start + step], columns, int(own_ends[part + 1]))
+            _compared(
+                vectors, floor, rows[start : start + step], columns, int(member_ends[part + 1])
+            )
             for start in range(0, len(rows), step)
         ]
 
@@ -109,7 +111,7 @@ def _by_part(
 
 
 def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int) -> Mined:
-    """The pairs between two lists of rows."""
+    """Return the near pairs between two lists of rows."""
     scores = vectors[rows] @ vectors[columns].T
     a, b = np.nonzero(scores >= np.float32(floor))
     itself = rows[a] == columns[b]
@@ -119,34 +121,40 @@ def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int
 
 
 def nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
-    """(n, PROBED) the parts whose centroids are nearest to each row, nearest first."""
+    """Return (n, PROBED) parts: those whose centroids are nearest to each row, nearest first."""
     count, dim = vectors.shape
     rng = np.random.default_rng(0)
     trained = np.sort(rng.choice(count, min(count, parts * POINTS_PER_PART), replace=False))
     means = faiss.Kmeans(
-        dim, parts, niter=6, spherical=True, min_points_per_centroid=1, seed=1,
+        dim,
+        parts,
+        niter=6,
+        spherical=True,
+        min_points_per_centroid=1,
         max_points_per_centroid=POINTS_PER_PART,
-    )  # fmt: skip
+        seed=1,
+    )
     means.train(np.ascontiguousarray(vectors[trained]))
     near = np.empty((count, PROBED), np.int32)
     before = faiss.cvar.distance_compute_blas_threshold
-    faiss.cvar.distance_compute_blas_threshold = 1  # matrix products, however few the rows
+    faiss.cvar.distance_compute_blas_threshold = 1  # use matrix products for any number of rows
     try:
         for start in range(0, count, 16_384):
             block = np.ascontiguousarray(vectors[start : start + 16_384])
-            _, found = faiss.knn(block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT)
-            near[start : start + len(block)] = found
+            _, near[start : start + len(block)] = faiss.knn(
+                block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT
+            )
     finally:
         faiss.cvar.distance_compute_blas_threshold = before
     return near
 
 
 def _parts_to_probe(vectors: Vectors, near: NDArray[np.int32], floor: float) -> tuple[int, float]:
-    """How many parts a row must look into, and the recall of pairs that so many give.
+    """Return the number of parts that a row must probe, and the recall of pairs that it gives.
 
-    Measured on a sample of rows against all rows. A pair is found if either of the two looks into
-    the other's part, so the parts tell, and nothing has to be searched. Where the sample has few
-    pairs, nearest neighbours that are nearly one count too; they are harder to find.
+    Measured on a sample of rows against all rows. A pair is found if either row probes the
+    other's part, so the parts alone give the answer, without a search. If the sample has few
+    pairs, nearest neighbours just below the floor count too; they are harder to find.
     """
     rng = np.random.default_rng(1)
     sample = np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))
@@ -170,8 +178,8 @@ def _parts_to_probe(vectors: Vectors, near: NDArray[np.int32], floor: float) -> 
         a, b = np.concatenate([a, sample[nearly]]), np.concatenate([b, neighbour[nearly]])
     if not len(a):
         return PROBED, 1.0
-    seen = np.logical_or.accumulate(
+    recall = np.logical_or.accumulate(
         (near[a] == near[b, :1]) | (near[b] == near[a, :1]), axis=1
-    ).mean(axis=0)
-    probed = int(np.argmax(seen >= TARGET)) + 1 if (seen >= TARGET).any() else PROBED
-    return probed, round(float(seen[probed - 1]), 4)
+    ).mean(axis=0)  # (PROBED,) by number of parts
+    probed = int(np.argmax(recall >= TARGET)) + 1 if (recall >= TARGET).any() else PROBED
+    return probed, round(float(recall[probed - 1]), 4)

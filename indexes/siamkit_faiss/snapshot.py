@@ -1,9 +1,9 @@
 """Snapshots on disk: `KEY-SEQ-NONCE.faiss`, named after the last change it holds, and a `.json`.
 
-The `.json` beside it keeps size, modification time and CRC-32. A file whose size and time are as
-recorded is trusted and mapped at once; one that was touched since is summed up again first, so a
-truncated or altered snapshot is refused before FAISS reads it (a mapped file cut short would kill
-the process with SIGBUS).
+The `.json` beside it records size, modification time and CRC-32. A file whose size and time match
+is trusted and mapped at once. If the time differs, the checksum is computed first, so that a
+truncated or altered snapshot is refused before FAISS reads it: a truncated file, once mapped, would
+kill the process with SIGBUS.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CHUNK = 1 << 22
 
 
 class Refused(Exception):
-    """Why a snapshot cannot be used; completes the sentence 'FILE …'."""
+    """A snapshot cannot be used. The message completes the sentence 'FILE …'."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file that claims to hold everything up to `cursor`."""
+    """A file that claims to hold all changes up to `cursor`."""
 
     path: Path
     key: str
@@ -41,12 +41,13 @@ class Snapshot:
 
     @property
     def card(self) -> Path:
+        """Path of the .json beside it."""
         return self.path.with_suffix(".json")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the .json beside a snapshot says of it."""
+    """Content of the .json beside a snapshot."""
 
     structure: str
     count: int
@@ -59,33 +60,35 @@ class Card:
 
 
 def newest_first(folder: Path, key: str) -> list[Snapshot]:
-    """The snapshots of a key that are in a folder, whatever their state."""
-    found = [s for s in _all(folder, key) if s.key == key]
-    return sorted(found, key=lambda s: s.cursor, reverse=True)
+    """Return the snapshots of a key in a folder, sound or not, newest first."""
+    snapshots = [s for s in _all(folder, key) if s.key == key]
+    return sorted(snapshots, key=lambda s: s.cursor, reverse=True)
 
 
 def drop(folder: Path, prefix: str, below: int | None = None) -> None:
-    """Delete the snapshots, saved before the change `below`, of keys that begin with a prefix."""
-    for found in _all(folder, prefix):
-        if below is None or found.cursor.seq < below:
-            found.path.unlink(missing_ok=True)
-            found.card.unlink(missing_ok=True)
-    _sweep(folder, prefix)
+    """Delete the snapshots of keys that begin with a prefix, saved before the change `below`."""
+    for snapshot in _all(folder, prefix):
+        if below is None or snapshot.cursor.seq < below:
+            snapshot.path.unlink(missing_ok=True)
+            snapshot.card.unlink(missing_ok=True)
+    _delete_abandoned(folder, prefix)
 
 
-def read(found: Snapshot, dim: int, *, mapped: bool = True) -> tuple[Snapshot, Card, faiss.Index]:
+def read(
+    snapshot: Snapshot, dim: int, *, mapped: bool = True
+) -> tuple[Snapshot, Card, faiss.Index]:
     """Check a snapshot and open it, memory-mapped unless it is to be changed. Raises Refused."""
     import faiss
 
     try:
-        card = _checked(found)
+        card = _check(snapshot)
         flags = faiss.IO_FLAG_MMAP_IFC if mapped else 0
-        index = faiss.read_index(str(found.path), flags)
+        index = faiss.read_index(str(snapshot.path), flags)
     except (OSError, RuntimeError) as error:  # RuntimeError: FAISS
         raise Refused(f"cannot be read: {str(error)[:200]}") from error
     if index.d != dim:
         raise Refused(f"holds {index.d}-d vectors, not {dim}-d")
-    return found, card, index
+    return snapshot, card, index
 
 
 def _all(folder: Path, prefix: str) -> list[Snapshot]:
@@ -97,73 +100,73 @@ def _all(folder: Path, prefix: str) -> list[Snapshot]:
     ]
 
 
-def _checked(found: Snapshot) -> Card:
-    """The card of a snapshot whose file is as it was written. Raises Refused, OSError."""
+def _check(snapshot: Snapshot) -> Card:
+    """Return the card of a snapshot whose file is as it was written. Raises Refused, OSError."""
     try:
-        card = Card(**json.loads(found.card.read_text(encoding="utf-8")))
+        card = Card(**json.loads(snapshot.card.read_text(encoding="utf-8")))
         numbers = [card.count, card.recall, card.bytes, card.mtime_ns, card.crc32]
         numbers += [n for n in (card.nprobe, card.trained_on) if n is not None]
         if not all(isinstance(n, int | float) for n in numbers):
-            raise ValueError("a number is none")
+            raise ValueError("a value is not a number")
     except (ValueError, TypeError) as error:
-        raise Refused(f"has a damaged {found.card.name}") from error
-    state = found.path.stat()
+        raise Refused(f"has a damaged {snapshot.card.name}") from error
+    state = snapshot.path.stat()
     if state.st_size != card.bytes:
         raise Refused(f"has {state.st_size:,} bytes, not the {card.bytes:,} written")
     if state.st_mtime_ns != card.mtime_ns:
-        if _crc(found.path) != card.crc32:
+        if _crc(snapshot.path) != card.crc32:
             raise Refused("is damaged: its checksum is not the one recorded")
-        with suppress(OSError):  # a copied store: remember that the file is sound, if we may
-            _write_card(found, replace(card, mtime_ns=state.st_mtime_ns))
+        with suppress(OSError):  # a copied store: record that the file is sound, if possible
+            _write_card(snapshot, replace(card, mtime_ns=state.st_mtime_ns))
     return card
 
 
 def write(
     folder: Path, key: str, cursor: Cursor, index: faiss.Index, card: Card
 ) -> tuple[Snapshot, Card]:
-    """Write a snapshot so that it is either whole and durable, or not there at all."""
+    """Write a snapshot that is complete and durable, or not there at all."""
     import faiss
 
     folder.mkdir(parents=True, exist_ok=True)
-    found = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", key, cursor)
-    temporary = folder / f".{found.path.name}.{os.getpid()}"
+    snapshot = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", key, cursor)
+    temporary = folder / f".{snapshot.path.name}.{os.getpid()}"
     try:
         faiss.write_index(index, str(temporary))
         _sync(temporary)
         state = temporary.stat()
         card = replace(card, bytes=state.st_size, mtime_ns=state.st_mtime_ns, crc32=_crc(temporary))
-        _write_card(found, card)
-        os.replace(temporary, found.path)
+        _write_card(snapshot, card)
+        os.replace(temporary, snapshot.path)
         _sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    # Only smaller sequences: two writers that removed "all but mine" would delete each other's.
+    # Only older ones: two writers that deleted "all but mine" would delete each other's.
     drop(folder, f"{key}-", below=cursor.seq)
-    return found, card
+    return snapshot, card
 
 
-def _write_card(found: Snapshot, card: Card) -> None:
-    temporary = found.card.with_name(f".{found.card.name}.{os.getpid()}")
+def _write_card(snapshot: Snapshot, card: Card) -> None:
+    temporary = snapshot.card.with_name(f".{snapshot.card.name}.{os.getpid()}")
     temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
     _sync(temporary)
-    os.replace(temporary, found.card)
+    os.replace(temporary, snapshot.card)
 
 
-def _sweep(folder: Path, prefix: str) -> None:
-    """Remove the temporary files of writers that were killed."""
+def _delete_abandoned(folder: Path, prefix: str) -> None:
+    """Delete the temporary files of writers that were killed."""
     for path in folder.glob(f".{prefix}*"):
         owner = path.name.rpartition(".")[2]
-        if owner.isdigit() and not _alive(int(owner)):
+        if owner.isdigit() and not _is_running(int(owner)):
             path.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's process; on other systems: cannot be told
+        return True  # another user's process, or a system that does not say
     return True
 
 

@@ -1,14 +1,14 @@
-"""Which FAISS structure holds n vectors of d dimensions, and how it is built and read back.
+"""Choose, build and read back the FAISS structure for n vectors of d dimensions.
 
     n x d                structure              recall
     up to 64 million     IDMap,Flat             exact
     above, d < 256       IVF,Flat               nprobe chosen by measurement, see TARGET
     above, d >= 256      IVF,SQfp16             the same, at half the memory traffic
 
-A flat scan runs at memory bandwidth: 64 million floats are 256 MB, 10 to 25 ms a query on one
-core. Inverted lists take removal and quick additions, which HNSW does not (facebookresearch/faiss
-#3339). Half precision loses 5e-4 of a component at most and, unlike product quantisation,
-can be read back and written again without further loss.
+A flat scan runs at memory bandwidth: 64 million floats are 256 MB, 10 to 25 ms per query on one
+core. Inverted lists support removal and fast additions, which HNSW does not (facebookresearch/faiss
+#3339). Half precision loses at most 5e-4 of a component and, unlike product quantisation, can be
+read back and written again without further loss.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 FLAT_FLOATS = 64_000_000
-TARGET = 0.99  # recall@10 of inverted lists against the exact answer, on held-out rows
+TARGET = 0.99  # recall@10 of inverted lists, measured on held-out rows
 HELD_OUT = 256  # rows that recall is measured on
-POINTS_PER_LIST = 39  # faiss warns below this many training points a centroid
-RETRAIN = 4  # centroids serve until the index has grown by this factor
+POINTS_PER_LIST = 39  # training points per centroid, below which FAISS warns
+RETRAIN = 4  # growth of the index after which centroids are trained again
 
 
 def wants_lists(count: int, dim: int) -> bool:
-    """True above the size up to which a flat scan is the better choice."""
+    """Return True above the size up to which a flat scan is better."""
     return count * dim > FLAT_FLOATS
 
 
 def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
-    """The structure due for (n,) ids and (n, dim) vectors, filled, and the facts about it."""
+    """Build the structure for (n,) ids and (n, dim) vectors; return it with its card."""
     count, dim = vectors.shape
     if not wants_lists(count, dim):
         flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
@@ -50,9 +50,9 @@ def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
     rng = np.random.default_rng(0)
     sample = rng.choice(count, min(count, lists * POINTS_PER_LIST), replace=False)
     if codes != "Flat":
-        index.by_residual = False  # keep the vectors themselves, so that they can be read back
+        index.by_residual = False  # store the vectors themselves, which can be read back
     index.cp.niter = 10
-    index.cp.min_points_per_centroid = 1  # or FAISS writes warnings to stderr
+    index.cp.min_points_per_centroid = 1  # otherwise FAISS writes warnings to stderr
     index.train(vectors[np.sort(sample)])
     index.add_with_ids(vectors, ids)
     recall = _tune(index, ids, vectors, rng)
@@ -63,26 +63,28 @@ def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
 def _tune(
     index: faiss.IndexIVF, ids: Ids, vectors: Vectors, rng: np.random.Generator, k: int = 10
 ) -> float:
-    """Set the smallest nprobe (a power of two) that reaches TARGET; the recall it has."""
+    """Set the smallest nprobe (a power of two) that reaches TARGET; return its recall."""
     rows = rng.choice(len(ids), min(HELD_OUT, len(ids)), replace=False)
     queries = vectors[rows]
     _, exact = faiss.knn(queries, vectors, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
     # A row always finds itself, which proves nothing: leave it out on both sides.
-    wanted = [
+    true_ids = [
         set(ids[near].tolist()) - {int(ids[row])} for near, row in zip(exact, rows, strict=True)
     ]
     recall, index.nprobe = 0.0, 1
     while True:
-        _, found = index.search(queries, k + 1)
-        kept = sum(len(w & set(f.tolist())) for w, f in zip(wanted, found, strict=True))
-        recall = kept / sum(len(w) for w in wanted)
+        _, hit_ids = index.search(queries, k + 1)
+        hits = sum(
+            len(true & set(near.tolist())) for true, near in zip(true_ids, hit_ids, strict=True)
+        )
+        recall = hits / sum(map(len, true_ids))
         if recall >= TARGET or index.nprobe >= index.nlist:
             return recall
         index.nprobe = min(index.nprobe * 2, index.nlist)
 
 
 def contents(index: faiss.Index) -> tuple[Ids, Vectors]:
-    """Everything a structure holds: (n,) ids and (n, dim) float32, in its own order."""
+    """Read all (n,) ids and (n, dim) float32 vectors, in the structure's own order."""
     if isinstance(index, faiss.IndexIDMap):
         flat = faiss.downcast_index(index.index)
         return ids_of(index), faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(
@@ -100,10 +102,10 @@ def contents(index: faiss.Index) -> tuple[Ids, Vectors]:
 
 
 def ids_of(index: faiss.Index) -> NDArray[np.int64]:
-    """(n,) ids in the order of `contents`."""
+    """Return (n,) ids in the order of `contents`."""
     if isinstance(index, faiss.IndexIDMap):
-        held: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
-        return held
+        ids: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
+        return ids
     parts = [
         faiss.rev_swig_ptr(index.invlists.get_ids(n), index.invlists.list_size(n)).copy()
         for n in range(index.nlist)
