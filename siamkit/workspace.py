@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
-    from siamkit.flows.evaluate import Evaluated
+    from siamkit.flows.evaluate import Evaluation
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
     from siamkit.flows.import_ import Imported
@@ -612,7 +612,7 @@ class Workspace:
         threshold: float | None = None,
         pairs: int | None = None,
         progress: Progress = ignore_progress,
-    ) -> list[Evaluated]:
+    ) -> list[Evaluation]:
         """Measure how often an encoder is wrong; return one result per configuration.
 
         source: a table of trials, a folder per identity, or, without modality and gallery, trials

@@ -118,13 +118,13 @@ def _print(gallery: str, findings: list[Finding], limit: int) -> None:
     click.echo(f"{gallery}: {len(findings)} findings ({listed})")
     if not limit:
         return
-    here = os.path.join(os.getcwd(), "")
+    folder = os.path.join(os.getcwd(), "")
     rows = [
         [
             finding.kind,
             cut(finding.identity, 40),
             str(finding.sample_id),
-            cut(finding.source.removeprefix(here), 60),
+            cut(finding.source.removeprefix(folder), 60),
             cut(finding.description, 160),
             cut(finding.advice, 200),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,62 @@ from siamkit.cli.output import emit_json, stderr, table, tell
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
+    from siamkit import CalibrationTargets
     from siamkit.types import Calibration, Fault
+
+
+FMR = click.option(
+    "--fmr",
+    type=float,
+    metavar="RATE",
+    help="False match rate to decide at [default: 0.001, or what the data supports].",
+)
+PRECISION = click.option(
+    "--precision",
+    type=float,
+    metavar="SHARE",
+    help="Precision to reach on pairs like these, instead of --fmr.",
+)
+FPIR = click.option(
+    "--fpir",
+    type=float,
+    metavar="RATE",
+    help="Maximum false positive identification rate, at any gallery size [default: 0.01, or what"
+    " the data supports].",
+)
+METHOD = click.option(
+    "--method",
+    type=click.Choice(["logistic", "isotonic"]),
+    help="Map from score to probability [default: the better one on unseen identities].",
+)
+OUTPUT = click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Also write the calibration to a file, for a plugin to ship.",
+)
+REPORT = click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a page with the reliability diagram, the probabilities and the thresholds.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationOutputs:
+    """The files to write, and the format of standard output."""
+
+    output: Path | None
+    report: Path | None
+    as_json: bool
+
+
+def _targets(**values: Any) -> CalibrationTargets:
+    from siamkit import CalibrationTargets
+
+    return CalibrationTargets(**values)
 
 
 @click.command(
@@ -39,106 +94,65 @@ identities (the rule of three); rates that the data cannot support are refused.
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
 )
 @click.option(
-    "--fmr",
-    type=float,
-    metavar="RATE",
-    help="False match rate to decide at [default: 0.001, or what the data supports].",
-)
-@click.option(
-    "--precision",
-    type=float,
-    metavar="SHARE",
-    help="Precision to reach on pairs like these, instead of --fmr.",
-)
-@click.option(
-    "--fpir",
-    type=float,
-    metavar="RATE",
-    help="Maximum false positive identification rate, at any gallery size [default: 0.01, or what"
-    " the data supports].",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["logistic", "isotonic"]),
-    help="Map from score to probability [default: the better one on unseen identities].",
-)
-@click.option(
     "--snorm/--no-snorm",
     default=None,
     help="Decide by adaptive S-norm: scores relative to the others in the gallery [default: if it"
     " suits the modality].",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE.json",
-    help="Also write the calibration to a file, for a plugin to ship.",
-)
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    metavar="FILE.html",
-    help="Write a page with the reliability diagram, the probabilities and the thresholds.",
-)
+@options.bundle("targets", _targets, FMR, PRECISION, FPIR, METHOD)
+@options.bundle("outputs", CalibrationOutputs, OUTPUT, REPORT, options.as_json)
 @options.store
-@options.as_json
 def calibrate(
     gallery: str,
     trials: Path | None,
-    fmr: float | None,
-    precision: float | None,
-    fpir: float | None,
-    method: str | None,
     snorm: bool | None,
-    output: Path | None,
-    report: Path | None,
+    targets: CalibrationTargets,
+    outputs: CalibrationOutputs,
     store: Path,
-    as_json: bool,
 ) -> int:
     """Measure what the scores of GALLERY mean; from then on it decides by that.
 
     Queries and verifications then give a probability, and say when they can't tell.
     """
-    if fmr is not None and precision is not None:
-        raise click.UsageError("--fmr and --precision both set the threshold: give one.")
     if snorm and trials:
         raise click.UsageError(
             "--snorm is relative to who is enrolled; it does not go with --trials."
         )
-    if output:
-        if output.suffix != ".json":
+    if outputs.output:
+        if outputs.output.suffix != ".json":
             raise click.UsageError("--output: the name must end in .json.")
-        options.check_writable("--output", output, trials)
-    options.check_report(report)
-    from siamkit.stats.calibration_fit import CalibrationTargets
-
+        options.check_writable("--output", outputs.output, trials)
+    options.check_report(outputs.report)
     faults: list[Fault] = []
     with options.workspace(store) as ws, steps() as progress:
         calibration = ws.calibrate(
             gallery,
             trials,
-            targets=CalibrationTargets(fmr, precision, fpir, method),  # type: ignore[arg-type]
+            targets=targets,
             normalise=snorm,
             report_fault=faults.append,
             progress=progress,
         )
-    if output:
-        from siamkit.io.atomic import replace_text
-        from siamkit.stats.calibration_json import to_json
-
-        replace_text(output, to_json(calibration) + "\n")
-    if report:
-        from siamkit.io.atomic import replace_text
-        from siamkit.reports import calibrate as calibration_page
-
-        replace_text(report, calibration_page.html(calibration, gallery))
+    _write(calibration, gallery, outputs)
     tell(faults)
-    if as_json:
+    if outputs.as_json:
         emit_json(_facts(gallery, calibration, faults))
     else:
         _print(gallery, calibration)
     return 1 if faults else 0
+
+
+def _write(calibration: Calibration, gallery: str, outputs: CalibrationOutputs) -> None:
+    from siamkit.io.atomic import replace_text
+
+    if outputs.output:
+        from siamkit.stats.calibration_json import to_json
+
+        replace_text(outputs.output, to_json(calibration) + "\n")
+    if outputs.report:
+        from siamkit.reports import calibrate as calibration_page
+
+        replace_text(outputs.report, calibration_page.html(calibration, gallery))
 
 
 def _facts(gallery: str, calibration: Calibration, faults: list[Fault]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from siamkit.cli.dedupe_results import (
     GROUPS_TABLE,
     PAIRS,
     PAIRS_TABLE,
-    Outputs,
+    DedupeOutputs,
     show,
 )
 from siamkit.cli.options import ModelChoice
@@ -98,7 +98,7 @@ are still compared.
     type=options.SizeType(),
     help="Memory to use, such as 8G [default: most of what is free].",
 )
-@options.bundle("outputs", Outputs, OUTPUT, PAIRS_OUTPUT, REPORT, options.as_json)
+@options.bundle("outputs", DedupeOutputs, OUTPUT, PAIRS_OUTPUT, REPORT, options.as_json)
 @options.store
 def dedupe(
     source: str,
@@ -107,7 +107,7 @@ def dedupe(
     rule: DecisionRule,
     models: ModelChoice,
     max_memory: int | None,
-    outputs: Outputs,
+    outputs: DedupeOutputs,
     store: Path,
 ) -> int:
     """Find the duplicates in SOURCE.
@@ -147,7 +147,7 @@ def _check_options(
     rule: DecisionRule,
     models: ModelChoice,
     max_memory: int | None,
-    outputs: Outputs,
+    outputs: DedupeOutputs,
 ) -> None:
     """Raise UsageError for options that do not go together."""
     from siamkit.embed.pipeline import DEFAULT
@@ -161,7 +161,7 @@ def _check_options(
 
 
 def _check_outputs(
-    source: str, source_table: str | None, outputs: Outputs, *, against: bool
+    source: str, source_table: str | None, outputs: DedupeOutputs, *, against: bool
 ) -> None:
     """Raise UsageError if an output cannot be written, or would replace what is read."""
     from siamkit.io import table_write

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.dedupe_results import Outputs, fault_facts
+from siamkit.cli.dedupe_results import DedupeOutputs, fault_facts
 from siamkit.cli.output import cut, emit_json, table, tell
 from siamkit.cli.progress import bar
 from siamkit.types import Fault
@@ -38,7 +38,7 @@ def run(
     faults: list[Fault],
     rule: DecisionRule,
     source: str,
-    outputs: Outputs,
+    outputs: DedupeOutputs,
 ) -> int:
     """Compare the items of a source with a gallery, print the outcome, return the exit code.
 

@@ -33,8 +33,8 @@ PAIRS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where the results go."""
+class DedupeOutputs:
+    """The files to write, and the format of standard output."""
 
     output: Path | None
     pairs: Path | None
@@ -42,7 +42,7 @@ class Outputs:
     as_json: bool
 
 
-def show(deduped: Deduped, source: str, outputs: Outputs) -> None:
+def show(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
     """Write the outputs, then print the faults and the groups."""
     _write(deduped, source, outputs)
     tell(deduped.faults)
@@ -57,7 +57,7 @@ def fault_facts(faults: Sequence[Fault]) -> list[dict[str, Any]]:
     return [{"line": f.line, "id": f.name, "error": f.reason} for f in faults]
 
 
-def _write(deduped: Deduped, source: str, outputs: Outputs) -> None:
+def _write(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
     from siamkit.io import atomic, table_write
 
     if outputs.output:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
+from siamkit.cli.options import ModelChoice
 from siamkit.cli.output import cut, emit_json, stderr, table
 from siamkit.cli.progress import steps
 
@@ -33,9 +34,7 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [A] [B]")
 @options.texts
-@options.modality
-@options.encoder
-@options.detector
+@options.model_choice
 @click.option(
     "--box",
     type=options.BoxType(),
@@ -53,9 +52,7 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
 def explain(
     arguments: tuple[str, ...],
     texts: tuple[str, ...],
-    modality: str | None,
-    encoder: str | None,
-    detector: str | None,
+    models: ModelChoice,
     box: tuple[float, float, float, float] | None,
     output: Path | None,
     store: Path,
@@ -66,11 +63,11 @@ def explain(
     Each part of one sample is hidden in turn; it contributes what the score then loses. Parts are
     cells of a picture, segments of a sound, or words of a text.
     """
-    gallery, *files = ("", *arguments) if modality else (arguments or ("",))
+    gallery, *files = ("", *arguments) if models.modality else (arguments or ("",))
     probes: list[Path | str] = [*map(Path, files), *texts]
-    if not (gallery or modality) or len(probes) != 2:
+    if not (gallery or models.modality) or len(probes) != 2:
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B.")
-    if gallery and (encoder or detector):
+    if gallery and (models.encoder or models.detector):
         raise click.UsageError("--encoder and --detector go with -m; a gallery has its own.")
     if box and texts:
         raise click.UsageError("--box is a region of a picture; it does not go with --text.")
@@ -81,11 +78,11 @@ def explain(
     choose = region_choosers.within_box(box) if box else region_choosers.largest_region
     with options.workspace(store) as ws, steps() as progress:
         if texts:
-            options.check_texts(modality or ws.modality_of(gallery))
+            options.check_texts(models.modality or ws.modality_of(gallery))
         system: str | Pipeline = gallery
-        if modality:
-            detector = options.default_or_none(detector)
-            system = ws.pipeline(modality, encoder=encoder, detector=detector)
+        if models.modality:
+            detector = options.default_or_none(models.detector)
+            system = ws.pipeline(models.modality, encoder=models.encoder, detector=detector)
         explanation = ws.explain(system, *probes, choose=choose, progress=progress)
     _print_notes(explanation, has_box=box is not None)
     if as_json:

@@ -31,12 +31,12 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         item_show_func=rate,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
-    ) as shown:
+    ) as progress_bar:
 
         def update(now: int) -> None:
             nonlocal done
             step, done = now - done, now  # first, as the bar asks for the rate
-            shown.update(step)
+            progress_bar.update(step)
 
         yield update
 

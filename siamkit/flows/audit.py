@@ -104,21 +104,22 @@ def _find_mislabelled(
     gallery: ComparedGallery, same_identities: frozenset[tuple[int, int]]
 ) -> Iterator[Finding]:
     """Find samples that are closer to another identity than to the others of their own."""
-    for row, other, score in gallery.nearest_strangers(same_identities):
-        own = float(gallery.cohesion.nearest[row])
-        if not (gallery.threshold <= score < COPY and own < score and own < gallery.alike):
+    for row, nearest, score in gallery.nearest_strangers(same_identities):
+        own_score = float(gallery.cohesion.nearest[row])
+        is_stranger = gallery.threshold <= score < COPY and own_score < score
+        if not is_stranger or own_score >= gallery.alike:
             continue
-        sample, stranger = gallery.enrolled.samples[row], gallery.enrolled.samples[other]
+        sample, stranger = gallery.enrolled.samples[row], gallery.enrolled.samples[nearest]
         source = "--text TEXT" if sample.inline else shlex.quote(sample.source)
         label = shlex.quote(stranger.identity)
         yield _finding(
             gallery,
             "label",
             row,
-            other,
-            (score, own),
+            nearest,
+            (score, own_score),
             f"closer to {stranger.identity} ({score:.3f}, sample {stranger.id}) than to its own"
-            f" identity ({own:.3f}; the same from {gallery.threshold:.3f})",
+            f" identity ({own_score:.3f}; the same from {gallery.threshold:.3f})",
             f"if the label is wrong: {_forget(sample)}, then siamkit enrol {gallery.name} {source}"
             f" --as {label}",
         )
@@ -165,10 +166,10 @@ def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
     limit = gallery.threshold if fence is None else min(gallery.threshold, fence)
     counts, reported = np.bincount(identity), set()
     for row in np.flatnonzero(cohesion.nearest < limit).tolist():
-        own = int(identity[row])
-        if counts[own] == 2 and own in reported:
+        number = int(identity[row])
+        if counts[number] == 2 and number in reported:
             continue  # nothing shows which of two samples is the odd one
-        reported.add(own)
+        reported.add(number)
         score = float(cohesion.nearest[row])
         partner = gallery.enrolled.samples[int(cohesion.partner[row])]
         yield _finding(

@@ -59,12 +59,7 @@ def calibrate_by_gallery(
     enrolled = load_vectors(store, gallery)
     vectors, labels = enrolled.vectors, enrolled.identity
     identities = len(enrolled.names)
-    if identities < 2 or identities == len(labels):
-        raise BadInput(
-            f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples,"
-            " so no identity has two samples to compare",
-            hint="enrol a second sample of some identities, or give --trials FILE",
-        )
+    _require_pairs(gallery, identities, len(labels))
     if normalise and fusion != "best":
         raise BadInput(
             "S-norm needs scores of the nearest sample; this gallery scores by the mean of all",
@@ -103,6 +98,15 @@ def calibrate_by_gallery(
     return replace(plain, normalised=fit(", S-norm", scores))
 
 
+def _require_pairs(gallery: Gallery, identities: int, samples: int) -> None:
+    if identities < 2 or identities == samples:
+        raise BadInput(
+            f"gallery {gallery.name} has {identities:,} identities and {samples:,} samples;"
+            " calibration needs two identities, and two samples of at least one",
+            hint="enrol more samples, or give --trials FILE",
+        )
+
+
 def _calibrate_pairs(
     vectors: Vectors, labels: Ids, fingerprint: str, source: str, targets: CalibrationTargets
 ) -> Calibration | None:
@@ -131,16 +135,16 @@ def _collect(
     is_probe = _choose_probes(labels, rng)
     values, lefts, rights, probe_blocks = [], [], [], []
     for rows, block in scores:
-        own, numbers = labels[rows], np.arange(len(rows))
+        row_labels, numbers = labels[rows], np.arange(len(rows))
         keep = rng.random(block.shape) < share if share < 1 else np.ones(block.shape, np.bool_)
-        keep[numbers, own] = True
+        keep[numbers, row_labels] = True
         keep &= np.isfinite(block)
         kept_rows, right = np.nonzero(keep)
         values.append(block[kept_rows, right].astype(np.float64))
-        lefts.append(own[kept_rows])
+        lefts.append(row_labels[kept_rows])
         rights.append(right)
         is_other = np.ones(block.shape, np.bool_)
-        is_other[numbers, own] = False
+        is_other[numbers, row_labels] = False
         probe_blocks.append(block[is_other].reshape(len(rows), -1)[is_probe[rows]])
     left, right = np.concatenate(lefts), np.concatenate(rights)
     comparisons = Comparisons(np.concatenate(values), left == right, left, right, share)

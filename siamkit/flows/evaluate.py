@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evaluated:
+class Evaluation:
     """One system on one set of trials."""
 
     name: str
@@ -79,14 +79,14 @@ def evaluate_systems(
     group: str | None = None,
     pairs: int = MOST_PAIRS,
     progress: Progress = ignore_progress,
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Evaluate systems on a table of trials or a folder per identity.
 
     See siamkit.Workspace.evaluate.
     """
     is_text = systems[0].pipeline.modality.kind == "text"
     trials = read_trials(source, text=is_text, group=group, pairs=pairs)
-    results: list[Evaluated] = []
+    results: list[Evaluation] = []
     for system in systems:
         results += _evaluate(
             system,
@@ -108,7 +108,7 @@ def evaluate_gallery(
     normalise: bool = False,
     pairs: int = MOST_PAIRS,
     progress: Progress = ignore_progress,
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Evaluate a system on pairs of a gallery's own samples, at most `pairs` of them.
 
     Raises BadInput for fewer than two identities, or if none has two samples.
@@ -122,7 +122,7 @@ def evaluate_gallery(
 
 def evaluate_table(
     path: Path, *, group: str | None = None, threshold: float | None = None
-) -> Evaluated:
+) -> Evaluation:
     """Evaluate a table of trials with scores of any program, also at a given threshold."""
     trials = read_trial_table(path, scored=True, group=group)
     thresholds = {} if threshold is None else {"the given threshold": threshold}
@@ -135,7 +135,7 @@ def evaluate_scores(
     *,
     thresholds: Mapping[str, float] | None = None,
     draws: int | None = None,
-) -> Evaluated:
+) -> Evaluation:
     """Measure trials that have scores. Raises BadInput if they have none.
 
     thresholds, draws: see siamkit.stats.verification.measure_verification.
@@ -143,7 +143,7 @@ def evaluate_scores(
     if trials.scores is None:
         raise BadInput(f"{name} has no scores")
     metrics = _measure(trials, trials.scores, thresholds, draws)
-    return Evaluated(name, trials, trials.scores, metrics)
+    return Evaluation(name, trials, trials.scores, metrics)
 
 
 def _evaluate(
@@ -155,7 +155,7 @@ def _evaluate(
     normalise: bool,
     identify: bool,
     progress: Progress,
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Evaluate a system by its cosines, by each reranker, and with `normalise` by adaptive S-norm.
 
     identify: measure 1:N too, as every pair of the samples is a trial. Raises BadInput if too
@@ -167,18 +167,18 @@ def _evaluate(
     thresholds = {"its threshold": system.threshold.value} if system.threshold else {}
     metrics = _measure(trials, cosines, thresholds)
     identified = _identify(system.pipeline, trials, samples, progress) if identify else None
-    results = [Evaluated(system.name, trials, cosines, metrics, identified)]
+    results = [Evaluation(system.name, trials, cosines, metrics, identified)]
     for reranker in rerankers:
         probabilities = score_by_reranker(reranker, trials, samples, progress)
         progress("measuring", 0, 0)
         metrics = _measure(trials, probabilities, {"its threshold": reranker.threshold.value})
         name = f"{system.name}, {reranker.name}"
-        results.append(Evaluated(name, trials, probabilities, metrics))
+        results.append(Evaluation(name, trials, probabilities, metrics))
     if normalise:
         scores = _normalise(trials, samples, cosines)
         progress("measuring", 0, 0)
         metrics = _measure(trials, scores)
-        results.append(Evaluated(f"{system.name}, S-norm", trials, scores, metrics))
+        results.append(Evaluation(f"{system.name}, S-norm", trials, scores, metrics))
     return results
 
 

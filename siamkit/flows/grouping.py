@@ -182,7 +182,7 @@ def _missed_pairs(
 
     Approximate search misses some pairs, and complete linkage splits a group at each of them.
     """
-    known = near.left * len(vectors) + near.right  # sorted, as merge_pairs leaves it
+    near_keys = near.left * len(vectors) + near.right  # sorted, as merge_pairs leaves it
     missed = []
     for component in linkage.split_components(pairs):
         nodes = component.nodes()
@@ -195,7 +195,9 @@ def _missed_pairs(
             a, b = np.nonzero(np.triu(scores >= np.float32(floor), 1 + top))
             left, right = nodes[a + top], nodes[b]
             keys = left * len(vectors) + right
-            new = np.searchsorted(known, keys, "left") == np.searchsorted(known, keys, "right")
+            new = np.searchsorted(near_keys, keys, "left") == np.searchsorted(
+                near_keys, keys, "right"
+            )
             missed.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
     return linkage.merge_pairs(missed)
 

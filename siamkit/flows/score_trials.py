@@ -72,14 +72,14 @@ def select_usable(trials: Trials, samples: SampleVectors) -> Trials:
 
     Raises BadInput if none is left.
     """
-    kept = trials.select(samples.usable[trials.left] & samples.usable[trials.right])
-    if not len(kept):
+    compared = trials.select(samples.usable[trials.left] & samples.usable[trials.right])
+    if not len(compared):
         first_fault = f"; the first: {samples.faults[0].reason}" if samples.faults else ""
         raise BadInput(f"none of {len(trials):,} trials can be compared{first_fault}")
     notes = list(trials.notes)
-    if left_out := len(trials) - len(kept):
+    if left_out := len(trials) - len(compared):
         notes.append(f"{left_out:,} trials are left out: one of their samples cannot be used")
-    return replace(kept, faults=[*trials.faults, *samples.faults], notes=notes)
+    return replace(compared, faults=[*trials.faults, *samples.faults], notes=notes)
 
 
 def score_by_cosine(

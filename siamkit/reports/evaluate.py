@@ -16,7 +16,7 @@ from siamkit.stats.verification import ERRORS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from siamkit.flows.evaluate import Evaluated
+    from siamkit.flows.evaluate import Evaluation
 
 WORST = 9  # pairs of either kind: three rows of three
 FAULTS = 100  # that are listed
@@ -45,7 +45,7 @@ enrolled is not identified; <b>DIR</b> is 1 - FNIR.
 </ul></details>"""
 
 
-def html(results: Sequence[Evaluated], title: str) -> str:
+def html(results: Sequence[Evaluation], title: str) -> str:
     """Return the page about one or more results as text. User texts are escaped.
 
     Pictures and short sounds of the worst errors are embedded; missing files show their names.
@@ -61,13 +61,13 @@ def html(results: Sequence[Evaluated], title: str) -> str:
     return page(f"Evaluation of {title}", "".join(parts), _STYLE)
 
 
-def _table(results: Sequence[Evaluated]) -> str:
+def _table(results: Sequence[Evaluation]) -> str:
     rows = [(name, *values) for name, values in evaluate_text.compared(results).items()]
     head = ["", *(result.name for result in results)]
     return table(head, rows) + _unsupported(results) + _TERMS
 
 
-def _unsupported(results: Sequence[Evaluated]) -> str:
+def _unsupported(results: Sequence[Evaluation]) -> str:
     """Say which rates the data is too small for, and how much data there is."""
     data_by_rate: dict[str, str] = {}
     for result in results:
@@ -86,7 +86,7 @@ def _unsupported(results: Sequence[Evaluated]) -> str:
     )
 
 
-def _worst_errors(results: Sequence[Evaluated]) -> str:
+def _worst_errors(results: Sequence[Evaluation]) -> str:
     preview = cache(exhibit)
     parts = []
     for result in results:
@@ -106,9 +106,9 @@ def _worst_errors(results: Sequence[Evaluated]) -> str:
 
 
 def _card(
-    result: Evaluated, row: int, threshold: float, kind: str, preview: Callable[[Path | str], str]
+    result: Evaluation, row: int, threshold: float, kind: str, preview: Callable[[Path | str], str]
 ) -> str:
-    """Show one comparison, which is no error where there are few errors."""
+    """Show one comparison; where errors are few, it need not be one."""
     trials, score = result.trials, float(result.scores[row])
     is_error = (score < threshold) == bool(trials.mated[row])
     word = f"<b class=bad>{kind}</b>" if is_error else "<span class=soft>no error</span>"
@@ -116,7 +116,7 @@ def _card(
     return f"<div class=pair><p>{score:.3f} {word}<div>{samples}</div></div>"
 
 
-def _faults(results: Sequence[Evaluated]) -> str:
+def _faults(results: Sequence[Evaluation]) -> str:
     faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
     if not faults:
         return ""
@@ -130,7 +130,7 @@ def _faults(results: Sequence[Evaluated]) -> str:
     return f"<h2>Could not be used: {len(faults):,}</h2><ul>{listed}</ul>"
 
 
-def _notes(results: Sequence[Evaluated]) -> str:
+def _notes(results: Sequence[Evaluation]) -> str:
     draws = " and ".join(dict.fromkeys(f"{result.measured.draws:,}" for result in results))
     notes = [note for result in results for note in result.notes]
     notes.append(f"Intervals are 95 %, from {draws} resamplings of the identities.")

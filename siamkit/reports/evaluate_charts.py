@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from siamkit.flows.evaluate import Evaluated
+    from siamkit.flows.evaluate import Evaluation
     from siamkit.stats.verification import GroupRates, VerificationMetrics
 
     Vector: TypeAlias = NDArray[np.float64]
@@ -43,7 +43,7 @@ LEAST_RATE = 1e-6  # lowest error rate that a plot shows
 NAME_LENGTH = 20  # characters of a group's name beside its row
 
 
-def error_curves(results: Sequence[Evaluated]) -> str:
+def error_curves(results: Sequence[Evaluation]) -> str:
     """Draw DET and ROC curves, dotted where fewer than ERRORS false matches support them."""
     measured = [result.measured for result in results]
     high = 0.5 if max(m.eer.value for m in measured) < 0.3 else 0.95
@@ -78,7 +78,7 @@ def error_curves(results: Sequence[Evaluated]) -> str:
     )
 
 
-def _add_curves(det: Chart, roc: Chart, result: Evaluated, colour: str, high: float) -> None:
+def _add_curves(det: Chart, roc: Chart, result: Evaluation, colour: str, high: float) -> None:
     measured = result.measured
     fmr, fnmr = measured.curve.fmr, measured.curve.fnmr
     visible = (fmr <= high) & (fnmr <= high)
@@ -106,7 +106,7 @@ def _lowest_fmr(measured: VerificationMetrics) -> float:
     return ERRORS / max(1, int((~measured.comparisons.mated).sum()))
 
 
-def _colours(results: Sequence[Evaluated]) -> list[str]:
+def _colours(results: Sequence[Evaluation]) -> list[str]:
     return [COLOURS[number % len(COLOURS)] for number in range(len(results))]
 
 
@@ -118,7 +118,7 @@ def deciding_threshold(measured: VerificationMetrics) -> tuple[float, str]:
     return measured.eer_threshold, f"threshold of the EER: {measured.eer_threshold:.3f}"
 
 
-def score_histograms(results: Sequence[Evaluated]) -> str:
+def score_histograms(results: Sequence[Evaluation]) -> str:
     charts = []
     for result in results:
         comparisons = result.measured.comparisons
@@ -130,7 +130,7 @@ def score_histograms(results: Sequence[Evaluated]) -> str:
     return f"<h2>Scores</h2><div class=row>{''.join(charts)}</div>"
 
 
-def hit_rates(results: Sequence[Evaluated]) -> str:
+def hit_rates(results: Sequence[Evaluation]) -> str:
     """Draw the CMC of the results that were measured 1:N; empty if there are none."""
     curves = [
         (result.name, result.identified, colour)
@@ -163,7 +163,7 @@ def hit_rates(results: Sequence[Evaluated]) -> str:
     return f"<h2>Identification</h2><div class=row>{figure}</div>"
 
 
-def group_rates(result: Evaluated) -> str:
+def group_rates(result: Evaluation) -> str:
     """Draw and list the error rates of each group, at one threshold for all."""
     measured = result.measured
     groups = measured.groups[:GROUPS]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from siamkit.flows.evaluate import Evaluated
+    from siamkit.flows.evaluate import Evaluation
     from siamkit.stats.verification import Estimate, GroupRates
 
 NONE = "-"
 GROUP_HEAD = ("group", "mated", "non-mated", "FMR", "FNMR")
 
 
-def compared(results: Sequence[Evaluated]) -> dict[str, list[str]]:
+def compared(results: Sequence[Evaluation]) -> dict[str, list[str]]:
     """Return the value of each figure in each result, by its name; NONE where a result lacks it."""
     rows: dict[str, list[str]] = {}
     for number, result in enumerate(results):
@@ -22,7 +22,7 @@ def compared(results: Sequence[Evaluated]) -> dict[str, list[str]]:
     return rows
 
 
-def figures(result: Evaluated) -> list[tuple[str, str]]:
+def figures(result: Evaluation) -> list[tuple[str, str]]:
     """Return the name and value of every figure of a result, in reading order."""
     measured, comparisons = result.measured, result.measured.comparisons
     mated = int(comparisons.mated.sum())

@@ -1,0 +1,128 @@
+"""Write and print what siamkit evaluate measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from siamkit.cli.output import cut, emit_json, stderr, table, tell
+from siamkit.reports import evaluate_text
+
+if TYPE_CHECKING:
+    from siamkit.flows.evaluate import Evaluation
+    from siamkit.stats.identification import IdentificationMetrics
+    from siamkit.stats.verification import OperatingPoint
+    from siamkit.types import Fault
+
+SCHEMA = {"a": str, "b": str, "label": int, "score": float}
+TABLE = "siamkit_scores"  # in a database
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOutputs:
+    """The files to write, and the format of standard output."""
+
+    report: Path | None
+    scores_path: Path | None
+    as_json: bool
+
+
+def show(results: list[Evaluation], title: str, outputs: EvaluationOutputs) -> list[Fault]:
+    """Write the outputs, print the results, and return what could not be used."""
+    _write(results, title, outputs)
+    faults = _print_faults(results)
+    if outputs.as_json:
+        emit_json([_facts(result) for result in results])
+    else:
+        _print(results)
+    return faults
+
+
+def _write(results: list[Evaluation], title: str, outputs: EvaluationOutputs) -> None:
+    from siamkit.io import atomic, table_write
+
+    if outputs.scores_path:
+        table_write.write(outputs.scores_path, SCHEMA, _score_rows(results[0]), table=TABLE)
+    if outputs.report:
+        from siamkit.reports import evaluate as evaluation_page
+
+        atomic.replace_text(outputs.report, evaluation_page.html(results, title))
+
+
+def _score_rows(result: Evaluation) -> Iterator[tuple[str, str, int, float]]:
+    from siamkit.io.sources import to_text
+
+    trials = result.trials
+    names = [s if isinstance(s, str) else to_text(s) for s in trials.samples]
+    columns = (trials.left, trials.right, trials.mated, result.scores)
+    for left, right, mated, score in zip(*(column.tolist() for column in columns), strict=True):
+        yield names[left], names[right], int(mated), score
+
+
+def _print_faults(results: list[Evaluation]) -> list[Fault]:
+    """Print each fault and note once; return the faults."""
+    faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
+    tell(faults)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        stderr(f"Note: {note}")
+    return faults
+
+
+def _print(results: list[Evaluation]) -> None:
+    figures = evaluate_text.compared(results)
+    head = ["", *(cut(result.name, 40) for result in results)]
+    table(head, [[name, *values] for name, values in figures.items()])
+    for result in results:
+        groups = result.measured.groups
+        if groups:
+            click.echo(f"\n{result.name}, groups at {result.measured.groups_at:.3f}")
+            rows = [
+                [cut(name, 40), *rates] for name, *rates in map(evaluate_text.group_row, groups)
+            ]
+            table(evaluate_text.GROUP_HEAD, rows)
+
+
+def _facts(result: Evaluation) -> dict[str, Any]:
+    measured, comparisons = result.measured, result.measured.comparisons
+    mated = int(comparisons.mated.sum())
+    return {
+        "name": result.name,
+        "mated": mated,
+        "non_mated": len(comparisons) - mated,
+        "identities": comparisons.identities,
+        "impostor_pairs": comparisons.impostor_pairs,
+        "draws": measured.draws,
+        "roc_auc": asdict(measured.auc),
+        "eer": {**asdict(measured.eer), "threshold": measured.eer_threshold},
+        "at_fmr": [_point(point) for point in measured.at_fmr],
+        "unsupported_fmr": measured.unsupported_fmrs,
+        "at_threshold": [_point(point) for point in measured.at_thresholds],
+        "accuracy": measured.accuracy,
+        "accuracy_standard_error": measured.accuracy_error,
+        "min_dcf": {str(prior): asdict(cost) for prior, cost in measured.min_dcf.items()},
+        "groups": [asdict(group) for group in measured.groups],
+        "groups_at": measured.groups_at,
+        "identification": result.identified and _identification(result.identified),
+        "faults": [{"where": fault.where, "reason": fault.reason} for fault in result.faults],
+        "notes": result.notes,
+    }
+
+
+def _identification(identified: IdentificationMetrics) -> dict[str, Any]:
+    return {
+        "identities": identified.searches.identities,
+        "probes": len(identified.searches.labels),
+        "hit_rate": {str(rank): asdict(rate) for rank, rate in identified.hit_rate.items()},
+        "at_fpir": [asdict(point) for point in identified.at_fpir],
+        "unsupported_fpir": identified.unsupported_fpirs,
+    }
+
+
+def _point(point: OperatingPoint) -> dict[str, Any]:
+    fields = asdict(point)
+    fields["wanted"] = fields.pop("target_fmr")
+    return fields
