@@ -1,4 +1,4 @@
-"""Finds faces in pictures: CenterFace, through ONNX Runtime."""
+"""Find faces in pictures: CenterFace, through ONNX Runtime."""
 
 from siamkit_facefinder.finder import FaceFinder
 

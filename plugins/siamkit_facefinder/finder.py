@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.6  # on pictures with known faces the weakest face had 0.65, the best non-face 0.55
 LONG_SIDE = (320, 640)  # px: smaller pictures are enlarged to it, larger ones reduced
-ENLARGE = 4.0  # at most: beyond it there is nothing left to see
-CLOSER = 1280  # px: the long side at a second look
-SMALL = 24  # px in the first look: a face narrower than this hints at others too small to see
+ENLARGE = 4.0  # at most: beyond it there is no detail to gain
+CLOSER = 1280  # px: the long side in the second pass
+SMALL = 24  # px in the first pass: a narrower face hints at others too small to detect
 MIN_SIDE = 8  # px: a smaller picture holds no face
 
 
@@ -26,8 +26,8 @@ class FaceFinder:
     """Faces in a picture, best first, with five landmarks each.
 
     `Region.landmarks` is (5, 2) float32, x and y in pixels of the source: the centre of the eye
-    at the left of the picture, of the eye at its right, the tip of the nose, and the left and the
-    right corner of the mouth. (Left and right are the viewer's, on an upright face.)
+    on the left of the picture, of the eye on its right, the tip of the nose, and the left and right
+    corners of the mouth. (Left and right are the viewer's, on an upright face.)
     """
 
     name = "facefinder"
@@ -37,11 +37,14 @@ class FaceFinder:
         self._network: onnxruntime.InferenceSession | None = None
 
     def find(self, medium: Image) -> list[Region]:
-        """Best first; [] if there is no face. Raises MissingWeights without the weights."""
+        """Return one region per face, best first; [] if there is none.
+
+        Raises MissingWeights if the package with the weights is not installed.
+        """
         height, width = medium.pixels.shape[:2]
         if min(height, width) < MIN_SIDE:
             return []
-        faces = self._find(medium.pixels, max(height, width))
+        faces = self._detect(medium.pixels, max(height, width))
         return [
             Region(where=box, score=min(1.0, float(score)), landmarks=points)
             for box, score, points in zip(
@@ -49,23 +52,24 @@ class FaceFinder:
             )
         ]
 
-    def _find(self, pixels: NDArray[np.uint8], long: int) -> Faces:
+    def _detect(self, pixels: NDArray[np.uint8], long: int) -> Faces:
+        """Detect at one scale, and if a large picture seems to hold small faces, at a second."""
         from siamkit_facefinder import centerface
 
         if self._network is None:
             self._network = centerface.open_network()
         smallest, largest = LONG_SIDE
         scale = min(ENLARGE, min(max(long, smallest), largest) / long)
-        faces = centerface.look(self._network, pixels, scale, THRESHOLD)
+        faces = centerface.detect(self._network, pixels, scale, THRESHOLD)
         widths = (faces.boxes[:, 2] - faces.boxes[:, 0]) * scale
         if long > largest and (not len(widths) or widths.min() < SMALL):
-            closer = centerface.look(self._network, pixels, min(1.0, CLOSER / long), THRESHOLD)
+            closer = centerface.detect(self._network, pixels, min(1.0, CLOSER / long), THRESHOLD)
             faces = centerface.merge(faces, closer)
         return faces
 
 
 def _inside(boxes: NDArray[np.float32], width: int, height: int) -> list[Box]:
-    """Boxes cut to the picture, as tuples. The landmarks of a cut face stay where they are."""
+    """Clip boxes to the picture, as tuples. The landmarks of a clipped face stay unchanged."""
     import numpy as np
 
     cut = np.clip(boxes, 0, np.array([width, height, width, height]))

@@ -1,4 +1,4 @@
-"""A region of a picture -> the chip that is embedded."""
+"""From a region of a picture to the chip that is embedded."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 BLANK = 1.0  # standard deviation of a colour plane, of 0 to 255; the least in LFW is over 14
 
 
-def chip(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    """(150, 150, 3): the face in a region of a (height, width, 3) RGB picture, upright."""
+def cut_chip(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """Cut the face in a region of a (height, width, 3) RGB picture: (150, 150, 3), upright."""
     pixels = _masked(pixels, region)
     return align.cut(pixels, align.chip_matrix(*anchors(pixels, region)), align.SIZE)
 
 
-def is_blank(made: NDArray[np.uint8]) -> bool:
-    """True for a face of one colour: the network has a vector for it, which means nothing."""
+def is_blank(chip: NDArray[np.uint8]) -> bool:
+    """True if the face is of one colour: the network's vector for it would mean nothing."""
     edge = round(align.SIZE * align.PADDING / (1 + 2 * align.PADDING))
-    return float(made[edge:-edge, edge:-edge].std(axis=(0, 1)).max()) < BLANK
+    return float(chip[edge:-edge, edge:-edge].std(axis=(0, 1)).max()) < BLANK
 
 
 def anchors(
     pixels: NDArray[np.uint8], region: Region
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A template, and the points in the picture that belong to it; both (k, 2).
+    """Return a template, and the points in the picture that correspond to it; both (k, 2).
 
-    k is 10 where the region has landmarks: they, and dlib's five, which start from them. Their
+    If the region has landmarks, k is 10: those five, and dlib's five, located from them. Their
     errors have little in common, so fitting both is steadier than fitting either: on 15
-    photographs the weakest pair of one person scores 0.938, not 0.921 or 0.932. Else k is 5:
+    photographs the weakest pair of one person scores 0.938, not 0.921 or 0.932. Otherwise k is 5:
     dlib's alone.
     """
-    given = region.landmarks
-    if given is None or given.shape != align.POINTS.shape or not np.isfinite(given).all():
+    detected = region.landmarks
+    if detected is None or detected.shape != align.POINTS.shape or not np.isfinite(detected).all():
         return align.DLIB_POINTS, landmarks.locate(pixels, _box(region))
-    points = given.astype(np.float64)
-    found = landmarks.refine(pixels, align.POINTS, points)
-    return align.ALL_POINTS, np.concatenate([points, found])
+    points = detected.astype(np.float64)
+    dlib_points = landmarks.refine(pixels, align.POINTS, points)
+    return align.ALL_POINTS, np.concatenate([points, dlib_points])
 
 
 def constants() -> dict[str, Any]:
-    """Every number of this plugin that changes a chip, for the encoder's fingerprint."""
+    """Return every constant of this plugin that changes a chip, for the encoder's fingerprint."""
     return {
         "size": align.SIZE,
         "padding": align.PADDING,
@@ -68,7 +68,7 @@ def _box(region: Region) -> Box | None:
 
 
 def _masked(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    """Black where the region's mask is False; the mask's left top is that of the region's box."""
+    """Paint black where the region's mask is False; the mask starts at the box's top left."""
     if region.mask is None:
         return pixels
     left, top = (round(v) for v in (_box(region) or (0, 0))[:2])

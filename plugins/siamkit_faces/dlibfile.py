@@ -1,12 +1,12 @@
-"""Reads the layers of a network that dlib serialized (`dlib::serialize`, a .dat file).
+"""Read the layers of a network that dlib serialized (`dlib::serialize`, a .dat file).
 
-The format, as far as it is needed here. An integer is a control byte, whose low four bits say how
-many bytes follow and whose top bit says that it is negative, and then those bytes, least
-significant first. A floating point number is an integer mantissa and an integer exponent of two.
-A string is its length and its bytes. A tensor is the version 2, four sizes (samples, channels,
-rows, columns) and raw little-endian float32. A network is its layers from the input to the loss,
-each of them introduced by its name as a string; what stands between two layers (flags, empty
-gradients) matters to training only, and is skipped by looking for the next name.
+The format, as far as it is needed here. An integer is a control byte, whose low four bits count the
+bytes that follow and whose top bit marks a negative number, and then those bytes, least significant
+first. A floating point number is an integer mantissa and an integer exponent of two. A string is
+its length and its bytes. A tensor is the version 2, four sizes (samples, channels, rows, columns)
+and raw little-endian float32. A network is its layers from the input to the loss, each introduced
+by its name as a string; the data between two layers (flags, empty gradients) matters to training
+only, and is skipped by searching for the next name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TENSOR_VERSION = 2
-# How many integers of a layer are read: before its tensor, and after it.
+# Integers of a layer that are read before its tensor, and after it.
 _SIZES = {
     b"con_4": (0, 7),  # filters, rows, columns, 2 strides, 2 paddings
     b"affine_": (0, 0),
@@ -42,11 +42,11 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One layer as the file states it, nothing derived."""
+    """One layer as stated in the file."""
 
-    name: str  # dlib's own, with the version it was written by: "con_4"
-    sizes: tuple[int, ...] = ()  # the integers that _SIZES describes
-    means: tuple[float, ...] = ()  # of an input layer: red, green, blue
+    name: str  # dlib's own, with the version of its format: "con_4"
+    sizes: tuple[int, ...] = ()  # the integers that _SIZES counts
+    means: tuple[float, ...] = ()  # red, green and blue, of an input layer
     params: NDArray[np.float32] | None = None  # (samples, channels, rows, columns)
 
 
@@ -73,30 +73,34 @@ class _Reader:
 
         version, *shape = self.integers(5)
         if version != TENSOR_VERSION:
-            raise ValueError(f"a tensor of version {version}, not {TENSOR_VERSION}")
+            raise ValueError(f"tensor version {version}, expected {TENSOR_VERSION}")
         values = np.frombuffer(self.content, "<f4", count=prod(shape), offset=self.at)
         self.at += values.nbytes
         return values.reshape(shape).astype(np.float32)
 
 
 def read_layers(content: bytes) -> list[Layer]:
-    """The layers from the input outwards, the loss left out. Raises MissingWeights."""
+    """Read the layers from the input outwards, without the loss.
+
+    Raises MissingWeights for a damaged file, or one of another version of dlib.
+    """
     layers: list[Layer] = []
     at = 0
     try:
-        while (found := _NAME.search(content, at)) is not None:
-            layer, at = _read(content, found)
+        while (match := _NAME.search(content, at)) is not None:
+            layer, at = _read_layer(content, match)
             layers.append(layer)
-    except (ValueError, IndexError) as error:  # a shorter file, or another version of dlib
+    except (ValueError, IndexError) as error:  # a truncated file, or another version of dlib
         raise MissingWeights(f"not a network as dlib writes it: {error}") from error
     if not layers:
-        raise MissingWeights("not a network as dlib writes it: no known layer in it")
+        raise MissingWeights("not a network as dlib writes it: it has no known layer")
     return layers
 
 
-def _read(content: bytes, found: re.Match[bytes]) -> tuple[Layer, int]:
-    name = found[0][2:]
-    reader = _Reader(content, found.end())
+def _read_layer(content: bytes, match: re.Match[bytes]) -> tuple[Layer, int]:
+    """Read the layer whose name was matched; returns it and the offset after it."""
+    name = match[0][2:]
+    reader = _Reader(content, match.end())
     before, after = _SIZES[name]
     means: tuple[float, ...] = ()
     if name == b"input_rgb_image_sized":

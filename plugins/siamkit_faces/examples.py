@@ -1,4 +1,4 @@
-"""Pictures to try the modality with, made from two that scikit-image ships: nothing is fetched."""
+"""Example faces, cut from two pictures that scikit-image ships: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ CAMERAMAN = (140, 60, 310, 250)
 
 
 def examples() -> list[tuple[str, bytes]]:
-    """Two PNG files each of two people: a crop, and the same crop mirrored and made smaller.
+    """Return (name, PNG file) of two people: a crop each, and the same mirrored and smaller.
 
     "collins" is the astronaut Eileen Collins, photographed by NASA (public domain);
-    "cameraman" is a photographer seen from the side, by Lav Varshney (CC0). As both files of a
-    pair show one photograph, they prove that the parts work together, and say nothing about how
-    well faces are told apart. Raises MissingWeights without scikit-image.
+    "cameraman" is a photographer seen from the side, by Lav Varshney (CC0). Both files of a person
+    come from one photograph: they show that the parts work together, not how well faces are told
+    apart. Raises MissingWeights without scikit-image.
     """
-    pairs = []
-    for name, file, box in (
-        ("collins", "astronaut.png", COLLINS),
-        ("cameraman", "camera.png", CAMERAMAN),
-    ):
-        crop = _picture(file).crop(box)
-        pairs += [(name, _png(crop)), (name, _png(_variant(crop)))]
-    return pairs
+    people = (("collins", "astronaut.png", COLLINS), ("cameraman", "camera.png", CAMERAMAN))
+    samples = []
+    for name, file, box in people:
+        crop = _open_picture(file).crop(box)
+        samples += [(name, _png(crop)), (name, _png(_variant(crop)))]
+    return samples
 
 
 def _variant(picture: PILImage.Image) -> PILImage.Image:
@@ -42,7 +40,7 @@ def _variant(picture: PILImage.Image) -> PILImage.Image:
     return ImageOps.mirror(picture).resize(size, Image.Resampling.BICUBIC)
 
 
-def _picture(name: str) -> PILImage.Image:
+def _open_picture(name: str) -> PILImage.Image:
     from PIL import Image
 
     spec = find_spec("skimage")  # finds the folder; importing the package takes a second

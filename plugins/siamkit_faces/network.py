@@ -2,7 +2,7 @@
 
 The network is a ResNet of 29 convolutions (D. E. King, "High Quality Face Recognition with Deep
 Metric Learning", dlib blog, 2017; dlib's example `dnn_face_recognition_ex.cpp`). Its depth, widths
-and strides are all read from the file; only the shape of a residual block is known here.
+and strides are read from the file; only the shape of a residual block is fixed here.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
     Attributes: TypeAlias = dict[str, int | list[int]]
 
-OPSET, IR_VERSION = 17, 8  # IR 8 is what opset 17 came with; every ONNX Runtime since 1.12 reads it
+OPSET, IR_VERSION = 17, 8  # opset 17 came with IR 8; every ONNX Runtime since 1.12 reads them
 INPUT, OUTPUT = "chips", "descriptor"
 DIVISOR = 256  # of dlib's input layer: not 255
 
 
 class Value(NamedTuple):
-    """A tensor in the graph: its name, and its (channels, rows, columns) without the batch."""
+    """A tensor in the graph: its name and (channels, rows, columns), without the batch."""
 
     name: str
     shape: tuple[int, int, int]
 
 
 def build(layers: list[Layer]) -> bytes:
-    """The graph: chips (n, 150, 150, 3) uint8 RGB -> (n, 128) float32, dlib's own descriptor.
+    """Build the graph: chips (n, 150, 150, 3) uint8 RGB to dlib's descriptors (n, 128) float32.
 
-    The mean and the scale of the input, and every affine layer, are folded into the convolution
-    beside them. Raises MissingWeights if the layers are not those of that network.
+    Mean and scale of the input, and every affine layer, are folded into the adjacent convolution.
+    Raises MissingWeights if the layers are not those of that network.
     """
     try:
         return _build(layers)
@@ -78,7 +78,7 @@ def _build(layers: list[Layer]) -> bytes:
 
 
 class _Graph:
-    """Nodes and constants in the making; every method appends some and returns their result."""
+    """Nodes and constants of a graph; every method appends some and returns their result."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -106,14 +106,14 @@ class _Graph:
     def convolution(
         self, source: Value, layer: Layer, affine: Layer, means: tuple[float, ...] = ()
     ) -> Value:
-        """A convolution and the affine layer behind it (a gamma and a beta a channel), as one."""
+        """Append a convolution and its affine layer (one gamma and beta per channel) as one."""
         import numpy as np
 
         filters, high, wide, *stride_and_pad = layer.sizes[:7]
         params = _params(layer)
         weights = params[:-filters].reshape(filters, source.shape[0], high, wide)
         bias = params[-filters:]
-        if means:  # of the input layer; nothing is padded there, so this is exact
+        if means:  # of the input layer; there is no padding there, so this is exact
             weights = weights / DIVISOR
             bias = bias - np.einsum("fcyx,c->f", weights, np.asarray(means))
         gamma, beta = _params(affine).reshape(2, filters)
@@ -128,7 +128,7 @@ class _Graph:
         return Value(self.node(op, [source.name], window), (source.shape[0], *shape))
 
     def block(self, source: Value, layers: list[Layer]) -> Value:
-        """Two convolutions and a shortcut around them, which halves its size if they do."""
+        """Append two convolutions and a shortcut around them, which halves its size if they do."""
         first, affine1, _, second, affine2, *shortcut, _, _ = layers
         last = self.relu(self.convolution(source, first, affine1))
         last = self.convolution(last, second, affine2)
@@ -140,7 +140,7 @@ class _Graph:
         return self.relu(Value(self.node("Add", both), shape))
 
     def pad(self, source: Value, shape: tuple[int, int, int]) -> Value:
-        """Zeros after the last channel, row and column: how dlib adds tensors of two shapes."""
+        """Append zeros after the last channel, row and column, as dlib does to add two shapes."""
         import numpy as np
 
         if shape == source.shape:
@@ -150,7 +150,7 @@ class _Graph:
         return Value(self.node("Pad", [source.name, pads]), shape)
 
     def dense(self, source: Value, layer: Layer) -> None:
-        """The mean over all places and a product with the (inputs, outputs) weights; the end."""
+        """Append the output: the mean over all positions times the (inputs, outputs) weights."""
         import numpy as np
 
         outputs, inputs = layer.sizes
@@ -161,7 +161,7 @@ class _Graph:
 
 
 def _params(layer: Layer) -> NDArray[np.float64]:
-    """A layer's parameters in a row, in double precision: folding then rounds only once."""
+    """Return a layer's parameters, flattened, as float64: folding then rounds only once."""
     import numpy as np
 
     if layer.params is None:
@@ -170,7 +170,7 @@ def _params(layer: Layer) -> NDArray[np.float64]:
 
 
 def _window(source: Value, sizes: tuple[int, ...]) -> tuple[Attributes, tuple[int, int]]:
-    """ONNX attributes, and the resulting (rows, columns), of dlib's six window sizes."""
+    """Convert dlib's six window sizes to ONNX attributes, and the resulting (rows, columns)."""
     high, wide, down, right, pad_y, pad_x = sizes
     _, rows, columns = source.shape
     shape = ((rows + 2 * pad_y - high) // down + 1, (columns + 2 * pad_x - wide) // right + 1)

@@ -1,7 +1,7 @@
-"""How fit a face is for enrolment: its size, sharpness, light and contrast.
+"""Enrolment quality of a face: its size, sharpness, light and contrast.
 
-The limits were set on LFW crops, ORL and photographs, of which they refuse next to none: their
-job is to keep out what the network cannot recognise, not to ask for passport photographs.
+The limits were set on LFW crops, ORL and photographs, and refuse almost none of them: their job is
+to keep out faces that the network cannot recognise, not to demand passport photographs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from siamkit.types import Region
 
 MIN_EYES = 12.0  # px between the centres of the eyes; at 10 px the EER is five times that at 20
-MIN_SHARPNESS = 0.015  # see sharpness(); the least of 953 LFW crops has 0.022
+MIN_SHARPNESS = 0.015  # see sharpness(); the least in 953 LFW crops is 0.022
 MIN_LIGHT, MAX_LIGHT = 30.0, 225.0  # mean luminance of the face, 0 to 255
-MIN_CONTRAST = 8.0  # standard deviation of that luminance; the least in LFW has 14
-GOOD_EYES, GOOD_SHARPNESS, GOOD_CONTRAST = 60.0, 0.30, 30.0  # from here on nothing is deducted
+MIN_CONTRAST = 8.0  # standard deviation of that luminance; the least in LFW is 14
+GOOD_EYES, GOOD_SHARPNESS, GOOD_CONTRAST = 60.0, 0.30, 30.0  # at or above: score 1
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 EYES = 0.554  # the distance between the eyes, in units of the face's side
 
 
 def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
-    """Measured values, and a problem for each that is past its limit."""
+    """Measure a face of a (height, width, 3) picture; each value past its limit is a problem."""
     template, points = chips.anchors(pixels, region)
     face = face_luminance(align.cut(pixels, align.chip_matrix(template, points), align.SIZE))
     eyes = eye_distance(template, points)
@@ -42,7 +42,7 @@ def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
         )
     if contrast < MIN_CONTRAST:
         problems.append(f"contrast is {contrast:.1f}; at least {MIN_CONTRAST:.0f} is needed")
-    elif sharp < MIN_SHARPNESS:  # says nothing of a flat picture
+    elif sharp < MIN_SHARPNESS:  # meaningless for a picture without contrast
         problems.append(
             f"face is blurred: sharpness {sharp:.3f}; at least {MIN_SHARPNESS} is needed"
         )
@@ -60,26 +60,25 @@ def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
 
 
 def eye_distance(template: NDArray[np.float64], points: NDArray[np.float64]) -> float:
-    """Pixels between the eyes, were the face turned to the camera.
+    """Estimate the px between the eyes if the face looked into the camera.
 
-    The larger of what its width and its height say: a profile is narrow, a bowed head is low.
+    Uses the larger of the estimates from its width and its height: a profile is narrow, a bowed
+    head is low. template, points: (k, 2), see chips.anchors.
     """
-    # One eye, the other, and what is below them: of dlib's points alone, else of the detector's.
+    # The two eyes, and the nose or mouth below: of dlib's points alone, or of the detector's.
     dlib = len(template) == len(align.DLIB_POINTS)
     groups = ([0, 1], [2, 3], [4]) if dlib else ([0], [1], [3, 4])
 
-    def extents(values: NDArray[np.float64]) -> tuple[float, float]:
-        one, other, below = (values[group].mean(axis=0) for group in groups)
-        across, down = one - other, below - (one + other) / 2
-        return float(np.hypot(*across)), float(np.hypot(*down))
+    def extents(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        eye, other_eye, below = (values[group].mean(axis=0) for group in groups)
+        across, down = eye - other_eye, below - (eye + other_eye) / 2
+        return np.linalg.norm([across, down], axis=1)
 
-    return EYES * max(
-        seen / known for seen, known in zip(extents(points), extents(template), strict=True)
-    )
+    return float(EYES * (extents(points) / extents(template)).max())
 
 
 def face_luminance(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(50, 50) luminance of the chip's inner part, which the face fills, each of 2 x 2 px."""
+    """Return the (50, 50) luminance of the chip's inner part, the face: means of 2 x 2 px."""
     edge = round(align.SIZE * align.PADDING / (1 + 2 * align.PADDING))
     inner: NDArray[np.float32] = chip[edge:-edge, edge:-edge] @ LUMINANCE
     half = inner.shape[0] // 2
@@ -88,7 +87,7 @@ def face_luminance(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def sharpness(luminance: NDArray[np.float32]) -> float:
-    """Variance of the Laplacian over that of the luminance: blur lowers it, contrast does not.
+    """Divide the variance of the Laplacian by that of the luminance: blur lowers it, contrast not.
 
     J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
     """

@@ -124,9 +124,9 @@ def test_absent_weights_are_said_to_be(monkeypatch: pytest.MonkeyPatch, astronau
 
 def test_overlap_by_hand() -> None:
     box = np.array([0, 0, 2, 2], np.float32)
-    assert centerface.overlap(box, box) == 1
-    assert centerface.overlap(box, np.array([1, 0, 3, 2], np.float32)) == pytest.approx(1 / 3)
-    assert centerface.overlap(box, np.array([2, 0, 4, 2], np.float32)) == 0
+    assert centerface.iou(box, box) == 1
+    assert centerface.iou(box, np.array([1, 0, 3, 2], np.float32)) == pytest.approx(1 / 3)
+    assert centerface.iou(box, np.array([2, 0, 4, 2], np.float32)) == 0
 
 
 @requires_data
