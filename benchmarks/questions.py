@@ -229,7 +229,7 @@ def main() -> None:
     if not given.skip_peer:
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(origins.packaged()), device="cpu")
+        model = SentenceTransformer(str(origins.find_packaged()), device="cpu")
         peer = Embedded(lambda texts: model.encode(texts, show_progress_bar=False))
         line("sentence-transformers", cosine(peer, quora), quora)
     line("TF-IDF", tfidf(quora), quora)

@@ -67,7 +67,7 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(given.threads)
-    peer = SentenceTransformer(str(origins.packaged()), device="cpu")
+    peer = SentenceTransformer(str(origins.find_packaged()), device="cpu")
     plugin = registry.load("siamkit.modalities", "questions")
     words = texts(given.data, given.texts)
     full, small = open_encoder(plugin, "minilm-l6"), open_encoder(plugin, "minilm-l6-int8")

@@ -72,7 +72,8 @@ def eye_distance(template: NDArray[np.float64], points: NDArray[np.float64]) -> 
     def extents(values: NDArray[np.float64]) -> NDArray[np.float64]:
         eye, other_eye, below = (values[group].mean(axis=0) for group in groups)
         across, down = eye - other_eye, below - (eye + other_eye) / 2
-        return np.linalg.norm([across, down], axis=1)
+        lengths: NDArray[np.float64] = np.linalg.norm([across, down], axis=1)
+        return lengths
 
     return float(EYES * (extents(points) / extents(template)).max())
 

@@ -1,4 +1,4 @@
-"""Any cross-encoder as a reranker: slow, and only where the user asks for it. Needs torch."""
+"""Any cross-encoder as a reranker: slow, so only on request. Needs torch."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker
     from siamkit.types import Vectors
 
-BATCH = 32
-SOURCE = "a cross-encoder's own probability of one half: it was not calibrated here"
-CANDIDATES = 0.5  # cosine; the encoder's pairs below it are rarely the same
+BATCH = 32  # pairs per run
+SOURCE = "a cross-encoder's own probability of one half, which was not calibrated here"
+CANDIDATES = 0.5  # cosine; pairs below it are rarely the same
 
 
 def open_cross_encoder(model: str) -> Reranker[str]:
-    """A cross-encoder with one output, by its name on the Hugging Face hub or its folder.
+    """Open a cross-encoder with one output, given by hub name or folder.
 
-    Raises MissingWeights if it is not here and cannot be fetched, BadInput if it has several
-    outputs (a model of entailment, say) or is no such model.
+    Raises MissingWeights if it is not installed and cannot be fetched, BadInput if it is not a
+    cross-encoder, or has several outputs, as models of entailment do.
     """
     with quiet():
         loaded = _load(model)
     labels = getattr(loaded, "num_labels", None)
     if labels != 1:
         raise BadInput(
-            f"{model} gives {labels} scores a pair, and one probability is wanted",
+            f"{model} gives {labels} scores per pair, where one is needed",
             hint="use a cross-encoder with one label, such as those trained on STS or QQP",
         )
     return CrossEncoderScorer(model, loaded)
@@ -44,22 +44,22 @@ def _load(model: str) -> Any:
 
     try:
         return CrossEncoder(model, device="cpu", trust_remote_code=False)
-    except Exception as error:  # huggingface, requests and transformers each raise their own
-        raise _cause(model, error) from error
+    except Exception as error:  # huggingface_hub, requests and transformers raise their own classes
+        raise _explain(model, error) from error
 
 
-def _cause(model: str, error: Exception) -> BadInput | MissingWeights:
+def _explain(model: str, error: Exception) -> BadInput | MissingWeights:
     from pathlib import Path
 
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if Path(model).is_dir():
         return BadInput(
-            f"{model} is no cross-encoder that can be opened: {reason}",
+            f"{model} could not be opened as a cross-encoder: {reason}",
             hint="it needs config.json, a tokenizer and weights, as transformers saves them",
         )
     return MissingWeights(
-        f"the cross-encoder {model} is not here, and could not be fetched",
-        hint="give the folder of a model that was downloaded before, or connect to a network",
+        f"the cross-encoder {model} is not in the local hub cache, and could not be fetched",
+        hint="give the folder of a downloaded model, or connect to a network",
     )
 
 
@@ -80,7 +80,7 @@ class CrossEncoderScorer:
         left_vectors: Vectors,
         right_vectors: Vectors,
     ) -> NDArray[np.float32]:
-        """(n,) probabilities. The vectors are not looked at. Raises BadInput."""
+        """Return (n,) probabilities; the vectors are ignored. Raises BadInput."""
         if len(left) != len(right):
             raise BadInput(
                 f"pairs need as many left texts as right ones: {len(left)}, {len(right)}"
@@ -92,7 +92,7 @@ class CrossEncoderScorer:
         rows = list(zip(left, right, strict=True))
         turned = [(b, a) for a, b in rows]
         with quiet():
-            # Raw outputs, and the sigmoid here: what predict does by itself depends on the model.
+            # Ask for raw outputs: whether predict applies a sigmoid depends on the model.
             logits = self._model.predict(
                 rows + turned,
                 batch_size=BATCH,
@@ -100,7 +100,7 @@ class CrossEncoderScorer:
                 activation_fn=torch.nn.Identity(),
                 convert_to_numpy=True,
             )
-        chance = 1 / (1 + np.exp(-np.clip(np.asarray(logits, dtype=np.float64), -60, 60)))
-        chance = chance.reshape(2, len(rows))
-        mean: NDArray[np.float32] = chance.mean(axis=0).astype(np.float32)
+        both_orders = np.asarray(logits, dtype=np.float64).reshape(2, len(rows))
+        probabilities = 1 / (1 + np.exp(-np.clip(both_orders, -60, 60)))
+        mean: NDArray[np.float32] = probabilities.mean(axis=0).astype(np.float32)
         return mean

@@ -1,4 +1,4 @@
-"""Four subjects, each asked about in two ways, written for this project."""
+"""Example questions, written for this project: four subjects, each asked about in two ways."""
 
 from __future__ import annotations
 

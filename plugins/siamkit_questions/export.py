@@ -1,4 +1,4 @@
-"""Sentence-transformers models to encoder folders. Needs torch."""
+"""Export sentence-transformers models to encoder folders. Needs torch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from siamkit.types import Threshold, Vectors
 
 OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
-MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, in which the graph passes through, ends at 2 GiB
+MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, through which the graph passes, ends at 2 GiB
 # The least cosine between a served vector and torch's. int8: the worst of 9631 Quora questions
-# was at 0.970; scripts that the model does not know may fall below that.
+# was at 0.970; scripts unknown to the model may fall below that.
 SAME, SAME_INT8 = 0.9999, 0.93
 PROBES = (
     "x",
@@ -39,8 +39,8 @@ PROBES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What the card of an exported model says beside the constants."""
+class CardFields:
+    """The parts of an exported model's card that the model itself does not determine."""
 
     modality: str
     name: str
@@ -50,28 +50,28 @@ class Origin:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
-def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> None:
-    """Write the encoder folder of the sentence-transformers model in a folder of safetensors.
+def export(model: Path, folder: Path, fields: CardFields, *, int8: bool = False) -> None:
+    """Write the encoder folder of a sentence-transformers model, stored as safetensors.
 
-    Raises BadInput if it is none that can be served, PluginError if the vectors come out other
-    than torch's.
+    int8: quantise weights and word vectors. Raises BadInput if the model cannot be served,
+    PluginError if the served vectors differ from torch's.
     """
     with quiet(), offline():
         loaded = load_model(model)
         tokenizer = tokenizer_json(loaded, model)
         prompt = default_prompt(loaded, model)
-        with tempfile.TemporaryDirectory() as made:
-            raw = Path(made) / "raw.onnx"
+        with tempfile.TemporaryDirectory() as scratch:
+            raw = Path(scratch) / "raw.onnx"
             dim = _trace(loaded, raw, model)
             (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
             if int8:
-                graph.quantise(raw, quantised := Path(made) / "int8.onnx")
+                graph.quantise(raw, quantised := Path(scratch) / "int8.onnx")
                 raw = quantised
             content = graph.write(raw, folder)
         recipe = Recipe(
             tokenizer=sha256(folder / TOKENIZER),
             tensors=sha256(folder / TENSORS),
-            weights=_weights(model),
+            weights=_hash_weights(model),
             normalisation=NORMALISATION,
             max_tokens=max_tokens(loaded),
             pooling=_pooling(loaded),
@@ -81,26 +81,26 @@ def export(model: Path, folder: Path, origin: Origin, *, int8: bool = False) -> 
             texts_a_run=1 if int8 else 0,
         )
         card = Card(
-            modality=origin.modality,
-            name=origin.name,
+            modality=fields.modality,
+            name=fields.name,
             dim=dim,
             preprocessing=asdict(recipe),
-            licence=origin.licence,
-            source=f"{origin.source}, SHA-256 {recipe.weights}",
-            threshold=origin.threshold,
-            training=origin.training,
+            licence=fields.licence,
+            source=f"{fields.source}, SHA-256 {recipe.weights}",
+            threshold=fields.threshold,
+            training=fields.training,
         )
         write_folder(folder, content, card)
         _compare(loaded, folder, SAME_INT8 if int8 else SAME)
 
 
 def weight_files(model: Path) -> list[Path]:
-    """Every safetensors file of a model, in one order wherever it lies."""
+    """List the safetensors files of a model, in the same order wherever the model is stored."""
     return sorted(model.rglob("*.safetensors"), key=lambda path: path.relative_to(model).as_posix())
 
 
-def _weights(model: Path) -> str:
-    """SHA-256 of the weights: of the one file that most models have, or of all in a row."""
+def _hash_weights(model: Path) -> str:
+    """Return the SHA-256 of all weight files, one after the other; most models have one."""
     digest = hashlib.sha256()
     for path in weight_files(model):
         with path.open("rb") as file:
@@ -110,7 +110,7 @@ def _weights(model: Path) -> str:
 
 
 def load_model(model: Path) -> Any:
-    """The model in float32, ready to be traced."""
+    """Load the model in float32, ready to be traced. Raises BadInput."""
     size = sum(path.stat().st_size for path in weight_files(model))
     if size > MAX_WEIGHTS:
         raise BadInput(
@@ -125,33 +125,36 @@ def load_model(model: Path) -> Any:
             device="cpu",
             trust_remote_code=False,
             local_files_only=True,
-            # Plain attention becomes plain operators, which onnxruntime fuses by itself.
+            # Eager attention becomes plain operators, which onnxruntime fuses itself.
             model_kwargs={"attn_implementation": "eager", "use_safetensors": True},
         )
     except MemoryError:
         raise
-    except Exception as error:  # transformers raises what it likes on what it does not know
+    except Exception as error:  # transformers raises any class on unknown content
         raise BadInput(
             f"{model} could not be loaded as a sentence-transformers model: {_first_line(error)}",
-            hint="its weights must be safetensors files, and all of its files there",
+            hint="its weights must be safetensors files, and no file may be missing",
         ) from error
     return loaded.float().eval()
 
 
 def tokenizer_json(loaded: Any, model: Path) -> str:
-    """tokenizer.json, as the loaded model uses it. Raises BadInput if it is of another kind."""
+    """Return tokenizer.json as the loaded model uses it. Raises BadInput for a slow tokenizer."""
     if not getattr(loaded.tokenizer, "is_fast", False):
         raise BadInput(
-            f"{model} has no fast tokenizer ({type(loaded.tokenizer).__name__}),"
-            " so texts could not be split without Python code of its own",
-            hint="take a model that has a tokenizer.json",
+            f"{model} has no fast tokenizer ({type(loaded.tokenizer).__name__}): splitting texts"
+            " would need its own Python code",
+            hint="use a model that has a tokenizer.json",
         )
     text: str = loaded.tokenizer.backend_tokenizer.to_str()
     return text
 
 
 def default_prompt(loaded: Any, model: Path) -> str:
-    """What the model puts before every text, unless told otherwise; mostly nothing."""
+    """Return the text that the model puts before every text by default; usually ''.
+
+    Raises BadInput if its pooling leaves the prompt out.
+    """
     prompt: str = loaded.prompts.get(loaded.default_prompt_name or "", "")
     if prompt and not all(getattr(module, "include_prompt", True) for module in loaded):
         raise BadInput(f"{model} leaves its prompt {prompt!r} out of its pooling: not supported")
@@ -164,12 +167,12 @@ def _pooling(loaded: Any) -> str:
 
 
 def max_tokens(loaded: Any) -> int:
-    """As the model says; else what its position table holds; else 512, which most have."""
+    """Return the longest input: the model's own limit, or 512, which most have."""
     return int(loaded.max_seq_length or 512)
 
 
-def pooled(parts: Iterable[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(texts, dim) what the modules of a model make of (texts, tokens) int64 ids and mask."""
+def pool(parts: Iterable[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Run a model's modules on (texts, tokens) int64 ids and mask; returns (texts, dim)."""
     features: dict[str, torch.Tensor] = {IDS: ids, MASK: mask}
     for part in parts:
         features = part(features)
@@ -177,7 +180,7 @@ def pooled(parts: Iterable[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch
 
 
 def _trace(loaded: Any, target: Path, model: Path) -> int:
-    """Write the graph: token ids and their mask to unit vectors. Returns their dimension."""
+    """Write the graph, token ids and their mask to unit vectors; returns the vectors' dimension."""
     import torch
 
     class Whole(torch.nn.Module):
@@ -186,20 +189,20 @@ def _trace(loaded: Any, target: Path, model: Path) -> int:
             self.parts = torch.nn.ModuleList(loaded)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.normalize(pooled(self.parts, ids, mask), dim=1)
+            return torch.nn.functional.normalize(pool(self.parts, ids, mask), dim=1)
 
     first = loaded.tokenizer(list(PROBES[1:3]), padding=True, return_tensors="pt")
     example = (first[IDS], first[MASK])
     free = {0: "texts", 1: "tokens"}
     try:
         with torch.inference_mode():
-            whole = Whole().eval()
-            dim = int(whole(*example).shape[1])
+            network = Whole().eval()
+            dim = int(network(*example).shape[1])
             torch.onnx.export(
-                whole,
+                network,
                 example,
                 str(target),
-                dynamo=False,  # the newer exporter needs a package more
+                dynamo=False,  # the newer exporter needs one more package
                 opset_version=OPSET,
                 input_names=[IDS, MASK],
                 output_names=["vectors"],
@@ -207,7 +210,7 @@ def _trace(loaded: Any, target: Path, model: Path) -> int:
             )
     except MemoryError:
         raise
-    except Exception as error:  # torch has its own unrelated class for each operator it lacks
+    except Exception as error:  # torch has an unrelated class for each operator it lacks
         raise BadInput(f"{model} cannot be exported to ONNX: {_first_line(error)}") from error
     return dim
 
@@ -217,16 +220,20 @@ def _compare(loaded: Any, folder: Path, least: float) -> None:
 
 
 def probes() -> list[str]:
-    """Texts of all lengths and scripts."""
+    """Return texts of several lengths and scripts to compare two models on."""
     return [normalise(text) for text in PROBES]
 
 
-def require_same(folder: Path, wanted: Vectors, least: float) -> None:
-    """Raise PluginError unless the probes come out of a folder as wanted, (n, dim) unit rows."""
-    worst = float((Sentences(folder).embed(probes()) * wanted).sum(axis=1).min())
+def require_same(folder: Path, expected: Vectors, least: float) -> None:
+    """Raise PluginError unless a folder embeds the probes as expected, (n, dim) unit rows.
+
+    least: the lowest cosine that counts as equal.
+    """
+    worst = float((Sentences(folder).embed(probes()) * expected).sum(axis=1).min())
     if not worst >= least:
         raise PluginError(
-            f"the exported model gives other vectors than torch: cosine {worst:.5f}, wanted {least}"
+            f"the exported model gives other vectors than torch: cosine {worst:.5f},"
+            f" expected at least {least}"
         )
 
 
@@ -238,6 +245,6 @@ def _reference(loaded: Any, texts: Sequence[str]) -> Vectors:
 
 
 def _first_line(error: Exception) -> str:
-    """One line, without the pages that some libraries write."""
+    """Return the first line of a message: some libraries write pages."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

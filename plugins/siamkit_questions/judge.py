@@ -1,4 +1,4 @@
-"""A small model over the features of a pair: networks and trees, averaged. Numpy only."""
+"""A small model of the features of a pair: an average of networks plus trees, in numpy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from siamkit.types import Vectors
 
-CLIP = 4.0  # standard deviations: what is further out is no more telling
+CLIP = 4.0  # standard deviations: larger deviations tell nothing more
 
 
 def axes_features(axes: NDArray[np.float32], left: Vectors, right: Vectors) -> NDArray[np.float32]:
-    """(n, 2 k): products and distances of both vectors along k axes. axes: (384, k)."""
-    one, other = left @ axes, right @ axes
-    return np.concatenate([one * other, np.abs(one - other)], axis=1)
+    """Return (n, 2 k): products and distances of two (n, 384) vectors along axes (384, k)."""
+    a, b = left @ axes, right @ axes
+    return np.concatenate([a * b, np.abs(a - b)], axis=1)
 
 
 def logit(
     model: Mapping[str, NDArray[Any]], lexical: NDArray[np.float32], along: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(n,) log-odds, not calibrated. lexical: (n, k) features; along: from axes_features."""
+    """Return (n,) uncalibrated log-odds. lexical: (n, k) features; along: see axes_features."""
     inputs = np.concatenate([lexical, along], axis=1)
     scaled = np.clip((inputs - model["mean"]) * model["scale"], -CLIP, CLIP)
     total = np.zeros(len(inputs), dtype=np.float32)
@@ -36,17 +36,17 @@ def logit(
 
 
 def _trees(model: Mapping[str, NDArray[Any]], lexical: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) sum over all trees. A leaf is its own child, so every row walks to the same depth."""
+    """Return the (n,) sum of all trees. A leaf is its own child: all rows walk to equal depth."""
     count = len(lexical)
     start = model["tree feature"].astype(np.int64) * count  # of each node's column in `flat`
     limit, value = model["tree threshold"], model["tree value"]
     children = model["tree children"].astype(np.int64).ravel()
-    flat, own = np.ascontiguousarray(lexical.T).ravel(), np.arange(count)
+    flat, rows = np.ascontiguousarray(lexical.T).ravel(), np.arange(count)
     total = np.full(count, model["tree base"][0], dtype=np.float32)
     for root in model["tree roots"]:
         at = np.full(count, root, dtype=np.int64)
         for _ in range(int(model["tree depth"][0])):
-            right = flat.take(start.take(at) + own) > limit.take(at)
+            right = flat.take(start.take(at) + rows) > limit.take(at)
             at = children.take(2 * at + right)
         total += value.take(at)
     return total
@@ -55,7 +55,7 @@ def _trees(model: Mapping[str, NDArray[Any]], lexical: NDArray[np.float32]) -> N
 def probability(
     logits: NDArray[np.float32], calibration: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(n,) in (0, 1). calibration: slope and offset (Platt 1999, section 2)."""
+    """Return (n,) probabilities. calibration: slope and offset (Platt 1999, section 2)."""
     scaled = np.clip(logits * calibration[0] + calibration[1], -30, 30)
-    chance: NDArray[np.float32] = (1 / (1 + np.exp(-scaled))).astype(np.float32)
-    return chance
+    probabilities: NDArray[np.float32] = (1 / (1 + np.exp(-scaled))).astype(np.float32)
+    return probabilities

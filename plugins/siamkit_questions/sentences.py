@@ -1,6 +1,6 @@
-"""Encoder folders of sentence models, served: tokenizer, batches, ONNX Runtime.
+"""Serve the encoder folders of sentence models: tokenizer, batches, ONNX Runtime.
 
-A folder holds, beside encoder.json and encoder.onnx, tensors.bin (the weights, which ONNX Runtime
+Beside encoder.json and encoder.onnx, a folder holds tensors.bin (the weights, which ONNX Runtime
 maps instead of reading) and tokenizer.json. Their SHA-256 are among the constants on the card, so
 the fingerprint covers them.
 """
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 TENSORS, TOKENIZER = "tensors.bin", "tokenizer.json"
-# Texts a run: of 8, 16, 24 and 32, 16 measured fastest on short questions, by a few per cent.
+# Texts per run: of 8, 16, 24 and 32, 16 measured fastest on short questions, by a few per cent.
 RUN = 16
-SPREAD = 4  # tokens by which a run's texts may differ: 512 questions are then padded by 3 % in all
-TOKENS = 4096  # a run, padding and all: attention takes memory by the square of a text's length
+SPREAD = 4  # tokens by which a run's texts may differ: padding adds 3 % for 512 questions
+TOKENS = 4096  # per run, with padding: attention needs memory by the square of a text's length
 IDS, MASK = "input_ids", "attention_mask"  # the graph's inputs, (texts, tokens) int64
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How texts become the graph's input. These are the constants on the card."""
+    """Constants on the card: how texts become the graph's input."""
 
     tokenizer: str  # SHA-256 of tokenizer.json
     tensors: str  # SHA-256 of tensors.bin
     weights: str  # SHA-256 of the weights file that the tensors were made from
-    normalisation: int  # of siamkit_questions.text
-    max_tokens: int  # what is longer is cut there
+    normalisation: int  # see siamkit_questions.text
+    max_tokens: int  # longer texts are cut
     pooling: str
     pad_id: int
     pad_left: bool = False
-    prompt: str = ""  # goes before every text
-    # int8 only: the range of the numbers is taken from all texts of a run, so it must be one
-    texts_a_run: int = 0  # 0: any number
+    prompt: str = ""  # put before every text
+    # Texts per run; 0: any number. int8 needs 1: it scales activations over all texts of a run.
+    texts_a_run: int = 0
 
     @classmethod
     def of(cls, constants: Mapping[str, Any]) -> Recipe:
-        """From a card's preprocessing. Raises MissingWeights."""
+        """Read a card's preprocessing. Raises MissingWeights."""
         try:
             return cls(**constants)
         except TypeError as error:
@@ -59,47 +59,47 @@ class Recipe:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file. Raises OSError."""
+    """Return the hex digest of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Sentences(CardedEncoder):
-    """An open encoder folder; may be used from several threads at once."""
+    """An open encoder folder; safe to use from several threads at once."""
 
-    batch = 512  # texts that are worth handing over at once: they are sorted by length in there
+    batch = 512  # texts to pass at once: embed() sorts them by length
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
         self.card = read_folder(folder)[0]
         self.recipe = Recipe.of(self.card.preprocessing)
-        checked = _Check(folder, self.recipe)  # hashes while the rest is opened
+        check = _FileCheck(folder, self.recipe)  # hashes files while others are opened
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.recipe.max_tokens)
-            # One thread a run, and several runs at once: texts this short keep no second one busy.
+            # One thread per run, several runs at once: short texts keep no second thread busy.
             self._session = session(folder / GRAPH, intra=1)
         except Exception as error:  # tokenizers raises bare Exception
-            checked.done()  # a damaged file is the likelier, and the clearer, reason
+            check.finish()  # a damaged file is the likelier, and the clearer, reason
             if isinstance(error, MissingWeights):
                 raise
             raise MissingWeights(f"encoder folder {folder}: {TOKENIZER}: {error}") from error
-        checked.done()
+        check.finish()
         self._lock = Lock()
-        self._seen = self._cut = 0
+        self._embedded = self._truncated = 0  # texts since the last notes()
 
     def embed(self, batch: Sequence[str]) -> Vectors:
-        """(len(batch), dim) float32, rows of norm 1, in the order of the texts.
+        """Return (len(batch), dim) float32, rows of norm 1, in the order of the texts.
 
-        Raises PluginError where the graph gives another shape than its card says.
+        Raises PluginError if the graph's output does not have the shape that the card states.
         """
         import numpy as np
 
-        tokens = self._tokens(batch)
+        tokens = self._tokenise(batch)
         rows = np.empty((len(tokens), self.dim), dtype=np.float32)
-        parts = _runs([len(each) for each in tokens], self.recipe.texts_a_run or RUN)
+        parts = _plan_runs([len(ids) for ids in tokens], self.recipe.texts_a_run or RUN)
 
         def run(part: list[int]) -> None:
             rows[part] = self._run([tokens[at] for at in part])
@@ -116,50 +116,50 @@ class Sentences(CardedEncoder):
         return rows
 
     def notes(self) -> list[str]:
-        """How many texts were cut at the model's longest input since the last call, if any."""
+        """Return a line if texts were cut at the model's longest input since the last call."""
         with self._lock:
-            seen, cut = self._seen, self._cut
-            self._seen = self._cut = 0
-        if not cut:
+            embedded, truncated = self._embedded, self._truncated
+            self._embedded = self._truncated = 0
+        if not truncated:
             return []
-        texts = f"{cut} of {seen} texts were" if seen > 1 else "the text was"
-        whose = "its" if seen == 1 else "their"
-        return [
-            f"{texts} longer than {self.recipe.max_tokens} tokens: only {whose} beginning counts"
-        ]
+        is_single = embedded == 1
+        texts = "the text was" if is_single else f"{truncated} of {embedded} texts were"
+        beginning = "its beginning" if is_single else "their beginning"
+        return [f"{texts} longer than {self.recipe.max_tokens} tokens: only {beginning} counts"]
 
-    def _tokens(self, batch: Sequence[str]) -> list[list[int]]:
-        """Each text's token ids, at most max_tokens of them."""
-        # One call a text: encode_batch starts threads of its own, which a fork would not survive.
+    def _tokenise(self, batch: Sequence[str]) -> list[list[int]]:
+        """Return each text's token ids, at most max_tokens of them."""
+        # One call per text: encode_batch starts threads, which do not survive a fork.
         prompt = self.recipe.prompt
-        found = [self._tokenizer.encode(prompt + text) for text in batch]
-        cut = sum(1 for each in found if each.overflowing)
+        encodings = [self._tokenizer.encode(prompt + text) for text in batch]
         with self._lock:
-            self._seen += len(found)
-            self._cut += cut
-        return [each.ids for each in found]
+            self._embedded += len(encodings)
+            self._truncated += sum(bool(encoding.overflowing) for encoding in encodings)
+        return [encoding.ids for encoding in encodings]
 
     def _run(self, tokens: list[list[int]]) -> NDArray[np.float32]:
-        """(n, dim) for n token lists, longest first."""
+        """Embed n token lists, the longest first: (n, dim)."""
         import numpy as np
 
         shape = (len(tokens), max(len(tokens[0]), 1))
         ids = np.full(shape, self.recipe.pad_id, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
-        for row, each in enumerate(tokens):
-            place = slice(shape[1] - len(each), None) if self.recipe.pad_left else slice(len(each))
-            ids[row, place] = each
+        for row, text_ids in enumerate(tokens):
+            length = len(text_ids)
+            place = slice(shape[1] - length, None) if self.recipe.pad_left else slice(length)
+            ids[row, place] = text_ids
             mask[row, place] = 1
-        out: NDArray[np.float32] = self._session.run(None, {IDS: ids, MASK: mask})[0]
-        if out.shape != (len(tokens), self.dim):
+        vectors: NDArray[np.float32] = self._session.run(None, {IDS: ids, MASK: mask})[0]
+        if vectors.shape != (len(tokens), self.dim):
             raise PluginError(
-                f"encoder {self.fingerprint} gave {out.shape}, not {(len(tokens), self.dim)}"
+                f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
+                f" not {(len(tokens), self.dim)}"
             )
-        return out
+        return vectors
 
 
-def _runs(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Which texts go together: at most `most` of about one length, longest first.
+def _plan_runs(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Group texts, by number, into runs of at most `most` of about equal length, longest first.
 
     The last run, for which all threads but one may wait, is then a short one.
     """
@@ -175,29 +175,29 @@ def _runs(lengths: Sequence[int], most: int) -> list[list[int]]:
     return runs
 
 
-class _Check:
-    """Hashes the files that the graph does not hold, in a thread: hashlib releases the GIL."""
+class _FileCheck:
+    """Hash the files outside the graph in a thread: hashlib releases the GIL."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self._folder = folder
-        self._wanted = {TOKENIZER: recipe.tokenizer, TENSORS: recipe.tensors}
-        self._wrong: list[str] = []
+        self._expected = {TOKENIZER: recipe.tokenizer, TENSORS: recipe.tensors}
+        self._faults: list[str] = []
         self._thread = Thread(target=self._compare)
         self._thread.start()
 
     def _compare(self) -> None:
-        for name, wanted in self._wanted.items():
+        for name, digest in self._expected.items():
             try:
-                if sha256(self._folder / name) != wanted:
-                    self._wrong.append(f"{name} does not match the card")
+                if sha256(self._folder / name) != digest:
+                    self._faults.append(f"{name} does not match the card")
             except OSError as error:
-                self._wrong.append(f"{name}: {error.strerror}")
+                self._faults.append(f"{name}: {error.strerror}")
 
-    def done(self) -> None:
-        """Wait. Raises MissingWeights if a file is absent or not the one on the card."""
+    def finish(self) -> None:
+        """Wait for the hashes. Raises MissingWeights if a file is absent or not the card's."""
         self._thread.join()
-        if self._wrong:
+        if self._faults:
             raise MissingWeights(
-                f"encoder folder {self._folder} is damaged: {'; '.join(self._wrong)}",
+                f"encoder folder {self._folder} is damaged: {'; '.join(self._faults)}",
                 hint="delete the folder and build or copy it again",
             )

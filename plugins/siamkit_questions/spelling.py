@@ -1,4 +1,4 @@
-"""How alike texts are spelt: groups of letters, hashed. Of any script, and without a dictionary."""
+"""Compare the spelling of texts by hashed groups of letters: any script, no dictionary."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def letter_groups(texts: Sequence[str], length: int, size: int) -> NDArray[np.float32]:
-    """(n, size) unit rows: which groups of `length` letters a text holds, hashed into `size`."""
-    found = np.zeros((len(texts), size), dtype=np.float32)
-    for start in range(0, len(texts), 512):  # few enough that the counts stay in the cache
+    """Hash each text's groups of `length` letters into `size` slots: (n, size) unit rows."""
+    rows = np.zeros((len(texts), size), dtype=np.float32)
+    for start in range(0, len(texts), 512):  # few enough that the counts stay in the CPU's cache
         part = texts[start : start + 512]
-        found[start : start + 512] = _letter_groups(part, length, size)
-    return found
+        rows[start : start + 512] = _letter_groups(part, length, size)
+    return rows
 
 
 def _letter_groups(texts: Sequence[str], length: int, size: int) -> NDArray[np.float32]:
@@ -34,7 +34,7 @@ def _letter_groups(texts: Sequence[str], length: int, size: int) -> NDArray[np.f
     inside = owner[:total] == owner[length - 1 :]
     slot = owner[:total][inside] * size + (code[inside] % np.uint32(size)).astype(np.int64)
     counts = np.bincount(slot, minlength=len(texts) * size).astype(np.float32)
-    found = np.sqrt(counts).reshape(len(texts), size)
-    norms = np.sqrt(np.einsum("nd,nd->n", found, found))[:, None]
-    unit: NDArray[np.float32] = (found / np.maximum(norms, 1e-9)).astype(np.float32)
+    rows = np.sqrt(counts).reshape(len(texts), size)
+    norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
+    unit: NDArray[np.float32] = (rows / np.maximum(norms, 1e-9)).astype(np.float32)
     return unit

@@ -1,4 +1,4 @@
-"""Bytes to text, and text to the form in which it is embedded and compared."""
+"""Decode texts, and normalise them to the form in which they are embedded and compared."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import unicodedata
 
 from siamkit.errors import UnreadableSample
 
-NORMALISATION = 1  # of `normalise`, part of every fingerprint: a change needs a new number
-MAX_CHARACTERS = 100_000  # some 200 times what an encoder reads of a text; a file, not a question
-MAX_BYTES = 4 * MAX_CHARACTERS + 4  # no encoding that is read here takes more, byte order mark too
+NORMALISATION = 1  # version of `normalise`, in every fingerprint: raise it with every change
+MAX_CHARACTERS = 100_000  # about 200 times what an encoder reads of a text
+MAX_BYTES = 4 * MAX_CHARACTERS + 4  # the most that UTF-8 or UTF-16 needs, with byte order mark
 
-# What nobody sees: controls but for whitespace, soft hyphens, zero width spaces, marks that only
-# turn the direction of writing, and byte order marks. Texts that look alike become alike.
-# U+200C and U+200D stay: they part or join letters in Persian and in the scripts of India, where
-# they make another word, and join emoji. So do the few format characters that are drawn (U+0600).
+# Invisible characters are removed, so that texts that look equal become equal: controls other than
+# whitespace, soft hyphens, zero-width spaces, marks that only set the writing direction, and byte
+# order marks. U+200C and U+200D stay: they separate or join letters in Persian and in the scripts
+# of India, where they change the word, and join emoji. Format characters that are drawn (U+0600)
+# stay too.
 _CONTROLS = {point for point in (*range(0x20), *range(0x7F, 0xA0)) if not chr(point).isspace()}
-_INVISIBLE = {
-    0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF,
-    *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC),
-}  # fmt: skip
-_REMOVED = dict.fromkeys(_CONTROLS | _INVISIBLE)
+_SINGLE = {0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF}
+_RANGES = {*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC)}
+_REMOVED = dict.fromkeys(_CONTROLS | _SINGLE | _RANGES)
 
 
 def decode(content: bytes) -> str:
-    """UTF-8, with or without a byte order mark, or UTF-16 with one. Raises UnreadableSample.
+    """Decode UTF-8, with or without a byte order mark, or UTF-16 with one.
 
-    Nothing else is guessed at: a wrong guess would be embedded without a word.
+    No other encoding is guessed: nobody would notice a wrong guess. Raises UnreadableSample.
     """
     if len(content) > MAX_BYTES:
         raise _too_long(f"{len(content):,} bytes")
@@ -42,10 +41,10 @@ def decode(content: bytes) -> str:
 
 
 def normalise(text: str) -> str:
-    """NFC, nothing invisible, whitespace collapsed to single blanks, stripped; idempotent.
+    """Convert to NFC, remove invisible characters, collapse whitespace, and strip. Idempotent.
 
     Upper case, accents and punctuation stay: folding them is up to each model's tokenizer.
-    Raises UnreadableSample for what is no text, or has nothing in it, or more than MAX_CHARACTERS.
+    Raises UnreadableSample if the text is empty, binary, or longer than MAX_CHARACTERS.
     """
     if len(text) > MAX_CHARACTERS:
         raise _too_long(f"{len(text):,} characters")
@@ -55,7 +54,7 @@ def normalise(text: str) -> str:
             hint="save it as UTF-8",
         )
     _refuse_surrogates(text)
-    # Removal comes first: a letter and its accent may have had something between them.
+    # Remove first: an invisible character may stand between a letter and its accent.
     clean = " ".join(unicodedata.normalize("NFC", text.translate(_REMOVED)).split())
     if not clean:
         raise UnreadableSample(

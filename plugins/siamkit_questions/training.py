@@ -1,4 +1,4 @@
-"""Sentence-transformers models, all of whose weights are trained. Needs torch."""
+"""Sentence-transformers models as networks to train, with all of their weights. Needs torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from siamkit.errors import BadInput
 from siamkit.sdk.hub import offline
 from siamkit.sdk.quiet import quiet
 from siamkit_questions import export, origins
-from siamkit_questions.modality import HUB, MINILM_TRAINED, Questions
+from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 from siamkit_questions.text import NORMALISATION
 
 if TYPE_CHECKING:
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
     from siamkit.sdk.model_folder import Card
 
-TOKENS = 128  # of a text at most, in training and served alike: memory goes with them
-PAD = -1  # in arrays: no token has this id, but some models pad with one that texts hold too
+TOKENS = 128  # per text at most, in training and when served: memory grows with them
+PAD = -1  # padding in arrays: no token's id, unlike the padding of some models
 
 
-class WholeModel(Questions):
-    """See siamkit.protocols.OwnNetwork: texts as token ids, by a model's own tokenizer."""
+class WholeModel(BaseQuestions):
+    """See siamkit.protocols.OwnNetwork: texts become token ids, by the model's own tokenizer."""
 
     def __init__(self, backbone: str) -> None:
-        """Raises BadInput for what cannot be trained, MissingWeights for what is not here."""
+        """Load the tokenizer. Raises BadInput if it cannot be trained, MissingWeights if absent."""
         from tokenizers import Tokenizer
 
         self.backbone = backbone
-        self._folder, self._licence = _found(backbone)
+        self._folder, self._licence = _find_backbone(backbone)
         with quiet(), offline():
             loaded = _load(self._folder)
             self._tokens = export.max_tokens(loaded)
             self._prompt = export.default_prompt(loaded, self._folder)
-            split = export.tokenizer_json(loaded, self._folder)
-        self._sha256 = hashlib.sha256(split.encode()).hexdigest()
+            tokenizer_json = export.tokenizer_json(loaded, self._folder)
+        self._sha256 = hashlib.sha256(tokenizer_json.encode()).hexdigest()
         self._pad_left = loaded.tokenizer.padding_side == "left"
-        self._tokenizer = Tokenizer.from_str(split)
+        self._tokenizer = Tokenizer.from_str(tokenizer_json)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._tokens)
         with torch.inference_mode():
@@ -52,7 +52,7 @@ class WholeModel(Questions):
             self.dim = int(SentenceNetwork(loaded).eval()(probe).shape[1])
 
     def array(self, medium: str) -> NDArray[np.int64]:
-        """(TOKENS,) ids, or fewer where the model reads fewer; PAD where the text has ended."""
+        """Return (TOKENS,) ids, fewer if the model reads fewer, padded with PAD."""
         ids = self._tokenizer.encode(self._prompt + medium).ids
         array = np.full(self._tokens, PAD, dtype=np.int64)
         start = self._tokens - len(ids) if self._pad_left else 0
@@ -73,8 +73,8 @@ class WholeModel(Questions):
             return SentenceNetwork(_load(self._folder)).train()
 
     def write(self, network: SentenceNetwork, folder: Path, card: Card) -> None:
-        """See OwnNetwork. The folder is one like that of any other model."""
-        origin = export.Origin(
+        """See OwnNetwork. The folder is like that of any other model."""
+        fields = export.CardFields(
             modality=card.modality,
             name=card.name,
             licence=card.licence,
@@ -82,18 +82,18 @@ class WholeModel(Questions):
             threshold=card.threshold,
             training=card.training,
         )
-        with tempfile.TemporaryDirectory() as made:
+        with tempfile.TemporaryDirectory() as scratch:
             with quiet(), offline():
-                network.model.save(made, create_model_card=False)
-            export.export(Path(made), folder, origin)
+                network.model.save(scratch, create_model_card=False)
+            export.export(Path(scratch), folder, fields)
         arrays = np.stack([self.array(text) for text in export.probes()])
         with torch.inference_mode():
-            wanted = normalize(network.eval()(torch.from_numpy(arrays)), dim=1).numpy()
-        export.require_same(folder, wanted, export.SAME)
+            expected = normalize(network.eval()(torch.from_numpy(arrays)), dim=1).numpy()
+        export.require_same(folder, expected, export.SAME)
 
 
 class SentenceNetwork(torch.nn.Module):
-    """(n, tokens) int64 ids, PAD where there are none, to (n, dim) float32."""
+    """Embeds (n, tokens) int64 ids, padded with PAD, as (n, dim) float32."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -101,28 +101,29 @@ class SentenceNetwork(torch.nn.Module):
         self.pad_id = int(model.tokenizer.pad_token_id or 0)
 
     def forward(self, arrays: torch.Tensor) -> torch.Tensor:
-        there = arrays != PAD
-        held = there.any(dim=0)  # most texts are short: columns of padding alone cost time
-        there = there[:, held]
-        ids = arrays[:, held].where(there, self.pad_id)
-        return export.pooled(self.model, ids, there.long())
+        is_token = arrays != PAD
+        columns = is_token.any(dim=0)  # most texts are short: columns of mere padding cost time
+        is_token = is_token[:, columns]
+        ids = arrays[:, columns].where(is_token, self.pad_id)
+        return export.pool(self.model, ids, is_token.long())
 
 
-def _found(backbone: str) -> tuple[Path, str]:
-    """The folder of a model, and its licence."""
+def _find_backbone(backbone: str) -> tuple[Path, str]:
+    """Return the folder of a model, and its licence."""
     if backbone == MINILM_TRAINED:
-        return origins.packaged(), "Apache-2.0"
+        return origins.find_packaged(), "Apache-2.0"
     origin, _, model = backbone.partition(":")
     if origin != HUB or not model:
         raise BadInput(
-            f"questions know no backbone {backbone!r}", hint=f"{MINILM_TRAINED}, or {HUB}:MODEL"
+            f"questions have no backbone {backbone!r}",
+            hint=f"known: {MINILM_TRAINED}, {HUB}:MODEL",
         )
-    folder = origins.find(model)
-    return folder, origins.licence(folder, model)
+    folder = origins.find_model(model)
+    return folder, origins.read_licence(folder, model)
 
 
 def _load(folder: Path) -> Any:
-    """The model, with the limit that it is trained and served with."""
+    """Load the model, limited to TOKENS in training and when served."""
     loaded = export.load_model(folder)
     loaded.max_seq_length = min(export.max_tokens(loaded), TOKENS)
     return loaded

@@ -1,4 +1,7 @@
-"""The word table: what is known of common English words. See tools/word_table.py."""
+"""The word table: vectors, kinds and relations of common English words.
+
+tools/word_table.py makes it.
+"""
 
 from __future__ import annotations
 
@@ -11,42 +14,41 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NONE, SAME, KIN, SIBLING, AGAINST = range(5)  # how two words relate; SAME: synonyms
+# Relations of two words: none, synonyms, one root, a kind in common, opposites.
+NONE, SAME, KIN, SIBLING, AGAINST = range(5)
 
-_ENDINGS = (
-    ("ies", "y"), ("ses", "s"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", ""),
-    ("ying", "y"), ("ing", ""), ("ing", "e"), ("ied", "y"), ("ed", ""), ("ed", "e"),
-)  # fmt: skip
+_INFLECTIONS = "ies>y ses>s xes>x ches>ch shes>sh s> ying>y ing> ing>e ied>y ed> ed>e"
+_ENDINGS = [tuple(rule.split(">")) for rule in _INFLECTIONS.split()]
 
 
 def stems(word: str) -> list[str]:
-    """What a word may be an inflected form of, likeliest first: 'uploading' -> upload, uploade."""
-    found = []
-    for ending, instead in _ENDINGS:
-        stem = word[: -len(ending)] + instead
+    """List what a word may be an inflected form of, likeliest first: 'uploading' -> upload, ..."""
+    forms = []
+    for ending, replacement in _ENDINGS:
+        stem = word[: -len(ending)] + replacement
         if word.endswith(ending) and len(stem) > 2 and not word.endswith("ss"):
-            found.append(stem)
+            forms.append(stem)
             if ending in ("ing", "ed") and len(stem) > 3 and stem[-1] == stem[-2]:
-                found.append(stem[:-1])  # 'swapping' -> swap
-    return found
+                forms.append(stem[:-1])  # 'swapping' -> swap
+    return forms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordTable:
-    """V words. An index of -1 stands for a word that is not here."""
+    """V words. Index -1 stands for a word that the table lacks."""
 
     index: Mapping[str, int]
     lemma: NDArray[np.int64]  # (V,) index of the word's lemma
     vectors: NDArray[np.float32]  # (V + 1, d), rows of norm 1; the last, for -1, is zero
-    kinds: NDArray[np.uint16]  # (V + 1, k) kinds of thing that a word names; 0 is none
+    kinds: NDArray[np.uint16]  # (V + 1, k) kinds of thing that a word names, padded with 0
     named: NDArray[np.bool_]  # (V,) True for names: no dictionary has them as common words
-    weight: NDArray[np.float32]  # (V,) how much a word tells: inverse frequency among questions
+    weight: NDArray[np.float32]  # (V,) information content: log of the rarity among questions
     pairs: NDArray[np.int64]  # sorted: smaller index * 2**16 + larger
     relations: NDArray[np.uint8]  # of those pairs: SAME, KIN, AGAINST
 
     @classmethod
     def unpack(cls, arrays: Mapping[str, NDArray[np.generic]]) -> WordTable:
-        """From the arrays as they are stored."""
+        """Create the table from the arrays in the weights file."""
         words = arrays["words"].tobytes().decode("ascii").split("\n")
         vectors = arrays["vectors"].astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(1e-9)
@@ -67,25 +69,21 @@ class WordTable:
         )
 
     def find(self, word: str) -> int:
-        """The index of a word or else of the word it is a form of; -1 if neither is here."""
-        found = self.index.get(word, -1)
-        if found < 0:
-            for stem in stems(word):
-                found = self.index.get(stem, -1)
-                if found >= 0:
-                    break
-        return found
+        """Return the index of a word, or of the word that it is a form of; -1 if it has neither."""
+        if word in self.index:
+            return self.index[word]
+        return next((self.index[stem] for stem in stems(word) if stem in self.index), -1)
 
     def relation(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """(n,) codes of two (n,) arrays of indices. Two that share a kind are SIBLINGs."""
+        """Return (n,) relations of two (n,) arrays of indices; words of one kind are SIBLINGs."""
         keys = (np.minimum(left, right) << 16) | np.maximum(left, right)
         at = np.minimum(np.searchsorted(self.pairs, keys), len(self.pairs) - 1)
-        known = (self.pairs[at] == keys) & (left >= 0) & (right >= 0)
-        found = np.where(known, self.relations[at], 0).astype(np.uint8)
-        mine, others = self.kinds[left], self.kinds[right]
+        is_listed = (self.pairs[at] == keys) & (left >= 0) & (right >= 0)
+        relations = np.where(is_listed, self.relations[at], NONE).astype(np.uint8)
+        kinds, other_kinds = self.kinds[left], self.kinds[right]
         shared = np.zeros(len(left), dtype=bool)
-        for column in range(mine.shape[1]):
-            one = mine[:, column : column + 1]
-            shared |= ((one == others) & (one > 0)).any(axis=1)
-        found[shared & (found == NONE)] = SIBLING
-        return found
+        for column in range(kinds.shape[1]):
+            kind = kinds[:, column : column + 1]
+            shared |= ((kind == other_kinds) & (kind > 0)).any(axis=1)
+        relations[shared & (relations == NONE)] = SIBLING
+        return relations

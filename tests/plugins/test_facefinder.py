@@ -111,7 +111,7 @@ def test_its_landmarks_and_dlibs_align_a_face_alike(finder: FaceFinder, astronau
 
 
 def test_another_model_is_refused() -> None:
-    with pytest.raises(MissingWeights, match="not the known one"):
+    with pytest.raises(MissingWeights, match="not the expected one"):
         centerface.free_sizes(b"some other file")
 
 

@@ -26,8 +26,9 @@ from siamkit.sdk.model_folder import CARD, GRAPH, read_card, read_folder
 from siamkit.sdk.quiet import quiet
 from siamkit.types import Region
 from siamkit_questions import Questions, export, origins
-from siamkit_questions.modality import HUB, MINILM, MINILM_INT8
-from siamkit_questions.sentences import SPREAD, TENSORS, TOKENIZER, TOKENS, Sentences, _runs
+from siamkit_questions.base import HUB
+from siamkit_questions.modality import MINILM, MINILM_INT8
+from siamkit_questions.sentences import SPREAD, TENSORS, TOKENIZER, TOKENS, Sentences, _plan_runs
 from siamkit_questions.text import MAX_CHARACTERS
 
 if find_spec(origins.PACKAGE) is None:
@@ -77,7 +78,7 @@ def peer() -> Any:
     with quiet(), offline():
         from sentence_transformers import SentenceTransformer
 
-        return SentenceTransformer(str(origins.packaged()), device="cpu")
+        return SentenceTransformer(str(origins.find_packaged()), device="cpu")
 
 
 def loaded(texts: list[str]) -> list[str]:
@@ -149,7 +150,7 @@ def test_a_vector_depends_on_its_text_alone(folders: dict[str, Path], name: str)
 
 @given(st.lists(st.integers(0, 9000)), st.integers(1, 32))
 def test_runs_hold_every_text_once_and_little_padding(lengths: list[int], most: int) -> None:
-    runs = _runs(lengths, most)
+    runs = _plan_runs(lengths, most)
     assert sorted(at for run in runs for at in run) == list(range(len(lengths)))
     for run in runs:
         longest = lengths[run[0]]
@@ -309,7 +310,7 @@ def test_serving_loads_no_torch(folders: dict[str, Path]) -> None:
 
 def test_the_card_holds_what_makes_the_vectors(folders: dict[str, Path]) -> None:
     card = read_folder(folders[MINILM])[0]
-    weights = origins.packaged() / "model.safetensors"
+    weights = origins.find_packaged() / "model.safetensors"
     assert card.preprocessing["weights"] == export.sha256(weights)
     assert card.preprocessing["max_tokens"] == 256
     assert card.preprocessing["pooling"] == "mean"
@@ -322,7 +323,7 @@ def test_unknown_names_are_refused(tmp_path: Path, encoder: Sentences) -> None:
         Questions().build("bert", tmp_path)
     with pytest.raises(MissingWeights, match="no encoder of their own"):
         Questions().encoder()
-    with pytest.raises(BadInput, match="no origin 'timm'"):
+    with pytest.raises(BadInput, match="take no models from 'timm'"):
         Questions().add("timm", "x", tmp_path)
     for name in ("magic", "cross-encoder", "cross-encoder:"):
         with pytest.raises(MissingWeights, match="no reranker") as raised:
@@ -386,7 +387,7 @@ def make(tmp_path: Path) -> Make:
             )  # fmt: skip
             bert = tmp_path / "bert"
             BertModel(config).save_pretrained(bert)
-            AutoTokenizer.from_pretrained(str(origins.packaged())).save_pretrained(bert)
+            AutoTokenizer.from_pretrained(str(origins.find_packaged())).save_pretrained(bert)
             modules: list[Any] = [Transformer(str(bert), max_seq_length=tokens)]
             modules.append(Pooling(32, pooling_mode=pooling))
             if "dense" in parts:
@@ -438,11 +439,11 @@ def test_a_model_is_added_as_it_is(
 def test_the_licence_is_what_the_model_card_says(make: Make, tmp_path: Path) -> None:
     model = make()
     (model / "README.md").write_text("---\ntags:\n- x\nlicense: mit\n---\n# It\nlicense: none\n")
-    assert origins.licence(model, "it") == "mit"
+    assert origins.read_licence(model, "it") == "mit"
     (model / "README.md").write_text("# It\nlicense: none\n")
-    assert origins.licence(model, "it") == "unknown: see it"
+    assert origins.read_licence(model, "it") == "unknown: see it"
     (model / "README.md").unlink()
-    assert origins.licence(model, "it") == "unknown: see it"
+    assert origins.read_licence(model, "it") == "unknown: see it"
 
 
 @pytest.mark.parametrize("lower", [True, False])
@@ -473,8 +474,8 @@ def test_what_is_no_model_is_refused(make: Make, tmp_path: Path) -> None:
         return str(raised.value)
 
     assert "no readable modules.json" in refusal(tmp_path)
-    assert "no name of a model" in refusal(tmp_path / "absent" / "model")
-    assert "no name of a model" in refusal("a b")
+    assert "nor the name of a model" in refusal(tmp_path / "absent" / "model")
+    assert "nor the name of a model" in refusal("a b")
 
     model = make()
     changed = {

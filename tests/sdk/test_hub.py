@@ -51,10 +51,10 @@ def test_a_network_of_the_hub_is_fetched_once(away, network):
 
 
 def test_a_sentence_transformers_model_of_the_hub_is_fetched_once(away):
-    from siamkit_questions.origins import packaged
+    from siamkit_questions.origins import find_packaged
 
     model = "sentence-transformers:somebody/sentences"
-    with hub({"somebody/sentences": packaged()}) as (address, asked):
+    with hub({"somebody/sentences": find_packaged()}) as (address, asked):
         away.environment["HF_ENDPOINT"] = address
         assert away("encoders", "add", "questions", model).code == 0
         assert any(path.endswith("model.safetensors") for path in asked)

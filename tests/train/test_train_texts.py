@@ -13,7 +13,7 @@ from toydata import losses, train  # noqa: F401
 from siamkit.sdk.model_folder import read_card
 from siamkit.train import checkpoint
 from siamkit_questions import Questions, origins
-from siamkit_questions.modality import MINILM_TRAINED
+from siamkit_questions.base import MINILM_TRAINED
 from siamkit_questions.training import PAD, TOKENS, SentenceNetwork, WholeModel
 
 if find_spec(origins.PACKAGE) is None:
@@ -101,7 +101,7 @@ def test_texts_without_settings_train_a_head(questions):
         (["backbone=all-minilm-l6-v2", "frozen=true"], "frozen = true does not go with"),
         (["backbone=all-minilm-l6-v2", "pretrained=false"], "pretrained = false does not go"),
         (["backbone=sentence-transformers"], "no backbone 'sentence-transformers'"),
-        (["backbone=sentence-transformers:./nowhere"], "no folder './nowhere'"),
+        (["backbone=sentence-transformers:./nowhere"], "'./nowhere' is neither a folder"),
         (["backbone=efficientnet-lite0"], "its own networks: all-minilm-l6-v2 ("),
     ],
 )
@@ -114,7 +114,7 @@ def test_what_a_model_of_texts_cannot_be(questions, settings, said):
 
 def test_padding_changes_nothing():
     """Of a folder, by its name; padding is cut off or masked, on either side."""
-    model = WholeModel(f"sentence-transformers:{origins.packaged()}")
+    model = WholeModel(f"sentence-transformers:{origins.find_packaged()}")
     network = model.network().eval()
     short, long = (model.array(text) for text in ("Why?", "Why is the sky blue at noon?"))
     assert short.shape == (TOKENS,)
