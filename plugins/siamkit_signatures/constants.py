@@ -1,4 +1,4 @@
-"""Every number of this plugin that changes an array, for the encoder's fingerprint."""
+"""All constants of this plugin that change an array, for the encoder's fingerprint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from siamkit_signatures import canvas, cut, ink, rules
 
 
 def constants() -> dict[str, Any]:
-    """JSON values: what a card holds is equal to it, or the vectors are others."""
+    """Return the constants as JSON values; an encoder whose card differs gives other vectors."""
+    ruling = [*ink.RULES, *rules.RUN, rules.RUNS, rules.STEEPEST, rules.WAVER]
     return {
         "size": [canvas.HEIGHT, canvas.WIDTH],
         "margin": canvas.MARGIN,
@@ -19,8 +20,5 @@ def constants() -> dict[str, Any]:
         "paper": [ink.COARSE, ink.PAPER, ink.DARKEST],
         "threshold": ["Otsu", ink.LEAST_CONTRAST, ink.NOISE],
         "specks": [ink.SPECK, ink.SPECK_SHARE, ink.LESS, ink.FAR, ink.LEAST_SIDE],
-        "rules": [
-            *ink.RULES, *rules.RUN, rules.RUNS, rules.STEEPEST, rules.WAVER, rules.FILLED,
-            rules.THICKEST,
-        ],
-    }  # fmt: skip
+        "rules": [*ruling, rules.FILLED, rules.THICKEST],
+    }

@@ -1,4 +1,4 @@
-"""Drawn signatures to try the modality with: two hands, two variants each, no data."""
+"""Example signatures, drawn by a program: two hands, two variants each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROUND, JAGGED = 7, 4  # seeds of the two hands
 
 
 def examples() -> list[tuple[str, bytes]]:
-    """PNG files of two invented hands. They prove that the parts work together, and no more."""
+    """Return (name, PNG file) of two invented hands, to show that the parts work together."""
     return [
         (name, _png(hand, variant))
         for name, hand in (("loops", ROUND), ("spikes", JAGGED))
@@ -35,9 +35,9 @@ def _png(hand: int, variant: int) -> bytes:
 
 
 def _curve(hand: int, variant: int) -> NDArray[np.float64]:
-    """(n, 2) x, y in px of twice the SIZE: a curve through a hand's knots, smooth or jagged.
+    """Return (n, 2) x, y in px at twice the SIZE: a curve or jagged curve through a hand's knots.
 
-    Each hand has knots of its own, drawn from a generator; a variant moves them a little.
+    Each hand has its own random knots; a variant moves them a little.
     """
     import numpy as np
     from scipy.interpolate import CubicSpline
@@ -51,7 +51,7 @@ def _curve(hand: int, variant: int) -> NDArray[np.float64]:
     if hand == JAGGED:
         knots = knots[np.argsort(knots[:, 0])]
         knots[:, 1] *= np.linspace(1, 0.15, count)
-        smooth = knots
+        curve = knots
     else:
-        smooth = CubicSpline(np.arange(count), knots)(np.linspace(0, count - 1, 40 * count))
-    return np.asarray(smooth * [SIZE[0] * 1.5, SIZE[1] * 1.1] + [SIZE[0] * 0.25, SIZE[1] * 0.45])
+        curve = CubicSpline(np.arange(count), knots)(np.linspace(0, count - 1, 40 * count))
+    return np.asarray(curve * [SIZE[0] * 1.5, SIZE[1] * 1.1] + [SIZE[0] * 0.25, SIZE[1] * 0.45])

@@ -1,4 +1,4 @@
-"""The left part of one signature and the right part of another: a signature of nobody."""
+"""Join the left part of one signature and the right part of another: an invented signature."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ LEAST, MOST = 0.3, 0.7  # of the left one's width
 
 
 def mix(left: NDArray[np.uint8], right: NDArray[np.uint8], at: float) -> NDArray[np.uint8]:
-    """(height, width) uint8, ink 255 on 0: the first columns of one's ink, then the other's last.
+    """Put the last columns of one canvas's ink behind the first columns of another's.
 
-    at: in [0, 1], how many of them; equal heights stay, and what is too wide is cut off.
+    Both are (height, width) uint8, ink 255 on 0; so is the result. at: in [0, 1], where to cut,
+    from LEAST to MOST of the width. Heights stay; ink that is too wide is cut off.
     """
     share = LEAST + (MOST - LEAST) * at
     columns = [np.flatnonzero(canvas.any(axis=0)) for canvas in (left, right)]
-    if not all(len(found) for found in columns):
+    if not all(len(inked) for inked in columns):
         return left.copy()
-    (first, last), (start, stop) = ((found[0], found[-1] + 1) for found in columns)
-    cut = left[:, first : first + round(share * (last - first))]
-    rest = right[:, start + round(share * (stop - start)) : stop]
-    made = np.zeros_like(left)
-    both = np.concatenate([cut, rest], axis=1)[:, : made.shape[1]]
-    begin = (made.shape[1] - both.shape[1]) // 2
-    made[:, begin : begin + both.shape[1]] = both
-    return made
+    (first, last), (start, stop) = ((inked[0], inked[-1] + 1) for inked in columns)
+    head = left[:, first : first + round(share * (last - first))]
+    tail = right[:, start + round(share * (stop - start)) : stop]
+    canvas = np.zeros_like(left)
+    ink = np.concatenate([head, tail], axis=1)[:, : canvas.shape[1]]
+    begin = (canvas.shape[1] - ink.shape[1]) // 2
+    canvas[:, begin : begin + ink.shape[1]] = ink
+    return canvas

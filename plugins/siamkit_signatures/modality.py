@@ -24,14 +24,14 @@ HINT = "train one: siamkit train DATA -m signatures --out RUN"
 
 
 class Signatures:
-    """Handwritten signatures, as pictures. A crop is black ink on white, all else taken away."""
+    """Handwritten signatures, as pictures. A crop is black ink on white, and nothing else."""
 
     name = "signatures"
     kind = "image"
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"
     calibration = Path(__file__).with_name("calibration.json")  # against skilled forgeries
-    fusion = "mean"  # of 5 references: EER of skilled forgeries 5.2 %, the nearest one's 6.4 %
+    fusion = "mean"  # with 5 references: EER of skilled forgeries 5.2 %; with the nearest, 6.4 %
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
@@ -40,25 +40,25 @@ class Signatures:
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        """The region's ink, black on white. Raises NothingFound where there is none."""
+        """Cut the region's ink, black on white. Raises NothingFound if there is none."""
         from siamkit_signatures.cut import cut
 
         return Image(cut(medium.pixels, region))
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
-        """(HEIGHT / 2, WIDTH / 2, 4) uint8, ink 255 on 0: see siamkit_signatures.canvas.
+        """Return (HEIGHT / 2, WIDTH / 2, 4) uint8, ink 255 on 0: see siamkit_signatures.canvas.
 
-        Raises NothingFound where there is no ink.
+        Raises NothingFound if there is no ink.
         """
         from siamkit_signatures.canvas import fit, fold
-        from siamkit_signatures.ink import ink
+        from siamkit_signatures.ink import extract_ink
 
-        return fold(fit(ink(medium.pixels)))
+        return fold(fit(extract_ink(medium.pixels)))
 
     def augment(
         self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """A variant of an array: of the same hand, or, by `shared`, of another hand for all."""
+        """Return a variant of an array: by `own` of the same hand, by `shared` of another hand."""
         from siamkit_signatures.augment import augment
         from siamkit_signatures.canvas import fold, unfold
 
@@ -67,39 +67,39 @@ class Signatures:
     def mix(
         self, left: NDArray[np.uint8], right: NDArray[np.uint8], at: float
     ) -> NDArray[np.uint8]:
-        """The left part of one array and the right part of another, cut at a share of their ink."""
+        """Join the left part of one array and the right part of another, cut at a share."""
         from siamkit_signatures.canvas import fold, unfold
         from siamkit_signatures.mix import mix
 
         return fold(mix(unfold(left), unfold(right), at))
 
     def views(self, arrays: Any) -> Sequence[Any]:
-        """Tensors of folded canvases upright, mirrored, upside down, and turned by 180 degrees."""
+        """Return tensors of folded canvases: upright, mirrored, upside down, and turned by 180°."""
         mirrored = arrays.flip(2)[..., [1, 0, 3, 2]]
         return [arrays, mirrored, *(a.flip(1)[..., [2, 3, 0, 1]] for a in (arrays, mirrored))]
 
     def preprocessing(self) -> Mapping[str, Any]:
-        """Every constant that changes an array, for the encoder's card: JSON values."""
+        """Return every constant that changes an array, for the encoder's card: JSON values."""
         from siamkit_signatures.constants import constants
 
         return constants()
 
     def assess(self, medium: Image, region: Region) -> Quality:
-        """How large a signature is, and how much ink there is of it."""
+        """Measure a signature's size, and how much ink it has."""
         from siamkit_signatures.quality import assess
 
         return assess(medium.pixels, region)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
-        """Open an encoder folder; None: the one inside of this package. Raises MissingWeights."""
+        """Open an encoder folder; None: the one in this package. Raises MissingWeights."""
         if folder is None and not SHIPPED.is_dir():
             raise MissingWeights("signatures have no encoder of their own here", hint=HINT)
-        opened = OnnxEncoder(folder or SHIPPED, self.array)
-        require_preprocessing(opened.card, folder or SHIPPED, self.preprocessing(), hint=HINT)
-        return opened
+        encoder = OnnxEncoder(folder or SHIPPED, self.array)
+        require_preprocessing(encoder.card, folder or SHIPPED, self.preprocessing(), hint=HINT)
+        return encoder
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        """Two drawn signatures each of two hands: see siamkit_signatures.examples."""
+        """Return two drawn signatures each of two hands: see siamkit_signatures.examples."""
         from siamkit_signatures.examples import examples
 
         return examples()

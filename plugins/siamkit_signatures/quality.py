@@ -1,7 +1,7 @@
-"""How fit a signature is for enrolment: its size in pixels, and how much ink there is of it.
+"""Enrolment quality of a signature: its size in pixels, and how much ink it has.
 
-The limits refuse next to nothing of CEDAR and BHSig260: their job is to keep out what has too few
-pixels to be told apart, and what is no writing.
+The limits refuse almost nothing in CEDAR and BHSig260: their job is to keep out pictures with too
+few pixels to tell signatures apart, and pictures without writing.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from siamkit.types import Region
 
-MIN_WIDTH, MIN_HEIGHT = 40, 12  # px of the ink's box, lying or standing
+MIN_WIDTH, MIN_HEIGHT = 40, 12  # px of the ink's box, or the other way round
 MIN_SHARE, MAX_SHARE = 0.005, 0.6  # of the ink's box that is ink
-MIN_LENGTH = 1.5  # the strokes' length, in longer sides of the box: a bare line has 1
-GOOD_WIDTH, GOOD_HEIGHT = 200, 60  # px: from here on nothing is deducted
+MIN_LENGTH = 1.5  # of the strokes, in longer sides of the box: a bare line has 1
+GOOD_WIDTH, GOOD_HEIGHT = 200, 60  # px, at or above: score 1
 
 
 def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
-    """Measured values, and a problem for each that is past its limit."""
+    """Measure a signature of a (height, width, 3) picture; values past a limit are problems."""
     try:
         mask = 255 - cut(pixels, region)[:, :, 0]
     except NothingFound as error:
@@ -51,7 +51,7 @@ def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
         problems.append(
             f"strokes are {length:.1f} times as long as the box; at least {MIN_LENGTH} is writing"
         )
-    measures = {"width_px": float(width), "height_px": float(height), "ink": round(share, 4),
-                "length": round(length, 2)}  # fmt: skip
+    measures = {"width_px": float(width), "height_px": float(height)}
+    measures |= {"ink": round(share, 4), "length": round(length, 2)}
     score = min(long / GOOD_WIDTH, short / GOOD_HEIGHT, 1.0)
     return Quality(score=round(score, 4), problems=tuple(problems), measures=measures)

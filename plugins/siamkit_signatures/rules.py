@@ -1,7 +1,7 @@
-"""Takes ruling out of a mask: the lines of forms, tables and ruled paper.
+"""Remove ruling from a mask: the lines of forms, tables and ruled paper.
 
-A rule is thin, long and straight, which no hand is: strokes that cross it stay, as does what a
-hand draws long, such as the headline of Devanagari or an underline. A mask is (height, width)
+A rule is thinner, longer and straighter than any stroke of a hand. Strokes that cross it stay, and
+so do long strokes, such as the headline of Devanagari or an underline. A mask is (height, width)
 uint8, 255 where there is ink.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RUN = (12, 40)  # px: unbroken runs at least as long, as shares of a side allow, hint at a rule
-RUNS = 40  # as many of them make a side
-STEEPEST = 0.1  # px down a px along: 6 degrees
-WAVER = 0.6  # px: how much a rule's middle may leave a straight line, as a standard deviation
-FILLED = 0.6  # of a rule's length is unbroken runs
+RUN = (12, 40)  # px, least and greatest length of the unbroken runs that hint at a rule
+RUNS = 40  # runs per width of the picture, within those limits
+STEEPEST = 0.1  # px down per px along: 6 degrees
+WAVER = 0.6  # px, standard deviation of a rule's middle from a straight line, at most
+FILLED = 0.6  # least share of a rule's length in unbroken runs
 THICKEST = 0.008  # of the picture's longer side, or 4 px
 
 
@@ -32,28 +32,28 @@ class Rule(NamedTuple):
     thickness: float
 
 
-def without_rules(mask: NDArray[np.uint8], across: float, down: float) -> NDArray[np.uint8]:
-    """The mask without level and upright lines at least such a share of its width or height long.
+def remove_rules(mask: NDArray[np.uint8], across: float, down: float) -> NDArray[np.uint8]:
+    """Remove level and upright lines of at least this share of the mask's width or height.
 
-    Hands draw straight down more often than straight across, so that `down` should be larger.
+    Hands draw straight down more often than straight across, so `down` should be larger.
     """
     height, width = mask.shape
-    made = mask.copy()
+    cleared = mask.copy()
     for rule in find_rules(mask, across * width):
-        _erase(made, rule)
-    turned = np.ascontiguousarray(made.T)
+        _erase(cleared, rule)
+    turned = np.ascontiguousarray(cleared.T)
     for rule in find_rules(turned, down * height):
         _erase(turned, rule)
     return np.ascontiguousarray(turned.T)
 
 
 def find_rules(mask: NDArray[np.uint8], least: float) -> list[Rule]:
-    """The nearly horizontal rules of a mask that are at least `least` px long."""
+    """Find the nearly horizontal rules of a mask that are at least `least` px long."""
     width = mask.shape[1]
     run = int(np.clip(width / RUNS, *RUN))
     if least < run:
         return []
-    # A thin line that slopes is a stair of short runs: a pixel more up and down joins the steps.
+    # A thin sloping line is a stair of short runs: one more pixel above and below joins the steps.
     thick = cv2.dilate(mask, np.ones((3, 1), np.uint8))
     runs = cv2.min(mask, cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8)))
     if np.count_nonzero(cv2.reduce(runs, 0, cv2.REDUCE_MAX)) < FILLED * least:
@@ -66,33 +66,33 @@ def find_rules(mask: NDArray[np.uint8], least: float) -> list[Rule]:
         if wide >= least and high <= STEEPEST * wide + 2 * THICKEST * max(mask.shape) + 4:
             part = (slice(top, top + high), slice(left, left + wide))
             y, x = np.nonzero((labels[part] == label) & (runs[part] > 0))
-            rule = _rule(x + left, y + top)
+            rule = _fit_rule(x + left, y + top)
             if rule is not None and rule.thickness <= max(4.0, THICKEST * max(mask.shape)):
                 rules.append(rule)
     return rules
 
 
-def _rule(x: NDArray[np.int64], y: NDArray[np.int64]) -> Rule | None:
-    """The rule through pixels, or None if they are no straight thin line."""
+def _fit_rule(x: NDArray[np.int64], y: NDArray[np.int64]) -> Rule | None:
+    """Fit a rule through pixels; None if they do not form a straight thin line."""
     columns, where, counts = np.unique(x, return_inverse=True, return_counts=True)
     middle = np.bincount(where, weights=y) / counts
     thickness = float(np.median(counts))
     wide = int(columns[-1] - columns[0]) + 1
-    keep = counts <= thickness + 1  # strokes that run along it for a while have no say
+    keep = counts <= thickness + 1  # ignore strokes that run along it for a while
     for _ in range(3):
         if keep.sum() < max(FILLED * wide, 8):
             return None
         slope, start = np.polyfit(columns[keep], middle[keep], 1)
         residual = middle - (slope * columns + start)
         waver = float(residual[keep].std())
-        keep &= np.abs(residual) <= 3 * WAVER  # nor have letters that a run joined to it
+        keep &= np.abs(residual) <= 3 * WAVER  # and letters that a run joined to it
     if abs(slope) > STEEPEST or waver > WAVER:
         return None
     return Rule(float(slope), float(start), (int(columns[0]), int(columns[-1]) + 1), thickness)
 
 
 def _erase(mask: NDArray[np.uint8], rule: Rule) -> None:
-    """Clear the rule in place, except where ink goes on above or below it."""
+    """Clear the rule in place, except where ink continues above or below it."""
     height = len(mask)
     columns = np.arange(*rule.columns)
     middle = rule.slope * columns + rule.start

@@ -1,7 +1,7 @@
-"""How much a group of ink is shaped like a signature: a few measures, weighed.
+"""Score how much a group of ink is shaped like a signature: a logistic model of a few measures.
 
-The weights are those of a logistic regression on 133 generated pages (text, rules, tables, stamps,
-logos; three of four with a signature of CEDAR or BHSig260): 418 groups, 86 of them signatures.
+It was fitted to 133 generated pages (text, rules, tables, stamps, logos; three of four with a
+signature of CEDAR or BHSig260): 418 groups, 86 of them signatures.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from siamkit_signatures.page import Parts
 
 RIM = 0.06  # of the box's shorter side: stamps and tables have their ink there
-STRAIGHT = 0.8  # text heights: level or upright runs as long are those of frames and print
-LETTERS = 0.5  # of the median height: lower pieces are dots, which stand on no line
+STRAIGHT = 0.8  # text heights: frames and print have level or upright runs at least as long
+LETTERS = 0.5  # of the median height: lower pieces are dots, which need not stand on a line
 # In the order of measures().
 WEIGHTS = np.array(
     (-0.31, 2.07, -2.635, -1.851, -1.92, -1.17, 1.063, -14.907, -27.275, -2.201, -0.047, -0.17)
@@ -28,25 +28,25 @@ WEIGHTS = np.array(
 BIAS = -5.245
 
 
-def score(one: Parts, printed: NDArray[np.float64], height: float) -> float:
-    """The probability in [0, 1] that a group is a signature; see measures()."""
-    return float(1 / (1 + np.exp(-(measures(one, printed, height) @ WEIGHTS + BIAS))))
+def score(group: Parts, printed: NDArray[np.float64], height: float) -> float:
+    """Return the probability in [0, 1] that a group is a signature; see measures()."""
+    return float(1 / (1 + np.exp(-(measures(group, printed, height) @ WEIGHTS + BIAS))))
 
 
-def measures(one: Parts, printed: NDArray[np.float64], height: float) -> NDArray[np.float64]:
-    """(12,) what a group of components is like, free of its absolute size.
+def measures(group: Parts, printed: NDArray[np.float64], height: float) -> NDArray[np.float64]:
+    """Return (12,) measures of a group of components, none of which depends on absolute size.
 
-    printed is (n, 4), boxes of the letters in rows of print; height is theirs, in px.
+    printed: (n, 4) boxes of the letters in rows of print. height: of these letters, in px.
     """
-    box = union(one.boxes)
+    box = union(group.boxes)
     wide, high = box[2] - box[0], box[3] - box[1]
     left, top, right, bottom = box.astype(int)
-    part = np.isin(one.labels[top:bottom, left:right], one.numbers).astype(np.uint8)
+    part = np.isin(group.labels[top:bottom, left:right], group.numbers).astype(np.uint8)
     area = float(part.sum())
     kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     inner = cv2.countNonZero(cv2.erode(np.pad(part, 1), kernel))
     stroke = 2 * area / max(area - inner, 1.0)
-    heights = page.sizes(one.boxes)[1]
+    heights = page.sizes(group.boxes)[1]
     letters = heights >= LETTERS * np.median(heights)
     shared = np.minimum(printed[:, 2:], box[2:]) - np.maximum(printed[:, :2], box[:2])
     across, down = np.clip(shared, 0, None).T
@@ -55,21 +55,21 @@ def measures(one: Parts, printed: NDArray[np.float64], height: float) -> NDArray
             np.log(high / height),
             np.log(wide / height),
             np.log(area / (wide * high)),
-            one.areas.max() / area,
-            np.log(len(one.areas)),
+            group.areas.max() / area,
+            np.log(len(group.areas)),
             np.log(stroke / height),
             np.log(area / stroke / (wide + high)),  # the strokes' length
             _on_rim(part) / area,
             (across * down).sum() / (wide * high),  # covered by print
             _straight(part, height) / area,
-            page.waver(one.boxes[letters]) / height,
+            page.waver(group.boxes[letters]) / height,
             np.std(np.log(heights[letters])),
         ]
     )
 
 
 def union(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) the smallest box around (n, 4) boxes, n > 0."""
+    """Return (4,) the smallest box around (n, 4) boxes, n > 0."""
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
@@ -81,7 +81,7 @@ def _on_rim(part: NDArray[np.uint8]) -> float:
 
 
 def _straight(part: NDArray[np.uint8], height: float) -> float:
-    """Pixels that lie in long level or upright runs of ink."""
+    """Count the pixels in long level or upright runs of ink."""
     run = max(3, int(STRAIGHT * height))
     level = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     upright = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((run, 1), np.uint8))

@@ -1,4 +1,4 @@
-"""Speech: finds where somebody speaks in a recording."""
+"""Speech: find the parts of a recording in which somebody speaks."""
 
 from siamkit_speech.finder import Speech
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from siamkit.types import Span
     from siamkit_speech.silero import Silero
 
-SPEECH = 0.5  # probability from which a frame counts, as the model's authors set it
-LEAST = 3  # frames in a row that count, or else they are a click: 96 ms
-AROUND = 3  # frames that are kept on either side: the network misses soft beginnings and ends
+SPEECH = 0.5  # least probability of a frame of speech, as set by the model's authors
+LEAST = 3  # frames, 96 ms: shorter sounds are clicks
+AROUND = 3  # frames added on either side: the network misses soft beginnings and ends
 
 
 class Speech:
-    """Where somebody speaks, by the network Silero VAD: one region a recording.
+    """Speech in a recording, found by the network Silero VAD: one region for all of it.
 
-    The region reaches from the first speech to the last, and its parts are what lies between the
-    pauses. Who speaks, and how many, it does not tell.
+    The region reaches from the first speech to the last; its parts leave out the pauses. It says
+    nothing about who speaks, or how many.
     """
 
     name = "speech"
@@ -36,38 +36,38 @@ class Speech:
         return Silero()
 
     def find(self, medium: Clip) -> list[Region]:
-        """One region with its parts, in seconds; [] if nobody speaks."""
+        """Return one region with its parts, in seconds; [] if nobody speaks."""
         from siamkit_speech.silero import FRAME, RATE
 
-        heard = self._network.probabilities(medium)
+        probabilities = self._network.probabilities(medium)
         parts = [
             (round(start * FRAME / RATE, 2), round(min(stop * FRAME / RATE, medium.seconds), 2))
-            for start, stop in stretches(heard)
+            for start, stop in find_stretches(probabilities)
         ]
         if not parts:
             return []
         return [
             Region(
                 where=(parts[0][0], parts[-1][1]),
-                score=float(heard[heard >= SPEECH].mean()),
+                score=float(probabilities[probabilities >= SPEECH].mean()),
                 parts=tuple(parts),
             )
         ]
 
 
-def stretches(heard: NDArray[np.float32]) -> list[Span]:
-    """(start, stop) in frames of the stretches that (n,) probabilities of speech make."""
+def find_stretches(probabilities: NDArray[np.float32]) -> list[Span]:
+    """Return the stretches of speech, (start, stop) in frames, given (n,) probabilities."""
     import numpy as np
 
-    runs = _runs(heard >= SPEECH)
-    speech = np.zeros(len(heard), dtype=bool)
+    runs = _find_runs(probabilities >= SPEECH)
+    is_speech = np.zeros(len(probabilities), dtype=bool)
     for start, stop in runs[runs[:, 1] - runs[:, 0] >= LEAST]:
-        speech[max(0, start - AROUND) : stop + AROUND] = True
-    return [(start, stop) for start, stop in _runs(speech).tolist()]
+        is_speech[max(0, start - AROUND) : stop + AROUND] = True
+    return [(start, stop) for start, stop in _find_runs(is_speech).tolist()]
 
 
-def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(k, 2) begin and end of every run of True."""
+def _find_runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (k, 2) start and stop of every run of True."""
     import numpy as np
 
     steps = np.diff(flags.astype(np.int8), prepend=0, append=0)

@@ -1,4 +1,4 @@
-"""The speech of a clip: a region's parts, end to end."""
+"""Cut the speech out of a clip: a region's parts, end to end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def cut(clip: Clip, region: Region) -> NDArray[np.float32]:
-    """(n,) samples; of a region without parts or span, all of them."""
+    """Return the (n,) samples of a region; all of them if it has neither parts nor span."""
     return np.concatenate(
         [
             clip.samples[max(0, round(start * clip.rate)) : max(0, round(stop * clip.rate))]

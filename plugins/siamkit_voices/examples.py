@@ -1,6 +1,6 @@
-"""Generated voices to try the modality with: a pulse train through formants (after Klatt 1980).
+"""Generated example voices: a pulse train through formants (after Klatt 1980).
 
-They prove that the parts work together, and no more: nobody ever spoke like this.
+They only show that the parts work together: nobody ever spoke like this.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from siamkit_voices.features import RATE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK = 80  # samples, 5 ms, for which the formants stand still
+CHUNK = 80  # samples, 5 ms, during which the formants are constant
 PAUSE = 0.3  # s of silence before and after
-# F1, F2, F3 in Hz of vowels, means of men (Peterson & Barney 1952, table II)
-VOWELS = (
-    (270, 2290, 3010), (390, 1990, 2550), (530, 1840, 2480), (660, 1720, 2410), (730, 1090, 2440),
-    (570, 840, 2410), (440, 1020, 2240), (300, 870, 2240), (640, 1190, 2390), (490, 1350, 1690),
-)  # fmt: skip
-WIDTHS = (60, 90, 150, 200)  # Hz of the formants
+# Formants in Hz of ten vowels, means of men (Peterson & Barney 1952, table II)
+F1 = (270, 390, 530, 660, 730, 570, 440, 300, 640, 490)
+F2 = (2290, 1990, 1840, 1720, 1090, 840, 1020, 870, 1190, 1350)
+F3 = (3010, 2550, 2480, 2410, 2440, 2410, 2240, 2240, 2390, 1690)
+VOWELS = np.array([F1, F2, F3]).T
+WIDTHS = (60, 90, 150, 200)  # Hz, bandwidths of the formants
 FOURTH = 3500  # Hz, of the fourth formant
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """What tells one generated voice from another."""
+    """Parameters of a generated voice."""
 
     pitch: float  # Hz, mean
-    tract: float  # all formants are so many times those of VOWELS
-    breath: float = 0.02  # of noise in the voice
-    tempo: float = 5.0  # syllables a second
+    tract: float  # factor on all formants
+    breath: float = 0.02  # noise in the voice
+    tempo: float = 5.0  # syllables per second
 
 
 SPEAKERS = {"low": Speaker(85, 0.88, 0.01, 5.5), "high": Speaker(260, 1.28, 0.15, 4.0)}
 
 
 def examples() -> list[tuple[str, bytes]]:
-    """WAV files of two generated voices, two clips each."""
+    """Return (name, WAV file) of two generated voices, two clips each."""
     return [(name, wav(speak(SPEAKERS[name], 4.0, seed))) for name in SPEAKERS for seed in (1, 2)]
 
 
 def wav(samples: NDArray[np.float32]) -> bytes:
-    """A WAV file of 16 bits at RATE."""
+    """Encode (n,) samples at RATE as a WAV file of 16 bits."""
     import soundfile
 
     content = io.BytesIO()
@@ -55,55 +55,48 @@ def wav(samples: NDArray[np.float32]) -> bytes:
 
 
 def speak(speaker: Speaker, seconds: float, seed: int) -> NDArray[np.float32]:
-    """(n,) float32 in [-1, 1] at RATE: syllables that mean nothing, another row of them a seed."""
+    """Generate meaningless syllables, others for each seed: (n,) float32 in [-1, 1] at RATE."""
     from scipy.signal import lfilter
 
     rng = np.random.default_rng(seed)
     count = max(2, round(seconds * speaker.tempo))
     length = round(seconds * RATE / CHUNK) * CHUNK
     at = np.arange(length) / length * count  # in syllables
-    targets = np.array(VOWELS)[rng.integers(0, len(VOWELS), count + 1)] * speaker.tract
-    loud = (
-        np.clip(1.6 * np.sin(np.pi * (at % 1)) ** 0.7, 0, 1)
-        * (0.6 + 0.4 * rng.random(count))[at.astype(int)]
-    )
-    melody = (
-        1 - 0.15 * at / count + 0.12 * np.interp(at, range(count + 1), rng.normal(0, 1, count + 1))
-    )
+    targets = VOWELS[rng.integers(0, len(VOWELS), count + 1)] * speaker.tract
+    stress = (0.6 + 0.4 * rng.random(count))[at.astype(int)]
+    loudness = np.clip(1.6 * np.sin(np.pi * (at % 1)) ** 0.7, 0, 1) * stress
+    accents = np.interp(at, range(count + 1), rng.normal(0, 1, count + 1))
+    melody = 1 - 0.15 * at / count + 0.12 * accents
     phase = np.cumsum(speaker.pitch * melody * (1 + 0.01 * rng.normal(0, 1, length))) / RATE
     pulses = np.diff(np.floor(phase), prepend=0) + speaker.breath * rng.normal(0, 1, length)
-    sound = lfilter([1], [1, -0.95], pulses) * loud
-    for number, width in enumerate(WIDTHS):
-        path = (
-            np.interp(at, np.arange(count + 1), targets[:, number])
-            if number < len(VOWELS[0])
-            else np.full(length, FOURTH * speaker.tract)
-        )
-        sound = _resonated(sound, path, width)
+    sound = lfilter([1], [1, -0.95], pulses) * loudness
+    paths = [np.interp(at, np.arange(count + 1), formant) for formant in targets.T]
+    paths.append(np.full(length, FOURTH * speaker.tract))
+    for path, width in zip(paths, WIDTHS, strict=True):
+        sound = _resonate(sound, path, width)
     onsets = rng.random(count)[at.astype(int)] < 0.5
     hiss = lfilter([1, -0.9], [1], rng.normal(0, 0.15, length))
     burst = np.exp(-(((at % 1) / 0.12) ** 2)) * onsets
     sound = sound / np.abs(sound).max() + hiss * burst
     silence = np.zeros(round(PAUSE * RATE))
-    whole = np.concatenate([silence, sound, silence]) + rng.normal(
-        0, 3e-4, length + 2 * len(silence)
-    )
-    made: NDArray[np.float32] = (0.6 * whole / np.abs(whole).max()).astype(np.float32)
-    return made
+    recording = np.concatenate([silence, sound, silence])
+    recording += rng.normal(0, 3e-4, len(recording))
+    samples: NDArray[np.float32] = (0.6 * recording / np.abs(recording).max()).astype(np.float32)
+    return samples
 
 
-def _resonated(
+def _resonate(
     sound: NDArray[np.float64], path: NDArray[np.float64], width: float
 ) -> NDArray[np.float64]:
-    """The sound through a resonator whose frequency moves along a path (n,) in Hz."""
+    """Filter a sound by a resonator whose frequency moves along a path (n,) in Hz."""
     from scipy.signal import lfilter
 
-    out, state = np.empty_like(sound), np.zeros(2)
+    filtered, state = np.empty_like(sound), np.zeros(2)
     radius = np.exp(-np.pi * width / RATE)
     for start in range(0, len(sound), CHUNK):
         second = -2 * radius * np.cos(2 * np.pi * path[start] / RATE)
         chunk = slice(start, start + CHUNK)
-        out[chunk], state = lfilter(
+        filtered[chunk], state = lfilter(
             [1 + second + radius**2], [1, second, radius**2], sound[chunk], zi=state
         )
-    return out
+    return filtered

@@ -1,6 +1,6 @@
-"""What the two networks hear: a clip as log filter banks in pieces, and as mel power in windows.
+"""Inputs of the two networks: log filter banks of a clip's pieces, mel power of its windows.
 
-Both follow the recipe that their network was trained with, to the constants.
+Each follows the recipe that its network was trained with, down to the constants.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 RATE = 16_000  # Hz
 FRAME, HOP = 400, 160  # samples: 25 and 10 ms
-LEVEL = -25.0  # dB of full scale, root mean square: the mel power is no logarithm, so level counts
-SHORTEST = RATE // 4  # samples; a shorter clip is filled up with silence
+LEVEL = -25.0  # dB of full scale, root mean square: mel power is linear, so the level matters
+SHORTEST = RATE // 4  # samples; shorter clips are padded with silence
 
-BANDS, LOWEST = 80, 20.0  # log filter banks; Hz of the lowest edge, the highest is RATE / 2
-FFT, EMPHASIS = 512, 0.97
-PIECE, PIECES = 3 * RATE, 2  # samples of a piece at most; pieces of a clip at most
+BANDS, LOWEST = 80, 20.0  # log filter banks; Hz of the lowest edge (the highest is RATE / 2)
+FFT, EMPHASIS = 512, 0.97  # samples of the transform; pre-emphasis
+PIECE, PIECES = 3 * RATE, 2  # samples per piece and pieces per clip, at most
 
 MELS = 40
-ROWS = 8  # of a matrix product that is small enough for one thread
-WINDOW, STEP, WINDOWS = 160, 80, 3  # frames of a window, and from one to the next; of a clip
+ROWS = 8  # of a matrix product small enough for BLAS to use one thread
+WINDOW, STEP, WINDOWS = 160, 80, 3  # frames per window, from one to the next; windows per clip
 
 
 def constants() -> dict[str, Any]:
-    """Every number that changes the arrays: JSON values, for the encoder's fingerprint."""
+    """Return every constant that changes the arrays: JSON values, for the fingerprint."""
     return {
         "rate": RATE,
         "frame": [FRAME, HOP],
@@ -45,29 +45,29 @@ def constants() -> dict[str, Any]:
 
 
 def arrays(samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(pieces, frames, BANDS) and (windows, frames, MELS) float32 of (n,) samples at RATE.
+    """Convert (n,) samples at RATE to (pieces, frames, BANDS) and (windows, frames, MELS) float32.
 
-    A clip of up to PIECE is one piece, a longer one is several of equal length; of one that is
-    longer than PIECES of them, as many are spread evenly over it. Windows are spread likewise.
+    A clip of up to PIECE samples is one piece, a longer one is cut into several of equal length.
+    From a clip longer than PIECES of them, that many are taken, evenly spread; so are the windows.
     """
-    samples = levelled(filled(samples))
+    samples = normalise_level(pad_short(samples))
     return pieces(samples), windows(samples)
 
 
-def filled(samples: Samples) -> Samples:
-    """The samples, with silence on both sides where they are fewer than SHORTEST."""
-    lacking = max(0, SHORTEST - len(samples))
-    return np.pad(samples, (lacking // 2, lacking - lacking // 2))
+def pad_short(samples: Samples) -> Samples:
+    """Add silence on both sides of fewer than SHORTEST samples."""
+    missing = max(0, SHORTEST - len(samples))
+    return np.pad(samples, (missing // 2, missing - missing // 2))
 
 
-def levelled(samples: Samples) -> Samples:
-    """The samples at LEVEL; silence stays silence."""
+def normalise_level(samples: Samples) -> Samples:
+    """Scale the samples to LEVEL; silence stays silence."""
     power = float(np.square(samples).mean(dtype=np.float64))
     return samples if power == 0 else samples * np.float32(10 ** (LEVEL / 20) / np.sqrt(power))
 
 
 def pieces(samples: Samples) -> NDArray[np.float32]:
-    """(pieces, frames, BANDS) filter banks, each band's mean over the clip taken away."""
+    """Return (pieces, frames, BANDS) filter banks, less each band's mean over the clip."""
     count = min(-(-len(samples) // PIECE), PIECES)
     length = min(len(samples) // count, PIECE)
     starts = np.linspace(0, len(samples) - length, count).astype(int)
@@ -77,7 +77,7 @@ def pieces(samples: Samples) -> NDArray[np.float32]:
 
 
 def windows(samples: Samples) -> NDArray[np.float32]:
-    """(windows, WINDOW or fewer, MELS): evenly spread, about STEP from one to the next."""
+    """Return (windows, WINDOW frames or fewer, MELS), evenly spread, about STEP apart."""
     padded = np.pad(samples, FRAME // 2)
     frames = 1 + len(samples) // HOP
     last = max(0, frames - WINDOW)
@@ -88,47 +88,48 @@ def windows(samples: Samples) -> NDArray[np.float32]:
 
 
 def fbank(samples: Samples) -> Frames:
-    """(frames, BANDS) log filter banks as Kaldi computes them: `compute-fbank-feats --dither=0`.
+    """Return (frames, BANDS) log filter banks as in Kaldi: `compute-fbank-feats --dither=0`.
 
-    Samples in [-1, 1], as 3D-Speaker trains (github.com/modelscope/3D-Speaker), not in 16 bits.
+    The samples are in [-1, 1], as in the training of 3D-Speaker
+    (github.com/modelscope/3D-Speaker), not in 16 bits.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
     frames = frames - frames.mean(axis=1, keepdims=True)
-    before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
-    power = _power(np.fft.rfft((frames - EMPHASIS * before) * _povey(), FFT, axis=1))
-    banks: Frames = np.log(np.maximum(_summed(power, _kaldi_bank()), np.finfo(np.float32).eps))
+    previous = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    power = _power(np.fft.rfft((frames - EMPHASIS * previous) * _povey(), FFT, axis=1))
+    banks: Frames = np.log(np.maximum(_apply_bank(power, _kaldi_bank()), np.finfo(np.float32).eps))
     return banks
 
 
 def mel(padded: Samples) -> Frames:
-    """(frames, MELS) mel power as librosa's `melspectrogram` gives it to Resemblyzer.
+    """Return (frames, MELS) mel power as Resemblyzer gets it from librosa's `melspectrogram`.
 
-    Of samples with FRAME / 2 more on either side: each frame lies around its time.
+    padded: the samples, with FRAME / 2 more on either side, so that frames are centred.
     """
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
-    return _summed(_power(np.fft.rfft(frames * _hann(), axis=1)), _slaney_bank())
+    return _apply_bank(_power(np.fft.rfft(frames * _hann(), axis=1)), _slaney_bank())
 
 
 def _power(spectrum: NDArray[np.complexfloating[Any, Any]]) -> Frames:
-    made: Frames = np.square(spectrum.real) + np.square(spectrum.imag)
-    return made
+    power: Frames = np.square(spectrum.real) + np.square(spectrum.imag)
+    return power
 
 
-def _summed(power: Frames, bank: NDArray[np.float32]) -> Frames:
-    """power @ bank, a few rows at a time, so that BLAS keeps to one thread.
+def _apply_bank(power: Frames, bank: NDArray[np.float32]) -> Frames:
+    """Compute power @ bank a few rows at a time, so that BLAS uses one thread.
 
-    Its threads go on spinning when they are done, and the network's would wait for them: embedding
-    measured 1.6 x slower.
+    BLAS threads keep spinning after their work, and slow down the network's: embedding measured
+    1.6 x slower with them.
     """
-    whole = np.pad(power, ((0, -len(power) % ROWS), (0, 0)))
-    made: Frames = (whole.reshape(-1, ROWS, power.shape[1]) @ bank).reshape(-1, bank.shape[1])
-    return made[: len(power)]
+    padded = np.pad(power, ((0, -len(power) % ROWS), (0, 0)))
+    bands: Frames = (padded.reshape(-1, ROWS, power.shape[1]) @ bank).reshape(-1, bank.shape[1])
+    return bands[: len(power)]
 
 
 @cache
 def _povey() -> NDArray[np.float32]:
-    made: NDArray[np.float32] = (np.hanning(FRAME) ** 0.85).astype(np.float32)
-    return made
+    window: NDArray[np.float32] = (np.hanning(FRAME) ** 0.85).astype(np.float32)
+    return window
 
 
 @cache
@@ -138,21 +139,21 @@ def _hann() -> NDArray[np.float32]:
 
 @cache
 def _kaldi_bank() -> NDArray[np.float32]:
-    """(FFT / 2 + 1, BANDS) triangles that are straight on the mel scale of O'Shaughnessy."""
+    """Return (FFT / 2 + 1, BANDS) triangles that are straight on O'Shaughnessy's mel scale."""
 
-    def scale(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
         return 1127 * np.log1p(hertz / 700)
 
-    low, high = scale(np.array([LOWEST, RATE / 2]))
+    low, high = to_mel(np.array([LOWEST, RATE / 2]))
     edges = np.linspace(low, high, BANDS + 2)
-    bank = _triangles(scale(np.linspace(0, RATE / 2, FFT // 2 + 1)), edges)
-    bank[-1] = 0  # Kaldi leaves the Nyquist frequency out
+    bank = _triangles(to_mel(np.linspace(0, RATE / 2, FFT // 2 + 1)), edges)
+    bank[-1] = 0  # Kaldi omits the Nyquist frequency
     return bank.astype(np.float32)
 
 
 @cache
 def _slaney_bank() -> NDArray[np.float32]:
-    """(FRAME / 2 + 1, MELS) triangles that are straight in Hz, each of the same area.
+    """Return (FRAME / 2 + 1, MELS) triangles that are straight in Hz, all of the same area.
 
     The mel scale of Slaney's Auditory Toolbox (1998): linear up to 1 kHz, then logarithmic.
     """
@@ -162,15 +163,15 @@ def _slaney_bank() -> NDArray[np.float32]:
     edges = np.where(
         mels < knee / linear, mels * linear, knee * np.exp(octave * (mels - knee / linear))
     )
-    bank = _triangles(np.linspace(0, RATE / 2, FRAME // 2 + 1), edges)
-    made: NDArray[np.float32] = (bank * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
-    return made
+    triangles = _triangles(np.linspace(0, RATE / 2, FRAME // 2 + 1), edges)
+    bank: NDArray[np.float32] = (triangles * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
+    return bank
 
 
 def _triangles(at: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(len(at), len(edges) - 2) weights: each rises from its edge to the next, and falls again."""
+    """Return (len(at), len(edges) - 2) weights; each rises from its edge to the next, and falls."""
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (at[:, None] - left) / (centre - left)
     falling = (right - at[:, None]) / (right - centre)
-    made: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
-    return made
+    weights: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
+    return weights

@@ -18,14 +18,14 @@ SHIPPED = Path(__file__).parent / "encoder"
 
 
 class Voices:
-    """Speakers, as recordings of any rate and channel count. A crop is speech without pauses."""
+    """Speakers, as recordings of any rate and number of channels. A crop is speech, no pauses."""
 
     name = "voices"
     kind = "audio"
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "speech"
     backbone = "encoder"
-    fusion = "mean"  # of 3 clips: see docs/voices.md
+    fusion = "mean"  # better than the nearest of 3 clips: see docs/voices.md
 
     def load(self, source: Source) -> Clip:
         """Decode a sound file, or its content, to mono at RATE. Raises UnreadableSample."""
@@ -37,29 +37,29 @@ class Voices:
         return load_clip(source, RATE)
 
     def stream(self, source: Path) -> Iterator[Clip]:
-        """The same in clips of a minute, for recordings that are too long to hold."""
+        """Yield the sound in clips of a minute, for recordings too long to hold in memory."""
         from siamkit.sdk.sound import stream_clip
         from siamkit_voices.features import RATE
 
         return stream_clip(source, RATE)
 
     def crop(self, medium: Clip, region: Region) -> Clip:
-        """The region's parts, end to end. Raises NothingFound where there is no sound."""
+        """Cut the region's parts, end to end. Raises NothingFound if they are silent."""
         from siamkit_voices.cut import cut
 
         samples = cut(medium, region)
         if not samples.any():
-            raise NothingFound("there is only silence in it")
+            raise NothingFound("the recording is silent")
         return Clip(samples, medium.rate)
 
     def assess(self, medium: Clip, region: Region) -> Quality:
-        """How much speech there is, how clean, and whether it is clipped."""
+        """Measure the length of speech, its level over the noise, and clipping."""
         from siamkit_voices.quality import assess
 
         return assess(medium, region)
 
     def encoder(self, folder: Path | None = None) -> VoiceEncoder:
-        """Open an encoder folder; None: the one inside of this package. Raises MissingWeights."""
+        """Open an encoder folder; None: the one in this package. Raises MissingWeights."""
         from siamkit_voices.network import VoiceEncoder
 
         if folder is None and not SHIPPED.is_dir():
@@ -67,7 +67,7 @@ class Voices:
         return VoiceEncoder(folder or SHIPPED)
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        """Two invented voices, two generated clips each: see siamkit_voices.examples."""
+        """Return two generated clips each of two invented voices: see siamkit_voices.examples."""
         from siamkit_voices.examples import examples
 
         return examples()

@@ -1,6 +1,6 @@
-"""How fit a recording is for enrolment: seconds of speech, clipping, and speech over noise.
+"""Enrolment quality of a recording: seconds of speech, clipping, and speech over noise.
 
-Limits were set so that of the development recordings none is refused but for its length; see
+The limits were set so that development recordings are refused for their length only; see
 docs/voices.md.
 """
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from siamkit.types import Clip, Region
 
 MIN_SPEECH = 1.5  # s
-GOOD_SPEECH = 5.0  # s: from here on nothing is deducted
-CLIPPED = 0.999  # of the largest value: a sample there, beside another, is cut off
+GOOD_SPEECH = 5.0  # s, at or above: score 1
+CLIPPED = 0.999  # of the largest value: two samples in a row there are clipped
 MAX_CLIPPED = 0.05  # share of the samples of speech
 MIN_RANGE, GOOD_RANGE = 6.0, 30.0  # dB between loud and quiet frames
 FRAME = 400  # samples, 25 ms, at 16 kHz
 
 
 def assess(medium: Clip, region: Region) -> Quality:
-    """Measured values, and a problem for each that is past its limit."""
+    """Measure the speech of a region; each value past its limit is a problem."""
     speech = cut(medium, region)
     seconds = len(speech) / medium.rate
     clipped, spread = _clipped(speech), _range(medium.samples, speech)
@@ -35,7 +35,7 @@ def assess(medium: Clip, region: Region) -> Quality:
     if seconds < MIN_SPEECH:
         problems.append(f"{seconds:.1f} s of speech; at least {MIN_SPEECH} s are needed")
     if clipped > MAX_CLIPPED:
-        problems.append(f"{clipped:.0%} of the speech is clipped; at most {MAX_CLIPPED:.0%} may be")
+        problems.append(f"{clipped:.0%} of the speech is clipped; {MAX_CLIPPED:.0%} is allowed")
     if spread < MIN_RANGE:
         problems.append(
             f"speech is {spread:.0f} dB above the noise; at least {MIN_RANGE:.0f} dB are needed"
@@ -51,7 +51,7 @@ def assess(medium: Clip, region: Region) -> Quality:
 
 
 def _clipped(samples: NDArray[np.float32]) -> float:
-    """The share of samples in flat tops: at the very largest value, two or more in a row."""
+    """Return the share of samples in flat tops: at the largest value, two or more in a row."""
     loudest = np.abs(samples).max(initial=0)
     if loudest == 0:
         return 0.0
@@ -59,16 +59,15 @@ def _clipped(samples: NDArray[np.float32]) -> float:
     return float((flat[1:] & flat[:-1]).mean()) if len(flat) > 1 else 0.0
 
 
-def _range(whole: NDArray[np.float32], speech: NDArray[np.float32]) -> float:
-    """dB between the loud frames of the speech and the quiet ones of the recording."""
-    levels = [_levels(samples) for samples in (whole, speech)]
-    return float(np.percentile(levels[1], 75) - np.percentile(levels[0], 5))
+def _range(recording: NDArray[np.float32], speech: NDArray[np.float32]) -> float:
+    """Return the dB between the loud frames of the speech and the quiet ones of the recording."""
+    return float(np.percentile(_levels(speech), 75) - np.percentile(_levels(recording), 5))
 
 
 def _levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,) dB of the frames, n at least 1; -100 is silence."""
-    whole = np.pad(samples, (0, max(0, FRAME - len(samples))))
-    frames = whole[: len(whole) // FRAME * FRAME].reshape(-1, FRAME)
+    """Return (n,) dB of the frames, n at least 1; -100 is silence."""
+    padded = np.pad(samples, (0, max(0, FRAME - len(samples))))
+    frames = padded[: len(padded) // FRAME * FRAME].reshape(-1, FRAME)
     power: NDArray[np.float64] = np.square(frames).mean(axis=1, dtype=np.float64)
     levels: NDArray[np.float64] = 10 * np.log10(power + 1e-10)
     return levels

@@ -133,7 +133,7 @@ def test_it_keeps_the_protocols() -> None:
 
 
 def test_two_tones_pass_unchanged(plain: np.ndarray) -> None:
-    np.testing.assert_array_equal(ink.ink(rgb(plain).pixels), 255 - plain)
+    np.testing.assert_array_equal(ink.extract_ink(rgb(plain).pixels), 255 - plain)
 
 
 @pytest.mark.parametrize("pen", [(255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 255), (0, 0, 0)])
@@ -172,7 +172,7 @@ def test_a_rule_goes_and_the_strokes_across_it_stay() -> None:
     mask = np.zeros((100, 300), np.uint8)
     mask[50:52] = 255
     mask[20:80, 140:144] = 255
-    made = rules.without_rules(mask, *ink.RULES)
+    made = rules.remove_rules(mask, *ink.RULES)
     assert made[20:80, 140:144].all()
     assert not made[:, :135].any()
     assert not made[:, 149:].any()
@@ -183,7 +183,7 @@ def test_a_drawn_underline_stays() -> None:
     mask = np.zeros((100, 300), np.uint8)
     points = np.column_stack([x, 50 + 4 * np.sin(x / 40)]).round().astype(np.int32)
     cv2.polylines(mask, [points], False, 255, 3)
-    np.testing.assert_array_equal(rules.without_rules(mask, *ink.RULES), mask)
+    np.testing.assert_array_equal(rules.remove_rules(mask, *ink.RULES), mask)
 
 
 @pytest.mark.parametrize("tone", [0, 128, 255])
@@ -353,8 +353,8 @@ def test_rules_take_nothing_from_signatures(name: str) -> None:
     files = sorted((DATA / name).rglob("*.png"))[::40]
     changed = 0
     for file in files:
-        mask = ink.binarised(SIGNATURES.load(file).pixels)
-        changed += not np.array_equal(rules.without_rules(mask, *ink.RULES), mask)
+        mask = ink.binarise(SIGNATURES.load(file).pixels)
+        changed += not np.array_equal(rules.remove_rules(mask, *ink.RULES), mask)
     assert changed <= 0.08 * len(files)
 
 

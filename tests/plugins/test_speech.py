@@ -15,7 +15,7 @@ from siamkit.protocols import Detector
 from siamkit.sdk import regions
 from siamkit.types import Clip
 from siamkit_speech import Speech
-from siamkit_speech.finder import stretches
+from siamkit_speech.finder import find_stretches
 from siamkit_speech.silero import AT_ONCE, CONTEXT, FRAME, PEAK, RATE, STATE, Silero
 
 SPEECH = Speech()
@@ -84,7 +84,7 @@ def test_quiet_speech_is_heard(gain):
 def test_a_short_run_is_a_click_and_what_counts_is_widened():
     probabilities = np.zeros(50, np.float32)
     probabilities[[5, 6, 20, 21, 22, 28, 29, 30]] = 0.9
-    assert stretches(probabilities) == [(17, 34)]
+    assert find_stretches(probabilities) == [(17, 34)]
 
 
 def test_another_rate_is_refused():
