@@ -1,4 +1,4 @@
-"""A random variant of a picture: what differs between two photographs of one thing."""
+"""Random variants of a picture: differences between two photographs of one thing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEAST_SIDE = 0.6  # of each edge that a cut keeps
-SHAPE = 0.15  # of the ratio of its edges, standard deviation of the logarithm
-LIGHT, CONTRAST, TINT = 0.15, 0.2, 0.05  # of the brightness, of its spread, of one colour
-MIRRORED = 0.5  # share of identities all of whose pictures are mirrored: another thing
+LEAST_SIDE = 0.6  # of each side, that a cut keeps
+SHAPE = 0.15  # standard deviation of the logarithm of the cut's aspect ratio
+LIGHT, CONTRAST, TINT = 0.15, 0.2, 0.05  # standard deviations: brightness, contrast, one colour
+MIRRORED = 0.5  # share of identities whose pictures are all mirrored, to look like another thing
 
 
 def augment(
     array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A variant of a (height, width, 3) uint8 picture; the given one stays as it is."""
+    """Return a variant of a (height, width, 3) uint8 picture; the input is unchanged.
+
+    own: draws cut and light. shared: draws mirroring, in the same state for all pictures of an
+    identity.
+    """
     from PIL import Image as pil
 
     height, width = array.shape[:2]
@@ -34,5 +38,5 @@ def augment(
     mean = levels.mean()
     tint = own.normal(1 + own.normal(0, LIGHT), TINT, 3).astype(np.float32)
     varied = (mean + (levels - mean) * np.float32(np.exp(own.normal(0, CONTRAST)))) * tint
-    made: NDArray[np.uint8] = np.clip(varied, 0, 255).round().astype(np.uint8)
-    return made
+    variant: NDArray[np.uint8] = np.clip(varied, 0, 255).round().astype(np.uint8)
+    return variant

@@ -1,4 +1,4 @@
-"""Drawn things to try the modality with: two things, two pictures each, no data."""
+"""Example pictures, drawn by a program: two things, two pictures each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SIZE = 240  # px
 
 
 def examples() -> list[tuple[str, bytes]]:
-    """PNG files. They prove that the parts work together, and no more."""
+    """Return (name, PNG file); the pictures only show that the parts work together."""
     return [
         ("striped ball", _ball(60, 50)),
         ("striped ball", _ball(80, 70)),

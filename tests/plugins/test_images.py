@@ -22,7 +22,7 @@ from siamkit.models import added
 from siamkit.models import names as encoder_names
 from siamkit.sdk.model_folder import CARD, read_card
 from siamkit_images import Images
-from siamkit_images.prepare import Recipe, prepare, recipe_of
+from siamkit_images.prepare import Recipe, prepare, read_recipe
 
 CONFIGS = {
     "center": {},
@@ -152,15 +152,15 @@ def test_a_box_is_cut_out():
 
 def test_what_timm_does_not_know_is_told_with_what_it_does(tmp_path):
     for model, words, hint in (
-        ("resnet8", "timm knows no model 'resnet8'", "resnet18"),
-        ("resnet18.nope", "timm knows no weights 'resnet18.nope'", "resnet18.a1_in1k"),
-        ("xyzzy-17", "timm knows no model", "list_models"),
+        ("resnet8", "timm has no model 'resnet8'", "resnet18"),
+        ("resnet18.nope", "timm has no weights 'resnet18.nope'", "resnet18.a1_in1k"),
+        ("xyzzy-17", "timm has no model", "list_models"),
         (str(tmp_path), "no config.json", "save_for_hf"),
     ):
         with pytest.raises(BadInput, match=words) as raised:
             Images().add("timm", model, tmp_path)
         assert hint in raised.value.hint
-    with pytest.raises(BadInput, match="no origin 'hub'"):
+    with pytest.raises(BadInput, match="take no models from 'hub'"):
         Images().add("hub", "x", tmp_path)
     with pytest.raises(MissingWeights, match="no encoder 'x'"):
         Images().build("x", tmp_path)
@@ -194,7 +194,7 @@ def test_without_a_network_the_default_is_named(tmp_path, monkeypatch):
 
 def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingWeights, match="torch is needed") as raised:
+    with pytest.raises(MissingWeights, match="needs torch, which is not installed") as raised:
         Images().add("timm", "resnet18", tmp_path)
     assert "pip install torch torchvision timm" in raised.value.hint
 
@@ -210,8 +210,14 @@ def test_a_network_too_large_to_be_written_is_refused(saved, tmp_path, monkeypat
 def test_an_export_that_went_wrong_is_noticed(saved, tmp_path, monkeypatch):
     from siamkit_images import export
 
-    wrong = lambda folder: type("Wrong", (), {"embed": lambda s, p: np.eye(4, 256)})()  # noqa: E731
-    monkeypatch.setattr(export, "_reader", wrong)
+    class WrongEncoder:
+        def __init__(self, folder, prepare):
+            pass
+
+        def embed(self, pictures):
+            return np.eye(4, 256)
+
+    monkeypatch.setattr(export, "OnnxEncoder", WrongEncoder)
     with pytest.raises(PluginError, match="other vectors than timm: cosine"):
         Images().add("timm", str(saved / "center"), tmp_path)
 
@@ -251,7 +257,7 @@ def test_a_network_that_was_trained_here_is_opened(saved, tmp_path):
     Images().add("timm", str(saved / "center"), tmp_path)
     card, graph = read_folder(tmp_path)
     write_folder(tmp_path, graph, replace(card, preprocessing=Images().preprocessing()))
-    recipe = recipe_of(Images().preprocessing())
+    recipe = read_recipe(Images().preprocessing())
     assert recipe.size == (224, 224)
     assert Images().encoder(tmp_path).dim == card.dim
 
@@ -342,7 +348,7 @@ def test_an_encoder_folder_says_its_modality(adding):
 def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
     for arguments, words in (
         (("encoders", "add", "images", "timm:mine", "--name", ""), "'' cannot be"),
-        (("encoders", "add", "images", "timm:mine", "--name", "a" * 65), "64 at most"),
+        (("encoders", "add", "images", "timm:mine", "--name", "a" * 65), "at most 64"),
         (("encoders", "add", "My_Own", "timm:mine", "--kind", "image"), "'My_Own' cannot be"),
         (("init", "g", "--encoder", "timm:efficientnet-lite0"), "of their own"),
         (("init", "g", "--encoder", "timm:./missing"), "there is no folder ./missing"),
@@ -434,8 +440,8 @@ def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkey
         def forward(self, x):
             return torch.fft.fft(x.flatten(1)).real
 
-    monkeypatch.setattr(export, "opened", lambda model, offline_default: Odd().eval())
-    with pytest.raises(BadInput, match="cannot be written as ONNX") as raised:
+    monkeypatch.setattr(export, "open_model", lambda model, offline_default: Odd().eval())
+    with pytest.raises(BadInput, match="cannot be exported to ONNX") as raised:
         Images().add("timm", "odd", tmp_path)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr().out == ""
