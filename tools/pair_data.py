@@ -1,4 +1,4 @@
-"""What the pair scorer is trained on and judged by: pairs, their vectors, and the folds."""
+"""Data for tools/pair_scorer.py: pairs of questions, their vectors, and the folds."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from siamkit_questions import Questions
 from siamkit_questions.words import WordTable
 
 FOLDS = 5
-# How many of each kind are made: about what the questions allow, no kind over a seventh.
-MADE = {"number": 700, "negation": 1300, "unit": 400, "direction": 600, "opposite": 900,
-        "sibling": 1100, "other": 1100, "name": 1400, "roles": 300, "+frame": 1200,
-        "+spelling": 500, "+number": 400, "+synonym": 700}  # fmt: skip
+# Pairs to derive per kind: about what the questions allow, and no kind over a seventh of them.
+DERIVED = {"number": 700, "negation": 1300, "unit": 400, "direction": 600, "opposite": 900}
+DERIVED |= {"sibling": 1100, "other": 1100, "name": 1400, "roles": 300, "+frame": 1200}
+DERIVED |= {"+spelling": 500, "+number": 400, "+synonym": 700}
 
 
 @dataclass
 class Pairs:
     left: list[str]
     right: list[str]
-    label: np.ndarray  # (n,) 1 the same, 0 not
-    kind: np.ndarray  # (n,) words
+    label: np.ndarray  # (n,) 1 for duplicates, else 0
+    kind: np.ndarray  # (n,) str
     fold: np.ndarray  # (n,)
 
     def __len__(self) -> int:
@@ -44,14 +44,14 @@ class Pairs:
         return Pairs(left, right, self.label[at], self.kind[at], self.fold[at])
 
 
-def read(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def plain_pairs(path: Path) -> Pairs:
-    """A list a,b,label, with a kind or not."""
-    rows = read(path)
+def read_pairs(path: Path) -> Pairs:
+    """Read a CSV file with the columns a,b,label[,kind]."""
+    rows = read_rows(path)
     return Pairs(
         [row["a"] for row in rows],
         [row["b"] for row in rows],
@@ -61,14 +61,14 @@ def plain_pairs(path: Path) -> Pairs:
     )
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     return re.sub(r"\W+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-def questions(data: Path, seed: int) -> tuple[Pairs, Pairs]:
-    """QQP's labelled pairs, and its further duplicates. Questions that are joined by any pair,
+def read_questions(data: Path, seed: int) -> tuple[Pairs, Pairs]:
+    """Read QQP's labelled pairs, and its further duplicates.
 
-    by their id or by the same words, are in one fold.
+    Questions that any pair joins, by their id or by the same words, are in one fold.
     """
     parent: dict[str, str] = {}
 
@@ -80,22 +80,20 @@ def questions(data: Path, seed: int) -> tuple[Pairs, Pairs]:
         return name
 
     files = [data / "qqp" / name for name in ("qqp_pairs.csv", "qqp_duplicates_only.csv")]
-    tables = [read(file) for file in files]
+    tables = [read_rows(file) for file in files]
     for row in (row for table in tables for row in table):
-        names = [
-            f"id {row['qid1']}", f"id {row['qid2']}",
-            f"text {folded(row['question1'])}", f"text {folded(row['question2'])}",
-        ]  # fmt: skip
+        names = [f"id {row[f'qid{k}']}" for k in (1, 2)]
+        names += [f"text {fold_text(row[f'question{k}'])}" for k in (1, 2)]
         for name in names[1:]:
             parent[root(name)] = root(names[0])
     numbers: dict[str, int] = {}
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, FOLDS, len(parent))
-    found = []
+    folds = generator.integers(0, FOLDS, len(parent))
+    sets = []
     for table in tables:
-        fold = [drawn[numbers.setdefault(root(f"id {row['qid1']}"), len(numbers))] for row in table]
+        fold = [folds[numbers.setdefault(root(f"id {row['qid1']}"), len(numbers))] for row in table]
         label = np.array([int(row["is_duplicate"]) for row in table])
-        found.append(
+        sets.append(
             Pairs(
                 [row["question1"] for row in table],
                 [row["question2"] for row in table],
@@ -104,37 +102,36 @@ def questions(data: Path, seed: int) -> tuple[Pairs, Pairs]:
                 np.array(fold),
             )
         )
-    return found[0], found[1]
+    return sets[0], sets[1]
 
 
-def made(known: Iterable[Pairs], table: WordTable, seed: int) -> Pairs:
-    """Pairs made by code of true duplicates; each stays in the fold of what it was made of."""
-    draw = random.Random(seed)
-    change = Perturber(table, seed)
+def derive_pairs(labelled: Iterable[Pairs], table: WordTable, seed: int) -> Pairs:
+    """Derive pairs from true duplicates by changing one text; each stays in its source's fold."""
+    rng = random.Random(seed)
+    perturber = Perturber(table, seed)
     sources = [
         (pairs.left[k], pairs.right[k], int(pairs.fold[k]))
-        for pairs in known
+        for pairs in labelled
         for k in np.flatnonzero(pairs.label == 1)
     ]
-    draw.shuffle(sources)
+    rng.shuffle(sources)
     count: Counter[str] = Counter()
     rows: list[tuple[str, str, int, str, int]] = []
-    for one, other, fold in sources:
-        if draw.random() < 0.5:
-            one, other = other, one
-        changed = [(new, kind, 0) for new, kind in change.negatives(one)]
-        changed += [(new, f"+{kind}", 1) for new, kind in change.positives(one)]
+    for left, right, fold in sources:
+        text, paraphrase = (right, left) if rng.random() < 0.5 else (left, right)
+        changed = [(new, kind, 0) for new, kind in perturber.negatives(text)]
+        changed += [(new, f"+{kind}", 1) for new, kind in perturber.positives(text)]
         for new, kind, label in changed:
-            if count[kind] < MADE[kind]:
+            if count[kind] < DERIVED[kind]:
                 count[kind] += 1
-                base = one if draw.random() < 0.6 else other  # or against its paraphrase
+                base = text if rng.random() < 0.6 else paraphrase
                 rows.append((base, new, label, kind, fold))
     left, right, labels, kinds, folds = zip(*rows, strict=True)
     return Pairs(list(left), list(right), np.array(labels), np.array(kinds), np.array(folds))
 
 
 class Vectors:
-    """Text -> vector of minilm-l6, kept in the cache between runs."""
+    """Vectors of texts by minilm-l6, kept in the user's cache between runs."""
 
     def __init__(self) -> None:
         self.folder = cache_root() / "pair_scorer"
@@ -151,15 +148,17 @@ class Vectors:
             return
         print(f"embedding {len(new)} texts", flush=True)
         plugin = Questions()
-        fresh = open_encoder(plugin, "minilm-l6").embed([plugin.load(text or "?") for text in new])
+        vectors = open_encoder(plugin, "minilm-l6").embed(
+            [plugin.load(text or "?") for text in new]
+        )
         for text in new:
             self.rows[text] = len(self.rows)
-        self.vectors = np.concatenate([self.vectors, fresh])
+        self.vectors = np.concatenate([self.vectors, vectors])
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "texts.json").write_text(json.dumps(list(self.rows)), encoding="utf-8")
         np.save(self.folder / "vectors.npy", self.vectors)
 
     def of(self, texts: list[str]) -> np.ndarray:
-        """(n, 384) float32."""
+        """Return the texts' vectors, (n, 384) float32."""
         self.add(texts)
         return self.vectors[[self.rows[text] for text in texts]]

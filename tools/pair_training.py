@@ -1,4 +1,4 @@
-"""Fits the pair scorer of questions: networks (torch), trees (scikit-learn), calibration."""
+"""Fitting for tools/pair_scorer.py: networks (torch), trees (scikit-learn), calibration."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BATCH = 128
 TREES, LEAVES, DEPTH, TREE_RATE, TREE_DECAY = 150, 12, 5, 0.06, 5.0
 
 
-def axes_of(vectors: np.ndarray) -> np.ndarray:
-    """(384, AXES) float32, the principal axes of (n, 384) vectors, most spread first."""
+def principal_axes(vectors: np.ndarray) -> np.ndarray:
+    """Return (384, AXES) float32, the principal axes of (n, 384) vectors, widest first."""
     centred = vectors - vectors.mean(axis=0)
-    _, found = np.linalg.eigh(centred.T @ centred)
-    best = found[:, ::-1][:, :AXES]
-    best = best * np.sign(best[np.abs(best).argmax(axis=0), np.arange(AXES)])
-    return best.astype(np.float16).astype(np.float32)
+    _, eigenvectors = np.linalg.eigh(centred.T @ centred)
+    axes = eigenvectors[:, ::-1][:, :AXES]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(AXES)])
+    return axes.astype(np.float16).astype(np.float32)
 
 
 def fit(
     lexical: np.ndarray, along: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """The arrays that siamkit_questions.judge.logit reads, less `axes` and `calibration`.
+    """Fit the arrays that siamkit_questions.judge.logit reads, except `axes` and `calibration`.
 
     weight: (n, 2), for the networks and for the trees.
     """
@@ -84,14 +84,20 @@ def _trees(
     lexical: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     boosted = HistGradientBoostingClassifier(
-        max_iter=TREES, max_leaf_nodes=LEAVES, max_depth=DEPTH, learning_rate=TREE_RATE,
-        min_samples_leaf=20, l2_regularization=TREE_DECAY, early_stopping=False, random_state=seed,
-    ).fit(lexical, label, sample_weight=weight)  # fmt: skip
-    return flattened([stage[0].nodes for stage in boosted._predictors], boosted)
+        max_iter=TREES,
+        max_leaf_nodes=LEAVES,
+        max_depth=DEPTH,
+        learning_rate=TREE_RATE,
+        min_samples_leaf=20,
+        l2_regularization=TREE_DECAY,
+        early_stopping=False,
+        random_state=seed,
+    ).fit(lexical, label, sample_weight=weight)
+    return flatten([stage[0].nodes for stage in boosted._predictors], boosted)
 
 
-def flattened(trees: list[Any], boosted: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
-    """scikit-learn's trees as flat arrays; a leaf points to itself, whatever is asked there."""
+def flatten(trees: list[Any], boosted: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
+    """Store scikit-learn's trees as flat arrays, in which a leaf is its own child."""
     feature, threshold, children, value, roots = [], [], [], [], []
     for nodes in trees:
         base = len(value)
@@ -115,7 +121,7 @@ def flattened(trees: list[Any], boosted: HistGradientBoostingClassifier) -> dict
     }
 
 
-def calibrated(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(2,) slope and offset of Platt's sigmoid."""
-    found = LogisticRegression(C=1e6).fit(logits[:, None], label)
-    return np.array([found.coef_[0, 0], found.intercept_[0]], dtype=np.float32)
+def fit_calibration(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return (2,) slope and offset of Platt's sigmoid."""
+    model = LogisticRegression(C=1e6).fit(logits[:, None], label)
+    return np.array([model.coef_[0, 0], model.intercept_[0]], dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Small changes to a question that change what it asks, and others that do not: by code.
+"""Small changes to a question, some of which change what it asks: training data of pair_scorer.py.
 
-`negatives(text)` and `positives(text)` give (text, kind) pairs. They are for training: what the
-scorer is judged by are pairs written by hand.
+Perturber.negatives and positives return (text, kind) pairs. They serve for training only; the
+scorer is tested on pairs written by hand.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ SPELT_OUT = (
 
 
 class Perturber:
-    """Draws changes by a seeded generator; `names` are the names that the questions hold."""
+    """Draws changes with a seeded generator."""
 
     def __init__(self, table: WordTable, seed: int) -> None:
         self.table = table
@@ -95,35 +95,39 @@ class Perturber:
         self.names = np.flatnonzero(table.named & (table.weight < 9.5))
 
     def negatives(self, text: str) -> list[tuple[str, str]]:
-        """One of each kind that the text allows; another question than `text`."""
-        made = [
-            (self._number(text), "number"), (self._negation(text), "negation"),
-            (self._unit(text), "unit"), (self._direction(text), "direction"),
-            *self._words(text), (self._roles(text), "roles"),
-        ]  # fmt: skip
-        return [(new, kind) for new, kind in made if new and new.lower() != text.lower()]
+        """Change what the text asks: at most one change of each kind."""
+        changed = [
+            (self._number(text), "number"),
+            (self._negation(text), "negation"),
+            (self._unit(text), "unit"),
+            (self._direction(text), "direction"),
+            *self._words(text),
+            (self._roles(text), "roles"),
+        ]
+        return [(new, kind) for new, kind in changed if new and new.lower() != text.lower()]
 
     def positives(self, text: str) -> list[tuple[str, str]]:
-        """The same question in other words."""
-        made = []
-        for pattern, others in FRAMES:
+        """Ask the same in other words."""
+        changed = []
+        for pattern, frames in FRAMES:
             if re.search(pattern, text):
-                made.append((re.sub(pattern, self.random.choice(others), text), "frame"))
+                changed.append((re.sub(pattern, self.random.choice(frames), text), "frame"))
                 break
         spelt = text
-        for one, other in SPELT_OUT:
-            if re.search(rf"\b{one}\b", spelt):
-                spelt = re.sub(rf"\b{one}\b", other, spelt)
-            elif re.search(rf"\b{other}\b", spelt):
-                spelt = re.sub(rf"\b{other}\b", one, spelt)
-        made.append((spelt, "spelling"))
-        made.append((self._same_number(text), "number"))
-        made.append((self._synonym(text), "synonym"))
-        if made[0][1] == "frame" and self._synonym(text):
-            made.append((self._synonym(made[0][0]), "synonym"))
-        return [(new, kind) for new, kind in made if new and new != text]
+        for short, long in SPELT_OUT:
+            if re.search(rf"\b{short}\b", spelt):
+                spelt = re.sub(rf"\b{short}\b", long, spelt)
+            elif re.search(rf"\b{long}\b", spelt):
+                spelt = re.sub(rf"\b{long}\b", short, spelt)
+        changed.append((spelt, "spelling"))
+        changed.append((self._same_number(text), "number"))
+        changed.append((self._synonym(text), "synonym"))
+        if changed[0][1] == "frame" and self._synonym(text):
+            changed.append((self._synonym(changed[0][0]), "synonym"))
+        return [(new, kind) for new, kind in changed if new and new != text]
 
     def _spots(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield start, end and text of the words, in random order."""
         spots = [(m.start(), m.end(), m[0]) for m in WORD.finditer(text)]
         self.random.shuffle(spots)
         yield from spots
@@ -133,16 +137,16 @@ class Perturber:
             if word[0].isdigit() and word.isdigit():
                 value = int(word)
                 if 1900 < value < 2100:
-                    other = value + self.random.choice((-3, -2, -1, 1, 2, 5))
+                    changed = value + self.random.choice((-3, -2, -1, 1, 2, 5))
                 else:
-                    other = self.random.choice(
+                    changed = self.random.choice(
                         (value + 1, value * 2, value * 10, value + 5, max(1, value // 2), value + 3)
                     )
-                if other != value:
-                    return text[:start] + str(other) + text[end:]
+                if changed != value:
+                    return text[:start] + str(changed) + text[end:]
             if word.lower() in lexicon.SMALL and word.lower() != "one":
-                other = self.random.choice([w for w in lexicon.SMALL if w != word.lower()][2:])
-                return text[:start] + other + text[end:]
+                changed = self.random.choice([w for w in lexicon.SMALL if w != word.lower()][2:])
+                return text[:start] + changed + text[end:]
         return ""
 
     def _same_number(self, text: str) -> str:
@@ -158,8 +162,8 @@ class Perturber:
 
     def _negation(self, text: str) -> str:
         for patterns in (AFFIRMED, self.random.sample(NEGATED, len(NEGATED))):
-            for pattern, instead in patterns:
-                new = re.sub(pattern, instead, text, count=1)
+            for pattern, replacement in patterns:
+                new = re.sub(pattern, replacement, text, count=1)
                 if new != text:
                     return new
         return ""
@@ -168,8 +172,8 @@ class Perturber:
         for start, end, word in self._spots(text):
             group = UNIT_OF.get(word.lower())
             if group:
-                other = self.random.choice([unit for unit in group if unit != word.lower()])
-                return text[:start] + other + text[end:]
+                unit = self.random.choice([unit for unit in group if unit != word.lower()])
+                return text[:start] + unit + text[end:]
         return ""
 
     def _direction(self, text: str) -> str:
@@ -178,8 +182,8 @@ class Perturber:
         ]
         swaps += [("most", "least"), ("more", "less"), ("best", "worst"), ("least", "most")]
         self.random.shuffle(swaps)
-        for one, other in swaps:
-            new = re.sub(rf"\b{one}\b", other, text, count=1)
+        for word, opposite in swaps:
+            new = re.sub(rf"\b{word}\b", opposite, text, count=1)
             if new != text:
                 return new
         return ""
@@ -189,30 +193,25 @@ class Perturber:
             r"\bfrom (\w+) to (\w+)\b", r"\b(\w+) than (\w+)\b", r"\b(\w+) into (\w+)\b",
             r"\bconvert (\w+) to (\w+)\b", r"\b(\w+) to (\w+)\b", r"\b(\w+) over (\w+)\b",
         ):  # fmt: skip
-            found = re.search(pattern, text)
-            if found and all(
-                self.table.find(found[k].lower()) >= 0 or found[k][0].isupper() for k in (1, 2)
+            match = re.search(pattern, text)
+            if match and all(
+                self.table.find(match[k].lower()) >= 0 or match[k][0].isupper() for k in (1, 2)
             ):
                 stop = lexicon.STOP | {"how", "way", "want", "like", "best", "need", "have"}
-                if {found[1].lower(), found[2].lower()} & stop:
+                if {match[1].lower(), match[2].lower()} & stop:
                     continue
                 if pattern.startswith(r"\b(\w+) to") and not (
-                    found[1][0].isupper() and found[2][0].isupper()
+                    match[1][0].isupper() and match[2][0].isupper()
                 ):
                     continue
-                one, other = found.span(1), found.span(2)
-                return (
-                    text[: one[0]]
-                    + found[2]
-                    + text[one[1] : other[0]]
-                    + found[1]
-                    + text[other[1] :]
-                )
+                (start, stop_first), (start_second, end) = match.span(1), match.span(2)
+                between = text[stop_first:start_second]
+                return f"{text[:start]}{match[2]}{between}{match[1]}{text[end:]}"
         return ""
 
     def _words(self, text: str) -> list[tuple[str, str]]:
-        """A word for its opposite, for another of its kind, for a name, for one not far off."""
-        made: dict[str, str] = {}
+        """Replace a word by its opposite, by one of its kind, by a name, or by a related one."""
+        changed: dict[str, str] = {}
         for start, end, word in self._spots(text):
             low = word.lower().replace("’", "'").split("'")[0]
             if low in lexicon.STOP or low in lexicon.DIRECTIONS or low in lexicon.UNITS or not low:
@@ -221,29 +220,31 @@ class Perturber:
                 continue
             at = self.table.find(low)
             named = (word[0].isupper() and start > 0) or at < 0 or bool(self.table.named[at])
-            kind, other = self._other(at, named, made)
+            kind, other = self._replacement(at, named, changed)
             if other:
-                other = other.capitalize() if word[0].isupper() and start > 0 else _like(low, other)
-                made[kind] = text[:start] + other + text[end:]
-            if len(made) == 3:
+                is_name = word[0].isupper() and start > 0
+                other = other.capitalize() if is_name else _inflect(low, other)
+                changed[kind] = text[:start] + other + text[end:]
+            if len(changed) == 3:
                 break
-        return [(new, kind) for kind, new in made.items()]
+        return [(new, kind) for kind, new in changed.items()]
 
-    def _other(self, at: int, named: bool, made: dict[str, str]) -> tuple[str, str]:
+    def _replacement(self, at: int, named: bool, changed: dict[str, str]) -> tuple[str, str]:
+        """Draw a kind that is not in `changed`, and a word of it; ("", "") if there is none."""
         pool = self.names if named else self.common
         if at < 0:
             return "name", self.words[self.random.choice(pool)]
-        here = np.full(len(pool), at, dtype=np.int64)
-        code = self.table.relation(here, pool.astype(np.int64))
+        word = np.full(len(pool), at, dtype=np.int64)
+        code = self.table.relation(word, pool.astype(np.int64))
         near = self.table.vectors[pool] @ self.table.vectors[at]
         apart = self.table.lemma[pool] != self.table.lemma[at]
-        for kind, which in (
+        for kind, fits in (
             ("opposite", (code == AGAINST) & apart),
             ("name" if named else "sibling", (code == SIBLING) & apart & (near < 0.93)),
             ("name" if named else "other", (code == NONE) & apart & (near > 0.25) & (near < 0.75)),
         ):
-            if kind not in made and which.any():
-                return kind, self.words[self.random.choice(pool[which])]
+            if kind not in changed and fits.any():
+                return kind, self.words[self.random.choice(pool[fits])]
         return "", ""
 
     def _synonym(self, text: str) -> str:
@@ -251,19 +252,19 @@ class Perturber:
             at = self.table.find(word.lower())
             if at < 0 or word.lower() in lexicon.STOP or word[0].isupper() or len(word) < 4:
                 continue
-            here = np.full(len(self.common), at, dtype=np.int64)
-            code = self.table.relation(here, self.common.astype(np.int64))
+            words = np.full(len(self.common), at, dtype=np.int64)
+            code = self.table.relation(words, self.common.astype(np.int64))
             near = self.table.vectors[self.common] @ self.table.vectors[at]
-            good = (code == SAME) & (near > 0.6)
-            if good.any():
-                other = self.words[self.random.choice(self.common[good])]
-                return text[:start] + _like(word, other) + text[end:]
+            synonyms = (code == SAME) & (near > 0.6)
+            if synonyms.any():
+                synonym = self.words[self.random.choice(self.common[synonyms])]
+                return text[:start] + _inflect(word, synonym) + text[end:]
         return ""
 
 
-def _like(word: str, other: str) -> str:
-    """Give `other` the ending of `word`, roughly."""
+def _inflect(word: str, lemma: str) -> str:
+    """Give `lemma` the ending of `word`, roughly."""
     for ending in ("ing", "ed", "s"):
-        if word.endswith(ending) and not other.endswith(ending) and len(word) > 4:
-            return (other[:-1] if other.endswith("e") and ending != "s" else other) + ending
-    return other
+        if word.endswith(ending) and not lemma.endswith(ending) and len(word) > 4:
+            return (lemma[:-1] if lemma.endswith("e") and ending != "s" else lemma) + ending
+    return lemma

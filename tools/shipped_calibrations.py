@@ -1,10 +1,11 @@
 """Write the calibrations that plugins ship, from the evaluation data.
 
-    python shipped_calibrations.py DATA OUT
+    python tools/shipped_calibrations.py DATA OUT [--cache FOLDER]
 
-OUT/MODALITY.json; each belongs into its plugin's package as calibration.json. Every set of voices
-counts alike: as many comparisons of each kind are drawn from it. Signatures are compared with
-skilled forgeries, of the writers that their encoder was not trained on.
+Reads DATA as the benchmarks do (see benchmarks/README.md), and writes OUT/MODALITY.json; copy each
+to its plugin's package as plugins/siamkit_MODALITY/calibration.json. FOLDER keeps vectors between
+runs. Every set of voices contributes the same number of comparisons of each kind. Signatures are
+compared with skilled forgeries, of writers that their encoder was not trained on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.calibration_json import to_json
 
-DRAWN = 100  # comparisons of a kind that each set of voices gives
+DRAWN = 1000  # comparisons of each kind that are drawn from each set of voices
 SOURCES = {
     "faces": "LFW, aligned crops, 2,086 people",
     "voices": "LibriSpeech test-other and train-clean-100, Emo-DB, FSDD, 37 speakers",
@@ -48,53 +49,53 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--cache", type=Path)
-    given = parser.parse_args()
-    given.out.mkdir(exist_ok=True)
+    options = parser.parse_args()
+    options.out.mkdir(exist_ok=True)
     for modality, source in SOURCES.items():
         pipeline = open_pipeline(modality, encoder=None, detector=None)
         if modality == "questions":
-            found = read_trial_table(given.data / "questions/trials.csv", text=True)
-            embedded = embed_samples(pipeline, found)
+            comparisons = read_trial_table(options.data / "questions/trials.csv", text=True)
+            embedded = embed_samples(pipeline, comparisons)
         elif modality == "signatures":
-            found = signatures(given.data / "signatures")
-            embedded = embed_samples(pipeline, found)
+            comparisons = read_signatures(options.data / "signatures")
+            embedded = embed_samples(pipeline, comparisons)
         else:
-            samples = load(given.data, modality, given.cache)
-            found = pair_samples([""] * len(samples.labels), samples.labels)
+            samples = load(options.data, modality, options.cache)
+            comparisons = pair_samples([""] * len(samples.labels), samples.labels)
             if modality == "voices":
-                sets = np.array([Path(path).parts[-3] for _, path in listed(given.data, modality)])
-                found = found.select(alike(found, sets))
+                files = listed(options.data, modality)
+                sets = np.array([Path(path).parts[-3] for _, path in files])
+                comparisons = comparisons.select(draw_evenly(comparisons, sets))
             embedded = SampleVectors(samples.vectors, np.ones(len(samples.labels), bool))
-        kept = select_usable(found, embedded)
-        scores = score_by_cosine(kept, embedded.vectors)
-        made = calibrate_by_trials(
-            kept,
+        usable = select_usable(comparisons, embedded)
+        calibration = calibrate_by_trials(
+            usable,
             embedded,
-            scores,
+            score_by_cosine(usable, embedded.vectors),
             pipeline.encoder.fingerprint,
             source,
             CalibrationTargets(fmr=FMRS[modality]),
         )
-        # 37 speakers are too few for an FPIR model, and nobody's signature is forged by a
-        # crowd; and whether a question is answered already is not how often a question about
-        # something else is.
+        # Only faces get an FPIR model: 37 speakers are too few, forgers of a signature are not a
+        # crowd, and two questions on different topics are not mistaken for each other.
         if modality != "faces":
-            made = replace(made, fpir_model=None)
-        text = to_json(made)
-        (given.out / f"{modality}.json").write_text(text + "\n")
-        print(modality, len(text), made.method, made.fmr, made.fpir, made.cllr, made.min_cllr)
+            calibration = replace(calibration, fpir_model=None)
+        text = to_json(calibration)
+        (options.out / f"{modality}.json").write_text(text + "\n")
+        rates = calibration.fmr, calibration.fpir, calibration.cllr, calibration.min_cllr
+        print(modality, len(text), calibration.method, *rates)
 
 
-def signatures(data: Path) -> Trials:
-    """Each genuine signature against the others of its writer, and against forgeries of it."""
-    kept = [signature for signature in read(data) if signature.validation]
-    writers = np.unique([s.label for s in kept], return_inverse=True)[1]
-    forged = np.array([s.forged for s in kept])
-    left, right = np.triu_indices(len(kept), 1)
-    wanted = (writers[left] == writers[right]) & ~(forged[left] & forged[right])
-    left, right = left[wanted], right[wanted]
+def read_signatures(data: Path) -> Trials:
+    """Pair each genuine signature with the others of its writer, and with forgeries of it."""
+    samples = [signature for signature in read(data) if signature.validation]
+    writers = np.unique([s.label for s in samples], return_inverse=True)[1]
+    forged = np.array([s.forged for s in samples])
+    left, right = np.triu_indices(len(samples), 1)
+    is_trial = (writers[left] == writers[right]) & ~(forged[left] & forged[right])
+    left, right = left[is_trial], right[is_trial]
     return Trials(
-        [data / s.path for s in kept],
+        [data / s.path for s in samples],
         2 * writers + forged,  # a forger is somebody else
         left,
         right,
@@ -102,14 +103,15 @@ def signatures(data: Path) -> Trials:
     )
 
 
-def alike(found: Trials, sets: np.ndarray) -> np.ndarray:
-    """(n,) True for as many trials of each kind within each set."""
-    rng, keep = np.random.default_rng(0), np.zeros(len(found), bool)
-    inside = sets[found.left] == sets[found.right]
+def draw_evenly(comparisons: Trials, sets: np.ndarray) -> np.ndarray:
+    """Return (n,) True for equally many trials of each kind within each set."""
+    rng, keep = np.random.default_rng(0), np.zeros(len(comparisons), bool)
+    set_of = sets[comparisons.left]
+    inside = set_of == sets[comparisons.right]
     for name in np.unique(sets):
-        for kind in (found.mated, ~found.mated):
-            rows = np.flatnonzero(inside & kind & (sets[found.left] == name))
-            keep[rng.choice(rows, min(len(rows), DRAWN * 10), replace=False)] = True
+        for kind in (comparisons.mated, ~comparisons.mated):
+            rows = np.flatnonzero(inside & kind & (set_of == name))
+            keep[rng.choice(rows, min(len(rows), DRAWN), replace=False)] = True
     return keep
 
 

@@ -1,9 +1,11 @@
-"""Write the speech detector's graph out of the published one, all frames of a clip in one run.
+"""Derive the speech detector's graph from the published one, to take all frames in one run.
 
-    python speech_network.py OUT.onnx           # with silero-vad==6.2.3 installed
+    python tools/speech_network.py plugins/siamkit_speech/silero.onnx
 
-The published graph takes a frame a run, so that most of the time goes to starting runs. Only its
-LSTM needs the frames in order: here everything else takes them at once. Weights are as published.
+Reads the graph in the package silero-vad==6.2.3, which must be installed, writes the derived one,
+and compares the two. The published graph takes one frame per run, so most of the time is spent on
+starting runs. Only its LSTM needs the frames in order; here the rest takes all of them at once.
+The weights are unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from siamkit.train.export import written
 from siamkit_speech.silero import CONTEXT, FRAME, STATE
 
 PUBLISHED = "data/silero_vad_16k_op15.onnx"
-HOP, OVERHANG = 128, 64  # samples: of the STFT, and that are mirrored behind a frame
+HOP, OVERHANG = 128, 64  # samples: step of the STFT; mirrored at the end of a frame
 STRIDES = (1, 2, 2, 1)  # of the encoder's convolutions
 SAME = 1e-5  # the largest difference of two probabilities
 
@@ -53,37 +55,39 @@ class SpeechNetwork(nn.Module):
         for number, stride in enumerate(STRIDES):
             weight, bias = getattr(self, f"weight{number}"), getattr(self, f"bias{number}")
             x = F.conv1d(x, weight, bias, stride, padding=1).relu()
-        heard, (hidden, cell) = self.lstm(x.squeeze(2).unsqueeze(1), (state[:1], state[1:]))
-        said = self.out(heard.squeeze(1).relu()).sigmoid().squeeze(1)
-        return said, torch.cat([hidden, cell])
+        outputs, (hidden, cell) = self.lstm(x.squeeze(2).unsqueeze(1), (state[:1], state[1:]))
+        probabilities = self.out(outputs.squeeze(1).relu()).sigmoid().squeeze(1)
+        return probabilities, torch.cat([hidden, cell])
 
 
-def published() -> Path:
-    """The graph inside of the package silero-vad, which is not imported."""
+def find_published() -> Path:
+    """Return the graph in the package silero-vad, which is not imported."""
     spec = find_spec("silero_vad")
     if spec is None or spec.origin is None:
         raise SystemExit("silero-vad is not installed: pip install silero-vad==6.2.3")
     return Path(spec.origin).parent / PUBLISHED
 
 
-def step_by_step(samples: np.ndarray) -> np.ndarray:
-    """(frames,) probabilities as the published graph gives them, a frame a run."""
-    session = onnxruntime.InferenceSession(published())
+def run_published(samples: np.ndarray) -> np.ndarray:
+    """Return (frames,) probabilities of the published graph, which takes one frame per run."""
+    session = onnxruntime.InferenceSession(find_published())
     count = len(samples) // FRAME
     padded = np.concatenate([np.zeros(CONTEXT, np.float32), samples])
-    state, heard = np.zeros(STATE, np.float32), np.empty(count, np.float32)
+    state, probabilities = np.zeros(STATE, np.float32), np.empty(count, np.float32)
     for number in range(count):
-        seen = padded[None, number * FRAME : number * FRAME + CONTEXT + FRAME]
-        fed = {"input": seen, "state": state, "sr": np.array(16_000)}
-        said, state = session.run(None, fed)
-        heard[number] = said[0, 0]
-    return heard
+        frame = padded[None, number * FRAME : number * FRAME + CONTEXT + FRAME]
+        inputs = {"input": frame, "state": state, "sr": np.array(16_000)}
+        probability, state = session.run(None, inputs)
+        probabilities[number] = probability[0, 0]
+    return probabilities
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     out = Path(sys.argv[1])
-    stored = onnx.load(published()).graph.initializer
-    weights = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in stored}
+    tensors = onnx.load(find_published()).graph.initializer
+    weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in tensors}
     network = SpeechNetwork(weights).eval()
     samples = np.random.default_rng(0).normal(0, 0.1, 200 * FRAME).astype(np.float32)
     padded = np.concatenate([np.zeros(CONTEXT, np.float32), samples])
@@ -91,11 +95,11 @@ def main() -> None:
     probes = (torch.from_numpy(frames), torch.zeros(STATE))
     graph = written(network, probes, {"frames": {0: "n"}, "state": {}}, ("heard", "after"))
     out.write_bytes(graph)
-    fed = {"frames": frames, "state": np.zeros(STATE, np.float32)}
-    found = onnxruntime.InferenceSession(graph).run(None, fed)[0]
-    worst = float(np.abs(found - step_by_step(samples)).max())
+    inputs = {"frames": frames, "state": np.zeros(STATE, np.float32)}
+    probabilities = onnxruntime.InferenceSession(graph).run(None, inputs)[0]
+    worst = float(np.abs(probabilities - run_published(samples)).max())
     if worst > SAME:
-        raise SystemExit(f"it differs from the published one by {worst:.1e}")
+        raise SystemExit(f"the graph differs from the published one by {worst:.1e}")
     print(f"{out}: {len(graph):,} bytes of ONNX; largest difference of a probability {worst:.1e}")
 
 

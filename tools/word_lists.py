@@ -1,6 +1,6 @@
-"""Words that people set against each other, and words they take for one another. By hand.
+"""Hand-written lists of opposites and synonyms for tools/word_table.py.
 
-What WordNet has of these is not repeated with care; a pair that is twice there does no harm.
+They may repeat pairs that WordNet has: that does no harm.
 """
 
 from __future__ import annotations

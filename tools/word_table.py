@@ -1,9 +1,9 @@
-"""What a dictionary knows of common words, packed for the pair scorer of questions.
+"""Build the word table of the pair scorer of questions from WordNet; used by pair_scorer.py.
 
-`build(wordnet, words, vectors)` reads a folder of WordNet 3.0 (Debian's package wordnet-base puts
-it into /usr/share/wordnet) and gives the arrays that siamkit_questions.words reads: pairs of words
-that mean the same, the opposite, or come of one stem; the kinds of thing that a word names, so
-that two of one kind are seen to differ; lemmas; and the words' own vectors in few dimensions.
+`WordNet` reads a folder of WordNet 3.0 (Debian's package wordnet-base puts it into
+/usr/share/wordnet). `build` makes the arrays that siamkit_questions.words reads: pairs of synonyms,
+of opposites and of words with one root; the kinds of thing that a word names, which show that two
+words of one kind differ; and lemmas. `reduce` packs the words' vectors.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ import numpy as np
 from siamkit_questions.words import stems
 
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
-SENSES = 3  # a word's first senses, the most frequent: the later ones are rarely meant
-KINDS = 3  # kinds of thing kept for a word
-ENDINGS = {
-    "n": (("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("ies", "y"),
-          ("men", "man"), ("s", "")),
-    "v": (("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"),
-          ("ing", ""), ("s", "")),
-    "a": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
-    "r": (),
-}  # fmt: skip
+SENSES = 3  # a word's first, most frequent senses; later ones are rarely meant
+KINDS = 3  # kinds of thing stored per word
+_ENDINGS = {
+    "n": "ses>s xes>x zes>z ches>ch shes>sh ies>y men>man s>",
+    "v": "ies>y es>e es> ed>e ed> ing>e ing> s>",
+    "a": "er> est> er>e est>e",
+    "r": "",
+}
+ENDINGS = {part: [rule.split(">") for rule in rules.split()] for part, rules in _ENDINGS.items()}
 
 
 class WordNet:
@@ -52,41 +51,42 @@ class WordNet:
         at, count = int(fields[0]), int(fields[3], 16)
         words = [word.split("(")[0].lower() for word in fields[4 : 4 + 2 * count : 2]]
         self.words[part, at] = words
-        rest = fields[4 + 2 * count :]
-        found = []
-        for k in range(int(rest[0])):
-            symbol, target, other, where = rest[1 + 4 * k : 5 + 4 * k]
-            other = "a" if other == "s" else other
-            found.append((symbol, other, int(target), int(where[:2], 16), int(where[2:], 16)))
-        self.pointers[part, at] = found
+        tail = fields[4 + 2 * count :]
+        pointers = []
+        for k in range(int(tail[0])):
+            symbol, target, target_part, words = tail[1 + 4 * k : 5 + 4 * k]
+            target_part = "a" if target_part == "s" else target_part
+            source_word, target_word = int(words[:2], 16), int(words[2:], 16)
+            pointers.append((symbol, target_part, int(target), source_word, target_word))
+        self.pointers[part, at] = pointers
 
     def lemmas(self, word: str) -> dict[str, str]:
-        """Part of speech -> lemma, for each part of speech that the word may be."""
-        found = {}
+        """Return part of speech -> lemma, for each part of speech that the word may be."""
+        lemmas = {}
         for part in PARTS.values():
             if part in self.senses.get(word, {}):
-                found[part] = word
+                lemmas[part] = word
             elif word in self.irregular[part]:
-                found[part] = self.irregular[part][word]
+                lemmas[part] = self.irregular[part][word]
             else:
-                for ending, instead in ENDINGS[part]:
-                    stem = word[: -len(ending)] + instead
+                for ending, replacement in ENDINGS[part]:
+                    stem = word[: -len(ending)] + replacement
                     if word.endswith(ending) and part in self.senses.get(stem, {}):
-                        found[part] = stem
+                        lemmas[part] = stem
                         break
-        return found
+        return lemmas
 
     def first(self, lemma: str, part: str) -> list[tuple[str, int]]:
         return self.senses.get(lemma, {}).get(part, [])[:SENSES]
 
-    def known(self) -> list[str]:
-        """Single words, most frequent senses first, that the sense-tagged texts have twice."""
-        found: dict[str, int] = defaultdict(int)
+    def frequent_words(self) -> list[str]:
+        """List single words that the sense-tagged texts have at least twice, by frequency."""
+        counts: dict[str, int] = defaultdict(int)
         for line in _lines(self.folder / "cntlist.rev"):
             key, _, count = line.split()
-            found[key.split("%")[0]] += int(count)
-        kept = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return [word for word, count in kept if count > 1 and word.isascii() and word.isalpha()]
+            counts[key.split("%")[0]] += int(count)
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [word for word, count in ranked if count > 1 and word.isascii() and word.isalpha()]
 
 
 def _lines(path: Path) -> list[str]:
@@ -97,15 +97,15 @@ def _lines(path: Path) -> list[str]:
 def build(
     wordnet: WordNet, words: list[str], opposites: list[str], synonyms: list[str]
 ) -> dict[str, np.ndarray]:
-    """Arrays over `words`; pairs of indices a < b are stored as a * 2**16 + b, sorted.
+    """Build arrays over `words`; pairs of indices a < b are stored as a * 2**16 + b, sorted.
 
-    opposites: lines of words by hand, each word of a line differing from its others.
+    opposites, synonyms: hand-written lines of words, of which each two of a line make a pair.
     """
     index = {word: k for k, word in enumerate(words)}
     forms = {word: wordnet.lemmas(word) for word in words}
     by_lemma: dict[str, set[int]] = defaultdict(set)
-    for word, found in forms.items():
-        for lemma in found.values():
+    for word, lemmas in forms.items():
+        for lemma in lemmas.values():
             by_lemma[lemma].add(index[word])
     same: set[tuple[int, int]] = set()
     against: set[tuple[int, int]] = set()
@@ -126,83 +126,84 @@ def build(
                 for symbol, other_part, at, source, target in wordnet.pointers[sense]:
                     if source and wordnet.words[sense][source - 1] != lemma:
                         continue
-                    there = wordnet.words[other_part, at]
+                    targets = wordnet.words[other_part, at]
                     if symbol == "!":
-                        join(against, lemma, there[target - 1])
+                        join(against, lemma, targets[target - 1])
                     elif symbol in ("+", "\\", "<") and target:
-                        join(kin, lemma, there[target - 1])
-                    elif symbol == "&":  # like its satellites: also opposite to their antonyms
+                        join(kin, lemma, targets[target - 1])
+                    elif symbol == "&":  # a similar adjective: its antonyms are opposites too
                         for deeper in wordnet.pointers[other_part, at]:
                             if deeper[0] == "!":
-                                far = wordnet.words[deeper[1], deeper[2]]
-                                join(against, lemma, far[max(deeper[4], 1) - 1])
-    for lines, pairs, instead in ((opposites, against, same), (synonyms, same, against)):
+                                antonyms = wordnet.words[deeper[1], deeper[2]]
+                                join(against, lemma, antonyms[max(deeper[4], 1) - 1])
+    for lines, pairs, contrary in ((opposites, against, same), (synonyms, same, against)):
         for line in lines:
             for left, right in combinations(line.split(), 2):
                 if left in index and right in index:
                     pair = (min(index[left], index[right]), max(index[left], index[right]))
                     pairs.add(pair)
-                    instead.discard(pair)
+                    contrary.discard(pair)
     kinds = np.zeros((len(words), KINDS), dtype=np.uint16)
     numbers: dict[tuple[str, int], int] = {}
     named = np.zeros(len(words), dtype=np.uint8)
-    for word, found in forms.items():
-        mine: list[tuple[str, int]] = []
-        instance = bool(found)
-        for part, lemma in found.items():
+    for word, lemmas in forms.items():
+        hypernyms: list[tuple[str, int]] = []
+        is_instance = bool(lemmas)
+        for part, lemma in lemmas.items():
             for rank, sense in enumerate(wordnet.first(lemma, part)[:2]):
                 for symbol, other_part, at, *_ in wordnet.pointers[sense]:
                     if symbol in ("@", "@i", "&") and other_part in "nva":
-                        mine.append((other_part, at))
-                instance &= rank > 0 or any(p[0] == "@i" for p in wordnet.pointers[sense])
-        for k, key in enumerate(dict.fromkeys(mine)):
+                        hypernyms.append((other_part, at))
+                is_instance &= rank > 0 or any(p[0] == "@i" for p in wordnet.pointers[sense])
+        for k, key in enumerate(dict.fromkeys(hypernyms)):
             if k < KINDS:
                 kinds[index[word], k] = numbers.setdefault(key, len(numbers) + 1)
-        named[index[word]] = instance or not found
+        named[index[word]] = is_instance or not lemmas
     lemma_of = np.arange(len(words), dtype=np.uint16)
-    for word, found in forms.items():
-        options = [lemma for lemma in found.values() if lemma in index]
-        if options and word not in found.values():
+    for word, lemmas in forms.items():
+        options = [lemma for lemma in lemmas.values() if lemma in index]
+        if options and word not in lemmas.values():
             lemma_of[index[word]] = index[min(options, key=lambda lemma: (len(lemma), lemma))]
     against -= same
     return {
-        "same": _packed(same),
-        "against": _packed(against),
-        "kin": _packed(kin - same - against),
+        "same": _pack(same),
+        "against": _pack(against),
+        "kin": _pack(kin - same - against),
         "kinds": kinds,
         "named": named,
         "lemma": lemma_of,
     }
 
 
-def _packed(pairs: set[tuple[int, int]]) -> np.ndarray:
+def _pack(pairs: set[tuple[int, int]]) -> np.ndarray:
     return np.array(sorted(a << 16 | b for a, b in pairs), dtype=np.uint32)
 
 
-def reduced(vectors: np.ndarray, dim: int) -> np.ndarray:
-    """(n, 384) unit vectors -> (n, dim) int8 principal components, each row scaled as a whole."""
+def reduce(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """Reduce (n, 384) unit vectors to (n, dim) int8 principal components of unit rows."""
     centred = vectors - vectors.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    best = axes[:, ::-1][:, :dim]
-    best *= np.sign(best[np.abs(best).argmax(axis=0), np.arange(dim)])
-    rows = centred @ best
+    _, eigenvectors = np.linalg.eigh(centred.T @ centred)
+    axes = eigenvectors[:, ::-1][:, :dim]
+    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dim)])
+    rows = centred @ axes
     rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
     return np.round(rows * (127 / np.abs(rows).max())).astype(np.int8)
 
 
-def chosen(
-    wordnet: WordNet, first: list[str], frequent: list[str], seen: list[str], count: int
+def choose_words(
+    wordnet: WordNet, first: list[str], frequent: list[str], in_questions: list[str], count: int
 ) -> list[str]:
-    """`count` words: `first` all, then frequent ones, those seen in questions, and WordNet's.
+    """Choose `count` words: all of `first`, then frequent ones, those in questions, and WordNet's.
 
-    A form that `stems` leads from to its lemma is left out: the lemma stands for it.
+    An inflected form is left out if `stems` leads from it to its lemma.
     """
-    half = count * 2 // 3
-    others = [word for two in zip(frequent[half:], wordnet.known(), strict=False) for word in two]
-    kept: dict[str, None] = {}
-    for word in dict.fromkeys(first + frequent[:half] + seen + others):
+    head = count * 2 // 3
+    tail = zip(frequent[head:], wordnet.frequent_words(), strict=False)
+    others = [word for pair in tail for word in pair]
+    words: dict[str, None] = {}
+    for word in dict.fromkeys(first + frequent[:head] + in_questions + others):
         lemmas = set(wordnet.lemmas(word).values())
-        form = word not in lemmas and any(s in kept and s in lemmas for s in stems(word)[:1])
-        if len(kept) < count and (word in first or not form):
-            kept[word] = None
-    return list(kept)
+        is_form = word not in lemmas and any(s in words and s in lemmas for s in stems(word)[:1])
+        if len(words) < count and (word in first or not is_form):
+            words[word] = None
+    return list(words)
