@@ -153,7 +153,7 @@ def test_a_crop_is_the_parts_end_to_end():
 
 
 def test_silence_has_no_crop_and_text_is_no_voice():
-    with pytest.raises(NothingFound, match="silence"):
+    with pytest.raises(NothingFound, match="silent"):
         VOICES.crop(sounds(np.zeros(RATE)), Region())
     with pytest.raises(UnreadableSample, match="not text"):
         VOICES.load("hello")
