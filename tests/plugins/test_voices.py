@@ -209,7 +209,7 @@ def test_enrol_query_verify_and_embed_again(workspace: Workspace, files):
 
     gallery = workspace.gallery("voices")
     before = templates.load_all(workspace.store, gallery)[1]
-    list(reembed(workspace.store, gallery, workspace.pipeline_of(gallery), encoder=None))
+    reembed(workspace.store, gallery, workspace.pipeline_of(gallery), encoder=None)
     after = templates.load_all(workspace.store, workspace.gallery("voices"))[1]
     assert np.abs(before - after).max() < 1e-5
 
