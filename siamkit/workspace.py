@@ -330,13 +330,13 @@ class Workspace:
         encoder: str | None = None,
         detector: str | None = DEFAULT,
         choose: Chooser = all_regions,
-        progress: Callable[[Embedded], None] = lambda embedded: None,
+        progress: Progress = ignore_progress,
     ) -> Embedded:
         """Write the vectors of many sources to `output`, an (n, dim) float32 .npy, rows of norm 1.
 
         Beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
         a source that gave no row. No store is needed. See siamkit.flows.embed.
-        progress: called after every batch. Raises BadInput if `output` cannot be written there.
+        Raises BadInput if `output` cannot be written there.
         """
         from siamkit.flows.embed import embed
 

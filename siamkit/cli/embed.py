@@ -11,7 +11,7 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import emit_json, stderr
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from siamkit.protocols import Source
@@ -64,7 +64,7 @@ def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
         stderr(f"Error: {request.origin}, {fault}")
     from siamkit import region_choosers
 
-    with options.workspace(store) as ws, bar("embedding", len(sources)) as update:
+    with options.workspace(store) as ws, steps() as progress:
         embedded = ws.embed(
             request.modality,
             sources,
@@ -74,7 +74,7 @@ def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
             choose=region_choosers.largest_region
             if request.largest
             else region_choosers.all_regions,
-            progress=lambda state: update(state.sources),
+            progress=progress,
         )
     if as_json:
         errors = embedded.errors + len(faults)

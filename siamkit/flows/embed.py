@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +20,7 @@ from siamkit.io.atomic import replacing
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
-from siamkit.types import Fault
+from siamkit.types import Fault, Progress, ignore_progress
 
 PARTIAL = ".partial.npy"
 log = logging.getLogger("siamkit")
@@ -28,7 +28,7 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Progress of an embedding run, and at the end its outcome."""
+    """Outcome of an embedding run."""
 
     sources: int  # that have been read
     rows: int
@@ -42,24 +42,19 @@ def embed(
     items: Iterable[Source],
     choose: Chooser,
     output: Path,
-    progress: Callable[[Embedded], None],
+    progress: Progress = ignore_progress,
 ) -> Embedded:
     """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
     gave no row. Both files appear at the end. An interrupted run leaves what it had in
     `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
-    progress: called after every batch.
     Raises BadInput if `output` cannot be written there.
     """
     _require_writable(output)
     rows: list[np.ndarray] = []
     lines: list[dict[str, Any]] = []
     errors = total = 0
-
-    def state() -> Embedded:
-        encoder = pipeline.encoder
-        return Embedded(total, len(rows), errors, encoder.dim, encoder.fingerprint)
 
     jobs = (Job(source, text=pipeline.is_text(source)) for source in items)
     try:
@@ -68,7 +63,7 @@ def embed(
                 total += 1
                 errors += done.error is not None
                 _append(done, rows, lines)
-            progress(state())
+            progress("embedding", total, len(items) if isinstance(items, Sized) else 0)
     except BaseException:  # Ctrl-C too
         if lines:
             partial = output.with_suffix(PARTIAL)
@@ -76,7 +71,8 @@ def embed(
             log.warning(f"not finished: {len(rows):,} rows so far, in {partial}")
         raise
     _write(output, rows, lines, pipeline.encoder.dim)
-    return state()
+    encoder = pipeline.encoder
+    return Embedded(total, len(rows), errors, encoder.dim, encoder.fingerprint)
 
 
 def read_sources(
