@@ -149,12 +149,12 @@ class Pipeline:
         with self._guard("embed"):
             rows = self.encoder.embed(list(crops))
         if getattr(rows, "shape", None) != expected or rows.dtype != np.float32:
-            got = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
-            raise PluginError(f"{self._name()}: embed gave {got}, not float32 {expected}")
+            actual = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
+            raise PluginError(f"{self._name()}: embed gave {actual}, not float32 {expected}")
         with np.errstate(invalid="ignore"):
             norms = np.linalg.norm(rows, axis=1)
-            good = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
-        return rows, good
+            usable = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
+        return rows, usable
 
     def row_error(self, row: NDArray[np.float32]) -> PluginError:
         """Return the error for a row that `embed` marked unusable."""
@@ -209,8 +209,7 @@ def resolve_detector(modality: str, detector: str | None) -> str | None:
     """Replace DEFAULT by the modality's own detector. None embeds whole samples."""
     if detector != DEFAULT:
         return detector
-    own: str | None = registry.load("siamkit.modalities", modality).detector
-    return own
+    return registry.load("siamkit.modalities", modality).detector
 
 
 def _load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:

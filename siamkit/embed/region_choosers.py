@@ -134,9 +134,9 @@ def _require_inside(box: Box, medium: object) -> None:
     if isinstance(medium, Image):
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
-            shown = describe_region(Region(where=box))
+            described = describe_region(Region(where=box))
             raise BadInput(
-                f"box {shown} is not inside its {width} x {height} pixels",
+                f"box {described} is not inside its {width} x {height} pixels",
                 hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
             )
 

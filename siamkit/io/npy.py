@@ -1,4 +1,4 @@
-"""Vectors from other programs: a .npy matrix, and the names in a file beside it."""
+"""Vectors from other programs: a .npy matrix, and the names in a file names_path it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def read(path: Path) -> Matrix:
     """
     import numpy as np
 
-    shown = to_text(path)
+    name = to_text(path)
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{shown} cannot be read as a matrix: {error}") from error
+        raise BadInput(f"{name} cannot be read as a matrix: {error}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
         content = f"{getattr(matrix, 'shape', 'an archive')} {getattr(matrix, 'dtype', '')}"
-        raise BadInput(f"{shown} holds {content}", hint="expected (n, dim) floats")
+        raise BadInput(f"{name} holds {content}", hint="expected (n, dim) floats")
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.concatenate(
             [np.empty(0, np.float32)]
@@ -65,11 +65,11 @@ def read(path: Path) -> Matrix:
 
 def _names(path: Path, count: int) -> list[str]:
     names = [str(number) for number in range(count)]
-    beside = path.with_suffix(".jsonl")
-    if not beside.is_file():
+    names_path = path.with_suffix(".jsonl")
+    if not names_path.is_file():
         return names
     try:
-        with beside.open(encoding="utf-8") as file:
+        with names_path.open(encoding="utf-8") as file:
             for line in filter(str.strip, file):
                 data = json.loads(line)
                 row = data.get("row") if isinstance(data, dict) else None
@@ -79,5 +79,5 @@ def _names(path: Path, count: int) -> list[str]:
                     name = str(data.get("source", row))
                     names[row] = name.encode("utf-8", "backslashreplace").decode()
     except (ValueError, RecursionError, OSError) as error:
-        raise BadInput(f"{to_text(beside)} does not match {to_text(path)}: {error}") from error
+        raise BadInput(f"{to_text(names_path)} does not match {to_text(path)}: {error}") from error
     return names

@@ -43,8 +43,8 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
         try:
             source.encode()
         except UnicodeEncodeError as error:
-            shown = source[:40].encode("utf-8", "backslashreplace").decode()
-            raise UnreadableSample(f"{shown!r} is not UTF-8 text") from error
+            name = source[:40].encode("utf-8", "backslashreplace").decode()
+            raise UnreadableSample(f"{name!r} is not UTF-8 text") from error
         return Content(source, source)
     if not isinstance(source, str | os.PathLike):
         raise BadInput(
@@ -52,37 +52,37 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
             hint="encode it: a picture as PNG bytes, a sound as WAV bytes",
         )
     path = Path(source)
-    shown = to_text(path)
+    name = to_text(path)
     if (size := require_file(path)) > LARGEST:
-        raise UnreadableSample(f"{shown} has {size:,} bytes, more than the limit of {LARGEST:,}")
-    with _named(shown):
-        return Content(shown, path.read_bytes())
+        raise UnreadableSample(f"{name} has {size:,} bytes, more than the limit of {LARGEST:,}")
+    with _named(name):
+        return Content(name, path.read_bytes())
 
 
 def require_file(path: Path) -> int:
     """Return a file's size in bytes. Raises UnreadableSample, naming it, if it is not usable."""
-    shown = to_text(path)
-    with _named(shown):
+    name = to_text(path)
+    with _named(name):
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
         raise UnreadableSample(
-            f"{shown} is a directory",
-            hint=f"name its files: {shown}/*; `siamkit enrol --from {shown}` takes them all",
+            f"{name} is a directory",
+            hint=f"name its files: {name}/*; `siamkit enrol --from {name}` takes them all",
         )
     if not stat.S_ISREG(state.st_mode):
-        raise UnreadableSample(f"{shown} is a pipe or a device, not a file")
+        raise UnreadableSample(f"{name} is a pipe or a device, not a file")
     if not state.st_size:
-        raise UnreadableSample(f"{shown} is empty")
+        raise UnreadableSample(f"{name} is empty")
     return state.st_size
 
 
 @contextmanager
-def _named(shown: str) -> Iterator[None]:
+def _named(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableSample(f"{shown} cannot be read: {reason}") from error
+        raise UnreadableSample(f"{name} cannot be read: {reason}") from error
 
 
 def to_text(path: Path) -> str:

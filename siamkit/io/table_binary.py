@@ -60,10 +60,10 @@ def _from_arrow(value: Any) -> Any:
 @contextmanager
 def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
     """Open one table or view of a SQLite database, read-only."""
-    shown = to_text(path)
+    file_name = to_text(path)
 
     def refused(error: sqlite3.Error) -> BadInput:
-        return BadInput(f"{shown} cannot be read as a SQLite database: {error}")
+        return BadInput(f"{file_name} cannot be read as a SQLite database: {error}")
 
     try:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -72,7 +72,7 @@ def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
     with closing(db):
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
-            chosen = _choose_table(db, table, shown)
+            chosen = _choose_table(db, table, file_name)
             names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(chosen)})")]
         except sqlite3.Error as error:
             raise refused(error) from error
@@ -88,10 +88,10 @@ def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
             except sqlite3.Error as error:
                 raise refused(error) from error
 
-        yield Table(f"{shown}, table {chosen}", names, read)
+        yield Table(f"{file_name}, table {chosen}", names, read)
 
 
-def _choose_table(db: sqlite3.Connection, table: str | None, shown: str) -> str:
+def _choose_table(db: sqlite3.Connection, table: str | None, file_name: str) -> str:
     kinds = "('table', 'view')"
     query = f"SELECT name FROM sqlite_master WHERE type IN {kinds} AND name NOT LIKE 'sqlite_%'"
     names = [str(name) for (name,) in db.execute(f"{query} ORDER BY name")]
@@ -100,7 +100,7 @@ def _choose_table(db: sqlite3.Connection, table: str | None, shown: str) -> str:
     if table is None and len(names) == 1:
         return names[0]
     problem = f"no table {table!r} in" if table else "several tables, or none, in"
-    raise BadInput(f"{problem} {shown}", hint=f"--table, one of: {list_columns(names)}")
+    raise BadInput(f"{problem} {file_name}", hint=f"--table, one of: {list_columns(names)}")
 
 
 def _quoted(name: str) -> str:

@@ -153,9 +153,9 @@ def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
         return require(columns.text, "--column"), id_column
     if "text" in names:
         return "text", id_column
-    others = [name for name in names if name != id_column]
-    if len(others) == 1:
-        return others[0], id_column
+    candidates = [name for name in names if name != id_column]
+    if len(candidates) == 1:
+        return candidates[0], id_column
     raise BadInput(
         f"{table.name}: which of its columns holds the text?",
         hint=f"--column, one of: {list_columns(names)}",

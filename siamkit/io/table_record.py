@@ -60,10 +60,10 @@ def bad_lines(name: str, faults: Sequence[tuple[int, str]], hint: str) -> BadInp
     """
     if len(faults) == 1:
         return BadInput(f"{name}, line {faults[0][0]}: {faults[0][1]}", hint=hint)
-    shown = [f"line {line}: {fault}" for line, fault in faults[:BAD_LINES]]
+    descriptions = [f"line {line}: {fault}" for line, fault in faults[:BAD_LINES]]
     if len(faults) > BAD_LINES:
-        shown.append(f"… and {len(faults) - BAD_LINES:,} more")
-    return BadInput(f"{name} has {len(faults):,} bad lines: {'; '.join(shown)}", hint=hint)
+        descriptions.append(f"… and {len(faults) - BAD_LINES:,} more")
+    return BadInput(f"{name} has {len(faults):,} bad lines: {'; '.join(descriptions)}", hint=hint)
 
 
 def list_columns(columns: Iterable[str]) -> str:

@@ -25,17 +25,17 @@ AT_ONCE = 10_000  # rows of a Parquet row group
 
 def check(path: Path, schema: Schema, *, table: str) -> None:
     """Raise BadInput if rows could not be written there; called before the work begins."""
-    shown = to_text(path)
+    name = to_text(path)
     if path.suffix.lower() not in WRITABLE:
-        raise BadInput(f"{shown}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
+        raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
     if path.is_dir():
-        raise BadInput(f"{shown} is a directory", hint="give the name of a file")
+        raise BadInput(f"{name} is a directory", hint="give the name of a file")
     if not path.parent.is_dir():
-        raise BadInput(f"the folder of {shown} does not exist", hint=f"mkdir -p {path.parent}")
+        raise BadInput(f"the folder of {name} does not exist", hint=f"mkdir -p {path.parent}")
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise BadInput(f"{shown} cannot be written: {error.strerror}") from error
+        raise BadInput(f"{name} cannot be written: {error.strerror}") from error
     if path.suffix.lower() in SQLITE and path.exists():
         _check_table(path, schema, table)
 
@@ -93,7 +93,7 @@ def _parts(rows: Iterable[Values]) -> Iterator[list[Values]]:
 
 def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> None:
     types = {str: "TEXT", int: "INTEGER", float: "REAL", bool: "INTEGER"}
-    columns = ", ".join(f'"{name}" {types[kind]}' for name, kind in schema.items())
+    columns = ", ".join(f'"{column}" {types[kind]}' for column, kind in schema.items())
     marks = ", ".join("?" * len(schema))
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -113,16 +113,16 @@ def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> N
 
 def _check_table(path: Path, schema: Schema, table: str) -> None:
     """Raise BadInput for a file that is not a database, or whose table is not siamkit's."""
-    shown = to_text(path)
+    name = to_text(path)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
             query = "SELECT type FROM sqlite_master WHERE name = ?"
             existing = db.execute(query, (table,)).fetchone()
             names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
     except sqlite3.Error as error:
-        raise BadInput(f"{shown} is not a sound SQLite database: {error}") from error
+        raise BadInput(f"{name} is not a sound SQLite database: {error}") from error
     if existing and (existing[0] != "table" or names != list(schema)):
         raise BadInput(
-            f"{shown} has a {existing[0]} {table} that siamkit has not written",
+            f"{name} has a {existing[0]} {table} that siamkit has not written",
             hint="rename it, or write to another file",
         )

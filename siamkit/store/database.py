@@ -57,6 +57,7 @@ class Store:
 
     @property
     def index_root(self) -> Path:
+        """Folder that index backends save to."""
         return self.root / "index"
 
     @property
@@ -121,6 +122,7 @@ class Store:
                 self.connection.rollback()
 
     def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
 

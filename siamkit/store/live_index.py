@@ -108,8 +108,8 @@ class LiveIndex:
             if self._applied.seq == 0:
                 self.index.add(*templates.load_all(store, gallery))
             else:
-                ids, vectors, gone = templates.changed_since(store, gallery, self._applied)
-                self.index.remove(gone)
+                ids, vectors, removed = templates.changed_since(store, gallery, self._applied)
+                self.index.remove(removed)
                 self.index.add(ids, vectors)
             self._applied = head
 

@@ -52,16 +52,16 @@ def checked_label(label: str) -> str:
     Slashes, emoji and any script are fine: a label is never used as a path.
     """
     clean = unicodedata.normalize("NFC", label).strip()
-    shown = clean[:40] + ("…" if len(clean) > 40 else "")
+    excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example --as alice")
     if len(clean) > LONGEST_LABEL:
         raise BadInput(
-            f"label {shown!r} has {len(clean):,} characters", hint=f"use at most {LONGEST_LABEL}"
+            f"label {excerpt!r} has {len(clean):,} characters", hint=f"use at most {LONGEST_LABEL}"
         )
     # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
-        raise BadInput(f"label {shown!r} has a line break or control character", hint="remove it")
+        raise BadInput(f"label {excerpt!r} has a line break or control character", hint="remove it")
     return clean
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -169,13 +170,7 @@ def replace_all(
     templates. Raises BadInput if samples were enrolled meanwhile.
     """
     with store.write() as db:
-        rows = db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
-        present = {sample_id for (sample_id,) in rows}
-        if present - embedded:
-            raise BadInput(
-                f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
-                hint="run the same command again",
-            )
+        present = _require_only(db, gallery, embedded)
         space_id = galleries.ensure_space(
             store, gallery.space.modality, encoder.fingerprint, encoder.dim
         )
@@ -207,6 +202,18 @@ def replace_all(
         )
         if len(vectors) < len(present):
             erasures.note(store, gallery.id)
+
+
+def _require_only(db: sqlite3.Connection, gallery: Gallery, embedded: set[int]) -> set[int]:
+    """Return the ids of a gallery's samples. Raises BadInput if there are others than expected."""
+    rows = db.execute("SELECT id FROM samples WHERE gallery_id = ?", (gallery.id,))
+    present = {sample_id for (sample_id,) in rows}
+    if present - embedded:
+        raise BadInput(
+            f"samples were enrolled into {gallery.name!r} meanwhile; nothing was changed",
+            hint="run the same command again",
+        )
+    return present
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def saved(workspace, backend):
 
 
 def best(workspace, text, gallery="notes"):
-    return workspace.query(gallery, text, threshold=0.0)[0].matches[0].identity
+    return workspace.query(gallery, text)[0].matches[0].identity
 
 
 @pytest.fixture
