@@ -1,4 +1,4 @@
-"""The Python door, with a stranger's modalities."""
+"""The Python door, with third-party modalities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_enrol_query_verify_in_five_lines(workspace):
     assert workspace.verify_identity("letters", "sums", "hello").verdict.decision == "different"
 
 
-def test_nobody_near_enough_is_unknown(workspace):
+def test_a_stranger_is_unknown(workspace):
     workspace.enrol("letters", "greeting", "hello there my friend")
     (answer,) = workspace.query("letters", "quite another thing")
     assert answer.identity is None
@@ -78,10 +78,10 @@ def test_a_verb_refuses_a_rule_that_it_cannot_decide_by(workspace):
 def test_an_open_workspace_sees_what_others_enrol_and_forget(workspace):
     workspace.enrol("letters", "greeting", "hello there")
     assert workspace.query("letters", "bonjour")[0].matches[0].identity == "greeting"
-    with sk.Workspace(workspace.root) as other:
-        other.enrol("letters", "french", "bonjour")
+    with sk.Workspace(workspace.root) as second:
+        second.enrol("letters", "french", "bonjour")
         assert workspace.query("letters", "bonjour")[0].identity == "french"
-        other.forget("french")
+        second.forget("french")
     assert workspace.query("letters", "bonjour")[0].matches[0].identity == "greeting"
 
 
@@ -90,24 +90,24 @@ def test_an_open_workspace_decides_by_a_calibration_that_came_later(workspace):
         workspace.enrol("letters", label, text)
     probe = texts(40, 3)[0][1]
     assert workspace.query("letters", probe)[0].matches[0].probability is None
-    with sk.Workspace(workspace.root) as other:
-        other.calibrate("letters")
+    with sk.Workspace(workspace.root) as second:
+        second.calibrate("letters")
     (answer,) = workspace.query("letters", probe)
     assert answer.threshold.fpir
     assert answer.matches[0].probability > 0.5
 
 
-def test_each_way_of_scoring_goes_by_its_own_calibration(workspace):
+def test_each_way_of_scoring_uses_its_own_calibration(workspace):
     for label, text in texts(40, 6):
         workspace.enrol("letters", label, text)
-    made = workspace.calibrate("letters", targets=sk.CalibrationTargets(fmr=0.01))
-    one, other = (text for _, text in texts(40, 6)[:2])
-    pair = workspace.verify("letters", one, other).verdict
-    best = workspace.verify_identity("letters", "id000", one).verdict
-    assert pair.threshold.value == calibration.threshold_for_fmr(made.pairs).value
-    assert best.threshold.value == calibration.threshold_for_fmr(made).value
+    calibrated = workspace.calibrate("letters", targets=sk.CalibrationTargets(fmr=0.01))
+    left, right = (text for _, text in texts(40, 6)[:2])
+    pair = workspace.verify("letters", left, right).verdict
+    best = workspace.verify_identity("letters", "id000", left).verdict
+    assert pair.threshold.value == calibration.threshold_for_fmr(calibrated.pairs).value
+    assert best.threshold.value == calibration.threshold_for_fmr(calibrated).value
     # Nothing is known of means: the encoder's threshold, and no probability.
-    mean = workspace.verify_identity("letters", "id000", one, fusion="mean").verdict
+    mean = workspace.verify_identity("letters", "id000", left, fusion="mean").verdict
     assert (mean.threshold.value, mean.probability) == (0.8, None)
 
 
@@ -118,16 +118,16 @@ def test_a_served_s_norm_is_the_calibrated_one(workspace):
     workspace.calibrate("letters", normalise=True)
     labels = np.unique([label for label, _ in listed], return_inverse=True)[1]
     rows = workspace.pipeline("letters").encoder.embed([text for _, text in listed])
-    wanted = np.empty((len(listed), 30))
+    expected = np.empty((len(listed), 30))
     for probes, scores in snorm.leave_one_out(rows, labels, snorm.build_cohorts(rows, labels)):
-        wanted[probes] = scores
+        expected[probes] = scores
     probe = 4
     owned = samples.of_identity(workspace.store, "id001")
     forget(workspace.store, [s for s in owned if s.source == listed[probe][1]])
     verdict = workspace.verify_identity("letters", "id001", listed[probe][1]).verdict
-    assert verdict.normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+    assert verdict.normalised == pytest.approx(expected[probe, 1], rel=1e-4)
     (answer,) = workspace.query("letters", listed[probe][1], k=1)
-    assert answer.matches[0].normalised == pytest.approx(wanted[probe, 1], rel=1e-4)
+    assert answer.matches[0].normalised == pytest.approx(expected[probe, 1], rel=1e-4)
 
 
 def test_one_gallery_gives_evidence_once(workspace):
@@ -146,8 +146,8 @@ def test_best_and_mean_score_an_identity_by_all_its_samples(workspace):
     centre = rows.mean(axis=0)
     assert best == pytest.approx((rows @ probe).max(), abs=1e-5)
     assert mean == pytest.approx(centre @ probe / np.linalg.norm(centre), abs=1e-5)
-    one = workspace.verify_identity("letters", "mixed", "abcabc", fusion="mean")
-    assert one.verdict.score == pytest.approx(mean, abs=1e-5)
+    verification = workspace.verify_identity("letters", "mixed", "abcabc", fusion="mean")
+    assert verification.verdict.score == pytest.approx(mean, abs=1e-5)
 
 
 @given(count=st.integers(1, 8), seed=st.integers(0, 999))
@@ -234,7 +234,7 @@ def test_vectors_that_are_not_finite_are_refused_by_row(workspace, value):
     assert workspace.query("letters", "hello")[0].matches == []
 
 
-def test_an_array_is_told_to_be_encoded(workspace):
+def test_an_array_is_refused_with_a_hint_to_encode_it(workspace):
     array = np.zeros((9, 9, 3), np.uint8)
     workspace.enrol("letters", "greeting", "hello")
     for ask in (

@@ -1,4 +1,4 @@
-"""What people give that cannot be used: one clear line, exit code 2, nothing half-written."""
+"""Unusable input gets one clear line, exit code 2, and leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -59,20 +59,28 @@ def make_fifo_target(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(make_empty, "is empty"), (make_text, "not a picture"), (make_truncated, "damaged"),
-     (make_bomb, "more than 89,478,485 pixels"), (make_directory, "is a directory"),
-     (make_missing, "No such file"), (make_fifo_target, "No such file")],
-)  # fmt: skip
-def test_files_that_are_no_pictures(shell, make, why):
+    [
+        (make_empty, "is empty"),
+        (make_text, "not a picture"),
+        (make_truncated, "damaged"),
+        (make_bomb, "more than 89,478,485 pixels"),
+        (make_directory, "is a directory"),
+        (make_missing, "No such file"),
+        (make_fifo_target, "No such file"),
+    ],
+)
+def test_files_that_are_not_pictures(shell, make, why):
     make(shell.folder / "bad.jpg")
     for command in (
         ["enrol", "tiles", "bad.jpg", "--as", "x"],
         ["embed", "-m", "tiles", "bad.jpg", "-o", "v.npy"],
     ):
         done = shell(*command)
-        said = done.err + ((shell.folder / "v.jsonl").read_text() if command[0] == "embed" else "")
-        assert "bad.jpg" in said
-        assert why in said
+        message = done.err + (
+            (shell.folder / "v.jsonl").read_text() if command[0] == "embed" else ""
+        )
+        assert "bad.jpg" in message
+        assert why in message
         assert done.code == (2 if command[0] == "enrol" else 1)
     assert not (shell.folder / ".siamkit").exists()
 
@@ -160,17 +168,20 @@ def test_labels(shell, picture, label, code):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [("name;file\na;b\n", "must name label and path"), ("", "must name label and path"),
-     ("label,path\nx,\n", "line 2: there is no path")],
-)  # fmt: skip
-def test_manifests_that_are_none(shell, content, why):
+    [
+        ("name;file\na;b\n", "must name label and path"),
+        ("", "must name label and path"),
+        ("label,path\nx,\n", "line 2: there is no path"),
+    ],
+)
+def test_unusable_manifests(shell, content, why):
     (shell.folder / "list.csv").write_text(content)
     done = shell("enrol", "tiles", "--from", "list.csv")
     assert (done.code, why in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("line", ["not json", "[1]", '{"label": 3}', '{"text": "x"}'])
-def test_lines_that_are_no_jobs(shell, line):
+def test_unusable_lines(shell, line):
     done = shell("enrol", "letters", "--from", "-", stdin=line + "\n")
     assert done.code == 2
     assert "standard input, line 1" in done.err
@@ -178,16 +189,23 @@ def test_lines_that_are_no_jobs(shell, line):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["enrol", "tiles"], ["enrol", "tiles", "a.png"],
-     ["enrol", "tiles", "--from", "x", "--as", "y"],
-     ["enrol", "tiles", "a.png", "--as", "x", "--box", "1,2,3"],
-     ["enrol", "tiles", "a.png", "--as", "x", "--box", "9,9,1,1"],
-     ["enrol", "tiles", "a.png", "--as", "x", "--largest", "--all-faces"],
-     ["verify", "-m", "tiles", "a.png"], ["query", "tiles"], ["query", "tiles", "a.png", "-k", "0"],
-     ["embed", "-m", "tiles", "--output", "v.npy"], ["nonsense"], ["forget"],
-     ["query", "tiles", "good.png", "--threshold", "nan"],
-     ["embed", "-m", "tiles", "good.png", "--output", "v.txt"]],
-)  # fmt: skip
+    [
+        ["enrol", "tiles"],
+        ["enrol", "tiles", "a.png"],
+        ["enrol", "tiles", "--from", "x", "--as", "y"],
+        ["enrol", "tiles", "a.png", "--as", "x", "--box", "1,2,3"],
+        ["enrol", "tiles", "a.png", "--as", "x", "--box", "9,9,1,1"],
+        ["enrol", "tiles", "a.png", "--as", "x", "--largest", "--all-faces"],
+        ["verify", "-m", "tiles", "a.png"],
+        ["query", "tiles"],
+        ["query", "tiles", "a.png", "-k", "0"],
+        ["embed", "-m", "tiles", "--output", "v.npy"],
+        ["nonsense"],
+        ["forget"],
+        ["query", "tiles", "good.png", "--threshold", "nan"],
+        ["embed", "-m", "tiles", "good.png", "--output", "v.txt"],
+    ],
+)
 def test_wrong_usage_is_exit_2(shell, picture, arguments):
     shell("enrol", "tiles", "good.png", "--as", "x")
     done = shell(*arguments)

@@ -1,4 +1,4 @@
-"""Full and read-only disks, stores of other versions, Ctrl-C, and faults of our own."""
+"""Full and read-only disks, stores of other versions, Ctrl-C, and internal errors."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_store_of_a_newer_schema(shell):
 @pytest.mark.parametrize("store", range(5))
 def test_two_inits_at_once(shell, store):
     both = [shell.start("init", "--store", str(store)) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert ([p.returncode for p in both], said) == ([0, 0], [b"", b""])
+    errors = [process.communicate()[1] for process in both]
+    assert ([p.returncode for p in both], errors) == ([0, 0], [b"", b""])
     assert shell("galleries", "--json", "--store", str(store)).out.strip() == "[]"
 
 
@@ -47,18 +47,20 @@ def test_two_inits_at_once(shell, store):
 def test_an_output_that_takes_nothing(shell, into, code, said):
     done = subprocess.run(
         ["sh", "-c", f'"{sys.executable}" -m siamkit plugins list {into}'],
-        cwd=shell.folder, env=shell.environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (code, said)
 
 
 def tmpfs(folder: Path, size: str) -> None:
     folder.mkdir()
-    made = subprocess.run(
+    mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
     )
-    if made.returncode:
+    if mount.returncode:
         pytest.skip("mounting a small tmpfs needs root, and mount")
 
 
@@ -72,10 +74,10 @@ def test_a_full_disk_keeps_what_was_acknowledged(shell):
         done = shell("enrol", "letters", "--from", "-", "--json", "--store", "disk/s", stdin=many)
         assert done.code == 1
         assert "no space left" in done.err
-        kept = [json.loads(line)["label"] for line in done.out.splitlines()]
+        acknowledged = [json.loads(line)["label"] for line in done.out.splitlines()]
         listed = json.loads(shell("list", "--store", "disk/s", "--json").out)
-        assert kept
-        assert {h["identity"] for h in listed} >= set(kept)
+        assert acknowledged
+        assert {h["identity"] for h in listed} >= set(acknowledged)
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -104,17 +106,17 @@ def test_a_read_only_store_answers_and_refuses_to_change(shell):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_ctrl_c_keeps_what_was_committed_and_the_next_run_goes_on(shell):
+def test_ctrl_c_keeps_what_was_committed_and_the_next_run_continues(shell):
     shell.environment["TOYKIT_SLEEP"] = "0.005"
     many = "".join(json.dumps({"label": f"p{n}", "text": f"text {n}"}) + "\n" for n in range(2000))
     (shell.folder / "many.jsonl").write_text(many)
     process = shell.start("enrol", "letters", "--from", "many.jsonl", "--json")
     first = [process.stdout.readline() for _ in range(40)]
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=60)
+    remaining, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Interrupted" in err
-    acknowledged = {json.loads(line)["label"] for line in (*first, *rest.splitlines())}
+    acknowledged = {json.loads(line)["label"] for line in (*first, *remaining.splitlines())}
     listed = {h["identity"] for h in json.loads(shell("list", "--json").out)}
     assert acknowledged <= listed
     assert len(listed) < 2000
@@ -123,7 +125,7 @@ def test_ctrl_c_keeps_what_was_committed_and_the_next_run_goes_on(shell):
     assert f"{2000 - len(listed):,} enrolled, {len(listed):,} already" in done.out
 
 
-def test_a_fault_of_ours_is_exit_70_with_its_traceback_on_demand(shell):
+def test_an_internal_error_is_exit_70_with_its_traceback_on_demand(shell):
     shell.environment["SIAMKIT_THREADS"] = "1"
     script = (
         "import sys, siamkit.cli as c, siamkit.workspace as w\n"
@@ -132,9 +134,12 @@ def test_a_fault_of_ours_is_exit_70_with_its_traceback_on_demand(shell):
     )
     for debug in ("0", "1"):
         run = subprocess.run(
-            [os.sys.executable, "-c", script], capture_output=True, text=True, cwd=shell.folder,
+            [os.sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            cwd=shell.folder,
             env={**shell.environment, "SIAMKIT_DEBUG": debug},
-        )  # fmt: skip
+        )
         assert run.returncode == 70
         assert "internal error: ZeroDivisionError" in run.stderr
         assert ("Traceback" in run.stderr) == (debug == "1")

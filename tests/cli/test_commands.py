@@ -10,14 +10,17 @@ from PIL import Image
 from waiting import until
 
 
-def test_query_tells_who_and_how_sure(letters):
+def test_query_reports_identity_and_threshold(letters):
     done = letters("query", "letters", "q.txt", "--json")
     assert done.code == 0
     (probe,) = json.loads(done.out)["probes"]
     assert probe["regions"][0]["identity"] == "greet"
     assert probe["threshold"] == {
-        "value": 0.8, "fmr": 0.01, "source": "made up for the tests", "fpir": None,
-    }  # fmt: skip
+        "value": 0.8,
+        "fmr": 0.01,
+        "source": "made up for the tests",
+        "fpir": None,
+    }
     assert "greet" in letters("query", "letters", "q.txt").out
 
 
@@ -31,13 +34,15 @@ def test_query_exit_codes(letters, tiles):
     assert tiles("query", "nowhere", "red.png").code == 1
 
 
-def test_query_answers_a_row_a_region_and_draws_them(tiles):
+def test_query_gives_one_answer_per_region_and_draws_them(tiles):
     for colour in ("red", "blue"):
         assert tiles("enrol", "tiles", f"{colour}.png", "--as", colour).code == 0
     done = tiles("query", "tiles", "both.png", "--json", "--save-annotated", "out.png")
     regions = json.loads(done.out)["probes"][0]["regions"]
     assert [(r["identity"], r["region"]["where"]) for r in regions] == [
-        ("blue", [60.0, 10.0, 100.0, 50.0]), ("red", [10.0, 10.0, 40.0, 50.0])]  # fmt: skip
+        ("blue", [60.0, 10.0, 100.0, 50.0]),
+        ("red", [10.0, 10.0, 40.0, 50.0]),
+    ]
     drawn = np.asarray(Image.open(tiles.folder / "out.png").convert("RGB"))
     assert (drawn == (0, 158, 115)).all(axis=2).sum() > 100  # boxes in the colour of the known
 
@@ -87,7 +92,7 @@ def test_rename_show_list_forget(letters):
     assert letters("forget", "nobody").code == 1
 
 
-def test_a_deleted_index_is_made_anew(letters):
+def test_a_deleted_index_is_rebuilt(letters):
     letters("query", "letters", "q.txt")
     assert letters("index", "rebuild").out.strip() == "letters: 2 templates, Flat"
     for path in (letters.folder / ".siamkit" / "index" / "faiss").iterdir():
@@ -97,7 +102,7 @@ def test_a_deleted_index_is_made_anew(letters):
     assert (facts["templates"], facts["structure"], facts["exact"]) == (2, "Flat", True)
 
 
-def test_a_corrupt_index_is_rebuilt_and_the_user_told_in_one_line(letters):
+def test_a_corrupt_index_is_rebuilt_with_one_line_of_notice(letters):
     letters("query", "letters", "q.txt")
     (file,) = (letters.folder / ".siamkit" / "index" / "faiss").glob("*.faiss")
     file.write_bytes(file.read_bytes()[:50])
@@ -110,7 +115,7 @@ def test_a_corrupt_index_is_rebuilt_and_the_user_told_in_one_line(letters):
     assert letters("query", "letters", "q.txt").err == ""
 
 
-def test_a_broken_plugin_is_reported_and_breaks_no_other(letters):
+def test_a_broken_plugin_is_reported_and_affects_no_other(letters):
     assert "broken" in letters("plugins", "list").out
     done = letters("doctor")
     assert done.code == 1
@@ -130,7 +135,7 @@ def test_store_may_be_named_before_or_after_the_command_or_in_the_environment(le
         assert (letters.folder / name / "store.db").exists()
 
 
-def test_galleries_are_made_listed_and_deleted(letters):
+def test_galleries_are_created_listed_and_deleted(letters):
     assert letters("galleries", "create", "faq", "-m", "letters").code == 0
     assert "already" in letters("galleries", "create", "faq", "-m", "letters").err
     assert letters("galleries", "create", "a/b", "-m", "letters").code == 2
@@ -174,7 +179,7 @@ def test_an_annotated_picture_never_replaces_the_probe(tiles):
     assert (tiles.folder / "red.png").read_bytes() == before
 
 
-def test_a_broken_off_embed_leaves_an_older_result_alone(letters):
+def test_an_interrupted_embed_keeps_an_older_result(letters):
     many = "".join(json.dumps({"text": f"text {n}"}) + "\n" for n in range(3000))
     (letters.folder / "many.jsonl").write_text(many)
     (letters.folder / "v.npy").write_bytes(b"older")

@@ -1,4 +1,4 @@
-"""Enrolment: which region, from where, and what is reported."""
+"""Enrolment: the region that is taken, its source, and the report."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from manifest import lines
 
 
 def test_enrol_reports_each_source_once_it_is_durable(letters):
-    done = letters("enrol", "letters", "--from", "-", "--json", stdin=lines(
-        ("greet", "hello there my friend"), ("new", "something else"), ("bad", "NaN")))  # fmt: skip
+    done = letters(
+        "enrol",
+        "letters",
+        "--from",
+        "-",
+        "--json",
+        stdin=lines(("greet", "hello there my friend"), ("new", "something else"), ("bad", "NaN")),
+    )
     assert [json.loads(line)["status"] for line in done.out.splitlines()] == [
-        "already", "enrolled", "failed"]  # fmt: skip
+        "already",
+        "enrolled",
+        "failed",
+    ]
     assert done.code == 1
 
 
-def test_enrol_wants_exactly_one_usable_region(tiles):
+def test_enrol_needs_exactly_one_usable_region(tiles):
     done = tiles("enrol", "tiles", "both.png", "--as", "x", "-m", "tiles")
     assert done.code == 2
     assert "2 usable regions in it: 60,10,100,50; 10,10,40,50" in done.err
@@ -30,16 +39,18 @@ def test_enrol_wants_exactly_one_usable_region(tiles):
 
 @pytest.mark.parametrize(
     ("options", "boxes"),
-    [(["--largest"], [[60, 10, 100, 50]]),
-     (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
-     (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
-     (["--box", "0,0,20,20"], [[0, 0, 20, 20]])],
-)  # fmt: skip
-def test_enrol_takes_the_regions_it_is_told_to(tiles, options, boxes):
+    [
+        (["--largest"], [[60, 10, 100, 50]]),
+        (["--all-faces"], [[60, 10, 100, 50], [10, 10, 40, 50]]),
+        (["--box", "12,10,40,48"], [[10, 10, 40, 50]]),
+        (["--box", "0,0,20,20"], [[0, 0, 20, 20]]),
+    ],
+)
+def test_enrol_takes_the_regions_that_options_name(tiles, options, boxes):
     done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
     assert done.code == 0, done.err
-    shown = json.loads(tiles("show", "x", "--json").out)["samples"]
-    assert [s["region"]["where"] for s in shown] == boxes
+    samples = json.loads(tiles("show", "x", "--json").out)["samples"]
+    assert [s["region"]["where"] for s in samples] == boxes
     assert "already" in tiles("enrol", "tiles", "both.png", "--as", "x", *options).out
 
 
@@ -85,13 +96,13 @@ def test_two_first_enrolments_at_once_both_count(letters):
         letters.start("enrol", "fresh", f"{w}.txt", "--as", w, "-m", "letters", "--store", "new")
         for w in ("one", "two")
     ]
-    said = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    output = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
     listed = json.loads(letters("list", "--store", "new", "--json").out)
     assert [h["identity"] for h in listed] == ["one", "two"]
 
 
-def test_labels_are_found_however_their_accents_are_written(letters):
+def test_a_label_is_found_with_composed_and_decomposed_accents(letters):
     composed, decomposed = "Zo\u00eb", "Zoe\u0308"
     letters("enrol", "letters", "q.txt", "--as", decomposed)
     assert letters("show", decomposed).code == letters("show", composed).code == 0

@@ -1,4 +1,4 @@
-"""`siamkit init` with a gallery, and encoders of other models, by a stranger's modality."""
+"""`siamkit init` with a gallery, and encoders of other models, for a third-party modality."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def cached(shell):
 def test_a_gallery_with_an_encoder_of_another_model_is_one_step(cached):
     done = cached("init", "mine", "--encoder", "salt:pepper", "--json")
     assert done.code == 0, done.err
-    made = json.loads(done.out)
-    assert (made["modality"], made["encoder"]) == ("letters", "pepper")
-    assert made["fingerprint"] == "letters/1:toypepper"
+    gallery = json.loads(done.out)
+    assert (gallery["modality"], gallery["encoder"]) == ("letters", "pepper")
+    assert gallery["fingerprint"] == "letters/1:toypepper"
     assert cached("enrol", "mine", "--text", "hello", "--as", "x").code == 0
     assert cached("init", "other", "--encoder", "pepper").code == 0
     assert (
@@ -27,8 +27,10 @@ def test_a_gallery_with_an_encoder_of_another_model_is_one_step(cached):
     assert cached("reembed", "mine", "--encoder", "salt:mint").code == 0
     listed = json.loads(cached("galleries", "--json").out)
     assert {g["name"]: g["encoder"] for g in listed} == {
-        "mine": "mint", "other": "pepper", "third": "mint",
-    }  # fmt: skip
+        "mine": "mint",
+        "other": "pepper",
+        "third": "mint",
+    }
 
 
 def test_an_encoder_is_added_under_a_name_by_its_kind(cached):

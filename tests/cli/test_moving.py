@@ -9,7 +9,7 @@ import pytest
 from manifest import lines
 
 
-def test_export_and_import_bring_back_the_same_answers(letters):
+def test_an_imported_gallery_gives_the_same_answers(letters):
     assert letters("export", "letters", "out").code == 0
     assert letters("import", "out", "--as-gallery", "copy").code == 0
     first, second = (letters("query", g, "q.txt", "--json").out for g in ("letters", "copy"))
@@ -28,7 +28,7 @@ def test_export_and_import_bring_back_the_same_answers(letters):
     assert "third" not in letters("galleries").out
 
 
-def test_another_encoder_is_refused_and_reembed_is_the_way_out(letters):
+def test_another_encoder_is_refused_until_the_gallery_is_reembedded(letters):
     letters.environment["TOYKIT_SALT"] = "x"
     done = letters("query", "letters", "q.txt")
     assert done.code == 1
@@ -40,7 +40,7 @@ def test_another_encoder_is_refused_and_reembed_is_the_way_out(letters):
     assert letters("doctor").out.count(" no ") == 1  # the package that is broken on purpose
 
 
-def test_reembed_leaves_a_gallery_alone_whose_sources_are_gone(tiles):
+def test_reembed_leaves_a_gallery_unchanged_if_sources_are_gone(tiles):
     tiles("enrol", "tiles", "red.png", "--as", "red")
     tiles("enrol", "tiles", "blue.png", "--as", "blue")
     (tiles.folder / "red.png").unlink()
@@ -77,17 +77,23 @@ def test_reembed_of_an_empty_gallery(letters):
 
 @pytest.mark.parametrize(
     ("file", "line"),
-    [("samples.jsonl", {"source": [1]}), ("samples.jsonl", {"digest": "ab"}),
-     ("samples.jsonl", {"quality": 5}), ("samples.jsonl", {"region": [1]}),
-     ("samples.jsonl", {"source": "\ud800"}), ("gallery.json", {"modality": 7}),
-     ("gallery.json", {"threshold": {"value": 9, "fmr": None, "source": "x"}}),
-     ("gallery.json", {"dim": "x"}), ("gallery.json", {"format": 2})],
-)  # fmt: skip
+    [
+        ("samples.jsonl", {"source": [1]}),
+        ("samples.jsonl", {"digest": "ab"}),
+        ("samples.jsonl", {"quality": 5}),
+        ("samples.jsonl", {"region": [1]}),
+        ("samples.jsonl", {"source": "\ud800"}),
+        ("gallery.json", {"modality": 7}),
+        ("gallery.json", {"threshold": {"value": 9, "fmr": None, "source": "x"}}),
+        ("gallery.json", {"dim": "x"}),
+        ("gallery.json", {"format": 2}),
+    ],
+)
 def test_an_altered_export_is_refused_whole(letters, file, line):
     letters("export", "letters", "out")
     path = letters.folder / "out" / file
-    first, *rest = path.read_text().splitlines() if file.endswith("l") else [path.read_text()]
-    path.write_text("\n".join([json.dumps({**json.loads(first), **line}), *rest]) + "\n")
+    first, *others = path.read_text().splitlines() if file.endswith("l") else [path.read_text()]
+    path.write_text("\n".join([json.dumps({**json.loads(first), **line}), *others]) + "\n")
     done = letters("import", "out", "--as-gallery", "copy")
     assert done.code == 2, done.err
     assert "not an exported gallery" in done.err

@@ -104,13 +104,15 @@ def test_no_microphone_and_no_package_are_one_line_with_the_way_out(studio, soun
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["voices", "--record", "2"], "--as LABEL"),
-     (["voices", "--as", "Jo", "--record", "0"], "cannot record 0 s"),
-     (["voices", "--as", "Jo", "--record", "nan"], "cannot record"),
-     (["voices", "a.wav", "--as", "Jo", "--record", "2"], "Give one of"),
-     (["tiles", "--as", "Jo", "--record", "2"], "records sounds, not tiles"),
-     (["voices", "--as", " ", "--record", "2"], "empty")],
-)  # fmt: skip
+    [
+        (["voices", "--record", "2"], "--as LABEL"),
+        (["voices", "--as", "Jo", "--record", "0"], "cannot record 0 s"),
+        (["voices", "--as", "Jo", "--record", "nan"], "cannot record"),
+        (["voices", "a.wav", "--as", "Jo", "--record", "2"], "Give one of"),
+        (["tiles", "--as", "Jo", "--record", "2"], "records sounds, not tiles"),
+        (["voices", "--as", " ", "--record", "2"], "empty"),
+    ],
+)
 def test_bad_usage(studio, arguments, said):
     done = studio()("enrol", *arguments)
     assert done.code == 2

@@ -31,9 +31,14 @@ def test_a_column_of_a_table_is_enrolled_row_by_row(table):
     assert "faq.csv, line 5: its text is empty" in done.err
     assert "faq.csv, line 6: 3 fields, where the head has 2" in done.err
     assert names(table) == ["q1", "q2"]
-    again = enrol(table, "--from", "faq.csv", "--column", "question", "--id", "number", "--json")
-    assert [json.loads(line)["status"] for line in again.out.splitlines()] == [
-        "failed", "failed", "already", "already", "already"]  # fmt: skip
+    repeated = enrol(table, "--from", "faq.csv", "--column", "question", "--id", "number", "--json")
+    assert [json.loads(line)["status"] for line in repeated.out.splitlines()] == [
+        "failed",
+        "failed",
+        "already",
+        "already",
+        "already",
+    ]
 
 
 def test_a_text_without_an_id_is_its_own_label(shell):
@@ -64,16 +69,26 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
     enrol(table, "--from", "faq.csv", "--column", "question", "--id", "number")
     done = table("query", "faq", "--text", "hello there my friend", "--rerank", "words", "--json")
     (probe,) = json.loads(done.out)["probes"]
-    best, *others = probe["regions"][0]["matches"]
+    best, *lower = probe["regions"][0]["matches"]
     assert (best["identity"], best["probability"]) == ("q1", 1.0)
-    assert [m["probability"] for m in others] == sorted(
-        (m["probability"] for m in others), reverse=True
+    assert [m["probability"] for m in lower] == sorted(
+        (m["probability"] for m in lower), reverse=True
     )
     assert probe["threshold"]["value"] == 0.5
-    shown = table("query", "faq", "--text", "hello my friend", "--rerank", "words")
-    assert "probability" in shown.out
-    pair = table("verify", "-m", "letters", "--text", "one two", "--text", "two one", "--rerank",
-                 "words", "--json")  # fmt: skip
+    done = table("query", "faq", "--text", "hello my friend", "--rerank", "words")
+    assert "probability" in done.out
+    pair = table(
+        "verify",
+        "-m",
+        "letters",
+        "--text",
+        "one two",
+        "--text",
+        "two one",
+        "--rerank",
+        "words",
+        "--json",
+    )
     assert json.loads(pair.out)["probability"] == 1.0
     assert json.loads(pair.out)["decision"] == "same"
 
@@ -111,8 +126,18 @@ def test_one_line_for_each_mistake(table, arguments, message):
 
 
 def test_a_column_is_embedded(table):
-    done = table("embed", "-m", "letters", "--from", "faq.csv", "--column", "question",
-                 "-o", "v.npy", "--json")  # fmt: skip
+    done = table(
+        "embed",
+        "-m",
+        "letters",
+        "--from",
+        "faq.csv",
+        "--column",
+        "question",
+        "-o",
+        "v.npy",
+        "--json",
+    )
     facts = json.loads(done.out)
     assert (facts["rows"], facts["errors"]) == (3, 2)
     assert "faq.csv, line 5: its text is empty" in done.err
@@ -126,9 +151,9 @@ def test_other_models_become_encoders(shell):
     assert (facts["name"], facts["state"]) == ("some-model", "built")
     assert shell("encoders", "path", "letters", "some-model").out.strip() == facts["path"]
     assert shell("encoders", "add", "letters", "salt:Some-Model").code == 0  # is there already
-    other = shell("encoders", "add", "letters", "salt:other", "--name", "some-model")
-    assert other.code == 2
-    assert "an encoder 'some-model' already exists" in other.err
+    refused = shell("encoders", "add", "letters", "salt:other", "--name", "some-model")
+    assert refused.code == 2
+    assert "an encoder 'some-model' already exists" in refused.err
     pair = ("verify", "-m", "letters", "--text", "hello", "--text", "hello")
     assert shell(*pair, "--encoder", "some-model").code == 0
     created = shell("galleries", "create", "faq", "-m", "letters", "--encoder", "some-model")

@@ -1,4 +1,4 @@
-"""What is forgotten leaves no trace, whoever is killed or slow meanwhile."""
+"""Forgotten samples leave no trace, even if processes are killed or slow meanwhile."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def traces(ws: sk.Workspace) -> list[Path]:
 
 def forget_and_die(ws: sk.Workspace) -> None:
     """As a process would that is killed right after its deletion has been committed."""
-    with sk.Workspace(ws.root) as other:
-        samples.delete(other.store, [s.id for s in samples.of_identity(other.store, SECRET)])
+    with sk.Workspace(ws.root) as second:
+        samples.delete(second.store, [s.id for s in samples.of_identity(second.store, SECRET)])
 
 
 def test_forgetting_clears_every_file(filled):
@@ -47,7 +47,7 @@ def test_forgetting_clears_every_file(filled):
     assert traces(filled) == []
 
 
-def test_the_next_process_finishes_what_a_killed_one_left(filled):
+def test_the_next_process_finishes_the_work_of_a_killed_one(filled):
     forget_and_die(filled)
     assert traces(filled)
     filled.close()
@@ -61,8 +61,8 @@ def test_a_slow_reader_does_not_bring_it_back(filled):
     target = galleries.get(filled.store, "letters")
     store = Store(filled.root)
     live = LiveIndex(store, target, save=False)
-    with sk.Workspace(filled.root) as other:
-        other.forget(SECRET)
+    with sk.Workspace(filled.root) as second:
+        second.forget(SECRET)
     live.index.add(np.array([10**6]), np.eye(64, dtype=np.float32)[:1])
     live.index.save(live._applied)  # what it had read before
     assert traces(filled)
@@ -71,15 +71,15 @@ def test_a_slow_reader_does_not_bring_it_back(filled):
     store.close()
 
 
-def test_what_is_forgotten_while_a_query_saves_goes_too(filled, monkeypatch):
+def test_samples_forgotten_while_a_query_saves_leave_no_trace(filled, monkeypatch):
     from siamkit_faiss.index import FaissIndex
 
     saving = FaissIndex.save
 
     def slow_save(index, cursor):
         monkeypatch.setattr(FaissIndex, "save", saving)
-        with sk.Workspace(filled.root) as other:
-            other.forget(SECRET)
+        with sk.Workspace(filled.root) as second:
+            second.forget(SECRET)
         saving(index, cursor)
 
     rows = np.random.default_rng(2).normal(size=(1200, 64))
@@ -109,9 +109,9 @@ def test_a_reader_in_the_way_delays_nothing_but_the_clearing(filled):
         samples.delete(store, [s.id for s in samples.of_identity(store, SECRET)])
         store.close()
         started = time.monotonic()
-        with sk.Workspace(filled.root) as other:
-            assert other.query("letters", TEXT)[0].identity is None
-            assert erasures.pending(other.store)
+        with sk.Workspace(filled.root) as second:
+            assert second.query("letters", TEXT)[0].identity is None
+            assert erasures.pending(second.store)
         assert time.monotonic() - started < 5
     reader.close()
     with sk.Workspace(filled.root) as later:
