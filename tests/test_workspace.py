@@ -242,11 +242,11 @@ def test_an_array_is_refused_with_a_hint_to_encode_it(workspace):
         lambda: workspace.classify("letters", array),
         lambda: workspace.verify("letters", "a", array),
     ):
-        with pytest.raises(BadInput, match="not ndarray") as caught:
+        with pytest.raises(BadInput, match="got ndarray") as caught:
             ask()
         assert "PNG bytes" in caught.value.hint
     (enrolled,) = workspace.enrol_many("letters", [("x", array)])
-    assert "not ndarray" in str(enrolled.error)
+    assert "got ndarray" in str(enrolled.error)
 
 
 def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
