@@ -2,8 +2,8 @@
 
     python tools/floors.py
 
-FLOORS is the one list of who may import whom; tests/rules/test_floors.py checks every import
-against it, and the table and the picture against what this file writes.
+FLOORS is the only list of allowed imports; tests/rules/test_floors.py checks every import against
+it, and the table and the picture against the output of this file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEIGHTS = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 
 
 def purpose(name: str) -> str:
-    """The first line of a folder's or a module's docstring, without its full stop."""
+    """Return the first line of a folder's or a module's docstring, without its full stop."""
     path = ROOT / "siamkit" / name
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -47,7 +47,7 @@ def shown(name: str) -> str:
 
 
 def table() -> str:
-    """The floors as a table in Markdown, one row per folder."""
+    """Return the floors as a table in Markdown, one row per folder."""
     rows = [
         f"| {len(FLOORS) - depth} | `{shown(name)}` | {purpose(name)} |"
         for depth, names in enumerate(FLOORS)
@@ -57,12 +57,12 @@ def table() -> str:
 
 
 def with_table(page: str) -> str:
-    """The page of the architecture with its table of floors replaced."""
+    """Replace the table of floors in the architecture page."""
     return re.sub(r"\| floor \|.*?\n\n", lambda _: table() + "\n\n", page, flags=re.DOTALL)
 
 
 def drawing() -> str:
-    """One box per floor, and beside the floors what lies outside of `siamkit/`."""
+    """Draw one box per floor, and beside them what lies outside of `siamkit/`."""
     parts, y, middle = [], 20.0, {}
     for depth, names in enumerate(FLOORS):
         height = 15 + 19 * len(names)
@@ -82,28 +82,58 @@ def _surroundings(middle: dict[str, float]) -> list[str]:
     host, store, models = middle["host"], middle["store"], middle["models"]
     x = 700
     return [
-        box(x, 20, 400, 74, "orange", "A stranger's package",
+        box(
+            x,
+            20,
+            400,
+            74,
+            "orange",
+            "Third-party package",
             "siamkit.modalities · siamkit.regions · siamkit.indexes",
-            "in its own pyproject.toml: the same door"),
-        box(x, 110, 400, 74, "orange", "plugins/",
+            "declared in its own pyproject.toml",
+        ),
+        box(
+            x,
+            110,
+            400,
+            74,
+            "orange",
+            "plugins/",
             "faces, signatures, voices, questions, images,",
-            "and what finds faces, signatures and speech"),
-        box(x, 200, 400, 56, "orange", "indexes/",
-            "siamkit_faiss: snapshots and what came since"),
-        box(x, 290, 400, 92, "green", "store.db  (SQLite, WAL)",
+            "and detectors of faces, signatures and speech",
+        ),
+        box(x, 200, 400, 56, "orange", "indexes/", "siamkit_faiss: snapshots and changes since"),
+        box(
+            x,
+            290,
+            400,
+            92,
+            "green",
+            "store.db  (SQLite, WAL)",
             "galleries · identities · samples · templates",
             "calibrations · observations · changes, by triggers",
-            "durable before it is acknowledged"),
-        box(x, 398, 400, 56, "green", "index/  (FAISS)",
-            "a cache: deleted, stale or damaged, it is rebuilt"),
-        box(x, 470, 400, 56, "green", "user's cache",
-            "encoder folders: encoder.onnx + encoder.json"),
+            "durable before it is acknowledged",
+        ),
+        box(
+            x,
+            398,
+            400,
+            56,
+            "green",
+            "index/  (FAISS)",
+            "a cache, rebuilt if deleted, stale or damaged",
+        ),
+        box(
+            x, 470, 400, 56, "green", "user's cache", "encoder folders: encoder.onnx + encoder.json"
+        ),
         arrow(f"M580 {host:g}H622V57H{x - 4}", "dashed"),
-        arrow(f"M622 147H{x - 4}", "dashed"), arrow(f"M622 228H{x - 4}", "dashed"),
-        arrow(f"M580 {store - 10:g}H646V336H{x - 4}"), arrow(f"M{x + 200} 382V396"),
+        arrow(f"M622 147H{x - 4}", "dashed"),
+        arrow(f"M622 228H{x - 4}", "dashed"),
+        arrow(f"M580 {store - 10:g}H646V336H{x - 4}"),
+        arrow(f"M{x + 200} 382V396"),
         arrow(f"M580 {models + 10:g}H670V498H{x - 4}"),
         text(x, 546, "dashed: names from package metadata, imported on use", "soft"),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

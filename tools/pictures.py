@@ -1,7 +1,7 @@
-"""Draws the pictures of the documentation: `python tools/pictures.py` writes them again.
+"""Draw the pictures of the documentation: `python tools/pictures.py` rewrites them.
 
-Each is a small SVG file whose colours follow the reader's light or dark mode, with a ground of its
-own. The floors are drawn by floors.py.
+Each is a small SVG file whose colours follow the reader's light or dark mode, with its own
+background. floors.py draws the floors.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def text(x: float, y: float, words: str, kind: str = "") -> str:
 
 
 def box(x: float, y: float, width: float, height: float, colour: str, *lines: str) -> str:
-    """A box with a bold first line and soft others."""
-    written = [
+    """Draw a box with a bold first line and soft others."""
+    labels = [
         text(x + 14, y + 22 + 19 * at, line, "soft" if at else "bold")
         for at, line in enumerate(lines)
     ]
     rect = (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" class="{colour}"/>'
     )
-    return "\n".join([rect, *written])
+    return "\n".join([rect, *labels])
 
 
 def arrow(path: str, kind: str = "") -> str:
@@ -73,24 +73,24 @@ def dot(x: float, y: float, colour: str, radius: float = 6) -> str:
 
 
 def flow() -> str:
-    """Sample, region, crop, vector, index."""
+    """Draw the steps: sample, region, crop, vector, index."""
     steps = (
         ("sample", "a photograph,", "recording or text"),
-        ("region", "what is worth", "comparing in it"),
-        ("crop", "cut out, turned", "upright, one size"),
-        ("vector", "128 numbers, say,", "of length 1"),
+        ("region", "the part worth", "comparing"),
+        ("crop", "cut out, upright,", "in a fixed size"),
+        ("vector", "e.g. 128 numbers,", "of length 1"),
         ("index", "finds the nearest", "of many vectors"),
     )
-    by = ("", "a detector finds", "the modality cuts", "an encoder embeds", "the store keeps")
+    actors = ("", "detector", "modality", "encoder", "store")
     parts, width, gap = [], 136, 46
-    for at, (step, who) in enumerate(zip(steps, by, strict=True)):
+    for at, (step, actor) in enumerate(zip(steps, actors, strict=True)):
         x = 16 + at * (width + gap)
         parts.append(box(x, 118, width, 72, "green" if at == 4 else "blue", *step))
         if at:
             parts.append(arrow(f"M{x - gap + 4} 154H{x - 4}"))
-            parts.append(text(x - gap / 2, 212, who, "soft middle"))
-    drawn = _sample(84), _region(266), _crop(448), _vector(630), _index(812)
-    return picture(896, 228, "From a sample to the index", *parts, *drawn)
+            parts.append(text(x - gap / 2, 212, actor, "soft middle"))
+    sketches = _sample(84), _region(266), _crop(448), _vector(630), _index(812)
+    return picture(896, 228, "From a sample to the index", *parts, *sketches)
 
 
 def _face(x: float, y: float, size: float, colour: str = "orange") -> str:
@@ -145,31 +145,35 @@ def _index(x: float) -> str:
 
 
 def space() -> str:
-    """Identities as bunches of templates; a probe near one, a stranger near none."""
-    bunches = {"Alice": (150, 108), "Bob": (440, 108), "Carol": (300, 228)}
+    """Draw identities as clusters of templates, a probe near one and a stranger near none."""
+    clusters = {"Alice": (150, 108), "Bob": (440, 108), "Carol": (300, 228)}
     parts = []
-    for name, (x, y) in bunches.items():
+    for name, (x, y) in clusters.items():
         parts.append(f'<circle cx="{x}" cy="{y}" r="58" class="line dashed"/>')
         for angle in (20, 140, 255) if name != "Carol" else (200,):
             dx, dy = 24 * math.cos(math.radians(angle)), 24 * math.sin(math.radians(angle))
             parts.append(dot(x + dx, y + dy, "blue"))
         parts.append(text(x, y - 65, name, "bold middle"))
     parts += [
-        dot(162, 142, "orange", 7), arrow("M86 244L155 150"),
+        dot(162, 142, "orange", 7),
+        arrow("M86 244L155 150"),
         text(24, 264, "probe: within Alice's", "soft"),
-        text(24, 281, "threshold: it is Alice", "soft"),
-        dot(490, 236, "orange", 7), text(446, 264, "probe: near nobody,", "soft"),
+        text(24, 281, "threshold: Alice", "soft"),
+        dot(490, 236, "orange", 7),
+        text(446, 264, "probe: near nobody,", "soft"),
         text(446, 281, "so unknown", "soft"),
-        dot(28, 327, "blue"), text(42, 331, "template: the vector of an enrolled sample", "soft"),
-        dot(348, 327, "orange"), text(362, 331, "probe: what is asked about", "soft"),
-        text(20, 353, "dashed: as far as the threshold reaches", "soft"),
-    ]  # fmt: skip
+        dot(28, 327, "blue"),
+        text(42, 331, "template: the vector of an enrolled sample", "soft"),
+        dot(348, 327, "orange"),
+        text(362, 331, "probe: a sample to identify", "soft"),
+        text(20, 353, "dashed: the reach of the threshold", "soft"),
+    ]
     frame = '<rect x="12" y="12" width="576" height="292" rx="6" class="line"/>'
     return picture(600, 368, "A gallery's templates in their space", frame, *parts)
 
 
 def scores() -> str:
-    """Two humps of scores, the threshold between them, and the two errors that it makes."""
+    """Draw two distributions of scores, the threshold between them, and its two errors."""
     left, right, base, high = 40, 660, 250, 190
     threshold = 0.62
 
@@ -187,7 +191,9 @@ def scores() -> str:
     impostor, genuine = (0.36, 0.13, 1.0), (0.78, 0.075, 0.85)
     x = at(threshold)
     return picture(
-        700, 330, "Scores of strangers and of the same, with a threshold",
+        700,
+        330,
+        "Impostor and genuine scores, with a threshold",
         f'<polygon points="{hump(*impostor)}" class="orange"/>',
         f'<polygon points="{hump(*genuine)}" class="blue"/>',
         f'<polygon points="{hump(*impostor, low=threshold)}" class="orange dot"/>',
@@ -200,10 +206,10 @@ def scores() -> str:
         text(left, base + 24, "different", "soft"),
         text(right - 58, base + 24, "the same", "soft"),
         dot(left + 6, 298, "orange"),
-        text(left + 20, 302, "strangers who pass: false matches", "soft"),
+        text(left + 20, 302, "impostor pairs that match: false matches", "soft"),
         dot(left + 6, 318, "blue"),
-        text(left + 20, 322, "the same who are refused: false non-matches", "soft"),
-    )  # fmt: skip
+        text(left + 20, 322, "genuine pairs that do not: false non-matches", "soft"),
+    )
 
 
 PICTURES = {
