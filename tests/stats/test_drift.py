@@ -1,4 +1,4 @@
-"""Drift is told from strangers, and what a query leaves behind never gets in its way."""
+"""Strangers are not drift, and recording scores never hinders a query."""
 
 from __future__ import annotations
 
@@ -18,74 +18,78 @@ DIM, PEOPLE, EACH = 48, 60, 4
 
 
 class People:
-    """A gallery of sixty, and queries of these and of others, by way of a channel."""
+    """A gallery of sixty people, and queries of them and of strangers, with noise."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.centres = self.rng.normal(size=(2 * PEOPLE, DIM))
-        self.own = np.repeat(np.arange(PEOPLE), EACH)
-        self.gallery = self.seen(self.own)
+        self.identities = np.repeat(np.arange(PEOPLE), EACH)
+        self.gallery = self.embed(self.identities)
 
-    def seen(self, people, noise=0.6):
+    def embed(self, people, noise=0.6):
         rows = self.centres[people] + noise * self.rng.normal(size=(len(people), DIM))
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     def queries(self, strangers=0.0, noise=0.6):
-        foreign = int(strangers * QUERIES)
-        people = self.rng.permutation(PEOPLE)[: QUERIES - foreign]
-        others = PEOPLE + self.rng.permutation(PEOPLE)[:foreign]
-        out = []
-        for row in self.seen(np.concatenate([people, others]), noise) @ self.gallery.T:
+        stranger_count = int(strangers * QUERIES)
+        people = self.rng.permutation(PEOPLE)[: QUERIES - stranger_count]
+        others = PEOPLE + self.rng.permutation(PEOPLE)[:stranger_count]
+        queries = []
+        for row in self.embed(np.concatenate([people, others]), noise) @ self.gallery.T:
             nearest = np.argsort(-row)[:40]
-            found = zip(row[nearest].tolist(), self.own[nearest].tolist(), strict=True)
-            mine = self.own == self.own[nearest[0]]
-            out.append(scores_of_query(float(row[mine].mean()), list(found)))
-        return out
+            hits = zip(row[nearest].tolist(), self.identities[nearest].tolist(), strict=True)
+            is_own = self.identities == self.identities[nearest[0]]
+            queries.append(scores_of_query(float(row[is_own].mean()), list(hits)))
+        return queries
 
 
 @pytest.mark.parametrize("strangers", [0.0, 0.4, 1.0])
-def test_a_crowd_of_strangers_is_no_drift(strangers):
+def test_many_strangers_raise_no_alarm(strangers):
     alarms = 0
     for seed in range(6):
         people = People(seed)
-        found = compare(
-            reference_scores(people.gallery, people.own), people.queries(strangers), draws=499
+        drift = compare(
+            reference_scores(people.gallery, people.identities),
+            people.queries(strangers),
+            draws=499,
         )
-        alarms += found.alarm
-        assert found.strangers == pytest.approx(strangers, abs=0.25)
+        alarms += drift.alarm
+        assert drift.strangers == pytest.approx(strangers, abs=0.25)
     assert alarms == 0
 
 
 @pytest.mark.parametrize("strangers", [0.0, 0.4])
-def test_a_noisier_channel_is_found_and_said_to_lower_the_scores(strangers):
+def test_a_noisier_channel_raises_an_alarm(strangers):
     alarms = 0
     for seed in range(4):
         people = People(seed)
         recent = people.queries(strangers, noise=1.2)
-        found = compare(reference_scores(people.gallery, people.own), recent, draws=499)
-        alarms += found.alarm
-        if found.alarm:
-            assert found.by
-            assert found.moves[0].statistic == "best"
+        drift = compare(reference_scores(people.gallery, people.identities), recent, draws=499)
+        alarms += drift.alarm
+        if drift.alarm:
+            assert drift.by
+            assert drift.moves[0].statistic == "best"
     assert alarms == 4
 
 
-def test_too_few_queries_say_how_many_are_missing():
+def test_too_few_queries_report_how_many_are_missing():
     people = People(0)
-    found = compare(reference_scores(people.gallery, people.own), people.queries()[:30])
-    assert (found.queries, found.missing, found.alarm) == (30, 20, False)
+    drift = compare(reference_scores(people.gallery, people.identities), people.queries()[:30])
+    assert (drift.queries, drift.missing, drift.alarm) == (30, 20, False)
 
 
 def test_a_reference_agrees_with_a_plain_loop():
     people = People(1)
-    scores, own = people.gallery @ people.gallery.T, people.own
+    scores, own = people.gallery @ people.gallery.T, people.identities
     slow = []
     for i in range(len(own)):
         for kind in ("known", "stranger"):
-            may = [j for j in range(len(own)) if j != i and (kind == "known" or own[j] != own[i])]
-            nearest = own[max(may, key=lambda j: scores[i, j])]
-            best = np.mean([scores[i, j] for j in may if own[j] == nearest])
-            rest = sorted(scores[i, j] for j in may if own[j] != nearest)[-REST_SAMPLES:]
+            candidates = [
+                j for j in range(len(own)) if j != i and (kind == "known" or own[j] != own[i])
+            ]
+            nearest = own[max(candidates, key=lambda j: scores[i, j])]
+            best = np.mean([scores[i, j] for j in candidates if own[j] == nearest])
+            rest = sorted(scores[i, j] for j in candidates if own[j] != nearest)[-REST_SAMPLES:]
             slow.append((kind, own[i], best, np.mean(rest)))
     fast = [
         (row.kind, row.person, row.best, row.rest) for row in reference_scores(people.gallery, own)
@@ -95,15 +99,15 @@ def test_a_reference_agrees_with_a_plain_loop():
         np.testing.assert_allclose(left[2:], right[2:], atol=1e-6)
 
 
-def test_a_gallery_too_small_to_tell_is_refused():
+def test_a_gallery_too_small_for_a_reference_is_refused():
     people = People(0)
     with pytest.raises(BadInput, match="too few"):
-        reference_scores(people.gallery[:8], people.own[:8])
+        reference_scores(people.gallery[:8], people.identities[:8])
     with pytest.raises(BadInput, match="too few"):
-        reference_scores(people.gallery[::EACH], people.own[::EACH])
+        reference_scores(people.gallery[::EACH], people.identities[::EACH])
 
 
-def test_of_a_query_are_kept_its_best_identitys_score_and_the_mean_of_others():
+def test_the_scores_of_a_query_are_those_of_its_best_identity_and_the_mean_of_others():
     few = [(0.9, 1), (0.8, 1), (0.7, 2)]
     assert scores_of_query(0.85, few) == ProbeScores("query", 0.85, None)
     many = [(0.9, 1), *((0.5, i) for i in range(2, 2 + REST_SAMPLES)), (0.1, 99)]
@@ -114,36 +118,36 @@ def test_of_a_query_are_kept_its_best_identitys_score_and_the_mean_of_others():
 
 
 @pytest.fixture
-def place(tmp_path):
+def stored_gallery(tmp_path):
     store = Store(tmp_path, create=True)
     gallery = galleries.create(store, "g", "toy", GalleryEncoder(None, "toy/1:a", 4))
     yield store, gallery
     store.close()
 
 
-KNOWN = [ProbeScores("known", 0.8, 0.3, 0), ProbeScores("stranger", 0.4, None, 0)]
+REFERENCE = [ProbeScores("known", 0.8, 0.3, 0), ProbeScores("stranger", 0.4, None, 0)]
 
 
-def test_queries_are_kept_only_where_there_is_a_reference_and_the_oldest_go(place):
-    assert not observations.record(*place, [ProbeScores("query", 0.5, 0.1)])
-    observations.replace_reference(*place, KNOWN)
-    assert observations.reference(*place) == KNOWN
+def test_queries_are_recorded_only_with_a_reference_and_the_oldest_are_dropped(stored_gallery):
+    assert not observations.record(*stored_gallery, [ProbeScores("query", 0.5, 0.1)])
+    observations.replace_reference(*stored_gallery, REFERENCE)
+    assert observations.reference(*stored_gallery) == REFERENCE
     for start in range(0, KEPT + 50, 50):
         rows = [ProbeScores("query", (start + i) / 10_000, None) for i in range(50)]
-        assert observations.record(*place, rows)
-    recent = observations.recent(*place, 2 * KEPT)
+        assert observations.record(*stored_gallery, rows)
+    recent = observations.recent(*stored_gallery, 2 * KEPT)
     assert len(recent) == KEPT
     assert recent[0].best == pytest.approx((KEPT + 49) / 10_000)
-    observations.replace_reference(*place, KNOWN)
-    assert observations.recent(*place, 10) == []
+    observations.replace_reference(*stored_gallery, REFERENCE)
+    assert observations.recent(*stored_gallery, 10) == []
 
 
-def test_a_reference_is_written_in_the_callers_transaction(place):
-    store, gallery = place
+def test_a_reference_is_written_in_the_transaction_of_the_caller(stored_gallery):
+    store, gallery = stored_gallery
 
     def fail() -> None:
         with store.write():
-            observations.replace_reference(store, gallery, KNOWN)
+            observations.replace_reference(store, gallery, REFERENCE)
             raise RuntimeError("broken off")
 
     with pytest.raises(RuntimeError):
@@ -151,15 +155,17 @@ def test_a_reference_is_written_in_the_callers_transaction(place):
     assert observations.reference(store, gallery) == []
 
 
-def test_they_go_with_their_gallery(place):
-    observations.replace_reference(*place, KNOWN)
-    galleries.delete(*place)
-    assert place[0].connection.execute("SELECT count(*) FROM observations").fetchone() == (0,)
+def test_observations_are_deleted_with_their_gallery(stored_gallery):
+    observations.replace_reference(*stored_gallery, REFERENCE)
+    galleries.delete(*stored_gallery)
+    assert stored_gallery[0].connection.execute("SELECT count(*) FROM observations").fetchone() == (
+        0,
+    )
 
 
-def test_a_locked_store_does_not_keep_a_query_waiting(place, tmp_path):
-    store, gallery = place
-    observations.replace_reference(store, gallery, KNOWN)
+def test_a_query_does_not_wait_for_a_locked_store(stored_gallery, tmp_path):
+    store, gallery = stored_gallery
+    observations.replace_reference(store, gallery, REFERENCE)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
@@ -170,14 +176,14 @@ def test_a_locked_store_does_not_keep_a_query_waiting(place, tmp_path):
     assert store.connection.execute("PRAGMA busy_timeout").fetchone() == (30_000,)
 
 
-def test_a_read_only_store_is_shrugged_off(place):
-    store, gallery = place
-    observations.replace_reference(store, gallery, KNOWN)
+def test_a_read_only_store_records_nothing(stored_gallery):
+    store, gallery = stored_gallery
+    observations.replace_reference(store, gallery, REFERENCE)
     store.connection.execute("PRAGMA query_only = ON")
     assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
 
 
-def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
+def test_a_store_of_the_first_schema_is_migrated(tmp_path):
     Store(tmp_path, create=True).close()
     db = sqlite3.connect(tmp_path / "store.db")
     db.execute("DROP TABLE observations")
@@ -197,16 +203,16 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path):
 # --- the whole ---
 
 
-def test_queries_leave_scores_and_an_uncalibrated_gallery_says_what_to_do(workspace):
-    for who, text in [("a", "hello there"), ("b", "good evening"), ("c", "one and one")]:
-        workspace.enrol("letters", who, text)
+def test_queries_record_scores_and_an_uncalibrated_gallery_names_the_command(workspace):
+    for label, text in [("a", "hello there"), ("b", "good evening"), ("c", "one and one")]:
+        workspace.enrol("letters", label, text)
     with pytest.raises(Uncalibrated) as caught:
         workspace.drift("letters")
     assert caught.value.hint == "siamkit calibrate letters"
     gallery = workspace.gallery("letters")
-    observations.replace_reference(workspace.store, gallery, KNOWN)
+    observations.replace_reference(workspace.store, gallery, REFERENCE)
     answer = workspace.query("letters", "hello where", k=1)[0]
-    (kept,) = observations.recent(workspace.store, gallery, 5)
-    assert kept.best == pytest.approx(answer.matches[0].score)
-    assert kept.rest is None
+    (recorded,) = observations.recent(workspace.store, gallery, 5)
+    assert recorded.best == pytest.approx(answer.matches[0].score)
+    assert recorded.rest is None
     assert workspace.drift("letters").missing == QUERIES - 1

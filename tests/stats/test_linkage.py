@@ -30,7 +30,7 @@ def above(scores: np.ndarray, threshold: float) -> ScoredPairs:
 
 
 @given(st.integers(3, 40), st.integers(2, 6), st.floats(0.2, 0.95), st.integers(0, 10_000))
-def test_groups_are_those_of_scipys_complete_linkage(count, dim, threshold, seed):
+def test_groups_equal_those_of_scipy(count, dim, threshold, seed):
     rows = np.random.default_rng(seed).normal(size=(count, dim))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     scores = (rows @ rows.T).astype(np.float32)
@@ -39,8 +39,8 @@ def test_groups_are_those_of_scipys_complete_linkage(count, dim, threshold, seed
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "complete")
     labels = fcluster(tree, 1 - float(threshold), "distance")
-    wanted = [np.flatnonzero(labels == label).tolist() for label in set(labels)]
-    assert complete_linkage(above(scores, threshold)) == sorted(g for g in wanted if len(g) > 1)
+    expected = [np.flatnonzero(labels == label).tolist() for label in set(labels)]
+    assert complete_linkage(above(scores, threshold)) == sorted(g for g in expected if len(g) > 1)
 
 
 edges = st.lists(
@@ -55,30 +55,30 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
         return
     pairs = merge_pairs([pairs_of(*triples)])
     groups = complete_linkage(pairs)
-    known = set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
-    assert all(pair in known for group in groups for pair in combinations(group, 2))
+    pair_set = set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    assert all(pair in pair_set for group in groups for pair in combinations(group, 2))
     members = [item for group in groups for item in group]
     assert len(members) == len(set(members))
     # No two groups, nor an item and a group, could still merge: complete linkage is greedy to
     # the end.
-    alone = [[i] for i in {x for pair in known for x in pair} - set(members)]
+    alone = [[i] for i in {x for pair in pair_set for x in pair} - set(members)]
     for a, b in combinations(groups + alone, 2):
-        assert not all((min(x, y), max(x, y)) in known for x in a for y in b)
+        assert not all((min(x, y), max(x, y)) in pair_set for x in a for y in b)
 
 
-def test_a_chain_does_not_fuse_what_connected_components_would():
+def test_a_chain_of_pairs_is_not_one_group():
     """add - sum - total - count - enumerate: neighbours are alike, the ends are not."""
     chain = pairs_of((0, 1, 0.95), (1, 2, 0.9), (2, 3, 0.94), (3, 4, 0.9))
     assert len(list(split_components(chain))) == 1  # all five would be one group
     assert complete_linkage(chain) == [[0, 1], [2, 3]]
 
 
-def test_joined_keeps_each_pair_once():
-    both = merge_pairs([pairs_of((0, 1, 0.9), (2, 3, 0.8)), pairs_of((0, 1, 0.9))])
-    assert list(zip(both.left, both.right, strict=True)) == [(0, 1), (2, 3)]
+def test_merged_lists_have_each_pair_once():
+    merged = merge_pairs([pairs_of((0, 1, 0.9), (2, 3, 0.8)), pairs_of((0, 1, 0.9))])
+    assert list(zip(merged.left, merged.right, strict=True)) == [(0, 1), (2, 3)]
 
 
-def test_the_medoid_is_most_like_all_others_each_counted_as_often_as_it_occurs():
+def test_the_medoid_is_most_similar_to_all_others_counting_copies():
     star = pairs_of((0, 1, 0.9), (1, 2, 0.9), (0, 2, 0.5))
     assert medoid([0, 1, 2], star, np.array([1, 1, 1])) == 1
     assert medoid([0, 1, 2], star, np.array([1, 1, 9])) == 2

@@ -29,20 +29,20 @@ def counted(mated: list[float], non_mated: list[float]) -> list[tuple[float, flo
 
 
 @given(scores, scores)
-def test_rates_are_the_shares_that_a_loop_counts(mated, non_mated):
-    found = error_rates(mated, non_mated)
-    rows = zip(found.thresholds, found.fmr, found.fnmr, strict=True)
+def test_rates_equal_those_of_a_loop(mated, non_mated):
+    curve = error_rates(mated, non_mated)
+    rows = zip(curve.thresholds, curve.fmr, curve.fnmr, strict=True)
     assert list(rows) == counted(mated, non_mated)
 
 
 @given(scores, scores)
-def test_rates_are_those_of_scikit_learn(mated, non_mated):
+def test_rates_equal_those_of_scikit_learn(mated, non_mated):
     label = [1] * len(mated) + [0] * len(non_mated)
     fmr, tmr, thresholds = roc_curve(label, mated + non_mated, drop_intermediate=False)
-    found = error_rates(mated, non_mated)
-    np.testing.assert_array_equal(found.thresholds[::-1], thresholds)
-    np.testing.assert_allclose(found.fmr[::-1], fmr, atol=1e-12)
-    np.testing.assert_allclose(found.fnmr[::-1], 1 - tmr, atol=1e-12)
+    curve = error_rates(mated, non_mated)
+    np.testing.assert_array_equal(curve.thresholds[::-1], thresholds)
+    np.testing.assert_allclose(curve.fmr[::-1], fmr, atol=1e-12)
+    np.testing.assert_allclose(curve.fnmr[::-1], 1 - tmr, atol=1e-12)
 
 
 @given(scores, scores)
@@ -50,8 +50,8 @@ def test_eer_is_where_the_roc_of_scikit_learn_crosses_the_diagonal(mated, non_ma
     label = [1] * len(mated) + [0] * len(non_mated)
     fmr, tmr, _ = roc_curve(label, mated + non_mated, drop_intermediate=False)
     # fmr alone may stand still, but fmr + tmr rises at every point: a function of it is one.
-    wanted = np.interp(1.0, fmr + tmr, fmr)
-    assert eer(mated, non_mated)[0] == pytest.approx(wanted, abs=1e-12)
+    expected = np.interp(1.0, fmr + tmr, fmr)
+    assert eer(mated, non_mated)[0] == pytest.approx(expected, abs=1e-12)
 
 
 @given(scores, scores)
@@ -73,13 +73,13 @@ def test_an_increasing_function_of_the_scores_changes_no_rate(mated, non_mated, 
 
 
 @given(scores, scores)
-def test_eer_mirrors(mated, non_mated):
+def test_swapping_the_lists_mirrors_the_eer(mated, non_mated):
     rate = eer(mated, non_mated)[0]
     assert eer(-np.array(non_mated), -np.array(mated))[0] == pytest.approx(rate, abs=1e-12)
     assert eer(non_mated, mated)[0] == pytest.approx(1 - rate, abs=1e-12)
 
 
-def test_eer_of_scores_that_separate_overlap_and_say_nothing():
+def test_eer_of_separate_overlapping_and_equal_scores():
     assert eer([0.7, 0.9], [0.1, 0.5]) == (0.0, 0.7)
     assert eer([0.1, 0.5], [0.7, 0.9])[0] == 1.0
     assert eer([0.3] * 5, [0.3] * 2) == (0.5, 0.3)
@@ -87,13 +87,13 @@ def test_eer_of_scores_that_separate_overlap_and_say_nothing():
     assert eer([2, 4], [1, 3, 0])[0] == pytest.approx(1 / 3)
 
 
-def test_chance_is_a_half():
+def test_random_scores_have_an_eer_of_one_half():
     rng = np.random.default_rng(0)
     assert eer(rng.normal(size=20_000), rng.normal(size=20_000))[0] == pytest.approx(0.5, abs=0.01)
 
 
 @given(scores, scores, st.floats(0, 1))
-def test_fnmr_at_is_the_least_that_the_limit_allows(mated, non_mated, limit):
+def test_fnmr_at_is_the_lowest_within_the_fmr(mated, non_mated, limit):
     fnmr, threshold = fnmr_at(mated, non_mated, limit)
     table = counted(mated, non_mated)
     assert fnmr == min(row[2] for row in table if row[1] <= limit)
@@ -110,7 +110,7 @@ def test_a_pair_without_a_score_never_matches():
     ("mated", "non_mated"),
     [([], [1.0]), ([1.0], []), ([1.0], [float("nan")]), ([np.inf], [1.0]), ([[1.0]], [1.0])],
 )
-def test_scores_that_are_none_are_refused(mated, non_mated):
+def test_invalid_scores_are_refused(mated, non_mated):
     for function in (error_rates, eer, lambda m, n: fnmr_at(m, n, 0.1)):
         with pytest.raises(BadInput, match="mated scores"):
             function(mated, non_mated)
@@ -126,14 +126,17 @@ def rate_of(mated: np.ndarray, non_mated: np.ndarray) -> float:
     return eer(mated, non_mated)[0]
 
 
-def people(count: int, each: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def people(count: int, per_person: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Scores that vary more between people than within one."""
     rng = np.random.default_rng(seed)
     own = rng.normal(size=count)
-    return [(o + 1 + 0.1 * rng.normal(size=each), o - 1 + 0.1 * rng.normal(size=each)) for o in own]
+    return [
+        (o + 1 + 0.1 * rng.normal(size=per_person), o - 1 + 0.1 * rng.normal(size=per_person))
+        for o in own
+    ]
 
 
-def test_the_interval_holds_the_rate_and_is_repeated_by_its_seed():
+def test_the_interval_contains_the_rate_and_depends_on_the_seed():
     groups = people(20, 10, 0)
     low, high = bootstrap(groups, rate_of, draws=200, seed=1)
     assert low <= eer(*map(np.concatenate, zip(*groups, strict=True)))[0] <= high
@@ -143,9 +146,9 @@ def test_the_interval_holds_the_rate_and_is_repeated_by_its_seed():
 
 def test_more_scores_of_the_same_people_do_not_narrow_the_interval():
     groups = people(20, 10, 0)
-    again = [(np.tile(mated, 9), np.tile(non_mated, 9)) for mated, non_mated in groups]
+    repeated = [(np.tile(mated, 9), np.tile(non_mated, 9)) for mated, non_mated in groups]
     wide = bootstrap(groups, rate_of, draws=200)
-    assert bootstrap(again, rate_of, draws=200) == pytest.approx(wide)
+    assert bootstrap(repeated, rate_of, draws=200) == pytest.approx(wide)
     loose = [(mated[i : i + 1], other[i : i + 1]) for mated, other in groups for i in range(10)]
     low, high = bootstrap(loose, rate_of, draws=200)
     assert high - low < wide[1] - wide[0]
@@ -160,7 +163,7 @@ def test_people_with_scores_of_one_kind_only():
 @pytest.mark.parametrize(
     "groups", [[], [(np.array([1.0]), np.array([]))], [(np.array([]), np.array([1.0]))]]
 )
-def test_groups_without_scores_are_refused(groups):
+def test_persons_without_scores_are_refused(groups):
     with pytest.raises(BadInput, match="persons without"):
         bootstrap(groups, rate_of)
 

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, against scikit-learn, a loop, and coverage by simulation."""
+"""Verification and identification, against scikit-learn, loops, and coverage by simulation."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ scores = st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=1, max_si
 
 
 @given(scores, scores)
-def test_the_area_is_that_of_scikit_learn(mated, non_mated):
+def test_the_auc_equals_that_of_scikit_learn(mated, non_mated):
     labels = [1] * len(mated) + [0] * len(non_mated)
-    wanted = roc_auc_score(labels, mated + non_mated)
-    assert roc_auc(error_rates(mated, non_mated)) == pytest.approx(wanted, abs=1e-12)
+    expected = roc_auc_score(labels, mated + non_mated)
+    assert roc_auc(error_rates(mated, non_mated)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(scores, scores, st.floats(0.01, 0.99))
-def test_the_detection_cost_is_the_least_that_a_loop_finds(mated, non_mated, prior):
+def test_the_detection_cost_equals_that_of_a_loop(mated, non_mated, prior):
     costs = [
         prior * np.mean(np.array(mated) < t) + (1 - prior) * np.mean(np.array(non_mated) >= t)
         for t in [*mated, *non_mated, np.inf]
     ]
-    wanted = min(costs) / min(prior, 1 - prior)
-    assert min_dcf(error_rates(mated, non_mated), prior) == pytest.approx(wanted, abs=1e-12)
+    expected = min(costs) / min(prior, 1 - prior)
+    assert min_dcf(error_rates(mated, non_mated), prior) == pytest.approx(expected, abs=1e-12)
 
 
 @given(scores, scores)
@@ -67,65 +67,69 @@ def test_fold_accuracy_takes_the_threshold_of_the_other_folds():
 
 
 def test_a_resampling_counts_pairs_as_often_as_their_identities():
-    made = comparisons(identities=12, each=2)
-    made = Comparisons(made.scores.round(1), made.mated, made.left, made.right)
-    for curve, seed in zip(resample(made, 3, seed=5), [5] * 3, strict=True):
+    trials = comparisons(identities=12, per_identity=2)
+    trials = Comparisons(trials.scores.round(1), trials.mated, trials.left, trials.right)
+    for curve, seed in zip(resample(trials, 3, seed=5), [5] * 3, strict=True):
         assert curve.fmr[0] == 1
         assert curve.fnmr[-1] == 1
         assert seed == 5
     rng = np.random.default_rng(5)
     times = np.bincount(rng.integers(12, size=12), minlength=12)
-    weights = np.where(made.mated, times[made.left], times[made.left] * times[made.right])
-    wanted = error_rates(
-        np.repeat(made.scores[made.mated], weights[made.mated]),
-        np.repeat(made.scores[~made.mated], weights[~made.mated]),
+    weights = np.where(trials.mated, times[trials.left], times[trials.left] * times[trials.right])
+    expected = error_rates(
+        np.repeat(trials.scores[trials.mated], weights[trials.mated]),
+        np.repeat(trials.scores[~trials.mated], weights[~trials.mated]),
     )
-    first = next(iter(resample(made, 1, seed=5)))
-    assert eer_of_curve(first)[0] == pytest.approx(eer_of_curve(wanted)[0], abs=1e-12)
-    assert roc_auc(first) == pytest.approx(roc_auc(wanted), abs=1e-12)
+    first = next(iter(resample(trials, 1, seed=5)))
+    assert eer_of_curve(first)[0] == pytest.approx(eer_of_curve(expected)[0], abs=1e-12)
+    assert roc_auc(first) == pytest.approx(roc_auc(expected), abs=1e-12)
 
 
-def test_intervals_over_identities_hold_the_truth_as_often_as_they_say():
-    truth = measure_verification(comparisons(identities=300, each=3, seed=99), draws=1).eer.value
-    held = 0
+def test_intervals_over_identities_have_their_coverage():
+    truth = measure_verification(
+        comparisons(identities=300, per_identity=3, seed=99), draws=1
+    ).eer.value
+    covered = 0
     for seed in range(40):
-        figure = measure_verification(comparisons(identities=40, each=3, seed=seed), draws=200).eer
+        figure = measure_verification(
+            comparisons(identities=40, per_identity=3, seed=seed), draws=200
+        ).eer
         assert figure.low <= figure.value <= figure.high
-        held += figure.low <= truth <= figure.high
-    assert held >= 34  # of 40; 95 % are 38
+        covered += figure.low <= truth <= figure.high
+    assert covered >= 34  # of 40; 95 % are 38
 
 
-def test_a_rate_is_shown_as_far_as_thirty_errors_allow():
-    made = comparisons(identities=30, each=3)
-    found = measure_verification(made, draws=10)
-    others = int((~made.mated).sum())
-    assert [point.target_fmr for point in found.at_fmr] == [0.1, 0.01]
-    assert found.unsupported_fmrs == [0.001, 0.0001]
+def test_a_rate_needs_thirty_errors():
+    trials = comparisons(identities=30, per_identity=3)
+    metrics = measure_verification(trials, draws=10)
+    others = int((~trials.mated).sum())
+    assert [point.target_fmr for point in metrics.at_fmr] == [0.1, 0.01]
+    assert metrics.unsupported_fmrs == [0.001, 0.0001]
     assert 0.001 * others < 30 <= 0.01 * others
 
 
-def test_no_error_seen_is_no_rate_of_zero():
-    made = comparisons(identities=20, each=2, shift=40)
-    figure = measure_verification(made, thresholds={"given": 2.0}, draws=20).at_thresholds[0].fmr
+def test_a_rate_of_zero_has_an_interval_of_three_over_n():
+    trials = comparisons(identities=20, per_identity=2, shift=40)
+    figure = measure_verification(trials, thresholds={"given": 2.0}, draws=20).at_thresholds[0].fmr
     assert figure.value == 0
     assert figure.high == pytest.approx(3 / 190)
 
 
 def test_single_class_ties_and_few_identities():
-    made = comparisons(identities=6, each=2)
+    trials = comparisons(identities=6, per_identity=2)
     with pytest.raises(BadInput, match="none is mated"):
-        measure_verification(made[~made.mated])
-    flat = Comparisons(np.zeros(len(made)), made.mated, made.left, made.right)
-    found = measure_verification(flat, draws=20)
-    assert found.eer.value == 0.5
-    assert found.auc.value == 0.5
+        measure_verification(trials[~trials.mated])
+    flat = Comparisons(np.zeros(len(trials)), trials.mated, trials.left, trials.right)
+    metrics = measure_verification(flat, draws=20)
+    assert metrics.eer.value == 0.5
+    assert metrics.auc.value == 0.5
 
 
-def test_groups_are_judged_at_one_threshold():
-    made = comparisons(identities=20, each=3)
-    names = ["a" if number < 10 else "b" for number in made.left]
+def test_groups_are_compared_at_one_threshold():
+    trials = comparisons(identities=20, per_identity=3)
+    names = ["a" if number < 10 else "b" for number in trials.left]
     harder = Comparisons(
-        made.scores + 0.2 * (np.array(names) == "b"), made.mated, made.left, made.right
+        trials.scores + 0.2 * (np.array(names) == "b"), trials.mated, trials.left, trials.right
     )
     a, b = rates_by_group(harder, names, 0.15, draws=50)
     assert (a.name, b.name) == ("a", "b")
@@ -136,55 +140,55 @@ def test_groups_are_judged_at_one_threshold():
 
 
 def test_folds_keep_an_identity_together():
-    made = comparisons(identities=25, each=2)
-    folds = deal_folds(made)
+    trials = comparisons(identities=25, per_identity=2)
+    folds = deal_folds(trials)
     assert len(set(folds.tolist())) == 10
     for number in range(25):
-        assert len(set(folds[made.left == number].tolist())) <= 1
+        assert len(set(folds[trials.left == number].tolist())) <= 1
 
 
-def vectors(identities=30, each=3, seed=0):
+def vectors(identities=30, per_identity=3, seed=0):
     rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(identities), each)
+    labels = np.repeat(np.arange(identities), per_identity)
     rows = rng.normal(size=(identities, 16))[labels] + 0.6 * rng.normal(size=(len(labels), 16))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), labels
 
 
 @pytest.mark.parametrize("fusion", ["best", "mean"])
-def test_leaving_one_out_is_what_a_loop_does(fusion):
+def test_leave_one_out_equals_a_loop(fusion):
     rows, labels = vectors(identities=8)
     for probes, block in leave_one_out(rows, labels, np.arange(len(rows)), fusion, 0.5):
-        for probe, found in zip(probes, block, strict=True):
-            for identity, score in enumerate(found):
+        for probe, scores in zip(probes, block, strict=True):
+            for identity, score in enumerate(scores):
                 others = [n for n in np.flatnonzero(labels == identity) if n != probe]
-                wanted = (
+                expected = (
                     max(rows[others] @ rows[probe])
                     if fusion == "best"
                     else mean_score(rows[others], rows[probe], 0.5)
                 )
-                assert score == pytest.approx(wanted, abs=1e-5)
+                assert score == pytest.approx(expected, abs=1e-5)
 
 
-def test_identification_is_what_a_loop_counts():
+def test_identification_equals_a_loop():
     rows, labels = vectors(identities=120)
-    found = measure_identification(search_leave_one_out(rows, labels), draws=50)
+    metrics = measure_identification(search_leave_one_out(rows, labels), draws=50)
     similar = rows @ rows.T
     np.fill_diagonal(similar, -1)
     right = labels[similar.argmax(axis=1)] == labels
-    assert found.hit_rate[1].value == pytest.approx(right.mean())
+    assert metrics.hit_rate[1].value == pytest.approx(right.mean())
     other = np.where(labels[:, None] == labels, -1, similar).max(axis=1)
     own = np.where(labels[:, None] == labels, similar, -1).max(axis=1)
-    (at,) = found.at_fpir
+    (at,) = metrics.at_fpir
     assert at.fpir == 0.1
     assert np.mean(other >= at.threshold) <= 0.1
     assert at.dir.value == pytest.approx(np.mean(right & (own >= at.threshold)))
-    assert found.unsupported_fpirs == [0.01, 0.001]
+    assert metrics.unsupported_fpirs == [0.01, 0.001]
 
 
-def test_an_identity_with_one_sample_is_a_stranger_only():
-    rows, labels = vectors(identities=20, each=2)
-    found = search_leave_one_out(rows[1:], labels[1:])
-    assert not found.mated[0]
-    assert found.mated[1:].all()
+def test_an_identity_with_one_sample_only_stands_for_a_stranger():
+    rows, labels = vectors(identities=20, per_identity=2)
+    searches = search_leave_one_out(rows[1:], labels[1:])
+    assert not searches.mated[0]
+    assert searches.mated[1:].all()
     with pytest.raises(BadInput, match="1 identity"):
         search_leave_one_out(rows[:2], labels[:2])

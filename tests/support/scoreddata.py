@@ -11,10 +11,10 @@ from siamkit.stats.comparisons import Comparisons
 
 
 def comparisons(
-    identities: int = 60, each: int = 4, shift: float = 2.5, seed: int = 0
+    identities: int = 60, per_identity: int = 4, shift: float = 2.5, seed: int = 0
 ) -> Comparisons:
     """All pairs of samples; equal normal distributions, `shift` deviations apart, as cosines."""
-    labels = np.repeat(np.arange(identities), each)
+    labels = np.repeat(np.arange(identities), per_identity)
     left, right = np.triu_indices(len(labels), 1)
     a, b = labels[left], labels[right]
     rng = np.random.default_rng(seed)
@@ -22,13 +22,13 @@ def comparisons(
     return Comparisons(scores, a == b, a, b)
 
 
-def texts(identities: int = 40, each: int = 3, seed: int = 0) -> list[tuple[str, str]]:
+def texts(identities: int = 40, per_identity: int = 3, seed: int = 0) -> list[tuple[str, str]]:
     """(identity, text): random letters, and the same with a few of them changed."""
     rng = random.Random(seed)
     out = []
     for number in range(identities):
         own = "".join(rng.choices(string.ascii_lowercase, k=60))
-        for _ in range(each):
+        for _ in range(per_identity):
             changed = list(own)
             for _ in range(rng.randrange(1, 12)):
                 changed[rng.randrange(60)] = rng.choice(string.ascii_lowercase)
