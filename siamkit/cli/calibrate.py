@@ -195,10 +195,10 @@ def _print(gallery: str, calibration: Calibration) -> None:
 
         for size in (1, 100, 10_000):
             value = threshold_for_fpir(deciding.fpir_model, deciding.fpir, size)
-            shown = f"{value:.3f}, FPIR {deciding.fpir:g}"
+            decision = f"{value:.3f}, FPIR {deciding.fpir:g}"
             if by_cosine and value > 1:
-                shown = "none: it would exceed a cosine of 1"
-            rows.append((f"1 of {size:,}", shown))
+                decision = "none: it would exceed a cosine of 1"
+            rows.append((f"1 of {size:,}", decision))
     table(["", ""], rows)
     if deciding.cllr is None:
         stderr("Note: too few identities to test the probabilities on unseen ones")

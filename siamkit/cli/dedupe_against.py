@@ -80,7 +80,7 @@ def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None
     duplicates = [row for row in rows if row["duplicate"]]
     click.echo(f"{len(duplicates):,} of {len(rows):,} are in gallery {gallery} already")
     if list_rows:
-        shown = [
+        cells = [
             (
                 row["line"],
                 cut(row["text"], 60),
@@ -91,4 +91,4 @@ def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None
             )
             for row in duplicates
         ]
-        table(["line", "new", "identity", "enrolled", "score", "probability"], shown)
+        table(["line", "new", "identity", "enrolled", "score", "probability"], cells)

@@ -119,5 +119,5 @@ def _print(deduped: Deduped, *, list_groups: bool) -> None:
             return
         if member.canonical:
             click.echo(f"group {member.group}")
-        mark, shown = "*" if member.canonical else " ", cut(member.item.shown, 90)
-        click.echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {shown}")
+        mark, text = "*" if member.canonical else " ", cut(member.item.shown, 90)
+        click.echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {text}")

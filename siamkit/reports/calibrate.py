@@ -182,10 +182,10 @@ def _rate_table(calibration: Calibration) -> str:
     rates += [lowest] if lowest < 1 else []
     rows = []
     for rate in rates:
-        shown = f"{rate:.2g}"
-        mark = " *" if float(shown) < lowest_fnmr else ""
+        label = f"{rate:.2g}"
+        mark = " *" if float(label) < lowest_fnmr else ""
         different = f"{different_below(calibration, rate):.3f}{mark}"
-        rows.append((shown, f"{threshold_for_fmr(calibration, rate).value:.3f}", different))
+        rows.append((label, f"{threshold_for_fmr(calibration, rate).value:.3f}", different))
     note = (
         f"<p class=soft>* at a rate of {lowest_fnmr:.2g}, the lowest false non-match rate that the"
         " data supports"

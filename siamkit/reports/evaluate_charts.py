@@ -143,9 +143,9 @@ def hit_rates(results: Sequence[Evaluation]) -> str:
     longest = max(2, min(MOST_RANKS, most))
     lowest = min(rate.low for _, identified, _ in curves for rate in identified.hit_rate.values())
     bottom = float(np.clip(np.floor(lowest * 10) / 10, 0, 0.9))
-    whole = tuple(tick for tick in ticks(1, longest) if tick[0] == round(tick[0]))
+    whole_ticks = tuple(tick for tick in ticks(1, longest) if tick[0] == round(tick[0]))
     chart = Chart(
-        Axis(0.5, longest + 0.5, "rank", ticks=((1, "1"), *whole)),
+        Axis(0.5, longest + 0.5, "rank", ticks=((1, "1"), *whole_ticks)),
         Axis(bottom, 1, "hit rate, %", ticks=_percent_ticks(bottom, 1)),
     )
     for name, identified, colour in curves:

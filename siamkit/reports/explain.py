@@ -48,14 +48,14 @@ FONTS = (
 
 def check(path: Path) -> None:
     """Raise BadInput or OSError if no picture can be saved there; call it before the work."""
-    shown = to_text(path)
+    name = to_text(path)
     if path.suffix.lower() not in DRAWN:
-        raise BadInput(f"{shown}: cannot draw {path.suffix!r}", hint=f"use {', '.join(DRAWN)}")
+        raise BadInput(f"{name}: cannot draw {path.suffix!r}", hint=f"use {', '.join(DRAWN)}")
     if path.is_dir():
-        raise BadInput(f"{shown} is a directory", hint="give the name of a file")
+        raise BadInput(f"{name} is a directory", hint="give the name of a file")
     if not path.parent.is_dir():
         raise BadInput(
-            f"the folder of {shown} does not exist", hint=f"mkdir -p {to_text(path.parent)}"
+            f"the folder of {name} does not exist", hint=f"mkdir -p {to_text(path.parent)}"
         )
     tempfile.TemporaryFile(dir=path.parent).close()
 

@@ -65,7 +65,9 @@ def test_swapped_labels_are_found_and_ranked_by_the_gap(tmp_path, sound):
     labels[[2, 33]] = labels[[33, 2]]
     out = findings_of(tmp_path, labels, vectors, quality)
     assert {(f.kind, f.sample_id, f.other) for f in out} == {
-        ("label", 3, "p00"), ("label", 34, "p06")}  # fmt: skip
+        ("label", 3, "p00"),
+        ("label", 34, "p06"),
+    }
     assert out[0].excess >= out[1].excess > 0.3
     assert all(f.value > 0.5 > f.limit for f in out)
     assert "siamkit forget --sample" in out[0].advice
@@ -85,8 +87,7 @@ def test_one_person_under_two_names_is_reported_once(tmp_path, sound):
     labels, vectors, quality = sound
     labels[10:12] = "somebody else's name"
     (twins,) = findings_of(tmp_path, labels, vectors, quality)
-    assert (twins.kind, {twins.identity, twins.other}) == (
-        "twins", {"p02", "somebody else's name"})  # fmt: skip
+    assert (twins.kind, {twins.identity, twins.other}) == ("twins", {"p02", "somebody else's name"})
     assert twins.value >= twins.limit
     assert "siamkit forget" in twins.advice
 
@@ -95,7 +96,9 @@ def test_an_identity_of_one_sample_is_compared_as_a_twin_only(tmp_path, sound):
     labels, vectors, quality = sound
     labels[11] = "single"
     assert [(f.kind, f.other) for f in findings_of(tmp_path, labels, vectors, quality)] in (
-        [("twins", "p02")], [("twins", "single")])  # fmt: skip
+        [("twins", "p02")],
+        [("twins", "single")],
+    )
 
 
 def test_low_quality_is_judged_by_the_gallerys_own_and_a_plain_limit(tmp_path, sound):

@@ -1,4 +1,4 @@
-"""From vectors to groups: what is mined, judged and grouped, against the whole matrix."""
+"""Mining, judging and grouping vectors, compared with the whole matrix."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def test_a_template_with_thousands_of_texts_is_one_group(exact, monkeypatch):
         monkeypatch.setitem(mining.mine.__kwdefaults__, "exact_up_to", 0)
     vectors = cluster(2_100, 0.02)
     assert (vectors @ vectors.T).min() >= 0.9
-    done = group_duplicates(
+    grouping = group_duplicates(
         vectors, None, MatchRule(Threshold(0.9)), copies=np.ones(2_100, np.int64)
     )
-    assert done.mining["exact"] is exact
-    assert len(done.pairs) == 2_100 * 2_099 // 2
-    assert done.groups == [list(range(2_100))]
+    assert grouping.mining["exact"] is exact
+    assert len(grouping.pairs) == 2_100 * 2_099 // 2
+    assert grouping.groups == [list(range(2_100))]
 
 
 def test_a_reranker_is_asked_about_every_candidate_however_dense():
     vectors = cluster(300, 0.08)
     assert (vectors @ vectors.T).min() >= 0.5
     rule = MatchRule(Twins.threshold, Twins())
-    done = group_duplicates(
+    grouping = group_duplicates(
         vectors, [i // 2 for i in range(300)], rule, copies=np.ones(300, np.int64)
     )
-    assert done.groups == [[i, i + 1] for i in range(0, 300, 2)]
+    assert grouping.groups == [[i, i + 1] for i in range(0, 300, 2)]
 
 
 def test_pairs_that_do_not_fit_the_memory_are_refused(monkeypatch):

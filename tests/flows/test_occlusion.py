@@ -41,10 +41,14 @@ def test_words_hold_every_letter_once_and_in_order(text):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("How do I (really) sign in?", ["How", "do", "I", "(really)", "sign", "in?"]),
-     ("don't", ["don't"]), ("花呗abc，还", ["花", "呗", "abc，", "还"]), ("น้ำ", ["น้", "ำ"]),
-     ("10년 연애", ["10년", "연애"])],
-)  # fmt: skip
+    [
+        ("How do I (really) sign in?", ["How", "do", "I", "(really)", "sign", "in?"]),
+        ("don't", ["don't"]),
+        ("花呗abc，还", ["花", "呗", "abc，", "还"]),
+        ("น้ำ", ["น้", "ำ"]),
+        ("10년 연애", ["10년", "연애"]),
+    ],
+)
 def test_what_a_word_is(text, words):
     assert [text[a:b] for a, b in split(text).places] == words
 
@@ -109,10 +113,13 @@ def test_segments_of_a_clip_stay_where_they_are():
 
 @pytest.mark.parametrize(
     ("medium", "why"),
-    [(Image(np.full((30, 30, 3), 7, dtype=np.uint8)), "all of one colour"),
-     (Clip(np.zeros(9000, dtype=np.float32), 8000), "silent"), (" ", "empty"),
-     (object(), "a object cannot be split")],
-)  # fmt: skip
+    [
+        (Image(np.full((30, 30, 3), 7, dtype=np.uint8)), "all of one colour"),
+        (Clip(np.zeros(9000, dtype=np.float32), 8000), "silent"),
+        (" ", "empty"),
+        (object(), "a object cannot be split"),
+    ],
+)
 def test_other_media_and_empty_ones_cannot_be_split(medium, why):
     with pytest.raises(BadInput, match=why):
         split(medium)
