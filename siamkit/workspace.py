@@ -531,8 +531,8 @@ class Workspace:
             return self.verify_identity(gallery.name, label, source)
 
         pairs = [(galleries.get(self.store, name), source) for name, source in probes]
-        evidence = list(fuse.ask(self.store, label, pairs, self.pipeline_of, verify))
-        return fuse.fuse(evidence, rule.fmr)
+        evidence = fuse.gather_evidence(self.store, label, pairs, self.pipeline_of, verify)
+        return fuse.fuse(list(evidence), rule.fmr)
 
     def dedupe(
         self,

@@ -132,7 +132,7 @@ def test_a_served_s_norm_is_the_calibrated_one(workspace):
 
 def test_one_gallery_gives_evidence_once(workspace):
     workspace.enrol("letters", "greeting", "hello there")
-    with pytest.raises(sk.BadInput, match="asked twice"):
+    with pytest.raises(sk.BadInput, match="two probes are of letters"):
         workspace.verify_fused("greeting", [("letters", "hello"), ("letters", "hullo")])
 
 
@@ -172,11 +172,11 @@ def test_by_their_means_the_best_does_not_depend_on_k(workspace):
     scattered = [near, near, near, near, *(np.eye(64)[3:9])]
     labels = ["scattered"] * len(scattered) + ["steady"]
     assert list(workspace.add_templates("letters", labels, np.array([*scattered, wide])))
-    from siamkit.flows.nearest import nearest
+    from siamkit.flows.nearest import find_nearest
 
     live = workspace.index(workspace.gallery("letters"))
     for k in (1, 2):
-        (row,) = nearest(live, probe[None], k, "mean")
+        (row,) = find_nearest(live, probe[None], k, "mean")
         assert row[0].identity == "steady"
 
 
@@ -187,10 +187,10 @@ def test_the_search_is_widened_past_one_identitys_many_samples(workspace):
     far = np.eye(64)[1:4]
     labels = ["crowd"] * 300 + ["a", "b", "c"]
     assert list(workspace.add_templates("letters", labels, np.concatenate([near, far]))) == [303]
-    from siamkit.flows.nearest import nearest
+    from siamkit.flows.nearest import find_nearest
 
     live = workspace.index(workspace.gallery("letters"))
-    (row,) = nearest(live, np.eye(64, dtype=np.float32)[:1], 4)
+    (row,) = find_nearest(live, np.eye(64, dtype=np.float32)[:1], 4)
     assert row[0].identity == "crowd"
     assert {m.identity for m in row} == {"crowd", "a", "b", "c"}
 

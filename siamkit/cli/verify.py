@@ -107,9 +107,10 @@ def verify(
                 system = ws.pipeline(modality, encoder=encoder, detector=detector)
             result = ws.verify(system, sources[0], sources[1], rule=rule, choose=choose)
     for side in (result.left, result.right):
-        if side.seen > 1 and side.region and (box is None or side is result.left):
+        if side.region_count > 1 and side.region and (box is None or side is result.left):
             place = region_choosers.describe_region(side.region)
-            stderr(f"Note: {side.source}: {side.seen} found, and the largest was compared: {place}")
+            note = f"{side.region_count} found, and the largest was compared: {place}"
+            stderr(f"Note: {side.source}: {note}")
         for problem in side.quality.problems if side.quality else ():
             stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
     if as_json:
@@ -157,7 +158,7 @@ def _side(side: Side) -> dict[str, Any]:
     return {
         "source": side.source,
         "samples": side.samples,
-        "seen": side.seen,
+        "seen": side.region_count,
         "region": regions.to_dict(side.region) if side.region else None,
         "quality": round(side.quality.score, 4) if side.quality else None,
         "problems": list(side.quality.problems) if side.quality else [],

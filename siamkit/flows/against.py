@@ -1,4 +1,4 @@
-"""Dedupe against a gallery: is each new item one that is enrolled already?"""
+"""Dedupe against a gallery: is an item enrolled already?"""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
 from siamkit.flows.grouping import MatchRule
-from siamkit.flows.nearest import RERANKED, nearest
-from siamkit.flows.rerank import reranked
+from siamkit.flows.nearest import RERANKED, find_nearest
+from siamkit.flows.rerank import rerank_matches
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One new item and what is nearest to it among the enrolled."""
+    """One new item and the enrolled identity nearest to it."""
 
     item: Item
     match: Match | None
@@ -37,7 +37,7 @@ class Checked:
 def against(
     live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: MatchRule
 ) -> Iterator[Checked]:
-    """The nearest enrolled identity of each item, and whether it is the same. In order.
+    """Find the nearest enrolled identity of each item, and whether it is the same. In order.
 
     Raises EncoderMismatch if the gallery holds vectors of another encoder.
     """
@@ -46,22 +46,22 @@ def against(
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     jobs = (Job(item.source, text=isinstance(item.source, str), tag=item) for item in items)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
-        good = [done for done in batch if not done.error]
-        crops = [done.regions[0].crop for done in good]
-        vectors = np.stack([_vector(done) for done in good]) if good else None
-        rows: Iterator[list[Match]] = iter(())
-        if vectors is not None:
-            found = nearest(live, vectors, RERANKED if rule.reranker else 1)
+        embedded = [source for source in batch if not source.error]
+        matches: Iterator[list[Match]] = iter(())
+        if embedded:
+            vectors = np.stack([_vector(source) for source in embedded])
+            rows = find_nearest(live, vectors, RERANKED if rule.reranker else 1)
             if rule.reranker:
-                found = reranked(live, pipeline, rule.reranker, crops, vectors, found)
-            rows = iter(found)
-        for done in batch:
-            match = None if done.error else next(iter(next(rows)), None)
-            yield Checked(done.job.tag, match, _is_same(match, rule), done.error)
+                crops = [source.regions[0].crop for source in embedded]
+                rows = rerank_matches(live, pipeline, rule.reranker, crops, vectors, rows)
+            matches = iter(rows)
+        for source in batch:
+            match = None if source.error else next(iter(next(matches)), None)
+            yield Checked(source.job.tag, match, _is_same(match, rule), source.error)
 
 
-def _vector(done: EmbeddedSource) -> NDArray[np.float32]:
-    vector = done.regions[0].vector
+def _vector(source: EmbeddedSource) -> NDArray[np.float32]:
+    vector = source.regions[0].vector
     assert vector is not None
     return vector
 
@@ -69,5 +69,5 @@ def _vector(done: EmbeddedSource) -> NDArray[np.float32]:
 def _is_same(match: Match | None, rule: MatchRule) -> bool:
     if match is None:
         return False
-    sure = match.probability if rule.reranker else match.score
-    return sure is not None and sure >= rule.threshold.value
+    score = match.probability if rule.reranker else match.score
+    return score is not None and score >= rule.threshold.value

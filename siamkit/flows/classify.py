@@ -1,6 +1,6 @@
-"""Classify: which of a gallery's classes is a sample of, and how likely?
+"""Classify: which of a gallery's classes does a sample belong to, and how likely?
 
-The classes are the gallery's identities. One that is enrolled under several labels bears them all.
+The classes are the gallery's identities. A sample enrolled under several labels has all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
-from siamkit.flows.query import Answer, answers
+from siamkit.flows.query import Answer, answer_regions
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.live_index import LiveIndex
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from siamkit.stats.label_sets import Array, LabelledVectors
     from siamkit.types import Cursor
 
-TAGGED = 0.5  # the probability from which a tag is given
-GUESSED = "guessed: the samples are too few to fit them to"
+TAGGED = 0.5  # probability at or above which a tag is assigned
+GUESSED = "guessed: too few samples to fit them to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class ClassMatch:
     """One class. Probabilities of classes sum to 1; those of tags are independent of each other."""
 
     identity: str
-    probability: float  # in (0, 1), if the sample is of an enrolled class; 1 if there is one alone
-    score: float  # cosine in [-1, 1] to its nearest sample, or by prototypes to its mean
+    probability: float  # in (0, 1), given that the sample is of an enrolled class; 1 for a lone one
+    score: float  # cosine in [-1, 1] to its nearest sample, or with prototypes to its mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,21 @@ class Classified:
     quality: Quality | None
     classes: list[ClassMatch]
     tags: bool
-    nearest: Answer | None = None  # whether it is of any class, as a query says; None: it is
+    nearest: Answer | None = None  # decides if it is of any class, as a query does; None: it is
 
     @property
     def decision(self) -> Decision:
-        """Is it of an enrolled class at all?"""
+        """Does it belong to any enrolled class?"""
         return self.nearest.decision if self.nearest else "same"
 
     @property
     def identity(self) -> str | None:
-        """The most likely class, or tag that is given; None: unknown, or it cannot be told."""
+        """The most likely class or assigned tag; None if it is unknown or nobody can tell."""
         return next(iter(self.identities), None)
 
     @property
     def identities(self) -> list[str]:
-        """The tags that are likelier than not, or the one class; empty: unknown."""
+        """The assigned tags, or the one class; empty if it is unknown or nobody can tell."""
         if self.decision != "same":
             return []
         if not self.tags:
@@ -79,7 +79,7 @@ class Classes:
     cursor: Cursor
     identities: list[tuple[str, int]]  # labels and ids
     names: list[str]  # the labels, sorted
-    known: LabelledVectors
+    vectors: LabelledVectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,11 +89,11 @@ class Classifier:
     classes: Classes
     settings: ClassificationRule
     evidence: Callable[[Array], Array]
-    basis: str  # where probabilities come from, for people
+    basis: str  # where the probabilities come from, for people
 
     @property
     def guessed(self) -> bool:
-        """Nothing says how sharp the probabilities should be."""
+        """True if neither samples nor a calibration say how sharp the probabilities should be."""
         return self.basis == GUESSED
 
     @property
@@ -109,11 +109,11 @@ class Classifier:
         rule: DecisionRule | None = None,
         choose: Chooser = region_choosers.all_regions,
     ) -> list[Classified]:
-        """Every class of each region of a probe.
+        """Rank the classes for each region of a probe.
 
-        rule: a region that no query would identify by it belongs to no class; None: every region
+        rule: a region that a query would not identify by it belongs to no class; None: every region
         belongs to one. Raises NothingFound, EncoderMismatch, Uncalibrated for a rule in a gallery
-        that has no threshold, and BadInput for a rule with a reranker.
+        without a threshold, and BadInput for a rule with a reranker.
         """
         import numpy as np
 
@@ -122,102 +122,103 @@ class Classifier:
         if rule:
             rule.refuse("a classification", "reranker")
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
-        done = batches.embed_one(pipeline, pipeline.read(probe), choose)
-        nearest = self._nearest(live, pipeline, done, rule)
-        vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
-        known = self.classes.known
-        likely = classification.probabilities(known, self.settings, self.evidence, vectors)
-        scores = classification.class_scores(known, self.settings, vectors)
+        source = batches.embed_one(pipeline, pipeline.read(probe), choose)
+        answers = self._answers(live, pipeline, source, rule)
+        probes = np.stack([region.vector for region in source.regions if region.vector is not None])
+        enrolled = self.classes.vectors
+        probabilities = classification.probabilities(enrolled, self.settings, self.evidence, probes)
+        scores = classification.class_scores(enrolled, self.settings, probes)
+        rows = zip(source.regions, probabilities, scores, answers, strict=True)
         return [
             Classified(
-                done.name,
-                item.region,
-                item.quality,
-                self._ranked(row, near),
+                source.name,
+                region.region,
+                region.quality,
+                self._rank(class_probabilities, class_scores),
                 self.settings.tags,
                 answer,
             )
-            for item, row, near, answer in zip(done.regions, likely, scores, nearest, strict=True)
+            for region, class_probabilities, class_scores, answer in rows
         ]
 
-    def _nearest(
-        self, live: LiveIndex, pipeline: Pipeline, done: EmbeddedSource, rule: DecisionRule | None
+    def _answers(
+        self, live: LiveIndex, pipeline: Pipeline, source: EmbeddedSource, rule: DecisionRule | None
     ) -> Sequence[Answer | None]:
+        """Decide by a query whether each region belongs to any class; None without a rule."""
         if rule is None:
-            return [None] * len(done.regions)
-        found = answers(live, pipeline, done, k=1, rule=rule)
-        if found[0].threshold is None:
+            return [None] * len(source.regions)
+        answers = answer_regions(live, pipeline, source, k=1, rule=rule)
+        if answers[0].threshold is None:
             raise Uncalibrated(
                 f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",
                 hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give --threshold",
             )
-        return found
+        return answers
 
-    def _ranked(self, likely: Array, scores: Array) -> list[ClassMatch]:
-        found = map(ClassMatch, self.classes.names, likely.tolist(), scores.tolist())
-        return sorted(found, key=lambda match: (-match.probability, -match.score, match.identity))
+    def _rank(self, probabilities: Array, scores: Array) -> list[ClassMatch]:
+        matches = map(ClassMatch, self.classes.names, probabilities.tolist(), scores.tolist())
+        return sorted(matches, key=lambda match: (-match.probability, -match.score, match.identity))
 
 
 def read_classes(store: Store, gallery: Gallery) -> Classes:
-    """Every content's region once, with all the labels it bears. Raises BadInput for none."""
+    """Read each enrolled region once, with all its labels. Raises BadInput for an empty gallery."""
     import numpy as np
 
     from siamkit.stats.label_sets import LabelledVectors
 
     with store.read():
         cursor = templates.last_change(store, gallery)
-        everybody, identities = (
-            load_vectors(store, gallery),
-            samples.list_identities(store, gallery),
-        )
-    if not everybody.names:
+        enrolled = load_vectors(store, gallery)
+        identities = samples.list_identities(store, gallery)
+    if not enrolled.names:
         raise BadInput(
             f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
         )
-    places: dict[tuple[bytes, str], int] = {}
-    rows = [places.setdefault((s.digest, s.region), len(places)) for s in everybody.samples]
-    entries = np.unique(np.stack([rows, everybody.identity], axis=1), axis=0)
+    row_of: dict[tuple[bytes, str], int] = {}
+    rows = [row_of.setdefault((s.digest, s.region), len(row_of)) for s in enrolled.samples]
+    entries = np.unique(np.stack([rows, enrolled.identity], axis=1), axis=0)
     first = np.unique(rows, return_index=True)[1]
-    vectors = everybody.vectors if len(first) == len(rows) else everybody.vectors[first]
-    known = LabelledVectors(vectors, entries[:, 0], entries[:, 1])
-    return Classes(gallery, cursor, identities, everybody.names, known)
+    vectors = enrolled.vectors if len(first) == len(rows) else enrolled.vectors[first]
+    labelled = LabelledVectors(vectors, entries[:, 0], entries[:, 1])
+    return Classes(gallery, cursor, identities, enrolled.names, labelled)
 
 
 def open_classifier(
     classes: Classes, pipeline: Pipeline, settings: ClassificationRule
 ) -> Classifier:
-    """Find out how likely the scores of a gallery make a class.
+    """Find how likely the scores of a gallery make a class.
 
-    By the temperature that predicts its own samples best, each by the others; where they are too
-    few, by the log-likelihood ratios of a calibration of pairs, the gallery's or the encoder's; or
-    else by a guess. Raises BadInput for a method that does not exist.
+    That is by the temperature that best predicts its own samples, each from the others; with too
+    few samples, by the log-likelihood ratios of a calibration of pairs, the gallery's or the
+    encoder's; or else by a guess. Raises BadInput for an unknown method.
     """
     from siamkit.stats import classify as classification
 
     if settings.method not in classification.METHODS:
         raise BadInput(
             f"there is no method {settings.method!r}",
-            hint=f"by {' or '.join(classification.METHODS)}",
+            hint=f"use {' or '.join(classification.METHODS)}",
         )
     if settings.k < 1:
-        raise BadInput(f"k is {settings.k}", hint="let 1 neighbour vote at least")
-    if fitted := classification.fit_temperature(classes.known, settings):
+        raise BadInput(f"k is {settings.k}", hint="let at least 1 neighbour vote")
+    calibration = None
+    if not settings.tags:  # a calibration compares pairs, and knows nothing of tags
+        calibration = gallery_basis(classes.gallery, pipeline, None).calibration
+    if fitted := classification.fit_temperature(classes.vectors, settings):
         temperature, count = fitted
         evidence = classification.evidence_at(temperature)
-        source = f"fitted to {count:,} enrolled samples, each left out in turn"
-    elif calibration := (
-        None if settings.tags else gallery_basis(classes.gallery, pipeline, None).calibration
-    ):
+        basis = f"fitted to {count:,} enrolled samples, each left out in turn"
+    elif calibration:
         evidence = _calibrated(calibration)
-        source = f"by the calibration: {calibration.source}"
+        basis = f"by the calibration: {calibration.source}"
     else:
-        evidence = classification.evidence_at(classification.guess_temperature(classes.known))
-        source = GUESSED
-    return Classifier(classes, settings, evidence, source)
+        evidence = classification.evidence_at(classification.guess_temperature(classes.vectors))
+        basis = GUESSED
+    return Classifier(classes, settings, evidence, basis)
 
 
 class Classifiers:
-    """Opened ones, kept from call to call until their gallery changes."""
+    """Open classifiers, reused until their gallery changes."""
 
     def __init__(self) -> None:
         self._classes: dict[str, Classes] = {}
@@ -226,26 +227,25 @@ class Classifiers:
     def open(
         self, store: Store, gallery: Gallery, pipeline: Pipeline, settings: ClassificationRule
     ) -> Classifier:
-        """One that knows all that is enrolled now: see open_classifier."""
+        """Return a classifier that knows everything enrolled now: see open_classifier."""
         classes = self._read(store, gallery)
-        kept = self._classifiers.get((gallery.index_key, settings))
-        if kept is None or kept.classes is not classes:
-            kept = open_classifier(classes, pipeline, settings)
-            self._classifiers[gallery.index_key, settings] = kept
-        return kept
+        classifier = self._classifiers.get((gallery.index_key, settings))
+        if classifier is None or classifier.classes is not classes:
+            classifier = open_classifier(classes, pipeline, settings)
+            self._classifiers[gallery.index_key, settings] = classifier
+        return classifier
 
     def _read(self, store: Store, gallery: Gallery) -> Classes:
-        kept = self._classes.get(gallery.index_key)
-        if kept is not None and kept.gallery == gallery:
+        classes = self._classes.get(gallery.index_key)
+        if classes is not None and classes.gallery == gallery:
             with store.read():
-                now = (
-                    templates.last_change(store, gallery),
-                    samples.list_identities(store, gallery),
-                )
-            if (kept.cursor, kept.identities) == now:
-                return kept
-        self._classes[gallery.index_key] = made = read_classes(store, gallery)
-        return made
+                cursor = templates.last_change(store, gallery)
+                identities = samples.list_identities(store, gallery)
+            if (classes.cursor, classes.identities) == (cursor, identities):
+                return classes
+        classes = read_classes(store, gallery)
+        self._classes[gallery.index_key] = classes
+        return classes
 
 
 def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:

@@ -1,4 +1,4 @@
-"""From a score to a decision: the caller's rule, the limits it gives, and the grey zone between."""
+"""From a score to a decision: the caller's rule, and the limits that follow from it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Decision: TypeAlias = Literal["same", "different", "can't tell"]
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
-    """What decides: a threshold, or the error rate that the caller accepts.
+    """A threshold to decide by, or the error rate to accept.
 
-    At most one of threshold, fmr and fpir. Without any, the calibration of the gallery or encoder
-    decides, or else its default threshold. Raises BadInput for two of them, for a value out of
-    range, and for a rate with a reranker: no calibration says what a reranker's probabilities mean.
+    Give at most one of threshold, fmr and fpir; without any, the calibration or default threshold
+    of the gallery or encoder decides. Raises BadInput for two of them, a value out of range, or a
+    rate with a reranker: calibrations are measured on cosines, not on a reranker's probabilities.
 
     Examples:
         >>> DecisionRule(fmr=1e-3)
@@ -75,7 +75,7 @@ class Limits:
     different: float  # at most same.value
 
     def decide(self, score: float) -> Decision:
-        """The decision for a score; nobody can tell between the two limits."""
+        """Decide on a score; between the two limits nobody can tell."""
         if score >= self.same.value:
             return "same"
         return "different" if score < self.different else "can't tell"
@@ -83,7 +83,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What scores are judged by unless the caller gives a threshold."""
+    """The calibration and default threshold that apply unless the caller gives a threshold."""
 
     owner: str  # "gallery faces", or "encoder 1f2e", for messages
     calibration: Calibration | None = None
@@ -91,33 +91,33 @@ class Basis:
 
 
 def encoder_basis(pipeline: Pipeline) -> Basis:
-    """The calibration that the modality ships for its encoder, and the encoder's threshold."""
+    """Return the calibration that the modality ships for its encoder, and its threshold."""
     owner = f"encoder {pipeline.encoder.fingerprint}"
     return Basis(owner, pipeline.calibration, pipeline.threshold)
 
 
 def gallery_basis(gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None) -> Basis:
-    """The calibration and default threshold of a gallery, for one way of scoring.
+    """Return the calibration and default threshold of a gallery for one way of scoring.
 
     fusion: how a probe is scored against all samples of an identity; None: one sample against one.
-    A calibration of scores that were made another way says nothing about these; the encoder's is
-    used instead, if it has one.
+    A calibration measured with another fusion does not apply; the encoder's is used instead, if it
+    has one.
     """
-    owner, own = f"gallery {gallery.name}", gallery.calibration
-    if own is None or own.fusion in (None, fusion):
-        return Basis(owner, own, gallery.threshold)
-    if fusion is None and own.pairs:
+    owner, calibration = f"gallery {gallery.name}", gallery.calibration
+    if calibration is None or calibration.fusion in (None, fusion):
+        return Basis(owner, calibration, gallery.threshold)
+    if fusion is None and calibration.pairs:
         from siamkit.stats.calibration import threshold_for_fmr
 
-        return Basis(owner, own.pairs, threshold_for_fmr(own.pairs))
+        return Basis(owner, calibration.pairs, threshold_for_fmr(calibration.pairs))
     return Basis(owner, pipeline.calibration, pipeline.threshold or gallery.threshold)
 
 
 def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Limits:
-    """The limits for a 1:1 comparison: by the rule, else by the default threshold.
+    """Return the limits for a 1:1 comparison: by the rule, else by the default threshold.
 
-    tries: how many scores there are, of which the best counts. A calibration also says below which
-    score two are different. Raises Uncalibrated if there is no threshold, or the rate is lower than
+    tries: the number of scores of which the best counts. A calibration also gives the score below
+    which two are different. Raises Uncalibrated if there is no threshold, or the rate is lower than
     the calibration supports.
     """
     calibration, default = basis.calibration, basis.default
@@ -141,9 +141,10 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
 
 
 def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits | None:
-    """The limits for a 1:N search: by its FPIR, where a calibration knows it.
+    """Return the limits for a 1:N search: by FPIR if the calibration has a model of it.
 
-    size: how many identities or templates a probe is compared with. None if there is no threshold.
+    size: the number of identities or templates that a probe is compared with. Returns None if there
+    is no threshold.
     Raises as `verification_limits` does, and Uncalibrated for an FPIR that is not supported.
     """
     calibration = basis.calibration
@@ -168,11 +169,11 @@ def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits
 
 
 def reranked_limits(rule: DecisionRule, reranker: Reranker[Any]) -> Limits:
-    """The limits on a reranker's probability: by the rule, else its own threshold."""
+    """Return the limits on a reranker's probability: by the rule, else its own threshold."""
     if rule.threshold is not None and rule.threshold < 0:
         raise BadInput(
-            f"threshold {rule.threshold:g} is not a probability, by which {reranker.name} decides",
-            hint="a probability lies in 0 to 1; --rerank none decides by the cosine",
+            f"threshold {rule.threshold:g} is not a probability",
+            hint=f"{reranker.name} gives probabilities in 0 to 1; --rerank none decides by cosines",
         )
     same = rule.fixed or reranker.threshold
     return Limits(same, same.value)

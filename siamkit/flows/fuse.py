@@ -1,10 +1,10 @@
-"""Fuse: one identity verified by several galleries at once, a face and a voice say.
+"""Fuse: verify one identity by several galleries at once, a face and a voice for example.
 
-Each gallery's calibration makes of its score a log-likelihood ratio, and the ratios of independent
-evidence add up. A gallery without a score drops out: it adds nothing. A sum is compared with
-ln(1 / fmr): a ratio that strangers reach more often than that would be no likelihood ratio
-(Brümmer and du Preez 2006; the bound is Markov's inequality), so it holds however many are fused,
-as long as they are independent: two faces of one person are not.
+Each gallery's calibration turns its score into a log-likelihood ratio, and the ratios of
+independent evidence add up. A gallery without a score drops out: it adds nothing. The sum is
+compared with ln(1 / fmr): non-mated comparisons reach a likelihood ratio of 1 / fmr at a rate of at
+most fmr (Brümmer and du Preez 2006; the bound is Markov's inequality), however many ratios are
+fused, as long as they are independent. Those of two faces of one person are not.
 """
 
 from __future__ import annotations
@@ -20,78 +20,78 @@ from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.decide import Decision, gallery_basis
 from siamkit.flows.verify import Verification
 from siamkit.io.sources import to_text
-from siamkit.stats import calibration as calibrated
+from siamkit.stats.calibration import sigmoid
 from siamkit.stats.scoring import fusion_of
 from siamkit.store import Gallery, Store, samples
 
 if TYPE_CHECKING:
     from siamkit.protocols import Source
 
-SHOWN = 40  # characters of a text that is a source
-FMR = 0.001  # the default, or what the calibrations support together
+TEXT_SHOWN = 40  # characters of a source that is a text
+FMR = 0.001  # the default, unless the calibrations together do not support it
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one gallery says; without a verification it had nothing to say."""
+    """The evidence of one gallery; without a verification it dropped out."""
 
     gallery: str
     source: str
     verification: Verification | None
-    llr: float  # natural log-likelihood ratio of mated to non-mated; 0 if it had nothing to say
-    highest: float = 0.0  # ratio that its calibration could have given
-    reason: str = ""  # why it had nothing to say
+    llr: float  # natural log-likelihood ratio of mated to non-mated; 0 if it dropped out
+    highest_llr: float = 0.0  # that its calibration could have given
+    reason: str = ""  # why it dropped out
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """The answer of all galleries together."""
+    """The joint answer of all galleries."""
 
     decision: Decision
     llr: float  # the sum
-    threshold: float  # from it on they are the same, and below its negative different
-    fmr: float  # that it stands for
-    probability: float  # in (0, 1), if beforehand both answers were as likely
+    threshold: float  # the sum at or above which they are the same; below its negative, different
+    fmr: float  # the false match rate of the threshold
+    probability: float  # in (0, 1), for even prior odds
     evidence: tuple[Evidence, ...]
 
 
-def ask(
+def gather_evidence(
     store: Store,
     label: str,
-    asked: Sequence[tuple[Gallery, Source]],
+    probes: Sequence[tuple[Gallery, Source]],
     pipeline_of: Callable[[Gallery], Pipeline],
     verify: Callable[[Gallery, Source], Verification],
 ) -> Iterator[Evidence]:
-    """What each gallery says of its source; one without a score says why it has none.
+    """Verify the identity `label` by each gallery and its probe.
 
-    verify: whether a source is of the identity. Raises BadInput for two galleries of one modality,
+    verify: compares a source with the identity. Raises BadInput for two galleries of one modality,
     Uncalibrated for a gallery that would answer without a calibration.
     """
-    _require_independent([gallery for gallery, _ in asked])
-    owned = {sample.gallery for sample in samples.of_identity(store, label)}
-    for gallery, source in asked:
-        shown = to_text(source) if isinstance(source, Path) else str(source)[:SHOWN]
-        if gallery.name not in owned:
-            reason = f"{label} owns nothing there"
-            yield Evidence(gallery.name, shown, None, 0.0, reason=reason)
+    _require_independent([gallery for gallery, _ in probes])
+    galleries_of_label = {sample.gallery for sample in samples.of_identity(store, label)}
+    for gallery, source in probes:
+        name = to_text(source) if isinstance(source, Path) else str(source)[:TEXT_SHOWN]
+        if gallery.name not in galleries_of_label:
+            reason = f"{label} has no sample there"
+            yield Evidence(gallery.name, name, None, 0.0, reason=reason)
             continue
         _require_calibrated(gallery, pipeline_of(gallery))
         try:
-            yield _evidence(gallery, shown, verify(gallery, source))
+            yield _evidence(gallery, name, verify(gallery, source))
         except NothingFound as error:
-            yield Evidence(gallery.name, shown, None, 0.0, reason=str(error))
+            yield Evidence(gallery.name, name, None, 0.0, reason=str(error))
 
 
 def _evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
-    """What a verification by a calibrated gallery says."""
-    llr, highest = verification.verdict.llr, verification.verdict.highest_llr
+    """Return the evidence of a verification by a calibrated gallery."""
+    llr, highest_llr = verification.verdict.llr, verification.verdict.highest_llr
     assert llr is not None
-    assert highest is not None
-    return Evidence(gallery.name, source, verification, llr, highest)
+    assert highest_llr is not None
+    return Evidence(gallery.name, source, verification, llr, highest_llr)
 
 
 def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
-    """Raise Uncalibrated for a gallery whose scores cannot be added to others."""
+    """Raise Uncalibrated for a gallery whose scores are not likelihood ratios."""
     if gallery_basis(gallery, pipeline, fusion_of(pipeline.modality)).calibration is None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
@@ -99,39 +99,43 @@ def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
         )
 
 
-def _require_independent(asked: Sequence[Gallery]) -> None:
-    """Raise BadInput for two galleries of one modality: what they say is one evidence, twice."""
-    seen: dict[str, str] = {}
-    for gallery in asked:
-        if other := seen.get(gallery.space.modality):
+def _require_independent(galleries: Sequence[Gallery]) -> None:
+    """Raise BadInput for two galleries of one modality: their evidence is not independent."""
+    by_modality: dict[str, str] = {}
+    for gallery in galleries:
+        modality = gallery.space.modality
+        if other := by_modality.get(modality):
             both = other if other == gallery.name else f"{other} and {gallery.name}"
             raise BadInput(
-                f"{gallery.space.modality} are asked twice, of {both}: that is no independent"
-                " evidence, and cannot be added up",
-                hint="give one probe a modality",
+                f"two probes are of {modality} ({both}): their evidence is not independent, so it"
+                " cannot be added up",
+                hint="give one probe per modality",
             )
-        seen[gallery.space.modality] = gallery.name
+        by_modality[modality] = gallery.name
 
 
-def fuse(found: Sequence[Evidence], fmr: float | None = None) -> Fused:
-    """The sum, and what it means at a false match rate; None: 0.001, or what is supported.
+def fuse(evidence: Sequence[Evidence], fmr: float | None = None) -> Fused:
+    """Add up the evidence and decide at a false match rate in (0, 1).
 
-    Raises BadInput for an fmr outside (0, 1), Uncalibrated for one that the calibrations do not
-    support together, NothingFound if nobody had anything to say.
+    fmr: None for 0.001, or the lowest rate that the calibrations support together. Raises
+    Uncalibrated for a rate that they do not support, NothingFound if all evidence dropped out.
     """
-    if fmr is not None:
-        calibrated.require_rate("a false match rate", fmr)
-    if not any(one.verification for one in found):
-        raise NothingFound("; ".join(f"{one.gallery}: {one.reason}" for one in found))
-    lowest = math.exp(-sum(one.highest for one in found))
+    if not any(item.verification for item in evidence):
+        raise NothingFound("; ".join(f"{item.gallery}: {item.reason}" for item in evidence))
+    lowest = math.exp(-sum(item.highest_llr for item in evidence))
     if fmr is not None and fmr < lowest:
         raise Uncalibrated(
             f"these calibrations support a false match rate of {lowest:.2g} together, not {fmr:g}",
             hint="ask for that, add a modality, or calibrate with more identities",
         )
-    wanted = max(FMR, math.ceil(lowest * 1000) / 1000) if fmr is None else fmr
-    if wanted >= 1:
-        raise Uncalibrated("these calibrations can say of nobody that they are the same")
-    llr, limit = sum(one.llr for one in found), -math.log(wanted)
-    decision: Decision = "same" if llr >= limit else "different" if llr < -limit else "can't tell"
-    return Fused(decision, llr, limit, wanted, calibrated.sigmoid(llr), tuple(found))
+    if fmr is None:
+        fmr = max(FMR, math.ceil(lowest * 1000) / 1000)
+    if fmr >= 1:
+        raise Uncalibrated("these calibrations can never support a match")
+    llr, threshold = sum(item.llr for item in evidence), -math.log(fmr)
+    decision: Decision = "can't tell"
+    if llr >= threshold:
+        decision = "same"
+    elif llr < -threshold:
+        decision = "different"
+    return Fused(decision, llr, threshold, fmr, sigmoid(llr), tuple(evidence))

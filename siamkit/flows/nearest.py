@@ -1,8 +1,9 @@
-"""The identities that are nearest to a vector, however many templates each of them owns."""
+"""Find the identities nearest to a vector, however many templates each of them owns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siamkit.stats import probe_scores
@@ -16,76 +17,83 @@ from siamkit.types import Match
 if TYPE_CHECKING:
     from siamkit.types import Hits, Vectors
 
-RERANKED = 10  # identities that a second look, by a reranker or by means, is taken at, at least
-CANDIDATES = 4  # templates fetched per identity wanted, before any search is widened
+RERANKED = 10  # identities, at least, that a reranker or the scoring by means compares again
+CANDIDATES = 4  # templates fetched per identity before a search is widened
 
 
-def nearest(
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """The result of searching the index for (n, dim) vectors."""
+
+    rows: list[list[tuple[float, Owner]]]  # per vector, the best template of each identity
+    hits: Hits  # (n, m) templates as the index returned them
+    owners: dict[int, Owner]  # by template id
+
+
+def find_nearest(
     live: LiveIndex,
     vectors: Vectors,
     k: int,
     fusion: Fusion = "best",
     mated: float | None = None,
-    seen: list[ProbeScores] | None = None,
+    drift_scores: list[ProbeScores] | None = None,
 ) -> list[list[Match]]:
-    """The k nearest identities to each of (n, dim) unit vectors, best first.
+    """Find the k identities nearest to each of (n, dim) unit vectors, best first.
 
-    mated: see siamkit.stats.scoring.mean_score. seen: takes what is kept of the scores, to tell
-    drift by.
+    The search is widened until it has k identities or the gallery is exhausted, since one identity
+    may own all of the nearest templates. Scoring by means compares at least RERANKED identities,
+    because the nearest template may not belong to the best mean.
 
-    The search is widened until k identities are found or the gallery is exhausted, since one
-    identity may own all of the nearest templates. By their means RERANKED identities are
-    compared, however small k is: the nearest template need not be that of the best mean.
+    mated: see siamkit.stats.scoring.mean_score. drift_scores: receives the scores to store for
+    detecting drift.
     """
     compared = max(k, RERANKED) if fusion == "mean" else k
+    depth = 0 if drift_scores is None else probe_scores.SEARCH_DEPTH
     with live.store.read():
-        rows, hits, owners = search(
-            live, vectors, compared, 0 if seen is None else probe_scores.SEARCH_DEPTH
-        )
-        if seen is not None:
-            seen += _observed(live, vectors, hits, owners)
+        search = search_identities(live, vectors, compared, depth)
+        rows = search.rows
+        if drift_scores is not None:
+            drift_scores += _scores_of_queries(live, vectors, search)
         if fusion == "mean":
-            rows = [_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)]
+            rows = [
+                _rank_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)
+            ]
     live.save_if_due()
     return [
         [Match(o.identity, score, o.sample_id, o.source) for score, o in row[:k]] for row in rows
     ]
 
 
-def search(
-    live: LiveIndex, vectors: Vectors, identities: int, least: int = 0
-) -> tuple[list[list[tuple[float, Owner]]], Hits, dict[int, Owner]]:
-    """Of each of (n, dim) vectors the best template of so many identities at least, best first.
+def search_identities(live: LiveIndex, vectors: Vectors, identities: int, depth: int = 0) -> Search:
+    """Search until each of (n, dim) vectors has the best templates of `identities` identities.
 
-    least: templates to look at. Also what the index found, and whose that is. The caller holds a
-    read transaction.
+    depth: templates to fetch at least. The caller holds a read transaction.
     """
     live.catch_up()
-    wanted = max(1, min(max(CANDIDATES * identities, least), len(live.index)))
+    count = max(1, min(max(CANDIDATES * identities, depth), len(live.index)))
     while True:
-        hits = live.index.search(vectors, wanted)
+        hits = live.index.search(vectors, count)
         owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
         rows = [
             _best_per_identity(ids.tolist(), scores.tolist(), owners)
             for ids, scores in zip(hits.ids, hits.scores, strict=True)
         ]
-        if wanted >= len(live.index) or all(len(row) >= identities for row in rows):
-            return rows, hits, owners
-        wanted = min(wanted * 4, len(live.index))
+        if count >= len(live.index) or all(len(row) >= identities for row in rows):
+            return Search(rows, hits, owners)
+        count = min(count * 4, len(live.index))
 
 
-def _observed(
-    live: LiveIndex, vectors: Vectors, hits: Hits, owners: dict[int, Owner]
-) -> Iterator[ProbeScores]:
-    """What is kept of each vector's scores."""
-    for vector, ids, scores in zip(vectors, hits.ids.tolist(), hits.scores.tolist(), strict=True):
+def _scores_of_queries(live: LiveIndex, vectors: Vectors, search: Search) -> Iterator[ProbeScores]:
+    """Yield the scores to store for each vector."""
+    hits = zip(vectors, search.hits.ids.tolist(), search.hits.scores.tolist(), strict=True)
+    for vector, ids, scores in hits:
         pairs = zip(ids, scores, strict=True)
-        found = [(score, owners[i].identity_id) for i, score in pairs if i in owners]
-        if found:
-            own = templates.oldest_of(
-                live.store, live.gallery, found[0][1], probe_scores.BEST_SAMPLES
+        scored = [(score, search.owners[i].identity_id) for i, score in pairs if i in search.owners]
+        if scored:
+            nearest = templates.oldest_of(
+                live.store, live.gallery, scored[0][1], probe_scores.BEST_SAMPLES
             )
-            yield probe_scores.scores_of_query(float((own @ vector).mean()), found)
+            yield probe_scores.scores_of_query(float((nearest @ vector).mean()), scored)
 
 
 def _best_per_identity(
@@ -99,7 +107,7 @@ def _best_per_identity(
     return list(best.values())
 
 
-def _by_mean(
+def _rank_by_mean(
     live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]], mated: float | None
 ) -> list[tuple[float, Owner]]:
     owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])

@@ -1,4 +1,4 @@
-"""Adaptive S-norm of what a probe scores, by the people of the gallery: see siamkit.stats.snorm."""
+"""Adaptive S-norm of a probe's scores, by cohorts of the gallery: see siamkit.stats.snorm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from siamkit.flows.nearest import search
+from siamkit.flows.nearest import search_identities
 from siamkit.store import galleries, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """Whom a probe is compared with: the nearest template of an identity."""
+    """An identity that a probe is compared with, by its nearest template."""
 
     identity: str
     template: Vectors  # (dim,)
@@ -26,14 +26,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Snorm:
-    """By what a gallery decides."""
+    """How a gallery with S-norm decides."""
 
     calibration: Calibration  # of normalised scores
-    size: int  # identities of a cohort
+    cohort_size: int  # identities
 
 
-def opened(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
-    """S-norm, if the gallery decides by it and is large enough."""
+def open_snorm(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
+    """Return the gallery's S-norm; None if it decides by cosines or is too small for a cohort."""
     from siamkit.stats import snorm
 
     if calibration is None or calibration.normalised is None:
@@ -42,38 +42,45 @@ def opened(live: LiveIndex, calibration: Calibration | None) -> Snorm | None:
     return Snorm(calibration.normalised, size) if size else None
 
 
-def matches(live: LiveIndex, by: Snorm, probe: Vectors, found: Sequence[Match]) -> list[Match]:
-    """The matches of a (dim,) probe with their normalised scores, best first by these."""
-    owned = templates.of_samples(live.store, live.gallery, [match.sample_id for match in found])
-    there = [match for match in found if match.sample_id in owned]
-    candidates = [Candidate(m.identity, owned[m.sample_id], m.score) for m in there]
-    scores = normalised(live, by, probe, candidates)
-    made = [replace(m, normalised=score) for m, score in zip(there, scores, strict=True)]
-    return sorted(made, key=lambda match: -(match.normalised or 0.0))
+def normalise_matches(
+    live: LiveIndex, snorm: Snorm, probe: Vectors, matches: Sequence[Match]
+) -> list[Match]:
+    """Return the matches of a (dim,) probe with normalised scores, best first by these.
+
+    A match whose sample was deleted meanwhile is dropped.
+    """
+    owned = templates.of_samples(live.store, live.gallery, [match.sample_id for match in matches])
+    matches = [match for match in matches if match.sample_id in owned]
+    candidates = [Candidate(m.identity, owned[m.sample_id], m.score) for m in matches]
+    scores = normalise_scores(live, snorm, probe, candidates)
+    normalised = [replace(m, normalised=s) for m, s in zip(matches, scores, strict=True)]
+    return sorted(normalised, key=lambda match: -(match.normalised or 0.0))
 
 
-def normalised(
-    live: LiveIndex, by: Snorm, probe: Vectors, candidates: Sequence[Candidate]
+def normalise_scores(
+    live: LiveIndex, snorm: Snorm, probe: Vectors, candidates: Sequence[Candidate]
 ) -> list[float]:
-    """The normalised score of a (dim,) unit vector with each candidate.
+    """Return the normalised score of a (dim,) unit vector with each candidate.
 
-    The claimed identity is in neither cohort. Whom the probe is of is not known, so if they are
-    enrolled, others are compared with a cohort that holds them, and score lower for it.
+    Neither cohort holds the candidate itself. The true identity of the probe is unknown, so if it
+    is enrolled, other candidates are compared with a cohort that holds it, and score lower.
     """
     import numpy as np
 
-    from siamkit.stats import snorm
+    from siamkit.stats.snorm import normalise_score
 
     if not candidates:
         return []
-    vectors = np.stack([probe, *(one.template for one in candidates)])
+    vectors = np.stack([probe, *(candidate.template for candidate in candidates)])
     with live.store.read():
-        (own, *others), _, _ = search(live, vectors, by.size + 1)
+        search = search_identities(live, vectors, snorm.cohort_size + 1)
+    probe_row, *candidate_rows = search.rows
 
     def cohort(row: list[tuple[float, templates.Owner]], without: str) -> np.ndarray:
-        return np.array([s for s, o in row if o.identity != without][: by.size], np.float32)
+        scores = [score for score, owner in row if owner.identity != without]
+        return np.array(scores[: snorm.cohort_size], np.float32)
 
     return [
-        snorm.normalise_score(one.score, cohort(own, one.identity), cohort(other, one.identity))
-        for one, other in zip(candidates, others, strict=True)
+        normalise_score(c.score, cohort(probe_row, c.identity), cohort(row, c.identity))
+        for c, row in zip(candidates, candidate_rows, strict=True)
     ]

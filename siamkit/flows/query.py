@@ -1,4 +1,4 @@
-"""Query (1:N): who or what in a gallery is nearest to each region of a probe."""
+"""Query (1:N): find the enrolled identities nearest to each region of a probe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from siamkit.flows.decide import (
     identification_limits,
     reranked_limits,
 )
-from siamkit.flows.nearest import RERANKED, nearest
+from siamkit.flows.nearest import RERANKED, find_nearest
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations
@@ -30,17 +30,15 @@ from siamkit.types import Match, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     from siamkit.protocols import Reranker
-    from siamkit.types import Calibration
+    from siamkit.types import Calibration, Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One region of a probe and its nearest identities, best first.
 
-    `identity` is the first match's if its score reaches the threshold, else None: unknown. Where
-    a reranker was asked it is its probability that must, and in a gallery that is calibrated with
-    S-norm the normalised score. `decision` says the same of the first match, and where it lies
-    between the two limits, that none can tell.
+    The decision is about the first match: by its probability if a reranker was used, by its
+    normalised score in a gallery calibrated with S-norm, else by its cosine.
     """
 
     source: str
@@ -48,23 +46,27 @@ class Answer:
     quality: Quality | None
     matches: list[Match]
     threshold: Threshold | None
-    reranker: str | None = None  # whose probability the threshold is on
-    different_below: float | None = None  # the score below which a match is called different
+    reranker: str | None = None  # the threshold is on its probability
+    different_below: float | None = None  # None: below the threshold
 
     @property
     def decision(self) -> Decision:
+        """Is the region of the first match's identity? "different" without a threshold."""
         best = self.matches[0] if self.matches else None
         if best is None or self.threshold is None:
             return "different"
-        below = self.threshold.value if self.different_below is None else self.different_below
-        score = best.score if best.normalised is None else best.normalised
-        sure = best.probability if self.reranker else score
-        if sure is None:  # the reranker could not look at it again
+        if self.reranker:
+            score = best.probability
+        else:
+            score = best.score if best.normalised is None else best.normalised
+        if score is None:  # the enrolled source is gone, so the reranker could not judge it
             return "can't tell"
-        return Limits(self.threshold, below).decide(sure)
+        below = self.threshold.value if self.different_below is None else self.different_below
+        return Limits(self.threshold, below).decide(score)
 
     @property
     def identity(self) -> str | None:
+        """The first match's identity; None if it is unknown or nobody can tell."""
         return self.matches[0].identity if self.decision == "same" else None
 
 
@@ -78,93 +80,110 @@ def query(
     fusion: Fusion | None = None,
     choose: Chooser = region_choosers.all_regions,
 ) -> list[Answer]:
-    """The k nearest identities of each region of a probe: see `answers`.
+    """Find the k nearest identities of each region of a probe: see `answer_regions`.
 
-    Raises NothingFound if the detector saw nothing, and as `answers` does.
+    Raises NothingFound if the detector finds nothing, and as `answer_regions` does.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
-    done = batches.embed_one(pipeline, pipeline.read(probe), choose)
-    return answers(live, pipeline, done, k=k, rule=rule, fusion=fusion, reranker=reranker)
+    embedded = batches.embed_one(pipeline, pipeline.read(probe), choose)
+    return answer_regions(
+        live, pipeline, embedded, k=k, rule=rule, fusion=fusion, reranker=reranker
+    )
 
 
-def answers(
+def answer_regions(
     live: LiveIndex,
     pipeline: Pipeline,
-    done: EmbeddedSource,
+    source: EmbeddedSource,
     *,
     k: int = 5,
     rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
     reranker: Reranker[Any] | None = None,
 ) -> list[Answer]:
-    """The k nearest identities of each region that was found and embedded.
+    """Find the k nearest identities of each embedded region of a source.
 
-    An identity with several samples is scored by its nearest one (`best`), or by the mean of
-    all (`mean`, see siamkit.stats.scoring.mean_score); None: as the modality does. A reranker, the
-    one that `rule` names, looks at RERANKED identities, and its probability decides. Raises
-    EncoderMismatch if the gallery holds vectors of another encoder, Uncalibrated if the gallery has
-    no threshold for the rate of `rule`.
+    fusion: score an identity by its nearest sample (`best`) or by the mean of all (`mean`, see
+    siamkit.stats.scoring.mean_score); None: as the modality prefers. reranker: the one that `rule`
+    names; it compares RERANKED identities, and its probability decides. Raises EncoderMismatch if
+    the gallery holds vectors of another encoder, Uncalibrated if the rate of `rule` needs a
+    calibration that the gallery lacks.
     """
     import numpy as np
 
     if k < 1:
-        raise BadInput(f"k is {k}", hint="ask for 1 match at least")
+        raise BadInput(f"k is {k}", hint="ask for at least 1 match")
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    vectors = np.stack([item.vector for item in done.regions if item.vector is not None])
+    vectors = np.stack([region.vector for region in source.regions if region.vector is not None])
     fusion = fusion or fusion_of(pipeline.modality)
     basis = gallery_basis(live.gallery, pipeline, fusion)
     snorm = None
     if rule.threshold is None and reranker is None:
-        snorm = normalise.opened(live, basis.calibration)
-    wanted = max(k, RERANKED) if reranker or snorm else k
-    seen: list[ProbeScores] | None = (
-        [] if observations.will_record(live.store, live.gallery) else None
-    )
-    found = nearest(live, vectors, wanted, fusion, mated_cosine_of(pipeline.encoder), seen)
-    if seen:
-        observations.record(live.store, live.gallery, seen)
-    name = reranker.name if reranker else None
-    limit: Limits | None
+        snorm = normalise.open_snorm(live, basis.calibration)
+    count = max(k, RERANKED) if reranker or snorm else k
+    rows = _search(live, pipeline, vectors, count, fusion)
+    limits: Limits | None
     if reranker:
-        from siamkit.flows.rerank import reranked
+        from siamkit.flows.rerank import rerank_matches
 
-        limit = reranked_limits(rule, reranker)
-        crops = [item.crop for item in done.regions]
-        found = reranked(live, pipeline, reranker, crops, vectors, found)
+        limits = reranked_limits(rule, reranker)
+        crops = [region.crop for region in source.regions]
+        rows = rerank_matches(live, pipeline, reranker, crops, vectors, rows)
     else:
         if snorm:
             basis = replace(basis, calibration=snorm.calibration, default=None)
-            found = [
-                normalise.matches(live, snorm, vector, row)
-                for vector, row in zip(vectors, found, strict=True)
+            rows = [
+                normalise.normalise_matches(live, snorm, vector, row)
+                for vector, row in zip(vectors, rows, strict=True)
             ]
-        calibration = basis.calibration
-        size = crowd(live, fusion, calibration)
-        limit = identification_limits(rule, basis, size)
-        # A calibration that knows no fpir_model cannot say how likely one of many is.
-        if calibration and calibration.fpir_model and size:
-            found = [[_probable(calibration, match, size) for match in row] for row in found]
-    same = limit.same if limit else None
-    below = limit.different if limit and limit.different < limit.same.value else None
+        size = search_size(live, fusion, basis.calibration)
+        limits = identification_limits(rule, basis, size)
+        rows = _add_probabilities(rows, basis.calibration, size)
+    threshold = limits.same if limits else None
+    below = limits.different if limits and limits.different < limits.same.value else None
+    name = reranker.name if reranker else None
     return [
-        Answer(done.name, item.region, item.quality, matches[:k], same, name, below)
-        for item, matches in zip(done.regions, found, strict=True)
+        Answer(source.name, region.region, region.quality, matches[:k], threshold, name, below)
+        for region, matches in zip(source.regions, rows, strict=True)
     ]
 
 
-def crowd(live: LiveIndex, fusion: Fusion, calibration: Calibration | None) -> int:
-    """With how many a probe is compared, of which the best counts.
+def _search(
+    live: LiveIndex, pipeline: Pipeline, vectors: Vectors, count: int, fusion: Fusion
+) -> list[list[Match]]:
+    """Find `count` identities for each vector, and store the scores that tell drift."""
+    drift_scores: list[ProbeScores] | None = None
+    if observations.will_record(live.store, live.gallery):
+        drift_scores = []
+    mated = mated_cosine_of(pipeline.encoder)
+    rows = find_nearest(live, vectors, count, fusion, mated, drift_scores)
+    if drift_scores:
+        observations.record(live.store, live.gallery, drift_scores)
+    return rows
 
-    Scores of single samples rise with the number of templates; means, and what a calibration
-    measured of whole identities, with that of identities.
+
+def search_size(live: LiveIndex, fusion: Fusion, calibration: Calibration | None) -> int:
+    """Count what a probe is compared with: the more there is, the higher its best score.
+
+    That is templates if single samples are scored; identities if means are, or if the calibration
+    was measured on whole identities.
     """
     if fusion == "best" and not (calibration and calibration.fusion):
         return len(live.index)
     return galleries.count(live.store, live.gallery)[0]
 
 
-def _probable(calibration: Calibration, match: Match, size: int) -> Match:
+def _add_probabilities(
+    rows: list[list[Match]], calibration: Calibration | None, size: int
+) -> list[list[Match]]:
+    """Add probabilities if the calibration has an FPIR model, which a search of many needs."""
+    if calibration is None or calibration.fpir_model is None or not size:
+        return rows
+    return [[_with_probability(calibration, match, size) for match in row] for row in rows]
+
+
+def _with_probability(calibration: Calibration, match: Match, size: int) -> Match:
     from siamkit.stats.calibration import probability_among
 
     score = match.score if match.normalised is None else match.normalised

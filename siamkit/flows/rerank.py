@@ -1,4 +1,4 @@
-"""Rerank: a second opinion on the few that a search has found."""
+"""Rerank: a second opinion on the few identities that a search returned."""
 
 from __future__ import annotations
 
@@ -25,53 +25,53 @@ if TYPE_CHECKING:
 log = logging.getLogger("siamkit")
 
 
-def reranked(
+def rerank_matches(
     live: LiveIndex,
     pipeline: Pipeline,
     reranker: Reranker[Any],
     probes: Sequence[Any],
     vectors: Vectors,
-    found: Sequence[Sequence[Match]],
+    rows: Sequence[Sequence[Match]],
 ) -> list[list[Match]]:
-    """The matches of each probe with probabilities, the likeliest first.
+    """Return the matches of each probe with probabilities, the likeliest first.
 
-    probes: n cropped media; vectors: (n, dim). A match whose source is gone cannot be looked at
-    again: it comes last, without a probability, and a line is logged.
+    probes: n cropped media; vectors: (n, dim); rows: the matches of each probe. A match whose
+    source is gone cannot be judged: it comes last, without a probability, and a line is logged.
     """
-    wanted = {match.sample_id for row in found for match in row}
-    enrolled = templates.of_samples(live.store, live.gallery, wanted)
-    media = {i: medium for i in enrolled if (medium := _medium(live, pipeline, i)) is not None}
-    asked = [
-        (row, place, match.sample_id)
-        for row, matches in enumerate(found)
-        for place, match in enumerate(matches)
+    sample_ids = {match.sample_id for row in rows for match in row}
+    enrolled = templates.of_samples(live.store, live.gallery, sample_ids)
+    media = {i: medium for i in enrolled if (medium := _load(live, pipeline, i)) is not None}
+    if missing := len(sample_ids) - len(media):
+        log.warning(
+            f"{reranker.name} cannot judge {missing} enrolled samples whose sources are gone or"
+            " changed; without --rerank the cosine decides"
+        )
+    pairs = [
+        (row, rank, match.sample_id)
+        for row, matches in enumerate(rows)
+        for rank, match in enumerate(matches)
         if match.sample_id in media
     ]
-    if gone := len(wanted) - len(media):
-        log.warning(
-            f"{gone} enrolled sources are gone or changed, so {reranker.name} cannot judge them;"
-            " without --rerank the cosine decides"
-        )
-    out = [list(row) for row in found]
-    if asked:
+    reranked = [list(row) for row in rows]
+    if pairs:
         scores = judge(
             reranker,
-            [probes[row] for row, _, _ in asked],
-            [media[sample] for _, _, sample in asked],
-            vectors[[row for row, _, _ in asked]],
-            np.stack([enrolled[sample] for _, _, sample in asked]),
+            [probes[row] for row, _, _ in pairs],
+            [media[sample] for _, _, sample in pairs],
+            vectors[[row for row, _, _ in pairs]],
+            np.stack([enrolled[sample] for _, _, sample in pairs]),
         )
-        for (row, place, _), score in zip(asked, scores.tolist(), strict=True):
-            out[row][place] = replace(out[row][place], probability=score)
-    return [sorted(row, key=_likeliest_first) for row in out]
+        for (row, rank, _), score in zip(pairs, scores.tolist(), strict=True):
+            reranked[row][rank] = replace(reranked[row][rank], probability=score)
+    return [sorted(row, key=_likeliest_first) for row in reranked]
 
 
 def _likeliest_first(match: Match) -> tuple[float, float]:
     return (1.0 if match.probability is None else -match.probability, -match.score)
 
 
-def _medium(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
-    """What was enrolled, decoded again; None if it is gone or has changed."""
+def _load(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
+    """Decode and crop an enrolled sample again; None if its source is gone or has changed."""
     sample = samples.get(live.store, sample_id)
     try:
         content = read_enrolled(sample)

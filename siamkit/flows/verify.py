@@ -1,4 +1,4 @@
-"""Verify (1:1): do two samples, or a sample and an enrolled identity, belong together."""
+"""Verify (1:1): do two samples, or a sample and an enrolled identity, match?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers, rerankers
-from siamkit.embed.batches import EmbeddedRegion
 from siamkit.embed.pipeline import DetectedSample, Pipeline
 from siamkit.embed.region_choosers import Chooser, ChosenRegions
 from siamkit.errors import StoreError
@@ -29,24 +28,23 @@ from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Quality, Region, Verdict
 
 if TYPE_CHECKING:
-    from siamkit.protocols import Reranker
     from siamkit.types import Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two: where its region lies, or which identity it is."""
+    """One side of a comparison: a region of a source, or an enrolled identity."""
 
-    source: str
+    source: str  # or the identity's label
     region: Region | None = None
     quality: Quality | None = None
-    samples: int = 1  # how many templates stand behind it
-    seen: int = 1  # how many regions the source has, of which one was compared
+    samples: int = 1  # enrolled samples of an identity; 1 for a source
+    region_count: int = 1  # regions detected in the source, of which one was compared
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The answer to a 1:1 question, and the regions that were compared for it."""
+    """The answer to a 1:1 question, and the regions that were compared."""
 
     verdict: Verdict
     left: Side
@@ -64,36 +62,30 @@ def verify_pair(
 ) -> Verification:
     """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
 
-    basis: what their scores are judged by; None: what the encoder brings. choose: the region of
-    `b`, the one in question. Raises Uncalibrated if there is nothing to decide by, BadInput for a
-    rule with an FPIR.
+    basis: a gallery's calibration and default threshold; None for the encoder's own. choose: the
+    region of `b`, which is the one in question. Raises Uncalibrated without a threshold, BadInput
+    for a rule with an FPIR.
     """
     rule.refuse("a verification", "fpir")
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     basis = basis or encoder_basis(pipeline)
     basis = replace(basis, default=basis.default or pipeline.threshold)
     limits = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
-    left, left_region = _embed(pipeline, a, region_choosers.largest_region)
-    right, right_region = _embed(pipeline, b, choose)
-    score = float(left_region.vector @ right_region.vector)
+    left = _embed(pipeline, a, region_choosers.largest_region)
+    right = _embed(pipeline, b, choose)
+    score = float(left.vector @ right.vector)
     if reranker:
-        probability = _probability(reranker, left_region, right_region)
+        vectors = left.vector[None], right.vector[None]
+        (probability,) = rerankers.judge(reranker, [left.crop], [right.crop], *vectors).tolist()
         verdict = Verdict(limits.decide(probability), score, limits.same, probability)
     else:
         verdict = _verdict(score, limits, basis.calibration)
-    return Verification(verdict, left, right)
-
-
-def _probability(reranker: Reranker[Any], left: EmbeddedRegion, right: EmbeddedRegion) -> float:
-    assert left.vector is not None
-    assert right.vector is not None
-    vectors = left.vector[None], right.vector[None]
-    return float(rerankers.judge(reranker, [left.crop], [right.crop], *vectors)[0])
+    return Verification(verdict, left.side, right.side)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The claim that a source is of an identity of a gallery."""
+    """A claim of identity: that a probe is of an identity enrolled in a gallery."""
 
     gallery: Gallery
     identity: str
@@ -110,11 +102,11 @@ def verify_claim(
     fusion: Fusion | None = None,
     choose: Chooser = region_choosers.largest_region,
 ) -> Verification:
-    """Compare a source with an enrolled identity: its nearest sample, or the mean of all.
+    """Compare a source with an enrolled identity: with its nearest sample, or the mean of all.
 
-    open_index: opens the index of the gallery, which a calibration with S-norm needs. fusion: None
-    takes what the modality prefers. choose: the region of the source. Raises StoreError if the
-    identity owns nothing in the gallery, BadInput for a rule with an FPIR or a reranker.
+    open_index: opens the gallery's index, which S-norm needs. fusion: None for the modality's
+    preference. choose: the region of the source to compare. Raises StoreError if the identity has
+    no sample in the gallery, BadInput for a rule with an FPIR or a reranker.
     """
     rule.refuse("a verification of an identity", "fpir", "reranker")
     galleries.require_space(claim.gallery, pipeline.encoder.fingerprint)
@@ -123,25 +115,25 @@ def verify_claim(
     basis = gallery_basis(claim.gallery, pipeline, fusion)
     snorm = None
     if rule.threshold is None and basis.calibration and basis.calibration.normalised:
-        snorm = normalise.opened(open_index(), basis.calibration)
+        snorm = normalise.open_snorm(open_index(), basis.calibration)
     if snorm:
         basis = replace(basis, calibration=snorm.calibration, default=None)
     tries = len(enrolled) if fusion == "best" else 1
     limits = verification_limits(rule, basis, tries)
-    right, region = _embed(pipeline, claim.probe, choose)
-    scores = enrolled @ region.vector
+    probe = _embed(pipeline, claim.probe, choose)
+    scores = enrolled @ probe.vector
     score = (
-        mean_score(enrolled, region.vector, mated_cosine_of(pipeline.encoder))
+        mean_score(enrolled, probe.vector, mated_cosine_of(pipeline.encoder))
         if fusion == "mean"
         else float(scores.max())
     )
     left = Side(claim.identity, samples=len(enrolled))
     if not snorm:
-        return Verification(_verdict(score, limits, basis.calibration, tries), left, right)
+        return Verification(_verdict(score, limits, basis.calibration, tries), left, probe.side)
     nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
-    (normalised,) = normalise.normalised(open_index(), snorm, region.vector, [nearest])
+    (normalised,) = normalise.normalise_scores(open_index(), snorm, probe.vector, [nearest])
     verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
-    return Verification(verdict, left, right)
+    return Verification(verdict, left, probe.side)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -154,18 +146,28 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
     return vectors
 
 
-def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> tuple[Side, Any]:
-    """What is compared of a source, and its EmbeddedRegion."""
-    seen = 1
+@dataclass(frozen=True, slots=True, eq=False)
+class _Embedded:
+    """The region of a source that is compared."""
 
-    def counted(all_of_it: DetectedSample) -> ChosenRegions:
-        nonlocal seen
-        seen = len(all_of_it.regions)
-        return choose(all_of_it)
+    side: Side
+    crop: Any
+    vector: Vectors  # (dim,)
 
-    done = batches.embed_one(pipeline, pipeline.read(source), counted)
-    found = done.regions[0]
-    return Side(done.name, found.region, found.quality, seen=seen), found
+
+def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> _Embedded:
+    region_count = 1
+
+    def choose_and_count(sample: DetectedSample) -> ChosenRegions:
+        nonlocal region_count
+        region_count = len(sample.regions)
+        return choose(sample)
+
+    embedded = batches.embed_one(pipeline, pipeline.read(source), choose_and_count)
+    region = embedded.regions[0]
+    side = Side(embedded.name, region.region, region.quality, region_count=region_count)
+    assert region.vector is not None
+    return _Embedded(side, region.crop, region.vector)
 
 
 def _verdict(
@@ -175,14 +177,14 @@ def _verdict(
     tries: int = 1,
     normalised: float | None = None,
 ) -> Verdict:
-    """tries: of how many scores this is the best. normalised: decides, where it is given."""
-    decided = score if normalised is None else normalised
+    """Decide on a cosine, the best of `tries` scores, or on its normalised score if given."""
+    deciding = score if normalised is None else normalised
+    decision = limits.decide(deciding)
     below = limits.different if limits.different < limits.same.value else None
     if calibration is None:
-        return Verdict(limits.decide(decided), score, limits.same, None, below)
-    from siamkit.stats import calibration as calibrated
+        return Verdict(decision, score, limits.same, None, below)
+    from siamkit.stats.calibration import llr_of_best, sigmoid
 
-    llr = calibrated.llr_of_best(calibration, decided, tries)
-    most = calibrated.llr_of_best(calibration, calibration.scores[-1], tries)
-    chance = calibrated.sigmoid(llr)
-    return Verdict(limits.decide(decided), score, limits.same, chance, below, normalised, llr, most)
+    llr = llr_of_best(calibration, deciding, tries)
+    highest_llr = llr_of_best(calibration, calibration.scores[-1], tries)
+    return Verdict(decision, score, limits.same, sigmoid(llr), below, normalised, llr, highest_llr)

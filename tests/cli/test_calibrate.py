@@ -212,7 +212,7 @@ def test_several_galleries_give_one_answer(calibrated):
     assert calibrated("galleries", "create", "again", "-m", "letters").code == 0
     done = calibrated(*asked, "--probe", "again=abc")
     assert done.code == 2
-    assert "letters are asked twice, of letters and again" in done.err
+    assert "two probes are of letters (letters and again)" in done.err
     done = calibrated(*asked, "--fmr", "1e-9")
     assert done.code == 1
     assert "support a false match rate of 0.0" in done.err
@@ -239,7 +239,11 @@ def test_several_galleries_give_one_answer(calibrated):
         (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
         (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
         (("verify", "--probe", "letters=x"), 2, "goes with --as"),
-        (("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"), 2, "twice"),
+        (
+            ("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"),
+            2,
+            "two probes",
+        ),
         (("verify", "-m", "letters", "--text", "a", "--text", "b", "--fmr", ".1"), 1, "calibrate"),
     ],
 )

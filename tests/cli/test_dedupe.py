@@ -339,7 +339,7 @@ def test_an_enrolled_file_that_is_gone_is_no_probability_of_zero(shell):
     done = shell(*asked)
     (match,) = json.loads(done.out)["probes"][0]["regions"][0]["matches"]
     assert match["probability"] is None
-    assert "1 enrolled sources are gone or changed" in done.err
+    assert "1 enrolled samples whose sources are gone or changed" in done.err
 
 
 def test_what_drives_a_terminal_is_not_printed(shell):
