@@ -1,13 +1,13 @@
-"""Error rates on trials of real faces, beside the face_recognition pipeline on the same trials.
+"""Measure error rates on trials of real faces; peer: the face_recognition pipeline.
 
-    python accuracy.py DATA [--skip-peer]
+    python benchmarks/accuracy.py DATA [--skip-peer]
 
-DATA holds trials.csv (LFW crops), trials_orl.csv and trials_photos.csv: a,b,label. A trial of a
-file that gave no vector is scored below every other: a mated one is then a false non-match at
-any threshold, and how many there are is printed. EER and FNMR as in ISO/IEC 19795-1.
+DATA holds trials.csv (LFW crops), trials_orl.csv and trials_photos.csv: a,b,label. A trial with a
+file that gave no vector is scored below all others, so a mated one is a false non-match at any
+threshold; their number is printed. EER and FNMR as in ISO/IEC 19795-1.
 
-Ours: `siamkit embed --largest` (LFW crops with --detector none), cosine. The peer: HOG detector,
-first face, Euclidean distance; for LFW crops the whole picture is its face box.
+siamkit: `siamkit embed --largest` (LFW crops with --detector none), cosine. The peer: HOG detector,
+first face, Euclidean distance; for LFW crops the whole picture is the face box.
 """
 
 from __future__ import annotations
@@ -43,32 +43,35 @@ def ours(data: Path, files: list[str], cropped: bool) -> dict[str, np.ndarray]:
         subprocess.run(command + ["--detector", "none"] * cropped, check=True, capture_output=True)
         rows = np.load(output)
         lines = map(json.loads, output.with_suffix(".jsonl").read_text().splitlines())
-        found = {line["source"]: rows[line["row"]] for line in lines if "row" in line}
-    return {name: found[str(data / name)] for name in files if str(data / name) in found}
+        vectors = {line["source"]: rows[line["row"]] for line in lines if "row" in line}
+    return {name: vectors[str(data / name)] for name in files if str(data / name) in vectors}
 
 
 def peer(data: Path, files: list[str], cropped: bool) -> dict[str, np.ndarray]:
     """File -> (128,) vector of face_recognition, not normalised."""
     import face_recognition
 
-    found = {}
+    encodings = {}
     for name in files:
         pixels = face_recognition.load_image_file(data / name)
         box = [(0, pixels.shape[1], pixels.shape[0], 0)] if cropped else None
         vectors = face_recognition.face_encodings(pixels, known_face_locations=box)
         if vectors:
-            found[name] = vectors[0]
-    return found
+            encodings[name] = vectors[0]
+    return encodings
 
 
-def report(name: str, who: str, pairs: list[tuple[str, str, int]], score: np.ndarray) -> None:
+def report(name: str, pipeline: str, pairs: list[tuple[str, str, int]], score: np.ndarray) -> None:
     label = np.array([label for *_, label in pairs])
     missing = ~np.isfinite(score)
     score = np.where(missing, -np.inf, score)
-    mated, other = score[label == 1], score[label == 0]
-    found = [eer(mated, other)[0], *(fnmr_at(mated, other, limit)[0] for limit in (1e-2, 1e-3))]
-    figures = "  ".join(f"{value:9.4f}" for value in found)
-    print(f"{name:10}  {who:17}  {len(pairs):6}  {figures}  {missing.sum():8}", flush=True)
+    mated, non_mated = score[label == 1], score[label == 0]
+    rates = [
+        eer(mated, non_mated)[0],
+        *(fnmr_at(mated, non_mated, limit)[0] for limit in (1e-2, 1e-3)),
+    ]
+    figures = "  ".join(f"{value:9.4f}" for value in rates)
+    print(f"{name:10}  {pipeline:17}  {len(pairs):6}  {figures}  {missing.sum():8}", flush=True)
 
 
 def main() -> None:
@@ -79,16 +82,14 @@ def main() -> None:
         pairs = trials(data / file)
         files = sorted({path for a, b, _ in pairs for path in (a, b)})
         cropped = name in CROPPED
-        mine = ours(data, files, cropped)
-        cosine = [
-            float(mine[a] @ mine[b]) if a in mine and b in mine else np.nan for a, b, _ in pairs
-        ]
+        own = ours(data, files, cropped)
+        cosine = [float(own[a] @ own[b]) if a in own and b in own else np.nan for a, b, _ in pairs]
         report(name, "siamkit", pairs, np.array(cosine))
         if peers:
-            theirs = peer(data, files, cropped)
+            peer_vectors = peer(data, files, cropped)
             near = [
-                -float(np.linalg.norm(theirs[a] - theirs[b]))
-                if a in theirs and b in theirs
+                -float(np.linalg.norm(peer_vectors[a] - peer_vectors[b]))
+                if a in peer_vectors and b in peer_vectors
                 else np.nan
                 for a, b, _ in pairs
             ]

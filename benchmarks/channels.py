@@ -1,7 +1,7 @@
-"""Faces and voices of DATA as vectors, as they are and as another camera or microphone gives them.
+"""Vectors of the faces and voices of DATA, unchanged or as another camera or microphone gives them.
 
-Each change is drawn from a seed of its own sample, so that the same call gives the same vectors.
-Vectors are kept in a file of the user's temporary folder, named after what they were made of.
+Each change is drawn from a seed of its sample, so the same call always gives the same vectors. They
+are kept in the user's temporary folder, in a file named by a hash of what they were made from.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Made:
 def faces(data: Path, change: str = "", *, least: int = 2) -> Made:
     """LFW crops of everybody with `least` pictures."""
     people = sorted(path for path in (data / "faces" / "lfw").iterdir() if path.is_dir())
-    files = [f for person in people if len(own := sorted(person.glob("*.jpg"))) >= least
-             for f in own]  # fmt: skip
+    files = [f for person in people if len(pictures := sorted(person.glob("*.jpg"))) >= least
+             for f in pictures]  # fmt: skip
     return embed("faces", None, files, change, PICTURES)
 
 
@@ -66,20 +66,20 @@ def embed(
     pipeline = open_pipeline(modality, encoder=None, detector=detector)
     listed = "\n".join(str(file) for file in files)
     key = hashlib.sha256(f"{pipeline.encoder.fingerprint} {change} {listed}".encode()).hexdigest()
-    kept = Path(tempfile.gettempdir()) / f"siamkit-bench-{modality}-{key[:12]}.npz"
-    if not kept.exists():
+    cache = Path(tempfile.gettempdir()) / f"siamkit-bench-{modality}-{key[:12]}.npz"
+    if not cache.exists():
         alter = changes[change] if change else None
-        rows = [_one(pipeline, file, alter) for file in files]
+        rows = [_embed_file(pipeline, file, alter) for file in files]
         good = np.array([row is not None for row in rows])
-        np.savez(kept, good=good, vectors=np.stack([row for row in rows if row is not None]))
-    with np.load(kept) as found:
-        good, vectors = found["good"], found["vectors"]
+        np.savez(cache, good=good, vectors=np.stack([row for row in rows if row is not None]))
+    with np.load(cache) as stored:
+        good, vectors = stored["good"], stored["vectors"]
     used = [file for file, ok in zip(files, good, strict=True) if ok]
-    who = np.array([f"{file.parent.parent.name}/{file.parent.name}" for file in used])
-    return Made(vectors, who, [str(file) for file in used])
+    identities = np.array([f"{file.parent.parent.name}/{file.parent.name}" for file in used])
+    return Made(vectors, identities, [str(file) for file in used])
 
 
-def _one(pipeline: Pipeline, file: Path, alter: Change | None) -> np.ndarray | None:
+def _embed_file(pipeline: Pipeline, file: Path, alter: Change | None) -> np.ndarray | None:
     content = pipeline.read(file)
     medium = pipeline.load(content)
     if alter:

@@ -1,9 +1,9 @@
-"""Accuracy and calibration of `siamkit classify` at 1, 5 and 20 samples a class.
+"""Measure accuracy and calibration of `siamkit classify` with 1, 5 and 20 samples per class.
 
-    classify.py MODALITY FOLDER|digits …
+    python benchmarks/classify.py MODALITY FOLDER|digits …
 
-Each FOLDER has a folder per class, or files CLASS__NUMBER; `digits` are scikit-learn's, 8 x 8
-pixels. So many samples of every class that has more are enrolled, and up to 20 others are
+Each FOLDER has one folder per class, or files CLASS__NUMBER; `digits` are scikit-learn's, 8 x 8
+pixels. That many samples of each class with enough of them are enrolled, and up to 20 others are
 classified, for 10 seeds. Peers are scikit-learn's, on the same vectors. ECE: the expected
 calibration error of the likeliest class's probability, 15 bins, all seeds together. `sharpness` is
 the spread of cosines of different classes over the fitted temperature, guessed at 1 sample.
@@ -64,35 +64,35 @@ def embedded(pipeline, folder: Path):
 def drawn(labels, shots: int, seed: int):
     """Rows to enrol and rows to classify, of every class that has enough."""
     rng = np.random.default_rng(seed)
-    enrolled, asked = [], []
+    enrolled, probes = [], []
     for name in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == name))
         if len(rows) >= shots + LEAST:
             enrolled.append(rows[:shots])
-            asked.append(rows[shots : shots + TESTS])
-    return (np.concatenate(enrolled), np.concatenate(asked)) if enrolled else None
+            probes.append(rows[shots : shots + TESTS])
+    return (np.concatenate(enrolled), np.concatenate(probes)) if enrolled else None
 
 
-def ours(vectors, labels, enrolled, asked, rule, own=None):
+def ours(vectors, labels, enrolled, probes, rule, calibrated=None):
     """(p, classes) probabilities, and the temperature over the spread of the guess."""
     names = np.unique(labels[enrolled])
-    known = LabelledVectors.from_matrix(vectors[enrolled], labels[enrolled][:, None] == names)
-    guess = classify.guess_temperature(known)
-    fitted = classify.fit_temperature(known, rule)
+    gallery = LabelledVectors.from_matrix(vectors[enrolled], labels[enrolled][:, None] == names)
+    guess = classify.guess_temperature(gallery)
+    fitted = classify.fit_temperature(gallery, rule)
     evidence = evidence_at(fitted[0] if fitted else guess)
-    if own:
-        evidence = lambda scores: calibration.llr(own, scores)  # noqa: E731
-    found = classify.probabilities(known, rule, evidence, vectors[asked])
+    if calibrated:
+        evidence = lambda scores: calibration.llr(calibrated, scores)  # noqa: E731
+    probabilities = classify.probabilities(gallery, rule, evidence, vectors[probes])
     sharpness = guess * classify.GUESS / fitted[0] if fitted else np.nan
-    return names, found, sharpness
+    return names, probabilities, sharpness
 
 
-def judged(names, found, truth):
+def judged(names, probabilities, truth):
     """(p,) How sure, and whether right, and the log loss of each answer."""
-    sure, right = found.max(axis=1), names[found.argmax(axis=1)] == truth
-    own = found[np.arange(len(truth)), np.searchsorted(names, truth)]
+    sure, right = probabilities.max(axis=1), names[probabilities.argmax(axis=1)] == truth
+    true_probability = probabilities[np.arange(len(truth)), np.searchsorted(names, truth)]
     with np.errstate(divide="ignore"):
-        return sure, right, -np.log(own)
+        return sure, right, -np.log(true_probability)
 
 
 def ece(sure, right) -> float:
@@ -113,7 +113,7 @@ def peers(shots: int):
 
 def compare(name: str, vectors, labels, pipeline) -> list[list]:
     rows = []
-    mated, own = mated_cosine_of(pipeline.encoder), pipeline.calibration
+    mated, calibrated = mated_cosine_of(pipeline.encoder), pipeline.calibration
     for shots in SHOTS:
         results: dict[str, list] = {}
         sharpness: dict[str, list] = {}
@@ -121,29 +121,32 @@ def compare(name: str, vectors, labels, pipeline) -> list[list]:
         for seed in range(SEEDS):
             if (split := drawn(labels, shots, seed)) is None:
                 break
-            enrolled, asked = split
+            enrolled, probes = split
             classes = len(np.unique(labels[enrolled]))
-            truth = labels[asked]
+            truth = labels[probes]
             for rule in (
                 ClassificationRule("knn", 5, mated_cosine=mated),
                 ClassificationRule("prototypes", mated_cosine=mated),
             ):
-                for title, made in ((rule.method, None), (f"{rule.method}, calibration", own)):
-                    if title == rule.method or own:
-                        *answer, sharp = ours(vectors, labels, enrolled, asked, rule, made)
+                for title, evidence in (
+                    (rule.method, None),
+                    (f"{rule.method}, calibration", calibrated),
+                ):
+                    if title == rule.method or calibrated:
+                        *answer, sharp = ours(vectors, labels, enrolled, probes, rule, evidence)
                         results.setdefault(title, []).append(judged(*answer, truth))
                         sharpness.setdefault(title, []).append(sharp)
             for title, peer in peers(shots):
                 peer.fit(vectors[enrolled], labels[enrolled])
                 if not isinstance(peer, NearestCentroid):  # whose probabilities need a variance
-                    scored = judged(peer.classes_, peer.predict_proba(vectors[asked]), truth)
+                    scored = judged(peer.classes_, peer.predict_proba(vectors[probes]), truth)
                 else:
-                    right = peer.predict(vectors[asked]) == truth
+                    right = peer.predict(vectors[probes]) == truth
                     scored = (np.full(len(truth), np.nan), right, np.full(len(truth), np.nan))
                 results.setdefault(title, []).append(scored)
-        for title, each in results.items():
-            shares = [right.mean() for _, right, _ in each]
-            sure, right, losses = map(np.concatenate, zip(*each, strict=True))
+        for title, seeds in results.items():
+            shares = [right.mean() for _, right, _ in seeds]
+            sure, right, losses = map(np.concatenate, zip(*seeds, strict=True))
             error = ece(sure, right) if np.isfinite(sure).all() else np.nan
             sharp = np.mean(sharpness.get(title, [np.nan]))
             rows.append([
@@ -161,9 +164,9 @@ def main() -> None:
     pipeline = open_pipeline(modality, encoder=None, detector=None)
     rows = []
     for folder in folders:
-        with tempfile.TemporaryDirectory() as made:
-            where = digits(Path(made)) if folder == "digits" else Path(folder)
-            vectors, labels = embedded(pipeline, where)
+        with tempfile.TemporaryDirectory() as scratch:
+            source = digits(Path(scratch)) if folder == "digits" else Path(folder)
+            vectors, labels = embedded(pipeline, source)
         rows += compare(Path(folder).name, vectors, labels, pipeline)
     table(["set", "classes", "shots", "method", "accuracy", "ECE", "log loss", "sharpness"], rows)
 

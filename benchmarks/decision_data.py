@@ -1,6 +1,6 @@
-"""Vectors of the evaluation data, for the benchmarks of decisions; kept between runs if asked.
+"""Vectors of the evaluation data for the benchmarks of decisions, kept between runs on request.
 
-One embedding of each sample, and who it is of. For questions: labelled pairs, each an island.
+One vector per sample, with its identity. Of questions: labelled pairs, each independent.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Samples:
 def listed(data: Path, modality: str) -> list[tuple[str, Path]]:
     """(identity, file) of at most MOST files of each identity."""
     if modality == "faces":
-        found = [(p.parent.name, p) for p in sorted((data / "faces/lfw").rglob("*.jpg"))]
+        files = [(p.parent.name, p) for p in sorted((data / "faces/lfw").rglob("*.jpg"))]
     elif modality == "voices":
-        found = [
+        files = [
             (str(p.parent), p)
             for folder in (
                 "librispeech_test-other", "librispeech_train-clean-100_segments", "emodb", "fsdd",
@@ -44,30 +44,30 @@ def listed(data: Path, modality: str) -> list[tuple[str, Path]]:
     else:
         root = data / "signatures"
         cedar = sorted((root / "cedar_bin/full_org").glob("*.png"))
-        found = [(f"cedar {p.stem.split('_')[1]}", p) for p in cedar]
+        files = [(f"cedar {p.stem.split('_')[1]}", p) for p in cedar]
         for folder in ("bhsig_hindi", "bhsig_bengali"):
-            found += [(str(p.parent), p) for p in sorted((root / folder).rglob("*-G-*.*"))]
-    taken: dict[str, int] = {}
-    kept = []
-    for label, path in np.random.default_rng(0).permutation(np.array(found, object)).tolist():
-        taken[label] = taken.get(label, 0) + 1
-        if taken[label] <= MOST:
-            kept.append((label, path))
-    return sorted(kept)
+            files += [(str(p.parent), p) for p in sorted((root / folder).rglob("*-G-*.*"))]
+    counts: dict[str, int] = {}
+    chosen = []
+    for label, path in np.random.default_rng(0).permutation(np.array(files, object)).tolist():
+        counts[label] = counts.get(label, 0) + 1
+        if counts[label] <= MOST:
+            chosen.append((label, path))
+    return sorted(chosen)
 
 
 def load(data: Path, modality: str, cache: Path | None) -> Samples:
     """Embed, or take what an earlier run has left in the folder `cache`."""
-    kept = cache / f"{modality}.npz" if cache else None
-    if kept and kept.exists():
-        with np.load(kept, allow_pickle=False) as found:
-            return Samples(found["vectors"], found["labels"], found.get("pairs"))
-    made = _questions(data) if modality == "questions" else _embedded(data, modality)
-    if kept:
-        kept.parent.mkdir(exist_ok=True)
-        extra = {} if made.pairs is None else {"pairs": made.pairs}
-        np.savez(kept, vectors=made.vectors, labels=made.labels, **extra)
-    return made
+    path = cache / f"{modality}.npz" if cache else None
+    if path and path.exists():
+        with np.load(path, allow_pickle=False) as stored:
+            return Samples(stored["vectors"], stored["labels"], stored.get("pairs"))
+    samples = _questions(data) if modality == "questions" else _embedded(data, modality)
+    if path:
+        path.parent.mkdir(exist_ok=True)
+        extra = {} if samples.pairs is None else {"pairs": samples.pairs}
+        np.savez(path, vectors=samples.vectors, labels=samples.labels, **extra)
+    return samples
 
 
 def _embedded(data: Path, modality: str) -> Samples:
@@ -86,15 +86,15 @@ def _embedded(data: Path, modality: str) -> Samples:
 
 def _questions(data: Path) -> Samples:
     """QQP's labelled pairs; identities are what duplicates join."""
-    found = read_trial_table(data / "questions/trials.csv", text=True)
+    labelled = read_trial_table(data / "questions/trials.csv", text=True)
     pipeline = open_pipeline("questions", encoder=None, detector=None)
-    vectors = np.zeros((len(found.samples), pipeline.encoder.dim), np.float32)
-    jobs = (Job(text, text=True, tag=row) for row, text in enumerate(found.samples))
+    vectors = np.zeros((len(labelled.samples), pipeline.encoder.dim), np.float32)
+    jobs = (Job(text, text=True, tag=row) for row, text in enumerate(labelled.samples))
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for done in batch:
             vectors[done.job.tag] = done.regions[0].vector
-    pairs = np.stack([found.left, found.right, found.mated.astype(np.int64)], axis=1)
-    return Samples(vectors, found.identities, pairs)
+    pairs = np.stack([labelled.left, labelled.right, labelled.mated.astype(np.int64)], axis=1)
+    return Samples(vectors, labelled.identities, pairs)
 
 
 def compared(samples: Samples, most: int = 200_000) -> Comparisons:
@@ -104,7 +104,7 @@ def compared(samples: Samples, most: int = 200_000) -> Comparisons:
         labels = samples.labels
         mated = mated.astype(bool)
     else:
-        found = pair_samples([""] * len(samples.labels), samples.labels, pairs=most)
-        left, right, mated, labels = found.left, found.right, found.mated, samples.labels
+        trials = pair_samples([""] * len(samples.labels), samples.labels, pairs=most)
+        left, right, mated, labels = trials.left, trials.right, trials.mated, samples.labels
     scores = np.einsum("ij,ij->i", samples.vectors[left], samples.vectors[right])
     return Comparisons(scores.astype(np.float64), mated, labels[left], labels[right])

@@ -1,6 +1,6 @@
 """Deduplication of ready embeddings: time and recall, beside sentence-transformers.
 
-    python dedupe_speed.py DATA [--million]
+    python benchmarks/dedupe_speed.py DATA [--million]
 
 DATA is a folder with the question pairs of docs/questions.md. Its English sentences are embedded
 (some 41 000); the rest up to 100 000, or a million, are made of them: mixtures of two, and one in
@@ -37,12 +37,12 @@ FILES = {
 
 def sentences(data: Path) -> list[str]:
     """Every English sentence of the data, once."""
-    found: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for name, columns in FILES.items():
         with (data / name).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                found.update(dict.fromkeys(row[c].strip() for c in columns))
-    return [text for text in found if text]
+                texts.update(dict.fromkeys(row[c].strip() for c in columns))
+    return [text for text in texts if text]
 
 
 def embedded(texts: list[str]) -> np.ndarray:
@@ -92,12 +92,12 @@ def keys(done: Deduped) -> set[tuple[int, int]]:
 
 def sampled_recall(vectors: np.ndarray, found: set[tuple[int, int]]) -> tuple[float, int]:
     rows = np.sort(np.random.default_rng(7).choice(len(vectors), SAMPLE, replace=False))
-    wanted = set()
+    expected = set()
     for start in range(0, len(vectors), 100_000):
         a, b = np.nonzero(vectors[rows] @ vectors[start : start + 100_000].T >= np.float32(FLOOR))
         pairs = zip(rows[a].tolist(), (b + start).tolist(), strict=True)
-        wanted |= {(min(p), max(p)) for p in pairs if p[0] != p[1]}
-    return len(wanted & found) / len(wanted), len(wanted)
+        expected |= {(min(p), max(p)) for p in pairs if p[0] != p[1]}
+    return len(expected & found) / len(expected), len(expected)
 
 
 real = embedded(sentences(Path(sys.argv[1])))
@@ -121,15 +121,15 @@ else:
     first = ours(vectors)[1]
     started = time.perf_counter()
     peer = paraphrase_mining_embeddings(vectors)
-    theirs = time.perf_counter() - started
+    peer_seconds = time.perf_counter() - started
     done, second = ours(vectors)  # before and after, so that a drift of the machine shows
-    wanted = {(min(a, b), max(a, b)) for score, a, b in peer if score >= FLOOR}
+    expected = {(min(a, b), max(a, b)) for score, a, b in peer if score >= FLOOR}
     spent = max(first, second)
     lines += [
         ("100,000 x 384, siamkit, to groups", f"{first:.1f} s, {second:.1f} s", ""),
-        ("the same, paraphrase_mining, pairs only", f"{theirs:.1f} s", ""),
-        ("ratio", f"{theirs / spent:.0f} x", ">= 10 x"),
-        ("its pairs found", f"{len(wanted & keys(done)) / len(wanted):.4f}", ">= 0.99"),
-        ("pairs", f"{len(wanted):,} its, {len(done.grouping.pairs):,} ours", ""),
+        ("the same, paraphrase_mining, pairs only", f"{peer_seconds:.1f} s", ""),
+        ("ratio", f"{peer_seconds / spent:.0f} x", ">= 10 x"),
+        ("its pairs found", f"{len(expected & keys(done)) / len(expected):.4f}", ">= 0.99"),
+        ("pairs", f"{len(expected):,} its, {len(done.grouping.pairs):,} ours", ""),
     ]
 table(lines)

@@ -1,11 +1,11 @@
-"""Faces found and missed: group photographs with annotated noses, raw photographs, ORL.
+"""Count faces found and missed: group photographs with annotated noses, raw photographs, ORL.
 
-    python detection.py DATA
+    python benchmarks/detection.py DATA
 
-An annotated face counts as found when a box contains its nose point. A picture of photos/ and
-of orl/ shows one person: it counts as missed when nothing is found in it. The raw photographs are
-also looked at made harder: dark, turned, small, partly hidden. The peer is dlib's HOG detector as
-face_recognition calls it (the picture enlarged once).
+An annotated face counts as found if a box contains its nose. A picture of photos/ or orl/ shows one
+person, who counts as missed if nothing is found. The raw photographs are also made harder: dark,
+turned, small, partly hidden. The peer is dlib's HOG detector as face_recognition calls it (with the
+picture enlarged once).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Boxes = list[tuple[float, float, float, float]]
 
 
 def ours(picture: PILImage.Image) -> Boxes:
-    found = load("siamkit.regions", "facefinder").find(Image(np.asarray(picture)))
-    return [region.where for region in found]
+    regions = load("siamkit.regions", "facefinder").find(Image(np.asarray(picture)))
+    return [region.where for region in regions]
 
 
 def peer(picture: PILImage.Image) -> Boxes:
     import face_recognition
 
-    found = face_recognition.face_locations(np.asarray(picture))
-    return [(left, top, right, bottom) for top, right, bottom, left in found]
+    boxes = face_recognition.face_locations(np.asarray(picture))
+    return [(left, top, right, bottom) for top, right, bottom, left in boxes]
 
 
 def opened(path: Path) -> PILImage.Image:
@@ -49,9 +49,9 @@ def opened(path: Path) -> PILImage.Image:
 def hidden(picture: PILImage.Image) -> PILImage.Image:
     """The lower half of the face under a grey mask, where our own detector sees the face."""
     left, top, right, bottom = ours(picture)[0]
-    made = picture.copy()
-    made.paste((120, 140, 150), tuple(map(round, (left, (top + bottom) / 2, right, bottom))))
-    return made
+    covered = picture.copy()
+    covered.paste((120, 140, 150), tuple(map(round, (left, (top + bottom) / 2, right, bottom))))
+    return covered
 
 
 HARDER = {
@@ -85,8 +85,8 @@ for name, find in detectors.items():
         if row["faces"] and int(row["faces"]) == len(noses):  # every face of it is annotated
             extra += sum(not any(contains(box, nose) for nose in noses) for box in boxes)
     print(f"{'group photographs':24}{name:12}{faces:7}{missed:8}{extra:16}")
-for what, pictures in sets.items():
+for set_name, pictures in sets.items():
     for name, find in detectors.items():
-        found = [len(find(picture)) for picture in pictures]
-        extra = sum(count - 1 for count in found if count)
-        print(f"{what:24}{name:12}{len(found):7}{found.count(0):8}{extra:16}", flush=True)
+        counts = [len(find(picture)) for picture in pictures]
+        extra = sum(count - 1 for count in counts if count)
+        print(f"{set_name:24}{name:12}{len(counts):7}{counts.count(0):8}{extra:16}", flush=True)

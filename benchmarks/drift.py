@@ -1,14 +1,14 @@
-"""How often a change of microphone, camera or model is noticed within 50 queries, and false alarms.
+"""Measure how often drift is noticed within 50 queries after a change, and false alarms.
 
-    python drift.py DATA [--repeats 500] [--only voices|faces] [--least 4]
+    python benchmarks/drift.py DATA [--repeats 500] [--only voices|faces] [--least 4]
 
-A repeat enrols one half of everybody's samples, of one half of the people (drawn by its seed, of
-each set alike), makes the reference from that gallery, and asks 50 queries: held-out samples of the
-enrolled, each person as likely as another, and a share of people who are not enrolled. `no change`
-counts false alarms. Of voices there are 34 speakers only, so that strangers are 17 people.
+The changes are of microphone, camera or model. Each repeat draws half of the people (of each set
+alike), enrols half of their samples, makes the reference from that gallery, and sends 50 queries:
+held-out samples of the enrolled, each person equally likely, and a share of people who are not
+enrolled. `no change` counts false alarms. There are only 34 speakers, so voices have 17 strangers.
 
---least: pictures that people of LFW have at least. A reference knows people with two enrolled
-samples or more only; with --least 2 most have one, and are others than the reference's.
+--least: the least number of pictures per person of LFW. A reference needs two enrolled samples of a
+person; with --least 2 most people have one, so queries show other people than the reference.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ FEWER_DRAWS = 499  # of the bootstrap: enough to tell 0.5 %, and twice as fast
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("data", type=Path)
-    options.add_argument("--repeats", type=int, default=500)
-    options.add_argument("--changed", type=int, default=100, help="repeats with a change")
-    options.add_argument("--only", choices=["voices", "faces"])
-    options.add_argument("--least", type=int, default=4)
-    given = options.parse_args()
-    for kind in [given.only] if given.only else ["voices", "faces"]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--repeats", type=int, default=500)
+    parser.add_argument("--changed", type=int, default=100, help="repeats with a change")
+    parser.add_argument("--only", choices=["voices", "faces"])
+    parser.add_argument("--least", type=int, default=4)
+    options = parser.parse_args()
+    for kind in [options.only] if options.only else ["voices", "faces"]:
         changes = SOUNDS if kind == "voices" else PICTURES
-        load = voices if kind == "voices" else partial(faces, least=given.least)
-        base = load(given.data)
-        versions = {"no change": base.vectors, **{c: same_rows(base, load(given.data, c))
+        load = voices if kind == "voices" else partial(faces, least=options.least)
+        base = load(options.data)
+        versions = {"no change": base.vectors, **{c: same_rows(base, load(options.data, c))
                                                   for c in changes}}  # fmt: skip
         rng = np.random.default_rng(0)
         for degrees in (10, 20, 30):
@@ -50,7 +50,7 @@ def main() -> None:
             versions[f"model with noise of {share}"] = noisy(base.vectors, rng, share)
         print(f"{kind}: alarms, % of repeats, at 0, 30 and 100 % strangers")
         for name, vectors in versions.items():
-            repeats = given.changed if name != "no change" else given.repeats
+            repeats = options.changed if name != "no change" else options.repeats
             alarms = [
                 np.mean([alarm(base, vectors, share, seed) for seed in range(repeats)])
                 for share in SHARES
@@ -68,25 +68,25 @@ def same_rows(base: Made, changed: Made) -> np.ndarray:
 
 def alarm(base: Made, vectors: np.ndarray, share: float, seed: int) -> bool:
     rng = np.random.default_rng(seed)
-    gallery, probes = divided(base.identities, rng)
-    known = np.unique(base.identities[gallery])
+    gallery, held_out = divided(base.identities, rng)
+    enrolled_people = np.unique(base.identities[gallery])
     usable = np.isfinite(vectors).all(axis=1)
-    enrolled = np.isin(base.identities, known)
+    enrolled = np.isin(base.identities, enrolled_people)
     foreign = round(share * QUERIES)
-    asked = np.concatenate([
-        drawn(base.identities, probes & enrolled & usable, QUERIES - foreign, rng),
+    probes = np.concatenate([
+        drawn(base.identities, held_out & enrolled & usable, QUERIES - foreign, rng),
         drawn(base.identities, ~enrolled & usable, foreign, rng),
     ])  # fmt: skip
-    _, own = np.unique(base.identities[gallery], return_inverse=True)
-    kept = base.vectors[gallery]
-    rows = REFERENCES.get(id(base), lambda: drift.reference_scores(kept, own), seed)
-    recent = [observed(kept @ vectors[i], own) for i in asked]
-    found = drift.compare(rows, recent, draws=FEWER_DRAWS, seed=seed)
-    return found.alarm
+    _, owners = np.unique(base.identities[gallery], return_inverse=True)
+    templates = base.vectors[gallery]
+    rows = REFERENCES.get(id(base), lambda: drift.reference_scores(templates, owners), seed)
+    recent = [observed(templates @ vectors[i], owners) for i in probes]
+    result = drift.compare(rows, recent, draws=FEWER_DRAWS, seed=seed)
+    return result.alarm
 
 
 class _References:
-    """Of the last repeats, since every change is tried on the same galleries."""
+    """References of the last repeats: every change is tried on the same galleries."""
 
     def __init__(self) -> None:
         self.made: dict[tuple[int, int], list[ProbeScores]] = {}
@@ -101,13 +101,13 @@ REFERENCES = _References()
 
 
 def divided(identities: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Which samples are enrolled, and which ask."""
+    """Return (n,) True for enrolled samples, and (n,) True for samples that may be queries."""
     people = np.unique(identities)
     sets = np.array([person.split("/")[0] for person in people])
     chosen: set[str] = set()
     for name in np.unique(sets):
-        own = rng.permutation(people[sets == name])
-        chosen |= set(own[: (len(own) + 1) // 2].tolist())
+        members = rng.permutation(people[sets == name])
+        chosen |= set(members[: (len(members) + 1) // 2].tolist())
     asks = np.zeros(len(identities), bool)
     for person in people:
         asks[rng.permutation(np.flatnonzero(identities == person))[::2]] = True
@@ -121,20 +121,20 @@ def drawn(
     """So many samples: a person first, then one of theirs not taken yet, if there is one."""
     people = np.unique(identities[among])
     order = {p: list(rng.permutation(np.flatnonzero(among & (identities == p)))) for p in people}
-    taken: list[int] = []
-    while len(taken) < count:
-        for person in rng.permutation(people)[: count - len(taken)]:
-            own = order[person]
-            taken.append(own[0])
-            own.append(own.pop(0))
-    return np.array(taken, dtype=np.int64)
+    rows: list[int] = []
+    while len(rows) < count:
+        for person in rng.permutation(people)[: count - len(rows)]:
+            remaining = order[person]
+            rows.append(remaining[0])
+            remaining.append(remaining.pop(0))
+    return np.array(rows, dtype=np.int64)
 
 
-def observed(scores: np.ndarray, own: np.ndarray) -> ProbeScores:
+def observed(scores: np.ndarray, owners: np.ndarray) -> ProbeScores:
     nearest = np.argsort(-scores)[:SEARCH_DEPTH]
-    mine = np.flatnonzero(own == own[nearest[0]])[:BEST_SAMPLES]
-    found = list(zip(scores[nearest].tolist(), own[nearest].tolist(), strict=True))
-    return scores_of_query(float(scores[mine].mean()), found)
+    nearest_samples = np.flatnonzero(owners == owners[nearest[0]])[:BEST_SAMPLES]
+    scored = list(zip(scores[nearest].tolist(), owners[nearest].tolist(), strict=True))
+    return scores_of_query(float(scores[nearest_samples].mean()), scored)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How long does `siamkit evaluate` take over 1 000 000 scored trials?
+"""Time `siamkit evaluate` on 1 000 000 scored trials.
 
-python evaluate_speed.py [--trials 1000000]
+python benchmarks/evaluate_speed.py [--trials 1000000]
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1_000_000)
-    given = parser.parse_args()
+    options = parser.parse_args()
     rng = np.random.default_rng(0)
-    mated = rng.random(given.trials) < 0.1
-    left = rng.integers(5_000, size=given.trials)
-    right = np.where(mated, left, (left + rng.integers(1, 5_000, size=given.trials)) % 5_000)
-    scores = rng.normal(size=given.trials) + 3 * mated
+    mated = rng.random(options.trials) < 0.1
+    left = rng.integers(5_000, size=options.trials)
+    right = np.where(mated, left, (left + rng.integers(1, 5_000, size=options.trials)) % 5_000)
+    scores = rng.normal(size=options.trials) + 3 * mated
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.csv"
         with path.open("w") as file:
@@ -39,7 +39,7 @@ def main() -> None:
                 check=True, stdout=subprocess.DEVNULL,
             )  # fmt: skip
             spent = time.perf_counter() - started
-            print(f"{given.trials:,} trials {' '.join(extra[:1]):9} {spent:.1f} s")
+            print(f"{options.trials:,} trials {' '.join(extra[:1]):9} {spent:.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""The deletion test: does a score fall further without what `siamkit explain` names than without
-anything else of the same size?
+"""Deletion test of `siamkit explain`: are the pieces that it ranks highest those that matter?
 
-    python explain.py DATA [--pairs 40] [--share 0.2] [--json]
+    python benchmarks/explain.py DATA [--pairs 40] [--share 0.2] [--json]
 
-DATA holds faces/, signatures/, voices/ and questions/, each with trials.csv (a,b,label). Of each
-modality PAIRS mated pairs are drawn with a fixed seed; a pair of which a file shows nothing is
-drawn again. On each side of a pair the SHARE of the pieces with the highest contributions is
-hidden, against the whole of the other side, as in "RISE" (V. Petsiuk, A. Das, K. Saenko, BMVC 2018,
-section 4.2), at one point of its curve. Beside it, pieces of the same number:
+DATA holds faces/, signatures/, voices/ and questions/, each with trials.csv (a,b,label). PAIRS
+mated pairs of each modality are drawn with a fixed seed; a pair with a file in which nothing is
+found is replaced. On each side of a pair the SHARE of pieces with the highest contributions is
+hidden and compared with the whole other side, as in "RISE" (V. Petsiuk, A. Das, K. Saenko, BMVC
+2018, section 4.2), at one point of its curve. For comparison, as many other pieces are hidden:
 
-random: drawn at random, mean of 10 draws. moved: the highest ones moved along together, so that
-their shape stays, mean of 10. lowest: those with the lowest contributions. lower: the share of
-sides that score lower without the highest than without random ones, and than without moved ones.
+random: drawn at random, mean of 10 draws. moved: the highest ones shifted together, so that their
+shape stays, mean of 10. lowest: those with the lowest contributions. lower: the share of sides that
+score lower without the highest than without random ones, and than without moved ones.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ HEAD = ("modality", "sides", "s/pair", "whole", "highest", "random", "moved", "l
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("data", type=Path)
-    options.add_argument("--pairs", type=int, default=40)
-    options.add_argument("--share", type=float, default=0.2)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
-    if not given.json:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--share", type=float, default=0.2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not options.json:
         print("  ".join(f"{name:>10}" for name in HEAD))
     for modality, detector in DETECTORS.items():
         pipeline = open_pipeline(modality, encoder=None, detector=detector)
-        line = figures(pipeline, given.data / modality, given.pairs, given.share)
+        line = figures(pipeline, options.data / modality, options.pairs, options.share)
         values = dict(zip(HEAD, (modality, *line), strict=True))
-        shown = (f"{v:10.3f}" if isinstance(v, float) else f"{v:>10}" for v in values.values())
-        print(json.dumps(values) if given.json else "  ".join(shown), flush=True)
+        cells = (f"{v:10.3f}" if isinstance(v, float) else f"{v:>10}" for v in values.values())
+        print(json.dumps(values) if options.json else "  ".join(cells), flush=True)
 
 
 def figures(pipeline: Pipeline, data: Path, pairs: int, share: float) -> tuple[float, ...]:
@@ -63,13 +62,13 @@ def figures(pipeline: Pipeline, data: Path, pairs: int, share: float) -> tuple[f
         is_text = pipeline.modality.kind == "text"
         started = time.perf_counter()
         try:
-            found = explain(pipeline, *((a, b) if is_text else (data / a, data / b)))
+            explanation = explain(pipeline, *((a, b) if is_text else (data / a, data / b)))
         except SiamkitError:
             continue
         seconds.append(time.perf_counter() - started)
-        whole = embed(pipeline, [found.left.crop, found.right.crop])
-        for side, against in ((found.left, whole[1]), (found.right, whole[0])):
-            rows += deleted(pipeline, side, against, found.score, share, rng)
+        vectors = embed(pipeline, [explanation.left.crop, explanation.right.crop])
+        for side, against in ((explanation.left, vectors[1]), (explanation.right, vectors[0])):
+            rows += deleted(pipeline, side, against, explanation.score, share, rng)
         if len(seconds) == pairs:
             break
     table = np.array(rows)

@@ -1,8 +1,10 @@
-"""Faces a second end to end, against the bare model calls; the encoder against dlib's own network.
+"""Measure faces per second end to end, and by bare model calls; peer: dlib's own network.
+
+    python benchmarks/faces_speed.py
 
 End to end is `siamkit.embed.batches.embed_all`, which the command line uses: read, decode, detect,
 assess, align, embed in batches. The bare calls are the same plugin's, one after another in one
-thread of Python, with the models on all cores, on the same pictures.
+Python thread, with the models on all cores, on the same pictures.
 """
 
 from __future__ import annotations
@@ -54,28 +56,30 @@ def per_face(call, count: int = 20) -> float:
 
 end_to_end(), bare()  # warm-up
 pairs = [(elapsed(end_to_end), elapsed(bare)) for _ in range(ROUNDS)]
-whole, sum_of_calls = (statistics.median(side) for side in zip(*pairs, strict=True))
+end_to_end_seconds, sum_of_calls = (statistics.median(side) for side in zip(*pairs, strict=True))
 ratio = statistics.median(b / a for a, b in pairs)
 
 picture = modality.load(photos[0].read_bytes())
 region = finder.find(picture)[0]
 chip = modality.crop(picture, region)
 weights = Path(find_spec("face_recognition_models").origin).parent / "models"
-theirs = dlib.face_recognition_model_v1(str(weights / "dlib_face_recognition_resnet_model_v1.dat"))
-vector = np.array(theirs.compute_face_descriptor(chip.pixels))
+dlib_network = dlib.face_recognition_model_v1(
+    str(weights / "dlib_face_recognition_resnet_model_v1.dat")
+)
+vector = np.array(dlib_network.compute_face_descriptor(chip.pixels))
 difference = np.abs(encoder.embed([chip])[0] - vector / np.linalg.norm(vector)).max()
 times = [
     (
         per_face(lambda: encoder.embed([chip]), 5),
-        per_face(lambda: theirs.compute_face_descriptor(chip.pixels), 5),
+        per_face(lambda: dlib_network.compute_face_descriptor(chip.pixels), 5),
     )
     for _ in range(ROUNDS)
 ]
-own, dlibs = (statistics.median(side) for side in zip(*times, strict=True))
+siamkit_ms, dlib_ms = (statistics.median(side) for side in zip(*times, strict=True))
 table(
     [
         ("figure", "measured", "goal"),
-        ("faces end to end", f"{len(photos) / whole:.1f}/s", ""),
+        ("faces end to end", f"{len(photos) / end_to_end_seconds:.1f}/s", ""),
         ("the bare calls", f"{len(photos) / sum_of_calls:.1f}/s", ""),
         ("end to end / bare calls", f"{ratio:.2f}", ">= 0.9"),
         (
@@ -85,8 +89,8 @@ table(
         ),
         ("detect", f"{per_face(lambda: finder.find(picture)):.1f} ms", ""),
         ("align", f"{per_face(lambda: modality.crop(picture, region)):.1f} ms", ""),
-        ("embed one aligned face", f"{own:.1f} ms", ""),
-        ("the same by dlib's network", f"{dlibs:.1f} ms", ""),
+        ("embed one aligned face", f"{siamkit_ms:.1f} ms", ""),
+        ("the same by dlib's network", f"{dlib_ms:.1f} ms", ""),
         ("times faster", f"{statistics.median(d / o for o, d in times):.1f}", ">= 5"),
         ("largest difference of unit vectors", f"{difference:.1e}", "<= 1e-6"),
     ]

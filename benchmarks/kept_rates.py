@@ -1,11 +1,11 @@
-"""Is a target false match rate kept on identities that the calibration has not seen?
+"""Test whether a target FMR is kept on identities outside the calibration.
 
-    python kept_rates.py DATA [--splits 200] [--cache FOLDER]
+    python benchmarks/kept_rates.py DATA [--splits 200] [--cache FOLDER]
 
 Each split draws identities for calibration, and tests on the others. Printed: how often the 95 %
-interval of the realised FMR covers the target, once as `siamkit evaluate` gives it, over the
-tested identities alone, and once with the calibration resampled too, for its threshold is an
-estimate itself; the mean realised FMR; and how good the probabilities are on the tested identities.
+interval of the realised FMR covers the target, first as `siamkit evaluate` computes it, over the
+tested identities alone, then with the calibration resampled too, since its threshold is an
+estimate; the mean realised FMR; and the quality of the probabilities on the tested identities.
 """
 
 from __future__ import annotations
@@ -27,22 +27,26 @@ TARGETS = {"faces": 0.001, "signatures": 0.001, "voices": 0.01, "questions": 0.0
 DRAWS, PAIRS = 100, 60_000
 
 
-def islands(made: Comparisons) -> np.ndarray:
+def islands(comparisons: Comparisons) -> np.ndarray:
     """Identities that comparisons link: what a split may not part, if each is in few of them."""
-    count = 1 + max(made.left.max(), made.right.max())
-    graph = coo_array((np.ones(len(made)), (made.left, made.right)), shape=(count, count))
+    count = 1 + max(comparisons.left.max(), comparisons.right.max())
+    graph = coo_array(
+        (np.ones(len(comparisons)), (comparisons.left, comparisons.right)), shape=(count, count)
+    )
     return connected_components(graph, directed=False)[1]
 
 
-def split(made: Comparisons, share: float, rng: np.random.Generator, units: np.ndarray):
+def split(comparisons: Comparisons, share: float, rng: np.random.Generator, units: np.ndarray):
     chosen = rng.random(units.max() + 1) < share
-    inside = chosen[units[made.left]].astype(int) + chosen[units[made.right]]
-    return made[inside == 2], made[inside == 0]
+    inside = chosen[units[comparisons.left]].astype(int) + chosen[units[comparisons.right]]
+    return comparisons[inside == 2], comparisons[inside == 0]
 
 
-def one(made: Comparisons, target: float, share: float, seed: int, units: np.ndarray):
+def measure_split(
+    comparisons: Comparisons, target: float, share: float, seed: int, units: np.ndarray
+):
     """Covered by the test's interval, by the joint one; realised FMR; Cllr gap; ECE."""
-    train, test = split(made, share, np.random.default_rng(seed), units)
+    train, test = split(comparisons, share, np.random.default_rng(seed), units)
     curve = error_rates(train.mated_scores, train.non_mated_scores)
     limit = operating_point(curve, target)[1]
     drawn = list(resample(test, DRAWS, seed))
@@ -55,10 +59,10 @@ def one(made: Comparisons, target: float, share: float, seed: int, units: np.nda
     # Where no error was seen, 3 / n may have been missed.
     missed = 3 / test.impostor_pairs if realised == 0 else 0.0
     knots, llrs = score_maps.fit_score_map(train, "logistic", seed)
-    found = np.interp(test.scores, knots, llrs)
-    cost = reliability.cllr(found[test.mated], found[~test.mated])
+    llr = np.interp(test.scores, knots, llrs)
+    cost = reliability.cllr(llr[test.mated], llr[~test.mated])
     least = reliability.min_cllr(test.mated_scores, test.non_mated_scores)
-    error = reliability.ece(1 / (1 + np.exp(-found)), test.mated)
+    error = reliability.ece(1 / (1 + np.exp(-llr)), test.mated)
     covered = [low <= target <= max(high, missed) for low, high in (alone, both)]
     return *covered, realised, cost - least, error
 
@@ -68,16 +72,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--cache", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     print("modality    calibrated on  target  covered: test, joint   realised   Cllr-min    ECE")
     for modality in MODALITIES:
-        samples = load(given.data, modality, given.cache)
-        made = compared(samples, PAIRS)
-        alone = np.arange(1 + max(made.left.max(), made.right.max()))
-        units = islands(made) if samples.pairs is not None else alone
+        samples = load(options.data, modality, options.cache)
+        comparisons = compared(samples, PAIRS)
+        alone = np.arange(1 + max(comparisons.left.max(), comparisons.right.max()))
+        units = islands(comparisons) if samples.pairs is not None else alone
         for share in (0.5, 0.8):
             rows = [
-                one(made, TARGETS[modality], share, seed, units) for seed in range(given.splits)
+                measure_split(comparisons, TARGETS[modality], share, seed, units)
+                for seed in range(options.splits)
             ]
             test, both, realised, gap, error = np.array(rows, float).T
             print(

@@ -1,7 +1,9 @@
-"""Inverted lists, above the size for a flat scan: 600 000 x 128, against the flat scan itself.
+"""Measure inverted lists above the size for a flat scan: 600 000 x 128; peer: the flat scan.
 
-Recall is that of probes which are not in the index (each a tenth neighbour of a cluster of ten),
-against the exact answer; `siamkit index stats` shows the figure measured at building.
+    python benchmarks/large_index.py
+
+Recall is that of probes outside the index (one of each cluster of ten), against the exact answer;
+`siamkit index stats` shows the recall measured when the index was built.
 """
 
 from __future__ import annotations
@@ -33,8 +35,10 @@ with tempfile.TemporaryDirectory() as folder:
     opened, _ = Faiss().open("g1-s1", DIM, root=Path(folder), known=lambda cursor: True)
     facts = opened.describe()
     _, exact = faiss.knn(probes, rows[ids], 10, metric=faiss.METRIC_INNER_PRODUCT)
-    found = opened.search(probes, 10).ids
-    recall = np.mean([len(set(f) & set(ids[e])) / 10 for f, e in zip(found, exact, strict=True)])
+    neighbours = opened.search(probes, 10).ids
+    recall = np.mean(
+        [len(set(f) & set(ids[e])) / 10 for f, e in zip(neighbours, exact, strict=True)]
+    )
     flat = faiss.IndexFlatIP(DIM)
     flat.add(rows[ids])
     ours = elapsed(lambda: [opened.search(p[None], 10) for p in probes[:200]]) / 200

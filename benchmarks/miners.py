@@ -1,4 +1,4 @@
-"""What each miner buys: EER on characters never trained on, at equal steps, over three seeds.
+"""Compare miners: EER on characters never trained on, at equal steps, over three seeds.
 
     python benchmarks/miners.py FOLDER [--steps 400] [--curve miners.svg]
 
@@ -41,23 +41,23 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
         identities=24, learning_rate=3e-3, warmup=20, evaluate_every=steps // 8, patience=0,
         refresh=max(1, steps // 8), precision="fp32",
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "run"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "run"
         shutil.copytree(data, folder)
         origin = Origin("characters", "", None, "", "x")
         run = TrainingRun(folder, Characters(), config, origin, load(folder))
-        found: Curve = []
+        points: Curve = []
         try:
             for event in run.events():
                 if isinstance(event, Evaluated):
-                    found.append((event.step, event.eer))
+                    points.append((event.step, event.eer))
                 elif isinstance(event, Alarm):
                     print(f"{miner}, seed {seed}: step {event.step}: {event.message}", flush=True)
         except SiamkitError:
-            every = config.evaluate_every
-            rest = range(found[-1][0] + every, steps + 1, every)
-            return [*found, *((step, found[-1][1]) for step in rest)], True
-        return found, False
+            interval = config.evaluate_every
+            remaining = range(points[-1][0] + interval, steps + 1, interval)
+            return [*points, *((step, points[-1][1]) for step in remaining)], True
+        return points, False
 
 
 def draw(curves: dict[str, list[Curve]], path: Path) -> None:
@@ -82,18 +82,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--curve", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     curves: dict[str, list[Curve]] = defaultdict(list)
     collapsed: dict[str, int] = defaultdict(int)
-    with tempfile.TemporaryDirectory() as made:
-        data = Path(made)
-        prepare(read(given.folder), Characters(), None, data, share=0.2, seed=0)
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch)
+        prepare(read(options.folder), Characters(), None, data, share=0.2, seed=0)
         for seed in SEEDS:
             for miner in MINERS:
-                found, failed = curve(data, miner, seed, given.steps)
-                curves[miner].append(found)
+                points, failed = curve(data, miner, seed, options.steps)
+                curves[miner].append(points)
                 collapsed[miner] += failed
-    print(f"EER % at step {given.steps} of seeds {SEEDS}")
+    print(f"EER % at step {options.steps} of seeds {SEEDS}")
     print(f"{'miner':<18} {'mean':>6} {'lowest':>7} {'highest':>8}   half-way  collapsed")
     for miner, runs in curves.items():
         last = 100 * np.array([run[-1][1] for run in runs])
@@ -102,8 +102,8 @@ def main() -> None:
             f"{miner:<18} {last.mean():6.2f} {last.min():7.2f} {last.max():8.2f} {half:10.2f}"
             f" {collapsed[miner]:10}"
         )
-    if given.curve:
-        draw(curves, given.curve)
+    if options.curve:
+        draw(curves, options.curve)
 
 
 if __name__ == "__main__":

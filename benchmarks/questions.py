@@ -1,16 +1,16 @@
-"""How well questions that ask the same are told from others, beside what else is at hand.
+"""Measure how well duplicate questions are told from others; peers: see below.
 
-    python questions.py DATA [--skip-peer]
+    python benchmarks/questions.py DATA [--skip-peer]
 
 DATA holds trials.csv (Quora: a,b,label), qqp/qqp_pairs.csv and qqp/qqp_duplicates_only.csv (the
 same source: question1,question2,is_duplicate), mrpc, question_pair_ko, atec_zh and
 parsinlu_qqp_fa, each with a trials.csv, and sts/sts_graded.csv (a,b,score_0_5).
 
-Printed a set: average precision, the best F1 and the best accuracy over all thresholds, precision
-at a recall of 0.5 and 0.8. Chance is the share of duplicates, which is the AP of a coin. The floors
-are TF-IDF (words and pairs of them, cosine) and MinHash (128 permutations, character 4-grams).
-The lexical scorer was fitted on the very Quora pairs of trials.csv and qqp_pairs.csv: what it gets
-there is marked with a star; pair_scorer.py prints the cross-validated figures.
+Printed for each set: average precision, the best F1 and accuracy over all thresholds, and precision
+at a recall of 0.5 and 0.8. Chance is the share of duplicates: the AP of a coin. Peers are
+sentence-transformers, TF-IDF (words and pairs of words, cosine) and MinHash (128 permutations,
+character 4-grams). The lexical scorer was fitted on the Quora pairs of trials.csv and
+qqp_pairs.csv: its figures there have a star; tools/pair_scorer.py prints cross-validated ones.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Embedded:
         new = [text for text in dict.fromkeys(texts) if text not in self._row]
         for start in range(0, len(new), 512):
             part = new[start : start + 512]
-            known = len(self._rows)
-            self._row.update({text: known + at for at, text in enumerate(part)})
+            offset = len(self._rows)
+            self._row.update({text: offset + at for at, text in enumerate(part)})
             self._rows += list(self._embed(part))
         return np.stack([self._rows[self._row[text]] for text in texts])
 
@@ -139,9 +139,9 @@ def head(name: str, pairs: Pairs) -> None:
     print(f"{'':34}" + "".join(f"{column:>10}" for column in columns), flush=True)
 
 
-def line(who: str, score: np.ndarray, pairs: Pairs) -> None:
-    found = figures(score, pairs.label)
-    print(f"{who:34}" + "".join(f"{value:10.4f}" for value in found.values()), flush=True)
+def line(system: str, score: np.ndarray, pairs: Pairs) -> None:
+    rates = figures(score, pairs.label)
+    print(f"{system:34}" + "".join(f"{value:10.4f}" for value in rates.values()), flush=True)
 
 
 def cosine(embed: Embedded, pairs: Pairs) -> np.ndarray:
@@ -164,7 +164,7 @@ def open_scorers(plugin: Any, encoders: dict[str, Any]) -> dict[str, Any]:
 
 
 def operating_points(name: str, encoder: Any, embed: Embedded, pairs: Pairs) -> None:
-    """What the encoder's own threshold gives, and the best that a wanted precision leaves."""
+    """Print the rates at the encoder's threshold, and the recall at given precisions."""
     score, same = cosine(embed, pairs), pairs.label > 0
     at = score >= encoder.threshold.value
     print(
@@ -174,10 +174,10 @@ def operating_points(name: str, encoder: Any, embed: Embedded, pairs: Pairs) -> 
     order = np.argsort(-score, kind="stable")
     precision = np.cumsum(same[order]) / np.arange(1, len(order) + 1)
     recall = np.cumsum(same[order]) / same.sum()
-    for wanted in (0.80, 0.90):
-        last = int(np.flatnonzero(precision >= wanted).max())
+    for target in (0.80, 0.90):
+        last = int(np.flatnonzero(precision >= target).max())
         print(
-            f"{'':16} precision {wanted:.2f} at {score[order[last]]:.3f}: recall {recall[last]:.3f}"
+            f"{'':16} precision {target:.2f} at {score[order[last]]:.3f}: recall {recall[last]:.3f}"
         )
     weighed = 1.25 * precision * recall / (0.25 * precision + recall + 1e-12)
     best = int(weighed.argmax())
@@ -188,24 +188,24 @@ def retrieval(name: str, embed: Embedded, pairs: Pairs) -> None:
     """Find question2 by question1 among every distinct question2 but question1 itself."""
     pool = list(dict.fromkeys(pairs.right))
     place = {text: at for at, text in enumerate(pool)}
-    wanted: dict[str, set[int]] = {}
+    relevant: dict[str, set[int]] = {}
     for a, b in zip(pairs.left, pairs.right, strict=True):
         if a != b:
-            wanted.setdefault(a, set()).add(place[b])
-    asked, rows = list(wanted), embed(pool)
+            relevant.setdefault(a, set()).add(place[b])
+    queries, rows = list(relevant), embed(pool)
     first = fifth = 0
-    for start in range(0, len(asked), 512):
-        part = asked[start : start + 512]
+    for start in range(0, len(queries), 512):
+        part = queries[start : start + 512]
         scores = embed(part) @ rows.T
         for row, text in zip(scores, part, strict=True):
             if text in place:
                 row[place[text]] = -1
             best = np.argsort(-row)[:5].tolist()
-            first += best[0] in wanted[text]
-            fifth += bool(wanted[text] & set(best))
+            first += best[0] in relevant[text]
+            fifth += bool(relevant[text] & set(best))
     print(
-        f"{name:16} {len(asked)} questions among {len(pool)}:"
-        f" recall@1 {first / len(asked):.4f}  recall@5 {fifth / len(asked):.4f}",
+        f"{name:16} {len(queries)} questions among {len(pool)}:"
+        f" recall@1 {first / len(queries):.4f}  recall@5 {fifth / len(queries):.4f}",
         flush=True,
     )
 
@@ -214,8 +214,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--skip-peer", action="store_true")
-    given = parser.parse_args()
-    data: Path = given.data
+    options = parser.parse_args()
+    data: Path = options.data
 
     plugin = registry.load("siamkit.modalities", "questions")
     encoders = {name: open_encoder(plugin, name) for name in (FULL, INT8)}
@@ -226,7 +226,7 @@ def main() -> None:
     head("Quora", quora)
     for name in embedded:
         line(f"siamkit {name}", cosine(embedded[name], quora), quora)
-    if not given.skip_peer:
+    if not options.skip_peer:
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(str(origins.find_packaged()), device="cpu")

@@ -1,7 +1,9 @@
-"""A cold `siamkit query --text` against 100 000 questions, beside sentence-transformers.
+"""Time a cold `siamkit query --text` against 100 000 questions; peer: sentence-transformers.
+
+    python benchmarks/questions_cold.py
 
 Both are whole processes. The peer imports sentence-transformers, loads the same weights and
-encodes one question; ours also searches 100 000 templates and answers.
+encodes one question; siamkit also searches 100 000 templates.
 """
 
 from __future__ import annotations

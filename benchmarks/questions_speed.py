@@ -1,12 +1,12 @@
-"""Questions a second, beside sentence-transformers on the same weights, in turn in one process.
+"""Measure questions per second; peer: sentence-transformers with the same weights.
 
-    python questions_speed.py DATA [--texts N] [--threads N]
+    python benchmarks/questions_speed.py DATA [--texts N] [--threads N]
 
-DATA holds trials.csv: a,b,label. As many threads each: torch's own, which share each operator, and
-siamkit's, each with a run of its own. Wall and processor time, medians of 5 after a warm-up.
-On a machine that others use too, only `--threads 1` is fair: torch's threads wait for each other
-after every operator, and one that has lost its core holds up the rest.
-Cosines are between siamkit's vectors and those of sentence-transformers.
+DATA holds trials.csv: a,b,label. Both take turns in one process with the same number of threads:
+torch's share each operator, siamkit's each have a run of their own. Wall and processor time are
+medians of 5 after a warm-up. On a shared machine only `--threads 1` is fair: torch's threads wait
+for each other after every operator, so one that loses its core holds up the others. Cosines are
+between siamkit's vectors and the peer's.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def texts(data: Path, count: int) -> list[str]:
 def in_turn(
     calls: dict[str, Callable[[], np.ndarray]],
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float]]]:
-    """What each call gives, and the medians of its wall and its processor seconds."""
-    given: dict[str, np.ndarray] = {}
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    """Return the result of each call, and the medians of its wall and its processor seconds."""
+    results: dict[str, np.ndarray] = {}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for turn in range(TURNS + 1):
         for name, call in calls.items():
             wall, processor = time.perf_counter(), time.process_time()
-            given[name] = call()
+            results[name] = call()
             spent = (time.perf_counter() - wall, time.process_time() - processor)
             if turn:
-                taken[name].append(spent)
+                times[name].append(spent)
     medians = {
         name: (statistics.median(w for w, _ in both), statistics.median(p for _, p in both))
-        for name, both in taken.items()
+        for name, both in times.items()
     }
-    return given, medians
+    return results, medians
 
 
 def main() -> None:
@@ -60,16 +60,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    os.environ["SIAMKIT_THREADS"] = str(given.threads)
+    options = parser.parse_args()
+    os.environ["SIAMKIT_THREADS"] = str(options.threads)
 
     import torch
     from sentence_transformers import SentenceTransformer
 
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(options.threads)
     peer = SentenceTransformer(str(origins.find_packaged()), device="cpu")
     plugin = registry.load("siamkit.modalities", "questions")
-    words = texts(given.data, given.texts)
+    words = texts(options.data, options.texts)
     full, small = open_encoder(plugin, "minilm-l6"), open_encoder(plugin, "minilm-l6-int8")
 
     def by(size: int) -> np.ndarray:
@@ -79,14 +79,14 @@ def main() -> None:
         finally:
             sentences.RUN = before
 
-    def theirs(size: int) -> np.ndarray:
+    def by_peer(size: int) -> np.ndarray:
         return peer.encode(words, batch_size=size, show_progress_bar=False)
 
     name = "sentence-transformers, batch 32"
     vectors, medians = in_turn(
         {
-            name: lambda: theirs(32),
-            "sentence-transformers, batch 128": lambda: theirs(128),
+            name: lambda: by_peer(32),
+            "sentence-transformers, batch 128": lambda: by_peer(128),
             **{f"siamkit float32, runs of {n}": lambda n=n: by(n) for n in (8, 16, 32)},
             "siamkit int8": lambda: small.embed(words),
         }
@@ -94,10 +94,10 @@ def main() -> None:
     print(f"{len(words)} questions          texts/s   wall x  processor x   min cos  mean cos")
     base = medians[name]
     unit = vectors[name] / np.linalg.norm(vectors[name], axis=1, keepdims=True)
-    for who, (wall, processor) in medians.items():
-        near = (vectors[who] * unit).sum(axis=1)
+    for system, (wall, processor) in medians.items():
+        near = (vectors[system] * unit).sum(axis=1)
         print(
-            f"{who:33}{len(words) / wall:8.0f}  {base[0] / wall:7.2f}"
+            f"{system:33}{len(words) / wall:8.0f}  {base[0] / wall:7.2f}"
             f"  {base[1] / processor:11.2f}  {near.min():8.5f}  {near.mean():8.5f}"
         )
 

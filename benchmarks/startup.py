@@ -1,4 +1,7 @@
-"""`siamkit --help`, cold, against a bare `import click`."""
+"""Time a cold `siamkit --help`; peer: a bare `import click`.
+
+python benchmarks/startup.py
+"""
 
 from __future__ import annotations
 

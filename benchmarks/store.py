@@ -1,6 +1,8 @@
-"""Templates into the store, and searches out of it: 100 000 x 128 and 100 000 x 512.
+"""Time writing templates to the store, and searching it: 100 000 x 128 and 100 000 x 512.
 
-Enrolment is durable (synchronous=FULL). The search is compared with bare FAISS on the same
+    python benchmarks/store.py [COUNT]
+
+Enrolment is durable (synchronous=FULL). The peer of the search is bare FAISS on the same
 IndexFlatIP, one query at a time and in batches of 32, in turn within one process.
 """
 
@@ -65,12 +67,15 @@ for dim in (128, 512):
         for size, queries in ((1, vectors[:200]), (32, vectors[:3200])):
             ratios, speeds = [], []
             for _ in range(5):
-                ours, theirs = rate(live.search, queries, size), rate(bare.search, queries, size)
-                ratios.append(ours / theirs)
-                speeds.append(ours)
-            found = (
+                own_rate, peer_rate = (
+                    rate(live.search, queries, size),
+                    rate(bare.search, queries, size),
+                )
+                ratios.append(own_rate / peer_rate)
+                speeds.append(own_rate)
+            shown = (
                 f"{statistics.median(speeds):,.0f}/s, {statistics.median(ratios):.2f} x bare FAISS"
             )
-            rows.append((f"search, {size} at a time, {dim}-d", found, ">= 0.9 x"))
+            rows.append((f"search, {size} at a time, {dim}-d", shown, ">= 0.9 x"))
         store.close()
 table(rows)

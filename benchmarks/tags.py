@@ -1,12 +1,12 @@
-"""Several labels of each sample: `siamkit classify --tags` on emotional speech.
+"""Measure several labels per sample: `siamkit classify --tags` on emotional speech.
 
-    tags.py DATA
+    python benchmarks/tags.py DATA
 
-Emo-DB (Burkhardt et al., "A database of German emotional speech", 2005) has the speaker and the
-emotion in the name of a clip; each bears both of them, and the speaker's sex. So many clips, drawn
-at random, are enrolled and all others are judged, for 20 seeds. Peers are scikit-learn's on the
-same vectors. AP: the mean of the labels' average precisions; F1: of all answers at 0.5; ECE: of all
-probabilities, 15 bins; log loss: beside that of always saying how frequent a label is.
+In Emo-DB (Burkhardt et al., "A database of German emotional speech", 2005) a clip's name states the
+speaker and the emotion; both are labels, and so is the speaker's sex. Random clips are
+enrolled and all others judged, for 20 seeds. Peers are scikit-learn's on the same vectors. AP: the
+mean of the labels' average precisions; F1: of all answers at 0.5; ECE: of all probabilities, 15
+bins; log loss: compare it with that of always answering a label's frequency.
 """
 
 from __future__ import annotations
@@ -56,28 +56,32 @@ def embedded(pipeline, folder: Path):
     return np.stack([d.regions[0].vector for d in done]), [labels_of(d.job.source) for d in done]
 
 
-def ours(known: LabelledVectors, rule: ClassificationRule, probes):
-    fitted = classification.fit_temperature(known, rule)
-    evidence = evidence_at(fitted[0] if fitted else classification.guess_temperature(known))
-    return classification.probabilities(known, rule, evidence, probes)
+def ours(gallery: LabelledVectors, rule: ClassificationRule, probes):
+    fitted = classification.fit_temperature(gallery, rule)
+    evidence = evidence_at(fitted[0] if fitted else classification.guess_temperature(gallery))
+    return classification.probabilities(gallery, rule, evidence, probes)
 
 
-def answers(vectors, bears, rows, asked, mated):
+def answers(vectors, bears, rows, probes, mated):
     """(p, classes) probabilities, by method."""
-    known = LabelledVectors.from_matrix(vectors[rows], bears[rows])
+    gallery = LabelledVectors.from_matrix(vectors[rows], bears[rows])
     for by in ("knn", "prototypes"):
         yield (
             by,
-            ours(known, ClassificationRule(by, 5, tags=True, mated_cosine=mated), vectors[asked]),
+            ours(
+                gallery, ClassificationRule(by, 5, tags=True, mated_cosine=mated), vectors[probes]
+            ),
         )
     near = KNeighborsClassifier(5).fit(vectors[rows], bears[rows])
     yield (
         "scikit-learn 5-NN",
-        np.stack([found[:, -1] for found in near.predict_proba(vectors[asked])], axis=1),
+        np.stack([columns[:, -1] for columns in near.predict_proba(vectors[probes])], axis=1),
     )
-    each = OneVsRestClassifier(LogisticRegression(max_iter=2000)).fit(vectors[rows], bears[rows])
-    yield "scikit-learn LogisticRegression", each.predict_proba(vectors[asked])
-    yield "always as frequent", np.tile(bears[rows].mean(axis=0), (len(asked), 1))
+    classifier = OneVsRestClassifier(LogisticRegression(max_iter=2000)).fit(
+        vectors[rows], bears[rows]
+    )
+    yield "scikit-learn LogisticRegression", classifier.predict_proba(vectors[probes])
+    yield "always as frequent", np.tile(bears[rows].mean(axis=0), (len(probes), 1))
 
 
 def main() -> None:
@@ -93,19 +97,22 @@ def main() -> None:
         scores: dict[str, list] = {}
         for seed in range(SEEDS):
             order = np.random.default_rng(seed).permutation(len(vectors))
-            enrolled, asked = order[:count], order[count:]
-            kept = bears[enrolled].any(axis=0) & ~bears[enrolled].all(axis=0)
-            kept &= bears[asked].any(axis=0)
-            truth = bears[asked][:, kept]
-            for name, found in answers(vectors, bears[:, kept], enrolled, asked, mated):
+            enrolled, probes = order[:count], order[count:]
+            usable = bears[enrolled].any(axis=0) & ~bears[enrolled].all(axis=0)
+            usable &= bears[probes].any(axis=0)
+            truth = bears[probes][:, usable]
+            for name, probabilities in answers(vectors, bears[:, usable], enrolled, probes, mated):
                 precision = np.array(
-                    [average_precision_score(t, f) for t, f in zip(truth.T, found.T, strict=True)]
+                    [
+                        average_precision_score(t, f)
+                        for t, f in zip(truth.T, probabilities.T, strict=True)
+                    ]
                 )
                 scores.setdefault(name, []).append([
-                    *(precision[kind[kept] == k].mean() for k in KINDS),
-                    f1_score(truth.ravel(), found.ravel() >= 0.5),
-                    ece(found.ravel(), truth.ravel()),
-                    log_loss(truth.ravel(), np.clip(found.ravel(), 1e-15, 1 - 1e-15)),
+                    *(precision[kind[usable] == k].mean() for k in KINDS),
+                    f1_score(truth.ravel(), probabilities.ravel() >= 0.5),
+                    ece(probabilities.ravel(), truth.ravel()),
+                    log_loss(truth.ravel(), np.clip(probabilities.ravel(), 1e-15, 1 - 1e-15)),
                 ])  # fmt: skip
         for name, each in scores.items():
             rows.append([count, name, *(f"{value:.3f}" for value in np.mean(each, axis=0))])

@@ -1,10 +1,10 @@
-"""False match and false non-match rates against the threshold: the curve behind faces' default.
+"""Plot FMR and FNMR against the threshold: the curve behind the default of faces.
 
-    python threshold.py DATA CURVE.csv CURVE.svg
+    python benchmarks/threshold.py DATA CURVE.csv CURVE.svg
 
 FNMR is that of the mated trials of DATA/trials.csv (LFW crops, --detector none). 1 500 non-mated
 trials cannot show a rate of 0.001 (rule of 30: 30 errors need 30 000 trials), so FMR is measured
-on all pairs of one random picture of each person, the mean of 10 draws.
+on all pairs of one random picture per person, the mean of 10 draws.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole processes timed from outside, in turn, so that a ratio holds when the machine drifts."""
+"""Time whole processes from outside, in turn, so that ratios survive a drift of the machine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def elapsed(call: Callable[[], object]) -> float:
 
 def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, float]:
     """The median of each command, run A B A B … after one warm-up each."""
-    taken: dict[str, list[float]] = {name: [] for name in commands}
+    times: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(runs + 1):
         for name, command in commands.items():
             spent = seconds(command, ok=(0, 3))
             if turn:
-                taken[name].append(spent)
-    return {name: statistics.median(values) for name, values in taken.items()}
+                times[name].append(spent)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 _WATCH = """

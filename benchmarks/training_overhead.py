@@ -1,10 +1,10 @@
-"""What a training step costs beside a bare torch loop of the same model, batches and optimiser.
+"""Measure a training step; peer: a bare torch loop with the same model, batches and optimiser.
 
     python benchmarks/training_overhead.py
 
 Both learn from the same batches of 96 pictures of 64 x 64 px, made beforehand. The bare loop has a
-forward pass, a triplet loss over given triplets, a backward pass and AdamW; ours also mines,
-measures, schedules, clips and watches. The two take turns, so that other load hits both alike.
+forward pass, a triplet loss over fixed triplets, a backward pass and AdamW; siamkit also mines,
+measures, schedules, clips and watches. The two take turns, so that other load affects both alike.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def compare(name: str) -> tuple[float, float]:
         bare.append(time.perf_counter() - began)
 
         began = time.perf_counter()
-        found = learner.step(step, [batch], curriculum.miner, Processes())
-        curriculum.observe(step, found.loss, found.active, found.spread)
+        result = learner.step(step, [batch], curriculum.miner, Processes())
+        curriculum.observe(step, result.loss, result.active, result.spread)
         ours.append(time.perf_counter() - began)
     return median(bare[5:]), median(ours[5:])
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 
-def opened() -> Callable[[Path], np.ndarray]:
+def open_peer() -> Callable[[Path], np.ndarray]:
     """A function that embeds a file: (256,) float32 of norm 1."""
     import scipy.ndimage
 
     # Resemblyzer 0.1.4 imports a name that scipy has dropped since.
-    gone = types.ModuleType("scipy.ndimage.morphology")
-    gone.binary_dilation = scipy.ndimage.binary_dilation  # type: ignore[attr-defined]
-    sys.modules.setdefault(gone.__name__, gone)
+    module = types.ModuleType("scipy.ndimage.morphology")
+    module.binary_dilation = scipy.ndimage.binary_dilation  # type: ignore[attr-defined]
+    sys.modules.setdefault(module.__name__, module)
     warnings.simplefilter("ignore")
     from resemblyzer import VoiceEncoder, preprocess_wav
 
@@ -27,6 +27,6 @@ def opened() -> Callable[[Path], np.ndarray]:
 
 
 if __name__ == "__main__":  # two files, as `siamkit verify` takes them
-    embed = opened()
+    embed = open_peer()
     left, right = (embed(Path(file)) for file in sys.argv[1:])
     print(f"score {left @ right:.3f}")

@@ -1,14 +1,14 @@
-"""How well a timeline names the enrolled, and how long an hour of recording takes.
+"""Measure how well a timeline names enrolled speakers, and its time for an hour of recording.
 
-    python voice_timeline.py DATA [--window S]... [--hours N]
+    python benchmarks/voice_timeline.py DATA [--window S]... [--hours N]
 
-Meetings are made of DATA/librispeech_test-other, whose speakers were each recorded once: three
-speakers are enrolled from two clips each, all five speak in turns of --turn seconds, cut out of
-clips that were not enrolled, with pauses between. Every choice of three out of five is a meeting.
+Meetings are made from DATA/librispeech_test-other, whose speakers were each recorded once: three
+speakers are enrolled from two clips each, and all five speak in turns of --turn seconds, cut from
+other clips, with pauses between. Each choice of three out of five is a meeting.
 
-error: the share of spoken time with another name than it should bear, `unknown` being one; in it,
+error: the share of spoken time with a wrong name, counting `unknown` as a name. It consists of
 wrong: another enrolled name, missed: unknown instead of a name, false: a name instead of unknown.
---hours times `siamkit query --timeline` on a FLAC file of so many, made of such meetings.
+--hours times `siamkit query --timeline` on a FLAC file of that length, made of such meetings.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ Truth = list[tuple[float, float, str]]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("data", type=Path)
-    options.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument(
         "--window", type=float, action="append", help="seconds, several may be given"
     )
-    options.add_argument("--turn", type=float, default=6.0, help="seconds that one speaks at most")
-    options.add_argument("--hours", type=int, help="time a recording of so many")
-    given = options.parse_args()
-    speakers = {f.name: sorted(f.glob("*.flac")) for f in sorted((given.data / SET).iterdir())}
-    with tempfile.TemporaryDirectory() as made:
-        if given.hours:
-            hours(given.hours, speakers, given.turn, Path(made))
+    parser.add_argument("--turn", type=float, default=6.0, help="seconds that one speaks at most")
+    parser.add_argument("--hours", type=int, help="time a recording of so many")
+    options = parser.parse_args()
+    speakers = {f.name: sorted(f.glob("*.flac")) for f in sorted((options.data / SET).iterdir())}
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.hours:
+            hours(options.hours, speakers, options.turn, Path(scratch))
             return
-        for window in given.window or [flow.WINDOW]:
+        for window in options.window or [flow.WINDOW]:
             flow.WINDOW = window
-            rows = np.array([
-                meeting(speakers, known, given.turn, Path(made) / f"{window}-{'-'.join(known)}")
-                for known in itertools.combinations(speakers, 3)
-            ])  # fmt: skip
+            results = []
+            for enrolled in itertools.combinations(speakers, 3):
+                folder = Path(scratch) / f"{window}-{'-'.join(enrolled)}"
+                results.append(meeting(speakers, enrolled, options.turn, folder))
+            rows = np.array(results)
             total, *errors = rows.sum(axis=0)
             shares = [e / total for e in errors]
             wrong, missed, false = shares
@@ -61,24 +62,24 @@ def main() -> None:
 
 
 def meeting(
-    speakers: dict[str, list[Path]], known: tuple[str, ...], turn: float, folder: Path
+    speakers: dict[str, list[Path]], enrolled: tuple[str, ...], turn: float, folder: Path
 ) -> list[float]:
     folder.mkdir()
     samples, truth = spoken(speakers, turn, seed=0)
     soundfile.write(folder / "meeting.wav", samples, RATE)
     with Workspace(folder / "store") as ws:
-        for name in known:
+        for name in enrolled:
             for file in speakers[name][:2]:
                 ws.enrol("voices", name, file)
-        found = ws.timeline("voices", folder / "meeting.wav")
+        timeline = ws.timeline("voices", folder / "meeting.wav")
     at = np.arange(0, len(samples) / RATE, GRID)
-    wanted, got = np.full(len(at), "", object), np.full(len(at), "", object)
+    expected, answered = np.full(len(at), "", object), np.full(len(at), "", object)
     for start, stop, name in truth:
-        wanted[(at >= start) & (at < stop)] = name if name in known else "unknown"
-    for t in found.turns:
-        got[(at >= t.start) & (at < t.stop)] = t.identity or "unknown"
-    both = (wanted != "") & (got != "")
-    w, g = wanted[both], got[both]
+        expected[(at >= start) & (at < stop)] = name if name in enrolled else "unknown"
+    for t in timeline.turns:
+        answered[(at >= t.start) & (at < t.stop)] = t.identity or "unknown"
+    both = (expected != "") & (answered != "")
+    w, g = expected[both], answered[both]
     wrong = (w != g) & (w != "unknown") & (g != "unknown")
     missed = (w != "unknown") & (g == "unknown")
     false = (w == "unknown") & (g != "unknown")
@@ -89,15 +90,15 @@ def spoken(speakers: dict[str, list[Path]], turn: float, seed: int) -> tuple[np.
     """(n,) samples, and who speaks from when to when."""
     rng = np.random.default_rng(seed)
     clips = [(name, file) for name, files in speakers.items() for file in files[2:]]
-    parts, truth, now = [], [], 0.0
+    parts, truth, clock = [], [], 0.0
     for number in rng.permutation(len(clips)):
         name, file = clips[number]
         samples, _ = soundfile.read(file, dtype="float32")
         samples = samples[: int(turn * RATE)]
         pause = np.zeros(int(rng.uniform(0.1, 1.0) * RATE), np.float32)
-        truth.append((now, now + len(samples) / RATE, name))
+        truth.append((clock, clock + len(samples) / RATE, name))
         parts += [samples, pause]
-        now += (len(samples) + len(pause)) / RATE
+        clock += (len(samples) + len(pause)) / RATE
     return np.concatenate(parts), truth
 
 

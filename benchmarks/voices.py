@@ -1,16 +1,16 @@
-"""Error rates of a voice encoder on the sets of DATA, 1 clip and 3 clips, and what was tried.
+"""Measure error rates of a voice encoder on the sets of DATA, with 1 clip and 3 clips.
 
-    python voices.py DATA [--encoder FOLDER] [--peer] [--tried] [--json]
+    python benchmarks/voices.py DATA [--encoder FOLDER] [--peer] [--tried] [--json]
 
 DATA holds trials_NAME.csv (a,b,label) with paths such as SET/SPEAKER/CLIP. Speech is found as
-`verify` finds it; a clip without any is a pair without a score, which matches nothing.
+`verify` finds it; a pair with a clip without speech has no score and matches nothing.
 
-trials: the listed pairs, as EER. all pairs: of one set, as EER, with an interval of 95 % over
-speakers. 3 clips: a speaker's first three, and nine draws of any three, against what remains and
-against all clips of the other speakers; `served` is what siamkit answers, `nearest` is the best of
-three cosines. --tried adds adaptive S-norm, with a cohort of the set's other speakers, and parts of
-the encoder alone. --peer adds Resemblyzer, which needs: pip install librosa webrtcvad-wheels, and
-pip install --no-deps Resemblyzer==0.1.4.
+trials: EER of the listed pairs. all pairs: EER of all pairs of a set, with a 95 % interval over
+speakers. 3 clips: a speaker's first three, and nine draws of any three, against the speaker's other
+clips and all clips of other speakers; `served` is siamkit's score, `nearest` the best of three
+cosines. --tried adds methods that are not used: adaptive S-norm, with a cohort of the set's other
+speakers, and each network alone. --peer adds Resemblyzer, which needs: pip install librosa
+webrtcvad-wheels, and pip install --no-deps Resemblyzer==0.1.4.
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ Score = Callable[[str, str], float]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("data", type=Path)
-    options.add_argument("--encoder", help="an encoder folder [default: the modality's own]")
-    options.add_argument("--peer", action="store_true", help="Resemblyzer beside it")
-    options.add_argument("--tried", action="store_true", help="what was tried and is not used")
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--encoder", help="an encoder folder [default: the modality's own]")
+    parser.add_argument("--peer", action="store_true", help="Resemblyzer beside it")
+    parser.add_argument("--tried", action="store_true", help="what was tried and is not used")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
     trials = {
-        file.stem[len("trials_") :]: read(file) for file in sorted(given.data.glob("trials_*.csv"))
+        file.stem[len("trials_") :]: read(file)
+        for file in sorted(options.data.glob("trials_*.csv"))
     }
     clips = sorted({clip for rows in trials.values() for row in rows for clip in row[:2]})
-    pipeline = open_pipeline("voices", encoder=given.encoder, detector="speech")
-    systems = {"siamkit": embed(given.data, clips, pipeline)}
-    if given.peer:
-        systems["Resemblyzer"] = resemblyzer(given.data, clips)
+    pipeline = open_pipeline("voices", encoder=options.encoder, detector="speech")
+    systems = {"siamkit": embed(options.data, clips, pipeline)}
+    if options.peer:
+        systems["Resemblyzer"] = resemblyzer(options.data, clips)
     usual = {"siamkit": pipeline.encoder.mated}
     lines = [
         line
@@ -59,13 +60,13 @@ def main() -> None:
         for name, rows in trials.items()
         for line in figures(system, name, rows, vectors, usual.get(system))
     ]
-    if given.tried:
+    if options.tried:
         lines += tried(trials, systems["siamkit"])
     lines += threshold(trials, systems["siamkit"])
     for line in lines:
         print(
             json.dumps(line)
-            if given.json
+            if options.json
             else "  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in line.values())
         )
 
@@ -80,22 +81,22 @@ def speaker(clip: str) -> str:
 
 
 def embed(data: Path, clips: Sequence[str], pipeline: Pipeline) -> Vectors:
-    made: dict[str, np.ndarray | None] = {}
+    vectors: dict[str, np.ndarray | None] = {}
     for clip in clips:
         content = pipeline.read(data / clip)
-        seen = pipeline.detect(content)
+        reading = pipeline.detect(content)
         try:
-            crops = [pipeline.crop(seen.medium, region, content) for region in seen.regions]
+            crops = [pipeline.crop(reading.medium, region, content) for region in reading.regions]
         except NothingFound:
             crops = []
-        made[clip] = pipeline.embed(crops)[0][0] if crops else None
-    return made
+        vectors[clip] = pipeline.embed(crops)[0][0] if crops else None
+    return vectors
 
 
 def resemblyzer(data: Path, clips: Sequence[str]) -> Vectors:
-    from voice_peer import opened
+    from voice_peer import open_peer
 
-    embed_file = opened()
+    embed_file = open_peer()
     return {clip: embed_file(data / clip) for clip in clips}
 
 
@@ -146,20 +147,20 @@ def rated(groups: Sequence[PersonScores]) -> dict[str, Any]:
     """EER, its interval over speakers, and FNMR at the LIMITS that the pairs can show."""
     mated, non_mated = (np.concatenate(side) for side in zip(*groups, strict=True))
     low, high = bootstrap(groups, lambda same, other: eer(same, other)[0], draws=200)
-    made: dict[str, Any] = {"eer": eer(mated, non_mated)[0], "interval": f"[{low:.3f}, {high:.3f}]"}
+    row: dict[str, Any] = {"eer": eer(mated, non_mated)[0], "interval": f"[{low:.3f}, {high:.3f}]"}
     for limit in LIMITS:
         if len(non_mated) * limit >= 30:
-            made[f"fnmr@{limit:g}"] = fnmr_at(mated, non_mated, limit)[0]
-    return made
+            row[f"fnmr@{limit:g}"] = fnmr_at(mated, non_mated, limit)[0]
+    return row
 
 
 def all_pairs(clips: Sequence[str], score: Score) -> list[PersonScores]:
     """One group a speaker; a non-mated pair belongs to the first of its two."""
-    found: dict[str, tuple[list[float], list[float]]] = {speaker(clip): ([], []) for clip in clips}
+    scores: dict[str, tuple[list[float], list[float]]] = {speaker(clip): ([], []) for clip in clips}
     for number, a in enumerate(clips):
         for b in clips[number + 1 :]:
-            found[speaker(a)][speaker(a) != speaker(b)].append(score(a, b))
-    return [(np.array(same), np.array(other)) for same, other in found.values()]
+            scores[speaker(a)][speaker(a) != speaker(b)].append(score(a, b))
+    return [(np.array(same), np.array(other)) for same, other in scores.values()]
 
 
 def several(
@@ -171,20 +172,22 @@ def several(
         "served": lambda enrolled, probe: mean_score(enrolled, probe, usual),
         "nearest": lambda enrolled, probe: float((enrolled @ probe).max()),
     }
-    found: dict[str, list[PersonScores]] = {rule: [] for rule in rules}
+    scores_by_rule: dict[str, list[PersonScores]] = {rule: [] for rule in rules}
     for name in sorted({speaker(clip) for clip in clips}):
-        own = [c for c in clips if speaker(c) == name and vectors[c] is not None]
-        others = [c for c in clips if speaker(c) != name and vectors[c] is not None]
+        clips_own = [c for c in clips if speaker(c) == name and vectors[c] is not None]
+        clips_other = [c for c in clips if speaker(c) != name and vectors[c] is not None]
         scores: dict[str, tuple[list[float], list[float]]] = {rule: ([], []) for rule in rules}
         for draw in range(DRAWS):
-            chosen = list(rng.permutation(own)[:REFERENCES]) if draw else own[:REFERENCES]
+            chosen = (
+                list(rng.permutation(clips_own)[:REFERENCES]) if draw else clips_own[:REFERENCES]
+            )
             enrolled = np.stack([vectors[c] for c in chosen])
-            for clip in [*(c for c in own if c not in chosen), *others]:
+            for clip in [*(c for c in clips_own if c not in chosen), *clips_other]:
                 for rule, fuse in rules.items():
                     scores[rule][speaker(clip) != name].append(fuse(enrolled, vectors[clip]))
         for rule, (same, other) in scores.items():
-            found[rule].append((np.array(same), np.array(other)))
-    return found
+            scores_by_rule[rule].append((np.array(same), np.array(other)))
+    return scores_by_rule
 
 
 def tried(
@@ -200,12 +203,12 @@ def tried(
                 "eer": eer(*split(rows, normalised(rows, vectors)))[0],
             }
         )
-        for what, part in (("CAM++ alone", slice(0, 192)), ("GE2E alone", slice(192, None))):
+        for part_name, part in (("CAM++ alone", slice(0, 192)), ("GE2E alone", slice(192, None))):
             alone = {
                 c: None if v is None else v[part] / np.linalg.norm(v[part])
                 for c, v in vectors.items()
             }
-            out.append({"set": name, "what": what, "eer": eer(*split(rows, cosine(alone)))[0]})
+            out.append({"set": name, "what": part_name, "eer": eer(*split(rows, cosine(alone)))[0]})
     return out
 
 
@@ -232,7 +235,7 @@ def normalised(rows: Sequence[tuple[str, str, bool]], vectors: Vectors) -> Score
 def threshold(
     trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors
 ) -> list[dict[str, Any]]:
-    """What the card states: of all sets' pairs, each set and each speaker counting alike."""
+    """Return the threshold on the card: from all sets' pairs, each set weighing the same."""
     score = cosine(vectors)
     sets = {
         name: all_pairs(sorted({c for row in rows for c in row[:2]}), score)

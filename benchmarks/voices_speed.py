@@ -1,10 +1,10 @@
-"""How fast voices are embedded, and how soon a cold `verify` answers, beside Resemblyzer.
+"""Time the embedding of voices, and a cold `verify`; peer: Resemblyzer.
 
-    python voices_speed.py DATA
+    python benchmarks/voices_speed.py DATA
 
-It needs Resemblyzer: see voices.py. Both embed the same files from path to vector (decode, speech
-detection, features, network) in turn, in one process, with all cores. siamkit takes many files as
-`siamkit embed` does, or one at a time; Resemblyzer knows one at a time.
+Needs Resemblyzer: see voices.py. Both embed the same files from path to vector (decode, speech
+detection, features, network), in turn, in one process, with all cores. siamkit takes many files, as
+`siamkit embed` does, or one at a time; Resemblyzer takes one at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import soundfile
 from timing import elapsed, in_turn, peak_mb, table
-from voice_peer import opened
+from voice_peer import open_peer
 
 from siamkit.embed import batches
 from siamkit.embed.pipeline import open_pipeline
@@ -27,11 +27,11 @@ SETS = {"LibriSpeech, 2 to 23 s": "librispeech_test-other", "Emo-DB, 2 s": "emod
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("data", type=Path)
-    data = options.parse_args().data
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    data = parser.parse_args().data
     pipeline = open_pipeline("voices", encoder=None, detector="speech")
-    peer = opened()
+    peer = open_peer()
 
     def many(files: list[Path]) -> None:
         jobs = (batches.Job(file) for file in files)
@@ -43,32 +43,32 @@ def main() -> None:
         for file in files:
             batches.embed_one(pipeline, pipeline.read(file), all_regions)
 
-    def theirs(files: list[Path]) -> None:
+    def by_peer(files: list[Path]) -> None:
         for file in files:
             peer(file)
 
-    ways = {"many files": many, "one at a time": single, "Resemblyzer": theirs}
+    methods = {"many files": many, "one at a time": single, "Resemblyzer": by_peer}
     rows = []
     for name, folder in SETS.items():
         files = sorted((data / folder).rglob("*.flac"))[::2]
         length = sum(soundfile.info(file).duration for file in files)
-        taken: dict[str, list[float]] = {way: [] for way in ways}
+        factors: dict[str, list[float]] = {method: [] for method in methods}
         for turn in range(RUNS + 1):
-            for way, embed in ways.items():
+            for method, embed in methods.items():
                 spent = elapsed(lambda: embed(files))  # noqa: B023
                 if turn:
-                    taken[way].append(spent / length)
-        factor = {way: statistics.median(values) for way, values in taken.items()}
+                    factors[method].append(spent / length)
+        factor = {method: statistics.median(values) for method, values in factors.items()}
         slow = factor["Resemblyzer"]
         rows.append((f"{name}: real-time factor, Resemblyzer", f"{slow:.4f}", ""))
-        for way in ("many files", "one at a time"):
-            said = f"{factor[way]:.4f}, {slow / factor[way]:.2f} x as fast"
-            rows.append((f"{name}: {way}", said, ">= 1.5 x"))
+        for method in ("many files", "one at a time"):
+            shown = f"{factor[method]:.4f}, {slow / factor[method]:.2f} x as fast"
+            rows.append((f"{name}: {method}", shown, ">= 1.5 x"))
     pair = sorted((data / SETS["LibriSpeech, 2 to 23 s"]).rglob("*.flac"))[:2]
-    here = Path(__file__).parent
+    scripts = Path(__file__).parent
     commands = {
         "ours": [sys.executable, "-m", "siamkit", "verify", "-m", "voices", *pair],
-        "peer": [sys.executable, here / "voice_peer.py", *pair],
+        "peer": [sys.executable, scripts / "voice_peer.py", *pair],
     }
     cold = in_turn(commands, COLD)
     rows.append(("cold verify, 2 files", f"{cold['ours']:.2f} s", "<= 1 s"))
