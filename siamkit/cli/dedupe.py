@@ -22,12 +22,12 @@ from siamkit.cli.options import ModelChoice
 from siamkit.cli.output import stderr
 from siamkit.cli.progress import steps
 from siamkit.errors import BadInput
-from siamkit.types import Fault
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Deduped
     from siamkit.io.table_read import TextColumns
+    from siamkit.types import Fault
     from siamkit.workspace import Workspace
 
 THRESHOLD = click.option(

@@ -10,12 +10,12 @@ import click
 from siamkit.cli.dedupe_results import DedupeOutputs, fault_facts
 from siamkit.cli.output import cut, emit_json, table, tell
 from siamkit.cli.progress import bar
-from siamkit.types import Fault
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Item
+    from siamkit.types import Fault
     from siamkit.workspace import Workspace
 
 TABLE = "siamkit_checked"  # in a database
@@ -45,6 +45,7 @@ def run(
     faults: filled while the items are read.
     """
     from siamkit.io import table_write
+    from siamkit.types import Fault
 
     rows = []
     with bar("comparing", None) as update:

@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-from siamkit.types import Progress
+if TYPE_CHECKING:
+    from siamkit.types import Progress
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from threading import RLock
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 from siamkit.errors import PluginError, SiamkitError
-from siamkit.host import contract
 from siamkit.host.stdout_guard import divert_prints
 from siamkit.io.sources import shorten
 from siamkit.protocols import Detector, IndexBackend, Modality
@@ -141,6 +140,8 @@ def calling(plugin: object, step: str) -> Iterator[None]:
 
 
 def _construct(plugin: Plugin) -> Any:
+    from siamkit.host import contract  # not needed to list plugins
+
     try:
         with divert_prints():
             constructed = EntryPoint(plugin.name, plugin.value, plugin.group).load()()
