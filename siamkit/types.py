@@ -28,7 +28,7 @@ def ignore_progress(step: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An item that could not be used: where it stands, and why."""
+    """An item that could not be used: its place, and the reason."""
 
     reason: str
     name: str = ""  # its id or source
@@ -40,7 +40,7 @@ class Fault:
         return self.name if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:
-        """Where and why, without a repeated name: 'line 3: its text is empty'."""
+        """The place and the reason, without a repeated name: 'line 3: its text is empty'."""
         return f"{self.where}: {self.reason.removeprefix(self.where).lstrip(': ')}"
 
 
@@ -60,28 +60,28 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """The duration."""
         return len(self.samples) / self.rate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """The part of a sample that is worth embedding, as a detector saw it."""
+    """The part of a sample to embed, as a detector found it."""
 
     where: Box | Span | None = None  # None means the whole sample
     score: float = 1.0  # the detector's confidence in [0, 1]
     mask: Mask | None = None
     landmarks: Points | None = None
-    parts: tuple[Span, ...] = ()  # of a span: the stretches that count, in order; () is all of it
+    parts: tuple[Span, ...] = ()  # of a span: the stretches to use, in order; () is all of it
     label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How fit a region is for enrolment. Enrolment refuses a region with problems."""
+    """Enrolment quality of a region. Enrolment refuses a region with problems."""
 
-    score: float  # in [0, 1]; 1 is as good as it gets
-    problems: tuple[str, ...] = ()  # each names what was measured and the limit, for people
+    score: float  # in [0, 1]; 1 is best
+    problems: tuple[str, ...] = ()  # for people, each with the measured value and the limit
     measures: Mapping[str, float] = field(default_factory=dict)  # {"width_px": 96.0, ...}
 
 
@@ -89,15 +89,15 @@ class Quality:
 class Threshold:
     """Scores at or above `value` count as the same; chosen for a stated false match rate."""
 
-    value: float  # cosine in [-1, 1]; or what is decided on instead: a probability, an S-norm
+    value: float  # cosine in [-1, 1], or else the probability or S-norm that decides
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
     source: str = "given by the caller"  # the data that rate was measured on
-    fpir: float | None = None  # or for a false positive identification rate, 1:N
+    fpir: float | None = None  # or the false positive identification rate, 1:N
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """An error rate and the threshold for it, at rates that fall."""
+    """Thresholds for an error rate, at falling rates."""
 
     rates: tuple[float, ...]  # in (0, 1]; the last is the lowest that the data supports
     thresholds: tuple[float, ...]
@@ -105,25 +105,26 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class FpirModel:
-    """Thresholds for false positive identification rates, however many are enrolled."""
+    """Thresholds for false positive identification rates at any gallery size, see stats.fpir."""
 
-    persons: int  # of whom the probes were
-    sizes: tuple[int, ...]  # identities, rising; the last is what the calibration had
+    persons: int  # identities that the probes belong to
+    sizes: tuple[
+        int, ...
+    ]  # of galleries in identities, rising; the last is that of the calibration
     rates: tuple[float, ...]  # FPIRs, falling
-    thresholds: tuple[tuple[float, ...], ...]  # a row a size, one a rate
-    level: float  # the highest of a probe's scores exceeds this one with probability `share`
+    thresholds: tuple[tuple[float, ...], ...]  # one row per size, one column per rate
+    level: float  # a probe's highest score exceeds this one with probability `share`
     share: float  # in (0, 1)
-    scale: float  # of the generalised Pareto distribution of what exceeds it
+    scale: float  # of the generalised Pareto distribution of the excess
     shape: float
-    growth: float  # in [0, 1]: the FPIR of so much larger a crowd grows by this power of it
+    growth: float  # in [0, 1]: an x times larger gallery counts as x ** growth times larger
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the scores of one encoder mean, as labelled comparisons have shown it.
+    """The meaning of one encoder's scores, measured on labelled comparisons.
 
-    See siamkit.stats.calibration_fit, which makes it, and siamkit.stats.calibration, which reads
-    it.
+    siamkit.stats.calibration_fit fits it, and siamkit.stats.calibration reads it.
     """
 
     fingerprint: str  # of the encoder
@@ -133,25 +134,24 @@ class Calibration:
     llrs: tuple[float, ...]  # natural log-likelihood ratios of mated to non-mated at the knots
     false_matches: Steps  # the lowest threshold for an FMR
     false_non_matches: Steps  # the highest threshold for an FNMR
-    fmr: float  # that decisions are made at, unless the caller says otherwise
+    fmr: float  # at which decisions are made, unless the caller chooses another
     fpir: float  # the same for identification
     mated: int  # comparisons
     non_mated: int
     identities: int
     impostor_pairs: int  # pairs of identities behind the non-mated comparisons
     fpir_model: FpirModel | None = None
-    # How a probe was scored against all samples of an identity; None: one sample against one.
+    # How a probe was scored against an identity's samples; None: one sample against one.
     fusion: Literal["best", "mean"] | None = None
     brier: float | None = None  # mean squared error of probabilities, cross-fitted by identity
     ece: float | None = None  # expected calibration error, likewise
-    cllr: float | None = None  # cost of the log-likelihood ratios, bits, likewise
-    min_cllr: float | None = None  # what it would be if they were calibrated perfectly
-    # Of bins of probability: its mean, the share that is mated, and its weight; likewise.
+    cllr: float | None = None  # cost of the log-likelihood ratios in bits, likewise
+    min_cllr: float | None = None  # the cost if they were calibrated perfectly
+    # For bins of probability: its mean, the mated share, and the weight; likewise.
     reliability: tuple[tuple[float, float, float], ...] = ()
-    # The same of adaptive S-norm (see siamkit.stats.snorm), by which the gallery decides if it is
-    # there.
+    # The same for adaptive S-norm (see siamkit.stats.snorm); if present, the gallery decides by it.
     normalised: Calibration | None = None
-    pairs: Calibration | None = None  # the same of one sample against one, beside a fusion
+    pairs: Calibration | None = None  # the same for one sample against one, beside a fusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """The last change an index has applied. seq orders; nonce proves it is our own history."""
+    """The last change that an index has applied. seq orders; nonce identifies its log."""
 
     seq: int = 0
     nonce: str = field(default="", compare=False)
@@ -174,7 +174,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What an index found. scores are cosine similarities, best first, -inf where ids is -1."""
+    """The result of a search. scores are cosines, best first; -inf where ids is -1."""
 
     ids: Ids  # (n, k)
     scores: NDArray[np.float32]  # (n, k)
@@ -184,33 +184,33 @@ class Hits:
 class Mined:
     """Near pairs among the rows of a matrix, a block of rows at a time."""
 
-    left: Ids  # (k,) row numbers, each smaller than its partner; a pair may come twice
+    left: Ids  # (k,) row numbers, each smaller than its partner; a pair may be repeated
     right: Ids  # (k,)
     scores: NDArray[np.float32]  # (k,) cosines
-    done: int  # rows that have been looked at so far
+    done: int  # rows searched so far
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One nearest identity, in words a person can read."""
+    """A nearest identity, with its label and nearest sample."""
 
     identity: str
     score: float  # cosine in [-1, 1]
     sample_id: int  # the identity's nearest sample
-    source: str  # the file (or text) that sample came from
+    source: str  # the file (or text) of that sample
     probability: float | None = None  # that it is the same, by a reranker or a calibration
-    normalised: float | None = None  # the score by adaptive S-norm, where that is decided on
+    normalised: float | None = None  # the score by adaptive S-norm, if that decides
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a 1:1 question."""
+    """The answer of a 1:1 comparison."""
 
     decision: Literal["same", "different", "can't tell"]
     score: float  # cosine in [-1, 1]
-    threshold: Threshold  # of a reranker it is on the probability
+    threshold: Threshold  # on the probability, if a reranker decides
     probability: float | None = None  # that the two are the same, by a reranker or a calibration
-    different_below: float | None = None  # the score; between it and the threshold none can tell
-    normalised: float | None = None  # the score by adaptive S-norm, if that is decided on
+    different_below: float | None = None  # a score; from it to the threshold: can't tell
+    normalised: float | None = None  # the score by adaptive S-norm, if that decides
     llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration
-    highest_llr: float | None = None  # that the calibration could have given
+    highest_llr: float | None = None  # the highest that the calibration can give

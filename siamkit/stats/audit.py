@@ -22,7 +22,7 @@ MIN_VALUES = 10  # fewer values have no quartiles worth using
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohesion:
-    """How similar the samples of each identity are. An identity with one sample has NaN and -1."""
+    """The similarity of each identity's samples; NaN and -1 for an identity with one sample."""
 
     nearest: Floats  # (n,) cosine of the nearest other sample of the same identity
     partner: Ids  # (n,) that sample

@@ -41,7 +41,7 @@ GUESS = 4.0  # see `guess_temperature`
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRule:
-    """How examples are turned into probabilities.
+    """The method that turns examples into probabilities, with its settings.
 
     tags: labels are independent of each other; otherwise exactly one is right. mated_cosine: the
     encoder's mean cosine of mated pairs, see siamkit.stats.scoring.mean_score.
