@@ -625,43 +625,42 @@ class Workspace:
         from siamkit.flows.trials import MOST_PAIRS
 
         pairs = pairs or MOST_PAIRS
-        if gallery is not None:
-            target = galleries.get(self.store, gallery)
-            pipeline = self.pipeline_of(target)
-            fixed = DecisionRule(threshold=threshold).fixed
-            limit = fixed or gallery_basis(target, pipeline, None).default
-            system = evaluate.System(target.name, pipeline, limit)
+        if gallery is None:
             if source is None:
-                if rerankers or group:
-                    raise BadInput(
-                        "a gallery has no groups, and a reranker needs samples, not templates",
-                        hint="give a table of trials or a folder as well",
-                    )
-                return evaluate.evaluate_gallery(
-                    self.store, target, system, normalise=normalise, pairs=pairs, progress=progress
+                raise BadInput(
+                    "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
                 )
-            systems = [system]
-        elif source is None:
-            raise BadInput(
-                "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
-            )
-        elif modality is None:
-            return [evaluate.evaluate_table(Path(source), group=group, threshold=threshold)]
+            if modality is None:
+                return [evaluate.evaluate_table(Path(source), group=group, threshold=threshold)]
+            pipelines = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
+            limits = [pipeline.threshold for pipeline in pipelines]
+            titles = [encoder or modality for encoder in encoders]
         else:
-            limit = DecisionRule(threshold=threshold).fixed
-            opened = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
-            systems = [
-                evaluate.System(name or modality, pipeline, limit or pipeline.threshold)
-                for name, pipeline in zip(encoders, opened, strict=True)
-            ]
-        return evaluate.evaluate_systems(
-            systems,
-            Path(source),
-            rerankers=rerankers,
-            normalise=normalise,
-            group=group,
-            pairs=pairs,
-            progress=progress,
+            target = galleries.get(self.store, gallery)
+            pipelines, titles = [self.pipeline_of(target)], [target.name]
+            limits = [gallery_basis(target, pipelines[0], None).default]
+        fixed = DecisionRule(threshold=threshold).fixed
+        systems = [
+            evaluate.System(title, pipeline, fixed or limit)
+            for title, pipeline, limit in zip(titles, pipelines, limits, strict=True)
+        ]
+        if source is not None:
+            return evaluate.evaluate_systems(
+                systems,
+                Path(source),
+                rerankers=rerankers,
+                normalise=normalise,
+                group=group,
+                pairs=pairs,
+                progress=progress,
+            )
+        if rerankers or group:
+            raise BadInput(
+                "a gallery has no groups, and a reranker needs samples, not templates",
+                hint="give a table of trials or a folder as well",
+            )
+        return evaluate.evaluate_gallery(
+            self.store, target, systems[0], normalise=normalise, pairs=pairs, progress=progress
         )
 
     def calibrate(

@@ -59,7 +59,7 @@ Examples:
 
 \b
 Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or unknown;
-4 nothing found to embed; 5 inconclusive; 70 internal error; 130 interrupted.
+4 nothing found to embed; 5 can't tell; 70 internal error; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")

@@ -150,7 +150,7 @@ def _check_options(
     outputs: DedupeOutputs,
 ) -> None:
     """Raise UsageError for options that do not go together."""
-    from siamkit.embed.pipeline import DEFAULT
+    from siamkit import DEFAULT
     from siamkit.io.table_read import TextColumns
 
     has_models = models != ModelChoice(None, None, None)
