@@ -136,7 +136,7 @@ def _print(gallery: str, findings: list[Finding], limit: int) -> None:
 
 
 def _drift(gallery: str, store: Path, as_json: bool) -> None:
-    from siamkit.flows.drift import describe_drift
+    from siamkit.reports.drift_text import describe_drift
 
     with options.workspace(store) as ws:
         drift = ws.drift(gallery)

@@ -149,7 +149,7 @@ def evaluate(
 
 
 def _check_systems(source: Path | None, systems: EvaluatedSystems) -> None:
-    """Raise UsageError for options that do not go together, and for a source without scores."""
+    """Raise UsageError for options that do not go together."""
     modality, gallery = systems.modality, systems.gallery
     if source is None and gallery is None:
         raise click.UsageError("Give SOURCE, or --gallery NAME.")
@@ -162,23 +162,6 @@ def _check_systems(source: Path | None, systems: EvaluatedSystems) -> None:
         raise click.UsageError(
             "--encoder, --detector, --rerank and --snorm go with -m or --gallery."
         )
-    if source is not None:
-        _check_source(source, scored=not gallery and not modality)
-
-
-def _check_source(source: Path, *, scored: bool) -> None:
-    if not source.exists():
-        raise click.UsageError(f"{source}: no such file or folder.")
-    if scored:
-        from siamkit.flows.read_trials import SCORE, read_columns
-
-        columns = [] if source.is_dir() else read_columns(source)
-        if SCORE not in columns:
-            content = f"columns {', '.join(columns)[:80] or 'none'}"
-            raise click.UsageError(
-                f"{source} has no column score ({'a folder' if source.is_dir() else content}):"
-                " choose the encoder with -m MODALITY or --gallery NAME."
-            )
 
 
 def _check_outputs(source: Path | None, outputs: EvaluationOutputs, *, results: int) -> None:

@@ -21,6 +21,7 @@ from siamkit.flows.score_trials import (
     select_usable,
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
+from siamkit.io.sources import to_text
 from siamkit.stats import snorm
 from siamkit.stats.identification import (
     IdentificationMetrics,
@@ -123,7 +124,15 @@ def evaluate_gallery(
 def evaluate_table(
     path: Path, *, group: str | None = None, threshold: float | None = None
 ) -> Evaluation:
-    """Evaluate a table of trials with scores of any program, also at a given threshold."""
+    """Evaluate a table of trials with scores of any program, also at a given threshold.
+
+    Raises BadInput for a folder, which has no scores.
+    """
+    if path.is_dir():
+        raise BadInput(
+            f"{to_text(path)} is a folder, which has no scores",
+            hint="score its pairs by an encoder: -m MODALITY or --gallery NAME",
+        )
     trials = read_trial_table(path, scored=True, group=group)
     thresholds = {} if threshold is None else {"the given threshold": threshold}
     return evaluate_scores(path.name, trials, thresholds=thresholds)

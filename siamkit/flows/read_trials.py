@@ -63,12 +63,6 @@ def read_trials(
     return pair_samples([source for _, source in labelled], identities, pairs=pairs)
 
 
-def read_columns(path: Path) -> list[str]:
-    """Return the columns of a table; of JSON lines, the keys of the first object."""
-    with open_table(path, plain=".csv") as table:
-        return list(table.columns)
-
-
 def read_trial_table(
     path: Path, *, text: bool = False, group: str | None = None, scored: bool = False
 ) -> Trials:
@@ -84,7 +78,7 @@ def read_trial_table(
     rows: list[_Trial] = []
     faults: list[Fault] = []
     with open_table(path, plain=".csv") as table:
-        _require_columns(table, [*([LABEL, SCORE] if scored else [A, B, LABEL]), group])
+        _require_columns(table, group, scored=scored)
         columns = (A, B, LABEL, SCORE, FOLD)
         for record in table.read(*columns, *([group] if group else [])):
             try:
@@ -116,14 +110,21 @@ def read_trial_table(
     return _with_identities(_drop_repeats(trials), names, folders=not text)
 
 
-def _require_columns(table: Table, columns: Sequence[str | None]) -> None:
-    """Raise BadInput if a column is missing. Objects of JSON lines may each bring their own."""
-    missing = [column for column in columns if column and column not in table.columns]
-    if missing and table.has_header:
+def _require_columns(table: Table, group: str | None, *, scored: bool) -> None:
+    """Raise BadInput if a column is missing.
+
+    JSON lines may each bring their own columns, but the first must have a score if one is needed.
+    """
+    columns = [*([LABEL, SCORE] if scored else [A, B, LABEL]), *([group] if group else [])]
+    missing = [column for column in columns if column not in table.columns]
+    if missing and (table.has_header or SCORE in missing):
+        hint = "trials have the columns a, b and label (1: one identity, 0: two)"
+        if SCORE in missing:
+            hint = "score the trials by an encoder: -m MODALITY or --gallery NAME"
         raise BadInput(
             f"{table.name} has no column {' and no column '.join(missing)}:"
             f" there are {list_columns(table.columns)}",
-            hint="trials have the columns a, b and label (1: one identity, 0: two)",
+            hint=hint,
         )
 
 

@@ -136,7 +136,7 @@ def test_scores_are_written_and_read_back(shell):
     ("arguments", "code", "said"),
     [
         ((), 2, "Give SOURCE"),
-        (("gone.csv", "-m", "letters"), 2, "no such file"),
+        (("gone.csv", "-m", "letters"), 2, "is not a file"),
         (("trials.csv",), 2, "no column score"),
         (("trials.csv", "-m", "letters", "--gallery", "x"), 2, "do not go with --gallery"),
         (("trials.csv", "-m", "letters", "--group", "sex"), 2, "no column sex"),

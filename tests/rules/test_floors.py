@@ -34,10 +34,8 @@ DOOR = {"cli", "workspace", "reports", "errors", "types", "io", "sdk"}
 BELOW_THE_DOOR = {
     "examples/train_characters.py": "is a modality too, and trains it uninstalled",
     "siamkit/cli/__init__.py": "claims standard output before any command runs",
-    "siamkit/cli/audit.py": "words the drift of scores",
     "siamkit/cli/calibrate.py": "reads thresholds off a calibration, and writes it",
     "siamkit/cli/dedupe.py": "reads its tables and matrices itself",
-    "siamkit/cli/evaluate.py": "looks for a column of scores before it begins",
     "siamkit/cli/plugins.py": "lists names without importing a Workspace, which takes 0.1 s",
 }
 TRAINING_ONLY = {"torch", "torchvision", "timm", "sentence_transformers", "transformers"}
