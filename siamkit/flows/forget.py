@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
+from siamkit.store.erasures import Erasure
 from siamkit.store.samples import Sample
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
@@ -34,16 +35,26 @@ def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
     """Remove the traces of deletions from the disk, including those by processes since killed.
 
     An obstacle is logged, and the rest left to the next command: the deletion itself is done.
+    wait_seconds: 0 if the deletions are those of earlier commands.
     """
     pending = erasures.pending(store) if store.writable else []
     if not pending:
         return
-    try:
-        for erasure in pending:
+    erased: list[Erasure] = []
+    obstacle: Exception | None = None
+    for erasure in pending:
+        try:
             live_index.drop(store, erasure.gallery_id, erasure.index)
-        erasures.scrub(store, pending, wait_seconds=wait_seconds)
+            erased.append(erasure)
+        except (OSError, SiamkitError) as error:  # SiamkitError: the index is not installed
+            obstacle = error
+    try:
+        if erased or wait_seconds:  # else earlier commands have scrubbed all they could
+            erasures.scrub(store, erased, wait_seconds=wait_seconds)
     except (sqlite3.OperationalError, OSError, SiamkitError) as error:
+        obstacle = error
+    if obstacle:
         log.warning(
-            f"deleted, but traces remain on the disk: {error};"
+            f"deleted, but traces remain on the disk: {obstacle};"
             " the next command that opens the store tries again"
         )

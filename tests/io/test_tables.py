@@ -17,6 +17,7 @@ from siamkit.io.table_read import TextColumns, mark_repeated_ids, open_table, re
 from siamkit.io.table_record import BARE, LONGEST
 
 NO_STDIN = io.StringIO()
+TEXTS = ["one?", "two,\ntwo?", "drei – ü?"]
 
 
 def read(path: Path | str, column=None, id=None, table=None, stdin=NO_STDIN):
@@ -30,7 +31,7 @@ def plain(path: Path | str, **columns):
 @pytest.fixture
 def everywhere(tmp_path):
     """The same three questions in every format."""
-    data = {"number": ["q1", "q2", "q3"], "question": ["one?", "two,\ntwo?", "drei – ü?"]}
+    data = {"number": ["q1", "q2", "q3"], "question": TEXTS}
     head, *lines = [("number", "question"), *zip(*data.values(), strict=True)]
     quoted = "\n".join(f'{n},"{q}"' for n, q in lines)
     (tmp_path / "a.csv").write_text(f"{head[0]},{head[1]}\n{quoted}\n", encoding="utf-8")
@@ -53,9 +54,9 @@ def everywhere(tmp_path):
     "name", ["a.csv", "semicolon.csv", "utf16.csv", "a.jsonl", "a.parquet", "a.db"]
 )
 def test_every_format_gives_the_same_texts(everywhere, name):
-    found = read(everywhere / name, column="question", id="number")
-    assert [(r.id, r.text) for r in found] == [
-        ("q1", "one?"), ("q2", "two,\ntwo?"), ("q3", "drei – ü?")]  # fmt: skip
+    rows = read(everywhere / name, column="question", id="number")
+    assert [row.id for row in rows] == ["q1", "q2", "q3"]
+    assert [row.text for row in rows] == TEXTS
 
 
 def test_lines_are_those_an_editor_shows(everywhere):
@@ -78,7 +79,7 @@ def test_columns_are_guessed_only_where_there_is_no_choice(tmp_path):
         read(path, column="a", id="c")
 
 
-def test_bad_rows_of_a_csv_are_told_by_line_and_the_rest_is_read(tmp_path):
+def test_bad_rows_of_a_csv_are_reported_by_line_and_the_others_are_read(tmp_path):
     path = tmp_path / "bad.csv"
     path.write_bytes(
         b"id,question\n"
@@ -93,9 +94,9 @@ def test_bad_rows_of_a_csv_are_told_by_line_and_the_rest_is_read(tmp_path):
         b"7," + b"x" * (LONGEST + 1) + b"\n"
         b"8,also good\n"
     )
-    found = plain(path, column="question")
-    assert [line for line, _, _ in found] == [2, 3, 4, 5, 6, 7, 8, 10, 11]
-    faults = {line: text for line, _, text in found}
+    rows = plain(path, column="question")
+    assert [line for line, _, _ in rows] == [2, 3, 4, 5, 6, 7, 8, 10, 11]
+    faults = {line: text for line, _, text in rows}
     assert faults[2] == "good"
     assert faults[11] == "also good"
     assert faults[3] == "1 fields, where the head has 2"
@@ -105,7 +106,7 @@ def test_bad_rows_of_a_csv_are_told_by_line_and_the_rest_is_read(tmp_path):
     assert "1,000,000 characters" in faults[10]
 
 
-def test_a_quotation_mark_that_is_never_closed_is_told_where_it_opens(tmp_path):
+def test_a_quotation_mark_that_is_never_closed_is_reported_where_it_opens(tmp_path):
     path = tmp_path / "open.csv"
     path.write_text('question\nfine\n"open\nrest\nmore\n')
     assert plain(path) == [
@@ -114,21 +115,27 @@ def test_a_quotation_mark_that_is_never_closed_is_told_where_it_opens(tmp_path):
     ]
 
 
-def test_bad_lines_of_json_are_told_and_the_rest_is_read(tmp_path):
+def test_bad_lines_of_json_are_reported_and_the_others_are_read(tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text(
         '{"q": "good"}\n{"q": null}\n{"other": 1}\nnot json\n[1]\n{"q": ["x"]}\n'
         '{"q": 42}\n{"q": "\\ud800"}\n"a bare string"\n{"q": true}\n'
     )
     assert [text for _, _, text in plain(path, column="q")] == [
-        "good", "its text is empty", "its text is empty",
+        "good",
+        "its text is empty",
+        "its text is empty",
         "not JSON: Expecting value: line 1 column 1 (char 0)",
-        "neither a JSON object nor a string", "its text is not text, but list",
-        "42", "its text is not UTF-8", "a bare string", "its text is not text, but bool",
-    ]  # fmt: skip
+        "neither a JSON object nor a string",
+        "its text is not text, but list",
+        "42",
+        "its text is not UTF-8",
+        "a bare string",
+        "its text is not text, but bool",
+    ]
 
 
-def test_nulls_and_blobs_of_a_database_are_told(tmp_path):
+def test_nulls_and_blobs_of_a_database_are_reported(tmp_path):
     with sqlite3.connect(tmp_path / "t.db") as db:
         db.execute('CREATE TABLE "odd ""name" (question)')
         db.executemany(
@@ -136,10 +143,14 @@ def test_nulls_and_blobs_of_a_database_are_told(tmp_path):
         )
     db.close()
     assert [text for _, _, text in plain(tmp_path / "t.db")] == [
-        "fine", "its text is empty", "its text is not text, but bytes", "3.5"]  # fmt: skip
+        "fine",
+        "its text is empty",
+        "its text is not text, but bytes",
+        "3.5",
+    ]
 
 
-def test_a_database_with_several_tables_wants_one_named(tmp_path):
+def test_one_of_several_tables_of_a_database_must_be_named(tmp_path):
     with sqlite3.connect(tmp_path / "t.db") as db:
         db.execute("CREATE TABLE a (q)")
         db.execute("CREATE TABLE b (q)")
@@ -152,7 +163,7 @@ def test_a_database_with_several_tables_wants_one_named(tmp_path):
         read(tmp_path / "t.db", table="c")
 
 
-def test_what_is_no_table_is_refused_in_one_line(tmp_path):
+def test_a_file_that_is_not_a_table_is_refused_in_one_line(tmp_path):
     for name, content in {
         "picture.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         "text.parquet": b"hello",
@@ -182,8 +193,8 @@ def test_standard_input_is_lines_or_json_or_with_a_column_csv():
 
 def test_an_id_that_comes_twice_is_an_error_of_the_second(tmp_path):
     (tmp_path / "t.csv").write_text("id,q\n7,one\n8,two\n7,three\n")
-    found = [(r.line, r.error) for r in mark_repeated_ids(read(tmp_path / "t.csv"))]
-    assert found == [(2, ""), (3, ""), (4, "its id '7' is that of line 2 as well")]
+    rows = [(r.line, r.error) for r in mark_repeated_ids(read(tmp_path / "t.csv"))]
+    assert rows == [(2, ""), (3, ""), (4, "its id '7' is that of line 2 as well")]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +204,7 @@ def test_records_have_the_columns_asked_for(everywhere, name):
     with open_table(everywhere / name) as table:
         assert table.columns == ["number", "question"]
         assert [record.values for record in table.read("question", "absent")] == [
-            {"question": text, "absent": None} for text in ("one?", "two,\ntwo?", "drei – ü?")
+            {"question": text, "absent": None} for text in TEXTS
         ]
 
 
@@ -255,13 +266,13 @@ def test_a_failure_midway_leaves_nothing(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["o.xlsx", "absent/o.csv", "folder.csv"])
-def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, name):
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, name):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput):
         table_write.check(tmp_path / name, SCHEMA, table="t")
 
 
-def test_a_table_that_siamkit_has_not_written_is_not_replaced(tmp_path):
+def test_a_table_of_another_program_is_not_replaced(tmp_path):
     for name, statement in {
         "a.db": "CREATE TABLE t (mine)",
         "b.db": "CREATE VIEW t AS SELECT 1",
@@ -281,7 +292,8 @@ def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
     when = pa.array([1, 2], pa.timestamp("ns"))
     pq.write_table(pa.table({"id": when, "text": text}), tmp_path / "a.parquet")
     assert [r.error for r in read(tmp_path / "a.parquet", column="text")] == [
-        "its id is not text, but bytes"] * 2  # fmt: skip
+        "its id is not text, but bytes"
+    ] * 2
     pq.write_table(pa.table({"text": text}), tmp_path / "b.parquet")
     assert [r.error for r in read(tmp_path / "b.parquet")] == ["", "its text is not UTF-8"]
     pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")

@@ -9,7 +9,7 @@ import pytest
 import siamkit as sk
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
-from siamkit.store import live_index
+from siamkit.store import erasures, live_index
 
 TEXTS = {"greeting": "hello there", "sums": "one and one", "places": "over the hills"}
 
@@ -86,9 +86,11 @@ def test_an_index_that_was_uninstalled_says_what_to_do(shelved, monkeypatch):
 
 def test_what_an_uninstalled_index_has_saved_is_not_forgotten(shelved, monkeypatch, caplog):
     best(shelved, "hello there")
+    enrol(shelved, "letters")
     with monkeypatch.context() as patch:
         uninstall(patch, "shelf")
-        shelved.forget("sums")
+        shelved.forget("sums")  # in both galleries
+        assert [erasure.index for erasure in erasures.pending(shelved.store)] == ["shelf"]
     assert "traces remain on the disk: no index named 'shelf'" in caplog.text
     assert len(saved(shelved, "shelf")) > 0
     shelved.close()

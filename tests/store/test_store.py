@@ -1,4 +1,4 @@
-"""The store: what goes in comes out, twice is once, and the log leads every index to the truth."""
+"""The store: samples come back as enrolled, once each, and the log keeps every index correct."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def unit(*seeds: int) -> np.ndarray:
 
 
 def add(store, target, pairs):
-    """pairs of (label, number): the number makes content and vector."""
+    """Enrol (label, number) pairs; the number determines content and vector."""
     new = [
-        NewSample(who, f"{n}.x", n.to_bytes(32, "big"), '{"score":1.0}', 0.5) for who, n in pairs
+        NewSample(label, f"{n}.x", n.to_bytes(32, "big"), '{"score":1.0}', 0.5)
+        for label, n in pairs
     ]
     vectors = unit(*(n for _, n in pairs))
     return samples.add(store, target, target.space.fingerprint, new, vectors)
@@ -48,8 +49,8 @@ def test_an_enrolment_comes_back_as_it_went_in(tmp_path):
     ids = add(store, target, [("anna", 1), ("bob", 2)])
     store.close()
     store = Store(tmp_path)
-    found = samples.of_identity(store, "anna")
-    assert [(s.id, s.gallery, s.source, s.quality) for s in found] == [(ids[0], "g", "1.x", 0.5)]
+    enrolled = samples.of_identity(store, "anna")
+    assert [(s.id, s.gallery, s.source, s.quality) for s in enrolled] == [(ids[0], "g", "1.x", 0.5)]
     _, vectors = templates.load_all(store, target)
     np.testing.assert_array_equal(vectors, unit(1, 2))
     assert galleries.get(store, "g") == target
@@ -103,9 +104,15 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize(
     ("label", "why"),
-    [("", "empty"), ("  ", "empty"), ("a\nb", "line break"), ("a\x00", "control"),
-     ("x" * 200_000, "200,000 characters"), ("\udcff", "control")],
-)  # fmt: skip
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("a\nb", "line break"),
+        ("a\x00", "control"),
+        ("x" * 200_000, "200,000 characters"),
+        ("\udcff", "control"),
+    ],
+)
 def test_labels_that_cannot_be_shown_are_refused(label, why):
     with pytest.raises(BadInput, match=why) as error:
         samples.checked_label(label)
@@ -139,7 +146,7 @@ def test_a_newer_schema_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b""])
-def test_a_file_that_is_no_store_is_refused_or_made(tmp_path, content):
+def test_a_file_that_is_not_a_store_is_refused_unless_empty(tmp_path, content):
     (tmp_path / "store.db").write_bytes(content)
     if content:
         with pytest.raises(StoreError, match="not a siamkit store"):
@@ -148,7 +155,7 @@ def test_a_file_that_is_no_store_is_refused_or_made(tmp_path, content):
         Store(tmp_path).close()
 
 
-def test_somebody_elses_database_is_refused(tmp_path):
+def test_the_database_of_another_program_is_refused(tmp_path):
     db = sqlite3.connect(tmp_path / "store.db")
     db.execute("CREATE TABLE theirs (x)")
     db.close()
@@ -177,20 +184,18 @@ steps = st.lists(
 @settings(max_examples=40)
 @given(steps=steps)
 def test_after_any_history_the_index_holds_what_the_store_holds(steps):
-    """Enrol, forget, restart, restore an old backup under a newer index: never a wrong answer."""
+    """Enrol, forget, restart, restore an old backup under a newer index: answers stay correct."""
     with tempfile.TemporaryDirectory() as folder:
         root, backup = Path(folder) / "store", Path(folder) / "backup.db"
         store = Store(root, create=True)
         target = gallery(store)
         live = LiveIndex(store, target)
-        for step, who, number in steps:
+        for step, person, number in steps:
             if step == "add":
-                add(store, target, [(f"person {who}", number)])
+                add(store, target, [(f"person {person}", number)])
             elif step == "forget":
-                if mine := [
-                    s for s in samples.of_gallery(store, target) if s.identity[-1] == str(who)
-                ]:
-                    samples.delete(store, [s.id for s in mine])
+                enrolled = samples.of_gallery(store, target)
+                samples.delete(store, [s.id for s in enrolled if s.identity[-1] == str(person)])
             elif step == "query":
                 live.search(unit(number), 3)
             elif step == "backup":
@@ -204,9 +209,9 @@ def test_after_any_history_the_index_holds_what_the_store_holds(steps):
                 live = LiveIndex(store, target)
             ids, vectors = templates.load_all(store, target)
             hits = live.search(unit(1000), 100)
-            found = hits.ids[0][hits.ids[0] >= 0]
-            assert sorted(found.tolist()) == ids.tolist()
+            hit_ids = hits.ids[0][hits.ids[0] >= 0]
+            assert sorted(hit_ids.tolist()) == ids.tolist()
             scores = {int(i): float(v @ unit(1000)[0]) for i, v in zip(ids, vectors, strict=True)}
-            for i, score in zip(found, hits.scores[0], strict=False):
+            for i, score in zip(hit_ids, hits.scores[0], strict=False):
                 assert abs(scores[int(i)] - score) < 1e-5
         store.close()
