@@ -25,6 +25,7 @@ from siamkit.train.data import load, prepare
 from siamkit.train.events import Alarm, Evaluated
 from siamkit.train.folder import Origin
 from siamkit.train.run import TrainingRun
+from siamkit.train.split import Split
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_characters import Characters, read
@@ -87,7 +88,7 @@ def main() -> None:
     collapsed: dict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch)
-        prepare(read(options.folder), Characters(), None, data, share=0.2, seed=0)
+        prepare(read(options.folder), Characters(), None, data, Split(share=0.2, seed=0))
         for seed in SEEDS:
             for miner in MINERS:
                 points, failed = curve(data, miner, seed, options.steps)

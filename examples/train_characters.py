@@ -32,6 +32,7 @@ from siamkit.train.events import Evaluated, Step
 from siamkit.train.examples import Example
 from siamkit.train.folder import Origin
 from siamkit.train.run import TrainingRun
+from siamkit.train.split import Split
 from siamkit.types import Image, Region
 
 SIZE = 64  # px
@@ -121,9 +122,8 @@ def main() -> None:
     examples = read(options.folder)
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        prepared = prepare(
-            examples, Characters(), None, options.out, share=config.validation, seed=config.seed
-        )
+        split = Split(config.validation, config.seed)
+        prepared = prepare(examples, Characters(), None, options.out, split)
     except BadInput as error:
         hint = "give more characters, each with two pictures at least"
         raise BadInput(f"{options.folder}: {error}", hint=hint) from error

@@ -1,4 +1,4 @@
-"""The training card: what an encoder was trained on, how, and how well it does."""
+"""The training card: the data, the settings and the error rates of a trained encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset
 from siamkit.train.export import versions
 from siamkit.train.folder import Origin
-from siamkit.train.validation import Scores, errors
+from siamkit.train.validation import Scores, equal_error_rates
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -21,35 +21,33 @@ if TYPE_CHECKING:
 RATES = (0.001, 0.01, 0.1)
 # "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
 # are needed to be 90 % sure that the true rate is within 30 % of the measured one.
-ERRORS = 30
-USABLE = 0.2  # FNMR: where more mated pairs are refused, a higher rate is the better default
+LEAST_ERRORS = 30
+USABLE = 0.2  # highest FNMR of a usable default; above it, the next higher FMR is tried
 
 
 def default_threshold(scores: Scores) -> Threshold | None:
-    """For the lowest of RATES that the validation pairs can show and that is USABLE.
+    """Return the threshold of the lowest of RATES that is measurable here and USABLE.
 
-    Where none is usable, the highest is taken.
-
-    Against impostors if there are any: they are what such an encoder must reject.
+    If none is usable, the highest is taken; if none is measurable, None is returned. The rates
+    are against impostors if there are any: they are what such an encoder must reject.
     """
-    against, what = (
-        (scores.impostor, "pairs with an impostor")
-        if len(scores.impostor)
-        else (scores.non_mated, "pairs of different identities")
-    )
-    shown = [rate for rate in RATES if rate * len(against) >= ERRORS]
-    if not shown or not len(scores.mated):
+    if len(scores.impostor):
+        rejected, description = scores.impostor, "pairs with an impostor"
+    else:
+        rejected, description = scores.non_mated, "pairs of different identities"
+    rates = [rate for rate in RATES if rate * len(rejected) >= LEAST_ERRORS]
+    if not rates or not len(scores.mated):
         return None
-    for rate in shown:
-        fnmr, value = fnmr_at(scores.mated, against, rate)
+    for rate in rates:
+        fnmr, value = fnmr_at(scores.mated, rejected, rate)
         if fnmr <= USABLE:
             break
     if not np.isfinite(value):
-        return None  # so many of them tie at the top that no threshold keeps them out
+        return None  # too many of the rejected tie at the top
     return Threshold(
         float(value),
         rate,
-        f"{len(against):,} {what} and {len(scores.mated):,} mated pairs of the validation"
+        f"{len(rejected):,} {description} and {len(scores.mated):,} mated pairs of the validation"
         f" identities; FNMR {fnmr:.3f}",
     )
 
@@ -57,8 +55,8 @@ def default_threshold(scores: Scores) -> Threshold | None:
 def training_facts(
     dataset: Dataset, config: TrainConfig, origin: Origin, scores: Scores | None, step: int
 ) -> dict[str, Any]:
-    """JSON values. Paths of the samples are left out: a card travels."""
-    made: dict[str, Any] = {
+    """Return the training facts of a card, JSON values. They name no sample: a card travels."""
+    facts: dict[str, Any] = {
         "data": {
             "train": _counts(dataset, dataset.training),
             "validation": _counts(dataset, ~dataset.training),
@@ -71,10 +69,10 @@ def training_facts(
         "versions": versions(),
     }
     if scores is not None:
-        others, against = errors(scores)
-        made["validation"] = {
-            "eer": round(others, 5),
-            "eer_impostors": None if against is None else round(against, 5),
+        eer, eer_impostors = equal_error_rates(scores)
+        facts["validation"] = {
+            "eer": round(eer, 5),
+            "eer_impostors": None if eer_impostors is None else round(eer_impostors, 5),
             "pairs": {
                 "mated": len(scores.mated),
                 "non_mated": len(scores.non_mated),
@@ -82,13 +80,13 @@ def training_facts(
             },
             "read": "the step was chosen by these very pairs, so they flatter a little",
         }
-    return made
+    return facts
 
 
-def _counts(dataset: Dataset, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    impostor = dataset.impostor[chosen]
+def _counts(dataset: Dataset, rows: NDArray[np.bool_]) -> dict[str, int]:
+    impostor = dataset.impostor[rows]
     return {
-        "identities": len(np.unique(dataset.labels[chosen])),
+        "identities": len(np.unique(dataset.labels[rows])),
         "genuine": int((~impostor).sum()),
         "impostors": int(impostor.sum()),
     }

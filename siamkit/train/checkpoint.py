@@ -1,9 +1,8 @@
-"""One safetensors file holds all that a run needs to go on as if it had never stopped.
+"""Checkpoints: one safetensors file holds all that a run needs to resume exactly.
 
 Tensors: `network.*`, `average.*` (the moving average of the weights), `loss.*`, `optimiser.i.*`,
-and `hard`, the negatives that mining found last. Everything else, the step, the curriculum, the
-best error so far, is JSON in the header. Randomness needs no state: it is drawn anew from the
-seed and the step.
+and `hard`, the negatives that mining found last. The step, the curriculum and the best error so
+far are JSON in the header. Random numbers need no state: they depend on the seed and the step.
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ from siamkit.train.durable import replacing
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Durable on return; what was there before stays until then. Raises SiamkitError if full."""
+    """Replace a checkpoint, durably. Raises SiamkitError if the disk is full."""
     content = save(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
         metadata={"siamkit": json.dumps(facts)},
     )
-    with replacing(path) as aside:
-        aside.write_bytes(content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the facts of `write`. Raises BadInput, naming the file."""
-    with _opened(path) as file:
+    """Read the tensors and the facts of `write`. Raises BadInput, naming the file."""
+    with _open(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, _facts(file)  # noqa: SIM118
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts alone. Raises BadInput, naming the file."""
-    with _opened(path) as file:
+    """Read the facts alone. Raises BadInput, naming the file."""
+    with _open(path) as file:
         return _facts(file)
 
 
@@ -52,7 +51,7 @@ def _facts(file: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             yield file
@@ -64,7 +63,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under a prefix, without it."""
+    """Select the tensors whose names begin with a prefix, and drop it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -73,23 +72,24 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same, put under a prefix."""
+    """Put a prefix before the names of tensors."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """'i.exp_avg' and so on, by the parameter's place."""
+    """Return the state of each parameter as '0.exp_avg', '0.step' and so on."""
     return {
-        f"{place}.{name}": torch.as_tensor(value)
-        for place, state in optimiser.state_dict()["state"].items()
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, state in optimiser.state_dict()["state"].items()
         for name, value in state.items()
     }
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore the state that `optimiser_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
-        place, _, name = key.partition(".")
-        state.setdefault(int(place), {})[name] = tensor
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -151,8 +151,8 @@ def _toml(value: Any) -> str:
 def _comment(key: str) -> str:
     """Return the comment beside a field, with its choices; empty if it has neither."""
     source = inspect.getsource(TrainConfig)
-    beside = re.search(rf"^ +{key}: .*?  # (.*)$", source, re.MULTILINE)
-    parts = [beside[1]] if beside else []
+    match = re.search(rf"^ +{key}: .*?  # (.*)$", source, re.MULTILINE)
+    parts = [match[1]] if match else []
     parts += [f"one of {', '.join(CHOICES[key])}"] if key in CHOICES else []
     return f"  # {'; '.join(parts)}" if parts else ""
 

@@ -1,7 +1,7 @@
-"""Which miner when, and the alarm when the embeddings collapse.
+"""Choose the miner step by step, and raise the alarm when the embeddings collapse.
 
 The hardest negatives of an untrained network are nearer than the positives, and the quickest way
-to lower the loss is to move everything to one point: from there it stays at the margin. So "auto"
+to lower the loss is to move everything to one point, where it stays at the margin. So "auto"
 begins with semi-hard negatives, and takes harder ones once few triplets are left to learn from.
 """
 
@@ -17,19 +17,19 @@ from torch import Tensor
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import Alarm
 
-# Distance-weighted rather than batch-hard is the harder one: as good in the end, and it does not
-# collapse at ten times the usual learning rate, where batch-hard can when it comes this early.
+# The harder stage is distance-weighted, not batch-hard: it is as good in the end, and it does not
+# collapse at ten times the usual learning rate, as batch-hard can this early.
 STAGES = ("semi-hard", "distance-weighted")
-FEW = 0.1  # active share at which the second stage begins; half of it after each collapse
+FEW_ACTIVE = 0.1  # active share at which the second stage begins; halved by each collapse
 DECAY = 0.95  # of the moving averages: about the last 20 steps
-FLOOR = 0.05  # mean d² below which embeddings count as collapsed; scattered evenly they have 2
-RISING, ROUNDING = 1.02, 1e-5  # how much more spread counts as rising: not what rounding adds
+FLOOR = 0.05  # mean d² below which embeddings count as collapsed; 2 if evenly scattered
+RISING, ROUNDING = 1.02, 1e-5  # a spread rises if it exceeds the highest by this factor and term
 PATIENCE = 50  # steps below FLOOR without rising
-COLLAPSES = 3  # at which "auto" gives up, too
+MOST_COLLAPSES = 3  # at which "auto" gives up, too
 
 
 def spread(distances: Tensor) -> float:
-    """Mean d² of two different embeddings, in [0, 4], of (n, n) squared distances with n > 1."""
+    """Return the mean d² of two different embeddings, in [0, 4], of (n, n) d² with n > 1."""
     count = len(distances)
     return float(distances.sum()) / (count * (count - 1))
 
@@ -45,11 +45,11 @@ class _State:
 
 
 class Curriculum:
-    """Told of every step; says which miner is next, and whether to go on.
+    """Observes every step; names the next miner, and says when to stop.
 
-    A miner that the configuration names stays, and the first collapse ends the run: with the same
-    triplets it may never recover. "auto" goes back to semi-hard negatives, which lead out of it at
-    the full learning rate, and takes harder ones later than before.
+    A configured miner is never changed, and the first collapse ends the run: with the same
+    triplets it may never recover. "auto" returns to semi-hard negatives, which lead out of the
+    collapse at the full learning rate, and takes harder ones later than before.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -62,24 +62,26 @@ class Curriculum:
         return STAGES[self._state.stage] if self._auto else self._config.miner
 
     def state(self) -> dict[str, int | float]:
-        """All that `load` needs to go on exactly from here."""
+        """Return all that `load` needs to resume exactly."""
         return asdict(self._state)
 
     def load(self, state: Mapping[str, Any]) -> None:
         self._state = _State(**state)
 
     def observe(self, step: int, loss: float, active: float, spread: float) -> Alarm | None:
-        """`active` as of `miners.active_fraction`; `spread` as of `spread`; steps count from 1."""
+        """Take in one step, counted from 1; return the alarm if there is one.
+
+        active: see miners.active_fraction. spread: see `spread`.
+        """
         if not math.isfinite(loss):
             return self._give_up(self.diverged(step, f"the loss is {loss}"))
         state = self._state
         before = spread if state.spread < 0 else state.spread
         state.spread = DECAY * before + (1 - DECAY) * spread
         state.active = DECAY * state.active + (1 - DECAY) * active
-        if state.active < FEW / 2**state.collapses:
+        if state.active < FEW_ACTIVE / 2**state.collapses:
             state.stage = len(STAGES) - 1
-        # While the learning rate warms up, a network that starts with a small spread has not had
-        # the chance to widen it.
+        # While the learning rate warms up, a small spread cannot have widened yet.
         if (
             state.spread >= FLOOR
             or state.spread > RISING * state.highest + ROUNDING
@@ -90,21 +92,21 @@ class Curriculum:
         state.low += 1
         if state.low < PATIENCE:
             return None
-        what = f"the embeddings have collapsed: mean d² {spread:.2g}, loss {loss:.3g}"
-        return self._collapsed(step, f"{what}, {self.miner} negatives")
+        message = f"the embeddings have collapsed: mean d² {spread:.2g}, loss {loss:.3g}"
+        return self._collapsed(step, f"{message}, {self.miner} negatives")
 
-    def diverged(self, step: int, what: str) -> Alarm:
-        return Alarm(step, "diverged", f"{what}; try {self._slower()}")
+    def diverged(self, step: int, reason: str) -> Alarm:
+        return Alarm(step, "diverged", f"{reason}; try {self._slower()}")
 
-    def _collapsed(self, step: int, what: str) -> Alarm:
+    def _collapsed(self, step: int, message: str) -> Alarm:
         state = self._state
         state.stage, state.low, state.highest = 0, 0, state.spread
         state.collapses += 1
         if not self._auto:
-            return self._give_up(Alarm(step, "collapse", f"{what}; try --set miner=auto"))
-        if state.collapses >= COLLAPSES:
-            return self._give_up(Alarm(step, "collapse", f"{what}; try {self._slower()}"))
-        return Alarm(step, "collapse", f"{what}; back to {self.miner} ones")
+            return self._give_up(Alarm(step, "collapse", f"{message}; try --set miner=auto"))
+        if state.collapses >= MOST_COLLAPSES:
+            return self._give_up(Alarm(step, "collapse", f"{message}; try {self._slower()}"))
+        return Alarm(step, "collapse", f"{message}; back to {self.miner} ones")
 
     def _give_up(self, alarm: Alarm) -> Alarm:
         self.stop = True

@@ -1,7 +1,7 @@
-"""Examples as one array on disk: loaded, cropped, checked and split once, before any training.
+"""Prepare examples as one array on disk: load, crop, check and split them before training.
 
-A prepared run folder holds `arrays.npy` and `data.json`, which is written last: if it is there,
-the arrays are whole.
+A prepared run folder holds `arrays.npy` and `data.json`. The latter is written last: if it is
+there, the arrays are complete.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -23,21 +23,24 @@ from siamkit.io.sources import shorten
 from siamkit.train.durable import replacing
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS
-from siamkit.train.intake import Loaded, Tally, load_all, sift
-from siamkit.train.split import split_identities
+from siamkit.train.intake import Loaded, Tally, load_all, select_rows
+from siamkit.train.split import Split, split_identities
 from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from siamkit.protocols import Detector
+    from siamkit.train.modality import TrainableModality
 
 log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """What a network is trained and judged on, ordered by identity; genuine samples first."""
+    """Training and validation samples, ordered by identity; genuine samples come first."""
 
-    arrays: NDArray[Any]  # (n, ...) as the modality's `array` makes them; mapped from the disk
+    arrays: NDArray[Any]  # (n, ...) from the modality's `array`; mapped from the disk
     labels: NDArray[np.int64]  # (n,) into names
     impostor: NDArray[np.bool_]  # (n,) True for an imitation of that identity, such as a forgery
     training: NDArray[np.bool_]  # (n,) False for the validation identities
@@ -47,70 +50,73 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A data set, and what was found out while it was made."""
+    """A data set, and remarks on the examples that it was prepared from."""
 
     dataset: Dataset
-    faults: list[str]  # a line for each source that could not be used, with its reason
-    notes: list[str]  # what else people should know, a line each
+    faults: list[str]  # one line per source that could not be used, with the reason
+    notes: list[str]  # one line per other oddity that people should know
 
 
 def prepare(
     examples: Sequence[Example],
-    plugin: Any,
-    detector: Any | None,
+    modality: TrainableModality,
+    detector: Detector[Any] | None,
     run: Path,
-    *,
-    share: float,
-    seed: int,
+    split: Split,
     progress: Progress = ignore_progress,
 ) -> Prepared:
-    """Load every example into the folder `run`, which must exist; or find it there already.
+    """Load every example into the existing folder `run`, unless they are there already.
 
-    Of several regions the one that enrolment would take is taken. Sources that cannot be used are
-    faults; identities are split by `share` and `seed`, see siamkit.train.split. `progress` is told
-    how many examples are done, and of how many. Raises BadInput for too few identities,
-    NothingFound if no source can be used, PluginError for arrays of two shapes or dtypes.
+    Of several regions in a sample, the one that enrolment would take is taken. Sources that cannot
+    be used become faults.
+
+    Raises BadInput for too few identities, NothingFound if no source can be used, PluginError for
+    arrays of two shapes or dtypes.
     """
-    if plugin.kind != "text" and (texts := [e for e in examples if isinstance(e.source, str)]):
+    if modality.kind != "text" and (texts := [e for e in examples if isinstance(e.source, str)]):
         raise BadInput(
-            f"{shorten(texts[0].name)!r} is a text, and {plugin.name} are not texts",
+            f"{shorten(texts[0].name)!r} is a text, and {modality.name} are not texts",
             hint="name files, in a column path",
         )
-    split_identities(examples, share, seed)  # hours may pass until this could fail again
-    digest = _digest(examples, plugin, detector, share, seed)
-    if (ready := load(run)) and _facts(run)["digest"] == digest:
-        return ready
+    split_identities(examples, split)  # fail before loading, which may take hours
+    digest = _digest(examples, modality, detector, split)
+    if (earlier := load(run)) and _read_facts(run)["digest"] == digest:
+        return earlier
     (run / FACTS).unlink(missing_ok=True)
     ordered = sorted(examples, key=_order)
     tally = Tally()
-
-    def counted() -> Iterator[Loaded]:
-        pipeline = Pipeline(plugin, detector, None)  # type: ignore[arg-type]  # nothing is embedded
-        for done, loaded in enumerate(load_all(pipeline, ordered), 1):
-            progress("preparing", done, len(ordered))
-            yield loaded
-
-    kept = _write(run / ARRAYS, sift(counted(), tally), plugin)
+    pipeline = Pipeline(modality, detector, None)  # type: ignore[arg-type]  # nothing is embedded
+    loaded = _report(load_all(pipeline, ordered), len(ordered), progress)
+    rows = _write_arrays(run / ARRAYS, select_rows(loaded, tally), modality)
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
             hint=tally.faults[0].hint,
         )
     try:
-        training, _ = split_identities(kept, share, seed)
+        training, _ = split_identities(rows, split)
     except BadInput as error:
-        raise _after_faults(error, tally.faults, len(examples)) from error
+        raise _with_faults(error, tally.faults, len(examples)) from error
     notes = [*label_notes(examples), *tally.notes()]
     for note in notes:
         log.warning(note)
-    _note(run, digest, kept, training, [str(fault) for fault in tally.faults], notes)
-    made = load(run)
-    assert made is not None  # it was written just now
-    return made
+    facts = _row_facts(rows, training)
+    facts |= {"digest": digest, "faults": [str(fault) for fault in tally.faults], "notes": notes}
+    with replacing(run / FACTS) as temporary:
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+    prepared = load(run)
+    assert prepared is not None  # it was written just now
+    return prepared
 
 
-def _after_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int) -> BadInput:
-    """What is left is too little, and why so little is left."""
+def _report(samples: Iterable[Loaded], total: int, progress: Progress) -> Iterator[Loaded]:
+    for done, sample in enumerate(samples, 1):
+        progress("preparing", done, total)
+        yield sample
+
+
+def _with_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int) -> BadInput:
+    """Add to an error about too few examples why there are so few."""
     if not faults:
         return error
     return BadInput(
@@ -120,35 +126,23 @@ def _after_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int
     )
 
 
-def _note(
-    run: Path,
-    digest: str,
-    kept: Sequence[Example],
-    training: set[str],
-    faults: list[str],
-    notes: list[str],
-) -> None:
-    """Write what the rows are; from now on the arrays count as whole."""
-    names = sorted({example.label for example in kept})
+def _row_facts(rows: Sequence[Example], training: set[str]) -> dict[str, Any]:
+    """Describe the rows of the arrays in JSON values; `training` has the training labels."""
+    names = sorted({example.label for example in rows})
     numbers = {name: number for number, name in enumerate(names)}
-    facts = {
-        "digest": digest,
+    return {
         "names": names,
-        "labels": [numbers[example.label] for example in kept],
-        "impostor": [example.impostor for example in kept],
-        "training": [example.label in training for example in kept],
-        "sources": [example.name for example in kept],
-        "faults": faults,
-        "notes": notes,
+        "labels": [numbers[example.label] for example in rows],
+        "impostor": [example.impostor for example in rows],
+        "training": [example.label in training for example in rows],
+        "sources": [example.name for example in rows],
     }
-    with replacing(run / FACTS) as aside:
-        aside.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load(run: Path) -> Prepared | None:
-    """What `prepare` has left in a run folder; None if that is nothing, or not whole."""
+    """Load what `prepare` wrote to a run folder; None if it is absent or incomplete."""
     try:
-        facts = _facts(run)
+        facts = _read_facts(run)
         arrays = np.load(run / ARRAYS, mmap_mode="r", allow_pickle=False)
         dataset = Dataset(
             arrays,
@@ -165,7 +159,7 @@ def load(run: Path) -> Prepared | None:
         return None
 
 
-def _facts(run: Path) -> dict[str, Any]:
+def _read_facts(run: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((run / FACTS).read_text(encoding="utf-8"))
     return facts
 
@@ -176,17 +170,21 @@ def _order(example: Example) -> tuple[str, bool, str, str]:
 
 
 def _digest(
-    examples: Iterable[Example], plugin: Any, detector: Any | None, share: float, seed: int
+    examples: Iterable[Example],
+    modality: TrainableModality,
+    detector: Detector[Any] | None,
+    split: Split,
 ) -> str:
-    """SHA-256 over all that the arrays depend on; of a file, its name, size and time of change."""
-    how = [plugin.name, detector and detector.name, plugin.preprocessing(), share, seed]
-    digest = hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode())
+    """Hash all that the arrays depend on (SHA-256); of a file: name, size and time of change."""
+    detector_name = detector and detector.name
+    inputs = [modality.name, detector_name, modality.preprocessing(), split.share, split.seed]
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode())
     for example in sorted(examples, key=_order):
         state = ""
         if isinstance(example.source, Path):
             try:
-                found = example.source.stat()
-                state = f"{found.st_size} {found.st_mtime_ns}"
+                stat = example.source.stat()
+                state = f"{stat.st_size} {stat.st_mtime_ns}"
             except (OSError, ValueError):
                 state = "absent"
         line = json.dumps([*_order(example), example.split, state])
@@ -194,32 +192,38 @@ def _digest(
     return digest.hexdigest()
 
 
-def _write(path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], plugin: Any) -> list[Example]:
-    """Write the arrays to a .npy file, however many there will be; returns their examples."""
-    kept: list[Example] = []
+def _write_arrays(
+    path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], modality: TrainableModality
+) -> list[Example]:
+    """Write arrays to a .npy file, one by one; return their examples.
+
+    Its header is written twice: numpy leaves room in it for more digits of the first dimension.
+    """
+    written: list[Example] = []
     first: NDArray[Any] | None = None
-    with replacing(path) as aside, aside.open("wb") as file:
-
-        def head() -> None:  # numpy leaves room in it for more digits of the first dimension
-            like = np.empty((0,)) if first is None else first[None]
-            np.lib.format.write_array_header_1_0(file, {
-                "descr": np.lib.format.dtype_to_descr(like.dtype),
-                "fortran_order": False,
-                "shape": (len(kept), *like.shape[1:]),
-            })  # fmt: skip
-
+    with replacing(path) as temporary, temporary.open("wb") as file:
         for example, array in rows:
             if first is None:
                 first = array
-                head()
+                _write_header(file, 0, first)
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
-                    f"{registry.describe(plugin)}: array gave {array.dtype} {array.shape} for"
+                    f"{registry.describe(modality)}: array gave {array.dtype} {array.shape} for"
                     f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
-                    f" {shorten(kept[0].name)}"
+                    f" {shorten(written[0].name)}"
                 )
             file.write(array.tobytes())
-            kept.append(example)
+            written.append(example)
         file.seek(0)
-        head()
-    return kept
+        _write_header(file, len(written), np.empty(()) if first is None else first)
+    return written
+
+
+def _write_header(file: BinaryIO, count: int, row: NDArray[Any]) -> None:
+    """Write the .npy header of `count` rows like this one."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(row.dtype),
+        "fortran_order": False,
+        "shape": (count, *row.shape),
+    }
+    np.lib.format.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""Where a run computes, in which precision, and how repeatably."""
+"""Pick the device and the precision of a run, and make it repeatable."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ PROBES = 3  # training steps timed in each precision; the first is not counted
 GAIN = 1.1  # bf16 must be this much faster to be worth its rounding
 
 
-def pick_device(wanted: str) -> str:
-    """cuda, mps or cpu. Raises BadInput for one that is not here."""
-    here = {
+def pick_device(name: str) -> str:
+    """Return cuda, mps or cpu; "auto" takes the first available. Raises BadInput if absent."""
+    is_available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted == "auto":
-        return next(name for name, available in here.items() if available)
-    if not here[wanted]:
-        raise BadInput(f"device = {wanted!r}, and torch finds none here", hint="--set device=auto")
-    return wanted
+    if name == "auto":
+        return next(device for device, available in is_available.items() if available)
+    if not is_available[name]:
+        raise BadInput(f"device = {name!r}, and torch finds none here", hint="--set device=auto")
+    return name
 
 
 @contextmanager
 def repeatable(config: TrainConfig) -> Iterator[None]:
-    """Torch's own generator seeded, its kernels deterministic if asked for; as before after."""
+    """Seed torch, and make its kernels deterministic if configured; restore both afterwards."""
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -45,18 +45,19 @@ def repeatable(config: TrainConfig) -> Iterator[None]:
 
 @contextmanager
 def autocast(device: str, precision: str) -> Iterator[None]:
+    """Compute in bfloat16 where torch allows it, if the precision is bf16."""
     with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
         yield
 
 
 def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
-    """fp32, or bf16 if a few training steps of either show that it is faster.
+    """Time a few training steps in each precision; return bf16 if it is faster, else fp32.
 
-    step: runs forward and returns a loss; its gradients are thrown away by the caller.
+    step: runs forward and returns a loss; the caller discards the gradients.
     """
-    taken = {}
+    fastest = {}
     for precision in ("fp32", "bf16"):
-        times = []
+        seconds = []
         for _ in range(PROBES):
             started = time.perf_counter()
             with autocast(device, precision):
@@ -64,6 +65,6 @@ def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
             loss.backward()  # type: ignore[no-untyped-call]
             if device == "cuda":
                 torch.cuda.synchronize()
-            times.append(time.perf_counter() - started)
-        taken[precision] = min(times[1:])
-    return "bf16" if taken["fp32"] > GAIN * taken["bf16"] else "fp32"
+            seconds.append(time.perf_counter() - started)
+        fastest[precision] = min(seconds[1:])
+    return "bf16" if fastest["fp32"] > GAIN * fastest["bf16"] else "fp32"

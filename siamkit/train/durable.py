@@ -1,4 +1,4 @@
-"""Files of a run: each is whole or absent, and a full disk is an error that names it."""
+"""Replace a file of a run; a full disk is an error that names the file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from siamkit.train.folder import FACTS
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to, which is moved to `path` once it is durable.
-
-    What was at `path` stays until then. Raises SiamkitError for what the disk refuses.
-    """
+    """Replace a file, see siamkit.io.atomic. Raises SiamkitError if it cannot be written."""
     try:
         with atomic.replacing(path) as temporary:
             yield temporary
@@ -25,5 +22,5 @@ def replacing(path: Path) -> Iterator[Path]:
         prepared = (path.parent / FACTS).exists()
         raise SiamkitError(
             f"{to_text(path)} could not be written: {error.strerror or error}",
-            hint="make room, then go on with --resume" if prepared else "make room and start again",
+            hint="make room, then --resume" if prepared else "make room and start again",
         ) from error

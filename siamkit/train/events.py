@@ -1,4 +1,4 @@
-"""What a training run says as it goes. Whoever reads the iterator draws, counts or stops."""
+"""Events of a training run, as its iterator yields them and train.jsonl records them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Once, before the first step; `step` is above 0 where a run was resumed."""
+    """Sent once, before the first step; `step` is above 0 if the run was resumed."""
 
     step: int
     steps: int
@@ -26,7 +26,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After each optimiser step. Distances are squared Euclidean, of unit vectors: in [0, 4]."""
+    """Sent after each optimiser step. Distances are squared Euclidean of unit vectors, [0, 4]."""
 
     step: int
     loss: float
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """On the validation identities."""
+    """Error rates on the validation identities."""
 
     step: int
     eer: float  # equal error rate in [0, 1] of all mated pairs against the non-mated
@@ -52,21 +52,25 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
+    """A checkpoint was written."""
+
     step: int
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something is wrong, and what was done about it."""
+    """A fault in training, with what was done about it."""
 
     step: int
-    name: str  # "collapse"
+    name: str  # "collapse" or "diverged"
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
+    """Training has ended."""
+
     step: int
     reason: str
 

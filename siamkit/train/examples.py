@@ -1,4 +1,4 @@
-"""Labelled examples to train on: a folder per identity, a manifest, or a gallery of the store."""
+"""Read labelled examples: a folder per identity, a manifest, or a gallery of the store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.embed.region_choosers import name_sample
 from siamkit.errors import BadInput
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from siamkit.store.samples import Sample
 
 log = logging.getLogger("siamkit")
+T = TypeVar("T")
 IMPOSTORS = "impostors"  # a folder inside an identity's folder
 COLUMNS = ("path", "text", "label", "impostor", "split")
-YES_NO = {
-    "1": True, "yes": True, "true": True, "0": False, "no": False, "false": False, "": False,
-}  # fmt: skip
+YES_NO = dict.fromkeys(("1", "yes", "true"), True) | dict.fromkeys(("0", "no", "false", ""), False)
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "": None}
-SHOWN = 20  # bad lines that one message names, and remarks of one kind
+SHOWN = 20  # most remarks of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +37,23 @@ class Example:
     source: Path | str  # a file, or the text itself
     label: str
     impostor: bool = False
-    split: str | None = None  # "train", "validation", or None: as it falls
-    enrolled: Sample | None = None  # out of a gallery: which content and region it was
+    split: str | None = None  # "train", "validation", or None to leave it to chance
+    enrolled: Sample | None = None  # of a gallery: the content and the region that were enrolled
 
     @property
     def name(self) -> str:
-        """The whole text, or the path as text."""
+        """Return the path as text, or the text itself."""
         return self.source if isinstance(self.source, str) else to_text(self.source)
 
 
 def read_examples(origin: str) -> list[Example]:
-    """The examples of a folder or of a manifest: a table, JSON lines included.
+    """Read the examples of a folder or of a manifest: a table, JSON lines included.
 
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
     keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
     false, or empty) and split (train, validation, val, or empty). Paths are relative to it.
-    Raises BadInput, naming every bad line, for what is none of these.
+    Raises BadInput for anything else, naming every bad line.
     """
     path = Path(origin)
     if not path.exists():
@@ -62,17 +61,17 @@ def read_examples(origin: str) -> list[Example]:
             f"{to_text(path)} is neither a folder nor a file",
             hint="give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
         )
-    found = _folder(path) if path.is_dir() else _manifest(path)
-    if not found:
+    examples = _read_folder(path) if path.is_dir() else _read_manifest(path)
+    if not examples:
         raise BadInput(
             f"{to_text(path)} holds no examples",
-            hint="it may hold a folder per identity, or be a CSV with the columns path,label",
+            hint="give a folder per identity, or a CSV with the columns path,label",
         )
-    return found
+    return examples
 
 
 def gallery_examples(store: Store, gallery: str, modality: str) -> list[Example]:
-    """What is enrolled in a gallery, in the regions that were enrolled.
+    """Return the samples enrolled in a gallery, in the regions that were enrolled.
 
     Raises StoreError if there is no such gallery, BadInput if it holds another modality.
     """
@@ -93,10 +92,10 @@ def gallery_examples(store: Store, gallery: str, modality: str) -> list[Example]
 
 
 def label_notes(examples: Iterable[Example]) -> list[str]:
-    """What looks like a slip of the pen in the labels, a line each.
+    """Remark on labels that look like slips of the pen, one line each.
 
-    That is labels that differ in case or blanks alone, and one with a single genuine sample that
-    is one edit away from exactly one other (where it is near several, numbers are counted up).
+    These are labels that differ in case or blanks alone, and labels with a single genuine sample
+    that are one edit away from exactly one other. If several are near, they are a numbered series.
     """
     counts = Counter(example.label for example in examples if not example.impostor)
     alike = defaultdict(list)
@@ -117,13 +116,13 @@ def label_notes(examples: Iterable[Example]) -> list[str]:
 
 
 def at_most(lines: Sequence[str], limit: int = SHOWN) -> list[str]:
-    """The first lines, and how many more there are."""
+    """Return the first lines, and one that counts the others."""
     more = [f"… and {len(lines) - limit:,} more of this kind"] if len(lines) > limit else []
     return [*lines[:limit], *more]
 
 
-def _folder(folder: Path) -> list[Example]:
-    found, loose = [], 0
+def _read_folder(folder: Path) -> list[Example]:
+    examples, loose = [], 0
     labels: dict[str, str] = {}
     for file in files_under(folder):
         first, *inner = file.relative_to(folder).parts
@@ -136,13 +135,13 @@ def _folder(folder: Path) -> list[Example]:
             except BadInput as error:
                 raise name_sample(to_text(folder / first), error) from error
         impostor = any(part.casefold() == IMPOSTORS for part in inner[:-1])
-        found.append(Example(file, labels[first], impostor))
-    if loose and found:
-        log.warning(f"{loose:,} files directly in {to_text(folder)} belong to nobody: left out")
-    return found
+        examples.append(Example(file, labels[first], impostor))
+    if loose and examples:
+        log.warning(f"{loose:,} files directly in {to_text(folder)} have no label: left out")
+    return examples
 
 
-def _manifest(path: Path) -> list[Example]:
+def _read_manifest(path: Path) -> list[Example]:
     examples, faults = [], []
     with open_table(path, plain=".csv") as table:
         columns = table.columns
@@ -179,26 +178,27 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
     return Example(
         base / str(path) if path else str(text),
         samples.checked_label(label),
-        _word(values, "impostor", YES_NO) or False,
-        _word(values, "split", SPLITS),
+        _choice(values, "impostor", YES_NO),
+        _choice(values, "split", SPLITS),
     )
 
 
-def _word(values: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> Any:
+def _choice(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:
+    """Return the meaning of a word in a column; a missing value is the word ''."""
     value = values[key]
     word = "" if value is None else str(value).strip().lower()
-    if word not in known:
+    if word not in meanings:
         raise BadInput(
-            f"{key} is {shorten(str(value))!r}, not one of {', '.join(filter(None, known))}"
+            f"{key} is {shorten(str(value))!r}, not one of {', '.join(filter(None, meanings))}"
         )
-    return known[word]
+    return meanings[word]
 
 
 def _one_edit_away(counts: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
-    """Each label with one sample, and the labels with more that are one edit away from it.
+    """Yield each label with one sample, and the labels with more that are one edit away from it.
 
-    A digit for another digit is no edit: so are identities numbered. Found by what is left when
-    one character is taken away or made a blank, in time proportional to the labels' length.
+    A digit for another digit does not count: identities are often numbered. Labels are compared by
+    their patterns, in time proportional to their length.
     """
     lonely = [label for label, count in counts.items() if count == 1]
     by_pattern = defaultdict(set)
@@ -207,19 +207,24 @@ def _one_edit_away(counts: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]
             by_pattern[pattern].add(label)
     for label in lonely:
         near = set().union(*(by_pattern.get(pattern, ()) for pattern in _patterns(label)))
-        yield label, sorted(other for other in near if not _renumbered(label, other))
+        yield label, sorted(other for other in near if not _is_renumbered(label, other))
 
 
 def _patterns(label: str) -> Iterator[str]:
-    """Two labels share one if they differ by one character more, less, or another."""
+    """Yield patterns of which two labels share one if they are one edit apart.
+
+    An edit adds, removes or replaces one character.
+    """
     yield label
-    for at, _ in enumerate(label):
-        yield label[:at] + label[at + 1 :]
-        yield f"{label[:at]}\0{label[at + 1 :]}"
+    for position, _ in enumerate(label):
+        before, after = label[:position], label[position + 1 :]
+        yield before + after
+        yield f"{before}\0{after}"
 
 
-def _renumbered(one: str, other: str) -> bool:
-    pairs = [(a, b) for a, b in zip(one, other, strict=False) if a != b]
-    digits = all(a.isdigit() and b.isdigit() for a, b in pairs)
-    deleted = len(one) == len(other) and len(pairs) > 1  # two different deletions, two edits
-    return deleted or (len(one) == len(other) and digits)
+def _is_renumbered(a: str, b: str) -> bool:
+    """Return True if two labels that share a pattern differ in digits, or by two edits."""
+    if len(a) != len(b):
+        return False
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
+    return len(pairs) > 1 or all(x.isdigit() and y.isdigit() for x, y in pairs)

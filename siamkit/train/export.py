@@ -1,4 +1,4 @@
-"""What was trained becomes an encoder folder: an ONNX graph, checked against torch, and a card."""
+"""Export a network to ONNX, check the graph against torch, and put its folder in place."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OPSET = 17  # onnxruntime 1.20 and later read it
-SAME = 0.9999  # least cosine of a served vector and torch's
-PROBES = 64
-LARGE = 1_024  # weights of a tensor from which halving it is worth a node
-HIGHEST = 60_000.0  # float16 ends at 65504
+SAME = 0.9999  # least cosine between a served vector and torch's
+PROBES = 64  # arrays that both are compared on
+LARGE = 1_024  # least size of a tensor that is worth a node to halve
+HIGHEST = 60_000.0  # weight to store as float16, which ends at 65504
 PACKAGES = ("siamkit", "torch", "timm", "onnx", "numpy")
 
 
@@ -41,23 +41,23 @@ class _Served(nn.Module):
 
 
 def export_graph(network: nn.Module, arrays: NDArray[Any]) -> bytes:
-    """The ONNX graph of a network: arrays of any number to unit vectors.
+    """Return the ONNX graph of a network, from any number of arrays to unit vectors.
 
-    arrays: (n, …) of which PROBES are what it is checked on. Raises PluginError if the network
-    cannot be written as ONNX, or if a vector comes out other than torch's.
+    arrays: (n, …); the graph is checked on PROBES of them. Raises PluginError if the network
+    cannot be written as ONNX, or if a vector differs from torch's.
     """
     served = _Served(network).eval().cpu()
-    spread = np.unique(np.linspace(0, len(arrays) - 1, PROBES).astype(np.int64))
-    probes = torch.from_numpy(np.array(arrays[spread]))  # a copy: those on disk are read-only
-    whole = export_onnx(served, (probes[:2],), {"arrays": {0: "n"}})
+    rows = np.unique(np.linspace(0, len(arrays) - 1, PROBES).astype(np.int64))
+    probes = torch.from_numpy(np.array(arrays[rows]))  # a copy: those on disk are read-only
+    full = export_onnx(served, (probes[:2],), {"arrays": {0: "n"}})
     with torch.inference_mode():
-        wanted = served(probes).numpy()
-    smaller = halve_weights(whole)
-    if _worst(wanted, _served_by(smaller, probes)) >= SAME:
-        return smaller
-    # A head that was hardly trained may hang on the last digits of its weights.
-    require_same(wanted, _served_by(whole, probes))
-    return whole
+        expected = served(probes).numpy()
+    halved = halve_weights(full)
+    if _least_cosine(expected, _run(halved, probes)) >= SAME:
+        return halved
+    # A head that was hardly trained may depend on the last digits of its weights.
+    require_same(expected, _run(full, probes))
+    return full
 
 
 def export_onnx(
@@ -66,31 +66,37 @@ def export_onnx(
     axes: Mapping[str, Mapping[int, str]],
     outputs: Sequence[str] = ("vectors",),
 ) -> bytes:
-    """The ONNX graph of a network. axes: of each input, those that may vary; of outputs, the first.
+    """Write a network as ONNX. Raises PluginError if that is impossible.
 
-    Raises PluginError if it cannot be written.
+    axes: the axes of each input that may vary; of the outputs, the first may.
     """
-    made: Any = io.BytesIO()  # which torch takes, though its annotations do not say so
+    file: Any = io.BytesIO()  # torch takes it, though its annotations do not say so
     try:
         with quiet():
             torch.onnx.export(
-                network, probes, made, input_names=[*axes], output_names=[*outputs],
-                dynamic_axes={**axes, outputs[0]: {0: "n"}}, opset_version=OPSET, dynamo=False,
-            )  # fmt: skip
-    except Exception as error:  # of any kind
+                network,
+                probes,
+                file,
+                input_names=[*axes],
+                output_names=[*outputs],
+                dynamic_axes={**axes, outputs[0]: {0: "n"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except Exception as error:  # torch raises all kinds
         raise PluginError(
             f"the network cannot be written as ONNX: {type(error).__name__}:"
             f" {shorten(str(error).strip())}",
             hint="take another backbone",
         ) from error
-    content: bytes = made.getvalue()
+    content: bytes = file.getvalue()
     return content
 
 
 def halve_weights(content: bytes) -> bytes:
-    """The graph with its large weights stored as float16, and cast when it is opened.
+    """Store the large weights of a graph as float16; they are cast when it is opened.
 
-    Half the bytes on disk; what is computed is float32, and `graph` compares the vectors.
+    That halves its bytes on disk; it still computes in float32.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -108,35 +114,36 @@ def halve_weights(content: bytes) -> bytes:
     nodes = [*casts, *body.node]
     del body.node[:]
     body.node.extend(nodes)
-    made: bytes = model.SerializeToString()
-    return made
+    halved: bytes = model.SerializeToString()
+    return halved
 
 
-def require_same(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> None:
-    """Raise PluginError unless each two unit vectors have a cosine of SAME at least."""
-    worst = _worst(wanted, found)
-    if not worst >= SAME:
-        raise PluginError(f"the exported graph differs from torch: cosine {worst:.6f}")
+def require_same(expected: NDArray[np.float32], served: NDArray[np.float32]) -> None:
+    """Raise PluginError unless each pair of unit vectors has a cosine of at least SAME."""
+    cosine = _least_cosine(expected, served)
+    if not cosine >= SAME:
+        raise PluginError(f"the exported graph differs from torch: cosine {cosine:.6f}")
 
 
-def _worst(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    return float((wanted * found).sum(axis=1).min())
+def _least_cosine(expected: NDArray[np.float32], served: NDArray[np.float32]) -> float:
+    return float((expected * served).sum(axis=1).min())
 
 
-def _served_by(content: bytes, probes: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = session(content).run(None, {"arrays": probes.numpy()})[0]
-    return found
+def _run(graph: bytes, probes: Tensor) -> NDArray[np.float32]:
+    vectors: NDArray[np.float32] = session(graph).run(None, {"arrays": probes.numpy()})[0]
+    return vectors
 
 
 def versions() -> dict[str, str]:
+    """Return the versions of the packages that a training depends on."""
     return {name: version(name) for name in PACKAGES}
 
 
-def replace_folder(folder: Path, make: Callable[[Path], None]) -> None:
-    """Have a folder made beside its place, then move it there: it is whole or absent."""
-    with tempfile.TemporaryDirectory(prefix=".encoder-", dir=folder.parent) as made:
-        ready = Path(made) / folder.name
-        ready.mkdir()
-        make(ready)
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder beside its place, then move it there: it is complete or absent."""
+    with tempfile.TemporaryDirectory(prefix=".encoder-", dir=folder.parent) as temporary:
+        complete = Path(temporary) / folder.name
+        complete.mkdir()
+        write(complete)
         shutil.rmtree(folder, ignore_errors=True)
-        ready.rename(folder)
+        complete.rename(folder)

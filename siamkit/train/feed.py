@@ -1,4 +1,4 @@
-"""Batches, made ahead of the step that takes them. Each is a pure function of seed and step."""
+"""Prepare batches ahead of the step that takes them. Each depends on seed and step alone."""
 
 from __future__ import annotations
 
@@ -14,47 +14,55 @@ from siamkit.host import registry
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from siamkit.protocols import Trainable
+    from siamkit.train.learner import Batch
+
     Rows = NDArray[np.int64]
 
-AHEAD = 2  # batches in the making while one is trained on
+AHEAD = 2  # batches prepared while one is trained on
 
 
-def varied(arrays: NDArray[Any], labels: Rows, plugin: Any, key: tuple[int, ...]) -> NDArray[Any]:
-    """(b, …) the plugin's variants of the arrays of a batch.
+def augment_batch(
+    arrays: NDArray[Any], labels: Rows, modality: Trainable[Any], key: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return the modality's variants of the (b, …) arrays of a batch.
 
     Samples of one identity share one of the two generators that a variant draws from, so that
-    they may be varied alike: turned or mirrored together, they are an identity never seen.
+    they can be varied alike: turned or mirrored together, they form a new identity.
     """
-    out = np.empty_like(arrays)
-    for place, array in enumerate(arrays):
-        own = np.random.default_rng([*key, 0, place])
-        shared = np.random.default_rng([*key, 1, int(labels[place])])
-        out[place] = _variant(plugin, array, own, shared)
-    return out
+    variants = np.empty_like(arrays)
+    for row, array in enumerate(arrays):
+        own = np.random.default_rng([*key, 0, row])
+        shared = np.random.default_rng([*key, 1, int(labels[row])])
+        variants[row] = _augment(modality, array, own, shared)
+    return variants
 
 
-def _variant(
-    plugin: Any, array: NDArray[Any], own: np.random.Generator, shared: np.random.Generator
+def _augment(
+    modality: Trainable[Any],
+    array: NDArray[Any],
+    own: np.random.Generator,
+    shared: np.random.Generator,
 ) -> NDArray[Any]:
-    with registry.calling(plugin, "augment"):
-        made: NDArray[Any] = plugin.augment(array, own, shared)
-    if made.shape != array.shape or made.dtype != array.dtype:
+    with registry.calling(modality, "augment"):
+        variant = modality.augment(array, own, shared)
+    if variant.shape != array.shape or variant.dtype != array.dtype:
         raise PluginError(
-            f"{registry.describe(plugin)}: augment made {made.dtype} {made.shape} of {array.dtype}"
-            f" {array.shape}"
+            f"{registry.describe(modality)}: augment made {variant.dtype} {variant.shape} of"
+            f" {array.dtype} {array.shape}"
         )
-    return made
+    return variant
 
 
-def ahead(make: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """make(step) of each step in order, a few of them in the making on another thread."""
+def prefetch(make_batch: Callable[[int], Batch], turns: range) -> Iterator[Batch]:
+    """Yield make_batch(turn) of each turn in order; another thread makes the next few."""
     with ThreadPoolExecutor(1, "siamkit-feed") as pool:
-        waiting = [pool.submit(make, step) for step in steps[:AHEAD]]
+        waiting = [pool.submit(make_batch, turn) for turn in turns[:AHEAD]]
         try:
-            for place in range(len(steps)):
+            for number in range(len(turns)):
                 batch = waiting.pop(0).result()
-                if place + AHEAD < len(steps):
-                    waiting.append(pool.submit(make, steps[place + AHEAD]))
+                if number + AHEAD < len(turns):
+                    waiting.append(pool.submit(make_batch, turns[number + AHEAD]))
                 yield batch
         finally:
             for future in waiting:

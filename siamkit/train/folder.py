@@ -14,12 +14,13 @@ from siamkit.train.config import TrainConfig
 LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
+EMBEDDINGS = "validation.npz"  # of the validation samples, at the best step
 ENCODER = "encoder"  # the encoder folder that a run results in
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which modality is trained, and on which examples."""
+    """The modality and the examples of a run, and the name and licence of its result."""
 
     modality: str
     origin: str  # an absolute path, or gallery:NAME
@@ -33,10 +34,10 @@ def require_new(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise BadInput(f"{to_text(run)} is a file", hint="give an empty or a new folder")
     if run.is_dir() and any(run.iterdir()):
-        begun = (run / ORIGIN).exists()
+        is_run = (run / ORIGIN).exists()
         raise BadInput(
-            f"{to_text(run)} is not empty" + (": a run was begun there" if begun else ""),
-            hint="--resume continues it; or give another --out" if begun else "give another --out",
+            f"{to_text(run)} is not empty" + (": a run was begun there" if is_run else ""),
+            hint="--resume continues it; or give another --out" if is_run else "give another --out",
         )
 
 

@@ -1,4 +1,4 @@
-"""Examples in, arrays out: loaded in threads, in order, without copies and lonely identities."""
+"""Load examples into arrays, in threads and in order; drop copies and identities with too few."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,10 +26,12 @@ from siamkit.train.split import LEAST
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from siamkit.train.modality import TrainableModality
+
 
 @dataclass(slots=True, eq=False)
 class Loaded:
-    """One example's array with the SHA-256 of its bytes, or why there is none."""
+    """One example's array with the SHA-256 of its bytes, or the fault that prevented it."""
 
     example: Example
     array: NDArray[Any] | None = None
@@ -39,7 +41,7 @@ class Loaded:
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """What did not become a row, and what is odd about those that did."""
+    """Examples that did not become rows, and oddities of those that did."""
 
     faults: list[SiamkitError] = field(default_factory=list)
     copies: int = 0
@@ -47,6 +49,7 @@ class Tally:
     left_out: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
+        """Describe all but the faults, one line each."""
         lines = list(at_most(self.contradictions))
         if self.copies:
             lines.append(f"{self.copies:,} exact copies within an identity count once")
@@ -59,14 +62,14 @@ class Tally:
 
 
 def load_all(pipeline: Pipeline, examples: Iterable[Example]) -> Iterator[Loaded]:
-    """Each in a thread, in order, and no more of them ahead than there are threads to fill."""
+    """Load examples in threads and yield them in order, a few ahead per thread."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[Loaded]] = deque()
-    feed = iter(examples)
+    remaining = iter(examples)
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
-                for example in islice(feed, 4 * workers - len(waiting)):
+                for example in islice(remaining, 4 * workers - len(waiting)):
                     waiting.append(pool.submit(_load, pipeline, example))
                 if not waiting:
                     return
@@ -83,64 +86,67 @@ def _load(pipeline: Pipeline, example: Example) -> Loaded:
             medium, region = pipeline.load(content), regions.from_json(example.enrolled.region)
         else:
             content = pipeline.read(example.source)
-            seen = pipeline.detect(content)
+            detected = pipeline.detect(content)
             try:
-                ((region, _),) = only_usable(seen)
+                ((region, _),) = only_usable(detected)
             except SiamkitError as error:
                 raise name_sample(name, error) from error
-            medium = seen.medium
-        array = _array(pipeline.modality, pipeline.crop(medium, region, content), name)
+            medium = detected.medium
+        modality = cast("TrainableModality", pipeline.modality)
+        array = _array(modality, pipeline.crop(medium, region, content), name)
     except SiamkitError as error:
         return Loaded(example, fault=error)
     return Loaded(example, array, hashlib.sha256(array.tobytes()).digest())
 
 
-def _array(plugin: Any, crop: Any, name: str) -> NDArray[Any]:
+def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
+    """Turn a crop into an array, and check it."""
     try:
-        with registry.calling(plugin, "array"):
-            array = plugin.array(crop)
+        with registry.calling(modality, "array"):
+            array = modality.array(crop)
     except SiamkitError as error:
         raise name_sample(name, error) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
-        raise PluginError(f"{name}: {registry.describe(plugin)}: array gave {type(array).__name__}")
+        kind = type(array).__name__
+        raise PluginError(f"{name}: {registry.describe(modality)}: array gave {kind}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise PluginError(f"{name}: {registry.describe(plugin)}: array gave NaN or Inf")
+        raise PluginError(f"{name}: {registry.describe(modality)}: array gave NaN or Inf")
     return array
 
 
-def sift(loaded: Iterable[Loaded], tally: Tally) -> Iterator[tuple[Example, NDArray[Any]]]:
-    """What becomes a row: no copies, and nothing of an identity without two genuine samples.
+def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[tuple[Example, NDArray[Any]]]:
+    """Yield the rows to train on: no copies, and no identity without LEAST genuine samples.
 
-    `loaded` is ordered by identity, genuine samples first, so that one of them at most is held.
+    `loaded` is ordered by identity, genuine samples first, so that fewer than LEAST are held back.
     """
-    seen: dict[bytes, Example] = {}
-    for label, group in groupby(loaded, key=lambda each: each.example.label):
-        genuine: list[Loaded] = []
-        for each in _distinct(group, seen, tally):
-            if each.example.impostor and len(genuine) < LEAST:
-                continue
-            if not each.example.impostor and len(genuine) < LEAST:
-                genuine.append(each)
-                if len(genuine) < LEAST:
-                    continue
-                yield from ((one.example, one.array) for one in genuine if one.array is not None)
-            elif each.array is not None:
-                yield each.example, each.array
+    by_digest: dict[bytes, Example] = {}
+    for label, samples in groupby(loaded, key=lambda sample: sample.example.label):
+        genuine: list[tuple[Example, NDArray[Any]]] = []
+        for example, array in _distinct(samples, by_digest, tally):
+            if len(genuine) >= LEAST:
+                yield example, array
+            elif not example.impostor:
+                genuine.append((example, array))
+                if len(genuine) == LEAST:
+                    yield from genuine
         if len(genuine) < LEAST:
             tally.left_out.append(label)
 
 
 def _distinct(
-    group: Iterable[Loaded], seen: dict[bytes, Example], tally: Tally
-) -> Iterator[Loaded]:
-    """One identity's arrays, each once. The same array elsewhere is likely to be a wrong label."""
+    samples: Iterable[Loaded], by_digest: dict[bytes, Example], tally: Tally
+) -> Iterator[tuple[Example, NDArray[Any]]]:
+    """Yield the distinct arrays of one identity.
+
+    An array that another identity has, too, is likely to be labelled wrongly: it is noted.
+    """
     own: dict[bytes, Example] = {}
-    for each in group:
-        if each.fault:
-            tally.faults.append(each.fault)
+    for sample in samples:
+        if sample.array is None:
+            tally.faults += [sample.fault] if sample.fault else []
             continue
-        example = each.example
-        if twin := own.get(each.digest):
+        example = sample.example
+        if twin := own.get(sample.digest):
             if twin.impostor == example.impostor:
                 tally.copies += 1
             else:
@@ -149,11 +155,11 @@ def _distinct(
                     f" as genuine and once as an impostor: it counts as genuine ({example.label!r})"
                 )
             continue
-        own[each.digest] = example
-        other = seen.setdefault(each.digest, example)
-        if other.label != example.label:
+        own[sample.digest] = example
+        first = by_digest.setdefault(sample.digest, example)
+        if first.label != example.label:
             tally.contradictions.append(
-                f"{shorten(other.name)} of {other.label!r} and {shorten(example.name)} of"
+                f"{shorten(first.name)} of {first.label!r} and {shorten(example.name)} of"
                 f" {example.label!r} are the same sample: one label is likely to be wrong"
             )
-        yield each
+        yield example, sample.array

@@ -1,4 +1,4 @@
-"""One optimiser step after another: what is learned, and all of its state."""
+"""Take optimiser steps, and save and load the state between them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ from siamkit.train.relations import Relations, relations, squared_distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CLIP = 5.0  # of the gradient's norm: a single wild batch must not undo what was learned
+CLIP = 5.0  # highest norm of a gradient: one wild batch must not undo what was learned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
+    """Samples of several identities, whose rows stand together."""
+
     arrays: NDArray[Any]  # (b, …)
     labels: NDArray[np.int64]  # (b,) 0, 1, … among the training identities
-    impostor: NDArray[np.bool_]
+    impostor: NDArray[np.bool_]  # (b,)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Means over the batches of a step."""
+class StepMeans:
+    """Means over the batches of a step; see siamkit.train.events.Step."""
 
     loss: float
     active: float
@@ -54,8 +56,8 @@ class Learner:
     ) -> None:
         self.network, self.loss = network.to(device), loss.to(device)
         self.config, self.device, self.precision = config, device, precision
-        # The average is what is judged and exported (Polyak and Juditsky 1992); without one it
-        # is the network itself.
+        # The average is validated and exported (Polyak and Juditsky 1992); without one it is the
+        # network itself.
         self.average = deepcopy(self.network).requires_grad_(False) if config.average else network
         self.optimiser = torch.optim.AdamW(_groups([network, loss], config.weight_decay))
 
@@ -64,11 +66,11 @@ class Learner:
 
     def step(
         self, step: int, batches: Iterable[Batch], mining: str, processes: Processes
-    ) -> Measured:
+    ) -> StepMeans:
         """Learn from the batches of one step, counted from 1.
 
-        Gradients are clipped to a norm of CLIP. A loss that is not finite is returned as it is,
-        and nothing is learned from it.
+        Gradients are clipped to a norm of CLIP. If the loss or a gradient is not finite, nothing
+        is learned, and the loss returned is NaN.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, step)
@@ -76,19 +78,19 @@ class Learner:
         seed = (self.config.seed * 1_000_003 + step) * 1_009 + processes.rank
         torch.manual_seed(seed)  # of dropout
         generator = torch.Generator().manual_seed(seed)
-        measured = [self._learn(batch, mining, generator) for batch in batches]
-        mean = Measured(*np.mean([astuple(each) for each in measured], axis=0).tolist())
+        means = [astuple(self._learn(batch, mining, generator)) for batch in batches]
+        mean = StepMeans(*np.mean(means, axis=0).tolist())
         processes.average_gradients(self.parameters())
         norm = nn.utils.clip_grad_norm_(self.parameters(), CLIP)
         if math.isfinite(mean.loss) and bool(torch.isfinite(norm)):
             self.optimiser.step()
-            self._follow()
+            self._update_average()
             return mean
-        return Measured(math.nan, mean.active, mean.positive, mean.negative, mean.spread)
+        return StepMeans(math.nan, mean.active, mean.positive, mean.negative, mean.spread)
 
-    def _learn(self, batch: Batch, mining: str, generator: torch.Generator) -> Measured:
-        """Add a batch's gradients to those that are there."""
-        related = relations(
+    def _learn(self, batch: Batch, mining: str, generator: torch.Generator) -> StepMeans:
+        """Add the gradients of a batch to those of the step."""
+        pairs = relations(
             torch.from_numpy(batch.labels).to(self.device),
             torch.from_numpy(batch.impostor).to(self.device),
         )
@@ -96,44 +98,44 @@ class Learner:
             embeddings = self.network(torch.from_numpy(batch.arrays).to(self.device))
         embeddings = normalize(embeddings.float(), dim=1)
         distances = squared_distances(embeddings.detach())
-        triplets = self._mine(mining, distances, related, generator)
-        loss = self.loss(embeddings, related, triplets)
+        triplets = self._mine(mining, distances, pairs, generator)
+        loss = self.loss(embeddings, pairs, triplets)
         (loss / self.config.accumulate).backward()
-        return Measured(
+        return StepMeans(
             float(loss.detach()),
-            active_fraction(distances, related, self.config.margin),
-            _mean(distances, related.positive),
-            _mean(distances, related.negative),
+            active_fraction(distances, pairs, self.config.margin),
+            _mean(distances, pairs.positive),
+            _mean(distances, pairs.negative),
             spread(distances),
         )
 
     def _mine(
-        self, name: str, distances: Tensor, related: Relations, generator: torch.Generator
+        self, name: str, distances: Tensor, pairs: Relations, generator: torch.Generator
     ) -> Triplets:
         if not self.loss.mined:
             return NO_TRIPLETS
         dim, margin = self.config.dim, self.config.margin
         if name != "index-driven":
-            return miner(name, margin, dim)(distances, related, generator)
-        # The index has brought hard negatives into the batch; where none of them is semi-hard
-        # any more, the nearest of them all is taken.
-        found = miner("semi-hard", margin, dim)(distances, related, generator)
-        return found if len(found.anchor) else miner("batch-hard", margin, dim)(
-            distances, related, generator
-        )  # fmt: skip
+            return miner(name, margin, dim)(distances, pairs, generator)
+        # The index has brought hard negatives into the batch. If none of them is semi-hard any
+        # more, each anchor takes its nearest negative.
+        triplets = miner("semi-hard", margin, dim)(distances, pairs, generator)
+        if len(triplets.anchor):
+            return triplets
+        return miner("batch-hard", margin, dim)(distances, pairs, generator)
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         if self.average is self.network:
             return
         decay = self.config.average
-        for kept, new in zip(
+        for mean, value in zip(
             self.average.state_dict().values(), self.network.state_dict().values(), strict=True
         ):
-            kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
+            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that `load` needs to go on exactly from here."""
+        """Return all that `load` needs to resume exactly."""
         under = checkpoint.under
         return (
             under("network.", self.network.state_dict())
@@ -152,7 +154,10 @@ class Learner:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then half a cosine to 0 (Loshchilov and Hutter 2017); steps from 1."""
+    """Return the rate of a step, counted from 1.
+
+    It warms up linearly, then falls by half a cosine to 0 (Loshchilov and Hutter 2017).
+    """
     if step <= config.warmup:
         return config.learning_rate * step / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup + 1)
@@ -160,7 +165,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def _groups(modules: Iterable[nn.Module], decay: float) -> list[dict[str, Any]]:
-    """Weight decay is for matrices and kernels; biases and normalisation go without."""
+    """Group parameters for weight decay, which biases and normalisation layers are spared."""
     trained = [p for module in modules for p in module.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
@@ -168,5 +173,5 @@ def _groups(modules: Iterable[nn.Module], decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _mean(distances: Tensor, chosen: Tensor) -> float:
-    return float(distances[chosen].mean()) if bool(chosen.any()) else math.nan
+def _mean(distances: Tensor, pairs: Tensor) -> float:
+    return float(distances[pairs].mean()) if bool(pairs.any()) else math.nan

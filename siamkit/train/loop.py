@@ -1,4 +1,4 @@
-"""The loop: draw, learn, evaluate, save. Yields what happens; the caller draws or stops."""
+"""The training loop: draw, learn, evaluate, save, and yield an event for each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from siamkit.train.curriculum import Curriculum
 from siamkit.train.data import Dataset
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
 from siamkit.train.folder import BEST, LAST
-from siamkit.train.learner import Batch, Learner, Measured, learning_rate
-from siamkit.train.mixing import mixed
+from siamkit.train.learner import Batch, Learner, StepMeans, learning_rate
+from siamkit.train.mixing import mix_identities
 from siamkit.train.neighbours import hard_negatives
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
@@ -28,12 +28,12 @@ from siamkit.train.sampler import BatchShape, Sampler, sampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HARD = 8  # wrong neighbours that are kept of each sample
+HARD = 8  # hard negatives to keep of each sample
 
 
 @dataclass(slots=True)
 class RunState:
-    """Where a run is, beside the weights."""
+    """The state of a run beside the weights."""
 
     step: int = 0
     best: float = math.inf  # the lowest error so far
@@ -48,8 +48,8 @@ class Loop:
 
     folder: Path
     dataset: Dataset
-    arrays: NDArray[Any]  # what the network eats: the data set's, or features of them
-    modality: Trainable[Any] | None  # None where nothing is augmented
+    arrays: NDArray[Any]  # (n, …) the network's input: the data set's, or features of them
+    modality: Trainable[Any] | None  # None if nothing is augmented
     config: TrainConfig
     learner: Learner
     processes: Processes
@@ -58,10 +58,10 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._rows = np.flatnonzero(self.dataset.training)
-        others = np.flatnonzero(~self.dataset.training)
-        self.validated = others[
+        held_out = np.flatnonzero(~self.dataset.training)
+        self.validated = held_out[
             validation.choose_rows(
-                self.dataset.labels[others], self.dataset.impostor[others], self.config.seed
+                self.dataset.labels[held_out], self.dataset.impostor[held_out], self.config.seed
             )
         ]
         labels = self.dataset.labels[self._rows]
@@ -72,7 +72,7 @@ class Loop:
         self._sampler: Sampler = sampler(self._labels, self._impostor, shape, config.seed)
         self._curriculum = Curriculum(config)
 
-    validated: NDArray[np.int64] = field(init=False)  # rows that an evaluation looks at
+    validated: NDArray[np.int64] = field(init=False)  # rows that are embedded for validation
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
     _impostor: NDArray[np.bool_] = field(init=False)
@@ -80,15 +80,15 @@ class Loop:
     _curriculum: Curriculum = field(init=False)
 
     def events(self) -> Iterator[Event]:
-        """Train from where `state` stands to the end, or until nothing is gained any more."""
+        """Train from the step of `state` to the last, or until the error no longer falls."""
         if self.state.step == 0:
             yield from self._evaluate(0)
         else:
             self._curriculum.load(self.state.curriculum)
-        step, stop = self.state.step, self._spent()
+        step, stop = self.state.step, self._reason_to_stop()
         while step < self.config.steps and not stop:
             until = self._next_stop(step)
-            if self._refreshes(step):
+            if self._is_mining_due(step):
                 self.hard = self._mine(step)
             for event in self._steps(step, until):
                 yield event
@@ -98,11 +98,11 @@ class Loop:
             if step % self.config.evaluate_every == 0 or step == self.config.steps:
                 yield from self._evaluate(step)
                 yield from self._save(step)
-                stop = self._spent()
+                stop = self._reason_to_stop()
         yield Stopped(step, stop or "all steps are done")
 
-    def _spent(self) -> str:
-        """Why there is no use in going on; empty if there is."""
+    def _reason_to_stop(self) -> str:
+        """Return the reason to stop early; empty if there is none."""
         patience = self.config.patience
         if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
@@ -111,47 +111,48 @@ class Loop:
     def _failed(self, alarm: Alarm) -> SiamkitError:
         return SiamkitError(
             f"training stopped at step {alarm.step:,}: {alarm.name}: {alarm.message}",
-            hint=f"the last good checkpoint is that of step {self.state.step:,}"
+            hint=f"the last good checkpoint is from step {self.state.step:,}"
             if self.state.step
             else "no checkpoint was written yet",
         )
 
     def _next_stop(self, step: int) -> int:
-        """The next step after which something other than a step happens."""
+        """Return the next step to evaluate, to save or to mine after."""
         ends = [self.config.steps, _multiple(step, self.config.evaluate_every)]
         if self.config.miner == "index-driven":
             ends.append(_multiple(step, self.config.refresh))
         return min(ends)
 
-    def _refreshes(self, step: int) -> bool:
+    def _is_mining_due(self, step: int) -> bool:
         return self.config.miner == "index-driven" and step % self.config.refresh == 0
 
     def _steps(self, first: int, last: int) -> Iterator[Event]:
         config, world = self.config, self.processes.world
         turns = range(first * config.accumulate, last * config.accumulate)
-        started, before = time.monotonic(), self.state.seconds
-        batches = feed.ahead(self._batch, turns)
+        loop_start, earlier_seconds = time.monotonic(), self.state.seconds
+        prefetched = feed.prefetch(self._batch, turns)
         for step in range(first + 1, last + 1):
-            begun = time.monotonic()
-            taken = [next(batches) for _ in range(config.accumulate)]
+            step_start = time.monotonic()
+            batches = [next(prefetched) for _ in range(config.accumulate)]
             mining = self._curriculum.miner
-            measured = self.learner.step(step, taken, mining, self.processes)
-            measured = Measured(*self.processes.share([*astuple(measured)]))
+            means = self.learner.step(step, batches, mining, self.processes)
+            means = StepMeans(*self.processes.share([*astuple(means)]))
             now = time.monotonic()
-            self.state.seconds = before + now - started
+            self.state.seconds = earlier_seconds + now - loop_start
+            samples = sum(len(batch.labels) for batch in batches) * world
             yield Step(
                 step,
-                measured.loss,
-                measured.active,
-                measured.positive,
-                measured.negative,
-                measured.spread,
+                means.loss,
+                means.active,
+                means.positive,
+                means.negative,
+                means.spread,
                 miner=mining if self.learner.loss.mined else "none",
                 learning_rate=learning_rate(config, step),
-                samples_per_second=sum(len(b.labels) for b in taken) * world / (now - begun),
+                samples_per_second=samples / (now - step_start),
                 seconds=self.state.seconds,
             )
-            alarm = self._curriculum.observe(step, measured.loss, measured.active, measured.spread)
+            alarm = self._curriculum.observe(step, means.loss, means.active, means.spread)
             if alarm:
                 yield alarm
                 if self._curriculum.stop:
@@ -166,26 +167,27 @@ class Loop:
             key = (self.config.seed, turn, rank)
             if self.config.mix and isinstance(self.modality, Mixes):
                 rng = np.random.default_rng([*key, 2])
-                arrays = mixed(arrays, labels, impostor, self.modality, rng)
-            arrays = feed.varied(arrays, labels, self.modality, key)
+                arrays = mix_identities(arrays, labels, impostor, self.modality, rng)
+            arrays = feed.augment_batch(arrays, labels, self.modality, key)
         return Batch(arrays, labels, impostor)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner
-        found: NDArray[np.float32] = validation.embed(
+        embeddings: NDArray[np.float32] = validation.embed(
             learner.average, self.arrays, rows, learner.device, learner.precision
         ).numpy()
-        if not np.isfinite(found).all():
+        if not np.isfinite(embeddings).all():
             raise self._failed(self._curriculum.diverged(step, "the embeddings are not finite"))
-        return found
+        return embeddings
 
     def _share_statistics(self) -> None:
+        """Average batch normalisation's statistics over the processes."""
         self.processes.average_buffers(self.learner.network)
         if self.learner.average is not self.learner.network:
             self.processes.average_buffers(self.learner.average)
 
     def _mine(self, step: int) -> NDArray[np.int64]:
-        """The hardest wrong neighbours of every training row; each process computes the same."""
+        """Return the hard negatives of every training row; each process computes the same."""
         self._share_statistics()
         return hard_negatives(self._embed(self._rows, step), self._labels, self._impostor, k=HARD)
 
@@ -194,25 +196,24 @@ class Loop:
         self._share_statistics()
         if not len(rows):
             return
-        numbers = [math.nan, math.nan]
+        rates = [math.nan, math.nan]  # against other identities, and against impostors
         if self.processes.first:
             embeddings = self._embed(rows, step)
             labels, impostor = self.dataset.labels[rows], self.dataset.impostor[rows]
-            others, against = validation.errors(validation.score(embeddings, labels, impostor))
-            numbers = [others, math.nan if against is None else against]
-        others, against = self.processes.share(numbers)
-        error = others if math.isnan(against) else against
+            scores = validation.score(embeddings, labels, impostor)
+            eer, eer_impostors = validation.equal_error_rates(scores)
+            rates = [eer, math.nan if eer_impostors is None else eer_impostors]
+        eer, eer_impostors = self.processes.share(rates)
+        error = eer if math.isnan(eer_impostors) else eer_impostors
         best = error < self.state.best
         self.state.best = min(error, self.state.best)
         self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
             validation.write(self.folder, embeddings, labels, impostor)
-            facts = {"step": step, "eer": others, "eer_impostors": against}
-            checkpoint.write(self.folder / BEST, self._best(), facts)
-        yield Evaluated(step, others, None if math.isnan(against) else against, best)
-
-    def _best(self) -> dict[str, Any]:
-        return checkpoint.under("average.", self.learner.average.state_dict())
+            facts = {"step": step, "eer": eer, "eer_impostors": eer_impostors}
+            weights = checkpoint.under("average.", self.learner.average.state_dict())
+            checkpoint.write(self.folder / BEST, weights, facts)
+        yield Evaluated(step, eer, None if math.isnan(eer_impostors) else eer_impostors, best)
 
     def _save(self, step: int) -> Iterator[Event]:
         self.state.step, self.state.curriculum = step, self._curriculum.state()
@@ -226,7 +227,7 @@ class Loop:
 
             tensors["hard"] = torch.from_numpy(self.hard)
         state = self.state
-        checkpoint.write(self.folder / LAST, tensors, {
+        facts = {
             "step": step,
             "best": state.best if math.isfinite(state.best) else None,
             "since": state.since,
@@ -234,10 +235,11 @@ class Loop:
             "curriculum": state.curriculum,
             "precision": self.learner.precision,
             "processes": self.processes.world,
-        })  # fmt: skip
+        }
+        checkpoint.write(self.folder / LAST, tensors, facts)
         yield Saved(step, self.folder / LAST)
 
 
-def _multiple(step: int, of: int) -> int:
-    """The next multiple after a step."""
-    return (step // of + 1) * of
+def _multiple(step: int, factor: int) -> int:
+    """Return the next multiple of a factor after a step."""
+    return (step // factor + 1) * factor

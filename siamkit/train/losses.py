@@ -1,4 +1,4 @@
-"""What a batch costs. All are called alike; `mined` says which of them read the triplets.
+"""Losses of a batch. All are called alike; `mined` says which of them read the triplets.
 
 Distances are squared Euclidean distances of unit vectors, d² = 2 − 2 cos, so a margin in d² is
 half as wide in the cosine.
@@ -18,36 +18,36 @@ from siamkit.train.relations import Relations
 
 
 class Loss(torch.nn.Module):
-    """Of (n, d) float embeddings of norm 1: a () float with a gradient, 0 if nothing is to learn.
+    """Maps (n, d) float embeddings of norm 1 to a () float with a gradient, 0 without any pair.
 
-    Its parameters, if it has any, are trained with the encoder and thrown away afterwards.
+    Its parameters, if it has any, are trained with the encoder and discarded afterwards.
     """
 
-    mined = False  # whether `triplets` is read
+    mined = False  # True if `triplets` is read
 
     def forward(self, embeddings: Tensor, relations: Relations, triplets: Triplets) -> Tensor:
         raise NotImplementedError
 
 
 def build_loss(config: TrainConfig, classes: int) -> Loss:
-    """The loss that is configured, for labels in [0, classes)."""
+    """Build the configured loss, for labels in [0, classes)."""
     match config.loss:
         case "triplet":
-            return Triplet(config.margin)
+            return TripletLoss(config.margin)
         case "soft-triplet":
-            return SoftTriplet()
+            return SoftTripletLoss()
         case "multiple-negatives":
-            return MultipleNegatives(config.temperature)
+            return MultipleNegativesLoss(config.temperature)
         case "contrastive" | "multi-similarity":
-            return Pairs(config)
+            return PairLoss(config)
         case _:
-            return Proxies(config, classes)
+            return ProxyLoss(config, classes)
 
 
-class Triplet(Loss):
+class TripletLoss(Loss):
     """max(d²(a, p) − d²(a, n) + margin, 0), the mean of those above 0 (FaceNet, §3.1).
 
-    The mean of all would fade as fewer are left to learn from, and the steps with it.
+    The mean of all would fade as fewer triplets are active, and the steps with it.
     """
 
     mined = True
@@ -61,7 +61,7 @@ class Triplet(Loss):
         return losses.sum() / (losses > 0).sum().clamp(min=1)
 
 
-class SoftTriplet(Loss):
+class SoftTripletLoss(Loss):
     """ln(1 + exp(d²(a, p) − d²(a, n))), the mean of all (Hermans et al. 2017, §2)."""
 
     mined = True
@@ -71,7 +71,7 @@ class SoftTriplet(Loss):
         return losses.sum() / max(len(losses), 1)
 
 
-class MultipleNegatives(Loss):
+class MultipleNegativesLoss(Loss):
     """−ln(exp(s(a, p)) / (exp(s(a, p)) + Σₙ exp(s(a, n)))) with s = cos / temperature.
 
     The mean over the positive pairs. Each pair competes with the anchor's negatives alone, not
@@ -86,13 +86,13 @@ class MultipleNegatives(Loss):
         scores = embeddings @ embeddings.T / self.temperature
         # Not −inf: the gradient of a row without negatives would be NaN.
         lowest = torch.finfo(scores.dtype).min
-        against = scores.masked_fill(~relations.negative, lowest).logsumexp(1)
-        losses = softplus((against[:, None] - scores)[relations.positive])
+        negatives = scores.masked_fill(~relations.negative, lowest).logsumexp(1)
+        losses = softplus((negatives[:, None] - scores)[relations.positive])
         return losses.sum() / max(len(losses), 1)
 
 
-class Pairs(Loss):
-    """Every positive and negative pair, as pytorch-metric-learning has them.
+class PairLoss(Loss):
+    """Losses over every positive and negative pair, from pytorch-metric-learning.
 
     contrastive: d²(a, p) and max(margin − d²(a, n), 0), each the mean of those above 0.
     multi-similarity: Wang et al. 2019, equation 12, with the constants of their code.
@@ -105,8 +105,8 @@ class Pairs(Loss):
         cosine = distances.DotProductSimilarity(normalize_embeddings=False)
         if config.loss == "contrastive":
             self.scale = 2.0  # from 1 − cos to d²
-            least = 1 - config.margin / 2
-            self.term = losses.ContrastiveLoss(pos_margin=1, neg_margin=least, distance=cosine)
+            threshold = 1 - config.margin / 2
+            self.term = losses.ContrastiveLoss(pos_margin=1, neg_margin=threshold, distance=cosine)
         else:
             self.scale = 1.0
             self.term = losses.MultiSimilarityLoss(distance=cosine)
@@ -117,8 +117,8 @@ class Pairs(Loss):
         return loss
 
 
-class Proxies(Loss):
-    """Each identity has a trained vector of its own; impostors have none and are left out.
+class ProxyLoss(Loss):
+    """Losses against proxies, one trained vector per identity; impostors are left out.
 
     arcface: Deng et al. 2019, equation 3, margin in radians. proxy-anchor: Kim et al. 2020,
     equation 4, margin in d² (0.2 is their 0.1 in the cosine). Scale and alpha: 1 / temperature.
@@ -145,6 +145,9 @@ class Proxies(Loss):
 
 
 def _excess(embeddings: Tensor, triplets: Triplets) -> Tensor:
-    """(t,) d²(a, p) − d²(a, n) as sums of squares: 2 − 2 cos would cancel where d² is small."""
+    """Return (t,) d²(a, p) − d²(a, n).
+
+    They are sums of squares: 2 − 2 cos would lose digits where d² is small.
+    """
     anchor, positive, negative = (embeddings[rows] for rows in triplets)
     return (anchor - positive).square().sum(1) - (anchor - negative).square().sum(1)

@@ -1,8 +1,8 @@
-"""Which triplets of a batch are worth learning from.
+"""Mine the triplets of a batch that are worth learning from.
 
-A miner sees distances, never embeddings, so that nothing it does is differentiated. Unless it
-says otherwise it takes every anchor with every positive, one negative each: with K samples of an
-identity that is K − 1 triplets an anchor.
+A miner is given distances, never embeddings, so nothing it does is differentiated. Unless it says
+otherwise it pairs every anchor with every positive, and draws one negative for each pair: with K
+samples of an identity that is K − 1 triplets per anchor.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 from siamkit.train.relations import Relations
 
 # Wu et al. 2017, "Sampling Matters in Deep Embedding Learning", §4 and their code: negatives
-# nearer than 0.5 are drawn as if at 0.5, where the noise would outweigh the signal; those
-# beyond 1.4, about the distance of two random vectors, teach nothing.
+# nearer than 0.5, where noise would outweigh the signal, are drawn as if at 0.5; those beyond
+# 1.4, about the distance of two random vectors, teach nothing.
 NEAR, FAR = 0.5, 1.4
 
 
@@ -37,7 +37,7 @@ NO_TRIPLETS = Triplets(*torch.empty(3, 0, dtype=torch.int64))
 
 
 def miner(name: str, margin: float, dim: int) -> Miner:
-    """The miner of that name, for vectors of `dim` components. Raises KeyError."""
+    """Return a miner by name, for vectors of `dim` components. Raises KeyError."""
     miners: dict[str, Miner] = {
         "random": random,
         "semi-hard": partial(semi_hard, margin=margin),
@@ -48,7 +48,7 @@ def miner(name: str, margin: float, dim: int) -> Miner:
 
 
 def random(distances: Tensor, relations: Relations, generator: torch.Generator) -> Triplets:
-    """Any negative, all equally likely."""
+    """Draw any negative, all equally likely."""
     anchor, positive = relations.positive.nonzero(as_tuple=True)
     return _draw(anchor, positive, relations.negative[anchor], generator)
 
@@ -56,10 +56,10 @@ def random(distances: Tensor, relations: Relations, generator: torch.Generator) 
 def semi_hard(
     distances: Tensor, relations: Relations, generator: torch.Generator, *, margin: float
 ) -> Triplets:
-    """Any negative with d²(a, p) < d²(a, n) < d²(a, p) + margin (FaceNet, §3.2).
+    """Draw any negative with d²(a, p) < d²(a, n) < d²(a, p) + margin (FaceNet, §3.2).
 
-    A pair without one is left out. Random within the band rather than the hardest in it: that
-    would be the same mislabelled sample every time, and sits where gradients are mostly noise.
+    A pair without one is left out. The hardest in the band is not preferred: it would be the same
+    mislabelled sample every time, and lies where gradients are mostly noise.
     """
     anchor, positive = relations.positive.nonzero(as_tuple=True)
     candidates = distances.masked_fill(~relations.negative, torch.inf)[anchor]
@@ -69,7 +69,7 @@ def semi_hard(
 
 
 def batch_hard(distances: Tensor, relations: Relations, generator: torch.Generator) -> Triplets:
-    """For each anchor its farthest positive and its nearest negative (Hermans et al. 2017, §2)."""
+    """Pair each anchor's farthest positive and nearest negative (Hermans et al. 2017, §2)."""
     anchor = (relations.positive.any(1) & relations.negative.any(1)).nonzero()[:, 0]
     if not len(anchor):
         return Triplets(anchor, anchor, anchor)
@@ -81,11 +81,11 @@ def batch_hard(distances: Tensor, relations: Relations, generator: torch.Generat
 def distance_weighted(
     distances: Tensor, relations: Relations, generator: torch.Generator, *, dim: int
 ) -> Triplets:
-    """Negatives of all distances equally often (Wu et al. 2017, §4).
+    """Draw negatives of all distances equally often (Wu et al. 2017, §4).
 
     Nearly all pairs of random vectors are about √2 apart. With the density of distances on the
     sphere, q(d) ∝ d^(dim − 2) (1 − d²/4)^((dim − 3) / 2), a negative is drawn with the weight
-    1 / q(d), 0 from FAR on; but where all are that far, any may come.
+    1 / q(d), or 0 from FAR on; if all are that far, any is drawn.
     """
     anchor, positive = relations.positive.nonzero(as_tuple=True)
     near = relations.negative & (distances < FAR**2)
@@ -98,7 +98,10 @@ def distance_weighted(
 
 
 def active_fraction(distances: Tensor, relations: Relations, margin: float) -> float:
-    """The share of all possible triplets with d²(a, p) − d²(a, n) + margin > 0; 0 of none is 0."""
+    """Return the share of all possible triplets with d²(a, p) − d²(a, n) + margin > 0.
+
+    It is 0 if there are none.
+    """
     anchor, positive = relations.positive.nonzero(as_tuple=True)
     candidates = distances.masked_fill(~relations.negative, torch.inf)[anchor]
     active = (candidates < distances[anchor, positive][:, None] + margin).sum()
@@ -107,16 +110,16 @@ def active_fraction(distances: Tensor, relations: Relations, margin: float) -> f
 
 
 def _draw(anchor: Tensor, positive: Tensor, weight: Tensor, generator: torch.Generator) -> Triplets:
-    """A negative for each pair, as likely as its `weight`, (t, n) and 0 or more; none where all
-    are 0.
+    """Draw a negative for each pair, in proportion to its (t, n) weights, each 0 or more.
 
-    By inversion: one random number a pair, where torch.multinomial takes one a candidate.
+    A pair whose weights are all 0 is left out. Drawn by inversion, which takes one random number
+    per pair; torch.multinomial takes one per candidate.
     """
     if not weight.numel():
         return Triplets(anchor, positive, anchor)
     uniform = torch.rand(len(weight), 1, generator=generator, device=generator.device)
-    reached = weight.float().cumsum(1)
-    wanted = uniform.to(weight.device) * reached[:, -1:]
-    negative = torch.searchsorted(reached, wanted, right=True).clamp(max=weight.shape[1] - 1)
-    found = (weight.gather(1, negative) > 0)[:, 0]
-    return Triplets(anchor[found], positive[found], negative[found, 0])
+    cumulative = weight.float().cumsum(1)
+    target = uniform.to(weight.device) * cumulative[:, -1:]
+    negative = torch.searchsorted(cumulative, target, right=True).clamp(max=weight.shape[1] - 1)
+    drawn = (weight.gather(1, negative) > 0)[:, 0]
+    return Triplets(anchor[drawn], positive[drawn], negative[drawn, 0])

@@ -1,7 +1,7 @@
-"""More identities to learn from: two of a batch exchange parts, and are two others from then on.
+"""Make new identities to learn from: two of a batch exchange parts and become two others.
 
-Nothing else makes identities where there are few; variants of one are still that one's. An
-impostor of such a mixture is one in either part or in both, so one wrong part is enough.
+Nothing else adds identities where there are few; variants of one still belong to it. An impostor
+of such a mixture is one in either part or in both, so one wrong part is enough.
 """
 
 from __future__ import annotations
@@ -18,46 +18,50 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-SHARE = 0.5  # of the pairs of identities in a batch
+SHARE = 0.5  # of the pairs of identities in a batch are mixed
 
 
-def mixed(
+def mix_identities(
     arrays: NDArray[Any],
     labels: Rows,
     impostor: NDArray[np.bool_],
-    plugin: Mixes,
+    modality: Mixes,
     rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """(b, …) arrays of a batch in which some pairs of identities have exchanged parts.
+    """Return the (b, …) arrays of a batch in which some pairs of identities exchanged parts.
 
-    Rows of an identity stand together, and keep their labels and marks.
+    Rows of one identity must stand together; every row keeps its label and its mark.
     """
-    made = arrays.copy()
+    mixed = arrays.copy()
     starts = np.flatnonzero(np.diff(labels, prepend=-1, append=-1))
-    groups = [np.arange(a, b) for a, b in pairwise(starts)]
-    for one, other in zip(groups[::2], groups[1::2], strict=False):
+    identities = [np.arange(start, end) for start, end in pairwise(starts)]
+    for first, second in zip(identities[::2], identities[1::2], strict=False):
         if rng.random() >= SHARE:
             continue
         at = rng.random()
-        for mine, theirs in ((one, other), (other, one)):
-            rows, left, right = _parts(mine, theirs, impostor, rng)
+        for own, partner in ((first, second), (second, first)):
+            rows, left, right = _choose_parts(own, partner, impostor, rng)
             for row, a, b in zip(rows, left, right, strict=True):
-                made[row] = plugin.mix(arrays[a], arrays[b], at)
-    return made
+                mixed[row] = modality.mix(arrays[a], arrays[b], at)
+    return mixed
 
 
-def _parts(
-    mine: Rows, theirs: Rows, impostor: NDArray[np.bool_], rng: np.random.Generator
+def _choose_parts(
+    own: Rows, partner: Rows, impostor: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[Rows, Rows, Rows]:
-    """Rows to make, and whose parts: of an impostor, one part at least is an impostor's."""
-    genuine, impostors = mine[~impostor[mine]], mine[impostor[mine]]
-    their_impostors = _dealt(theirs[impostor[theirs]], len(impostors), rng)
-    left, right = impostors.copy(), _dealt(theirs[~impostor[theirs]], len(impostors), rng)
-    if len(their_impostors):
-        part = rng.integers(3, size=len(impostors))  # an impostor's: the left, both, the right
-        right = np.where(part == 0, right, their_impostors)
-        left = np.where(part == 2, _dealt(genuine, len(impostors), rng), left)
-    partners = _dealt(theirs[~impostor[theirs]], len(genuine), rng)
+    """Return the rows to replace, and the rows that give their left and their right parts.
+
+    At least one part of an impostor comes from an impostor.
+    """
+    genuine, impostors = own[~impostor[own]], own[impostor[own]]
+    partner_genuine, partner_impostors = partner[~impostor[partner]], partner[impostor[partner]]
+    wrong_right = _deal(partner_impostors, len(impostors), rng)
+    left, right = impostors.copy(), _deal(partner_genuine, len(impostors), rng)
+    if len(wrong_right):
+        wrong = rng.integers(3, size=len(impostors))  # 0: the left part, 1: both, 2: the right
+        right = np.where(wrong == 0, right, wrong_right)
+        left = np.where(wrong == 2, _deal(genuine, len(impostors), rng), left)
+    partners = _deal(partner_genuine, len(genuine), rng)
     return (
         np.concatenate([genuine, impostors]),
         np.concatenate([genuine, left]),
@@ -65,8 +69,11 @@ def _parts(
     )
 
 
-def _dealt(rows: Rows, count: int, rng: np.random.Generator) -> Rows:
-    """So many of the rows in random order, none twice before all have come; [] of none."""
+def _deal(rows: Rows, count: int, rng: np.random.Generator) -> Rows:
+    """Return `count` of the rows in random order, none twice before all have been dealt.
+
+    Without rows, none are returned.
+    """
     if not len(rows):
         return rows
     return np.resize(rng.permutation(rows), count)

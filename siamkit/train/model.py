@@ -57,8 +57,8 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
         head = heads.linear(arrays.shape[1], config.dim)
         return Model(head, head, arrays)
     if isinstance(modality, OwnNetwork):
-        whole = modality.network()
-        return Model(whole, whole, arrays)
+        network: nn.Module = modality.network()
+        return Model(network, network, arrays)
     name = backbone_name(modality, config)
     if config.frozen:
         network = backbones.build_network(config, name, arrays.shape[1:])

@@ -1,9 +1,9 @@
-"""Hard negatives from the whole training set, found by the index: `miner = "index-driven"`.
+"""Find hard negatives in the whole training set with the index: `miner = "index-driven"`.
 
-A batch holds but a few of the samples that a network confuses; an index over all of them knows
-which they are (Harwood et al. 2017, "Smart Mining for Deep Metric Learning", §3.2; Xiong et al.
-2020, "ANCE", §3). The very nearest wrong neighbours are not taken: they are where wrong labels
-gather, and training on them alone collapses the embedding (Schroff et al. 2015, "FaceNet", §3.2).
+A batch holds only a few of the samples that a network confuses; an index over all of them finds
+them (Harwood et al. 2017, "Smart Mining for Deep Metric Learning", §3.2; Xiong et al. 2020,
+"ANCE", §3). The very nearest wrong neighbours are not taken: wrong labels gather there, and
+training on them alone collapses the embedding (Schroff et al. 2015, "FaceNet", §3.2).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     from siamkit.types import Ids, Vectors
 
-# FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. With
+# FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. At
 # this quantile (of the cosines, from the farthest positive) that holds for three positives in four.
-# At the median, one person under two names would fill half of the places with false negatives; at
+# At the median, one person under two names would fill half of the ranks with false negatives; at
 # the farthest, a single wrong sample would move the band of its whole identity.
 QUANTILE = 0.25
-# Embeddings that differ by rounding alone are equal: nothing is hard in a collapsed space.
+# Embeddings that differ by rounding alone count as equal: nothing is hard in a collapsed space.
 ROUNDING = 1e-5
-RECALL = 0.9  # of the hard negatives; what is missed has equals hardly less near
-STRIP = 1_024  # rows of an identity compared at once
+RECALL = 0.9  # of the hard negatives; those missed have others nearly as near
+STRIP = 1_024  # rows of an identity to compare at once
 
 
 def hard_negatives(
@@ -41,11 +41,11 @@ def hard_negatives(
     k: int,
     index: str = DEFAULT_INDEX,
 ) -> Ids:
-    """(n, k) int64 row numbers: each genuine row's nearest wrong neighbours within the band.
+    """Return (n, k) int64 row numbers: each genuine row's nearest wrong neighbours, nearest first.
 
-    Wrong are rows of another identity and impostors of the own. The band begins below `ceilings`.
-    Nearest first; -1 where there are fewer, in rows of impostors, and in rows without a positive,
-    which can be no anchor. The same input gives the same answer.
+    Wrong neighbours are rows of another identity and impostors of its own; only those below
+    `ceilings` count. Missing ones are -1, as are all of impostors and of rows without a positive,
+    which cannot be anchors. The same input gives the same answer.
 
     embeddings: (n, dim) float32, unit rows. labels: (n,) identities. impostor: (n,) True for
     an imitation of its label. index: an entry of `siamkit.indexes`. Raises BadInput, and
@@ -60,7 +60,7 @@ def hard_negatives(
         )
     _, groups = np.unique(labels, return_inverse=True)
     impostors = np.flatnonzero(impostor)
-    groups[impostors] = len(labels) + impostors  # a group each: wrong for everybody
+    groups[impostors] = len(labels) + impostors  # one group per impostor: wrong for every row
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
     below = ceilings(vectors, labels, impostor)
     return searcher.nearest(vectors, k, groups=groups, below=below, recall=RECALL).ids
@@ -69,12 +69,12 @@ def hard_negatives(
 def ceilings(
     embeddings: Vectors, labels: NDArray[np.int64], impostor: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """(n,) cosines below which a wrong neighbour of a row is taken, -inf for none.
+    """Return (n,) cosines below which a wrong neighbour of a row is taken; -inf takes none.
 
-    It is the QUANTILE of the row's cosines to its positives, rounded down to one of them. What is
-    nearer is as likely the same identity under another name as a negative.
+    It is the QUANTILE of the row's cosines to its positives, rounded down to one of them. Anything
+    nearer is as likely to be the same identity under another name as a negative.
     """
-    found = np.full(len(labels), -np.inf, np.float32)
+    limits = np.full(len(labels), -np.inf, np.float32)
     genuine = np.flatnonzero(~impostor)
     order = genuine[np.argsort(labels[genuine], kind="stable")]
     borders = np.flatnonzero(np.diff(labels[order])) + 1
@@ -82,27 +82,25 @@ def ceilings(
         positives = len(members) - 1
         if positives < 1:
             continue
-        place = 1 + int(QUANTILE * (positives - 1))  # the row itself stands at 0, as -inf
+        rank = 1 + int(QUANTILE * (positives - 1))  # the row itself has rank 0, as -inf
         for start in range(0, len(members), STRIP):
             rows = members[start : start + STRIP]
             cosines = embeddings[rows] @ embeddings[members].T
             cosines[np.arange(len(rows)), start + np.arange(len(rows))] = -np.inf
-            found[rows] = np.partition(cosines, place, axis=1)[:, place] - np.float32(ROUNDING)
-    return found
+            limits[rows] = np.partition(cosines, rank, axis=1)[:, rank] - np.float32(ROUNDING)
+    return limits
 
 
 def _check(
     embeddings: Vectors, labels: NDArray[np.int64], impostor: NDArray[np.bool_], k: int
 ) -> None:
     if k < 1:
-        raise BadInput(f"k = {k}: at least one hard negative a row must be asked for")
+        raise BadInput(f"k = {k}: ask for at least one hard negative per row")
     if embeddings.ndim != 2 or not labels.shape == impostor.shape == embeddings.shape[:1]:
         raise BadInput(
             f"embeddings {embeddings.shape}, labels {labels.shape} and impostor {impostor.shape} do"
-            " not belong together",
+            " not match",
             hint="n rows need n labels and n marks",
         )
     if not np.isfinite(embeddings).all():
-        raise BadInput(
-            "the embeddings are not all finite numbers", hint="train with a lower learning_rate"
-        )
+        raise BadInput("some embeddings are not finite", hint="train with a lower learning_rate")

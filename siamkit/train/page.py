@@ -1,14 +1,15 @@
-"""A page about a training run: one self-contained HTML file, its picture inline."""
+"""Write a page about a training run: one self-contained HTML file with its picture inline."""
 
 from __future__ import annotations
 
 import base64
-import html as escape
+import html
 import json
 from pathlib import Path
 from typing import Any
 
 from siamkit.sdk.model_folder import CARD, read_card
+from siamkit.train.folder import ENCODER
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 80em; margin: 2em auto; padding: 0 1em }
@@ -17,19 +18,23 @@ img { width: 100% } th, td { text-align: left; padding: .2em .8em; vertical-alig
 
 
 def page(run: Path, picture: bytes) -> str:
-    """The page as text: a PNG picture, and the training card if there is an encoder yet."""
+    """Return the HTML text: a PNG picture, and the training card if an encoder was exported."""
     rows = ""
-    if (run / "encoder" / CARD).exists():
-        card = read_card(run / "encoder")
+    if (run / ENCODER / CARD).exists():
+        card = read_card(run / ENCODER)
         facts = {
-            "modality": card.modality, "name": card.name, "dimensions": card.dim,
-            "licence": card.licence, "fingerprint": card.fingerprint, **card.training,
-        }  # fmt: skip
+            "modality": card.modality,
+            "name": card.name,
+            "dimensions": card.dim,
+            "licence": card.licence,
+            "fingerprint": card.fingerprint,
+            **card.training,
+        }
         rows = "".join(
-            f"<tr><th>{escape.escape(str(key))}<td>{escape.escape(_shown(value))}"
+            f"<tr><th>{html.escape(str(key))}<td>{html.escape(_as_text(value))}"
             for key, value in facts.items()
         )
-    name = escape.escape(run.resolve().name)
+    name = html.escape(run.resolve().name)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
         f"<style>{_STYLE}</style><h1>{name}</h1>"
@@ -38,5 +43,5 @@ def page(run: Path, picture: bytes) -> str:
     )
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

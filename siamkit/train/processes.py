@@ -1,7 +1,7 @@
-"""Several processes, one run: what `torchrun` starts, from one machine or many.
+"""Train one run in several processes, which `torchrun` starts on one machine or many.
 
 Each process draws batches of its own identities; gradients are averaged after each step, so all
-of them hold the same weights. Process 0 alone evaluates, writes and reports.
+processes hold the same weights. Process 0 alone evaluates, writes and reports.
 """
 
 from __future__ import annotations
@@ -16,34 +16,37 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-ENDLESS = timedelta(days=1)  # the others wait while the first prepares the data
+TIMEOUT = timedelta(days=1)  # the others wait while the first prepares the data
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    rank: int = 0
-    world: int = 1
+    """This process among those of a run; what it does with the others."""
+
+    rank: int = 0  # in [0, world)
+    world: int = 1  # number of processes
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """In one message: many small ones cost more than their bytes."""
+        """Average gradients in one message: many small ones cost more than their bytes."""
         if self.world == 1:
             return
-        held = [p for p in parameters if p.requires_grad]
-        for p in held:
+        trained = [p for p in parameters if p.requires_grad]
+        for p in trained:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in held if p.grad is not None])
+        flat = torch.cat([p.grad.flatten() for p in trained if p.grad is not None])
         dist.all_reduce(flat)
         flat /= self.world
-        for p, piece in zip(held, torch.split(flat, [p.numel() for p in held]), strict=True):
-            p.grad = piece.view_as(p)
+        parts = torch.split(flat, [p.numel() for p in trained])
+        for p, part in zip(trained, parts, strict=True):
+            p.grad = part.view_as(p)
 
     def average_buffers(self, network: nn.Module) -> None:
-        """Batch normalisation's running statistics, which each process gathers by itself."""
+        """Average batch normalisation's statistics, which each process gathers by itself."""
         if self.world == 1:
             return
         for buffer in network.buffers():
@@ -52,7 +55,7 @@ class Processes:
                 buffer /= self.world
 
     def wait_for_first(self) -> None:
-        """Wait until process 0 has come here, too."""
+        """Wait until process 0 arrives here, too."""
         self.share([0.0])
 
     def agree(self, value: bool) -> bool:
@@ -71,16 +74,16 @@ class Processes:
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """The group that torchrun's environment variables describe, or this process alone."""
+    """Join the group that torchrun's environment variables describe, or stay alone without."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes()
         return
     backend = "gloo"
-    if torch.cuda.is_available():  # each process of a machine has a card of its own
+    if torch.cuda.is_available():  # one card per process of a machine
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=ENDLESS)
+    dist.init_process_group(backend, timeout=TIMEOUT)
     try:
         yield Processes(dist.get_rank(), world)
     finally:

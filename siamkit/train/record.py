@@ -1,4 +1,4 @@
-"""train.jsonl: what a run has said, an event a line, readable while it runs and after a crash."""
+"""Write and read train.jsonl: one event per line, readable during a run and after a crash."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ KINDS: dict[str, type[Event]] = {
 
 
 def line(event: Event) -> str:
-    """{"event": "step", …} on one line, with its end. NaN and Inf, which JSON lacks, are null."""
+    """Return {"event": "step", …} as a line, with its end. NaN and infinity become null."""
     values: dict[str, Any] = {"event": type(event).__name__.lower()}
-    for each in fields(event):
-        value = getattr(event, each.name)
+    for field in fields(event):
+        value = getattr(event, field.name)
         if isinstance(value, float) and not math.isfinite(value):
             value = None
-        values[each.name] = to_text(value) if isinstance(value, Path) else value
+        values[field.name] = to_text(value) if isinstance(value, Path) else value
     return json.dumps(values) + "\n"
 
 
 def parse(text: str) -> Event:
-    """The event of one line. Raises BadInput for what is none."""
+    """Return the event of one line. Raises BadInput for a line that is not an event."""
     try:
         values = json.loads(text)
         kind = KINDS[values.pop("event")]
-        for each in fields(kind):
-            if values[each.name] is None and each.type == "float":
-                values[each.name] = math.nan
-            elif each.type == "Path":
-                values[each.name] = Path(values[each.name])
+        for field in fields(kind):
+            if values[field.name] is None and field.type == "float":
+                values[field.name] = math.nan
+            elif field.type == "Path":
+                values[field.name] = Path(values[field.name])
         return kind(**values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(f"not an event of a run: {type(error).__name__}: {error}") from error
 
 
 def read_record(run: Path) -> list[Event]:
-    """Everything that a run has said so far.
+    """Return the events of a run so far.
 
-    Raises BadInput, naming the line, for what is no event, or if there is no record.
+    Raises BadInput if there is no record, or for a line that is not an event; it names the line.
     """
     return [event for _, event in _events(run)]
 
 
 def truncate(run: Path, step: int) -> None:
-    """Cut off what was said after a step: a run that goes on from there will say it anew."""
+    """Delete the events after a step: a run that resumes from there records them again."""
     end = 0
-    for end_of_line, event in _events(run):
+    for line_end, event in _events(run):
         if event.step > step:
             break
-        end = end_of_line
+        end = line_end
     os.truncate(run / RECORD, end)
 
 
 def _events(run: Path) -> Iterator[tuple[int, Event]]:
-    """Each event, and where its line ends in the file. A line without an end was never finished."""
+    """Yield the end of each line, in bytes, with its event; an unfinished line is ignored."""
     path, end = run / RECORD, 0
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Which two samples of a batch belong together, which apart, and how far apart they are.
+"""Mark which pairs of a batch are positive and which negative, and measure their distances.
 
 An impostor is a sample that imitates an identity, such as a skilled forgery of a signature. It
 carries the label of that identity and is a negative of it, not a class of its own. Two impostors
@@ -15,9 +15,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relations:
-    """Of a batch: row i of the (n, n) bool matrices tells what each sample is to the anchor i.
+    """Relations in a batch: row i of the (n, n) bool matrices has those of anchor i.
 
-    The rows of impostors are all False, for an impostor is never an anchor.
+    The rows of impostors are all False: an impostor is never an anchor.
     """
 
     positive: Tensor
@@ -27,7 +27,7 @@ class Relations:
 
 
 def relations(labels: Tensor, impostor: Tensor) -> Relations:
-    """Of a batch with (n,) int64 labels, where `impostor`, (n,) bool, marks imitations."""
+    """Relate the samples of a batch with (n,) int64 labels; `impostor`, (n,), marks imitations."""
     same = labels[:, None] == labels
     genuine = ~impostor[:, None]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
@@ -40,5 +40,5 @@ def relations(labels: Tensor, impostor: Tensor) -> Relations:
 
 
 def squared_distances(embeddings: Tensor) -> Tensor:
-    """(n, n) squared Euclidean distances, 2 − 2 cos in [0, 4], of (n, d) rows of norm 1."""
+    """Return (n, n) squared Euclidean distances, 2 − 2 cos in [0, 4], of (n, d) unit rows."""
     return (2 - 2 * embeddings @ embeddings.T).clamp(min=0)

@@ -23,6 +23,7 @@ from siamkit.train.events import Evaluated, Event, Step, Stopped
 from siamkit.train.examples import Example, gallery_examples, read_examples
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
+from siamkit.train.split import Split
 
 if TYPE_CHECKING:
     from siamkit.protocols import Detector
@@ -34,7 +35,7 @@ GALLERY = "gallery:"  # before the name of a gallery whose samples are the examp
 
 
 class RunDetails(TypedDict, total=False):
-    """What a run may be told beside its examples, its modality and its settings."""
+    """Optional details of a run, beside its examples, its modality and its settings."""
 
     detector: str | None  # a name, or None to take whole samples; default: the modality's own
     licence: str  # of the trained weights; default: not stated
@@ -187,16 +188,9 @@ def start_run(
     detector = _load_detector(modality, origin.detector)
     examples = _read(origin, open_store)
     run_folder.begin(folder, origin, config)
+    split = Split(config.validation, config.seed)
     try:
-        prepared = prepare(
-            examples,
-            modality,
-            detector,
-            folder,
-            share=config.validation,
-            seed=config.seed,
-            progress=progress,
-        )
+        prepared = prepare(examples, modality, detector, folder, split, progress)
     except SiamkitError:
         if not has_checkpoint:
             run_folder.abandon(folder)

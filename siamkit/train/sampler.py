@@ -1,7 +1,7 @@
-"""Which samples make a batch: P identities with K samples each (Hermans et al. 2017, §2).
+"""Draw batches of P identities with K samples each (Hermans et al. 2017, §2).
 
-A batch is a pure function of the seed, the step and the process, so a run that is resumed draws
-what it would have drawn. Each identity comes once before any comes again.
+A batch depends on the seed, the step and the process alone, so a resumed run draws what it would
+have drawn. Each identity is drawn once before any is drawn again.
 """
 
 from __future__ import annotations
@@ -39,50 +39,51 @@ class Sampler:
     seed: int
 
     def draw(self, step: int, *, rank: int = 0, world: int = 1, hard: Rows | None = None) -> Rows:
-        """(b,) row numbers for one process, b <= P * (K + F).
+        """Draw (b,) row numbers for one process, b <= P * (K + F).
 
-        hard: (n, k) of every row the wrong neighbours that mining found, -1 for none. Half of
-        the identities then bring the identity of such a neighbour along, by that very row.
+        hard: (n, k) hard negatives of every row, -1 if absent. Half of the identities then each
+        bring along the identity of such a negative, with that very row.
         """
         rng = np.random.default_rng([self.seed, step, rank])
         seeds = self.shape.identities
         if hard is not None:
             seeds = max(1, seeds // 2)
-        chosen: dict[int, list[int]] = {}  # identity -> rows that must be in
-        for identity in self._turn(step * world + rank, seeds):
-            chosen.setdefault(identity, [])
+        required: dict[int, list[int]] = {}  # identity -> rows that must be drawn
+        for identity in self._identities(step * world + rank, seeds):
+            required.setdefault(identity, [])
             if hard is not None:
                 row = int(rng.choice(self.genuine[identity]))
-                wrong = hard[row][hard[row] >= 0]
-                chosen[identity].append(row)
-                if len(wrong):
-                    partner = int(rng.choice(wrong))
-                    chosen.setdefault(int(self.labels[partner]), []).append(partner)
-        return np.concatenate([self._rows(i, rows, rng) for i, rows in chosen.items()])
+                negatives = hard[row][hard[row] >= 0]
+                required[identity].append(row)
+                if len(negatives):
+                    negative = int(rng.choice(negatives))
+                    required.setdefault(int(self.labels[negative]), []).append(negative)
+        return np.concatenate([self._rows(i, rows, rng) for i, rows in required.items()])
 
-    def _turn(self, turn: int, count: int) -> list[int]:
-        """The identities of a turn: each epoch is a permutation of all."""
+    def _identities(self, turn: int, count: int) -> list[int]:
+        """Return the identities of a turn; each epoch is a permutation of all."""
         total = len(self.genuine)
         count = min(count, total)
-        found: dict[int, None] = {}
+        identities: dict[int, None] = {}
         for position in itertools.count(turn * count):
-            epoch, place = divmod(position, total)
-            found.setdefault(int(_permutation(total, self.seed, epoch)[place]))
-            # One that closes an epoch may open the next as well: then another one comes early.
-            if len(found) == count:
+            epoch, index = divmod(position, total)
+            identities.setdefault(int(_permutation(total, self.seed, epoch)[index]))
+            # An identity may end one epoch and begin the next; then another one is drawn early.
+            if len(identities) == count:
                 break
-        return list(found)
+        return list(identities)
 
-    def _rows(self, identity: int, wanted: list[int], rng: np.random.Generator) -> Rows:
+    def _rows(self, identity: int, required: list[int], rng: np.random.Generator) -> Rows:
+        """Draw the rows of one identity, the required ones first."""
         parts = []
         for rows, count in (
             (self.genuine[identity], self.shape.samples),
             (self.impostors[identity], self.shape.impostors),
         ):
-            must = np.intersect1d(rows, np.array(wanted, np.int64))[:count]
-            others = np.setdiff1d(rows, must)
-            more = min(count - len(must), len(others))
-            parts += [must, rng.choice(others, more, replace=False)]
+            first = np.intersect1d(rows, np.array(required, np.int64))[:count]
+            remaining = np.setdiff1d(rows, first)
+            more = min(count - len(first), len(remaining))
+            parts += [first, rng.choice(remaining, more, replace=False)]
         return np.concatenate(parts)
 
 

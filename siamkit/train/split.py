@@ -1,26 +1,34 @@
-"""Which identities are trained on, and which are kept to judge by."""
+"""Split identities into those to train on and those to validate on."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from siamkit.errors import BadInput
 from siamkit.train.examples import Example
 
-LEAST = 2  # identities on either side, and genuine samples of an identity: else there are no pairs
+LEAST = 2  # identities per side, and genuine samples per identity: fewer make no pairs
 
 
-def split_identities(
-    examples: Sequence[Example], share: float, seed: int
-) -> tuple[set[str], set[str]]:
-    """(training, validation) labels, disjoint, of the identities with two genuine samples.
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Parameters of the random split of identities."""
 
-    The others can be no anchor and are in neither. What an example states counts; of the rest as
-    many are drawn as bring the validation side to `share` (in [0, 1)) of all, and to two at least.
-    With a share of 0 none are drawn. The draw depends on the seed and the labels alone. Raises
-    BadInput where a label states both sides, or where there are too few identities.
+    share: float  # of the identities that go to validation, in [0, 1)
+    seed: int
+
+
+def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str], set[str]]:
+    """Return disjoint (training, validation) labels of the identities with LEAST genuine samples.
+
+    Other identities cannot be anchors and are in neither. The side that an example states counts;
+    of the remaining ones, so many are drawn that validation has its share of all, and at least
+    LEAST. With a share of 0 none are drawn. The draw depends on the seed and the labels alone.
+
+    Raises BadInput if a label states both sides, or for too few identities.
     """
     stated = _stated(examples)
     counts = Counter(example.label for example in examples if not example.impostor)
@@ -30,15 +38,15 @@ def split_identities(
         raise BadInput(
             f"all examples are of one identity, {next(iter(labels))!r}: triplets need two"
             " identities",
-            hint="add a folder, or rows of a manifest, for others",
+            hint="add a folder, or rows of a manifest, for another identity",
         )
     validation = {label for label in usable if stated.get(label) == "validation"}
-    free = sorted(usable - stated.keys(), key=lambda label: _lot(seed, label))
-    wanted = max(LEAST, round(share * len(usable))) if share else 0
-    validation |= set(free[: max(0, wanted - len(validation))])
+    free = sorted(usable - stated.keys(), key=lambda label: _lot(split.seed, label))
+    target = max(LEAST, round(split.share * len(usable))) if split.share else 0
+    validation |= set(free[: max(0, target - len(validation))])
     training = usable - validation
-    judged = share > 0 or validation  # else there is nothing to be judged by, as was wished
-    if len(training) < LEAST or (judged and len(validation) < LEAST):
+    validates = split.share > 0 or validation  # no validation may be what was asked for
+    if len(training) < LEAST or (validates and len(validation) < LEAST):
         raise _too_few(training, validation, len(labels))
     return training, validation
 
@@ -55,13 +63,13 @@ def _stated(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def _lot(seed: int, label: str) -> bytes:
-    """What a label draws: no other label, and no order of them, has a part in it."""
+    """Return the lot that a label draws, whatever the other labels and their order."""
     return hashlib.sha256(f"{seed}\n{label}".encode()).digest()
 
 
 def _too_few(training: set[str], validation: set[str], labels: int) -> BadInput:
     return BadInput(
         f"{len(training)} identities to train on and {len(validation)} for validation, of {labels}:"
-        f" it takes {LEAST} on either side, each with {LEAST} genuine samples or more",
-        hint="add samples or identities, or do without validation: --set validation=0",
+        f" each side needs at least {LEAST}, with at least {LEAST} genuine samples each",
+        hint="add samples or identities, or skip validation: --set validation=0",
     )

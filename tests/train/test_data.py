@@ -12,6 +12,7 @@ from PIL import Image
 from siamkit.errors import BadInput, NothingFound, PluginError
 from siamkit.train.data import load, prepare
 from siamkit.train.examples import Example, gallery_examples, read_examples
+from siamkit.train.split import Split
 
 TILES = toykit.Tiles()
 
@@ -35,14 +36,14 @@ def people(tmp_path):
     return folder
 
 
-def made(examples, run, **settings):
+def prepare_tiles(examples, run, **options):
     run.mkdir(exist_ok=True)
-    return prepare(examples, TILES, None, run, **{"share": 0.4, "seed": 0, **settings})
+    return prepare(examples, TILES, None, run, Split(share=0.4, seed=0), **options)
 
 
 def test_arrays_are_those_of_the_plugin(people, tmp_path):
     examples = read_examples(str(people))
-    prepared = made(examples, tmp_path / "run")
+    prepared = prepare_tiles(examples, tmp_path / "run")
     data = prepared.dataset
     assert (data.arrays.shape, data.arrays.dtype) == ((17, 32, 32, 3), np.uint8)
     assert data.names == [f"p{who}" for who in range(5)]
@@ -58,9 +59,9 @@ def test_arrays_are_those_of_the_plugin(people, tmp_path):
 
 def test_the_order_of_the_list_does_not_matter(people, tmp_path):
     examples = read_examples(str(people))
-    one = made(examples, tmp_path / "one").dataset
+    one = prepare_tiles(examples, tmp_path / "one").dataset
     random.Random(1).shuffle(examples)
-    other = made(examples, tmp_path / "other").dataset
+    other = prepare_tiles(examples, tmp_path / "other").dataset
     assert one.sources == other.sources
     assert np.array_equal(one.arrays, other.arrays)
     assert np.array_equal(one.training, other.training)
@@ -68,16 +69,16 @@ def test_the_order_of_the_list_does_not_matter(people, tmp_path):
 
 def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypatch):
     examples, run = read_examples(str(people)), tmp_path / "run"
-    made(examples, run)
+    prepare_tiles(examples, run)
     with monkeypatch.context() as patch:
         patch.setattr(TILES, "array", None, raising=False)
-        made(examples, run)  # found there: nothing is loaded
+        prepare_tiles(examples, run)  # found there: nothing is loaded
     monkeypatch.setattr(TILES, "preprocessing", lambda: {"size": 33}, raising=False)
     seen = []
-    made(examples, run, progress=lambda _, done, total: seen.append((done, total)))
+    prepare_tiles(examples, run, progress=lambda _, done, total: seen.append((done, total)))
     assert seen == [(done, 17) for done in range(1, 18)]
     picture(people / "p1" / "0.png", 999, size=41)
-    data = made(examples, run).dataset
+    data = prepare_tiles(examples, run).dataset
     changed = data.arrays[data.sources.index(str(people / "p1" / "0.png"))]
     assert np.array_equal(changed, TILES.array(TILES.load(people / "p1" / "0.png")))
 
@@ -85,7 +86,7 @@ def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypat
 def test_a_run_that_was_not_prepared_to_the_end_is_not_loaded(people, tmp_path):
     run = tmp_path / "run"
     assert load(run) is None
-    made(read_examples(str(people)), run)
+    prepare_tiles(read_examples(str(people)), run)
     whole = (run / "arrays.npy").read_bytes()
     (run / "arrays.npy").write_bytes(whole[:-100])
     assert load(run) is None
@@ -98,7 +99,7 @@ def test_a_run_that_was_not_prepared_to_the_end_is_not_loaded(people, tmp_path):
 def test_every_broken_file_is_named_and_the_others_stay(people, tmp_path):
     (people / "p1" / "0.png").write_bytes(b"no picture")
     (people / "p2" / "0.png").write_bytes(b"")
-    prepared = made(read_examples(str(people)), tmp_path / "run")
+    prepared = prepare_tiles(read_examples(str(people)), tmp_path / "run")
     assert len(prepared.dataset.labels) == 15
     first, second = prepared.faults
     assert "p1/0.png: not a picture" in first
@@ -110,14 +111,14 @@ def test_nothing_that_can_be_used(people, tmp_path):
     for file in people.rglob("*.png"):
         file.write_bytes(b"no picture")
     with pytest.raises(NothingFound, match="none of 17 examples can be used"):
-        made(read_examples(str(people)), tmp_path / "run")
+        prepare_tiles(read_examples(str(people)), tmp_path / "run")
     assert load(tmp_path / "run") is None
 
 
 def test_an_identity_that_is_left_with_one_sample_is_left_out(people, tmp_path):
     (people / "p0" / "0.png").write_bytes(b"no picture")
     (people / "p0" / "1.png").unlink()
-    prepared = made(read_examples(str(people)), tmp_path / "run")
+    prepared = prepare_tiles(read_examples(str(people)), tmp_path / "run")
     assert prepared.dataset.names == ["p1", "p2", "p3", "p4"]
     assert not prepared.dataset.impostor.any()
     assert "1 identities with fewer than 2 genuine samples are left out: p0" in prepared.notes
@@ -129,7 +130,7 @@ def test_copies_count_once_and_wrong_labels_are_remarked(people, tmp_path):
     (people / "p2" / "stray.png").write_bytes(same)
     (people / "p3" / "impostors").mkdir()
     (people / "p3" / "impostors" / "x.png").write_bytes((people / "p3" / "0.png").read_bytes())
-    prepared = made(read_examples(str(people)), tmp_path / "run")
+    prepared = prepare_tiles(read_examples(str(people)), tmp_path / "run")
     assert len(prepared.dataset.labels) == 17 + 1
     wrong, both, copies = prepared.notes
     assert "0.png of 'p1'" in wrong
@@ -153,7 +154,7 @@ def test_the_region_is_the_one_that_enrolment_takes(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     examples = read_examples(str(folder))
-    prepared = prepare(examples, TILES, toykit.Squares(), run, share=0.5, seed=0)
+    prepared = prepare(examples, TILES, toykit.Squares(), run, Split(share=0.5, seed=0))
     assert len(prepared.dataset.labels) == 8
     assert (prepared.dataset.arrays[0] == 0).all()  # cut out: no white is left
     none, two = prepared.faults
@@ -171,13 +172,13 @@ def test_a_plugin_that_breaks_its_contract(people, tmp_path, monkeypatch):
 
     monkeypatch.setattr(TILES, "array", uneven, raising=False)
     with pytest.raises(PluginError, match=r"array gave uint8 \(32, 31, 3\) for .*p4/2\.png, and"):
-        made(examples, tmp_path / "run")
+        prepare_tiles(examples, tmp_path / "run")
     monkeypatch.setattr(TILES, "array", lambda medium: 1 / 0, raising=False)
     with pytest.raises(NothingFound, match=r"Tiles, package .*: array failed: ZeroDivisionError"):
-        made(examples, tmp_path / "run")
+        prepare_tiles(examples, tmp_path / "run")
     monkeypatch.setattr(TILES, "array", lambda medium: np.full(4, np.nan), raising=False)
     with pytest.raises(NothingFound, match=r"Tiles, package .*: array gave NaN or Inf"):
-        made(examples, tmp_path / "run")
+        prepare_tiles(examples, tmp_path / "run")
     assert not list((tmp_path / "run").glob(".*"))
 
 
@@ -192,7 +193,7 @@ def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
     assert {example.label for example in examples} == {f"p{who}" for who in range(5)}
     (people / "p1" / "0.png").unlink()
     picture(people / "p2" / "0.png", 555)
-    prepared = made(examples, tmp_path / "run")
+    prepared = prepare_tiles(examples, tmp_path / "run")
     assert len(prepared.dataset.labels) == 13
     gone, changed = prepared.faults
     assert "p1/0.png cannot be read" in gone
@@ -204,4 +205,4 @@ def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
 def test_texts_are_not_files(tmp_path):
     texts = [Example(f"{label} {number}", label) for label in "abcd" for number in range(2)]
     with pytest.raises(BadInput, match="'a 0' is a text, and tiles are not texts"):
-        made(texts, tmp_path / "run")
+        prepare_tiles(texts, tmp_path / "run")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from siamkit.errors import BadInput
 from siamkit.train.examples import Example, label_notes, read_examples
-from siamkit.train.split import split_identities
+from siamkit.train.split import Split, split_identities
 
 
 def enough(*labels):
@@ -141,7 +141,7 @@ def test_one_edit_is_what_levenshtein_says(a, b):
 def test_the_split_is_disjoint_whole_and_blind_to_order(count, share, seed, shuffler):
     examples = enough(*(f"p{n}" for n in range(count)))
     try:
-        training, validation = split_identities(examples, share, seed)
+        training, validation = split_identities(examples, Split(share, seed))
     except BadInput:
         assert round(share * count) > count - 2
         return
@@ -149,7 +149,7 @@ def test_the_split_is_disjoint_whole_and_blind_to_order(count, share, seed, shuf
     assert len(training | validation) == count
     assert len(validation) == max(2, round(share * count))
     shuffler.shuffle(examples)
-    assert split_identities(examples, share, seed) == (training, validation)
+    assert split_identities(examples, Split(share, seed)) == (training, validation)
 
 
 def test_what_is_stated_counts():
@@ -157,28 +157,28 @@ def test_what_is_stated_counts():
         dataclasses.replace(example, split={"a": "validation", "b": "train"}.get(example.label))
         for example in enough(*"abcdefgh")
     ]
-    training, validation = split_identities(examples, 0.25, 3)
+    training, validation = split_identities(examples, Split(0.25, 3))
     assert "a" in validation
     assert "b" in training
     assert len(validation) == 2
     with pytest.raises(BadInput, match="7 identities to train on and 1 for validation"):
-        split_identities(examples, 0.0, 3)
+        split_identities(examples, Split(0.0, 3))
 
 
 def test_both_sides_at_once_and_too_few():
     both = [Example("1", "a", split="train"), Example("2", "a", split="validation")]
     with pytest.raises(BadInput, match="'a' is in train and in validation"):
-        split_identities([*both, *enough(*"bcde")], 0.2, 0)
+        split_identities([*both, *enough(*"bcde")], Split(0.2, 0))
     with pytest.raises(BadInput, match="triplets need two identities"):
-        split_identities(enough("a"), 0.2, 0)
-    with pytest.raises(BadInput, match="it takes 2 on either side"):
-        split_identities(enough(*"abc"), 0.2, 0)
+        split_identities(enough("a"), Split(0.2, 0))
+    with pytest.raises(BadInput, match="each side needs at least 2"):
+        split_identities(enough(*"abc"), Split(0.2, 0))
     lonely = [Example(label, label) for label in "abcdefgh"]
     with pytest.raises(BadInput, match="0 identities to train on"):
-        split_identities(lonely, 0.2, 0)
+        split_identities(lonely, Split(0.2, 0))
 
 
 def test_impostors_make_no_identity():
     examples = [*enough(*"abcd"), Example("x", "e"), Example("y", "e", impostor=True)]
-    training, validation = split_identities(examples, 0.2, 0)
+    training, validation = split_identities(examples, Split(0.2, 0))
     assert training | validation == set("abcd")

@@ -41,7 +41,7 @@ def test_a_mixture_has_a_part_of_each_and_is_an_impostor_where_either_is(
     arrays, labels, impostor = batch(identities, samples, impostors)
     before = arrays.copy()
     rng = np.random.default_rng(seed)
-    made = mixing.mixed(arrays, labels, impostor, Halves(), rng)
+    made = mixing.mix_identities(arrays, labels, impostor, Halves(), rng)
     np.testing.assert_array_equal(arrays, before)
     for row, (left, right) in enumerate(made):
         assert labels[left] == labels[row]
@@ -54,7 +54,9 @@ def test_a_mixture_has_a_part_of_each_and_is_an_impostor_where_either_is(
 
 def test_all_parts_of_a_mixture_may_be_of_impostors_or_one(always):
     arrays, labels, impostor = batch(40, 1, 3)
-    made = mixing.mixed(arrays, labels, impostor, Halves(), np.random.default_rng(0))[impostor]
+    made = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))[
+        impostor
+    ]
     assert {(bool(impostor[a]), bool(impostor[b])) for a, b in made} == {
         (True, True), (True, False), (False, True),
     }  # fmt: skip
@@ -63,5 +65,5 @@ def test_all_parts_of_a_mixture_may_be_of_impostors_or_one(always):
 
 def test_an_identity_without_a_partner_stays(always):
     arrays, labels, impostor = batch(3, 2, 1)
-    made = mixing.mixed(arrays, labels, impostor, Halves(), np.random.default_rng(0))
+    made = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))
     np.testing.assert_array_equal(made[labels == 2], arrays[labels == 2])

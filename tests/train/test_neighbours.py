@@ -131,7 +131,7 @@ def test_what_cannot_be_mined_is_said():
     vectors, labels = clusters(3, 2)
     with pytest.raises(BadInput, match="k = 0"):
         hard_negatives(vectors, labels, genuine(6), k=0)
-    with pytest.raises(BadInput, match="do not belong together"):
+    with pytest.raises(BadInput, match="do not match"):
         hard_negatives(vectors, labels[:5], genuine(6), k=1)
     with pytest.raises(BadInput, match="finite"):
         hard_negatives(np.full_like(vectors, np.nan), labels, genuine(6), k=1)
