@@ -60,7 +60,7 @@ def check_crop_takes_regions(subject: ModalitySubject) -> None:
             )
 
 
-def check_crop_shows_its_region(subject: ModalitySubject) -> None:
+def check_crop_follows_its_region(subject: ModalitySubject) -> None:
     """The content of a region changes its crop, unless crop ignores regions."""
     compared = False
     for medium in subject.media:
@@ -162,7 +162,7 @@ def _crop(subject: ModalitySubject, medium: Any, region: Region) -> Any:
 CHECKS = (
     check_crop_keeps_kind,
     check_crop_takes_regions,
-    check_crop_shows_its_region,
+    check_crop_follows_its_region,
     check_crop_leaves_its_input_alone,
     check_quality_is_in_range,
     check_assess_leaves_its_input_alone,

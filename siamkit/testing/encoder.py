@@ -158,7 +158,7 @@ def check_embed_leaves_its_input_alone(subject: EncoderSubject) -> None:
         raise Failure("an unchanged input", "embed changed it", "work on a copy: array.copy()")
 
 
-def check_embed_gives_its_own_array(subject: EncoderSubject) -> None:
+def check_embed_returns_a_new_array(subject: EncoderSubject) -> None:
     """Vectors stay as they are when embed is called again."""
     subject.embedded()
     first = subject.encoder.embed(subject.crops())
@@ -172,7 +172,7 @@ def check_embed_gives_its_own_array(subject: EncoderSubject) -> None:
         )
 
 
-def check_same_beats_different(subject: EncoderSubject) -> None:
+def check_mated_beat_non_mated(subject: EncoderSubject) -> None:
     """Two samples of one identity are, on average, more alike than samples of two identities."""
     rows, labels = subject.vectors, subject.labels
     counts = Counter(labels)
@@ -213,6 +213,6 @@ CHECKS = (
     check_embed_is_repeatable,
     check_embed_is_batch_independent,
     check_embed_leaves_its_input_alone,
-    check_embed_gives_its_own_array,
-    check_same_beats_different,
+    check_embed_returns_a_new_array,
+    check_mated_beat_non_mated,
 )

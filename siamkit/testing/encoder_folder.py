@@ -30,7 +30,7 @@ def check_encoder_opens(subject: ModalitySubject) -> None:
     open_encoder(subject.plugin, None)
 
 
-def check_calibration_is_read(subject: ModalitySubject) -> None:
+def check_calibration_is_readable(subject: ModalitySubject) -> None:
     """`calibration`, if there is one, is a file of `siamkit calibrate --output`."""
     path = getattr(subject.plugin, "calibration", None)
     if path is None:
@@ -114,7 +114,7 @@ def check_reembed_after_save_equal(subject: ModalitySubject) -> None:
 
 CHECKS = (
     check_encoder_opens,
-    check_calibration_is_read,
+    check_calibration_is_readable,
     check_fingerprint_equal_across_processes,
     check_fingerprint_changes_with_weights,
     check_fingerprint_changes_with_constants,

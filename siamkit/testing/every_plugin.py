@@ -46,7 +46,7 @@ def check_import_is_light(subject: Subject) -> None:
         )
 
 
-def check_import_says_nothing(subject: Subject) -> None:
+def check_import_prints_nothing(subject: Subject) -> None:
     """Importing prints nothing: standard output belongs to the commands' answers."""
     _require_import(subject)
     if subject.report.import_prints:
@@ -57,7 +57,7 @@ def check_import_says_nothing(subject: Subject) -> None:
         )
 
 
-def check_use_says_nothing(subject: Subject) -> None:
+def check_use_prints_nothing(subject: Subject) -> None:
     """A plugin prints nothing while it is used either."""
     _require_import(subject)
     if subject.report.use_prints:
@@ -111,8 +111,8 @@ CHECKS = (
     check_protocol_is_known,
     check_import_works,
     check_import_is_light,
-    check_import_says_nothing,
-    check_use_says_nothing,
+    check_import_prints_nothing,
+    check_use_prints_nothing,
     check_import_starts_no_threads,
     check_process_is_left_alone,
     check_no_network,

@@ -49,7 +49,7 @@ def check_empty_index_answers(subject: IndexSubject) -> None:
             )
 
 
-def check_exact_is_said(subject: IndexSubject) -> None:
+def check_exact_is_a_bool(subject: IndexSubject) -> None:
     """`exact` of an open index is True or False."""
     with bench_of(subject) as bench:
         exact: object = bench.open().exact
@@ -58,7 +58,7 @@ def check_exact_is_said(subject: IndexSubject) -> None:
             raise Failure("True or False", repr(exact), fix)
 
 
-def check_nothing_is_taken(subject: IndexSubject) -> None:
+def check_empty_arrays_work(subject: IndexSubject) -> None:
     """Empty arrays work everywhere: no ids to add or remove, no queries, no ids in `within`."""
     needs(subject, check_within_is_obeyed)
     no_ids, no_rows = ids(0), rows(0)
@@ -80,7 +80,7 @@ def check_nothing_is_taken(subject: IndexSubject) -> None:
             )
 
 
-def check_dim_is_its_callers(subject: IndexSubject) -> None:
+def check_any_dim_is_served(subject: IndexSubject) -> None:
     """open serves any dimension."""
     with searchable(subject) as bench:
         index, _ = bench.backend.open("g2-s2", DIM // 2, root=bench.root, known=lambda _: True)
@@ -247,9 +247,9 @@ def check_describe_is_plain(subject: IndexSubject) -> None:
 
 CHECKS = (
     check_empty_index_answers,
-    check_exact_is_said,
-    check_nothing_is_taken,
-    check_dim_is_its_callers,
+    check_exact_is_a_bool,
+    check_empty_arrays_work,
+    check_any_dim_is_served,
     check_ids_are_64_bits,
     check_length_counts,
     check_hits_have_their_shape,

@@ -69,7 +69,7 @@ def check_length_follows_changes(subject: IndexSubject) -> None:
             )
 
 
-def check_input_is_its_callers(subject: IndexSubject) -> None:
+def check_arguments_stay_unchanged(subject: IndexSubject) -> None:
     """add and search do not change their arguments, and add keeps a copy."""
     with searchable(subject) as bench:
         index, vectors, numbers = bench.open(), rows(COUNT), ids(COUNT)
@@ -98,5 +98,5 @@ CHECKS = (
     check_remove_removes,
     check_remove_missing,
     check_length_follows_changes,
-    check_input_is_its_callers,
+    check_arguments_stay_unchanged,
 )

@@ -37,7 +37,7 @@ def check_mine_equals_brute(subject: IndexSubject) -> None:
         )
 
 
-def check_nearest_keeps_apart(subject: IndexSubject) -> None:
+def check_nearest_leaves_out_own_group(subject: IndexSubject) -> None:
     """nearest, if there is one, gives the best rows of other groups below each row's limit."""
     if not isinstance(subject.plugin, Contrasts):
         raise NotRun("it does not look for hard negatives")
@@ -76,4 +76,4 @@ def _allowed_cosines(
     return cosines
 
 
-CHECKS = (check_mine_equals_brute, check_nearest_keeps_apart)
+CHECKS = (check_mine_equals_brute, check_nearest_leaves_out_own_group)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from siamkit.types import Hits
 
 
-def check_saved_cursor_is_kept(subject: IndexSubject) -> None:
+def check_saved_cursor_comes_back(subject: IndexSubject) -> None:
     """After a save, cursor() is the saved one, both here and when opened again."""
     needs(subject, check_save_reopen_equal)
     with searchable(subject) as bench:
@@ -82,7 +82,7 @@ def check_changes_after_reopening(subject: IndexSubject) -> None:
             )
 
 
-def check_reopened_searches_alike(subject: IndexSubject) -> None:
+def check_reopened_searches_equal(subject: IndexSubject) -> None:
     """Opened again and changed, an index obeys `within`, orders ties and pads as before."""
     needs(
         subject,
@@ -116,7 +116,7 @@ def check_reopened_searches_alike(subject: IndexSubject) -> None:
 
 def check_removals_are_saved(subject: IndexSubject) -> None:
     """Rows removed before a save are gone when it is opened again, even if they were all."""
-    needs(subject, check_saved_cursor_is_kept, check_remove_removes)
+    needs(subject, check_saved_cursor_comes_back, check_remove_removes)
     with searchable(subject) as bench:
         index = bench.filled()
         index.save(cursor(1))
@@ -133,7 +133,7 @@ def check_removals_are_saved(subject: IndexSubject) -> None:
                 )
 
 
-def check_due_is_over_once_saved(subject: IndexSubject) -> None:
+def check_due_is_false_after_save(subject: IndexSubject) -> None:
     """due() is True or False, and False after a save."""
     with searchable(subject) as bench:
         index = bench.filled()
@@ -148,7 +148,7 @@ def check_due_is_over_once_saved(subject: IndexSubject) -> None:
             )
 
 
-def check_close_lets_go(subject: IndexSubject) -> None:
+def check_close_keeps_saved_files(subject: IndexSubject) -> None:
     """close() raises nothing, and the saved index can be opened again."""
     needs(subject, check_save_reopen_equal)
     with searchable(subject) as bench:
@@ -216,13 +216,13 @@ def check_kill_during_save(subject: IndexSubject) -> None:
 
 
 CHECKS = (
-    check_saved_cursor_is_kept,
+    check_saved_cursor_comes_back,
     check_save_reopen_equal,
     check_changes_after_reopening,
-    check_reopened_searches_alike,
+    check_reopened_searches_equal,
     check_removals_are_saved,
-    check_due_is_over_once_saved,
-    check_close_lets_go,
+    check_due_is_false_after_save,
+    check_close_keeps_saved_files,
     check_newest_is_opened,
     check_drop_deletes,
     check_drop_below_keeps_newer,

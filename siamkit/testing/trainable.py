@@ -15,7 +15,7 @@ from siamkit.testing.run import needs
 from siamkit.testing.subjects import ModalitySubject
 
 
-def check_arrays_are_alike(subject: ModalitySubject) -> None:
+def check_arrays_have_one_shape(subject: ModalitySubject) -> None:
     """array of a trainable modality has one shape and dtype, which augment keeps."""
     plugin = _trainable(subject)
     arrays = [plugin.array(crop) for crop in subject.crops()]
@@ -37,7 +37,7 @@ def check_arrays_are_alike(subject: ModalitySubject) -> None:
 def check_augment_is_repeatable(subject: ModalitySubject) -> None:
     """augment of a trainable modality takes random numbers from its generators only."""
     plugin = _trainable(subject)
-    needs(subject, check_arrays_are_alike)
+    needs(subject, check_arrays_have_one_shape)
     for crop in subject.crops():
         array = plugin.array(crop)
         if not same_value(_augmented(plugin, array.copy()), _augmented(plugin, array.copy())):
@@ -51,7 +51,7 @@ def check_augment_is_repeatable(subject: ModalitySubject) -> None:
 def check_augment_leaves_its_input_alone(subject: ModalitySubject) -> None:
     """augment of a trainable modality does not change its input array."""
     plugin = _trainable(subject)
-    needs(subject, check_arrays_are_alike)
+    needs(subject, check_arrays_have_one_shape)
     for crop in subject.crops():
         array = plugin.array(crop).copy()
         before = array.copy()
@@ -86,7 +86,7 @@ def _augmented(plugin: Trainable[Any], array: NDArray[Any]) -> NDArray[Any]:
 
 
 CHECKS = (
-    check_arrays_are_alike,
+    check_arrays_have_one_shape,
     check_augment_is_repeatable,
     check_augment_leaves_its_input_alone,
     check_preprocessing_is_json,

@@ -72,7 +72,7 @@ def test_good_plugins_pass():
     assert not [r for r in check_detector(Hums()) if r.state not in ("ok", "skipped")]
     assert [r.check for r in check_index(Brute()) if r.state != "ok"] == [
         "mine_equals_brute",
-        "nearest_keeps_apart",
+        "nearest_leaves_out_own_group",
     ]
 
 

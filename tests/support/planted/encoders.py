@@ -92,8 +92,8 @@ ROWS = [  # functions of the encoder, good rows and the batch
     ("embed_is_batch_independent", with_mean_of_two),
     ("embed_leaves_its_input_alone", zeroing_the_media),
     ("embed_leaves_its_input_alone", sorting_the_batch),
-    ("embed_gives_its_own_array", in_a_buffer),
-    ("same_beats_different", all_alike),
+    ("embed_returns_a_new_array", in_a_buffer),
+    ("mated_beat_non_mated", all_alike),
 ]
 
 

@@ -115,16 +115,16 @@ def open_without_checksum(self, key, dim, *, root, known):
 
 
 INDEX_FAULTS = [
-    ("saved_cursor_is_kept", {"save": save_and_forget_the_cursor}),
+    ("saved_cursor_comes_back", {"save": save_and_forget_the_cursor}),
     ("save_reopen_equal", {"save": save_rounded}),
     ("changes_after_reopening", {"add": add_unless_loaded}),
-    ("reopened_searches_alike", {"search": within_until_saved}),
-    ("reopened_searches_alike", {"search": ties_in_order_until_saved}),
+    ("reopened_searches_equal", {"search": within_until_saved}),
+    ("reopened_searches_equal", {"search": ties_in_order_until_saved}),
     ("removals_are_saved", {"save": save_removed_rows_too, "remove": remove_and_remember}),
     ("removals_are_saved", {"save": save_unless_empty}),
-    ("due_is_over_once_saved", {"due": lambda self: True}),
-    ("close_lets_go", {"close": lambda self: 1 / 0}),
-    ("close_lets_go", {"close": close_and_delete}),
+    ("due_is_false_after_save", {"due": lambda self: True}),
+    ("close_keeps_saved_files", {"close": lambda self: 1 / 0}),
+    ("close_keeps_saved_files", {"close": close_and_delete}),
     ("kill_during_save", {"save": save_in_place}),
 ]
 BACKEND_FAULTS = [

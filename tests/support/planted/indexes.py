@@ -147,9 +147,9 @@ def nearest_of_own_group_too(self, vectors, k, *, groups, below, recall):
 
 INDEX_FAULTS = [
     ("empty_index_answers", {"search": search_of_rows}),
-    ("exact_is_said", {"exact": "yes"}),
-    ("nothing_is_taken", {"search": search_for_queries}),
-    ("nothing_is_taken", searching(everything_within_nothing)),
+    ("exact_is_a_bool", {"exact": "yes"}),
+    ("empty_arrays_work", {"search": search_for_queries}),
+    ("empty_arrays_work", searching(everything_within_nothing)),
     ("ids_are_64_bits", {"add": add_narrow}),
     ("length_counts", {"__len__": lambda self: 2 * len(self.rows)}),
     ("hits_have_their_shape", searching(narrow)),
@@ -169,13 +169,13 @@ INDEX_FAULTS = [
     ("remove_removes", {"remove": lambda self, ids: None}),
     ("remove_missing", {"remove": remove_present}),
     ("length_follows_changes", {"remove": remove_and_count, "__len__": length_with_removed}),
-    ("input_is_its_callers", {"add": add_by_reference}),
-    ("input_is_its_callers", searching(within_sorted_in_place)),
+    ("arguments_stay_unchanged", {"add": add_by_reference}),
+    ("arguments_stay_unchanged", searching(within_sorted_in_place)),
 ]
 BACKEND_FAULTS = [
-    ("dim_is_its_callers", {"open": open_with_fixed_dim}),
+    ("any_dim_is_served", {"open": open_with_fixed_dim}),
     ("mine_equals_brute", {"mine": lambda self, vectors, floor, *, memory: ({}, iter(()))}),
-    ("nearest_keeps_apart", {"nearest": nearest_of_own_group_too}),
+    ("nearest_leaves_out_own_group", {"nearest": nearest_of_own_group_too}),
     *(
         (check, {"index": type(f"Index_{check}", (BruteIndex,), members)})
         for check, members in INDEX_FAULTS
