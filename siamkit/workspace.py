@@ -19,12 +19,12 @@ from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modalit
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
-from siamkit.models import names
+from siamkit.models import names, pick_modality
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
 from siamkit.store.live_index import LiveIndex, load_backend
-from siamkit.types import Progress, ignore_progress
+from siamkit.types import Progress, Threshold, ignore_progress
 
 if TYPE_CHECKING:
     from siamkit.flows.against import Checked
@@ -566,6 +566,36 @@ class Workspace:
             progress=progress,
         )
 
+    @staticmethod
+    def dedupe_matrix(
+        path: str | Path,
+        threshold: float,
+        *,
+        max_memory: int | None = None,
+        progress: Progress = ignore_progress,
+    ) -> Deduped:
+        """Find the duplicates among the rows of an (n, dim) .npy matrix of floats.
+
+        threshold: the cosine at or above which two rows count as the same.
+        """
+        from siamkit.flows.dedupe import dedupe_matrix
+        from siamkit.flows.grouping import MatchRule
+
+        rule = MatchRule(Threshold(threshold))
+        return dedupe_matrix(Path(path), rule, max_memory=max_memory, progress=progress)
+
+    @staticmethod
+    def list_items(
+        source: str | Path, modality: str, columns: TextColumns, faults: list[Fault]
+    ) -> Iterator[Item]:
+        """Yield the items to dedupe of a table of texts, a folder, or a list of files.
+
+        source: '-' is standard input. faults: rows without a usable text are appended.
+        """
+        from siamkit.flows.list_items import list_items
+
+        return list_items(str(source), sys.stdin, columns, modality, faults)
+
     def against(
         self,
         gallery: str,
@@ -908,6 +938,11 @@ class Workspace:
     def kind(modality: str) -> str:
         """Name the kind of a modality's samples: "image", "audio", "text", or a plugin's word."""
         return str(registry.load("siamkit.modalities", modality).kind)
+
+    @staticmethod
+    def modalities(kind: str) -> list[str]:
+        """List the installed modalities of a kind; one that fails to import is left out."""
+        return pick_modality.of_kind(kind)
 
     @staticmethod
     def plugins() -> list[Plugin]:

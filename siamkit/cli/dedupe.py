@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,10 +118,7 @@ def dedupe(
     faults: list[Fault] = []
     with options.workspace(store) as ws:
         if against:
-            from siamkit.flows.list_items import list_items
-
-            modality = ws.gallery(against).space.modality
-            items = list_items(source, sys.stdin, columns, modality, faults)
+            items = ws.list_items(source, ws.gallery(against).space.modality, columns, faults)
             return dedupe_against.run(ws, against, items, faults, rule, source, outputs)
         try:
             deduped = _run(ws, source, columns, faults, rule, models, max_memory)
@@ -202,24 +198,20 @@ def _run(
     models: ModelChoice,
     max_memory: int | None,
 ) -> Deduped:
-    from siamkit.flows.dedupe import dedupe_matrix
-    from siamkit.flows.grouping import MatchRule
-    from siamkit.flows.list_items import list_items
-
     with steps() as progress:
         if _is_matrix(source):
             if rule.fixed is None:
                 raise BadInput(
                     f"{source}: a matrix has no default threshold", hint="give one: --threshold 0.9"
                 )
-            return dedupe_matrix(
-                Path(source), MatchRule(rule.fixed), max_memory=max_memory, progress=progress
+            return ws.dedupe_matrix(
+                source, rule.fixed.value, max_memory=max_memory, progress=progress
             )
         modality = models.modality or _text_modality()
         if columns.text or columns.id or columns.table:
             options.check_texts(modality)
         return ws.dedupe(
-            list_items(source, sys.stdin, columns, modality, faults),
+            ws.list_items(source, modality, columns, faults),
             modality=modality,
             encoder=models.encoder,
             detector=options.default_or_none(models.detector),
@@ -231,9 +223,9 @@ def _run(
 
 def _text_modality() -> str:
     """Return the only installed modality of texts; with several, the user has to name one."""
-    from siamkit.models import pick_modality
+    from siamkit import Workspace
 
-    names = pick_modality.of_kind("text")
+    names = Workspace.modalities("text")
     if len(names) != 1:
         raise click.UsageError(f"Name the modality: -m, one of {', '.join(names) or 'none'}.")
     return names[0]
