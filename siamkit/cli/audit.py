@@ -55,12 +55,8 @@ you act on it. Exit code 0, with or without findings.
     metavar="N",
     help=f"Findings to show [default: {SHOWN} on the screen, all in a file or JSON].",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write one row per finding: .csv, .jsonl, .parquet or .db.",
+@options.file_option(
+    "--output", "-o", help="Write one row per finding: .csv, .jsonl, .parquet or .db."
 )
 @click.option(
     "--drift",

@@ -41,16 +41,14 @@ METHOD = click.option(
     type=click.Choice(["logistic", "isotonic"]),
     help="Map from score to probability [default: the better one on unseen identities].",
 )
-OUTPUT = click.option(
+OUTPUT = options.file_option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
     metavar="FILE.json",
     help="Also write the calibration to a file, for a plugin to ship.",
 )
-REPORT = click.option(
+REPORT = options.file_option(
     "--report",
-    type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="Write a page with the reliability diagram, the probabilities and the thresholds.",
 )

@@ -42,22 +42,12 @@ RERANK = click.option(
     callback=lambda context, parameter, value: options.default_or_none(value),
     help="The reranker that decides on near pairs [default: the modality's own].",
 )
-OUTPUT = click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write one row per grouped item: .csv, .jsonl, .parquet or .db.",
+OUTPUT = options.file_option(
+    "--output", "-o", help="Write one row per grouped item: .csv, .jsonl, .parquet or .db."
 )
-PAIRS_OUTPUT = click.option(
-    "--pairs",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write every pair at or above the threshold.",
-)
-REPORT = click.option(
+PAIRS_OUTPUT = options.file_option("--pairs", help="Write every pair at or above the threshold.")
+REPORT = options.file_option(
     "--report",
-    type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="Write a page with the score distribution, the threshold and the groups.",
 )

@@ -44,18 +44,13 @@ PAIRS = click.option(
     metavar="N",
     help="Maximum number of pairs of a folder or gallery [default: 1000000].",
 )
-REPORT = click.option(
+REPORT = options.file_option(
     "--report",
-    type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="Write a page with curves, score histograms and the worst errors.",
 )
-SCORES = click.option(
-    "--scores",
-    "scores_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the score of each pair: .csv, .jsonl, .parquet or .db.",
+SCORES = options.file_option(
+    "--scores", "scores_path", help="Write the score of each pair: .csv, .jsonl, .parquet or .db."
 )
 
 

@@ -40,12 +40,8 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
     type=options.BoxType(),
     help="The region of B to compare, in pixels [default: the largest].",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Save the explanation as a picture: .png, .svg or .pdf.",
+@options.file_option(
+    "-o", "--output", help="Save the explanation as a picture: .png, .svg or .pdf."
 )
 @options.store
 @options.as_json

@@ -120,6 +120,11 @@ class SizeType(click.ParamType[Any]):
         return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
 
 
+def file_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[F], F]:
+    """Return an option that takes the path of a file to write."""
+    return click.option(*names, type=click.Path(path_type=Path), metavar=metavar, help=help)
+
+
 column = click.option("--column", metavar="NAME", help="The column that holds the texts.")
 id_column = click.option(
     "--id", "id_column", metavar="NAME", help="The column that names the rows [default: id]."
