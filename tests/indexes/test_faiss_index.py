@@ -28,7 +28,7 @@ def reopened(root: Path, dim: int = DIM, known=lambda cursor: True):
 
 
 class Brute:
-    """The slow twin: a dict of vectors and a matrix product."""
+    """Slow twin: a dict of vectors and a matrix product."""
 
     def __init__(self) -> None:
         self.rows: dict[int, np.ndarray] = {}
@@ -37,12 +37,12 @@ class Brute:
         ids = np.array(sorted(self.rows if within is None else self.rows.keys() & set(within)))
         scores = queries @ np.array([self.rows[i] for i in ids]).reshape(-1, DIM).T
         order = np.lexsort((np.broadcast_to(ids, scores.shape), -scores), axis=1)[:, :k]
-        found = np.full((len(queries), k), -1)
+        hits = np.full((len(queries), k), -1)
         best = np.full((len(queries), k), -np.inf)
         if len(ids):
-            found[:, : order.shape[1]] = ids[order]
+            hits[:, : order.shape[1]] = ids[order]
             best[:, : order.shape[1]] = np.take_along_axis(scores, order, 1)
-        return found, best
+        return hits, best
 
 
 steps = st.lists(
@@ -136,10 +136,10 @@ def test_contents_are_read_back_as_they_were_put_in(dim):
     ids, rows = np.arange(5, 1005), unit(rng, 1000, dim)
     with mock.patch.object(structure, "FLAT_FLOATS", 1_000):
         built, _ = structure.build(ids, rows)
-    got_ids, got = structure.contents(built)
-    order = np.argsort(got_ids)
-    np.testing.assert_array_equal(got_ids[order], ids)
-    np.testing.assert_allclose(got[order], rows, atol=0 if dim < 256 else 5e-4)
+    read_ids, vectors = structure.contents(built)
+    order = np.argsort(read_ids)
+    np.testing.assert_array_equal(read_ids[order], ids)
+    np.testing.assert_allclose(vectors[order], rows, atol=0 if dim < 256 else 5e-4)
 
 
 @pytest.fixture
@@ -188,9 +188,15 @@ def damage_no_card(file: Path) -> None:
 
 
 DAMAGES = [
-    damage_truncate, damage_one_byte, damage_empty, damage_garbage,
-    damage_card, damage_card_empty, damage_card_value, damage_no_card,
-]  # fmt: skip
+    damage_truncate,
+    damage_one_byte,
+    damage_empty,
+    damage_garbage,
+    damage_card,
+    damage_card_empty,
+    damage_card_value,
+    damage_no_card,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -209,21 +215,21 @@ def test_a_snapshot_of_another_history_is_refused(tmp_path, saved):
     assert "another history" in refused[0]
 
 
-def test_a_copied_snapshot_is_summed_up_once_and_taken(tmp_path, saved):
+def test_a_copied_snapshot_is_used_after_its_checksum(tmp_path, saved):
     saved.touch()
     for _ in range(2):
         index, refused = reopened(tmp_path)
         assert (len(index), refused) == (50, [])
 
 
-def test_older_snapshots_and_files_of_dead_writers_go(tmp_path, saved):
-    left = saved.with_name(f".g1-s1-51-{'d' * 16}.faiss.4194999")
-    left.write_bytes(b"half written")
+def test_older_snapshots_and_files_of_killed_writers_are_deleted(tmp_path, saved):
+    abandoned = saved.with_name(f".g1-s1-51-{'d' * 16}.faiss.4194999")
+    abandoned.write_bytes(b"half written")
     index, _ = reopened(tmp_path)
     index.add(np.array([77]), unit(np.random.default_rng(3), 1))
     index.save(Cursor(51, "e" * 16))
     assert [s.cursor.seq for s in snapshot.newest_first(tmp_path / "faiss", "g1-s1")] == [51]
-    assert not left.exists()
+    assert not abandoned.exists()
     assert not saved.exists()
 
 
@@ -235,9 +241,9 @@ def test_drop_below_a_change_keeps_what_is_newer(tmp_path, saved):
 
 
 def test_drop_removes_the_files_of_one_key_only(tmp_path, saved):
-    other, _ = Faiss().open("g11-s1", DIM, root=tmp_path, known=lambda c: True)
-    other.add(np.array([1]), unit(np.random.default_rng(3), 1))
-    other.save(Cursor(1, "f" * 16))
+    eleventh, _ = Faiss().open("g11-s1", DIM, root=tmp_path, known=lambda c: True)
+    eleventh.add(np.array([1]), unit(np.random.default_rng(3), 1))
+    eleventh.save(Cursor(1, "f" * 16))
     Faiss().drop("g1-", root=tmp_path)
     assert sorted(p.name[:6] for p in (tmp_path / "faiss").iterdir()) == ["g11-s1", "g11-s1"]
 
@@ -250,9 +256,9 @@ def test_saving_beside_another_process_that_has_saved_already(tmp_path):
         index, _ = reopened(tmp_path, 32)
         index.add(np.arange(3000), rows)
         index.save(Cursor(1, "a" * 16))
-        one, other = reopened(tmp_path, 32)[0], reopened(tmp_path, 32)[0]
-        for seq, each in ((2, one), (3, other)):
-            each.add(np.array([5000]), rows[:1])
-            each.save(Cursor(seq, f"{seq:016x}"))
+        processes = reopened(tmp_path, 32)[0], reopened(tmp_path, 32)[0]
+        for seq, process in enumerate(processes, 2):
+            process.add(np.array([5000]), rows[:1])
+            process.save(Cursor(seq, f"{seq:016x}"))
         index, refused = reopened(tmp_path, 32)
     assert (len(index), refused) == (3001, [])

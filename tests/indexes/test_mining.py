@@ -59,10 +59,10 @@ def test_small_sets_are_mined_exactly(tile):
 def test_large_sets_reach_the_recall_they_state():
     vectors = near_copies(6_000)
     facts, pairs, blocks = mined(vectors, 0.8, exact_up_to=0)
-    wanted = brute(vectors, 0.8)
+    expected = brute(vectors, 0.8)
     assert facts["exact"] is False
-    assert keys(pairs) <= wanted
-    assert len(keys(pairs)) / len(wanted) >= 0.98
+    assert keys(pairs) <= expected
+    assert len(keys(pairs)) / len(expected) >= 0.98
     assert facts["recall"] >= mining.TARGET
     assert blocks[-1].done == len(vectors)
 
