@@ -44,6 +44,7 @@ def reembed(
     fails the run, unless `drop_missing` drops its sample; an encoder that fails always does.
     encoder: the name or path that the gallery keeps.
     """
+    live_index.backend_of(gallery)  # its saved files are deleted at the end
     enrolled = list(samples.of_gallery(store, gallery))
     vectors: list[tuple[int, np.ndarray]] = []
     missing: list[SiamkitError] = []

@@ -23,15 +23,15 @@ def load_backend(name: str) -> IndexBackend:
     """Load an index backend by name. Raises BadInput, naming those that are installed."""
     if name not in (names := _installed()):
         raise BadInput(f"no index named {name!r}", hint=f"installed: {', '.join(names) or 'none'}")
-    backend: IndexBackend = registry.load("siamkit.indexes", name)
-    return backend
+    return registry.load("siamkit.indexes", name)
 
 
 def _installed() -> list[str]:
     return sorted({plugin.name for plugin in registry.installed("siamkit.indexes")})
 
 
-def _backend_of(gallery: Gallery) -> IndexBackend:
+def backend_of(gallery: Gallery) -> IndexBackend:
+    """Load the backend of a gallery. Raises PluginError, with a cure, if it is not installed."""
     if gallery.index not in _installed():
         raise PluginError(
             f"gallery {gallery.name!r} uses index {gallery.index!r}, which is not installed",
@@ -50,7 +50,7 @@ class LiveIndex:
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
         self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
-        backend = _backend_of(gallery)
+        backend = backend_of(gallery)
         if store.writable:
             _drop_forgotten(store, gallery)
         with store.read():
@@ -116,7 +116,7 @@ class LiveIndex:
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
     """Rebuild the index from the store. Raises StoreError if it cannot be saved."""
-    drop(store, gallery.id, gallery.index)
+    backend_of(gallery).drop(index_prefix(gallery.id), root=store.index_root)
     live = LiveIndex(store, gallery, save=False)
     try:
         live.save()
@@ -153,6 +153,6 @@ def _drop_forgotten(store: Store, gallery: Gallery) -> None:
     below = erasures.floor(store, gallery.id, gallery.index)
     try:
         prefix = index_prefix(gallery.id)
-        _backend_of(gallery).drop(prefix, root=store.index_root, below=below)
+        backend_of(gallery).drop(prefix, root=store.index_root, below=below)
     except OSError as error:
         log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")

@@ -79,6 +79,10 @@ def test_an_index_that_was_uninstalled_says_what_to_do(shelved, monkeypatch):
         with pytest.raises(PluginError, match="'notes' uses index 'shelf', which is not") as caught:
             later.query("notes", "hello there")
         assert "siamkit index rebuild notes --index faiss" in caught.value.hint
+        with pytest.raises(PluginError, match="'notes' uses index 'shelf', which is not"):
+            later.rebuild_index("notes")
+        with pytest.raises(PluginError, match="'notes' uses index 'shelf', which is not"):
+            later.reembed("notes")
         assert next(c for c in later.doctor() if "index notes" in c.check).ok is False
         assert later.rebuild_index("notes", index="faiss")["index"] == "faiss"
         assert best(later, "hello there") == "greeting"
