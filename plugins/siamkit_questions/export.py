@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siamkit.types import Threshold, Vectors
 
 OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
-MAX_WEIGHTS = 1_900_000_000  # bytes: protobuf, through which the graph passes, ends at 2 GiB
+MAX_WEIGHTS = 1_900_000_000  # bytes: the graph passes through protobuf, whose limit is 2 GiB
 # The least cosine between a served vector and torch's. int8: the worst of 9631 Quora questions
 # was at 0.970; scripts unknown to the model may fall below that.
 SAME, SAME_INT8 = 0.9999, 0.93

@@ -41,7 +41,7 @@ def add_encoder(plugin: Modality[Any], spec: str, name: str | None = None) -> Pa
     """
     origin, _, model = spec.partition(":")
     if not isinstance(plugin, AddsEncoders) or origin not in plugin.origins or not model:
-        descriptions = [f"{o}:NAME is {what}" for o, what in origins(plugin).items()]
+        descriptions = [f"{prefix}:NAME is {text}" for prefix, text in origins(plugin).items()]
         raise BadInput(
             f"{plugin.name} cannot make an encoder of {spec!r}",
             hint="; ".join(descriptions) or f"{plugin.name} take no other models",

@@ -1,4 +1,4 @@
-"""Pick the modality that a command needs where the user names none."""
+"""Pick the modality for a command if the user names none."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from siamkit.models import added as added_encoders
 from siamkit.sdk.model_folder import CARD, read_card
 
 
-def for_encoder(wanted: str, kind: str | None = None) -> str:
-    """The one modality that has an encoder of that name, or makes one of 'ORIGIN:MODEL'.
+def for_encoder(encoder: str, kind: str | None = None) -> str:
+    """Return the one modality that has an encoder of that name, or can make 'ORIGIN:MODEL'.
 
-    Of an encoder folder, the one that its card names. kind: of what its samples are, "image" say.
-    Raises BadInput for none, or for several.
+    For an encoder folder, the modality on its card. kind: of the samples, such as "image".
+    Raises BadInput if no modality fits, or several do.
     """
-    if (Path(wanted) / CARD).exists():
-        return read_card(Path(wanted)).modality
+    if (Path(encoder) / CARD).exists():
+        return read_card(Path(encoder)).modality
     plugins = registry.load_modalities()
-    origin, _, model = wanted.partition(":")
+    origin, _, model = encoder.partition(":")
     fitting = [
         plugin.name
         for plugin in plugins
         if kind in (None, plugin.kind)
         and (
             (model and origin in added_encoders.origins(plugin))
-            or wanted in getattr(plugin, "encoders", {})
-            or wanted in added_encoders.list_added(plugin)
+            or encoder in getattr(plugin, "encoders", {})
+            or encoder in added_encoders.list_added(plugin)
         )
     ]
     if len(fitting) == 1:
@@ -35,19 +35,19 @@ def for_encoder(wanted: str, kind: str | None = None) -> str:
     of_kind = f" of kind {kind}" if kind else ""
     if fitting:
         raise BadInput(
-            f"several modalities{of_kind} take the encoder {wanted!r}: {', '.join(fitting)}",
+            f"several modalities{of_kind} have the encoder {encoder!r}: {', '.join(fitting)}",
             hint="name one: -m MODALITY; after `encoders add`, in place of NAME and --kind",
         )
     origins = [
         f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in added_encoders.origins(plugin)
     ]
     raise BadInput(
-        f"no modality{of_kind} has an encoder {wanted!r}",
-        hint=f"those that make one of another model: {', '.join(origins) or 'none'};"
-        " `siamkit encoders list` shows what is there",
+        f"no modality{of_kind} has an encoder {encoder!r}",
+        hint=f"encoders can be made from: {', '.join(origins) or 'nothing'};"
+        " `siamkit encoders list` shows the present ones",
     )
 
 
 def of_kind(kind: str) -> list[str]:
-    """The names of the modalities whose samples are of a kind, 'text' say, in their order."""
+    """Return the names of the modalities of a kind, such as "text", in their order."""
     return [modality.name for modality in registry.load_modalities() if modality.kind == kind]

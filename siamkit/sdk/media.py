@@ -25,7 +25,7 @@ def load_image(source: Path | bytes) -> Image:
 
     source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
     over white, 16 bits become 8, CMYK and greyscale become RGB, and an animation gives its first
-    frame. Raises UnreadableSample for a file that is no picture, is damaged or incomplete, has more
+    frame. Raises UnreadableSample if the file is not a picture, is damaged or incomplete, has more
     than 89,478,485 pixels or, as a TIFF, more than one page.
     """
     import numpy as np

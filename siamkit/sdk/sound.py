@@ -35,8 +35,8 @@ def load_clip(source: Path | bytes, rate: int) -> Clip:
     """Decode a sound to one clip: (n,) float32 at `rate` Hz, full scale [-1, 1].
 
     source: a path, or the file's content. The clip is the mean of the channels, or the loudest one
-    if they cancel each other out. Raises UnreadableSample for a file that is no sound, is damaged
-    or incomplete, has no samples, holds NaN or infinity, or is longer than half an hour.
+    if they cancel each other out. Raises UnreadableSample if the file is not a sound, is damaged or
+    incomplete, has no samples, holds NaN or infinity, or is longer than half an hour.
     """
     import numpy as np
 
