@@ -1,4 +1,4 @@
-"""Encoder folders: built once, by one of many, checked at every opening, mended when damaged."""
+"""Encoder folders: built once, by one of many, checked at every opening, rebuilt when damaged."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_gallery_keeps_the_whole_path_of_an_encoder_folder(shell):
     assert kept["encoder"] == str(shell.folder / "mine")
 
 
-def test_an_encoder_nobody_knows(shell):
+def test_an_unknown_encoder_is_refused(shell):
     done = shell("verify", "-m", "faces", "a.png", "b.png", "--encoder", "facenet")
     assert done.code == 1
     assert "no encoder 'facenet' for faces" in done.err

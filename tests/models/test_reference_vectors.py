@@ -1,4 +1,4 @@
-"""A trained encoder is not served by code that gives its examples other vectors."""
+"""A trained encoder is not served by code that changes the vectors of its examples."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_small_changes_do_not_add_up(turning, trained):
         built.require_same_vectors(turning.plugin, trained)
 
 
-def test_other_examples_are_told_once(turning, trained, caplog):
+def test_other_examples_are_logged_once(turning, trained, caplog):
     turning.turn(1.0)
     turning.plugin.given = [("a", "three")]
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_other_examples_are_told_once(turning, trained, caplog):
 
 
 @pytest.mark.parametrize("kept", ["[1]", "{", '{"fingerprint": "turning/1:x"}', "7"])
-def test_damaged_notes_are_not_gone_by(kept, turning, trained):
+def test_damaged_records_are_ignored_and_replaced(kept, turning, trained):
     (trained / EXAMPLES).write_text(kept)
     turning.turn(1.0)
     built.require_same_vectors(turning.plugin, trained)
@@ -101,7 +101,7 @@ def test_damaged_notes_are_not_gone_by(kept, turning, trained):
         built.require_same_vectors(turning.plugin, trained)
 
 
-def test_vectors_that_are_none_are_other_ones(turning, trained):
+def test_invalid_vectors_count_as_different(turning, trained):
     text = (trained / EXAMPLES).read_text().replace("1.0, 0.0", '"one", 0.0')
     (trained / EXAMPLES).write_text(text)
     turning.turn(0.01)

@@ -115,7 +115,9 @@ def test_another_model_is_refused() -> None:
         centerface.free_sizes(b"some other file")
 
 
-def test_absent_weights_are_said_to_be(monkeypatch: pytest.MonkeyPatch, astronaut: Image) -> None:
+def test_missing_weights_raise_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, astronaut: Image
+) -> None:
     monkeypatch.setattr(centerface, "find_spec", lambda name: None)
     with pytest.raises(MissingWeights) as caught:
         FaceFinder().find(astronaut)
@@ -143,7 +145,7 @@ def test_every_annotated_face_is_found_and_nothing_else(finder: FaceFinder) -> N
 
 @requires_data
 @pytest.mark.parametrize(("folder", "every"), [("photos", 1), ("orl", 7)])
-def test_portraits_have_one_face_each(finder: FaceFinder, folder: str, every: int) -> None:
+def test_a_portrait_has_one_face(finder: FaceFinder, folder: str, every: int) -> None:
     pictures = sorted(path for path in (DATA / folder).glob("*/*") if path.is_file())[::every]
     assert pictures
     counts = {path.name: len(finder.find(load_image(path))) for path in pictures}

@@ -135,7 +135,7 @@ def test_a_turned_picture_gives_the_same_chip(astronaut: Image) -> None:
     assert np.abs(one.astype(int) - other).max() <= 1
 
 
-def test_where_there_is_nothing_to_see_nothing_is_found(astronaut: Image) -> None:
+def test_a_picture_without_a_face_has_no_crop(astronaut: Image) -> None:
     """The network has a vector for a blank chip too, and all of those are much alike."""
     outside = np.array([[1, 1], [5, 1], [3, 3], [1, 5], [5, 5]], np.float32) + 9000
     on_one_spot = np.full((5, 2), 100, np.float32)
@@ -214,7 +214,7 @@ def test_every_constant_is_part_of_the_fingerprint(
     assert set(chips.constants()) >= {"points", "size", "padding"}
 
 
-def test_weights_that_are_absent_or_wrong_are_said_to_be(tmp_path: Path) -> None:
+def test_missing_or_wrong_weights_raise(tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="no encoder 'facenet'"):
         Faces().build("facenet", tmp_path)
     with pytest.raises(MissingWeights):
@@ -263,7 +263,7 @@ def test_a_good_face_has_no_problems(astronaut: Image) -> None:
         ("flat", "contrast is 0.0; at least 8 is needed"),
     ],
 )
-def test_a_bad_face_is_told_why(astronaut: Image, what: str, words: str) -> None:
+def test_a_bad_face_has_its_problems_named(astronaut: Image, what: str, words: str) -> None:
     crop = Image(np.ascontiguousarray(astronaut.pixels[40:190, 150:300]))
     picture = {
         "small": lambda: resized(crop, 28, 28),
@@ -298,7 +298,7 @@ def best_error(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 @requires_data
-def test_lfw_crops_are_told_apart(encoder: OnnxEncoder[Image]) -> None:
+def test_lfw_crops_are_distinguished(encoder: OnnxEncoder[Image]) -> None:
     with (DATA / "trials.csv").open(encoding="utf-8") as file:
         trials = random.Random(0).sample(list(csv.DictReader(file)), 400)
     faces = Faces()

@@ -65,7 +65,7 @@ def photographs():
     ]
 
 
-def test_the_packaged_network_knows_what_is_alike(packaged):
+def test_the_packaged_network_ranks_similar_pictures_first(packaged):
     encoder = Images().encoder(packaged)
     assert encoder.dim == 1280
     assert encoder.card.licence == "Apache-2.0"
@@ -78,7 +78,7 @@ def test_the_packaged_network_knows_what_is_alike(packaged):
     assert cosines[2, 3] > cosines[0, 1] > cosines[0, 2]
 
 
-def test_its_examples_are_told_apart(packaged):
+def test_its_examples_are_distinguished(packaged):
     modality = Images()
     names, sources = zip(*modality.examples(), strict=True)
     rows = modality.encoder(packaged).embed([modality.load(source) for source in sources])
@@ -150,7 +150,7 @@ def test_a_box_is_cut_out():
         modality.load("a cat")
 
 
-def test_what_timm_does_not_know_is_told_with_what_it_does(tmp_path):
+def test_unknown_timm_models_raise_with_suggestions(tmp_path):
     for model, words, hint in (
         ("resnet8", "timm has no model 'resnet8'", "resnet18"),
         ("resnet18.nope", "timm has no weights 'resnet18.nope'", "resnet18.a1_in1k"),
@@ -317,7 +317,7 @@ def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
     assert adding("init", "shop", "--encoder", "another").code == 0
 
 
-def test_of_two_that_add_one_name_the_second_is_told(adding, saved):
+def test_the_second_of_two_that_add_one_name_is_refused(adding, saved):
     names = ("center", "squash")
     both = [
         adding.start("encoders", "add", "own", f"timm:{saved / name}", "--kind", "image")
@@ -328,7 +328,7 @@ def test_of_two_that_add_one_name_the_second_is_told(adding, saved):
     assert any("an encoder 'own' already exists" in line for line in said)
 
 
-def test_a_gallery_that_exists_is_told_before_an_export(adding):
+def test_an_existing_gallery_is_refused_before_an_export(adding):
     assert adding("init", "shop", "-m", "images").code == 0
     told = adding("init", "shop", "--encoder", "timm:mine")
     assert told.code == 1
@@ -376,8 +376,8 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
 
 
 @pytest.mark.parametrize("built_by", [b"siamkit 0.0.9, code 0123456789ab", b"\xff\xfe"])
-def test_no_model_is_named_where_the_cache_tells_none(tmp_path, monkeypatch, shell, built_by):
-    """Of an encoder that an older plugin has built, and of a damaged note."""
+def test_no_model_is_named_if_the_cache_has_none(tmp_path, monkeypatch, shell, built_by):
+    """Neither for an encoder that an older plugin has built, nor with a damaged record."""
     shell.environment["SIAMKIT_CACHE"] = str(tmp_path)
     folder = tmp_path / "encoders" / "images" / "old"
     folder.mkdir(parents=True)
@@ -433,7 +433,7 @@ def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkey
     from siamkit_images import export
 
     class Odd(torch.nn.Module):
-        """What no operator of ONNX does."""
+        """A network that ONNX has no operator for."""
 
         pretrained_cfg = {"input_size": (3, 8, 8), "mean": (0, 0, 0), "std": (1, 1, 1)}  # noqa: RUF012
 

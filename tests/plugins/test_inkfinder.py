@@ -98,11 +98,11 @@ def test_on_a_contract_only_the_signature_is_found() -> None:
 
 
 @pytest.mark.parametrize("turned", [0.0, 1.0])
-def test_print_alone_is_no_signature(turned: float) -> None:
+def test_print_alone_is_not_a_signature(turned: float) -> None:
     assert FINDER.find(page(signed=False, turned=turned)) == []
 
 
-def test_what_is_found_is_what_was_signed() -> None:
+def test_the_region_is_the_signed_ink() -> None:
     medium = page(signed=True)
     modality = Signatures()
     found = modality.array(modality.crop(medium, FINDER.find(medium)[0])).astype(float)
@@ -153,7 +153,7 @@ def test_neighbours_are_those_of_all_pairs(raw, across, down) -> None:
     assert {(min(pair), max(pair)) for pair in zip(one, other, strict=True)} == wanted
 
 
-def test_a_blank_page_has_none() -> None:
+def test_a_blank_page_has_no_signature() -> None:
     assert FINDER.find(Image(np.full((500, 400, 3), 240, np.uint8))) == []
 
 

@@ -251,7 +251,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (b"x" * 1_000_000, "1,000,000 bytes"),
     ],
 )
-def test_what_is_no_text_is_refused(source: str | bytes, message: str) -> None:
+def test_invalid_texts_are_refused(source: str | bytes, message: str) -> None:
     with pytest.raises(UnreadableSample, match=message) as raised:
         Questions().load(source)
     assert "\n" not in str(raised.value)
@@ -463,7 +463,7 @@ def test_a_model_that_lower_cases_still_does(make: Make, tmp_path: Path, lower: 
     assert (upper @ same > 0.9999) == lower
 
 
-def test_what_is_no_model_is_refused(make: Make, tmp_path: Path) -> None:
+def test_folders_that_are_not_models_are_refused(make: Make, tmp_path: Path) -> None:
     def refusal(model: str | Path) -> str:
         folder = tmp_path / f"encoder{len(list(tmp_path.iterdir()))}"
         folder.mkdir()

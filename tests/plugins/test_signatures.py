@@ -236,7 +236,7 @@ def variant(array: np.ndarray, own: int, shared: int) -> np.ndarray:
     return SIGNATURES.augment(array, np.random.default_rng(own), np.random.default_rng([1, shared]))
 
 
-def test_what_is_shared_makes_another_hand_of_all_alike(plain: np.ndarray) -> None:
+def test_shared_variation_changes_all_signatures_alike(plain: np.ndarray) -> None:
     array = SIGNATURES.array(rgb(plain))
 
     def seen(own: int, shared: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The speech detector: the published network in one run, and what is no speech."""
+"""The speech detector: the published network in one run, and sounds without speech."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_speech_is_one_region_whose_parts_leave_the_pauses_out():
          * np.exp(-3 * (np.arange(5 * RATE) / RATE * 2 % 1)) / 5 for f in (262, 330, 392, 523))],
     ids=["silence", "tone", "noise", "faint noise", "ten samples", "none", "clicks", "chord"],
 )  # fmt: skip
-def test_what_is_no_speech_is_none(samples):
+def test_sounds_without_speech_have_no_region(samples):
     assert heard(samples) == []
 
 

@@ -214,7 +214,7 @@ def test_enrol_query_verify_and_embed_again(workspace: Workspace, files):
     assert np.abs(before - after).max() < 1e-5
 
 
-def test_too_little_speech_is_refused_unless_one_insists(workspace: Workspace, tmp_path):
+def test_too_little_speech_is_refused_unless_forced(workspace: Workspace, tmp_path):
     short = write(tmp_path / "short.wav", clip("low", 1)[8_000 : 8_000 + RATE])
     with pytest.raises(LowQuality, match=r"s of speech; at least 1\.5 s"):
         workspace.enrol("voices", "low", short)

@@ -94,7 +94,7 @@ def test_a_preview_beside_a_page_is_no_page():
     assert load_image(content).pixels[4, 4].tolist() == [255, 0, 0]
 
 
-def test_a_pdf_is_told_how_to_become_a_picture():
+def test_a_pdf_is_refused_with_the_command_to_convert_it():
     with pytest.raises(UnreadableSample, match="PDF") as caught:
         load_image(b"%PDF-1.7 and so on")
     assert "pdftoppm" in caught.value.hint
@@ -121,6 +121,6 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded():
 @pytest.mark.parametrize(
     "content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff"]
 )
-def test_what_is_no_picture_is_refused(content):
+def test_files_that_are_not_pictures_are_refused(content):
     with pytest.raises(UnreadableSample):
         load_image(content)

@@ -1,4 +1,4 @@
-"""Sounds of every kind become one mono clip; what is none is refused in one line."""
+"""Sounds of every format become one mono clip; files that are not sounds are refused in a line."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def damaged_flac() -> bytes:
      (content(TONE, kind="FLAC")[:-9_000], "damaged"),
      (b"#EXTM3U\n#EXTINF:5,\n/etc/hostname\n", "not a whole sound")],
 )  # fmt: skip
-def test_what_is_no_sound_is_refused(data, said):
+def test_files_that_are_not_sounds_are_refused(data, said):
     with pytest.raises(UnreadableSample, match=said):
         load_clip(data, RATE)
 

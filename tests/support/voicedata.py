@@ -1,4 +1,4 @@
-"""Generated voices for tests: what `siamkit_voices.examples` makes, as files."""
+"""Generated voices for tests, by siamkit_voices.examples, as arrays and files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from siamkit_voices.examples import RATE, SPEAKERS, speak
 
 
 def clip(name: str, seed: int, seconds: float = 4.0) -> np.ndarray:
-    """(n,) float32 of one of two generated speakers, `low` and `high`."""
+    """Return (n,) float32 of one of two generated speakers, `low` and `high`."""
     return speak(SPEAKERS[name], seconds, seed)
 
 
-def write(path: Path, samples: np.ndarray, rate: int = RATE, **how: str) -> Path:
-    soundfile.write(path, samples, rate, **how)
+def write(path: Path, samples: np.ndarray, rate: int = RATE, **options: str) -> Path:
+    soundfile.write(path, samples, rate, **options)
     return path
