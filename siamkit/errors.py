@@ -1,4 +1,4 @@
-"""Everything siamkit raises on purpose, with the exit code that the command line gives it.
+"""The errors that siamkit raises on purpose, with their exit codes.
 
     SiamkitError             exit 1
     ├── PluginError
@@ -12,14 +12,14 @@
     │   └── LowQuality
     └── NothingFound         exit 4
 
-Those without an exit code of their own have that of what they are a kind of.
+A class without an exit code here has that of its parent.
 """
 
 from __future__ import annotations
 
 
 class SiamkitError(Exception):
-    """message says what happened and to what; hint says what to type next."""
+    """The message names the input and what is wrong with it; the hint, what to type next."""
 
     exit_code = 1
 
@@ -29,7 +29,7 @@ class SiamkitError(Exception):
 
 
 class PluginError(SiamkitError):
-    """A plugin is absent, twice present, or broke its contract."""
+    """A plugin is missing, installed twice, or broke its contract."""
 
 
 class StoreError(SiamkitError):
@@ -41,15 +41,15 @@ class EncoderMismatch(SiamkitError):
 
 
 class MissingWeights(SiamkitError):
-    """No weights are here, and none may be fetched."""
+    """Weights are not installed, and may not be fetched."""
 
 
 class Uncalibrated(SiamkitError):
-    """A decision was asked for, and no threshold is known."""
+    """A decision needs a threshold or rate that has not been measured."""
 
 
 class BadInput(SiamkitError):
-    """What the caller gave cannot be used as it is."""
+    """The caller's input cannot be used as it is."""
 
     exit_code = 2
 
@@ -59,7 +59,7 @@ class UnreadableSample(BadInput):
 
 
 class SeveralFound(BadInput):
-    """One region was wanted, and the detector saw more."""
+    """The detector found several regions where one is needed."""
 
 
 class LowQuality(BadInput):
@@ -67,6 +67,6 @@ class LowQuality(BadInput):
 
 
 class NothingFound(SiamkitError):
-    """The detector saw nothing to embed."""
+    """The detector found nothing to embed."""
 
     exit_code = 4

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = str  # "image", "audio", "text", or a word that a plugin brings
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom; px; half open
 Span: TypeAlias = tuple[float, float]  # start, stop; seconds from the clip's start; half open
-# Takes the name of a step, how much of it is done, and of how much; 0 where that is not known.
+# Takes a step's name, the units done, and the total, which is 0 if unknown.
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
@@ -87,7 +87,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Scores at or above `value` count as the same; chosen for a stated false match rate."""
+    """The score at or above which two samples count as the same, and the rate it is set for."""
 
     value: float  # cosine in [-1, 1], or else the probability or S-norm that decides
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
@@ -108,9 +108,7 @@ class FpirModel:
     """Thresholds for false positive identification rates at any gallery size, see stats.fpir."""
 
     persons: int  # identities that the probes belong to
-    sizes: tuple[
-        int, ...
-    ]  # of galleries in identities, rising; the last is that of the calibration
+    sizes: tuple[int, ...]  # enrolled identities, rising; the last is the calibration's own
     rates: tuple[float, ...]  # FPIRs, falling
     thresholds: tuple[tuple[float, ...], ...]  # one row per size, one column per rate
     level: float  # a probe's highest score exceeds this one with probability `share`
