@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from siamkit.io.table_read import TextColumns
     from siamkit.protocols import Source
     from siamkit.stats.calibration_fit import CalibrationTargets
-    from siamkit.stats.classify import ClassificationMethod as By
+    from siamkit.stats.classify import ClassificationMethod
     from siamkit.stats.drift import Drift
     from siamkit.store.samples import Holding, Sample
     from siamkit.testing.outcome import Result
@@ -382,7 +382,7 @@ class Workspace:
         gallery: str,
         probe: Source,
         *,
-        by: By = "knn",
+        by: ClassificationMethod = "knn",
         k: int = 5,
         tags: bool = False,
         rule: DecisionRule | None = None,
@@ -400,7 +400,7 @@ class Workspace:
         return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
 
     def classifier(
-        self, gallery: str, *, by: By = "knn", k: int = 5, tags: bool = False
+        self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
     ) -> Classifier:
         """Open the classifier that `classify` uses; it says where its probabilities come from.
 

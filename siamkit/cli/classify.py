@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import cut, describe_threshold, emit_json, likely, stderr, table
-from siamkit.cli.probes import ask, exit_code
+from siamkit.cli.probes import Probe, ask, exit_code, is_default, list_probes
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.decide import DecisionRule
+    from siamkit.stats.classify import ClassificationMethod
 
 EXIT_UNKNOWN = 3
 
@@ -31,150 +32,176 @@ Examples:
   siamkit classify topics --text 'Where is my parcel?'
 
 \b
-Exit codes: 0 something was classified; 3 all is unknown, or no tag is likely; 4 nothing to
-classify was found in the file. Of several files the best outcome counts.
+Exit codes: 0 something was classified; 3 everything is unknown, or no tag is likely; 4 the file
+holds nothing to classify. With several files the best outcome counts.
 """
 )
 @click.argument("gallery")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @options.texts
 @click.option(
-    "--by", type=click.Choice(["knn", "prototypes"]), default="knn", show_default=True,
-    help="Let the nearest samples vote, or go by the mean of each class.",
-)  # fmt: skip
-@click.option(
-    "-k", "--k", default=5, show_default=True, type=click.IntRange(min=1),
-    help="How many samples vote.",
-)  # fmt: skip
-@click.option(
-    "--tags", is_flag=True, help="A sample may bear several labels: each is judged by itself."
+    "--by",
+    type=click.Choice(["knn", "prototypes"]),
+    default="knn",
+    show_default=True,
+    help="Let the nearest samples vote, or compare with the mean of each class.",
 )
 @click.option(
-    "--unknown", is_flag=True,
-    help="Call unknown what is below the gallery's threshold, or --threshold, --fmr or --fpir.",
-)  # fmt: skip
-@options.decision_rule(options.threshold, options.fmr, options.fpir)
-@click.option("--largest", is_flag=True, help="Look at the largest region only.")
+    "-k",
+    "--k",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Nearest samples that vote.",
+)
 @click.option(
-    "--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes shown."
+    "--tags", is_flag=True, help="Judge each label separately; a sample may have several."
+)
+@click.option(
+    "--unknown",
+    is_flag=True,
+    help="Call unknown what is below the gallery's threshold, or --threshold, --fmr or --fpir.",
+)
+@options.decision_rule(options.threshold, options.fmr, options.fpir)
+@click.option("--largest", is_flag=True, help="Classify only the largest region.")
+@click.option(
+    "--top", default=5, show_default=True, type=click.IntRange(min=1), help="Classes to show."
 )
 @options.store
 @options.as_json
 def classify(
-    gallery: str,
-    files: tuple[Path, ...],
-    texts: tuple[str, ...],
-    by: Any,
-    k: int,
-    tags: bool,
-    unknown: bool,
-    rule: DecisionRule,
-    largest: bool,
-    top: int,
-    store: Path,
-    as_json: bool,
+    gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parameters: Any
 ) -> int:
-    """Which class is in FILES, or is a text of, and how likely?
+    """Which class does each of FILES or texts belong to, and how likely?
 
-    The classes are the identities of the gallery; a few samples of each will do. Give a sample
-    several labels by enrolling it under each, and ask with --tags.
+    The classes are the gallery's identities; a few samples of each are enough. To give a sample
+    several labels, enrol it under each, and classify with --tags.
     """
-    if not files and not texts:
-        raise click.UsageError("Give FILES or --text.")
-    source = click.get_current_context().get_parameter_source("k")
-    if by != "knn" and source is not click.core.ParameterSource.DEFAULT:
+    request = Request(**parameters)
+    probes = list_probes(request.files, request.texts)
+    if request.by != "knn" and not is_default("k"):
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
     from siamkit import DecisionRule, region_choosers
 
-    choose = region_choosers.largest_region if largest else region_choosers.all_regions
-    known_by = rule if unknown or rule != DecisionRule() else None
+    by, k, tags = request.by, request.k, request.tags
+    choose = region_choosers.largest_region if request.largest else region_choosers.all_regions
+    class_rule = rule if request.unknown or rule != DecisionRule() else None
     with options.workspace(store) as ws:
-        if texts:
+        if request.texts:
             options.check_texts(ws.modality_of(gallery))
-        opened = ws.classifier(gallery, by=by, k=k, tags=tags)
-        probes: list[Path | str] = [*files, *texts]
+        classifier = ws.classifier(gallery, by=by, k=k, tags=tags)
         results = ask(
             probes,
             lambda probe: ws.classify(
-                gallery, probe, by=by, k=k, tags=tags, rule=known_by, choose=choose
+                gallery, probe, by=by, k=k, tags=tags, rule=class_rule, choose=choose
             ),
             as_json=as_json,
         )
-    if opened.guessed:
-        other = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"
+    _note_doubts(classifier, gallery, unknown=request.unknown)
+    if as_json:
+        facts = [_probe(*result, request.top) for result in results]
+        emit_json({"gallery": gallery, "probabilities": classifier.basis, "probes": facts})
+    else:
+        for _, regions in results:
+            if not isinstance(regions, SiamkitError):
+                _print(regions, classifier, request.top)
+    return exit_code(
+        [regions for _, regions in results], lambda region: bool(region.identities), EXIT_UNKNOWN
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of one `classify` command."""
+
+    files: tuple[Path, ...]
+    texts: tuple[str, ...]
+    by: ClassificationMethod
+    k: int
+    tags: bool
+    unknown: bool
+    largest: bool
+    top: int
+
+
+def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None:
+    """Say on stderr why the probabilities may mean little."""
+    tags = classifier.settings.tags
+    if classifier.guessed:
+        calibrate = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"
         stderr(
             "Note: how sure these probabilities are is a guess. Enrol more samples of each"
-            f" {'tag' if tags else 'class'}{other}."
+            f" {'tag' if tags else 'class'}{calibrate}."
         )
-    if len(opened.classes.names) == 1 and not tags and not unknown:
-        stderr("Note: there is one class, so every sample is of it; --unknown asks whether it is.")
-    if as_json:
-        shown = [_probe(*result, top) for result in results]
-        emit_json({"gallery": gallery, "probabilities": opened.basis, "probes": shown})
-    else:
-        for _, found_or_not in results:
-            if not isinstance(found_or_not, SiamkitError):
-                _print(found_or_not, opened, top)
-    return exit_code([found for _, found in results], lambda c: bool(c.identities), EXIT_UNKNOWN)
+    if len(classifier.classes.names) == 1 and not tags and not unknown:
+        stderr(
+            "Note: there is one class, so every sample belongs to it; --unknown asks whether it"
+            " does."
+        )
 
 
-def _probe(probe: Path | str, found: list[Classified] | SiamkitError, top: int) -> dict[str, Any]:
+def _probe(probe: Probe, regions: list[Classified] | SiamkitError, top: int) -> dict[str, Any]:
     from siamkit.io import sources
-    from siamkit.sdk import regions
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
-    if isinstance(found, SiamkitError):
-        return {"source": name, "error": str(found)}
-    nearest = found[0].nearest
+    if isinstance(regions, SiamkitError):
+        return {"source": name, "error": str(regions)}
+    nearest = regions[0].nearest
     return {
         "source": name,
         "threshold": asdict(nearest.threshold) if nearest and nearest.threshold else None,
         "different_below": nearest.different_below if nearest else None,
-        "regions": [
+        "regions": [_region(region, top) for region in regions],
+    }
+
+
+def _region(region: Classified, top: int) -> dict[str, Any]:
+    from siamkit.sdk import regions
+
+    return {
+        "region": regions.to_dict(region.region),
+        "quality": round(region.quality.score, 4) if region.quality else None,
+        **({"tags": region.identities} if region.tags else {"class": region.identity}),
+        "decision": region.decision if region.nearest else None,
+        "classes": [
             {
-                "region": regions.to_dict(each.region),
-                "quality": round(each.quality.score, 4) if each.quality else None,
-                **({"tags": each.identities} if each.tags else {"class": each.identity}),
-                "decision": each.decision if nearest else None,
-                "classes": [
-                    {
-                        "identity": match.identity,
-                        "probability": round(match.probability, 6),
-                        "score": round(match.score, 6),
-                    }
-                    for match in each.classes[:top]
-                ],
+                "identity": match.identity,
+                "probability": round(match.probability, 6),
+                "score": round(match.score, 6),
             }
-            for each in found
+            for match in region.classes[:top]
         ],
     }
 
 
-def _named(each: Classified) -> str:
-    if each.decision == "can't tell":
-        return f"{each.classes[0].identity}? (can't tell)"
-    return ", ".join(each.identities) or ("no tag" if each.decision == "same" else "unknown")
+def _answer(region: Classified) -> str:
+    if region.decision == "can't tell":
+        return f"{region.classes[0].identity}? (can't tell)"
+    return ", ".join(region.identities) or ("no tag" if region.decision == "same" else "unknown")
 
 
-def _print(found: list[Classified], opened: Classifier, top: int) -> None:
-    """A table of regions and their likeliest classes; without regions where the sample is one."""
+def _print(regions: list[Classified], classifier: Classifier, top: int) -> None:
+    """Print a table of regions and their classes; without regions if the whole sample is one."""
     from siamkit import region_choosers
 
-    whole = len(found) == 1 and found[0].region.where is None
-    answer = _named(found[0]) if whole else f"{len(found)} found"
-    how = describe_threshold(found[0].nearest.threshold) + "; " if found[0].nearest else ""
+    whole_sample = len(regions) == 1 and regions[0].region.where is None
+    answer = _answer(regions[0]) if whole_sample else f"{len(regions)} found"
+    nearest = regions[0].nearest
+    threshold = describe_threshold(nearest.threshold) + "; " if nearest else ""
     click.echo(
-        f"{cut(found[0].source, 100)}: {cut(answer, 100)} ({how}probabilities {opened.basis})"
+        f"{cut(regions[0].source, 100)}: {cut(answer, 100)}"
+        f" ({threshold}probabilities {classifier.basis})"
     )
     rows: list[list[Any]] = []
-    for number, each in enumerate(found, 1):
-        box = region_choosers.describe_region(each.region) if each.region.where else "whole"
-        for rank, match in enumerate(each.classes[:top], 1):
-            first = (number, box, cut(_named(each), 50)) if rank == 1 else ("", "", "")
+    for number, region in enumerate(regions, 1):
+        where = region.region.where
+        box = region_choosers.describe_region(region.region) if where else "whole"
+        for rank, match in enumerate(region.classes[:top], 1):
+            first = (number, box, cut(_answer(region), 50)) if rank == 1 else ("", "", "")
             rows.append(
                 [*first, rank, cut(match.identity, 50), likely(match.probability), match.score]
             )
-    label = "tag" if opened.settings.tags else "class"
+    label = "tag" if classifier.settings.tags else "class"
     head = ["#", "region", "answer", "rank", label, "probability", "score"]
-    skipped = 3 if whole else 0
+    skipped = 3 if whole_sample else 0
     table(head[skipped:], [row[skipped:] for row in rows])

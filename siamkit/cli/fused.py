@@ -1,9 +1,9 @@
-"""siamkit verify --as LABEL --probe GALLERY=FILE …: one answer from several galleries"""
+"""`siamkit verify --as LABEL --probe GALLERY=FILE …`: one answer from several galleries."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,62 +12,67 @@ from siamkit.cli.output import emit_json, likely, stderr, table
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import Decision, DecisionRule
+    from siamkit.flows.fuse import Fused
 
 
 def show(
     label: str, probes: tuple[str, ...], rule: DecisionRule, store: Path, *, as_json: bool
 ) -> Decision:
-    """Ask each gallery, print what they say together, and return it."""
-    pairs = [probe.partition("=") for probe in probes]
-    if not all(name and found and source for name, found, source in pairs):
+    """Verify an identity by each gallery, print the fused answer, and return its decision."""
+    pairs = [probe.partition("=")[::2] for probe in probes]
+    if not all(name and source for name, source in pairs):
         raise click.UsageError(
             "--probe takes GALLERY=FILE, or GALLERY=TEXT where texts are enrolled."
         )
     with options.workspace(store) as ws:
-        asked = [
+        sources = [
             (name, source if ws.kind(ws.modality_of(name)) == "text" else Path(source))
-            for name, _, source in pairs
+            for name, source in pairs
         ]
-        result = ws.verify_fused(label, asked, rule=rule)
-    for one in result.evidence:
-        if one.verification is None:
-            stderr(f"Note: {one.gallery} drops out: {one.reason}")
+        fused = ws.verify_fused(label, sources, rule=rule)
+    for evidence in fused.evidence:
+        if evidence.verification is None:
+            stderr(f"Note: {evidence.gallery} drops out: {evidence.reason}")
     if as_json:
-        emit_json(
-            {
-                "decision": result.decision,
-                "llr": round(result.llr, 6),
-                "threshold": {"llr": result.threshold, "fmr": result.fmr},
-                "different_below": -result.threshold,
-                "probability": result.probability,
-                "evidence": [
-                    {
-                        "gallery": one.gallery,
-                        "source": one.source,
-                        "score": one.verification and round(one.verification.verdict.score, 6),
-                        "llr": round(one.llr, 6),
-                        "dropped": one.reason or None,
-                    }
-                    for one in result.evidence
-                ],
-            }
-        )
+        emit_json(_facts(fused))
     else:
-        table(
-            ["gallery", "probe", "score", "log-likelihood ratio"],
-            [
-                [
-                    one.gallery,
-                    one.source,
-                    one.verification and one.verification.verdict.score,
-                    one.llr,
-                ]
-                for one in result.evidence
-            ],
-        )
-        click.echo(
-            f"{result.decision}: sum {result.llr:.3f}, same from {result.threshold:.3f}"
-            f" (false match rate {result.fmr:g}), different below -{result.threshold:.3f},"
-            f" probability {likely(result.probability)}"
-        )
-    return result.decision
+        _print(fused)
+    return fused.decision
+
+
+def _facts(fused: Fused) -> dict[str, Any]:
+    return {
+        "decision": fused.decision,
+        "llr": round(fused.llr, 6),
+        "threshold": {"llr": fused.threshold, "fmr": fused.fmr},
+        "different_below": -fused.threshold,
+        "probability": fused.probability,
+        "evidence": [
+            {
+                "gallery": evidence.gallery,
+                "source": evidence.source,
+                "score": evidence.verification and round(evidence.verification.verdict.score, 6),
+                "llr": round(evidence.llr, 6),
+                "dropped": evidence.reason or None,
+            }
+            for evidence in fused.evidence
+        ],
+    }
+
+
+def _print(fused: Fused) -> None:
+    rows = [
+        [
+            evidence.gallery,
+            evidence.source,
+            evidence.verification and evidence.verification.verdict.score,
+            evidence.llr,
+        ]
+        for evidence in fused.evidence
+    ]
+    table(["gallery", "probe", "score", "log-likelihood ratio"], rows)
+    click.echo(
+        f"{fused.decision}: sum {fused.llr:.3f}, same from {fused.threshold:.3f}"
+        f" (false match rate {fused.fmr:g}), different below -{fused.threshold:.3f},"
+        f" probability {likely(fused.probability)}"
+    )

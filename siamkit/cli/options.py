@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _inherited(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
-    """--store may stand before the command or behind it; behind it counts more."""
+    """Take --store from before or after the command; the one after it wins."""
     parent = context.parent
     if context.get_parameter_source("store") != click.core.ParameterSource.COMMANDLINE:
         while parent is not None:
@@ -35,7 +35,7 @@ def _inherited(context: click.Context, parameter: click.Parameter, value: Path) 
 
 
 class WithinType(click.ParamType[Any]):
-    """A number between two others, or one of them if `closed`; NaN is none."""
+    """A number within an interval, which includes its ends if `closed`; not NaN."""
 
     name = "NUMBER"
 
@@ -46,10 +46,10 @@ class WithinType(click.ParamType[Any]):
         try:
             number = float(value)
         except ValueError:
-            self.fail(f"{value!r} is no number", param, ctx)
+            self.fail(f"{value!r} is not a number", param, ctx)
         within = self.low < number < self.high
         if not within and not (self.closed and number in (self.low, self.high)):
-            ends = "" if self.closed else ", which are left out"
+            ends = "" if self.closed else ", exclusive"
             self.fail(f"{value} is not between {self.low:g} and {self.high:g}{ends}", param, ctx)
         return number
 
@@ -84,7 +84,7 @@ encoder = click.option(
 detector = click.option(
     "--detector",
     metavar="NAME|none",
-    help="A region plugin; none takes each sample as it is [default: the modality's own].",
+    help="A region plugin; `none` embeds whole samples [default: the modality's own].",
 )
 index = click.option(
     "--index",
@@ -102,22 +102,22 @@ class BoxType(click.ParamType[Any]):
         try:
             left, top, right, bottom = (float(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is not four numbers with commas between", param, ctx)
+            self.fail(f"{value!r} is not four numbers separated by commas", param, ctx)
         if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
             self.fail(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM", param, ctx)
         return left, top, right, bottom
 
 
 class SizeType(click.ParamType[Any]):
-    """Bytes, as people write them: 8G, 500M, 2.5g."""
+    """A number of bytes, such as 8G, 500M or 2.5g."""
 
     name = "SIZE"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", str(value), re.IGNORECASE)
-        if not found or float(found[1]) == 0:
-            self.fail(f"{value!r} is no size: write 8G or 500M", param, ctx)
-        return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", str(value), re.IGNORECASE)
+        if not match or float(match[1]) == 0:
+            self.fail(f"{value!r} is not a size: write 8G or 500M", param, ctx)
+        return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 
 def file_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[F], F]:
@@ -143,9 +143,13 @@ def _or_none(context: click.Context, parameter: click.Parameter, value: Any) -> 
 
 
 texts = click.option(
-    "--text", "texts", multiple=True, metavar="TEXT", callback=_not_empty,
+    "--text",
+    "texts",
+    multiple=True,
+    metavar="TEXT",
+    callback=_not_empty,
     help="A text itself, instead of a file.",
-)  # fmt: skip
+)
 threshold = click.option(
     "--threshold",
     type=COSINE,
@@ -186,10 +190,10 @@ def bundle(name: str, make: Callable[..., Any], *decorators: Callable[[F], F]) -
             return command(*args, **values)
 
         parameters = bundled.__dict__.setdefault("__click_params__", [])
-        others = len(parameters)
+        count = len(parameters)  # of the options outside the bundle
         for decorator in reversed(decorators):
             decorator(bundled)
-        options = [parameter.name for parameter in parameters[others:]]
+        options = [parameter.name for parameter in parameters[count:]]
         return cast(F, bundled)
 
     return decorate
@@ -216,18 +220,18 @@ class ModelChoice:
 
 
 def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """Add those of --threshold, --fmr, --fpir and --rerank; the command gets a DecisionRule."""
+    """Add some of --threshold, --fmr, --fpir and --rerank; the command gets a DecisionRule."""
     return bundle("rule", _make_rule, *decorators)
 
 
 model_choice = bundle("models", ModelChoice, modality, encoder, detector)
 
 
-def default_or_none(given: str | None) -> str | None:
-    """Return the argument for --detector or --rerank, where the modality's own is the default."""
+def default_or_none(name: str | None) -> str | None:
+    """Resolve --detector or --rerank: "none" to None, and an absent option to DEFAULT."""
     from siamkit import DEFAULT
 
-    return DEFAULT if given is None else None if given == "none" else given
+    return DEFAULT if name is None else None if name == "none" else name
 
 
 def check_texts(modality: str) -> None:
@@ -235,16 +239,19 @@ def check_texts(modality: str) -> None:
     check_kind(modality, "text", "--text and --column are for texts")
 
 
-def check_kind(modality: str, kind: str, what: str) -> None:
-    """Raise UsageError, saying what the options are for, unless a modality is of that kind."""
+def check_kind(modality: str, kind: str, purpose: str) -> None:
+    """Raise UsageError unless a modality is of a kind.
+
+    purpose: what the options are for, such as "--text and --column are for texts".
+    """
     from siamkit import Workspace
 
     if Workspace.kind(modality) != kind:
-        raise click.UsageError(f"{what}, and {modality} are none.")
+        raise click.UsageError(f"{purpose}, and {modality} are none.")
 
 
 def check_report(report: Path | None) -> None:
-    """Raise UsageError, before the work begins, for a page that could not be written."""
+    """Raise UsageError, before the work begins, for a page that cannot be written."""
     if report and report.suffix != ".html":
         raise click.UsageError("--report takes a name that ends in .html.")
     if report:
@@ -252,14 +259,14 @@ def check_report(report: Path | None) -> None:
 
 
 def check_writable(option: str, file: Path, *sources: Path | None) -> None:
-    """Raise UsageError, before the work begins, for a file that could not or should not be written.
+    """Raise UsageError, before the work begins, for a file that cannot or should not be written.
 
-    sources: what is read, and must not be replaced.
+    sources: files that are read, and must not be replaced.
     """
     if file.is_dir() or not file.parent.is_dir():
         raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
     if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
-        raise click.UsageError(f"{option} {file}: it may not be written.")
+        raise click.UsageError(f"{option} {file}: it is not writable.")
     for source in sources:
         if source and file.exists() and source.exists() and file.samefile(source):
             raise click.UsageError(f"{option} {file} is the source itself: give another name.")
@@ -267,7 +274,7 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
 
 @contextmanager
 def workspace(store: Path) -> Iterator[Workspace]:
-    """The workspace of --store, closed afterwards, with the library's lines on stderr."""
+    """Open the workspace of --store, and show what the library logs on stderr."""
     from siamkit.workspace import Workspace
 
     with talk(), Workspace(store) as ws:
@@ -275,7 +282,7 @@ def workspace(store: Path) -> Iterator[Workspace]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask a person; a script that gets here means it."""
+    """Ask a person at a terminal; scripts are not asked."""
     import sys
 
     if not yes and sys.stdin.isatty():

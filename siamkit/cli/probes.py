@@ -1,4 +1,4 @@
-"""Several probes, one answer each: a bad one is reported, and does not end the others."""
+"""Several probes, one answer each: a bad probe is reported, and the others go on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+import click
+
 from siamkit.cli.output import stderr
 from siamkit.errors import NothingFound, SiamkitError
 
 T = TypeVar("T")
-Probe: TypeAlias = Path | str
+Probe: TypeAlias = Path | str  # a file, or a text
+
+
+def list_probes(files: Sequence[Path], texts: Sequence[str]) -> list[Probe]:
+    """Return FILES and --text as probes. Raises UsageError if there is none."""
+    if not files and not texts:
+        raise click.UsageError("Give FILES or --text.")
+    return [*files, *texts]
+
+
+def is_default(option: str) -> bool:
+    """True if the user did not give an option of the running command."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def ask(
     probes: Sequence[Probe], answer: Callable[[Probe], list[T]], *, as_json: bool
 ) -> list[tuple[Probe, list[T] | SiamkitError]]:
-    """The answer to each probe, or what is wrong with it; raises it for a single one."""
+    """Return the answer to each probe, or its error; raises the error of a single probe."""
     results: list[tuple[Probe, list[T] | SiamkitError]] = []
     for probe in probes:
         try:
@@ -34,8 +49,8 @@ def ask(
 def exit_code(
     results: Sequence[list[T] | SiamkitError], is_known: Callable[[T], bool], unknown: int
 ) -> int:
-    """0 if anything is known, else `unknown`; where all probes failed, the least of their codes."""
-    good = [found for found in results if not isinstance(found, SiamkitError)]
-    if not good:
-        return min(found.exit_code for found in results if isinstance(found, SiamkitError))
-    return 0 if any(is_known(each) for found in good for each in found) else unknown
+    """Return 0 if anything is known, else `unknown`; the lowest error code if all probes failed."""
+    answered = [answers for answers in results if not isinstance(answers, SiamkitError)]
+    if not answered:
+        return min(error.exit_code for error in results if isinstance(error, SiamkitError))
+    return 0 if any(is_known(answer) for answers in answered for answer in answers) else unknown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,19 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
-from siamkit.cli.probes import ask, exit_code
+from siamkit.cli.probes import Probe, ask, exit_code, is_default, list_probes
+from siamkit.cli.progress import steps
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.query import Answer
+    from siamkit.stats.scoring import Fusion
     from siamkit.workspace import Workspace
 
-EXIT_NOBODY = 3
+EXIT_UNKNOWN = 3
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-DRAWN = (".png", ".svg", ".pdf")  # of a timeline
+CHARTS = (".png", ".svg", ".pdf")  # of a timeline
 
 
 @click.command(
@@ -31,133 +33,142 @@ Examples:
   siamkit query faces party.jpg --save-annotated out.jpg
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
-  siamkit query faces door.jpg --fpir 0.001         a stranger passes once in 1 000 searches
-  siamkit query faq --text 'How do I sign in?'      is this asked already?
+  siamkit query faces door.jpg --fpir 0.001         1 in 1 000 strangers is identified
+  siamkit query faq --text 'How do I sign in?'      has this been asked before?
   siamkit query voices hello.wav                    who says this?
-  siamkit query voices meeting.wav --timeline       who of the enrolled speaks when?
+  siamkit query voices meeting.wav --timeline       who speaks when?
 
 \b
-Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 nothing to compare was
-found in the file. Of several files the best outcome counts.
+Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 the file holds nothing to
+compare. With several files the best outcome counts.
 """
 )
 @click.argument("gallery")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @options.texts
 @click.option(
-    "-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches a region."
+    "-k",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Matches to show per region.",
 )
 @options.decision_rule(options.threshold, options.fmr, options.fpir, options.rerank)
 @options.fusion
-@click.option("--largest", is_flag=True, help="Look at the largest region only.")
+@click.option("--largest", is_flag=True, help="Query only the largest region.")
 @click.option(
     "--save-annotated",
     "annotated",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Save the picture with boxes, labels and scores; of --timeline, a chart of it.",
+    help="Save the picture with boxes, labels and scores; with --timeline, a chart.",
 )
 @click.option(
     "--timeline",
     is_flag=True,
-    help="Who of the enrolled is heard when in a recording of any length. Others are `unknown`.",
+    help="Show who speaks when in a recording of any length; strangers are `unknown`.",
 )
 @click.option(
     "--rttm", type=click.Path(path_type=Path), metavar="FILE", help="Save the timeline as RTTM."
 )
 @options.store
 @options.as_json
-def query(
-    gallery: str,
-    files: tuple[Path, ...],
-    texts: tuple[str, ...],
-    k: int,
-    rule: DecisionRule,
-    fusion: Any,
-    largest: bool,
-    annotated: Path | None,
-    timeline: bool,
-    rttm: Path | None,
-    store: Path,
-    as_json: bool,
-) -> int:
-    """Who or what is in FILES, or what does a text mean?
+def query(gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parameters: Any) -> int:
+    """Find who or what is in FILES, or which enrolled text means the same.
 
-    One answer a region (a face, say); "unknown" if nobody enrolled is near enough.
+    Each region (a face, for example) has one answer: "unknown" if no enrolled identity is close
+    enough.
     """
-    if not files and not texts:
-        raise click.UsageError("Give FILES or --text.")
-    if annotated and (texts or len(files) > 1):
-        raise click.UsageError("--save-annotated takes one FILE at a time.")
-    source = click.get_current_context().get_parameter_source("k")
-    many = source is not click.core.ParameterSource.DEFAULT
-    other = bool(texts or largest or many or rule.reranker or rule.fmr or rule.fpir)
-    _check_timeline(timeline, files, rttm, annotated, other=other)
-    drawn = DRAWN if timeline else PICTURES
-    if annotated and annotated.suffix.lower() not in drawn:
-        raise click.UsageError(f"--save-annotated takes a name that ends in {', '.join(drawn)}.")
-    if annotated and annotated.exists() and files[0].exists() and annotated.samefile(files[0]):
-        raise click.UsageError("--save-annotated would write over the probe itself.")
+    request = Request(**parameters)
+    probes = list_probes(request.files, request.texts)
+    request.check(rule)
     from siamkit import region_choosers
 
-    choose = region_choosers.largest_region if largest else region_choosers.all_regions
+    choose = region_choosers.largest_region if request.largest else region_choosers.all_regions
+    k, fusion = request.k, request.fusion
     with options.workspace(store) as ws:
-        if timeline:
-            from siamkit.cli.timeline import show
-
-            known = show(
-                ws,
-                gallery,
-                files[0],
-                rule=rule,
-                fusion=fusion,
-                rttm=rttm,
-                picture=annotated,
-                as_json=as_json,
-            )
-            return 0 if known else EXIT_NOBODY
-        if texts:
+        if request.timeline:
+            return _show_timeline(ws, gallery, request, rule, as_json=as_json)
+        if request.texts:
             options.check_texts(ws.modality_of(gallery))
-        probes: list[Path | str] = [*files, *texts]
         results = ask(
             probes,
             lambda probe: ws.query(gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose),
             as_json=as_json,
         )
-        if annotated and not isinstance(results[0][1], SiamkitError):
-            _annotate(ws, gallery, files[0], results[0][1], annotated)
+        _, answers = results[0]
+        if request.annotated and not isinstance(answers, SiamkitError):
+            _annotate(ws, gallery, request.files[0], answers, request.annotated)
     if as_json:
         emit_json({"gallery": gallery, "probes": [_probe(*result) for result in results]})
     else:
-        for _, found in results:
-            if not isinstance(found, SiamkitError):
-                _print(found)
-    return exit_code([found for _, found in results], lambda a: bool(a.identity), EXIT_NOBODY)
+        for _, answers in results:
+            if not isinstance(answers, SiamkitError):
+                _print(answers)
+    return exit_code(
+        [answers for _, answers in results], lambda answer: bool(answer.identity), EXIT_UNKNOWN
+    )
 
 
-def _check_timeline(
-    timeline: bool,
-    files: tuple[Path, ...],
-    rttm: Path | None,
-    picture: Path | None,
-    *,
-    other: bool,
-) -> None:
-    """Raise UsageError before an hour is listened to in vain."""
-    if rttm and not timeline:
-        raise click.UsageError("--rttm goes with --timeline.")
-    if timeline and (len(files) != 1 or other):
-        raise click.UsageError(
-            "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
-            " --save-annotated."
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of one `query` command: what to look for, and what to save."""
+
+    files: tuple[Path, ...]
+    texts: tuple[str, ...]
+    k: int
+    fusion: Fusion | None
+    largest: bool
+    annotated: Path | None
+    timeline: bool
+    rttm: Path | None
+
+    def check(self, rule: DecisionRule) -> None:
+        """Raise UsageError for options that exclude each other, before an hour is listened to."""
+        if self.annotated and (self.texts or len(self.files) > 1):
+            raise click.UsageError("--save-annotated takes one FILE at a time.")
+        if self.timeline:
+            self._check_timeline(rule)
+        elif self.rttm:
+            raise click.UsageError("--rttm goes with --timeline.")
+        suffixes = CHARTS if self.timeline else PICTURES
+        if self.annotated and self.annotated.suffix.lower() not in suffixes:
+            names = ", ".join(suffixes)
+            raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
+        for option, path in (("--save-annotated", self.annotated), ("--rttm", self.rttm)):
+            probe = self.files[0] if self.files else None
+            if path and probe and path.exists() and probe.exists() and path.samefile(probe):
+                raise click.UsageError(f"{option} would overwrite the probe itself.")
+
+    def _check_timeline(self, rule: DecisionRule) -> None:
+        by_rate = rule.reranker or rule.fmr or rule.fpir
+        if len(self.files) != 1 or self.texts or self.largest or not is_default("k") or by_rate:
+            raise click.UsageError(
+                "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
+                " --save-annotated."
+            )
+        for path in (self.rttm, self.annotated):
+            if path and (path.is_dir() or not path.parent.is_dir()):
+                raise click.UsageError(
+                    f"{path} cannot be written: it is a folder, or its folder does not exist."
+                )
+        if self.rttm and self.annotated and self.rttm.absolute() == self.annotated.absolute():
+            raise click.UsageError("--rttm and --save-annotated name the same file.")
+
+
+def _show_timeline(
+    ws: Workspace, gallery: str, request: Request, rule: DecisionRule, *, as_json: bool
+) -> int:
+    """Print and save a timeline; returns the exit code."""
+    from siamkit.cli import timeline
+
+    with steps() as progress:
+        turns = ws.timeline(
+            gallery, request.files[0], rule=rule, fusion=request.fusion, progress=progress
         )
-    for out in (rttm, picture) if timeline else ():
-        if out and (out.is_dir() or not out.parent.is_dir()):
-            raise click.UsageError(f"{out} cannot be written: no such folder, or a folder itself.")
-    if rttm and picture and rttm.absolute() == picture.absolute():
-        raise click.UsageError("--rttm and --save-annotated name one file.")
-    if rttm and rttm.exists() and files[0].exists() and rttm.samefile(files[0]):
-        raise click.UsageError("--rttm would write over the recording itself.")
+    timeline.show(gallery, turns, as_json=as_json)
+    timeline.save(turns, rttm=request.rttm, chart=request.annotated)
+    return 0 if any(turn.identity for turn in turns.turns) else EXIT_UNKNOWN
 
 
 def _annotate(
@@ -170,17 +181,17 @@ def _annotate(
     stderr(f"saved {annotated}")
 
 
-def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, Any]:
+def _probe(probe: Probe, answers: list[Answer] | SiamkitError) -> dict[str, Any]:
     from siamkit.io import sources
     from siamkit.sdk import regions
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
-    if isinstance(found, SiamkitError):
-        return {"source": name, "error": str(found)}
+    if isinstance(answers, SiamkitError):
+        return {"source": name, "error": str(answers)}
     return {
         "source": name,
-        "threshold": asdict(found[0].threshold) if found[0].threshold else None,
-        "different_below": found[0].different_below,
+        "threshold": asdict(answers[0].threshold) if answers[0].threshold else None,
+        "different_below": answers[0].different_below,
         "regions": [
             {
                 "region": regions.to_dict(answer.region),
@@ -191,48 +202,47 @@ def _probe(probe: Path | str, found: list[Answer] | SiamkitError) -> dict[str, A
                     {**asdict(match), "score": round(match.score, 6)} for match in answer.matches
                 ],
             }
-            for answer in found
+            for answer in answers
         ],
     }
 
 
-def _named(answer: Answer) -> str:
+def _identity(answer: Answer) -> str:
     if answer.decision == "can't tell":
         return f"{answer.matches[0].identity}? (can't tell)"
     return answer.identity or "unknown"
 
 
-def _near(source: str) -> str:
-    """A path from here, if it lies below; else what the store says."""
-    here = os.path.join(os.getcwd(), "")
-    return source.removeprefix(here)
+def _relative(source: str) -> str:
+    """Shorten a path below the working directory."""
+    return source.removeprefix(os.path.join(os.getcwd(), ""))
 
 
 def _print(answers: list[Answer]) -> None:
-    """A table of regions and their nearest; without the regions where the sample is one."""
+    """Print a table of regions and their matches; without regions if the whole sample is one."""
     from siamkit import region_choosers
 
-    whole = len(answers) == 1 and answers[0].region.where is None
-    found = _named(answers[0]) if whole else f"{len(answers)} found"
+    whole_sample = len(answers) == 1 and answers[0].region.where is None
+    summary = _identity(answers[0]) if whole_sample else f"{len(answers)} found"
     threshold = describe_threshold(answers[0].threshold)
-    click.echo(f"{cut(answers[0].source, 100)}: {cut(found, 100)} ({threshold})")
+    click.echo(f"{cut(answers[0].source, 100)}: {cut(summary, 100)} ({threshold})")
+    matches = [match for answer in answers for match in answer.matches]
+    has_snorm = any(match.normalised is not None for match in matches)
+    has_probability = any(match.probability is not None for match in matches)
+    scores = ["score", *["S-norm"] * has_snorm, *["probability"] * has_probability]
     rows: list[list[Any]] = []
-    relative = any(m.normalised is not None for answer in answers for m in answer.matches)
-    judged = any(m.probability is not None for answer in answers for m in answer.matches)
-    more = ["S-norm"] * relative + ["probability"] * judged
     for number, answer in enumerate(answers, 1):
         box = region_choosers.describe_region(answer.region) if answer.region.where else "whole"
-        name = cut(_named(answer), 50)
+        name = cut(_identity(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
-            first = (number, box, name) if rank == 1 else ("", "", "")
-            scores: list[float | None] = [match.score]
-            scores += [match.normalised] if relative else []
-            scores += [match.probability] if judged else []
-            source = cut(_near(match.source), 100)
-            rows.append([*first, rank, cut(match.identity, 50), *scores, source])
+            region = (number, box, name) if rank == 1 else ("", "", "")
+            values: list[float | None] = [match.score]
+            values += [match.normalised] * has_snorm
+            values += [match.probability] * has_probability
+            source = cut(_relative(match.source), 100)
+            rows.append([*region, rank, cut(match.identity, 50), *values, source])
         if not answer.matches:
-            rows.append([number, box, name, None, None, None, None, *([None] * len(more))])
-    scored = ["score", *more]
-    head = ["#", "region", "identity", "rank", "nearest", *scored, "enrolled from"]
-    skipped = 3 if whole else 0
+            rows.append([number, box, name, None, None, *[None] * len(scores), None])
+    head = ["#", "region", "identity", "rank", "nearest", *scores, "enrolled from"]
+    skipped = 3 if whole_sample else 0
     table(head[skipped:], [row[skipped:] for row in rows])

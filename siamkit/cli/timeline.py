@@ -1,4 +1,4 @@
-"""What `siamkit query --timeline` prints: turns as a table, as JSON, as RTTM and as a picture."""
+"""Output of `siamkit query --timeline`: turns as a table, JSON, RTTM and a chart."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
-from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.flows.decide import DecisionRule
     from siamkit.flows.timeline import Timeline
-    from siamkit.workspace import Workspace
 
 NOTE = (
     "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
@@ -22,70 +19,56 @@ NOTE = (
 )
 
 
-def show(
-    ws: Workspace,
-    gallery: str,
-    recording: Path,
-    *,
-    rule: DecisionRule,
-    fusion: Any,
-    rttm: Path | None,
-    picture: Path | None,
-    as_json: bool,
-) -> bool:
-    """Print who is heard when; True if anybody known is."""
-    from siamkit.reports import timeline as turns
-
-    with steps() as progress:
-        found = ws.timeline(
-            gallery,
-            recording,
-            rule=rule,
-            fusion=fusion,
-            progress=progress,
-        )
+def show(gallery: str, timeline: Timeline, *, as_json: bool) -> None:
+    """Print who speaks when."""
     if as_json:
-        emit_json(_facts(gallery, found))
+        emit_json(_facts(gallery, timeline))
     else:
-        _print(found)
+        _print(timeline)
         stderr(NOTE)
-    for save, file in ((turns.save_rttm, rttm), (turns.draw, picture)):
-        if file:
-            save(found, file)
-            stderr(f"saved {file}")
-    return any(turn.identity for turn in found.turns)
 
 
-def _facts(gallery: str, found: Timeline) -> dict[str, Any]:
+def save(timeline: Timeline, *, rttm: Path | None, chart: Path | None) -> None:
+    """Write the files that were asked for."""
+    from siamkit.reports import timeline as report
+
+    for write, path in ((report.save_rttm, rttm), (report.draw, chart)):
+        if path:
+            write(timeline, path)
+            stderr(f"saved {path}")
+
+
+def _facts(gallery: str, timeline: Timeline) -> dict[str, Any]:
     return {
         "gallery": gallery,
-        "source": found.source,
-        "seconds": found.seconds,
-        "threshold": asdict(found.threshold),
+        "source": timeline.source,
+        "seconds": timeline.seconds,
+        "threshold": asdict(timeline.threshold),
         "spoken": [
             {"identity": name, "seconds": round(seconds, 2)}
-            for name, seconds in found.spoken().items()
+            for name, seconds in timeline.spoken().items()
         ],
-        "turns": [{**asdict(turn), "score": round(turn.score, 4)} for turn in found.turns],
+        "turns": [{**asdict(turn), "score": round(turn.score, 4)} for turn in timeline.turns],
     }
 
 
-def _print(found: Timeline) -> None:
+def _print(timeline: Timeline) -> None:
     from siamkit.reports.timeline import UNKNOWN, clock
 
-    spoken = found.spoken()
+    spoken = timeline.spoken()
+    total = sum(spoken.values())
     click.echo(
-        f"{cut(found.source, 100)}: {clock(sum(spoken.values()))} of speech in"
-        f" {clock(found.seconds)} ({describe_threshold(found.threshold)})"
+        f"{cut(timeline.source, 100)}: {clock(total)} of speech in"
+        f" {clock(timeline.seconds)} ({describe_threshold(timeline.threshold)})"
     )
-    shown = [[f"{t.start:.1f}", f"{t.stop:.1f}", cut(t.identity or UNKNOWN, 50), t.score]
-             for t in found.turns]  # fmt: skip
-    table(["from", "to", "identity", "score"], shown)
+    turns = [
+        [f"{turn.start:.1f}", f"{turn.stop:.1f}", cut(turn.identity or UNKNOWN, 50), turn.score]
+        for turn in timeline.turns
+    ]
+    table(["from", "to", "identity", "score"], turns)
     click.echo()
-    table(
-        ["identity", "speaks", "share"],
-        [
-            [cut(name or UNKNOWN, 50), clock(s), f"{s / sum(spoken.values()):.0%}"]
-            for name, s in spoken.items()
-        ],
-    )
+    shares = [
+        [cut(name or UNKNOWN, 50), clock(seconds), f"{seconds / total:.0%}"]
+        for name, seconds in spoken.items()
+    ]
+    table(["identity", "speaks", "share"], shares)

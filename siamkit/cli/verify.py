@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ from siamkit.cli import options
 from siamkit.cli.output import emit_json, likely, stderr
 
 if TYPE_CHECKING:
-    from siamkit.embed.pipeline import Pipeline
+    from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.verify import Side, Verification
-    from siamkit.types import Verdict
+    from siamkit.stats.scoring import Fusion
+    from siamkit.types import Box, Verdict
+    from siamkit.workspace import Workspace
 
 EXIT_CODES = {"same": 0, "different": 3, "can't tell": 5}
 
@@ -33,86 +35,50 @@ Examples:
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
-Exit codes: 0 the same; 3 different; 5 cannot be told, for the score lies between the thresholds
-that the calibration has for either; 4 nothing to compare was found in a file.
+Exit codes: 0 the same; 3 different; 5 can't tell, because the score lies between the calibration's
+thresholds for the two; 4 a file holds nothing to compare.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
 @options.texts
-@click.option("--as", "label", metavar="LABEL", help="The identity that one FILE is compared with.")
+@click.option("--as", "label", metavar="LABEL", help="The identity to compare one FILE with.")
 @click.option(
-    "--probe", "probes", multiple=True, metavar="GALLERY=FILE",
-    help="With --as: what one gallery is asked; several are fused into one answer.",
-)  # fmt: skip
-@options.modality
-@options.encoder
-@options.detector
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="GALLERY=FILE",
+    help="With --as: a probe for one gallery; the evidence of several is fused.",
+)
+@options.model_choice
 @options.decision_rule(options.threshold, options.fmr, options.rerank)
 @options.fusion
 @click.option(
-    "--box", type=options.BoxType(),
-    help="The region of the (second) FILE that counts, in pixels [default: the largest].",
-)  # fmt: skip
+    "--box",
+    type=options.BoxType(),
+    help="The region of the (second) FILE to compare, in pixels [default: the largest].",
+)
 @options.store
 @options.as_json
 def verify(
-    arguments: tuple[str, ...],
-    texts: tuple[str, ...],
-    label: str | None,
-    probes: tuple[str, ...],
-    modality: str | None,
-    encoder: str | None,
-    detector: str | None,
-    rule: DecisionRule,
-    fusion: Any,
-    box: tuple[float, float, float, float] | None,
-    store: Path,
-    as_json: bool,
+    models: options.ModelChoice, rule: DecisionRule, store: Path, as_json: bool, **parameters: Any
 ) -> int:
     """Are two FILES (or texts) the same, or is one who LABEL says?
 
-    Of several regions in a file (faces, say) the largest counts.
+    Of several regions in a file (faces, for example) the largest is compared.
     """
-    if probes:
-        other = (arguments, texts, modality, encoder, detector, fusion, box)
-        if not label or any(other) or rule.threshold is not None or rule.reranker:
-            raise click.UsageError("--probe goes with --as, --fmr, --store and --json alone.")
+    request = Request(**parameters)
+    if request.probes:
+        label = request.fused_label(models, rule)
         from siamkit.cli import fused
 
-        return EXIT_CODES[fused.show(label, probes, rule, store, as_json=as_json)]
-    gallery, *files = ("", *arguments) if modality else (arguments or ("",))
-    sources: list[Path | str] = [*map(Path, files), *texts]
-    if not (gallery or modality) or len(sources) != (1 if label else 2) or (modality and label):
-        raise click.UsageError("Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE.")
-    if label and rule.reranker:
-        raise click.UsageError("--rerank compares two; it does not go with --as.")
-    if gallery and (encoder or detector):
-        raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
-    if box and texts:
-        raise click.UsageError("--box is a region of a picture; it does not go with --text.")
-    from siamkit import region_choosers
-
-    choose = region_choosers.within_box(box) if box else region_choosers.largest_region
+        return EXIT_CODES[fused.show(label, request.probes, rule, store, as_json=as_json)]
+    gallery, sources = request.split(models)
+    request.check(models, rule)
     with options.workspace(store) as ws:
-        if texts:
-            options.check_texts(modality or ws.modality_of(gallery))
-        if label:
-            result = ws.verify_identity(
-                gallery, label, sources[0], rule=rule, fusion=fusion, choose=choose
-            )
-        else:
-            system: str | Pipeline = gallery
-            if modality:
-                detector = options.default_or_none(detector)
-                system = ws.pipeline(modality, encoder=encoder, detector=detector)
-            result = ws.verify(system, sources[0], sources[1], rule=rule, choose=choose)
-    for side in (result.left, result.right):
-        if side.region_count > 1 and side.region and (box is None or side is result.left):
-            place = region_choosers.describe_region(side.region)
-            note = f"{side.region_count} found, and the largest was compared: {place}"
-            stderr(f"Note: {side.source}: {note}")
-        for problem in side.quality.problems if side.quality else ():
-            stderr(f"Note: {side.source}: {problem}; the answer may be worth little")
+        if request.texts:
+            options.check_texts(models.modality or ws.modality_of(gallery))
+        result = _verify(ws, gallery, sources, request, models, rule)
+    _note_regions(result, request.box)
     if as_json:
         emit_json(_facts(result))
     else:
@@ -120,22 +86,111 @@ def verify(
     return EXIT_CODES[result.verdict.decision]
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of one `verify` command: what to compare."""
+
+    arguments: tuple[str, ...]
+    texts: tuple[str, ...]
+    label: str | None
+    probes: tuple[str, ...]
+    fusion: Fusion | None
+    box: Box | None
+
+    def split(self, models: options.ModelChoice) -> tuple[str, list[Path | str]]:
+        """Return the gallery, "" with a modality, and what to compare. Raises UsageError."""
+        gallery, *files = ("", *self.arguments) if models.modality else (self.arguments or ("",))
+        sources: list[Path | str] = [*map(Path, files), *self.texts]
+        named = bool(gallery or models.modality) and not (models.modality and self.label)
+        if not named or len(sources) != (1 if self.label else 2):
+            raise click.UsageError(
+                "Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE."
+            )
+        return gallery, sources
+
+    def check(self, models: options.ModelChoice, rule: DecisionRule) -> None:
+        """Raise UsageError for options that exclude each other."""
+        if self.label and rule.reranker:
+            raise click.UsageError("--rerank compares two; it does not go with --as.")
+        if not models.modality and (models.encoder or models.detector):
+            raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
+        if self.box and self.texts:
+            raise click.UsageError("--box is a region of a picture; it does not go with --text.")
+
+    def fused_label(self, models: options.ModelChoice, rule: DecisionRule) -> str:
+        """Return --as. Raises UsageError without it, or for options that exclude --probe."""
+        others = (self.arguments, self.texts, self.fusion, self.box, rule.reranker)
+        named = any((models.modality, models.encoder, models.detector))
+        if not self.label or any(others) or named or rule.threshold is not None:
+            raise click.UsageError("--probe goes with --as, --fmr, --store and --json alone.")
+        return self.label
+
+    @property
+    def choose(self) -> Chooser:
+        """Return the chooser of the region to compare."""
+        from siamkit import region_choosers
+
+        return region_choosers.within_box(self.box) if self.box else region_choosers.largest_region
+
+
+def _verify(
+    ws: Workspace,
+    gallery: str,
+    sources: list[Path | str],
+    request: Request,
+    models: options.ModelChoice,
+    rule: DecisionRule,
+) -> Verification:
+    if request.label:
+        return ws.verify_identity(
+            gallery,
+            request.label,
+            sources[0],
+            rule=rule,
+            fusion=request.fusion,
+            choose=request.choose,
+        )
+    a, b = sources
+    if models.modality is None:
+        return ws.verify(gallery, a, b, rule=rule, choose=request.choose)
+    detector = options.default_or_none(models.detector)
+    pipeline = ws.pipeline(models.modality, encoder=models.encoder, detector=detector)
+    return ws.verify(pipeline, a, b, rule=rule, choose=request.choose)
+
+
+def _note_regions(result: Verification, box: Box | None) -> None:
+    """Say on stderr which region was compared, and what is wrong with it."""
+    from siamkit import region_choosers
+
+    for side in (result.left, result.right):
+        if side.region_count > 1 and side.region and (box is None or side is result.left):
+            region = region_choosers.describe_region(side.region)
+            stderr(
+                f"Note: {side.source}: {side.region_count} found, and the largest was compared:"
+                f" {region}"
+            )
+        for problem in side.quality.problems if side.quality else ():
+            stderr(f"Note: {side.source}: {problem}; the answer may be unreliable")
+
+
 def _sentence(verdict: Verdict, *, reranked: bool) -> str:
-    """'same: score 0.951 >= threshold 0.926 (false match rate 0.001), probability 0.998'."""
-    limit, sure = verdict.threshold, verdict.probability
-    rate = f" (false match rate {limit.fmr:g})" if limit.fmr else ""
-    scored = f"score {verdict.score:.3f}"
-    if verdict.normalised is not None:
-        scored = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
+    """Return 'same: score 0.951 >= threshold 0.926 (false match rate 0.001), probability 0.998'."""
+    threshold, score = verdict.threshold, f"score {verdict.score:.3f}"
+    probability = ""
     if reranked:
-        scored, sure = f"probability {sure:.3f} (cosine {verdict.score:.3f})", None
-    against = f"threshold {limit.value:.3f}{rate}"
-    chance = "" if sure is None else f", probability {likely(sure)}"
+        score = f"probability {verdict.probability:.3f} (cosine {verdict.score:.3f})"
+    elif verdict.probability is not None:
+        probability = f", probability {likely(verdict.probability)}"
+    if verdict.normalised is not None:
+        score = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
     if verdict.decision == "can't tell":
-        low = f"{verdict.different_below:.3f}, below which it is different"
-        return f"can't tell: {scored} lies between {low}, and {against}{chance}"
+        rate = f", false match rate {threshold.fmr:g}" if threshold.fmr else ""
+        below = f"{verdict.different_below:.3f} (different below)"
+        same = f"{threshold.value:.3f} (same from{rate})"
+        return f"can't tell: {score} is between {below} and {same}{probability}"
+    rate = f" (false match rate {threshold.fmr:g})" if threshold.fmr else ""
     sign = ">=" if verdict.decision == "same" else "<"
-    return f"{verdict.decision}: {scored} {sign} {against}{chance}"
+    return f"{verdict.decision}: {score} {sign} threshold {threshold.value:.3f}{rate}{probability}"
 
 
 def _facts(result: Verification) -> dict[str, Any]:

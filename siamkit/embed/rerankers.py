@@ -1,4 +1,4 @@
-"""Rerankers: opened by name, asked with their answers checked."""
+"""Open rerankers by name, and check the probabilities they give."""
 
 from __future__ import annotations
 
@@ -22,31 +22,37 @@ log = logging.getLogger("siamkit")
 
 
 def names(pipeline: Pipeline) -> list[str]:
-    """The rerankers that a modality offers; the first is its default."""
+    """List the rerankers that a modality offers; the first is its default."""
     return list(pipeline.modality.rerankers) if isinstance(pipeline.modality, Reranks) else []
 
 
 def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
-    """One reranker of a modality. Raises BadInput, MissingWeights, Uncalibrated, PluginError."""
-    who = pipeline.modality
-    if not isinstance(who, Reranks) or not who.rerankers:
-        raise BadInput(f"{who.name} have no reranker", hint="leave --rerank out")
-    with registry.calling(who, f"opening reranker {name}"):
-        made: Reranker[Any] = who.reranker(name, pipeline.encoder)
-    return made
+    """Open a reranker of a modality.
+
+    Raises BadInput, MissingWeights, Uncalibrated or PluginError.
+    """
+    modality = pipeline.modality
+    if not isinstance(modality, Reranks) or not modality.rerankers:
+        raise BadInput(f"{modality.name} have no reranker", hint="leave out --rerank")
+    with registry.calling(modality, f"opening reranker {name}"):
+        reranker: Reranker[Any] = modality.reranker(name, pipeline.encoder)
+    return reranker
 
 
 def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
-    """A reranker by name; DEFAULT is the modality's own, or none if it does not fit."""
+    """Open a reranker by name; None for no name.
+
+    DEFAULT opens the modality's own; None if it has none, or none for this encoder.
+    """
     if name is None:
         return None
     if name != DEFAULT:
         return open_reranker(pipeline, name)
-    known = names(pipeline)
+    offered = names(pipeline)
     try:
-        return open_reranker(pipeline, known[0]) if known else None
+        return open_reranker(pipeline, offered[0]) if offered else None
     except Uncalibrated as error:
-        log.warning(f"{error}; going by the cosine alone")
+        log.warning(f"{error}; so cosines decide alone")
         return None
 
 
@@ -57,13 +63,17 @@ def judge(
     left_vectors: Vectors,
     right_vectors: Vectors,
 ) -> NDArray[np.float32]:
-    """(n,) probabilities of a reranker. Raises PluginError if they are none."""
+    """Return a reranker's (n,) probabilities that left[i] and right[i] are the same.
+
+    Raises PluginError if it returns anything but n values in [0, 1].
+    """
     import numpy as np
 
     with registry.calling(reranker, "scoring"):
         scores = np.asarray(reranker.score(left, right, left_vectors, right_vectors), np.float32)
     if scores.shape != (len(left),) or not ((scores >= 0) & (scores <= 1)).all():
         raise PluginError(
-            f"{registry.describe(reranker)}: reranker gave no probabilities for {len(left)} pairs"
+            f"{registry.describe(reranker)}: reranker did not return probabilities for"
+            f" {len(left)} pairs"
         )
     return scores

@@ -26,7 +26,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Snorm:
-    """How a gallery with S-norm decides."""
+    """The calibration and cohort size of a gallery that decides by S-norm."""
 
     calibration: Calibration  # of normalised scores
     cohort_size: int  # identities

@@ -206,6 +206,6 @@ def test_a_tag_that_is_not_given_is_no_identity(workspace):
 def test_a_gallery_of_one_class_says_so(shell):
     assert shell("enrol", "one", "-m", "letters", "--text", "hello", "--as", "a").code == 0
     done = shell("classify", "one", "--text", "quite another thing")
-    assert "there is one class, so every sample is of it" in done.err
+    assert "there is one class, so every sample belongs to it" in done.err
     tags = shell("classify", "one", "--text", "quite another thing", "--tags")
     assert "more samples of each tag." in tags.err

@@ -90,7 +90,7 @@ def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questi
     questions.environment["TOYKIT_SALT"] = "other"
     done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
     assert json.loads(done.out)["reranker"] is None
-    assert "words does not fit a salted encoder; going by the cosine alone" in done.err
+    assert "words does not fit a salted encoder; so cosines decide alone" in done.err
     named = questions("dedupe", "q.csv", "-m", "letters", "--column", "question",
                       "--rerank", "words")  # fmt: skip
     assert named.code == 1
@@ -125,7 +125,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters"], None),  # the only column that is no id
         (["q.csv", "-m", "letters", "--column", "title"], "q.csv has no column 'title'"),
         (["q.csv", "-m", "letters", "--max-memory", "1M"], "mining 5 x 64 takes"),
-        (["q.csv", "-m", "letters", "--max-memory", "many"], "is no size"),
+        (["q.csv", "-m", "letters", "--max-memory", "many"], "is not a size"),
         (["q.csv", "-m", "letters", "-o", "out.xlsx"], "cannot write '.xlsx'"),
         (["q.csv", "-m", "letters", "-o", "absent/out.csv"], "does not exist"),
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
