@@ -1,4 +1,4 @@
-"""Examples that tiny networks learn in seconds, and the command line in this very process."""
+"""Toy examples that tiny networks learn in seconds, and commands run in this process."""
 
 from __future__ import annotations
 
@@ -15,39 +15,47 @@ from siamkit import cli
 from siamkit.train.events import Step
 from siamkit.train.record import read_record
 
-# A few steps of a small network, the same every time.
+# A few repeatable steps of a small network.
 TINY = {
-    "pretrained": "false", "dim": "16", "identities": "4", "samples": "3", "warmup": "2",
-    "steps": "12", "evaluate_every": "4", "precision": "fp32", "device": "cpu",
-}  # fmt: skip
+    "pretrained": "false",
+    "dim": "16",
+    "identities": "4",
+    "samples": "3",
+    "warmup": "2",
+    "steps": "12",
+    "evaluate_every": "4",
+    "precision": "fp32",
+    "device": "cpu",
+}
 
 
 @dataclass
-class Told:
+class Completed:
     code: int
     out: str
     err: str
 
 
 class Train:
-    """Runs `siamkit …` here: torch is loaded once for all tests."""
+    """Runs `siamkit …` in this process: torch is loaded once for all tests."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.capsys = folder, capsys
 
-    def __call__(self, *arguments: str | Path) -> Told:
+    def __call__(self, *arguments: str | Path) -> Completed:
         self.capsys.readouterr()
         code = cli.run([str(argument) for argument in arguments])
-        return Told(code, *self.capsys.readouterr())
+        return Completed(code, *self.capsys.readouterr())
 
-    def tiles(self, *arguments: str, out: str = "run", **settings: object) -> Told:
+    def tiles(self, *arguments: str, out: str = "run", **settings: object) -> Completed:
         """Train on the folder `people`, with the settings of TINY."""
-        return self("train", "people", "-m", "tiles", "--detector", "none", "--out", out,
-                    *sets(settings), *arguments)  # fmt: skip
+        fixed = ("people", "-m", "tiles", "--detector", "none")
+        return self("train", *fixed, "--out", out, *as_options(settings), *arguments)
 
-    def texts(self, table: str, *arguments: str, out: str = "run", **settings: object) -> Told:
-        return self("train", table, "-m", "bigrams", "--json", "--out", out,
-                    *sets(settings), *arguments)  # fmt: skip
+    def texts(self, table: str, *arguments: str, out: str = "run", **settings: object) -> Completed:
+        """Train a head on the texts of a table, with the settings of TINY."""
+        fixed = (table, "-m", "bigrams", "--json")
+        return self("train", *fixed, "--out", out, *as_options(settings), *arguments)
 
 
 @pytest.fixture
@@ -60,33 +68,34 @@ def train(tmp_path, monkeypatch, capsys):
     torch.set_num_threads(threads)
 
 
-def sets(settings: dict[str, object]) -> list[str]:
-    given = TINY | {key: str(value) for key, value in settings.items()}
-    return [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+def as_options(settings: dict[str, object]) -> list[str]:
+    """Return --set options for TINY with other settings."""
+    values = TINY | {key: str(value) for key, value in settings.items()}
+    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 
 
-def people(folder: Path, *, identities: int = 10, samples: int = 5) -> None:
-    """A folder per identity: a hue that is its own, in a brightness and a pattern of any kind."""
-    for who in range(identities):
-        hue = np.random.default_rng(who).dirichlet([1, 1, 1]) * 2
+def write_people(folder: Path, *, identities: int = 10, samples: int = 5) -> None:
+    """Write a folder per identity: each has a hue, in any brightness and pattern."""
+    for identity in range(identities):
+        hue = np.random.default_rng(identity).dirichlet([1, 1, 1]) * 2
         for number in range(samples):
-            rng = np.random.default_rng([who, number])
+            rng = np.random.default_rng([identity, number])
             pattern = np.kron(rng.uniform(20, 120, (4, 4)), np.ones((8, 8)))[..., None]
             pixels = np.clip(pattern * hue + rng.normal(0, 10, (32, 32, 3)), 0, 250)
-            path = folder / "people" / f"p{who}" / f"{number}.png"
+            path = folder / "people" / f"p{identity}" / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 
-def texts(folder: Path) -> None:
-    """A table: what a label is about is in a few letters, and noise is all around them."""
+def write_texts(folder: Path) -> None:
+    """Write a table of texts: a few letters tell the label, amid noise."""
     rows = []
-    for who in range(30):
-        rng = np.random.default_rng(who)
+    for identity in range(30):
+        rng = np.random.default_rng(identity)
         key = "".join(rng.choice(list("ABCDEFGH"), 5))
         for number in range(5):
-            noise = "".join(np.random.default_rng([who, number]).choice(list("mnop"), 24))
-            rows.append({"text": f"{noise[:12]}{key}{noise[12:]}", "label": f"k{who}"})
+            noise = "".join(np.random.default_rng([identity, number]).choice(list("mnop"), 24))
+            rows.append({"text": f"{noise[:12]}{key}{noise[12:]}", "label": f"k{identity}"})
     (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -1,4 +1,4 @@
-"""A new head on an encoder that a modality has: any modality, in seconds."""
+"""Train a new head on an encoder that a modality has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import toykit
-from toydata import texts, train  # noqa: F401
+from toydata import train, write_texts  # noqa: F401
 
 from siamkit.errors import BadInput, PluginError
 from siamkit.models import cache
@@ -26,10 +26,10 @@ def unit(vectors):
 
 def test_texts_are_trained_served_and_trained_on(train):  # noqa: F811
     """More numbers than the encoder has (64 of 48), then a head on top of that head."""
-    texts(train.folder)
-    told = train.texts("texts.jsonl", **HEAD)
-    assert told.code == 0, told.err
-    facts = json.loads(told.out)
+    write_texts(train.folder)
+    completed = train.texts("texts.jsonl", **HEAD)
+    assert completed.code == 0, completed.err
+    facts = json.loads(completed.out)
     assert facts["eer"] < 0.7 * facts["eer_before"]
     card = read_card(train.folder / "run" / "encoder")
     assert card.preprocessing == {"hash": "sha256"}  # the encoder's own
@@ -42,12 +42,12 @@ def test_texts_are_trained_served_and_trained_on(train):  # noqa: F811
     (train.folder / "some.jsonl").write_text("".join(json.dumps(r) + "\n" for r in first[::5]))
     assert train("enrol", "notes", "--from", "some.jsonl").code == 0
     (train.folder / "q.txt").write_text(first[1]["text"])
-    told = train("query", "notes", "q.txt", "--threshold", "0.1", "--json")
-    assert "k0" in told.out, told.out + told.err
+    completed = train("query", "notes", "q.txt", "--threshold", "0.1", "--json")
+    assert "k0" in completed.out, completed.out + completed.err
 
     again = HEAD | {"backbone": "encoder:run/encoder", "dim": 8, "steps": 4}
-    told = train.texts("texts.jsonl", out="again", **again)
-    assert told.code == 0, told.err
+    completed = train.texts("texts.jsonl", out="again", **again)
+    assert completed.code == 0, completed.err
     encoder = toykit.Bigrams().encoder(train.folder / "again" / "encoder")
     assert encoder.embed(["hello"]).shape == (1, 8)
 

@@ -1,4 +1,4 @@
-"""Two processes, as torchrun starts them, are one run."""
+"""Two processes started by torchrun train one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from toydata import people, sets
+from toydata import as_options, write_people
 
 from siamkit.train.events import Started, Step
 from siamkit.train.record import read_record
@@ -54,9 +54,9 @@ def torchrun(shell):
 
 
 def test_two_processes_are_one_run(torchrun, shell):
-    people(shell.folder, identities=20, samples=4)
+    write_people(shell.folder, identities=20, samples=4)
     done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run", "--json",
-                    *sets({"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3,
+                    *as_options({"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3,
                            "validation": 0.1}))  # fmt: skip
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)  # one document, by one process
@@ -79,8 +79,8 @@ def test_two_processes_are_one_run(torchrun, shell):
         assert turn >= first_epoch or not set(mine) & set(theirs)
 
 
-def test_where_the_first_cannot_prepare_the_others_do_not_wait(torchrun, shell):
-    people(shell.folder, identities=1)
+def test_others_do_not_wait_if_the_first_cannot_prepare(torchrun, shell):
+    write_people(shell.folder, identities=1)
     done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
     assert done.returncode == 1
     assert done.stderr.count("all examples are of one identity") == 1

@@ -1,4 +1,4 @@
-"""A run from pictures to an encoder that is served, and one that is broken off and goes on."""
+"""Train from pictures to a served encoder; interrupt a run and resume it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 import toykit
 from PIL import Image
-from toydata import losses, people, sets, train  # noqa: F401
+from toydata import as_options, losses, train, write_people  # noqa: F401
 
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import read_card
@@ -30,16 +30,16 @@ GOOD = {
 
 
 def served(run):
-    """The vectors of all pictures, as the exported encoder gives them."""
+    """Return all pictures and their vectors from the exported encoder."""
     media = [load_image(path) for path in sorted(run.parent.rglob("people/*/*.png"))]
     return media, toykit.Tiles().encoder(run / "encoder").embed(media)
 
 
 def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
-    people(train.folder, identities=24)
-    told = train.tiles("--json", "--licence", "CC0-1.0", "--name", "hues", **GOOD)
-    assert told.code == 0, told.err
-    facts = json.loads(told.out)
+    write_people(train.folder, identities=24)
+    completed = train.tiles("--json", "--licence", "CC0-1.0", "--name", "hues", **GOOD)
+    assert completed.code == 0, completed.err
+    facts = json.loads(completed.out)
     assert facts["eer"] < 0.7 * facts["eer_before"]
     assert (facts["name"], facts["steps"], facts["faults"]) == ("hues", 20, [])
 
@@ -57,12 +57,12 @@ def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
 
     assert train("galleries", "create", "g", "-m", "tiles", "--encoder", "run/encoder",
                  "--detector", "none").code == 0  # fmt: skip
-    for who in ("p1", "p2"):
-        told = train("enrol", "g", f"people/{who}/0.png", "--as", who)
-        assert told.code == 0, told.err
-    told = train("query", "g", "people/p1/0.png", "--json")
-    assert told.code == 0, told.err
-    assert '"p1"' in told.out
+    for identity in ("p1", "p2"):
+        completed = train("enrol", "g", f"people/{identity}/0.png", "--as", identity)
+        assert completed.code == 0, completed.err
+    completed = train("query", "g", "people/p1/0.png", "--json")
+    assert completed.code == 0, completed.err
+    assert '"p1"' in completed.out
 
     assert train("train", "plot", "run").out == "run/plot.png\n"
     assert (train.folder / "run" / "plot.png").stat().st_size > 10_000
@@ -71,11 +71,11 @@ def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
 
 def test_served_vectors_are_those_of_torch(train):  # noqa: F811
     """More numbers than features, fewer identities than a batch wants, and without validation."""
-    people(train.folder, identities=4)
+    write_people(train.folder, identities=4)
     settings = {"dim": 300, "identities": 9, "steps": 4, "validation": 0, "average": 0.5}
-    told = train.tiles("--json", **settings)
-    assert told.code == 0, told.err
-    facts = json.loads(told.out)
+    completed = train.tiles("--json", **settings)
+    assert completed.code == 0, completed.err
+    facts = json.loads(completed.out)
     assert (facts["eer"], facts["best_step"]) == (None, None)
     card = read_card(train.folder / "run" / "encoder")
     assert card.threshold is None
@@ -90,37 +90,37 @@ def test_served_vectors_are_those_of_torch(train):  # noqa: F811
     network.load_state_dict(checkpoint.part(tensors, "average."))
     pixels = torch.from_numpy(np.stack([toykit.Tiles().array(medium) for medium in media]))
     with torch.inference_mode():
-        wanted = torch.nn.functional.normalize(network.eval()(pixels), dim=1).numpy()
-    assert (wanted * vectors).sum(axis=1).min() >= 0.9999
+        expected = torch.nn.functional.normalize(network.eval()(pixels), dim=1).numpy()
+    assert (expected * vectors).sum(axis=1).min() >= 0.9999
 
 
 def test_a_frozen_trunk_and_equal_runs(train):  # noqa: F811
-    """The head alone learns; deterministic runs that are told the same are the same."""
-    people(train.folder, identities=10)
+    """The head alone learns; deterministic runs with equal settings are equal."""
+    write_people(train.folder, identities=10)
     same = {"frozen": "true", "precision": "auto", "deterministic": "true", "steps": 8}
-    prints = []
+    fingerprints = []
     for out in ("one", "two"):
-        told = train.tiles("--json", out=out, **same)
-        assert told.code == 0, told.err
-        prints.append(json.loads(told.out)["fingerprint"])
-    assert prints[0] == prints[1]
+        completed = train.tiles("--json", out=out, **same)
+        assert completed.code == 0, completed.err
+        fingerprints.append(json.loads(completed.out)["fingerprint"])
+    assert fingerprints[0] == fingerprints[1]
     trained = [e.parameters for e in read_record(train.folder / "one") if isinstance(e, Started)]
     assert trained[0] < 10_000  # of 100,000
     assert served(train.folder / "one")[1].shape == (50, 16)
 
 
 def add_impostors(folder):
-    """Of some identities, so that a batch holds some of them."""
-    for who in range(4):
+    """Write impostors of some identities, so that batches hold some of them."""
+    for identity in range(4):
         for number in range(3):
-            rng = np.random.default_rng([7, who, number])
-            path = folder / "people" / f"p{who}" / "impostors" / f"{number}.png"
+            rng = np.random.default_rng([7, identity, number])
+            path = folder / "people" / f"p{identity}" / "impostors" / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(rng.integers(0, 250, (32, 32, 3)).astype(np.uint8)).save(path)
 
 
-def begun(run):
-    """The steps from which a run went on, as it recorded them."""
+def start_steps(run):
+    """Return the recorded steps at which a run started or resumed."""
     return [event.step for event in read_record(run) if isinstance(event, Started)]
 
 
@@ -132,17 +132,25 @@ def begun(run):
     ],
     ids=lambda settings: settings["miner"],
 )
-def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  # noqa: F811
-    people(train.folder, identities=10)
+def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
+    write_people(train.folder, identities=10)
     add_impostors(train.folder)
     settings = {"steps": 40, "evaluate_every": 5, "patience": 0} | settings
     whole = train.tiles("--json", out="whole", **settings)
     assert whole.code == 0, whole.err
 
     shell.environment["OMP_NUM_THREADS"] = "1"  # as here: sums depend on it
-    shell.environment["TOYKIT_SLEEP"] = "0.01"  # a sample: it shall not be over before it is killed
+    shell.environment["TOYKIT_SLEEP"] = "0.01"  # a sample: it must not finish before it is killed
     process = shell.start(
-        "train", "people", "-m", "tiles", "--detector", "none", "--out", "run", *sets(settings)
+        "train",
+        "people",
+        "-m",
+        "tiles",
+        "--detector",
+        "none",
+        "--out",
+        "run",
+        *as_options(settings),
     )
     record = train.folder / "run" / "train.jsonl"
     while process.poll() is None and not (record.exists() and '"saved"' in record.read_text()):
@@ -155,33 +163,33 @@ def test_a_killed_run_goes_on_as_if_it_never_stopped(train, shell, settings):  #
     refused = train("train", "--resume", "--out", "run", "--set", "margin=0.7")
     assert refused.code == 2
     assert "margin: 0.2 before, 0.7 now" in refused.err
-    told = train("train", "--resume", "--out", "run", "--json")
-    assert told.code == 0, told.err
+    completed = train("train", "--resume", "--out", "run", "--json")
+    assert completed.code == 0, completed.err
     assert losses(train.folder / "run") == losses(train.folder / "whole")
-    assert begun(train.folder / "run")[-1] >= 5  # from the checkpoint, not from the seed
-    of = [[e for e in read_record(train.folder / run) if isinstance(e, Evaluated)]
+    assert start_steps(train.folder / "run")[-1] >= 5  # from the checkpoint, not from the seed
+    evaluated = [[e for e in read_record(train.folder / run) if isinstance(e, Evaluated)]
           for run in ("run", "whole")]  # fmt: skip
-    assert of[0] == of[1]
-    assert json.loads(told.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
+    assert evaluated[0] == evaluated[1]
+    assert json.loads(completed.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
 
 
-def test_a_run_that_is_over_may_be_resumed(train):  # noqa: F811
-    """Also one that ran out of patience: it does not go on."""
-    people(train.folder, identities=10)
-    told = train.tiles(steps=12, evaluate_every=1, patience=2, learning_rate=1e-12)
-    assert "no lower error in 2 evaluations" in told.err
+def test_a_finished_run_can_be_resumed(train):  # noqa: F811
+    """A run that ran out of patience does not train on."""
+    write_people(train.folder, identities=10)
+    completed = train.tiles(steps=12, evaluate_every=1, patience=2, learning_rate=1e-12)
+    assert "no lower error in 2 evaluations" in completed.err
     before = losses(train.folder / "run")
     assert len(before) < 12
     (train.folder / "run" / "encoder" / "encoder.onnx").unlink()
     again = train("train", "--resume", "--out", "run")
     assert again.code == 0, again.err
     assert losses(train.folder / "run") == before
-    assert begun(train.folder / "run") == [0, len(before)]
+    assert start_steps(train.folder / "run") == [0, len(before)]
     assert served(train.folder / "run")[1].shape == (50, 16)
 
 
-def test_what_is_recorded(train):  # noqa: F811
-    people(train.folder, identities=10)
+def test_every_event_is_recorded(train):  # noqa: F811
+    write_people(train.folder, identities=10)
     assert train.tiles(loss="arcface", steps=5, evaluate_every=2, augment="false").code == 0
     record = read_record(train.folder / "run")
     assert isinstance(record[0], Started)
