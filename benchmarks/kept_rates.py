@@ -57,7 +57,7 @@ def measure_split(
     )
     realised = float(np.mean(test.non_mated_scores >= limit))
     # Where no error was seen, 3 / n may have been missed.
-    missed = 3 / test.impostor_pairs if realised == 0 else 0.0
+    missed = 3 / test.non_mated_identity_pairs if realised == 0 else 0.0
     knots, llrs = score_maps.fit_score_map(train, "logistic", seed)
     llr = np.interp(test.scores, knots, llrs)
     cost = reliability.cllr(llr[test.mated], llr[~test.mated])

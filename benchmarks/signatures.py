@@ -99,19 +99,19 @@ def several_references(
     for (name, writer), numbers in by_writer(signatures).items():
         of_writer = np.isin(np.arange(len(signatures)), numbers)
         genuine = np.flatnonzero(of_writer & ~forged)
-        impostors = (of_writer & forged) if skilled else (~of_writer & ~forged & (sets == name))
+        forgeries = (of_writer & forged) if skilled else (~of_writer & ~forged & (sets == name))
         draws: dict[str, list[PersonScores]] = {}
         for draw in range(DRAWS):
             chosen = rng.permutation(genuine)[:count] if draw else genuine[:count]
             remaining = np.setdiff1d(genuine, chosen)
             mated = against(vectors[chosen], vectors[remaining], usual)
-            non_mated = against(vectors[chosen], vectors[impostors], usual)
+            non_mated = against(vectors[chosen], vectors[forgeries], usual)
             for rule in mated:
                 draws.setdefault(rule, []).append((mated[rule], non_mated[rule]))
             features.setdefault(name, {}).setdefault(writer, []).append(
                 (
                     looks(vectors[chosen], vectors[remaining]),
-                    looks(vectors[chosen], vectors[impostors]),
+                    looks(vectors[chosen], vectors[forgeries]),
                 )
             )
         for rule, scores in draws.items():

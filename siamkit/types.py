@@ -137,7 +137,7 @@ class Calibration:
     mated: int  # comparisons
     non_mated: int
     identities: int
-    impostor_pairs: int  # pairs of identities behind the non-mated comparisons
+    non_mated_identity_pairs: int  # pairs of identities behind the non-mated comparisons
     fpir_model: FpirModel | None = None
     # How a probe was scored against an identity's samples; None: one sample against one.
     fusion: Literal["best", "mean"] | None = None

@@ -188,27 +188,27 @@ def scores() -> str:
         )
         return f"{at(low):.1f},{base} {curve} {at(top):.1f},{base}"
 
-    impostor, genuine = (0.36, 0.13, 1.0), (0.78, 0.075, 0.85)
+    non_mated, mated = (0.36, 0.13, 1.0), (0.78, 0.075, 0.85)
     x = at(threshold)
     return picture(
         700,
         330,
-        "Impostor and genuine scores, with a threshold",
-        f'<polygon points="{hump(*impostor)}" class="orange"/>',
-        f'<polygon points="{hump(*genuine)}" class="blue"/>',
-        f'<polygon points="{hump(*impostor, low=threshold)}" class="orange dot"/>',
-        f'<polygon points="{hump(*genuine, top=threshold)}" class="blue dot"/>',
+        "Non-mated and mated scores, with a threshold",
+        f'<polygon points="{hump(*non_mated)}" class="orange"/>',
+        f'<polygon points="{hump(*mated)}" class="blue"/>',
+        f'<polygon points="{hump(*non_mated, low=threshold)}" class="orange dot"/>',
+        f'<polygon points="{hump(*mated, top=threshold)}" class="blue dot"/>',
         f'<path d="M{left} {base}H{right}" class="line"/>',
         f'<path d="M{x:.1f} 22V{base + 8}" class="line dashed"/>',
         text(x, base + 24, "threshold", "bold middle"),
-        text(at(0.36), 46, "impostor scores", "bold middle"),
-        text(at(0.8), 74, "genuine scores", "bold middle"),
+        text(at(0.36), 46, "non-mated scores", "bold middle"),
+        text(at(0.8), 74, "mated scores", "bold middle"),
         text(left, base + 24, "different", "soft"),
         text(right - 58, base + 24, "the same", "soft"),
         dot(left + 6, 298, "orange"),
-        text(left + 20, 302, "impostor pairs that match: false matches", "soft"),
+        text(left + 20, 302, "non-mated pairs that match: false matches", "soft"),
         dot(left + 6, 318, "blue"),
-        text(left + 20, 322, "genuine pairs that do not: false non-matches", "soft"),
+        text(left + 20, 322, "mated pairs that do not: false non-matches", "soft"),
     )
 
 

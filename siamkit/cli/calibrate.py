@@ -178,7 +178,10 @@ def _print(gallery: str, calibration: Calibration) -> None:
     click.echo(f"{gallery} is calibrated by {deciding.source}")
     rows: list[tuple[str, str]] = [
         ("comparisons", f"{deciding.mated:,} mated, {deciding.non_mated:,} non-mated"),
-        ("impostor pairs", f"{deciding.impostor_pairs:,}, of {deciding.identities:,} identities"),
+        (
+            "pairs of identities",
+            f"{deciding.non_mated_identity_pairs:,}, of {deciding.identities:,} identities",
+        ),
         ("same from", f"{threshold:.3f}, false match rate {deciding.fmr:g}"),
         ("different below", f"{min(different_below(deciding), threshold):.3f}"),
         ("lowest rate supported", f"{deciding.false_matches.rates[-1]:.2g}"),

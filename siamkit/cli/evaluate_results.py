@@ -94,7 +94,7 @@ def _facts(result: Evaluation) -> dict[str, Any]:
         "mated": mated,
         "non_mated": len(comparisons) - mated,
         "identities": comparisons.identities,
-        "impostor_pairs": comparisons.impostor_pairs,
+        "impostor_pairs": comparisons.non_mated_identity_pairs,
         "draws": measured.draws,
         "roc_auc": asdict(measured.auc),
         "eer": {**asdict(measured.eer), "threshold": measured.eer_threshold},

@@ -59,7 +59,7 @@ def _facts(calibration: Calibration) -> list[tuple[str, str]]:
         ("comparisons", f"{calibration.mated:,} mated, {calibration.non_mated:,} non-mated"),
         (
             "identities",
-            f"{calibration.identities:,}, in {calibration.impostor_pairs:,} impostor pairs",
+            f"{calibration.identities:,}, in {calibration.non_mated_identity_pairs:,} pairs",
         ),
         ("a probe is compared with", COMPARED_WITH[calibration.fusion]),
         ("same from", f"{same:.3f}, false match rate {calibration.fmr:g}"),

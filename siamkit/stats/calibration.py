@@ -58,10 +58,10 @@ def threshold_for_fmr(calibration: Calibration, fmr: float | None = None) -> Thr
     require_rate("a false match rate", rate)
     steps = calibration.false_matches
     if rate < steps.rates[-1] * (1 - 1e-9):
-        pairs = calibration.impostor_pairs
+        pairs = calibration.non_mated_identity_pairs
         raise Uncalibrated(
-            f"{calibration.source}: {pairs:,} impostor pairs (of two identities each) support a"
-            f" false match rate of {steps.rates[-1]:.2g}, not {rate:g}",
+            f"{calibration.source}: {pairs:,} pairs of identities support a false match"
+            f" rate of {steps.rates[-1]:.2g}, not {rate:g}",
             hint="choose a rate that is supported, or calibrate with more identities",
         )
     return Threshold(_interpolate(steps, rate), rate, calibration.source)

@@ -74,8 +74,8 @@ def fit_calibration(
     targets.precision refers to pairs as in these comparisons; targets.fpir needs an `fpir_model`.
     fusion: how a probe was scored against all samples of an identity; None: one sample against one.
     Raises BadInput if one kind of comparison is missing. Raises Uncalibrated for a precision that
-    is not reached, or a rate too low for the number of impostor pairs (no error among n pairs is
-    compatible with a rate of 3 / n: the rule of three).
+    is not reached, or a rate too low for the number of pairs of identities (no error among n pairs
+    is compatible with a rate of 3 / n: the rule of three).
     """
     require_both_kinds(comparisons)
     if targets.fpir is not None:
@@ -86,7 +86,7 @@ def fit_calibration(
     fmr = _choose_fmr(comparisons, curve, targets)
     method, llrs = _choose_method(comparisons, targets.method, seed)
     knots, knot_llrs = fit_score_map(comparisons, method, seed)
-    lowest_fmr = min(1.0, RULE_OF_THREE / comparisons.impostor_pairs)
+    lowest_fmr = min(1.0, RULE_OF_THREE / comparisons.non_mated_identity_pairs)
     lowest_fnmr = min(1.0, RULE_OF_THREE / comparisons.mated_identities)
     mated = int(comparisons.mated.sum())
     calibration = Calibration(
@@ -102,7 +102,7 @@ def fit_calibration(
         mated=mated,
         non_mated=len(comparisons) - mated,
         identities=comparisons.identities,
-        impostor_pairs=comparisons.impostor_pairs,
+        non_mated_identity_pairs=comparisons.non_mated_identity_pairs,
         fpir_model=fpir_model,
         fusion=fusion,
     )
@@ -111,7 +111,7 @@ def fit_calibration(
 
 def _choose_fmr(comparisons: Comparisons, curve: ErrorRates, targets: CalibrationTargets) -> float:
     """Return the FMR to decide at. Raises Uncalibrated if the data does not support it."""
-    lowest = RULE_OF_THREE / comparisons.impostor_pairs
+    lowest = RULE_OF_THREE / comparisons.non_mated_identity_pairs
     fmr = targets.fmr
     if targets.precision is not None:
         fmr = _fmr_for_precision(curve, comparisons, targets.precision)
@@ -121,7 +121,7 @@ def _choose_fmr(comparisons: Comparisons, curve: ErrorRates, targets: Calibratio
         if fmr < 1:
             return fmr
         fmr = FMRS[-1]
-    _require_support(comparisons.impostor_pairs, lowest, fmr)
+    _require_support(comparisons.non_mated_identity_pairs, lowest, fmr)
     return fmr
 
 
@@ -202,11 +202,11 @@ def _add_quality(
 def _fmr_for_precision(curve: ErrorRates, comparisons: Comparisons, precision: float) -> float:
     """Return the highest false match rate at which that share of the matches is right.
 
-    No false match rate counts as lower than the number of impostor pairs can show.
+    No false match rate counts as lower than the number of pairs of identities can show.
     """
     mated = comparisons.mated.sum()
     non_mated = (~comparisons.mated).sum() / comparisons.sampled_share
-    fmr = np.maximum(curve.fmr, RULE_OF_THREE / comparisons.impostor_pairs)
+    fmr = np.maximum(curve.fmr, RULE_OF_THREE / comparisons.non_mated_identity_pairs)
     right = mated * (1 - curve.fnmr)
     precisions = np.where(right > 0, right / np.maximum(right + non_mated * fmr, 1e-300), 0.0)
     is_reached = precisions >= precision
@@ -225,8 +225,7 @@ def _require_support(pairs: int, lowest: float, fmr: float) -> None:
         more = f"use identities enough for {RULE_OF_THREE / fmr:,.0f} pairs"
         supported = f"a false match rate of {lowest:.2g}, not {fmr:g}" if lowest < 1 else "none"
         raise Uncalibrated(
-            f"you have {pairs:,} impostor pairs (of two identities each); that supports"
-            f" {supported}",
+            f"you have {pairs:,} pairs of identities; that supports {supported}",
             hint=f"choose that, or {more}" if lowest < 1 else more,
         )
 

@@ -15,7 +15,8 @@ from siamkit.types import Calibration, FpirModel, Steps
 
 CalibrationMethod: TypeAlias = Literal["logistic", "isotonic"]
 FORMAT = 2  # a change of meaning needs a new number
-FPIR_MODEL_KEY = "crowds"  # the key of Calibration.fpir_model, in every file of this format
+# Fields of Calibration whose key differs, in every file of this format.
+JSON_KEYS = {"fpir_model": "crowds", "non_mated_identity_pairs": "impostor_pairs"}
 
 
 def to_dict(calibration: Calibration) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def to_dict(calibration: Calibration) -> dict[str, Any]:
 
 
 def _with_json_keys(fields: dict[str, Any]) -> dict[str, Any]:
-    data = {FPIR_MODEL_KEY if name == "fpir_model" else name: fields[name] for name in fields}
+    data = {JSON_KEYS.get(name, name): value for name, value in fields.items()}
     for name in ("normalised", "pairs"):
         if data[name]:
             data[name] = _with_json_keys(data[name])
@@ -46,8 +47,8 @@ def from_json(text: str) -> Calibration:
 def _parse(data: dict[str, Any]) -> Calibration:
     for name in ("false_matches", "false_non_matches"):
         data[name] = Steps(*map(tuple, (data[name]["rates"], data[name]["thresholds"])))
-    data["fpir_model"] = None
-    if model := data.pop(FPIR_MODEL_KEY):
+    data |= {name: data.pop(key) for name, key in JSON_KEYS.items()}
+    if model := data["fpir_model"]:
         thresholds = tuple(map(tuple, model.pop("thresholds")))
         sizes, rates = tuple(model.pop("sizes")), tuple(model.pop("rates"))
         data["fpir_model"] = FpirModel(**model, sizes=sizes, rates=rates, thresholds=thresholds)

@@ -56,7 +56,7 @@ class Comparisons:
         return len(np.unique(self.left[self.mated]))
 
     @property
-    def impostor_pairs(self) -> int:
+    def non_mated_identity_pairs(self) -> int:
         """The number of pairs of identities behind the non-mated comparisons.
 
         Comparisons of the same two identities vary together, so this number, not that of the

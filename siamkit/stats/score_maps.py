@@ -26,7 +26,7 @@ def fit_score_map(comparisons: Comparisons, method: CalibrationMethod, seed: int
     The lower bound counts mated comparisons, not people: with 18 speakers it would be so close to 0
     that the map would be badly calibrated on others (benchmarks/kept_rates.py).
     """
-    low, high = -math.log(comparisons.mated.sum()), math.log(comparisons.impostor_pairs)
+    low, high = -math.log(comparisons.mated.sum()), math.log(comparisons.non_mated_identity_pairs)
     return _bound(*METHODS[method](comparisons, seed), low, high)
 
 

@@ -121,7 +121,7 @@ def measure_verification(
     estimates = _estimate(comparisons, curve, statistics, draws, seed)
     auc, eer = estimates[:2]
     dcfs, rates = estimates[2 : 2 + len(PRIORS)], estimates[2 + len(PRIORS) :]
-    pairs, persons = comparisons.impostor_pairs, comparisons.mated_identities
+    pairs, persons = comparisons.non_mated_identity_pairs, comparisons.mated_identities
     operating_points = [
         OperatingPoint(
             threshold,
@@ -252,7 +252,7 @@ def _error_share(
             shares.append(float(weights[is_error].sum() / total))
     value = float(is_error.mean())
     low, high = percentile_interval(np.array(shares)) if shares else (value, value)
-    trials = comparisons.mated_identities if mated else comparisons.impostor_pairs
+    trials = comparisons.mated_identities if mated else comparisons.non_mated_identity_pairs
     return with_rule_of_three(Estimate(value, low, high), trials)
 
 

@@ -71,7 +71,7 @@ def test_the_rate_is_chosen_per_call(calibrated):
     assert few["fpir"] == 0.3
     done = calibrated("verify", "letters", "--as", "id000", "--text", asked, "--fmr", "1e-6")
     assert done.code == 1
-    assert "1,770 impostor pairs" in done.err
+    assert "1,770 pairs of identities" in done.err
 
 
 def test_between_the_thresholds_none_can_tell(calibrated):
@@ -228,7 +228,7 @@ def test_several_galleries_give_one_answer(calibrated):
     ("arguments", "code", "said"),
     [
         (("calibrate", "letters", "--fmr", "0.1", "--precision", "0.9"), 2, "give one"),
-        (("calibrate", "letters", "--fmr", "1e-5"), 1, "1,770 impostor pairs"),
+        (("calibrate", "letters", "--fmr", "1e-5"), 1, "1,770 pairs of identities"),
         (("calibrate", "letters", "--fmr", "2"), 2, "a false match rate of 2"),
         (("calibrate", "letters", "--fpir", "0"), 2, "identification rate of 0"),
         (("calibrate", "letters", "--fpir", "0.001"), 1, "they support 0.05"),

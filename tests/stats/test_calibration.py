@@ -83,7 +83,7 @@ def test_equal_normal_scores_get_their_true_ratios(fitted):
 
 
 def test_ratios_are_limited_to_what_n_pairs_can_show(fitted):
-    assert float(calibration.llr(fitted, 1.0)) <= math.log(fitted.impostor_pairs)
+    assert float(calibration.llr(fitted, 1.0)) <= math.log(fitted.non_mated_identity_pairs)
     assert float(calibration.llr(fitted, -1.0)) >= -math.log(fitted.mated) - 1e-5
     assert 0 < calibration.probability(fitted, -1.0) < calibration.probability(fitted, 1.0) < 1
 
@@ -113,7 +113,7 @@ def test_the_threshold_is_the_lowest_for_its_rate(fitted):
 
 def test_a_rate_too_low_for_the_number_of_pairs_is_refused():
     few = comparisons(16, 3)
-    with pytest.raises(Uncalibrated, match=r"you have 120 impostor pairs.*supports.*0\.025"):
+    with pytest.raises(Uncalibrated, match=r"you have 120 pairs of identities.*supports.*0\.025"):
         calibration_fit.fit_calibration(few, "x", "few", CalibrationTargets(fmr=0.001))
     calibrated = calibration_fit.fit_calibration(few, "x", "few")
     assert calibrated.fmr == 0.1
@@ -125,7 +125,11 @@ def test_a_rate_too_low_for_the_number_of_pairs_is_refused():
 
 
 def test_more_samples_of_the_same_people_support_no_lower_rate():
-    assert comparisons(10, 3).impostor_pairs == comparisons(10, 9).impostor_pairs == 45
+    assert (
+        comparisons(10, 3).non_mated_identity_pairs
+        == comparisons(10, 9).non_mated_identity_pairs
+        == 45
+    )
 
 
 def test_the_threshold_for_a_precision_reaches_it():
@@ -176,7 +180,7 @@ def test_the_best_of_several_scores_needs_a_higher_threshold(fitted):
     assert one == calibration.threshold_for_fmr(fitted, 0.01)
     assert five.value == calibration.threshold_for_fmr(fitted, 0.002).value
     assert five.fmr == 0.01
-    rows = fitted.impostor_pairs
+    rows = fitted.non_mated_identity_pairs
     with pytest.raises(Uncalibrated):
         calibration.threshold_for_best(fitted, 3 / rows, 5)
     best_of_many = calibration.threshold_for_best(fitted, None, 1000)
