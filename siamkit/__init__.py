@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.evaluate import EvaluationSettings
     from siamkit.flows.explain import Explanation
     from siamkit.flows.import_ import Imported
     from siamkit.flows.query import Answer
@@ -62,6 +63,7 @@ __all__ = [
     "EncoderMismatch",
     "EncoderState",
     "Enrolled",
+    "EvaluationSettings",
     "Explanation",
     "Finding",
     "Gallery",
@@ -111,6 +113,7 @@ _HOME = {
     "Embedded": "siamkit.flows.embed",
     "EncoderState": "siamkit.flows.encoders",
     "Enrolled": "siamkit.flows.enrol",
+    "EvaluationSettings": "siamkit.flows.evaluate",
     "Explanation": "siamkit.flows.explain",
     "Finding": "siamkit.flows.audit",
     "Gallery": "siamkit.store.galleries",

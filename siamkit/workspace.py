@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import Enrolled
-    from siamkit.flows.evaluate import Evaluation
+    from siamkit.flows.evaluate import Evaluation, EvaluationSettings
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
     from siamkit.flows.import_ import Imported
@@ -636,62 +636,39 @@ class Workspace:
         gallery: str | None = None,
         encoders: Sequence[str | None] = (None,),
         detector: str | None = DEFAULT,
-        rerankers: Sequence[str] = (),
-        normalise: bool = False,
-        group: str | None = None,
-        threshold: float | None = None,
-        pairs: int | None = None,
+        settings: EvaluationSettings | None = None,
         progress: Progress = ignore_progress,
     ) -> list[Evaluation]:
         """Measure how often an encoder is wrong; return one result per configuration.
 
         source: a table of trials, a folder per identity, or, without modality and gallery, trials
         with a column score. gallery: evaluates its encoder, without a source on pairs of its own
-        samples. encoders, rerankers: each is measured. normalise: measure adaptive S-norm too.
-        group: a column of the trials. threshold: to report error rates at; None for the default.
-        pairs: of a folder or gallery, at most.
+        samples. encoders: each is measured. settings: what else to measure; None for cosines alone.
         """
         from siamkit.flows import evaluate
-        from siamkit.flows.trials import MOST_PAIRS
 
-        pairs = pairs or MOST_PAIRS
-        if gallery is None:
-            if source is None:
-                raise BadInput(
-                    "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
-                )
-            if modality is None:
-                return [evaluate.evaluate_table(Path(source), group=group, threshold=threshold)]
-            pipelines = [self.pipeline(modality, encoder=e, detector=detector) for e in encoders]
-            limits = [pipeline.threshold for pipeline in pipelines]
-            titles = [encoder or modality for encoder in encoders]
-        else:
+        settings = settings or evaluate.EvaluationSettings()
+        fixed = DecisionRule(threshold=settings.threshold).fixed if gallery or modality else None
+        if gallery is not None:
             target = galleries.get(self.store, gallery)
-            pipelines, titles = [self.pipeline_of(target)], [target.name]
-            limits = [gallery_basis(target, pipelines[0], None).default]
-        fixed = DecisionRule(threshold=threshold).fixed
-        systems = [
-            evaluate.System(title, pipeline, fixed or limit)
-            for title, pipeline, limit in zip(titles, pipelines, limits, strict=True)
-        ]
-        if source is not None:
-            return evaluate.evaluate_systems(
-                systems,
-                Path(source),
-                rerankers=rerankers,
-                normalise=normalise,
-                group=group,
-                pairs=pairs,
-                progress=progress,
-            )
-        if rerankers or group:
+            pipeline = self.pipeline_of(target)
+            limit = fixed or gallery_basis(target, pipeline, None).default
+            systems = [evaluate.System(target.name, pipeline, limit)]
+            if source is None:
+                return evaluate.evaluate_gallery(self.store, target, systems[0], settings, progress)
+        elif source is None:
             raise BadInput(
-                "a gallery has no groups, and a reranker needs samples, not templates",
-                hint="give a table of trials or a folder as well",
+                "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
             )
-        return evaluate.evaluate_gallery(
-            self.store, target, systems[0], normalise=normalise, pairs=pairs, progress=progress
-        )
+        elif modality is None:
+            return [evaluate.evaluate_table(Path(source), settings)]
+        else:
+            systems = []
+            for encoder in encoders:
+                pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+                limit = fixed or pipeline.threshold
+                systems.append(evaluate.System(encoder or modality, pipeline, limit))
+        return evaluate.evaluate_systems(systems, Path(source), settings, progress)
 
     def calibrate(
         self,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from siamkit.cli import options
 from siamkit.cli.evaluate_results import SCHEMA, TABLE, EvaluationOutputs, show
 from siamkit.cli.progress import steps
+
+if TYPE_CHECKING:
+    from siamkit import EvaluationSettings
 
 GALLERY = click.option("--gallery", metavar="NAME", help="Use the gallery's encoder and threshold.")
 ENCODERS = click.option(
@@ -27,7 +31,10 @@ RERANKERS = click.option(
     help="Also measure a reranker's probability.",
 )
 SNORM = click.option(
-    "--snorm", is_flag=True, help="Also measure adaptive S-norm, with the samples as cohort."
+    "--snorm",
+    "normalise",
+    is_flag=True,
+    help="Also measure adaptive S-norm, with the samples as cohort.",
 )
 GROUP = click.option(
     "--group", metavar="COLUMN", help="Show error rates for each value of a column."
@@ -41,6 +48,7 @@ THRESHOLD = click.option(
 PAIRS = click.option(
     "--pairs",
     type=click.IntRange(min=100),
+    default=1_000_000,
     metavar="N",
     help="Maximum number of pairs of a folder or gallery [default: 1000000].",
 )
@@ -55,29 +63,19 @@ SCORES = options.file_option(
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluatedSystems:
-    """The encoders to evaluate, and what to measure of each."""
+class EvaluatedModels:
+    """The encoders to evaluate: of a modality, or of a gallery."""
 
     modality: str | None
     gallery: str | None
     encoders: tuple[str, ...]
     detector: str | None
-    rerankers: tuple[str, ...]
-    snorm: bool
-
-    @property
-    def results(self) -> int:
-        """The number of results: cosines, each reranker and S-norm of each encoder."""
-        return max(1, len(self.encoders)) * (1 + len(self.rerankers) + self.snorm)
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationDetails:
-    """The group column, the threshold and the number of pairs to evaluate at."""
+def _settings(**values: Any) -> EvaluationSettings:
+    from siamkit import EvaluationSettings
 
-    group: str | None
-    threshold: float | None
-    pairs: int | None
+    return EvaluationSettings(**values)
 
 
 @click.command(
@@ -98,23 +96,14 @@ used; the others are still measured.
 """
 )
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@options.bundle(
-    "systems",
-    EvaluatedSystems,
-    options.modality,
-    GALLERY,
-    ENCODERS,
-    options.detector,
-    RERANKERS,
-    SNORM,
-)
-@options.bundle("details", EvaluationDetails, GROUP, THRESHOLD, PAIRS)
+@options.bundle("models", EvaluatedModels, options.modality, GALLERY, ENCODERS, options.detector)
+@options.bundle("settings", _settings, RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS)
 @options.bundle("outputs", EvaluationOutputs, REPORT, SCORES, options.as_json)
 @options.store
 def evaluate(
     source: Path | None,
-    systems: EvaluatedSystems,
-    details: EvaluationDetails,
+    models: EvaluatedModels,
+    settings: EvaluationSettings,
     outputs: EvaluationOutputs,
     store: Path,
 ) -> int:
@@ -122,37 +111,36 @@ def evaluate(
 
     SOURCE is a table of trials, a folder per identity, or a table of scores.
     """
-    _check_systems(source, systems)
-    _check_outputs(source, outputs, results=systems.results)
+    _check_models(source, models, settings)
+    systems = max(1, len(models.encoders)) * (1 + len(settings.rerankers) + settings.normalise)
+    _check_outputs(source, outputs, results=systems)
     with options.workspace(store) as ws, steps() as progress:
         results = ws.evaluate(
             source,
-            modality=systems.modality,
-            gallery=systems.gallery,
-            encoders=systems.encoders or (None,),
-            detector=options.default_or_none(systems.detector),
-            rerankers=systems.rerankers,
-            normalise=systems.snorm,
-            group=details.group,
-            threshold=details.threshold,
-            pairs=details.pairs,
+            modality=models.modality,
+            gallery=models.gallery,
+            encoders=models.encoders or (None,),
+            detector=options.default_or_none(models.detector),
+            settings=settings,
             progress=progress,
         )
-    title = str(source) if source else f"gallery {systems.gallery}"
+    title = str(source) if source else f"gallery {models.gallery}"
     faults = show(results, title, outputs)
     return 1 if faults else 0
 
 
-def _check_systems(source: Path | None, systems: EvaluatedSystems) -> None:
+def _check_models(
+    source: Path | None, models: EvaluatedModels, settings: EvaluationSettings
+) -> None:
     """Raise UsageError for options that do not go together."""
-    modality, gallery = systems.modality, systems.gallery
+    modality, gallery = models.modality, models.gallery
     if source is None and gallery is None:
         raise click.UsageError("Give SOURCE, or --gallery NAME.")
-    if gallery and (modality or systems.encoders or systems.detector):
+    if gallery and (modality or models.encoders or models.detector):
         raise click.UsageError(
             "-m, --encoder and --detector do not go with --gallery, which has its own."
         )
-    needs_encoder = systems.encoders or systems.detector or systems.rerankers or systems.snorm
+    needs_encoder = models.encoders or models.detector or settings.rerankers or settings.normalise
     if needs_encoder and not gallery and not modality:
         raise click.UsageError(
             "--encoder, --detector, --rerank and --snorm go with -m or --gallery."

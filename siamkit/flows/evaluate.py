@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,12 +32,11 @@ from siamkit.stats.scoring import fusion_of, mated_cosine_of
 from siamkit.stats.verification import VerificationMetrics, measure_verification
 from siamkit.store import Gallery, Store
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.types import Fault, Progress, Threshold, ignore_progress
+from siamkit.types import Fault, Progress, Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from siamkit.protocols import Reranker
     from siamkit.types import Ids
 
 
@@ -62,6 +61,17 @@ class Evaluation:
         return self.trials.notes
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What to measure of each encoder, and on which pairs."""
+
+    rerankers: Sequence[str] = ()  # each is measured too
+    normalise: bool = False  # measure adaptive S-norm too
+    group: str | None = None  # a column of the trials, to report error rates by
+    threshold: float | None = None  # to report error rates at; None for the default
+    pairs: int = MOST_PAIRS  # of a folder or gallery, at most
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
     """An encoder to evaluate, and the threshold on its cosines to report error rates at."""
@@ -72,32 +82,16 @@ class System:
 
 
 def evaluate_systems(
-    systems: Sequence[System],
-    source: Path,
-    *,
-    rerankers: Sequence[str] = (),
-    normalise: bool = False,
-    group: str | None = None,
-    pairs: int = MOST_PAIRS,
-    progress: Progress = ignore_progress,
+    systems: Sequence[System], source: Path, settings: EvaluationSettings, progress: Progress
 ) -> list[Evaluation]:
-    """Evaluate systems on a table of trials or a folder per identity.
-
-    See siamkit.Workspace.evaluate.
-    """
+    """Evaluate systems on a table of trials or a folder per identity."""
     is_text = systems[0].pipeline.modality.kind == "text"
-    trials = read_trials(source, text=is_text, group=group, pairs=pairs)
+    trials = read_trials(source, text=is_text, group=settings.group, pairs=settings.pairs)
+    keep_crops = bool(settings.rerankers)
     results: list[Evaluation] = []
     for system in systems:
-        results += _evaluate(
-            system,
-            trials,
-            embed_samples(system.pipeline, trials, keep_crops=bool(rerankers), progress=progress),
-            rerankers=[open_reranker(system.pipeline, name) for name in rerankers],
-            normalise=normalise,
-            identify=source.is_dir(),
-            progress=progress,
-        )
+        samples = embed_samples(system.pipeline, trials, keep_crops=keep_crops, progress=progress)
+        results += _evaluate(system, trials, samples, settings, progress, identify=source.is_dir())
     return results
 
 
@@ -105,26 +99,28 @@ def evaluate_gallery(
     store: Store,
     gallery: Gallery,
     system: System,
-    *,
-    normalise: bool = False,
-    pairs: int = MOST_PAIRS,
-    progress: Progress = ignore_progress,
+    settings: EvaluationSettings,
+    progress: Progress,
 ) -> list[Evaluation]:
-    """Evaluate a system on pairs of a gallery's own samples, at most `pairs` of them.
+    """Evaluate a system on pairs of a gallery's own samples.
 
-    Raises BadInput for fewer than two identities, or if none has two samples.
+    Raises BadInput for fewer than two identities, if none has two samples, or for settings that
+    need more than templates.
     """
+    if settings.rerankers or settings.group:
+        raise BadInput(
+            "a gallery has no groups, and a reranker needs samples, not templates",
+            hint="give a table of trials or a folder as well",
+        )
     enrolled = load_vectors(store, gallery)
     sources = [s.source if s.inline else Path(s.source) for s in enrolled.samples]
-    trials = pair_samples(sources, enrolled.identity, pairs=pairs)
+    trials = pair_samples(sources, enrolled.identity, pairs=settings.pairs)
     samples = SampleVectors(enrolled.vectors, np.ones(len(sources), np.bool_))
-    return _evaluate(system, trials, samples, normalise=normalise, identify=True, progress=progress)
+    return _evaluate(system, trials, samples, settings, progress, identify=True)
 
 
-def evaluate_table(
-    path: Path, *, group: str | None = None, threshold: float | None = None
-) -> Evaluation:
-    """Evaluate a table of trials with scores of any program, also at a given threshold.
+def evaluate_table(path: Path, settings: EvaluationSettings) -> Evaluation:
+    """Evaluate a table of trials with scores of any program.
 
     Raises BadInput for a folder, which has no scores.
     """
@@ -133,76 +129,60 @@ def evaluate_table(
             f"{to_text(path)} is a folder, which has no scores",
             hint="score its pairs by an encoder: -m MODALITY or --gallery NAME",
         )
-    trials = read_trial_table(path, scored=True, group=group)
+    trials = read_trial_table(path, scored=True, group=settings.group)
+    threshold = settings.threshold
     thresholds = {} if threshold is None else {"the given threshold": threshold}
-    return evaluate_scores(path.name, trials, thresholds=thresholds)
-
-
-def evaluate_scores(
-    name: str,
-    trials: Trials,
-    *,
-    thresholds: Mapping[str, float] | None = None,
-    draws: int | None = None,
-) -> Evaluation:
-    """Measure trials that have scores. Raises BadInput if they have none.
-
-    thresholds, draws: see siamkit.stats.verification.measure_verification.
-    """
-    if trials.scores is None:
-        raise BadInput(f"{name} has no scores")
-    metrics = _measure(trials, trials.scores, thresholds, draws)
-    return Evaluation(name, trials, trials.scores, metrics)
+    assert trials.scores is not None
+    metrics = _measure(trials, trials.scores, thresholds)
+    return Evaluation(path.name, trials, trials.scores, metrics)
 
 
 def _evaluate(
     system: System,
     trials: Trials,
     samples: SampleVectors,
-    *,
-    rerankers: Sequence[Reranker[Any]] = (),
-    normalise: bool,
-    identify: bool,
+    settings: EvaluationSettings,
     progress: Progress,
+    *,
+    identify: bool,
 ) -> list[Evaluation]:
-    """Evaluate a system by its cosines, by each reranker, and with `normalise` by adaptive S-norm.
+    """Evaluate a system by its cosines, by each reranker, and by adaptive S-norm.
 
     identify: measure 1:N too, as every pair of the samples is a trial. Raises BadInput if too
     little is left to measure.
     """
     trials = select_usable(trials, samples)
+
+    def measure(
+        suffix: str, scores: NDArray[np.float64], threshold: Threshold | None
+    ) -> Evaluation:
+        progress("measuring", 0, 0)
+        thresholds = {"its threshold": threshold.value} if threshold else {}
+        metrics = _measure(trials, scores, thresholds)
+        return Evaluation(f"{system.name}{suffix}", trials, scores, metrics)
+
     cosines = score_by_cosine(trials, samples.vectors, progress)
-    progress("measuring", 0, 0)
-    thresholds = {"its threshold": system.threshold.value} if system.threshold else {}
-    metrics = _measure(trials, cosines, thresholds)
-    identified = _identify(system.pipeline, trials, samples, progress) if identify else None
-    results = [Evaluation(system.name, trials, cosines, metrics, identified)]
-    for reranker in rerankers:
+    results = [measure("", cosines, system.threshold)]
+    if identify:
+        identified = _identify(system.pipeline, trials, samples, progress)
+        results[0] = replace(results[0], identified=identified)
+    for name in settings.rerankers:
+        reranker = open_reranker(system.pipeline, name)
         probabilities = score_by_reranker(reranker, trials, samples, progress)
-        progress("measuring", 0, 0)
-        metrics = _measure(trials, probabilities, {"its threshold": reranker.threshold.value})
-        name = f"{system.name}, {reranker.name}"
-        results.append(Evaluation(name, trials, probabilities, metrics))
-    if normalise:
-        scores = _normalise(trials, samples, cosines)
-        progress("measuring", 0, 0)
-        metrics = _measure(trials, scores)
-        results.append(Evaluation(f"{system.name}, S-norm", trials, scores, metrics))
+        results.append(measure(f", {reranker.name}", probabilities, reranker.threshold))
+    if settings.normalise:
+        results.append(measure(", S-norm", _normalise(trials, samples, cosines), None))
     return results
 
 
 def _measure(
-    trials: Trials,
-    scores: NDArray[np.float64],
-    thresholds: Mapping[str, float] | None = None,
-    draws: int | None = None,
+    trials: Trials, scores: NDArray[np.float64], thresholds: Mapping[str, float]
 ) -> VerificationMetrics:
     return measure_verification(
         trials.to_comparisons(scores),
         folds=trials.folds,
         thresholds=thresholds,
         groups=trials.groups,
-        draws=draws,
     )
 
 

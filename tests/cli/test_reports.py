@@ -156,18 +156,21 @@ def test_sounds_are_played(tmp_path):
 
 
 def test_the_page_about_many_scores_is_small():
-    from siamkit.flows.evaluate import evaluate_scores
+    from siamkit.flows.evaluate import Evaluation
     from siamkit.flows.trials import Trials
     from siamkit.reports import evaluate as evaluation_page
+    from siamkit.stats.verification import measure_verification
 
     rng = np.random.default_rng(0)
     mated = rng.random(200_000) < 0.1
     scores = rng.normal(np.where(mated, 2, -2), 1)
     left, right = rng.integers(2_000, size=(2, len(mated)))
     names = [f"sample {number}" for number in range(2_000)]
-    tried = Trials(names, np.arange(2_000), left, np.where(mated, left, right), mated, scores)
-    found = evaluate_scores("s", tried, thresholds={"the given threshold": 0.0}, draws=2)
-    page = Page(evaluation_page.html([found], "s"))
+    trials = Trials(names, np.arange(2_000), left, np.where(mated, left, right), mated, scores)
+    thresholds = {"the given threshold": 0.0}
+    metrics = measure_verification(trials.to_comparisons(scores), thresholds=thresholds, draws=2)
+    evaluation = Evaluation("s", trials, scores, metrics)
+    page = Page(evaluation_page.html([evaluation], "s"))
     assert len(page.text) < 100_000
     assert max(page.points()) > 200
     assert "the given threshold: 0.000" in page.text
