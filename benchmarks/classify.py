@@ -76,7 +76,7 @@ def drawn(labels, shots: int, seed: int):
 def ours(vectors, labels, enrolled, probes, rule, calibrated=None):
     """(p, classes) probabilities, and the temperature over the spread of the guess."""
     names = np.unique(labels[enrolled])
-    gallery = LabelledVectors.from_matrix(vectors[enrolled], labels[enrolled][:, None] == names)
+    gallery = LabelledVectors(vectors[enrolled], *np.nonzero(labels[enrolled][:, None] == names))
     guess = classify.guess_temperature(gallery)
     fitted = classify.fit_temperature(gallery, rule)
     evidence = evidence_at(fitted[0] if fitted else guess)

@@ -19,8 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from siamkit.stats import reliability, score_maps
-from siamkit.stats.comparisons import Comparisons, percentile_interval, resample
-from siamkit.stats.metrics import error_rates, operating_point
+from siamkit.stats.comparisons import Comparisons, resample
+from siamkit.stats.metrics import error_rates, operating_point, percentile_interval
 from siamkit.stats.verification import rates_at
 
 TARGETS = {"faces": 0.001, "signatures": 0.001, "voices": 0.01, "questions": 0.05}

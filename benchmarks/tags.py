@@ -64,7 +64,7 @@ def ours(gallery: LabelledVectors, rule: ClassificationRule, probes):
 
 def answers(vectors, bears, rows, probes, mated):
     """(p, classes) probabilities, by method."""
-    gallery = LabelledVectors.from_matrix(vectors[rows], bears[rows])
+    gallery = LabelledVectors(vectors[rows], *np.nonzero(bears[rows]))
     for by in ("knn", "prototypes"):
         yield (
             by,

@@ -59,14 +59,9 @@ def mean_cosines(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
     sums = np.zeros((len(counts), vectors.shape[1]), np.float64)
     np.add.at(sums, identity, vectors)
     means = sums / counts[:, None]
-    cosines: Floats = np.concatenate(
-        [np.empty(0)]
-        + [
-            np.einsum("kd,kd->k", means[part[:, 0]], means[part[:, 1]])
-            for part in np.array_split(pairs, len(pairs) // 10_000 + 1)
-        ]
-    )
-    return cosines
+    parts = np.array_split(pairs, len(pairs) // 10_000 + 1)
+    cosines = [np.einsum("kd,kd->k", means[part[:, 0]], means[part[:, 1]]) for part in parts]
+    return np.concatenate(cosines)
 
 
 def tukey_fence(values: Floats) -> float | None:

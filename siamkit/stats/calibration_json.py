@@ -62,33 +62,33 @@ def _parse(data: dict[str, Any]) -> Calibration:
 
 def _check(calibration: Calibration) -> Calibration:
     """Return it. Raises ValueError for numbers that no fit gives."""
-    model = calibration.fpir_model
-    steps = (calibration.false_matches, calibration.false_non_matches)
-    rows = model.thresholds if model else ()
-    rates = [calibration.fmr, calibration.fpir, *(rate for step in steps for rate in step.rates)]
-    rates += model.rates if model else ()
-    values = [*calibration.scores, *calibration.llrs]
-    values += [value for step in steps for value in step.thresholds]
-    values += [value for row in rows for value in row]
-    values += [model.level, model.scale, model.shape, model.growth] if model else []
-    non_match_thresholds = calibration.false_non_matches.thresholds[::-1]
-    rising = [calibration.scores, calibration.llrs, calibration.false_matches.thresholds]
-    rising += [non_match_thresholds, *rows, *(step.rates[::-1] for step in steps)]
-    rising += [model.rates[::-1], model.sizes] if model else []
+    same, different = calibration.false_matches, calibration.false_non_matches
+    falling = [same.rates, different.rates, different.thresholds]
+    rising = [calibration.scores, calibration.llrs, same.thresholds]
+    rates = [calibration.fmr, calibration.fpir, *same.rates, *different.rates]
     is_sound = (
-        all(map(math.isfinite, values))
-        and all(0 < rate <= 1 for rate in rates)
-        and max(calibration.fmr, calibration.fpir) < 1
+        max(calibration.fmr, calibration.fpir) < 1
         and calibration.method in get_args(CalibrationMethod)
         and calibration.fusion in (None, *get_args(Fusion))
         and len(calibration.scores) == len(calibration.llrs) > 0
-        and all(list(sequence) == sorted(sequence) for sequence in rising)
-        and all(len(step.rates) == len(step.thresholds) > 0 for step in steps)
-        and (model is None or {len(row) for row in rows} == {len(model.rates)})
-        and (model is None or len(rows) == len(model.sizes) > 0)
-        and (model is None or (0 < model.share < 1 and model.scale > 0))
+        and all(len(step.rates) == len(step.thresholds) > 0 for step in (same, different))
     )
-    if not is_sound:
+    if model := calibration.fpir_model:
+        falling.append(model.rates)
+        rising += [model.sizes, *model.thresholds]
+        rates += model.rates
+        is_sound = (
+            is_sound
+            and len(model.thresholds) == len(model.sizes) > 0
+            and all(len(row) == len(model.rates) for row in model.thresholds)
+            and all(map(math.isfinite, (model.level, model.scale, model.shape, model.growth)))
+            and 0 < model.share < 1
+            and model.scale > 0
+        )
+    rising += [values[::-1] for values in falling]
+    is_ordered = all(list(values) == sorted(values) for values in rising)
+    is_finite = all(math.isfinite(value) for values in rising for value in values)
+    if not (is_sound and is_ordered and is_finite and all(0 < rate <= 1 for rate in rates)):
         raise ValueError("its numbers do not fit together")
     return calibration
 

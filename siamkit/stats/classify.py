@@ -141,11 +141,8 @@ class _Votes:
         """Return (p, classes) votes from the (p, k) weights of the neighbours."""
         probes, k = weights.shape
         cells = self.voters // k * self.classes + self.labels
-        votes = np.bincount(
-            cells,
-            weights=weights.ravel()[self.voters] * self.parts,
-            minlength=probes * self.classes,
-        )
+        shares = weights.ravel()[self.voters] * self.parts
+        votes = np.bincount(cells, shares, minlength=probes * self.classes)
         return votes.reshape(probes, self.classes).astype(np.float64, copy=False)
 
 
@@ -159,10 +156,7 @@ class _Comparison:
 
 
 def _compare(
-    examples: LabelledVectors,
-    rule: ClassificationRule,
-    probes: Vectors,
-    without: Ids | None = None,
+    examples: LabelledVectors, rule: ClassificationRule, probes: Vectors, without: Ids | None = None
 ) -> _Comparison:
     """without: (p,) the example that each probe itself is, which then does not count."""
     if rule.method == "prototypes":
@@ -171,10 +165,8 @@ def _compare(
             return _Comparison(_score_means(with_label, rule, probes))
         sides = (with_label, _sums_without_label(examples, with_label))
         scores = np.stack([_score_means(side, rule, probes) for side in sides], axis=-1)
-        counts = np.stack(
-            [np.broadcast_to(side.counts, scores.shape[:2]) for side in sides], axis=-1
-        )
-        return _Comparison(scores, log_counts=np.log(counts + 0.5))
+        counts = [np.broadcast_to(side.counts, scores.shape[:2]) for side in sides]
+        return _Comparison(scores, log_counts=np.log(np.stack(counts, axis=-1) + 0.5))
     rows, cosines = neighbours(examples.vectors, probes, rule.k, without)
     voters, labels = examples.entries(rows.ravel())
     parts = np.ones(len(voters)) if rule.tags else 1 / np.bincount(voters)[voters]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import BadInput
-from siamkit.stats.metrics import LEVEL, ErrorRates
+from siamkit.stats.metrics import ErrorRates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,9 +96,10 @@ def resample(comparisons: Comparisons, draws: int, seed: int = 0) -> Iterator[Er
     """
     require_both_kinds(comparisons)
     identities, left, right = comparisons.numbered()
-    scores, mated = comparisons.scores, comparisons.mated
-    mated_rows = _sort_by_score(scores, np.flatnonzero(mated))
-    non_mated_rows = _sort_by_score(scores, np.flatnonzero(~mated))
+    scores = comparisons.scores
+    order = np.argsort(scores, kind="stable")
+    is_mated = comparisons.mated[order]
+    mated_rows, non_mated_rows = order[is_mated], order[~is_mated]
     thresholds = np.union1d(
         _levels(scores[mated_rows], tail=slice(None, 1000)),
         _levels(scores[non_mated_rows], tail=slice(-1000, None)),
@@ -125,18 +126,6 @@ def resample(comparisons: Comparisons, draws: int, seed: int = 0) -> Iterator[Er
         )
 
 
-def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % percentile interval of resampled values."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _sort_by_score(scores: NDArray[np.float64], rows: Ids) -> Ids:
-    order: Ids = rows[np.argsort(scores[rows], kind="stable")]
-    return order
-
-
 def _levels(ordered: NDArray[np.float64], tail: slice) -> NDArray[np.float64]:
     """Return the distinct scores; of more than LEVELS, evenly spaced ranks and the tail."""
     distinct = np.unique(ordered)
@@ -148,9 +137,8 @@ def _levels(ordered: NDArray[np.float64], tail: slice) -> NDArray[np.float64]:
 
 def _bin(ordered: NDArray[np.float64], thresholds: NDArray[np.float64]) -> tuple[Ids, Ids]:
     """Return where the bins between thresholds start, and each threshold's bin."""
-    starts, bins = np.unique(
-        np.append(0, np.searchsorted(ordered, thresholds)), return_inverse=True
-    )
+    places = np.append(0, np.searchsorted(ordered, thresholds))
+    starts, bins = np.unique(places, return_inverse=True)
     return starts[starts < len(ordered)], bins[1:]
 
 

@@ -41,6 +41,7 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 QUERIES = 50  # recent queries that are tested
 ALPHA = 0.005  # half of the 1 % of false alarms that are allowed: queries are not independent
 DRAWS = 999  # of the bootstrap
+STATISTICS = ("best", "rest")  # the columns of scores
 SHARES = np.linspace(0, 1, 21)  # shares of strangers that are tried
 POINTS, BETWEEN = 200, 50  # scores at which distribution functions are compared, at most
 PEOPLE, PROBES = 500, 8  # identities of a reference, and samples of each, at most
@@ -52,7 +53,7 @@ BLOCK = 256  # probes that are compared with the gallery at once
 class Move:
     """The movement of one of the scores away from what the best mixture predicts."""
 
-    statistic: str  # "best" or "rest"
+    statistic: str  # of STATISTICS
     expected: float  # mean cosine
     recent: float  # mean cosine
     spread: float  # the standard deviation of one such score at calibration
@@ -145,37 +146,33 @@ def compare(
     reference: Sequence[ProbeScores],
     recent: Sequence[ProbeScores],
     *,
-    queries: int = QUERIES,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Drift:
-    """Compare recent queries, newest first, with a reference; only the newest `queries` count.
+    """Compare recent queries, newest first, with a reference; only the newest QUERIES count.
 
     Raises BadInput for a reference without known people or strangers.
     """
-    if len(recent) < queries:
-        return Drift(len(recent), queries - len(recent), False, None, None, "", ())
+    if len(recent) < QUERIES:
+        return Drift(len(recent), QUERIES - len(recent), False, None, None, "", ())
     known, strangers = _population(reference, "known"), _population(reference, "stranger")
     if known is None or strangers is None:
         raise BadInput("the reference has no known people, or no strangers")
-    scores = _to_array(recent[:queries])
+    scores = _to_array(recent[:QUERIES])
     rng = np.random.default_rng(seed)
     has_rest = all(np.isfinite(x).all() for x in (known.scores, strangers.scores, scores))
-    tests = {"best": [0], "best and rest": [0, 1]} if has_rest else {"best": [0]}
-    results = {
-        name: _test(known, strangers, scores, columns, draws, rng)
-        for name, columns in tests.items()
-    }
-    name = min(results, key=lambda key: results[key][0])
-    probability = min(1.0, len(tests) * results[name][0])
-    share = results[list(tests)[-1]][1]
-    statistics = [("best", 0), ("rest", 1)] if has_rest else [("best", 0)]
-    moves = tuple(
-        _measure_move(statistic, known, strangers, scores[:, column], column, share)
-        for statistic, column in statistics
-    )
+    statistics = STATISTICS if has_rest else STATISTICS[:1]
+    results = {}
+    for count in range(1, 1 + len(statistics)):
+        name = " and ".join(statistics[:count])
+        results[name] = _test(known, strangers, scores, range(count), draws, rng)
+    share = results[" and ".join(statistics)][1]
+    differs_most = min(results, key=lambda key: results[key][0])
+    probability = min(1.0, len(results) * results[differs_most][0])
+    columns = range(len(statistics))
+    moves = tuple(_measure_move(known, strangers, scores, column, share) for column in columns)
     alarm = probability <= ALPHA
-    return Drift(queries, 0, alarm, probability, share, name if alarm else "", moves)
+    return Drift(QUERIES, 0, alarm, probability, share, differs_most if alarm else "", moves)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,20 +218,14 @@ def _test(
 ) -> tuple[float, float]:
     """Return the probability of scores that fit no better, and the best share of strangers."""
     count = len(queries)
-    points = [_points(known, strangers, column) for column in columns]
-    distributions = [
-        (known.distributions(p, c), strangers.distributions(p, c))
-        for p, c in zip(points, columns, strict=True)
-    ]
-    distances = np.max(
-        [
-            _distances(
-                (queries[:, c, None] <= p).mean(axis=0)[None], k.mean(axis=0), s.mean(axis=0)
-            )
-            for p, c, (k, s) in zip(points, columns, distributions, strict=True)
-        ],
-        axis=0,
-    )[0]
+    distances = np.zeros((1, len(SHARES)))
+    curves = []
+    for c in columns:
+        p = _points(known, strangers, c)
+        k, s = known.distributions(p, c), strangers.distributions(p, c)
+        steps = (queries[:, c, None] <= p).mean(axis=0)[None]
+        distances = np.maximum(distances, _distances(steps, k.mean(axis=0), s.mean(axis=0)))
+        curves.append((c, p, k, s))
     at = int(distances.argmin())
     # One draw: a reference of as many people, and as many queries at that share of strangers.
     known_people, strange_people = (
@@ -245,14 +236,14 @@ def _test(
     known_rows = rng.choice(len(known.scores), (draws, count), p=known.weights)
     stranger_rows = rng.choice(len(strangers.scores), (draws, count), p=strangers.weights)
     by_chance = np.zeros((draws, len(SHARES)))
-    for p, c, (k, s) in zip(points, columns, distributions, strict=True):
+    for c, p, k, s in curves:
         drawn = np.where(
             is_stranger, strangers.scores[stranger_rows, c], known.scores[known_rows, c]
         )
         drawn.sort(axis=1)
         steps = np.stack([np.searchsorted(row, p, side="right") for row in drawn]) / count
         by_chance = np.maximum(by_chance, _distances(steps, known_people @ k, strange_people @ s))
-    worse = int((by_chance.min(axis=1) >= distances[at] * (1 - 1e-9)).sum())
+    worse = int((by_chance.min(axis=1) >= distances[0, at] * (1 - 1e-9)).sum())
     return (1 + worse) / (1 + draws), float(SHARES[at])
 
 
@@ -276,15 +267,10 @@ def _distances(steps: Floats, known: Floats, strangers: Floats) -> Floats:
 
 
 def _measure_move(
-    statistic: str,
-    known: _Population,
-    strangers: _Population,
-    queries: Floats,
-    column: int,
-    share: float,
+    known: _Population, strangers: _Population, queries: Floats, column: int, share: float
 ) -> Move:
     values = np.concatenate([known.scores[:, column], strangers.scores[:, column]])
     weights = np.concatenate([(1 - share) * known.weights, share * strangers.weights])
     expected = float(values @ weights)
     spread = float(np.sqrt(weights @ (values - expected) ** 2))
-    return Move(statistic, expected, float(queries.mean()), spread)
+    return Move(STATISTICS[column], expected, float(queries[:, column].mean()), spread)

@@ -143,11 +143,8 @@ def threshold_for_fpir(model: FpirModel, fpir: float, size: int) -> float:
     if np.log(block_rate) >= log_rates[-1]:
         return threshold
     # The tail continues from the last observed threshold, so that there is no step.
-    return (
-        threshold
-        + _tail_quantile(model, float(block_rate))
-        - _tail_quantile(model, model.rates[-1])
-    )
+    start = _tail_quantile(model, model.rates[-1])
+    return threshold + _tail_quantile(model, float(block_rate)) - start
 
 
 def _tail_quantile(model: FpirModel, rate: float) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import BadInput
-from siamkit.stats.comparisons import percentile_interval
+from siamkit.stats.metrics import percentile_interval
 from siamkit.stats.scoring import Fusion, leave_one_out
 from siamkit.stats.verification import ERRORS, Estimate, with_rule_of_three
 
@@ -86,18 +86,13 @@ def search_leave_one_out(
         vectors, labels, probes, fusion, mated_cosine, lambda done: progress(done, len(probes))
     )
     for rows, scores in blocks:
-        own = (np.arange(len(rows)), labels[rows])
-        own_scores.append(scores[own])
-        scores[own] = -np.inf
+        own_cells = (np.arange(len(rows)), labels[rows])
+        own_scores.append(scores[own_cells])
+        scores[own_cells] = -np.inf
         best_other_scores.append(scores.max(axis=1))
         ranks.append(1 + (scores >= own_scores[-1][:, None]).sum(axis=1))
-    return Searches(
-        labels[probes],
-        np.concatenate(own_scores),
-        np.concatenate(best_other_scores),
-        np.concatenate(ranks),
-        identities,
-    )
+    own, best_other = np.concatenate(own_scores), np.concatenate(best_other_scores)
+    return Searches(labels[probes], own, best_other, np.concatenate(ranks), identities)
 
 
 def measure_identification(
@@ -110,9 +105,8 @@ def measure_identification(
     """
     mated = searches.mated
     if not mated.any():
-        raise BadInput(
-            "no identity has two samples", hint="enrol a second sample of some identities"
-        )
+        hint = "enrol a second sample of some identities"
+        raise BadInput("no identity has two samples", hint=hint)
     ordered = np.sort(searches.best_other_scores)
     supported = [fpir for fpir in FPIRS if fpir * len(ordered) >= ERRORS]
     thresholds = [_threshold_at(ordered, fpir) for fpir in supported]
@@ -132,10 +126,9 @@ def measure_identification(
     hit_rates = [Estimate(1 - miss.value, 1 - miss.high, 1 - miss.low) for miss in missed]
     first = len(RANKS)
     at_fpir = list(map(FpirPoint, supported, thresholds, missed[first:], hit_rates[first:]))
+    hit_rate = dict(zip(RANKS, hit_rates, strict=False))
     unsupported = [fpir for fpir in FPIRS if fpir not in supported]
-    return IdentificationMetrics(
-        searches, dict(zip(RANKS, hit_rates, strict=False)), at_fpir, unsupported
-    )
+    return IdentificationMetrics(searches, hit_rate, at_fpir, unsupported)
 
 
 def _threshold_at(ordered: NDArray[np.float32], fpir: float) -> float:

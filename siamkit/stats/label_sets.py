@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 Array: TypeAlias = "NDArray[np.float64]"
-Flags: TypeAlias = "NDArray[np.bool_]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +26,6 @@ class LabelledVectors:
     vectors: Vectors  # (n, dim)
     rows: Ids  # (m,) an entry's example, rising
     labels: Ids  # (m,) its label, in 0 … classes - 1
-
-    @classmethod
-    def from_matrix(cls, vectors: Vectors, has_label: Flags) -> LabelledVectors:
-        """Create it from (n, classes) flags."""
-        return cls(vectors, *np.nonzero(has_label))
 
     @cached_property
     def counts(self) -> Ids:
@@ -66,7 +60,7 @@ class LabelledVectors:
         before = np.cumsum(counts) - counts  # entries of the preceding rows
         return places, self.labels[np.arange(len(places)) + (first - before)[places]]
 
-    def has_label(self, rows: Ids) -> Flags:
+    def has_label(self, rows: Ids) -> NDArray[np.bool_]:
         """Return (len(rows), classes) flags of the labels of some examples."""
         flags = np.zeros((len(rows), len(self.counts)), np.bool_)
         flags[self.entries(rows)] = True

@@ -19,21 +19,21 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Indices = NDArray[np.int64]
+    from siamkit.types import Ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredPairs:
     """(n,) item numbers `left` < `right`, each pair once, and their similarity."""
 
-    left: Indices
-    right: Indices
+    left: Ids
+    right: Ids
     scores: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.left)
 
-    def nodes(self) -> Indices:
+    def nodes(self) -> Ids:
         """Return the items of all pairs, sorted."""
         return np.unique(np.concatenate([self.left, self.right]))
 
@@ -41,7 +41,7 @@ class ScoredPairs:
         """Yield (left, right, score) of each pair."""
         yield from zip(self.left.tolist(), self.right.tolist(), self.scores.tolist(), strict=True)
 
-    def __getitem__(self, at: NDArray[np.bool_] | Indices) -> ScoredPairs:
+    def __getitem__(self, at: NDArray[np.bool_] | Ids) -> ScoredPairs:
         return ScoredPairs(self.left[at], self.right[at], self.scores[at])
 
 
@@ -64,8 +64,8 @@ def split_components(pairs: ScoredPairs) -> Iterator[ScoredPairs]:
 
     if not len(pairs):
         return
-    nodes, flat = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
-    a, b = flat[: len(pairs)], flat[len(pairs) :]
+    nodes, flat = np.unique([pairs.left, pairs.right], return_inverse=True)
+    a, b = flat.reshape(2, -1)
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(nodes), len(nodes)))
     _, label = connected_components(graph, directed=False)
     pair_label = label[a]
@@ -123,7 +123,7 @@ def _agglomerate(pairs: ScoredPairs) -> list[list[int]]:
     return [sorted(group) for group in members.values() if len(group) > 1]
 
 
-def medoid(group: list[int], pairs: ScoredPairs, copies: Indices) -> int:
+def medoid(group: list[int], pairs: ScoredPairs, copies: Ids) -> int:
     """Return the member most similar to all others, counting copies; the first of several.
 
     pairs: those within the group. copies: (n,) how often each item of the whole set occurs.

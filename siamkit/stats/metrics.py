@@ -175,6 +175,11 @@ def bootstrap(
         non_mated = np.concatenate([all_non_mated[i] for i in drawn])
         if len(mated) and len(non_mated):
             values.append(statistic(mated, non_mated))
+    return percentile_interval(values)
+
+
+def percentile_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % percentile interval of (n,) resampled values."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Array: TypeAlias = "NDArray[np.float64]"
+Flags: TypeAlias = "NDArray[np.bool_]"
 Knots: TypeAlias = "tuple[Array, Array]"  # rising scores, and their log-likelihood ratios
 FITTED = 30_000  # comparisons of a kind that a fit uses, at most
 KNOTS = 200  # of an isotonic map, at most
@@ -27,10 +28,11 @@ def fit_score_map(comparisons: Comparisons, method: CalibrationMethod, seed: int
     that the map would be badly calibrated on others (benchmarks/kept_rates.py).
     """
     low, high = -math.log(comparisons.mated.sum()), math.log(comparisons.non_mated_identity_pairs)
-    return _bound(*METHODS[method](comparisons, seed), low, high)
+    sampled = _sample(comparisons, seed)
+    return _bound(*METHODS[method](sampled.scores, sampled.mated), low, high)
 
 
-def _fit_logistic(comparisons: Comparisons, seed: int) -> Knots:
+def _fit_logistic(scores: Array, labels: Flags) -> Knots:
     """Fit a straight line, given by two knots as far apart as scores can be.
 
     Both kinds of pairs are weighted equally. Labels are softened as if one more pair of each kind
@@ -39,7 +41,6 @@ def _fit_logistic(comparisons: Comparisons, seed: int) -> Knots:
     """
     from sklearn.linear_model import LogisticRegression
 
-    scores, labels = _sample(comparisons, seed)
     mated, non_mated = int(labels.sum()), int((~labels).sum())
     soft = np.where(labels, (mated + 1) / (mated + 2), 1 / (non_mated + 2))
     weight = np.where(labels, 1 / mated, 1 / non_mated) * len(labels) / 2
@@ -57,14 +58,13 @@ def _fit_logistic(comparisons: Comparisons, seed: int) -> Knots:
     return ends, slope * ends + offset
 
 
-def _fit_isotonic(comparisons: Comparisons, seed: int) -> Knots:
+def _fit_isotonic(scores: Array, labels: Flags) -> Knots:
     """Fit a rising step map, with one more pair of each kind at either end.
 
     So it never reaches probability 0 or 1, however certain the data looks.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    scores, labels = _sample(comparisons, seed)
     mated, non_mated = int(labels.sum()), int((~labels).sum())
     low, high = float(scores.min()), float(scores.max())
     weights = np.where(labels, 1 / mated, 1 / non_mated)
@@ -74,8 +74,7 @@ def _fit_isotonic(comparisons: Comparisons, seed: int) -> Knots:
         np.append(weights, [1 / mated, 1 / non_mated] * 2),
     )
     knots, shares = model.X_thresholds_.astype(float), model.y_thresholds_.astype(float)
-    least = 1e-9
-    shares = np.clip(shares, least, 1 - least)
+    shares = np.clip(shares, 1e-9, 1 - 1e-9)
     if len(knots) > KNOTS:
         picked = np.linspace(0, len(knots) - 1, KNOTS).round().astype(int)
         knots, shares = knots[picked], shares[picked]
@@ -93,17 +92,16 @@ def _bound(knots: Array, llrs: Array, low: float, high: float) -> Knots:
     return knots, limited
 
 
-METHODS: dict[CalibrationMethod, Callable[[Comparisons, int], Knots]] = {
+METHODS: dict[CalibrationMethod, Callable[[Array, Flags], Knots]] = {
     "logistic": _fit_logistic,
     "isotonic": _fit_isotonic,
 }
 
 
-def _sample(comparisons: Comparisons, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return scores and labels of at most FITTED comparisons of each kind."""
+def _sample(comparisons: Comparisons, seed: int) -> Comparisons:
+    """Return at most FITTED comparisons of each kind."""
     rng, samples = np.random.default_rng(seed), []
     for kind in (comparisons.mated, ~comparisons.mated):
         rows = np.flatnonzero(kind)
         samples.append(rows if len(rows) <= FITTED else rng.choice(rows, FITTED, replace=False))
-    picked = np.concatenate(samples)
-    return comparisons.scores[picked], comparisons.mated[picked]
+    return comparisons[np.concatenate(samples)]

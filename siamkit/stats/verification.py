@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from siamkit.stats.comparisons import (
-    Comparisons,
-    percentile_interval,
-    require_both_kinds,
-    resample,
-)
+from siamkit.stats.comparisons import Comparisons, require_both_kinds, resample
 from siamkit.stats.metrics import (
     ErrorRates,
     eer_of_curve,
@@ -25,6 +20,7 @@ from siamkit.stats.metrics import (
     fold_accuracy,
     min_dcf,
     operating_point,
+    percentile_interval,
     roc_auc,
 )
 
@@ -118,24 +114,18 @@ def measure_verification(
     points += [(None, name, value) for name, value in (thresholds or {}).items()]
     draws = draws or (DRAWS if len(comparisons) <= MANY else DRAWS_OF_MANY)
     statistics = _statistics([threshold for *_, threshold in points])
-    estimates = _estimate(comparisons, curve, statistics, draws, seed)
-    auc, eer = estimates[:2]
-    dcfs, rates = estimates[2 : 2 + len(PRIORS)], estimates[2 + len(PRIORS) :]
+    auc, eer, *others = _estimate(comparisons, curve, statistics, draws, seed)
+    dcfs, rates = others[: len(PRIORS)], others[len(PRIORS) :]
     pairs, persons = comparisons.non_mated_identity_pairs, comparisons.mated_identities
-    operating_points = [
-        OperatingPoint(
-            threshold,
-            with_rule_of_three(rates[2 * number], pairs),
-            with_rule_of_three(rates[2 * number + 1], persons),
-            fmr,
-            name,
-        )
-        for number, (fmr, name, threshold) in enumerate(points)
-    ]
+    operating_points = []
+    for (target, name, threshold), fmr, fnmr in zip(points, rates[::2], rates[1::2], strict=True):
+        fmr, fnmr = with_rule_of_three(fmr, pairs), with_rule_of_three(fnmr, persons)
+        operating_points.append(OperatingPoint(threshold, fmr, fnmr, target, name))
     accuracy, accuracy_error = _accuracy(comparisons, folds)
-    groups_at = None
+    groups_at, group_rates = None, []
     if groups is not None:
         groups_at = next(iter((thresholds or {}).values()), eer_threshold)
+        group_rates = rates_by_group(comparisons, groups, groups_at, draws, seed)
     return VerificationMetrics(
         comparisons=comparisons,
         curve=curve,
@@ -149,9 +139,7 @@ def measure_verification(
         accuracy_error=accuracy_error,
         min_dcf=dict(zip(PRIORS, dcfs, strict=True)),
         draws=draws,
-        groups=[]
-        if groups_at is None
-        else rates_by_group(comparisons, groups or (), groups_at, draws, seed),
+        groups=group_rates,
         groups_at=groups_at,
     )
 
@@ -179,12 +167,8 @@ def _estimate(
     seed: int,
 ) -> list[Estimate]:
     """Evaluate each statistic on the curve, with its interval over resamplings."""
-    drawn = np.array(
-        [
-            [statistic(resampled) for statistic in statistics]
-            for resampled in resample(comparisons, draws, seed)
-        ]
-    )
+    curves = resample(comparisons, draws, seed)
+    drawn = np.array([[statistic(resampled) for statistic in statistics] for resampled in curves])
     return [
         Estimate(statistic(curve), *percentile_interval(values))
         for statistic, values in zip(statistics, drawn.T, strict=True)
@@ -218,16 +202,10 @@ def rates_by_group(
     rates = []
     for name in np.unique(group_of):
         part = comparisons[group_of == name]
-        non_mated, mated = part[~part.mated], part[part.mated]
-        rates.append(
-            GroupRates(
-                str(name),
-                len(mated),
-                len(non_mated),
-                _error_share(non_mated, non_mated.scores >= threshold, draws, seed),
-                _error_share(mated, mated.scores < threshold, draws, seed),
-            )
-        )
+        mated, non_mated = part[part.mated], part[~part.mated]
+        fmr = _error_share(non_mated, non_mated.scores >= threshold, draws, seed)
+        fnmr = _error_share(mated, mated.scores < threshold, draws, seed)
+        rates.append(GroupRates(str(name), len(mated), len(non_mated), fmr, fnmr))
     return rates
 
 
@@ -264,10 +242,9 @@ def _accuracy(
     names = np.unique(fold_of)
     if len(names) < 2:
         return None, None
-    for name in names:
-        training = comparisons.mated[fold_of != name]
-        if not training.any() or training.all():
-            return None, None
+    training = [comparisons.mated[fold_of != name] for name in names]
+    if any(mated.all() or not mated.any() for mated in training):
+        return None, None
     mean, error, _ = fold_accuracy(comparisons.scores, comparisons.mated, fold_of)
     return mean, error
 

@@ -27,7 +27,7 @@ def sample_classes(classes=6, count=5, probes=40, spread=0.9, seed=0):
 
 
 def labelled(rows, labels):
-    return LabelledVectors.from_matrix(rows, labels[:, None] == np.unique(labels))
+    return LabelledVectors(rows, *np.nonzero(labels[:, None] == np.unique(labels)))
 
 
 def smoothed(shares, count, before):
@@ -63,7 +63,7 @@ def test_tags_by_neighbours_equal_multilabel_votes_of_scikit_learn():
     expected = np.stack([part[:, 1] for part in peer.predict_proba(probes)], axis=1)
     count = int(keep.sum())
     before = (has_label[keep].sum(axis=0) + 0.5) / (count + 1)
-    examples = LabelledVectors.from_matrix(rows[keep], has_label[keep])
+    examples = LabelledVectors(rows[keep], *np.nonzero(has_label[keep]))
     predicted = classify.probabilities(
         examples, ClassificationRule("knn", 7, tags=True), evidence_at(0.1), probes
     )
@@ -108,13 +108,13 @@ def test_the_temperature_minimises_the_loss_of_held_out_examples(by, tags):
     rows, labels, _, _ = sample_classes(classes=4, count=4, spread=1.5)
     has_label = labels[:, None] == np.arange(4)
     has_label[:, 1] |= labels == 2 if tags else False
-    examples, rule = LabelledVectors.from_matrix(rows, has_label), ClassificationRule(by, 3, tags)
+    examples, rule = LabelledVectors(rows, *np.nonzero(has_label)), ClassificationRule(by, 3, tags)
 
     def loss(temperature):
         total = []
         for row in range(len(rows)):
             others = np.arange(len(rows)) != row
-            remaining = LabelledVectors.from_matrix(rows[others], has_label[others])
+            remaining = LabelledVectors(rows[others], *np.nonzero(has_label[others]))
             one = classify._compare(remaining, rule, rows[row : row + 1])
             shares = classify._shares(one, evidence_at(temperature))
             predicted = classify._smooth(examples, rule, shares)[0]
@@ -157,7 +157,7 @@ def test_one_class_with_one_example():
         ClassificationRule(tags=True),
         ClassificationRule("prototypes", tags=True),
     ):
-        examples = LabelledVectors.from_matrix(row, np.ones((1, 1), bool))
+        examples = LabelledVectors(row, *np.nonzero(np.ones((1, 1), bool)))
         assert classify.fit_temperature(examples, rule) is None
         evidence = evidence_at(classify.guess_temperature(examples))
         (probability,) = classify.probabilities(examples, rule, evidence, row)[0]
