@@ -90,7 +90,7 @@ def _scores_of_queries(live: LiveIndex, vectors: Vectors, search: Search) -> Ite
         pairs = zip(ids, scores, strict=True)
         scored = [(score, search.owners[i].identity_id) for i, score in pairs if i in search.owners]
         if scored:
-            nearest = templates.oldest_of(
+            nearest = templates.of_identity(
                 live.store, live.gallery, scored[0][1], probe_scores.BEST_SAMPLES
             )
             yield probe_scores.scores_of_query(float((nearest @ vector).mean()), scored)
@@ -110,6 +110,8 @@ def _best_per_identity(
 def _rank_by_mean(
     live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]], mated: float | None
 ) -> list[tuple[float, Owner]]:
-    owned = templates.of_identities(live.store, live.gallery, [o.identity_id for _, o in row])
-    rescored = [(mean_score(owned[o.identity_id][1], vector, mated), o) for _, o in row]
-    return sorted(rescored, key=lambda pair: -pair[0])
+    with live.store.read():
+        enrolled = [templates.of_identity(live.store, live.gallery, o.identity_id) for _, o in row]
+    owners = [owner for _, owner in row]
+    scores = [mean_score(vectors, vector, mated) for vectors in enrolled]
+    return sorted(zip(scores, owners, strict=True), key=lambda pair: -pair[0])

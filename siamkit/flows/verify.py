@@ -137,7 +137,7 @@ def verify_claim(
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
-    vectors = templates.of_identity(store, gallery, samples.checked_label(identity))
+    vectors = templates.of_label(store, gallery, samples.checked_label(identity))
     if not len(vectors):
         raise StoreError(
             f"{identity!r} has no sample in gallery {gallery.name!r}",

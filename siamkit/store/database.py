@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
 
@@ -121,6 +121,16 @@ class Store:
             finally:
                 self.connection.rollback()
 
+    def fetch_one(self, query: str, *values: Any) -> Any:
+        """Return the first row of a query, or None; within `read`, of its view."""
+        with self.read() as db:
+            return db.execute(query, values).fetchone()
+
+    def fetch_all(self, query: str, *values: Any) -> list[Any]:
+        """Return all rows of a query; within `read`, of its view."""
+        with self.read() as db:
+            return db.execute(query, values).fetchall()
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
@@ -134,9 +144,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten
-        connection.execute(
-            "PRAGMA recursive_triggers = ON"
-        )  # REPLACE must reach the change log too
+        connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE is logged as a change too
         connection.execute("PRAGMA synchronous = FULL")
         _use_wal(connection)
     except sqlite3.DatabaseError as error:

@@ -36,8 +36,7 @@ class Erasure:
 
 def pending(store: Store) -> list[Erasure]:
     """Return the deletions whose traces are still on the disk."""
-    with store.read() as db:
-        rows = db.execute('SELECT gallery_id, seq, "index" FROM erasures').fetchall()
+    rows = store.fetch_all('SELECT gallery_id, seq, "index" FROM erasures')
     return [Erasure(*row) for row in rows]
 
 
@@ -46,10 +45,8 @@ def floor(store: Store, gallery_id: int, index: str) -> int | None:
 
     None if the gallery is gone or uses another index: then nothing may stay saved.
     """
-    with store.read() as db:
-        row = db.execute(
-            'SELECT floor FROM galleries WHERE id = ? AND "index" = ?', (gallery_id, index)
-        ).fetchone()
+    query = 'SELECT floor FROM galleries WHERE id = ? AND "index" = ?'
+    row = store.fetch_one(query, gallery_id, index)
     return row[0] if row else None
 
 

@@ -144,29 +144,20 @@ def calibrate(
         )
     if threshold is not None:
         model = to_json(calibration) if calibration else None
+        value, fmr, source = threshold.value, threshold.fmr, threshold.source
         store.connection.execute(
             "INSERT INTO calibrations"
             " (gallery_id, threshold, fmr, source, fingerprint, created, model)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                gallery_id,
-                threshold.value,
-                threshold.fmr,
-                threshold.source,
-                fingerprint,
-                now(),
-                model,
-            ),
+            (gallery_id, value, fmr, source, fingerprint, now(), model),
         )
 
 
 def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
-    with store.read() as db:
-        row = db.execute(_SELECT + "WHERE g.name = ?", (name,)).fetchone()
-        if row:
-            return _gallery(row)
-        names = [name for (name,) in db.execute("SELECT name FROM galleries ORDER BY name")]
+    if row := store.fetch_one(_SELECT + "WHERE g.name = ?", name):
+        return _gallery(row)
+    names = [name for (name,) in store.fetch_all("SELECT name FROM galleries ORDER BY name")]
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(names) or 'none'}"
     raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
@@ -174,24 +165,19 @@ def get(store: Store, name: str) -> Gallery:
 
 def exists(store: Store, name: str) -> bool:
     """Return True if there is a gallery of this name."""
-    with store.read() as db:
-        return bool(db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone())
+    return store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", name) is not None
 
 
 def list_all(store: Store) -> list[Gallery]:
     """Return all galleries, by name."""
-    with store.read() as db:
-        return [_gallery(row) for row in db.execute(_SELECT + "ORDER BY g.name")]
+    return [_gallery(row) for row in store.fetch_all(_SELECT + "ORDER BY g.name")]
 
 
 def count(store: Store, gallery: Gallery) -> tuple[int, int]:
     """Return the numbers of identities and of samples in a gallery."""
-    with store.read() as db:
-        row = db.execute(
-            "SELECT count(DISTINCT identity_id), count(*) FROM samples WHERE gallery_id = ?",
-            (gallery.id,),
-        ).fetchone()
-    return int(row[0]), int(row[1])
+    query = "SELECT count(DISTINCT identity_id), count(*) FROM samples WHERE gallery_id = ?"
+    identities, samples = store.fetch_one(query, gallery.id)
+    return identities, samples
 
 
 def set_index(store: Store, gallery: Gallery, index: str) -> None:
@@ -243,14 +229,8 @@ def _calibration(gallery: str, model: object) -> Calibration | None:
 def _gallery(row: tuple[Any, ...]) -> Gallery:
     gallery_id, name, encoder, detector, created, index, *fields = row
     space, (value, fmr, source, model) = Space(*fields[:4]), fields[4:]
+    threshold = None if value is None else Threshold(value, fmr, source)
+    calibration = _calibration(name, model)
     return Gallery(
-        gallery_id,
-        name,
-        space,
-        encoder,
-        detector,
-        None if value is None else Threshold(value, fmr, source),
-        created,
-        index,
-        _calibration(name, model),
+        gallery_id, name, space, encoder, detector, threshold, created, index, calibration
     )

@@ -21,29 +21,18 @@ log = logging.getLogger("siamkit")
 def replace_reference(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
     """Replace a gallery's reference with these rows, and delete the scores of its queries.
 
-    In the caller's transaction if there is one, else in its own. Raises StoreError.
+    The caller holds the write lock.
     """
-    if store.connection.in_transaction:
-        _replace(store.connection, gallery, rows)
-        return
-    with store.write() as db:
-        _replace(db, gallery, rows)
-
-
-def _replace(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
-    db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
-    _insert(db, gallery, rows)
+    store.connection.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
+    _insert(store.connection, gallery, rows)
 
 
 def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
-    when = now()
+    encoder, when = gallery.space.fingerprint, now()
     db.executemany(
         "INSERT INTO observations (gallery_id, fingerprint, kind, person, best, rest, created)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (gallery.id, gallery.space.fingerprint, r.kind, r.person, r.best, r.rest, when)
-            for r in rows
-        ],
+        [(gallery.id, encoder, r.kind, r.person, r.best, r.rest, when) for r in rows],
     )
 
 
@@ -101,23 +90,20 @@ def has_reference(store: Store, gallery: Gallery) -> bool:
     )
 
 
+_SELECT = """
+SELECT kind, best, rest, person FROM observations WHERE gallery_id = ? AND fingerprint = ?
+"""
+
+
 def reference(store: Store, gallery: Gallery) -> list[ProbeScores]:
     """Return the reference rows of the gallery's present encoder, oldest first."""
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"
-            " AND kind IN ('known', 'stranger') AND fingerprint = ? ORDER BY id",
-            (gallery.id, gallery.space.fingerprint),
-        ).fetchall()
+    query = _SELECT + " AND kind IN ('known', 'stranger') ORDER BY id"
+    rows = store.fetch_all(query, gallery.id, gallery.space.fingerprint)
     return [ProbeScores(*row) for row in rows]
 
 
 def recent(store: Store, gallery: Gallery, limit: int) -> list[ProbeScores]:
     """Return the last `limit` queries with the gallery's present encoder, newest first."""
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT kind, best, rest, person FROM observations WHERE gallery_id = ?"
-            " AND kind = 'query' AND fingerprint = ? ORDER BY id DESC LIMIT ?",
-            (gallery.id, gallery.space.fingerprint, limit),
-        ).fetchall()
+    query = _SELECT + " AND kind = 'query' ORDER BY id DESC LIMIT ?"
+    rows = store.fetch_all(query, gallery.id, gallery.space.fingerprint, limit)
     return [ProbeScores(*row) for row in rows]

@@ -66,11 +66,7 @@ def checked_label(label: str) -> str:
 
 
 def add(
-    store: Store,
-    gallery: Gallery,
-    fingerprint: str,
-    samples: Sequence[NewSample],
-    vectors: Vectors,
+    store: Store, gallery: Gallery, fingerprint: str, samples: Sequence[NewSample], vectors: Vectors
 ) -> list[int | None]:
     """Enrol a batch in one durable transaction. vectors: (n, dim) float32, one per sample.
 
@@ -83,21 +79,13 @@ def add(
         ids: list[int | None] = []
         identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
         for sample, vector in zip(samples, vectors, strict=True):
+            content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
             cursor = db.execute(
                 "INSERT INTO samples"
                 " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
-                (
-                    gallery.id,
-                    identities[sample.identity],
-                    sample.source,
-                    sample.inline,
-                    sample.digest,
-                    sample.region,
-                    sample.quality,
-                    when,
-                ),
+                (gallery.id, identities[sample.identity], *content, when),
             )
             if cursor.rowcount == 0:
                 ids.append(None)
@@ -136,14 +124,11 @@ def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
 
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
     """Return True if any region of this very content is enrolled under this identity."""
-    with store.read() as db:
-        return bool(
-            db.execute(
-                "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
-                " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1",
-                (gallery.id, identity, digest),
-            ).fetchone()
-        )
+    query = (
+        "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
+        " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1"
+    )
+    return store.fetch_one(query, gallery.id, identity, digest) is not None
 
 
 _SELECT = """
@@ -155,10 +140,7 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 def of_identity(store: Store, identity: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
     identity = checked_label(identity)
-    with store.read() as db:
-        rows = db.execute(
-            _SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", (identity,)
-        ).fetchall()
+    rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", identity)
     if not rows:
         raise StoreError(
             f"no identity {identity!r} in {store.root}", hint="`siamkit list` shows all identities"
@@ -175,19 +157,16 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
 
 def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
     """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT name, id FROM identities WHERE id IN"
-            " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
-            (gallery.id,),
-        ).fetchall()
-    return rows
+    return store.fetch_all(
+        "SELECT name, id FROM identities WHERE id IN"
+        " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
+        gallery.id,
+    )
 
 
 def get(store: Store, sample_id: int) -> Sample:
     """Return a sample by id. Raises StoreError if it is absent."""
-    with store.read() as db:
-        row = db.execute(_SELECT + "WHERE s.id = ?", (sample_id,)).fetchone()
+    row = store.fetch_one(_SELECT + "WHERE s.id = ?", sample_id)
     if row is None:
         raise StoreError(
             f"no sample {sample_id} in {store.root}", hint="`siamkit show LABEL` lists sample ids"
@@ -208,13 +187,12 @@ class Holding:
 def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
     """Return the holdings of all identities, by label, then gallery."""
     where, values = ("WHERE g.id = ?", (gallery.id,)) if gallery else ("", ())
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT i.name, g.name, count(*), max(s.quality) FROM samples s"
-            " JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id"
-            f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
-            values,
-        ).fetchall()
+    rows = store.fetch_all(
+        "SELECT i.name, g.name, count(*), max(s.quality) FROM samples s"
+        " JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id"
+        f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
+        *values,
+    )
     return [Holding(*row) for row in rows]
 
 

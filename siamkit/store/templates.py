@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import erasures, galleries
@@ -23,23 +23,15 @@ SLICE = 500  # ids per query, far below SQLite's limit on parameters
 
 def last_change(store: Store, gallery: Gallery) -> Cursor:
     """Return the gallery's last change; Cursor() if it never had one."""
-    with store.read() as db:
-        row = db.execute(
-            "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1",
-            (gallery.id,),
-        ).fetchone()
+    query = "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1"
+    row = store.fetch_one(query, gallery.id)
     return Cursor(*row) if row else Cursor()
 
 
 def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
     """Return True if this very change is in the log; one of a restored backup is not."""
-    with store.read() as db:
-        return bool(
-            db.execute(
-                "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?",
-                (cursor.seq, cursor.nonce, gallery.id),
-            ).fetchone()
-        )
+    query = "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?"
+    return store.fetch_one(query, cursor.seq, cursor.nonce, gallery.id) is not None
 
 
 def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
@@ -63,14 +55,9 @@ def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, 
     """
     import numpy as np
 
-    with store.read() as db:
-        touched = [
-            i
-            for (i,) in db.execute(
-                "SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND seq > ?",
-                (gallery.id, cursor.seq),
-            )
-        ]
+    query = "SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND seq > ?"
+    with store.read():
+        touched = [i for (i,) in store.fetch_all(query, gallery.id, cursor.seq)]
         ids, vectors = by_id(store, gallery, touched)
     removed = np.setdiff1d(np.asarray(touched, dtype=np.int64), ids)
     return ids, vectors, removed
@@ -78,82 +65,52 @@ def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, 
 
 def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vectors]:
     """Return the templates that exist among `ids`, in rising order of id."""
-    ordered = sorted(int(i) for i in ids)
-    rows: list[tuple[int, bytes]] = []
-    with store.read() as db:
-        for start in range(0, len(ordered), SLICE):
-            part = ordered[start : start + SLICE]
-            marks = ",".join("?" * len(part))
-            rows += db.execute(
-                f"SELECT id, vector FROM templates WHERE gallery_id = ? AND id IN ({marks})"
-                " ORDER BY id",
-                (gallery.id, *part),
-            )
+    query = "SELECT id, vector FROM templates WHERE gallery_id = ? AND id IN ({}) ORDER BY id"
+    rows = _fetch_by_ids(store, query, sorted(int(i) for i in ids), gallery.id)
     return _arrays(rows, gallery.space.dim)
 
 
-def of_identities(
-    store: Store, gallery: Gallery, identity_ids: Sequence[int]
-) -> dict[int, tuple[Ids, Vectors]]:
-    """Return the template ids and vectors of each identity in this gallery."""
-    templates = {}
-    with store.read() as db:
-        for identity in identity_ids:
-            rows = db.execute(
-                "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
-                " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id",
-                (identity, gallery.id),
-            ).fetchall()
-            templates[identity] = _arrays(rows, gallery.space.dim)
-    return templates
+def _fetch_by_ids(store: Store, query: str, ids: Sequence[int], *values: Any) -> list[Any]:
+    """Run a query that ends its parameters with `IN ({})`, SLICE ids at a time."""
+    rows = []
+    with store.read():
+        for start in range(0, len(ids), SLICE):
+            part = ids[start : start + SLICE]
+            rows += store.fetch_all(query.format(",".join("?" * len(part))), *values, *part)
+    return rows
 
 
-def oldest_of(store: Store, gallery: Gallery, identity_id: int, limit: int) -> Vectors:
-    """Return the (k, dim) oldest templates of an identity in this gallery, k at most `limit`."""
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
-            " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?",
-            (identity_id, gallery.id, limit),
-        ).fetchall()
+def of_identity(store: Store, gallery: Gallery, identity_id: int, limit: int = -1) -> Vectors:
+    """Return the (n, dim) templates of an identity in this gallery, oldest first.
+
+    limit: n at most; -1 for all.
+    """
+    query = (
+        "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
+        " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?"
+    )
+    rows = store.fetch_all(query, identity_id, gallery.id, limit)
     return _arrays(rows, gallery.space.dim)[1]
+
+
+def of_label(store: Store, gallery: Gallery, label: str) -> Vectors:
+    """Return the (n, dim) templates of a label in this gallery, oldest first; n may be 0."""
+    row = store.fetch_one("SELECT id FROM identities WHERE name = ?", label)
+    return of_identity(store, gallery, row[0] if row else 0)  # no identity has id 0
 
 
 def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:
     """Return the (dim,) template of each sample id, for those that still exist."""
-    ordered = sorted(set(sample_ids))
-    templates: dict[int, Vectors] = {}
-    with store.read() as db:
-        for start in range(0, len(ordered), SLICE):
-            part = ordered[start : start + SLICE]
-            rows = db.execute(
-                "SELECT sample_id, vector FROM templates WHERE gallery_id = ? AND sample_id IN"
-                f" ({','.join('?' * len(part))})",
-                (gallery.id, *part),
-            ).fetchall()
-            _, vectors = _arrays(rows, gallery.space.dim)
-            templates.update({row[0]: vector for row, vector in zip(rows, vectors, strict=True)})
-    return templates
+    query = "SELECT sample_id, vector FROM templates WHERE gallery_id = ? AND sample_id IN ({})"
+    rows = _fetch_by_ids(store, query, sorted(set(sample_ids)), gallery.id)
+    ids, vectors = _arrays(rows, gallery.space.dim)
+    return dict(zip(ids.tolist(), vectors, strict=True))
 
 
 def sample_ids(store: Store, gallery: Gallery) -> dict[int, int]:
     """Return the sample id of each template id of a gallery."""
-    with store.read() as db:
-        return dict(
-            db.execute("SELECT id, sample_id FROM templates WHERE gallery_id = ?", (gallery.id,))
-        )
-
-
-def of_identity(store: Store, gallery: Gallery, identity: str) -> Vectors:
-    """Return the (n, dim) templates of a label in this gallery, oldest first; n may be 0."""
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
-            " JOIN identities i ON i.id = s.identity_id"
-            " WHERE i.name = ? AND s.gallery_id = ? ORDER BY t.id",
-            (identity, gallery.id),
-        ).fetchall()
-    return _arrays(rows, gallery.space.dim)[1]
+    query = "SELECT id, sample_id FROM templates WHERE gallery_id = ?"
+    return dict(store.fetch_all(query, gallery.id))
 
 
 def replace_all(
@@ -228,20 +185,12 @@ class Owner:
 
 def owners(store: Store, template_ids: Iterable[int]) -> dict[int, Owner]:
     """Return the owner of each template id, for those that still exist."""
-    ids = [int(i) for i in template_ids]
-    owner_of: dict[int, Owner] = {}
-    with store.read() as db:
-        for start in range(0, len(ids), SLICE):
-            part = ids[start : start + SLICE]
-            marks = ",".join("?" * len(part))
-            for row in db.execute(
-                "SELECT t.id, i.id, i.name, s.id, s.source FROM templates t"
-                " JOIN samples s ON s.id = t.sample_id JOIN identities i ON i.id = s.identity_id"
-                f" WHERE t.id IN ({marks})",
-                part,
-            ):
-                owner_of[row[0]] = Owner(*row[1:])
-    return owner_of
+    query = (
+        "SELECT t.id, i.id, i.name, s.id, s.source FROM templates t JOIN samples s"
+        " ON s.id = t.sample_id JOIN identities i ON i.id = s.identity_id WHERE t.id IN ({})"
+    )
+    rows = _fetch_by_ids(store, query, [int(i) for i in template_ids])
+    return {row[0]: Owner(*row[1:]) for row in rows}
 
 
 def _arrays(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Vectors]:

@@ -50,7 +50,8 @@ def test_drift_wants_a_calibration_then_queries(letters):
     gallery = galleries.get(store, "letters")
     known = [ProbeScores("known", 0.9, None, i) for i in range(9)]
     strangers = [ProbeScores("stranger", 0.1 + i / 100, None, i) for i in range(9)]
-    observations.replace_reference(store, gallery, known + strangers)
+    with store.write():
+        observations.replace_reference(store, gallery, known + strangers)
     assert letters("query", "letters", "q.txt").code == 0
     assert "49 more are needed" in letters("audit", "letters", "--drift").out
     observations.record(store, gallery, [ProbeScores("query", 0.6, None)] * 50)

@@ -128,9 +128,14 @@ def stored_gallery(tmp_path):
 REFERENCE = [ProbeScores("known", 0.8, 0.3, 0), ProbeScores("stranger", 0.4, None, 0)]
 
 
+def replace_reference(store, gallery):
+    with store.write():
+        observations.replace_reference(store, gallery, REFERENCE)
+
+
 def test_queries_are_recorded_only_with_a_reference_and_the_oldest_are_dropped(stored_gallery):
     assert not observations.record(*stored_gallery, [ProbeScores("query", 0.5, 0.1)])
-    observations.replace_reference(*stored_gallery, REFERENCE)
+    replace_reference(*stored_gallery)
     assert observations.reference(*stored_gallery) == REFERENCE
     for start in range(0, KEPT + 50, 50):
         rows = [ProbeScores("query", (start + i) / 10_000, None) for i in range(50)]
@@ -138,7 +143,7 @@ def test_queries_are_recorded_only_with_a_reference_and_the_oldest_are_dropped(s
     recent = observations.recent(*stored_gallery, 2 * KEPT)
     assert len(recent) == KEPT
     assert recent[0].best == pytest.approx((KEPT + 49) / 10_000)
-    observations.replace_reference(*stored_gallery, REFERENCE)
+    replace_reference(*stored_gallery)
     assert observations.recent(*stored_gallery, 10) == []
 
 
@@ -156,7 +161,7 @@ def test_a_reference_is_written_in_the_transaction_of_the_caller(stored_gallery)
 
 
 def test_observations_are_deleted_with_their_gallery(stored_gallery):
-    observations.replace_reference(*stored_gallery, REFERENCE)
+    replace_reference(*stored_gallery)
     galleries.delete(*stored_gallery)
     assert stored_gallery[0].connection.execute("SELECT count(*) FROM observations").fetchone() == (
         0,
@@ -165,7 +170,7 @@ def test_observations_are_deleted_with_their_gallery(stored_gallery):
 
 def test_a_query_does_not_wait_for_a_locked_store(stored_gallery, tmp_path):
     store, gallery = stored_gallery
-    observations.replace_reference(store, gallery, REFERENCE)
+    replace_reference(store, gallery)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
@@ -178,7 +183,7 @@ def test_a_query_does_not_wait_for_a_locked_store(stored_gallery, tmp_path):
 
 def test_a_read_only_store_records_nothing(stored_gallery):
     store, gallery = stored_gallery
-    observations.replace_reference(store, gallery, REFERENCE)
+    replace_reference(store, gallery)
     store.connection.execute("PRAGMA query_only = ON")
     assert not observations.record(store, gallery, [ProbeScores("query", 0.5, None)])
 
@@ -210,7 +215,7 @@ def test_queries_record_scores_and_an_uncalibrated_gallery_names_the_command(wor
         workspace.drift("letters")
     assert caught.value.hint == "siamkit calibrate letters"
     gallery = workspace.gallery("letters")
-    observations.replace_reference(workspace.store, gallery, REFERENCE)
+    replace_reference(workspace.store, gallery)
     answer = workspace.query("letters", "hello where", k=1)[0]
     (recorded,) = observations.recent(workspace.store, gallery, 5)
     assert recorded.best == pytest.approx(answer.matches[0].score)
