@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from siamkit.io.sources import files_under
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.onnx import session
-from siamkit.train.export import halved, require_same, written
+from siamkit.train.export import export_onnx, halve_weights, require_same
 from siamkit.types import Threshold
 from siamkit_speech import Speech
 from siamkit_voices import Voices
@@ -204,7 +204,7 @@ def main() -> None:
     ge2e = Ge2e(second["model_state"]).eval()
     network = Both(CamPlusPlus(first), ge2e, mean_vector(ge2e, options.clips)).eval()
     axes = {"pieces": {0: "pieces", 1: "frames"}, "windows": {0: "windows", 1: "length"}}
-    graph = halved(written(network, _probe(9), axes))
+    graph = halve_weights(export_onnx(network, _probe(9), axes))
     for seconds in (0.2, 0.5, 1, 1.5, 3, 9, 20, 100):
         _require_same(network, graph, seconds)
     options.out.mkdir(parents=True, exist_ok=True)
