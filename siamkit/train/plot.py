@@ -8,28 +8,25 @@ from __future__ import annotations
 import colorsys
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import cycle, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
-from siamkit.train.events import Alarm, Evaluated, Started, Step
+from siamkit.train.events import Alarm, Evaluated, Event, Started, Step
 from siamkit.train.folder import EMBEDDINGS
 from siamkit.train.page import page
 from siamkit.train.record import read_record
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-    from siamkit.train.events import Event
 
 POINTS = 300  # most points of a curve; a longer one is averaged to this many
 DOTTED = 40  # most points of a curve that is drawn with dots
@@ -37,7 +34,11 @@ PAIRED, MAPPED = 2_000, 3_000  # most validation samples in the histograms and i
 COLOURED = 20  # most identities in colour on the map; more would look alike
 BLUE, RED, GREEN, ORANGE, GREY = "#1f6feb", "#d1242f", "#2da44e", "#bf8700", "#8a94a6"
 MINERS = ("#d8e6fb", "#dff3e4", "#fbead0", "#f6dbe0", "#e7e0f5", "#e4e7ec")  # backgrounds
+MAP_TITLE = "validation: embeddings, two principal components"
 PAGES, PICTURES = (".html", ".htm"), (".png",)
+
+# (n, d) embeddings, (n,) labels, (n,) impostor marks
+Embedded: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def draw(run: Path, out: Path) -> None:
@@ -49,7 +50,11 @@ def draw(run: Path, out: Path) -> None:
     if out.suffix.lower() not in PAGES + PICTURES:
         raise BadInput(f"{to_text(out)}: neither .png nor .html", hint=f"--out {out.stem}.png")
     events = read_record(run)
-    picture = _png(_figure(events, _embedded(run), f"{run.resolve().name}: {_summary(events)}"))
+    figure = _figure(events, _read_embeddings(run))
+    figure.suptitle(f"{run.resolve().name}: {_summary(events)}", fontsize=12)
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=100)
+    picture = target.getvalue()
     content = page(run, picture).encode() if out.suffix.lower() in PAGES else picture
     with replacing(out) as temporary:
         temporary.write_bytes(content)
@@ -66,67 +71,52 @@ def thin(values: NDArray[np.float64], points: int = POINTS) -> NDArray[np.float6
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _figure(
-    events: Sequence[Event], embedded: Mapping[str, NDArray[Any]] | None, title: str
-) -> Figure:
-    """Draw the six panels."""
+def _figure(events: Sequence[Event], embedded: Embedded | None) -> Figure:
     figure = Figure(figsize=(15, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=12)
     axes = figure.subplots(2, 3)
     steps = [event for event in events if isinstance(event, Step)]
-    _draw_loss(axes[0, 0], steps)
-    _draw_active(axes[0, 1], steps)
-    _draw_distances(axes[0, 2], steps)
-    _draw_error_rates(axes[1, 0], [event for event in events if isinstance(event, Evaluated)])
+    evaluated = [event for event in events if isinstance(event, Evaluated)]
+    count = len(embedded[1]) if embedded else 0
+    panels: tuple[tuple[Axes, str, Any, Any], ...] = (
+        (axes[0, 0], "loss", steps, _draw_loss),
+        (axes[0, 1], "active triplets (background: the miner)", steps, _draw_active),
+        (axes[0, 2], "squared distances, mean of a batch", steps, _draw_distances),
+        (axes[1, 0], "validation: equal error rate", evaluated, _draw_error_rates),
+        (axes[1, 1], "validation: cosines of pairs", count >= 2 and embedded, _draw_scores),
+        (axes[1, 2], MAP_TITLE, count >= 3 and embedded, _draw_map),
+    )
+    for panel, title, values, draw_values in panels:
+        panel.set_title(title)
+        if values:
+            draw_values(panel, values)
+        else:
+            panel.text(0.5, 0.5, "nothing yet", ha="center", va="center", color=GREY)
+            panel.set_axis_off()
     for panel in (*axes[0], axes[1, 0]):
         _mark_events(panel, events)
-    _draw_scores(axes[1, 1], embedded)
-    _draw_map(axes[1, 2], embedded)
     return figure
 
 
-def _png(figure: Figure) -> bytes:
-    target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=100)
-    return target.getvalue()
-
-
 def _draw_loss(panel: Axes, steps: Sequence[Step]) -> None:
-    panel.set_title("loss")
-    if not _is_empty(panel, steps):
-        _draw_curve(panel, steps, "loss", BLUE)
+    _draw_curve(panel, steps, "loss", BLUE)
 
 
 def _draw_active(panel: Axes, steps: Sequence[Step]) -> None:
     """Draw the share of active triplets over stripes in the colours of the miners."""
-    panel.set_title("active triplets (background: the miner)")
-    if _is_empty(panel, steps):
-        return
     _draw_curve(panel, steps, "active", BLUE)
     panel.set_ylim(-0.02, 1.02)
-    names = list(dict.fromkeys(step.miner for step in steps))
     miners = [step.miner for step in steps]
+    colours = dict(zip(dict.fromkeys(miners), cycle(MINERS), strict=False))
     starts = [0, *(i for i in range(1, len(miners)) if miners[i] != miners[i - 1])]
-    in_legend: set[str] = set()
-    for start, end in zip(starts, [*starts[1:], len(steps) - 1], strict=True):
-        miner = miners[start]
-        panel.axvspan(
-            steps[start].step,
-            steps[end].step,
-            color=MINERS[names.index(miner) % len(MINERS)],
-            linewidth=0,
-            zorder=0,
-            label=None if miner in in_legend else miner,
-        )
-        in_legend.add(miner)
-    panel.legend(fontsize=8, loc="upper right")
+    stripes = {}
+    for start, end in pairwise([*starts, len(steps) - 1]):
+        left, right, miner = steps[start].step, steps[end].step, miners[start]
+        stripes[miner] = panel.axvspan(left, right, color=colours[miner], linewidth=0, zorder=0)
+    panel.legend(stripes.values(), stripes.keys(), fontsize=8, loc="upper right")
 
 
 def _draw_distances(panel: Axes, steps: Sequence[Step]) -> None:
-    panel.set_title("squared distances, mean of a batch")
-    if _is_empty(panel, steps):
-        return
     _draw_curve(panel, steps, "negative", RED, "anchor – negative")
     _draw_curve(panel, steps, "positive", GREEN, "anchor – positive")
     _draw_curve(panel, steps, "spread", GREY, "spread of all")
@@ -135,9 +125,6 @@ def _draw_distances(panel: Axes, steps: Sequence[Step]) -> None:
 
 
 def _draw_error_rates(panel: Axes, evaluated: Sequence[Evaluated]) -> None:
-    panel.set_title("validation: equal error rate")
-    if _is_empty(panel, evaluated):
-        return
     steps = [event.step for event in evaluated]
     panel.plot(steps, [event.eer for event in evaluated], ".-", color=BLUE, label="all identities")
     rates = [(e.step, e.eer_impostors) for e in evaluated if e.eer_impostors is not None]
@@ -153,12 +140,8 @@ def _draw_error_rates(panel: Axes, evaluated: Sequence[Evaluated]) -> None:
     panel.legend(fontsize=8)
 
 
-def _draw_scores(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> None:
+def _draw_scores(panel: Axes, embedded: Embedded) -> None:
     """Draw histograms of cosines, each of area 1; they show how far the kinds of pairs overlap."""
-    panel.set_title("validation: cosines of pairs")
-    if embedded is None or len(embedded["labels"]) < 2:
-        _is_empty(panel, ())
-        return
     embeddings, labels, impostor = _sample(embedded, PAIRED)
     cosines = np.clip(embeddings @ embeddings.T, -1, 1)
     same, upper = labels[:, None] == labels, np.triu(np.ones((len(labels),) * 2, bool), 1)
@@ -180,13 +163,9 @@ def _draw_scores(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> No
     panel.legend(fontsize=8, loc="upper left")
 
 
-def _draw_map(panel: Axes, embedded: Mapping[str, NDArray[Any]] | None) -> None:
+def _draw_map(panel: Axes, embedded: Embedded) -> None:
     """Draw the two directions of most variance, COLOURED identities and the others in grey."""
-    panel.set_title("validation: embeddings, two principal components")
-    if embedded is None or len(embedded["labels"]) < 3:
-        _is_empty(panel, ())
-        return
-    identities = np.unique(embedded["labels"])
+    identities = np.unique(embedded[1])
     coloured = identities[_spread(len(identities), COLOURED)]
     embeddings, labels, impostor = _sample(embedded, MAPPED)
     centred = embeddings - embeddings.mean(axis=0)
@@ -227,10 +206,11 @@ def _mark_events(panel: Axes, events: Sequence[Event]) -> None:
     for event in events:
         if isinstance(event, Alarm):
             panel.axvline(event.step, color=ORANGE, linewidth=1, linestyle="--")
-            panel.annotate(
+            panel.text(
+                event.step,
+                0.98,
                 event.name,
-                (event.step, 0.98),
-                xycoords=("data", "axes fraction"),
+                transform=panel.get_xaxis_transform(),
                 fontsize=8,
                 color=ORANGE,
                 rotation=90,
@@ -241,20 +221,11 @@ def _mark_events(panel: Axes, events: Sequence[Event]) -> None:
             panel.axvline(event.step, color=GREY, linewidth=0.8, linestyle=":")
 
 
-def _is_empty(panel: Axes, events: Sequence[Any]) -> bool:
-    """Return True, and write so in the panel, if there is nothing to draw."""
-    if not events:
-        panel.text(0.5, 0.5, "nothing yet", ha="center", va="center", color=GREY)
-        panel.set_axis_off()
-    return not events
-
-
-def _sample(
-    embedded: Mapping[str, NDArray[Any]], most: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return embeddings, labels and impostor marks of at most so many rows, spread evenly."""
-    rows = _spread(len(embedded["labels"]), most)
-    return embedded["embeddings"][rows], embedded["labels"][rows], embedded["impostor"][rows]
+def _sample(embedded: Embedded, most: int) -> Embedded:
+    """Return at most so many of the rows, spread evenly."""
+    embeddings, labels, impostor = embedded
+    rows = _spread(len(labels), most)
+    return embeddings[rows], labels[rows], impostor[rows]
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
@@ -262,14 +233,13 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _embedded(run: Path) -> Mapping[str, NDArray[Any]] | None:
-    """Load {"embeddings": (n, d), "labels": (n,), "impostor": (n,)}; None if not written yet."""
+def _read_embeddings(run: Path) -> Embedded | None:
     path = run / EMBEDDINGS
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("embeddings", "labels", "impostor")}
+            return archive["embeddings"], archive["labels"], archive["impostor"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadInput(f"{to_text(path)} is damaged: {error}", hint="delete it") from error
 
