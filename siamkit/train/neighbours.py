@@ -11,15 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from siamkit.errors import BadInput, PluginError
+from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.protocols import Contrasts
 from siamkit.store.galleries import DEFAULT_INDEX
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Vectors
 
 # FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. At
@@ -48,10 +47,9 @@ def hard_negatives(
     which cannot be anchors. The same input gives the same answer.
 
     embeddings: (n, dim) float32, unit rows. labels: (n,) identities. impostor: (n,) True for
-    an imitation of its label. index: an entry of `siamkit.indexes`. Raises BadInput, and
-    PluginError if the index cannot do this.
+    an imitation of its label. index: an entry of `siamkit.indexes`. Raises PluginError
+    if the index cannot do this.
     """
-    _check(embeddings, labels, impostor, k)
     searcher = registry.load("siamkit.indexes", index)
     if not isinstance(searcher, Contrasts):
         raise PluginError(
@@ -89,18 +87,3 @@ def ceilings(
             cosines[np.arange(len(rows)), start + np.arange(len(rows))] = -np.inf
             limits[rows] = np.partition(cosines, rank, axis=1)[:, rank] - np.float32(ROUNDING)
     return limits
-
-
-def _check(
-    embeddings: Vectors, labels: NDArray[np.int64], impostor: NDArray[np.bool_], k: int
-) -> None:
-    if k < 1:
-        raise BadInput(f"k = {k}: ask for at least one hard negative per row")
-    if embeddings.ndim != 2 or not labels.shape == impostor.shape == embeddings.shape[:1]:
-        raise BadInput(
-            f"embeddings {embeddings.shape}, labels {labels.shape} and impostor {impostor.shape} do"
-            " not match",
-            hint="n rows need n labels and n marks",
-        )
-    if not np.isfinite(embeddings).all():
-        raise BadInput("some embeddings are not finite", hint="train with a lower learning_rate")
