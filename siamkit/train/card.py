@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.stats.metrics import fnmr_at
 from siamkit.train.config import TrainConfig
@@ -14,9 +15,6 @@ from siamkit.train.export import versions
 from siamkit.train.folder import Origin
 from siamkit.train.validation import Scores, equal_error_rates
 from siamkit.types import Threshold
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RATES = (0.001, 0.01, 0.1)
 # "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors

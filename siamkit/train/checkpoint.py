@@ -20,7 +20,7 @@ from torch import Tensor
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-from siamkit.train.durable import replacing
+from siamkit.train.folder import replacing
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -35,26 +35,21 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the tensors and the facts of `write`. Raises BadInput, naming the file."""
-    with _open(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, _facts(file)  # noqa: SIM118
+    with _open(path) as (file, facts):
+        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
 
 
 def read_facts(path: Path) -> dict[str, Any]:
     """Read the facts alone. Raises BadInput, naming the file."""
-    with _open(path) as file:
-        return _facts(file)
-
-
-def _facts(file: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(file.metadata()["siamkit"])
-    return facts
+    with _open(path) as (_, facts):
+        return facts
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
         with safe_open(str(path), framework="pt") as file:
-            yield file
+            yield file, json.loads(file.metadata()["siamkit"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"{to_text(path)} is not a checkpoint that training can resume from: {error}",

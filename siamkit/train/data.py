@@ -9,28 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.host import registry
 from siamkit.io.sources import shorten
-from siamkit.train.durable import replacing
+from siamkit.protocols import Detector
 from siamkit.train.examples import Example, label_notes
-from siamkit.train.folder import ARRAYS, FACTS
-from siamkit.train.intake import Loaded, Tally, load_all, select_rows
+from siamkit.train.folder import ARRAYS, FACTS, replacing
+from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.split import Split, split_identities
+from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.protocols import Detector
     from siamkit.train.modality import TrainableModality
 
 log = logging.getLogger("siamkit")
@@ -86,8 +87,11 @@ def prepare(
     ordered = sorted(examples, key=_order)
     tally = Tally()
     pipeline = Pipeline(modality, detector, None)  # type: ignore[arg-type]  # nothing is embedded
-    loaded = _report(load_all(pipeline, ordered), len(ordered), progress)
-    rows = _write_arrays(run / ARRAYS, select_rows(loaded, tally), modality)
+    workers = os.cpu_count() or 1
+    load_one = partial(load_example, pipeline)
+    loaded = map_ahead(load_one, ordered, workers=workers, ahead=4 * workers)
+    reported = _report(loaded, len(ordered), progress)
+    rows = _write_arrays(run / ARRAYS, select_rows(reported, tally), modality)
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
@@ -100,8 +104,18 @@ def prepare(
     notes = [*label_notes(examples), *tally.notes()]
     for note in notes:
         log.warning(note)
-    facts = _row_facts(rows, training)
-    facts |= {"digest": digest, "faults": [str(fault) for fault in tally.faults], "notes": notes}
+    names = sorted({example.label for example in rows})
+    numbers = {name: number for number, name in enumerate(names)}
+    facts = {
+        "names": names,
+        "labels": [numbers[example.label] for example in rows],
+        "impostor": [example.impostor for example in rows],
+        "training": [example.label in training for example in rows],
+        "sources": [example.name for example in rows],
+        "digest": digest,
+        "faults": [str(fault) for fault in tally.faults],
+        "notes": notes,
+    }
     with replacing(run / FACTS) as temporary:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
     prepared = load(run)
@@ -124,19 +138,6 @@ def _with_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int)
         f" {faults[0]}",
         hint=faults[0].hint or error.hint,
     )
-
-
-def _row_facts(rows: Sequence[Example], training: set[str]) -> dict[str, Any]:
-    """Describe the rows of the arrays in JSON values; `training` has the training labels."""
-    names = sorted({example.label for example in rows})
-    numbers = {name: number for number, name in enumerate(names)}
-    return {
-        "names": names,
-        "labels": [numbers[example.label] for example in rows],
-        "impostor": [example.impostor for example in rows],
-        "training": [example.label in training for example in rows],
-        "sources": [example.name for example in rows],
-    }
 
 
 def load(run: Path) -> Prepared | None:

@@ -8,18 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from siamkit.embed.region_choosers import name_sample
 from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, shorten, to_path, to_text
 from siamkit.io.table_read import as_text, open_table
 from siamkit.io.table_record import bad_lines, list_columns
-from siamkit.store import galleries, samples
-
-if TYPE_CHECKING:
-    from siamkit.store import Store
-    from siamkit.store.samples import Sample
+from siamkit.store import Store, galleries, samples
+from siamkit.store.samples import Sample
 
 log = logging.getLogger("siamkit")
 T = TypeVar("T")

@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -19,9 +20,6 @@ from siamkit.errors import PluginError
 from siamkit.io.sources import shorten
 from siamkit.sdk.onnx import session
 from siamkit.sdk.quiet import quiet
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 OPSET = 17  # onnxruntime 1.20 and later read it
 SAME = 0.9999  # least cosine between a served vector and torch's

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from siamkit.errors import BadInput
-from siamkit.io.atomic import replace_text
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.io import atomic
 from siamkit.io.sources import to_text
 from siamkit.train.config import TrainConfig
 
@@ -29,6 +31,20 @@ class Origin:
     name: str  # of the encoder to come
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Replace a file of a run, see siamkit.io.atomic. Raises SiamkitError if that fails."""
+    try:
+        with atomic.replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        prepared = (path.parent / FACTS).exists()
+        raise SiamkitError(
+            f"{to_text(path)} could not be written: {error.strerror or error}",
+            hint="make room, then --resume" if prepared else "make room and start again",
+        ) from error
+
+
 def require_new(run: Path) -> None:
     """Raise BadInput for a file, or for a folder that is not empty."""
     if run.exists() and not run.is_dir():
@@ -42,10 +58,10 @@ def require_new(run: Path) -> None:
 
 
 def begin(run: Path, origin: Origin, config: TrainConfig) -> None:
-    """Create the folder, and write what the run is into it."""
+    """Create the folder of a run, with its origin and its settings."""
     run.mkdir(parents=True, exist_ok=True)
-    replace_text(run / CONFIG, config.to_toml())
-    replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
+    atomic.replace_text(run / CONFIG, config.to_toml())
+    atomic.replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
 
 
 def abandon(run: Path) -> None:

@@ -11,22 +11,19 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import BadInput
 from siamkit.models import cache, names
+from siamkit.protocols import Encoder, Modality, Source
 from siamkit.sdk.model_folder import CARD, GRAPH, Card, read_folder, write_folder
 from siamkit.train.export import require_same
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.protocols import Encoder, Modality, Source
-    from siamkit.types import Region
+from siamkit.types import Region
 
 ENCODER = "encoder"
 

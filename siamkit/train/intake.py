@@ -1,17 +1,15 @@
-"""Load examples into arrays, in threads and in order; drop copies and identities with too few."""
+"""Load examples into arrays; drop copies, and identities with too few samples."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import name_sample, only_usable
@@ -24,8 +22,6 @@ from siamkit.train.examples import Example, at_most
 from siamkit.train.split import LEAST
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.train.modality import TrainableModality
 
 
@@ -61,24 +57,8 @@ class Tally:
         return lines
 
 
-def load_all(pipeline: Pipeline, examples: Iterable[Example]) -> Iterator[Loaded]:
-    """Load examples in threads and yield them in order, a few ahead per thread."""
-    workers = os.cpu_count() or 1
-    waiting: deque[Future[Loaded]] = deque()
-    remaining = iter(examples)
-    with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
-        try:
-            while True:
-                for example in islice(remaining, 4 * workers - len(waiting)):
-                    waiting.append(pool.submit(_load, pipeline, example))
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _load(pipeline: Pipeline, example: Example) -> Loaded:
+def load_example(pipeline: Pipeline, example: Example) -> Loaded:
+    """Read, detect and crop one example, and turn it into an array."""
     name = shorten(example.name)
     try:
         if example.enrolled:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -21,9 +22,6 @@ from siamkit.train.losses import Loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, active_fraction, miner
 from siamkit.train.processes import Processes
 from siamkit.train.relations import Relations, relations, squared_distances
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CLIP = 5.0  # highest norm of a gradient: one wild batch must not undo what was learned
 

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import SiamkitError
 from siamkit.protocols import Mixes, Trainable
-from siamkit.train import checkpoint, feed, validation
+from siamkit.train import checkpoint, validation
+from siamkit.train.augment import augment_batch
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
 from siamkit.train.data import Dataset
@@ -24,11 +26,10 @@ from siamkit.train.mixing import mix_identities
 from siamkit.train.neighbours import hard_negatives
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from siamkit.train.threads import map_ahead
 
 HARD = 8  # hard negatives to keep of each sample
+AHEAD = 2  # batches prepared while one is trained on
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ class Loop:
         config, world = self.config, self.processes.world
         turns = range(first * config.accumulate, last * config.accumulate)
         loop_start, earlier_seconds = time.monotonic(), self.state.seconds
-        prefetched = feed.prefetch(self._batch, turns)
+        prefetched = map_ahead(self._batch, turns, workers=1, ahead=AHEAD)
         for step in range(first + 1, last + 1):
             step_start = time.monotonic()
             batches = [next(prefetched) for _ in range(config.accumulate)]
@@ -168,7 +169,7 @@ class Loop:
             if self.config.mix and isinstance(self.modality, Mixes):
                 rng = np.random.default_rng([*key, 2])
                 arrays = mix_identities(arrays, labels, impostor, self.modality, rng)
-            arrays = feed.augment_batch(arrays, labels, self.modality, key)
+            arrays = augment_batch(arrays, labels, self.modality, key)
         return Batch(arrays, labels, impostor)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:

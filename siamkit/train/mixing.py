@@ -7,16 +7,14 @@ of such a mixture is one in either part or in both, so one wrong part is enough.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from siamkit.protocols import Mixes
 
-    from siamkit.protocols import Mixes
-
-    Rows = NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 SHARE = 0.5  # of the pairs of identities in a batch are mixed
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
+
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.models import built
 from siamkit.protocols import BuildsNetworks, Mixes, Modality, Trainable
-from siamkit.train import backbones, heads, networks
+from siamkit.train import backbones, heads
 from siamkit.train.config import TrainConfig
 from siamkit.train.device import pick_device
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+# Above this learning rate a transformer forgets what it has learned (Devlin et al. 2019: 2e-5).
+HIGHEST_RATE = 1e-4
+log = logging.getLogger("siamkit")
 
 
 class TrainableModality(Modality[Any], Protocol):
@@ -39,22 +43,24 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
     pick_device(config.device)
     backbone = backbone_name(modality, config)
     kind, _, encoder = backbone.partition(":")
-    has_network = networks.has_network(modality, backbone)
-    if config.mix and (kind == heads.ENCODER or has_network or not isinstance(modality, Mixes)):
+    networks = modality.networks if isinstance(modality, BuildsNetworks) else {}
+    has_own = kind == heads.ENCODER or kind in networks
+    if config.mix and (has_own or not isinstance(modality, Mixes)):
         raise BadInput(
             f"mix = true has no effect: {modality.name} cannot be mixed with backbone {backbone}",
             hint="--set mix=false",
         )
     if kind == heads.ENCODER:
         return heads.OwnEncoder(modality, encoder or None)
-    if has_network and isinstance(modality, BuildsNetworks):
-        return networks.bind_network(modality, backbone, config)
+    if isinstance(modality, BuildsNetworks) and kind in networks:
+        return _bind_network(modality, backbone, config)
     if not isinstance(modality, Trainable):
+        own = "; ".join(f"{name} ({description})" for name, description in networks.items())
         raise PluginError(
             f"{registry.describe(modality)} cannot be trained: it has no array, augment,"
             " preprocessing and backbone",
             hint=f"--set backbone={heads.ENCODER} trains a new head on the encoder that it has"
-            f"{networks.list_networks(modality)}",
+            + (f"; its own networks: {own}" if own else ""),
         )
     backbones.require_backbone(backbone)
     return cast(TrainableModality, modality)
@@ -67,3 +73,32 @@ def backbone_name(modality: Modality[Any], config: TrainConfig) -> str:
     fallback = heads.ENCODER if built.default_name(modality) else ""
     name: str = getattr(modality, "backbone", fallback)
     return name
+
+
+def _bind_network(
+    modality: BuildsNetworks, backbone: str, config: TrainConfig
+) -> TrainableModality:
+    """Bind a modality to a network that it brings along; the result is an OwnNetwork, too.
+
+    Raises BadInput for settings that such a network cannot follow, MissingWeights.
+    """
+    for name, is_met in (("frozen", not config.frozen), ("pretrained", config.pretrained)):
+        if not is_met:
+            raise BadInput(
+                f"{name} = {str(getattr(config, name)).lower()} does not go with {backbone}: all"
+                " of its weights are trained, and it begins with those that it has",
+                hint="--set backbone=encoder trains a head alone",
+            )
+    if config.learning_rate > HIGHEST_RATE:
+        log.warning(
+            f"learning_rate = {config.learning_rate} is high for {backbone}, which is trained"
+            " already: 2e-5 is usual"
+        )
+    bound = modality.trainable(backbone)
+    if config.dim not in (0, bound.dim):
+        raise BadInput(
+            f"dim = {config.dim}, but the vectors of {backbone} have {bound.dim} numbers",
+            hint="leave dim out; --set backbone=encoder trains a head of any dim",
+        )
+    trainable: TrainableModality = bound
+    return trainable

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from siamkit.protocols import OwnNetwork, Viewed
 from siamkit.sdk import efficientnet_lite0
 from siamkit.train import backbones, export, heads
 from siamkit.train.config import TrainConfig
-from siamkit.train.durable import replacing
-from siamkit.train.folder import LAST
+from siamkit.train.folder import LAST, replacing
 from siamkit.train.modality import TrainableModality, backbone_name
 from siamkit.train.processes import Processes
 from siamkit.train.run import TrainingRun
 from siamkit.train.validation import BATCH
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FEATURES = "features.npy"
 

@@ -8,16 +8,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-from siamkit.train.events import Alarm, Evaluated, Event, Saved, Started, Step, Stopped
+from siamkit.train.events import Event
 
 RECORD = "train.jsonl"
-KINDS: dict[str, type[Event]] = {
-    kind.__name__.lower(): kind for kind in (Started, Step, Evaluated, Saved, Alarm, Stopped)
-}
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
 def line(event: Event) -> str:

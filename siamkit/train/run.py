@@ -15,7 +15,9 @@ from siamkit.embed.pipeline import DEFAULT, resolve_detector
 from siamkit.errors import BadInput, PluginError, SiamkitError
 from siamkit.host import registry
 from siamkit.io.sources import absolute, to_text
+from siamkit.protocols import Detector
 from siamkit.sdk.model_folder import read_card
+from siamkit.store import Store
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
@@ -24,12 +26,10 @@ from siamkit.train.examples import Example, gallery_examples, read_examples
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
+from siamkit.types import Progress
 
 if TYPE_CHECKING:
-    from siamkit.protocols import Detector
-    from siamkit.store import Store
     from siamkit.train.modality import TrainableModality
-    from siamkit.types import Progress
 
 GALLERY = "gallery:"  # before the name of a gallery whose samples are the examples
 

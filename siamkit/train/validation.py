@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.stats.metrics import eer
 from siamkit.train.device import autocast
-from siamkit.train.durable import replacing
-from siamkit.train.folder import EMBEDDINGS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from siamkit.train.folder import EMBEDDINGS, replacing
 
 BATCH = 128
 MOST = 4_000  # samples of which every pair is scored: 8 million pairs
