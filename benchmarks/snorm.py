@@ -68,7 +68,7 @@ def main() -> None:
             around = snorm.build_cohorts(vectors, labels)
             for name, blocks in (
                 ("plain", scoring.leave_one_out(vectors, labels, everyone)),
-                ("S-norm", snorm.leave_one_out(vectors, labels, around)),
+                ("S-norm", snorm.normalised_leave_one_out(vectors, labels, around)),
             ):
                 rates_by_name[name].append(served(blocks, labels))
         for name, rows in rates_by_name.items():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
-    from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import EvaluationSettings
     from siamkit.flows.explain import Explanation
     from siamkit.flows.import_ import Imported
@@ -62,7 +62,7 @@ __all__ = [
     "Embedded",
     "EncoderMismatch",
     "EncoderState",
-    "Enrolled",
+    "EnrolResult",
     "EvaluationSettings",
     "Explanation",
     "Finding",
@@ -112,7 +112,7 @@ _HOME = {
     "Drift": "siamkit.stats.drift",
     "Embedded": "siamkit.flows.embed",
     "EncoderState": "siamkit.flows.encoders",
-    "Enrolled": "siamkit.flows.enrol",
+    "EnrolResult": "siamkit.flows.enrol",
     "EvaluationSettings": "siamkit.flows.evaluate",
     "Explanation": "siamkit.flows.explain",
     "Finding": "siamkit.flows.audit",

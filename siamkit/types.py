@@ -96,7 +96,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class ErrorCurve:
     """Thresholds for an error rate, at falling rates."""
 
     rates: tuple[float, ...]  # in (0, 1]; the last is the lowest that the data supports
@@ -130,8 +130,8 @@ class Calibration:
     method: Literal["logistic", "isotonic"]
     scores: tuple[float, ...]  # knots, rising
     llrs: tuple[float, ...]  # natural log-likelihood ratios of mated to non-mated at the knots
-    false_matches: Steps  # the lowest threshold for an FMR
-    false_non_matches: Steps  # the highest threshold for an FNMR
+    false_matches: ErrorCurve  # the lowest threshold for an FMR
+    false_non_matches: ErrorCurve  # the highest threshold for an FNMR
     fmr: float  # at which decisions are made, unless the caller chooses another
     fpir: float  # the same for identification
     mated: int  # comparisons

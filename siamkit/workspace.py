@@ -14,7 +14,7 @@ from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_det
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
 from siamkit.errors import BadInput, StoreError
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
-from siamkit.flows.forget import finish
+from siamkit.flows.forget import finish_erasing
 from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modality
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
@@ -27,14 +27,14 @@ from siamkit.store.live_index import LiveIndex, load_backend
 from siamkit.types import Progress, Threshold, ignore_progress
 
 if TYPE_CHECKING:
-    from siamkit.flows.against import Checked
+    from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, Classifier, Classifiers
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
-    from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import Evaluation, EvaluationSettings
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
@@ -96,7 +96,7 @@ class Workspace:
 
     def _open(self, *, create: bool) -> Store:
         self._store = Store(self.root, create=create)
-        finish(self._store)
+        finish_erasing(self._store)
         return self._store
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Workspace:
         index = index or DEFAULT_INDEX
         load_backend(index)
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
-            raise GalleryExists(f"there is a gallery {name!r} already")
+            raise GalleryExists(f"gallery {name!r} already exists")
         modality = modality or imply_modality(name, encoder)
         encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
         detector = resolve_detector(modality, detector)
@@ -237,7 +237,7 @@ class Workspace:
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
-    ) -> Enrolled:
+    ) -> EnrolResult:
         """Enrol one source under a label; it is durable on return.
 
         source: a file's path, its content as bytes, or, where samples are texts, the text.
@@ -261,7 +261,7 @@ class Workspace:
         modality: str | None = None,
         choose: Chooser = only_usable,
         look_again: bool = False,
-    ) -> Iterator[Enrolled]:
+    ) -> Iterator[EnrolResult]:
         """Enrol (label, source) pairs; yield one result per source, once it is durable.
 
         label: None labels a text with itself.
@@ -284,7 +284,7 @@ class Workspace:
     @staticmethod
     def read_labelled(
         origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
-    ) -> tuple[list[tuple[str | None, Path | str]], list[Enrolled]]:
+    ) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
         """Read (label, source) pairs for `enrol_many`, and a failed result per unusable row.
 
         origin: a folder with one folder per identity, a CSV with the columns label and path, JSON
@@ -602,7 +602,7 @@ class Workspace:
         items: Iterable[Item],
         *,
         rule: DecisionRule = DEDUPE_RULE,
-    ) -> Iterator[Checked]:
+    ) -> Iterator[GalleryLookup]:
         """Find the items that are enrolled already. See siamkit.flows.against.
 
         rule: by default the modality's reranker decides, if it has one, or else the cosine.
@@ -765,7 +765,7 @@ class Workspace:
 
     def identity(self, label: str) -> list[Sample]:
         """List the samples of an identity, in every gallery. Raises StoreError if it has none."""
-        return samples.of_identity(self.store, label)
+        return samples.of_label(self.store, label)
 
     def rename(self, old: str, new: str) -> str:
         """Give an identity another label; return it as stored (NFC, no outer blanks).
@@ -773,7 +773,7 @@ class Workspace:
         Raises StoreError if `old` does not exist, or `new` does.
         """
         samples.rename(self.store, old, new)
-        return samples.checked_label(new)
+        return samples.normalise_label(new)
 
     def forget(self, label: str, *, gallery: str | None = None) -> int:
         """Delete an identity, everywhere or from one gallery; return the number of its samples.

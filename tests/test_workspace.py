@@ -119,10 +119,11 @@ def test_a_served_s_norm_is_the_calibrated_one(workspace):
     labels = np.unique([label for label, _ in listed], return_inverse=True)[1]
     rows = workspace.pipeline("letters").encoder.embed([text for _, text in listed])
     expected = np.empty((len(listed), 30))
-    for probes, scores in snorm.leave_one_out(rows, labels, snorm.build_cohorts(rows, labels)):
+    cohorts = snorm.build_cohorts(rows, labels)
+    for probes, scores in snorm.normalised_leave_one_out(rows, labels, cohorts):
         expected[probes] = scores
     probe = 4
-    owned = samples.of_identity(workspace.store, "id001")
+    owned = samples.of_label(workspace.store, "id001")
     forget(workspace.store, [s for s in owned if s.source == listed[probe][1]])
     verdict = workspace.verify_identity("letters", "id001", listed[probe][1]).verdict
     assert verdict.normalised == pytest.approx(expected[probe, 1], rel=1e-4)

@@ -12,7 +12,7 @@ import numpy as np
 
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import snapshot, structure
-from siamkit_faiss.snapshot import Card, Snapshot
+from siamkit_faiss.snapshot import Snapshot, SnapshotInfo
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -34,7 +34,7 @@ class FaissIndex:
         dim: int,
         folder: Path,
         saved: Snapshot | None = None,
-        card: Card | None = None,
+        card: SnapshotInfo | None = None,
         base: faiss.Index | None = None,
     ) -> None:
         self._key, self._dim, self._folder = key, dim, folder
@@ -115,7 +115,7 @@ class FaissIndex:
 
     def describe(self) -> Mapping[str, str | int | float | bool]:
         """Return the structure, size and measured recall."""
-        card = self._card or Card("not saved yet", 0, 1.0)
+        card = self._card or SnapshotInfo("not saved yet", 0, 1.0)
         return {
             "structure": card.structure,
             "exact": self.exact,
@@ -168,7 +168,7 @@ class FaissIndex:
         scores, near = faiss.knn(vectors, rows, min(k, len(ids)), metric=faiss.METRIC_INNER_PRODUCT)
         return scores, ids[near]
 
-    def _appended(self) -> tuple[faiss.Index, Card] | None:
+    def _appended(self) -> tuple[faiss.Index, SnapshotInfo] | None:
         """Return the saved lists with the changes added; None if they are due to be rebuilt."""
         if self._saved is None or self._card is None or not isinstance(self._base, faiss.IndexIVF):
             return None

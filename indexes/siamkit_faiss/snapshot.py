@@ -46,7 +46,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class SnapshotInfo:
     """Content of the .json beside a snapshot."""
 
     structure: str
@@ -76,7 +76,7 @@ def drop(folder: Path, prefix: str, below: int | None = None) -> None:
 
 def read(
     snapshot: Snapshot, dim: int, *, mapped: bool = True
-) -> tuple[Snapshot, Card, faiss.Index]:
+) -> tuple[Snapshot, SnapshotInfo, faiss.Index]:
     """Check a snapshot and open it, memory-mapped unless it is to be changed. Raises Refused."""
     import faiss
 
@@ -100,10 +100,10 @@ def _all(folder: Path, prefix: str) -> list[Snapshot]:
     ]
 
 
-def _check(snapshot: Snapshot) -> Card:
+def _check(snapshot: Snapshot) -> SnapshotInfo:
     """Return the card of a snapshot whose file is as it was written. Raises Refused, OSError."""
     try:
-        card = Card(**json.loads(snapshot.card.read_text(encoding="utf-8")))
+        card = SnapshotInfo(**json.loads(snapshot.card.read_text(encoding="utf-8")))
         numbers = [card.count, card.recall, card.bytes, card.mtime_ns, card.crc32]
         numbers += [n for n in (card.nprobe, card.trained_on) if n is not None]
         if not all(isinstance(n, int | float) for n in numbers):
@@ -122,8 +122,8 @@ def _check(snapshot: Snapshot) -> Card:
 
 
 def write(
-    folder: Path, key: str, cursor: Cursor, index: faiss.Index, card: Card
-) -> tuple[Snapshot, Card]:
+    folder: Path, key: str, cursor: Cursor, index: faiss.Index, card: SnapshotInfo
+) -> tuple[Snapshot, SnapshotInfo]:
     """Write a snapshot that is complete and durable, or not there at all."""
     import faiss
 
@@ -145,7 +145,7 @@ def write(
     return snapshot, card
 
 
-def _write_card(snapshot: Snapshot, card: Card) -> None:
+def _write_card(snapshot: Snapshot, card: SnapshotInfo) -> None:
     temporary = snapshot.card.with_name(f".{snapshot.card.name}.{os.getpid()}")
     temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
     _sync(temporary)

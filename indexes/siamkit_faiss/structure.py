@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 
-from siamkit_faiss.snapshot import Card
+from siamkit_faiss.snapshot import SnapshotInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,13 +37,13 @@ def wants_lists(count: int, dim: int) -> bool:
     return count * dim > FLAT_FLOATS
 
 
-def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
+def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, SnapshotInfo]:
     """Build the structure for (n,) ids and (n, dim) vectors; return it with its card."""
     count, dim = vectors.shape
     if not wants_lists(count, dim):
         flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
         flat.add_with_ids(vectors, ids)
-        return flat, Card("Flat", count, 1.0)
+        return flat, SnapshotInfo("Flat", count, 1.0)
     lists = round(4 * count**0.5)
     codes = "Flat" if dim < 256 else "SQfp16"
     index = faiss.index_factory(dim, f"IVF{lists},{codes}", faiss.METRIC_INNER_PRODUCT)
@@ -56,7 +56,7 @@ def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, Card]:
     index.train(vectors[np.sort(sample)])
     index.add_with_ids(vectors, ids)
     recall = _tune(index, ids, vectors, rng)
-    card = Card(f"IVF{lists},{codes}", count, round(recall, 4), index.nprobe, count)
+    card = SnapshotInfo(f"IVF{lists},{codes}", count, round(recall, 4), index.nprobe, count)
     return index, card
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def _print(gallery: str, findings: list[Finding], limit: int) -> None:
     rows = [
         [
             finding.kind,
-            cut(finding.identity, 40),
+            one_line(finding.identity, 40),
             str(finding.sample_id),
-            cut(finding.source.removeprefix(folder), 60),
-            cut(finding.description, 160),
-            cut(finding.advice, 200),
+            one_line(finding.source.removeprefix(folder), 60),
+            one_line(finding.description, 160),
+            one_line(finding.advice, 200),
         ]
         for finding in findings[:limit]
     ]

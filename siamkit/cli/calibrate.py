@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr, table, tell
+from siamkit.cli.output import emit_json, print_faults, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def calibrate(
             progress=progress,
         )
     _write(calibration, gallery, outputs)
-    tell(faults)
+    print_faults(faults)
     if outputs.as_json:
         emit_json(_facts(gallery, calibration, faults))
     else:

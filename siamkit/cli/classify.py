@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, describe_threshold, emit_json, likely, stderr, table
-from siamkit.cli.probes import Probe, ask, exit_code, is_default, list_probes
+from siamkit.cli.output import (
+    describe_threshold,
+    emit_json,
+    format_probability,
+    one_line,
+    stderr,
+    table,
+)
+from siamkit.cli.probes import Probe, answer_each, exit_code, is_default, list_probes
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
@@ -77,7 +84,7 @@ def classify(
     The classes are the gallery's identities; a few samples of each are enough. To give a sample
     several labels, enrol it under each, and classify with --tags.
     """
-    request = Request(**parameters)
+    request = ClassifyRequest(**parameters)
     probes = list_probes(request.files, request.texts)
     if request.by != "knn" and not is_default("k"):
         raise click.UsageError("-k counts neighbours: it goes with --by knn.")
@@ -90,7 +97,7 @@ def classify(
         if request.texts:
             options.check_texts(ws.modality_of(gallery))
         classifier = ws.classifier(gallery, by=by, k=k, tags=tags)
-        results = ask(
+        results = answer_each(
             probes,
             lambda probe: ws.classify(
                 gallery, probe, by=by, k=k, tags=tags, rule=class_rule, choose=choose
@@ -111,7 +118,7 @@ def classify(
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClassifyRequest:
     """Options of one `classify` command."""
 
     files: tuple[Path, ...]
@@ -189,7 +196,7 @@ def _print(regions: list[Classified], classifier: Classifier, top: int) -> None:
     nearest = regions[0].nearest
     threshold = describe_threshold(nearest.threshold) + "; " if nearest else ""
     click.echo(
-        f"{cut(regions[0].source, 100)}: {cut(answer, 100)}"
+        f"{one_line(regions[0].source, 100)}: {one_line(answer, 100)}"
         f" ({threshold}probabilities {classifier.basis})"
     )
     rows: list[list[Any]] = []
@@ -197,9 +204,15 @@ def _print(regions: list[Classified], classifier: Classifier, top: int) -> None:
         where = region.region.where
         box = region_choosers.describe_region(region.region) if where else "whole"
         for rank, match in enumerate(region.classes[:top], 1):
-            first = (number, box, cut(_answer(region), 50)) if rank == 1 else ("", "", "")
+            first = (number, box, one_line(_answer(region), 50)) if rank == 1 else ("", "", "")
             rows.append(
-                [*first, rank, cut(match.identity, 50), likely(match.probability), match.score]
+                [
+                    *first,
+                    rank,
+                    one_line(match.identity, 50),
+                    format_probability(match.probability),
+                    match.score,
+                ]
             )
     label = "tag" if classifier.settings.tags else "class"
     head = ["#", "region", "answer", "rank", label, "probability", "score"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli.dedupe_results import DedupeOutputs, fault_facts
-from siamkit.cli.output import cut, emit_json, table, tell
+from siamkit.cli.output import emit_json, one_line, print_faults, table
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
-    from siamkit.flows.against import Checked
+    from siamkit.flows.against import GalleryLookup
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Item
     from siamkit.types import Fault
@@ -49,16 +49,16 @@ def run(
 
     rows = []
     with bar("comparing", None) as update:
-        for done, checked in enumerate(ws.against(gallery, items, rule=rule), 1):
-            if checked.error:
-                faults.append(Fault(str(checked.error), checked.item.id, checked.item.line))
+        for done, lookup in enumerate(ws.against(gallery, items, rule=rule), 1):
+            if lookup.error:
+                faults.append(Fault(str(lookup.error), lookup.item.id, lookup.item.line))
             else:
-                rows.append(_row(checked))
+                rows.append(_row(lookup))
             update(done)
     faults.sort(key=lambda fault: fault.line or 0)
     if outputs.output:
         table_write.write(outputs.output, SCHEMA, (list(row.values()) for row in rows), table=TABLE)
-    tell(faults)
+    print_faults(faults)
     if outputs.as_json:
         errors = fault_facts(faults)
         emit_json({"source": source, "gallery": gallery, "checked": rows, "errors": errors})
@@ -67,9 +67,9 @@ def run(
     return 1 if faults else 0
 
 
-def _row(checked: Checked) -> dict[str, Any]:
-    item, match = checked.item, checked.match
-    cells: list[Any] = [item.line, item.id, item.shown, checked.duplicate]
+def _row(lookup: GalleryLookup) -> dict[str, Any]:
+    item, match = lookup.item, lookup.match
+    cells: list[Any] = [item.line, item.id, item.shown, lookup.duplicate]
     if match:
         cells += [match.identity, match.source, match.score, match.probability]
     else:
@@ -84,9 +84,9 @@ def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None
         cells = [
             (
                 row["line"],
-                cut(row["text"], 60),
+                one_line(row["text"], 60),
                 row["identity"],
-                cut(row["enrolled"], 60),
+                one_line(row["enrolled"], 60),
                 row["score"],
                 row["probability"],
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import cut, emit_json, tell
+from siamkit.cli.output import emit_json, one_line, print_faults
 from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DedupeOutputs:
 def show(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
     """Write the outputs, then print the faults and the groups."""
     _write(deduped, source, outputs)
-    tell(deduped.faults)
+    print_faults(deduped.faults)
     if outputs.as_json:
         emit_json(_facts(deduped, source))
     else:
@@ -119,5 +119,5 @@ def _print(deduped: Deduped, *, list_groups: bool) -> None:
             return
         if member.canonical:
             click.echo(f"group {member.group}")
-        mark, text = "*" if member.canonical else " ", cut(member.item.shown, 90)
+        mark, text = "*" if member.canonical else " ", one_line(member.item.shown, 90)
         click.echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {text}")

@@ -57,7 +57,7 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
 @options.as_json
 def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
     """Write the vectors of FILES, or of a list, to a matrix for other programs."""
-    request = Request(**parameters)
+    request = EmbedRequest(**parameters)
     request.check(output)
     sources, faults = request.sources()
     for fault in faults:
@@ -88,7 +88,7 @@ def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EmbedRequest:
     """Options of one `embed` command: what to embed, and by which encoder."""
 
     files: tuple[Path, ...]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli.options import as_json as json_option
-from siamkit.cli.output import emit_json, report, table, talk
+from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, table
 
 if TYPE_CHECKING:
     from siamkit.flows.encoders import EncoderState
@@ -36,7 +36,7 @@ def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
     from siamkit import Workspace
 
-    with talk():
+    with log_to_stderr():
         rows = [_fields(encoder) for encoder in Workspace.encoders()]
     if as_json:
         emit_json(rows)
@@ -53,7 +53,7 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
     from siamkit import Workspace
 
-    with talk():
+    with log_to_stderr():
         built = Workspace.build_encoders(modality, name)
     if as_json:
         emit_json([_fields(encoder) for encoder in built])
@@ -82,12 +82,12 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
         raise click.UsageError("With --kind, the name comes first: leave --name out.")
     from siamkit import Workspace
 
-    with talk():
+    with log_to_stderr():
         if kind:
             encoder = Workspace.add_encoder(None, model, name=modality, kind=kind)
         else:
             encoder = Workspace.add_encoder(modality, model, name=name)
-    report(
+    print_outcome(
         as_json,
         _fields(encoder),
         f"{encoder.modality}/{encoder.name} is ready: --encoder {encoder.name}"
@@ -103,9 +103,11 @@ def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print the path of an encoder folder; it is built first if it is absent."""
     from siamkit import Workspace
 
-    with talk():
+    with log_to_stderr():
         folder = Workspace.encoder_path(modality, name)
-    report(as_json, {"modality": modality, "name": folder.name, "path": str(folder)}, str(folder))
+    print_outcome(
+        as_json, {"modality": modality, "name": folder.name, "path": str(folder)}, str(folder)
+    )
 
 
 def _fields(encoder: EncoderState) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
-    from siamkit.flows.enrol import Enrolled
+    from siamkit.flows.enrol import EnrolResult
     from siamkit.types import Box
     from siamkit.workspace import Workspace
 
@@ -79,7 +79,7 @@ def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
     Each file must show exactly one usable region (one face, for example), unless an option says
     which one to take.
     """
-    request = Request(**parameters)
+    request = EnrolRequest(**parameters)
     request.check()
     items, failures = request.items()
     counts: Counter[str] = Counter()
@@ -118,7 +118,7 @@ def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EnrolRequest:
     """Options of one `enrol` command: what to enrol, and which regions of it."""
 
     files: tuple[Path, ...]
@@ -157,7 +157,7 @@ class Request:
         if self.largest + self.all_regions + (self.box is not None) > 1:
             raise click.UsageError("--largest, --all-regions and --box exclude each other.")
 
-    def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[Enrolled]]:
+    def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[EnrolResult]]:
         """Return (label, source) pairs, and a failed result per unusable row of a table."""
         if not self.origin:
             sources: list[Path | str] = [*self.files, *self.texts]
@@ -184,7 +184,7 @@ class Request:
         return region_choosers.ignoring_quality(choose) if self.any_quality else choose
 
 
-def _record(ws: Workspace, request: Request, modality: str) -> Path:
+def _record(ws: Workspace, request: EnrolRequest, modality: str) -> Path:
     def announce() -> None:
         stderr(f"recording {request.seconds:g} s: speak now")
 
@@ -194,7 +194,7 @@ def _record(ws: Workspace, request: Request, modality: str) -> Path:
     return path
 
 
-def _report(result: Enrolled, *, as_json: bool, quiet: bool) -> None:
+def _report(result: EnrolResult, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         line: dict[str, Any] = {
             "label": result.label,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import cut, emit_json, stderr, table, tell
+from siamkit.cli.output import emit_json, one_line, print_faults, stderr, table
 from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _score_rows(result: Evaluation) -> Iterator[tuple[str, str, int, float]]:
 def _print_faults(results: list[Evaluation]) -> list[Fault]:
     """Print each fault and note once; return the faults."""
     faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
-    tell(faults)
+    print_faults(faults)
     for note in dict.fromkeys(note for result in results for note in result.notes):
         stderr(f"Note: {note}")
     return faults
@@ -74,14 +74,15 @@ def _print_faults(results: list[Evaluation]) -> list[Fault]:
 
 def _print(results: list[Evaluation]) -> None:
     figures = evaluate_text.compared(results)
-    head = ["", *(cut(result.name, 40) for result in results)]
+    head = ["", *(one_line(result.name, 40) for result in results)]
     table(head, [[name, *values] for name, values in figures.items()])
     for result in results:
         groups = result.measured.groups
         if groups:
             click.echo(f"\n{result.name}, groups at {result.measured.groups_at:.3f}")
             rows = [
-                [cut(name, 40), *rates] for name, *rates in map(evaluate_text.group_row, groups)
+                [one_line(name, 40), *rates]
+                for name, *rates in map(evaluate_text.group_row, groups)
             ]
             table(evaluate_text.GROUP_HEAD, rows)
 

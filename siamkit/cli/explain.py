@@ -9,7 +9,7 @@ import click
 
 from siamkit.cli import options
 from siamkit.cli.options import ModelChoice
-from siamkit.cli.output import cut, emit_json, stderr, table
+from siamkit.cli.output import emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _print_notes(explanation: Explanation, *, has_box: bool) -> None:
     from siamkit import region_choosers
 
     for sample in (explanation.left, explanation.right):
-        name = cut(sample.source, 100)
+        name = one_line(sample.source, 100)
         if sample.region_count > 1 and not (has_box and sample is explanation.right):
             place = region_choosers.describe_region(sample.region)
             stderr(
@@ -159,7 +159,7 @@ def _print(explanation: Explanation) -> None:
             from siamkit import region_choosers
 
             compared = f"{region_choosers.describe_region(sample.region)}, {compared}"
-        click.echo(f"\n{cut(sample.source, 100)}: {compared}")
+        click.echo(f"\n{one_line(sample.source, 100)}: {compared}")
         ranked = sample.ranked_parts
         table(
             [_unit(ranked[0]), "contribution"],
@@ -187,7 +187,7 @@ def _rounded(part: Part) -> float:
 
 def _place(part: Part) -> str:
     if part.text:
-        return cut(part.text, 60)
+        return one_line(part.text, 60)
     if len(part.where) == 4:
         return ",".join(f"{v:.0f}" for v in part.where)
     start, stop = part.in_recording or part.where

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import report
+from siamkit.cli.output import print_outcome
 
 
 @click.command(
@@ -28,7 +28,7 @@ def export(gallery: str, folder: Path, store: Path, as_json: bool) -> None:
     """Write a gallery to a new FOLDER of open formats."""
     with options.workspace(store) as ws:
         count = ws.export(gallery, folder)
-    report(
+    print_outcome(
         as_json,
         {"gallery": gallery, "folder": str(folder), "samples": count},
         f"exported {count:,} samples of {gallery} to {folder}",

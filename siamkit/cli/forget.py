@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import report
+from siamkit.cli.output import print_outcome
 
 
 @click.command(
@@ -39,9 +39,11 @@ def forget(
         if sample is not None:
             options.confirm(f"Forget sample {sample}?", yes)
             ws.forget_sample(sample)
-            report(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
+            print_outcome(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
         else:
             options.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
             count = ws.forget(str(label), gallery=gallery)
             counted = f"{count} {'sample' if count == 1 else 'samples'}"
-            report(as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}")
+            print_outcome(
+                as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}"
+            )

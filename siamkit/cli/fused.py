@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, likely, stderr, table
+from siamkit.cli.output import emit_json, format_probability, stderr, table
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import Decision, DecisionRule
@@ -74,5 +74,5 @@ def _print(fused: Fused) -> None:
     click.echo(
         f"{fused.decision}: sum {fused.llr:.3f}, same from {fused.threshold:.3f}"
         f" (false match rate {fused.fmr:g}), different below -{fused.threshold:.3f},"
-        f" probability {likely(fused.probability)}"
+        f" probability {format_probability(fused.probability)}"
     )

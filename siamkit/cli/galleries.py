@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, report, table
+from siamkit.cli.output import emit_json, print_outcome, table
 
 if TYPE_CHECKING:
     from siamkit.store import Gallery
@@ -61,7 +61,7 @@ def create(
             detector=options.default_or_none(detector),
             index=index,
         )
-        report(
+        print_outcome(
             as_json,
             _fields(ws, gallery),
             f"created gallery {name} of {modality}, encoder {gallery.space.fingerprint}",
@@ -87,7 +87,7 @@ def delete(name: str, yes: bool, store: Path, as_json: bool) -> None:
         identities, samples = ws.count(name)
         options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
         ws.delete_gallery(name)
-        report(
+        print_outcome(
             as_json,
             {"deleted": name, "identities": identities, "samples": samples},
             f"deleted gallery {name}: {identities} identities, {samples} samples",

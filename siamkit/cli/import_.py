@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import report
+from siamkit.cli.output import print_outcome
 
 
 @click.command(
@@ -26,7 +26,7 @@ def import_(folder: Path, as_gallery: str | None, store: Path, as_json: bool) ->
     """Read an exported FOLDER. Samples that the gallery already holds are kept and counted."""
     with options.workspace(store) as ws:
         imported = ws.import_(folder, as_gallery=as_gallery)
-    report(
+    print_outcome(
         as_json,
         {"gallery": imported.gallery, "new": imported.new, "already": imported.already},
         f"imported {imported.new:,} samples into {imported.gallery};"

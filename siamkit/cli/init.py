@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import report
+from siamkit.cli.output import print_outcome
 
 
 @click.command(
@@ -44,7 +44,7 @@ def init(
             raise click.UsageError("--modality, --encoder, --index: name the GALLERY to create.")
         with options.workspace(store) as ws:
             created = ws.init()
-        report(
+        print_outcome(
             as_json,
             {"store": str(store), "created": created},
             f"created the store {store}" if created else f"{store} already is a store",
@@ -52,7 +52,7 @@ def init(
         return
     with options.workspace(store) as ws:
         target = ws.create_gallery(gallery, modality, encoder=encoder, index=index)
-    report(
+    print_outcome(
         as_json,
         {
             "store": str(store),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from siamkit.cli.output import talk
+from siamkit.cli.output import log_to_stderr
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import DecisionRule
@@ -277,7 +277,7 @@ def workspace(store: Path) -> Iterator[Workspace]:
     """Open the workspace of --store, and show what the library logs on stderr."""
     from siamkit.workspace import Workspace
 
-    with talk(), Workspace(store) as ws:
+    with log_to_stderr(), Workspace(store) as ws:
         yield ws
 
 

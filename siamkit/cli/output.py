@@ -21,7 +21,7 @@ def stderr(line: str) -> None:
     click.echo(line[:1] + line[1:].replace("\n", "\\n"), err=True)
 
 
-def tell(faults: Sequence[object]) -> None:
+def print_faults(faults: Sequence[object]) -> None:
     """Print the items that could not be used, one line each, up to FAULTS_SHOWN."""
     for fault in faults[:FAULTS_SHOWN]:
         stderr(f"Error: {fault}")
@@ -35,7 +35,7 @@ def emit_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=not utf8))
 
 
-def report(as_json: bool, data: Any, sentence: str) -> None:
+def print_outcome(as_json: bool, data: Any, sentence: str) -> None:
     """Print the outcome of a command: one JSON document, or one sentence."""
     if as_json:
         emit_json(data)
@@ -53,7 +53,7 @@ def describe_threshold(limit: Threshold | None) -> str:
     return f"threshold {limit.value:.3f}{rated}"
 
 
-def likely(share: float) -> str:
+def format_probability(share: float) -> str:
     """Format a probability; never as 0 or 1, for no data makes that certain."""
     return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
 
@@ -80,7 +80,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-def cut(text: str, width: int) -> str:
+def one_line(text: str, width: int) -> str:
     """Put a text on one line of at most `width` characters."""
     # Unprintable characters could control the terminal.
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -98,7 +98,7 @@ def cell(value: Any) -> str:
 
 
 @contextmanager
-def talk() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """Show the library's log on stderr, one line per message, such as a rebuilt index."""
     import logging
     import warnings

@@ -62,10 +62,10 @@ Exit code 1 if a check failed.
 def check(name: str, as_json: bool) -> int:
     """Run the conformance kit on the installed plugin NAME."""
     from siamkit import Workspace
-    from siamkit.cli.output import talk
+    from siamkit.cli.output import log_to_stderr
 
     failed, rows = 0, []
-    with talk():
+    with log_to_stderr():
         for group, result in Workspace.check_plugin(name):
             failed += result.state == "failed"
             rows.append(

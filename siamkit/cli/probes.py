@@ -28,7 +28,7 @@ def is_default(option: str) -> bool:
     return source is click.core.ParameterSource.DEFAULT
 
 
-def ask(
+def answer_each(
     probes: Sequence[Probe], answer: Callable[[Probe], list[T]], *, as_json: bool
 ) -> list[tuple[Probe, list[T] | SiamkitError]]:
     """Return the answer to each probe, or its error; raises the error of a single probe."""

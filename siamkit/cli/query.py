@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
-from siamkit.cli.probes import Probe, ask, exit_code, is_default, list_probes
+from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr, table
+from siamkit.cli.probes import Probe, answer_each, exit_code, is_default, list_probes
 from siamkit.cli.progress import steps
 from siamkit.errors import SiamkitError
 
@@ -79,7 +79,7 @@ def query(gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parame
     Each region (a face, for example) has one answer: "unknown" if no enrolled identity is close
     enough.
     """
-    request = Request(**parameters)
+    request = QueryRequest(**parameters)
     probes = list_probes(request.files, request.texts)
     request.check(rule)
     from siamkit import region_choosers
@@ -91,7 +91,7 @@ def query(gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parame
             return _show_timeline(ws, gallery, request, rule, as_json=as_json)
         if request.texts:
             options.check_texts(ws.modality_of(gallery))
-        results = ask(
+        results = answer_each(
             probes,
             lambda probe: ws.query(gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose),
             as_json=as_json,
@@ -111,7 +111,7 @@ def query(gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parame
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class QueryRequest:
     """Options of one `query` command: what to look for, and what to save."""
 
     files: tuple[Path, ...]
@@ -157,7 +157,7 @@ class Request:
 
 
 def _show_timeline(
-    ws: Workspace, gallery: str, request: Request, rule: DecisionRule, *, as_json: bool
+    ws: Workspace, gallery: str, request: QueryRequest, rule: DecisionRule, *, as_json: bool
 ) -> int:
     """Print and save a timeline; returns the exit code."""
     from siamkit.cli import timeline
@@ -174,10 +174,10 @@ def _show_timeline(
 def _annotate(
     ws: Workspace, gallery: str, file: Path, answers: list[Answer], annotated: Path
 ) -> None:
-    from siamkit.reports import query as annotate
+    from siamkit.reports.query import save_annotated
 
     pipeline = ws.pipeline_of(ws.gallery(gallery))
-    annotate.save(pipeline.load(pipeline.read(file)), answers, annotated)
+    save_annotated(pipeline.load(pipeline.read(file)), answers, annotated)
     stderr(f"saved {annotated}")
 
 
@@ -225,7 +225,7 @@ def _print(answers: list[Answer]) -> None:
     whole_sample = len(answers) == 1 and answers[0].region.where is None
     summary = _identity(answers[0]) if whole_sample else f"{len(answers)} found"
     threshold = describe_threshold(answers[0].threshold)
-    click.echo(f"{cut(answers[0].source, 100)}: {cut(summary, 100)} ({threshold})")
+    click.echo(f"{one_line(answers[0].source, 100)}: {one_line(summary, 100)} ({threshold})")
     matches = [match for answer in answers for match in answer.matches]
     has_snorm = any(match.normalised is not None for match in matches)
     has_probability = any(match.probability is not None for match in matches)
@@ -233,14 +233,14 @@ def _print(answers: list[Answer]) -> None:
     rows: list[list[Any]] = []
     for number, answer in enumerate(answers, 1):
         box = region_choosers.describe_region(answer.region) if answer.region.where else "whole"
-        name = cut(_identity(answer), 50)
+        name = one_line(_identity(answer), 50)
         for rank, match in enumerate(answer.matches, 1):
             region = (number, box, name) if rank == 1 else ("", "", "")
             values: list[float | None] = [match.score]
             values += [match.normalised] * has_snorm
             values += [match.probability] * has_probability
-            source = cut(_relative(match.source), 100)
-            rows.append([*region, rank, cut(match.identity, 50), *values, source])
+            source = one_line(_relative(match.source), 100)
+            rows.append([*region, rank, one_line(match.identity, 50), *values, source])
         if not answer.matches:
             rows.append([number, box, name, None, None, *[None] * len(scores), None])
     head = ["#", "region", "identity", "rank", "nearest", *scores, "enrolled from"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import report, stderr
+from siamkit.cli.output import print_outcome, stderr
 from siamkit.cli.progress import steps
 
 
@@ -41,7 +41,7 @@ def reembed(
     for error in reembedded.dropped:
         stderr(f"dropped: {error}")
     count, fingerprint = reembedded.samples, reembedded.fingerprint
-    report(
+    print_outcome(
         as_json,
         {"gallery": gallery, "samples": count, "fingerprint": fingerprint},
         f"{gallery}: {count:,} samples embedded by {fingerprint}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import cut, describe_threshold, emit_json, stderr, table
+from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr, table
 
 if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
@@ -58,17 +58,17 @@ def _print(timeline: Timeline) -> None:
     spoken = timeline.spoken()
     total = sum(spoken.values())
     click.echo(
-        f"{cut(timeline.source, 100)}: {clock(total)} of speech in"
+        f"{one_line(timeline.source, 100)}: {clock(total)} of speech in"
         f" {clock(timeline.seconds)} ({describe_threshold(timeline.threshold)})"
     )
     turns = [
-        [f"{turn.start:.1f}", f"{turn.stop:.1f}", cut(turn.identity or UNKNOWN, 50), turn.score]
-        for turn in timeline.turns
+        [f"{t.start:.1f}", f"{t.stop:.1f}", one_line(t.identity or UNKNOWN, 50), t.score]
+        for t in timeline.turns
     ]
     table(["from", "to", "identity", "score"], turns)
     click.echo()
     shares = [
-        [cut(name or UNKNOWN, 50), clock(seconds), f"{seconds / total:.0%}"]
+        [one_line(name or UNKNOWN, 50), clock(seconds), f"{seconds / total:.0%}"]
         for name, seconds in spoken.items()
     ]
     table(["identity", "speaks", "share"], shares)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, likely, stderr
+from siamkit.cli.output import emit_json, format_probability, stderr
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
@@ -66,7 +66,7 @@ def verify(
 
     Of several regions in a file (faces, for example) the largest is compared.
     """
-    request = Request(**parameters)
+    request = VerifyRequest(**parameters)
     if request.probes:
         label = request.fused_label(models, rule)
         from siamkit.cli import fused
@@ -87,7 +87,7 @@ def verify(
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class VerifyRequest:
     """Options of one `verify` command: what to compare."""
 
     arguments: tuple[str, ...]
@@ -137,7 +137,7 @@ def _verify(
     ws: Workspace,
     gallery: str,
     sources: list[Path | str],
-    request: Request,
+    request: VerifyRequest,
     models: options.ModelChoice,
     rule: DecisionRule,
 ) -> Verification:
@@ -180,7 +180,7 @@ def _sentence(verdict: Verdict, *, reranked: bool) -> str:
     if reranked:
         score = f"probability {verdict.probability:.3f} (cosine {verdict.score:.3f})"
     elif verdict.probability is not None:
-        probability = f", probability {likely(verdict.probability)}"
+        probability = f", probability {format_probability(verdict.probability)}"
     if verdict.normalised is not None:
         score = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
     if verdict.decision == "can't tell":

@@ -18,7 +18,7 @@ from siamkit.store.samples import LONGEST_LABEL
 T = TypeVar("T")
 
 
-def read_labelled(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
+def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
     """Return the (label, source) pairs of a folder, of a table, or of standard input for `-`.
 
     In a folder, each folder directly in it is an identity and holds its files, at any depth; a

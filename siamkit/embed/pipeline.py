@@ -121,7 +121,7 @@ class Pipeline:
         if self.detector is None:
             return [Region()]
         with self._guard("find", content, self.detector):
-            return [_checked(region) for region in self.detector.find(medium)]
+            return [_require_finite(region) for region in self.detector.find(medium)]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
         """Assess a region's quality; None if the modality does not assess."""
@@ -179,7 +179,7 @@ class Pipeline:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
 
 
-def _checked(region: Region) -> Region:
+def _require_finite(region: Region) -> Region:
     """Return a detector's region. Raises ValueError for NaN, Inf, or a score outside [0, 1]."""
     numbers = [region.score, *(region.where or ()), *chain.from_iterable(region.parts)]
     if not all(map(isfinite, numbers)) or not 0 <= region.score <= 1:

@@ -11,7 +11,7 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.dedupe import Item
 from siamkit.flows.grouping import MatchRule
-from siamkit.flows.nearest import RERANKED, find_nearest
+from siamkit.flows.nearest import RESCORED, find_nearest
 from siamkit.flows.rerank import rerank_matches
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class GalleryLookup:
     """One new item and the enrolled identity nearest to it."""
 
     item: Item
@@ -36,7 +36,7 @@ class Checked:
 
 def against(
     live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: MatchRule
-) -> Iterator[Checked]:
+) -> Iterator[GalleryLookup]:
     """Find the nearest enrolled identity of each item, and whether it is the same. In order.
 
     Raises EncoderMismatch if the gallery holds vectors of another encoder.
@@ -50,14 +50,14 @@ def against(
         matches: Iterator[list[Match]] = iter(())
         if embedded:
             vectors = np.stack([_vector(source) for source in embedded])
-            rows = find_nearest(live, vectors, RERANKED if rule.reranker else 1)
+            rows = find_nearest(live, vectors, RESCORED if rule.reranker else 1)
             if rule.reranker:
                 crops = [source.regions[0].crop for source in embedded]
                 rows = rerank_matches(live, pipeline, rule.reranker, crops, vectors, rows)
             matches = iter(rows)
         for source in batch:
             match = None if source.error else next(iter(next(matches)), None)
-            yield Checked(source.job.tag, match, _is_same(match, rule), source.error)
+            yield GalleryLookup(source.job.tag, match, _is_same(match, rule), source.error)
 
 
 def _vector(source: EmbeddedSource) -> NDArray[np.float32]:

@@ -55,7 +55,7 @@ def calibrate_by_gallery(
     BadInput if the gallery has fewer than two identities, none with two samples, or too few for
     the S-norm that was asked for.
     """
-    fusion, mated = fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder)
+    fusion, mated_cosine = fusion_of(pipeline.modality), mated_cosine_of(pipeline.encoder)
     enrolled = load_vectors(store, gallery)
     vectors, labels = enrolled.vectors, enrolled.identity
     identities = len(enrolled.names)
@@ -85,7 +85,7 @@ def calibrate_by_gallery(
         progress("comparing", done, len(labels))
 
     probes = np.arange(len(labels))
-    plain = fit("", leave_one_out(vectors, labels, probes, fusion, mated, count))
+    plain = fit("", leave_one_out(vectors, labels, probes, fusion, mated_cosine, count))
     pairs = _calibrate_pairs(vectors, labels, fingerprint, f"{source}, pairs", targets)
     plain = replace(plain, pairs=pairs)
     if normalise is None:
@@ -94,7 +94,7 @@ def calibrate_by_gallery(
     if not normalise:
         return plain
     cohorts = snorm.build_cohorts(vectors, labels, count)
-    scores = snorm.leave_one_out(vectors, labels, cohorts, count)
+    scores = snorm.normalised_leave_one_out(vectors, labels, cohorts, count)
     return replace(plain, normalised=fit(", S-norm", scores))
 
 

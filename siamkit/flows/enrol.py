@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class EnrolResult:
     """Outcome of enrolling one source. `already`: this very content was enrolled before."""
 
     label: str
@@ -46,7 +46,7 @@ def enrol(
     choose: Chooser,
     *,
     look_again: bool = False,
-) -> Iterator[Enrolled]:
+) -> Iterator[EnrolResult]:
     """Enrol (label, source) pairs; yield one result each, in order, once its batch is durable.
 
     label: None labels a text with itself.
@@ -63,7 +63,7 @@ def enrol(
     jobs = (_job(pipeline, label, source) for label, source in items)
 
     def is_enrolled(job: Job, content: Content) -> bool:
-        label = samples.checked_label(job.tag)
+        label = samples.normalise_label(job.tag)
         if look_again or target is None:
             return False
         return samples.is_enrolled(*target, label, content.digest)
@@ -83,14 +83,14 @@ def _job(pipeline: Pipeline, label: str | None, source: Source) -> Job:
 
 def _commit(
     target: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[EmbeddedSource]
-) -> list[Enrolled]:
+) -> list[EnrolResult]:
     new, vectors = [], []
     for done in batch:
         for item in done.regions:
             assert item.vector is not None
             new.append(
                 NewSample(
-                    identity=samples.checked_label(done.job.tag),
+                    identity=samples.normalise_label(done.job.tag),
                     source=_stored_name(done),
                     digest=done.digest,
                     region=regions.to_json(item.region),
@@ -103,12 +103,12 @@ def _commit(
     return [_result(done, [next(ids) for _ in done.regions]) for done in batch]
 
 
-def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> Enrolled:
+def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> EnrolResult:
     label = done.job.tag
     if done.error:
-        return Enrolled(label, done.name, "failed", error=done.error)
+        return EnrolResult(label, done.name, "failed", error=done.error)
     new_ids = tuple(sample_id for sample_id in ids if sample_id is not None)
-    return Enrolled(label, done.name, "enrolled" if new_ids else "already", new_ids)
+    return EnrolResult(label, done.name, "enrolled" if new_ids else "already", new_ids)
 
 
 def _stored_name(done: EmbeddedSource) -> str:
@@ -120,21 +120,22 @@ def _stored_name(done: EmbeddedSource) -> str:
 
 def read_labelled(
     origin: str, columns: TextColumns | None, stdin: TextIO
-) -> tuple[list[tuple[str | None, Path | str]], list[Enrolled]]:
+) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
     """Read (label, source) pairs from a folder, a list or, with columns, a table of texts.
 
     Also returns a failed result for each row of a table without a usable text.
     See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
     """
     if columns is None:
-        return [*manifests.read_labelled(origin, stdin)], []
+        return [*manifests.read_labelled_sources(origin, stdin)], []
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
     return [*texts], [_failed_row(row, origin) for row in unusable]
 
 
-def _failed_row(row: TextRow, origin: str) -> Enrolled:
+def _failed_row(row: TextRow, origin: str) -> EnrolResult:
     where = f"{origin}, line {row.line}"
-    return Enrolled(row.id or "", where, "failed", error=UnreadableSample(f"{where}: {row.error}"))
+    error = UnreadableSample(f"{where}: {row.error}")
+    return EnrolResult(row.id or "", where, "failed", error=error)
 
 
 def record(
@@ -146,7 +147,7 @@ def record(
     """
     if registry.load("siamkit.modalities", modality).kind != "audio":
         raise BadInput(f"a microphone records sounds, not {modality}")
-    samples.checked_label(label)
+    samples.normalise_label(label)
     return microphone.record(seconds, label, folder, started)
 
 
@@ -167,7 +168,7 @@ def add_templates(
     if len(bad):
         raise BadInput(f"row {bad[0]} of the vectors is zero, NaN or Inf ({len(bad)} such rows)")
     unit = vectors / norms
-    labels = [samples.checked_label(label) for label in labels]
+    labels = [samples.normalise_label(label) for label in labels]
     for start in range(0, len(labels), size):
         batch = unit[start : start + size]
         new = [

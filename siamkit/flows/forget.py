@@ -22,16 +22,16 @@ def forget(store: Store, doomed: Sequence[Sample]) -> None:
     space and the write-ahead log is emptied. If interrupted, the next command finishes this.
     """
     samples.delete(store, [sample.id for sample in doomed])
-    finish(store, wait_seconds=WAIT_SECONDS)
+    finish_erasing(store, wait_seconds=WAIT_SECONDS)
 
 
 def delete_gallery(store: Store, gallery: Gallery) -> None:
     """Delete a gallery, and identities that own no sample elsewhere."""
     galleries.delete(store, gallery)
-    finish(store, wait_seconds=WAIT_SECONDS)
+    finish_erasing(store, wait_seconds=WAIT_SECONDS)
 
 
-def finish(store: Store, *, wait_seconds: float = 0.0) -> None:
+def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     """Remove the traces of deletions from the disk, including those by processes since killed.
 
     An obstacle is logged, and the rest left to the next command: the deletion itself is done.

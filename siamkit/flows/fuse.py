@@ -68,7 +68,7 @@ def gather_evidence(
     Uncalibrated for a gallery that would answer without a calibration.
     """
     _require_independent([gallery for gallery, _ in probes])
-    galleries_of_label = {sample.gallery for sample in samples.of_identity(store, label)}
+    galleries_of_label = {sample.gallery for sample in samples.of_label(store, label)}
     for gallery, source in probes:
         name = to_text(source) if isinstance(source, Path) else str(source)[:TEXT_SHOWN]
         if gallery.name not in galleries_of_label:

@@ -167,7 +167,7 @@ def _sample(line: dict[str, Any]) -> NewSample:
     if len(digest) != 32:
         raise ValueError(f"digest {line['digest']} is not a SHA-256")
     return NewSample(
-        identity=samples.checked_label(_text(line["identity"])),
+        identity=samples.normalise_label(_text(line["identity"])),
         source=_text(line["source"]),
         digest=digest,
         region=region,

@@ -17,7 +17,7 @@ from siamkit.types import Match
 if TYPE_CHECKING:
     from siamkit.types import Hits, Vectors
 
-RERANKED = 10  # identities, at least, that a reranker or the scoring by means compares again
+RESCORED = 10  # identities, at least, that a reranker or the scoring by means compares again
 CANDIDATES = 4  # templates fetched per identity before a search is widened
 
 
@@ -35,19 +35,19 @@ def find_nearest(
     vectors: Vectors,
     k: int,
     fusion: Fusion = "best",
-    mated: float | None = None,
+    mated_cosine: float | None = None,
     drift_scores: list[ProbeScores] | None = None,
 ) -> list[list[Match]]:
     """Find the k identities nearest to each of (n, dim) unit vectors, best first.
 
     The search is widened until it has k identities or the gallery is exhausted, since one identity
-    may own all of the nearest templates. Scoring by means compares at least RERANKED identities,
+    may own all of the nearest templates. Scoring by means compares at least RESCORED identities,
     because the nearest template may not belong to the best mean.
 
-    mated: see siamkit.stats.scoring.mean_score. drift_scores: receives the scores to store for
-    detecting drift.
+    mated_cosine: see siamkit.stats.scoring.mean_score. drift_scores: receives the scores to store
+    for detecting drift.
     """
-    compared = max(k, RERANKED) if fusion == "mean" else k
+    compared = max(k, RESCORED) if fusion == "mean" else k
     depth = 0 if drift_scores is None else probe_scores.SEARCH_DEPTH
     with live.store.read():
         search = search_identities(live, vectors, compared, depth)
@@ -56,7 +56,8 @@ def find_nearest(
             drift_scores += _scores_of_queries(live, vectors, search)
         if fusion == "mean":
             rows = [
-                _rank_by_mean(live, v, row, mated) for v, row in zip(vectors, rows, strict=True)
+                _rank_by_mean(live, v, row, mated_cosine)
+                for v, row in zip(vectors, rows, strict=True)
             ]
     live.save_if_due()
     return [
@@ -108,10 +109,10 @@ def _best_per_identity(
 
 
 def _rank_by_mean(
-    live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]], mated: float | None
+    live: LiveIndex, vector: Vectors, row: list[tuple[float, Owner]], mated_cosine: float | None
 ) -> list[tuple[float, Owner]]:
     with live.store.read():
         enrolled = [templates.of_identity(live.store, live.gallery, o.identity_id) for _, o in row]
     owners = [owner for _, owner in row]
-    scores = [mean_score(vectors, vector, mated) for vectors in enrolled]
+    scores = [mean_score(vectors, vector, mated_cosine) for vectors in enrolled]
     return sorted(zip(scores, owners, strict=True), key=lambda pair: -pair[0])

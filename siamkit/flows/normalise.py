@@ -52,12 +52,12 @@ def normalise_matches(
     owned = templates.of_samples(live.store, live.gallery, [match.sample_id for match in matches])
     matches = [match for match in matches if match.sample_id in owned]
     candidates = [Candidate(m.identity, owned[m.sample_id], m.score) for m in matches]
-    scores = normalise_scores(live, snorm, probe, candidates)
+    scores = normalise_candidates(live, snorm, probe, candidates)
     normalised = [replace(m, normalised=s) for m, s in zip(matches, scores, strict=True)]
     return sorted(normalised, key=lambda match: -(match.normalised or 0.0))
 
 
-def normalise_scores(
+def normalise_candidates(
     live: LiveIndex, snorm: Snorm, probe: Vectors, candidates: Sequence[Candidate]
 ) -> list[float]:
     """Return the normalised score of a (dim,) unit vector with each candidate.

@@ -21,7 +21,7 @@ from siamkit.flows.decide import (
     identification_limits,
     reranked_limits,
 )
-from siamkit.flows.nearest import RERANKED, find_nearest
+from siamkit.flows.nearest import RESCORED, find_nearest
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations
@@ -106,7 +106,7 @@ def answer_regions(
 
     fusion: score an identity by its nearest sample (`best`) or by the mean of all (`mean`, see
     siamkit.stats.scoring.mean_score); None: as the modality prefers. reranker: the one that `rule`
-    names; it compares RERANKED identities, and its probability decides. Raises EncoderMismatch if
+    names; it compares RESCORED identities, and its probability decides. Raises EncoderMismatch if
     the gallery holds vectors of another encoder, Uncalibrated if the rate of `rule` needs a
     calibration that the gallery lacks.
     """
@@ -121,7 +121,7 @@ def answer_regions(
     snorm = None
     if rule.threshold is None and reranker is None:
         snorm = normalise.open_snorm(live, basis.calibration)
-    count = max(k, RERANKED) if reranker or snorm else k
+    count = max(k, RESCORED) if reranker or snorm else k
     rows = _search(live, pipeline, vectors, count, fusion)
     limits: Limits | None
     if reranker:
@@ -156,8 +156,8 @@ def _search(
     drift_scores: list[ProbeScores] | None = None
     if observations.will_record(live.store, live.gallery):
         drift_scores = []
-    mated = mated_cosine_of(pipeline.encoder)
-    rows = find_nearest(live, vectors, count, fusion, mated, drift_scores)
+    mated_cosine = mated_cosine_of(pipeline.encoder)
+    rows = find_nearest(live, vectors, count, fusion, mated_cosine, drift_scores)
     if drift_scores:
         observations.record(live.store, live.gallery, drift_scores)
     return rows

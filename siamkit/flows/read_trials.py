@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.embed.manifests import read_labelled
+from siamkit.embed.manifests import read_labelled_sources
 from siamkit.errors import BadInput
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
 from siamkit.io.sources import to_text
@@ -58,7 +58,7 @@ def read_trials(
         return read_trial_table(path, text=text, group=group)
     if group:
         raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
-    labelled = read_labelled(str(path), sys.stdin)
+    labelled = read_labelled_sources(str(path), sys.stdin)
     _, identities = _number([label for label, _ in labelled])
     return pair_samples([source for _, source in labelled], identities, pairs=pairs)
 

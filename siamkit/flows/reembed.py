@@ -10,7 +10,7 @@ from siamkit.embed import batches
 from siamkit.embed.pipeline import DetectedSample, Pipeline
 from siamkit.embed.region_choosers import ChosenRegions
 from siamkit.errors import BadInput, NothingFound, SiamkitError
-from siamkit.flows.forget import finish
+from siamkit.flows.forget import finish_erasing
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.sdk import regions
@@ -70,7 +70,7 @@ def reembed(
         vectors,
     )
     live_index.drop(store, gallery.id, gallery.index)
-    finish(store)
+    finish_erasing(store)
     return Reembedded(len(vectors), pipeline.encoder.fingerprint, tuple(missing))
 
 

@@ -81,7 +81,7 @@ def timeline(
     """
     threshold = _require_threshold(live, pipeline, rule)
     fusion = fusion or fusion_of(pipeline.modality)
-    mated = mated_cosine_of(pipeline.encoder)
+    mated_cosine = mated_cosine_of(pipeline.encoder)
     content = Content(sources.to_text(source), b"")
     sources.require_file(source)
     turns: list[Turn] = []
@@ -90,7 +90,7 @@ def timeline(
         end = piece.begin + piece.stop
         if cells := list(_cells(pipeline, piece, content)):
             vectors = _embed_windows(pipeline, piece, cells, content)
-            rows = find_nearest(live, vectors, 1, fusion, mated)
+            rows = find_nearest(live, vectors, 1, fusion, mated_cosine)
             for (cell, _), matches in zip(cells, rows, strict=True):
                 best = matches[0] if matches else None
                 score = best.score if best else -1.0

@@ -131,13 +131,13 @@ def verify_claim(
     if not snorm:
         return Verification(_verdict(score, limits, basis.calibration, tries), left, probe.side)
     nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
-    (normalised,) = normalise.normalise_scores(open_index(), snorm, probe.vector, [nearest])
+    (normalised,) = normalise.normalise_candidates(open_index(), snorm, probe.vector, [nearest])
     verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
     return Verification(verdict, left, probe.side)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
-    vectors = templates.of_label(store, gallery, samples.checked_label(identity))
+    vectors = templates.of_label(store, gallery, samples.normalise_label(identity))
     if not len(vectors):
         raise StoreError(
             f"{identity!r} has no sample in gallery {gallery.name!r}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KNOWN, UNKNOWN = (0, 158, 115), (213, 94, 0)
 
 
-def save(medium: object, answers: Sequence[Answer], path: Path) -> None:
+def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> None:
     """Save the picture with one box per region, green where an identity was recognised.
 
     Raises BadInput for other media, and if the picture cannot be written.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.types import Calibration, Steps, Threshold
+from siamkit.types import Calibration, ErrorCurve, Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -56,15 +56,15 @@ def threshold_for_fmr(calibration: Calibration, fmr: float | None = None) -> Thr
     """
     rate = calibration.fmr if fmr is None else fmr
     require_rate("a false match rate", rate)
-    steps = calibration.false_matches
-    if rate < steps.rates[-1] * (1 - 1e-9):
+    curve = calibration.false_matches
+    if rate < curve.rates[-1] * (1 - 1e-9):
         pairs = calibration.non_mated_identity_pairs
         raise Uncalibrated(
             f"{calibration.source}: {pairs:,} pairs of identities support a false match"
-            f" rate of {steps.rates[-1]:.2g}, not {rate:g}",
+            f" rate of {curve.rates[-1]:.2g}, not {rate:g}",
             hint="choose a rate that is supported, or calibrate with more identities",
         )
-    return Threshold(_interpolate(steps, rate), rate, calibration.source)
+    return Threshold(_interpolate(curve, rate), rate, calibration.source)
 
 
 def threshold_for_best(calibration: Calibration, fmr: float | None, tries: int) -> Threshold:
@@ -97,8 +97,8 @@ def different_below(calibration: Calibration, fmr: float | None = None) -> float
     Between it and the threshold, if that is higher, the answer is "can't tell". Where the data does
     not support so low an FNMR, the lowest that it supports is used.
     """
-    steps = calibration.false_non_matches
-    return _interpolate(steps, max(calibration.fmr if fmr is None else fmr, steps.rates[-1]))
+    curve = calibration.false_non_matches
+    return _interpolate(curve, max(calibration.fmr if fmr is None else fmr, curve.rates[-1]))
 
 
 def require_rate(name: str, rate: float) -> None:
@@ -107,6 +107,6 @@ def require_rate(name: str, rate: float) -> None:
         raise BadInput(f"{name} of {rate:g}", hint="a rate lies between 0 and 1")
 
 
-def _interpolate(steps: Steps, rate: float) -> float:
+def _interpolate(curve: ErrorCurve, rate: float) -> float:
     """Return the threshold at a rate, linear in the logarithm of the rate."""
-    return float(np.interp(-math.log(rate), -np.log(steps.rates), steps.thresholds))
+    return float(np.interp(-math.log(rate), -np.log(curve.rates), curve.thresholds))

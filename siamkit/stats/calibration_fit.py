@@ -19,7 +19,7 @@ from siamkit.stats.reliability import brier, cllr, ece, min_cllr, reliability_bi
 from siamkit.stats.score_maps import METHODS, fit_score_map
 from siamkit.stats.scoring import Fusion
 from siamkit.stats.verification import RULE_OF_THREE
-from siamkit.types import Calibration, FpirModel, Steps
+from siamkit.types import Calibration, ErrorCurve, FpirModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,8 +95,8 @@ def fit_calibration(
         method=method,
         scores=_round(knots),
         llrs=_round(knot_llrs),
-        false_matches=_false_match_steps(curve, lowest_fmr),
-        false_non_matches=_false_non_match_steps(curve, lowest_fnmr),
+        false_matches=_false_match_curve(curve, lowest_fmr),
+        false_non_matches=_false_non_match_curve(curve, lowest_fnmr),
         fmr=fmr,
         fpir=_choose_fpir(fpir_model, targets.fpir),
         mated=mated,
@@ -237,25 +237,25 @@ def _rate_grid(lowest: float) -> NDArray[np.float64]:
     return np.geomspace(1.0, lowest, 1 + max(1, math.ceil(-math.log10(lowest) * DECADE)))
 
 
-def _false_match_steps(curve: ErrorRates, lowest: float) -> Steps:
+def _false_match_curve(curve: ErrorRates, lowest: float) -> ErrorCurve:
     """Return the lowest threshold for each rate: the first whose FMR is not above it."""
     rates = _rate_grid(lowest)
-    return _steps(curve, rates, np.searchsorted(-curve.fmr, -rates * (1 + 1e-12)))
+    return _error_curve(curve, rates, np.searchsorted(-curve.fmr, -rates * (1 + 1e-12)))
 
 
-def _false_non_match_steps(curve: ErrorRates, lowest: float) -> Steps:
+def _false_non_match_curve(curve: ErrorRates, lowest: float) -> ErrorCurve:
     """Return the highest threshold for each rate: the last whose FNMR is not above it."""
     rates = _rate_grid(lowest)
-    return _steps(curve, rates, np.searchsorted(curve.fnmr, rates * (1 + 1e-12), "right") - 1)
+    return _error_curve(curve, rates, np.searchsorted(curve.fnmr, rates * (1 + 1e-12), "right") - 1)
 
 
-def _steps(curve: ErrorRates, rates: NDArray[np.float64], at: NDArray[np.intp]) -> Steps:
+def _error_curve(curve: ErrorRates, rates: NDArray[np.float64], at: NDArray[np.intp]) -> ErrorCurve:
     last = len(curve.thresholds) - 1
     values = curve.thresholds[np.clip(at, 0, last)]
     if last:  # the threshold above all scores is infinite: use one just above the highest
         highest = np.nextafter(curve.thresholds[last - 1], np.inf)
         values = np.where(np.isinf(values), highest, values)
-    return Steps(tuple(rates.tolist()), tuple(values.tolist()))
+    return ErrorCurve(tuple(rates.tolist()), tuple(values.tolist()))
 
 
 def _round(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.stats.scoring import Fusion
-from siamkit.types import Calibration, FpirModel, Steps
+from siamkit.types import Calibration, ErrorCurve, FpirModel
 
 CalibrationMethod: TypeAlias = Literal["logistic", "isotonic"]
 FORMAT = 2  # a change of meaning needs a new number
@@ -46,7 +46,7 @@ def from_json(text: str) -> Calibration:
 
 def _parse(data: dict[str, Any]) -> Calibration:
     for name in ("false_matches", "false_non_matches"):
-        data[name] = Steps(*map(tuple, (data[name]["rates"], data[name]["thresholds"])))
+        data[name] = ErrorCurve(*map(tuple, (data[name]["rates"], data[name]["thresholds"])))
     data |= {name: data.pop(key) for name, key in JSON_KEYS.items()}
     if model := data["fpir_model"]:
         thresholds = tuple(map(tuple, model.pop("thresholds")))

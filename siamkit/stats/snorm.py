@@ -126,7 +126,7 @@ def _relative_to_side(
     return relative
 
 
-def leave_one_out(
+def normalised_leave_one_out(
     vectors: Vectors,
     labels: Ids,
     cohorts: Cohorts,

@@ -95,7 +95,7 @@ def create(
     require_name(name)
     with store.write() as db:
         if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
-            raise GalleryExists(f"there is a gallery {name!r} already")
+            raise GalleryExists(f"gallery {name!r} already exists")
         space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
         gallery_id = db.execute(
             'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'

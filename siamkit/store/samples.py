@@ -46,7 +46,7 @@ class Sample:
     inline: bool
 
 
-def checked_label(label: str) -> str:
+def normalise_label(label: str) -> str:
     """Return a label as it is stored: NFC, no outer blanks. Raises BadInput if it is unusable.
 
     Slashes, emoji and any script are fine: a label is never used as a path.
@@ -74,7 +74,7 @@ def add(
     Raises StoreError if another process has deleted or re-embedded the gallery meanwhile.
     """
     with store.write() as db:
-        _require_live(db, gallery, fingerprint)
+        _require_unchanged(db, gallery, fingerprint)
         when = now()
         ids: list[int | None] = []
         identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
@@ -98,7 +98,7 @@ def add(
     return ids
 
 
-def _require_live(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
+def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
     """Raise StoreError if another process has changed the gallery since it was read."""
     row = db.execute(
         "SELECT s.fingerprint FROM galleries g JOIN spaces s ON s.id = g.space_id WHERE g.id = ?",
@@ -137,13 +137,13 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 """
 
 
-def of_identity(store: Store, identity: str) -> list[Sample]:
+def of_label(store: Store, label: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
-    identity = checked_label(identity)
-    rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", identity)
+    label = normalise_label(label)
+    rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", label)
     if not rows:
         raise StoreError(
-            f"no identity {identity!r} in {store.root}", hint="`siamkit list` shows all identities"
+            f"no identity {label!r} in {store.root}", hint="`siamkit list` shows all identities"
         )
     return [Sample(*row) for row in rows]
 
@@ -198,8 +198,8 @@ def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
 
 def rename(store: Store, old: str, new: str) -> None:
     """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
-    old, new = checked_label(old), checked_label(new)
-    of_identity(store, old)
+    old, new = normalise_label(old), normalise_label(new)
+    of_label(store, old)
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
             raise StoreError(

@@ -128,7 +128,7 @@ def _read_folder(folder: Path) -> list[Example]:
             continue
         if first not in labels:
             try:
-                labels[first] = samples.checked_label(first)
+                labels[first] = samples.normalise_label(first)
             except BadInput as error:
                 raise name_sample(to_text(folder / first), error) from error
         impostor = any(part.casefold() == IMPOSTORS for part in inner[:-1])
@@ -174,7 +174,7 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
         raise BadInput("it has both a path and a text" if path and text else "there is no path")
     return Example(
         base / str(path) if path else str(text),
-        samples.checked_label(label),
+        samples.normalise_label(label),
         _choice(values, "impostor", YES_NO),
         _choice(values, "split", SPLITS),
     )

@@ -44,7 +44,7 @@ def test_a_gallery_of_a_modality_needs_no_encoder(cached):
     assert cached("init", "letters").code == 0
     done = cached("init", "letters")
     assert done.code == 1
-    assert "there is a gallery 'letters' already" in done.err
+    assert "gallery 'letters' already exists" in done.err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from siamkit.embed.batches import Job
-from siamkit.embed.manifests import read_jobs, read_labelled
+from siamkit.embed.manifests import read_jobs, read_labelled_sources
 from siamkit.errors import BadInput
 
 NO_STDIN = io.StringIO()
@@ -41,7 +41,7 @@ def manifests(tmp_path):
     "name", ["m.csv", "wide.csv", "m.tsv", "plain.txt", "m.jsonl", "m.parquet", "m.db"]
 )
 def test_every_format_gives_the_same_sources(manifests, name):
-    assert read_labelled(str(manifests / name), NO_STDIN) == [
+    assert read_labelled_sources(str(manifests / name), NO_STDIN) == [
         ("anna", manifests / "a/1.png"),
         ("7", manifests / "b.png"),
     ]
@@ -51,7 +51,7 @@ def test_every_bad_row_is_named(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('label,path\nanna,\nbert,b.png,x\ncara,c.png\ndora,"open\n')
     with pytest.raises(BadInput) as caught:
-        read_labelled(str(path), NO_STDIN)
+        read_labelled_sources(str(path), NO_STDIN)
     assert str(caught.value) == (
         f"{path} has 3 bad lines: line 2: there is no path; line 3: 3 fields, where the head has"
         " 2; line 5: a quotation mark is never closed, so all lines up to 5 are one field"
@@ -62,18 +62,18 @@ def test_only_the_first_bad_rows_are_named(tmp_path):
     path = tmp_path / "m.jsonl"
     path.write_text('{"label": null, "path": "a"}\n' * 25)
     with pytest.raises(BadInput, match=r"25 bad lines: line 1: .*line 20: .*and 5 more$"):
-        read_labelled(str(path), NO_STDIN)
+        read_labelled_sources(str(path), NO_STDIN)
 
 
 def test_a_path_keeps_bytes_that_are_not_utf8(tmp_path):
     (tmp_path / "m.csv").write_bytes(b"label,path\nanna,caf\xe9.png\n")
-    [(_, path)] = read_labelled(str(tmp_path / "m.csv"), NO_STDIN)
+    [(_, path)] = read_labelled_sources(str(tmp_path / "m.csv"), NO_STDIN)
     assert path == tmp_path / "caf\udce9.png"
 
 
 def test_texts_come_as_json_lines():
     stdin = io.StringIO('{"label": "anna", "text": "hello"}\n{"label": "b", "path": "c.png"}\n')
-    assert read_labelled("-", stdin) == [("anna", "hello"), ("b", Path("c.png"))]
+    assert read_labelled_sources("-", stdin) == [("anna", "hello"), ("b", Path("c.png"))]
 
 
 LINES = ["a b.png", '{"source": "c.png"}', '{"text": "hello", "source": "line 3"}']

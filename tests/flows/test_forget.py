@@ -38,7 +38,7 @@ def traces(ws: sk.Workspace) -> list[Path]:
 def forget_and_die(ws: sk.Workspace) -> None:
     """As a process would that is killed right after its deletion has been committed."""
     with sk.Workspace(ws.root) as second:
-        samples.delete(second.store, [s.id for s in samples.of_identity(second.store, SECRET)])
+        samples.delete(second.store, [s.id for s in samples.of_label(second.store, SECRET)])
 
 
 def test_forgetting_clears_every_file(filled):
@@ -93,7 +93,7 @@ def test_samples_forgotten_while_a_query_saves_leave_no_trace(filled, monkeypatc
 def test_a_note_written_meanwhile_is_not_taken_back(filled):
     forget_and_die(filled)
     (before,) = erasures.pending(filled.store)
-    samples.delete(filled.store, [s.id for s in samples.of_identity(filled.store, "person 7")])
+    samples.delete(filled.store, [s.id for s in samples.of_label(filled.store, "person 7")])
     erasures.scrub(filled.store, [before], wait_seconds=0)
     (after,) = erasures.pending(filled.store)
     assert after.gallery_id == before.gallery_id
@@ -106,7 +106,7 @@ def test_a_reader_in_the_way_delays_nothing_but_the_clearing(filled):
     with reader.read() as db:
         db.execute("SELECT count(*) FROM samples").fetchone()
         store = Store(filled.root)
-        samples.delete(store, [s.id for s in samples.of_identity(store, SECRET)])
+        samples.delete(store, [s.id for s in samples.of_label(store, SECRET)])
         store.close()
         started = time.monotonic()
         with sk.Workspace(filled.root) as second:
@@ -137,7 +137,7 @@ def test_labels_leave_the_free_space_between_rows(workspace):
     list(workspace.add_templates("letters", labels, rng.normal(size=(1200, 64))))
     doomed = [str(label) for label in rng.permutation(labels)[:600]]
     for label in doomed[:-1]:
-        owned = samples.of_identity(workspace.store, label)
+        owned = samples.of_label(workspace.store, label)
         samples.delete(workspace.store, [s.id for s in owned])
     workspace.forget(doomed[-1])
     content = (workspace.root / "store.db").read_bytes()

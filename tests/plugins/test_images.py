@@ -332,7 +332,7 @@ def test_an_existing_gallery_is_refused_before_an_export(adding):
     assert adding("init", "shop", "-m", "images").code == 0
     told = adding("init", "shop", "--encoder", "timm:mine")
     assert told.code == 1
-    assert "there is a gallery 'shop' already" in told.err
+    assert "gallery 'shop' already exists" in told.err
     rows = json.loads(adding("encoders", "list", "--json").out)
     assert "mine" not in {row["name"] for row in rows}
 

@@ -27,7 +27,7 @@ from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.store import galleries
-from siamkit.types import Steps, Threshold
+from siamkit.types import ErrorCurve, Threshold
 
 chances = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=4, max_size=40).filter(
     lambda rows: len({label for _, label in rows}) == 2
@@ -217,7 +217,7 @@ def test_strangers_with_one_score_stay_below_the_threshold():
         {"method": "guess"},
         {"fusion": "worst"},
         {"llrs": (3.0, -3.0)},
-        {"false_matches": Steps((0.1, 1.0), (0.2, 0.1))},
+        {"false_matches": ErrorCurve((0.1, 1.0), (0.2, 0.1))},
     ],
 )
 def test_inconsistent_numbers_in_a_file_are_refused(fitted, wrong):

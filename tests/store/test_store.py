@@ -49,7 +49,7 @@ def test_an_enrolment_comes_back_as_it_went_in(tmp_path):
     ids = add(store, target, [("anna", 1), ("bob", 2)])
     store.close()
     store = Store(tmp_path)
-    enrolled = samples.of_identity(store, "anna")
+    enrolled = samples.of_label(store, "anna")
     assert [(s.id, s.gallery, s.source, s.quality) for s in enrolled] == [(ids[0], "g", "1.x", 0.5)]
     _, vectors = templates.load_all(store, target)
     np.testing.assert_array_equal(vectors, unit(1, 2))
@@ -69,7 +69,7 @@ def test_one_identity_owns_samples_of_several_galleries(tmp_path):
     faces, voices = gallery(store, "faces"), gallery(store, "voices", "toy/1:b")
     add(store, faces, [("anna", 1)])
     add(store, voices, [("anna", 2)])
-    assert [s.gallery for s in samples.of_identity(store, "anna")] == ["faces", "voices"]
+    assert [s.gallery for s in samples.of_label(store, "anna")] == ["faces", "voices"]
     assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (1,)
 
 
@@ -115,15 +115,15 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
 )
 def test_labels_that_cannot_be_shown_are_refused(label, why):
     with pytest.raises(BadInput, match=why) as error:
-        samples.checked_label(label)
+        samples.normalise_label(label)
     assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("label", ["a/b/../c", "😀", "Ünïcödé", "李雷", "O'Brien; DROP TABLE x"])
 def test_labels_of_any_script_are_kept(tmp_path, label):
     store = Store(tmp_path, create=True)
-    add(store, gallery(store), [(samples.checked_label(label), 1)])
-    assert samples.of_identity(store, label)[0].identity == label
+    add(store, gallery(store), [(samples.normalise_label(label), 1)])
+    assert samples.of_label(store, label)[0].identity == label
 
 
 def test_rename_refuses_a_label_that_is_taken(tmp_path):
@@ -132,7 +132,7 @@ def test_rename_refuses_a_label_that_is_taken(tmp_path):
     with pytest.raises(StoreError, match="already"):
         samples.rename(store, "anna", "bob")
     samples.rename(store, "anna", "Anna Smith")
-    assert samples.of_identity(store, "Anna Smith")
+    assert samples.of_label(store, "Anna Smith")
 
 
 def test_a_newer_schema_is_refused(tmp_path):
