@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import click
 import numpy as np
 import pytest
 from hypothesis import given
@@ -285,8 +286,8 @@ def test_every_command_is_a_method():
     }
     commands = [
         " ".join(filter(None, [name, below]))
-        for name, command in cli.commands.items()
-        for below in getattr(command, "commands", [""])
+        for name in cli.list_commands(click.Context(cli))
+        for below in getattr(cli.get_command(click.Context(cli), name), "commands", [""])
         if name != "train"  # `train` returns a run, which exports and draws itself
     ]
     for command in commands:

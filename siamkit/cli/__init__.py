@@ -5,46 +5,68 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from siamkit.cli import (
-    audit,
-    calibrate,
-    classify,
-    dedupe,
-    doctor,
-    embed,
-    encoders,
-    enrol,
-    evaluate,
-    explain,
-    export,
-    forget,
-    galleries,
-    import_,
-    index,
-    init,
-    options,
-    plugins,
-    query,
-    reembed,
-    rename,
-    show,
-    train,
-    verify,
-)
-from siamkit.cli import list as list_
+from siamkit.cli import options
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
 from siamkit.host.stdout_guard import claim_stdout
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
+# What `siamkit --help` shows of each command, which is siamkit.cli.NAME:NAME.
+COMMANDS = {
+    "audit": "Find wrong labels and duplicates in a gallery",
+    "calibrate": "Measure what a gallery's scores mean",
+    "classify": "Which class, and how likely?",
+    "dedupe": "Find the duplicates in a list",
+    "doctor": "Check the installation and the store",
+    "embed": "Write vectors to a file",
+    "encoders": "List, build and add encoders",
+    "enrol": "Enrol files or texts under a label",
+    "evaluate": "Measure error rates on labelled data",
+    "explain": "Show which parts make two samples alike",
+    "export": "Write a gallery to a folder",
+    "forget": "Delete an identity or a sample",
+    "galleries": "Create, list and delete galleries",
+    "import": "Read an exported folder",
+    "index": "Inspect or rebuild a gallery's index",
+    "init": "Create a store, and a gallery in it",
+    "list": "List the identities",
+    "plugins": "List, check and write plugins",
+    "query": "Who or what is this?",
+    "reembed": "Recompute a gallery's templates",
+    "rename": "Rename an identity",
+    "show": "Show the samples of an identity",
+    "train": "Train an encoder from labelled examples",
+    "verify": "Are these two the same?",
+}
+RESERVED = {"import": "import_", "list": "list_"}  # names that Python uses itself
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it runs, and none to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = RESERVED.get(cmd_name, cmd_name)
+        command: click.Command = getattr(import_module(f"siamkit.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(
+    cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
@@ -71,35 +93,6 @@ def cli(store: Path) -> None:
     (query), whether two are the same (verify), or which of many are duplicates (dedupe). The store
     is ./.siamkit, or --store, or SIAMKIT_STORE.
     """
-
-
-for command in (
-    init.init,
-    galleries.galleries,
-    enrol.enrol,
-    query.query,
-    classify.classify,
-    verify.verify,
-    explain.explain,
-    calibrate.calibrate,
-    evaluate.evaluate,
-    dedupe.dedupe,
-    audit.audit,
-    train.train,
-    embed.embed,
-    list_.list_,
-    show.show,
-    rename.rename,
-    forget.forget,
-    export.export,
-    import_.import_,
-    reembed.reembed,
-    index.index,
-    encoders.encoders,
-    plugins.plugins,
-    doctor.doctor,
-):
-    cli.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -13,13 +13,15 @@ import click
 import pages
 import pytest
 
-from siamkit.cli import cli
+from siamkit.cli import COMMANDS, cli
 
 README = (pages.ROOT / "README.md").read_text()
 
 
 def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         yield f"{prefix}{name}", command
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix}{name} ")
@@ -34,6 +36,13 @@ def test_the_readme_names_every_command_and_its_options(name):
     for parameter in ALL[name].params:
         if isinstance(parameter, click.Option):
             assert max(parameter.opts, key=len) in README, f"{name}: {parameter.opts}"
+
+
+def test_help_lists_every_command_in_a_short_line():
+    commands = Path(pages.ROOT / "siamkit" / "cli").glob("*.py")
+    modules = {path.stem.rstrip("_") for path in commands if "@click." in path.read_text()}
+    assert set(COMMANDS) <= modules
+    assert all(len(line) <= 45 for line in COMMANDS.values())
 
 
 @pytest.mark.parametrize("name", [n for n, c in ALL.items() if " " not in n])
