@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from siamkit.embed.batches import Job
 from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
-from siamkit.io.table_record import BARE, Record, Table, bad_lines, list_columns
+from siamkit.io.table_record import BARE, Table, list_columns, parse_all
 from siamkit.store.samples import LONGEST_LABEL
-
-T = TypeVar("T")
 
 
 def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
@@ -43,7 +40,7 @@ def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | 
                 f"{table.name} has the columns {list_columns(table.columns)}",
                 hint="its first line must name label and path; for texts, add --column NAME",
             )
-        return _parse_all(
+        return parse_all(
             table.read("label", "path", "text"),
             lambda values: _labelled_source(values, path.parent),
             table.name,
@@ -98,23 +95,6 @@ def _label(folder: Path, file: Path) -> str:
     return first if inner else file.stem
 
 
-def _parse_all(
-    records: Iterable[Record], parse: Callable[[dict[str, Any]], T], name: str, hint: str
-) -> list[T]:
-    """Return each record as `parse` reads its values; a ValueError of it is that line's fault."""
-    parsed, faults = [], []
-    for record in records:
-        try:
-            if record.error:
-                raise ValueError(record.error)
-            parsed.append(parse(record.values))
-        except ValueError as error:
-            faults.append((record.line, str(error)))
-    if faults:
-        raise bad_lines(name, faults, hint)
-    return parsed
-
-
 def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | str]:
     label, path, text = values["label"], values["path"], values["text"]
     if isinstance(label, int | float) and not isinstance(label, bool):
@@ -130,7 +110,7 @@ def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | st
 
 def _parse_jobs(table: Table) -> list[Job]:
     hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
-    return _parse_all(table.read("source", "text"), _job, table.name, hint)
+    return parse_all(table.read("source", "text"), _job, table.name, hint)
 
 
 def _job(values: dict[str, Any]) -> Job:

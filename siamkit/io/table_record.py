@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import shorten
@@ -15,6 +15,8 @@ PARQUET, SQLITE = (".parquet", ".pq"), (".db", ".sqlite", ".sqlite3")
 READABLE = (*LINES, *CSV, *JSON_LINES, *PARQUET, *SQLITE)
 BARE = ""  # the column of a line of text, and of a JSON string that is not in an object
 BAD_LINES = 20  # that one message names
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,28 @@ class Table:
         yield from self.read_columns(columns)
 
 
-def bad_lines(name: str, faults: Sequence[tuple[int, str]], hint: str) -> BadInput:
-    """Return the error that names the (line, fault) pairs of a table, the first BAD_LINES of them.
+def parse_all(
+    records: Iterable[Record], parse: Callable[[dict[str, Any]], T], name: str, hint: str
+) -> list[T]:
+    """Return each record as `parse` reads its values, for readers that accept a table as a whole.
 
-    For readers that accept a table only as a whole.
+    A ValueError or BadInput of `parse` is that line's fault. Raises BadInput, naming the first
+    BAD_LINES of them.
     """
+    parsed, faults = [], []
+    for record in records:
+        try:
+            if record.error:
+                raise ValueError(record.error)
+            parsed.append(parse(record.values))
+        except (ValueError, BadInput) as error:
+            faults.append((record.line, str(error)))
+    if faults:
+        raise _bad_lines(name, faults, hint)
+    return parsed
+
+
+def _bad_lines(name: str, faults: Sequence[tuple[int, str]], hint: str) -> BadInput:
     if len(faults) == 1:
         return BadInput(f"{name}, line {faults[0][0]}: {faults[0][1]}", hint=hint)
     descriptions = [f"line {line}: {fault}" for line, fault in faults[:BAD_LINES]]

@@ -14,7 +14,7 @@ from siamkit.embed.region_choosers import name_sample
 from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, shorten, to_path, to_text
 from siamkit.io.table_read import as_text, open_table
-from siamkit.io.table_record import bad_lines, list_columns
+from siamkit.io.table_record import list_columns, parse_all
 from siamkit.store import Store, galleries, samples
 from siamkit.store.samples import Sample
 
@@ -139,7 +139,6 @@ def _read_folder(folder: Path) -> list[Example]:
 
 
 def _read_manifest(path: Path) -> list[Example]:
-    examples, faults = [], []
     with open_table(path, plain=".csv") as table:
         columns = table.columns
         if table.has_header and ("label" not in columns or not {"path", "text"} & set(columns)):
@@ -147,16 +146,12 @@ def _read_manifest(path: Path) -> list[Example]:
                 f"{table.name} has the columns {list_columns(columns)}",
                 hint="its first line must name label and path, or label and text",
             )
-        for record in table.read(*COLUMNS):
-            try:
-                if record.error:
-                    raise BadInput(record.error)
-                examples.append(_example(record.values, path.parent))
-            except BadInput as error:
-                faults.append((record.line, str(error)))
-    if faults:
-        hint = "columns: path or text, label, impostor (1 or 0), split (train or validation)"
-        raise bad_lines(table.name, faults, hint)
+        examples = parse_all(
+            table.read(*COLUMNS),
+            lambda values: _example(values, path.parent),
+            table.name,
+            "columns: path or text, label, impostor (1 or 0), split (train or validation)",
+        )
     for column in columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
         if column not in COLUMNS and near and near[0] not in columns:
