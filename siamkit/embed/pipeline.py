@@ -190,15 +190,7 @@ def _require_finite(region: Region) -> Region:
 def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -> Pipeline:
     """Load a modality, an encoder (a name, a folder, or None for its default) and a detector."""
     plugin = registry.load("siamkit.modalities", modality)
-    finder = None
-    if detector is not None:
-        finder = _load_detector(plugin, detector)
-        if finder.kind != plugin.kind:
-            raise PluginError(
-                f"detector {detector} takes {finder.kind}, but {modality} are {plugin.kind}"
-                f" ({registry.describe(plugin)})",
-                hint="`siamkit plugins list` shows what each detector takes",
-            )
+    finder = None if detector is None else load_detector(plugin, detector)
     opened = open_encoder(plugin, encoder)
     if fault := contract.encoder_fault(opened):
         raise PluginError(f"{registry.describe(plugin)}: its encoder {fault}")
@@ -212,15 +204,23 @@ def resolve_detector(modality: str, detector: str | None) -> str | None:
     return registry.load("siamkit.modalities", modality).detector
 
 
-def _load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:
+def load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:
+    """Load a detector for a modality. Raises PluginError if it takes media of another kind."""
     try:
-        return registry.load("siamkit.regions", name)
+        detector = registry.load("siamkit.regions", name)
     except PluginError as error:
         if name != plugin.detector:  # the caller has named it
             raise
         raise PluginError(
             f"{registry.describe(plugin)} needs a detector: {error}", hint=error.hint
         ) from error
+    if detector.kind != plugin.kind:
+        raise PluginError(
+            f"detector {name} takes {detector.kind}, but {plugin.name} are {plugin.kind}"
+            f" ({registry.describe(plugin)})",
+            hint="`siamkit plugins list` shows what each detector takes",
+        )
+    return detector
 
 
 def open_encoder(plugin: Modality[Any], encoder: str | None) -> Encoder[Any]:

@@ -11,18 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from siamkit.embed.pipeline import DEFAULT, resolve_detector
-from siamkit.errors import BadInput, PluginError, SiamkitError
-from siamkit.host import registry
+from siamkit.embed.pipeline import DEFAULT, load_detector, resolve_detector
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import absolute, to_text
-from siamkit.protocols import Detector
 from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
-from siamkit.train.examples import Example, gallery_examples, read_examples
+from siamkit.train.examples import gallery_examples, read_examples
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
@@ -185,8 +183,12 @@ def start_run(
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
         return TrainingRun(folder, modality, config, origin, prepared)
-    detector = _load_detector(modality, origin.detector)
-    examples = _read(origin, open_store)
+    detector = load_detector(modality, origin.detector) if origin.detector else None
+    if origin.origin.startswith(GALLERY):
+        gallery = origin.origin.removeprefix(GALLERY)
+        examples = gallery_examples(open_store(), gallery, origin.modality)
+    else:
+        examples = read_examples(origin.origin)
     run_folder.begin(folder, origin, config)
     split = Split(config.validation, config.seed)
     try:
@@ -225,23 +227,3 @@ def _require_same(folder: Path, before: Origin, now: Origin, settings: list[str]
             f"{to_text(folder)} was begun with other settings: {'; '.join(lines)}",
             hint="--resume alone continues it as it was; another --out begins a new run",
         )
-
-
-def _load_detector(modality: TrainableModality, name: str | None) -> Detector[Any] | None:
-    """Load a region plugin. Raises PluginError if it takes media of another kind."""
-    if name is None:
-        return None
-    detector: Detector[Any] = registry.load("siamkit.regions", name)
-    if detector.kind != modality.kind:
-        raise PluginError(
-            f"detector {name} takes {detector.kind}, but {modality.name} are {modality.kind}",
-            hint="`siamkit plugins list` shows what each detector takes",
-        )
-    return detector
-
-
-def _read(origin: Origin, open_store: Callable[[], Store]) -> list[Example]:
-    if origin.origin.startswith(GALLERY):
-        gallery = origin.origin.removeprefix(GALLERY)
-        return gallery_examples(open_store(), gallery, origin.modality)
-    return read_examples(origin.origin)
