@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias, cast
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from siamkit.errors import BadInput, MissingWeights, SiamkitError
+from siamkit.errors import BadInput, MissingWeights
 from siamkit.io.sources import shorten
 from siamkit.sdk.efficientnet_lite0 import NAME as LITE0
 from siamkit.sdk.efficientnet_lite0 import lite0
@@ -19,7 +18,6 @@ from siamkit.train.config import TrainConfig
 
 DIM = 128  # of the vectors, by default
 Views: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
-log = logging.getLogger("siamkit")
 
 
 class Pixels(nn.Module):
@@ -86,8 +84,6 @@ def _width(trunk: nn.Module, backbone: str, shape: tuple[int, ...]) -> int:
     try:
         with torch.no_grad():
             features = trunk.eval()(torch.zeros((1, *shape), dtype=torch.uint8))
-    except SiamkitError:
-        raise
     except Exception as error:  # timm's networks raise all kinds
         raise BadInput(
             f"{backbone} does not take images of {shape[1]} x {shape[0]} px:"
@@ -106,12 +102,9 @@ def require_backbone(name: str) -> None:
 
     if name == LITE0 or timm.is_model(name):
         return
-    near = get_close_matches(name, [LITE0, *timm.list_models()], n=5)
+    near = ", ".join(get_close_matches(name, [LITE0, *timm.list_models()], n=5))
     listing = "python -c 'import timm; print(timm.list_models())' lists them"
-    raise BadInput(
-        f"timm knows no backbone {name!r}",
-        hint=f"near: {', '.join(near)}" if near else listing,
-    )
+    raise BadInput(f"timm knows no backbone {name!r}", hint=f"near: {near}" if near else listing)
 
 
 def _build_timm(name: str, channels: int, pretrained: bool) -> nn.Module:

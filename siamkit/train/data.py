@@ -26,7 +26,7 @@ from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS, replacing
-from siamkit.train.intake import Loaded, Tally, load_example, select_rows
+from siamkit.train.intake import Loaded, Row, Tally, load_example, select_rows
 from siamkit.train.split import Split, split_identities
 from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
@@ -104,18 +104,8 @@ def prepare(
     notes = [*label_notes(examples), *tally.notes()]
     for note in notes:
         log.warning(note)
-    names = sorted({example.label for example in rows})
-    numbers = {name: number for number, name in enumerate(names)}
-    facts = {
-        "names": names,
-        "labels": [numbers[example.label] for example in rows],
-        "impostor": [example.impostor for example in rows],
-        "training": [example.label in training for example in rows],
-        "sources": [example.name for example in rows],
-        "digest": digest,
-        "faults": [str(fault) for fault in tally.faults],
-        "notes": notes,
-    }
+    facts = _row_facts(rows, training)
+    facts |= {"digest": digest, "faults": [str(fault) for fault in tally.faults], "notes": notes}
     with replacing(run / FACTS) as temporary:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
     prepared = load(run)
@@ -130,7 +120,6 @@ def _report(samples: Iterable[Loaded], total: int, progress: Progress) -> Iterat
 
 
 def _with_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int) -> BadInput:
-    """Add to an error about too few examples why there are so few."""
     if not faults:
         return error
     return BadInput(
@@ -138,6 +127,18 @@ def _with_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int)
         f" {faults[0]}",
         hint=faults[0].hint or error.hint,
     )
+
+
+def _row_facts(rows: Sequence[Example], training: set[str]) -> dict[str, Any]:
+    names = sorted({example.label for example in rows})
+    numbers = {name: number for number, name in enumerate(names)}
+    return {
+        "names": names,
+        "labels": [numbers[example.label] for example in rows],
+        "impostor": [example.impostor for example in rows],
+        "training": [example.label in training for example in rows],
+        "sources": [example.name for example in rows],
+    }
 
 
 def load(run: Path) -> Prepared | None:
@@ -193,9 +194,7 @@ def _digest(
     return digest.hexdigest()
 
 
-def _write_arrays(
-    path: Path, rows: Iterable[tuple[Example, NDArray[Any]]], modality: TrainableModality
-) -> list[Example]:
+def _write_arrays(path: Path, rows: Iterable[Row], modality: TrainableModality) -> list[Example]:
     """Write arrays to a .npy file, one by one; return their examples.
 
     Its header is written twice: numpy leaves room in it for more digits of the first dimension.
@@ -221,7 +220,6 @@ def _write_arrays(
 
 
 def _write_header(file: BinaryIO, count: int, row: NDArray[Any]) -> None:
-    """Write the .npy header of `count` rows like this one."""
     header = {
         "descr": np.lib.format.dtype_to_descr(row.dtype),
         "fortran_order": False,

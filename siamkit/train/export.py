@@ -6,7 +6,6 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ SAME = 0.9999  # least cosine between a served vector and torch's
 PROBES = 64  # arrays that both are compared on
 LARGE = 1_024  # least size of a tensor that is worth a node to halve
 HIGHEST = 60_000.0  # weight to store as float16, which ends at 65504
-PACKAGES = ("siamkit", "torch", "timm", "onnx", "numpy")
 
 
 class _Served(nn.Module):
@@ -130,11 +128,6 @@ def _least_cosine(expected: NDArray[np.float32], served: NDArray[np.float32]) ->
 def _run(graph: bytes, probes: Tensor) -> NDArray[np.float32]:
     vectors: NDArray[np.float32] = session(graph).run(None, {"arrays": probes.numpy()})[0]
     return vectors
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that a training depends on."""
-    return {name: version(name) for name in PACKAGES}
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,9 @@ if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
 
-@dataclass(slots=True, eq=False)
-class Loaded:
-    """One example's array with the SHA-256 of its bytes, or the fault that prevented it."""
-
-    example: Example
-    array: NDArray[Any] | None = None
-    digest: bytes = b""
-    fault: SiamkitError | None = None
+# An example with its array, or with the fault that prevented it.
+Loaded: TypeAlias = tuple[Example, NDArray[Any] | SiamkitError]
+Row: TypeAlias = tuple[Example, NDArray[Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +53,7 @@ class Tally:
 
 
 def load_example(pipeline: Pipeline, example: Example) -> Loaded:
-    """Read, detect and crop one example, and turn it into an array."""
+    """Read, detect and crop one example, and turn it into an array. Raises nothing."""
     name = shorten(example.name)
     try:
         if example.enrolled:
@@ -73,14 +68,12 @@ def load_example(pipeline: Pipeline, example: Example) -> Loaded:
                 raise name_sample(name, error) from error
             medium = detected.medium
         modality = cast("TrainableModality", pipeline.modality)
-        array = _array(modality, pipeline.crop(medium, region, content), name)
+        return example, _array(modality, pipeline.crop(medium, region, content), name)
     except SiamkitError as error:
-        return Loaded(example, fault=error)
-    return Loaded(example, array, hashlib.sha256(array.tobytes()).digest())
+        return example, error
 
 
 def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
-    """Turn a crop into an array, and check it."""
     try:
         with registry.calling(modality, "array"):
             array = modality.array(crop)
@@ -94,14 +87,14 @@ def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[tuple[Example, NDArray[Any]]]:
+def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[Row]:
     """Yield the rows to train on: no copies, and no identity without LEAST genuine samples.
 
     `loaded` is ordered by identity, genuine samples first, so that fewer than LEAST are held back.
     """
     by_digest: dict[bytes, Example] = {}
-    for label, samples in groupby(loaded, key=lambda sample: sample.example.label):
-        genuine: list[tuple[Example, NDArray[Any]]] = []
+    for label, samples in groupby(loaded, key=lambda sample: sample[0].label):
+        genuine: list[Row] = []
         for example, array in _distinct(samples, by_digest, tally):
             if len(genuine) >= LEAST:
                 yield example, array
@@ -115,18 +108,18 @@ def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[tuple[Exampl
 
 def _distinct(
     samples: Iterable[Loaded], by_digest: dict[bytes, Example], tally: Tally
-) -> Iterator[tuple[Example, NDArray[Any]]]:
+) -> Iterator[Row]:
     """Yield the distinct arrays of one identity.
 
     An array that another identity has, too, is likely to be labelled wrongly: it is noted.
     """
     own: dict[bytes, Example] = {}
-    for sample in samples:
-        if sample.array is None:
-            tally.faults += [sample.fault] if sample.fault else []
+    for example, array in samples:
+        if isinstance(array, SiamkitError):
+            tally.faults.append(array)
             continue
-        example = sample.example
-        if twin := own.get(sample.digest):
+        digest = hashlib.sha256(array.tobytes()).digest()
+        if twin := own.get(digest):
             if twin.impostor == example.impostor:
                 tally.copies += 1
             else:
@@ -135,11 +128,11 @@ def _distinct(
                     f" as genuine and once as an impostor: it counts as genuine ({example.label!r})"
                 )
             continue
-        own[sample.digest] = example
-        first = by_digest.setdefault(sample.digest, example)
+        own[digest] = example
+        first = by_digest.setdefault(digest, example)
         if first.label != example.label:
             tally.contradictions.append(
                 f"{shorten(first.name)} of {first.label!r} and {shorten(example.name)} of"
                 f" {example.label!r} are the same sample: one label is likely to be wrong"
             )
-        yield example, sample.array
+        yield example, array

@@ -182,7 +182,6 @@ class Loop:
         return embeddings
 
     def _share_statistics(self) -> None:
-        """Average batch normalisation's statistics over the processes."""
         self.processes.average_buffers(self.learner.network)
         if self.learner.average is not self.learner.network:
             self.processes.average_buffers(self.learner.average)
@@ -242,5 +241,4 @@ class Loop:
 
 
 def _multiple(step: int, factor: int) -> int:
-    """Return the next multiple of a factor after a step."""
     return (step // factor + 1) * factor

@@ -47,7 +47,12 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
     training = usable - validation
     validates = split.share > 0 or validation  # no validation may be what was asked for
     if len(training) < LEAST or (validates and len(validation) < LEAST):
-        raise _too_few(training, validation, len(labels))
+        raise BadInput(
+            f"{len(training)} identities to train on and {len(validation)} for validation, of"
+            f" {len(labels)}: each side needs at least {LEAST}, with at least {LEAST} genuine"
+            " samples each",
+            hint="add samples or identities, or skip validation: --set validation=0",
+        )
     return training, validation
 
 
@@ -63,13 +68,4 @@ def _stated(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def _lot(seed: int, label: str) -> bytes:
-    """Return the lot that a label draws, whatever the other labels and their order."""
     return hashlib.sha256(f"{seed}\n{label}".encode()).digest()
-
-
-def _too_few(training: set[str], validation: set[str], labels: int) -> BadInput:
-    return BadInput(
-        f"{len(training)} identities to train on and {len(validation)} for validation, of {labels}:"
-        f" each side needs at least {LEAST}, with at least {LEAST} genuine samples each",
-        hint="add samples or identities, or skip validation: --set validation=0",
-    )
