@@ -19,7 +19,6 @@ from siamkit.stats.fpir import threshold_for_fpir
 if TYPE_CHECKING:
     from siamkit.types import Calibration, FpirModel
 
-HEIGHT = 400  # px of a chart
 LARGEST_RADIUS = 32.0  # px: the disc that would stand for all comparisons
 CURVE_POINTS = 200
 SIZES = np.unique(np.geomspace(1, 1_000_000, 61).round())  # of a gallery, where the curve is drawn
@@ -39,16 +38,12 @@ COMPARED_WITH = {
 def html(calibration: Calibration, gallery: str) -> str:
     """Return the page as text. User texts are escaped."""
     calibration = calibration.normalised or calibration  # the one that the gallery decides by
-    charts = [_reliability(calibration), _probabilities(calibration), _rates(calibration)]
+    charts = _reliability(calibration) + _probabilities(calibration) + _rates(calibration)
+    tables = _rate_table(calibration)
     if calibration.fpir_model:
-        charts.append(_thresholds_by_size(calibration.fpir_model, calibration.fpir))
-    body = (
-        facts(_facts(calibration))
-        + f"<div class=row>{''.join(charts)}</div>"
-        + "<h2>Thresholds</h2>"
-        + _rate_table(calibration)
-        + (_size_table(calibration.fpir_model, calibration.fpir) if calibration.fpir_model else "")
-    )
+        charts += _thresholds_by_size(calibration.fpir_model, calibration.fpir)
+        tables += _size_table(calibration.fpir_model, calibration.fpir)
+    body = f"{facts(_facts(calibration))}<div class=row>{charts}</div><h2>Thresholds</h2>{tables}"
     return page(f"Calibration of {gallery}", body)
 
 
@@ -82,24 +77,17 @@ def _reliability(calibration: Calibration) -> str:
     chart = Chart(
         Axis(-0.09, 1.09, "mean predicted probability, %", ticks=PERCENT_TICKS),
         Axis(-0.09, 1.09, "share that is mated, %", ticks=PERCENT_TICKS),
-        height=HEIGHT,
     )
     chart.line([0, 1], [0, 1], GREY, "perfect calibration", dotted=True)
+    name = "pairs of unseen identities; the area is their share"
     for predicted, mated, weight in calibration.reliability:
-        chart.dot(
-            predicted,
-            mated,
-            COLOURS[0],
-            radius=max(2.5, LARGEST_RADIUS * math.sqrt(weight)),
-            tooltip=f"predicted {predicted:.1%}, mated {mated:.1%},"
-            f" {weight:.1%} of the comparisons",
-            name="pairs of unseen identities; the area is their share",
-        )
-    return chart.figure(
-        "Are the probabilities right?"
-        if calibration.reliability
-        else "Too few identities to judge the probabilities"
-    )
+        radius = max(2.5, LARGEST_RADIUS * math.sqrt(weight))
+        share = f"{weight:.1%} of the comparisons"
+        tooltip = f"predicted {predicted:.1%}, mated {mated:.1%}, {share}"
+        chart.dot(predicted, mated, COLOURS[0], tooltip, radius=radius, name=name)
+    if not calibration.reliability:
+        return chart.figure("Too few identities to judge the probabilities")
+    return chart.figure("Are the probabilities right?")
 
 
 def _score_range(calibration: Calibration) -> tuple[float, float]:
@@ -118,7 +106,6 @@ def _probabilities(calibration: Calibration) -> str:
     chart = Chart(
         Axis(low, high, "score"),
         Axis(0, 1, "probability of the same, %", ticks=PERCENT_TICKS),
-        height=HEIGHT,
     )
     _mark_decisions(chart, calibration)
     scores = np.linspace(low, high, CURVE_POINTS)
@@ -142,7 +129,6 @@ def _rates(calibration: Calibration) -> str:
     chart = Chart(
         Axis(low, high, "threshold"),
         Axis(10 ** math.floor(math.log10(lowest)), 1, "rate, %", "log", LOG_TICKS),
-        height=HEIGHT,
     )
     _mark_decisions(chart, calibration)
     for steps, colour, name in (
@@ -161,7 +147,6 @@ def _thresholds_by_size(model: FpirModel, fpir: float) -> str:
     chart = Chart(
         Axis(1, float(SIZES[-1]), "identities enrolled", "log", SIZE_TICKS),
         Axis(float(thresholds.min()) - margin, float(thresholds.max()) + margin, "threshold"),
-        height=HEIGHT,
     )
     measured = model.sizes[-1]
     count = int((measured >= SIZES).sum())
@@ -181,27 +166,22 @@ def _rate_table(calibration: Calibration) -> str:
     rates = [10.0**-n for n in range(1, 9) if 10.0**-n >= lowest * (1 + 1e-9)]
     rates += [lowest] if lowest < 1 else []
     rows = []
+    note = ""
     for rate in rates:
-        label = f"{rate:.2g}"
-        mark = " *" if float(label) < lowest_fnmr else ""
-        different = f"{different_below(calibration, rate):.3f}{mark}"
+        label, different = f"{rate:.2g}", f"{different_below(calibration, rate):.3f}"
+        if float(label) < lowest_fnmr:
+            different += " *"
+            note = (
+                f"<p class=soft>* at a rate of {lowest_fnmr:.2g}, the lowest false non-match rate"
+                " that the data supports"
+            )
         rows.append((label, f"{threshold_for_fmr(calibration, rate).value:.3f}", different))
-    note = (
-        f"<p class=soft>* at a rate of {lowest_fnmr:.2g}, the lowest false non-match rate that the"
-        " data supports"
-    )
-    marked = any(different.endswith("*") for _, _, different in rows)
-    head = ["error rate", "same from (FMR)", "different below (FNMR)"]
-    return table(head, rows) + (note if marked else "")
+    return table(["error rate", "same from (FMR)", "different below (FNMR)"], rows) + note
 
 
 def _size_table(model: FpirModel, fpir: float) -> str:
-    rows = [
-        (
-            f"{10**n:,}",
-            f"{threshold_for_fpir(model, fpir, 10**n):.3f}",
-            "extrapolated" if 10**n > model.sizes[-1] else "",
-        )
-        for n in range(7)
-    ]
+    rows = []
+    for size in (10**n for n in range(7)):
+        note = "extrapolated" if size > model.sizes[-1] else ""
+        rows.append((f"{size:,}", f"{threshold_for_fpir(model, fpir, size):.3f}", note))
     return table(["identities enrolled", f"identified from, FPIR {fpir:g}", ""], rows)

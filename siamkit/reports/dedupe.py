@@ -22,7 +22,7 @@ GROUPS = 200  # listed on the page
 def html(deduped: Deduped, source: str) -> str:
     """Return the page as text. User texts are escaped."""
     grouping = deduped.grouping
-    rule = grouping.rule
+    rule, mining = grouping.rule, grouping.mining
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
     rows = [
         ("items", f"{len(deduped.items):,}"),
@@ -33,10 +33,7 @@ def html(deduped: Deduped, source: str) -> str:
         ("items in groups", f"{len(deduped.members):,}"),
         ("threshold", f"{rule.threshold.value:.3f}, {score}"),
         ("chosen on", rule.threshold.source),
-        (
-            "near pairs found by",
-            f"{grouping.mining['structure']}, recall {grouping.mining['recall']}",
-        ),
+        ("near pairs found by", f"{mining['structure']}, recall {mining['recall']}"),
     ]
     return page(f"Duplicates in {source}", facts(rows) + _histograms(grouping) + _groups(deduped))
 

@@ -50,15 +50,11 @@ def html(results: Sequence[Evaluation], title: str) -> str:
 
     Pictures and short sounds of the worst errors are embedded; missing files show their names.
     """
-    parts = [
-        _table(results),
-        evaluate_charts.error_curves(results),
-        evaluate_charts.score_histograms(results),
-        evaluate_charts.hit_rates(results),
-    ]
-    parts += [evaluate_charts.group_rates(result) for result in results if result.measured.groups]
-    parts += [_worst_errors(results), _faults(results), _notes(results)]
-    return page(f"Evaluation of {title}", "".join(parts), _STYLE)
+    body = _table(results) + evaluate_charts.error_curves(results)
+    body += evaluate_charts.score_histograms(results) + evaluate_charts.hit_rates(results)
+    body += "".join(map(evaluate_charts.group_rates, results))
+    body += _worst_errors(results) + _faults(results) + _notes(results)
+    return page(f"Evaluation of {title}", body, _STYLE)
 
 
 def _table(results: Sequence[Evaluation]) -> str:
@@ -120,11 +116,10 @@ def _faults(results: Sequence[Evaluation]) -> str:
     faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
     if not faults:
         return ""
-    listed = "".join(
-        f"<li>{escaped(fault.where, 300)}: "
-        f"{escaped(fault.reason.removeprefix(fault.where + ': '), 300)}"
-        for fault in faults[:FAULTS]
-    )
+    listed = ""
+    for fault in faults[:FAULTS]:
+        reason = fault.reason.removeprefix(f"{fault.where}: ")
+        listed += f"<li>{escaped(fault.where, 300)}: {escaped(reason, 300)}"
     if len(faults) > FAULTS:
         listed += f"<li>… and {len(faults) - FAULTS:,} more"
     return f"<h2>Could not be used: {len(faults):,}</h2><ul>{listed}</ul>"

@@ -8,12 +8,13 @@ characteristic (ROC), and the cumulative match characteristic (CMC) of 1:N.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamkit.reports import evaluate_text
-from siamkit.reports.html import escaped, table
+from siamkit.reports.html import cut, escaped, table
 from siamkit.reports.svg import (
     COLOURS,
     LETTER,
@@ -53,21 +54,19 @@ def error_curves(results: Sequence[Evaluation]) -> str:
     det = Chart(
         Axis(low_x, high, "false match rate (FMR), %", "probit", PROBIT_TICKS),
         Axis(low_y, high, "false non-match rate, %", "probit", PROBIT_TICKS),
-        height=400,
     )
     lowest_on_roc = min(1 - float(m.curve.fnmr[np.argmax(m.curve.fmr <= low_x)]) for m in measured)
     bottom = float(min(0.9, np.floor(lowest_on_roc * 10) / 10))
     roc = Chart(
         Axis(low_x, 1, "false match rate (FMR), %", "log", LOG_TICKS),
         Axis(bottom, 1, "1 - FNMR, %", ticks=_percent_ticks(bottom, 1)),
-        height=400,
     )
     unsupported = min(map(_lowest_fmr, measured))
     for chart in (det, roc):
         chart.band(0, unsupported, f"FMR below {100 * unsupported:.2g} %: too few comparisons")
     start = max(low_x, low_y)
     det.segment((start, high), (start, high), "#8888")
-    for result, colour in zip(results, _colours(results), strict=True):
+    for result, colour in zip(results, cycle(COLOURS), strict=False):
         _add_curves(det, roc, result, colour, high)
     return (
         "<h2>Error rates at every threshold</h2><div class=row>"
@@ -88,8 +87,8 @@ def _add_curves(det: Chart, roc: Chart, result: Evaluation, colour: str, high: f
     for point in measured.at_thresholds:
         x, y = point.fmr.value, point.fnmr.value
         tooltip = f"{result.name}, {point.name}: {point.threshold:.3f}, FMR {x:.2%}, FNMR {y:.2%}"
-        det.dot(x, y, colour, tooltip=tooltip, name=point.name)
-        roc.dot(x, 1 - y, colour, tooltip=tooltip, name=point.name)
+        det.dot(x, y, colour, tooltip, name=point.name)
+        roc.dot(x, 1 - y, colour, tooltip, name=point.name)
 
 
 def _add_curve(
@@ -97,17 +96,14 @@ def _add_curve(
 ) -> None:
     """Draw a curve, dotted at false match rates below the lowest that the data supports."""
     count = int((fmr >= lowest).sum())
+    start = max(0, count - 1)
     chart.line(fmr[:count], ys[:count], colour, name)
-    chart.line(fmr[max(0, count - 1) :], ys[max(0, count - 1) :], colour, dotted=True)
+    chart.line(fmr[start:], ys[start:], colour, dotted=True)
 
 
 def _lowest_fmr(measured: VerificationMetrics) -> float:
     """Return the lowest false match rate that the non-mated comparisons support."""
     return ERRORS / max(1, int((~measured.comparisons.mated).sum()))
-
-
-def _colours(results: Sequence[Evaluation]) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(len(results))]
 
 
 def deciding_threshold(measured: VerificationMetrics) -> tuple[float, str]:
@@ -122,10 +118,8 @@ def score_histograms(results: Sequence[Evaluation]) -> str:
     charts = []
     for result in results:
         comparisons = result.measured.comparisons
-        series = {
-            "mated": comparisons.mated_scores,
-            "non-mated": comparisons.non_mated_scores,
-        }
+        mated, non_mated = comparisons.mated_scores, comparisons.non_mated_scores
+        series = {"mated": mated, "non-mated": non_mated}
         charts.append(histogram(result.name, series, "score", deciding_threshold(result.measured)))
     return f"<h2>Scores</h2><div class=row>{''.join(charts)}</div>"
 
@@ -134,7 +128,7 @@ def hit_rates(results: Sequence[Evaluation]) -> str:
     """Draw the CMC of the results that were measured 1:N; empty if there are none."""
     curves = [
         (result.name, result.identified, colour)
-        for result, colour in zip(results, _colours(results), strict=True)
+        for result, colour in zip(results, cycle(COLOURS), strict=False)
         if result.identified
     ]
     if not curves:
@@ -147,6 +141,7 @@ def hit_rates(results: Sequence[Evaluation]) -> str:
     chart = Chart(
         Axis(0.5, longest + 0.5, "rank", ticks=((1, "1"), *whole_ticks)),
         Axis(bottom, 1, "hit rate, %", ticks=_percent_ticks(bottom, 1)),
+        height=320,
     )
     for name, identified, colour in curves:
         searches = identified.searches
@@ -158,15 +153,17 @@ def hit_rates(results: Sequence[Evaluation]) -> str:
             if rank <= longest:
                 tooltip = f"rank {rank}: {rate.value:.2%}"
                 chart.segment((rank, rank), (rate.low, rate.high), colour)
-                chart.dot(rank, rate.value, colour, radius=4, tooltip=tooltip)
+                chart.dot(rank, rate.value, colour, tooltip, radius=4)
     figure = chart.figure("CMC: how often the right identity is among the first")
     return f"<h2>Identification</h2><div class=row>{figure}</div>"
 
 
 def group_rates(result: Evaluation) -> str:
-    """Draw and list the error rates of each group, at one threshold for all."""
+    """Draw and list the error rates of each group, at one threshold for all; empty without any."""
     measured = result.measured
     groups = measured.groups[:GROUPS]
+    if not groups:
+        return ""
     charts = _group_chart(groups, "FMR", COLOURS[1]) + _group_chart(groups, "FNMR", COLOURS[0])
     note = f"<p>The first {GROUPS} are drawn." if len(measured.groups) > GROUPS else ""
     rows = [
@@ -183,9 +180,7 @@ def _group_chart(groups: Sequence[GroupRates], name: str, colour: str) -> str:
     """One row per group: the rate, and its interval."""
     rates = [group.fmr if name == "FMR" else group.fnmr for group in groups]
     top = max([rate.high for rate in rates if rate], default=0.0) * 1.05 or 0.01
-    names = [
-        g.name if len(g.name) <= NAME_LENGTH else g.name[: NAME_LENGTH - 1] + "…" for g in groups
-    ]
+    names = [cut(group.name, NAME_LENGTH) for group in groups]
     chart = Chart(
         Axis(0, top, f"{name}, %", ticks=_percent_ticks(0, top)),
         Axis(len(groups) - 0.5, -0.5, "", ticks=tuple((float(n), s) for n, s in enumerate(names))),
@@ -196,7 +191,7 @@ def _group_chart(groups: Sequence[GroupRates], name: str, colour: str) -> str:
         if rate:
             chart.segment((rate.low, rate.high), (row, row), colour)
             tooltip = f"{group.name}: {evaluate_text.shown(rate)}"
-            chart.dot(rate.value, row, colour, radius=4, tooltip=tooltip)
+            chart.dot(rate.value, row, colour, tooltip, radius=4)
     return chart.figure(f"{name} of each group, with intervals")
 
 

@@ -47,9 +47,8 @@ def figures(result: Evaluation) -> list[tuple[str, str]]:
         rows.append((f"FNMR at {point.name}", shown(point.fnmr)))
     if identified := result.identified:
         rows.append(("enrolled, 1:N", f"{identified.searches.identities:,} identities"))
-        rows += [
-            (f"rank-{rank} hit rate", shown(rate)) for rank, rate in identified.hit_rate.items()
-        ]
+        rates = identified.hit_rate.items()
+        rows += [(f"rank-{rank} hit rate", shown(rate)) for rank, rate in rates]
         for at in identified.at_fpir:
             rows.append((f"FNIR at FPIR {at.fpir:g}", shown(at.fnir)))
             rows.append((f"DIR at FPIR {at.fpir:g}", shown(at.dir)))

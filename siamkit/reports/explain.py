@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import shorten, to_text
+from siamkit.reports.html import cut
 from siamkit.reports.timeline import saving
 from siamkit.types import Clip, Image
 
@@ -125,8 +126,7 @@ def _draw_side(panel: Axes, side: ExplainedSample, shades: Any) -> None:
     else:
         _draw_text(panel, side, shades)
     if not isinstance(side.crop, str):
-        name = shorten(Path(side.source).name)
-        name = name if len(name) <= TITLE else name[: TITLE - 1] + "…"
+        name = cut(shorten(Path(side.source).name), TITLE)
         panel.set_title(name, loc="left", fontsize=LETTER - 1, parse_math=False)
 
 

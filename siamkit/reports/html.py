@@ -39,6 +39,11 @@ def page(title: str, body: str, style: str = "") -> str:
     )
 
 
+def cut(text: str, longest: int) -> str:
+    """Return a text, with an ellipsis in place of what is beyond `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def escaped(text: str, longest: int | None = None) -> str:
     """Escape a user's text for anywhere on a page, cutting it after `longest` characters."""
     if longest is not None and len(text) > longest:

@@ -25,10 +25,8 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     from PIL import ImageDraw, ImageFont
 
     if not isinstance(medium, Image):
-        raise BadInput(
-            "only pictures can be annotated",
-            hint="leave out --save-annotated, or draw a --timeline",
-        )
+        hint = "leave out --save-annotated, or draw a --timeline"
+        raise BadInput("only pictures can be annotated", hint=hint)
     picture = pil.fromarray(medium.pixels)
     width, height = picture.size
     line_width = max(2, round(max(width, height) / 400))

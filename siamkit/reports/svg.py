@@ -59,9 +59,8 @@ class Axis:
 def _scaled(values: ArrayLike, scale: Scale) -> NDArray[np.float64]:
     from scipy.special import ndtri
 
-    scaled: NDArray[np.float64] = np.asarray(values, np.float64)
-    if scale != "linear":
-        scaled = np.log10(scaled) if scale == "log" else ndtri(scaled)
+    functions = {"linear": np.asarray, "log": np.log10, "probit": ndtri}
+    scaled: NDArray[np.float64] = functions[scale](values)
     return scaled
 
 
@@ -79,7 +78,7 @@ def ticks(low: float, high: float, count: int = 6) -> Ticks:
 class Chart:
     """Draw on it, then take the figure. Colours are CSS; names go to the legend."""
 
-    def __init__(self, x: Axis, y: Axis, *, height: int = 320, left: int = LEFT) -> None:
+    def __init__(self, x: Axis, y: Axis, *, height: int = 400, left: int = LEFT) -> None:
         self.x, self.y, self.height, self.left = x, y, height, left
         self.parts: list[str] = []
         self.legend: dict[str, str] = {}  # name -> HTML
@@ -114,14 +113,7 @@ class Chart:
         self._add_to_legend(name, f'<rect width="24" height="14" {style}/>')
 
     def dot(
-        self,
-        x: float,
-        y: float,
-        colour: str,
-        *,
-        radius: float = 5,
-        tooltip: str = "",
-        name: str = "",
+        self, x: float, y: float, colour: str, tooltip: str, *, radius: float = 5, name: str = ""
     ) -> None:
         """Draw a disc of a radius in px."""
         style = f'fill="{colour}" fill-opacity=".75" stroke="{colour}"'

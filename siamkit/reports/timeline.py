@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
+from siamkit.reports.html import cut
 from siamkit.reports.svg import COLOURS
 
 if TYPE_CHECKING:
@@ -99,5 +100,4 @@ def draw(timeline: Timeline, path: Path) -> None:
 
 
 def _short(name: str) -> str:
-    shortened = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
-    return shortened.replace("$", r"\$")  # a dollar sign would begin a formula
+    return cut(name, NAME_LENGTH).replace("$", r"\$")  # a dollar sign would begin a formula
