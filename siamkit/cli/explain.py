@@ -95,9 +95,10 @@ def explain(
 
 def _check(output: Path, files: list[str]) -> None:
     """Raise UsageError or BadInput if the picture cannot be saved; call it before the work."""
-    from siamkit.reports.explain import check
+    from siamkit.io.atomic import require_writable
+    from siamkit.reports.explain import DRAWN
 
-    check(output)
+    require_writable(output, DRAWN)
     for file in files:
         if output.exists() and Path(file).exists() and output.samefile(file):
             raise click.UsageError(f"--output would overwrite {file}.")

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from siamkit.errors import BadInput
+from siamkit.io.sources import to_text
+
+
+def require_writable(path: Path, suffixes: Sequence[str]) -> None:
+    """Raise BadInput if no file with one of these suffixes can be written to `path`.
+
+    Call it before the work that the file is for.
+    """
+    name = to_text(path)
+    if path.suffix.lower() not in suffixes:
+        hint = f"use one of {', '.join(suffixes)}"
+        raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=hint)
+    if path.is_dir():
+        raise BadInput(f"{name} is a directory", hint="give the name of a file")
+    if not path.parent.is_dir():
+        hint = f"mkdir -p {to_text(path.parent)}"
+        raise BadInput(f"the folder of {name} does not exist", hint=hint)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise BadInput(f"{name} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
@@ -69,5 +93,5 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # somebody else's process
+        pass  # somebody else's process
     return True

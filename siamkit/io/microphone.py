@@ -13,9 +13,7 @@ from siamkit.io.sources import to_text
 RATE = 16_000  # Hz
 LONGEST = 600.0  # s
 LABEL_CHARACTERS = 40  # of a label, in the name of its recording
-INSTALL = (
-    "pip install sounddevice; on Linux it needs the library PortAudio (apt install libportaudio2)"
-)
+INSTALL = "pip install sounddevice; on Linux it needs PortAudio (apt install libportaudio2)"
 
 
 def _require_microphone() -> None:
@@ -42,9 +40,8 @@ def record(seconds: float, label: str, folder: Path, started: Callable[[], None]
     BadInput for an impossible length or a folder that cannot be written to.
     """
     if not 0 < seconds <= LONGEST:
-        raise BadInput(
-            f"cannot record {seconds:g} s", hint=f"record more than 0 and at most {LONGEST:g} s"
-        )
+        hint = f"record more than 0 and at most {LONGEST:g} s"
+        raise BadInput(f"cannot record {seconds:g} s", hint=hint)
     _require_microphone()
     import sounddevice
     import soundfile

@@ -42,20 +42,13 @@ def read(path: Path) -> Matrix:
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
         content = f"{getattr(matrix, 'shape', 'an archive')} {getattr(matrix, 'dtype', '')}"
         raise BadInput(f"{name} holds {content}", hint="expected (n, dim) floats")
+    norms = np.empty(len(matrix), np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        norms = np.concatenate(
-            [np.empty(0, np.float32)]
-            + [
-                np.linalg.norm(matrix[start : start + BLOCK].astype(np.float32), axis=1)
-                for start in range(0, len(matrix), BLOCK)
-            ]
-        )
+        for start in range(0, len(matrix), BLOCK):
+            rows = matrix[start : start + BLOCK].astype(np.float32)
+            norms[start : start + BLOCK] = np.linalg.norm(rows, axis=1)
     unusable = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-    if (
-        matrix.dtype == np.float32
-        and not len(unusable)
-        and (np.abs(norms - 1) <= NORM_TOLERANCE).all()
-    ):
+    if matrix.dtype == np.float32 and (np.abs(norms - 1) <= NORM_TOLERANCE).all():
         return Matrix(matrix, _names(path, len(matrix)), unusable)
     norms[unusable] = np.inf
     with np.errstate(over="ignore"):

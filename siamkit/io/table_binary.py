@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +21,32 @@ def open_parquet(path: Path) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     name = to_text(path)
-
-    def refused(error: Exception) -> BadInput:
-        return BadInput(f"{name} is not a sound Parquet file: {' '.join(str(error).split())}")
-
-    try:
+    refusing = partial(_refusing, f"{name} is not a sound Parquet file", pa.ArrowException, OSError)
+    with refusing():
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise refused(error) from error
     names = file.schema_arrow.names
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
         present = [column for column in columns if column in names]
         absent = dict.fromkeys(columns)
         number = 0
-        try:
+        with refusing():
             for batch in file.iter_batches(columns=present):
                 for row in zip(*(batch.column(column) for column in present), strict=True):
                     number += 1
                     values = map(_from_arrow, row)
                     yield Record(number, absent | dict(zip(present, values, strict=True)))
-        except (pa.ArrowException, OSError) as error:
-            raise refused(error) from error
 
     with file:
         yield Table(name, names, read)
+
+
+@contextmanager
+def _refusing(problem: str, *errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        raise BadInput(f"{problem}: {' '.join(str(error).split())}") from error
 
 
 def _from_arrow(value: Any) -> Any:
@@ -61,32 +63,24 @@ def _from_arrow(value: Any) -> Any:
 def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
     """Open one table or view of a SQLite database, read-only."""
     file_name = to_text(path)
-
-    def refused(error: sqlite3.Error) -> BadInput:
-        return BadInput(f"{file_name} cannot be read as a SQLite database: {error}")
-
-    try:
+    problem = f"{file_name} cannot be read as a SQLite database"
+    refusing = partial(_refusing, problem, sqlite3.Error)
+    with refusing():
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        raise refused(error) from error
     with closing(db):
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        try:
+        with refusing():
             chosen = _choose_table(db, table, file_name)
             names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(chosen)})")]
-        except sqlite3.Error as error:
-            raise refused(error) from error
 
         def read(columns: Sequence[str]) -> Iterator[Record]:
             present = [column for column in columns if column in names]
             absent = dict.fromkeys(columns)
             selected = ", ".join(map(_quoted, present)) or "NULL"
-            try:
+            with refusing():
                 rows = db.execute(f"SELECT {selected} FROM {_quoted(chosen)}")
                 for number, row in enumerate(rows, 1):
                     yield Record(number, absent | dict(zip(present, row, strict=False)))
-            except sqlite3.Error as error:
-                raise refused(error) from error
 
         yield Table(f"{file_name}, table {chosen}", names, read)
 

@@ -69,14 +69,11 @@ def open_table(
     if origin == "-":
         yield open_stdin(stdin, plain)
     elif not path.is_file():
-        raise BadInput(
-            f"{to_text(path)} is not a file", hint=f"it may be {', '.join(READABLE)}, or -"
-        )
+        hint = f"it may be {', '.join(READABLE)}, or -"
+        raise BadInput(f"{to_text(path)} is not a file", hint=hint)
     elif suffix not in READABLE:
-        raise BadInput(
-            f"{to_text(path)}: unknown kind of table {suffix!r}",
-            hint=f"known: {', '.join(READABLE)}",
-        )
+        hint = f"known: {', '.join(READABLE)}"
+        raise BadInput(f"{to_text(path)}: unknown kind of table {suffix!r}", hint=hint)
     elif suffix in PARQUET:
         with open_parquet(path) as opened:
             yield opened
@@ -141,10 +138,8 @@ def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
 
     def require(column: str, option: str) -> str:
         if column not in names:
-            raise BadInput(
-                f"{table.name} has no column {column!r}",
-                hint=f"{option}, one of: {list_columns(names)}",
-            )
+            hint = f"{option}, one of: {list_columns(names)}"
+            raise BadInput(f"{table.name} has no column {column!r}", hint=hint)
         return column
 
     usual = [name for name in ("id", "label") if name in names]
@@ -156,10 +151,8 @@ def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
     candidates = [name for name in names if name != id_column]
     if len(candidates) == 1:
         return candidates[0], id_column
-    raise BadInput(
-        f"{table.name}: which of its columns holds the text?",
-        hint=f"--column, one of: {list_columns(names)}",
-    )
+    hint = f"--column, one of: {list_columns(names)}"
+    raise BadInput(f"{table.name}: which of its columns holds the text?", hint=hint)
 
 
 def _text_row(record: Record, text_column: str, id_column: str | None) -> TextRow:

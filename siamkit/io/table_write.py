@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from siamkit.errors import BadInput
-from siamkit.io.atomic import replacing
+from siamkit.io.atomic import replacing, require_writable
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
 
@@ -25,17 +24,7 @@ AT_ONCE = 10_000  # rows of a Parquet row group
 
 def check(path: Path, schema: Schema, *, table: str) -> None:
     """Raise BadInput if rows could not be written there; called before the work begins."""
-    name = to_text(path)
-    if path.suffix.lower() not in WRITABLE:
-        raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=f"{', '.join(WRITABLE)}")
-    if path.is_dir():
-        raise BadInput(f"{name} is a directory", hint="give the name of a file")
-    if not path.parent.is_dir():
-        raise BadInput(f"the folder of {name} does not exist", hint=f"mkdir -p {path.parent}")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise BadInput(f"{name} cannot be written: {error.strerror}") from error
+    require_writable(path, WRITABLE)
     if path.suffix.lower() in SQLITE and path.exists():
         _check_table(path, schema, table)
 

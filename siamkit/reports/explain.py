@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import BadInput
-from siamkit.io.sources import shorten, to_text
+from siamkit.io.sources import shorten
 from siamkit.reports.html import cut
 from siamkit.reports.timeline import saving
 from siamkit.types import Clip, Image
@@ -45,20 +43,6 @@ FONTS = (
     "FreeSans",
     "Unifont",
 )
-
-
-def check(path: Path) -> None:
-    """Raise BadInput or OSError if no picture can be saved there; call it before the work."""
-    name = to_text(path)
-    if path.suffix.lower() not in DRAWN:
-        raise BadInput(f"{name}: cannot draw {path.suffix!r}", hint=f"use {', '.join(DRAWN)}")
-    if path.is_dir():
-        raise BadInput(f"{name} is a directory", hint="give the name of a file")
-    if not path.parent.is_dir():
-        raise BadInput(
-            f"the folder of {name} does not exist", hint=f"mkdir -p {to_text(path.parent)}"
-        )
-    tempfile.TemporaryFile(dir=path.parent).close()
 
 
 def draw(explanation: Explanation, path: Path) -> None:

@@ -161,7 +161,7 @@ def test_the_table_stays_short(shell):
      (["a.png", "text.png"], 2, "text.png: not a picture"),
      (["a.png", "none.png"], 2, "none.png is empty"),
      (["a.png"], 2, "Give -m MODALITY A B"),
-     (["a.png", "b.png", "-o", "x.gif"], 2, "x.gif: cannot draw '.gif'"),
+     (["a.png", "b.png", "-o", "x.gif"], 2, "x.gif: cannot write '.gif'"),
      (["a.png", "b.png", "-o", "no/x.png"], 2, "the folder of no/x.png does not exist"),
      (["a.png", "b.png", "-o", "folder.png"], 2, "folder.png is a directory"),
      (["a.png", "b.png", "-o", "a.png"], 2, "would overwrite a.png"),
