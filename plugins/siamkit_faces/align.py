@@ -20,7 +20,7 @@ from PIL import Image as pil
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIZE = 150  # px: the side of a chip
+CHIP_SIDE = 150  # px: the side of a chip
 PADDING = 0.25  # of the face's side, on all four sides, as in dlib's examples
 
 # Templates: points in units of the face's side, (0, 0) being its top left corner.
@@ -70,12 +70,12 @@ def chip_matrix(template: NDArray[np.float64], points: NDArray[np.float64]) -> N
     dlib centres a box on the face and stretches its corners to the chip's corner pixels; the
     box is one source pixel smaller than the fitted transform says.
     """
-    fitted = fit((template + PADDING) / (1 + 2 * PADDING) * SIZE, points)
-    rotation, centre = fitted[:, :2], fitted @ np.array([SIZE / 2, SIZE / 2, 1])
+    fitted = fit((template + PADDING) / (1 + 2 * PADDING) * CHIP_SIDE, points)
+    rotation, centre = fitted[:, :2], fitted @ np.array([CHIP_SIDE / 2, CHIP_SIDE / 2, 1])
     scale = float(np.hypot(*rotation[:, 0]))
     if scale > 0:
-        rotation = rotation * (SIZE * scale - 1) / (SIZE - 1) / scale
-    return np.column_stack([rotation, centre - rotation @ np.full(2, (SIZE - 1) / 2)])
+        rotation = rotation * (CHIP_SIDE * scale - 1) / (CHIP_SIDE - 1) / scale
+    return np.column_stack([rotation, centre - rotation @ np.full(2, (CHIP_SIDE - 1) / 2)])
 
 
 def cut(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:

@@ -20,12 +20,12 @@ BLANK = 1.0  # standard deviation of a colour plane, of 0 to 255; the least in L
 def cut_chip(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """Cut the face in a region of a (height, width, 3) RGB picture: (150, 150, 3), upright."""
     pixels = _masked(pixels, region)
-    return align.cut(pixels, align.chip_matrix(*anchors(pixels, region)), align.SIZE)
+    return align.cut(pixels, align.chip_matrix(*anchors(pixels, region)), align.CHIP_SIDE)
 
 
 def is_blank(chip: NDArray[np.uint8]) -> bool:
     """True if the face is of one colour: the network's vector for it would mean nothing."""
-    edge = round(align.SIZE * align.PADDING / (1 + 2 * align.PADDING))
+    edge = round(align.CHIP_SIDE * align.PADDING / (1 + 2 * align.PADDING))
     return float(chip[edge:-edge, edge:-edge].std(axis=(0, 1)).max()) < BLANK
 
 
@@ -50,7 +50,7 @@ def anchors(
 def constants() -> dict[str, Any]:
     """Return every constant of this plugin that changes a chip, for the encoder's fingerprint."""
     return {
-        "size": align.SIZE,
+        "size": align.CHIP_SIDE,
         "padding": align.PADDING,
         "resampling": "blocks, then bilinear",
         "points": align.POINTS.tolist(),

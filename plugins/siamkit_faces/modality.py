@@ -111,9 +111,9 @@ def _prepare(medium: Image) -> NDArray[Any]:
     import numpy as np
     from PIL import Image as pil
 
-    from siamkit_faces.align import SIZE
+    from siamkit_faces.align import CHIP_SIDE
 
-    if medium.pixels.shape[:2] == (SIZE, SIZE):
+    if medium.pixels.shape[:2] == (CHIP_SIDE, CHIP_SIDE):
         return medium.pixels
-    scaled = pil.fromarray(medium.pixels).resize((SIZE, SIZE), pil.Resampling.BILINEAR)
+    scaled = pil.fromarray(medium.pixels).resize((CHIP_SIDE, CHIP_SIDE), pil.Resampling.BILINEAR)
     return np.asarray(scaled)

@@ -31,7 +31,7 @@ EYES = 0.554  # the distance between the eyes, in units of the face's side
 def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
     """Measure a face of a (height, width, 3) picture; each value past its limit is a problem."""
     template, points = chips.anchors(pixels, region)
-    face = face_luminance(align.cut(pixels, align.chip_matrix(template, points), align.SIZE))
+    face = face_luminance(align.cut(pixels, align.chip_matrix(template, points), align.CHIP_SIDE))
     eyes = eye_distance(template, points)
     sharp, light, contrast = sharpness(face), float(face.mean()), float(face.std())
     measures = {"eyes_px": eyes, "sharpness": sharp, "luminance": light, "contrast": contrast}
@@ -80,7 +80,7 @@ def eye_distance(template: NDArray[np.float64], points: NDArray[np.float64]) -> 
 
 def face_luminance(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the (50, 50) luminance of the chip's inner part, the face: means of 2 x 2 px."""
-    edge = round(align.SIZE * align.PADDING / (1 + 2 * align.PADDING))
+    edge = round(align.CHIP_SIDE * align.PADDING / (1 + 2 * align.PADDING))
     inner: NDArray[np.float32] = chip[edge:-edge, edge:-edge] @ LUMINANCE
     half = inner.shape[0] // 2
     blocks: NDArray[np.float32] = inner.reshape(half, 2, half, 2).mean(axis=(1, 3))

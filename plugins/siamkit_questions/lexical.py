@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from siamkit_questions.words import WordTable
 
-LONGEST = 28  # content words of a text that are compared; few questions have more
+MAX_CONTENT_WORDS = 28  # content words of a text that are compared; few questions have more
 DIRECTION_LIST = sorted(lexicon.DIRECTIONS)
 
 _TOKEN = re.compile(
@@ -46,7 +46,7 @@ def fold(text: str) -> str:
 class Analysis:
     """The tokens of m texts. Rows of `content` are padded with token 0, of kind PAD."""
 
-    content: NDArray[np.int32]  # (m, LONGEST or fewer) token numbers
+    content: NDArray[np.int32]  # (m, MAX_CONTENT_WORDS or fewer) token numbers
     governor: NDArray[np.uint8]  # same shape: the direction word just before, 0 for none
     frames: NDArray[np.uint32]  # (m,) bits: see lexicon.FRAMES
     directions: NDArray[np.uint32]  # (m,) bits, in the order of DIRECTION_LIST
@@ -122,11 +122,11 @@ def _pack_content(
     directions: NDArray[np.uint8],
     first: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Return the first LONGEST content tokens of each text, and the direction word before each."""
+    """Return each text's first MAX_CONTENT_WORDS content tokens and the direction words before."""
     is_content = (kinds >= WORD) & (kinds <= UNIT)
     before = np.concatenate([[0], np.cumsum(is_content)])[first]
     column = np.cumsum(is_content) - 1 - before[owner]
-    keep = is_content & (column < LONGEST)
+    keep = is_content & (column < MAX_CONTENT_WORDS)
     shape = (len(first), max(1, int(column[keep].max(initial=0)) + 1))
     content, governor = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.uint8)
     content[owner[keep], column[keep]] = flat[keep]

@@ -29,7 +29,7 @@ HAND_TURN, HAND_STRETCH, HAND_SHEAR = 5.0, 0.15, 0.25  # standard deviations, as
 # signature of a hand to the next; large ones, shared by all of them, make another hand.
 WARP, WARP_KNOTS = 1.5, (5, 12)
 HAND_WARP, HAND_WARP_KNOTS = 6.0, (4, 10)
-PART, LEAST_PART = 0.4, 0.55  # share of those that are cut; least share of the width that stays
+PART_SHARE, LEAST_PART = 0.4, 0.55  # share that is cut; least share of the width that stays
 
 
 class _Hand(NamedTuple):
@@ -75,7 +75,7 @@ def _draw_hand(rng: np.random.Generator) -> _Hand:
     )
     linear = mirror @ _draw_linear(rng, HAND_TURN, HAND_STRETCH, HAND_SHEAR)
     warp = _draw_warp(rng, HAND_WARP, HAND_WARP_KNOTS)
-    if rng.random() >= PART:
+    if rng.random() >= PART_SHARE:
         return _Hand(linear, warp, 0.0, 0.0)
     cut = rng.uniform(0, 1 - LEAST_PART)
     left = rng.uniform(0, cut)

@@ -16,7 +16,7 @@ def constants() -> dict[str, Any]:
         "fold": canvas.FOLD,
         "scaling": "to fit, aspect kept, centred; area averages, bilinear if enlarged",
         "cut": [cut.AROUND, cut.WITHIN],
-        "longest": ink.LONGEST,
+        "longest": ink.MAX_SIDE,
         "paper": [ink.COARSE, ink.PAPER, ink.DARKEST],
         "threshold": ["Otsu", ink.LEAST_CONTRAST, ink.NOISE],
         "specks": [ink.SPECK, ink.SPECK_SHARE, ink.LESS, ink.FAR, ink.LEAST_SIDE],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from siamkit.types import Box
 
-LONGEST = 1600  # px: larger pages are reduced to it; 10-point letters then have about 12 px
+MAX_SIDE = 1600  # px: larger pages are reduced to it; 10-point letters then have about 12 px
 RULES = (0.07, 0.2)  # of a page's width and height: straight lines at least as long are rules
 MIN_SIDE = 12  # px: a smaller picture shows too little
 
@@ -35,7 +35,7 @@ class SignatureFinder:
         pixels = medium.pixels
         if min(pixels.shape[:2]) < MIN_SIDE:
             return []
-        small = ink.reduce(pixels, LONGEST)
+        small = ink.reduce(pixels, MAX_SIDE)
         mask = rules.remove_rules(ink.binarise(small), *RULES)
         scale = max(pixels.shape[:2]) / max(small.shape[:2])
         return [

@@ -21,7 +21,7 @@ from siamkit_signatures.rules import remove_rules
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LONGEST = 1280  # px: larger pictures are reduced to it; strokes of any pen survive that
+MAX_SIDE = 1280  # px: larger pictures are reduced to it; strokes of any pen survive that
 COARSE = 320  # px: the long side at which the paper is estimated
 PAPER = 0.1  # of the long side: dark parts narrower than this are not paper
 DARKEST = 32  # darkest paper: without a limit, noise in deep shadow would become ink
@@ -36,12 +36,12 @@ LEAST_SIDE = 6  # px: ink that is smaller in both directions is not writing
 
 
 def extract_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the ink mask of a (height, width, 3) RGB picture, at most LONGEST px long.
+    """Return the ink mask of a (height, width, 3) RGB picture, at most MAX_SIDE px long.
 
     Of a picture of two tones only rules and specks are removed. Raises NothingFound if there is no
     ink.
     """
-    mask = remove_specks(remove_rules(binarise(reduce(pixels, LONGEST)), *RULES))
+    mask = remove_specks(remove_rules(binarise(reduce(pixels, MAX_SIDE)), *RULES))
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows) or max(rows[-1] - rows[0], columns[-1] - columns[0]) < LEAST_SIDE - 1:
         raise NothingFound(

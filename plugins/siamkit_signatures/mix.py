@@ -9,16 +9,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEAST, MOST = 0.3, 0.7  # of the left one's width
+MIN_CUT, MAX_CUT = 0.3, 0.7  # of the left one's width
 
 
 def mix(left: NDArray[np.uint8], right: NDArray[np.uint8], at: float) -> NDArray[np.uint8]:
     """Put the last columns of one canvas's ink behind the first columns of another's.
 
     Both are (height, width) uint8, ink 255 on 0; so is the result. at: in [0, 1], where to cut,
-    from LEAST to MOST of the width. Heights stay; ink that is too wide is cut off.
+    from MIN_CUT to MAX_CUT of the width. Heights stay; ink that is too wide is cut off.
     """
-    share = LEAST + (MOST - LEAST) * at
+    share = MIN_CUT + (MAX_CUT - MIN_CUT) * at
     columns = [np.flatnonzero(canvas.any(axis=0)) for canvas in (left, right)]
     if not all(len(inked) for inked in columns):
         return left.copy()

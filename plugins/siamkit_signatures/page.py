@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST = 4000  # components that are considered, the largest first
+MAX_COMPONENTS = 4000  # components that are considered, the largest first
 LEAST_HEIGHT = 4.0  # px, of a legible letter
 SOLID = 0.6  # text heights: thicker pieces are blots, holes, logos, the scanner's lid
 GAP = 1.3  # text heights between two letters of one row, at most
@@ -76,8 +76,8 @@ def find_components(mask: NDArray[np.uint8]) -> Parts:
     parts = Parts(labels, np.arange(count), boxes, areas, 2.0 * widest)
     keep = parts.areas >= 4
     keep[0] = False  # the paper
-    if keep.sum() > MOST:
-        keep &= parts.areas >= np.sort(parts.areas[keep])[-MOST]
+    if keep.sum() > MAX_COMPONENTS:
+        keep &= parts.areas >= np.sort(parts.areas[keep])[-MAX_COMPONENTS]
     return parts.only(keep)
 
 

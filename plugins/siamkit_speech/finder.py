@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from siamkit_speech.silero import Silero
 
 SPEECH = 0.5  # least probability of a frame of speech, as set by the model's authors
-LEAST = 3  # frames, 96 ms: shorter sounds are clicks
+MIN_FRAMES = 3  # frames, 96 ms: shorter sounds are clicks
 AROUND = 3  # frames added on either side: the network misses soft beginnings and ends
 
 
@@ -61,7 +61,7 @@ def find_stretches(probabilities: NDArray[np.float32]) -> list[Span]:
 
     runs = _find_runs(probabilities >= SPEECH)
     is_speech = np.zeros(len(probabilities), dtype=bool)
-    for start, stop in runs[runs[:, 1] - runs[:, 0] >= LEAST]:
+    for start, stop in runs[runs[:, 1] - runs[:, 0] >= MIN_FRAMES]:
         is_speech[max(0, start - AROUND) : stop + AROUND] = True
     return [(start, stop) for start, stop in _find_runs(is_speech).tolist()]
 

@@ -21,7 +21,7 @@ FRAME, HOP = 400, 160  # samples: 25 and 10 ms
 LEVEL = -25.0  # dB of full scale, root mean square: mel power is linear, so the level matters
 SHORTEST = RATE // 4  # samples; shorter clips are padded with silence
 
-BANDS, LOWEST = 80, 20.0  # log filter banks; Hz of the lowest edge (the highest is RATE / 2)
+BANDS, LOWEST_HZ = 80, 20.0  # log filter banks; Hz of the lowest edge (the highest is RATE / 2)
 FFT, EMPHASIS = 512, 0.97  # samples of the transform; pre-emphasis
 PIECE, PIECES = 3 * RATE, 2  # samples per piece and pieces per clip, at most
 
@@ -37,7 +37,7 @@ def constants() -> dict[str, Any]:
         "frame": [FRAME, HOP],
         "level": LEVEL,
         "shortest": SHORTEST,
-        "fbank": ["povey", BANDS, LOWEST, FFT, EMPHASIS, "mean of the clip taken away"],
+        "fbank": ["povey", BANDS, LOWEST_HZ, FFT, EMPHASIS, "mean of the clip taken away"],
         "pieces": [PIECE, PIECES],
         "mel": ["hann", MELS, "slaney", "power"],
         "windows": [WINDOW, STEP, WINDOWS],
@@ -144,7 +144,7 @@ def _kaldi_bank() -> NDArray[np.float32]:
     def to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
         return 1127 * np.log1p(hertz / 700)
 
-    low, high = to_mel(np.array([LOWEST, RATE / 2]))
+    low, high = to_mel(np.array([LOWEST_HZ, RATE / 2]))
     edges = np.linspace(low, high, BANDS + 2)
     bank = _triangles(to_mel(np.linspace(0, RATE / 2, FFT // 2 + 1)), edges)
     bank[-1] = 0  # Kaldi omits the Nyquist frequency

@@ -17,7 +17,7 @@ from siamkit.cli.progress import steps
 if TYPE_CHECKING:
     from siamkit.flows.audit import Finding
 
-SHOWN = 50
+FINDINGS_SHOWN = 50
 TABLE = "siamkit_audit"  # in a database
 SCHEMA = {
     "kind": str,
@@ -53,7 +53,7 @@ you act on it. Exit code 0, with or without findings.
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"Findings to show [default: {SHOWN} on the screen, all in a file or JSON].",
+    help=f"Findings to show [default: {FINDINGS_SHOWN} on the screen, all in a file or JSON].",
 )
 @options.file_option(
     "--output", "-o", help="Write one row per finding: .csv, .jsonl, .parquet or .db."
@@ -95,7 +95,7 @@ def audit(
     if as_json:
         emit_json({"gallery": gallery, "total": len(findings), "findings": rows})
     else:
-        _print(gallery, findings, 0 if output else limit or SHOWN)
+        _print(gallery, findings, 0 if output else limit or FINDINGS_SHOWN)
     if output:
         stderr(f"saved {output}")
 

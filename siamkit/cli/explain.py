@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from siamkit.embed.pipeline import Pipeline
     from siamkit.flows.explain import ExplainedSample, Explanation, Part
 
-SHOWN = 10  # parts of each sample in its table
+PARTS_SHOWN = 10  # parts of each sample in its table
 
 
 @click.command(
@@ -164,12 +164,12 @@ def _print(explanation: Explanation) -> None:
         ranked = sample.ranked_parts
         table(
             [_unit(ranked[0]), "contribution"],
-            [[_place(part), _rounded(part)] for part in ranked[:SHOWN]],
+            [[_place(part), _rounded(part)] for part in ranked[:PARTS_SHOWN]],
         )
-        if count > SHOWN:
+        if count > PARTS_SHOWN:
             last = ranked[-1]
             click.echo(
-                f"… and {count - SHOWN} more, down to {_place(last)} with"
+                f"… and {count - PARTS_SHOWN} more, down to {_place(last)} with"
                 f" {_rounded(last):.3f}; --json lists them all"
             )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SIZE = 32  # sources per batch: embedded together, committed together, and at most lost together
+BATCH_SIZE = 32  # sources embedded together, committed together, and at most lost together
 log = logging.getLogger("siamkit")
 
 
@@ -69,13 +69,13 @@ def embed_all(
     *,
     skip: Callable[[Job, Content], bool] | None = None,
 ) -> Iterator[list[EmbeddedSource]]:
-    """Embed every job; yield batches in order, of SIZE jobs or of the encoder's own batch size.
+    """Embed every job; yield batches in order, of BATCH_SIZE or the encoder's own batch size.
 
     jobs: read lazily. skip: called in the caller's thread before a source is decoded; a
     SiamkitError that it raises is that source's error.
     """
     workers = os.cpu_count() or 1
-    size = getattr(pipeline.encoder, "batch", SIZE)
+    size = getattr(pipeline.encoder, "batch", BATCH_SIZE)
     waiting: deque[Future[EmbeddedSource]] = deque()
     remaining = iter(jobs)
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:

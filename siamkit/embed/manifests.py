@@ -12,7 +12,7 @@ from siamkit.io.sources import files_under, to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
 from siamkit.io.table_record import BARE, Table, list_columns, parse_all
-from siamkit.store.samples import LONGEST_LABEL
+from siamkit.store.samples import MAX_LABEL_CHARS
 
 
 def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
@@ -67,10 +67,10 @@ def read_labelled_texts(
 def label_of_text(text: str) -> str:
     """Return a text as its own label: one line; if it is long, its beginning and a checksum."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) <= LONGEST_LABEL:
+    if len(line) <= MAX_LABEL_CHARS:
         return line
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{line[: LONGEST_LABEL - 10].rstrip()}… {digest}"
+    return f"{line[: MAX_LABEL_CHARS - 10].rstrip()}… {digest}"
 
 
 def read_jobs(origin: str, stdin: TextIO) -> list[Job]:

@@ -30,7 +30,7 @@ MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approxima
 STRIP = 1_024  # rows of a component compared at once
 PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
 MEMORY_SHARE = 0.8  # of the free memory; the rest is left to other programs
-BLOCK = 8_192  # pairs that are scored at once
+PAIRS_PER_BLOCK = 8_192  # pairs that are scored at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +82,8 @@ class Grouping:
     def cosine(self, left: Ids, right: Ids) -> NDArray[np.float32]:
         """Return (k,) cosines of pairs of items."""
         cosines = np.empty(len(left), np.float32)
-        for start in range(0, len(left), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(left), PAIRS_PER_BLOCK):
+            part = slice(start, start + PAIRS_PER_BLOCK)
             rows = self.vectors[left[part]], self.vectors[right[part]]
             cosines[part] = np.einsum("ij,ij->i", *rows)
         return cosines
@@ -161,8 +161,8 @@ def _judge(
     if rule.reranker is None or media is None:
         return candidates
     scores = np.empty(len(candidates), np.float32)
-    for start in range(0, len(candidates), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(candidates), PAIRS_PER_BLOCK):
+        part = slice(start, start + PAIRS_PER_BLOCK)
         left, right = candidates.left[part], candidates.right[part]
         scores[part] = judge(
             rule.reranker,
@@ -171,7 +171,7 @@ def _judge(
             vectors[left],
             vectors[right],
         )
-        progress(step, min(start + BLOCK, len(candidates)), len(candidates))
+        progress(step, min(start + PAIRS_PER_BLOCK, len(candidates)), len(candidates))
     return ScoredPairs(candidates.left, candidates.right, scores)
 
 

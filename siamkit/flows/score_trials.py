@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker
     from siamkit.types import Ids, Vectors
 
-BLOCK = 65_536  # pairs scored at once
+PAIRS_PER_BLOCK = 65_536  # pairs scored at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,5 +123,5 @@ def pair_cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float64]
 
 
 def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
+    for start in range(0, count, PAIRS_PER_BLOCK):
+        yield slice(start, min(start + PAIRS_PER_BLOCK, count))

@@ -11,7 +11,7 @@ from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import to_text
 
 RATE = 16_000  # Hz
-LONGEST = 600.0  # s
+MAX_SECONDS = 600.0  # s
 LABEL_CHARACTERS = 40  # of a label, in the name of its recording
 INSTALL = "pip install sounddevice; on Linux it needs PortAudio (apt install libportaudio2)"
 
@@ -39,8 +39,8 @@ def record(seconds: float, label: str, folder: Path, started: Callable[[], None]
     started: called when recording begins. Raises SiamkitError if nothing can be recorded,
     BadInput for an impossible length or a folder that cannot be written to.
     """
-    if not 0 < seconds <= LONGEST:
-        hint = f"record more than 0 and at most {LONGEST:g} s"
+    if not 0 < seconds <= MAX_SECONDS:
+        hint = f"record more than 0 and at most {MAX_SECONDS:g} s"
         raise BadInput(f"cannot record {seconds:g} s", hint=hint)
     _require_microphone()
     import sounddevice

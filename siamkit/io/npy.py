@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 NORM_TOLERANCE = 1e-3  # a row whose norm is this near to 1 is used as it is
-BLOCK = 65_536  # rows whose norms are computed at once
+ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +44,9 @@ def read(path: Path) -> Matrix:
         raise BadInput(f"{name} holds {content}", hint="expected (n, dim) floats")
     norms = np.empty(len(matrix), np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        for start in range(0, len(matrix), BLOCK):
-            rows = matrix[start : start + BLOCK].astype(np.float32)
-            norms[start : start + BLOCK] = np.linalg.norm(rows, axis=1)
+        for start in range(0, len(matrix), ROWS_PER_BLOCK):
+            rows = matrix[start : start + ROWS_PER_BLOCK].astype(np.float32)
+            norms[start : start + ROWS_PER_BLOCK] = np.linalg.norm(rows, axis=1)
     unusable = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if matrix.dtype == np.float32 and (np.abs(norms - 1) <= NORM_TOLERANCE).all():
         return Matrix(matrix, _names(path, len(matrix)), unusable)

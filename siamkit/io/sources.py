@@ -13,8 +13,8 @@ from pathlib import Path
 
 from siamkit.errors import BadInput, UnreadableSample
 
-SHOWN = 200  # characters of a name in a message; a text may be a whole page
-LARGEST = 1 << 30  # bytes (1 GiB) of a source that is read whole
+NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
+MAX_BYTES = 1 << 30  # bytes (1 GiB) of a source that is read whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     """Read a file, or take bytes as they are or, with `text`, the string itself.
 
     Raises UnreadableSample, naming the file, if it is absent, a directory, unreadable, empty, or
-    larger than LARGEST; BadInput for any other source.
+    larger than MAX_BYTES; BadInput for any other source.
     """
     if isinstance(source, bytes):
         return Content("bytes", source)
@@ -53,8 +53,8 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
         )
     path = Path(source)
     name = to_text(path)
-    if (size := require_file(path)) > LARGEST:
-        raise UnreadableSample(f"{name} has {size:,} bytes, more than the limit of {LARGEST:,}")
+    if (size := require_file(path)) > MAX_BYTES:
+        raise UnreadableSample(f"{name} has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
     with _named(name):
         return Content(name, path.read_bytes())
 
@@ -95,8 +95,8 @@ def to_text(path: Path) -> str:
 
 def shorten(name: str) -> str:
     """Return a sample's name, shortened to fit into one line of a message."""
-    line = " ".join(name[: 2 * SHOWN].split())
-    return name if name == line and len(name) <= SHOWN else line[:SHOWN].rstrip() + "…"
+    line = " ".join(name[: 2 * NAME_CHARS].split())
+    return name if name == line and len(name) <= NAME_CHARS else line[:NAME_CHARS].rstrip() + "…"
 
 
 def to_path(text: str) -> Path:

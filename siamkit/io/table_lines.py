@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-from siamkit.io.table_record import BARE, CSV, JSON_LINES, LONGEST, Record, Table
+from siamkit.io.table_record import BARE, CSV, JSON_LINES, MAX_FIELD_CHARS, Record, Table
 
 HEAD = 4096  # bytes that are searched for NUL
 
@@ -84,7 +84,7 @@ def _plain_lines(lines: Iterable[str]) -> Iterator[Record]:
 
 
 def _csv(lines: Iterator[str], name: str, delimiter: str | None) -> Table:
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(MAX_FIELD_CHARS)
     head = next(lines, "")
     delimiter = delimiter or max(",;\t|", key=head.count)
     reader = csv.reader(chain([head] if head else [], lines), delimiter=delimiter, strict=True)
@@ -118,7 +118,7 @@ def _csv_fault(error: str, begins: int, ends: int) -> str:
     if "unexpected end of data" in error:
         return f"a quotation mark is never closed, so all lines up to {ends} are one field"
     if "field larger" in error:
-        return f"a field has more than {LONGEST:,} characters (lines {begins} to {ends})"
+        return f"a field has more than {MAX_FIELD_CHARS:,} characters (lines {begins} to {ends})"
     return error
 
 

@@ -19,7 +19,7 @@ from siamkit.io.table_lines import open_stdin, open_text
 from siamkit.io.table_record import (
     BARE,
     LINES,
-    LONGEST,
+    MAX_FIELD_CHARS,
     PARQUET,
     READABLE,
     SQLITE,
@@ -121,8 +121,8 @@ def as_text(value: Any) -> tuple[str, str]:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return "", f"is not text, but {type(value).__name__}"
     text = str(value)
-    if len(text) > LONGEST:
-        return "", f"has more than {LONGEST:,} characters"
+    if len(text) > MAX_FIELD_CHARS:
+        return "", f"has more than {MAX_FIELD_CHARS:,} characters"
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from siamkit.errors import BadInput
 from siamkit.io.sources import shorten
 
-LONGEST = 1_000_000  # characters of one field; longer ones are a missing quotation mark
+MAX_FIELD_CHARS = 1_000_000  # characters of one field; longer ones are a missing quotation mark
 LINES, CSV, JSON_LINES = (".txt",), (".csv", ".tsv"), (".jsonl", ".ndjson")
 PARQUET, SQLITE = (".parquet", ".pq"), (".db", ".sqlite", ".sqlite3")
 READABLE = (*LINES, *CSV, *JSON_LINES, *PARQUET, *SQLITE)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DRAWN = (".png", ".svg", ".pdf")
 COLOURS = "RdBu_r"  # colour-blind readers can tell red from blue; grey lies between
 STRONGEST = 0.7  # opacity over a picture of the part that counts most
-LONGEST = 800  # px: the longer side of a picture as drawn
+MAX_SIDE = 800  # px: the longer side of a picture as drawn
 WIDTH, DPI = 9.0, 130  # inches; dots per inch
 LETTER = 11.0  # points
 LINE = 2.1  # letter sizes from one line of text to the next
@@ -120,7 +120,7 @@ def _draw_picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any)
     from PIL import Image as pil
 
     height, width = image.pixels.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
+    scale = min(1.0, MAX_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     grey = np.asarray(pil.fromarray(image.pixels).convert("L").resize(size))
     panel.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))

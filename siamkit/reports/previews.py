@@ -18,7 +18,7 @@ SIDE = 160  # px: the longer side of a picture, at most
 TEXT = 600  # characters of a text, at most
 AS_IS = 100_000  # bytes: sounds up to this size are embedded as they are
 SECONDS, RATE = 12.0, 24_000  # s, Hz of the others, which are converted
-LARGEST = 100_000_000  # bytes: larger files are not tried as pictures
+MAX_PICTURE_BYTES = 100_000_000  # bytes: larger files are not tried as pictures
 # MIME types that browsers play, by the first bytes of the file.
 PLAYED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac", b"OggS": "audio/ogg", b"ID3": "audio/mpeg"}
 
@@ -34,7 +34,7 @@ def exhibit(sample: Path | str) -> str:
 
 def _picture(path: Path) -> str:
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
+        if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
             return ""
         pixels = load_image(path).pixels
     except (SiamkitError, OSError):

@@ -18,7 +18,7 @@ from siamkit.host import registry
 TEMPLATES = Path(__file__).parent
 KINDS = ("image", "audio", "text", "vector")
 NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40  # letters; a gallery of that name has room for more
+MAX_NAME_LETTERS = 40  # letters; a gallery of that name has room for more
 
 
 def write(name: str, kind: str, folder: Path) -> list[Path]:
@@ -45,11 +45,11 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name) or len(name) > LONGEST:
+    if not NAME.fullmatch(name) or len(name) > MAX_NAME_LETTERS:
         raise BadInput(
-            f"{name[: 2 * LONGEST]!r} cannot be a plugin's name",
+            f"{name[: 2 * MAX_NAME_LETTERS]!r} cannot be a plugin's name",
             hint="begin with a letter; use small letters, digits and single hyphens (my-logos),"
-            f" {LONGEST} characters at most",
+            f" {MAX_NAME_LETTERS} characters at most",
         )
     for plugin in registry.all_installed():
         if plugin.name == name:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READ = 1 << 20  # samples read at a time
+SAMPLES_PER_READ = 1 << 20  # samples read at a time
 # Containers of sound; none of them can refer to other files or addresses.
 DEMUXERS = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,mp3,mpeg,ogg,tta,wv"
 INPUT = f"-nostdin -v error -xerror -protocol_whitelist file -format_whitelist {DEMUXERS}"
@@ -50,7 +50,7 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
             is_empty = True
             try:
                 channels = _read_header(process.stdout)
-                while block := process.stdout.read(4 * channels * (READ // channels)):
+                while block := process.stdout.read(4 * channels * (SAMPLES_PER_READ // channels)):
                     is_empty = False
                     count = len(block) // (4 * channels) * channels
                     samples = np.frombuffer(block, ">f4", count=count).astype(np.float32)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Block = NDArray[np.float32]
 
-LONGEST = 1800.0  # s, limit of load_clip: 115 MB at 16 kHz, and some copies of it
-BLOCK, READ = 60.0, 10.0  # s: length of a stream's clips; sound decoded at a time
+MAX_CLIP_SECONDS = 1800.0  # s, limit of load_clip: 115 MB at 16 kHz, and some copies of it
+BLOCK_SECONDS, READ_SECONDS = 60.0, 10.0  # s: length of a stream's clips; sound decoded at a time
 FORMATS = "WAV, FLAC, OGG, MP3, AIFF"  # that soundfile reads, for people
 CHANNELS = 64  # at most
 LOUDEST = 1e6  # largest sample; floats may leave [-1, 1], but not by so much
@@ -40,14 +40,14 @@ def load_clip(source: Path | bytes, rate: int) -> Clip:
     """
     import numpy as np
 
-    limit = int(LONGEST * rate)
+    limit = int(MAX_CLIP_SECONDS * rate)
     blocks, length = [], 0
     for block in _blocks(source, rate):
         blocks.append(block)
         length += len(block)
         if length > limit:
             raise UnreadableSample(
-                f"the recording is longer than {LONGEST:,.0f} s, the most that is read at once",
+                f"the recording is longer than the limit of {MAX_CLIP_SECONDS:,.0f} s",
                 hint="cut out the part you need; `siamkit query --timeline` takes any length",
             )
     return Clip(np.concatenate(blocks), rate)
@@ -60,7 +60,7 @@ def stream_clip(source: Path, rate: int) -> Iterator[Clip]:
     """
     import numpy as np
 
-    size = int(BLOCK * rate)
+    size = int(BLOCK_SECONDS * rate)
     buffer: Block = np.empty(0, np.float32)
     for block in _blocks(source, rate):
         buffer = np.concatenate([buffer, block])
@@ -111,7 +111,7 @@ def _resampled(file: Any, rate: int) -> Iterator[Block]:
                 f"it has {file.channels} channels, and at most {CHANNELS} are read"
             )
         resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
-        size, count = max(1024, int(READ * file.samplerate / file.channels)), 0
+        size, count = max(1024, int(READ_SECONDS * file.samplerate / file.channels)), 0
         try:
             while len(block := file.read(size, dtype="float32", always_2d=True)):
                 count += len(block)

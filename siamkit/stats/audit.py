@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from siamkit.types import Hits, Ids, Vectors
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-BLOCK = 1024  # samples of one identity compared with the identity's others at once
+SAMPLES_PER_BLOCK = 1024  # samples of one identity compared with the identity's others at once
 TUKEY = 1.5  # interquartile ranges below the lower quartile (Tukey 1977, "Exploratory data …")
 MIN_VALUES = 10  # fewer values have no quartiles worth using
 
@@ -42,8 +42,8 @@ def measure_cohesion(vectors: Vectors, identity: Ids) -> Cohesion:
         if len(rows) < 2:
             continue
         samples, total = vectors[rows], 0.0
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
+        for start in range(0, len(rows), SAMPLES_PER_BLOCK):
+            block = rows[start : start + SAMPLES_PER_BLOCK]
             scores = vectors[block] @ samples.T
             diagonal = (np.arange(len(block)), start + np.arange(len(block)))
             total += float(scores.sum()) - float(scores[diagonal].sum())

@@ -35,7 +35,7 @@ TEMPERATURES = np.geomspace(0.002, 1.0, 50)
 HELD_OUT = 2_000  # examples that a temperature is fitted to, at most
 CELLS = 8_000_000  # numbers held in memory while fitting, about; more would hold out fewer examples
 COMPARED = 50_000_000  # cosines computed while fitting, at most
-FEWEST = 10  # held-out examples; fewer show too little
+MIN_HELD_OUT = 10  # held-out examples; fewer show too little
 GUESS = 4.0  # see `guess_temperature`
 
 
@@ -85,10 +85,10 @@ def fit_temperature(
 
     Each example is predicted by all the others. "Best" is the least log loss, with a log-normal
     prior around `guess_temperature`, of spread 1: a few examples cannot tell sharp from sharper. An
-    example counts if another shares a label with it. None if fewer than FEWEST do.
+    example counts if another shares a label with it. None if fewer than MIN_HELD_OUT do.
     """
     usable = np.unique(examples.rows[examples.counts[examples.labels] > 1])
-    if len(usable) < FEWEST:
+    if len(usable) < MIN_HELD_OUT:
         return None
     count, classes = len(examples.vectors), len(examples.counts)
     width = max(classes, min(rule.k, count - 1)) if rule.method == "knn" else 2 * classes

@@ -45,8 +45,8 @@ STATISTICS = ("best", "rest")  # the columns of scores
 SHARES = np.linspace(0, 1, 21)  # shares of strangers that are tried
 POINTS, BETWEEN = 200, 50  # scores at which distribution functions are compared, at most
 PEOPLE, PROBES = 500, 8  # identities of a reference, and samples of each, at most
-FEWEST = 5  # identities that a reference needs
-BLOCK = 256  # probes that are compared with the gallery at once
+MIN_REFERENCE_IDENTITIES = 5  # identities that a reference needs
+PROBES_PER_BLOCK = 256  # probes that are compared with the gallery at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +81,23 @@ def reference_scores(vectors: Vectors, identities: Ids, seed: int = 0) -> list[P
 
     Of up to PEOPLE identities with several samples, up to PROBES samples are scored twice: as
     `known`, with the others of their identity, and as `stranger`, without any. Raises BadInput if
-    fewer than FEWEST identities have several samples.
+    fewer than MIN_REFERENCE_IDENTITIES identities have several samples.
     """
     labels, numbers = np.unique(identities, return_inverse=True)
     sizes = np.bincount(numbers)
-    if len(labels) < FEWEST or (sizes > 1).sum() < FEWEST:
+    if len(labels) < MIN_REFERENCE_IDENTITIES or (sizes > 1).sum() < MIN_REFERENCE_IDENTITIES:
         raise BadInput(
             f"{len(labels)} identities, {int((sizes > 1).sum())} of them with several samples, are"
             " too few to compare queries with",
-            hint=f"enrol two samples or more of {FEWEST} identities at least",
+            hint=f"enrol two samples or more of {MIN_REFERENCE_IDENTITIES} identities at least",
         )
     rng = np.random.default_rng(seed)
     people = np.sort(rng.permutation(np.flatnonzero(sizes > 1))[:PEOPLE])
     by_person = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
     probes = np.concatenate([rng.permutation(by_person[p])[:PROBES] for p in people])
     rows: list[ProbeScores] = []
-    for start in range(0, len(probes), BLOCK):
-        block = probes[start : start + BLOCK]
+    for start in range(0, len(probes), PROBES_PER_BLOCK):
+        block = probes[start : start + PROBES_PER_BLOCK]
         scores = vectors[block] @ vectors.T
         for probe, cosines in zip(block.tolist(), scores, strict=True):
             person = int(np.searchsorted(people, numbers[probe]))

@@ -24,8 +24,8 @@ from siamkit.types import FpirModel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LOWEST = 3.0  # a rate needs 3 / rate probe identities to show: the rule of three
-TAIL, FEWEST = 0.1, 20  # share of probes whose highest scores form the tail; probes at least
+RULE_OF_THREE = 3.0  # a rate needs 3 / rate probe identities to show: the rule of three
+TAIL, MIN_PROBES = 0.1, 20  # share of probes whose highest scores form the tail; probes at least
 GRID = 400  # thresholds tried
 RATES = 12  # per power of ten
 
@@ -40,7 +40,7 @@ def fit_fpir_model(
     can show.
     """
     blocks = list(blocks)
-    if not blocks or sum(map(len, blocks)) < FEWEST or blocks[0].shape[1] < 2:
+    if not blocks or sum(map(len, blocks)) < MIN_PROBES or blocks[0].shape[1] < 2:
         return None
     scores = np.sort(np.concatenate(blocks), axis=1)
     probes, count = scores.shape
@@ -49,7 +49,7 @@ def fit_fpir_model(
     grid = np.unique(np.append(np.quantile(scores, 1 - shares), highest[-GRID:]))
     # (probes, thresholds): how many of a probe's comparisons reach each threshold
     matched = np.stack([count - np.searchsorted(row, grid.astype(row.dtype)) for row in scores])
-    lowest_rate = min(0.5, LOWEST / probe_identities)
+    lowest_rate = min(0.5, RULE_OF_THREE / probe_identities)
     steps = int(np.ceil(np.log10(1 / lowest_rate) * RATES))
     rates = np.geomspace(0.5, lowest_rate, max(2, steps)) if lowest_rate < 0.5 else np.array([0.5])
     sizes = np.unique(np.geomspace(1, count, 2 + int(4 * np.log10(count))).round().astype(int))
@@ -59,7 +59,7 @@ def fit_fpir_model(
         at = np.searchsorted(-fpir, -rates)
         limits = np.append(grid, np.nextafter(highest[-1], np.inf))[at]
         table.append(tuple((np.ceil(limits * 1e6) / 1e6).tolist()))  # never down to a score
-    tail = max(FEWEST // 2, round(TAIL * probes))
+    tail = max(MIN_PROBES // 2, round(TAIL * probes))
     level = highest[-tail - 1]
     shape, scale = _fit_tail(highest[-tail:] - level)
     return FpirModel(
@@ -113,7 +113,7 @@ def _fit_tail(excess: NDArray[np.float64]) -> tuple[float, float]:
     from scipy.stats import genpareto
 
     mean = float(excess.mean())
-    if mean <= 0 or len(np.unique(excess)) < FEWEST // 4:
+    if mean <= 0 or len(np.unique(excess)) < MIN_PROBES // 4:
         return 0.0, max(mean, 1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # from steps of the search

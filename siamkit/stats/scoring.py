@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 Fusion: TypeAlias = Literal["best", "mean"]
-BLOCK = 512  # probes at once
+PROBES_PER_BLOCK = 512  # probes at once
 
 
 def fusion_of(modality: Modality[Any] | Streams[Any]) -> Fusion:
@@ -86,8 +86,8 @@ def leave_one_out(
     sums = np.add.reduceat(ordered, starts, axis=0)
     lengths = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
     expected_lengths = expected_mean_length(counts, mated_cosine).astype(np.float32)
-    for start in range(0, len(probes), BLOCK):
-        rows = probes[start : start + BLOCK]
+    for start in range(0, len(probes), PROBES_PER_BLOCK):
+        rows = probes[start : start + PROBES_PER_BLOCK]
         at, own = np.arange(len(rows)), labels[rows]
         if fusion == "mean":
             scores = vectors[rows] @ sums.T / lengths * expected_lengths

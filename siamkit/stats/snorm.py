@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 NEAREST = 50  # identities of a cohort, or as many as there are
-FEWEST = 10  # identities that a cohort needs
+MIN_COHORT = 10  # identities that a cohort needs
 AT_ONCE = 20_000  # pairs
-LEAST = 1e-6  # standard deviation
+MIN_DEVIATION = 1e-6  # standard deviation
 
 
 def cohort_size(identities: int) -> int:
     """Return the size of two samples' cohort among so many enrolled identities; 0 for too few."""
     size = min(NEAREST, identities - 2)
-    return size if size >= FEWEST else 0
+    return size if size >= MIN_COHORT else 0
 
 
 def normalise_score(
@@ -44,7 +44,7 @@ def normalise_score(
 
 def _relative_score(score: float, cohort: NDArray[np.float32]) -> float:
     scores = cohort.astype(np.float64)
-    return float((score - scores.mean()) / max(scores.std(), LEAST))
+    return float((score - scores.mean()) / max(scores.std(), MIN_DEVIATION))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,7 @@ def cohorts_from_scores(scores: NDArray[np.float32], identities: Ids) -> Cohorts
     count = wide.shape[1] - 1
     means = -offsets / count  # all of them sum to 0
     squares = ((offsets**2).sum(axis=1, keepdims=True) - offsets**2) / count
-    deviations = np.sqrt(np.maximum(squares - means**2, LEAST**2))
+    deviations = np.sqrt(np.maximum(squares - means**2, MIN_DEVIATION**2))
     return Cohorts(identities, means + centre, deviations)
 
 
@@ -83,7 +83,7 @@ def build_cohorts(
     size = cohort_size(identities)
     if not size:
         raise BadInput(
-            f"a cohort needs at least {FEWEST + 2} identities; there are {identities}",
+            f"a cohort needs at least {MIN_COHORT + 2} identities; there are {identities}",
             hint="enrol more identities, or leave S-norm out",
         )
     width = size + 1  # one more, since the other identity of a pair is left out
@@ -144,8 +144,8 @@ def normalised_leave_one_out(
     # Where each identity appears in the cohorts of others: samples, and its column there.
     by_identity = np.argsort(cohorts.identities, axis=None, kind="stable")
     begin = np.searchsorted(cohorts.identities.ravel()[by_identity], np.arange(len(starts) + 1))
-    for start in range(0, len(labels), scoring.BLOCK):
-        rows = order[start : start + scoring.BLOCK]
+    for start in range(0, len(labels), scoring.PROBES_PER_BLOCK):
+        rows = order[start : start + scoring.PROBES_PER_BLOCK]
         at = np.arange(len(rows))
         cosines = vectors[rows] @ ordered.T
         cosines[at, start + at] = -np.inf

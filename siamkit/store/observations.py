@@ -13,8 +13,8 @@ from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store.database import BUSY_SECONDS, Store, now
 from siamkit.store.galleries import Gallery
 
-KEPT = 1_000  # queries per gallery
-WAIT = 0.02  # s that a query waits at most while another process writes to the store
+MAX_QUERIES = 1_000  # queries per gallery
+MAX_WAIT_SECONDS = 0.02  # s that a query waits at most while another process writes to the store
 log = logging.getLogger("siamkit")
 
 
@@ -39,21 +39,21 @@ def _insert(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores
 def record(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> bool:
     """Keep the scores of a query if the gallery has a reference. Return True if they were kept.
 
-    Never raises, and waits no longer than WAIT: a query is answered on a read-only store, on a
-    full disk, and while another process writes. Nor does it wait for the commit to reach the
-    disk: a power cut costs a few scores.
+    Never raises, and waits no longer than MAX_WAIT_SECONDS: a query is answered on a read-only
+    store, on a full disk, and while another process writes. Nor does it wait for the commit to
+    reach the disk: a power cut costs a few scores.
     """
     db = store.connection
     try:
         if not rows or db.in_transaction or not will_record(store, gallery):
             return False
-        db.execute(f"PRAGMA busy_timeout = {round(WAIT * 1000)}")
+        db.execute(f"PRAGMA busy_timeout = {round(MAX_WAIT_SECONDS * 1000)}")
         db.execute("PRAGMA synchronous = NORMAL")
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
                 _insert(db, gallery, rows)
-                db.execute(_TRIM, (gallery.id, gallery.id, KEPT))
+                db.execute(_TRIM, (gallery.id, gallery.id, MAX_QUERIES))
                 db.execute("COMMIT")
             except BaseException:
                 db.rollback()

@@ -16,7 +16,7 @@ from siamkit.store.galleries import Gallery, drop_empty_identities, require_spac
 if TYPE_CHECKING:
     from siamkit.types import Vectors
 
-LONGEST_LABEL = 200  # characters
+MAX_LABEL_CHARS = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ def normalise_label(label: str) -> str:
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example --as alice")
-    if len(clean) > LONGEST_LABEL:
+    if len(clean) > MAX_LABEL_CHARS:
         raise BadInput(
-            f"label {excerpt!r} has {len(clean):,} characters", hint=f"use at most {LONGEST_LABEL}"
+            f"label {excerpt!r} has {len(clean):,} characters",
+            hint=f"use at most {MAX_LABEL_CHARS}",
         )
     # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):

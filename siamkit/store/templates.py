@@ -17,8 +17,8 @@ from siamkit.types import Cursor
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
-PART = 10_000  # templates per read: as rows they take twice the memory
-SLICE = 500  # ids per query, far below SQLite's limit on parameters
+ROWS_PER_READ = 10_000  # templates per read: as rows they take twice the memory
+IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters
 
 
 def last_change(store: Store, gallery: Gallery) -> Cursor:
@@ -42,7 +42,7 @@ def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
         rows = db.execute(
             "SELECT id, vector FROM templates WHERE gallery_id = ? ORDER BY id", (gallery.id,)
         )
-        parts = chain(iter(lambda: rows.fetchmany(PART), []), [[]])  # one part at least
+        parts = chain(iter(lambda: rows.fetchmany(ROWS_PER_READ), []), [[]])  # at least one part
         arrays = [_arrays(part, gallery.space.dim) for part in parts]
     ids, vectors = zip(*arrays, strict=True)
     return np.concatenate(ids), np.concatenate(vectors)
@@ -71,11 +71,11 @@ def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vect
 
 
 def _fetch_by_ids(store: Store, query: str, ids: Sequence[int], *values: Any) -> list[Any]:
-    """Run a query that ends its parameters with `IN ({})`, SLICE ids at a time."""
+    """Run a query that ends its parameters with `IN ({})`, IDS_PER_QUERY ids at a time."""
     rows = []
     with store.read():
-        for start in range(0, len(ids), SLICE):
-            part = ids[start : start + SLICE]
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            part = ids[start : start + IDS_PER_QUERY]
             rows += store.fetch_all(query.format(",".join("?" * len(part))), *values, *part)
     return rows
 

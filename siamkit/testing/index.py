@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from siamkit.testing.index_fixtures import (
-    BLOCK,
     COUNT,
     MANY,
+    ROWS_PER_ADD,
     Bench,
     K,
     bench_of,
@@ -136,8 +136,9 @@ def check_holds_thousands(subject: IndexSubject) -> None:
     """Thousands of rows, added in blocks, are all found."""
     with searchable(subject) as bench:
         index, vectors = bench.open(), rows(MANY)
-        for start in range(0, MANY, BLOCK):
-            index.add(ids(MANY)[start : start + BLOCK], vectors[start : start + BLOCK])
+        for start in range(0, MANY, ROWS_PER_ADD):
+            part = slice(start, start + ROWS_PER_ADD)
+            index.add(ids(MANY)[part], vectors[part])
         recall = recall_of(index.search(vectors[::9], 1).ids, ids(MANY)[::9, None])
         if recall < promised_recall(index):
             raise Failure(

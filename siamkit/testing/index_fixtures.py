@@ -24,7 +24,7 @@ COUNT, K = 80, 10  # rows of a filled index; neighbours of a query
 RECALL = 0.95  # at K, of an index that does not promise to be exact
 EXACT = 1e-4  # error of a score: float32 sums in any order
 ROUNDED = 0.02  # error of a score without `exact`: vectors of bytes are 0.01 off
-MANY, BLOCK = 3000, 700  # rows of a large index, and how many are added at once
+MANY, ROWS_PER_ADD = 3000, 700  # rows of a large index, and how many are added at once
 
 
 @dataclass(frozen=True, slots=True)

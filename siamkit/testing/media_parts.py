@@ -10,7 +10,7 @@ import numpy as np
 
 from siamkit.types import Clip, Image, Region
 
-LEAST = 10  # pixels of a side, or samples, that a medium needs to be cut
+MIN_LENGTH = 10  # pixels of a side, or samples, that a medium needs to be cut
 SHARE = 0.4  # of the shorter side
 
 
@@ -20,11 +20,11 @@ def corner(medium: Any) -> Region | None:
     Its edges lie between pixels. A crop that swaps rows and columns cuts another corner.
     None for a medium that is too small, and for a plugin's own class.
     """
-    if isinstance(medium, Image) and min(medium.pixels.shape[:2]) >= LEAST:
+    if isinstance(medium, Image) and min(medium.pixels.shape[:2]) >= MIN_LENGTH:
         height, width = medium.pixels.shape[:2]
         side = SHARE * min(height, width)
         return Region((width - side, 0.0, width - 0.25, side), 0.9)
-    if isinstance(medium, Clip) and len(medium.samples) >= LEAST:
+    if isinstance(medium, Clip) and len(medium.samples) >= MIN_LENGTH:
         return Region((0.5 * medium.seconds, 0.9 * medium.seconds), 0.9)
     return None
 

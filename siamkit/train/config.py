@@ -70,7 +70,7 @@ class TrainConfig:
                 raise BadInput(f"{name} = {getattr(self, name)}: it must be a finite number")
         if self.seed >= 2**31:
             raise BadInput(f"seed = {self.seed}: it must be below {2**31:,}")
-        for name, least in _LEAST.items():
+        for name, least in _MINIMUMS.items():
             if getattr(self, name) < least and (name != "dim" or self.dim != 0):
                 raise BadInput(f"{name} = {getattr(self, name)}: it cannot be below {least}")
         if not 0 <= self.average < 1 or not 0 <= self.validation < 1:
@@ -132,7 +132,7 @@ class TrainConfig:
         return "".join(f"{line}\n" for line in lines.values())
 
 
-_LEAST: Mapping[str, float] = {
+_MINIMUMS: Mapping[str, float] = {
     **dict.fromkeys(("dim", "identities", "samples"), 2),
     **dict.fromkeys(("refresh", "accumulate", "steps", "evaluate_every"), 1),
     **dict.fromkeys(("margin", "impostors", "weight_decay", "warmup", "patience", "seed"), 0),

@@ -24,7 +24,7 @@ IMPOSTORS = "impostors"  # a folder inside an identity's folder
 COLUMNS = ("path", "text", "label", "impostor", "split")
 YES_NO = dict.fromkeys(("1", "yes", "true"), True) | dict.fromkeys(("0", "no", "false", ""), False)
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "": None}
-SHOWN = 20  # most remarks of one kind
+MAX_REMARKS = 20  # most remarks of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def label_notes(examples: Iterable[Example]) -> list[str]:
     return [*at_most(blanks), *at_most(typos)]
 
 
-def at_most(lines: Sequence[str], limit: int = SHOWN) -> list[str]:
+def at_most(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:
     """Return the first lines, and one that counts the others."""
     more = [f"… and {len(lines) - limit:,} more of this kind"] if len(lines) > limit else []
     return [*lines[:limit], *more]

@@ -19,7 +19,7 @@ from siamkit.host import registry
 from siamkit.io.sources import shorten
 from siamkit.sdk import regions
 from siamkit.train.examples import Example, at_most
-from siamkit.train.split import LEAST
+from siamkit.train.split import MIN_PER_SIDE
 
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
@@ -46,8 +46,8 @@ class Tally:
             lines.append(f"{self.copies:,} exact copies within an identity count once")
         if self.left_out:
             lines.append(
-                f"{len(self.left_out):,} identities with fewer than {LEAST} genuine samples are"
-                f" left out: {shorten(', '.join(self.left_out[:10]))}"
+                f"{len(self.left_out):,} identities with fewer than {MIN_PER_SIDE} genuine samples"
+                f" are left out: {shorten(', '.join(self.left_out[:10]))}"
             )
         return lines
 
@@ -88,21 +88,22 @@ def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
 
 
 def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[Row]:
-    """Yield the rows to train on: no copies, and no identity without LEAST genuine samples.
+    """Yield the rows to train on: no copies, and no identity without MIN_PER_SIDE genuine samples.
 
-    `loaded` is ordered by identity, genuine samples first, so that fewer than LEAST are held back.
+    `loaded` is ordered by identity, genuine samples first, so that fewer than MIN_PER_SIDE are
+    held back.
     """
     by_digest: dict[bytes, Example] = {}
     for label, samples in groupby(loaded, key=lambda sample: sample[0].label):
         genuine: list[Row] = []
         for example, array in _distinct(samples, by_digest, tally):
-            if len(genuine) >= LEAST:
+            if len(genuine) >= MIN_PER_SIDE:
                 yield example, array
             elif not example.impostor:
                 genuine.append((example, array))
-                if len(genuine) == LEAST:
+                if len(genuine) == MIN_PER_SIDE:
                     yield from genuine
-        if len(genuine) < LEAST:
+        if len(genuine) < MIN_PER_SIDE:
             tally.left_out.append(label)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from siamkit.errors import BadInput
 from siamkit.train.examples import Example
 
-LEAST = 2  # identities per side, and genuine samples per identity: fewer make no pairs
+MIN_PER_SIDE = 2  # identities per side, and genuine samples per identity: fewer make no pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,17 @@ class Split:
 
 
 def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str], set[str]]:
-    """Return disjoint (training, validation) labels of the identities with LEAST genuine samples.
+    """Return disjoint (training, validation) labels; each has MIN_PER_SIDE or more genuine samples.
 
     Other identities cannot be anchors and are in neither. The side that an example states counts;
     of the remaining ones, so many are drawn that validation has its share of all, and at least
-    LEAST. With a share of 0 none are drawn. The draw depends on the seed and the labels alone.
+    MIN_PER_SIDE. With a share of 0 none are drawn. The draw depends only on seed and labels.
 
     Raises BadInput if a label states both sides, or for too few identities.
     """
     stated = _stated(examples)
     counts = Counter(example.label for example in examples if not example.impostor)
-    usable = {label for label, count in counts.items() if count >= LEAST}
+    usable = {label for label, count in counts.items() if count >= MIN_PER_SIDE}
     labels = {example.label for example in examples}
     if len(labels) == 1:
         raise BadInput(
@@ -42,15 +42,15 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
         )
     validation = {label for label in usable if stated.get(label) == "validation"}
     free = sorted(usable - stated.keys(), key=lambda label: _lot(split.seed, label))
-    target = max(LEAST, round(split.share * len(usable))) if split.share else 0
+    target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
     validation |= set(free[: max(0, target - len(validation))])
     training = usable - validation
     validates = split.share > 0 or validation  # no validation may be what was asked for
-    if len(training) < LEAST or (validates and len(validation) < LEAST):
+    if len(training) < MIN_PER_SIDE or (validates and len(validation) < MIN_PER_SIDE):
         raise BadInput(
             f"{len(training)} identities to train on and {len(validation)} for validation, of"
-            f" {len(labels)}: each side needs at least {LEAST}, with at least {LEAST} genuine"
-            " samples each",
+            f" {len(labels)}: each side needs at least {MIN_PER_SIDE}, with at least"
+            f" {MIN_PER_SIDE} genuine samples each",
             hint="add samples or identities, or skip validation: --set validation=0",
         )
     return training, validation

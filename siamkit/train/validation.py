@@ -17,7 +17,7 @@ from siamkit.train.device import autocast
 from siamkit.train.folder import EMBEDDINGS, replacing
 
 BATCH = 128
-MOST = 4_000  # samples of which every pair is scored: 8 million pairs
+MAX_SAMPLES = 4_000  # samples of which every pair is scored: 8 million pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +32,12 @@ class Scores:
 def choose_rows(
     labels: NDArray[np.int64], impostor: NDArray[np.bool_], seed: int
 ) -> NDArray[np.int64]:
-    """Return row numbers, all or MOST of them.
+    """Return row numbers, all or MAX_SAMPLES of them.
 
     Of each identity as many are taken as of any other, and as many impostors as genuine samples,
     as far as there are enough.
     """
-    if len(labels) <= MOST:
+    if len(labels) <= MAX_SAMPLES:
         return np.arange(len(labels))
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     groups = 2 * labels[shuffled] + impostor[shuffled]
@@ -45,7 +45,7 @@ def choose_rows(
     first = np.searchsorted(groups[order], groups[order])
     rank = np.empty(len(labels), np.int64)  # of each row in its group
     rank[order] = np.arange(len(labels)) - first
-    return np.sort(shuffled[np.argsort(rank, kind="stable")[:MOST]])
+    return np.sort(shuffled[np.argsort(rank, kind="stable")[:MAX_SAMPLES]])
 
 
 def embed(

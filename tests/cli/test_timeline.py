@@ -140,7 +140,7 @@ def test_a_long_recording_is_heard_minute_by_minute(workspace, tmp_path, monkeyp
     path = write(tmp_path / "long.wav", np.concatenate(spoken))
     whole = workspace.timeline("voices", path)
     said: list[int] = []
-    monkeypatch.setattr("siamkit.sdk.sound.BLOCK", 10.0)
+    monkeypatch.setattr("siamkit.sdk.sound.BLOCK_SECONDS", 10.0)
     blocks = workspace.timeline("voices", path, progress=lambda _, done, __: said.append(done))
     assert said[:2] == [10, 20]
     assert said[-1] == round(whole.seconds)

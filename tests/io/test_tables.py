@@ -14,7 +14,7 @@ import pytest
 from siamkit.errors import BadInput
 from siamkit.io import table_write
 from siamkit.io.table_read import TextColumns, mark_repeated_ids, open_table, read_texts
-from siamkit.io.table_record import BARE, LONGEST
+from siamkit.io.table_record import BARE, MAX_FIELD_CHARS
 
 NO_STDIN = io.StringIO()
 TEXTS = ["one?", "two,\ntwo?", "drei – ü?"]
@@ -91,7 +91,7 @@ def test_bad_rows_of_a_csv_are_reported_by_line_and_the_others_are_read(tmp_path
         b",no id\n"
         b"6,caf\xe9\n"
         b"\n"
-        b"7," + b"x" * (LONGEST + 1) + b"\n"
+        b"7," + b"x" * (MAX_FIELD_CHARS + 1) + b"\n"
         b"8,also good\n"
     )
     rows = plain(path, column="question")

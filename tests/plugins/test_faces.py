@@ -58,7 +58,7 @@ def shape(astronaut: Image) -> dlib.full_object_detection:
 
 
 def chip_of(image: Image, points: np.ndarray) -> np.ndarray:
-    return align.cut(image.pixels, align.chip_matrix(align.DLIB_POINTS, points), align.SIZE)
+    return align.cut(image.pixels, align.chip_matrix(align.DLIB_POINTS, points), align.CHIP_SIDE)
 
 
 def points_of(shape: dlib.full_object_detection) -> np.ndarray:

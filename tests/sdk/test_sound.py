@@ -108,7 +108,7 @@ def test_files_that_are_not_sounds_are_refused(data, said):
 
 
 def test_a_recording_that_is_too_long_is_refused_before_it_is_all_decoded(monkeypatch):
-    monkeypatch.setattr(sound, "LONGEST", 1.0)
+    monkeypatch.setattr(sound, "MAX_CLIP_SECONDS", 1.0)
     with pytest.raises(UnreadableSample, match="longer than 1 s") as caught:
         load_clip(content(TONE), RATE)
     assert "--timeline" in caught.value.hint
@@ -208,7 +208,7 @@ def test_a_stream_that_is_left_early_leaves_no_program_behind(tmp_path, monkeypa
 
     made = through_ffmpeg(tmp_path, np.tile(SPOKEN, 5), "a.m4a")
     monkeypatch.setattr(subprocess, "Popen", Watched)
-    monkeypatch.setattr(ffmpeg, "READ", RATE)
+    monkeypatch.setattr(ffmpeg, "SAMPLES_PER_READ", RATE)
     stream = stream_clip(made, RATE)
     next(stream)
     assert started[0].poll() is None

@@ -12,7 +12,7 @@ from siamkit.stats.drift import QUERIES, compare, reference_scores
 from siamkit.stats.probe_scores import REST_SAMPLES, ProbeScores, scores_of_query
 from siamkit.store import Store, galleries, migrations, observations
 from siamkit.store.galleries import GalleryEncoder
-from siamkit.store.observations import KEPT
+from siamkit.store.observations import MAX_QUERIES
 
 DIM, PEOPLE, EACH = 48, 60, 4
 
@@ -137,12 +137,12 @@ def test_queries_are_recorded_only_with_a_reference_and_the_oldest_are_dropped(s
     assert not observations.record(*stored_gallery, [ProbeScores("query", 0.5, 0.1)])
     replace_reference(*stored_gallery)
     assert observations.reference(*stored_gallery) == REFERENCE
-    for start in range(0, KEPT + 50, 50):
+    for start in range(0, MAX_QUERIES + 50, 50):
         rows = [ProbeScores("query", (start + i) / 10_000, None) for i in range(50)]
         assert observations.record(*stored_gallery, rows)
-    recent = observations.recent(*stored_gallery, 2 * KEPT)
-    assert len(recent) == KEPT
-    assert recent[0].best == pytest.approx((KEPT + 49) / 10_000)
+    recent = observations.recent(*stored_gallery, 2 * MAX_QUERIES)
+    assert len(recent) == MAX_QUERIES
+    assert recent[0].best == pytest.approx((MAX_QUERIES + 49) / 10_000)
     replace_reference(*stored_gallery)
     assert observations.recent(*stored_gallery, 10) == []
 

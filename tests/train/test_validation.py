@@ -17,12 +17,12 @@ from siamkit.train import validation
 def test_every_identity_and_its_impostors_get_their_share(counts, most, seed):
     labels = np.repeat(np.arange(len(counts)), [sum(pair) for pair in counts])
     impostor = np.concatenate([np.arange(sum(pair)) >= pair[0] for pair in counts]).astype(bool)
-    original, validation.MOST = validation.MOST, most
+    original, validation.MAX_SAMPLES = validation.MAX_SAMPLES, most
     try:
         rows = validation.choose_rows(labels, impostor, seed)
         np.testing.assert_array_equal(rows, validation.choose_rows(labels, impostor, seed))
     finally:
-        validation.MOST = original
+        validation.MAX_SAMPLES = original
     assert len(rows) == len(np.unique(rows)) == min(most, len(labels))
     taken = {
         (label, mark): int(((labels[rows] == label) & (impostor[rows] == mark)).sum())
