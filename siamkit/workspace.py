@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationMethod
     from siamkit.stats.drift import Drift
     from siamkit.store.samples import Holding, Sample
-    from siamkit.testing.outcome import Result
+    from siamkit.testing.rule import Result
     from siamkit.train.config import TrainConfig
     from siamkit.train.run import RunDetails, TrainingRun
     from siamkit.types import Calibration, Fault, Vectors

@@ -31,6 +31,10 @@ def _is_cosine(value: Any) -> bool:
     return isinstance(value, Real) and -1 <= float(value) <= 1
 
 
+def _is_threshold(value: Any) -> bool:
+    return value is None or (isinstance(value, Threshold) and _is_cosine(value.value))
+
+
 def _methods(*names: str) -> tuple[Member, ...]:
     return tuple((name, callable, "a method") for name in names)
 
@@ -54,11 +58,7 @@ OPTIONAL: tuple[Member, ...] = (  # of a modality
 ENCODER: tuple[Member, ...] = (
     ("dim", lambda value: type(value) is int and value > 0, "a number of dimensions"),
     ("fingerprint", _is_text, "a text that stands for weights and constants"),
-    (
-        "threshold",
-        lambda value: value is None or isinstance(value, Threshold),
-        "a siamkit.types.Threshold or None",
-    ),
+    ("threshold", _is_threshold, "a siamkit.types.Threshold in [-1, 1] or None"),
     *_methods("embed"),
 )
 ENCODER_OPTIONAL: tuple[Member, ...] = (

@@ -16,12 +16,12 @@ from siamkit.testing.checks import (
     check_detector,
     check_encoder,
     check_index,
+    check_installed,
     check_modality,
     checks_of,
     results,
 )
-from siamkit.testing.installed import check_installed
-from siamkit.testing.outcome import Failure, NotRun, Result
+from siamkit.testing.rule import Failure, NotRun, Result
 from siamkit.testing.subjects import Sampled
 from siamkit.testing.with_pytest import parametrize_with_checks
 

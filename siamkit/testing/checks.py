@@ -1,10 +1,12 @@
-"""The checks of each kind of plugin, and the functions that run all of them."""
+"""The rules of each kind of plugin, and the functions that check all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from siamkit.errors import PluginError
+from siamkit.host import registry
 from siamkit.protocols import Detector, Encoder, IndexBackend, Modality
 from siamkit.testing import (
     crop,
@@ -20,9 +22,9 @@ from siamkit.testing import (
     saving,
     trainable,
 )
-from siamkit.testing.outcome import Failure, Result
-from siamkit.testing.run import run
+from siamkit.testing.rule import Failure, Result, Rule, rules_of, run
 from siamkit.testing.subjects import (
+    SUBJECTS,
     DetectorSubject,
     EncoderSubject,
     IndexSubject,
@@ -32,26 +34,15 @@ from siamkit.testing.subjects import (
     make_subject,
 )
 
-Check = Callable[[Any], None]
-CHECKS: dict[type[Subject], Sequence[Check]] = {
-    ModalitySubject: (
-        *every_plugin.CHECKS,
-        *modality.CHECKS,
-        *encoder.CHECKS,
-        *crop.CHECKS,
-        *encoder_folder.CHECKS,
-        *trainable.CHECKS,
-    ),
-    EncoderSubject: encoder.CHECKS,
-    DetectorSubject: (*every_plugin.CHECKS, *detector.CHECKS),
-    IndexSubject: (
-        *every_plugin.CHECKS,
-        *index.CHECKS,
-        *index_changes.CHECKS,
-        *saving.CHECKS,
-        *damage.CHECKS,
-        *mining.CHECKS,
-    ),
+MODULES = {
+    ModalitySubject: (every_plugin, modality, encoder, crop, encoder_folder, trainable),
+    EncoderSubject: (encoder,),
+    DetectorSubject: (every_plugin, detector),
+    IndexSubject: (every_plugin, index, index_changes, saving, damage, mining),
+}
+RULES: dict[type[Subject], Sequence[Rule[Any]]] = {
+    kind: [rule for module in modules for rule in rules_of(module)]
+    for kind, modules in MODULES.items()
 }
 
 
@@ -59,20 +50,20 @@ class Failures(Failure):
     """Several broken rules of one plugin, one line each."""
 
     def __init__(self, failed: Sequence[Result]) -> None:
-        AssertionError.__init__(self, "\n".join(map(str, failed)))
+        super().__init__("\n".join(map(str, failed)))
         self.failed = failed
 
 
-def checks_of(plugin: object) -> Sequence[Check]:
-    """Every check of a plugin's kind, in order. Each takes a subject, see `make_subject`."""
-    return CHECKS[type(make_subject(plugin))]
+def checks_of(plugin: object) -> Sequence[Rule[Any]]:
+    """Every rule of a plugin's kind, in order."""
+    return RULES[type(make_subject(plugin))]
 
 
 def results(plugin: object) -> Iterator[Result]:
     """Run all checks of a plugin, of whatever kind it is."""
     subject = make_subject(plugin)
-    for check in CHECKS[type(subject)]:
-        yield run(check, subject)
+    for rule in RULES[type(subject)]:
+        yield run(rule, subject)
 
 
 def check_modality(plugin: Modality[Any]) -> list[Result]:
@@ -101,6 +92,27 @@ def check_detector(plugin: Detector[Any]) -> list[Result]:
 def check_index(backend: IndexBackend) -> list[Result]:
     """Run all checks of an index backend. Raises Failure, with one line per failed check."""
     return _all_results(IndexSubject(backend))
+
+
+def check_installed(name: str) -> Iterator[tuple[str, Result]]:
+    """Yield (entry point group, result) for every check of every plugin of that name.
+
+    One that cannot be loaded fails the check `loads`. Raises PluginError if there is none.
+    """
+    plugins = registry.all_installed()
+    matching = [plugin for plugin in plugins if plugin.name == name]
+    if not matching:
+        hint = registry.suggest(name, [plugin.name for plugin in plugins])
+        raise PluginError(f"no plugin {name!r} is installed", hint=hint)
+    for plugin in matching:
+        try:
+            loaded = registry.load(plugin.group, plugin.name)
+        except PluginError as error:
+            yield plugin.group, Result(str(plugin), "loads", "failed", str(error))
+            continue
+        yield plugin.group, Result(str(plugin), "loads", "ok")
+        for result in results(SUBJECTS[plugin.group](loaded)):
+            yield plugin.group, result
 
 
 def _all_results(subject: Subject) -> list[Result]:

@@ -1,6 +1,6 @@
 """Tasks for a process of `siamkit.testing.fresh_process`: observe a plugin, or save an index.
 
-python -m siamkit.testing.child TASK MODULE CLASS ARGUMENT
+python -m siamkit.testing.child TASK MODULE:CLASS ARGUMENT
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, TextIO
 
 import numpy as np
 
 from siamkit.protocols import Detector, IndexBackend, Modality
-from siamkit.testing.fresh_process import Report, import_class
-from siamkit.testing.kill import SAVES, STEP
-from siamkit.testing.outcome import NotRun
-from siamkit.testing.rows import DIM, KEY, cursor, rows
+from siamkit.testing.fresh_process import SAVES, STEP, Report
+from siamkit.testing.index_fixtures import KEY, cursor, ids, queries, rows
+from siamkit.testing.media import blank_media
+from siamkit.testing.rule import NotRun
+from siamkit.testing.subjects import DetectorSubject, IndexSubject, ModalitySubject
 
 # Each takes seconds to import; a plugin that needs one imports it inside a function.
 DEEP_LEARNING = {"torch", "torchvision", "tensorflow", "jax", "timm", "transformers"}
@@ -33,40 +35,40 @@ CONNECTIONS = ("socket.connect", "socket.sendto")  # audit events of Python
 LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname")
 
 
-def main(task: str, module: str, qualname: str, argument: str) -> None:
+def main(task: str, address: str, argument: str) -> None:
     """Run one task. Its answers go to the standard output that this process began with."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         if task == "observe":
-            observe(module, qualname, argument, answers)
+            observe(address, argument, answers)
         else:
-            save_repeatedly(module, qualname, Path(argument), answers)
+            save_repeatedly(address, Path(argument), answers)
 
 
-def observe(module: str, qualname: str, kind: str, answers: TextIO) -> None:
+def observe(address: str, kind: str, answers: TextIO) -> None:
     """Import and construct a plugin and write a report, use it and write another one."""
     network: list[str] = []
     forbid_network(network)
     threads, modules, settings = set(threading.enumerate()), set(sys.modules), process_settings()
     read_prints = capture_stdout()
     try:
-        plugin = import_class(module, qualname)()
+        plugin = resolve_name(address)()
     except Exception as error:
         failed = Report(import_error=f"{type(error).__name__}: {error}", network=network)
         write_line(failed, answers)
         return
     report = Report(
-        import_prints=read_prints(),
+        use_error="the process ended when the plugin was used",
+        prints=read_prints(),
         threads=[thread.name for thread in threading.enumerate() if thread not in threads],
         heavy=sorted(HEAVY & {name.split(".")[0] for name in set(sys.modules) - modules}),
         network=network,
     )
     write_line(report, answers)
     try:
-        report = replace(report, fingerprint=USES[kind](plugin))
+        report = replace(report, fingerprint=USES[kind](plugin), use_error="")
     except Exception as error:
         report = replace(report, use_error=f"{type(error).__name__}: {error}")
-    use_prints = read_prints().removeprefix(report.import_prints)
-    write_line(replace(report, use_prints=use_prints, changed=changes_of(settings)), answers)
+    write_line(replace(report, prints=read_prints(), changed=changes_of(settings)), answers)
     os._exit(0)  # a thread that the plugin left running must not keep this process
 
 
@@ -128,26 +130,19 @@ def capture_stdout() -> Callable[[], str]:
 
 def use_modality(modality: Modality[Any]) -> str:
     """Decode, crop and embed the examples, alone and together. Returns the fingerprint."""
-    from siamkit.embed.pipeline import open_encoder
-    from siamkit.types import Region
-
-    encoder = open_encoder(modality, None)
-    crops = [modality.crop(modality.load(source), Region()) for _, source in modality.examples()]
-    for batch in (crops[:1], crops):
-        encoder.embed(batch)
-    return str(encoder.fingerprint)
+    subject = ModalitySubject(modality)
+    subject.encoder.embed(subject.crops()[:1])
+    subject.encoder.embed(subject.crops())
+    return subject.encoder.fingerprint
 
 
 def use_detector(detector: Detector[Any]) -> None:
     """Look at the detector's media, and at blank ones."""
-    from siamkit.testing.blank_media import blank_media
-    from siamkit.testing.subjects import DetectorSubject
-
     media: list[Any] = []
     with suppress(NotRun):
         media += DetectorSubject(detector).media
     with suppress(NotRun):
-        media += blank_media(detector.kind)
+        media += blank_media(detector.kind, media)
     for medium in media:
         detector.find(medium)
 
@@ -155,15 +150,16 @@ def use_detector(detector: Detector[Any]) -> None:
 def use_index(backend: IndexBackend) -> None:
     """Add, remove, search and save, then open again and do so once more."""
     with tempfile.TemporaryDirectory() as root:
+        subject = IndexSubject(backend)
+        subject.folder = Path(root)
         for seq in (1, 2):
-            index, _ = backend.open(KEY, DIM, root=Path(root), known=lambda _: True)
-            index.add(np.arange(1, 21, dtype=np.int64), rows(20))
-            index.remove(np.array([3], np.int64))
-            index.search(rows(2, seed=1), 3)
+            index = subject.filled()
+            index.remove(ids(3))
+            index.search(queries(), 3)
             index.describe()
             index.save(cursor(seq))
             index.close()
-        backend.drop(KEY, root=Path(root))
+        backend.drop(KEY, root=subject.folder)
 
 
 USES: Mapping[str, Callable[[Any], str | None]] = {
@@ -173,10 +169,11 @@ USES: Mapping[str, Callable[[Any], str | None]] = {
 }
 
 
-def save_repeatedly(module: str, qualname: str, root: Path, answers: TextIO) -> None:
+def save_repeatedly(address: str, root: Path, answers: TextIO) -> None:
     """Add STEP rows and save, SAVES times; write the number of each save once it is done."""
-    index, _ = import_class(module, qualname)().open(KEY, DIM, root=root, known=lambda _: True)
-    vectors = rows(STEP * SAVES)
+    subject = IndexSubject(resolve_name(address)())
+    subject.folder = root
+    index, vectors = subject.open(), rows(STEP * SAVES)
     for seq in range(1, SAVES + 1):
         new = np.arange((seq - 1) * STEP, seq * STEP)
         index.add(new + 1, vectors[new])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,54 +12,42 @@ import numpy as np
 from siamkit.embed.pipeline import NORM_TOLERANCE
 from siamkit.errors import SiamkitError
 from siamkit.protocols import Assesses
-from siamkit.testing.blank_media import blank_media
-from siamkit.testing.equality import same_value
-from siamkit.testing.media_parts import corner, is_empty, speck, with_noise
-from siamkit.testing.outcome import Failure, NotRun, needs_failed
-from siamkit.testing.run import needs
+from siamkit.testing.media import blank_media, corner, is_empty, same_value, speck, with_noise
+from siamkit.testing.rule import NotRun, attempt, needs_failed, require, rule
 from siamkit.testing.subjects import ModalitySubject
 from siamkit.types import Region
 
 
-def check_crop_keeps_kind(subject: ModalitySubject) -> None:
+@rule("wrap the crop in the class that load returns")
+def crop_keeps_kind(subject: ModalitySubject) -> None:
     """crop gives a medium of the same class."""
     for medium in copy.deepcopy(subject.media):
         crop = subject.plugin.crop(medium, Region())
-        if type(crop) is not type(medium):
-            raise Failure(
-                f"crop to give a {type(medium).__name__}",
-                f"a {type(crop).__name__}",
-                "wrap the crop in the class that load returns",
-            )
+        classes = f"a {type(crop).__name__} of a {type(medium).__name__}"
+        require(type(crop) is type(medium), classes)
 
 
-def check_crop_takes_regions(subject: ModalitySubject) -> None:
+@rule(
+    "round the edges; rows are top to bottom; do without landmarks where there are none; raise"
+    " NothingFound('…') for a region without a pixel",
+    crop_keeps_kind,
+)
+def crop_takes_regions(subject: ModalitySubject) -> None:
     """crop takes any region, bare or tiny, and gives a medium of the same class, not empty."""
-    needs(subject, check_crop_keeps_kind)
-    fix = (
-        "round the edges; rows are top to bottom; do without landmarks where there are none;"
-        " raise NothingFound('…') for a region without a pixel"
-    )
-    specks = [(medium, region) for medium in subject.media[:1] if (region := speck(medium))]
-    regions = [*chain(_parts(subject), specks)]
+    specks = [(medium, speck(medium)) for medium in subject.media[:1]]
+    regions = [(m, region) for m, region in [*_parts(subject), *specks] if region]
     if not regions:
         raise NotRun("its detector finds nothing, and the kit cannot cut its media itself")
     for medium, region in regions:
-        try:
+        with attempt(f"{region.where}", SiamkitError):  # it says that the region has nothing in it
             crop = subject.plugin.crop(copy.deepcopy(medium), region)
-        except SiamkitError:  # the plugin says that the region has nothing in it
-            continue
-        except Exception as error:
-            failure = f"{type(error).__name__} for {region.where}: {error}"
-            raise Failure("a crop of each region", failure, fix) from error
-        if type(crop) is not type(medium) or is_empty(crop):
-            kind = "an empty one" if type(crop) is type(medium) else f"a {type(crop).__name__}"
-            raise Failure(
-                f"a {type(medium).__name__} with something in it", f"{kind} for {region.where}", fix
-            )
+            same_class = type(crop) is type(medium)
+            kind = "an empty medium" if same_class else f"a {type(crop).__name__}"
+            require(same_class and not is_empty(crop), f"{kind} for {region.where}")
 
 
-def check_crop_follows_its_region(subject: ModalitySubject) -> None:
+@rule("pixels[top:bottom, left:right]; samples from start * rate to stop * rate")
+def crop_follows_its_region(subject: ModalitySubject) -> None:
     """The content of a region changes its crop, unless crop ignores regions."""
     compared = False
     for medium in subject.media:
@@ -72,67 +59,56 @@ def check_crop_follows_its_region(subject: ModalitySubject) -> None:
         if plain is None or noisy is None or same_value(plain, uncut):
             continue
         compared = True
-        if same_value(plain, noisy):
-            raise Failure(
-                f"another crop where the pixels of {region.where} change",
-                "the same",
-                "pixels[top:bottom, left:right]; samples from start * rate to stop * rate",
-            )
+        same_crop = same_value(plain, noisy)
+        require(not same_crop, f"the same crop where the pixels of {region.where} change")
     if not compared:
         raise NotRun("crop ignores regions, or the kit cannot change a part of its media")
 
 
-def check_crop_leaves_its_input_alone(subject: ModalitySubject) -> None:
+@rule("cut a copy: array[…].copy()")
+def crop_leaves_its_input_alone(subject: ModalitySubject) -> None:
     """crop does not change the medium."""
     for medium, region in _regions(subject):
         cropped = copy.deepcopy(medium)
         _crop(subject, cropped, region)
-        if not same_value(cropped, medium):
-            raise Failure("an unchanged medium", "crop changed it", "cut a copy: array[…].copy()")
+        require(same_value(cropped, medium), "crop changed it")
 
 
-def check_quality_is_in_range(subject: ModalitySubject) -> None:
+@rule("scale and clip the score")
+def quality_is_in_range(subject: ModalitySubject) -> None:
     """assess, if there is one, gives scores in [0, 1]."""
-    if not isinstance(subject.plugin, Assesses):
-        raise NotRun("it does not assess")
-    scores = []
+    plugin = _assessing(subject)
     for medium, region in _regions(subject):
         with suppress(SiamkitError):  # the plugin says that the region has nothing in it
-            scores.append(subject.plugin.assess(copy.deepcopy(medium), region).score)
-    if not all(0 <= score <= 1 for score in scores):
-        raise Failure("qualities in [0, 1]", f"{scores}", "scale and clip the score")
+            score = plugin.assess(copy.deepcopy(medium), region).score
+            require(0 <= score <= 1, f"{score}")
 
 
-def check_assess_leaves_its_input_alone(subject: ModalitySubject) -> None:
+@rule("work on a copy", quality_is_in_range)
+def assess_leaves_its_input_alone(subject: ModalitySubject) -> None:
     """assess, if there is one, does not change the medium."""
-    if not isinstance(subject.plugin, Assesses):
-        raise NotRun("it does not assess")
-    needs(subject, check_quality_is_in_range)
+    plugin = _assessing(subject)
     for medium, region in _regions(subject):
         assessed = copy.deepcopy(medium)
         with suppress(SiamkitError):
-            subject.plugin.assess(assessed, region)
-        if not same_value(assessed, medium):
-            raise Failure("an unchanged medium", "assess changed it", "work on a copy")
+            plugin.assess(assessed, region)
+        require(same_value(assessed, medium), "assess changed it")
 
 
-def check_blank_is_embedded_or_refused(subject: ModalitySubject) -> None:
-    """A blank or tiny medium gives a vector, or an error of siamkit's such as NothingFound."""
+@rule("raise NothingFound('…') in crop where there is nothing to embed")
+def blank_is_embedded_or_refused(subject: ModalitySubject) -> None:
+    """A blank or tiny medium gives a vector of norm 1, or a SiamkitError such as NothingFound."""
     _ = subject.vectors  # does not run unless good samples are embedded
-    encoder = subject.encoder
-    fix = "raise NothingFound('…') in crop where there is nothing to embed"
-    for medium in blank_media(subject.plugin.kind):
-        if type(medium) is not type(subject.media[0]):
-            raise NotRun("the kit has no blank medium of its class")
-        try:
-            row = np.asarray(encoder.embed([subject.plugin.crop(medium, Region())]))
-        except SiamkitError:
-            continue
-        except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
-            raise Failure("a vector, or NothingFound", failure, fix) from error
-        if not abs(np.linalg.norm(row) - 1) <= NORM_TOLERANCE:
-            raise Failure("a vector of norm 1, or NothingFound", f"{row!r:.80}", fix)
+    for medium in blank_media(subject.plugin.kind, subject.media):
+        with attempt("a blank medium", SiamkitError):
+            row = np.asarray(subject.encoder.embed([subject.plugin.crop(medium, Region())]))
+            require(abs(np.linalg.norm(row) - 1) <= NORM_TOLERANCE, f"{row!r:.80}")
+
+
+def _assessing(subject: ModalitySubject) -> Assesses[Any]:
+    if not isinstance(subject.plugin, Assesses):
+        raise NotRun("it does not assess")
+    return subject.plugin
 
 
 def _parts(subject: ModalitySubject) -> Iterator[tuple[Any, Region]]:
@@ -157,14 +133,3 @@ def _crop(subject: ModalitySubject, medium: Any, region: Region) -> Any:
         return None
     except Exception as error:
         raise needs_failed("crop_takes_regions") from error
-
-
-CHECKS = (
-    check_crop_keeps_kind,
-    check_crop_takes_regions,
-    check_crop_follows_its_region,
-    check_crop_leaves_its_input_alone,
-    check_quality_is_in_range,
-    check_assess_leaves_its_input_alone,
-    check_blank_is_embedded_or_refused,
-)

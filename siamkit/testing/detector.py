@@ -2,158 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from siamkit.testing.blank_media import blank_media
-from siamkit.testing.equality import same_value
-from siamkit.testing.modality import check_kind_is_a_word
-from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.region_types import region_fault
-from siamkit.testing.run import needs
+from siamkit.testing.media import blank_media, same_value
+from siamkit.testing.rule import NotRun, attempt, require, rule
 from siamkit.testing.subjects import DetectorSubject
 from siamkit.types import Clip, Image, Region
 
 SLACK = 0.01  # seconds: what rounding may add
+EDGES = {"image": (4,), "audio": (2,)}  # numbers of a region by kind; else a box or a span
 
 
-def check_find_gives_regions(subject: DetectorSubject) -> None:
+@rule("[Region(where=…, score=…)]; turn arrays into tuples, and numpy's numbers into float()")
+def find_gives_regions(subject: DetectorSubject) -> None:
     """find gives a list of siamkit.types.Region, whose attributes have their declared types."""
     for medium in subject.fresh_media():
         regions = subject.plugin.find(medium)
-        if not isinstance(regions, list) or not all(isinstance(r, Region) for r in regions):
-            raise Failure(
-                "a list of Region", f"{regions!r:.80}", "return [Region(where=…, score=…)]"
-            )
+        is_list = isinstance(regions, list) and all(isinstance(r, Region) for r in regions)
+        require(is_list, f"{regions!r:.80}")
         for region in regions:
-            if fault := region_fault(region, subject.plugin.kind):
-                raise Failure(
-                    "a Region that the store can keep",
-                    fault,
-                    "turn arrays into tuples, and numpy's numbers into float()",
-                )
+            fault = _type_fault(region, subject.plugin.kind)
+            require(not fault, fault)
 
 
-def check_nothing_is_an_empty_list(subject: DetectorSubject) -> None:
+@rule("check the size first, and return [] where nothing can be found", find_gives_regions)
+def nothing_is_an_empty_list(subject: DetectorSubject) -> None:
     """A blank or tiny medium gives a list, never an exception or None."""
-    needs(subject, check_find_gives_regions)
-    classes = {type(medium) for medium in subject.media}
-    fix = "check the size first, and return [] where nothing can be found"
-    for medium in blank_media(subject.plugin.kind):
-        if type(medium) not in classes:
-            raise NotRun("the kit has no blank medium of its class")
-        try:
+    for medium in blank_media(subject.plugin.kind, subject.media):
+        with attempt("a blank medium"):
             regions = subject.plugin.find(medium)
-        except Exception as error:
-            raise Failure("a list", f"{type(error).__name__}: {error}", fix) from error
-        if not isinstance(regions, list):
-            raise Failure("a list", repr(regions), fix)
+            require(isinstance(regions, list), repr(regions))
 
 
-def check_regions_in_bounds(subject: DetectorSubject) -> None:
+@rule(
+    "clip it: left, top, right, bottom in px of the source; seconds for sounds",
+    find_gives_regions,
+)
+def regions_in_bounds(subject: DetectorSubject) -> None:
     """Boxes and spans lie inside the medium and are not empty."""
-    fix = "clip it: left, top, right, bottom in px of the source; seconds for sounds"
     for medium, region in _regions(subject):
         if (where := region.where) is None:
             continue
-        width, height = _width(medium), _height(medium)
+        width, height = _size(medium)
         if len(where) == 4:
             left, top, right, bottom = where
-            if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-                raise Failure(f"a region within {width:g} x {height:g} px", f"{where}", fix)
-        elif not 0 <= where[0] < where[1] <= width:
-            raise Failure(f"a span within {width:g} s", f"{where}", fix)
+            inside = 0 <= left < right <= width and 0 <= top < bottom <= height
+            require(inside, f"{where} of {width:g} x {height:g} px")
+        else:
+            require(0 <= where[0] < where[1] <= width, f"{where} of {width:g} s")
 
 
-def check_regions_best_first(subject: DetectorSubject) -> None:
+@rule("return sorted(regions, key=lambda region: -region.score)", find_gives_regions)
+def regions_best_first(subject: DetectorSubject) -> None:
     """Scores do not rise along the list."""
     for regions in subject.regions:
         scores = [region.score for region in regions]
-        if any(left < right for left, right in pairwise(scores)):
-            raise Failure(
-                "regions best first",
-                f"scores {scores}",
-                "return sorted(regions, key=lambda region: -region.score)",
-            )
+        require(scores == sorted(scores, reverse=True), f"scores {scores}")
 
 
-def check_scores_in_range(subject: DetectorSubject) -> None:
+@rule("scale, or clip, the score", find_gives_regions)
+def scores_in_range(subject: DetectorSubject) -> None:
     """Every score is in [0, 1]."""
     scores = [region.score for _, region in _regions(subject)]
-    if not all(0 <= score <= 1 for score in scores):
-        raise Failure("scores in [0, 1]", f"{scores}", "scale, or clip, the score")
+    require(all(0 <= score <= 1 for score in scores), f"{scores}")
 
 
-def check_mask_fits_box(subject: DetectorSubject) -> None:
+@rule("cut the mask to the box", find_gives_regions)
+def mask_fits_box(subject: DetectorSubject) -> None:
     """A mask is bool, as large as its box, and not empty."""
     for medium, region in _regions(subject):
         if (mask := region.mask) is None:
             continue
-        box = (0.0, 0.0, _width(medium), _height(medium))
+        left, top, (right, bottom) = 0.0, 0.0, _size(medium)
         if region.where is not None and len(region.where) == 4:
-            box = region.where
-        left, top, right, bottom = box
+            left, top, right, bottom = region.where
         if not isfinite(right):
             raise NotRun("the kit does not know how large its media are")
         shape = (round(bottom) - round(top), round(right) - round(left))
-        if mask.shape != shape or mask.dtype != np.bool_ or not mask.any():
-            raise Failure(
-                f"a bool mask of {shape}, the box's height and width, with a pixel set",
-                f"{mask.dtype} {mask.shape}, {int(mask.sum())} pixels set",
-                "cut the mask to the box",
-            )
-
-
-def check_landmarks_are_points(subject: DetectorSubject) -> None:
-    """Landmarks are (k, 2) float32 numbers."""
-    for _, region in _regions(subject):
-        if (points := region.landmarks) is None:
-            continue
-        fits = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
-        if not fits or not np.isfinite(points).all():
-            raise Failure(
-                "landmarks (k, 2) float32",
-                f"{points.dtype} {points.shape}",
-                "np.asarray(points, np.float32), x and y in px of the source",
-            )
-
-
-def check_parts_in_order(subject: DetectorSubject) -> None:
-    """The parts of a span lie inside it, one after another."""
-    for _, region in _regions(subject):
-        if not region.parts or region.where is None:
-            continue
-        edges = [edge for part in region.parts for edge in part]
-        rising = all(left <= right for left, right in pairwise(edges))
-        rising &= all(start < stop for start, stop in region.parts)
-        if not rising or edges[0] < region.where[0] - SLACK or edges[-1] > region.where[1] + SLACK:
-            raise Failure(
-                f"parts in order within {region.where}", f"{region.parts}", "sort and clip them"
-            )
-
-
-def check_find_is_repeatable(subject: DetectorSubject) -> None:
-    """The same medium gives the same regions, whatever came before it."""
-    regions = subject.regions
-    backwards = [subject.plugin.find(medium) for medium in subject.fresh_media()[::-1]]
-    if not same_value(regions, backwards[::-1]):
-        raise Failure(
-            "the same regions each time",
-            "other ones",
-            "seed what is random; keep no state between calls",
+        require(
+            mask.shape == shape and mask.dtype == np.bool_ and mask.any(),
+            f"{mask.dtype} {mask.shape}, {int(mask.sum())} pixels set, of a box {shape}",
         )
 
 
-def check_find_leaves_its_input_alone(subject: DetectorSubject) -> None:
+@rule("np.asarray(points, np.float32), x and y in px of the source", find_gives_regions)
+def landmarks_are_points(subject: DetectorSubject) -> None:
+    """Landmarks are (k, 2) float32 numbers."""
+    for _, region in _regions(subject):
+        if (points := region.landmarks) is not None:
+            fits = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
+            require(fits and np.isfinite(points).all(), f"{points.dtype} {points.shape}")
+
+
+@rule("sort and clip them", find_gives_regions)
+def parts_in_order(subject: DetectorSubject) -> None:
+    """The parts of a span lie inside it, one after another."""
+    for _, region in _regions(subject):
+        if region.parts and region.where is not None:
+            first, last = region.where[0] - SLACK, region.where[-1] + SLACK
+            edges = [first, *(edge for part in region.parts for edge in part), last]
+            in_order = edges == sorted(edges) and all(start < stop for start, stop in region.parts)
+            require(in_order, f"{region.parts} within {region.where}")
+
+
+@rule("seed what is random; keep no state between calls", find_gives_regions)
+def find_is_repeatable(subject: DetectorSubject) -> None:
+    """The same medium gives the same regions, whatever came before it."""
+    backwards = [subject.plugin.find(medium) for medium in subject.fresh_media()[::-1]]
+    require(same_value(subject.regions, backwards[::-1]), "other regions the next time")
+
+
+@rule("work on a copy")
+def find_leaves_its_input_alone(subject: DetectorSubject) -> None:
     """find does not change the medium."""
     for medium, before in zip(subject.fresh_media(), subject.media, strict=True):
         subject.plugin.find(medium)
-        if not same_value(medium, before):
-            raise Failure("an unchanged medium", "find changed it", "work on a copy")
+        require(same_value(medium, before), "find changed it")
 
 
 def _regions(subject: DetectorSubject) -> Iterator[tuple[Any, Region]]:
@@ -164,27 +132,30 @@ def _regions(subject: DetectorSubject) -> Iterator[tuple[Any, Region]]:
         yield from ((medium, region) for region in regions)
 
 
-def _width(medium: Any) -> float:
-    """Pixels of a picture, seconds of a sound."""
+def _size(medium: Any) -> tuple[float, float]:
+    """Width and height of a picture in pixels; of a sound its seconds."""
     if isinstance(medium, Image):
-        return float(medium.pixels.shape[1])
-    return medium.seconds + SLACK if isinstance(medium, Clip) else float("inf")
+        height, width = medium.pixels.shape[:2]
+        return float(width), float(height)
+    return medium.seconds + SLACK if isinstance(medium, Clip) else float("inf"), float("inf")
 
 
-def _height(medium: Any) -> float:
-    return float(medium.pixels.shape[0]) if isinstance(medium, Image) else float("inf")
+def _type_fault(region: Region, kind: str) -> str:
+    """The first attribute that the store cannot keep: "where=array([0., 0., 2., 1.])"; or ''."""
+    tests: Mapping[str, Callable[[Any], bool]] = {
+        "where": lambda v: v is None or (_are_numbers(v) and len(v) in EDGES.get(kind, (2, 4))),
+        "score": lambda v: _are_numbers((v,)),
+        "label": lambda v: isinstance(v, str),
+        "parts": lambda v: isinstance(v, tuple) and all(_are_numbers(p) and len(p) == 2 for p in v),
+        "mask": lambda v: v is None or isinstance(v, np.ndarray),
+        "landmarks": lambda v: v is None or isinstance(v, np.ndarray),
+    }
+    for name, fits in tests.items():
+        if not fits(value := getattr(region, name)):
+            return f"{name}={value!r:.60}"
+    return ""
 
 
-CHECKS = (
-    check_kind_is_a_word,
-    check_find_gives_regions,
-    check_nothing_is_an_empty_list,
-    check_regions_in_bounds,
-    check_regions_best_first,
-    check_scores_in_range,
-    check_mask_fits_box,
-    check_landmarks_are_points,
-    check_parts_in_order,
-    check_find_is_repeatable,
-    check_find_leaves_its_input_alone,
-)
+def _are_numbers(values: Any) -> bool:
+    """True for a tuple of Python's own numbers; numpy's float64 is one of them."""
+    return isinstance(values, tuple) and all(isinstance(v, int | float) for v in values)

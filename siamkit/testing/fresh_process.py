@@ -1,25 +1,31 @@
-"""Run a plugin's class in a process of its own: its import is a first one there, without network.
+"""Run a plugin's class in a process of its own, to observe its import or to kill it in a save.
 
-`siamkit.testing.child` is what runs in that process.
+`siamkit.testing.child` is what runs in that process, without network.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from siamkit.testing.outcome import NotRun
+import numpy as np
+
+from siamkit.protocols import Index, IndexBackend
+from siamkit.testing.index_fixtures import DIM, KEY, rows
+from siamkit.testing.rule import NotRun
 
 SECONDS = 240.0  # until a plugin counts as stuck
+DELAYS = (0.0, 0.02, 0.05)  # seconds from the second save to the kill
+STEP, SAVES = 200, 200  # rows added before each save; how many saves
+LOOK = 0.005  # seconds from one look at the saves to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,7 @@ class Report:
 
     import_error: str = ""
     use_error: str = ""
-    import_prints: str = ""  # what the import wrote to standard output
-    use_prints: str = ""
+    prints: str = ""  # written to standard output, at import or in use
     threads: list[str] = field(default_factory=list)  # that the import left running
     heavy: list[str] = field(default_factory=list)  # packages that take seconds, imported
     network: list[str] = field(default_factory=list)  # addresses asked for, at import or in use
@@ -38,21 +43,24 @@ class Report:
 
 
 @contextmanager
-def child(
-    task: str, plugin: object, *arguments: str
-) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def child(task: str, plugin: object, argument: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Start a task of `siamkit.testing.child` on a plugin's class; kill it at the end of the block.
 
     Gives the process and the file that its answers go to. A file, since a pipe would be kept open
-    by every process that the plugin starts. Raises NotRun for a class that has no address.
+    by every process that the plugin starts. Raises NotRun for a class that cannot be imported.
     """
-    place = address(plugin)
+    kind = type(plugin)
+    if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
+        raise NotRun(
+            f"define {kind.__qualname__} at the top of a module: another process imports it"
+        )
+    address = f"{kind.__module__}:{kind.__qualname__}"
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     with tempfile.TemporaryDirectory(prefix="siamkit-check-") as folder:
         answers, errors = Path(folder) / "answers.txt", Path(folder) / "errors.txt"
         with answers.open("wb") as stdout, errors.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "siamkit.testing.child", task, *place, *arguments],
+                [sys.executable, "-m", "siamkit.testing.child", task, address, argument],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -67,37 +75,63 @@ def child(
 
 
 def observe(plugin: object, kind: str) -> Report:
-    """Import, construct and use a plugin's class once. Raises NotRun for one without an address."""
+    """Import, construct and use a plugin's class once. Raises NotRun as `child` does."""
     with child("observe", plugin, kind) as (process, answers):
         try:
             ended = f"the process ended with code {process.wait(SECONDS)}"
         except subprocess.TimeoutExpired:
             ended = f"nothing within {SECONDS:.0f} s"
-        # One report after the import, another after the use.
-        lines = [line for line in answers.read_text(encoding="utf-8").splitlines() if line]
+        reports = answers.read_text(encoding="utf-8").split("\n")[:-1]  # after import, after use
         last_words = answers.with_name("errors.txt").read_text(errors="replace").split("\n")
-    if not lines:
+    if not reports:
         reason = next((line for line in reversed(last_words) if line.strip()), "no message")
         return Report(import_error=f"{ended}: {reason}")
-    report = Report(**json.loads(lines[-1]))
-    if len(lines) == 1 and not report.import_error:
-        return Report(**{**json.loads(lines[-1]), "use_error": ended})
-    return report
+    return Report(**json.loads(reports[-1]))
 
 
-def address(plugin: object) -> tuple[str, str]:
-    """Module and name of a plugin's class. Raises NotRun where no other process finds it."""
-    kind = type(plugin)
-    if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
-        raise NotRun(
-            f"define {kind.__qualname__} at the top of a module: another process imports it"
-        )
-    return kind.__module__, kind.__qualname__
+def faults_after_kill(backend: IndexBackend, folder: Path) -> Iterator[str]:
+    """Kill a process while it saves an index; yield one line for each fault of what is left."""
+    for delay in DELAYS:
+        root = folder / str(delay)
+        root.mkdir()
+        last = _last_save_before_kill(backend, root, delay)
+        try:
+            index, _ = backend.open(KEY, DIM, root=root, known=lambda _: True)
+            seq = index.cursor().seq
+            if seq < last:
+                yield f"the state at {seq}, though {last} had been saved"
+            elif not _holds(index, seq * STEP):
+                yield f"the state at {seq} is not the {seq * STEP} rows that it had"
+        except Exception as error:
+            yield f"open raised {type(error).__name__}: {error}"
 
 
-def import_class(module: str, qualname: str) -> Any:
-    """The class at an `address`."""
-    imported: Any = importlib.import_module(module)
-    for name in qualname.split("."):
-        imported = getattr(imported, name)
-    return imported
+def _holds(index: Index, count: int) -> bool:
+    """True if the index holds the first `count` rows, and no more."""
+    if not count:
+        return not len(index)
+    last_rows = np.arange(count - 5, count + 1)  # the last of them is not in it
+    nearest = index.search(rows(count + 1)[last_rows], 1).ids[:, 0]
+    return bool((nearest[:5] == last_rows[:5] + 1).all() and nearest[5] != count + 1)
+
+
+def _last_save_before_kill(backend: IndexBackend, root: Path, delay: float) -> int:
+    """Kill a saving process after its second save; returns the last that it called done."""
+    with child("save", backend, str(root)) as (process, answers):
+        deadline = time.monotonic() + SECONDS
+        while len(_saves(answers)) < 2 and process.poll() is None:
+            if time.monotonic() > deadline:
+                raise NotRun(f"no two saves within {SECONDS:.0f} s")
+            time.sleep(LOOK)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        saves = _saves(answers)
+    if not saves:
+        raise NotRun("it ended before its first save")
+    return saves[-1]
+
+
+def _saves(answers: Path) -> list[int]:
+    """The saves that were reported as done, a whole line each."""
+    return [int(line) for line in answers.read_text(encoding="utf-8").split("\n")[:-1]]

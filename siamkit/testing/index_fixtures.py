@@ -1,53 +1,22 @@
-"""Fixtures for checking an index backend: a folder, rows and queries, and the brute-force twin."""
+"""Fixtures for checking an index: ids, unit vectors, cursors, and what an index may miss."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.protocols import Index, IndexBackend
-from siamkit.testing.brute import Brute
-from siamkit.testing.rows import DIM, KEY, rows
-from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
+    from siamkit.protocols import Index
     from siamkit.types import Ids, Vectors
 
+DIM, KEY = 16, "g1-s1"
 COUNT, K = 80, 10  # rows of a filled index; neighbours of a query
 RECALL = 0.95  # at K, of an index that does not promise to be exact
 EXACT = 1e-4  # error of a score: float32 sums in any order
 ROUNDED = 0.02  # error of a score without `exact`: vectors of bytes are 0.01 off
-MANY, ROWS_PER_ADD = 3000, 700  # rows of a large index, and how many are added at once
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """A backend with an empty folder for its files."""
-
-    backend: IndexBackend
-    root: Path
-
-    def open(self, known: Callable[[Cursor], bool] = lambda _: True, key: str = KEY) -> Index:
-        return self.backend.open(key, DIM, root=self.root, known=known)[0]
-
-    def filled(self, key: str = KEY) -> Index:
-        """An index that holds the ids 1 … COUNT."""
-        index = self.open(key=key)
-        index.add(ids(COUNT), rows(COUNT))
-        return index
-
-
-@contextmanager
-def bench_of(subject: IndexSubject) -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="siamkit-check-") as root:
-        yield Bench(subject.plugin, Path(root))
 
 
 def ids(count: int) -> Ids:
@@ -55,9 +24,19 @@ def ids(count: int) -> Ids:
     return np.arange(1, count + 1, dtype=np.int64)
 
 
+def rows(count: int, seed: int = 0) -> Vectors:
+    """(count, DIM) unit rows, the same for the same seed; fewer of them are the first ones."""
+    normal = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return np.asarray(normal / np.linalg.norm(normal, axis=1, keepdims=True), np.float32)
+
+
 def queries() -> Vectors:
     """(25, DIM) unit rows, none of them in a filled index."""
     return rows(25, seed=1)
+
+
+def cursor(seq: int) -> Cursor:
+    return Cursor(seq, f"{seq:016x}")
 
 
 def ids_found(index: Index) -> set[int]:
@@ -76,13 +55,6 @@ def promised_recall(index: Index) -> float:
 def score_tolerance(index: Index) -> float:
     """The largest error of a score that an index may have."""
     return EXACT if index.exact else ROUNDED
-
-
-def brute_twin(bench: Bench) -> Index:
-    """A brute-force index with the rows of a filled one."""
-    twin = Brute().open(KEY, DIM, root=bench.root / "twin", known=lambda _: True)[0]
-    twin.add(ids(COUNT), rows(COUNT))
-    return twin
 
 
 def recall_of(hits: Ids, nearest: Ids) -> float:

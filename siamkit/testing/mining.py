@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.protocols import Contrasts, Mines
-from siamkit.testing.index_fixtures import COUNT, RECALL, K, recall_of
-from siamkit.testing.outcome import Failure, NotRun
-from siamkit.testing.rows import rows
+from siamkit.testing.index_fixtures import COUNT, RECALL, K, recall_of, rows
+from siamkit.testing.rule import NotRun, require, rule
 from siamkit.testing.subjects import IndexSubject
 
 if TYPE_CHECKING:
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 FLOOR = 0.5  # cosine of the pairs to mine
 
 
-def check_mine_equals_brute(subject: IndexSubject) -> None:
+@rule("each pair once, the smaller row number left, never a row with itself")
+def mine_equals_brute(subject: IndexSubject) -> None:
     """mine, if there is one, finds every pair of at least that cosine, or the recall it states."""
     if not isinstance(subject.plugin, Mines):
         raise NotRun("it does not mine")
@@ -29,15 +29,13 @@ def check_mine_equals_brute(subject: IndexSubject) -> None:
     mined = {p for b in blocks for p in zip(b.left.tolist(), b.right.tolist(), strict=True)}
     pairs = {*map(tuple, np.argwhere(np.triu(vectors @ vectors.T >= FLOOR, 1)).tolist())}
     recall = 1.0 if facts.get("exact", True) else min(RECALL, float(facts.get("recall", RECALL)))
-    if mined - pairs or len(mined) < recall * len(pairs):
-        raise Failure(
-            f"{recall:.0%} of {len(pairs)} pairs",
-            f"{len(mined - pairs)} others, {len(pairs - mined)} missing",
-            "each pair once, the smaller row number left, never a row with itself",
-        )
+    others, missing = len(mined - pairs), len(pairs - mined)
+    got = f"{others} others, {missing} missing of {len(pairs)} pairs, of which it owes {recall:.0%}"
+    require(not others and len(mined) >= recall * len(pairs), got)
 
 
-def check_nearest_leaves_out_own_group(subject: IndexSubject) -> None:
+@rule("leave out the own group and cosines from `below` on; best first; fill up with -1")
+def nearest_leaves_out_own_group(subject: IndexSubject) -> None:
     """nearest, if there is one, gives the best rows of other groups below each row's limit."""
     if not isinstance(subject.plugin, Contrasts):
         raise NotRun("it does not look for hard negatives")
@@ -51,20 +49,13 @@ def check_nearest_leaves_out_own_group(subject: IndexSubject) -> None:
         subject.plugin.nearest(vectors, K, groups=groups, below=below, recall=RECALL).ids
         for _ in range(2)
     )
-    fix = "leave out the own group and cosines from `below` on; best first; fill up with -1"
-    if nearest.shape != best.shape or not (nearest == repeated).all():
-        raise Failure(
-            f"ids {best.shape}, the same twice", f"{nearest.shape}, or others the next time", fix
-        )
+    same_twice = nearest.shape == best.shape and (nearest == repeated).all()
+    require(same_twice, f"{nearest.shape}, not {best.shape}, or other ids the next time")
     cosines = np.take_along_axis(allowed, np.where(nearest >= 0, nearest, 0), axis=1)
     forbidden = int((~np.isfinite(cosines) & (nearest >= 0)).sum())
     recall = recall_of(nearest, best)
-    if forbidden or recall < RECALL:
-        raise Failure(
-            f"the {K} best of other groups below each row's limit",
-            f"{forbidden} rows of the own group or above the limit, and {recall:.0%} of the best",
-            fix,
-        )
+    got = f"{forbidden} rows of the own group or above the limit, and {recall:.0%} of the {K} best"
+    require(not forbidden and recall >= RECALL, got)
 
 
 def _allowed_cosines(
@@ -74,6 +65,3 @@ def _allowed_cosines(
     cosines = np.asarray(vectors @ vectors.T, np.float32)
     cosines[(groups == groups[:, None]) | (cosines >= below[:, None])] = -np.inf
     return cosines
-
-
-CHECKS = (check_mine_equals_brute, check_nearest_leaves_out_own_group)

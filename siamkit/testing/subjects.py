@@ -19,12 +19,12 @@ from siamkit.embed.pipeline import NORM_TOLERANCE, open_encoder
 from siamkit.errors import MissingWeights
 from siamkit.host import registry
 from siamkit.models import names
-from siamkit.protocols import Detector, Encoder, IndexBackend, Modality, Source
+from siamkit.protocols import Detector, Encoder, Index, IndexBackend, Modality, Source
 from siamkit.sdk.model_folder import CARD
 from siamkit.testing.fresh_process import Report, observe
-from siamkit.testing.outcome import NotRun, Result, missing, needs_failed
-from siamkit.testing.region_types import region_fault
-from siamkit.types import Region
+from siamkit.testing.index_fixtures import COUNT, DIM, KEY, cursor, ids, rows
+from siamkit.testing.rule import NotRun, Result, missing, needs_failed
+from siamkit.types import Cursor, Region
 
 T = TypeVar("T")
 ENOUGH = 2  # identities, and samples of each
@@ -42,30 +42,27 @@ class Subject:
     """A plugin of any kind."""
 
     kind = "plugin"
+    group = ""  # of its entry point
     plugin: Any
     label: str  # names the plugin in results
+    folder: Path  # empty at first; each check gets another one
 
-    def __init__(self, plugin: object) -> None:
+    def __init__(self, plugin: object, label: str = "") -> None:
         self.plugin = plugin
-        self.label = registry.describe(plugin)
-
-    @cached_property
-    def results(self) -> dict[str, Result]:
-        """The results of the checks that have run, by name."""
-        return {}
+        self.label = label or registry.describe(plugin)
+        self.results: dict[str, Result] = {}  # of the checks that have run, by name
 
     @cached_property
     def report(self) -> Report:
         """Observations of the plugin in a fresh process, from its import on."""
         return observe(self.plugin, self.kind)
 
-    def require(self, check: str, make: Callable[[], T]) -> T:
+    def build(self, check: str, make: Callable[[], T]) -> T:
         """Make a part that several checks share.
 
         Raises NotRun if that fails, because it is what `check` is about.
         """
-        result = self.results.get(check)
-        if result and result.state == "failed":
+        if check in self.results and self.results[check].state == "failed":
             raise needs_failed(check)
         try:
             return make()
@@ -83,8 +80,7 @@ class EncoderSubject(Subject):
     kind = "encoder"
 
     def __init__(self, sampled: Sampled) -> None:
-        self.plugin = sampled
-        self.label = f"encoder {getattr(sampled.encoder, 'fingerprint', '?')}"
+        super().__init__(sampled, f"encoder {getattr(sampled.encoder, 'fingerprint', '?')}")
 
     @property
     def samples(self) -> Sequence[tuple[str, Any]]:
@@ -117,7 +113,7 @@ class EncoderSubject(Subject):
 
     def embedded(self) -> NDArray[np.float32]:
         """A copy of what embed returns, good or bad. Raises NotRun if it returns nothing."""
-        return self.require(
+        return self.build(
             "embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops()))
         )
 
@@ -138,6 +134,7 @@ class ModalitySubject(EncoderSubject):
     """A modality with its default encoder and its own examples."""
 
     kind = "modality"
+    group = "siamkit.modalities"
     plugin: Modality[Any]
 
     def __init__(self, modality: Modality[Any]) -> None:
@@ -146,7 +143,7 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def examples(self) -> list[tuple[str, Source]]:
         """(identity, source) pairs."""
-        examples = self.require(
+        examples = self.build(
             "examples_are_enough",
             lambda: [(label, source) for label, source in self.plugin.examples()],
         )
@@ -157,7 +154,7 @@ class ModalitySubject(EncoderSubject):
     @cached_property
     def media(self) -> list[Any]:
         """The decoded examples."""
-        return self.require(
+        return self.build(
             "examples_load", lambda: [self.plugin.load(source) for _, source in self.examples]
         )
 
@@ -176,7 +173,7 @@ class ModalitySubject(EncoderSubject):
     def samples(self) -> Sequence[tuple[str, Any]]:
         """(identity, whole medium as crop returns it) pairs."""
         media = copy.deepcopy(self.media)
-        crops = self.require(
+        crops = self.build(
             "crop_keeps_kind", lambda: [self.plugin.crop(medium, Region()) for medium in media]
         )
         if any(type(c) is not type(m) for c, m in zip(crops, media, strict=True)):
@@ -185,14 +182,14 @@ class ModalitySubject(EncoderSubject):
 
     @cached_property
     def encoder(self) -> Encoder[Any]:
-        return self.require("encoder_opens", self.reopened)
+        return self.build("encoder_opens", self.reopened)
 
     def reopened(self) -> Encoder[Any]:
         encoder: Encoder[Any] = open_encoder(self.plugin, None)
         return encoder
 
     @property
-    def folder(self) -> Path:
+    def encoder_folder(self) -> Path:
         """The folder of the encoder. Raises NotRun if it has none."""
         own_folder = getattr(self.encoder, "folder", None)
         folder = names.resolve(self.plugin, None) or own_folder
@@ -205,13 +202,14 @@ class DetectorSubject(Subject):
     """A region detector, and media to look at."""
 
     kind = "detector"
+    group = "siamkit.regions"
     plugin: Detector[Any]
 
     @cached_property
     def media(self) -> list[Any]:
         """Its own `examples()`, or those of the installed modalities that use it."""
         if examples := getattr(self.plugin, "examples", None):
-            return self.require("find_gives_regions", lambda: list(examples()))
+            return self.build("find_gives_regions", lambda: list(examples()))
         media = [medium for modality in self._users() for medium in _decoded_examples(modality)]
         if not media:
             raise NotRun(
@@ -224,19 +222,9 @@ class DetectorSubject(Subject):
 
     @cached_property
     def regions(self) -> list[list[Region]]:
-        """The regions of each medium. Raises NotRun if they are not of their types."""
-        regions = self.require(
-            "find_gives_regions",
-            lambda: [self.plugin.find(medium) for medium in self.fresh_media()],
-        )
-        if not all(map(self._are_regions, regions)):
-            raise needs_failed("find_gives_regions")
-        return regions
-
-    def _are_regions(self, regions: object) -> bool:
-        return isinstance(regions, list) and all(
-            isinstance(region, Region) and not region_fault(region, self.plugin.kind)
-            for region in regions
+        """The regions of each medium. Raises NotRun if `find` fails."""
+        return self.build(
+            "find_gives_regions", lambda: [self.plugin.find(m) for m in self.fresh_media()]
         )
 
     def _users(self) -> list[Modality[Any]]:
@@ -255,16 +243,41 @@ def _decoded_examples(modality: Modality[Any]) -> list[Any]:
 
 
 class IndexSubject(Subject):
-    """An index backend."""
+    """An index backend, whose files lie in the folder of the check that runs."""
 
     kind = "index"
+    group = "siamkit.indexes"
     plugin: IndexBackend
 
+    def load(
+        self, key: str = KEY, dim: int = DIM, known: Callable[[Cursor], bool] = lambda _: True
+    ) -> tuple[Index, list[str]]:
+        """Open the saved index, or an empty one; with a line per refused state."""
+        return self.plugin.open(key, dim, root=self.folder, known=known)
 
-SUBJECTS: Mapping[str, type[Subject]] = {  # by entry point group
-    "siamkit.modalities": ModalitySubject,
-    "siamkit.regions": DetectorSubject,
-    "siamkit.indexes": IndexSubject,
+    def open(self, key: str = KEY, dim: int = DIM) -> Index:
+        return self.load(key, dim)[0]
+
+    def filled(self, key: str = KEY) -> Index:
+        """An index that holds the ids 1 … COUNT."""
+        index = self.open(key)
+        index.add(ids(COUNT), rows(COUNT))
+        return index
+
+    def saved(self, seq: int = 1, key: str = KEY) -> Index:
+        """A filled index, saved at a change."""
+        index = self.filled(key)
+        index.save(cursor(seq))
+        return index
+
+
+SUBJECTS: Mapping[str, type[Subject]] = {
+    subject.group: subject for subject in (ModalitySubject, DetectorSubject, IndexSubject)
+}
+METHODS: Mapping[str, type[Subject]] = {
+    "load": ModalitySubject,
+    "find": DetectorSubject,
+    "open": IndexSubject,
 }
 
 
@@ -274,12 +287,9 @@ def make_subject(plugin: object) -> Subject:
         return plugin
     if isinstance(plugin, Sampled):
         return EncoderSubject(plugin)
-    if hasattr(plugin, "load"):
-        return SUBJECTS["siamkit.modalities"](plugin)
-    if hasattr(plugin, "find"):
-        return SUBJECTS["siamkit.regions"](plugin)
-    if hasattr(plugin, "open"):
-        return SUBJECTS["siamkit.indexes"](plugin)
+    for method, subject in METHODS.items():
+        if hasattr(plugin, method):
+            return subject(plugin)
     raise TypeError(
         f"{plugin!r} is not a modality (load, crop, encoder, examples), a detector (find) or an"
         " index backend (open, drop); an encoder comes as Sampled(encoder, [(identity, medium), …])"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siamkit.testing.checks import Check, checks_of
-from siamkit.testing.run import run, title
+from siamkit.testing.checks import checks_of
+from siamkit.testing.rule import Rule, run
 from siamkit.testing.subjects import make_subject
 
 
@@ -21,16 +21,12 @@ def parametrize_with_checks(
     """
     import pytest
 
-    reasons = {
-        name.removeprefix("check_"): reason for name, reason in (expected_failures or {}).items()
-    }
-    titles = {title(check) for plugin in plugins for check in checks_of(plugin)}
-    if unknown := sorted(reasons.keys() - titles):
-        raise ValueError(
-            f"no check is called {', '.join(unknown)}; known: {', '.join(sorted(titles))}"
-        )
-    if unexplained := sorted(name for name, reason in reasons.items() if not reason.strip()):
-        raise ValueError(f"say why {', '.join(unexplained)} is expected to fail")
+    reasons = expected_failures or {}
+    names = {rule.name for plugin in plugins for rule in checks_of(plugin)}
+    if unknown := ", ".join(sorted(reasons.keys() - names)):
+        raise ValueError(f"no check is called {unknown}; known: {', '.join(sorted(names))}")
+    if unexplained := ", ".join(sorted(n for n, reason in reasons.items() if not reason.strip())):
+        raise ValueError(f"say why {unexplained} is expected to fail")
     return pytest.mark.parametrize(("plugin", "check"), [*_cases(plugins, reasons)])
 
 
@@ -40,25 +36,23 @@ def _cases(plugins: Sequence[object], reasons: Mapping[str, str]) -> Iterator[An
     for plugin in plugins:
         subject = make_subject(plugin)
         plugin_name = getattr(plugin, "name", "encoder")
-        for check in checks_of(subject):
-            name = title(check)
-            marks = []
-            if reason := reasons.get(name):
-                marks = [pytest.mark.xfail(reason=reason, strict=True)]
-            case_id = f"{plugin_name}-{subject.kind}-{name}"
-            yield pytest.param(subject, PytestCheck(check), marks=marks, id=case_id)
+        for rule in checks_of(subject):
+            reason = reasons.get(rule.name)
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            case_id = f"{plugin_name}-{subject.kind}-{rule.name}"
+            yield pytest.param(subject, PytestCheck(rule), marks=marks, id=case_id)
 
 
 @dataclass(frozen=True)
 class PytestCheck:
     """A check that reports its result to pytest."""
 
-    check: Check
+    rule: Rule[Any]
 
     def __call__(self, plugin: object) -> None:
         import pytest
 
-        result = run(self.check, make_subject(plugin))
+        result = run(self.rule, make_subject(plugin))
         if result.state == "skipped":
             pytest.skip(result.message)
         if result.state == "failed":

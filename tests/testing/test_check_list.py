@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
-from siamkit.testing.checks import CHECKS
-from siamkit.testing.run import title
+from siamkit.testing.checks import RULES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
 
 
 def test_every_check_is_in_the_list():
-    for check in {check for checks in CHECKS.values() for check in checks}:
-        rule = (check.__doc__ or "").strip().splitlines()[0]
-        assert f"| `{title(check)}` | {rule} |" in TEXT
+    for rule in itertools.chain.from_iterable(RULES.values()):
+        assert f"| `{rule.name}` | {rule.text} |" in TEXT

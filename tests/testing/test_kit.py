@@ -26,11 +26,11 @@ from siamkit.testing import (
     saving,
     subjects,
 )
-from siamkit.testing.run import title
+from siamkit.testing.rule import rules_of
 
 # Only these need another process; the report of the others is that of a good plugin, which saves
 # a minute.
-FRESH_PROCESS = {title(check) for check in every_plugin.CHECKS[2:]}
+FRESH_PROCESS = {rule.name for rule in rules_of(every_plugin)} - {"members_fit"}
 FRESH_PROCESS.add("fingerprint_equal_across_processes")
 
 
@@ -53,7 +53,7 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
         clean = subjects.Report(fingerprint=fingerprint)
         monkeypatch.setattr(subjects, "observe", lambda plugin, kind: clean)
     if check != "kill_during_save":
-        monkeypatch.setattr(saving, "faults_after_kill", lambda backend: iter(()))
+        monkeypatch.setattr(saving, "faults_after_kill", lambda backend, folder: iter(()))
     failed = [result for result in results(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
@@ -62,7 +62,7 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
 
 
 def test_every_check_has_a_planted_fault():
-    rules = {title(check) for plugin in (Dots(), Spots(), Brute()) for check in checks_of(plugin)}
+    rules = {rule.name for plugin in (Dots(), Spots(), Brute()) for rule in checks_of(plugin)}
     assert rules == {check for _, check in PLANTED}
 
 
@@ -80,7 +80,7 @@ def test_an_encoder_alone(tmp_path):
     dots = subjects.ModalitySubject(Dots())
     assert {r.state for r in check_encoder(dots.encoder, dots.samples)} == {"ok"}
     loud = next(make() for make, check in PLANTED if check == "embed_is_unit")
-    with pytest.raises(Failure, match=r"embed_is_unit: wanted rows of norm 1; got norms 2\.0000"):
+    with pytest.raises(Failure, match=r"norm 1; got: norms 2\.0000"):
         check_encoder(subjects.ModalitySubject(loud).encoder, dots.samples)
     silent = list(results(Sampled(dots.encoder, [])))
     assert any("give samples" in r.message for r in silent if r.state == "skipped")
@@ -130,7 +130,7 @@ def test_expected_failures_must_fail_and_have_a_reason(pytester_file):
         wrong = next(make() for make, check in PLANTED if check == "regions_best_first")
 
         @parametrize_with_checks([wrong], expected_failures={
-            "check_regions_best_first": "it cannot sort"})
+            "regions_best_first": "it cannot sort"})
         def test_known(plugin, check):
             check(plugin)
 
@@ -144,14 +144,15 @@ def test_expected_failures_must_fail_and_have_a_reason(pytester_file):
     """)
     assert "2 failed" in done
     assert "1 xfailed" in done
-    assert "regions_best_first: wanted regions best first; got scores [0.4, 0.9]; fix:" in done
+    assert "regions_best_first: wanted: Scores do not rise along the list" in done
+    assert "; got: scores [0.4, 0.9]; fix:" in done
     assert "test_mended[spots-detector-scores_in_range]" in done
     assert "XPASS(strict)" in done
 
 
 def test_names_and_reasons_of_expected_failures_are_checked():
     with pytest.raises(ValueError, match="no check is called nonsense; known: find_gives_regions"):
-        parametrize_with_checks([Spots()], {"check_nonsense": "why"})
+        parametrize_with_checks([Spots()], {"nonsense": "why"})
     with pytest.raises(ValueError, match="say why scores_in_range"):
         parametrize_with_checks([Spots()], {"scores_in_range": " "})
 

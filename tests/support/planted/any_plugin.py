@@ -49,11 +49,11 @@ def find_with_a_print(self, medium):
 
 
 FAULTS = [
-    ("name_is_plain", {"name": "Two Words"}),
-    ("protocol_is_known", {"protocol": 99}),
+    ("members_fit", {"name": "Two Words"}),
+    ("members_fit", {"protocol": 99}),
     ("import_is_light", {"__init__": imports_matplotlib}),
-    ("import_prints_nothing", {"__init__": lambda self: print("hello")}),
-    ("use_prints_nothing", {"load": load_with_a_print}),
+    ("prints_nothing", {"__init__": lambda self: print("hello")}),
+    ("prints_nothing", {"load": load_with_a_print}),
     ("import_starts_no_threads", {"__init__": starts_a_thread}),
     ("process_is_left_alone", {"__init__": lambda self: os.chdir(Path.cwd().parent)}),
     ("process_is_left_alone", {"load": load_with_logging}),
@@ -62,5 +62,5 @@ FAULTS = [
 PLANTED = [
     *plant(__name__, Dots, FAULTS),
     *plant(__name__, Dots, [("import_works", {"__init__": needs_a_size})], 1),
-    *plant(__name__, Spots, [("use_prints_nothing", {"find": find_with_a_print})]),
+    *plant(__name__, Spots, [("prints_nothing", {"find": find_with_a_print})]),
 ]

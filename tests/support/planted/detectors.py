@@ -53,7 +53,7 @@ def finding(change):
 
 
 FAULTS = [
-    ("kind_is_a_word", {"kind": ""}),
+    ("members_fit", {"kind": ""}),
     ("nothing_is_an_empty_list", {"find": lambda self, medium: Spots.find(self, medium) or None}),
     ("nothing_is_an_empty_list", {"find": find_of_tall_pictures}),
     ("regions_best_first", {"find": lambda self, medium: Spots.find(self, medium)[::-1]}),

@@ -7,6 +7,7 @@ import random
 import numpy as np
 
 from planted.good import DIM, Dots, DotsEncoder, plant
+from siamkit.types import Threshold
 
 
 def unit(rows):
@@ -71,15 +72,15 @@ def constant(value):
 
 RANDOM_FINGERPRINT = property(lambda self: f"dots/1:{random.random()}", lambda self, new: None)
 ATTRIBUTES = [
-    ("dim_is_a_size", {"dim": constant(float(DIM))}),
-    ("fingerprint_is_text", {"fingerprint": constant("")}),
+    ("encoder_members_fit", {"dim": constant(float(DIM))}),
+    ("encoder_members_fit", {"fingerprint": constant("")}),
     ("fingerprint_is_stable", {"fingerprint": RANDOM_FINGERPRINT}),
-    ("threshold_is_a_cosine", {"threshold": 0.5}),
-    ("encoder_options_fit", {"batch": "many"}),
+    ("encoder_members_fit", {"threshold": 0.5}),
+    ("encoder_members_fit", {"threshold": Threshold(5.0)}),
+    ("encoder_members_fit", {"batch": "many"}),
 ]
 ROWS = [  # functions of the encoder, good rows and the batch
     ("embed_shape_and_dtype", fails),
-    ("embed_shape_and_dtype", lambda encoder, rows, batch: np.ma.array(rows)),
     ("embed_shape_and_dtype", lambda encoder, rows, batch: rows.astype(np.float64)),
     ("embed_shape_and_dtype", lambda encoder, rows, batch: unit(rows[:, :-1])),
     ("embed_shape_and_dtype", lambda encoder, rows, batch: np.asfortranarray(rows)),

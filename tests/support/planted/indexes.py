@@ -147,7 +147,6 @@ def nearest_of_own_group_too(self, vectors, k, *, groups, below, recall):
 
 INDEX_FAULTS = [
     ("empty_index_answers", {"search": search_of_rows}),
-    ("exact_is_a_bool", {"exact": "yes"}),
     ("empty_arrays_work", {"search": search_for_queries}),
     ("empty_arrays_work", searching(everything_within_nothing)),
     ("ids_are_64_bits", {"add": add_narrow}),

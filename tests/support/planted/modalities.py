@@ -166,9 +166,9 @@ TUPLE_ON_CARD = {
     "build": lambda self, name, folder: Dots().build(name, folder),
 }
 FAULTS = [
-    ("kind_is_a_word", {"kind": "two words"}),
+    ("members_fit", {"kind": 3}),
     ("detector_is_installed", {"detector": "nobody"}),
-    ("options_fit", {"fusion": "median"}),
+    ("members_fit", {"fusion": "median"}),
     ("examples_are_enough", {"examples": lambda self: [("a", picture(0, 0))]}),
     ("examples_are_enough", {"examples": lambda self: Dots.examples(self)[::2] * 2}),
     ("examples_are_enough", {"examples": lambda self: [(*e, 1) for e in Dots.examples(self)]}),
