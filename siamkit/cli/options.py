@@ -121,7 +121,7 @@ class SizeType(click.ParamType[Any]):
 
 
 def file_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[F], F]:
-    """Return an option that takes the path of a file to write."""
+    """Return an option that takes the path of a file."""
     return click.option(*names, type=click.Path(path_type=Path), metavar=metavar, help=help)
 
 

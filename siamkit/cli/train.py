@@ -17,8 +17,7 @@ from siamkit.cli.watch import follow, print_result
 from siamkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from siamkit import TrainConfig, TrainingRun
-    from siamkit.train.run import RunDetails
+    from siamkit import TrainingRun
 
 
 class _RunByDefault(click.Group):
@@ -75,12 +74,8 @@ def train() -> None:
     metavar="RUN",
     help="The folder of the run: a new one, or with --resume the one to continue.",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.toml",
-    help="Settings (see `siamkit train config`).",
+@options.file_option(
+    "--config", "config_file", metavar="FILE.toml", help="Settings (see `siamkit train config`)."
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; overrides --config."
@@ -100,25 +95,30 @@ def run(
     resume: bool,
     store: Path,
     as_json: bool,
-    **details: str | None,
+    **details: Any,
 ) -> None:
     """Train an encoder on DATA, or continue RUN, whose data and settings are kept there."""
-    from siamkit import TrainingRun
+    from siamkit import TrainConfig, TrainingRun
 
     if TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
         return
     if not resume and (data is None or modality is None):
         raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
+    changes = _parse_settings(settings)
+    config = TrainConfig.read(config_file).changed(changes) if config_file else changes
+    details = {name: value for name, value in details.items() if value is not None}
+    if details.get("detector") == "none":
+        details["detector"] = None  # samples are taken whole
     with options.workspace(store) as workspace:
         with steps() as progress:
             training = workspace.train(
                 data,
                 run,
                 modality=modality,
-                config=_config(config_file, settings),
+                config=config,
                 resume=resume,
                 progress=progress,
-                **_details(details),
+                **details,
             )
         faults = training.prepared.faults if training.examples else []
         for fault in faults:
@@ -149,11 +149,8 @@ Examples:
 """
 )
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE.png|.html",
-    help="The file to write [default: RUN/plot.png].",
+@options.file_option(
+    "--out", metavar="FILE.png|.html", help="The file to write [default: RUN/plot.png]."
 )
 def plot(run: Path, out: Path | None) -> None:
     """Draw the curves of RUN, its validation scores and a map of the embeddings."""
@@ -172,14 +169,6 @@ def config() -> None:
     click.echo(TrainConfig().to_toml(comments=True), nl=False)
 
 
-def _config(file: Path | None, settings: Iterable[str]) -> TrainConfig | dict[str, Any]:
-    """Read --config and --set. Without a file, --set changes the defaults or the run's own."""
-    from siamkit import TrainConfig
-
-    values = _parse_settings(settings)
-    return TrainConfig.read(file).changed(values) if file else values
-
-
 def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     """Split 'margin=0.3' into key and value; the value is TOML, or else plain text."""
     values: dict[str, Any] = {}
@@ -192,15 +181,6 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             values[key.strip()] = text.strip()
     return values
-
-
-def _details(options: dict[str, str | None]) -> RunDetails:
-    """Keep the options that were given; `--detector none` takes samples whole."""
-    details: Any = {name: value for name, value in options.items() if value is not None}
-    if details.get("detector") == "none":
-        details["detector"] = None
-    chosen: RunDetails = details
-    return chosen
 
 
 def _finish(training: TrainingRun, as_json: bool) -> None:
