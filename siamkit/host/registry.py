@@ -152,8 +152,9 @@ def _construct(plugin: Plugin) -> Any:
             hint=f"reinstall or remove the package {plugin.package}",
         ) from error
     if fault:
-        upgrade = f"pip install --upgrade siamkit {plugin.package}"
-        raise PluginError(f"{plugin} {fault}", hint=upgrade)
+        upgrade = f"`pip install --upgrade siamkit {plugin.package}`"
+        outdated = contract.protocol_fault(constructed)
+        raise PluginError(f"{plugin} {fault}", hint=upgrade if outdated else "")
     return constructed
 
 
