@@ -82,7 +82,7 @@ class Workspace:
         self.root = Path(path) if path is not None else default_root()
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
-        self._indexes: dict[str, LiveIndex] = {}
+        self._indexes: dict[tuple[str, str], LiveIndex] = {}
         self._classifiers: Classifiers | None = None
 
     @property
@@ -104,6 +104,8 @@ class Workspace:
         if self._store is not None:
             self._store.close()
             self._store = None
+        for live in self._indexes.values():
+            live.index.close()
         self._indexes.clear()
         self._classifiers = None
 
@@ -209,9 +211,10 @@ class Workspace:
 
     def index(self, gallery: Gallery) -> LiveIndex:
         """Open a gallery's index, kept open and in step with the store."""
-        live = self._indexes.get(gallery.index_key)
+        key = (gallery.index_key, gallery.index)  # another process may change the backend
+        live = self._indexes.get(key)
         if live is None:
-            live = self._indexes[gallery.index_key] = LiveIndex(self.store, gallery)
+            live = self._indexes[key] = LiveIndex(self.store, gallery)
         live.gallery = gallery  # it may have been calibrated since
         return live
 
@@ -866,10 +869,14 @@ class Workspace:
         from siamkit.store.live_index import change, rebuild
 
         target = galleries.get(self.store, gallery)
-        self._indexes.pop(target.index_key, None)
+        if live := self._indexes.pop((target.index_key, target.index), None):
+            live.index.close()
         if index is not None and index != target.index:
             target = change(self.store, target, index)
-        return {"index": target.index, **rebuild(self.store, target).index.describe()}
+        rebuilt = rebuild(self.store, target).index
+        description = {"index": target.index, **rebuilt.describe()}
+        rebuilt.close()
+        return description
 
     # --- encoders, plugins, and the installation ---
 

@@ -104,7 +104,7 @@ def test_what_an_uninstalled_index_has_saved_is_not_forgotten(shelved, monkeypat
 
 
 def test_another_index_takes_over_and_the_old_ones_files_go(shelved):
-    stale = shelved.index(shelved.gallery("notes"))
+    stale = live_index.LiveIndex(shelved.store, shelved.gallery("notes"))
     stale.save()
     assert len(saved(shelved, "shelf")) > 0
     shelved.rebuild_index("notes", index="faiss")
@@ -113,6 +113,25 @@ def test_another_index_takes_over_and_the_old_ones_files_go(shelved):
     assert saved(shelved, "shelf") == []
     assert best(shelved, "hello there") == "greeting"
     assert len(saved(shelved, "faiss")) > 0
+
+
+def test_an_open_workspace_follows_a_change_of_the_index(shelved):
+    assert best(shelved, "hello there") == "greeting"
+    with sk.Workspace(shelved.root) as other:
+        other.rebuild_index("notes", index="faiss")
+    assert shelved.index_stats("notes")["structure"] != "dictionary"
+    assert saved(shelved, "shelf") == []
+
+
+def test_indexes_are_closed_with_their_workspace_and_when_rebuilt(shelved):
+    first = shelved.index(shelved.gallery("notes")).index
+    assert len(first) == 3
+    shelved.rebuild_index("notes")
+    assert len(first) == 0  # released its rows
+    second = shelved.index(shelved.gallery("notes")).index
+    assert len(second) == 3
+    shelved.close()
+    assert len(second) == 0
 
 
 def test_export_and_import_carry_the_index(shelved, tmp_path, monkeypatch, caplog):
