@@ -17,7 +17,7 @@ from siamkit.types import Match
 if TYPE_CHECKING:
     from siamkit.types import Hits, Vectors
 
-RESCORED = 10  # identities, at least, that a reranker or the scoring by means compares again
+RESCORED = 10  # identities, at least, that a reranker, S-norm or scoring by means compares again
 CANDIDATES = 4  # templates fetched per identity before a search is widened
 
 

@@ -53,8 +53,8 @@ def normalise_matches(
     matches = [match for match in matches if match.sample_id in owned]
     candidates = [Candidate(m.identity, owned[m.sample_id], m.score) for m in matches]
     scores = normalise_candidates(live, snorm, probe, candidates)
-    normalised = [replace(m, normalised=s) for m, s in zip(matches, scores, strict=True)]
-    return sorted(normalised, key=lambda match: -(match.normalised or 0.0))
+    ranked = sorted(zip(scores, matches, strict=True), key=lambda pair: -pair[0])
+    return [replace(match, normalised=score) for score, match in ranked]
 
 
 def normalise_candidates(

@@ -82,7 +82,8 @@ def query(
 ) -> list[Answer]:
     """Find the k nearest identities of each region of a probe: see `answer_regions`.
 
-    Raises NothingFound if the detector finds nothing, and as `answer_regions` does.
+    Raises EncoderMismatch if the gallery holds vectors of another encoder, NothingFound if the
+    detector finds nothing, and as `answer_regions` does.
     """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
@@ -106,15 +107,13 @@ def answer_regions(
 
     fusion: score an identity by its nearest sample (`best`) or by the mean of all (`mean`, see
     siamkit.stats.scoring.mean_score); None: as the modality prefers. reranker: the one that `rule`
-    names; it compares RESCORED identities, and its probability decides. Raises EncoderMismatch if
-    the gallery holds vectors of another encoder, Uncalibrated if the rate of `rule` needs a
-    calibration that the gallery lacks.
+    names; it compares RESCORED identities, and its probability decides. Raises Uncalibrated if the
+    rate of `rule` needs a calibration that the gallery lacks. The caller has checked the space.
     """
     import numpy as np
 
     if k < 1:
         raise BadInput(f"k is {k}", hint="ask for at least 1 match")
-    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     vectors = np.stack([region.vector for region in source.regions if region.vector is not None])
     fusion = fusion or fusion_of(pipeline.modality)
     basis = gallery_basis(live.gallery, pipeline, fusion)

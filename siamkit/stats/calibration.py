@@ -36,12 +36,13 @@ def probability(calibration: Calibration, score: float, prior: float = 0.5) -> f
     return sigmoid(float(llr(calibration, score)) + math.log(prior / (1 - prior)))
 
 
-def probability_among(calibration: Calibration, score: float, identities: int) -> float:
-    """Return the probability, in (0, 1), that a probe belongs to one of `identities` identities.
+def probability_among(calibration: Calibration, score: float, size: int) -> float:
+    """Return the probability, in (0, 1), that a probe belongs to who is enrolled.
 
-    The prior: somebody enrolled is as likely as a stranger, and each identity as likely as another.
+    size: the number of identities or samples that it is compared with. The prior: somebody enrolled
+    is as likely as a stranger, and each identity or sample as likely as another.
     """
-    return probability(calibration, score, 1 / (2 * identities))
+    return probability(calibration, score, 1 / (2 * size))
 
 
 def sigmoid(log_odds: float) -> float:
