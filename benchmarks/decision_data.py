@@ -89,7 +89,7 @@ def _questions(data: Path) -> Samples:
     labelled = read_trial_table(data / "questions/trials.csv", text=True)
     pipeline = open_pipeline("questions", encoder=None, detector=None)
     vectors = np.zeros((len(labelled.samples), pipeline.encoder.dim), np.float32)
-    jobs = (Job(text, text=True, tag=row) for row, text in enumerate(labelled.samples))
+    jobs = (Job(text, row) for row, text in enumerate(labelled.samples))
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for done in batch:
             vectors[done.job.tag] = done.regions[0].vector

@@ -251,6 +251,21 @@ def test_an_array_is_refused_with_a_hint_to_encode_it(workspace):
     assert "got ndarray" in str(enrolled.error)
 
 
+def test_a_result_has_the_label_that_is_stored(workspace):
+    assert workspace.enrol("letters", " Zoe\u0308 ", "hello").label == "Zo\u00eb"
+    again, wrong = workspace.enrol_many("letters", [("Zo\u00eb ", "hello"), (7, "hello there")])
+    assert (again.label, again.status) == ("Zo\u00eb", "already")
+    assert str(wrong.error) == "a label must be text, not int"
+
+
+def test_a_chooser_that_chooses_nothing_is_an_error(workspace):
+    with pytest.raises(sk.NothingFound, match="no region was chosen"):
+        workspace.enrol("letters", "greeting", "hello", choose=lambda detected: [])
+    workspace.enrol("letters", "greeting", "hello")
+    with pytest.raises(sk.NothingFound, match="hello: no region was chosen"):
+        workspace.query("letters", "hello", choose=lambda detected: [])
+
+
 def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
     with pytest.raises(sk.StoreError) as error:
         workspace.query("letters", "x")

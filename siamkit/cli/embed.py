@@ -118,4 +118,7 @@ class EmbedRequest:
         if self.column or self.table_name:
             options.check_texts(self.modality)
             columns = TextColumns(self.column, None, self.table_name)
-        return Workspace.read_sources(self.origin, columns)
+        sources, faults = Workspace.read_sources(self.origin, columns)
+        if any(isinstance(source, str) for source in sources):
+            options.check_texts(self.modality)
+        return sources, faults

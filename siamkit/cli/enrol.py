@@ -85,7 +85,7 @@ def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
     counts: Counter[str] = Counter()
     recording: Path | None = None
     with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
-        if request.holds_texts:
+        if request.is_table or any(isinstance(source, str) for _, source in items):
             options.check_texts(request.modality or ws.modality_of(gallery))
         if request.seconds is not None:
             recording = _record(ws, request, ws.modality_of(gallery, request.modality))
@@ -138,10 +138,6 @@ class EnrolRequest:
     @property
     def is_table(self) -> bool:
         return bool(self.column or self.id_column or self.table_name)
-
-    @property
-    def holds_texts(self) -> bool:
-        return bool(self.texts) or self.is_table
 
     def check(self) -> None:
         """Raise UsageError for options that do not go together."""

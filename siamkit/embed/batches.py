@@ -1,7 +1,7 @@
 """Many sources through a pipeline: read ahead, detect in parallel, embed in batches, keep order.
 
-A source that fails is returned with its error, and the others go on. Only one batch is held at a
-time, so a million files need no more memory than a hundred.
+A source that fails is returned with its error, and the others go on. Besides the batch, at most two
+sources per CPU core are held, read ahead, so a million files need no more memory than a hundred.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser, name_sample
-from siamkit.errors import PluginError, SiamkitError
+from siamkit.errors import NothingFound, PluginError, SiamkitError
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Notes
@@ -37,7 +37,6 @@ class Job:
     """One source to embed. `tag` is the caller's own and comes back with the result."""
 
     source: Path | str | bytes
-    text: bool = False  # the string is the sample itself, not a path
     tag: Any = None
 
 
@@ -99,7 +98,7 @@ def embed_all(
 
 def embed_one(pipeline: Pipeline, content: Content, choose: Chooser) -> EmbeddedSource:
     """Embed a single source in this thread. Raises its error."""
-    source = EmbeddedSource(Job(content.data), content.name, content.digest)
+    source = EmbeddedSource(Job(content.data), content.name)
     _detect(pipeline, source, content, choose)
     _embed(pipeline, [source])
     _log_notes(pipeline)
@@ -124,10 +123,10 @@ def _submit(
     """Read in this thread, so that `skip` may use the caller's database; detect in another."""
     ready: Future[EmbeddedSource] = Future()
     try:
-        content = sources.read(job.source, text=job.text)
+        content = pipeline.read(job.source)
         skipped = skip is not None and skip(job, content)
     except SiamkitError as error:
-        ready.set_result(EmbeddedSource(job, _name(job), error=error))
+        ready.set_result(EmbeddedSource(job, _name(pipeline, job.source), error=error))
         return ready
     done = EmbeddedSource(job, content.name, content.digest)
     if skipped:
@@ -143,7 +142,8 @@ def _detect(
     try:
         detected = pipeline.detect(content)
         try:
-            chosen = choose(detected)
+            if not (chosen := choose(detected)):
+                raise NothingFound("no region was chosen")
         except SiamkitError as error:
             raise name_sample(source.name, error) from error
         source.regions = [
@@ -179,7 +179,7 @@ def _embed(pipeline: Pipeline, batch: list[EmbeddedSource]) -> None:
             source.regions = []
 
 
-def _name(job: Job) -> str:
-    if not isinstance(job.source, str | os.PathLike):
-        return type(job.source).__name__  # 'bytes', or what cannot be read
-    return str(job.source) if job.text else sources.to_text(Path(job.source))
+def _name(pipeline: Pipeline, source: Path | str | bytes) -> str:
+    if not isinstance(source, str | os.PathLike):
+        return type(source).__name__  # 'bytes', or what cannot be read
+    return str(source) if pipeline.is_text(source) else sources.to_text(Path(source))

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import Any, TextIO
 
-from siamkit.embed.batches import Job
 from siamkit.errors import BadInput
 from siamkit.io.sources import files_under, to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
@@ -73,13 +72,13 @@ def label_of_text(text: str) -> str:
     return f"{line[: MAX_LABEL_CHARS - 10].rstrip()}… {digest}"
 
 
-def read_jobs(origin: str, stdin: TextIO) -> list[Job]:
+def read_source_list(origin: str, stdin: TextIO) -> list[Path | str]:
     """Return what to embed: one path per line, or JSON lines with "source" or "text".
 
-    Raises BadInput, naming every bad line.
+    A text comes as str, a file as Path. Raises BadInput, naming every bad line.
     """
     if origin == "-":
-        return _parse_jobs(open_stdin(stdin, ".txt"))
+        return _parse_sources(open_stdin(stdin, ".txt"))
     path = Path(origin)
     if not path.is_file():
         raise BadInput(
@@ -87,7 +86,7 @@ def read_jobs(origin: str, stdin: TextIO) -> list[Job]:
             hint='--from takes a text file with one path per line, or JSON lines with "source"',
         )
     with open_text(path, ".txt") as table:
-        return _parse_jobs(table)
+        return _parse_sources(table)
 
 
 def _label(folder: Path, file: Path) -> str:
@@ -99,7 +98,7 @@ def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | st
     label, path, text = values["label"], values["path"], values["text"]
     if isinstance(label, int | float) and not isinstance(label, bool):
         label = str(label)
-    if not isinstance(label, str):
+    if not isinstance(label, str) or not label.strip():
         raise ValueError("there is no label")
     if isinstance(path, str) and path:
         return label, base / path
@@ -108,19 +107,19 @@ def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | st
     raise ValueError("there is no path")
 
 
-def _parse_jobs(table: Table) -> list[Job]:
+def _parse_sources(table: Table) -> list[Path | str]:
     hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
-    return parse_all(table.read("source", "text"), _job, table.name, hint)
+    return parse_all(table.read("source", "text"), _source, table.name, hint)
 
 
-def _job(values: dict[str, Any]) -> Job:
+def _source(values: dict[str, Any]) -> Path | str:
     line = values.get(BARE)
     if isinstance(line, str):
         if not line.lstrip().startswith("{"):
-            return Job(Path(line))
+            return Path(line)
         values = parse_object(line)
-    if isinstance(values.get("text"), str):
-        return Job(values["text"], text=True)
-    if isinstance(values.get("source"), str):
-        return Job(Path(values["source"]))
+    if isinstance(text := values.get("text"), str):
+        return text
+    if isinstance(path := values.get("source"), str):
+        return Path(path)
     raise ValueError('neither "source" nor "text" in it')

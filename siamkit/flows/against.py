@@ -44,7 +44,7 @@ def against(
     import numpy as np
 
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    jobs = (Job(item.source, text=isinstance(item.source, str), tag=item) for item in items)
+    jobs = (Job(item.source, item) for item in items)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         embedded = [source for source in batch if not source.error]
         matches: Iterator[list[Match]] = iter(())

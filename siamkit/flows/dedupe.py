@@ -197,10 +197,11 @@ def _read(
 
 
 def _digest(pipeline: Pipeline, source: str | Path) -> bytes:
-    if isinstance(source, str):
-        medium = pipeline.load(Content("", source))
-        return Content("", medium if isinstance(medium, str) else source).digest
-    return sources.read(source).digest
+    if not pipeline.is_text(source):
+        return sources.read(source).digest
+    text = str(source)
+    medium = pipeline.load(Content("", text))
+    return Content("", medium if isinstance(medium, str) else text).digest
 
 
 def _number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
@@ -220,7 +221,7 @@ def _embed(
     missing = resumable.missing_rows().tolist()
     # Items of similar length share a batch, which wastes the least on padding.
     missing.sort(key=lambda i: len(unique[i].shown))
-    jobs = (Job(unique[i].source, text=isinstance(unique[i].source, str), tag=i) for i in missing)
+    jobs = (Job(unique[i].source, i) for i in missing)
     errors: dict[int, str] = {}
     done = len(unique) - len(missing)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):

@@ -56,7 +56,7 @@ def embed(
     lines: list[dict[str, Any]] = []
     errors = total = 0
 
-    jobs = (Job(source, text=pipeline.is_text(source)) for source in items)
+    jobs = (Job(source) for source in items)
     try:
         for batch in batches.embed_all(pipeline, jobs, choose):
             for done in batch:
@@ -84,7 +84,7 @@ def read_sources(
     See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
     """
     if columns is None:
-        return [job.source for job in manifests.read_jobs(origin, stdin)], []
+        return [*manifests.read_source_list(origin, stdin)], []
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
     faults = [Fault(row.error, row.id or "", row.line) for row in unusable]
     return [text for _, text in texts], faults

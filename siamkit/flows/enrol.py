@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -57,13 +58,12 @@ def enrol(
     continues where it stopped; `look_again` decodes it all the same, to enrol other regions of it.
     Raises EncoderMismatch before anything is read.
     """
-    fingerprint = pipeline.encoder.fingerprint
     if target is not None:
-        galleries.require_space(target[1], fingerprint)
+        galleries.require_space(target[1], pipeline.encoder.fingerprint)
     jobs = (_job(pipeline, label, source) for label, source in items)
 
     def is_enrolled(job: Job, content: Content) -> bool:
-        label = samples.normalise_label(job.tag)
+        label = samples.normalise_label(job.tag)  # may raise
         if look_again or target is None:
             return False
         return samples.is_enrolled(*target, label, content.digest)
@@ -71,35 +71,40 @@ def enrol(
     for batch in batches.embed_all(pipeline, jobs, choose, skip=is_enrolled):
         if target is None and any(done.regions for done in batch):
             target = create()
-        yield from _commit(target, fingerprint, batch)
+        yield from _commit(target, pipeline, batch)
 
 
 def _job(pipeline: Pipeline, label: str | None, source: Source) -> Job:
-    is_text = pipeline.is_text(source)
-    if label is None:
-        label = manifests.label_of_text(str(source)) if is_text else ""  # an empty one is refused
-    return Job(source, text=is_text, tag=label)
+    if label is None:  # an empty one is refused
+        label = manifests.label_of_text(str(source)) if pipeline.is_text(source) else ""
+    with suppress(BadInput):  # is_enrolled raises it, as this source's error
+        label = samples.normalise_label(label)
+    return Job(source, label)
 
 
 def _commit(
-    target: tuple[Store, Gallery] | None, fingerprint: str, batch: Sequence[EmbeddedSource]
+    target: tuple[Store, Gallery] | None, pipeline: Pipeline, batch: Sequence[EmbeddedSource]
 ) -> list[EnrolResult]:
     new, vectors = [], []
     for done in batch:
+        is_text = pipeline.is_text(done.job.source)
         for item in done.regions:
             assert item.vector is not None
             new.append(
                 NewSample(
-                    identity=samples.normalise_label(done.job.tag),
-                    source=_stored_name(done),
+                    identity=done.job.tag,
+                    source=_stored_name(done, is_text),
                     digest=done.digest,
                     region=regions.to_json(item.region),
                     quality=item.quality.score if item.quality else None,
-                    inline=done.job.text,
+                    inline=is_text,
                 )
             )
             vectors.append(item.vector)
-    ids = iter(samples.add(*target, fingerprint, new, np.stack(vectors)) if target and new else [])
+    ids: Iterator[int | None] = iter(())
+    if target and new:
+        fingerprint = pipeline.encoder.fingerprint
+        ids = iter(samples.add(*target, fingerprint, new, np.stack(vectors)))
     return [_result(done, [next(ids) for _ in done.regions]) for done in batch]
 
 
@@ -111,9 +116,9 @@ def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> EnrolResult:
     return EnrolResult(label, done.name, "enrolled" if new_ids else "already", new_ids)
 
 
-def _stored_name(done: EmbeddedSource) -> str:
+def _stored_name(done: EmbeddedSource, is_text: bool) -> str:
     source = done.job.source
-    if isinstance(source, bytes) or done.job.text:
+    if isinstance(source, bytes) or is_text:
         return done.name
     return sources.to_text(sources.absolute(Path(source)))
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from siamkit.embed.manifests import read_jobs
+from siamkit.embed.manifests import read_source_list
+from siamkit.errors import BadInput
 from siamkit.flows.dedupe import Item
 from siamkit.host import registry
 from siamkit.io import table_read
@@ -30,6 +31,10 @@ def list_items(
             else:
                 yield Item(row.line, name, row.text)
     else:
-        for number, job in enumerate(read_jobs(source, stdin), 1):
-            assert not isinstance(job.source, bytes)
-            yield Item(number, str(number), job.source)
+        for number, path in enumerate(read_source_list(source, stdin), 1):
+            if isinstance(path, str):
+                raise BadInput(
+                    f'"text" needs a text modality; {modality} are not text',
+                    hint='write {"source": "PATH"} on each line',
+                )
+            yield Item(number, str(number), path)

@@ -48,10 +48,7 @@ def embed_samples(
     usable = np.zeros(count, np.bool_)
     crops: list[Any] = [None] * count if keep_crops else []
     faults: list[Fault] = []
-    jobs = (
-        Job(sample, text=pipeline.is_text(sample), tag=row)
-        for row, sample in enumerate(trials.samples)
-    )
+    jobs = (Job(sample, row) for row, sample in enumerate(trials.samples))
     done = 0
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         for item in batch:

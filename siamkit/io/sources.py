@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from siamkit.errors import BadInput, UnreadableSample
@@ -17,14 +18,14 @@ NAME_CHARS = 200  # characters of a name in a message; a text may be a whole pag
 MAX_BYTES = 1 << 30  # bytes (1 GiB) of a source that is read whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the digest is cached
 class Content:
     """The content of one sample. `name` is used in messages and in the store."""
 
     name: str
     data: bytes | str
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the bytes; text counts as UTF-8."""
         data = self.data.encode() if isinstance(self.data, str) else self.data

@@ -51,6 +51,8 @@ def normalise_label(label: str) -> str:
 
     Slashes, emoji and any script are fine: a label is never used as a path.
     """
+    if not isinstance(label, str):
+        raise BadInput(f"a label must be text, not {type(label).__name__}")
     clean = unicodedata.normalize("NFC", label).strip()
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:

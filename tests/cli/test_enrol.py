@@ -62,12 +62,23 @@ def test_enrol_from_a_folder_and_from_a_manifest(tiles):
     assert tiles("enrol", "tiles", "--from", "people").out.strip() == (
         "bo: people/bo.png enrolled\nrita: people/rita/1.png enrolled\n2 enrolled"
     )
-    (people / "list.csv").write_text("label,path\nrita,rita/1.png\n,bo.png\nno,missing.png\n")
+    (people / "list.csv").write_text("label,path\nrita,rita/1.png\nno,missing.png\n")
     done = tiles("enrol", "tiles", "--from", "people/list.csv")
     assert done.code == 1
-    assert "1 already, 2 failed" in done.out
-    assert "label is empty" in done.err
+    assert "1 already, 1 failed" in done.out
     assert "missing.png cannot be read: No such file" in done.err
+
+
+def test_texts_are_refused_by_a_modality_of_files(tiles):
+    line = '{"label": "x", "text": "red.png"}\n'
+    done = tiles("enrol", "tiles", "--from", "-", stdin=line)
+    assert done.code == 2
+    assert "tiles" in done.err
+    assert not (tiles.folder / ".siamkit").exists()
+    for command in (["embed", "--output", "v.npy", "--from"], ["dedupe"]):
+        done = tiles(*command, "-", "-m", "tiles", stdin='{"text": "red.png"}\n')
+        assert done.code == 2
+        assert "text" in done.err
 
 
 def test_a_box_outside_or_too_small_is_refused(tiles):

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from siamkit.embed.batches import Job
-from siamkit.embed.manifests import read_jobs, read_labelled_sources
+from siamkit.embed.manifests import read_labelled_sources, read_source_list
 from siamkit.errors import BadInput
 
 NO_STDIN = io.StringIO()
@@ -49,12 +48,13 @@ def test_every_format_gives_the_same_sources(manifests, name):
 
 def test_every_bad_row_is_named(tmp_path):
     path = tmp_path / "m.csv"
-    path.write_text('label,path\nanna,\nbert,b.png,x\ncara,c.png\ndora,"open\n')
+    path.write_text('label,path\nanna,\nbert,b.png,x\ncara,c.png\n ,e.png\ndora,"open\n')
     with pytest.raises(BadInput) as caught:
         read_labelled_sources(str(path), NO_STDIN)
     assert str(caught.value) == (
-        f"{path} has 3 bad lines: line 2: there is no path; line 3: 3 fields, where the head has"
-        " 2; line 5: a quotation mark is never closed, so all lines up to 5 are one field"
+        f"{path} has 4 bad lines: line 2: there is no path; line 3: 3 fields, where the head has"
+        " 2; line 5: there is no label;"
+        " line 6: a quotation mark is never closed, so all lines up to 6 are one field"
     )
 
 
@@ -77,16 +77,16 @@ def test_texts_come_as_json_lines():
 
 
 LINES = ["a b.png", '{"source": "c.png"}', '{"text": "hello", "source": "line 3"}']
-JOBS = [Job(Path("a b.png")), Job(Path("c.png")), Job("hello", text=True)]
+SOURCES = [Path("a b.png"), Path("c.png"), "hello"]
 
 
 def test_a_list_of_sources_is_paths_or_json_lines(tmp_path):
     (tmp_path / "list").write_text("\n".join(LINES) + "\n\n")
-    assert read_jobs(str(tmp_path / "list"), NO_STDIN) == JOBS
+    assert read_source_list(str(tmp_path / "list"), NO_STDIN) == SOURCES
     (tmp_path / "list.csv").write_text("a,b.png\n")
-    assert read_jobs(str(tmp_path / "list.csv"), NO_STDIN) == [Job(Path("a,b.png"))]
-    assert read_jobs("-", io.StringIO("\n".join(LINES))) == JOBS
-    assert read_jobs("-", io.StringIO("\n".join(LINES[1:]))) == JOBS[1:]
+    assert read_source_list(str(tmp_path / "list.csv"), NO_STDIN) == [Path("a,b.png")]
+    assert read_source_list("-", io.StringIO("\n".join(LINES))) == SOURCES
+    assert read_source_list("-", io.StringIO("\n".join(LINES[1:]))) == SOURCES[1:]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,6 @@ def test_a_list_of_sources_is_paths_or_json_lines(tmp_path):
 def test_lines_that_are_no_sources_are_named(tmp_path, line, fault):
     (tmp_path / "list.txt").write_text(f"a.png\n{line}\n")
     with pytest.raises(BadInput, match=f"list.txt, line 2: {fault}"):
-        read_jobs(str(tmp_path / "list.txt"), NO_STDIN)
+        read_source_list(str(tmp_path / "list.txt"), NO_STDIN)
     with pytest.raises(BadInput, match=f"standard input, line 1: {fault}"):
-        read_jobs("-", io.StringIO(line))
+        read_source_list("-", io.StringIO(line))
