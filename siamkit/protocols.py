@@ -241,7 +241,7 @@ class OwnNetwork(Protocol[M_contra]):
         """Write the encoder folder of that network, trained, into an empty folder.
 
         `card` is a siamkit.sdk.model_folder.Card; its preprocessing and source may be replaced.
-        Raises PluginError if the written encoder gives other vectors than the network.
+        Raises PluginError if the written encoder returns different vectors from the network.
         """
         ...
 

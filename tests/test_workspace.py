@@ -50,8 +50,8 @@ def test_a_threshold_of_the_call_beats_the_gallerys(workspace):
     [
         ({"threshold": 7.0}, "not a cosine"),
         ({"threshold": np.nan}, "not a cosine"),
-        ({"threshold": 0.5, "fmr": 0.1}, "all set the threshold"),
-        ({"fmr": 0.1, "fpir": 0.1}, "all set the threshold"),
+        ({"threshold": 0.5, "fmr": 0.1}, "give only one of"),
+        ({"fmr": 0.1, "fpir": 0.1}, "give only one of"),
         ({"fmr": 1.0}, "false match rate of 1"),
         ({"fpir": 0.0}, "FPIR of 0"),
         ({"fpir": 0.1, "reranker": "words"}, "a reranker decides by a probability"),

@@ -48,7 +48,7 @@ def mine(
         raise BadInput(
             f"mining {count:,} x {dim} takes {needed / 1e9:.1f} GB,"
             f" but only {max(memory, 0) / 1e9:.1f} GB are allowed",
-            hint="--max-memory raises the limit",
+            hint="raise the limit with `--max-memory`",
         )
     if exact:
         return {"structure": "all pairs", "exact": True, "recall": 1.0}, _tiles(vectors, floor)

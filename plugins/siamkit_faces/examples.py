@@ -47,7 +47,7 @@ def _open_picture(name: str) -> PILImage.Image:
     path = Path(spec.origin).parent / "data" / name if spec and spec.origin else None
     if path is None or not path.is_file():
         raise MissingWeights(
-            f"{name} is missing: scikit-image ships it", hint="pip install scikit-image"
+            f"{name} is missing: scikit-image ships it", hint="run `pip install scikit-image`"
         )
     return Image.open(path).convert("RGB")
 

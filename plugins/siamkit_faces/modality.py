@@ -51,7 +51,7 @@ class Faces:
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
         if isinstance(source, str):
-            raise UnreadableSample("a face is a picture: give a file or its content, not text")
+            raise UnreadableSample("a face needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -60,7 +60,7 @@ class Faces:
 
         chip = chips.cut_chip(medium.pixels, region)
         if chips.is_blank(chip):
-            raise NothingFound("no face can be seen there: it is all of one colour")
+            raise NothingFound("no face is visible there: it has a single colour")
         return Image(chip)
 
     def assess(self, medium: Image, region: Region) -> Quality:
@@ -73,7 +73,7 @@ class Faces:
         """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""
         if folder is None:
             raise MissingWeights(
-                "faces have no encoder of their own", hint="build one: siamkit encoders build faces"
+                "faces have no encoder of their own", hint="run `siamkit encoders build faces`"
             )
         return OnnxEncoder(folder, _prepare)
 
@@ -85,7 +85,7 @@ class Faces:
 
         if name not in self.encoders:
             raise MissingWeights(
-                f"faces have no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
+                f"faces have no encoder {name!r}", hint=f"use one of: {', '.join(self.encoders)}"
             )
         content = model_file(WEIGHTS_FILE).read_bytes()
         card = Card(

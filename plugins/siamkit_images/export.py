@@ -48,7 +48,7 @@ def _import_timm() -> Any:
     except ImportError as error:
         raise MissingWeights(
             f"making an encoder of a network needs {error.name}, which is not installed",
-            hint="pip install torch torchvision timm; the encoder then works without them",
+            hint="run `pip install torch torchvision timm`; the encoder then works without them",
         ) from error
     return import_module("timm")
 
@@ -138,7 +138,7 @@ def _to_float32(network: Any, model: str) -> Any:
 def read_licence(network: Any, name: str) -> str:
     """Return the licence that timm states for the weights, or where to look for it.
 
-    A saved folder repeats the licence of the model that it was begun with.
+    A saved folder repeats the licence of the model that it was started with.
     """
     stated = network.pretrained_cfg.get("license")
     if stated and Path(name).expanduser().is_dir():
@@ -216,7 +216,7 @@ def _trace(
         with torch.inference_mode():
             shape = tuple(served(probes).shape)
             if len(shape) != 2:
-                raise BadInput(f"{name} gives features of shape {shape}, not rows")
+                raise BadInput(f"{name} returns features of shape {shape}, not rows")
             torch.onnx.export(
                 served,
                 (probes,),
@@ -252,13 +252,13 @@ def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> Non
         features = model(ready)
         expected = torch.nn.functional.normalize(features, dim=1).numpy()
     if not np.isfinite(expected).all() or not features.any(dim=1).all():
-        raise BadInput(f"{name} gives vectors of zeros, NaN or Inf: its weights are damaged")
+        raise BadInput(f"{name} returns vectors of zeros, NaN or Inf: its weights are damaged")
     recipe = read_recipe(read_card(folder).preprocessing)
     encoder: OnnxEncoder[NDArray[np.uint8]] = OnnxEncoder(folder, lambda p: prepare(p, recipe))
     worst = float((encoder.embed(pictures) * expected).sum(axis=1).min())
     if not worst >= SAME:
         raise PluginError(
-            f"the exported model gives other vectors than timm: cosine {worst:.5f},"
+            f"the exported model returns different vectors from timm: cosine {worst:.5f},"
             f" expected at least {SAME}"
         )
 

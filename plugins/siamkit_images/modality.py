@@ -44,7 +44,7 @@ class Images:
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
         if isinstance(source, str):
-            raise UnreadableSample("an image is a picture: give a file or its content, not text")
+            raise UnreadableSample("an image needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -61,7 +61,7 @@ class Images:
         if folder is None:
             raise MissingWeights(
                 "images have no encoder of their own",
-                hint="build one: siamkit encoders build images",
+                hint="run `siamkit encoders build images`",
             )
         recipe = read_recipe(read_card(folder).preprocessing)
         return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))
@@ -72,7 +72,7 @@ class Images:
 
         if name not in self.encoders:
             raise MissingWeights(
-                f"images have no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
+                f"images have no encoder {name!r}", hint=f"use one of: {', '.join(self.encoders)}"
             )
         fields = CardFields(self.name, name, "Apache-2.0", self.encoders[name])
         export(open_packaged(), folder, fields)
@@ -84,7 +84,8 @@ class Images:
         """
         if origin not in self.origins:
             raise BadInput(
-                f"images take no models from {origin!r}", hint=f"known: {', '.join(self.origins)}"
+                f"images take no models from {origin!r}",
+                hint=f"use one of: {', '.join(self.origins)}",
             )
         from siamkit_images.export import CardFields, export, open_model, read_licence
 

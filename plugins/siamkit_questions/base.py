@@ -43,7 +43,7 @@ class BaseQuestions:
         if folder is None:
             raise MissingWeights(
                 "questions have no encoder of their own",
-                hint="build one: siamkit encoders build questions",
+                hint="run `siamkit encoders build questions`",
             )
         return Sentences(folder)
 

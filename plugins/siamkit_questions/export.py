@@ -232,7 +232,7 @@ def require_same(folder: Path, expected: Vectors, least: float) -> None:
     worst = float((Sentences(folder).embed(probes()) * expected).sum(axis=1).min())
     if not worst >= least:
         raise PluginError(
-            f"the exported model gives other vectors than torch: cosine {worst:.5f},"
+            f"the exported model returns different vectors from torch: cosine {worst:.5f},"
             f" expected at least {least}"
         )
 

@@ -1,4 +1,4 @@
-"""English words that change a question's meaning but hardly its vector. Plain data, by hand.
+"""English words that change a question's meaning but hardly its vector. Hand-written data.
 
 Synonyms, antonyms and kinds of things are in the word table that comes with the weights: see
 siamkit_questions.words.

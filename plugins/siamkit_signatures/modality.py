@@ -36,7 +36,7 @@ class Signatures:
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
         if isinstance(source, str):
-            raise UnreadableSample("a signature is a picture: give a file or its content, not text")
+            raise UnreadableSample("a signature needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -93,7 +93,7 @@ class Signatures:
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder; None: the one in this package. Raises MissingWeights."""
         if folder is None and not SHIPPED.is_dir():
-            raise MissingWeights("signatures have no encoder of their own here", hint=HINT)
+            raise MissingWeights("signatures have no encoder of their own", hint=HINT)
         encoder = OnnxEncoder(folder or SHIPPED, self.array)
         require_preprocessing(encoder.card, folder or SHIPPED, self.preprocessing(), hint=HINT)
         return encoder

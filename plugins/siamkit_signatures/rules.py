@@ -33,7 +33,7 @@ class Rule(NamedTuple):
 
 
 def remove_rules(mask: NDArray[np.uint8], across: float, down: float) -> NDArray[np.uint8]:
-    """Remove level and upright lines of at least this share of the mask's width or height.
+    """Remove horizontal and vertical lines of at least this share of the mask's width or height.
 
     Hands draw straight down more often than straight across, so `down` should be larger.
     """

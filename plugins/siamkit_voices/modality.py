@@ -33,7 +33,7 @@ class Voices:
         from siamkit_voices.features import RATE
 
         if isinstance(source, str):
-            raise UnreadableSample("a voice is a recording: give a file or its content, not text")
+            raise UnreadableSample("a voice needs a sound file or its content, not text")
         return load_clip(source, RATE)
 
     def stream(self, source: Path) -> Iterator[Clip]:
@@ -63,7 +63,7 @@ class Voices:
         from siamkit_voices.network import VoiceEncoder
 
         if folder is None and not SHIPPED.is_dir():
-            raise MissingWeights("voices have no encoder of their own here")
+            raise MissingWeights("voices have no encoder of their own")
         return VoiceEncoder(folder or SHIPPED)
 
     def examples(self) -> Sequence[tuple[str, Source]]:

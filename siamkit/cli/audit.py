@@ -79,7 +79,7 @@ def audit(
     Only the templates in the store are read; no encoder is opened.
     """
     if show_drift and (limit or output):
-        raise click.UsageError("--drift goes only with --json.")
+        raise click.UsageError("--drift needs --json.")
     if show_drift:
         _drift(gallery, store, as_json)
         return

@@ -114,7 +114,7 @@ def calibrate(
     """
     if snorm and trials:
         raise click.UsageError(
-            "--snorm is relative to who is enrolled; it does not go with --trials."
+            "--snorm is relative to who is enrolled; it cannot be combined with --trials."
         )
     if outputs.output:
         if outputs.output.suffix != ".json":

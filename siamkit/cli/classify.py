@@ -87,7 +87,7 @@ def classify(
     request = ClassifyRequest(**parameters)
     probes = list_probes(request.files, request.texts)
     if request.by != "knn" and not is_default("k"):
-        raise click.UsageError("-k counts neighbours: it goes with --by knn.")
+        raise click.UsageError("-k sets the number of neighbours: it needs --by knn.")
     from siamkit import DecisionRule, region_choosers
 
     by, k, tags = request.by, request.k, request.tags
@@ -137,7 +137,7 @@ def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None
     if classifier.guessed:
         calibrate = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"
         stderr(
-            "Note: how sure these probabilities are is a guess. Enrol more samples of each"
+            "Note: these probabilities are only a rough guess. Enrol more samples of each"
             f" {'tag' if tags else 'class'}{calibrate}."
         )
     if len(classifier.classes.names) == 1 and not tags and not unknown:

@@ -141,9 +141,13 @@ def _check_options(
 
     has_models = models != ModelChoice(None, None, None)
     if against and (outputs.pairs or outputs.report or has_models or max_memory):
-        raise click.UsageError("--against goes only with --output, --threshold and --rerank.")
+        raise click.UsageError(
+            "--against can be combined only with --output, --threshold and --rerank."
+        )
     if _is_matrix(source) and (columns != TextColumns() or has_models or rule.reranker != DEFAULT):
-        raise click.UsageError("A matrix goes only with --threshold, --max-memory and outputs.")
+        raise click.UsageError(
+            "A matrix can be combined only with --threshold, --max-memory and outputs."
+        )
 
 
 def _check_outputs(
@@ -192,7 +196,8 @@ def _run(
         if _is_matrix(source):
             if rule.fixed is None:
                 raise BadInput(
-                    f"{source}: a matrix has no default threshold", hint="give one: --threshold 0.9"
+                    f"{source}: a matrix has no default threshold",
+                    hint="give one: `--threshold 0.9`",
                 )
             return ws.dedupe_matrix(
                 source, rule.fixed.value, max_memory=max_memory, progress=progress

@@ -83,7 +83,7 @@ def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
         click.echo(f"{embedded.rows:,} rows of {embedded.dim} to {output}")
     if embedded.errors:
         lines = output.with_suffix(".jsonl")
-        stderr(f"{embedded.errors:,} of {embedded.sources:,} gave no row: see {lines}")
+        stderr(f"{embedded.errors:,} of {embedded.sources:,} have no row: see {lines}")
     return 0 if embedded.rows else 1
 
 

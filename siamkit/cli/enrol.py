@@ -145,11 +145,11 @@ class EnrolRequest:
         if bool(self.files or self.texts) + bool(self.origin) + recorded != 1:
             raise click.UsageError("Give one of FILES, --text, --record and --from.")
         if (self.files or recorded) and self.label is None:
-            raise click.UsageError("Say who or what it is: --as LABEL.")
+            raise click.UsageError("Give --as LABEL: who or what the files show.")
         if self.origin and self.label is not None:
             raise click.UsageError("--from brings its own labels: leave --as out.")
         if self.is_table and not self.origin:
-            raise click.UsageError("--column, --id and --table go with --from TABLE.")
+            raise click.UsageError("--column, --id and --table need --from TABLE.")
         if self.largest + self.all_regions + (self.box is not None) > 1:
             raise click.UsageError("--largest, --all-regions and --box exclude each other.")
 

@@ -138,13 +138,11 @@ def _check_models(
         raise click.UsageError("Give SOURCE, or --gallery NAME.")
     if gallery and (modality or models.encoders or models.detector):
         raise click.UsageError(
-            "-m, --encoder and --detector do not go with --gallery, which has its own."
+            "-m, --encoder and --detector cannot be combined with --gallery, which has its own."
         )
     needs_encoder = models.encoders or models.detector or settings.rerankers or settings.normalise
     if needs_encoder and not gallery and not modality:
-        raise click.UsageError(
-            "--encoder, --detector, --rerank and --snorm go with -m or --gallery."
-        )
+        raise click.UsageError("--encoder, --detector, --rerank and --snorm need -m or --gallery.")
 
 
 def _check_outputs(source: Path | None, outputs: EvaluationOutputs, *, results: int) -> None:

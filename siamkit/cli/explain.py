@@ -64,9 +64,9 @@ def explain(
     if not (gallery or models.modality) or len(probes) != 2:
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B.")
     if gallery and (models.encoder or models.detector):
-        raise click.UsageError("--encoder and --detector go with -m; a gallery has its own.")
+        raise click.UsageError("--encoder and --detector need -m; a gallery has its own.")
     if box and texts:
-        raise click.UsageError("--box is a region of a picture; it does not go with --text.")
+        raise click.UsageError("--box is a region of a picture; it cannot be combined with --text.")
     if output:
         _check(output, files)
     from siamkit import region_choosers

@@ -49,8 +49,10 @@ class WithinType(click.ParamType[Any]):
             self.fail(f"{value!r} is not a number", param, ctx)
         within = self.low < number < self.high
         if not within and not (self.closed and number in (self.low, self.high)):
-            ends = "" if self.closed else ", exclusive"
-            self.fail(f"{value} is not between {self.low:g} and {self.high:g}{ends}", param, ctx)
+            low, high = f"{self.low:g}", f"{self.high:g}"
+            if self.closed:
+                self.fail(f"{value} is out of range: give {low} to {high}", param, ctx)
+            self.fail(f"{value} must be greater than {low} and less than {high}", param, ctx)
         return number
 
 
@@ -236,18 +238,12 @@ def default_or_none(name: str | None) -> str | None:
 
 def check_texts(modality: str) -> None:
     """Raise UsageError for texts given to a modality of files."""
-    check_kind(modality, "text", "--text and --column are for texts")
-
-
-def check_kind(modality: str, kind: str, purpose: str) -> None:
-    """Raise UsageError unless a modality is of a kind.
-
-    purpose: what the options are for, such as "--text and --column are for texts".
-    """
     from siamkit import Workspace
 
-    if Workspace.kind(modality) != kind:
-        raise click.UsageError(f"{purpose}, and {modality} are none.")
+    if Workspace.kind(modality) != "text":
+        raise click.UsageError(
+            f"--text and --column need a text modality; {modality} are not texts."
+        )
 
 
 def check_report(report: Path | None) -> None:

@@ -124,13 +124,13 @@ class QueryRequest:
     rttm: Path | None
 
     def check(self, rule: DecisionRule) -> None:
-        """Raise UsageError for options that exclude each other, before an hour is listened to."""
+        """Raise UsageError for conflicting options, before a long recording is processed."""
         if self.annotated and (self.texts or len(self.files) > 1):
             raise click.UsageError("--save-annotated takes one FILE at a time.")
         if self.timeline:
             self._check_timeline(rule)
         elif self.rttm:
-            raise click.UsageError("--rttm goes with --timeline.")
+            raise click.UsageError("--rttm needs --timeline.")
         suffixes = CHARTS if self.timeline else PICTURES
         if self.annotated and self.annotated.suffix.lower() not in suffixes:
             names = ", ".join(suffixes)

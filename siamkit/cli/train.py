@@ -175,7 +175,7 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     for setting in settings:
         key, sign, text = setting.partition("=")
         if not sign:
-            raise BadInput(f"--set {setting!r} has no value", hint="write --set margin=0.3")
+            raise BadInput(f"--set {setting!r} has no value", hint="write `--set margin=0.3`")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

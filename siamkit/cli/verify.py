@@ -111,18 +111,22 @@ class VerifyRequest:
     def check(self, models: options.ModelChoice, rule: DecisionRule) -> None:
         """Raise UsageError for options that exclude each other."""
         if self.label and rule.reranker:
-            raise click.UsageError("--rerank compares two; it does not go with --as.")
+            raise click.UsageError("--rerank compares two; it cannot be combined with --as.")
         if not models.modality and (models.encoder or models.detector):
             raise click.UsageError("A gallery has its encoder and detector; these go with -m.")
         if self.box and self.texts:
-            raise click.UsageError("--box is a region of a picture; it does not go with --text.")
+            raise click.UsageError(
+                "--box is a region of a picture; it cannot be combined with --text."
+            )
 
     def fused_label(self, models: options.ModelChoice, rule: DecisionRule) -> str:
         """Return --as. Raises UsageError without it, or for options that exclude --probe."""
         others = (self.arguments, self.texts, self.fusion, self.box, rule.reranker)
         named = any((models.modality, models.encoder, models.detector))
         if not self.label or any(others) or named or rule.threshold is not None:
-            raise click.UsageError("--probe goes with --as, --fmr, --store and --json alone.")
+            raise click.UsageError(
+                "--probe can be combined only with --as, --fmr, --store and --json."
+            )
         return self.label
 
     @property

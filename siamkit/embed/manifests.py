@@ -31,13 +31,13 @@ def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | 
     if origin != "-" and not path.is_file():
         raise BadInput(
             f"{to_text(path)} is neither a folder nor a file",
-            hint="--from takes a folder per identity, a table (label,path), JSON lines, or -",
+            hint="give a folder per identity, a table (label,path), JSON lines, or `-`",
         )
     with open_table(origin, stdin, plain=".jsonl" if origin == "-" else ".csv") as table:
         if table.has_header and not {"label", "path"} <= set(table.columns):
             raise BadInput(
                 f"{table.name} has the columns {list_columns(table.columns)}",
-                hint="its first line must name label and path; for texts, add --column NAME",
+                hint="its first line must name label and path; for texts, add `--column NAME`",
             )
         return parse_all(
             table.read("label", "path", "text"),

@@ -150,7 +150,7 @@ class Pipeline:
             rows = self.encoder.embed(list(crops))
         if getattr(rows, "shape", None) != expected or rows.dtype != np.float32:
             actual = f"{getattr(rows, 'dtype', type(rows).__name__)} {getattr(rows, 'shape', '')}"
-            raise PluginError(f"{self._name()}: embed gave {actual}, not float32 {expected}")
+            raise PluginError(f"{self._name()}: embed returned {actual}, not float32 {expected}")
         with np.errstate(invalid="ignore"):
             norms = np.linalg.norm(rows, axis=1)
             usable = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and Inf too
@@ -161,7 +161,9 @@ class Pipeline:
         import numpy as np
 
         fault = "NaN or Inf" if not np.isfinite(row).all() else f"norm {np.linalg.norm(row):.4f}"
-        return PluginError(f"{self._name()}: embed gave a vector with {fault}, not one of norm 1")
+        return PluginError(
+            f"{self._name()}: embed returned a vector with {fault}, not one of norm 1"
+        )
 
     def _name(self) -> str:
         return f"{registry.describe(self.modality)}, encoder {self.encoder.fingerprint}"

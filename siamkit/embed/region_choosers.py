@@ -18,7 +18,7 @@ SAME_REGION = 0.3  # intersection over union at or above which a box means a det
 def all_regions(detected: DetectedSample) -> ChosenRegions:
     """Return every region, fit for enrolment or not, as a query needs them."""
     if not detected.regions:
-        raise NothingFound("nothing found in it", hint=_NOTHING_HINT)
+        raise NothingFound("nothing was found in it", hint=_NOTHING_HINT)
     return list(zip(detected.regions, detected.qualities, strict=True))
 
 
@@ -44,7 +44,7 @@ def all_usable(detected: DetectedSample) -> ChosenRegions:
     if not usable:
         raise LowQuality(
             "; ".join(p for _, quality in pairs for p in _problems(quality)),
-            hint="use a better picture or recording, or --any-quality to enrol it anyway",
+            hint="use a better picture or recording, or enrol it anyway with `--any-quality`",
         )
     return usable
 
@@ -116,7 +116,7 @@ def _single(chosen: ChosenRegions) -> ChosenRegions:
         boxes = "; ".join(describe_region(region) for region, _ in chosen)
         raise SeveralFound(
             f"{len(chosen)} usable regions in it: {boxes}",
-            hint="name one with --box LEFT,TOP,RIGHT,BOTTOM, or use --largest or --all-regions",
+            hint="give `--box LEFT,TOP,RIGHT,BOTTOM`, `--largest` or `--all-regions`",
         )
     return chosen
 
@@ -130,14 +130,14 @@ def _centred_in(region: Region, box: Box) -> bool:
 
 def _require_inside(box: Box, medium: object) -> None:
     if isinstance(medium, Clip):
-        raise BadInput("a sound has no box", hint="--box is for pictures")
+        raise BadInput("a sound has no box", hint="leave out `--box`, which is for pictures")
     if isinstance(medium, Image):
         height, width = medium.pixels.shape[:2]
         if box[2] > width or box[3] > height:
             described = describe_region(Region(where=box))
             raise BadInput(
                 f"box {described} is not inside its {width} x {height} pixels",
-                hint="give --box LEFT,TOP,RIGHT,BOTTOM in pixels of the picture",
+                hint="give `--box LEFT,TOP,RIGHT,BOTTOM` in pixels of the picture",
             )
 
 

@@ -33,7 +33,7 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
     """
     modality = pipeline.modality
     if not isinstance(modality, Reranks) or not modality.rerankers:
-        raise BadInput(f"{modality.name} have no reranker", hint="leave out --rerank")
+        raise BadInput(f"modality {modality.name!r} has no reranker", hint="leave out `--rerank`")
     with registry.calling(modality, f"opening reranker {name}"):
         reranker: Reranker[Any] = modality.reranker(name, pipeline.encoder)
     return reranker
@@ -52,7 +52,7 @@ def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
     try:
         return open_reranker(pipeline, offered[0]) if offered else None
     except Uncalibrated as error:
-        log.warning(f"{error}; so cosines decide alone")
+        log.warning(f"{error}; so only cosines decide")
         return None
 
 

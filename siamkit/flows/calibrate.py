@@ -103,7 +103,7 @@ def _require_pairs(gallery: Gallery, identities: int, samples: int) -> None:
         raise BadInput(
             f"gallery {gallery.name} has {identities:,} identities and {samples:,} samples;"
             " calibration needs two identities, and two samples of at least one",
-            hint="enrol more samples, or give --trials FILE",
+            hint="enrol more samples, or give `--trials FILE`",
         )
 
 

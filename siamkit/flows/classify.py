@@ -151,7 +151,7 @@ class Classifier:
         if answers[0].threshold is None:
             raise Uncalibrated(
                 f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",
-                hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give --threshold",
+                hint=f"`siamkit calibrate {self.gallery.name}` measures one; or give `--threshold`",
             )
         return answers
 
@@ -172,7 +172,8 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
         identities = samples.list_identities(store, gallery)
     if not enrolled.names:
         raise BadInput(
-            f"gallery {gallery.name} is empty", hint=f"siamkit enrol {gallery.name} FILE --as CLASS"
+            f"gallery {gallery.name} is empty",
+            hint=f"run `siamkit enrol {gallery.name} FILE --as CLASS`",
         )
     row_of: dict[tuple[bytes, str], int] = {}
     rows = [row_of.setdefault((s.digest, s.region), len(row_of)) for s in enrolled.samples]
@@ -200,7 +201,7 @@ def open_classifier(
             hint=f"use {' or '.join(classification.METHODS)}",
         )
     if settings.k < 1:
-        raise BadInput(f"k is {settings.k}", hint="let at least 1 neighbour vote")
+        raise BadInput(f"k must be at least 1, not {settings.k}")
     calibration = None
     if not settings.tags:  # a calibration compares pairs, and knows nothing of tags
         calibration = gallery_basis(classes.gallery, pipeline, None).calibration

@@ -37,19 +37,22 @@ class DecisionRule:
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.threshold, self.fmr, self.fpir)) > 1:
-            raise BadInput("threshold, fmr and fpir all set the threshold", hint="give one of them")
+            raise BadInput("give only one of threshold, fmr and fpir")
         for name, rate in (("false match rate", self.fmr), ("FPIR", self.fpir)):
             if rate is not None and self.reranker is not None:
                 raise BadInput(
-                    f"a {name} is about cosines, and a reranker decides by a probability",
-                    hint="leave one of the two out",
+                    f"a {name} cannot be combined with a reranker, which decides by probability",
+                    hint="leave out `--rerank`, or `--fmr` and `--fpir`",
                 )
             if rate is not None and not 0 < rate < 1:
-                raise BadInput(f"a {name} of {rate:g}", hint="it lies between 0 and 1")
+                raise BadInput(
+                    f"{name} {rate:g} is out of range",
+                    hint="give a rate greater than 0 and less than 1",
+                )
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise BadInput(
                 f"threshold {self.threshold:g} is not a cosine or a probability",
-                hint="a cosine lies in -1 to 1, a probability in 0 to 1",
+                hint="give a cosine from -1 to 1, or a probability from 0 to 1",
             )
 
     @property
@@ -61,7 +64,7 @@ class DecisionRule:
         """Raise BadInput if any of these fields is set: `verb` cannot decide by it."""
         for name in names:
             if getattr(self, name) is not None:
-                raise BadInput(f"{verb} cannot decide by {name}", hint=f"leave {name} out")
+                raise BadInput(f"{verb} cannot use {name}", hint=f"leave {name} out")
 
 
 DEFAULT_RULE = DecisionRule()
@@ -134,7 +137,7 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
     if rule.fmr is not None:
         raise Uncalibrated(
             f"{basis.owner} is not calibrated, so it has no threshold for a false match rate",
-            hint="calibrate the gallery with `siamkit calibrate`, or give --threshold",
+            hint="calibrate the gallery with `siamkit calibrate`, or give `--threshold`",
         )
     same = _require_threshold(rule.fixed or default, basis)
     return Limits(same, same.value)
@@ -152,7 +155,7 @@ def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits
     if rule.fpir is not None and fpir_model is None:
         raise Uncalibrated(
             f"{basis.owner} is not calibrated for identification",
-            hint="calibrate the gallery with `siamkit calibrate`, or give --threshold",
+            hint="calibrate the gallery with `siamkit calibrate`, or give `--threshold`",
         )
     by_fpir = rule.threshold is None and rule.fmr is None
     if by_fpir and calibration and fpir_model and size:
@@ -182,6 +185,6 @@ def reranked_limits(rule: DecisionRule, reranker: Reranker[Any]) -> Limits:
 def _require_threshold(threshold: Threshold | None, basis: Basis) -> Threshold:
     if threshold is None:
         raise Uncalibrated(
-            f"{basis.owner} has no default threshold", hint="give one: --threshold 0.8"
+            f"{basis.owner} has no default threshold", hint="give one: `--threshold 0.8`"
         )
     return threshold

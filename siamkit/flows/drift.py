@@ -19,6 +19,6 @@ def drift(store: Store, gallery: Gallery) -> Drift:
     if not reference:
         raise Uncalibrated(
             f"gallery {gallery.name!r} has no calibration to compare its queries with",
-            hint=f"siamkit calibrate {gallery.name}",
+            hint=f"run `siamkit calibrate {gallery.name}`",
         )
     return compare(reference, observations.recent(store, gallery, QUERIES))

@@ -92,12 +92,14 @@ def read_sources(
 
 def _require_writable(output: Path) -> None:
     if output.suffix != ".npy":
-        raise BadInput(f"{output} does not end in .npy", hint="--output vectors.npy")
+        raise BadInput(f"{output} does not end in .npy", hint="give `--output vectors.npy`")
     for path in (output, output.with_suffix(".jsonl")):
         if path.is_dir():
-            raise BadInput(f"{path} is a directory", hint="--output vectors.npy")
+            raise BadInput(f"{path} is a directory", hint="give `--output vectors.npy`")
     if not output.parent.is_dir():
-        raise BadInput(f"the folder of {output} does not exist", hint=f"mkdir -p {output.parent}")
+        raise BadInput(
+            f"the folder of {output} does not exist", hint=f"run `mkdir -p {output.parent}`"
+        )
 
 
 def _append(done: EmbeddedSource, rows: list[np.ndarray], lines: list[dict[str, Any]]) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EnrolResult:
-    """Outcome of enrolling one source. `already`: this very content was enrolled before."""
+    """Outcome of enrolling one source. `already`: the same content was enrolled before."""
 
     label: str
     source: str

@@ -34,7 +34,9 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
     if folder.exists():
         raise BadInput(f"{folder} already exists", hint="name a new folder")
     if not folder.parent.is_dir():
-        raise BadInput(f"the folder of {folder} does not exist", hint=f"mkdir -p {folder.parent}")
+        raise BadInput(
+            f"the folder of {folder} does not exist", hint=f"run `mkdir -p {folder.parent}`"
+        )
     with store.read():
         gallery = galleries.get(store, gallery.name)
         rows = list(samples.of_gallery(store, gallery))

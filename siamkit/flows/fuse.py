@@ -107,7 +107,7 @@ def _require_independent(galleries: Sequence[Gallery]) -> None:
         if other := by_modality.get(modality):
             both = other if other == gallery.name else f"{other} and {gallery.name}"
             raise BadInput(
-                f"two probes are of {modality} ({both}): their evidence is not independent, so it"
+                f"two probes are {modality} ({both}): their evidence is not independent, so it"
                 " cannot be added up",
                 hint="give one probe per modality",
             )
@@ -131,7 +131,7 @@ def fuse(evidence: Sequence[Evidence], fmr: float | None = None) -> Fused:
     if fmr is None:
         fmr = max(FMR, math.ceil(lowest * 1000) / 1000)
     if fmr >= 1:
-        raise Uncalibrated("these calibrations can never support a match")
+        raise Uncalibrated("these calibrations can never yield a match at any threshold")
     llr, threshold = sum(item.llr for item in evidence), -math.log(fmr)
     decision: Decision = "can't tell"
     if llr >= threshold:

@@ -62,7 +62,7 @@ def open_match_rule(
     if threshold is None:
         raise Uncalibrated(
             f"encoder {pipeline.encoder.fingerprint} has no default threshold",
-            hint="give one: --threshold 0.9",
+            hint="give one: `--threshold 0.9`",
         )
     return MatchRule(threshold)
 
@@ -143,7 +143,7 @@ def _mine(
             raise BadInput(
                 f"more than {count:,} pairs have a cosine of {floor:.3f} or more, which takes more"
                 f" than {memory / 1e9:.1f} GB",
-                hint="raise --threshold (with --rerank none) or --max-memory",
+                hint="raise `--threshold` (with `--rerank none`) or `--max-memory`",
             )
         progress("mining", block.done, len(vectors))
     return dict(mining), linkage.merge_pairs(parts)

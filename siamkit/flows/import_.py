@@ -77,7 +77,7 @@ def import_gallery(store: Store, exported: Export, name: str | None = None) -> I
         raise EncoderMismatch(
             f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
             f" the export those of {card.encoder.fingerprint}",
-            hint="give another name: --as-gallery NAME",
+            hint="give another name: `--as-gallery NAME`",
         )
     new = 0
     for start in range(0, len(new_samples), BATCH):
@@ -157,7 +157,7 @@ def _calibration(fields: dict[str, Any]) -> Calibration | None:
         return None
     calibration = from_json(json.dumps(data))
     if calibration.fingerprint != fields["fingerprint"]:
-        raise ValueError(f"its calibration is of another encoder, {calibration.fingerprint}")
+        raise ValueError(f"its calibration belongs to another encoder, {calibration.fingerprint}")
     return calibration
 
 

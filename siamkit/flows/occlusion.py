@@ -89,7 +89,7 @@ def split(medium: object) -> Pieces:
     return pieces
 
 
-_EMPTY = {Image: "all of one colour", Clip: "silent", str: "empty"}
+_EMPTY = {Image: "a single colour", Clip: "silent", str: "empty"}
 
 
 def _split_image(image: Image) -> Pieces:

@@ -113,7 +113,7 @@ def answer_regions(
     import numpy as np
 
     if k < 1:
-        raise BadInput(f"k is {k}", hint="ask for at least 1 match")
+        raise BadInput(f"k must be at least 1, not {k}")
     vectors = np.stack([region.vector for region in source.regions if region.vector is not None])
     fusion = fusion or fusion_of(pipeline.modality)
     basis = gallery_basis(live.gallery, pipeline, fusion)
@@ -151,7 +151,7 @@ def answer_regions(
 def _search(
     live: LiveIndex, pipeline: Pipeline, vectors: Vectors, count: int, fusion: Fusion
 ) -> list[list[Match]]:
-    """Find `count` identities for each vector, and store the scores that tell drift."""
+    """Find `count` identities for each vector, and record the scores used to detect drift."""
     drift_scores: list[ProbeScores] | None = None
     if observations.will_record(live.store, live.gallery):
         drift_scores = []

@@ -60,7 +60,7 @@ def reembed(
         raise BadInput(
             f"{len(missing)} of {len(enrolled)} sources cannot be embedded again, first:"
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
-            hint=f"bring the files back{drop}",
+            hint=f"restore the files{drop}",
         )
     templates.replace_all(
         store,

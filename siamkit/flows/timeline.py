@@ -118,15 +118,18 @@ def _require_threshold(live: LiveIndex, pipeline: Pipeline, rule: DecisionRule) 
         )
     if pipeline.detector is None:
         raise BadInput(
-            f"gallery {name!r} has no detector, so nothing shows where somebody speaks",
-            hint="create a gallery without --detector none",
+            f"gallery {name!r} has no detector, so it cannot tell where somebody speaks",
+            hint="create a gallery without `--detector none`",
         )
     if not len(live.index):
-        raise StoreError(f"nobody is enrolled in gallery {name!r}", hint="siamkit enrol")
+        raise StoreError(
+            f"nobody is enrolled in gallery {name!r}",
+            hint=f"run `siamkit enrol {name} FILE --as LABEL`",
+        )
     threshold = rule.fixed or live.gallery.threshold
     if threshold is None:
         raise Uncalibrated(
-            f"gallery {name} has no default threshold", hint="give one: --threshold 0.5"
+            f"gallery {name} has no default threshold", hint="give one: `--threshold 0.5`"
         )
     return threshold
 

@@ -70,8 +70,8 @@ def pair_samples(
     count, distinct = len(identities), len(np.unique(identities))
     if distinct < 2 or distinct == count:
         raise BadInput(
-            f"{count:,} samples of {distinct:,} identities make no trials",
-            hint="at least two identities are needed, one of them with two samples",
+            f"{count:,} samples of {distinct:,} identities cannot form trials",
+            hint="enrol at least two identities, one of them with two samples",
         )
     rng = np.random.default_rng(seed)
     mated = _mated_pairs(identities)

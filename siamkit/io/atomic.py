@@ -22,7 +22,7 @@ def require_writable(path: Path, suffixes: Sequence[str]) -> None:
         hint = f"use one of {', '.join(suffixes)}"
         raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=hint)
     if path.is_dir():
-        raise BadInput(f"{name} is a directory", hint="give the name of a file")
+        raise BadInput(f"{name} is a directory", hint="give a file name")
     if not path.parent.is_dir():
         hint = f"mkdir -p {to_text(path.parent)}"
         raise BadInput(f"the folder of {name} does not exist", hint=hint)

@@ -41,7 +41,7 @@ def read(path: Path) -> Matrix:
         raise BadInput(f"{name} cannot be read as a matrix: {error}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
         content = f"{getattr(matrix, 'shape', 'an archive')} {getattr(matrix, 'dtype', '')}"
-        raise BadInput(f"{name} holds {content}", hint="expected (n, dim) floats")
+        raise BadInput(f"{name} holds {content}", hint="save a matrix of (n, dim) floats")
     norms = np.empty(len(matrix), np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(matrix), ROWS_PER_BLOCK):

@@ -21,7 +21,7 @@ def open_parquet(path: Path) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     name = to_text(path)
-    refusing = partial(_refusing, f"{name} is not a sound Parquet file", pa.ArrowException, OSError)
+    refusing = partial(_refusing, f"{name} is not a valid Parquet file", pa.ArrowException, OSError)
     with refusing():
         file = pq.ParquetFile(path)
     names = file.schema_arrow.names
@@ -94,7 +94,7 @@ def _choose_table(db: sqlite3.Connection, table: str | None, file_name: str) -> 
     if table is None and len(names) == 1:
         return names[0]
     problem = f"no table {table!r} in" if table else "several tables, or none, in"
-    raise BadInput(f"{problem} {file_name}", hint=f"--table, one of: {list_columns(names)}")
+    raise BadInput(f"{problem} {file_name}", hint=f"give `--table`, one of: {list_columns(names)}")
 
 
 def _quoted(name: str) -> str:

@@ -51,7 +51,7 @@ class Table:
         """
         for column in columns:
             if self.columns.count(column) > 1:
-                raise BadInput(f"{self.name} has two columns {column!r}", hint="rename one")
+                raise BadInput(f"{self.name} has two columns {column!r}", hint="rename one of them")
         yield from self.read_columns(columns)
 
 

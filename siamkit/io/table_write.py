@@ -109,9 +109,9 @@ def _check_table(path: Path, schema: Schema, table: str) -> None:
             existing = db.execute(query, (table,)).fetchone()
             names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
     except sqlite3.Error as error:
-        raise BadInput(f"{name} is not a sound SQLite database: {error}") from error
+        raise BadInput(f"{name} is not a valid SQLite database: {error}") from error
     if existing and (existing[0] != "table" or names != list(schema)):
         raise BadInput(
-            f"{name} has a {existing[0]} {table} that siamkit has not written",
+            f"{name} has a {existing[0]} {table} that siamkit did not write",
             hint="rename it, or write to another file",
         )

@@ -36,7 +36,7 @@ def for_encoder(encoder: str, kind: str | None = None) -> str:
     if fitting:
         raise BadInput(
             f"several modalities{of_kind} have the encoder {encoder!r}: {', '.join(fitting)}",
-            hint="name one: -m MODALITY; after `encoders add`, in place of NAME and --kind",
+            hint="give `-m MODALITY`; with `encoders add`, name it in place of NAME and `--kind`",
         )
     origins = [
         f"{o}:NAME ({plugin.kind})" for plugin in plugins for o in added_encoders.origins(plugin)

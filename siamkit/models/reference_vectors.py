@@ -49,14 +49,14 @@ def require_alike(plugin: Modality[Any], before: Path, after: Path, *, alternati
     common = old["vectors"].keys() & new["vectors"].keys()
     if not common:
         log.warning(
-            f"{registry.describe(plugin)} has other examples than before: nothing shows whether it"
+            f"{registry.describe(plugin)} has changed its examples: siamkit cannot check whether it"
             f" still gives the same vectors under fingerprint {new['fingerprint']}"
         )
     for digest in common:
         if not _cosine(old["vectors"][digest], new["vectors"][digest]) >= LEAST_COSINE:
             raise PluginError(
-                f"{registry.describe(plugin)} turns its examples into other vectors than before,"
-                f" and its fingerprint is still {new['fingerprint']}",
+                f"{registry.describe(plugin)} turns its examples into different vectors,"
+                f" but its fingerprint is still {new['fingerprint']}",
                 hint="change one of the constants on its card, such as a version number; or"
                 f" {alternative}",
             )

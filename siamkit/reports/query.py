@@ -25,7 +25,7 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     from PIL import ImageDraw, ImageFont
 
     if not isinstance(medium, Image):
-        hint = "leave out --save-annotated, or draw a --timeline"
+        hint = "leave out `--save-annotated`, or draw a `--timeline`"
         raise BadInput("only pictures can be annotated", hint=hint)
     picture = pil.fromarray(medium.pixels)
     width, height = picture.size
@@ -49,4 +49,6 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     try:
         picture.save(path)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be written: {error}", hint="name a .jpg or .png") from error
+        raise BadInput(
+            f"{path} cannot be written: {error}", hint="name a .jpg or .png file"
+        ) from error

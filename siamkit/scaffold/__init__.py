@@ -30,7 +30,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
     if kind not in KINDS:
         raise BadInput(f"no template of kind {kind!r}", hint=f"one of {', '.join(KINDS)}")
     if folder.exists() or folder.is_symlink():
-        raise BadInput(f"{folder} exists already", hint="--output another folder")
+        raise BadInput(f"{folder} already exists", hint="give another folder with `--output`")
     if not folder.absolute().parent.is_dir():
         raise BadInput(f"{folder.absolute().parent} is not a folder", hint="create it first")
     with tempfile.TemporaryDirectory(prefix=".siamkit-", dir=folder.absolute().parent) as scratch:
@@ -53,10 +53,10 @@ def _check_name(name: str) -> None:
         )
     for plugin in registry.all_installed():
         if plugin.name == name:
-            raise BadInput(f"{plugin} is installed already", hint="choose another name")
+            raise BadInput(f"{plugin} is already installed", hint="choose another name")
     module = f"siamkit_{name.replace('-', '_')}"
     if find_spec(module) is not None:
-        raise BadInput(f"a module {module} exists already", hint="choose another name")
+        raise BadInput(f"a module {module} already exists", hint="choose another name")
 
 
 def _copy(template: Path, folder: Path, name: str) -> None:

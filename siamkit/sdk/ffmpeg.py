@@ -39,8 +39,8 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
     program = find_program()
     if program is None:
         raise UnreadableSample(
-            f"not a sound of a known format {refused}",
-            hint="for other formats install ffmpeg, or: pip install imageio-ffmpeg",
+            f"not an audio file in a known format {refused}",
+            hint="for other formats install ffmpeg, or run `pip install imageio-ffmpeg`",
         )
     with _as_file(source) as path, tempfile.TemporaryFile() as log:
         command = [program, *INPUT.split(), "-i", f"file:{path}"]
@@ -62,7 +62,7 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
         complaint = log.read().decode("utf-8", "replace").strip()
         if code or complaint:
             if is_empty:
-                raise UnreadableSample(f"not a whole sound of a known format {refused}")
+                raise UnreadableSample(f"not a complete audio file in a known format {refused}")
             reason = complaint.splitlines()[-1] if complaint else "it ends early"
             raise UnreadableSample(f"the recording is damaged: {reason}")
 

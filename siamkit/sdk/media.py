@@ -54,10 +54,10 @@ def load_image(source: Path | bytes) -> Image:
         if content.startswith(b"%PDF"):
             raise UnreadableSample(
                 "it is a PDF, not a picture",
-                hint="convert the page to a picture: pdftoppm -r 200 -png FILE.pdf page",
+                hint="convert the page to a picture: `pdftoppm -r 200 -png FILE.pdf page`",
             ) from None
         formats = ", ".join(sorted(COMMON + OTHERS))
-        raise UnreadableSample(f"not a picture of a known format ({formats})") from None
+        raise UnreadableSample(f"not a picture in a known format ({formats})") from None
     except (MemoryError, UnreadableSample):
         raise
     except Exception as error:  # decoders raise any class on damaged content

@@ -46,7 +46,7 @@ class CalibrationTargets:
 
     def __post_init__(self) -> None:
         if self.fmr is not None and self.precision is not None:
-            raise BadInput("fmr and precision both set the threshold", hint="give one of them")
+            raise BadInput("give only one of fmr and precision")
         for name, rate in (
             ("a false match rate", self.fmr),
             ("a precision", self.precision),

@@ -61,7 +61,7 @@ def _parse(data: dict[str, Any]) -> Calibration:
 
 
 def _check(calibration: Calibration) -> Calibration:
-    """Return it. Raises ValueError for numbers that no fit gives."""
+    """Return the calibration. Raises ValueError for values no fit can produce."""
     same, different = calibration.false_matches, calibration.false_non_matches
     falling = [same.rates, different.rates, different.thresholds]
     rising = [calibration.scores, calibration.llrs, same.thresholds]
@@ -89,7 +89,7 @@ def _check(calibration: Calibration) -> Calibration:
     is_ordered = all(list(values) == sorted(values) for values in rising)
     is_finite = all(math.isfinite(value) for values in rising for value in values)
     if not (is_sound and is_ordered and is_finite and all(0 < rate <= 1 for rate in rates)):
-        raise ValueError("its numbers do not fit together")
+        raise ValueError("its values are inconsistent")
     return calibration
 
 

@@ -89,7 +89,8 @@ def reference_scores(vectors: Vectors, identities: Ids, seed: int = 0) -> list[P
         raise BadInput(
             f"{len(labels)} identities, {int((sizes > 1).sum())} of them with several samples, are"
             " too few to compare queries with",
-            hint=f"enrol two samples or more of {MIN_REFERENCE_IDENTITIES} identities at least",
+            hint="enrol at least two samples for each of at least"
+            f" {MIN_REFERENCE_IDENTITIES} identities",
         )
     rng = np.random.default_rng(seed)
     people = np.sort(rng.permutation(np.flatnonzero(sizes > 1))[:PEOPLE])

@@ -77,7 +77,7 @@ def search_leave_one_out(
     """
     identities = int(labels.max(initial=-1)) + 1
     if identities < 2:
-        raise BadInput(f"{identities} identity", hint="identification needs at least two")
+        raise BadInput(f"identification needs at least two identities, not {identities}")
     probes = np.arange(len(labels))
     if len(probes) > PROBES:
         probes = np.sort(np.random.default_rng(seed).choice(probes, PROBES, replace=False))

@@ -136,7 +136,7 @@ def fold_accuracy(
     is_mated, fold = np.asarray(mated, np.bool_), np.asarray(folds)
     names = np.unique(fold)
     if len(names) < 2:
-        raise BadInput(f"{len(names)} fold", hint="use at least two")
+        raise BadInput(f"cross-validation needs at least two folds, not {len(names)}")
     accuracies, thresholds = [], []
     for name in names:
         train, test = fold != name, fold == name
@@ -162,7 +162,7 @@ def bootstrap(
     missing, or `draws` is below 1.
     """
     if draws < 1:
-        raise BadInput(f"{draws} draws of a bootstrap", hint="1000 is usual")
+        raise BadInput(f"{draws} draws of a bootstrap", hint="use 1000, as is usual")
     all_mated = [_sort("mated", mated, least=0) for mated, _ in persons]
     all_non_mated = [_sort("non-mated", non_mated, least=0) for _, non_mated in persons]
     if not any(map(len, all_mated)) or not any(map(len, all_non_mated)):

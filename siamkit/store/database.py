@@ -203,7 +203,9 @@ def _plain_errors(path: Path) -> Iterator[None]:
                 hint="free some space, then run the same command again: it goes on from there",
             ) from error
         if "readonly" in text or "read-only" in text:
-            raise StoreError(f"{path} is read-only", hint="choose another with --store") from error
+            raise StoreError(
+                f"{path} is read-only", hint="choose another store with `--store`"
+            ) from error
         if "not a database" in text or "malformed" in text:
             raise StoreError(
                 f"{path} is damaged or not a siamkit store: {text}",

@@ -138,8 +138,8 @@ def calibrate(
     """
     if calibration is not None and calibration.fingerprint != fingerprint:
         raise EncoderMismatch(
-            f"the calibration is of encoder {calibration.fingerprint}, not of {fingerprint}:"
-            " it says nothing about these scores",
+            f"the calibration belongs to encoder {calibration.fingerprint}, not {fingerprint}:"
+            " it does not apply to these scores",
             hint="calibrate with the encoder of the gallery",
         )
     if threshold is not None:
@@ -209,7 +209,7 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
     if gallery.space.fingerprint != fingerprint:
         raise EncoderMismatch(
             f"gallery {gallery.name!r} holds templates of {gallery.space.fingerprint},"
-            f" but the encoder here is {fingerprint}: their scores would mean nothing",
+            f" but this encoder is {fingerprint}: their scores cannot be compared",
             hint=f"`siamkit reembed {gallery.name}` recomputes its templates",
         )
 

@@ -22,7 +22,10 @@ log = logging.getLogger("siamkit")
 def load_backend(name: str) -> IndexBackend:
     """Load an index backend by name. Raises BadInput, naming those that are installed."""
     if name not in (names := _installed()):
-        raise BadInput(f"no index named {name!r}", hint=f"installed: {', '.join(names) or 'none'}")
+        raise BadInput(
+            f"no index named {name!r}",
+            hint=f"use one that is installed: {', '.join(names) or 'none'}",
+        )
     return registry.load("siamkit.indexes", name)
 
 
@@ -136,7 +139,7 @@ def change(store: Store, gallery: Gallery, index: str) -> Gallery:
         drop(store, gallery.id, gallery.index)
     else:
         log.warning(
-            f"index {gallery.index} is not installed: what it has saved in {store.index_root}"
+            f"index {gallery.index} is not installed: its files in {store.index_root}"
             f" of gallery {gallery.name} stays there; delete it by hand"
         )
     galleries.set_index(store, gallery, index)

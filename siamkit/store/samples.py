@@ -56,7 +56,7 @@ def normalise_label(label: str) -> str:
     clean = unicodedata.normalize("NFC", label).strip()
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
-        raise BadInput("a label is empty", hint="give a name, for example --as alice")
+        raise BadInput("a label is empty", hint="give a name, for example `--as alice`")
     if len(clean) > MAX_LABEL_CHARS:
         raise BadInput(
             f"label {excerpt!r} has {len(clean):,} characters",
@@ -64,7 +64,9 @@ def normalise_label(label: str) -> str:
         )
     # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
-        raise BadInput(f"label {excerpt!r} has a line break or control character", hint="remove it")
+        raise BadInput(
+            f"label {excerpt!r} has a line break or control character", hint="remove the character"
+        )
     return clean
 
 
@@ -126,7 +128,7 @@ def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
 
 
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
-    """Return True if any region of this very content is enrolled under this identity."""
+    """Return True if any region of the same content is enrolled under this identity."""
     query = (
         "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
         " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1"
@@ -206,7 +208,7 @@ def rename(store: Store, old: str, new: str) -> None:
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
             raise StoreError(
-                f"there already is an identity {new!r}", hint="two identities cannot be merged"
+                f"identity {new!r} already exists", hint="two identities cannot be merged"
             )
         db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
 

@@ -26,7 +26,7 @@ def parametrize_with_checks(
     if unknown := ", ".join(sorted(reasons.keys() - names)):
         raise ValueError(f"no check is called {unknown}; known: {', '.join(sorted(names))}")
     if unexplained := ", ".join(sorted(n for n, reason in reasons.items() if not reason.strip())):
-        raise ValueError(f"say why {unexplained} is expected to fail")
+        raise ValueError(f"give a reason why {unexplained} is expected to fail")
     return pytest.mark.parametrize(("plugin", "check"), [*_cases(plugins, reasons)])
 
 

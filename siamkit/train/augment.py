@@ -31,8 +31,8 @@ def augment_batch(
             variant = modality.augment(array, own, shared)
         if variant.shape != array.shape or variant.dtype != array.dtype:
             raise PluginError(
-                f"{registry.describe(modality)}: augment made {variant.dtype} {variant.shape} of"
-                f" {array.dtype} {array.shape}"
+                f"{registry.describe(modality)}: augment returned {variant.dtype} {variant.shape}"
+                f" for {array.dtype} {array.shape}"
             )
         variants[row] = variant
     return variants

@@ -92,7 +92,7 @@ def _width(trunk: nn.Module, backbone: str, shape: tuple[int, ...]) -> int:
         ) from error
     trunk.train()
     if features.ndim != 2:
-        raise BadInput(f"{backbone} gives features of shape {tuple(features.shape)}, not rows")
+        raise BadInput(f"{backbone} returns features of shape {tuple(features.shape)}, not rows")
     return int(features.shape[1])
 
 
@@ -104,7 +104,7 @@ def require_backbone(name: str) -> None:
         return
     near = ", ".join(get_close_matches(name, [LITE0, *timm.list_models()], n=5))
     listing = "python -c 'import timm; print(timm.list_models())' lists them"
-    raise BadInput(f"timm knows no backbone {name!r}", hint=f"near: {near}" if near else listing)
+    raise BadInput(f"timm has no backbone {name!r}", hint=f"near: {near}" if near else listing)
 
 
 def _build_timm(name: str, channels: int, pretrained: bool) -> nn.Module:

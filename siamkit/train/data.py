@@ -208,7 +208,7 @@ def _write_arrays(path: Path, rows: Iterable[Row], modality: TrainableModality) 
                 _write_header(file, 0, first)
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
-                    f"{registry.describe(modality)}: array gave {array.dtype} {array.shape} for"
+                    f"{registry.describe(modality)}: array returned {array.dtype} {array.shape} for"
                     f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
                     f" {shorten(written[0].name)}"
                 )

@@ -26,7 +26,9 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return next(device for device, available in is_available.items() if available)
     if not is_available[name]:
-        raise BadInput(f"device = {name!r}, and torch finds none here", hint="--set device=auto")
+        raise BadInput(
+            f"device = {name!r}, and torch finds none here", hint="give `--set device=auto`"
+        )
     return name
 
 

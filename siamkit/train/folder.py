@@ -52,7 +52,7 @@ def require_new(run: Path) -> None:
     if run.is_dir() and any(run.iterdir()):
         is_run = (run / ORIGIN).exists()
         raise BadInput(
-            f"{to_text(run)} is not empty" + (": a run was begun there" if is_run else ""),
+            f"{to_text(run)} is not empty" + (": a run was started there" if is_run else ""),
             hint="--resume continues it; or give another --out" if is_run else "give another --out",
         )
 
@@ -73,7 +73,7 @@ def abandon(run: Path) -> None:
 
 
 def reopen(run: Path) -> tuple[Origin, TrainConfig]:
-    """Read what a run was begun with. Raises BadInput if none was begun there."""
+    """Read what a run was started with. Raises BadInput if none was started there."""
     try:
         facts = json.loads((run / ORIGIN).read_text(encoding="utf-8"))
         return Origin(**facts), TrainConfig.read(run / CONFIG)
@@ -81,5 +81,5 @@ def reopen(run: Path) -> tuple[Origin, TrainConfig]:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(
             f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {reason}",
-            hint="give the folder of a run; a new run begins without --resume",
+            hint="give the folder of a run; a new run begins without `--resume`",
         ) from error

@@ -69,7 +69,7 @@ class OwnEncoder:
     def graft(self, head: nn.Linear, folder: Path, card: Card) -> None:
         """Write the encoder with a head at its end, and its own preprocessing in the card.
 
-        Raises PluginError if the written encoder gives other vectors than torch.
+        Raises PluginError if the written encoder returns different vectors from torch.
         """
         assert self.folder is not None
         encoder_card, graph = read_folder(self.folder)

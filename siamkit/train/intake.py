@@ -81,9 +81,9 @@ def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
         raise name_sample(name, error) from error
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         kind = type(array).__name__
-        raise PluginError(f"{name}: {registry.describe(modality)}: array gave {kind}")
+        raise PluginError(f"{name}: {registry.describe(modality)}: array returned {kind}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise PluginError(f"{name}: {registry.describe(modality)}: array gave NaN or Inf")
+        raise PluginError(f"{name}: {registry.describe(modality)}: array returned NaN or Inf")
     return array
 
 

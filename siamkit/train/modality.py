@@ -48,7 +48,7 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
     if config.mix and (has_own or not isinstance(modality, Mixes)):
         raise BadInput(
             f"mix = true has no effect: {modality.name} cannot be mixed with backbone {backbone}",
-            hint="--set mix=false",
+            hint="give `--set mix=false`",
         )
     if kind == heads.ENCODER:
         return heads.OwnEncoder(modality, encoder or None)
@@ -87,7 +87,7 @@ def _bind_network(
             raise BadInput(
                 f"{name} = {str(getattr(config, name)).lower()} does not go with {backbone}: all"
                 " of its weights are trained, and it begins with those that it has",
-                hint="--set backbone=encoder trains a head alone",
+                hint="`--set backbone=encoder` trains only a head",
             )
     if config.learning_rate > HIGHEST_RATE:
         log.warning(
@@ -98,7 +98,7 @@ def _bind_network(
     if config.dim not in (0, bound.dim):
         raise BadInput(
             f"dim = {config.dim}, but the vectors of {backbone} have {bound.dim} numbers",
-            hint="leave dim out; --set backbone=encoder trains a head of any dim",
+            hint="leave dim out; `--set backbone=encoder` trains a head of any dim",
         )
     trainable: TrainableModality = bound
     return trainable

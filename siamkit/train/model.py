@@ -40,7 +40,7 @@ class Model:
 
 
 def default_dim(modality: TrainableModality, arrays: NDArray[Any]) -> int:
-    """Return the dimension of the vectors that training begins with; DIM for a new network."""
+    """Return the dimension of the vectors of the initial network; DIM for a new network."""
     if isinstance(modality, heads.OwnEncoder):
         return int(arrays.shape[1])
     return modality.dim if isinstance(modality, OwnNetwork) else backbones.DIM

@@ -54,7 +54,7 @@ def hard_negatives(
     if not isinstance(searcher, Contrasts):
         raise PluginError(
             f"{registry.describe(searcher)} cannot find hard negatives",
-            hint="--set miner=auto mines within the batch and needs no index",
+            hint="`--set miner=auto` mines within the batch and needs no index",
         )
     _, groups = np.unique(labels, return_inverse=True)
     impostors = np.flatnonzero(impostor)

@@ -81,7 +81,10 @@ class TrainingRun:
         modality = load_modality(origin.modality, config)
         prepared = load(folder)
         if prepared is None:
-            raise BadInput(f"{to_text(folder)} holds no prepared data", hint="resume the run first")
+            raise BadInput(
+                f"{to_text(folder)} holds no prepared data",
+                hint="resume the run first, with `--resume`",
+            )
         return cls(folder, modality, config, origin, prepared)
 
     @staticmethod
@@ -160,7 +163,7 @@ def start_run(
 ) -> TrainingRun:
     """Begin a run in a new folder, or reopen one, and prepare its examples.
 
-    changes: fields of `Origin` that replace the defaults, or those the run was begun with.
+    changes: fields of `Origin` that replace the defaults, or those the run was started with.
     config: all settings, or those that replace the defaults or the run's own.
     open_store: called if the examples are a gallery's.
 
@@ -202,7 +205,9 @@ def start_run(
 
 def _new_origin(folder: Path, changes: Mapping[str, Any]) -> Origin:
     if not {"modality", "origin"} <= changes.keys():
-        raise BadInput("a new run needs examples and a modality", hint="or resume an earlier run")
+        raise BadInput(
+            "a new run needs examples and a modality", hint="give both, or resume an earlier run"
+        )
     return Origin(changes["modality"], "", DEFAULT, "not stated", folder.resolve().name)
 
 
@@ -224,6 +229,6 @@ def _require_same(folder: Path, before: Origin, now: Origin, settings: list[str]
     ]
     if lines := lines + settings:
         raise BadInput(
-            f"{to_text(folder)} was begun with other settings: {'; '.join(lines)}",
-            hint="--resume alone continues it as it was; another --out begins a new run",
+            f"{to_text(folder)} was started with other settings: {'; '.join(lines)}",
+            hint="`--resume` alone continues it as it was; another `--out` begins a new run",
         )

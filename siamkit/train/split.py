@@ -36,7 +36,7 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
     labels = {example.label for example in examples}
     if len(labels) == 1:
         raise BadInput(
-            f"all examples are of one identity, {next(iter(labels))!r}: triplets need two"
+            f"all examples belong to one identity, {next(iter(labels))!r}: triplets need two"
             " identities",
             hint="add a folder, or rows of a manifest, for another identity",
         )
@@ -51,7 +51,7 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
             f"{len(training)} identities to train on and {len(validation)} for validation, of"
             f" {len(labels)}: each side needs at least {MIN_PER_SIDE}, with at least"
             f" {MIN_PER_SIDE} genuine samples each",
-            hint="add samples or identities, or skip validation: --set validation=0",
+            hint="add samples or identities, or skip validation: `--set validation=0`",
         )
     return training, validation
 

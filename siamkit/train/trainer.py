@@ -53,7 +53,7 @@ def export_best(run: TrainingRun) -> None:
     """
     if not (run.folder / BEST).exists() and not (run.folder / LAST).exists():
         raise BadInput(
-            f"{to_text(run.folder)} holds no checkpoint yet", hint="wait for the first one"
+            f"{to_text(run.folder)} holds no checkpoint yet", hint="wait for the first checkpoint"
         )
     with repeatable(run.config):
         loop, model = _open(run, Processes())
@@ -107,7 +107,7 @@ def _require_processes(folder: Path, count: int) -> None:
     before = checkpoint.read_facts(last).get("processes", count) if last.exists() else count
     if before != count:
         raise BadInput(
-            f"{to_text(folder)} was begun with {before} processes, and now there are {count}",
+            f"{to_text(folder)} was started with {before} processes, and now there are {count}",
             hint=f"torchrun --nproc-per-node {before} -m siamkit train --out {to_text(folder)}"
             " --resume, or as many over several machines"
             if before > 1

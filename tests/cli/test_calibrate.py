@@ -189,7 +189,7 @@ def test_an_export_takes_the_calibration_along(calibrated):
     card.write_text(card.read_text().replace('"llrs": [', '"llrs": [1, '))
     done = calibrated("import", "out", "--as-gallery", "third")
     assert done.code == 2
-    assert "do not fit together" in done.err
+    assert "are inconsistent" in done.err
 
 
 def test_several_galleries_give_one_answer(calibrated):
@@ -238,7 +238,7 @@ def test_several_galleries_give_one_answer(calibrated):
         (("calibrate", "letters", "-o", "c.html"), 2, "must end in .json"),
         (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
         (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
-        (("verify", "--probe", "letters=x"), 2, "goes with --as"),
+        (("verify", "--probe", "letters=x"), 2, "can be combined only with --as"),
         (
             ("verify", "--as", "id0", "--probe", "letters=a", "--probe", "letters=b"),
             2,

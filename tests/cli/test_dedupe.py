@@ -90,7 +90,7 @@ def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questi
     questions.environment["TOYKIT_SALT"] = "other"
     done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
     assert json.loads(done.out)["reranker"] is None
-    assert "words does not fit a salted encoder; so cosines decide alone" in done.err
+    assert "words does not fit a salted encoder; so only cosines decide" in done.err
     named = questions("dedupe", "q.csv", "-m", "letters", "--column", "question",
                       "--rerank", "words")  # fmt: skip
     assert named.code == 1
@@ -139,7 +139,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["v.npy", "--threshold", "0.9", "-o", "v.jsonl"], "is part of the source"),
         (["q.csv", "-m", "letters", "-o", "./x.csv", "--pairs", "x.csv"], "the same file"),
         (["q.csv", "-m", "letters", "--report", "absent/r.html"], "does not exist"),
-        (["q.csv", "-m", "letters", "-o", "bad.db"], "not a sound SQLite database"),
+        (["q.csv", "-m", "letters", "-o", "bad.db"], "not a valid SQLite database"),
         (["q.csv", "-m", "letters", "--threshold", "-0.5"], "is not a probability"),
         (["q.csv", "--against", "absent"], "absent"),
     ],
@@ -313,7 +313,7 @@ def test_a_source_table_is_never_replaced(shell):
     db.close()
     done = shell("dedupe", "s.db", "--column", "question", *COSINE, "-o", "s.db")
     assert done.code == 2
-    assert "that siamkit has not written" in done.err
+    assert "that siamkit did not write" in done.err
 
 
 def test_another_detector_does_not_take_up_the_vectors(tiles):

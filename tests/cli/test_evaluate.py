@@ -138,7 +138,7 @@ def test_scores_are_written_and_read_back(shell):
         ((), 2, "Give SOURCE"),
         (("gone.csv", "-m", "letters"), 2, "is not a file"),
         (("trials.csv",), 2, "no column score"),
-        (("trials.csv", "-m", "letters", "--gallery", "x"), 2, "do not go with --gallery"),
+        (("trials.csv", "-m", "letters", "--gallery", "x"), 2, "cannot be combined with --gallery"),
         (("trials.csv", "-m", "letters", "--group", "sex"), 2, "no column sex"),
         (("same.csv", "-m", "letters"), 2, "none is non-mated"),
         (("labels.csv", "-m", "letters"), 2, "has no trial"),

@@ -156,7 +156,7 @@ def test_the_table_stays_short(shell):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [(["a.png", "flat.png"], 2, "flat.png: there is nothing in it to hide: it is all of one"),
-     (["a.png", "empty.png"], 4, "empty.png: nothing found in it"),
+     (["a.png", "empty.png"], 4, "empty.png: nothing was found in it"),
      (["gone.png", "b.png"], 2, "gone.png cannot be read: No such file"),
      (["a.png", "text.png"], 2, "text.png: not a picture"),
      (["a.png", "none.png"], 2, "none.png is empty"),
@@ -167,7 +167,7 @@ def test_the_table_stays_short(shell):
      (["a.png", "b.png", "-o", "a.png"], 2, "would overwrite a.png"),
      (["a.png", "b.png", "--box", "900,900,990,990"], 2, "b.png: box 900,900,990,990"),
      (["a.png", "b.png", "--detector", "speech"], 1, "detector speech takes audio"),
-     (["--text", "x", "--text", "y"], 2, "tiles are none")],
+     (["--text", "x", "--text", "y"], 2, "tiles are not texts")],
 )  # fmt: skip
 def test_bad_input_is_one_line(textured, arguments, code, said):
     (textured.folder / "text.png").write_text("not a picture")

@@ -85,7 +85,7 @@ def test_nobody_known_is_exit_3_and_nobody_at_all_4(meeting):
     ("arguments", "said"),
     [(["meeting.flac", "low-1.wav", "--timeline"], "takes one FILE"),
      (["meeting.flac", "--timeline", "--largest"], "takes one FILE"),
-     (["meeting.flac", "--rttm", "a.rttm"], "goes with --timeline"),
+     (["meeting.flac", "--rttm", "a.rttm"], "--rttm needs --timeline"),
      (["meeting.flac", "--timeline", "--rttm", "meeting.flac"], "would overwrite the probe"),
      (["meeting.flac", "--timeline", "--save-annotated", "a.jpg"], ".svg"),
      (["meeting.flac", "--timeline", "--rttm", "no/a.rttm"], "cannot be written"),

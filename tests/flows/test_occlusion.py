@@ -114,7 +114,7 @@ def test_segments_of_a_clip_stay_where_they_are():
 @pytest.mark.parametrize(
     ("medium", "why"),
     [
-        (Image(np.full((30, 30, 3), 7, dtype=np.uint8)), "all of one colour"),
+        (Image(np.full((30, 30, 3), 7, dtype=np.uint8)), "a single colour"),
         (Clip(np.zeros(9000, dtype=np.float32), 8000), "silent"),
         (" ", "empty"),
         (object(), "a object cannot be split"),

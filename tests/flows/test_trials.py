@@ -113,7 +113,7 @@ def test_a_folder_gives_every_pair_up_to_a_number(tmp_path):
     assert drawn.mated.sum() == 1_200
     assert (drawn.mated == (labels[drawn.left] == labels[drawn.right])).all()
     assert len(set(zip(drawn.left.tolist(), drawn.right.tolist(), strict=True))) == 5_000
-    with pytest.raises(BadInput, match="make no trials"):
+    with pytest.raises(BadInput, match="cannot form trials"):
         pair_samples(["a", "b"], np.array([0, 1]))
 
 

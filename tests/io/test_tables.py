@@ -280,10 +280,10 @@ def test_a_table_of_another_program_is_not_replaced(tmp_path):
         with sqlite3.connect(tmp_path / name) as db:
             db.execute(statement)
         db.close()
-        with pytest.raises(BadInput, match="that siamkit has not written"):
+        with pytest.raises(BadInput, match="that siamkit did not write"):
             table_write.check(tmp_path / name, SCHEMA, table="t")
     (tmp_path / "c.db").write_text("no database at all, and long enough to tell" * 20)
-    with pytest.raises(BadInput, match="not a sound SQLite database"):
+    with pytest.raises(BadInput, match="not a valid SQLite database"):
         table_write.check(tmp_path / "c.db", SCHEMA, table="t")
 
 

@@ -63,7 +63,7 @@ def trained(turning, tmp_path):
 def test_code_in_any_module_of_the_package_counts(turning, trained):
     built.require_same_vectors(turning.plugin, trained)
     turning.turn(1.0)
-    with pytest.raises(PluginError, match="into other vectors than before"):
+    with pytest.raises(PluginError, match="into different vectors"):
         built.require_same_vectors(turning.plugin, trained)
 
 
@@ -72,7 +72,7 @@ def test_small_changes_do_not_add_up(turning, trained):
     turning.turn(step)
     built.require_same_vectors(turning.plugin, trained)
     turning.turn(2 * step)
-    with pytest.raises(PluginError, match="into other vectors than before"):
+    with pytest.raises(PluginError, match="into different vectors"):
         built.require_same_vectors(turning.plugin, trained)
 
 
@@ -83,10 +83,10 @@ def test_other_examples_are_logged_once(turning, trained, caplog):
         built.require_same_vectors(turning.plugin, trained)
     (line,) = caplog.messages
     assert "plugin turning" in line
-    assert "has other examples than before" in line
+    assert "has changed its examples" in line
     turning.turn(2.0)
     turning.plugin.given = [("a", "one")]  # what was kept is still there
-    with pytest.raises(PluginError, match="into other vectors than before"):
+    with pytest.raises(PluginError, match="into different vectors"):
         built.require_same_vectors(turning.plugin, trained)
 
 
@@ -97,7 +97,7 @@ def test_damaged_records_are_ignored_and_replaced(kept, turning, trained):
     built.require_same_vectors(turning.plugin, trained)
     assert "code" in (trained / BUILT_BY).read_text()
     turning.turn(2.0)  # other vectors than those that were made last
-    with pytest.raises(PluginError, match="into other vectors than before"):
+    with pytest.raises(PluginError, match="into different vectors"):
         built.require_same_vectors(turning.plugin, trained)
 
 
@@ -105,5 +105,5 @@ def test_invalid_vectors_count_as_different(turning, trained):
     text = (trained / EXAMPLES).read_text().replace("1.0, 0.0", '"one", 0.0')
     (trained / EXAMPLES).write_text(text)
     turning.turn(0.01)
-    with pytest.raises(PluginError, match="into other vectors than before"):
+    with pytest.raises(PluginError, match="into different vectors"):
         built.require_same_vectors(turning.plugin, trained)

@@ -218,7 +218,7 @@ def test_an_export_that_went_wrong_is_noticed(saved, tmp_path, monkeypatch):
             return np.eye(4, 256)
 
     monkeypatch.setattr(export, "OnnxEncoder", WrongEncoder)
-    with pytest.raises(PluginError, match="other vectors than timm: cosine"):
+    with pytest.raises(PluginError, match="different vectors from timm: cosine"):
         Images().add("timm", str(saved / "center"), tmp_path)
 
 
@@ -401,7 +401,7 @@ def test_a_network_that_gives_no_vectors_is_refused(adding):
     timm.models.save_for_hf(model, adding.folder / "broken")
     told = adding("encoders", "add", "images", "timm:broken")
     assert told.code == 2
-    assert "broken gives vectors of zeros, NaN or Inf" in told.err
+    assert "broken returns vectors of zeros, NaN or Inf" in told.err
 
 
 def test_what_a_killed_export_leaves_is_swept(adding):

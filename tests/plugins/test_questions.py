@@ -522,5 +522,5 @@ def test_an_export_that_went_wrong_is_noticed(
     folder.mkdir()
     wrong = np.tile(np.eye(32, dtype=np.float32)[0], (len(export.PROBES), 1))
     monkeypatch.setattr(export, "_reference", lambda loaded, texts: wrong)
-    with pytest.raises(PluginError, match="other vectors than torch: cosine"):
+    with pytest.raises(PluginError, match="different vectors from torch: cosine"):
         Questions().add(HUB, str(make()), folder)

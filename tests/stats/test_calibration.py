@@ -221,7 +221,7 @@ def test_strangers_with_one_score_stay_below_the_threshold():
     ],
 )
 def test_inconsistent_numbers_in_a_file_are_refused(fitted, wrong):
-    with pytest.raises(ValueError, match="do not fit together"):
+    with pytest.raises(ValueError, match="are inconsistent"):
         from_json(to_json(replace(fitted, **wrong)))
 
 

@@ -54,10 +54,10 @@ AT_IMPORT = {
 }
 # Mistakes that show when it is used.
 IN_USE = {
-    "width": ("Encoder.dim = 5", "embed gave float32 (1, 4), not float32 (1, 5)"),
+    "width": ("Encoder.dim = 5", "embed returned float32 (1, 4), not float32 (1, 5)"),
     "double": (
         "Encoder.embed = lambda self, batch: np.full((len(batch), 4), 0.5)",
-        "embed gave float64 (1, 4), not float32 (1, 4)",
+        "embed returned float64 (1, 4), not float32 (1, 4)",
     ),
     "nan": (
         "Encoder.embed = lambda self, batch: np.full((len(batch), 4), np.nan, np.float32)",
@@ -67,7 +67,7 @@ IN_USE = {
         "Encoder.embed = lambda self, batch: np.ones((len(batch), 4), np.float32)",
         "norm 2.0000",
     ),
-    "nothing": ("Encoder.embed = lambda self, batch: None", "embed gave NoneType"),
+    "nothing": ("Encoder.embed = lambda self, batch: None", "embed returned NoneType"),
     "divides": ("Encoder.embed = lambda self, batch: 1 / 0", "embed failed: ZeroDivisionError"),
     "dimless": ("del Encoder.dim", "its encoder has no dim"),
     "bare": ("Encoder.threshold = 0.5", "its encoder has threshold 0.5, which should be"),

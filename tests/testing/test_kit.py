@@ -153,7 +153,7 @@ def test_expected_failures_must_fail_and_have_a_reason(pytester_file):
 def test_names_and_reasons_of_expected_failures_are_checked():
     with pytest.raises(ValueError, match="no check is called nonsense; known: find_gives_regions"):
         parametrize_with_checks([Spots()], {"nonsense": "why"})
-    with pytest.raises(ValueError, match="say why scores_in_range"):
+    with pytest.raises(ValueError, match="give a reason why scores_in_range"):
         parametrize_with_checks([Spots()], {"scores_in_range": " "})
 
 

@@ -158,7 +158,7 @@ def test_the_region_is_the_one_that_enrolment_takes(tmp_path):
     assert len(prepared.dataset.labels) == 8
     assert (prepared.dataset.arrays[0] == 0).all()  # cut out: no white is left
     none, two = prepared.faults
-    assert "none.png: nothing found in it" in none
+    assert "none.png: nothing was found in it" in none
     assert "two.png: 2 usable regions in it" in two
 
 
@@ -171,13 +171,15 @@ def test_a_plugin_that_breaks_its_contract(people, tmp_path, monkeypatch):
         return drawn[:, :31] if np.array_equal(drawn, odd) else drawn
 
     monkeypatch.setattr(TILES, "array", uneven, raising=False)
-    with pytest.raises(PluginError, match=r"array gave uint8 \(32, 31, 3\) for .*p4/2\.png, and"):
+    with pytest.raises(
+        PluginError, match=r"array returned uint8 \(32, 31, 3\) for .*p4/2\.png, and"
+    ):
         prepare_tiles(examples, tmp_path / "run")
     monkeypatch.setattr(TILES, "array", lambda medium: 1 / 0, raising=False)
     with pytest.raises(NothingFound, match=r"Tiles, package .*: array failed: ZeroDivisionError"):
         prepare_tiles(examples, tmp_path / "run")
     monkeypatch.setattr(TILES, "array", lambda medium: np.full(4, np.nan), raising=False)
-    with pytest.raises(NothingFound, match=r"Tiles, package .*: array gave NaN or Inf"):
+    with pytest.raises(NothingFound, match=r"Tiles, package .*: array returned NaN or Inf"):
         prepare_tiles(examples, tmp_path / "run")
     assert not list((tmp_path / "run").glob(".*"))
 

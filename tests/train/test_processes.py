@@ -83,5 +83,5 @@ def test_others_do_not_wait_if_the_first_cannot_prepare(torchrun, shell):
     write_people(shell.folder, identities=1)
     done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
     assert done.returncode == 1
-    assert done.stderr.count("all examples are of one identity") == 1
+    assert done.stderr.count("all examples belong to one identity") == 1
     assert not (shell.folder / "run").exists()

@@ -29,9 +29,9 @@ def assert_one_error(completed, code, *parts):
 @pytest.mark.parametrize(
     ("identities", "samples", "settings", "code", "said"),
     [
-        (1, 3, {}, 2, "all examples are of one identity, 'p0': triplets need two identities"),
+        (1, 3, {}, 2, "all examples belong to one identity, 'p0': triplets need two identities"),
         (6, 1, {}, 2, "0 identities to train on and 0 for validation"),
-        (6, 3, {"backbone": "efficientnet_lite99"}, 2, "timm knows no backbone"),
+        (6, 3, {"backbone": "efficientnet_lite99"}, 2, "timm has no backbone"),
         (6, 3, {"device": "cuda"}, 2, "device = 'cuda', and torch finds none here"),
         (6, 3, {"backbone": "encoder"}, 2, "tiles have no encoder folder"),
         (6, 3, {"dim": 1}, 2, "dim = 1: it cannot be below 2"),
@@ -169,7 +169,7 @@ def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
     ("augment", "said"),
     [
         (lambda *_: 1 / 0, "Tiles, package toykit 0.1): augment failed: ZeroDivisionError"),
-        (lambda self, array, own, shared: array[:3], "augment made uint8 (3, 32, 3) of uint8"),
+        (lambda self, array, own, shared: array[:3], "augment returned uint8 (3, 32, 3) of uint8"),
     ],
 )
 def test_a_plugin_that_breaks_the_protocol(train, monkeypatch, augment, said):  # noqa: F811
@@ -276,7 +276,7 @@ def test_lost_arrays_are_prepared_again_and_the_run_is_kept(train):  # noqa: F81
     assert_one_error(train("train", "--resume", "--out", "run"), 2, "neither a folder nor a file")
     write_people(train.folder, identities=1)
     assert_one_error(
-        train("train", "--resume", "--out", "run"), 2, "all examples are of one identity"
+        train("train", "--resume", "--out", "run"), 2, "all examples belong to one identity"
     )
     assert (run / "run.json").exists()
     shutil.rmtree(train.folder / "people")

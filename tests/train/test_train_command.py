@@ -111,7 +111,7 @@ def test_broken_files_are_named_and_the_run_goes_on(people, runs):
 
 def test_a_folder_that_is_taken(people, runs):
     siamkit_train(*BEGIN)
-    with pytest.raises(BadInput, match="run is not empty: a run was begun there"):
+    with pytest.raises(BadInput, match="run is not empty: a run was started there"):
         siamkit_train(*BEGIN)
     with pytest.raises(BadInput, match="people is not empty"):
         siamkit_train("people", "-m", "tiles", "--out", "people")

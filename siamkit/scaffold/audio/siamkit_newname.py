@@ -33,7 +33,7 @@ class NewNameModality:
 
     def load(self, source: Source) -> Clip:
         if isinstance(source, str):
-            raise UnreadableSample("this is a text: give a sound file, or its content")
+            raise UnreadableSample("expected a sound file or its content, not text")
         return load_clip(source, RATE)
 
     def crop(self, medium: Clip, region: Region) -> Clip:
@@ -52,7 +52,9 @@ class NewNameModality:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Clip]:
         if folder is None:
-            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+            raise MissingWeights(
+                "there is no encoder here", hint="run `siamkit encoders build newname`"
+            )
         opened = OnnxEncoder(folder, features)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
         return opened

@@ -33,7 +33,7 @@ class NewNameModality:
 
     def load(self, source: Source) -> Image:
         if isinstance(source, str):
-            raise UnreadableSample("this is a text: give a picture file, or its content")
+            raise UnreadableSample("expected a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -42,7 +42,7 @@ class NewNameModality:
             left, top, right, bottom = (max(0, round(edge)) for edge in region.where)
             pixels = pixels[top:bottom, left:right]
         if not pixels.size or (pixels == pixels[0, 0]).all():
-            raise NothingFound("it is all of one colour")
+            raise NothingFound("it has a single colour")
         return Image(pixels.copy())
 
     def array(self, medium: Image) -> np.ndarray[Any, Any]:
@@ -67,7 +67,9 @@ class NewNameModality:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         if folder is None:
-            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+            raise MissingWeights(
+                "there is no encoder here", hint="run `siamkit encoders build newname`"
+            )
         opened = OnnxEncoder(folder, self.array)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
         return opened

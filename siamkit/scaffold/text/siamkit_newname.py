@@ -47,7 +47,9 @@ class NewNameModality:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[str]:
         if folder is None:
-            raise MissingWeights("no encoder here", hint="siamkit encoders build newname")
+            raise MissingWeights(
+                "there is no encoder here", hint="run `siamkit encoders build newname`"
+            )
         opened = OnnxEncoder(folder, features)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
         return opened

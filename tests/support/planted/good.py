@@ -46,7 +46,7 @@ class Dots:
 
     def crop(self, medium, region):
         if not medium.pixels.std():
-            raise NothingFound("it is all of one colour")
+            raise NothingFound("it has a single colour")
         if region.where is None:
             return Image(medium.pixels.copy())
         left, top, right, bottom = (round(edge) for edge in region.where)
