@@ -121,18 +121,16 @@ def _submit(
     skip: Callable[[Job, Content], bool] | None,
 ) -> Future[EmbeddedSource]:
     """Read in this thread, so that `skip` may use the caller's database; detect in another."""
-    ready: Future[EmbeddedSource] = Future()
     try:
         content = pipeline.read(job.source)
-        skipped = skip is not None and skip(job, content)
+        source = EmbeddedSource(job, content.name, content.digest)
+        if skip is None or not skip(job, content):
+            return pool.submit(_detect, pipeline, source, content, choose)
     except SiamkitError as error:
-        ready.set_result(EmbeddedSource(job, _name(pipeline, job.source), error=error))
-        return ready
-    done = EmbeddedSource(job, content.name, content.digest)
-    if skipped:
-        ready.set_result(done)
-        return ready
-    return pool.submit(_detect, pipeline, done, content, choose)
+        source = EmbeddedSource(job, _name(pipeline, job.source), error=error)
+    skipped: Future[EmbeddedSource] = Future()
+    skipped.set_result(source)
+    return skipped
 
 
 def _detect(
@@ -163,12 +161,12 @@ def _embed(pipeline: Pipeline, batch: list[EmbeddedSource]) -> None:
     try:
         rows, usable = pipeline.embed([region.crop for _, region in pairs])
     except PluginError as error:
-        if len(batch) == 1:
+        if len(batch) > 1:
+            for source in batch:
+                _embed(pipeline, [source])
+        else:
             batch[0].error = name_sample(batch[0].name, error)
             batch[0].regions = []
-            return
-        for source in batch:
-            _embed(pipeline, [source])
         return
     for (source, region), row, is_usable in zip(pairs, rows, usable, strict=True):
         region.vector = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,12 +40,9 @@ def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | 
                 f"{table.name} has the columns {list_columns(table.columns)}",
                 hint="its first line must name label and path; for texts, add `--column NAME`",
             )
-        return parse_all(
-            table.read("label", "path", "text"),
-            lambda values: _labelled_source(values, path.parent),
-            table.name,
-            "each row needs a label and a path",
-        )
+        records = table.read("label", "path", "text")
+        parse = partial(_labelled_source, base=path.parent)
+        return parse_all(records, parse, table.name, "each row needs a label and a path")
 
 
 def read_labelled_texts(
@@ -54,13 +52,10 @@ def read_labelled_texts(
 
     The label is the row's id, or the text itself if there is no id column.
     """
-    good, bad = [], []
-    for row in read_texts(origin, stdin, columns):
-        if row.error:
-            bad.append(row)
-        else:
-            good.append((label_of_text(row.text) if row.id is None else row.id, row.text))
-    return good, bad
+    rows = list(read_texts(origin, stdin, columns))
+    usable = [row for row in rows if not row.error]
+    texts = [(label_of_text(r.text) if r.id is None else r.id, r.text) for r in usable]
+    return texts, [row for row in rows if row.error]
 
 
 def label_of_text(text: str) -> str:
@@ -81,10 +76,8 @@ def read_source_list(origin: str, stdin: TextIO) -> list[Path | str]:
         return _parse_sources(open_stdin(stdin, ".txt"))
     path = Path(origin)
     if not path.is_file():
-        raise BadInput(
-            f"{to_text(path)} is not a file",
-            hint='--from takes a text file with one path per line, or JSON lines with "source"',
-        )
+        hint = '--from takes a text file with one path per line, or JSON lines with "source"'
+        raise BadInput(f"{to_text(path)} is not a file", hint=hint)
     with open_text(path, ".txt") as table:
         return _parse_sources(table)
 

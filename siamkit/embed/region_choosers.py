@@ -12,13 +12,14 @@ from siamkit.types import Box, Clip, Image, Quality, Region
 ChosenRegions: TypeAlias = list[tuple[Region, Quality | None]]
 Chooser: TypeAlias = Callable[[DetectedSample], ChosenRegions]
 
+NOTHING_HINT = "if it is already cropped, use --detector none; or use another picture or recording"
 SAME_REGION = 0.3  # intersection over union at or above which a box means a detected region
 
 
 def all_regions(detected: DetectedSample) -> ChosenRegions:
     """Return every region, fit for enrolment or not, as a query needs them."""
     if not detected.regions:
-        raise NothingFound("nothing was found in it", hint=_NOTHING_HINT)
+        raise NothingFound("nothing was found in it", hint=NOTHING_HINT)
     return list(zip(detected.regions, detected.qualities, strict=True))
 
 
@@ -78,11 +79,9 @@ def ignoring_quality(choose: Chooser) -> Chooser:
     """Make the same choice as if no quality were assessed."""
 
     def blind(detected: DetectedSample) -> ChosenRegions:
-        unjudged: list[Quality | None] = [None] * len(detected.regions)
-        chosen = choose(
-            DetectedSample(detected.medium, detected.regions, unjudged, lambda region: None)
-        )
-        by_region = {id(r): q for r, q in zip(detected.regions, detected.qualities, strict=True)}
+        regions, unjudged = detected.regions, [None] * len(detected.regions)
+        chosen = choose(DetectedSample(detected.medium, regions, [*unjudged], lambda region: None))
+        by_region = {id(r): q for r, q in zip(regions, detected.qualities, strict=True)}
         return [(region, by_region.get(id(region))) for region, _ in chosen]
 
     return blind
@@ -157,6 +156,3 @@ def describe_region(region: Region) -> str:
     if len(region.where) == 2:
         return "{:.1f}-{:.1f} s".format(*region.where)
     return ",".join(f"{v:.0f}" for v in region.where)
-
-
-_NOTHING_HINT = "if it is already cropped, use --detector none; or use another picture or recording"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("siamkit")
 ABANDONED = 14 * 86_400  # seconds after which vectors that no run has resumed are deleted
+BLOCK = 65_536  # rows whose norms are computed at once
 NORM_TOLERANCE = 1e-3  # of an embedded row
 
 
@@ -56,12 +57,11 @@ class ResumableVectors:
 
     def missing_rows(self) -> Ids:
         """Return the numbers of the rows that are not embedded yet."""
-        parts = [
-            start + np.flatnonzero(np.abs(np.linalg.norm(part, axis=1) - 1) > NORM_TOLERANCE)
-            for start in range(0, len(self.vectors), 65_536)
-            for part in [self.vectors[start : start + 65_536]]
-        ]
-        return np.concatenate([np.empty(0, np.int64), *parts])
+        missing = np.empty(len(self.vectors), np.bool_)
+        for start in range(0, len(missing), BLOCK):
+            norms = np.linalg.norm(self.vectors[start : start + BLOCK], axis=1)
+            missing[start : start + BLOCK] = np.abs(norms - 1) > NORM_TOLERANCE
+        return np.flatnonzero(missing)
 
     def delete(self) -> None:
         """Delete the file, at the end of the run."""
