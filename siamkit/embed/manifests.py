@@ -30,16 +30,12 @@ def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | 
             raise BadInput(f"there is no file in {to_text(path)}")
         return files
     if origin != "-" and not path.is_file():
-        raise BadInput(
-            f"{to_text(path)} is neither a folder nor a file",
-            hint="give a folder per identity, a table (label,path), JSON lines, or `-`",
-        )
+        hint = "give a folder per identity, a table (label,path), JSON lines, or `-`"
+        raise BadInput(f"{to_text(path)} is neither a folder nor a file", hint=hint)
     with open_table(origin, stdin, plain=".jsonl" if origin == "-" else ".csv") as table:
         if table.has_header and not {"label", "path"} <= set(table.columns):
-            raise BadInput(
-                f"{table.name} has the columns {list_columns(table.columns)}",
-                hint="its first line must name label and path; for texts, add `--column NAME`",
-            )
+            hint = "its first line must name label and path; for texts, add `--column NAME`"
+            raise BadInput(f"{table.name} has the columns {list_columns(table.columns)}", hint=hint)
         records = table.read("label", "path", "text")
         parse = partial(_labelled_source, base=path.parent)
         return parse_all(records, parse, table.name, "each row needs a label and a path")

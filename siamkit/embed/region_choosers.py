@@ -113,10 +113,8 @@ def overlap(region: Region, box: Box) -> float:
 def _single(chosen: ChosenRegions) -> ChosenRegions:
     if len(chosen) > 1:
         boxes = "; ".join(describe_region(region) for region, _ in chosen)
-        raise SeveralFound(
-            f"{len(chosen)} usable regions in it: {boxes}",
-            hint="give `--box LEFT,TOP,RIGHT,BOTTOM`, `--largest` or `--all-regions`",
-        )
+        hint = "give `--box LEFT,TOP,RIGHT,BOTTOM`, `--largest` or `--all-regions`"
+        raise SeveralFound(f"{len(chosen)} usable regions in it: {boxes}", hint=hint)
     return chosen
 
 

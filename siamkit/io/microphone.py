@@ -27,10 +27,8 @@ def _require_microphone() -> None:
     try:
         sounddevice.check_input_settings(samplerate=RATE, channels=1)
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise SiamkitError(
-            f"no microphone can be used: {error}",
-            hint="`python -m sounddevice` lists the devices; or enrol a file instead",
-        ) from error
+        hint = "`python -m sounddevice` lists the devices; or enrol a file instead"
+        raise SiamkitError(f"no microphone can be used: {error}", hint=hint) from error
 
 
 def record(seconds: float, label: str, folder: Path, started: Callable[[], None]) -> Path:

@@ -66,10 +66,8 @@ def require_file(path: Path) -> int:
     with _named(name):
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
-        raise UnreadableSample(
-            f"{name} is a directory",
-            hint=f"name its files: {name}/*; `siamkit enrol --from {name}` takes them all",
-        )
+        hint = f"name its files: {name}/*; `siamkit enrol --from {name}` takes them all"
+        raise UnreadableSample(f"{name} is a directory", hint=hint)
     if not stat.S_ISREG(state.st_mode):
         raise UnreadableSample(f"{name} is a pipe or a device, not a file")
     if not state.st_size:

@@ -111,7 +111,5 @@ def _check_table(path: Path, schema: Schema, table: str) -> None:
     except sqlite3.Error as error:
         raise BadInput(f"{name} is not a valid SQLite database: {error}") from error
     if existing and (existing[0] != "table" or names != list(schema)):
-        raise BadInput(
-            f"{name} has a {existing[0]} {table} that siamkit did not write",
-            hint="rename it, or write to another file",
-        )
+        hint = "rename it, or write to another file"
+        raise BadInput(f"{name} has a {existing[0]} {table} that siamkit did not write", hint=hint)

@@ -49,6 +49,5 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     try:
         picture.save(path)
     except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{path} cannot be written: {error}", hint="name a .jpg or .png file"
-        ) from error
+        hint = "name a .jpg or .png file"
+        raise BadInput(f"{path} cannot be written: {error}", hint=hint) from error

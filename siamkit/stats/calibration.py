@@ -105,9 +105,8 @@ def different_below(calibration: Calibration, fmr: float | None = None) -> float
 def require_rate(name: str, rate: float) -> None:
     """Raise BadInput unless the rate lies in (0, 1)."""
     if not 0 < rate < 1:
-        raise BadInput(
-            f"{name} of {rate:g} is out of range", hint="give a rate greater than 0 and less than 1"
-        )
+        hint = "give a rate greater than 0 and less than 1"
+        raise BadInput(f"{name} of {rate:g} is out of range", hint=hint)
 
 
 def _interpolate(curve: ErrorCurve, rate: float) -> float:

@@ -101,7 +101,5 @@ def read(path: Path) -> Calibration:
     except OSError as error:
         raise BadInput(f"{name} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"{name} is not a calibration file: {error}",
-            hint="`siamkit calibrate … --output FILE` writes one",
-        ) from error
+        hint = "`siamkit calibrate … --output FILE` writes one"
+        raise BadInput(f"{name} is not a calibration file: {error}", hint=hint) from error

@@ -189,11 +189,9 @@ def _sort(name: str, scores: ArrayLike, least: int = 1) -> NDArray[np.float64]:
     """Return (n,) ascending scores. Raises BadInput for n < least, NaN or +inf."""
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or len(values) < least:
-        raise BadInput(
-            f"{name} scores have shape {values.shape}", hint=f"give a list of {least} or more"
-        )
+        hint = f"give a list of {least} or more"
+        raise BadInput(f"{name} scores have shape {values.shape}", hint=hint)
     if np.isnan(values).any() or (values == np.inf).any():
-        raise BadInput(
-            f"{name} scores include NaN or +inf", hint="-inf stands for a pair without a score"
-        )
+        hint = "-inf stands for a pair without a score"
+        raise BadInput(f"{name} scores include NaN or +inf", hint=hint)
     return np.sort(values)

@@ -43,9 +43,8 @@ class Store:
         with _plain_errors(self.path):
             if not self.path.exists():
                 if not create:
-                    raise StoreError(
-                        f"there is no store in {root}", hint="`siamkit init` creates one"
-                    )
+                    hint = "`siamkit init` creates one"
+                    raise StoreError(f"there is no store in {root}", hint=hint)
                 root.mkdir(parents=True, exist_ok=True)
                 self.created = True
             self.connection, self.writable = _connect(self.path)
@@ -203,9 +202,8 @@ def _plain_errors(path: Path) -> Iterator[None]:
                 hint="free some space, then run the same command again: it goes on from there",
             ) from error
         if "readonly" in text or "read-only" in text:
-            raise StoreError(
-                f"{path} is read-only", hint="choose another store with `--store`"
-            ) from error
+            hint = "choose another store with `--store`"
+            raise StoreError(f"{path} is read-only", hint=hint) from error
         if "not a database" in text or "malformed" in text:
             raise StoreError(
                 f"{path} is damaged or not a siamkit store: {text}",

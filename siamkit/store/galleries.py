@@ -72,10 +72,8 @@ LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
 def require_name(name: str) -> None:
     """Raise BadInput if the name cannot be that of a gallery."""
     if not NAME.fullmatch(name):
-        raise BadInput(
-            f"{name[:80]!r} cannot name a gallery",
-            hint="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
-        )
+        hint = "use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        raise BadInput(f"{name[:80]!r} cannot name a gallery", hint=hint)
 
 
 def create(

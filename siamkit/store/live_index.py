@@ -22,10 +22,8 @@ log = logging.getLogger("siamkit")
 def load_backend(name: str) -> IndexBackend:
     """Load an index backend by name. Raises BadInput, naming those that are installed."""
     if name not in (names := _installed()):
-        raise BadInput(
-            f"no index named {name!r}",
-            hint=f"use one that is installed: {', '.join(names) or 'none'}",
-        )
+        hint = f"use one that is installed: {', '.join(names) or 'none'}"
+        raise BadInput(f"no index named {name!r}", hint=hint)
     return registry.load("siamkit.indexes", name)
 
 

@@ -58,15 +58,12 @@ def normalise_label(label: str) -> str:
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example `--as alice`")
     if len(clean) > MAX_LABEL_CHARS:
-        raise BadInput(
-            f"label {excerpt!r} has {len(clean):,} characters",
-            hint=f"use at most {MAX_LABEL_CHARS}",
-        )
+        hint = f"use at most {MAX_LABEL_CHARS}"
+        raise BadInput(f"label {excerpt!r} has {len(clean):,} characters", hint=hint)
     # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
-        raise BadInput(
-            f"label {excerpt!r} has a line break or control character", hint="remove the character"
-        )
+        hint = "remove the character"
+        raise BadInput(f"label {excerpt!r} has a line break or control character", hint=hint)
     return clean
 
 
@@ -112,10 +109,8 @@ def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: st
     if row is None:
         raise StoreError(f"gallery {gallery.name!r} was deleted by another process")
     if row[0] != gallery.space.fingerprint:
-        raise StoreError(
-            f"gallery {gallery.name!r} was re-embedded by another process",
-            hint="run the same command again",
-        )
+        hint = "run the same command again"
+        raise StoreError(f"gallery {gallery.name!r} was re-embedded by another process", hint=hint)
     require_space(gallery, fingerprint)
 
 
@@ -147,9 +142,8 @@ def of_label(store: Store, label: str) -> list[Sample]:
     label = normalise_label(label)
     rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", label)
     if not rows:
-        raise StoreError(
-            f"no identity {label!r} in {store.root}", hint="`siamkit list` shows all identities"
-        )
+        hint = "`siamkit list` shows all identities"
+        raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
     return [Sample(*row) for row in rows]
 
 
@@ -173,9 +167,8 @@ def get(store: Store, sample_id: int) -> Sample:
     """Return a sample by id. Raises StoreError if it is absent."""
     row = store.fetch_one(_SELECT + "WHERE s.id = ?", sample_id)
     if row is None:
-        raise StoreError(
-            f"no sample {sample_id} in {store.root}", hint="`siamkit show LABEL` lists sample ids"
-        )
+        hint = "`siamkit show LABEL` lists sample ids"
+        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
     return Sample(*row)
 
 
@@ -207,9 +200,8 @@ def rename(store: Store, old: str, new: str) -> None:
     of_label(store, old)
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
-            raise StoreError(
-                f"identity {new!r} already exists", hint="two identities cannot be merged"
-            )
+            hint = "two identities cannot be merged"
+            raise StoreError(f"identity {new!r} already exists", hint=hint)
         db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
 
 

@@ -199,8 +199,7 @@ def _arrays(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Vectors]:
     ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
     joined = b"".join(row[1] for row in rows)
     if any(len(row[1]) != 4 * dim for row in rows):
-        raise StoreError(
-            "the store holds a vector of the wrong length", hint="restore a backup of the store"
-        )
+        hint = "restore a backup of the store"
+        raise StoreError("the store holds a vector of the wrong length", hint=hint)
     vectors = np.frombuffer(joined, dtype="<f4").astype(np.float32, copy=False)
     return ids, vectors.reshape(len(rows), dim)
