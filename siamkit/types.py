@@ -10,11 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Vectors: TypeAlias = NDArray[np.float32]  # (n, dim) C-contiguous, each row of L2 norm 1
-    Ids: TypeAlias = NDArray[np.int64]  # (n,) templates.id in the store; -1 pads a short result
-    Mask: TypeAlias = NDArray[np.bool_]  # (height, width) of the region's box, True = keep
-    Points: TypeAlias = NDArray[np.float32]  # (k, 2) x, y in pixels of the source image
-
+Vectors: TypeAlias = "NDArray[np.float32]"  # (n, dim) C-contiguous, each row of L2 norm 1
+Ids: TypeAlias = "NDArray[np.int64]"  # (n,) templates.id in the store; -1 pads a short result
+Mask: TypeAlias = "NDArray[np.bool_]"  # (height, width) of the region's box, True = keep
+Points: TypeAlias = "NDArray[np.float32]"  # (k, 2) x, y in pixels of the source image
 Kind: TypeAlias = str  # "image", "audio", "text", or a word that a plugin brings
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom; px; half open
 Span: TypeAlias = tuple[float, float]  # start, stop; seconds from the clip's start; half open

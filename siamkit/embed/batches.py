@@ -47,7 +47,7 @@ class EmbeddedRegion:
     region: Region
     quality: Quality | None
     crop: Any
-    vector: NDArray[np.float32] | None = None
+    vector: NDArray[np.float32] = field(init=False, repr=False)  # (dim,)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +57,8 @@ class EmbeddedSource:
     job: Job
     name: str
     digest: bytes = b""
-    regions: list[EmbeddedRegion] = field(default_factory=list)
+    regions: list[EmbeddedRegion] = field(default_factory=list)  # those that were chosen
+    region_count: int = 1  # of all that were detected
     error: SiamkitError | None = None
 
 
@@ -139,6 +140,7 @@ def _detect(
     """Decode, detect, choose and crop: the steps that are done source by source."""
     try:
         detected = pipeline.detect(content)
+        source.region_count = len(detected.regions)
         try:
             if not (chosen := choose(detected)):
                 raise NothingFound("no region was chosen")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.protocols import Reranker
-    from siamkit.types import Vectors
+    from siamkit.types import Ids, Vectors
 
+BLOCK = 8_192  # pairs that are judged at once
 log = logging.getLogger("siamkit")
 
 
@@ -76,4 +77,28 @@ def judge(
             f"{registry.describe(reranker)}: reranker did not return probabilities for"
             f" {len(left)} pairs"
         )
+    return scores
+
+
+def judge_pairs(
+    reranker: Reranker[Any],
+    media: Sequence[Any],
+    vectors: Vectors,
+    left: Ids,
+    right: Ids,
+    report: Callable[[int], None],
+) -> NDArray[np.float32]:
+    """Return a reranker's (n,) probabilities that samples left[i] and right[i] are the same.
+
+    media: (m,) cropped samples. vectors: (m, dim). report: called with the number of pairs judged.
+    """
+    import numpy as np
+
+    scores = np.empty(len(left), np.float32)
+    for start in range(0, len(left), BLOCK):
+        stop = min(start + BLOCK, len(left))
+        a, b = left[start:stop], right[start:stop]
+        media_a, media_b = [media[i] for i in a], [media[i] for i in b]
+        scores[start:stop] = judge(reranker, media_a, media_b, vectors[a], vectors[b])
+        report(stop)
     return scores
