@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING, Any, TextIO, Unpack
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
 from siamkit.errors import BadInput, StoreError
+from siamkit.flows import encoders as encoder_folders
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
-from siamkit.flows.forget import finish_erasing
+from siamkit.flows.forget import delete_gallery, finish_erasing, forget
 from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modality
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
 from siamkit.models import names, pick_modality
+from siamkit.protocols import Source
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
-from siamkit.store.live_index import LiveIndex, load_backend
-from siamkit.types import Progress, Threshold, ignore_progress
+from siamkit.store.live_index import LiveIndex, change, load_backend, rebuild
+from siamkit.store.samples import Holding, Sample
+from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, ignore_progress
 
 if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
-    from siamkit.flows.classify import Classified, Classifier, Classifiers
+    from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped, Item
     from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
-    from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import Evaluation, EvaluationSettings
     from siamkit.flows.explain import Explanation
@@ -43,15 +45,12 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
     from siamkit.host.registry import Plugin
     from siamkit.io.table_read import TextColumns
-    from siamkit.protocols import Source
     from siamkit.stats.calibration_fit import CalibrationTargets
-    from siamkit.stats.classify import ClassificationMethod
+    from siamkit.stats.classify import ClassificationMethod, ClassificationRule
     from siamkit.stats.drift import Drift
-    from siamkit.store.samples import Holding, Sample
     from siamkit.testing.rule import Result
     from siamkit.train.config import TrainConfig
     from siamkit.train.run import RunDetails, TrainingRun
-    from siamkit.types import Calibration, Fault, Vectors
 
 DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
 log = logging.getLogger("siamkit")
@@ -83,7 +82,7 @@ class Workspace:
         self._store: Store | None = None
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
         self._indexes: dict[tuple[str, str], LiveIndex] = {}
-        self._classifiers: Classifiers | None = None
+        self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
 
     @property
     def store(self) -> Store:
@@ -107,10 +106,9 @@ class Workspace:
         for live in self._indexes.values():
             live.index.close()
         self._indexes.clear()
-        self._classifiers = None
+        self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
-        """Close it at the end of a `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -177,8 +175,6 @@ class Workspace:
 
     def delete_gallery(self, name: str) -> None:
         """Delete a gallery with all its samples, and identities that have no other samples."""
-        from siamkit.flows.forget import delete_gallery
-
         delete_gallery(self.store, galleries.get(self.store, name))
 
     def modality_of(self, gallery: str, modality: str | None = None) -> str:
@@ -218,13 +214,14 @@ class Workspace:
         live.gallery = gallery  # it may have been calibrated since
         return live
 
-    def _open_gallery(self, gallery: Gallery) -> tuple[LiveIndex, Pipeline]:
+    def _open_gallery(self, name: str) -> tuple[LiveIndex, Pipeline]:
         """Open index and models at the same time: each mostly waits for the disk.
 
         numpy comes first: two threads importing parts of it at once can break it.
         """
         import numpy  # noqa: F401
 
+        gallery = galleries.get(self.store, name)
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(self.index, gallery)
             pipeline = self.pipeline_of(gallery)
@@ -377,7 +374,7 @@ class Workspace:
         rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
         the gallery's own.
         """
-        live, pipeline = self._open_gallery(galleries.get(self.store, gallery))
+        live, pipeline = self._open_gallery(gallery)
         return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def classify(
@@ -409,15 +406,17 @@ class Workspace:
 
         It is kept until something is enrolled, forgotten, renamed or calibrated.
         """
-        from siamkit.flows.classify import Classifiers
+        from siamkit.flows.classify import open_classifier, read_classes
         from siamkit.stats.classify import ClassificationRule
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
-        if self._classifiers is None:
-            self._classifiers = Classifiers()
         rule = ClassificationRule(by, k, tags, mated_cosine_of(pipeline.encoder))
-        return self._classifiers.open(self.store, target, pipeline, rule)
+        opened = self._classifiers.get((target.index_key, rule))
+        if opened is None or not opened.classes.is_current(self.store, target):
+            opened = open_classifier(read_classes(self.store, target), pipeline, rule)
+            self._classifiers[target.index_key, rule] = opened
+        return opened
 
     def timeline(
         self,
@@ -431,10 +430,9 @@ class Workspace:
         """Find when each enrolled speaker is heard in a recording. See siamkit.flows.timeline."""
         from siamkit.flows.timeline import timeline
 
-        live, pipeline = self._open_gallery(galleries.get(self.store, gallery))
-        return timeline(
-            live, pipeline, Path(recording), rule=rule, fusion=fusion, progress=progress
-        )
+        live, pipeline = self._open_gallery(gallery)
+        path = Path(recording)
+        return timeline(live, pipeline, path, rule=rule, fusion=fusion, progress=progress)
 
     def verify(
         self,
@@ -503,22 +501,17 @@ class Workspace:
         rule: a threshold or false match rate to decide by, instead of the gallery's own.
         """
         claim = Claim(galleries.get(self.store, gallery), label, probe)
+        pipeline = self.pipeline_of(claim.gallery)
+
+        def open_index() -> LiveIndex:
+            return self.index(claim.gallery)
+
         return verify_claim(
-            self.store,
-            self.pipeline_of(claim.gallery),
-            claim,
-            lambda: self.index(claim.gallery),
-            rule=rule,
-            fusion=fusion,
-            choose=choose,
+            self.store, pipeline, claim, open_index, rule=rule, fusion=fusion, choose=choose
         )
 
     def verify_fused(
-        self,
-        label: str,
-        probes: Iterable[tuple[str, Source]],
-        *,
-        rule: DecisionRule = DEFAULT_RULE,
+        self, label: str, probes: Iterable[tuple[str, Source]], *, rule: DecisionRule = DEFAULT_RULE
     ) -> Fused:
         """Verify an identity with one (gallery, source) pair of each modality, fused.
 
@@ -561,13 +554,8 @@ class Workspace:
             item if isinstance(item, Item) else Item(number, str(number), item)
             for number, item in enumerate(items, 1)
         )
-        return dedupe(
-            pipeline,
-            numbered,
-            open_match_rule(pipeline, rule),
-            max_memory=max_memory,
-            progress=progress,
-        )
+        match_rule = open_match_rule(pipeline, rule)
+        return dedupe(pipeline, numbered, match_rule, max_memory=max_memory, progress=progress)
 
     @staticmethod
     def dedupe_matrix(
@@ -600,11 +588,7 @@ class Workspace:
         return list_items(str(source), sys.stdin, columns, modality, faults)
 
     def against(
-        self,
-        gallery: str,
-        items: Iterable[Item],
-        *,
-        rule: DecisionRule = DEDUPE_RULE,
+        self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
     ) -> Iterator[GalleryLookup]:
         """Find the items that are enrolled already. See siamkit.flows.against.
 
@@ -613,9 +597,9 @@ class Workspace:
         from siamkit.flows.against import against
         from siamkit.flows.grouping import open_match_rule
 
-        target = galleries.get(self.store, gallery)
-        live, pipeline = self._open_gallery(target)
-        yield from against(live, pipeline, items, open_match_rule(pipeline, rule, target.threshold))
+        live, pipeline = self._open_gallery(gallery)
+        match_rule = open_match_rule(pipeline, rule, live.gallery.threshold)
+        yield from against(live, pipeline, items, match_rule)
 
     # --- measuring and training ---
 
@@ -627,7 +611,7 @@ class Workspace:
 
     def drift(self, gallery: str) -> Drift:
         """Compare the scores of recent queries with calibration. See siamkit.stats.drift."""
-        from siamkit.flows.drift import drift
+        from siamkit.flows.audit import drift
 
         return drift(self.store, galleries.get(self.store, gallery))
 
@@ -701,7 +685,7 @@ class Workspace:
         targets = targets or DEFAULT_TARGETS
         if trials is None:
             calibration = calibrate.calibrate_by_gallery(
-                self.store, target, pipeline, targets, normalise=normalise, progress=progress
+                self.store, target, pipeline, targets, progress, normalise=normalise
             )
         elif normalise:
             raise BadInput(
@@ -710,12 +694,7 @@ class Workspace:
             )
         else:
             calibration = calibrate.calibrate_by_file(
-                target,
-                pipeline,
-                Path(trials),
-                targets,
-                report_fault=report_fault,
-                progress=progress,
+                target, pipeline, Path(trials), targets, report_fault, progress
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration
@@ -784,8 +763,6 @@ class Workspace:
         Vectors, label and sources leave SQLite, the index and freed disk pages.
         Raises StoreError if there is nothing to delete.
         """
-        from siamkit.flows.forget import forget
-
         doomed = [sample for sample in self.identity(label) if gallery in (None, sample.gallery)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
@@ -794,8 +771,6 @@ class Workspace:
 
     def forget_sample(self, sample_id: int) -> None:
         """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
-        from siamkit.flows.forget import forget
-
         forget(self.store, [samples.get(self.store, sample_id)])
 
     # --- moving galleries ---
@@ -843,12 +818,7 @@ class Workspace:
         encoder = names.pin_encoder(plugin, encoder or target.encoder)
         pipeline = self.pipeline(plugin.name, encoder=encoder, detector=target.detector)
         return reembed(
-            self.store,
-            target,
-            pipeline,
-            encoder=encoder,
-            drop_missing=drop_missing,
-            progress=progress,
+            self.store, target, pipeline, encoder, drop_missing=drop_missing, progress=progress
         )
 
     def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
@@ -866,8 +836,6 @@ class Workspace:
 
         index: another backend, which the gallery uses from now on.
         """
-        from siamkit.store.live_index import change, rebuild
-
         target = galleries.get(self.store, gallery)
         if live := self._indexes.pop((target.index_key, target.index), None):
             live.index.close()
@@ -880,43 +848,10 @@ class Workspace:
 
     # --- encoders, plugins, and the installation ---
 
-    @staticmethod
-    def encoders() -> list[EncoderState]:
-        """List every encoder that the installed modalities name, and every one that was added."""
-        from siamkit.flows.encoders import list_encoders
-
-        return list_encoders()
-
-    @staticmethod
-    def build_encoders(modality: str | None = None, name: str | None = None) -> list[EncoderState]:
-        """Build the encoders of all modalities, of one, or one by name, where not built yet.
-
-        Raises PluginError for a modality that builds none, MissingWeights for an unknown name.
-        """
-        from siamkit.flows.encoders import build_encoders
-
-        return build_encoders(modality, name)
-
-    @staticmethod
-    def add_encoder(
-        modality: str | None, model: str, *, name: str | None = None, kind: str | None = None
-    ) -> EncoderState:
-        """Export another model, 'ORIGIN:MODEL', into an encoder folder. Needs torch.
-
-        modality: None picks the only one of a `kind` ("image") that takes the model.
-        name: what to call it; None takes the model's own name.
-        Raises BadInput for what cannot be used, MissingWeights if the model cannot be fetched.
-        """
-        from siamkit.flows.encoders import add_encoder
-
-        return add_encoder(modality, model, name=name, kind=kind)
-
-    @staticmethod
-    def encoder_path(modality: str, name: str | None = None) -> Path:
-        """Locate an encoder folder, built first if absent. name: None takes the default."""
-        from siamkit.flows.encoders import encoder_path
-
-        return encoder_path(modality, name)
+    encoders = staticmethod(encoder_folders.list_encoders)
+    build_encoders = staticmethod(encoder_folders.build_encoders)
+    add_encoder = staticmethod(encoder_folders.add_encoder)
+    encoder_path = staticmethod(encoder_folders.encoder_path)
 
     @staticmethod
     def kind(modality: str) -> str:

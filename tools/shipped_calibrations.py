@@ -27,7 +27,6 @@ from siamkit.flows.read_trials import read_trial_table
 from siamkit.flows.score_trials import (
     SampleVectors,
     embed_samples,
-    score_by_cosine,
     select_usable,
 )
 from siamkit.flows.trials import Trials, pair_samples
@@ -71,7 +70,6 @@ def main() -> None:
         calibration = calibrate_by_trials(
             usable,
             embedded,
-            score_by_cosine(usable, embedded.vectors),
             pipeline.encoder.fingerprint,
             source,
             CalibrationTargets(fmr=FMRS[modality]),

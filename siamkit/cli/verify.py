@@ -14,7 +14,7 @@ from siamkit.cli.output import emit_json, format_probability, stderr
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.decide import DecisionRule
-    from siamkit.flows.verify import Side, Verification
+    from siamkit.flows.verify import ComparedSide, Verification
     from siamkit.stats.scoring import Fusion
     from siamkit.types import Box, Verdict
     from siamkit.workspace import Workspace
@@ -211,7 +211,7 @@ def _facts(result: Verification) -> dict[str, Any]:
     }
 
 
-def _side(side: Side) -> dict[str, Any]:
+def _side(side: ComparedSide) -> dict[str, Any]:
     from siamkit.sdk import regions
 
     return {

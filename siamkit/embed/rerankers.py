@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from siamkit.protocols import Reranker
     from siamkit.types import Ids, Vectors
 
-BLOCK = 8_192  # pairs that are judged at once
+PAIRS_PER_BLOCK = 8_192  # pairs that are judged at once
 log = logging.getLogger("siamkit")
 
 
@@ -95,8 +95,8 @@ def judge_pairs(
     import numpy as np
 
     scores = np.empty(len(left), np.float32)
-    for start in range(0, len(left), BLOCK):
-        stop = min(start + BLOCK, len(left))
+    for start in range(0, len(left), PAIRS_PER_BLOCK):
+        stop = min(start + PAIRS_PER_BLOCK, len(left))
         a, b = left[start:stop], right[start:stop]
         media_a, media_b = [media[i] for i in a], [media[i] for i in b]
         scores[start:stop] = judge(reranker, media_a, media_b, vectors[a], vectors[b])

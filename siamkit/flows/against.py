@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
+from siamkit.errors import SiamkitError
 from siamkit.flows.dedupe import Item
 from siamkit.flows.grouping import MatchRule
 from siamkit.flows.nearest import RESCORED, find_nearest
@@ -16,12 +16,6 @@ from siamkit.flows.rerank import rerank_matches
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from siamkit.errors import SiamkitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +41,17 @@ def against(
     jobs = (Job(item.source, item) for item in items)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
         embedded = [source for source in batch if not source.error]
-        matches: Iterator[list[Match]] = iter(())
+        rows: list[list[Match]] = []
         if embedded:
-            vectors = np.stack([_vector(source) for source in embedded])
+            vectors = np.stack([source.regions[0].vector for source in embedded])
             rows = find_nearest(live, vectors, RESCORED if rule.reranker else 1)
             if rule.reranker:
                 crops = [source.regions[0].crop for source in embedded]
                 rows = rerank_matches(live, pipeline, rule.reranker, crops, vectors, rows)
-            matches = iter(rows)
+        matches = iter(rows)
         for source in batch:
             match = None if source.error else next(iter(next(matches)), None)
             yield GalleryLookup(source.job.tag, match, _is_same(match, rule), source.error)
-
-
-def _vector(source: EmbeddedSource) -> NDArray[np.float32]:
-    vector = source.regions[0].vector
-    assert vector is not None
-    return vector
 
 
 def _is_same(match: Match | None, rule: MatchRule) -> bool:

@@ -1,4 +1,4 @@
-"""Audit: list what is probably wrong in a gallery, by its templates alone.
+"""Audit: list what is probably wrong in a gallery, by its templates and scores alone.
 
 No encoder is opened.
 """
@@ -6,19 +6,20 @@ No encoder is opened.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from siamkit.errors import Uncalibrated
 from siamkit.flows.compare_gallery import ComparedGallery, compare_gallery
 from siamkit.stats import audit as audit_stats
+from siamkit.stats.drift import QUERIES, Drift, compare
+from siamkit.store import Gallery, Store, observations
 from siamkit.store.live_index import LiveIndex
+from siamkit.store.samples import Sample
 from siamkit.types import Progress, ignore_progress
-
-if TYPE_CHECKING:
-    from siamkit.store.samples import Sample
 
 Kind: TypeAlias = Literal["copy", "label", "twins", "outlier", "quality", "burst"]
 
@@ -64,14 +65,24 @@ def audit(live: LiveIndex, *, progress: Progress = ignore_progress) -> list[Find
     gallery = compare_gallery(live, progress)
     if gallery is None:
         return []
-    copies, twins = list(_find_copies(gallery)), list(_find_twins(gallery))
-    same_identities = _identity_pairs(gallery, twins)
-    mislabelled = list(_find_mislabelled(gallery, same_identities))
+    copies, twins = list(_find_copies(gallery)), dict(_find_twins(gallery))
+    mislabelled = list(_find_mislabelled(gallery, same_identities=frozenset(twins)))
     reported = {finding.sample_id for finding in [*copies, *mislabelled]}
     outliers = [f for f in _find_outliers(gallery) if f.sample_id not in reported]
-    findings = [*copies, *mislabelled, *twins, *outliers]
+    findings = [*copies, *mislabelled, *twins.values(), *outliers]
     findings += [*_find_low_quality(gallery), *_find_bursts(gallery)]
     return sorted(findings, key=lambda f: (ORDER.index(f.kind), -f.excess, f.sample_id))
+
+
+def drift(store: Store, gallery: Gallery) -> Drift:
+    """Compare recent queries with the calibration. Raises Uncalibrated if there is none."""
+    reference = observations.reference(store, gallery)
+    if not reference:
+        raise Uncalibrated(
+            f"gallery {gallery.name!r} has no calibration to compare its queries with",
+            hint=f"run `siamkit calibrate {gallery.name}`",
+        )
+    return compare(reference, observations.recent(store, gallery, QUERIES))
 
 
 def _find_copies(gallery: ComparedGallery) -> Iterator[Finding]:
@@ -88,16 +99,12 @@ def _find_copies(gallery: ComparedGallery) -> Iterator[Finding]:
         score = float(hits.scores[rows[i], columns[i]])
         left, right = samples[first], samples[second]
         content = "the same file" if left.digest == right.digest else "the same vector"
-        yield _finding(
-            gallery,
-            "copy",
-            second,
-            first,
-            (score, COPY),
+        description = (
             f"{content} as sample {left.id} of {left.identity} (cosine {score:.3f}; copies are at"
-            f" or above {COPY})",
-            f"one of the labels is wrong: {_forget(right)} or {_forget(left)}",
+            f" or above {COPY})"
         )
+        advice = f"one of the labels is wrong: {_forget(right)} or {_forget(left)}"
+        yield _finding("copy", right, left, (score, COPY), description, advice)
 
 
 def _find_mislabelled(
@@ -111,22 +118,22 @@ def _find_mislabelled(
             continue
         sample, stranger = gallery.enrolled.samples[row], gallery.enrolled.samples[nearest]
         source = "--text TEXT" if sample.inline else shlex.quote(sample.source)
-        label = shlex.quote(stranger.identity)
-        yield _finding(
-            gallery,
-            "label",
-            row,
-            nearest,
-            (score, own_score),
+        description = (
             f"closer to {stranger.identity} ({score:.3f}, sample {stranger.id}) than to its own"
-            f" identity ({own_score:.3f}; the same from {gallery.threshold:.3f})",
-            f"if the label is wrong: {_forget(sample)}, then siamkit enrol {gallery.name} {source}"
-            f" --as {label}",
+            f" identity ({own_score:.3f}; the same from {gallery.threshold:.3f})"
         )
+        advice = (
+            f"if the label is wrong: {_forget(sample)}, then siamkit enrol {gallery.name} {source}"
+            f" --as {shlex.quote(stranger.identity)}"
+        )
+        yield _finding("label", sample, stranger, (score, own_score), description, advice)
 
 
-def _find_twins(gallery: ComparedGallery) -> Iterator[Finding]:
-    """Find identities as alike as the samples of one; both must agree within themselves."""
+def _find_twins(gallery: ComparedGallery) -> Iterator[tuple[tuple[int, int], Finding]]:
+    """Find identities as alike as the samples of one; both must agree within themselves.
+
+    Yields their numbers, the smaller first, and the finding.
+    """
     enrolled, mean = gallery.enrolled, gallery.cohesion.mean
     nearest = gallery.near_identities()
     pairs = np.array(sorted(nearest), np.int64).reshape(-1, 2)
@@ -135,28 +142,18 @@ def _find_twins(gallery: ComparedGallery) -> Iterator[Finding]:
     for (a, b), score in zip(pairs.tolist(), scores.tolist(), strict=True):
         if score < gallery.alike or not (agrees[a] and agrees[b]):
             continue
-        first, second = nearest[a, b]
-        left, right = enrolled.names[a], enrolled.names[b]
-        yield _finding(
-            gallery,
-            "twins",
-            second,
-            first,
-            (score, gallery.alike),
-            f"as similar to {left} as samples of one identity (mean cosine {score:.3f}; one"
-            f" identity from {gallery.alike:.3f})",
-            f"if they are one: siamkit forget --gallery {gallery.name} -- {shlex.quote(right)},"
-            f" then enrol its sources as {shlex.quote(left)}",
+        first, second = (enrolled.samples[row] for row in nearest[a, b])
+        left, right = shlex.quote(enrolled.names[a]), shlex.quote(enrolled.names[b])
+        description = (
+            f"as similar to {enrolled.names[a]} as samples of one identity (mean cosine"
+            f" {score:.3f}; one identity from {gallery.alike:.3f})"
         )
-
-
-def _identity_pairs(
-    gallery: ComparedGallery, twins: Iterable[Finding]
-) -> frozenset[tuple[int, int]]:
-    """Return the identity numbers of twins, the smaller first."""
-    numbers = {name: number for number, name in enumerate(gallery.enrolled.names)}
-    pairs = ((numbers[f.identity], numbers[str(f.other)]) for f in twins)
-    return frozenset((min(pair), max(pair)) for pair in pairs)
+        advice = (
+            f"if they are one: siamkit forget --gallery {gallery.name} -- {right},"
+            f" then enrol its sources as {left}"
+        )
+        measured = score, gallery.alike
+        yield (a, b), _finding("twins", second, first, measured, description, advice)
 
 
 def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
@@ -170,18 +167,14 @@ def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
         if counts[number] == 2 and number in reported:
             continue  # nothing shows which of two samples is the odd one
         reported.add(number)
-        score = float(cohesion.nearest[row])
-        partner = gallery.enrolled.samples[int(cohesion.partner[row])]
-        yield _finding(
-            gallery,
-            "outlier",
-            row,
-            None,
-            (score, limit),
+        score, samples = float(cohesion.nearest[row]), gallery.enrolled.samples
+        sample, partner = samples[row], samples[int(cohesion.partner[row])]
+        description = (
             f"unlike the other samples of its identity (nearest: sample {partner.id} at"
-            f" {score:.3f}; usual from {limit:.3f})",
-            f"look at it; if it is somebody else: {_forget(gallery.enrolled.samples[row])}",
+            f" {score:.3f}; usual from {limit:.3f})"
         )
+        advice = f"look at it; if it is somebody else: {_forget(sample)}"
+        yield _finding("outlier", sample, None, (score, limit), description, advice)
 
 
 def _find_low_quality(gallery: ComparedGallery) -> Iterator[Finding]:
@@ -191,15 +184,10 @@ def _find_low_quality(gallery: ComparedGallery) -> Iterator[Finding]:
     fence = audit_stats.tukey_fence(quality)
     limit = UNFIT if fence is None else max(UNFIT, min(FIT, fence))
     for row in np.flatnonzero(quality < limit).tolist():
-        yield _finding(
-            gallery,
-            "quality",
-            row,
-            None,
-            (float(quality[row]), limit),
-            f"quality {quality[row]:.2f}, below {limit:.2f}",
-            f"enrol a better sample, then {_forget(samples[row])}",
-        )
+        sample, value = samples[row], float(quality[row])
+        description = f"quality {value:.2f}, below {limit:.2f}"
+        advice = f"enrol a better sample, then {_forget(sample)}"
+        yield _finding("quality", sample, None, (value, limit), description, advice)
 
 
 def _find_bursts(gallery: ComparedGallery) -> Iterator[Finding]:
@@ -211,44 +199,28 @@ def _find_bursts(gallery: ComparedGallery) -> Iterator[Finding]:
     limit = max(LEAST_SPREAD, BURST * usual)
     counts = np.bincount(identity)
     for number in np.flatnonzero(spread < limit).tolist():
-        row = int(np.flatnonzero(identity == number)[0])
+        sample = gallery.enrolled.samples[int(np.argmax(identity == number))]
         value = max(float(spread[number]), 0.0)
-        name = shlex.quote(gallery.enrolled.names[number])
-        yield _finding(
-            gallery,
-            "burst",
-            row,
-            None,
-            (value, limit),
+        name = shlex.quote(sample.identity)
+        description = (
             f"its {counts[number]} samples are nearly identical (spread {value:.4f}, below"
-            f" {limit:.4f}; usual {usual:.4f})",
-            f"enrol a sample from another day: siamkit enrol {gallery.name} FILE --as {name}",
+            f" {limit:.4f}; usual {usual:.4f})"
         )
+        advice = f"enrol a sample from another day: siamkit enrol {gallery.name} FILE --as {name}"
+        yield _finding("burst", sample, None, (value, limit), description, advice)
 
 
 def _finding(
-    gallery: ComparedGallery,
     kind: Kind,
-    row: int,
-    other: int | None,
-    measured: tuple[float, float],
+    sample: Sample,
+    other: Sample | None,
+    measured: tuple[float, float],  # the value and its limit
     description: str,
     advice: str,
 ) -> Finding:
-    """Return a finding about a sample; measured: the value and its limit."""
-    sample = gallery.enrolled.samples[row]
-    other_sample = None if other is None else gallery.enrolled.samples[other]
-    return Finding(
-        kind,
-        sample.identity,
-        sample.id,
-        sample.source,
-        other_sample.identity if other_sample else None,
-        other_sample.id if other_sample else None,
-        *measured,
-        description,
-        advice,
-    )
+    name, number = (other.identity, other.id) if other else (None, None)
+    about = sample.identity, sample.id, sample.source, name, number
+    return Finding(kind, *about, *measured, description, advice)
 
 
 def _forget(sample: Sample) -> str:

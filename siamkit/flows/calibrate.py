@@ -5,35 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.read_trials import read_trials
-from siamkit.flows.score_trials import (
-    SampleVectors,
-    embed_samples,
-    pair_cosines,
-    score_by_cosine,
-    select_usable,
-)
+from siamkit.flows.score_trials import SampleVectors, embed_samples, score_pairs, select_usable
 from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats import calibration_fit, drift, snorm
 from siamkit.stats.calibration import threshold_for_fmr
-from siamkit.stats.calibration_fit import DEFAULT_TARGETS, CalibrationTargets
+from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
 from siamkit.store import Gallery, Store, galleries, observations
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.types import Calibration, Fault, Progress, ignore_progress
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Calibration, Fault, Ids, Progress, Vectors
 
 MOST_COMPARISONS = 1_000_000  # of a gallery that a calibration is fitted to
 PROBES = 2_000  # whose scores with all other identities the FPIR model is fitted to
@@ -43,10 +32,10 @@ def calibrate_by_gallery(
     store: Store,
     gallery: Gallery,
     pipeline: Pipeline,
-    targets: CalibrationTargets = DEFAULT_TARGETS,
+    targets: CalibrationTargets,
+    progress: Progress,
     *,
-    normalise: bool | None = None,
-    progress: Progress = ignore_progress,
+    normalise: bool | None,
 ) -> Calibration:
     """Calibrate by the gallery itself: each sample against each identity, itself left out.
 
@@ -59,7 +48,12 @@ def calibrate_by_gallery(
     enrolled = load_vectors(store, gallery)
     vectors, labels = enrolled.vectors, enrolled.identity
     identities = len(enrolled.names)
-    _require_pairs(gallery, identities, len(labels))
+    if identities < 2 or identities == len(labels):
+        raise BadInput(
+            f"gallery {gallery.name} has {identities:,} identities and {len(labels):,} samples;"
+            " calibration needs two identities, and two samples of at least one",
+            hint="enrol more samples, or give `--trials FILE`",
+        )
     if normalise and fusion != "best":
         raise BadInput(
             "S-norm needs scores of the nearest sample; this gallery scores by the mean of all",
@@ -73,12 +67,7 @@ def calibrate_by_gallery(
         progress("fitting", 0, 0)
         fpir_model = fit_fpir_model(blocks, probe_identities)
         return calibration_fit.fit_calibration(
-            comparisons,
-            fingerprint,
-            source + suffix,
-            targets,
-            fpir_model=fpir_model,
-            fusion=fusion,
+            comparisons, fingerprint, source + suffix, targets, fpir_model=fpir_model, fusion=fusion
         )
 
     def count(done: int) -> None:
@@ -98,21 +87,12 @@ def calibrate_by_gallery(
     return replace(plain, normalised=fit(", S-norm", scores))
 
 
-def _require_pairs(gallery: Gallery, identities: int, samples: int) -> None:
-    if identities < 2 or identities == samples:
-        raise BadInput(
-            f"gallery {gallery.name} has {identities:,} identities and {samples:,} samples;"
-            " calibration needs two identities, and two samples of at least one",
-            hint="enrol more samples, or give `--trials FILE`",
-        )
-
-
 def _calibrate_pairs(
     vectors: Vectors, labels: Ids, fingerprint: str, source: str, targets: CalibrationTargets
 ) -> Calibration | None:
     """Calibrate scores of one sample with one; None if the data does not support the targets."""
     trials = pair_samples([""] * len(labels), labels, pairs=MOST_COMPARISONS)
-    comparisons = trials.to_comparisons(pair_cosines(vectors, trials.left, trials.right))
+    comparisons = trials.to_comparisons(score_pairs(vectors, trials.left, trials.right))
     try:
         return calibration_fit.fit_calibration(comparisons, fingerprint, source, targets)
     except Uncalibrated:
@@ -168,10 +148,9 @@ def calibrate_by_file(
     gallery: Gallery,
     pipeline: Pipeline,
     path: Path,
-    targets: CalibrationTargets = DEFAULT_TARGETS,
-    *,
+    targets: CalibrationTargets,
     report_fault: Callable[[Fault], None],
-    progress: Progress = ignore_progress,
+    progress: Progress,
 ) -> Calibration:
     """Calibrate by a table of trials or a folder per identity.
 
@@ -180,29 +159,27 @@ def calibrate_by_file(
     trials = read_trials(path, text=pipeline.modality.kind == "text")
     samples = embed_samples(pipeline, trials, progress=progress)
     trials = select_usable(trials, samples)
-    scores = score_by_cosine(trials, samples.vectors)
     for fault in trials.faults:
         report_fault(fault)
     source = f"{path.name}, {len(trials):,} trials"
-    fingerprint = gallery.space.fingerprint
-    return calibrate_by_trials(trials, samples, scores, fingerprint, source, targets)
+    return calibrate_by_trials(trials, samples, gallery.space.fingerprint, source, targets)
 
 
 def calibrate_by_trials(
     trials: Trials,
     samples: SampleVectors,
-    scores: NDArray[np.float64],
     fingerprint: str,
     source: str,
-    targets: CalibrationTargets = DEFAULT_TARGETS,
+    targets: CalibrationTargets,
 ) -> Calibration:
-    """Calibrate by n labelled pairs of samples that are not enrolled, with their (n,) scores.
+    """Calibrate by labelled pairs of samples that are not enrolled.
 
     The FPIR model is fitted to one sample of each identity, each against each.
     """
     usable = np.flatnonzero(samples.usable)
     firsts = usable[np.unique(trials.identities[usable], return_index=True)[1]]
     probes = np.random.default_rng(0).permutation(len(firsts))[:PROBES]
+    scores = score_pairs(samples.vectors, trials.left, trials.right)
     blocks = []
     if len(firsts) > 1:
         block = samples.vectors[firsts[probes]] @ samples.vectors[firsts].T

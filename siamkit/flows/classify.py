@@ -5,9 +5,9 @@ The classes are the gallery's identities. A sample enrolled under several labels
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.embed import batches, region_choosers
@@ -17,15 +17,15 @@ from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answer_regions
+from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Quality, Region
+from siamkit.types import Cursor, Quality, Region
 
 if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationRule
     from siamkit.stats.label_sets import Array, LabelledVectors
-    from siamkit.types import Cursor
 
 TAGGED = 0.5  # probability at or above which a tag is assigned
 GUESSED = "guessed: too few samples to fit them to"
@@ -76,10 +76,13 @@ class Classes:
     """A gallery's samples by their classes, at one moment."""
 
     gallery: Gallery
-    cursor: Cursor
-    identities: list[tuple[str, int]]  # labels and ids
+    state: tuple[Cursor, list[tuple[str, int]]]  # the last change; labels and ids
     names: list[str]  # the labels, sorted
     vectors: LabelledVectors
+
+    def is_current(self, store: Store, gallery: Gallery) -> bool:
+        """True if nothing has been enrolled, forgotten, renamed or calibrated since."""
+        return self.gallery == gallery and self.state == _read_state(store, gallery)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +107,7 @@ class Classifier:
         self,
         live: LiveIndex,
         pipeline: Pipeline,
-        probe: Path | str | bytes,
+        probe: Source,
         *,
         rule: DecisionRule | None = None,
         choose: Chooser = region_choosers.all_regions,
@@ -124,7 +127,7 @@ class Classifier:
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
         source = batches.embed_one(pipeline, pipeline.read(probe), choose)
         answers = self._answers(live, pipeline, source, rule)
-        probes = np.stack([region.vector for region in source.regions if region.vector is not None])
+        probes = np.stack([region.vector for region in source.regions])
         enrolled = self.classes.vectors
         probabilities = classification.probabilities(enrolled, self.settings, self.evidence, probes)
         scores = classification.class_scores(enrolled, self.settings, probes)
@@ -160,6 +163,11 @@ class Classifier:
         return sorted(matches, key=lambda match: (-match.probability, -match.score, match.identity))
 
 
+def _read_state(store: Store, gallery: Gallery) -> tuple[Cursor, list[tuple[str, int]]]:
+    with store.read():
+        return templates.last_change(store, gallery), samples.list_identities(store, gallery)
+
+
 def read_classes(store: Store, gallery: Gallery) -> Classes:
     """Read each enrolled region once, with all its labels. Raises BadInput for an empty gallery."""
     import numpy as np
@@ -167,9 +175,8 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     from siamkit.stats.label_sets import LabelledVectors
 
     with store.read():
-        cursor = templates.last_change(store, gallery)
+        state = _read_state(store, gallery)
         enrolled = load_vectors(store, gallery)
-        identities = samples.list_identities(store, gallery)
     if not enrolled.names:
         raise BadInput(
             f"gallery {gallery.name} is empty",
@@ -181,7 +188,7 @@ def read_classes(store: Store, gallery: Gallery) -> Classes:
     first = np.unique(rows, return_index=True)[1]
     vectors = enrolled.vectors if len(first) == len(rows) else enrolled.vectors[first]
     labelled = LabelledVectors(vectors, entries[:, 0], entries[:, 1])
-    return Classes(gallery, cursor, identities, enrolled.names, labelled)
+    return Classes(gallery, state, enrolled.names, labelled)
 
 
 def open_classifier(
@@ -210,46 +217,11 @@ def open_classifier(
         evidence = classification.evidence_at(temperature)
         basis = f"fitted to {count:,} enrolled samples, each left out in turn"
     elif calibration:
-        evidence = _calibrated(calibration)
+        from siamkit.stats.calibration import llr
+
+        evidence = functools.partial(llr, calibration)
         basis = f"by the calibration: {calibration.source}"
     else:
         evidence = classification.evidence_at(classification.guess_temperature(classes.vectors))
         basis = GUESSED
     return Classifier(classes, settings, evidence, basis)
-
-
-class Classifiers:
-    """Open classifiers, reused until their gallery changes."""
-
-    def __init__(self) -> None:
-        self._classes: dict[str, Classes] = {}
-        self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
-
-    def open(
-        self, store: Store, gallery: Gallery, pipeline: Pipeline, settings: ClassificationRule
-    ) -> Classifier:
-        """Return a classifier that knows everything enrolled now: see open_classifier."""
-        classes = self._read(store, gallery)
-        classifier = self._classifiers.get((gallery.index_key, settings))
-        if classifier is None or classifier.classes is not classes:
-            classifier = open_classifier(classes, pipeline, settings)
-            self._classifiers[gallery.index_key, settings] = classifier
-        return classifier
-
-    def _read(self, store: Store, gallery: Gallery) -> Classes:
-        classes = self._classes.get(gallery.index_key)
-        if classes is not None and classes.gallery == gallery:
-            with store.read():
-                cursor = templates.last_change(store, gallery)
-                identities = samples.list_identities(store, gallery)
-            if (classes.cursor, classes.identities) == (cursor, identities):
-                return classes
-        classes = read_classes(store, gallery)
-        self._classes[gallery.index_key] = classes
-        return classes
-
-
-def _calibrated(calibration: Calibration) -> Callable[[Array], Array]:
-    from siamkit.stats.calibration import llr
-
-    return lambda scores: llr(calibration, scores)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.protocols import Reranker
+from siamkit.store import Gallery
 from siamkit.types import Calibration, Threshold
 
 if TYPE_CHECKING:
-    from siamkit.embed.pipeline import Pipeline
-    from siamkit.protocols import Reranker
     from siamkit.stats.scoring import Fusion
-    from siamkit.store import Gallery
 
 Decision: TypeAlias = Literal["same", "different", "can't tell"]
 
@@ -139,8 +139,12 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
             f"{basis.owner} is not calibrated, so it has no threshold for a false match rate",
             hint="calibrate the gallery with `siamkit calibrate`, or give `--threshold`",
         )
-    same = _require_threshold(rule.fixed or default, basis)
-    return Limits(same, same.value)
+    threshold = rule.fixed or default
+    if threshold is None:
+        raise Uncalibrated(
+            f"{basis.owner} has no default threshold", hint="give one: `--threshold 0.8`"
+        )
+    return Limits(threshold, threshold.value)
 
 
 def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits | None:
@@ -180,11 +184,3 @@ def reranked_limits(rule: DecisionRule, reranker: Reranker[Any]) -> Limits:
         )
     same = rule.fixed or reranker.threshold
     return Limits(same, same.value)
-
-
-def _require_threshold(threshold: Threshold | None, basis: Basis) -> Threshold:
-    if threshold is None:
-        raise Uncalibrated(
-            f"{basis.owner} has no default threshold", hint="give one: `--threshold 0.8`"
-        )
-    return threshold

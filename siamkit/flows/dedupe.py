@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +15,10 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import ResumableVectors
 from siamkit.errors import SiamkitError
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
+from siamkit.flows.score_trials import score_pairs
 from siamkit.io import npy, sources
 from siamkit.io.sources import Content
-from siamkit.types import Fault, Progress, ignore_progress
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Fault, Ids, Progress, Vectors, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,22 @@ class Deduped:
 
     def pairs(self) -> Iterator[Pair]:
         """Yield every pair at or above the threshold, best first, then each copy with its first."""
-        yield from _list_pairs(self)
+        items, numbers, pairs = self.items, self.group_numbers, self.grouping.pairs
+        is_reranked = self.grouping.rule.reranker is not None
+        _, firsts = np.unique(self.distinct, return_index=True)
+        cosines = score_pairs(self.grouping.vectors, pairs.left, pairs.right)
+        for i in np.argsort(-pairs.scores, kind="stable").tolist():
+            left, right = int(pairs.left[i]), int(pairs.right[i])
+            group = int(numbers[left]) if numbers[left] == numbers[right] else 0
+            probability = round(float(pairs.scores[i]), 6) if is_reranked else None
+            cosine = round(float(cosines[i]), 6)
+            yield Pair(
+                group or None, items[firsts[left]], items[firsts[right]], cosine, probability
+            )
+        for i in np.setdiff1d(np.arange(len(items)), firsts).tolist():
+            number = int(self.distinct[i])
+            group, first = int(numbers[number]), items[firsts[number]]
+            yield Pair(group or None, first, items[i], 1.0, 1.0 if is_reranked else None)
 
 
 def dedupe(
@@ -115,7 +127,9 @@ def dedupe(
         usable = np.setdiff1d(np.arange(len(firsts)), list(errors))
         distinct = np.searchsorted(usable, distinct[np.isin(distinct, usable)])
         vectors, unique = vectors[usable], [unique[i] for i in usable.tolist()]
-    media = _load_media(pipeline, unique) if rule.reranker else None
+    media = None
+    if rule.reranker:
+        media = [pipeline.load(pipeline.read(item.source)) for item in unique]
     copies = np.bincount(distinct, minlength=len(vectors))
     grouping = group_duplicates(
         vectors, media, rule, copies=copies, max_memory=max_memory, progress=progress
@@ -235,10 +249,6 @@ def _embed(
     return errors
 
 
-def _load_media(pipeline: Pipeline, unique: Sequence[Item]) -> list[Any]:
-    return [pipeline.load(pipeline.read(item.source)) for item in unique]
-
-
 def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[list[list[int]], list[int]]:
     """Return the groups and their canonical items, with items that only have exact copies."""
     grouped = {item for group in grouping.groups for item in group}
@@ -259,30 +269,12 @@ def _list_members(
     """List the members group by group: the canonical item first, then the others in order."""
     canonical_of = np.array([-1, *canonical])[group_numbers]
     inside = np.flatnonzero(group_numbers[distinct])
-    cosines = grouping.cosine(distinct[inside], canonical_of[distinct[inside]])
+    cosines = score_pairs(grouping.vectors, distinct[inside], canonical_of[distinct[inside]])
     members, listed = [], set()
-    for i, cosine in zip(inside.tolist(), np.minimum(cosines, 1).tolist(), strict=True):
+    for i, cosine in zip(inside.tolist(), cosines.tolist(), strict=True):
         number = int(distinct[i])
         is_canonical = number == int(canonical_of[number]) and number not in listed
         listed.add(number)  # of several copies only the first is canonical
         group = int(group_numbers[number])
         members.append(Member(group, is_canonical, items[i], round(cosine, 6)))
     return sorted(members, key=lambda m: (m.group, not m.canonical, m.item.line))
-
-
-def _list_pairs(deduped: Deduped) -> Iterator[Pair]:
-    items, distinct, grouping = deduped.items, deduped.distinct, deduped.grouping
-    numbers, pairs = deduped.group_numbers, deduped.grouping.pairs
-    is_reranked = grouping.rule.reranker is not None
-    _, firsts = np.unique(distinct, return_index=True)
-    cosines = grouping.cosine(pairs.left, pairs.right)
-    for i in np.argsort(-pairs.scores, kind="stable").tolist():
-        left, right = int(pairs.left[i]), int(pairs.right[i])
-        group = int(numbers[left]) if numbers[left] == numbers[right] else 0
-        probability = round(float(pairs.scores[i]), 6) if is_reranked else None
-        cosine = round(float(cosines[i]), 6)
-        yield Pair(group or None, items[firsts[left]], items[firsts[right]], cosine, probability)
-    for i in np.setdiff1d(np.arange(len(items)), firsts).tolist():
-        number = int(distinct[i])
-        group, first = int(numbers[number]), items[firsts[number]]
-        yield Pair(group or None, first, items[i], 1.0, 1.0 if is_reranked else None)

@@ -59,7 +59,6 @@ def _version(package: str) -> str:
 
 
 def _plugin(plugin: Plugin) -> Iterator[Checkup]:
-    """Import a plugin, and look at the encoder folders of a modality."""
     check = f"plugin {plugin.name}"
     try:
         loaded: Any = registry.load(plugin.group, plugin.name)
@@ -81,10 +80,8 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
         elif card := cache.usable_card(modality, folder):
             yield Checkup(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
-            verb = "build" if name in named else "add"
-            yield Checkup(
-                check, False, f"damaged: {folder}", f"siamkit encoders {verb} {modality.name}"
-            )
+            hint = f"siamkit encoders {'build' if name in named else 'add'} {modality.name}"
+            yield Checkup(check, False, f"damaged: {folder}", hint)
 
 
 def _store(store: Store) -> Iterator[Checkup]:
@@ -100,19 +97,18 @@ def _store(store: Store) -> Iterator[Checkup]:
 
 
 def _samples(store: Store, gallery: Gallery) -> Checkup:
-    """Check that every sample has a template, and that the change log ends at the templates."""
+    """Check samples against templates, and templates against the change log."""
     without_template = health.count_samples_without_template(store, gallery)
     unlogged = health.count_unlogged_changes(store, gallery)
     identities, samples = galleries.count(store, gallery)
     check = f"gallery {gallery.name}"
     if without_template or unlogged:
-        return Checkup(
-            check,
-            False,
+        detail = (
             f"{without_template} samples without a template, {unlogged} templates that do not match"
-            " the change log",
-            "restore a backup" if without_template else f"siamkit index rebuild {gallery.name}",
+            " the change log"
         )
+        rebuild = f"siamkit index rebuild {gallery.name}"
+        return Checkup(check, False, detail, "restore a backup" if without_template else rebuild)
     return Checkup(check, True, f"{identities:,} identities, {samples:,} samples")
 
 
@@ -131,17 +127,14 @@ def _missing_encoder(gallery: Gallery) -> Iterator[Checkup]:
 
 
 def _index(store: Store, gallery: Gallery) -> Checkup:
+    check = f"index {gallery.name}"
     try:
         live = LiveIndex(store, gallery, save=False)
     except SiamkitError as error:
-        return Checkup(f"index {gallery.name}", False, str(error), error.hint)
+        return Checkup(check, False, str(error), error.hint)
     _, samples = galleries.count(store, gallery)
     detail = f"{live.index.describe()['structure']}, {len(live.index):,} templates"
     if len(live.index) == samples:
-        return Checkup(f"index {gallery.name}", True, detail)
-    return Checkup(
-        f"index {gallery.name}",
-        False,
-        f"{detail}, but {samples:,} samples",
-        f"siamkit index rebuild {gallery.name}",
-    )
+        return Checkup(check, True, detail)
+    hint = f"siamkit index rebuild {gallery.name}"
+    return Checkup(check, False, f"{detail}, but {samples:,} samples", hint)

@@ -106,7 +106,6 @@ def _append(done: EmbeddedSource, rows: list[np.ndarray], lines: list[dict[str, 
     if done.error:
         lines.append({"source": done.name, "error": str(done.error)})
     for item in done.regions:
-        assert item.vector is not None
         lines.append(
             {
                 "source": done.name,

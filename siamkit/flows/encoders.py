@@ -96,7 +96,6 @@ def _maker(modality: str) -> Modality[Any]:
 
 
 def _makers() -> list[Modality[Any]]:
-    """Load the modalities that build or add encoders."""
     modalities = registry.load_modalities()
     return [plugin for plugin in modalities if isinstance(plugin, BuildsEncoders | AddsEncoders)]
 

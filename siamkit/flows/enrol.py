@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 
@@ -18,14 +18,12 @@ from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.host import registry
 from siamkit.io import microphone, sources
 from siamkit.io.sources import Content
-from siamkit.io.table_read import TextColumns, TextRow
+from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.samples import NewSample
-
-if TYPE_CHECKING:
-    from siamkit.types import Vectors
+from siamkit.types import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,6 @@ def _commit(
     for done in batch:
         is_text = pipeline.is_text(done.job.source)
         for item in done.regions:
-            assert item.vector is not None
             new.append(
                 NewSample(
                     identity=done.job.tag,
@@ -134,13 +131,12 @@ def read_labelled(
     if columns is None:
         return [*manifests.read_labelled_sources(origin, stdin)], []
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
-    return [*texts], [_failed_row(row, origin) for row in unusable]
-
-
-def _failed_row(row: TextRow, origin: str) -> EnrolResult:
-    where = f"{origin}, line {row.line}"
-    error = UnreadableSample(f"{where}: {row.error}")
-    return EnrolResult(row.id or "", where, "failed", error=error)
+    failures = []
+    for row in unusable:
+        where = f"{origin}, line {row.line}"
+        error = UnreadableSample(f"{where}: {row.error}")
+        failures.append(EnrolResult(row.id or "", where, "failed", error=error))
+    return [*texts], failures
 
 
 def record(
@@ -177,12 +173,8 @@ def add_templates(
     for start in range(0, len(labels), size):
         batch = unit[start : start + size]
         new = [
-            NewSample(label, "vector", _digest(row), '{"score":1.0}', None)
+            NewSample(label, "vector", Content("", row.tobytes()).digest, '{"score":1.0}', None)
             for label, row in zip(labels[start : start + size], batch, strict=True)
         ]
         samples.add(store, gallery, gallery.space.fingerprint, new, batch)
         yield start + len(batch)
-
-
-def _digest(row: np.ndarray) -> bytes:
-    return Content("vector", row.tobytes()).digest

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import open_reranker
@@ -16,8 +16,8 @@ from siamkit.flows.read_trials import read_trial_table, read_trials
 from siamkit.flows.score_trials import (
     SampleVectors,
     embed_samples,
-    score_by_cosine,
     score_by_reranker,
+    score_pairs,
     select_usable,
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
@@ -32,12 +32,7 @@ from siamkit.stats.scoring import fusion_of, mated_cosine_of
 from siamkit.stats.verification import VerificationMetrics, measure_verification
 from siamkit.store import Gallery, Store
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.types import Fault, Progress, Threshold
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Ids
+from siamkit.types import Fault, Ids, Progress, Threshold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +91,7 @@ def evaluate_systems(
 
 
 def evaluate_gallery(
-    store: Store,
-    gallery: Gallery,
-    system: System,
-    settings: EvaluationSettings,
-    progress: Progress,
+    store: Store, gallery: Gallery, system: System, settings: EvaluationSettings, progress: Progress
 ) -> list[Evaluation]:
     """Evaluate a system on pairs of a gallery's own samples.
 
@@ -161,7 +152,7 @@ def _evaluate(
         metrics = _measure(trials, scores, thresholds)
         return Evaluation(f"{system.name}{suffix}", trials, scores, metrics)
 
-    cosines = score_by_cosine(trials, samples.vectors, progress)
+    cosines = score_pairs(samples.vectors, trials.left, trials.right, progress)
     results = [measure("", cosines, system.threshold)]
     if identify:
         identified = _identify(system.pipeline, trials, samples, progress)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import EmbeddedRegion, EmbeddedSource
-from siamkit.embed.pipeline import DetectedSample, Pipeline
-from siamkit.embed.region_choosers import Chooser, ChosenRegions
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, NothingFound
 from siamkit.flows import occlusion
 from siamkit.flows.occlusion import Pieces, Place
 from siamkit.io import sources
+from siamkit.protocols import Source
 from siamkit.sdk import regions
-from siamkit.types import Clip, Progress, Quality, Region, Span, ignore_progress
+from siamkit.types import Clip, Progress, Quality, Region, Span, Vectors, ignore_progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from siamkit.types import Vectors
 
     Vector = NDArray[np.float32]
 
@@ -67,8 +65,8 @@ class Explanation:
 
 def explain(
     pipeline: Pipeline,
-    a: Path | str | bytes,
-    b: Path | str | bytes,
+    a: Source,
+    b: Source,
     *,
     choose: Chooser = region_choosers.largest_region,
     progress: Progress = ignore_progress,
@@ -80,11 +78,11 @@ def explain(
     contributes the whole score. choose: the region of `b`. Raises UnreadableSample or NothingFound
     for a sample that cannot be used, BadInput for one that cannot be split, each naming it.
     """
-    samples = [_embed(pipeline, a, region_choosers.largest_region), _embed(pipeline, b, choose)]
-    split = [_split(sample, region) for sample, region, _ in samples]
-    left, right = (region.vector for _, region, _ in samples)
-    assert left is not None
-    assert right is not None
+    sample_a = batches.embed_one(pipeline, pipeline.read(a), region_choosers.largest_region)
+    sample_b = batches.embed_one(pipeline, pipeline.read(b), choose)
+    samples = [(sample, sample.regions[0]) for sample in (sample_a, sample_b)]
+    split = [_split(sample, region) for sample, region in samples]
+    left, right = (region.vector for _, region in samples)
     score = float(left @ right)
     total = sum(len(pieces.windows) for pieces in split)
     done = 0
@@ -95,28 +93,12 @@ def explain(
         progress("hiding parts", done, total)
 
     explained = []
-    for (sample, region, count), pieces, other in zip(samples, split, (right, left), strict=True):
+    for (sample, region), pieces, other in zip(samples, split, (right, left), strict=True):
         vectors = _embed_without_each(pipeline, sample.name, pieces, advance)
         parts = _parts(pieces, pieces.contributions(score, vectors @ other), region)
-        explained.append(
-            ExplainedSample(sample.name, region.region, region.quality, count, region.crop, parts)
-        )
+        facts = region.region, region.quality, sample.region_count, region.crop
+        explained.append(ExplainedSample(sample.name, *facts, parts))
     return Explanation(score, *explained)
-
-
-def _embed(
-    pipeline: Pipeline, source: Path | str | bytes, choose: Chooser
-) -> tuple[EmbeddedSource, EmbeddedRegion, int]:
-    """Embed a source; return it, the region to compare, and the number of its regions."""
-    count = 1
-
-    def choose_and_count(detected: DetectedSample) -> ChosenRegions:
-        nonlocal count
-        count = len(detected.regions)
-        return choose(detected)
-
-    sample = batches.embed_one(pipeline, pipeline.read(source), choose_and_count)
-    return sample, sample.regions[0], count
 
 
 def _split(sample: EmbeddedSource, region: EmbeddedRegion) -> Pieces:

@@ -20,7 +20,8 @@ import numpy as np
 
 from siamkit.errors import BadInput
 from siamkit.stats.calibration_json import to_json
-from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store import Gallery, Store, galleries
+from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.samples import Sample
 
 FORMAT = 1  # of gallery.json; an import refuses any other
@@ -39,23 +40,19 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
         )
     with store.read():
         gallery = galleries.get(store, gallery.name)
-        rows = list(samples.of_gallery(store, gallery))
-        ids, vectors = templates.load_all(store, gallery)
-        owners = templates.owners(store, ids.tolist())
-    row_of = {owners[int(i)].sample_id: row for row, i in enumerate(ids)}
+        enrolled = load_vectors(store, gallery)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         unfinished = Path(scratch) / "out"
         unfinished.mkdir()
-        ordered = vectors[[row_of[sample.id] for sample in rows]]
-        np.save(unfinished / "templates.npy", ordered, allow_pickle=False)
-        _write_samples(unfinished / "samples.jsonl", rows)
+        np.save(unfinished / "templates.npy", enrolled.vectors, allow_pickle=False)
+        _write_samples(unfinished / "samples.jsonl", enrolled.samples)
         card = json.dumps(_card(gallery), indent=2)
         (unfinished / "gallery.json").write_text(card + "\n", encoding="utf-8")
         try:
             os.rename(unfinished, folder)
         except OSError as error:  # another process has created it meanwhile
             raise BadInput(f"{folder} already exists") from error
-    return len(rows)
+    return len(enrolled.samples)
 
 
 def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
@@ -73,7 +70,6 @@ def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
 
 
 def _card(gallery: Gallery) -> dict[str, Any]:
-    """The content of gallery.json."""
     calibration = gallery.calibration
     return {
         "format": FORMAT,

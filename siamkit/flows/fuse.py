@@ -13,19 +13,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.decide import Decision, gallery_basis
 from siamkit.flows.verify import Verification
 from siamkit.io.sources import to_text
+from siamkit.protocols import Source
 from siamkit.stats.calibration import sigmoid
 from siamkit.stats.scoring import fusion_of
 from siamkit.store import Gallery, Store, samples
-
-if TYPE_CHECKING:
-    from siamkit.protocols import Source
 
 TEXT_SHOWN = 40  # characters of a source that is a text
 FMR = 0.001  # the default, unless the calibrations together do not support it
@@ -75,32 +72,23 @@ def gather_evidence(
             reason = f"{label} has no sample there"
             yield Evidence(gallery.name, name, None, 0.0, reason=reason)
             continue
-        _require_calibrated(gallery, pipeline_of(gallery))
+        pipeline = pipeline_of(gallery)
+        if gallery_basis(gallery, pipeline, fusion_of(pipeline.modality)).calibration is None:
+            raise Uncalibrated(
+                f"gallery {gallery.name} is not calibrated, so its scores cannot be added up",
+                hint=f"`siamkit calibrate {gallery.name}` measures what they mean",
+            )
         try:
-            yield _evidence(gallery, name, verify(gallery, source))
+            verification = verify(gallery, source)
+            llr, highest_llr = verification.verdict.llr, verification.verdict.highest_llr
+            assert llr is not None
+            assert highest_llr is not None
+            yield Evidence(gallery.name, name, verification, llr, highest_llr)
         except NothingFound as error:
             yield Evidence(gallery.name, name, None, 0.0, reason=str(error))
 
 
-def _evidence(gallery: Gallery, source: str, verification: Verification) -> Evidence:
-    """Return the evidence of a verification by a calibrated gallery."""
-    llr, highest_llr = verification.verdict.llr, verification.verdict.highest_llr
-    assert llr is not None
-    assert highest_llr is not None
-    return Evidence(gallery.name, source, verification, llr, highest_llr)
-
-
-def _require_calibrated(gallery: Gallery, pipeline: Pipeline) -> None:
-    """Raise Uncalibrated for a gallery whose scores are not likelihood ratios."""
-    if gallery_basis(gallery, pipeline, fusion_of(pipeline.modality)).calibration is None:
-        raise Uncalibrated(
-            f"gallery {gallery.name} is not calibrated, so its scores cannot be added to others",
-            hint=f"`siamkit calibrate {gallery.name}` measures what they mean",
-        )
-
-
 def _require_independent(galleries: Sequence[Gallery]) -> None:
-    """Raise BadInput for two galleries of one modality: their evidence is not independent."""
     by_modality: dict[str, str] = {}
     for gallery in galleries:
         modality = gallery.space.modality

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from siamkit.embed.rerankers import judge, pick_reranker
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.rerankers import judge_pairs, pick_reranker
 from siamkit.errors import BadInput, PluginError, Uncalibrated
 from siamkit.flows.decide import DecisionRule, reranked_limits
 from siamkit.host import registry
-from siamkit.protocols import Mines
+from siamkit.protocols import Mines, Reranker
 from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
 from siamkit.store.live_index import load_backend
-from siamkit.types import Progress, Threshold, ignore_progress
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.embed.pipeline import Pipeline
-    from siamkit.protocols import Reranker
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Ids, Progress, Threshold, Vectors, ignore_progress
 
 MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approximate mining left
 STRIP = 1_024  # rows of a component compared at once
 PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
 MEMORY_SHARE = 0.8  # of the free memory; the rest is left to other programs
-PAIRS_PER_BLOCK = 8_192  # pairs that are scored at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,15 +72,6 @@ class Grouping:
     canonical: list[int]  # the item that represents each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
 
-    def cosine(self, left: Ids, right: Ids) -> NDArray[np.float32]:
-        """Return (k,) cosines of pairs of items."""
-        cosines = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_PER_BLOCK):
-            part = slice(start, start + PAIRS_PER_BLOCK)
-            rows = self.vectors[left[part]], self.vectors[right[part]]
-            cosines[part] = np.einsum("ij,ij->i", *rows)
-        return cosines
-
 
 def group_duplicates(
     vectors: Vectors,
@@ -107,12 +91,24 @@ def group_duplicates(
     if rule.reranker and media is None:
         raise BadInput("a reranker needs the items themselves, not only their vectors")
     mining, candidates = _mine(vectors, rule.floor, _free_memory(max_memory), progress)
-    near = _judge(vectors, media, rule, candidates, progress, "judging")
+
+    def judge(candidates: ScoredPairs, step: str) -> ScoredPairs:
+        """Return the candidates with a reranker's probabilities, or as they are without one."""
+        if rule.reranker is None or media is None:
+            return candidates
+        left, right = candidates.left, candidates.right
+
+        def report(done: int) -> None:
+            progress(step, done, len(left))
+
+        probabilities = judge_pairs(rule.reranker, media, vectors, left, right, report)
+        return ScoredPairs(left, right, probabilities)
+
+    near = judge(candidates, "judging")
     pairs = near[near.scores >= np.float32(rule.threshold.value)]
     if not mining["exact"]:
         missed = _missed_pairs(vectors, rule.floor, pairs, near)
-        judged = _judge(vectors, media, rule, missed, progress, "judging missed pairs")
-        near = linkage.merge_pairs([near, judged])
+        near = linkage.merge_pairs([near, judge(missed, "judging missed pairs")])
         pairs = near[near.scores >= np.float32(rule.threshold.value)]
     groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
     canonical = _medoids(groups, pairs, copies)
@@ -120,7 +116,6 @@ def group_duplicates(
 
 
 def _free_memory(max_memory: int | None) -> int:
-    """Return the bytes that this process may still use."""
     import psutil
 
     if max_memory is None:
@@ -149,32 +144,6 @@ def _mine(
     return dict(mining), linkage.merge_pairs(parts)
 
 
-def _judge(
-    vectors: Vectors,
-    media: Sequence[Any] | None,
-    rule: MatchRule,
-    candidates: ScoredPairs,
-    progress: Progress,
-    step: str,
-) -> ScoredPairs:
-    """Return the candidates with a reranker's probabilities, or as they are without one."""
-    if rule.reranker is None or media is None:
-        return candidates
-    scores = np.empty(len(candidates), np.float32)
-    for start in range(0, len(candidates), PAIRS_PER_BLOCK):
-        part = slice(start, start + PAIRS_PER_BLOCK)
-        left, right = candidates.left[part], candidates.right[part]
-        scores[part] = judge(
-            rule.reranker,
-            [media[i] for i in left.tolist()],
-            [media[i] for i in right.tolist()],
-            vectors[left],
-            vectors[right],
-        )
-        progress(step, min(start + PAIRS_PER_BLOCK, len(candidates)), len(candidates))
-    return ScoredPairs(candidates.left, candidates.right, scores)
-
-
 def _missed_pairs(
     vectors: Vectors, floor: float, pairs: ScoredPairs, near: ScoredPairs
 ) -> ScoredPairs:
@@ -195,15 +164,13 @@ def _missed_pairs(
             a, b = np.nonzero(np.triu(scores >= np.float32(floor), 1 + top))
             left, right = nodes[a + top], nodes[b]
             keys = left * len(vectors) + right
-            new = np.searchsorted(near_keys, keys, "left") == np.searchsorted(
-                near_keys, keys, "right"
-            )
+            at = np.searchsorted(near_keys, keys).clip(max=len(near_keys) - 1)
+            new = near_keys[at] != keys
             missed.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
     return linkage.merge_pairs(missed)
 
 
 def _medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:
-    """Choose the canonical item of each group."""
     group_of = np.full(len(copies), -1, np.int64)
     for number, group in enumerate(groups):
         group_of[group] = number

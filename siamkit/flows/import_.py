@@ -34,24 +34,17 @@ class Imported:
     already: int  # samples that the gallery held before
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryCard:
-    """Content of gallery.json, every field checked."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Export:
+    """An exported folder, every field checked."""
 
     name: str
     modality: str
     encoder: GalleryEncoder
     detector: str | None
     index: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Export:
-    """An exported folder, read and checked: (n, dim) float32 vectors, one per sample."""
-
-    card: GalleryCard
     samples: list[NewSample]
-    vectors: np.ndarray
+    vectors: np.ndarray  # (n, dim) float32, one per sample
 
 
 def import_gallery(store: Store, exported: Export, name: str | None = None) -> Imported:
@@ -60,43 +53,42 @@ def import_gallery(store: Store, exported: Export, name: str | None = None) -> I
     name: None takes the name that was exported.
     Raises EncoderMismatch if the gallery exists and holds vectors of another encoder.
     """
-    card, new_samples, vectors = exported.card, exported.samples, exported.vectors
-    name = name or card.name
+    name, encoder = name or exported.name, exported.encoder
     if not galleries.exists(store, name):
         with suppress(galleries.GalleryExists):  # another process was first
+            index = _installed_index(exported.index, name)
+            detector = exported.detector
             galleries.create(
-                store,
-                name,
-                card.modality,
-                card.encoder,
-                detector=card.detector,
-                index=_installed_index(card.index, name),
+                store, name, exported.modality, encoder, detector=detector, index=index
             )
     gallery = galleries.get(store, name)
-    if gallery.space.fingerprint != card.encoder.fingerprint:
+    if gallery.space.fingerprint != encoder.fingerprint:
         raise EncoderMismatch(
             f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
-            f" the export those of {card.encoder.fingerprint}",
+            f" the export those of {encoder.fingerprint}",
             hint="give another name: `--as-gallery NAME`",
         )
     new = 0
-    for start in range(0, len(new_samples), BATCH):
-        batch = new_samples[start : start + BATCH]
-        rows = vectors[start : start + len(batch)]
-        ids = samples.add(store, gallery, card.encoder.fingerprint, batch, rows)
+    for start in range(0, len(exported.samples), BATCH):
+        batch = exported.samples[start : start + BATCH]
+        rows = exported.vectors[start : start + BATCH]
+        ids = samples.add(store, gallery, encoder.fingerprint, batch, rows)
         new += sum(sample_id is not None for sample_id in ids)
-    return Imported(gallery.name, new, len(new_samples) - new)
+    return Imported(gallery.name, new, len(exported.samples) - new)
 
 
 def read_export(folder: Path) -> Export:
     """Read an exported folder. Raises BadInput, before anything is stored, if it is damaged."""
     try:
-        card = _card(json.loads((folder / "gallery.json").read_text(encoding="utf-8")))
+        fields = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
+        if fields["format"] != FORMAT:
+            raise ValueError(f"format {fields['format']} is not {FORMAT}")
         with (folder / "templates.npy").open("rb") as file:
             vectors = np.lib.format.read_array(file, allow_pickle=False)
         with (folder / "samples.jsonl").open(encoding="utf-8") as text:
             new_samples = [_sample(json.loads(line)) for line in text]
-        shape = (len(new_samples), card.encoder.dim)
+        exported = _export(fields, new_samples, vectors)
+        shape = (len(new_samples), exported.encoder.dim)
         if vectors.shape != shape or vectors.dtype != np.float32:
             raise ValueError(
                 f"templates.npy holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
@@ -109,13 +101,11 @@ def read_export(folder: Path) -> Export:
         raise BadInput(
             f"{folder} is not an exported gallery: {error}", hint="`siamkit export` writes one"
         ) from error
-    return Export(card, new_samples, vectors)
+    return exported
 
 
-def _card(fields: dict[str, Any]) -> GalleryCard:
-    if fields["format"] != FORMAT:
-        raise ValueError(f"format {fields['format']} is not {FORMAT}")
-    return GalleryCard(
+def _export(fields: dict[str, Any], new_samples: list[NewSample], vectors: np.ndarray) -> Export:
+    return Export(
         name=_text(fields["name"]),
         modality=_text(fields["modality"]),
         encoder=GalleryEncoder(
@@ -127,6 +117,8 @@ def _card(fields: dict[str, Any]) -> GalleryCard:
         ),
         detector=None if fields["detector"] is None else _text(fields["detector"]),
         index=_text(fields.get("index", DEFAULT_INDEX)),  # older exports have none
+        samples=new_samples,
+        vectors=vectors,
     )
 
 

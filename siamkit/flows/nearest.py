@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from siamkit.stats import probe_scores
 from siamkit.stats.probe_scores import ProbeScores
@@ -12,10 +11,7 @@ from siamkit.stats.scoring import Fusion, mean_score
 from siamkit.store import templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.store.templates import Owner
-from siamkit.types import Match
-
-if TYPE_CHECKING:
-    from siamkit.types import Hits, Vectors
+from siamkit.types import Hits, Match, Vectors
 
 RESCORED = 10  # identities, at least, that a reranker, S-norm or scoring by means compares again
 CANDIDATES = 4  # templates fetched per identity before a search is widened
@@ -85,7 +81,6 @@ def search_identities(live: LiveIndex, vectors: Vectors, identities: int, depth:
 
 
 def _scores_of_queries(live: LiveIndex, vectors: Vectors, search: Search) -> Iterator[ProbeScores]:
-    """Yield the scores to store for each vector."""
     hits = zip(vectors, search.hits.ids.tolist(), search.hits.scores.tolist(), strict=True)
     for vector, ids, scores in hits:
         pairs = zip(ids, scores, strict=True)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from siamkit.flows.nearest import search_identities
 from siamkit.store import galleries, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Match
-
-if TYPE_CHECKING:
-    from siamkit.types import Calibration, Vectors
+from siamkit.types import Calibration, Match, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

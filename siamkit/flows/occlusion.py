@@ -7,6 +7,7 @@ The type of the medium decides how it is split, so this knows no modality.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,16 +33,9 @@ HUSH = 0.01  # of the clip's level, or -40 dB: no recording is fully silent
 WORDS = 120  # pieces per text, at most; in longer texts a piece is several words
 BATCH, BATCH_BYTES = 32, 1 << 26  # media that are held at once, and bytes of their pictures
 # Scripts without blanks between words: each letter is a piece.
-UNSPACED = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x323AF),
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
 )
 
 Place: TypeAlias = Box | Span | tuple[int, int]  # of a text: first character, last + 1
@@ -206,7 +200,7 @@ def _words(text: str) -> list[tuple[int, int]]:
             is_open = False
             continue
         touches = bool(words) and words[-1][1] == position
-        unspaced = any(low <= ord(letter) <= high for low, high in UNSPACED)
+        unspaced = UNSPACED.match(letter) is not None
         if touches and (unicodedata.category(letter)[0] in "MP" or (is_open and not unspaced)):
             words[-1] = (words[-1][0], position + 1)
         else:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedSource
@@ -22,15 +21,12 @@ from siamkit.flows.decide import (
     reranked_limits,
 )
 from siamkit.flows.nearest import RESCORED, find_nearest
+from siamkit.protocols import Reranker, Source
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Match, Quality, Region, Threshold
-
-if TYPE_CHECKING:
-    from siamkit.protocols import Reranker
-    from siamkit.types import Calibration, Vectors
+from siamkit.types import Calibration, Match, Quality, Region, Threshold, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class Answer:
 def query(
     live: LiveIndex,
     pipeline: Pipeline,
-    probe: Path | str | bytes,
+    probe: Source,
     *,
     k: int = 5,
     rule: DecisionRule = DEFAULT_RULE,
@@ -114,7 +110,7 @@ def answer_regions(
 
     if k < 1:
         raise BadInput(f"k must be at least 1, not {k}")
-    vectors = np.stack([region.vector for region in source.regions if region.vector is not None])
+    vectors = np.stack([region.vector for region in source.regions])
     fusion = fusion or fusion_of(pipeline.modality)
     basis = gallery_basis(live.gallery, pipeline, fusion)
     snorm = None
@@ -179,11 +175,10 @@ def _add_probabilities(
     """Add probabilities if the calibration has an FPIR model, which a search of many needs."""
     if calibration is None or calibration.fpir_model is None or not size:
         return rows
-    return [[_with_probability(calibration, match, size) for match in row] for row in rows]
-
-
-def _with_probability(calibration: Calibration, match: Match, size: int) -> Match:
     from siamkit.stats.calibration import probability_among
 
-    score = match.score if match.normalised is None else match.normalised
-    return replace(match, probability=probability_among(calibration, score, size))
+    def probability(match: Match) -> float:
+        score = match.score if match.normalised is None else match.normalised
+        return probability_among(calibration, score, size)
+
+    return [[replace(match, probability=probability(match)) for match in row] for row in rows]

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed.manifests import read_labelled_sources
 from siamkit.errors import BadInput
@@ -23,12 +24,7 @@ from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
 from siamkit.io.sources import to_text
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import Table, list_columns
-from siamkit.types import Fault
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Ids
+from siamkit.types import Fault, Ids
 
 A, B, LABEL, SCORE, FOLD = "a", "b", "label", "score", "fold"
 LABELS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
@@ -220,7 +216,6 @@ def _contradictory(pair: Ids, mated: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _with_identities(trials: Trials, names: Sequence[str], *, folders: bool) -> Trials:
-    """Return the trials with the identities of their samples."""
     if folders:
         _, identities = _number([os.path.dirname(name) for name in names])
         same = identities[trials.left] == identities[trials.right]

@@ -32,8 +32,8 @@ def reembed(
     store: Store,
     gallery: Gallery,
     pipeline: Pipeline,
-    *,
     encoder: str | None,
+    *,
     drop_missing: bool = False,
     progress: Progress = ignore_progress,
 ) -> Reembedded:
@@ -62,13 +62,8 @@ def reembed(
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
             hint=f"restore the files{drop}",
         )
-    templates.replace_all(
-        store,
-        gallery,
-        pipeline.gallery_encoder(encoder),
-        {sample.id for sample in enrolled},
-        vectors,
-    )
+    ids = {sample.id for sample in enrolled}
+    templates.replace_all(store, gallery, pipeline.gallery_encoder(encoder), ids, vectors)
     live_index.drop(store, gallery.id, gallery.index)
     finish_erasing(store)
     return Reembedded(len(vectors), pipeline.encoder.fingerprint, tuple(missing))
@@ -88,6 +83,4 @@ def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
         return [(regions.from_json(sample.region), None)]
 
     undetected = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
-    vector = batches.embed_one(undetected, content, stored).regions[0].vector
-    assert vector is not None
-    return vector
+    return batches.embed_one(undetected, content, stored).regions[0].vector

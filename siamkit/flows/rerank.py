@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,7 @@ from siamkit.protocols import Reranker
 from siamkit.sdk import regions
 from siamkit.store import samples, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Match
-
-if TYPE_CHECKING:
-    from siamkit.types import Vectors
+from siamkit.types import Match, Vectors
 
 log = logging.getLogger("siamkit")
 

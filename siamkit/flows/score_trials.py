@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.rerankers import judge
+from siamkit.embed.rerankers import judge_pairs
 from siamkit.errors import BadInput
 from siamkit.flows.trials import Trials
-from siamkit.types import Fault, Progress, ignore_progress
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.protocols import Reranker
-    from siamkit.types import Ids, Vectors
+from siamkit.protocols import Reranker
+from siamkit.types import Fault, Ids, Progress, Vectors, ignore_progress
 
 PAIRS_PER_BLOCK = 65_536  # pairs scored at once
 
@@ -79,46 +74,29 @@ def select_usable(trials: Trials, samples: SampleVectors) -> Trials:
     return replace(compared, faults=[*trials.faults, *samples.faults], notes=notes)
 
 
-def score_by_cosine(
-    trials: Trials, vectors: Vectors, progress: Progress = ignore_progress
-) -> NDArray[np.float64]:
-    """Return the (n,) cosines of trials by the (m, dim) vectors of their samples."""
-    scores = np.empty(len(trials))
-    for part in _blocks(len(trials)):
-        scores[part] = pair_cosines(vectors, trials.left[part], trials.right[part])
-        progress("scoring", part.stop, len(trials))
-    return scores
-
-
 def score_by_reranker(
-    reranker: Reranker[Any],
-    trials: Trials,
-    samples: SampleVectors,
-    progress: Progress = ignore_progress,
+    reranker: Reranker[Any], trials: Trials, samples: SampleVectors, progress: Progress
 ) -> NDArray[np.float64]:
     """Return a reranker's (n,) probabilities. The crops of the samples must have been kept."""
-    scores = np.empty(len(trials))
-    for part in _blocks(len(trials)):
-        left, right = trials.left[part], trials.right[part]
-        scores[part] = judge(
-            reranker,
-            [samples.crops[i] for i in left],
-            [samples.crops[i] for i in right],
-            samples.vectors[left],
-            samples.vectors[right],
-        )
-        progress("scoring", part.stop, len(trials))
-    return scores
+    scores = judge_pairs(
+        reranker,
+        samples.crops,
+        samples.vectors,
+        trials.left,
+        trials.right,
+        lambda done: progress("scoring", done, len(trials)),
+    )
+    return scores.astype(np.float64)
 
 
-def pair_cosines(vectors: Vectors, left: Ids, right: Ids) -> NDArray[np.float64]:
+def score_pairs(
+    vectors: Vectors, left: Ids, right: Ids, progress: Progress = ignore_progress
+) -> NDArray[np.float64]:
     """Return (n,) cosines in [-1, 1] of pairs of rows of (m, dim) unit vectors."""
     cosines = np.empty(len(left))
-    for part in _blocks(len(left)):
-        cosines[part] = np.einsum("ij,ij->i", vectors[left[part]], vectors[right[part]])
+    for start in range(0, len(left), PAIRS_PER_BLOCK):
+        stop = min(start + PAIRS_PER_BLOCK, len(left))
+        rows = vectors[left[start:stop]], vectors[right[start:stop]]
+        cosines[start:stop] = np.einsum("ij,ij->i", *rows)
+        progress("scoring", stop, len(left))
     return np.clip(cosines, -1.0, 1.0)
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, PAIRS_PER_BLOCK):
-        yield slice(start, min(start + PAIRS_PER_BLOCK, count))

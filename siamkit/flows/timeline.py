@@ -6,11 +6,10 @@ diarisation does, and where several speak at once it names one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +25,6 @@ from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Clip, Progress, Region, Span, Threshold, ignore_progress
-
-if TYPE_CHECKING:
-    from siamkit.types import Vectors
 
 WINDOW = 3.0  # s of speech that are compared at once
 STEP = 1.0  # s from one window to the next
@@ -89,7 +85,11 @@ def timeline(
     for piece in _pieces(pipeline, source, content):
         end = piece.begin + piece.stop
         if cells := list(_cells(pipeline, piece, content)):
-            vectors = _embed_windows(pipeline, piece, cells, content)
+            windows = [_window(cell, speech) for cell, speech in cells]
+            crops = [pipeline.crop(piece.clip, window, content) for window in windows]
+            vectors, valid = pipeline.embed(crops)
+            if not valid.all():
+                raise pipeline.row_error(vectors[~valid][0])
             rows = find_nearest(live, vectors, 1, fusion, mated_cosine)
             for (cell, _), matches in zip(cells, rows, strict=True):
                 best = matches[0] if matches else None
@@ -176,17 +176,6 @@ def _cells(
             edges = [start + (stop - start) * number / count for number in range(count + 1)]
             for cell in pairwise(edges):
                 yield cell, speech
-
-
-def _embed_windows(
-    pipeline: Pipeline, piece: _Piece, cells: Sequence[tuple[Span, list[Span]]], content: Content
-) -> Vectors:
-    """Return (len(cells), dim) unit vectors of the speech around each cell."""
-    crops = [pipeline.crop(piece.clip, _window(cell, speech), content) for cell, speech in cells]
-    vectors, valid = pipeline.embed(crops)
-    if not valid.all():
-        raise pipeline.row_error(vectors[~valid][0])
-    return vectors
 
 
 def _window(cell: Span, speech: list[Span]) -> Region:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
 from siamkit.stats.comparisons import Comparisons
-from siamkit.types import Fault
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Ids
+from siamkit.types import Fault, Ids
 
 MOST_PAIRS = 1_000_000  # of a folder or gallery
 MOST_SAMPLES = 1_000  # of one identity that are compared with each other

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers, rerankers
-from siamkit.embed.pipeline import DetectedSample, Pipeline
-from siamkit.embed.region_choosers import Chooser, ChosenRegions
+from siamkit.embed.batches import EmbeddedRegion
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import StoreError
 from siamkit.flows import normalise
 from siamkit.flows.decide import (
@@ -22,17 +21,15 @@ from siamkit.flows.decide import (
     reranked_limits,
     verification_limits,
 )
+from siamkit.protocols import Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Quality, Region, Verdict
-
-if TYPE_CHECKING:
-    from siamkit.types import Vectors
+from siamkit.types import Calibration, Quality, Region, Vectors, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedSide:
     """One side of a comparison: a region of a source, or an enrolled identity."""
 
     source: str  # or the identity's label
@@ -47,14 +44,14 @@ class Verification:
     """The answer to a 1:1 question, and the regions that were compared."""
 
     verdict: Verdict
-    left: Side
-    right: Side
+    left: ComparedSide
+    right: ComparedSide
 
 
 def verify_pair(
     pipeline: Pipeline,
-    a: Path | str | bytes,
-    b: Path | str | bytes,
+    a: Source,
+    b: Source,
     *,
     rule: DecisionRule = DEFAULT_RULE,
     basis: Basis | None = None,
@@ -71,16 +68,17 @@ def verify_pair(
     basis = basis or encoder_basis(pipeline)
     basis = replace(basis, default=basis.default or pipeline.threshold)
     limits = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
-    left = _embed(pipeline, a, region_choosers.largest_region)
-    right = _embed(pipeline, b, choose)
-    score = float(left.vector @ right.vector)
+    left, region_a = _embed(pipeline, a, region_choosers.largest_region)
+    right, region_b = _embed(pipeline, b, choose)
+    score = float(region_a.vector @ region_b.vector)
     if reranker:
-        vectors = left.vector[None], right.vector[None]
-        (probability,) = rerankers.judge(reranker, [left.crop], [right.crop], *vectors).tolist()
+        vectors = region_a.vector[None], region_b.vector[None]
+        probabilities = rerankers.judge(reranker, [region_a.crop], [region_b.crop], *vectors)
+        probability = float(probabilities[0])
         verdict = Verdict(limits.decide(probability), score, limits.same, probability)
     else:
         verdict = _verdict(score, limits, basis.calibration)
-    return Verification(verdict, left.side, right.side)
+    return Verification(verdict, left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Claim:
 
     gallery: Gallery
     identity: str
-    probe: Path | str | bytes
+    probe: Source
 
 
 def verify_claim(
@@ -120,20 +118,18 @@ def verify_claim(
         basis = replace(basis, calibration=snorm.calibration, default=None)
     tries = len(enrolled) if fusion == "best" else 1
     limits = verification_limits(rule, basis, tries)
-    probe = _embed(pipeline, claim.probe, choose)
-    scores = enrolled @ probe.vector
-    score = (
-        mean_score(enrolled, probe.vector, mated_cosine_of(pipeline.encoder))
-        if fusion == "mean"
-        else float(scores.max())
-    )
-    left = Side(claim.identity, samples=len(enrolled))
+    right, region = _embed(pipeline, claim.probe, choose)
+    scores = enrolled @ region.vector
+    score = float(scores.max())
+    if fusion == "mean":
+        score = mean_score(enrolled, region.vector, mated_cosine_of(pipeline.encoder))
+    left = ComparedSide(claim.identity, samples=len(enrolled))
     if not snorm:
-        return Verification(_verdict(score, limits, basis.calibration, tries), left, probe.side)
+        return Verification(_verdict(score, limits, basis.calibration, tries), left, right)
     nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
-    (normalised,) = normalise.normalise_candidates(open_index(), snorm, probe.vector, [nearest])
+    (normalised,) = normalise.normalise_candidates(open_index(), snorm, region.vector, [nearest])
     verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
-    return Verification(verdict, left, probe.side)
+    return Verification(verdict, left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -146,28 +142,13 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
     return vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Embedded:
-    """The region of a source that is compared."""
-
-    side: Side
-    crop: Any
-    vector: Vectors  # (dim,)
-
-
-def _embed(pipeline: Pipeline, source: Path | str | bytes, choose: Chooser) -> _Embedded:
-    region_count = 1
-
-    def choose_and_count(sample: DetectedSample) -> ChosenRegions:
-        nonlocal region_count
-        region_count = len(sample.regions)
-        return choose(sample)
-
-    embedded = batches.embed_one(pipeline, pipeline.read(source), choose_and_count)
-    region = embedded.regions[0]
-    side = Side(embedded.name, region.region, region.quality, region_count=region_count)
-    assert region.vector is not None
-    return _Embedded(side, region.crop, region.vector)
+def _embed(
+    pipeline: Pipeline, source: Source, choose: Chooser
+) -> tuple[ComparedSide, EmbeddedRegion]:
+    embedded = batches.embed_one(pipeline, pipeline.read(source), choose)
+    region, count = embedded.regions[0], embedded.region_count
+    side = ComparedSide(embedded.name, region.region, region.quality, region_count=count)
+    return side, region
 
 
 def _verdict(
