@@ -406,15 +406,15 @@ class Workspace:
 
         It is kept until something is enrolled, forgotten, renamed or calibrated.
         """
-        from siamkit.flows.classify import open_classifier, read_classes
+        from siamkit.flows.classify import open_classifier
         from siamkit.stats.classify import ClassificationRule
 
         target = galleries.get(self.store, gallery)
         pipeline = self.pipeline_of(target)
         rule = ClassificationRule(by, k, tags, mated_cosine_of(pipeline.encoder))
         opened = self._classifiers.get((target.index_key, rule))
-        if opened is None or not opened.classes.is_current(self.store, target):
-            opened = open_classifier(read_classes(self.store, target), pipeline, rule)
+        if opened is None or not opened.is_current(self.store, target):
+            opened = open_classifier(self.store, target, pipeline, rule)
             self._classifiers[target.index_key, rule] = opened
         return opened
 

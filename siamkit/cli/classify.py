@@ -140,7 +140,7 @@ def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None
             "Note: these probabilities are only a rough guess. Enrol more samples of each"
             f" {'tag' if tags else 'class'}{calibrate}."
         )
-    if len(classifier.classes.names) == 1 and not tags and not unknown:
+    if len(classifier.names) == 1 and not tags and not unknown:
         stderr(
             "Note: there is one class, so every sample belongs to it; --unknown asks whether it"
             " does."

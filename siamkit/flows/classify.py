@@ -19,7 +19,7 @@ from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answer_regions
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, samples, templates
-from siamkit.store.gallery_vectors import load_vectors
+from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Cursor, Quality, Region
 
@@ -72,24 +72,13 @@ class Classified:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Classes:
-    """A gallery's samples by their classes, at one moment."""
+class Classifier:
+    """A gallery as it was when it was opened, ready to classify."""
 
     gallery: Gallery
     state: tuple[Cursor, list[tuple[str, int]]]  # the last change; labels and ids
     names: list[str]  # the labels, sorted
     vectors: LabelledVectors
-
-    def is_current(self, store: Store, gallery: Gallery) -> bool:
-        """True if nothing has been enrolled, forgotten, renamed or calibrated since."""
-        return self.gallery == gallery and self.state == _read_state(store, gallery)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Classifier:
-    """A gallery as it was when it was opened, ready to classify."""
-
-    classes: Classes
     settings: ClassificationRule
     evidence: Callable[[Array], Array]
     basis: str  # where the probabilities come from, for people
@@ -99,9 +88,9 @@ class Classifier:
         """True if neither samples nor a calibration say how sharp the probabilities should be."""
         return self.basis == GUESSED
 
-    @property
-    def gallery(self) -> Gallery:
-        return self.classes.gallery
+    def is_current(self, store: Store, gallery: Gallery) -> bool:
+        """True if nothing has been enrolled, forgotten, renamed or calibrated since."""
+        return self.gallery == gallery and self.state == _read_state(store, gallery)
 
     def classify(
         self,
@@ -128,7 +117,7 @@ class Classifier:
         source = batches.embed_one(pipeline, pipeline.read(probe), choose)
         answers = self._answers(live, pipeline, source, rule)
         probes = np.stack([region.vector for region in source.regions])
-        enrolled = self.classes.vectors
+        enrolled = self.vectors
         probabilities = classification.probabilities(enrolled, self.settings, self.evidence, probes)
         scores = classification.class_scores(enrolled, self.settings, probes)
         rows = zip(source.regions, probabilities, scores, answers, strict=True)
@@ -159,7 +148,7 @@ class Classifier:
         return answers
 
     def _rank(self, probabilities: Array, scores: Array) -> list[ClassMatch]:
-        matches = map(ClassMatch, self.classes.names, probabilities.tolist(), scores.tolist())
+        matches = map(ClassMatch, self.names, probabilities.tolist(), scores.tolist())
         return sorted(matches, key=lambda match: (-match.probability, -match.score, match.identity))
 
 
@@ -168,37 +157,29 @@ def _read_state(store: Store, gallery: Gallery) -> tuple[Cursor, list[tuple[str,
         return templates.last_change(store, gallery), samples.list_identities(store, gallery)
 
 
-def read_classes(store: Store, gallery: Gallery) -> Classes:
-    """Read each enrolled region once, with all its labels. Raises BadInput for an empty gallery."""
+def _label_regions(enrolled: GalleryVectors) -> LabelledVectors:
+    """Return each enrolled region once, with all its labels."""
     import numpy as np
 
     from siamkit.stats.label_sets import LabelledVectors
 
-    with store.read():
-        state = _read_state(store, gallery)
-        enrolled = load_vectors(store, gallery)
-    if not enrolled.names:
-        raise BadInput(
-            f"gallery {gallery.name} is empty",
-            hint=f"run `siamkit enrol {gallery.name} FILE --as CLASS`",
-        )
     row_of: dict[tuple[bytes, str], int] = {}
     rows = [row_of.setdefault((s.digest, s.region), len(row_of)) for s in enrolled.samples]
     entries = np.unique(np.stack([rows, enrolled.identity], axis=1), axis=0)
     first = np.unique(rows, return_index=True)[1]
     vectors = enrolled.vectors if len(first) == len(rows) else enrolled.vectors[first]
-    labelled = LabelledVectors(vectors, entries[:, 0], entries[:, 1])
-    return Classes(gallery, state, enrolled.names, labelled)
+    return LabelledVectors(vectors, entries[:, 0], entries[:, 1])
 
 
 def open_classifier(
-    classes: Classes, pipeline: Pipeline, settings: ClassificationRule
+    store: Store, gallery: Gallery, pipeline: Pipeline, settings: ClassificationRule
 ) -> Classifier:
-    """Find how likely the scores of a gallery make a class.
+    """Read a gallery, and find how likely its scores make a class.
 
     That is by the temperature that best predicts its own samples, each from the others; with too
     few samples, by the log-likelihood ratios of a calibration of pairs, the gallery's or the
-    encoder's; or else by a guess. Raises BadInput for an unknown method.
+    encoder's; or else by a guess. Raises BadInput for an unknown method, or an
+    empty gallery.
     """
     from siamkit.stats import classify as classification
 
@@ -209,10 +190,19 @@ def open_classifier(
         )
     if settings.k < 1:
         raise BadInput(f"k must be at least 1, not {settings.k}")
+    with store.read():
+        state = _read_state(store, gallery)
+        enrolled = load_vectors(store, gallery)
+    if not enrolled.names:
+        raise BadInput(
+            f"gallery {gallery.name} is empty",
+            hint=f"run `siamkit enrol {gallery.name} FILE --as CLASS`",
+        )
+    vectors = _label_regions(enrolled)
     calibration = None
     if not settings.tags:  # a calibration compares pairs, and knows nothing of tags
-        calibration = gallery_basis(classes.gallery, pipeline, None).calibration
-    if fitted := classification.fit_temperature(classes.vectors, settings):
+        calibration = gallery_basis(gallery, pipeline, None).calibration
+    if fitted := classification.fit_temperature(vectors, settings):
         temperature, count = fitted
         evidence = classification.evidence_at(temperature)
         basis = f"fitted to {count:,} enrolled samples, each left out in turn"
@@ -222,6 +212,6 @@ def open_classifier(
         evidence = functools.partial(llr, calibration)
         basis = f"by the calibration: {calibration.source}"
     else:
-        evidence = classification.evidence_at(classification.guess_temperature(classes.vectors))
+        evidence = classification.evidence_at(classification.guess_temperature(vectors))
         basis = GUESSED
-    return Classifier(classes, settings, evidence, basis)
+    return Classifier(gallery, state, enrolled.names, vectors, settings, evidence, basis)
