@@ -19,13 +19,11 @@ from siamkit.models import built, names
 from siamkit.protocols import Assesses, Detector, Encoder, Modality, Streams
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import GalleryEncoder
-from siamkit.types import Calibration, Quality, Region, Threshold
+from siamkit.types import Calibration, Quality, Region, Threshold, Vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from siamkit.types import Vectors
 
 log = logging.getLogger("siamkit")
 DEFAULT = "default"  # the detector or reranker that the modality itself names

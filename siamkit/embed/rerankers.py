@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.errors import BadInput, PluginError, Uncalibrated
 from siamkit.host import registry
-from siamkit.protocols import Reranks
+from siamkit.protocols import Reranker, Reranks
+from siamkit.types import Ids, Vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.protocols import Reranker
-    from siamkit.types import Ids, Vectors
 
 PAIRS_PER_BLOCK = 8_192  # pairs that are judged at once
 log = logging.getLogger("siamkit")

@@ -14,15 +14,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamkit.io.atomic import replacing
 from siamkit.io.cache_root import cache_root
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Ids, Vectors
 
 log = logging.getLogger("siamkit")
 ABANDONED = 14 * 86_400  # seconds after which vectors that no run has resumed are deleted

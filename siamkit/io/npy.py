@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Ids, Vectors
 
 NORM_TOLERANCE = 1e-3  # a row whose norm is this near to 1 is used as it is
 ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once

@@ -7,7 +7,6 @@ comparison and evaluation of forecasters", 1983), and where the thresholds lie.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from siamkit.reports.html import facts, page, table
 from siamkit.reports.svg import COLOURS, LOG_TICKS, Axis, Chart
 from siamkit.stats.calibration import different_below, probability, threshold_for_fmr
 from siamkit.stats.fpir import threshold_for_fpir
-
-if TYPE_CHECKING:
-    from siamkit.types import Calibration, FpirModel
+from siamkit.types import Calibration, FpirModel
 
 LARGEST_RADIUS = 32.0  # px: the disc that would stand for all comparisons
 CURVE_POINTS = 200

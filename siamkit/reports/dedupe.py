@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.flows.dedupe import Deduped
 from siamkit.flows.grouping import Grouping
 from siamkit.reports.html import escaped, facts, page
 from siamkit.reports.svg import histogram
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SAMPLE = 2_000  # items whose cosines the histogram shows
 GROUPS = 200  # listed on the page

@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.reports import evaluate_text
 from siamkit.reports.html import cut, escaped, table
@@ -30,8 +31,6 @@ from siamkit.stats.verification import ERRORS
 
 if TYPE_CHECKING:
     from typing import TypeAlias
-
-    from numpy.typing import NDArray
 
     from siamkit.flows.evaluate import Evaluation
     from siamkit.stats.verification import GroupRates, VerificationMetrics

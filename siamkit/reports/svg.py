@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from siamkit.reports.html import escaped
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 Scale: TypeAlias = Literal["linear", "log", "probit"]
 Ticks: TypeAlias = tuple[tuple[float, str], ...]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from siamkit.store import samples, templates
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery
 from siamkit.store.samples import Sample
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Ids, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

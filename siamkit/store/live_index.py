@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
+from siamkit.protocols import Index, IndexBackend
 from siamkit.store import Gallery, Store, erasures, galleries, templates
 from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
-
-if TYPE_CHECKING:
-    from siamkit.protocols import Index, IndexBackend
-    from siamkit.types import Cursor, Hits, Vectors
+from siamkit.types import Cursor, Hits, Vectors
 
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 log = logging.getLogger("siamkit")

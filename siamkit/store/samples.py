@@ -6,15 +6,12 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import erasures
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
-
-if TYPE_CHECKING:
-    from siamkit.types import Vectors
+from siamkit.types import Vectors
 
 MAX_LABEL_CHARS = 200  # characters
 

@@ -6,16 +6,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import erasures, galleries
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
-from siamkit.types import Cursor
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Cursor, Ids, Vectors
 
 ROWS_PER_READ = 10_000  # templates per read: as rows they take twice the memory
 IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters

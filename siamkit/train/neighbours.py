@@ -8,8 +8,6 @@ training on them alone collapses the embedding (Schroff et al. 2015, "FaceNet", 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +15,7 @@ from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.protocols import Contrasts
 from siamkit.store.galleries import DEFAULT_INDEX
-
-if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+from siamkit.types import Ids, Vectors
 
 # FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. At
 # this quantile (of the cosines, from the farthest positive) that holds for three positives in four.
