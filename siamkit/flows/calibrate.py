@@ -115,20 +115,25 @@ def _collect(
     is_probe = _choose_probes(labels, rng)
     values, lefts, rights, probe_blocks = [], [], [], []
     for rows, block in scores:
-        row_labels, numbers = labels[rows], np.arange(len(rows))
+        row_labels = labels[rows]
         keep = rng.random(block.shape) < share if share < 1 else np.ones(block.shape, np.bool_)
-        keep[numbers, row_labels] = True
+        keep[np.arange(len(rows)), row_labels] = True
         keep &= np.isfinite(block)
         kept_rows, right = np.nonzero(keep)
         values.append(block[kept_rows, right].astype(np.float64))
         lefts.append(row_labels[kept_rows])
         rights.append(right)
-        is_other = np.ones(block.shape, np.bool_)
-        is_other[numbers, row_labels] = False
-        probe_blocks.append(block[is_other].reshape(len(rows), -1)[is_probe[rows]])
+        probe_blocks.append(_scores_of_others(block, row_labels)[is_probe[rows]])
     left, right = np.concatenate(lefts), np.concatenate(rights)
     comparisons = Comparisons(np.concatenate(values), left == right, left, right, share)
     return comparisons, probe_blocks, len(np.unique(labels[is_probe]))
+
+
+def _scores_of_others(block: NDArray[np.float32], own: Ids) -> NDArray[np.float32]:
+    """Return the (n, m - 1) scores of a block without column own[i] of row i."""
+    is_other = np.ones(block.shape, np.bool_)
+    is_other[np.arange(len(own)), own] = False
+    return block[is_other].reshape(len(own), -1)
 
 
 def _choose_probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -183,9 +188,7 @@ def calibrate_by_trials(
     blocks = []
     if len(firsts) > 1:
         block = samples.vectors[firsts[probes]] @ samples.vectors[firsts].T
-        is_other = np.ones(block.shape, np.bool_)
-        is_other[np.arange(len(probes)), probes] = False
-        blocks.append(block[is_other].reshape(len(probes), -1))
+        blocks.append(_scores_of_others(block, probes))
     return calibration_fit.fit_calibration(
         trials.to_comparisons(scores),
         fingerprint,
