@@ -1,4 +1,7 @@
-"""The Python door: one store, its galleries, and the verbs. The command line uses nothing else."""
+"""The Python API: one store, its galleries and every operation on them.
+
+The command line uses nothing else.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def default_root() -> Path:
 
 
 class Workspace:
-    """A store and every verb on it; models and indexes stay open between calls.
+    """A store and every operation on it; models and indexes stay open between calls.
 
     Examples:
         >>> ws = Workspace("people")                                      # doctest: +SKIP
@@ -402,7 +405,7 @@ class Workspace:
     def classifier(
         self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
     ) -> Classifier:
-        """Open the classifier that `classify` uses; it says where its probabilities come from.
+        """Open the classifier that `classify` uses; it names the source of its probabilities.
 
         It is kept until something is enrolled, forgotten, renamed or calibrated.
         """
@@ -476,7 +479,7 @@ class Workspace:
         choose: Chooser = largest_region,
         progress: Progress = ignore_progress,
     ) -> Explanation:
-        """Find the parts of two sources that make them alike, and those that set them apart.
+        """Find the parts of two sources that make them alike, and those that make them different.
 
         gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
         choose: picks the region of `b` to compare.
@@ -590,7 +593,7 @@ class Workspace:
     def against(
         self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
     ) -> Iterator[GalleryLookup]:
-        """Find the items that are enrolled already. See siamkit.flows.against.
+        """Find the items that are already enrolled. See siamkit.flows.against.
 
         rule: by default the modality's reranker decides, if it has one, or else the cosine.
         """
@@ -667,7 +670,7 @@ class Workspace:
         report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
         progress: Progress = ignore_progress,
     ) -> Calibration:
-        """Measure what a gallery's scores mean; from then on it decides by that.
+        """Measure what a gallery's scores mean; later decisions use the result.
 
         trials: a table of labelled pairs or a folder per identity; None for the gallery's own
         samples, each against each identity. targets: the error rates to decide at. normalise:
@@ -822,7 +825,7 @@ class Workspace:
         )
 
     def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
-        """Describe a gallery's index: its backend as `index`, and what the backend tells of it.
+        """Describe a gallery's index: its backend as `index`, and what the backend reports.
 
         FAISS tells structure, exact, recall, templates, since_saved, bytes.
         """

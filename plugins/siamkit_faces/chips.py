@@ -24,7 +24,7 @@ def cut_chip(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
 
 
 def is_blank(chip: NDArray[np.uint8]) -> bool:
-    """True if the face is of one colour: the network's vector for it would mean nothing."""
+    """True if the face has a single colour, for which the network's vector has no meaning."""
     edge = round(align.CHIP_SIDE * align.PADDING / (1 + 2 * align.PADDING))
     return float(chip[edge:-edge, edge:-edge].std(axis=(0, 1)).max()) < BLANK
 

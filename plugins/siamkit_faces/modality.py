@@ -55,7 +55,7 @@ class Faces:
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
-        """Cut the face's 150 x 150 chip, upright. Raises NothingFound if it is of one colour."""
+        """Cut the face's 150 x 150 chip, upright. Raises NothingFound for a single colour."""
         from siamkit_faces import chips
 
         chip = chips.cut_chip(medium.pixels, region)

@@ -78,7 +78,7 @@ class Images:
         export(open_packaged(), folder, fields)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
-        """Write the encoder folder of someone's timm model, with its own preprocessing.
+        """Write the encoder folder of a third-party timm model, with its own preprocessing.
 
         Raises BadInput or MissingWeights.
         """

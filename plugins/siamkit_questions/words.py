@@ -22,7 +22,7 @@ _ENDINGS = [tuple(rule.split(">")) for rule in _INFLECTIONS.split()]
 
 
 def stems(word: str) -> list[str]:
-    """List what a word may be an inflected form of, likeliest first: 'uploading' -> upload, ..."""
+    """List the words that a word may be a form of, likeliest first: 'uploading' -> upload, ..."""
     forms = []
     for ending, replacement in _ENDINGS:
         stem = word[: -len(ending)] + replacement

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from siamkit_signatures.page import Parts
 
 RIM = 0.06  # of the box's shorter side: stamps and tables have their ink there
-STRAIGHT = 0.8  # text heights: frames and print have level or upright runs at least as long
+STRAIGHT = 0.8  # text heights: frames and print have horizontal or vertical runs at least as long
 LETTERS = 0.5  # of the median height: lower pieces are dots, which need not stand on a line
 # In the order of measures().
 WEIGHTS = np.array(
@@ -81,7 +81,7 @@ def _on_rim(part: NDArray[np.uint8]) -> float:
 
 
 def _straight(part: NDArray[np.uint8], height: float) -> float:
-    """Count the pixels in long level or upright runs of ink."""
+    """Count the pixels in long horizontal or vertical runs of ink."""
     run = max(3, int(STRAIGHT * height))
     level = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     upright = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((run, 1), np.uint8))

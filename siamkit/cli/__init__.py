@@ -96,7 +96,7 @@ def cli(store: Path) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. A failure is one line, and a hint what to do."""
+    """Run one command and return its exit code. A failure prints one line and a hint."""
     try:
         code = cli.main(args=arguments, prog_name="siamkit", standalone_mode=False)
         sys.stdout.flush()

@@ -108,7 +108,7 @@ def calibrate(
     outputs: CalibrationOutputs,
     store: Path,
 ) -> int:
-    """Measure what the scores of GALLERY mean; from then on it decides by that.
+    """Measure what the scores of GALLERY mean; later decisions use the result.
 
     Queries and verifications then give a probability, and say when they can't tell.
     """

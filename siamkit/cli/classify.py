@@ -79,7 +79,7 @@ holds nothing to classify. With several files the best outcome counts.
 def classify(
     gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parameters: Any
 ) -> int:
-    """Which class does each of FILES or texts belong to, and how likely?
+    """Find the class of each of FILES or texts, with its probability.
 
     The classes are the gallery's identities; a few samples of each are enough. To give a sample
     several labels, enrol it under each, and classify with --tags.
@@ -132,7 +132,7 @@ class ClassifyRequest:
 
 
 def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None:
-    """Say on stderr why the probabilities may mean little."""
+    """Print on stderr why the probabilities may be unreliable."""
     tags = classifier.settings.tags
     if classifier.guessed:
         calibrate = "" if tags else f", or `siamkit calibrate {gallery} --trials FILE`"

@@ -135,7 +135,7 @@ def _check_options(
     max_memory: int | None,
     outputs: DedupeOutputs,
 ) -> None:
-    """Raise UsageError for options that do not go together."""
+    """Raise UsageError for options that cannot be combined."""
     from siamkit import DEFAULT
     from siamkit.io.table_read import TextColumns
 

@@ -1,4 +1,4 @@
-"""siamkit dedupe --against: find the items that a gallery has already."""
+"""siamkit dedupe --against: find the items that a gallery already has."""
 
 from __future__ import annotations
 

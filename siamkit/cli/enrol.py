@@ -140,7 +140,7 @@ class EnrolRequest:
         return bool(self.column or self.id_column or self.table_name)
 
     def check(self) -> None:
-        """Raise UsageError for options that do not go together."""
+        """Raise UsageError for options that cannot be combined."""
         recorded = self.seconds is not None
         if bool(self.files or self.texts) + bool(self.origin) + recorded != 1:
             raise click.UsageError("Give one of FILES, --text, --record and --from.")

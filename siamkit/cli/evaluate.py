@@ -132,7 +132,7 @@ def evaluate(
 def _check_models(
     source: Path | None, models: EvaluatedModels, settings: EvaluationSettings
 ) -> None:
-    """Raise UsageError for options that do not go together."""
+    """Raise UsageError for options that cannot be combined."""
     modality, gallery = models.modality, models.gallery
     if source is None and gallery is None:
         raise click.UsageError("Give SOURCE, or --gallery NAME.")

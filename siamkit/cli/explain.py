@@ -54,7 +54,7 @@ def explain(
     store: Path,
     as_json: bool,
 ) -> int:
-    """Show which parts of A and B (files or texts) make them alike, and which tell them apart.
+    """Show which parts of A and B (files or texts) make them alike, and which make them different.
 
     Each part of one sample is hidden in turn; it contributes what the score then loses. Parts are
     cells of a picture, segments of a sound, or words of a text.

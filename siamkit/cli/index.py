@@ -33,7 +33,7 @@ def index() -> None:
 @options.store
 @options.as_json
 def stats(gallery: str | None, store: Path, as_json: bool) -> None:
-    """Structure, size and measured recall of the index of each gallery, or of one."""
+    """Show the structure, size and measured recall of each gallery's index, or of one."""
     with options.workspace(store) as ws:
         rows = [{"gallery": name, **ws.index_stats(name)} for name in _names(ws, gallery)]
     if as_json:

@@ -44,7 +44,7 @@ def print_outcome(as_json: bool, data: Any, sentence: str) -> None:
 
 
 def describe_threshold(limit: Threshold | None) -> str:
-    """What decides, for people: 'threshold 0.450, false match rate 0.01'."""
+    """Describe a threshold for people: 'threshold 0.450, false match rate 0.01'."""
     if limit is None:
         return "no threshold: give --threshold"
     rated = f", false match rate {limit.fmr:g}" if limit.fmr else ""

@@ -133,7 +133,7 @@ def run(
 @click.argument("run", type=click.Path(path_type=Path))
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
-    """Write RUN/encoder from the best weights so far, while RUN goes on or after it has failed."""
+    """Write RUN/encoder from the best weights so far, even of a running or failed RUN."""
     from siamkit import TrainingRun
 
     training = TrainingRun.open(run)

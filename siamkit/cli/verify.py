@@ -62,7 +62,7 @@ thresholds for the two; 4 a file holds nothing to compare.
 def verify(
     models: options.ModelChoice, rule: DecisionRule, store: Path, as_json: bool, **parameters: Any
 ) -> int:
-    """Are two FILES (or texts) the same, or is one who LABEL says?
+    """Decide whether two FILES (or texts) match, or whether one belongs to LABEL.
 
     Of several regions in a file (faces, for example) the largest is compared.
     """
@@ -163,7 +163,7 @@ def _verify(
 
 
 def _note_regions(result: Verification, box: Box | None) -> None:
-    """Say on stderr which region was compared, and what is wrong with it."""
+    """Print on stderr which region was compared, and what is wrong with it."""
     from siamkit import region_choosers
 
     for side in (result.left, result.right):

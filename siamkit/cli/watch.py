@@ -1,4 +1,4 @@
-"""Show a training run as it goes: one line that is redrawn, and a line for what matters."""
+"""Show a training run as it goes: one line that is redrawn, and one per important event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEAR = "\r\033[K"
 
 
 def follow(run: TrainingRun) -> None:
-    """Train to the end and show its events; if interrupted, say what is saved."""
+    """Train to the end and show its events; if interrupted, print what is saved."""
     from siamkit import training_events
 
     live = sys.stderr.isatty()

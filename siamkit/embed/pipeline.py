@@ -73,7 +73,7 @@ class Pipeline:
         return stated
 
     def gallery_encoder(self, name: str | None) -> GalleryEncoder:
-        """Return what a gallery keeps of this encoder. name: how the gallery finds it again."""
+        """Return the encoder as a gallery stores it. name: how the gallery finds it again."""
         encoder = self.encoder
         return GalleryEncoder(
             name, encoder.fingerprint, encoder.dim, self.threshold, self.calibration

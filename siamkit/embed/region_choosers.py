@@ -51,7 +51,7 @@ def all_usable(detected: DetectedSample) -> ChosenRegions:
 
 
 def within_box(box: Box) -> Chooser:
-    """Choose the detected region that a box means, or else the box itself.
+    """Choose the detected region that a box marks, or else the box itself.
 
     A box means the region that it overlaps best; a box much larger than that, the only region
     whose centre is inside. The choice raises BadInput for a box outside the picture,

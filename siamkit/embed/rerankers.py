@@ -1,4 +1,4 @@
-"""Open rerankers by name, and check the probabilities they give."""
+"""Open rerankers by name, and check the probabilities they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dedupe against a gallery: is an item enrolled already?"""
+"""Dedupe against a gallery: is an item already enrolled?"""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
 
 
 def _find_low_quality(gallery: ComparedGallery) -> Iterator[Finding]:
-    """Find samples below UNFIT, and those below FIT that are far below the gallery's usual."""
+    """Find samples below UNFIT, and those below FIT that are far below the gallery's median."""
     samples = gallery.enrolled.samples
     quality = np.array([np.nan if s.quality is None else s.quality for s in samples], np.float64)
     fence = audit_stats.tukey_fence(quality)

@@ -58,12 +58,12 @@ class Classified:
 
     @property
     def identity(self) -> str | None:
-        """The most likely class or assigned tag; None if it is unknown or nobody can tell."""
+        """The most likely class or assigned tag; None if it is unknown or inconclusive."""
         return next(iter(self.identities), None)
 
     @property
     def identities(self) -> list[str]:
-        """The assigned tags, or the one class; empty if it is unknown or nobody can tell."""
+        """The assigned tags, or the one class; empty if it is unknown or inconclusive."""
         if self.decision != "same":
             return []
         if not self.tags:
@@ -85,7 +85,7 @@ class Classifier:
 
     @property
     def guessed(self) -> bool:
-        """True if neither samples nor a calibration say how sharp the probabilities should be."""
+        """True if neither samples nor a calibration show how sharp the probabilities should be."""
         return self.basis == GUESSED
 
     def is_current(self, store: Store, gallery: Gallery) -> bool:

@@ -68,7 +68,7 @@ class ComparedGallery:
 
 
 def compare_gallery(live: LiveIndex, progress: Progress) -> ComparedGallery | None:
-    """Search for every sample of a gallery in it; None if it is empty."""
+    """Search a gallery for each of its own samples; None if it is empty."""
     enrolled = load_vectors(live.store, live.gallery)
     if not enrolled.samples:
         return None

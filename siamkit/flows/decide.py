@@ -61,7 +61,7 @@ class DecisionRule:
         return None if self.threshold is None else Threshold(self.threshold)
 
     def refuse(self, verb: str, *names: str) -> None:
-        """Raise BadInput if any of these fields is set: `verb` cannot decide by it."""
+        """Raise BadInput if any of these fields is set: `verb` does not support it."""
         for name in names:
             if getattr(self, name) is not None:
                 raise BadInput(f"{verb} cannot use {name}", hint=f"leave {name} out")
@@ -78,7 +78,7 @@ class Limits:
     different: float  # at most same.value
 
     def decide(self, score: float) -> Decision:
-        """Decide on a score; between the two limits nobody can tell."""
+        """Decide on a score; between the two limits the answer is inconclusive."""
         if score >= self.same.value:
             return "same"
         return "different" if score < self.different else "can't tell"

@@ -1,4 +1,4 @@
-"""Check packages, plugins, encoders and the store, and say what would repair a fault."""
+"""Check packages, plugins, encoders and the store, and suggest a repair for each fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """The outcome of one check; `hint` says what to do if it failed."""
+    """The outcome of one check; `hint` is the remedy if it failed."""
 
     check: str
     ok: bool

@@ -43,7 +43,7 @@ def get_of_modality(store: Store, name: str, modality: str | None) -> Gallery:
 
 
 def imply_modality(gallery: str, encoder: str | None) -> str:
-    """Pick the modality of a new gallery: of its encoder, or else the one of its name."""
+    """Pick the modality of a new gallery: its encoder's, or else the one it is named after."""
     if encoder is not None:
         return pick_modality.for_encoder(encoder)
     if gallery not in _modalities():

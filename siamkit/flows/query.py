@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def decision(self) -> Decision:
-        """Is the region of the first match's identity? "different" without a threshold."""
+        """Does the region belong to the first match's identity? "different" without a threshold."""
         best = self.matches[0] if self.matches else None
         if best is None or self.threshold is None:
             return "different"
@@ -62,7 +62,7 @@ class Answer:
 
     @property
     def identity(self) -> str | None:
-        """The first match's identity; None if it is unknown or nobody can tell."""
+        """The first match's identity; None if it is unknown or inconclusive."""
         return self.matches[0].identity if self.decision == "same" else None
 
 

@@ -1,4 +1,4 @@
-"""Timeline: who of a gallery is heard when, in a recording of any length.
+"""Timeline: which enrolled identities speak when, in a recording of any length.
 
 It names the enrolled; everybody else is `unknown`. It does not tell unknown speakers apart, as
 diarisation does, and where several speak at once it names one of them.
@@ -136,7 +136,7 @@ def _require_threshold(live: LiveIndex, pipeline: Pipeline, rule: DecisionRule) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """A clip of the recording; its middle counts, and the margins are there to hear it by."""
+    """A clip of the recording; its middle is analysed, and the margins give context."""
 
     clip: Clip
     begin: float  # s of the recording at which the clip begins
@@ -199,7 +199,7 @@ def _window(cell: Span, speech: list[Span]) -> Region:
 
 
 def _append(turns: list[Turn], new: Turn) -> None:
-    """Add a turn, or extend the last one if the same identity speaks on."""
+    """Add a turn, or extend the last one if the same identity keeps speaking."""
     last = turns[-1] if turns else None
     if last is None or last.identity != new.identity or new.start - last.stop > JOIN:
         turns.append(new)

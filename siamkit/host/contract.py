@@ -1,4 +1,4 @@
-"""Check that a plugin has what its protocol asks for, and say in one line what it lacks."""
+"""Check that a plugin has what its protocol requires; describe in one line what it lacks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ ENCODER_OPTIONAL: tuple[Member, ...] = (
 
 
 def plugin_fault(plugin: object, group: str, name: str) -> str:
-    """Say how a constructed plugin breaks its contract: 'has no load, …'. '' if it does not."""
+    """Describe how a plugin breaks its contract: 'has no load, …'. '' if it does not."""
     if not PLUGIN_NAME.fullmatch(name):
         return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
     if (own_name := getattr(plugin, "name", None)) != name:
@@ -88,12 +88,12 @@ def protocol_fault(plugin: object) -> str:
 
 
 def encoder_fault(encoder: object) -> str:
-    """Say how an opened encoder breaks its contract, '' if it does not."""
+    """Describe how an opened encoder breaks its contract, '' if it does not."""
     return _member_fault(encoder, ENCODER) or option_fault(encoder, ENCODER_OPTIONAL)
 
 
 def option_fault(plugin: object, options: tuple[Member, ...] = OPTIONAL) -> str:
-    """Say what is wrong with the optional members that a plugin has; '' if nothing."""
+    """Describe what is wrong with a plugin's optional members; '' if nothing."""
     return _member_fault(plugin, options, optional=True)
 
 

@@ -106,7 +106,7 @@ def load_modalities() -> list[Modality[Any]]:
 
 
 def describe(plugin: object) -> str:
-    """Name a constructed plugin, or a part of one, in a message: with its package if installed."""
+    """Return a plugin's name and package, for messages; a part of a plugin has no package."""
     plugin = unwrap(plugin)  # type: ignore[arg-type]
     kind = type(plugin)
     name = getattr(plugin, "name", "?")

@@ -1,4 +1,4 @@
-"""Vectors from other programs: a .npy matrix, and the names in a file names_path it."""
+"""Vectors from other programs: a .npy matrix, and the names in a file beside it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Content:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of the bytes; text counts as UTF-8."""
+        """SHA-256 of the bytes; text is hashed as UTF-8."""
         data = self.data.encode() if isinstance(self.data, str) else self.data
         return hashlib.sha256(data).digest()
 

@@ -20,13 +20,13 @@ HEAD = 4096  # bytes that are searched for NUL
 
 @contextmanager
 def open_text(path: Path, suffix: str) -> Iterator[Table]:
-    """Open a file as what a suffix, not necessarily its own, says."""
+    """Open a file in the format of a suffix, not necessarily its own."""
     with _open_file(path) as file:
         yield _by_suffix(_decoded(file, to_text(path)), to_text(path), suffix)
 
 
 def open_stdin(stdin: TextIO | None, suffix: str) -> Table:
-    """Open standard input as JSON lines if it begins with a brace, else as what a suffix says."""
+    """Open standard input: JSON lines if it begins with a brace, else in a suffix's format."""
     if stdin is None:
         raise BadInput("there is no standard input")
     if isinstance(stdin, TextIOWrapper):
@@ -39,7 +39,7 @@ def open_stdin(stdin: TextIO | None, suffix: str) -> Table:
 
 
 def parse_object(line: str) -> dict[str, Any]:
-    """Return the JSON object of a line. Raises ValueError, saying what is wrong with it."""
+    """Return the JSON object of a line. Raises ValueError with the reason."""
     data = _parse_json(line)
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")

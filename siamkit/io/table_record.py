@@ -1,4 +1,4 @@
-"""Tables as records: what every reader of tables gives, whatever the format."""
+"""Tables as records: what every table reader returns, whatever the format."""
 
 from __future__ import annotations
 

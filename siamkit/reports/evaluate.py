@@ -64,7 +64,7 @@ def _table(results: Sequence[Evaluation]) -> str:
 
 
 def _unsupported(results: Sequence[Evaluation]) -> str:
-    """Say which rates the data is too small for, and how much data there is."""
+    """List the rates that the data is too small for, and how much data there is."""
     data_by_rate: dict[str, str] = {}
     for result in results:
         non_mated = int((~result.measured.comparisons.mated).sum())

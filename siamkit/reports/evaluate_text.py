@@ -60,7 +60,7 @@ def figures(result: Evaluation) -> list[tuple[str, str]]:
 
 
 def group_row(group: GroupRates) -> tuple[str, int, int, str, str]:
-    """Return the cells below GROUP_HEAD."""
+    """Return one table row, in the column order of GROUP_HEAD."""
     return group.name, group.mated, group.non_mated, shown(group.fmr), shown(group.fnmr)
 
 

@@ -178,7 +178,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Population:
-    """Probes of one kind; every person counts the same, however many probes are theirs."""
+    """Probes of one kind; every person has the same weight, however many probes they have."""
 
     scores: Floats  # (m, 2) best and rest; NaN if absent
     person: Ids  # (m,) in 0 … people - 1

@@ -186,7 +186,7 @@ def with_rule_of_three(estimate: Estimate, trials: int) -> Estimate:
 
 
 def rates_at(curve: ErrorRates, threshold: float) -> tuple[float, float]:
-    """Return FMR and FNMR at any threshold, be it a score that occurs or not."""
+    """Return FMR and FNMR at any threshold, whether or not it occurs as a score."""
     at = int(np.searchsorted(curve.thresholds, threshold))
     return (float(curve.fmr[at]), float(curve.fnmr[at])) if at < len(curve.fmr) else (0.0, 1.0)
 
@@ -250,7 +250,7 @@ def _accuracy(
 
 
 def deal_folds(comparisons: Comparisons, folds: int = FOLDS) -> NDArray[np.int64]:
-    """Return (n,) a fold for each comparison: all of one left identity share one; even sizes."""
+    """Return the (n,) folds of comparisons, of even size; one left identity is in one fold."""
     names, numbers = np.unique(comparisons.left, return_inverse=True)
     counts = np.bincount(numbers)
     fold_of, sizes = np.empty(len(names), np.int64), np.zeros(min(folds, len(names)))

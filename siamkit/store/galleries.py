@@ -179,7 +179,7 @@ def count(store: Store, gallery: Gallery) -> tuple[int, int]:
 
 
 def set_index(store: Store, gallery: Gallery, index: str) -> None:
-    """Have a gallery use another index backend from now on."""
+    """Switch a gallery to another index backend."""
     with store.write() as db:
         db.execute('UPDATE galleries SET "index" = ? WHERE id = ?', (index, gallery.id))
 

@@ -1,4 +1,4 @@
-"""Checks of a store: faults that SQLite sees, and rows that do not belong together."""
+"""Checks of a store: faults that SQLite finds, and inconsistent rows."""
 
 from __future__ import annotations
 

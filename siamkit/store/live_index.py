@@ -124,7 +124,7 @@ def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
 
 
 def change(store: Store, gallery: Gallery, index: str) -> Gallery:
-    """Have a gallery use another index backend, and delete what the old one has saved.
+    """Switch a gallery to another index backend, and delete the old one's files.
 
     Raises BadInput if the new one is not installed. If the old one is not, its files stay, and a
     line is logged.

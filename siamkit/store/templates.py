@@ -26,7 +26,7 @@ def last_change(store: Store, gallery: Gallery) -> Cursor:
 
 
 def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
-    """Return True if this very change is in the log; one of a restored backup is not."""
+    """Return True if this exact change is in the log; one of a restored backup is not."""
     query = "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?"
     return store.fetch_one(query, cursor.seq, cursor.nonce, gallery.id) is not None
 

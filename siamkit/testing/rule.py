@@ -97,7 +97,7 @@ def needs_failed(check: str) -> NotRun:
 
 
 def missing(error: MissingWeights) -> str:
-    """Say what is not installed, and what would install it."""
+    """Describe what is not installed, and how to install it."""
     return f"{error} ({error.hint})" if error.hint else str(error)
 
 

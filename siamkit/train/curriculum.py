@@ -45,7 +45,7 @@ class _State:
 
 
 class Curriculum:
-    """Observes every step; names the next miner, and says when to stop.
+    """Observes every step; picks the next miner, and decides when to stop.
 
     A configured miner is never changed, and the first collapse ends the run: with the same
     triplets it may never recover. "auto" returns to semi-hard negatives, which lead out of the

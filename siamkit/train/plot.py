@@ -201,7 +201,7 @@ def _draw_curve(
 
 
 def _mark_events(panel: Axes, events: Sequence[Event]) -> None:
-    """Draw upright lines where the run was resumed and where an alarm was raised."""
+    """Draw vertical lines where the run was resumed and where an alarm was raised."""
     panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     for event in events:
         if isinstance(event, Alarm):

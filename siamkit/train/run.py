@@ -1,4 +1,4 @@
-"""A training run, from the door: begin or resume it in its folder, follow it, export its encoder.
+"""A training run: begin or resume it in its folder, follow it, export its encoder.
 
 Imports torch only once a modality is bound to what is trained.
 """
