@@ -5,13 +5,14 @@ The command line uses nothing else.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
@@ -286,19 +287,19 @@ class Workspace:
 
     @staticmethod
     def read_labelled(
-        origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
+        origin: str | Path, columns: TextColumns | None = None
     ) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
         """Read (label, source) pairs for `enrol_many`, and a failed result per unusable row.
 
         origin: a folder with one folder per identity, a CSV with the columns label and path, JSON
-        lines ({"label", "path"} or {"label", "text"}), or '-' for JSON lines on `stdin`.
+        lines ({"label", "path"} or {"label", "text"}), or '-' for JSON lines on standard input.
         columns: the origin is a table of texts, and these are its columns.
 
         Raises BadInput, naming the line, for a list that cannot be read.
         """
         from siamkit.flows.enrol import read_labelled
 
-        return read_labelled(str(origin), columns, stdin or sys.stdin)
+        return read_labelled(str(origin), columns, sys.stdin)
 
     @staticmethod
     def record(
@@ -348,17 +349,17 @@ class Workspace:
 
     @staticmethod
     def read_sources(
-        origin: str | Path, columns: TextColumns | None = None, *, stdin: TextIO | None = None
+        origin: str | Path, columns: TextColumns | None = None
     ) -> tuple[list[Source], list[Fault]]:
         """Read the sources to `embed`, and a fault per unusable row.
 
         origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
-        either on `stdin`. columns: the origin is a table of texts, and these are its columns.
+        either on standard input. columns: those of a table of texts, which the origin then is.
         Raises BadInput, naming the line, for a list that cannot be read.
         """
         from siamkit.flows.embed import read_sources
 
-        return read_sources(str(origin), columns, stdin or sys.stdin)
+        return read_sources(str(origin), columns, sys.stdin)
 
     # --- answers ---
 
@@ -503,12 +504,9 @@ class Workspace:
 
         rule: a threshold or false match rate to decide by, instead of the gallery's own.
         """
-        claim = Claim(galleries.get(self.store, gallery), label, probe)
-        pipeline = self.pipeline_of(claim.gallery)
-
-        def open_index() -> LiveIndex:
-            return self.index(claim.gallery)
-
+        target = galleries.get(self.store, gallery)
+        claim, pipeline = Claim(target, label, probe), self.pipeline_of(target)
+        open_index = functools.partial(self.index, target)
         return verify_claim(
             self.store, pipeline, claim, open_index, rule=rule, fusion=fusion, choose=choose
         )
