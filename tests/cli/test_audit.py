@@ -44,7 +44,7 @@ def test_audit_writes_tables(letters):
 def test_drift_wants_a_calibration_then_queries(letters):
     done = letters("audit", "letters", "--drift")
     assert done.code == 1
-    assert "Hint: siamkit calibrate letters" in done.err
+    assert "Hint: run `siamkit calibrate letters`" in done.err
     assert letters("audit", "letters", "--drift", "--limit", "3").code == 2
     store = Store(letters.folder / ".siamkit")
     gallery = galleries.get(store, "letters")
