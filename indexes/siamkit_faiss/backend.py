@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit.types import Cursor
+from siamkit.types import Cursor, Hits, Mined
 from siamkit_faiss import snapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.types import Hits, Ids, Mined, Vectors
+    from siamkit.types import Ids, Vectors
     from siamkit_faiss.index import FaissIndex
 
 

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from siamkit.errors import BadInput
 from siamkit.types import Mined
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Vectors
 
 EXACT = 50_000  # rows, which take about 10 s on two cores; embedding them takes minutes

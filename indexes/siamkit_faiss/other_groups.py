@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from siamkit.types import Hits
 from siamkit_faiss.mining import nearest_parts
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Vectors
 
     RowPairs: TypeAlias = tuple[Ids, Ids, NDArray[np.float32]]  # rows, their hits, the cosines

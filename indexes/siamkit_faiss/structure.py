@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_faiss.snapshot import SnapshotInfo
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Vectors
 
 FLAT_FLOATS = 64_000_000

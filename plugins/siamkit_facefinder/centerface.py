@@ -16,13 +16,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from siamkit.errors import MissingWeights
 from siamkit.sdk import onnx
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnxruntime
-    from numpy.typing import NDArray
 
 CELL = 4  # input pixels per cell of the outputs, in each direction
 STRIDE = 32  # the input's sides must be multiples of it
@@ -85,7 +86,6 @@ def detect(
 
     threshold: the least score, in [0, 1].
     """
-    import numpy as np
     from PIL import Image
 
     height, width = pixels.shape[:2]
@@ -102,8 +102,6 @@ def detect(
 
 def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Detections:
     """Decode the network's four outputs for one picture into faces, in pixels of its input."""
-    import numpy as np
-
     heat, scale, offset, landmarks = (output[0] for output in outputs)
     y, x = np.nonzero(heat[0] >= threshold)
     scores = heat[0, y, x]
@@ -120,8 +118,6 @@ def decode(outputs: list[NDArray[np.float32]], threshold: float) -> Detections:
 
 def suppress_overlaps(faces: Detections) -> Detections:
     """Non-maximum suppression: sort best first, and of overlapping boxes keep the best."""
-    import numpy as np
-
     best: list[int] = []
     for row in np.argsort(-faces.scores, kind="stable"):
         if all(iou(faces.boxes[row], faces.boxes[better]) <= MAX_IOU for better in best):
@@ -141,7 +137,5 @@ def iou(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 def merge(faces: Detections, more: Detections) -> Detections:
     """Combine the detections of one picture at two scales."""
-    import numpy as np
-
     joined = Detections(*(np.concatenate(pair) for pair in zip(faces, more, strict=True)))
     return suppress_overlaps(joined)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siamkit.types import Image, Region
+from siamkit.types import Box, Image, Region
 
 if TYPE_CHECKING:
     import numpy as np
     import onnxruntime
     from numpy.typing import NDArray
 
-    from siamkit.types import Box
     from siamkit_facefinder.centerface import Detections
 
 THRESHOLD = 0.6  # on pictures with known faces the weakest face had 0.65, the best non-face 0.55

@@ -12,13 +12,9 @@ are counted from the centre of the top left pixel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as pil
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHIP_SIDE = 150  # px: the side of a chip
 PADDING = 0.25  # of the face's side, on all four sides, as in dlib's examples

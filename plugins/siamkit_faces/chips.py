@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from siamkit.types import Box, Region
 from siamkit_faces import align, landmarks
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Box, Region
-
 
 BLANK = 1.0  # standard deviation of a colour plane, of 0 to 255; the least in LFW is over 14
 

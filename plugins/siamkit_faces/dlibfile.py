@@ -14,13 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import ldexp, prod
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TENSOR_VERSION = 2
 # Integers of a layer that are read before its tensor, and after it.
@@ -69,8 +67,6 @@ class _Reader:
         return ldexp(mantissa, exponent)
 
     def tensor(self) -> NDArray[np.float32]:
-        import numpy as np
-
         version, *shape = self.integers(5)
         if version != TENSOR_VERSION:
             raise ValueError(f"tensor version {version}, expected {TENSOR_VERSION}")

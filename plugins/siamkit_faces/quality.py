@@ -6,17 +6,11 @@ to keep out faces that the network cannot recognise, not to demand passport phot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-from siamkit.types import Quality
+from siamkit.types import Quality, Region
 from siamkit_faces import align, chips
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Region
 
 MIN_EYES = 12.0  # px between the centres of the eyes; at 10 px the EER is five times that at 20
 MIN_SHARPNESS = 0.015  # see sharpness(); the least in 953 LFW crops is 0.022

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 LEAST_SIDE = 0.6  # of each side, that a cut keeps
 SHAPE = 0.15  # standard deviation of the logarithm of the cut's aspect ratio

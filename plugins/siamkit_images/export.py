@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.sdk.efficientnet_lite0 import lite0
@@ -20,9 +21,6 @@ from siamkit.sdk.model_folder import Card, read_card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.sdk.quiet import quiet
 from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, read_recipe
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 OPSET = 17  # onnxruntime 1.20 and later read it
 MAX_WEIGHTS = 1_900_000_000  # bytes: the graph is written as protobuf, whose limit is 2 GiB

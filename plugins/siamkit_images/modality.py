@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput, MissingWeights, UnreadableSample
+from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from siamkit.protocols import Source
 
 LITE0, TIMM = "efficientnet-lite0", "timm"
 

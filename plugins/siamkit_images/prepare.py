@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights, NothingFound
 from siamkit.types import Image, Region
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 PREPARED = 1  # version of `prepare`, in every fingerprint: raise it with every change
 MODES = ("center", "squash", "border")

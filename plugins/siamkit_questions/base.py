@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import MissingWeights
+from siamkit.protocols import Source
+from siamkit.types import Region
 from siamkit_questions.text import decode, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from siamkit.protocols import Source
-    from siamkit.types import Region
     from siamkit_questions.sentences import Sentences
 
 MINILM_TRAINED = "all-minilm-l6-v2"  # as a network to train, not as an encoder

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.protocols import Reranker
 from siamkit.sdk.quiet import quiet
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.protocols import Reranker
     from siamkit.types import Vectors
 
 BATCH = 32  # pairs per run

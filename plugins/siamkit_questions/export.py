@@ -13,6 +13,7 @@ from siamkit.errors import BadInput, PluginError
 from siamkit.sdk.hub import offline
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.quiet import quiet
+from siamkit.types import Threshold
 from siamkit_questions import graph
 from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, Sentences, sha256
 from siamkit_questions.text import NORMALISATION, normalise
@@ -20,7 +21,7 @@ from siamkit_questions.text import NORMALISATION, normalise
 if TYPE_CHECKING:
     import torch
 
-    from siamkit.types import Threshold, Vectors
+    from siamkit.types import Vectors
 
 OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
 MAX_WEIGHTS = 1_900_000_000  # bytes: the graph passes through protobuf, whose limit is 2 GiB

@@ -10,18 +10,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_questions import lexicon
 from siamkit_questions.spelling import letter_groups
 from siamkit_questions.tokens import DIRECTION, NAME, NEGATION, STOP, UNIT, WORD, Tokens
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_questions.words import WordTable
+from siamkit_questions.words import WordTable
 
 MAX_CONTENT_WORDS = 28  # content words of a text that are compared; few questions have more
 DIRECTION_LIST = sorted(lexicon.DIRECTIONS)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.protocols import OwnNetwork, Reranker
 from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 from siamkit_questions.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from siamkit.protocols import OwnNetwork, Reranker
     from siamkit_questions.sentences import Sentences
 
 MINILM, MINILM_INT8 = "minilm-l6", "minilm-l6-int8"

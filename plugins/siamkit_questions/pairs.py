@@ -6,21 +6,15 @@ of the two texts. Each row depends on its own pair alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_questions import lexicon
 from siamkit_questions.lexical import DIRECTION_LIST, Analysis
 from siamkit_questions.sides import Features, Side, match, ratio
 from siamkit_questions.tokens import NAME, NUMBER, UNIT
 from siamkit_questions.unmatched import add_unmatched
-from siamkit_questions.words import AGAINST, SAME, SIBLING
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_questions.words import WordTable
+from siamkit_questions.words import AGAINST, SAME, SIBLING, WordTable
 
 BATCH = 1024  # pairs whose features are computed at once: their tables stay in the CPU's cache
 FRAME_COUNT = max(lexicon.FRAMES.values()) + 1

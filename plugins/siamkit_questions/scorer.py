@@ -18,18 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, MissingWeights, Uncalibrated
+from siamkit.protocols import Reranker
+from siamkit.sdk.model_folder import Card
 from siamkit.types import Threshold
 from siamkit_questions import judge, lexical, pairs
 from siamkit_questions.spelling import letter_groups
 from siamkit_questions.words import WordTable
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.protocols import Reranker
-    from siamkit.sdk.model_folder import Card
     from siamkit.types import Vectors
 
 WEIGHTS = Path(__file__).with_name("pair_scorer.safetensors")

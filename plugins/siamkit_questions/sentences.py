@@ -15,14 +15,14 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from siamkit.errors import MissingWeights, PluginError
 from siamkit.sdk.model_folder import GRAPH, CardedEncoder, read_folder
 from siamkit.sdk.onnx import session, threads
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from siamkit.types import Vectors
 
 TENSORS, TOKENIZER = "tensors.bin", "tokenizer.json"
@@ -95,8 +95,6 @@ class Sentences(CardedEncoder):
 
         Raises PluginError if the graph's output does not have the shape that the card states.
         """
-        import numpy as np
-
         tokens = self._tokenise(batch)
         rows = np.empty((len(tokens), self.dim), dtype=np.float32)
         parts = _plan_runs([len(ids) for ids in tokens], self.recipe.texts_a_run or RUN)
@@ -139,8 +137,6 @@ class Sentences(CardedEncoder):
 
     def _run(self, tokens: list[list[int]]) -> NDArray[np.float32]:
         """Embed n token lists, the longest first: (n, dim)."""
-        import numpy as np
-
         shape = (len(tokens), max(len(tokens[0]), 1))
         ids = np.full(shape, self.recipe.pad_id, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)

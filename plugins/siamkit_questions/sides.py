@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_questions.lexical import Analysis
+from siamkit_questions.lexical import Analysis
 
 UNMATCHED = 6  # words of each text without an equal in the other that are compared one by one
 

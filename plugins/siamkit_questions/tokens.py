@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from siamkit_questions import lexicon
-
-if TYPE_CHECKING:
-    from siamkit_questions.words import WordTable
+from siamkit_questions.words import WordTable
 
 # Kinds of tokens. NEGATION, DIRECTION and STOP are not content.
 PAD, WORD, NAME, NUMBER, UNIT, NEGATION, DIRECTION, STOP = range(8)

@@ -6,23 +6,20 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from siamkit.errors import BadInput
 from siamkit.sdk.hub import offline
+from siamkit.sdk.model_folder import Card
 from siamkit.sdk.quiet import quiet
 from siamkit_questions import export, origins
 from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 from siamkit_questions.text import NORMALISATION
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.sdk.model_folder import Card
 
 TOKENS = 128  # per text at most, in training and when served: memory grows with them
 PAD = -1  # padding in arrays: no token's id, unlike the padding of some models

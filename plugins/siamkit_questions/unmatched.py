@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_questions.lexical import Analysis
 from siamkit_questions.sides import Features, Side, ratio
 from siamkit_questions.tokens import NAME, NUMBER, UNIT, WORD
-from siamkit_questions.words import AGAINST, KIN, SAME, SIBLING
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_questions.words import WordTable
+from siamkit_questions.words import AGAINST, KIN, SAME, SIBLING, WordTable
 
 RELATIONS = (("same", SAME), ("kin", KIN), ("sibling", SIBLING), ("against", AGAINST))
 KINDS = (("word", WORD), ("name", NAME), ("number", NUMBER), ("unit", UNIT))

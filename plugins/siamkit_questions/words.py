@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 # Relations of two words: none, synonyms, one root, a kind in common, opposites.
 NONE, SAME, KIN, SIBLING, AGAINST = range(5)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_signatures.canvas import MARGIN
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TURN = 3.0  # degrees, standard deviation
 STRETCH = 0.06  # of either side, standard deviation

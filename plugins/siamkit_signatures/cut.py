@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import NothingFound
+from siamkit.types import Box, Region
 from siamkit_signatures.ink import extract_ink
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Box, Region
 
 AROUND = 0.08  # of the box's longer side: margin of paper that is searched too
 WITHIN = 0.5  # share of a stroke's ink that must lie in the box for the stroke to belong to it

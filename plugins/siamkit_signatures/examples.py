@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 SIZE = (480, 200)  # px
 LETTERS = 7  # loops of a signature
@@ -39,7 +37,6 @@ def _curve(hand: int, variant: int) -> NDArray[np.float64]:
 
     Each hand has its own random knots; a variant moves them a little.
     """
-    import numpy as np
     from scipy.interpolate import CubicSpline
 
     rng = np.random.default_rng(hand)

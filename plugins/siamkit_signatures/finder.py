@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siamkit.types import Image, Region
+from siamkit.types import Box, Image, Region
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from siamkit.types import Box
 
 MAX_SIDE = 1600  # px: larger pages are reduced to it; 10-point letters then have about 12 px
 RULES = (0.07, 0.2)  # of a page's width and height: straight lines at least as long are rules

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_signatures import page
+from siamkit_signatures.page import Parts
 from siamkit_signatures.shape import score, union
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_signatures.page import Parts
 
 PRINTED = 20  # letters in rows of print make a page; fewer may be an even hand
 BLOB = 4.0  # squares of its thickness that a solid piece covers at most; a stroke is longer

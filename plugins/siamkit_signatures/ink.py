@@ -10,16 +10,12 @@ A mask here is (height, width) uint8, 255 where there is ink and 0 where there i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import NothingFound
 from siamkit_signatures.rules import remove_rules
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MAX_SIDE = 1280  # px: larger pictures are reduced to it; strokes of any pen survive that
 COARSE = 320  # px: the long side at which the paper is estimated

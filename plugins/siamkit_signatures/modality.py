@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import require_preprocessing
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from siamkit.protocols import Source
 
 SHIPPED = Path(__file__).parent / "encoder"
 HINT = "train one: siamkit train DATA -m signatures --out RUN"

@@ -6,15 +6,13 @@ half open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MAX_COMPONENTS = 4000  # components that are considered, the largest first
 LEAST_HEIGHT = 4.0  # px, of a legible letter

@@ -6,19 +6,14 @@ few pixels to tell signatures apart, and pictures without writing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import NothingFound
-from siamkit.types import Quality
+from siamkit.types import Quality, Region
 from siamkit_signatures.canvas import box
 from siamkit_signatures.cut import cut
 from siamkit_signatures.ink import stroke_width
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from siamkit.types import Region
 
 MIN_WIDTH, MIN_HEIGHT = 40, 12  # px of the ink's box, or the other way round
 MIN_SHARE, MAX_SHARE = 0.005, 0.6  # of the ink's box that is ink

@@ -7,13 +7,11 @@ uint8, 255 where there is ink.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 RUN = (12, 40)  # px, least and greatest length of the unbroken runs that hint at a rule
 RUNS = 40  # runs per width of the picture, within those limits

@@ -6,17 +6,12 @@ signature of CEDAR or BHSig260): 418 groups, 86 of them signatures.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_signatures import page
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit_signatures.page import Parts
+from siamkit_signatures.page import Parts
 
 RIM = 0.06  # of the box's shorter side: stamps and tables have their ink there
 STRAIGHT = 0.8  # text heights: frames and print have horizontal or vertical runs at least as long

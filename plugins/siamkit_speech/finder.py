@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from siamkit.types import Clip, Region
+from siamkit.types import Clip, Region, Span
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.types import Span
     from siamkit_speech.silero import Silero
 
 SPEECH = 0.5  # least probability of a frame of speech, as set by the model's authors

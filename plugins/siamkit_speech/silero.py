@@ -6,17 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
 from siamkit.sdk.onnx import session
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Clip
+from siamkit.types import Clip
 
 GRAPH = Path(__file__).parent / "silero.onnx"
 RATE = 16_000  # Hz

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.sdk.regions import spans
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Clip, Region
+from siamkit.types import Clip, Region
 
 
 def cut(clip: Clip, region: Region) -> NDArray[np.float32]:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit_voices.features import RATE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK = 80  # samples, 5 ms, during which the formants are constant
 PAUSE = 0.3  # s of silence before and after

@@ -6,15 +6,13 @@ Each follows the recipe that its network was trained with, down to the constants
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.float32]
-    Frames = NDArray[np.float32]  # (frames, bands)
+Samples = NDArray[np.float32]
+Frames = NDArray[np.float32]  # (frames, bands)
 
 RATE = 16_000  # Hz
 FRAME, HOP = 400, 160  # samples: 25 and 10 ms

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.protocols import Source
 from siamkit.types import Clip, Quality, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from siamkit.protocols import Source
     from siamkit_voices.network import VoiceEncoder
 
 SHIPPED = Path(__file__).parent / "encoder"

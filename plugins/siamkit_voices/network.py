@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,14 +14,13 @@ import numpy as np
 from siamkit.errors import PluginError
 from siamkit.sdk.model_folder import CardedEncoder, read_folder, require_preprocessing
 from siamkit.sdk.onnx import session, threads
+from siamkit.types import Clip
 from siamkit_voices.features import arrays, constants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from onnxruntime import InferenceSession
 
-    from siamkit.types import Clip, Vectors
+    from siamkit.types import Vectors
 
 
 HINT = "train a new head: siamkit train DATA -m voices --out RUN"

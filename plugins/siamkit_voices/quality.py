@@ -6,17 +6,11 @@ docs/voices.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-from siamkit.types import Quality
+from siamkit.types import Clip, Quality, Region
 from siamkit_voices.cut import cut
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from siamkit.types import Clip, Region
 
 MIN_SPEECH = 1.5  # s
 GOOD_SPEECH = 5.0  # s, at or above: score 1

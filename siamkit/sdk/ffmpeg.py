@@ -12,13 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SAMPLES_PER_READ = 1 << 20  # samples read at a time
 # Containers of sound; none of them can refer to other files or addresses.
@@ -34,8 +33,6 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
     refused: why soundfile could not read it, for the message. Raises UnreadableSample if ffmpeg is
     not installed, cannot read the sound either, or reports damage.
     """
-    import numpy as np
-
     program = find_program()
     if program is None:
         raise UnreadableSample(

@@ -8,17 +8,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
 from siamkit.sdk import ffmpeg
 from siamkit.types import Clip
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Block = NDArray[np.float32]
+Block = NDArray[np.float32]
 
 MAX_CLIP_SECONDS = 1800.0  # s, limit of load_clip: 115 MB at 16 kHz, and some copies of it
 BLOCK_SECONDS, READ_SECONDS = 60.0, 10.0  # s: length of a stream's clips; sound decoded at a time
@@ -38,8 +37,6 @@ def load_clip(source: Path | bytes, rate: int) -> Clip:
     if they cancel each other out. Raises UnreadableSample if the file is not a sound, is damaged or
     incomplete, has no samples, holds NaN or infinity, or is longer than half an hour.
     """
-    import numpy as np
-
     limit = int(MAX_CLIP_SECONDS * rate)
     blocks, length = [], 0
     for block in _blocks(source, rate):
@@ -58,8 +55,6 @@ def stream_clip(source: Path, rate: int) -> Iterator[Clip]:
 
     Raises UnreadableSample as `load_clip` does, at the latest where the damage is.
     """
-    import numpy as np
-
     size = int(BLOCK_SECONDS * rate)
     buffer: Block = np.empty(0, np.float32)
     for block in _blocks(source, rate):
@@ -73,7 +68,6 @@ def stream_clip(source: Path, rate: int) -> Iterator[Clip]:
 
 def _blocks(source: Path | bytes, rate: int) -> Iterator[Block]:
     """Yield checked mono blocks at `rate` Hz, at least one sample in all."""
-    import numpy as np
     import soundfile
 
     content = io.BytesIO(source) if isinstance(source, bytes) else str(source)
@@ -101,7 +95,6 @@ def _blocks(source: Path | bytes, rate: int) -> Iterator[Block]:
 
 def _resampled(file: Any, rate: int) -> Iterator[Block]:
     """Yield the mono blocks of an open soundfile at `rate` Hz; closes it."""
-    import numpy as np
     import soundfile
     import soxr
 
@@ -149,8 +142,6 @@ def _is_endless(file: Any, source: Path | bytes) -> bool:
 
 def _mono(block: Block) -> Block:
     """(n, channels) to (n,): the mean, or the loudest channel if they cancel each other out."""
-    import numpy as np
-
     mono = np.ascontiguousarray(block.mean(axis=1))
     if block.shape[1] > 1 and len(block):
         power = np.einsum("nc,nc->c", block, block)
