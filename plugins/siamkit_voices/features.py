@@ -95,8 +95,7 @@ def fbank(samples: Samples) -> Frames:
     frames = frames - frames.mean(axis=1, keepdims=True)
     previous = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     power = _power(np.fft.rfft((frames - EMPHASIS * previous) * _povey(), FFT, axis=1))
-    banks: Frames = np.log(np.maximum(_apply_bank(power, _kaldi_bank()), np.finfo(np.float32).eps))
-    return banks
+    return np.log(np.maximum(_apply_bank(power, _kaldi_bank()), np.finfo(np.float32).eps))
 
 
 def mel(padded: Samples) -> Frames:
@@ -126,8 +125,7 @@ def _apply_bank(power: Frames, bank: NDArray[np.float32]) -> Frames:
 
 @cache
 def _povey() -> NDArray[np.float32]:
-    window: NDArray[np.float32] = (np.hanning(FRAME) ** 0.85).astype(np.float32)
-    return window
+    return (np.hanning(FRAME) ** 0.85).astype(np.float32)
 
 
 @cache
@@ -171,5 +169,4 @@ def _triangles(at: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[n
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (at[:, None] - left) / (centre - left)
     falling = (right - at[:, None]) / (right - centre)
-    weights: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
-    return weights
+    return np.maximum(0, np.minimum(rising, falling))

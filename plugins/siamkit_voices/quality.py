@@ -63,5 +63,4 @@ def _levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     padded = np.pad(samples, (0, max(0, FRAME - len(samples))))
     frames = padded[: len(padded) // FRAME * FRAME].reshape(-1, FRAME)
     power: NDArray[np.float64] = np.square(frames).mean(axis=1, dtype=np.float64)
-    levels: NDArray[np.float64] = 10 * np.log10(power + 1e-10)
-    return levels
+    return 10 * np.log10(power + 1e-10)
