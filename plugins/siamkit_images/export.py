@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -14,29 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.efficientnet_lite0 import lite0
 from siamkit.sdk.hub import offline, require_reachable
 from siamkit.sdk.model_folder import Card, read_card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.sdk.quiet import quiet
+from siamkit.sdk.torch_export import first_line, require_exportable, require_same, write_graph
 from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, read_recipe
 
-OPSET = 17  # onnxruntime 1.20 and later read it
-MAX_WEIGHTS = 1_900_000_000  # bytes: the graph is written as protobuf, whose limit is 2 GiB
 SAME = 0.999  # least cosine between a served vector and timm's, whose scaling rounds differently
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 LIST_MODELS = "to list them: python -c 'import timm; print(timm.list_models(pretrained=True))'"
-
-
-@dataclass(frozen=True, slots=True)
-class CardFields:
-    """The parts of an exported model's card that the model itself does not determine."""
-
-    modality: str
-    name: str
-    licence: str
-    source: str
 
 
 def _import_timm() -> Any:
@@ -119,17 +108,13 @@ def _create(timm: Any, model: str, name: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # timm raises any class
-        raise BadInput(f"timm cannot open {model}: {_first_line(error)}") from error
+        raise BadInput(f"timm cannot open {model}: {first_line(error)}") from error
 
 
 def _to_float32(network: Any, model: str) -> Any:
     """Convert the network to float32. Raises BadInput if it is too large to be exported."""
     size = sum(tensor.numel() * 4 for tensor in network.state_dict().values())
-    if size > MAX_WEIGHTS:
-        raise BadInput(
-            f"{model} is too large: {size / 1e9:.1f} GB of weights, at most"
-            f" {MAX_WEIGHTS / 1e9:.1f} can be exported"
-        )
+    require_exportable(model, size)
     return network.float()
 
 
@@ -144,25 +129,19 @@ def read_licence(network: Any, name: str) -> str:
     return str(stated or f"unknown: see {name}")
 
 
-def export(model: Any, folder: Path, fields: CardFields) -> None:
+def export(model: Any, folder: Path, card: Card) -> None:
     """Write the encoder folder of a timm network: uint8 pictures to unit vectors.
 
-    Raises BadInput if it cannot be served, PluginError if the served vectors differ from timm's.
+    Fills in the card's dim and preprocessing, and adds the weights' SHA-256 to its source. Raises
+    BadInput if it cannot be served, PluginError if the served vectors differ from timm's.
     """
     with quiet():
         config = _import_timm().data.resolve_model_data_config(model)
         constants = _constants(config)
-        graph, dim = _trace(model, config, constants, fields.source)
-        card = Card(
-            modality=fields.modality,
-            name=fields.name,
-            dim=dim,
-            preprocessing=constants,
-            licence=fields.licence,
-            source=f"{fields.source}, SHA-256 {_hash_weights(model)}",
-        )
-        write_folder(folder, graph, card)
-        _compare(model, config, folder, fields.source)
+        graph, dim = _trace(model, config, constants, card.source)
+        source = f"{card.source}, SHA-256 {_hash_weights(model)}"
+        write_folder(folder, graph, replace(card, dim=dim, preprocessing=constants, source=source))
+        _compare(model, config, folder, card.source)
 
 
 def _constants(config: dict[str, Any]) -> dict[str, Any]:
@@ -208,31 +187,10 @@ def _trace(
 
     rng = np.random.default_rng(0)
     probes = torch.from_numpy(rng.integers(0, 256, (2, *constants["size"], 3), dtype=np.uint8))
-    file: Any = io.BytesIO()
-    served = Served().eval()
-    try:
-        with torch.inference_mode():
-            shape = tuple(served(probes).shape)
-            if len(shape) != 2:
-                raise BadInput(f"{name} returns features of shape {shape}, not rows")
-            torch.onnx.export(
-                served,
-                (probes,),
-                file,
-                input_names=["pixels"],
-                output_names=["vectors"],
-                dynamic_axes={"pixels": {0: "n"}, "vectors": {0: "n"}},
-                opset_version=OPSET,
-                dynamo=False,  # the newer exporter needs one more package
-            )
-    except (MemoryError, BadInput):
-        raise
-    except Exception as error:  # torch has an unrelated class for each operator it lacks
-        raise BadInput(
-            f"{name} cannot be exported to ONNX: {_first_line(error)}",
-            hint="use a convolutional network, such as resnet50 or mobilenetv3_large_100",
-        ) from error
-    return file.getvalue(), shape[1]
+    file, axes = io.BytesIO(), {"pixels": {0: "n"}}
+    hint = "use a convolutional network, such as resnet50 or mobilenetv3_large_100"
+    dim = write_graph(Served().eval(), (probes,), file, axes, model=name, hint=hint)
+    return file.getvalue(), dim
 
 
 def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> None:
@@ -253,12 +211,7 @@ def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> Non
         raise BadInput(f"{name} returns vectors of zeros, NaN or Inf: its weights are damaged")
     recipe = read_recipe(read_card(folder).preprocessing)
     encoder: OnnxEncoder[NDArray[np.uint8]] = OnnxEncoder(folder, lambda p: prepare(p, recipe))
-    worst = float((encoder.embed(pictures) * expected).sum(axis=1).min())
-    if not worst >= SAME:
-        raise PluginError(
-            f"the exported model returns different vectors from timm: cosine {worst:.5f},"
-            f" expected at least {SAME}"
-        )
+    require_same(encoder.embed(pictures), expected, SAME, peer="timm")
 
 
 def probes() -> list[NDArray[np.uint8]]:
@@ -284,9 +237,3 @@ def _hash_weights(model: Any) -> str:
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message: some libraries write pages."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

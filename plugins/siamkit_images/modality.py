@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import BadInput, MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights, UnreadableSample
 from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import Card, read_card
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 
@@ -52,7 +53,6 @@ class Images:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""
-        from siamkit.sdk.model_folder import read_card
         from siamkit_images.prepare import prepare, read_recipe
 
         if folder is None:
@@ -65,31 +65,22 @@ class Images:
 
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_images.export import CardFields, export, open_packaged
+        from siamkit_images.export import export, open_packaged
 
-        if name not in self.encoders:
-            raise MissingWeights(
-                f"images have no encoder {name!r}", hint=f"use one of: {', '.join(self.encoders)}"
-            )
-        fields = CardFields(self.name, name, "Apache-2.0", self.encoders[name])
-        export(open_packaged(), folder, fields)
+        card = Card(self.name, name, 0, {}, licence="Apache-2.0", source=self.encoders[name])
+        export(open_packaged(), folder, card)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party timm model, with its own preprocessing.
 
         Raises BadInput or MissingWeights.
         """
-        if origin not in self.origins:
-            raise BadInput(
-                f"images take no models from {origin!r}",
-                hint=f"use one of: {', '.join(self.origins)}",
-            )
-        from siamkit_images.export import CardFields, export, open_model, read_licence
+        from siamkit_images.export import export, open_model, read_licence
 
         network = open_model(model, offline_default=LITE0)
         licence = read_licence(network, model)
-        fields = CardFields(self.name, Path(model).name, licence, f"{origin}:{model}")
-        export(network, folder, fields)
+        card = Card(self.name, Path(model).name, 0, {}, licence, source=f"{origin}:{model}")
+        export(network, folder, card)
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
         """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import BadInput, PluginError
+from siamkit.errors import BadInput
+from siamkit.sdk import torch_export
 from siamkit.sdk.hub import offline
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.quiet import quiet
-from siamkit.types import Threshold
 from siamkit_questions import graph
 from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, Sentences, sha256
 from siamkit_questions.text import NORMALISATION, normalise
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from siamkit.types import Vectors
 
-OPSET = 17  # the first with LayerNormalization; onnxruntime 1.20 and later read it
-MAX_WEIGHTS = 1_900_000_000  # bytes: the graph passes through protobuf, whose limit is 2 GiB
 # The least cosine between a served vector and torch's. int8: the worst of 9631 Quora questions
 # was at 0.970; scripts unknown to the model may fall below that.
 SAME, SAME_INT8 = 0.9999, 0.93
@@ -39,21 +37,10 @@ PROBES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CardFields:
-    """The parts of an exported model's card that the model itself does not determine."""
-
-    modality: str
-    name: str
-    licence: str
-    source: str
-    threshold: Threshold | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-
-def export(model: Path, folder: Path, fields: CardFields, *, int8: bool = False) -> None:
+def export(model: Path, folder: Path, card: Card, *, int8: bool = False) -> None:
     """Write the encoder folder of a sentence-transformers model, stored as safetensors.
 
+    Fills in the card's dim and preprocessing, and adds the weights' SHA-256 to its source.
     int8: quantise weights and word vectors. Raises BadInput if the model cannot be served,
     PluginError if the served vectors differ from torch's.
     """
@@ -81,18 +68,10 @@ def export(model: Path, folder: Path, fields: CardFields, *, int8: bool = False)
             prompt=prompt,
             texts_a_run=1 if int8 else 0,
         )
-        card = Card(
-            modality=fields.modality,
-            name=fields.name,
-            dim=dim,
-            preprocessing=asdict(recipe),
-            licence=fields.licence,
-            source=f"{fields.source}, SHA-256 {recipe.weights}",
-            threshold=fields.threshold,
-            training=fields.training,
-        )
+        source = f"{card.source}, SHA-256 {recipe.weights}"
+        card = replace(card, dim=dim, preprocessing=asdict(recipe), source=source)
         write_folder(folder, content, card)
-        _compare(loaded, folder, SAME_INT8 if int8 else SAME)
+        require_same(folder, _reference(loaded, probes()), SAME_INT8 if int8 else SAME)
 
 
 def weight_files(model: Path) -> list[Path]:
@@ -113,11 +92,7 @@ def _hash_weights(model: Path) -> str:
 def load_model(model: Path) -> Any:
     """Load the model in float32, ready to be traced. Raises BadInput."""
     size = sum(path.stat().st_size for path in weight_files(model))
-    if size > MAX_WEIGHTS:
-        raise BadInput(
-            f"{model} is too large: {size / 1e9:.1f} GB of weights, at most"
-            f" {MAX_WEIGHTS / 1e9:.1f} can be exported"
-        )
+    torch_export.require_exportable(model, size)
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -133,7 +108,8 @@ def load_model(model: Path) -> Any:
         raise
     except Exception as error:  # transformers raises any class on unknown content
         raise BadInput(
-            f"{model} could not be loaded as a sentence-transformers model: {_first_line(error)}",
+            f"{model} could not be loaded as a sentence-transformers model: "
+            f"{torch_export.first_line(error)}",
             hint="its weights must be safetensors files, and no file may be missing",
         ) from error
     return loaded.float().eval()
@@ -193,31 +169,9 @@ def _trace(loaded: Any, target: Path, model: Path) -> int:
             return torch.nn.functional.normalize(pool(self.parts, ids, mask), dim=1)
 
     first = loaded.tokenizer(list(PROBES[1:3]), padding=True, return_tensors="pt")
-    example = (first[IDS], first[MASK])
-    free = {0: "texts", 1: "tokens"}
-    try:
-        with torch.inference_mode():
-            network = Whole().eval()
-            dim = int(network(*example).shape[1])
-            torch.onnx.export(
-                network,
-                example,
-                str(target),
-                dynamo=False,  # the newer exporter needs one more package
-                opset_version=OPSET,
-                input_names=[IDS, MASK],
-                output_names=["vectors"],
-                dynamic_axes={IDS: free, MASK: free, "vectors": {0: "texts"}},
-            )
-    except MemoryError:
-        raise
-    except Exception as error:  # torch has an unrelated class for each operator it lacks
-        raise BadInput(f"{model} cannot be exported to ONNX: {_first_line(error)}") from error
-    return dim
-
-
-def _compare(loaded: Any, folder: Path, least: float) -> None:
-    require_same(folder, _reference(loaded, probes()), least)
+    example, free = (first[IDS], first[MASK]), {0: "texts", 1: "tokens"}
+    axes = {IDS: free, MASK: free}
+    return torch_export.write_graph(Whole().eval(), example, str(target), axes, model=model)
 
 
 def probes() -> list[str]:
@@ -230,12 +184,7 @@ def require_same(folder: Path, expected: Vectors, least: float) -> None:
 
     least: the lowest cosine that counts as equal.
     """
-    worst = float((Sentences(folder).embed(probes()) * expected).sum(axis=1).min())
-    if not worst >= least:
-        raise PluginError(
-            f"the exported model returns different vectors from torch: cosine {worst:.5f},"
-            f" expected at least {least}"
-        )
+    torch_export.require_same(Sentences(folder).embed(probes()), expected, least, peer="torch")
 
 
 def _reference(loaded: Any, texts: Sequence[str]) -> Vectors:
@@ -243,9 +192,3 @@ def _reference(loaded: Any, texts: Sequence[str]) -> Vectors:
         list(texts), batch_size=1, normalize_embeddings=True, show_progress_bar=False
     )
     return vectors
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message: some libraries write pages."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

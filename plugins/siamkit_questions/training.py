@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,11 @@ class WholeModel(BaseQuestions):
 
     def write(self, network: SentenceNetwork, folder: Path, card: Card) -> None:
         """See OwnNetwork. The folder is like that of any other model."""
-        fields = export.CardFields(
-            modality=card.modality,
-            name=card.name,
-            licence=card.licence,
-            source=f"{card.source}; begun with {self.backbone} ({self._licence})",
-            threshold=card.threshold,
-            training=card.training,
-        )
+        source = f"{card.source}; begun with {self.backbone} ({self._licence})"
         with tempfile.TemporaryDirectory() as scratch:
             with quiet(), offline():
                 network.model.save(scratch, create_model_card=False)
-            export.export(Path(scratch), folder, fields)
+            export.export(Path(scratch), folder, replace(card, source=source, mated=None))
         arrays = np.stack([self.array(text) for text in export.probes()])
         with torch.inference_mode():
             expected = normalize(network.eval()(torch.from_numpy(arrays)), dim=1).numpy()

