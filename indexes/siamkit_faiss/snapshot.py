@@ -12,11 +12,12 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from siamkit.types import Cursor
 
@@ -156,31 +157,16 @@ def _delete_abandoned(folder: Path, prefix: str) -> None:
     """Delete the temporary files of writers that were killed."""
     for path in folder.glob(f".{prefix}*"):
         owner = path.name.rpartition(".")[2]
-        if owner.isdigit() and not _is_running(int(owner)):
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
             path.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's process, or a system that does not say
-    return True
 
 
 def _crc(path: Path) -> int:
     value = 0
-    for chunk in _chunks(path):
-        value = zlib.crc32(chunk, value)
-    return value
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            yield chunk
+            value = zlib.crc32(chunk, value)
+    return value
 
 
 def _sync(path: Path) -> None:

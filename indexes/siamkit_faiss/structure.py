@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
+from faiss.contrib.inspect_tools import get_invlist
 from numpy.typing import NDArray
 
 from siamkit_faiss.snapshot import SnapshotInfo
@@ -85,19 +86,10 @@ def _tune(
 def contents(index: faiss.Index) -> tuple[Ids, Vectors]:
     """Read all (n,) ids and (n, dim) float32 vectors, in the structure's own order."""
     if isinstance(index, faiss.IndexIDMap):
-        flat = faiss.downcast_index(index.index)
-        return ids_of(index), faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(
-            index.ntotal, index.d
-        ).copy()
+        return ids_of(index), index.index.reconstruct_n(0, index.ntotal)
     dtype = np.float32 if isinstance(index, faiss.IndexIVFFlat) else np.float16
-    width, parts = index.d * np.dtype(dtype).itemsize, []
-    for number in range(index.nlist):
-        size = index.invlists.list_size(number)
-        if size:
-            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * width)
-            parts.append(codes.copy().view(dtype).reshape(size, index.d).astype(np.float32))
-    rows = np.concatenate(parts) if parts else np.empty((0, index.d), np.float32)
-    return ids_of(index), rows
+    codes = [get_invlist(index.invlists, number)[1] for number in range(index.nlist)]
+    return ids_of(index), np.concatenate(codes).view(dtype).astype(np.float32, copy=False)
 
 
 def ids_of(index: faiss.Index) -> NDArray[np.int64]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
+from siamkit.sdk.media import encode_png
 from siamkit.sdk.packaged import packaged_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def examples() -> list[tuple[str, bytes]]:
     samples = []
     for name, file, box in people:
         crop = _open_picture(file).crop(box)
-        samples += [(name, _png(crop)), (name, _png(_variant(crop)))]
+        samples += [(name, encode_png(crop)), (name, encode_png(_variant(crop)))]
     return samples
 
 
@@ -43,9 +43,3 @@ def _open_picture(name: str) -> PILImage.Image:
 
     path = packaged_file("skimage", f"data/{name}", hint="run `pip install scikit-image`")
     return Image.open(path).convert("RGB")
-
-
-def _png(picture: PILImage.Image) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, "PNG")
-    return content.getvalue()

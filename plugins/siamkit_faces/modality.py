@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound
 from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, write_folder
@@ -48,8 +48,6 @@ class Faces:
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
-        if isinstance(source, str):
-            raise UnreadableSample("a face needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:

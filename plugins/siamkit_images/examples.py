@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from siamkit.sdk.media import encode_png
 
 SIZE = 240  # px
 
@@ -26,7 +26,7 @@ def _ball(left: int, top: int) -> bytes:
         inset = 16 * ring
         box = (left + inset, top + inset, left + 130 - inset, top + 130 - inset)
         draw.ellipse(box, fill=colour)
-    return _png(picture)
+    return encode_png(picture)
 
 
 def _ladder(left: int) -> bytes:
@@ -38,10 +38,4 @@ def _ladder(left: int) -> bytes:
         draw.line((edge, 15, edge + 10, 225), fill="saddlebrown", width=9)
     for height in range(35, 220, 30):
         draw.line((left, height, left + 80, height), fill="peru", width=7)
-    return _png(picture)
-
-
-def _png(picture: object) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, "PNG")  # type: ignore[attr-defined]
-    return content.getvalue()
+    return encode_png(picture)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights
 from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, read_card
@@ -41,8 +41,6 @@ class Images:
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
-        if isinstance(source, str):
-            raise UnreadableSample("an image needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:

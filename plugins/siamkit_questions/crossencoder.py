@@ -79,11 +79,7 @@ class CrossEncoderScorer:
         left_vectors: Vectors,
         right_vectors: Vectors,
     ) -> NDArray[np.float32]:
-        """Return (n,) probabilities; the vectors are ignored. Raises BadInput."""
-        if len(left) != len(right):
-            raise BadInput(
-                f"pairs need as many left texts as right ones: {len(left)}, {len(right)}"
-            )
+        """Return (n,) probabilities; the vectors are ignored."""
         if not left:
             return np.zeros(0, dtype=np.float32)
         import torch

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import BadInput, MissingWeights, Uncalibrated
+from siamkit.errors import MissingWeights, Uncalibrated
 from siamkit.protocols import Reranker
 from siamkit.sdk.model_folder import Card
 from siamkit.types import Threshold
@@ -98,11 +98,8 @@ class LexicalScorer:
     ) -> NDArray[np.float32]:
         """Return (n,) probabilities that left[i] and right[i] ask the same.
 
-        left_vectors, right_vectors: (n, dim). Raises BadInput unless all four are of one length.
+        left_vectors, right_vectors: (n, dim).
         """
-        sizes = len(left), len(right), len(left_vectors), len(right_vectors)
-        if len(set(sizes)) > 1:
-            raise BadInput(f"pairs need as many texts as vectors on both sides, not {sizes}")
         scores = np.empty(len(left), dtype=np.float32)
         for start in range(0, len(left), CHUNK):
             part = slice(start, start + CHUNK)

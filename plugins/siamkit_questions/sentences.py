@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import MissingWeights, PluginError
+from siamkit.errors import MissingWeights
 from siamkit.sdk.model_folder import GRAPH, CardedEncoder, read_folder
 from siamkit.sdk.onnx import session, threads
 
@@ -74,19 +75,20 @@ class Sentences(CardedEncoder):
 
         self.card = read_folder(folder)[0]
         self.recipe = Recipe.of(self.card.preprocessing)
-        check = _FileCheck(folder, self.recipe)  # hashes files while others are opened
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-            self._tokenizer.no_padding()
-            self._tokenizer.enable_truncation(self.recipe.max_tokens)
-            # One thread per run, several runs at once: short texts keep no second thread busy.
-            self._session = session(folder / GRAPH, intra=1)
-        except Exception as error:  # tokenizers raises bare Exception
-            check.finish()  # a damaged file is the likelier, and the clearer, reason
-            if isinstance(error, MissingWeights):
-                raise
-            raise MissingWeights(f"encoder folder {folder}: {TOKENIZER}: {error}") from error
-        check.finish()
+        with ThreadPoolExecutor(1) as pool:  # hashing releases the GIL: files are opened meanwhile
+            check = pool.submit(_require_intact, folder, self.recipe)
+            try:
+                self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+                self._tokenizer.no_padding()
+                self._tokenizer.enable_truncation(self.recipe.max_tokens)
+                # One thread per run, several runs at once: short texts keep no second thread busy.
+                self._session = session(folder / GRAPH, intra=1)
+            except Exception as error:  # tokenizers raises bare Exception
+                check.result()  # a damaged file is the likelier, and the clearer, reason
+                if isinstance(error, MissingWeights):
+                    raise
+                raise MissingWeights(f"encoder folder {folder}: {TOKENIZER}: {error}") from error
+            check.result()
         self._lock = Lock()
         self._embedded = self._truncated = 0  # texts since the last notes()
 
@@ -104,8 +106,6 @@ class Sentences(CardedEncoder):
 
         workers = min(threads() or os.cpu_count() or 1, len(parts))
         if workers > 1:
-            from concurrent.futures import ThreadPoolExecutor
-
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(run, parts))
         else:
@@ -146,11 +146,7 @@ class Sentences(CardedEncoder):
             ids[row, place] = text_ids
             mask[row, place] = 1
         vectors: NDArray[np.float32] = self._session.run(None, {IDS: ids, MASK: mask})[0]
-        if vectors.shape != (len(tokens), self.dim):
-            raise PluginError(
-                f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
-                f" not {(len(tokens), self.dim)}"
-            )
+        self.require_shape(vectors, len(tokens))
         return vectors
 
 
@@ -171,29 +167,17 @@ def _plan_runs(lengths: Sequence[int], most: int) -> list[list[int]]:
     return runs
 
 
-class _FileCheck:
-    """Hash the files outside the graph in a thread: hashlib releases the GIL."""
-
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self._folder = folder
-        self._expected = {TOKENIZER: recipe.tokenizer, TENSORS: recipe.tensors}
-        self._faults: list[str] = []
-        self._thread = Thread(target=self._compare)
-        self._thread.start()
-
-    def _compare(self) -> None:
-        for name, digest in self._expected.items():
-            try:
-                if sha256(self._folder / name) != digest:
-                    self._faults.append(f"{name} does not match the card")
-            except OSError as error:
-                self._faults.append(f"{name}: {error.strerror}")
-
-    def finish(self) -> None:
-        """Wait for the hashes. Raises MissingWeights if a file is absent or not the card's."""
-        self._thread.join()
-        if self._faults:
-            raise MissingWeights(
-                f"encoder folder {self._folder} is damaged: {'; '.join(self._faults)}",
-                hint="delete the folder and build or copy it again",
-            )
+def _require_intact(folder: Path, recipe: Recipe) -> None:
+    """Raise MissingWeights if a file outside the graph is absent or not the card's."""
+    faults = []
+    for name, digest in ((TOKENIZER, recipe.tokenizer), (TENSORS, recipe.tensors)):
+        try:
+            if sha256(folder / name) != digest:
+                faults.append(f"{name} does not match the card")
+        except OSError as error:
+            faults.append(f"{name}: {error.strerror}")
+    if faults:
+        raise MissingWeights(
+            f"encoder folder {folder} is damaged: {'; '.join(faults)}",
+            hint="delete the folder and build or copy it again",
+        )

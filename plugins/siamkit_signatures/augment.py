@@ -28,6 +28,7 @@ HAND_TURN, HAND_STRETCH, HAND_SHEAR = 5.0, 0.15, 0.25  # standard deviations, as
 WARP, WARP_KNOTS = 1.5, (5, 12)
 HAND_WARP, HAND_WARP_KNOTS = 6.0, (4, 10)
 PART_SHARE, LEAST_PART = 0.4, 0.55  # share that is cut; least share of the width that stays
+MIN_CUT, MAX_CUT = 0.3, 0.7  # share of the left signature's width in a mix
 
 
 class _Hand(NamedTuple):
@@ -63,6 +64,26 @@ def augment(
     if own.random() < GAPS:
         _clear_gaps(variant, own)
     return variant
+
+
+def mix(left: NDArray[np.uint8], right: NDArray[np.uint8], at: float) -> NDArray[np.uint8]:
+    """Put the last columns of one canvas's ink behind the first columns of another's.
+
+    Both are (height, width) uint8, ink 255 on 0; so is the result. at: in [0, 1], where to cut,
+    from MIN_CUT to MAX_CUT of the width. Heights stay; ink that is too wide is cut off.
+    """
+    share = MIN_CUT + (MAX_CUT - MIN_CUT) * at
+    columns = [np.flatnonzero(canvas.any(axis=0)) for canvas in (left, right)]
+    if not all(len(inked) for inked in columns):
+        return left.copy()
+    (first, last), (start, stop) = ((inked[0], inked[-1] + 1) for inked in columns)
+    head = left[:, first : first + round(share * (last - first))]
+    tail = right[:, start + round(share * (stop - start)) : stop]
+    canvas = np.zeros_like(left)
+    ink = np.concatenate([head, tail], axis=1)[:, : canvas.shape[1]]
+    begin = (canvas.shape[1] - ink.shape[1]) // 2
+    canvas[:, begin : begin + ink.shape[1]] = ink
+    return canvas
 
 
 def _draw_hand(rng: np.random.Generator) -> _Hand:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
+
+from siamkit.sdk.media import encode_png
 
 SIZE = (480, 200)  # px
 LETTERS = 7  # loops of a signature
@@ -27,9 +27,7 @@ def _png(hand: int, variant: int) -> bytes:
     curve = [(float(x), float(y)) for x, y in _curve(hand, variant)]
     picture = Image.new("L", (SIZE[0] * 2, SIZE[1] * 2), 250)
     ImageDraw.Draw(picture).line(curve, fill=30, width=8, joint="curve")
-    content = io.BytesIO()
-    picture.resize(SIZE, Image.Resampling.BOX).save(content, "PNG")
-    return content.getvalue()
+    return encode_png(picture.resize(SIZE, Image.Resampling.BOX))
 
 
 def _curve(hand: int, variant: int) -> NDArray[np.float64]:

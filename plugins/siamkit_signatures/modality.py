@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights, UnreadableSample
+from siamkit.errors import MissingWeights
 from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import require_preprocessing
@@ -33,8 +33,6 @@ class Signatures:
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
-        if isinstance(source, str):
-            raise UnreadableSample("a signature needs a picture file or its content, not text")
         return load_image(source)
 
     def crop(self, medium: Image, region: Region) -> Image:
@@ -66,8 +64,8 @@ class Signatures:
         self, left: NDArray[np.uint8], right: NDArray[np.uint8], at: float
     ) -> NDArray[np.uint8]:
         """Join the left part of one array and the right part of another, cut at a share."""
+        from siamkit_signatures.augment import mix
         from siamkit_signatures.canvas import fold, unfold
-        from siamkit_signatures.mix import mix
 
         return fold(mix(unfold(left), unfold(right), at))
 
@@ -78,9 +76,21 @@ class Signatures:
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Return every constant that changes an array, for the encoder's card: JSON values."""
-        from siamkit_signatures.constants import constants
+        from siamkit_signatures import canvas, cut, ink, rules
 
-        return constants()
+        ruling = [*ink.RULES, *rules.RUN, rules.RUNS, rules.STEEPEST, rules.WAVER]
+        return {
+            "size": [canvas.HEIGHT, canvas.WIDTH],
+            "margin": canvas.MARGIN,
+            "fold": canvas.FOLD,
+            "scaling": "to fit, aspect kept, centred; area averages, bilinear if enlarged",
+            "cut": [cut.AROUND, cut.WITHIN],
+            "longest": ink.MAX_SIDE,
+            "paper": [ink.COARSE, ink.PAPER, ink.DARKEST],
+            "threshold": ["Otsu", ink.LEAST_CONTRAST, ink.NOISE],
+            "specks": [ink.SPECK, ink.SPECK_SHARE, ink.LESS, ink.FAR, ink.LEAST_SIDE],
+            "rules": [*ruling, rules.FILLED, rules.THICKEST],
+        }
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """Measure a signature's size, and how much ink it has."""

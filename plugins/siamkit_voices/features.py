@@ -1,4 +1,4 @@
-"""Inputs of the two networks: log filter banks of a clip's pieces, mel power of its windows.
+"""The speech of a clip, and the networks' inputs: log filter banks of pieces, mel power of windows.
 
 Each follows the recipe that its network was trained with, down to the constants.
 """
@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from siamkit.sdk.regions import spans
+from siamkit.types import Clip, Region
 
 Samples = NDArray[np.float32]
 Frames = NDArray[np.float32]  # (frames, bands)
@@ -26,6 +29,16 @@ PIECE, PIECES = 3 * RATE, 2  # samples per piece and pieces per clip, at most
 MELS = 40
 ROWS = 8  # of a matrix product small enough for BLAS to use one thread
 WINDOW, STEP, WINDOWS = 160, 80, 3  # frames per window, from one to the next; windows per clip
+
+
+def cut(clip: Clip, region: Region) -> Samples:
+    """Return the (n,) samples of a region; all of them if it has neither parts nor span."""
+    return np.concatenate(
+        [
+            clip.samples[max(0, round(start * clip.rate)) : max(0, round(stop * clip.rate))]
+            for start, stop in spans(region, clip.seconds)
+        ]
+    )
 
 
 def constants() -> dict[str, Any]:

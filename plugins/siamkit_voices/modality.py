@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound
 from siamkit.protocols import Source
 from siamkit.types import Clip, Quality, Region
 
@@ -31,8 +31,6 @@ class Voices:
         from siamkit.sdk.sound import load_clip
         from siamkit_voices.features import RATE
 
-        if isinstance(source, str):
-            raise UnreadableSample("a voice needs a sound file or its content, not text")
         return load_clip(source, RATE)
 
     def stream(self, source: Path) -> Iterator[Clip]:
@@ -44,7 +42,7 @@ class Voices:
 
     def crop(self, medium: Clip, region: Region) -> Clip:
         """Cut the region's parts, end to end. Raises NothingFound if they are silent."""
-        from siamkit_voices.cut import cut
+        from siamkit_voices.features import cut
 
         samples = cut(medium, region)
         if not samples.any():

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.errors import PluginError
 from siamkit.sdk.model_folder import CardedEncoder, read_folder, require_preprocessing
 from siamkit.sdk.onnx import session, threads
 from siamkit.types import Clip
@@ -36,10 +35,6 @@ class VoiceEncoder(CardedEncoder):
         self._session = session(graph)
         self._single_thread: InferenceSession | None = None
 
-    @property
-    def mated(self) -> float | None:
-        return self.card.mated
-
     def embed(self, batch: Sequence[Clip]) -> Vectors:
         """Return (len(batch), dim) float32, rows of norm 1.
 
@@ -61,9 +56,5 @@ class VoiceEncoder(CardedEncoder):
     def _run(self, graph: InferenceSession, clip: Clip) -> Vectors:
         pieces, windows = arrays(clip.samples)
         vector: Vectors = graph.run(None, {"pieces": pieces, "windows": windows})[0]
-        if vector.shape != (1, self.dim):
-            raise PluginError(
-                f"encoder {self.fingerprint} returned an array of shape {vector.shape},"
-                f" not {(1, self.dim)}"
-            )
+        self.require_shape(vector, 1)
         return vector

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.types import Clip, Quality, Region
-from siamkit_voices.cut import cut
+from siamkit_voices.features import cut
 
 MIN_SPEECH = 1.5  # s
 GOOD_SPEECH = 5.0  # s, at or above: score 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import UnreadableSample
+from siamkit.protocols import Source
 from siamkit.types import Image
 
 if TYPE_CHECKING:
@@ -20,18 +20,20 @@ SUBFILE = 0x00FE  # TIFF 6.0 tag: bit 0 marks a smaller copy of another page
 ORIENTATION = 0x0112  # EXIF tag (TIFF 6.0): how to turn the picture upright
 
 
-def load_image(source: Path | bytes) -> Image:
+def load_image(source: Source) -> Image:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
     source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
     over white, 16 bits become 8, CMYK and greyscale become RGB, and an animation gives its first
-    frame. Raises UnreadableSample if the file is not a picture, is damaged or incomplete, has more
-    than 89,478,485 pixels or, as a TIFF, more than one page.
+    frame. Raises UnreadableSample for a text, and if the file is not a picture, is damaged or
+    incomplete, has more than 89,478,485 pixels or, as a TIFF, more than one page.
     """
     import numpy as np
     from PIL import Image as pil
     from PIL import UnidentifiedImageError
 
+    if isinstance(source, str):
+        raise UnreadableSample("give a picture as a file or its content, not text")
     content = source if isinstance(source, bytes) else source.read_bytes()
     if not content:
         raise UnreadableSample("the file is empty")
@@ -62,6 +64,13 @@ def load_image(source: Path | bytes) -> Image:
         raise
     except Exception as error:  # decoders raise any class on damaged content
         raise UnreadableSample(f"the picture is damaged: {error}") from error
+
+
+def encode_png(picture: PILImage.Image) -> bytes:
+    """Return the content of a PNG file, of an example for instance."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def _count_pages(picture: PILImage.Image) -> int:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights
+from siamkit.errors import MissingWeights, PluginError
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Card:
 class CardedEncoder:
     """Base of an encoder that serves a folder: the Encoder properties that its card answers.
 
-    A subclass sets `card` and adds `embed`.
+    A subclass sets `card` and adds `embed`, which may check a graph's output by `require_shape`.
     """
 
     card: Card
@@ -60,6 +60,18 @@ class CardedEncoder:
     @property
     def threshold(self) -> Threshold | None:
         return self.card.threshold
+
+    @property
+    def mated(self) -> float | None:
+        return self.card.mated
+
+    def require_shape(self, vectors: NDArray[np.float32], count: int) -> None:
+        """Raise PluginError unless a run's output for `count` media is (count, dim)."""
+        if vectors.shape != (count, self.dim):
+            raise PluginError(
+                f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
+                f" not {(count, self.dim)}"
+            )
 
 
 def require_preprocessing(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
 
 if TYPE_CHECKING:
@@ -75,10 +75,6 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         self._session = session(graph)
         self._input = self._session.get_inputs()[0].name
 
-    @property
-    def mated(self) -> float | None:
-        return self.card.mated
-
     def embed(self, batch: Sequence[M]) -> Vectors:
         """Return (len(batch), dim) float32, rows of norm 1.
 
@@ -90,11 +86,7 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         for start in range(0, len(batch), BATCH):
             arrays = np.stack([self._prepare(medium) for medium in batch[start : start + BATCH]])
             vectors = self._session.run(None, {self._input: arrays})[0]
-            if vectors.shape != (len(arrays), self.dim):
-                raise PluginError(
-                    f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
-                    f" not {(len(arrays), self.dim)}"
-                )
+            self.require_shape(vectors, len(arrays))
             rows[start : start + len(arrays)] = vectors
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows

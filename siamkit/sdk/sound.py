@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
+from siamkit.protocols import Source
 from siamkit.sdk import ffmpeg
 from siamkit.types import Clip
 
@@ -30,13 +31,16 @@ FIRST = 200  # bytes of an MP3's first frame in which its length may be stated
 UNWRITTEN = 1 << 62  # frames: libsndfile's length for a FLAC that was written to a pipe
 
 
-def load_clip(source: Path | bytes, rate: int) -> Clip:
+def load_clip(source: Source, rate: int) -> Clip:
     """Decode a sound to one clip: (n,) float32 at `rate` Hz, full scale [-1, 1].
 
     source: a path, or the file's content. The clip is the mean of the channels, or the loudest one
-    if they cancel each other out. Raises UnreadableSample if the file is not a sound, is damaged or
-    incomplete, has no samples, holds NaN or infinity, or is longer than half an hour.
+    if they cancel each other out. Raises UnreadableSample for a text, and if the file is not a
+    sound, is damaged or incomplete, has no samples, holds NaN or infinity, or is longer than half
+    an hour.
     """
+    if isinstance(source, str):
+        raise UnreadableSample("give a recording as a file or its content, not text")
     limit = int(MAX_CLIP_SECONDS * rate)
     blocks, length = [], 0
     for block in _blocks(source, rate):
