@@ -359,7 +359,7 @@ def test_names_that_cannot_be_had_come_with_a_way_out(adding, tmp_path):
     assert (folder / "built-by.txt").read_bytes() == note
     (folder / "encoder.onnx").write_bytes(b"")
     told = adding("encoders", "build", "images", "mine")
-    hint = re.search("`siamkit (.*)` makes it again", told.err)
+    hint = re.search("`siamkit (.*)` adds it again", told.err)
     assert adding(*shlex.split(hint[1])).code == 0
     assert adding("init", "shop", "--encoder", "mine").code == 0
     shutil.rmtree(adding.folder / "cache")
@@ -378,7 +378,7 @@ def test_no_model_is_named_if_the_cache_has_none(tmp_path, monkeypatch, shell, b
     (folder / "built-by.txt").write_bytes(built_by)
     told = shell("encoders", "build", "images", "old")
     assert told.code == 1, told.err
-    assert "`siamkit encoders add images ORIGIN:MODEL --name old` makes it again" in told.err
+    assert "`siamkit encoders add images ORIGIN:MODEL --name old` adds it again" in told.err
     monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
     with pytest.raises(MissingWeights, match="no encoder"):
         encoder_names.resolve(Images(), "a\0b")
