@@ -7,10 +7,6 @@ siamkit_questions.words.
 from __future__ import annotations
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
 def _table(text: str) -> list[tuple[str, str]]:
     """Parse 'key: word, word; key: word' into (word, key) pairs, in order."""
     entries = [entry.split(":") for entry in text.split(";")]
@@ -18,8 +14,7 @@ def _table(text: str) -> list[tuple[str, str]]:
 
 
 # Words that carry the frame of a question, not its subject.
-STOP = frozenset(
-    _words("""a an the this that these those some any i me my mine we us our you your yours he
+_STOP = """a an the this that these those some any i me my mine we us our you your yours he
     him his she her it its they them their one ones someone somebody anyone anybody everyone people
     person is am are was were be been being do does did doing done have has had having will
     would shall should can could may might must ought of for at by as and or but so than
@@ -27,8 +22,8 @@ STOP = frozenset(
     who whom whose when where why how if whether about im ive id ill youre youve youll
     theyre theyve weve thats whats hows wheres whos heres lets let s t m re ve d ll actually
     exactly currently ever own such going able thing things something anything kind sort
-    other another""")
-)
+    other another"""
+STOP = frozenset(_STOP.split())
 
 # The bit of each word that tells what is asked for; a question has the bits of all its words.
 _FRAME_WORDS = """how / what which / why / when / where / who whom whose / many much /
@@ -39,121 +34,48 @@ _FRAME_WORDS = """how / what which / why / when / where / who whom whose / many 
 FRAMES = {word: bit for bit, words in enumerate(_FRAME_WORDS.split("/")) for word in words.split()}
 
 # "no" alone is left out: "is there no way" and "is there any way" ask the same.
-NEGATIONS = frozenset(
-    _words("""not never without cannot neither nor nothing nobody none nowhere unable no non except
-    cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt
-    havent hadnt mustnt neednt aint""")
-)
+_NEGATIONS = """not never without cannot neither nor nothing nobody none nowhere unable no non
+    except cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt
+    havent hadnt mustnt neednt aint"""
+NEGATIONS = frozenset(_NEGATIONS.split())
 
 # Words of place, time and direction: 'from A to B' is not 'from B to A'.
-DIRECTIONS = frozenset(
-    _words("""to from into onto in on off out up down over under above below inside outside before
-    after since until till with against between through via per during within back""")
-)
+_DIRECTIONS = """to from into onto in on off out up down over under above below inside outside
+    before after since until till with against between through via per during within back"""
+DIRECTIONS = frozenset(_DIRECTIONS.split())
 
-SMALL = {
-    word: value
-    for value, word in enumerate(
-        _words("""zero one two three four five six seven eight nine ten eleven twelve thirteen
-    fourteen fifteen sixteen seventeen eighteen nineteen""")
-    )
-}
-TENS = {
-    word: 10 * value
-    for value, word in enumerate(
-        _words("""twenty thirty forty fifty sixty seventy eighty ninety"""), start=2
-    )
-}
+_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+    fifteen sixteen seventeen eighteen nineteen"""
+SMALL = {word: value for value, word in enumerate(_SMALL.split())}
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+TENS = {word: 10 * value for value, word in enumerate(_TENS.split(), start=2)}
 _SCALE_WORDS = """1e2: hundred; 1e3: thousand, k; 1e5: lakh, lakhs, lac; 1e6: million, millions, mn;
     1e7: crore, crores; 1e9: billion, bn; 1e12: trillion"""
 SCALES = {word: float(value) for word, value in _table(_SCALE_WORDS)}
 OTHER_NUMBERS = {"half": 0.5, "quarter": 0.25, "dozen": 12.0, "twice": 2.0, "thrice": 3.0}
-ORDINALS = {
-    word: float(value)
-    for value, word in enumerate(
-        _words("""first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth
-    thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"""),
-        start=1,
-    )
-}
+_ORDINALS = """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth
+    thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"""
+ORDINALS = {word: float(value) for value, word in enumerate(_ORDINALS.split(), start=1)}
 
-# Each line lists the spellings of one unit; the first stands for all of them.
-UNITS = {
-    word: names.split()[0]
-    for names in """kilogram kg kgs kilo kilos kilograms kilogramme kilogrammes
-gram grams gm gms gramme grammes
-milligram mg milligrams
-microgram mcg micrograms
-tonne tonnes ton tons
-pound lb lbs pounds
-ounce oz ounces
-stone stones
-kilometre km kms kilometer kilometers kilometres
-metre meter meters metres mtr
-centimetre cm cms centimeter centimeters centimetres
-millimetre mm millimeter millimeters millimetres
-mile miles mi
-yard yards yd
-foot feet ft
-inch inches
-litre liter litres liters ltr
-millilitre ml millilitres milliliter milliliters
-gallon gallons gal
-pint pints
-cup cups
-tablespoon tablespoons tbsp
-teaspoon teaspoons tsp
-celsius centigrade °c
-fahrenheit °f
-kelvin
-second seconds sec secs
-millisecond milliseconds ms
-minute minutes min mins
-hour hours hr hrs
-day days daily
-week weeks weekly fortnight
-month months monthly
-year years yearly annual annually yr yrs
-decade decades
-century centuries
-byte bytes
-kilobyte kb kilobytes
-megabyte mb megabytes
-gigabyte gb gigabytes gigs
-terabyte tb terabytes
-kilobit kbit kbps kbits
-megabit mbit mbps mbits megabits
-gigabit gbps gigabits
-pixel pixels px
-hertz hz
-megahertz mhz
-gigahertz ghz
-watt watts
-kilowatt kw kilowatts
-kwh
-volt volts
-ampere amps amp amperes
-calorie calories kcal
-joule joules kj kilojoules
-acre acres
-hectare hectares
-kmh kph
-mph
-knot knots
-degree degrees
-radian radians
-dollar dollars usd $ bucks
-euro euros eur €
-sterling gbp £ quid
-rupee rupees rs inr ₹
-yen jpy ¥
-yuan rmb
-franc francs chf
-cent cents
-pence penny pennies
-percent % percentage""".splitlines()
-    for word in names.split()
-}
+# The spellings of each unit; the first stands for all of them.
+_UNITS = """kilogram kg kgs kilo kilos kilograms kilogramme kilogrammes; gram grams gm gms gramme
+    grammes; milligram mg milligrams; microgram mcg micrograms; tonne tonnes ton tons; pound lb lbs
+    pounds; ounce oz ounces; stone stones; kilometre km kms kilometer kilometers kilometres; metre
+    meter meters metres mtr; centimetre cm cms centimeter centimeters centimetres; millimetre mm
+    millimeter millimeters millimetres; mile miles mi; yard yards yd; foot feet ft; inch inches;
+    litre liter litres liters ltr; millilitre ml millilitres milliliter milliliters; gallon gallons
+    gal; pint pints; cup cups; tablespoon tablespoons tbsp; teaspoon teaspoons tsp; celsius
+    centigrade °c; fahrenheit °f; kelvin; second seconds sec secs; millisecond milliseconds ms;
+    minute minutes min mins; hour hours hr hrs; day days daily; week weeks weekly fortnight; month
+    months monthly; year years yearly annual annually yr yrs; decade decades; century centuries;
+    byte bytes; kilobyte kb kilobytes; megabyte mb megabytes; gigabyte gb gigabytes gigs; terabyte
+    tb terabytes; kilobit kbit kbps kbits; megabit mbit mbps mbits megabits; gigabit gbps gigabits;
+    pixel pixels px; hertz hz; megahertz mhz; gigahertz ghz; watt watts; kilowatt kw kilowatts; kwh;
+    volt volts; ampere amps amp amperes; calorie calories kcal; joule joules kj kilojoules; acre
+    acres; hectare hectares; kmh kph; mph; knot knots; degree degrees; radian radians; dollar
+    dollars usd $ bucks; euro euros eur €; sterling gbp £ quid; rupee rupees rs inr ₹; yen jpy ¥;
+    yuan rmb; franc francs chf; cent cents; pence penny pennies; percent % percentage"""
+UNITS = {word: names.split()[0] for names in _UNITS.split(";") for word in names.split()}
 
 # One thing, many spellings: before words are looked up, a phrase is replaced by one word, and an
 # alias by another.
