@@ -89,12 +89,9 @@ class FaissIndex:
         hits = [part for part in parts if part is not None]
         if len(hits) == 1 and hits[0][1].shape[1] == k:  # nothing to merge: as fast as bare FAISS
             return _ordered(*hits[0])
-        pad = (
-            np.full((len(vectors), k), -np.inf, np.float32),
-            np.full((len(vectors), k), -1, np.int64),
-        )
-        scores = np.concatenate([hit[0] for hit in [*hits, pad]], axis=1)
-        ids = np.concatenate([hit[1] for hit in [*hits, pad]], axis=1)
+        shape = (len(vectors), k)
+        hits.append((np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)))
+        scores, ids = (np.concatenate(columns, axis=1) for columns in zip(*hits, strict=True))
         best = _ordered(scores, ids)
         return Hits(best.ids[:, :k], best.scores[:, :k])
 
@@ -177,9 +174,7 @@ class FaissIndex:
             return None
         try:
             _, card, base = snapshot.read(self._saved, self._dim, mapped=False)
-        except (
-            snapshot.Refused
-        ):  # another process has saved meanwhile; the mapped file is still valid
+        except snapshot.Refused:  # another process has saved; the mapped file is still valid
             return None
         base.nprobe = self._base.nprobe
         base.remove_ids(faiss.IDSelectorBatch(self._masked))
@@ -192,10 +187,8 @@ class FaissIndex:
         if self._base is not None:
             old_ids, old = structure.contents(self._base)
             keep = ~np.isin(old_ids, self._masked)
-            ids, vectors = (
-                np.concatenate([old_ids[keep], ids]),
-                np.concatenate([old[keep], vectors]),
-            )
+            ids = np.concatenate([old_ids[keep], ids])
+            vectors = np.concatenate([old[keep], vectors])
         order = np.argsort(ids, kind="stable")
         return np.ascontiguousarray(ids[order]), np.ascontiguousarray(vectors[order])
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
-from faiss.contrib.inspect_tools import get_invlist
+from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
 from numpy.typing import NDArray
 
 from siamkit_faiss.snapshot import SnapshotInfo
@@ -97,9 +97,7 @@ def ids_of(index: faiss.Index) -> NDArray[np.int64]:
     if isinstance(index, faiss.IndexIDMap):
         ids: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
         return ids
-    parts = [
-        faiss.rev_swig_ptr(index.invlists.get_ids(n), index.invlists.list_size(n)).copy()
-        for n in range(index.nlist)
-        if index.invlists.list_size(n)
-    ]
+    lists, sizes = index.invlists, get_invlist_sizes(index.invlists)
+    filled = np.flatnonzero(sizes).tolist()
+    parts = [faiss.rev_swig_ptr(lists.get_ids(n), int(sizes[n])) for n in filled]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -67,10 +67,7 @@ def free_sizes(model: bytes) -> bytes:
 
 
 def detect(
-    network: onnxruntime.InferenceSession,
-    pixels: NDArray[np.uint8],
-    scale: float,
-    threshold: float,
+    network: onnxruntime.InferenceSession, pixels: NDArray[np.uint8], scale: float, threshold: float
 ) -> Detections:
     """Detect faces in a (height, width, 3) RGB picture, resized by a scale first.
 

@@ -70,8 +70,7 @@ def open_model(model: str, *, offline_default: str) -> Any:
             network = _create(timm, model, name)
     except BadInput:  # not in the local hub cache, or not usable
         require_reachable(
-            hub,
-            hint=f"without a network use {offline_default}, the installed default, or a folder",
+            hub, hint=f"without a network use {offline_default}, the installed default, or a folder"
         )
         network = _create(timm, model, name)
     return _to_float32(network, model)

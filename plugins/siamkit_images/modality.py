@@ -55,8 +55,7 @@ class Images:
 
         if folder is None:
             raise MissingWeights(
-                "images have no encoder of their own",
-                hint="run `siamkit encoders build images`",
+                "images have no encoder of their own", hint="run `siamkit encoders build images`"
             )
         recipe = read_recipe(read_card(folder).preprocessing)
         return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))

@@ -40,12 +40,9 @@ class Questions(BaseQuestions):
     origins: Mapping[str, str] = {
         HUB: "a sentence-transformers model: a folder, or its name on the Hugging Face hub"
     }
-    networks: Mapping[str, str] = {
-        MINILM_TRAINED: encoders[MINILM],
-        HUB: origins[HUB],
-    }
+    networks: Mapping[str, str] = {MINILM_TRAINED: encoders[MINILM], HUB: origins[HUB]}
     rerankers: Mapping[str, str] = {
-        LEXICAL: "compares numbers, negations, names and words of both texts, and their vectors",
+        LEXICAL: "compares numbers, negations, names and words of both texts, and their vectors"
     }  # and any cross-encoder, as cross-encoder:MODEL
 
     def build(self, name: str, folder: Path) -> None:

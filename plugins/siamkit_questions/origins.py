@@ -73,8 +73,7 @@ def _fetch(name: str) -> Path:
             )
     except Exception as error:  # of httpx, requests or the system
         raise MissingWeights(
-            f"{name} could not be fetched from the hub ({type(error).__name__})",
-            hint=FOLDER_HINT,
+            f"{name} could not be fetched from the hub ({type(error).__name__})", hint=FOLDER_HINT
         ) from error
 
 

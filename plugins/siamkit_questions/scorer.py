@@ -67,8 +67,7 @@ def read_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             facts = json.loads(file.metadata()["facts"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise MissingWeights(
-            f"the weights of the lexical scorer cannot be read: {error}",
-            hint="reinstall siamkit",
+            f"the weights of the lexical scorer cannot be read: {error}", hint="reinstall siamkit"
         ) from error
     if facts.get("format") != FORMAT:
         raise MissingWeights(

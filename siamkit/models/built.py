@@ -78,18 +78,16 @@ def require_same_vectors(plugin: Modality[Any], folder: Path) -> None:
     """Raise PluginError if the plugin's code has changed since training, and its vectors too."""
     if not (folder / EXAMPLES).exists() or _is_current(plugin, folder):
         return
+    alternative = "restore the plugin's code, or train again"
     with tempfile.TemporaryDirectory() as scratch:
-        after = Path(scratch) / EXAMPLES
+        before, after = folder / EXAMPLES, Path(scratch) / EXAMPLES
         if reference_vectors.write_vectors(plugin, folder, after):
             keep_before = reference_vectors.require_alike(
-                plugin,
-                folder / EXAMPLES,
-                after,
-                alternative="restore the plugin's code, or train again",
+                plugin, before, after, alternative=alternative
             )
             with suppress(OSError):  # a folder that cannot be written is checked again next time
                 if not keep_before:
-                    shutil.copyfile(after, folder / EXAMPLES)
+                    shutil.copyfile(after, before)
                 (folder / BUILT_BY).write_text(_provenance(plugin), encoding="utf-8")
 
 
