@@ -157,7 +157,7 @@ def test_one_of_several_tables_of_a_database_must_be_named(tmp_path):
     db.close()
     with pytest.raises(BadInput, match="several tables") as raised:
         read(tmp_path / "t.db")
-    assert raised.value.hint == "--table, one of: a, b"
+    assert raised.value.hint == "give `--table`, one of: a, b"
     assert read(tmp_path / "t.db", table="b") == []
     with pytest.raises(BadInput, match="no table 'c'"):
         read(tmp_path / "t.db", table="c")
