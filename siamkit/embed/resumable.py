@@ -83,7 +83,6 @@ def _open(path: Path, count: int, dim: int) -> Vectors:
 
 
 def _delete_abandoned(root: Path) -> None:
-    """Delete the vectors of runs that were never resumed."""
     with suppress(OSError):
         for folder in root.iterdir():
             if time.time() - folder.stat().st_mtime > ABANDONED:

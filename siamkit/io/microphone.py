@@ -17,7 +17,6 @@ INSTALL = "pip install sounddevice; on Linux it needs PortAudio (apt install lib
 
 
 def _require_microphone() -> None:
-    """Raise SiamkitError, with a cure, if nothing can be recorded."""
     try:
         import sounddevice
     except ImportError as error:

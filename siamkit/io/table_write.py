@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -68,16 +68,11 @@ def _parquet(path: Path, schema: Schema, rows: Iterable[Values]) -> None:
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     fields = pa.schema([(name, types[kind]) for name, kind in schema.items()])
+    remaining = iter(rows)
     with pq.ParquetWriter(path, fields) as writer:
-        for part in _parts(rows):
+        while part := list(islice(remaining, AT_ONCE)):
             columns = [list(column) for column in zip(*part, strict=True)]
             writer.write_table(pa.table(dict(zip(schema, columns, strict=True)), schema=fields))
-
-
-def _parts(rows: Iterable[Values]) -> Iterator[list[Values]]:
-    rows = iter(rows)
-    while part := list(islice(rows, AT_ONCE)):
-        yield part
 
 
 def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> None:

@@ -152,7 +152,6 @@ def _choose_method(
 
 
 def _cost(comparisons: Comparisons, llrs: NDArray[np.float64]) -> float:
-    """Return the Cllr of the finite ratios."""
     finite, mated = np.isfinite(llrs), comparisons.mated
     return cllr(llrs[finite & mated], llrs[finite & ~mated])
 
