@@ -83,7 +83,7 @@ def _hub_name(timm: Any, model: str) -> str:
         near = get_close_matches(architecture, timm.list_models(), n=5)
         raise BadInput(
             f"timm has no model {model[:80]!r}",
-            hint=f"try one of: {', '.join(near)}" if near else LIST_MODELS,
+            hint=f"did you mean: {', '.join(near)}" if near else LIST_MODELS,
         )
     tags = timm.list_pretrained(f"{architecture}.*")
     if not tags:

@@ -113,8 +113,7 @@ def _require_threshold(live: LiveIndex, pipeline: Pipeline, rule: DecisionRule) 
     name = live.gallery.name
     if not isinstance(pipeline.modality, Streams):
         raise BadInput(
-            f"gallery {name!r} holds {pipeline.modality.name}, and a timeline is for sounds that"
-            " a plugin reads piece by piece: it has no method stream"
+            f"modality {pipeline.modality.name!r} of gallery {name!r} does not support timelines"
         )
     if pipeline.detector is None:
         raise BadInput(

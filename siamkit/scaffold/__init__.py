@@ -28,7 +28,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
     """
     _check_name(name)
     if kind not in KINDS:
-        raise BadInput(f"no template of kind {kind!r}", hint=f"one of {', '.join(KINDS)}")
+        raise BadInput(f"no template of kind {kind!r}", hint=f"use one of {', '.join(KINDS)}")
     if folder.exists() or folder.is_symlink():
         raise BadInput(f"{folder} already exists", hint="give another folder with `--output`")
     if not folder.absolute().parent.is_dir():

@@ -61,8 +61,8 @@ def threshold_for_fmr(calibration: Calibration, fmr: float | None = None) -> Thr
     if rate < curve.rates[-1] * (1 - 1e-9):
         pairs = calibration.non_mated_identity_pairs
         raise Uncalibrated(
-            f"{calibration.source}: {pairs:,} pairs of identities support a false match"
-            f" rate of {curve.rates[-1]:.2g}, not {rate:g}",
+            f"{calibration.source}: {pairs:,} pairs of identities are too few for a false"
+            f" match rate of {rate:g}; the lowest supported is {curve.rates[-1]:.2g}",
             hint="choose a rate that is supported, or calibrate with more identities",
         )
     return Threshold(_interpolate(curve, rate), rate, calibration.source)

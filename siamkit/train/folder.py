@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
         prepared = (path.parent / FACTS).exists()
         raise SiamkitError(
             f"{to_text(path)} could not be written: {error.strerror or error}",
-            hint="make room, then --resume" if prepared else "make room and start again",
+            hint="make room, then give `--resume`" if prepared else "make room and start again",
         ) from error
 
 
@@ -53,7 +53,9 @@ def require_new(run: Path) -> None:
         is_run = (run / ORIGIN).exists()
         raise BadInput(
             f"{to_text(run)} is not empty" + (": a run was started there" if is_run else ""),
-            hint="--resume continues it; or give another --out" if is_run else "give another --out",
+            hint="continue it with `--resume`, or give another `--out`"
+            if is_run
+            else "give another --out",
         )
 
 

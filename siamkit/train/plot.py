@@ -48,7 +48,9 @@ def draw(run: Path, out: Path) -> None:
     in it, and for another file name extension.
     """
     if out.suffix.lower() not in PAGES + PICTURES:
-        raise BadInput(f"{to_text(out)}: neither .png nor .html", hint=f"--out {out.stem}.png")
+        raise BadInput(
+            f"{to_text(out)}: neither .png nor .html", hint=f"give `--out {out.stem}.png`"
+        )
     events = read_record(run)
     figure = _figure(events, _read_embeddings(run))
     figure.suptitle(f"{run.resolve().name}: {_summary(events)}", fontsize=12)

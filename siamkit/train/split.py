@@ -62,7 +62,7 @@ def _stated(examples: Iterable[Example]) -> dict[str, str]:
         if example.split and stated.setdefault(example.label, example.split) != example.split:
             raise BadInput(
                 f"identity {example.label!r} is in train and in validation",
-                hint="all rows of a label go to the same side",
+                hint="put all rows of a label on the same side",
             )
     return stated
 

@@ -113,7 +113,7 @@ def test_a_timeline_is_for_sounds(tiles):
     assert tiles("enrol", "tiles", "red.png", "--as", "red").code == 0
     done = tiles("query", "tiles", "red.png", "--timeline")
     assert done.code == 2
-    assert "a timeline is for sounds" in done.err
+    assert "does not support timelines" in done.err
 
 
 def test_a_timeline_wants_a_detector_and_somebody_enrolled(meeting):

@@ -117,7 +117,7 @@ def test_a_rate_too_low_for_the_number_of_pairs_is_refused():
         calibration_fit.fit_calibration(few, "x", "few", CalibrationTargets(fmr=0.001))
     calibrated = calibration_fit.fit_calibration(few, "x", "few")
     assert calibrated.fmr == 0.1
-    with pytest.raises(Uncalibrated, match=r"support a false match rate of 0\.025, not 0\.01"):
+    with pytest.raises(Uncalibrated, match=r"rate of 0\.01; the lowest supported is 0\.025"):
         calibration.threshold_for_fmr(calibrated, 0.01)
     for rate in (0, 1, -1, 2):
         with pytest.raises(BadInput):
