@@ -95,7 +95,7 @@ def _require_independent(galleries: Sequence[Gallery]) -> None:
         if other := by_modality.get(modality):
             both = other if other == gallery.name else f"{other} and {gallery.name}"
             raise BadInput(
-                f"two probes are {modality} ({both}): their evidence is not independent, so it"
+                f"two probes are of {modality} ({both}): their evidence is not independent, so it"
                 " cannot be added up",
                 hint="give one probe per modality",
             )
