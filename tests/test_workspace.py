@@ -130,6 +130,7 @@ def test_a_served_s_norm_is_the_calibrated_one(workspace):
     assert verdict.normalised == pytest.approx(expected[probe, 1], rel=1e-4)
     (answer,) = workspace.query("letters", listed[probe][1], k=1)
     assert answer.matches[0].normalised == pytest.approx(expected[probe, 1], rel=1e-4)
+    assert answer.decided_by == "snorm"
 
 
 def test_one_gallery_gives_evidence_once(workspace):

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import stderr
+from siamkit.cli.output import print_error, stderr
 from siamkit.errors import SiamkitError
 from siamkit.host.stdout_guard import claim_stdout
 
@@ -103,9 +103,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except SiamkitError as error:
         _debug()
-        stderr(f"Error: {error}")
-        if error.hint:
-            stderr(f"Hint: {error.hint}")
+        print_error(error)
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code

@@ -152,7 +152,7 @@ def _probe(probe: Probe, regions: list[Classified] | SiamkitError, top: int) -> 
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(regions, SiamkitError):
-        return {"source": name, "error": str(regions)}
+        return {"source": name, "error": str(regions), "hint": regions.hint}
     nearest = regions[0].nearest
     return {
         "source": name,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from siamkit.errors import SiamkitError
     from siamkit.types import Threshold
 
 FAULTS_SHOWN = 20
@@ -19,6 +20,13 @@ FAULTS_SHOWN = 20
 def stderr(line: str) -> None:
     """Print one line, even if names hold line breaks; a leading newline ends a progress bar."""
     click.echo(line[:1] + line[1:].replace("\n", "\\n"), err=True)
+
+
+def print_error(error: SiamkitError) -> None:
+    """Print an error, and on another line its hint if it has one."""
+    stderr(f"Error: {error}")
+    if error.hint:
+        stderr(f"Hint: {error.hint}")
 
 
 def print_faults(faults: Sequence[object]) -> None:

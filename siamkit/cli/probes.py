@@ -8,8 +8,8 @@ from typing import TypeAlias, TypeVar
 
 import click
 
-from siamkit.cli.output import stderr
-from siamkit.errors import NothingFound, SiamkitError
+from siamkit.cli.output import print_error
+from siamkit.errors import LowQuality, NothingFound, SeveralFound, SiamkitError, UnreadableSample
 
 T = TypeVar("T")
 Probe: TypeAlias = Path | str  # a file, or a text
@@ -31,18 +31,19 @@ def is_default(option: str) -> bool:
 def answer_each(
     probes: Sequence[Probe], answer: Callable[[Probe], list[T]], *, as_json: bool
 ) -> list[tuple[Probe, list[T] | SiamkitError]]:
-    """Return the answer to each probe, or its error; raises the error of a single probe."""
+    """Return the answer to each probe, or the error of its file; raises any other error.
+
+    Without `as_json`, the error of a single probe is raised too.
+    """
     results: list[tuple[Probe, list[T] | SiamkitError]] = []
     for probe in probes:
         try:
             results.append((probe, answer(probe)))
-        except SiamkitError as error:
+        except (UnreadableSample, NothingFound, SeveralFound, LowQuality) as error:
             if len(probes) == 1 and not as_json:
                 raise
-            if not isinstance(error, NothingFound) and error.exit_code != 2:
-                raise  # the gallery, the encoder or a plugin is at fault, not this file
             results.append((probe, error))
-            stderr(f"Error: {error}")
+            print_error(error)
     return results
 
 

@@ -91,20 +91,22 @@ def query(gallery: str, rule: DecisionRule, store: Path, as_json: bool, **parame
             return _show_timeline(ws, gallery, request, rule, as_json=as_json)
         if request.texts:
             options.check_texts(ws.modality_of(gallery))
+        if request.annotated and ws.kind(ws.modality_of(gallery)) != "image":
+            raise click.UsageError("--save-annotated needs pictures, or --timeline.")
         results = answer_each(
             probes,
             lambda probe: ws.query(gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose),
             as_json=as_json,
         )
+        if as_json:
+            emit_json({"gallery": gallery, "probes": [_probe(*result) for result in results]})
+        else:
+            for _, answers in results:
+                if not isinstance(answers, SiamkitError):
+                    _print(answers)
         _, answers = results[0]
         if request.annotated and not isinstance(answers, SiamkitError):
             _annotate(ws, gallery, request.files[0], answers, request.annotated)
-    if as_json:
-        emit_json({"gallery": gallery, "probes": [_probe(*result) for result in results]})
-    else:
-        for _, answers in results:
-            if not isinstance(answers, SiamkitError):
-                _print(answers)
     return exit_code(
         [answers for _, answers in results], lambda answer: bool(answer.identity), EXIT_UNKNOWN
     )
@@ -136,9 +138,8 @@ class QueryRequest:
             names = ", ".join(suffixes)
             raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
         for option, path in (("--save-annotated", self.annotated), ("--rttm", self.rttm)):
-            probe = self.files[0] if self.files else None
-            if path and probe and path.exists() and probe.exists() and path.samefile(probe):
-                raise click.UsageError(f"{option} would overwrite the probe itself.")
+            if path:
+                options.check_writable(option, path, *self.files)
 
     def _check_timeline(self, rule: DecisionRule) -> None:
         by_rate = rule.reranker or rule.fmr or rule.fpir
@@ -147,11 +148,6 @@ class QueryRequest:
                 "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
                 " --save-annotated."
             )
-        for path in (self.rttm, self.annotated):
-            if path and (path.is_dir() or not path.parent.is_dir()):
-                raise click.UsageError(
-                    f"{path} cannot be written: it is a folder, or its folder does not exist."
-                )
         if self.rttm and self.annotated and self.rttm.absolute() == self.annotated.absolute():
             raise click.UsageError("--rttm and --save-annotated name the same file.")
 
@@ -187,11 +183,16 @@ def _probe(probe: Probe, answers: list[Answer] | SiamkitError) -> dict[str, Any]
 
     name = probe if isinstance(probe, str) else sources.to_text(probe)
     if isinstance(answers, SiamkitError):
-        return {"source": name, "error": str(answers)}
+        return {"source": name, "error": str(answers), "hint": answers.hint}
+    threshold = answers[0].threshold
     return {
         "source": name,
-        "threshold": asdict(answers[0].threshold) if answers[0].threshold else None,
-        "different_below": answers[0].different_below,
+        "decided_by": answers[0].decided_by,
+        "reranker": answers[0].reranker,
+        "threshold": {**asdict(threshold), "value": round(threshold.value, 6)}
+        if threshold
+        else None,
+        "different_below": _round(answers[0].different_below),
         "regions": [
             {
                 "region": regions.to_dict(answer.region),
@@ -199,12 +200,22 @@ def _probe(probe: Probe, answers: list[Answer] | SiamkitError) -> dict[str, Any]
                 "identity": answer.identity,
                 "decision": answer.decision,
                 "matches": [
-                    {**asdict(match), "score": round(match.score, 6)} for match in answer.matches
+                    {
+                        **asdict(match),
+                        "score": _round(match.score),
+                        "probability": _round(match.probability),
+                        "normalised": _round(match.normalised),
+                    }
+                    for match in answer.matches
                 ],
             }
             for answer in answers
         ],
     }
+
+
+def _round(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)
 
 
 def _identity(answer: Answer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedSource
@@ -46,15 +46,20 @@ class Answer:
     different_below: float | None = None  # None: below the threshold
 
     @property
+    def decided_by(self) -> Literal["cosine", "snorm", "probability"]:
+        """The kind of score that the threshold is on."""
+        if self.reranker:
+            return "probability"
+        return "snorm" if self.matches and self.matches[0].normalised is not None else "cosine"
+
+    @property
     def decision(self) -> Decision:
         """Does the region belong to the first match's identity? "different" without a threshold."""
         best = self.matches[0] if self.matches else None
         if best is None or self.threshold is None:
             return "different"
-        if self.reranker:
-            score = best.probability
-        else:
-            score = best.score if best.normalised is None else best.normalised
+        scores = {"cosine": best.score, "snorm": best.normalised, "probability": best.probability}
+        score = scores[self.decided_by]
         if score is None:  # the enrolled source is gone, so the reranker could not judge it
             return "can't tell"
         below = self.threshold.value if self.different_below is None else self.different_below

@@ -9,12 +9,15 @@ import numpy as np
 from PIL import Image
 from waiting import until
 
+from siamkit.errors import BadInput
+
 
 def test_query_reports_identity_and_threshold(letters):
     done = letters("query", "letters", "q.txt", "--json")
     assert done.code == 0
     (probe,) = json.loads(done.out)["probes"]
     assert probe["regions"][0]["identity"] == "greet"
+    assert (probe["decided_by"], probe["reranker"]) == ("cosine", None)
     assert probe["threshold"] == {
         "value": 0.8,
         "fmr": 0.01,
@@ -177,6 +180,48 @@ def test_an_annotated_picture_never_replaces_the_probe(tiles):
     assert tiles("query", "tiles", "red.png", "--save-annotated", "red.png").code == 2
     assert tiles("query", "tiles", "red.png", "--save-annotated", "red.xyz").code == 2
     assert (tiles.folder / "red.png").read_bytes() == before
+
+
+def test_an_annotated_picture_is_refused_before_the_query(letters, tiles, monkeypatch):
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    monkeypatch.setattr("siamkit.workspace.Workspace.query", None)
+    for gallery, file, annotated in (
+        ("tiles", "red.png", "no/out.png"),
+        ("letters", "q.txt", "out.png"),
+    ):
+        done = tiles("query", gallery, file, "--save-annotated", annotated)
+        assert done.code == 2
+        assert "--save-annotated" in done.err
+
+
+def test_an_answer_is_printed_even_if_it_cannot_be_drawn(tiles, monkeypatch):
+    def fail(*_):
+        raise BadInput("the disk is full")
+
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    monkeypatch.setattr("siamkit.reports.query.save_annotated", fail)
+    done = tiles("query", "tiles", "red.png", "--save-annotated", "out.png")
+    assert done.code == 2
+    assert "red.png: 1 found" in done.out
+
+
+def test_a_wrong_option_is_one_error_for_all_files(letters):
+    for files in (["q.txt"], ["q.txt", "q.txt", "q.txt"]):
+        done = letters("query", "letters", *files, "--rerank", "none-such", "--json")
+        assert done.code in (1, 2)
+        assert done.err.count("Error: ") == 1
+        assert done.out == ""
+
+
+def test_each_file_has_its_error_and_hint(tiles):
+    tiles("enrol", "tiles", "red.png", "--as", "red")
+    done = tiles("query", "tiles", "empty.png", "red.png", "missing.png", "--json")
+    assert done.code == 0
+    empty, red, missing = json.loads(done.out)["probes"]
+    assert "nothing found" in empty["error"]
+    assert f"Hint: {empty['hint']}" in done.err
+    assert red["regions"][0]["identity"] == "red"
+    assert missing["hint"] == ""
 
 
 def test_an_interrupted_embed_keeps_an_older_result(letters):

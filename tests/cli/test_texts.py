@@ -75,6 +75,7 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (m["probability"] for m in lower), reverse=True
     )
     assert probe["threshold"]["value"] == 0.5
+    assert (probe["decided_by"], probe["reranker"]) == ("probability", "words")
     done = table("query", "faq", "--text", "hello my friend", "--rerank", "words")
     assert "probability" in done.out
     pair = table(
