@@ -111,15 +111,18 @@ class BoxType(click.ParamType[Any]):
 
 
 class SizeType(click.ParamType[Any]):
-    """A number of bytes, such as 8G, 500M or 2.5g."""
+    """A number of bytes, such as 8G, 500M, 2.5g, or 8GiB in powers of 1024."""
 
     name = "SIZE"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", str(value), re.IGNORECASE)
-        if not match or float(match[1]) == 0:
+        size = 0
+        if match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?", str(value), re.IGNORECASE):
+            base = 1024 if match[3] else 1000
+            size = int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+        if not size:
             self.fail(f"{value!r} is not a size: write 8G or 500M", param, ctx)
-        return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
+        return size
 
 
 def file_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[F], F]:

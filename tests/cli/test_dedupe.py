@@ -126,6 +126,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--column", "title"], "q.csv has no column 'title'"),
         (["q.csv", "-m", "letters", "--max-memory", "1M"], "mining 5 x 64 takes"),
         (["q.csv", "-m", "letters", "--max-memory", "many"], "is not a size"),
+        (["q.csv", "-m", "letters", "--max-memory", "0.0001"], "is not a size"),
         (["q.csv", "-m", "letters", "-o", "out.xlsx"], "cannot write '.xlsx'"),
         (["q.csv", "-m", "letters", "-o", "absent/out.csv"], "does not exist"),
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
