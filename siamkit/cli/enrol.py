@@ -84,7 +84,8 @@ def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
     items, failures = request.items()
     counts: Counter[str] = Counter()
     recording: Path | None = None
-    with options.workspace(store) as ws, bar("enrolling", len(items)) as update:
+    total = len(items) + len(failures) + (request.seconds is not None)
+    with options.workspace(store) as ws, bar("enrolling", total) as update:
         if request.is_table or any(isinstance(source, str) for _, source in items):
             options.check_texts(request.modality or ws.modality_of(gallery))
         if request.seconds is not None:
@@ -110,8 +111,8 @@ def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
             if recording and not counts["enrolled"]:
                 recording.unlink()
                 stderr(f"{recording} was not enrolled; the recording was deleted")
-    if len(items) + len(failures) == 1:
-        return result.error.exit_code if result.error and not failures else counts["failed"]
+    if total == 1 and not request.origin:
+        return result.error.exit_code if result.error else 0
     if not as_json:
         click.echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "-")
     return 1 if counts["failed"] else 0

@@ -112,7 +112,7 @@ def test_devices_and_pipes_are_refused(shell, path):
 @pytest.mark.parametrize("path", ["\\ud800.jpg", "a\\u0000b"])
 def test_paths_that_no_file_can_have(shell, path):
     done = shell("enrol", "tiles", "--from", "-", stdin=f'{{"label": "x", "path": "{path}"}}\n')
-    assert done.code == 2
+    assert done.code == 1
     assert "cannot be read" in done.err
 
 
@@ -152,7 +152,7 @@ def test_a_path_that_is_not_utf8(shell, picture):
 
 
 @pytest.mark.parametrize(
-    ("label", "code"), [("a/b\\c", 0), ("😀", 0), ("two\nlines", 2), ("", 2), ("x" * 200_000, 2)]
+    ("label", "code"), [("a/b\\c", 0), ("😀", 0), ("two\nlines", 1), ("", 2), ("x" * 200_000, 1)]
 )
 def test_labels(shell, picture, label, code):
     with (shell.folder / "list.csv").open("w", newline="") as file:

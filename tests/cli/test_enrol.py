@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import pytest
 from manifest import lines
@@ -67,6 +68,27 @@ def test_enrol_from_a_folder_and_from_a_manifest(tiles):
     assert done.code == 1
     assert "1 already, 1 failed" in done.out
     assert "missing.png cannot be read: No such file" in done.err
+
+
+def test_a_batch_of_one_ends_like_any_batch(letters):
+    done = letters("enrol", "letters", "--from", "-", stdin=lines(("bad", "NaN")))
+    assert (done.code, done.out) == (1, "1 failed\n")
+    done = letters("enrol", "letters", "missing.txt", "--as", "x")
+    assert done.code == 2
+
+
+def test_the_bar_counts_rows_without_a_text_too(letters, monkeypatch):
+    totals, steps = [], []
+
+    @contextmanager
+    def bar(label, total):
+        totals.append(total)
+        yield steps.append
+
+    monkeypatch.setattr("siamkit.cli.enrol.bar", bar)
+    (letters.folder / "t.csv").write_text("id,q\na,one and two\nb,\n")
+    assert letters("enrol", "letters", "--from", "t.csv", "--column", "q").code == 1
+    assert totals == [steps[-1]] == [2]
 
 
 def test_texts_are_refused_by_a_modality_of_files(tiles):
