@@ -41,9 +41,12 @@ def test_a_change_leaves_the_other_settings():
 
 @pytest.mark.parametrize(
     ("values", "hint"),
-    [({"margn": 0.3}, "did you mean 'margin'?"), ({"loss": "tripet"}, "did you mean 'triplet'?"),
-     ({"miner": "xyz"}, "known: auto, random")],
-)  # fmt: skip
+    [
+        ({"margn": 0.3}, "did you mean 'margin'?"),
+        ({"loss": "tripet"}, "did you mean 'triplet'?"),
+        ({"miner": "xyz"}, "known: auto, random"),
+    ],
+)
 def test_an_unknown_word_is_answered_with_the_nearest(values, hint):
     with pytest.raises(BadInput) as caught:
         TrainConfig().changed(values)
@@ -51,13 +54,21 @@ def test_an_unknown_word_is_answered_with_the_nearest(values, hint):
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"dim": 1}, {"steps": 0}, {"identities": 1}, {"validation": 1.0}, {"average": 1.0},
-     {"learning_rate": 0.0}, {"temperature": -1.0}, {"margin": -0.1}],
-)  # fmt: skip
-def test_values_out_of_range_are_refused(values):
-    with pytest.raises(BadInput, match=next(iter(values))):
-        TrainConfig().changed(values)
+    ("key", "value"),
+    [
+        ("dim", 1),
+        ("steps", 0),
+        ("identities", 1),
+        ("validation", 1.0),
+        ("average", 1.0),
+        ("learning_rate", 0.0),
+        ("temperature", -1.0),
+        ("margin", -0.1),
+    ],
+)
+def test_values_out_of_range_are_refused(key, value):
+    with pytest.raises(BadInput, match=key):
+        TrainConfig().changed({key: value})
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

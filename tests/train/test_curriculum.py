@@ -33,10 +33,10 @@ def people(count, each, seed):
     """(count, each, 64): 16 numbers that tell who it is, 48 that do not, mixed."""
     generator = torch.Generator().manual_seed(seed)
     mixing = torch.randn(64, 64, generator=torch.Generator().manual_seed(99)) / 8
-    who = torch.randn(count, 1, SIGNAL, generator=generator).expand(-1, each, -1)
-    who = who + 0.3 * torch.randn(count, each, SIGNAL, generator=generator)
+    signals = torch.randn(count, 1, SIGNAL, generator=generator).expand(-1, each, -1)
+    signals = signals + 0.3 * torch.randn(count, each, SIGNAL, generator=generator)
     noise = torch.randn(count, each, NOISE, generator=generator)
-    return torch.tanh(torch.cat([who, noise], -1) @ mixing)
+    return torch.tanh(torch.cat([signals, noise], -1) @ mixing)
 
 
 def network(seed):
@@ -48,23 +48,25 @@ def train(net, config, steps, seed=0):
     """A bare loop. The losses, the spreads, the miners and the alarms; it goes on after a stop."""
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate)
     generator, data = torch.Generator().manual_seed(seed), people(IDENTITIES, SAMPLES, 1)
-    of = relations(LABELS, torch.zeros(len(LABELS), dtype=torch.bool))
+    related = relations(LABELS, torch.zeros(len(LABELS), dtype=torch.bool))
     loss, curriculum = build_loss(config, IDENTITIES), Curriculum(config)
-    told = []
+    history = []
     for step in range(1, steps + 1):
-        who = torch.randperm(IDENTITIES, generator=generator)[:16, None]
-        which = torch.rand(16, SAMPLES, generator=generator).argsort(1)[:, :4]
-        embeddings = normalize(net(data[who, which].flatten(0, 1)))
+        identities = torch.randperm(IDENTITIES, generator=generator)[:16, None]
+        samples = torch.rand(16, SAMPLES, generator=generator).argsort(1)[:, :4]
+        embeddings = normalize(net(data[identities, samples].flatten(0, 1)))
         distances = squared_distances(embeddings.detach())
         name = curriculum.miner
-        value = loss(embeddings, of, miner(name, config.margin, DIM)(distances, of, generator))
+        value = loss(
+            embeddings, related, miner(name, config.margin, DIM)(distances, related, generator)
+        )
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
-        active, wide = active_fraction(distances, of, config.margin), spread(distances)
+        active, wide = active_fraction(distances, related, config.margin), spread(distances)
         alarm = curriculum.observe(step, value.item(), active, wide)
-        told.append((value.item(), wide, name, alarm))
-    return (*zip(*told, strict=True), curriculum)
+        history.append((value.item(), wide, name, alarm))
+    return (*zip(*history, strict=True), curriculum)
 
 
 @torch.no_grad()
@@ -124,7 +126,7 @@ def test_auto_leads_a_collapsed_network_out_again(collapsed):
     assert not curriculum.stop
 
 
-def told(config, spreads, active=1.0, loss=0.2):
+def observe_all(config, spreads, active=1.0, loss=0.2):
     """The curriculum after these spreads, and its alarms."""
     curriculum = Curriculum(config)
     alarms = [curriculum.observe(i + 1, loss, active, s) for i, s in enumerate(spreads)]
@@ -132,18 +134,18 @@ def told(config, spreads, active=1.0, loss=0.2):
 
 
 def test_auto_turns_to_harder_negatives_when_few_triplets_are_active():
-    assert told(TrainConfig(), [1.8] * 100, active=0.5)[0].miner == "semi-hard"
-    assert told(TrainConfig(), [1.8] * 100, active=0.05)[0].miner == "distance-weighted"
+    assert observe_all(TrainConfig(), [1.8] * 100, active=0.5)[0].miner == "semi-hard"
+    assert observe_all(TrainConfig(), [1.8] * 100, active=0.05)[0].miner == "distance-weighted"
 
 
 @pytest.mark.parametrize("name", ["random", "batch-hard", "distance-weighted", "index-driven"])
 def test_a_miner_that_was_chosen_stays(name):
-    curriculum, alarms = told(TrainConfig(miner=name), [1.8] * 200, active=0.01)
+    curriculum, alarms = observe_all(TrainConfig(miner=name), [1.8] * 200, active=0.01)
     assert (curriculum.miner, alarms) == (name, [])
 
 
 def test_auto_goes_back_to_semi_hard_and_gives_up_at_the_third_collapse():
-    curriculum, _ = told(TrainConfig(warmup=0), [1.8] * 100, active=0.05)
+    curriculum, _ = observe_all(TrainConfig(warmup=0), [1.8] * 100, active=0.05)
     alarms, step = [], 100
     while not curriculum.stop and step < 2000:
         step += 1
@@ -157,18 +159,18 @@ def test_auto_goes_back_to_semi_hard_and_gives_up_at_the_third_collapse():
 
 def test_a_network_that_begins_with_a_small_spread_and_widens_it_is_left_alone():
     slowly = [0.005 + i * 1e-4 for i in range(600)]
-    assert told(TrainConfig(warmup=0), slowly)[1] == []
+    assert observe_all(TrainConfig(warmup=0), slowly)[1] == []
     waiting = [0.005] * 100 + slowly
-    assert told(TrainConfig(warmup=100), waiting)[1] == []
+    assert observe_all(TrainConfig(warmup=100), waiting)[1] == []
 
 
 def test_a_moment_of_small_spread_is_no_collapse():
-    assert told(TrainConfig(warmup=0), ([1.5] * 60 + [0.001] * 60) * 5)[1] == []
+    assert observe_all(TrainConfig(warmup=0), ([1.5] * 60 + [0.001] * 60) * 5)[1] == []
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_the_run(loss):
-    curriculum, (alarm, *_) = told(TrainConfig(), [1.0], loss=loss)
+    curriculum, (alarm, *_) = observe_all(TrainConfig(), [1.0], loss=loss)
     assert alarm.name == "diverged"
     assert curriculum.stop
 

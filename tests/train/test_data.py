@@ -28,9 +28,9 @@ def picture(path, seed, size=40):
 def people(tmp_path):
     """Five identities of three pictures each, and two impostors of the first."""
     folder = tmp_path / "people"
-    for who in range(5):
+    for identity in range(5):
         for number in range(3):
-            picture(folder / f"p{who}" / f"{number}.png", who * 10 + number)
+            picture(folder / f"p{identity}" / f"{number}.png", identity * 10 + number)
     for number in range(2):
         picture(folder / "p0" / "impostors" / f"{number}.png", 100 + number)
     return folder
@@ -46,11 +46,11 @@ def test_arrays_are_those_of_the_plugin(people, tmp_path):
     prepared = prepare_tiles(examples, tmp_path / "run")
     data = prepared.dataset
     assert (data.arrays.shape, data.arrays.dtype) == ((17, 32, 32, 3), np.uint8)
-    assert data.names == [f"p{who}" for who in range(5)]
+    assert data.names == [f"p{identity}" for identity in range(5)]
     assert data.impostor.sum() == 2
     for at in (0, 7, 16):
-        wanted = TILES.array(TILES.load(people.parent / data.sources[at]))
-        assert np.array_equal(data.arrays[at], wanted)
+        expected = TILES.array(TILES.load(people.parent / data.sources[at]))
+        assert np.array_equal(data.arrays[at], expected)
     for number in range(5):
         assert len(set(data.training[data.labels == number])) == 1
     assert prepared.faults == prepared.notes == []
@@ -59,12 +59,12 @@ def test_arrays_are_those_of_the_plugin(people, tmp_path):
 
 def test_the_order_of_the_list_does_not_matter(people, tmp_path):
     examples = read_examples(str(people))
-    one = prepare_tiles(examples, tmp_path / "one").dataset
+    first = prepare_tiles(examples, tmp_path / "first").dataset
     random.Random(1).shuffle(examples)
     other = prepare_tiles(examples, tmp_path / "other").dataset
-    assert one.sources == other.sources
-    assert np.array_equal(one.arrays, other.arrays)
-    assert np.array_equal(one.training, other.training)
+    assert first.sources == other.sources
+    assert np.array_equal(first.arrays, other.arrays)
+    assert np.array_equal(first.training, other.training)
 
 
 def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypatch):
@@ -74,9 +74,9 @@ def test_it_is_prepared_once_until_something_changes(people, tmp_path, monkeypat
         patch.setattr(TILES, "array", None, raising=False)
         prepare_tiles(examples, run)  # found there: nothing is loaded
     monkeypatch.setattr(TILES, "preprocessing", lambda: {"size": 33}, raising=False)
-    seen = []
-    prepare_tiles(examples, run, progress=lambda _, done, total: seen.append((done, total)))
-    assert seen == [(done, 17) for done in range(1, 18)]
+    calls = []
+    prepare_tiles(examples, run, progress=lambda _, done, total: calls.append((done, total)))
+    assert calls == [(done, 17) for done in range(1, 18)]
     picture(people / "p1" / "0.png", 999, size=41)
     data = prepare_tiles(examples, run).dataset
     changed = data.arrays[data.sources.index(str(people / "p1" / "0.png"))]
@@ -141,12 +141,12 @@ def test_copies_count_once_and_wrong_labels_are_remarked(people, tmp_path):
 
 def test_the_region_is_the_one_that_enrolment_takes(tmp_path):
     folder = tmp_path / "people"
-    for who in range(4):
+    for identity in range(4):
         for number in range(2):
             canvas = np.full((60, 120, 3), 255, np.uint8)
-            canvas[10:50, 10 + number : 50 + number] = 40 * who + 10 * number
-            (folder / f"p{who}").mkdir(parents=True, exist_ok=True)
-            Image.fromarray(canvas).save(folder / f"p{who}" / f"{number}.png")
+            canvas[10:50, 10 + number : 50 + number] = 40 * identity + 10 * number
+            (folder / f"p{identity}").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(canvas).save(folder / f"p{identity}" / f"{number}.png")
     two = np.full((60, 120, 3), 255, np.uint8)
     two[10:50, 10:50] = two[10:50, 60:100] = 0
     Image.fromarray(two).save(folder / "p0" / "two.png")
@@ -192,7 +192,7 @@ def test_a_gallery_is_what_was_enrolled(people, workspace, tmp_path):
     workspace.create_gallery("staff", "tiles", detector=None)
     assert all(not done.error for done in workspace.enrol_many("staff", items))
     examples = gallery_examples(workspace.store, "staff", "tiles")
-    assert {example.label for example in examples} == {f"p{who}" for who in range(5)}
+    assert {example.label for example in examples} == {f"p{identity}" for identity in range(5)}
     (people / "p1" / "0.png").unlink()
     picture(people / "p2" / "0.png", 555)
     prepared = prepare_tiles(examples, tmp_path / "run")

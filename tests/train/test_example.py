@@ -18,9 +18,11 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "train_characters.py"
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, EXAMPLE, *arguments], capture_output=True, text=True,
+        [sys.executable, EXAMPLE, *arguments],
+        capture_output=True,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )  # fmt: skip
+    )
 
 
 def test_a_folder_of_characters_gives_a_one_shot_accuracy(tmp_path):

@@ -19,17 +19,25 @@ def enough(*labels):
     return [Example(f"{label} {number}", label) for label in labels for number in range(2)]
 
 
-def test_a_folder_an_identity_with_impostors_below(tmp_path):
-    for name in ("notes.txt", ".hidden/x.png", "p0/0.png", "p0/impostors/1.png",
-                 "p1/session 2/0.png", "p1/session 2/Impostors/x.png", "p1/impostors.png",
-                 ):  # fmt: skip
+FILES = (
+    "notes.txt",
+    ".hidden/x.png",
+    "p0/0.png",
+    "p0/impostors/1.png",
+    "p1/session 2/0.png",
+    "p1/session 2/Impostors/x.png",
+    "p1/impostors.png",
+)
+
+
+def test_a_folder_per_identity_with_impostors_below(tmp_path):
+    for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = read_examples(str(tmp_path))
-    assert [(e.label, e.source.name) for e in found if not e.impostor] == [
-        ("p0", "0.png"), ("p1", "impostors.png"), ("p1", "0.png"),
-    ]  # fmt: skip
-    impostor = {(e.label, e.source.name) for e in found if e.impostor}
+    examples = read_examples(str(tmp_path))
+    genuine = [(e.label, e.source.name) for e in examples if not e.impostor]
+    assert genuine == [("p0", "0.png"), ("p1", "impostors.png"), ("p1", "0.png")]
+    impostor = {(e.label, e.source.name) for e in examples if e.impostor}
     assert impostor == {("p0", "1.png"), ("p1", "x.png")}
 
 
@@ -83,14 +91,17 @@ def test_texts_and_their_faults(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [("", "has the columns none"), ("file,who\na,b\n", "has the columns file, who"),
-     ("path,label\n", "holds no examples"),
-     ('path,label\n"a,b\n', "line 2: a quotation mark is never closed")],
-)  # fmt: skip
-def test_what_is_no_manifest(tmp_path, content, said):
+    ("content", "message"),
+    [
+        ("", "has the columns none"),
+        ("file,who\na,b\n", "has the columns file, who"),
+        ("path,label\n", "holds no examples"),
+        ('path,label\n"a,b\n', "line 2: a quotation mark is never closed"),
+    ],
+)
+def test_what_is_no_manifest(tmp_path, content, message):
     (tmp_path / "m.csv").write_text(content)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         read_examples(str(tmp_path / "m.csv"))
 
 
@@ -108,10 +119,8 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_slips_in_labels():
-    examples = [
-        *enough("anna", "Bert", "bert", "number 1", "number 2"),
-        Example("x", "anna1"), Example("y", "number 3"), Example("z", "zoe"),
-    ]  # fmt: skip
+    examples = enough("anna", "Bert", "bert", "number 1", "number 2")
+    examples += [Example("x", "anna1"), Example("y", "number 3"), Example("z", "zoe")]
     notes = label_notes(examples)
     assert "'anna1' has one sample; did you mean 'anna'?" in notes
     assert "'Bert' and 'bert' differ in case or blanks alone" in notes[0]

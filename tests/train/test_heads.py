@@ -16,8 +16,14 @@ from siamkit.models import cache
 from siamkit.sdk.model_folder import Card, read_card
 from siamkit.train.heads import OwnEncoder, linear
 
-HEAD = {"backbone": "encoder", "dim": 64, "identities": 12, "steps": 120, "evaluate_every": 40,
-        "learning_rate": 0.01}  # fmt: skip
+HEAD = {
+    "backbone": "encoder",
+    "dim": 64,
+    "identities": 12,
+    "steps": 120,
+    "evaluate_every": 40,
+    "learning_rate": 0.01,
+}
 
 
 def unit(vectors):
@@ -56,24 +62,26 @@ def test_the_served_vectors_are_those_of_the_head(train):  # noqa: F811
     own = OwnEncoder(toykit.Bigrams())
     head = torch.nn.Linear(48, 20)
     torch.nn.init.normal_(head.weight)
-    made = train.folder / "made"
-    made.mkdir()
-    own.graft(head, made, Card("bigrams", "x", 20, {}, "CC0-1.0", "here"))
-    said = ["hello there", "one and two", "x", ""]
-    wanted = head(torch.from_numpy(np.stack([own.array(text) for text in said]))).detach().numpy()
-    found = toykit.Bigrams().encoder(made).embed(said)
-    assert (unit(wanted) * found).sum(axis=1).min() > 0.9999
-    assert not (made / cache.BUILT_BY).exists()
+    folder = train.folder / "folder"
+    folder.mkdir()
+    own.graft(head, folder, Card("bigrams", "x", 20, {}, "CC0-1.0", "here"))
+    texts = ["hello there", "one and two", "x", ""]
+    expected = (
+        head(torch.from_numpy(np.stack([own.array(text) for text in texts]))).detach().numpy()
+    )
+    vectors = toykit.Bigrams().encoder(folder).embed(texts)
+    assert (unit(expected) * vectors).sum(axis=1).min() > 0.9999
+    assert not (folder / cache.BUILT_BY).exists()
 
 
 def test_a_graft_that_gives_other_vectors_is_refused(train, monkeypatch):  # noqa: F811
     own = OwnEncoder(toykit.Bigrams())
-    made = train.folder / "made"
-    made.mkdir()
+    folder = train.folder / "folder"
+    folder.mkdir()
     other = SimpleNamespace(embed=lambda media: np.eye(20, dtype=np.float32)[: len(media)])
     monkeypatch.setattr(toykit.Bigrams, "encoder", lambda self, folder=None: other)
     with pytest.raises(PluginError, match="differs from torch"):
-        own.graft(torch.nn.Linear(48, 20), made, Card("bigrams", "x", 20, {}, "", ""))
+        own.graft(torch.nn.Linear(48, 20), folder, Card("bigrams", "x", 20, {}, "", ""))
 
 
 def test_a_new_head_leaves_cosines_as_they_are():

@@ -25,9 +25,9 @@ def batch(impostors=False, seed=0):
     raw = torch.randn(20, DIM, generator=generator, dtype=torch.float64)
     embeddings = normalize(raw + raw[::4].repeat_interleave(4, 0)).requires_grad_()
     impostor = (torch.arange(20) % 4 == 3) & impostors
-    of = relations(labels, impostor)
-    found = miner("random", 0.2, DIM)(squared_distances(embeddings.detach()), of, generator)
-    return embeddings, of, found
+    related = relations(labels, impostor)
+    triplets = miner("random", 0.2, DIM)(squared_distances(embeddings.detach()), related, generator)
+    return embeddings, related, triplets
 
 
 def loss_of(name, **settings):
@@ -50,103 +50,109 @@ def same(ours, theirs, embeddings):
 @pytest.mark.parametrize("impostors", [False, True])
 @pytest.mark.parametrize("margin", [0.0, 0.2, 1.0])
 def test_triplet_is_that_of_pytorch_metric_learning(margin, impostors):
-    embeddings, of, found = batch(impostors)
+    embeddings, related, triplets = batch(impostors)
     peer = losses.TripletMarginLoss(margin, distance=SQUARED)
-    theirs = peer(embeddings, of.labels, indices_tuple=found)
-    same(loss_of("triplet", margin=margin)(embeddings, of, found), theirs, embeddings)
+    theirs = peer(embeddings, related.labels, indices_tuple=triplets)
+    same(loss_of("triplet", margin=margin)(embeddings, related, triplets), theirs, embeddings)
 
 
 def test_triplet_is_the_formula_itself():
-    embeddings, of, found = batch(impostors=True)
+    embeddings, related, triplets = batch(impostors=True)
     terms = []
-    for a, p, n in zip(*(rows.tolist() for rows in found), strict=True):
+    for a, p, n in zip(*(rows.tolist() for rows in triplets), strict=True):
         e = embeddings.detach()
         nearer = sum((e[a] - e[p]) ** 2) - sum((e[a] - e[n]) ** 2)
         terms.append(max(float(nearer) + 0.2, 0.0))
-    wanted = sum(terms) / sum(term > 0 for term in terms)
-    assert loss_of("triplet")(embeddings, of, found).item() == pytest.approx(wanted, abs=1e-9)
+    expected = sum(terms) / sum(term > 0 for term in terms)
+    assert loss_of("triplet")(embeddings, related, triplets).item() == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 def test_soft_triplet_is_that_of_pytorch_metric_learning():
-    embeddings, of, found = batch(impostors=True)
+    embeddings, related, triplets = batch(impostors=True)
     peer = losses.TripletMarginLoss(
         0.0, smooth_loss=True, distance=SQUARED, reducer=reducers.MeanReducer()
     )
-    theirs = peer(embeddings, of.labels, indices_tuple=found)
-    same(loss_of("soft-triplet")(embeddings, of, found), theirs, embeddings)
+    theirs = peer(embeddings, related.labels, indices_tuple=triplets)
+    same(loss_of("soft-triplet")(embeddings, related, triplets), theirs, embeddings)
 
 
 def test_multiple_negatives_is_that_of_pytorch_metric_learning_without_impostors():
-    embeddings, of, _ = batch()
-    theirs = losses.NTXentLoss(temperature=0.1)(embeddings, of.labels)
-    same(loss_of("multiple-negatives")(embeddings, of, NO_TRIPLETS), theirs, embeddings)
+    embeddings, related, _ = batch()
+    theirs = losses.NTXentLoss(temperature=0.1)(embeddings, related.labels)
+    same(loss_of("multiple-negatives")(embeddings, related, NO_TRIPLETS), theirs, embeddings)
 
 
 def test_multiple_negatives_is_the_formula_with_impostors():
-    embeddings, of, _ = batch(impostors=True)
+    embeddings, related, _ = batch(impostors=True)
     scores = (embeddings @ embeddings.T).detach() / 0.1
     terms = []
-    for a, p in of.positive.nonzero().tolist():
-        against = sum(math.exp(scores[a, n]) for n in range(20) if of.negative[a, n])
+    for a, p in related.positive.nonzero().tolist():
+        against = sum(math.exp(scores[a, n]) for n in range(20) if related.negative[a, n])
         mated = math.exp(scores[a, p])
         terms.append(-math.log(mated / (mated + against)))
-    ours = loss_of("multiple-negatives")(embeddings, of, NO_TRIPLETS).item()
+    ours = loss_of("multiple-negatives")(embeddings, related, NO_TRIPLETS).item()
     assert ours == pytest.approx(sum(terms) / len(terms), abs=1e-9)
 
 
 def test_contrastive_is_that_of_pytorch_metric_learning_on_squared_distances():
-    embeddings, of, _ = batch(impostors=True)
-    pairs = (*torch.where(of.positive), *torch.where(of.negative))
+    embeddings, related, _ = batch(impostors=True)
+    pairs = (*torch.where(related.positive), *torch.where(related.negative))
     theirs = losses.ContrastiveLoss(neg_margin=0.9, distance=SQUARED)(
         embeddings, indices_tuple=pairs
     )
-    same(loss_of("contrastive", margin=0.9)(embeddings, of, NO_TRIPLETS), theirs, embeddings)
+    same(loss_of("contrastive", margin=0.9)(embeddings, related, NO_TRIPLETS), theirs, embeddings)
 
 
 def test_multi_similarity_is_the_formula_with_impostors():
-    embeddings, of, _ = batch(impostors=True)
+    embeddings, related, _ = batch(impostors=True)
     cosine, total = (embeddings @ embeddings.T).detach(), 0.0
     for a in range(20):
-        mated = sum(math.exp(-2 * (cosine[a, p] - 0.5)) for p in range(20) if of.positive[a, p])
-        others = sum(math.exp(50 * (cosine[a, n] - 0.5)) for n in range(20) if of.negative[a, n])
+        mated = sum(
+            math.exp(-2 * (cosine[a, p] - 0.5)) for p in range(20) if related.positive[a, p]
+        )
+        others = sum(
+            math.exp(50 * (cosine[a, n] - 0.5)) for n in range(20) if related.negative[a, n]
+        )
         total += math.log1p(mated) / 2 + math.log1p(others) / 50
-    ours = loss_of("multi-similarity")(embeddings, of, NO_TRIPLETS).item()
+    ours = loss_of("multi-similarity")(embeddings, related, NO_TRIPLETS).item()
     assert ours == pytest.approx(total / 20, abs=1e-6)
 
 
 def test_arcface_is_the_formula_on_genuine_samples():
-    embeddings, of, _ = batch(impostors=True)
+    embeddings, related, _ = batch(impostors=True)
     loss = loss_of("arcface", margin=0.3, temperature=0.05)
-    ours = loss(embeddings, of, NO_TRIPLETS)
+    ours = loss(embeddings, related, NO_TRIPLETS)
     centres = normalize(next(loss.parameters()).detach().T)
     angles = torch.acos(embeddings.detach() @ centres.T)
     terms = []
-    for row in torch.where(~of.impostor)[0].tolist():
+    for row in torch.where(~related.impostor)[0].tolist():
         logits = angles[row].clone()
-        logits[of.labels[row]] += 0.3
-        terms.append(-torch.log_softmax(logits.cos() / 0.05, 0)[of.labels[row]].item())
+        logits[related.labels[row]] += 0.3
+        terms.append(-torch.log_softmax(logits.cos() / 0.05, 0)[related.labels[row]].item())
     assert ours.item() == pytest.approx(sum(terms) / len(terms), abs=1e-6)
 
 
 def test_proxy_anchor_is_the_formula_on_genuine_samples():
-    embeddings, of, _ = batch(impostors=True)
+    embeddings, related, _ = batch(impostors=True)
     loss = loss_of("proxy-anchor")
-    ours = loss(embeddings, of, NO_TRIPLETS)
+    ours = loss(embeddings, related, NO_TRIPLETS)
     cosine = embeddings.detach() @ normalize(next(loss.parameters()).detach()).T
-    wanted = 0.0
+    expected = 0.0
     for proxy in range(5):
-        mine = (of.labels == proxy) & ~of.impostor
-        others = (of.labels != proxy) & ~of.impostor
-        wanted += math.log1p((-10 * (cosine[mine, proxy] - 0.1)).exp().sum().item()) / 5
-        wanted += math.log1p((10 * (cosine[others, proxy] + 0.1)).exp().sum().item()) / 5
-    assert ours.item() == pytest.approx(wanted, abs=1e-6)
+        mine = (related.labels == proxy) & ~related.impostor
+        others = (related.labels != proxy) & ~related.impostor
+        expected += math.log1p((-10 * (cosine[mine, proxy] - 0.1)).exp().sum().item()) / 5
+        expected += math.log1p((10 * (cosine[others, proxy] + 0.1)).exp().sum().item()) / 5
+    assert ours.item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
-    embeddings, of, found = batch(impostors=True)
+    embeddings, related, triplets = batch(impostors=True)
     loss = loss_of(name)
-    value = loss(embeddings, of, found)
+    value = loss(embeddings, related, triplets)
     value.backward()
     assert value.shape == ()
     assert embeddings.grad.isfinite().all()
@@ -154,7 +160,7 @@ def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
     assert all(parameter.grad.abs().sum() > 0 for parameter in loss.parameters())
     assert loss.mined == (name in ("triplet", "soft-triplet"))
     assert bool(list(loss.parameters())) == (name in ("arcface", "proxy-anchor"))
-    assert torch.equal(loss(embeddings, of, NO_TRIPLETS), value) != loss.mined
+    assert torch.equal(loss(embeddings, related, NO_TRIPLETS), value) != loss.mined
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -164,10 +170,10 @@ def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
     ids=["one sample", "one identity", "no positives", "impostors alone"],
 )
 def test_a_batch_with_little_to_learn_from_keeps_a_finite_gradient(name, labels, impostor):
-    of = relations(torch.tensor(labels), torch.tensor(impostor, dtype=torch.bool))
+    related = relations(torch.tensor(labels), torch.tensor(impostor, dtype=torch.bool))
     raw = torch.randn(len(labels), DIM, generator=torch.Generator().manual_seed(1))
     raw.requires_grad_()
-    value = loss_of(name)(normalize(raw), of, NO_TRIPLETS)
+    value = loss_of(name)(normalize(raw), related, NO_TRIPLETS)
     value.backward()
     assert value.isfinite()
     assert raw.grad.isfinite().all()
@@ -175,16 +181,16 @@ def test_a_batch_with_little_to_learn_from_keeps_a_finite_gradient(name, labels,
 
 @pytest.mark.parametrize("name", ["triplet", "soft-triplet"])
 def test_without_triplets_the_loss_is_zero(name):
-    embeddings, of, _ = batch()
-    assert loss_of(name)(embeddings, of, NO_TRIPLETS).item() == 0
+    embeddings, related, _ = batch()
+    assert loss_of(name)(embeddings, related, NO_TRIPLETS).item() == 0
 
 
 def test_satisfied_triplets_cost_nothing_and_do_not_dilute_the_others():
     embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [-1.0, 0.0]])
-    of = relations(torch.tensor([0, 0, 1, 2]), torch.zeros(4, dtype=torch.bool))
+    related = relations(torch.tensor([0, 0, 1, 2]), torch.zeros(4, dtype=torch.bool))
     loss = loss_of("triplet", margin=0.5)
     violating, satisfied = torch.tensor([[0], [1], [2]]), torch.tensor([[0], [1], [3]])
-    alone = loss(embeddings, of, Triplets(*violating))
+    alone = loss(embeddings, related, Triplets(*violating))
     assert alone.item() == pytest.approx(0.4 - 0.8 + 0.5)
-    both = loss(embeddings, of, Triplets(*torch.cat([violating, satisfied], 1)))
+    both = loss(embeddings, related, Triplets(*torch.cat([violating, satisfied], 1)))
     assert both.item() == pytest.approx(alone.item())

@@ -66,18 +66,18 @@ def test_an_impostor_is_a_negative_of_its_identity_and_never_an_anchor():
         torch.tensor([0, 0, 0, 0, 1]),
         torch.tensor([False, False, True, True, False]),
     )
-    of = relations(labels, impostor)
-    assert of.positive.nonzero().tolist() == [[0, 1], [1, 0]]
-    assert of.negative.nonzero().tolist() == [
-        [0, 2], [0, 3], [0, 4], [1, 2], [1, 3], [1, 4], [4, 0], [4, 1], [4, 2], [4, 3],
-    ]  # fmt: skip
+    related = relations(labels, impostor)
+    assert related.positive.nonzero().tolist() == [[0, 1], [1, 0]]
+    negatives = {0: [2, 3, 4], 1: [2, 3, 4], 4: [0, 1, 2, 3]}
+    pairs = [[anchor, other] for anchor, others in negatives.items() for other in others]
+    assert related.negative.nonzero().tolist() == pairs
 
 
 @given(samples, st.integers(0, 1000))
 def test_relations_allow_exactly_the_defined_triplets(samples, seed):
     _, labels, impostor = drawn(samples, seed)
-    of = relations(labels, impostor)
-    allowed = (of.positive[:, :, None] & of.negative[:, None, :]).nonzero().tolist()
+    related = relations(labels, impostor)
+    allowed = (related.positive[:, :, None] & related.negative[:, None, :]).nonzero().tolist()
     assert {tuple(t) for t in allowed} == set(possible(labels, impostor))
 
 
@@ -122,8 +122,9 @@ def test_one_identity_is_mined_against_its_own_impostor():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_generator_mines_the_same(name):
-    given = batch(seed=3)
-    assert as_set(mine(name, *given, seed=5)) == as_set(mine(name, *given, seed=5))
+    samples_of_batch = batch(seed=3)
+    first, second = (as_set(mine(name, *samples_of_batch, seed=5)) for _ in range(2))
+    assert first == second
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -138,12 +139,12 @@ def test_semi_hard_draws_from_all_that_pytorch_metric_learning_allows(seed):
     embeddings, labels, impostor = batch(seed=seed)
     band = TripletMarginMiner(MARGIN, type_of_triplets="semihard", distance=SQUARED)
     allowed = as_set(band(embeddings, labels))
-    found = set()
+    drawn = set()
     for draw in range(100):
         triplets = as_set(mine("semi-hard", embeddings, labels, impostor, draw))
         assert {t[:2] for t in triplets} == {t[:2] for t in allowed}
-        found |= triplets
-    assert found == allowed
+        drawn |= triplets
+    assert drawn == allowed
 
 
 def test_random_negatives_are_equally_likely():
@@ -153,8 +154,8 @@ def test_random_negatives_are_equally_likely():
         triplets = mine("random", embeddings, labels, impostor, draw)
         counts.index_put_((triplets.anchor, triplets.negative), torch.tensor(1.0), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True)
-    wanted = relations(labels, impostor).negative / 6
-    torch.testing.assert_close(shares, wanted, atol=0.05, rtol=0)
+    expected = relations(labels, impostor).negative / 6
+    torch.testing.assert_close(shares, expected, atol=0.05, rtol=0)
 
 
 def test_distance_weighted_draws_by_the_weights_of_pytorch_metric_learning(monkeypatch):
@@ -169,10 +170,10 @@ def test_distance_weighted_draws_by_the_weights_of_pytorch_metric_learning(monke
         a, _, n = mine("distance-weighted", embeddings, labels, impostor, draw, dim)
         counts.index_put_((a, n), torch.tensor(1.0), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True)
-    wanted = weights_of_peer(monkeypatch, embeddings, labels)
-    inside = wanted.isfinite().all(1)
+    expected = weights_of_peer(monkeypatch, embeddings, labels)
+    inside = expected.isfinite().all(1)
     assert inside.nonzero()[:, 0].tolist() == [0, 1, 2, *range(4, 12)]
-    torch.testing.assert_close(shares[inside], wanted[inside], atol=0.05, rtol=0)
+    torch.testing.assert_close(shares[inside], expected[inside], atol=0.05, rtol=0)
     assert shares[3, labels != 3].min() > 0.05  # all are beyond the cutoff: any may come
 
 
@@ -194,9 +195,9 @@ def weights_of_peer(monkeypatch, embeddings, labels):
 @pytest.mark.parametrize("dim", [2, 3, 2048])
 def test_distance_weighted_works_in_any_dimension(dim):
     embeddings, labels, impostor = batch(dim=dim)
-    found = as_set(mine("distance-weighted", embeddings, labels, impostor, dim=dim))
-    assert found <= set(possible(labels, impostor))
-    assert len(found) == 5 * 4 * 3
+    triplets = as_set(mine("distance-weighted", embeddings, labels, impostor, dim=dim))
+    assert triplets <= set(possible(labels, impostor))
+    assert len(triplets) == 5 * 4 * 3
 
 
 @given(samples, st.integers(0, 1000), st.floats(0, 2))
@@ -207,8 +208,8 @@ def test_active_fraction_counts_the_violating_triplets(samples, seed, margin):
     excesses = [float(d[a, p] - d[a, n]) + margin for a, p, n in possible(labels, impostor)]
     excesses = [x for x in excesses if abs(x) > 1e-5] if margin else excesses
     share = sum(x > 0 for x in excesses) / max(len(excesses), 1)
-    found = active_fraction(d, relations(labels, impostor), margin)
-    assert found == pytest.approx(share, abs=1e-6)
+    fraction = active_fraction(d, relations(labels, impostor), margin)
+    assert fraction == pytest.approx(share, abs=1e-6)
 
 
 def test_squared_distances_are_those_of_pytorch_metric_learning():

@@ -41,29 +41,30 @@ def test_a_mixture_has_a_part_of_each_and_is_an_impostor_where_either_is(
     arrays, labels, impostor = batch(identities, samples, impostors)
     before = arrays.copy()
     rng = np.random.default_rng(seed)
-    made = mixing.mix_identities(arrays, labels, impostor, Halves(), rng)
+    mixed = mixing.mix_identities(arrays, labels, impostor, Halves(), rng)
     np.testing.assert_array_equal(arrays, before)
-    for row, (left, right) in enumerate(made):
+    for row, (left, right) in enumerate(mixed):
         assert labels[left] == labels[row]
         assert (impostor[left] or impostor[right]) == impostor[row]
-    partners = {label: set(labels[made[labels == label, 1]]) for label in range(identities)}
-    for label, found in partners.items():
-        (partner,) = found  # all samples of an identity are mixed with one and the same other
+    partners = {label: set(labels[mixed[labels == label, 1]]) for label in range(identities)}
+    for label, partner_labels in partners.items():
+        (partner,) = (
+            partner_labels  # all samples of an identity are mixed with one and the same other
+        )
         assert partners[partner] == {label}
 
 
 def test_all_parts_of_a_mixture_may_be_of_impostors_or_one(always):
     arrays, labels, impostor = batch(40, 1, 3)
-    made = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))[
+    mixed = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))[
         impostor
     ]
-    assert {(bool(impostor[a]), bool(impostor[b])) for a, b in made} == {
-        (True, True), (True, False), (False, True),
-    }  # fmt: skip
-    assert (labels[made[:, 0]] != labels[made[:, 1]]).all()
+    kinds = {(bool(impostor[a]), bool(impostor[b])) for a, b in mixed}
+    assert kinds == {(True, True), (True, False), (False, True)}
+    assert (labels[mixed[:, 0]] != labels[mixed[:, 1]]).all()
 
 
 def test_an_identity_without_a_partner_stays(always):
     arrays, labels, impostor = batch(3, 2, 1)
-    made = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))
-    np.testing.assert_array_equal(made[labels == 2], arrays[labels == 2])
+    mixed = mixing.mix_identities(arrays, labels, impostor, Halves(), np.random.default_rng(0))
+    np.testing.assert_array_equal(mixed[labels == 2], arrays[labels == 2])

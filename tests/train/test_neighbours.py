@@ -32,7 +32,7 @@ def genuine(count: int) -> np.ndarray:
 
 def twin(vectors: np.ndarray, labels: np.ndarray, impostor: np.ndarray, k: int) -> np.ndarray:
     """The same, a row at a time."""
-    found = np.full((len(labels), k), -1)
+    negatives = np.full((len(labels), k), -1)
     cosines = vectors.astype(float) @ vectors.astype(float).T
     for row in np.flatnonzero(~impostor):
         others = np.arange(len(labels)) != row
@@ -42,8 +42,8 @@ def twin(vectors: np.ndarray, labels: np.ndarray, impostor: np.ndarray, k: int) 
         limit = positive[int(QUANTILE * (len(positive) - 1))] - 1e-5
         wrong = ((labels != labels[row]) | impostor) & (cosines[row] < limit)
         best = sorted(np.flatnonzero(wrong), key=lambda other: -cosines[row, other])[:k]
-        found[row, : len(best)] = best
-    return found
+        negatives[row, : len(best)] = best
+    return negatives
 
 
 @pytest.mark.parametrize(("identities", "each", "k"), [(40, 5, 7), (7, 2, 20), (3, 60, 1)])
@@ -51,32 +51,35 @@ def twin(vectors: np.ndarray, labels: np.ndarray, impostor: np.ndarray, k: int) 
 def test_it_finds_what_brute_force_finds(identities, each, k, share):
     vectors, labels = clusters(identities, each)
     impostor = np.random.default_rng(1).random(len(labels)) < share
-    found = hard_negatives(vectors, labels, impostor, k=k)
-    assert found.dtype == np.int64
-    assert np.array_equal(found, twin(vectors, labels, impostor, k))
+    negatives = hard_negatives(vectors, labels, impostor, k=k)
+    assert negatives.dtype == np.int64
+    assert np.array_equal(negatives, twin(vectors, labels, impostor, k))
 
 
 @settings(max_examples=60)
 @given(
-    count=st.integers(2, 40), names=st.integers(1, 8), k=st.integers(1, 50),
-    dim=st.integers(1, 5), seed=st.integers(0, 10**6),
-)  # fmt: skip
+    count=st.integers(2, 40),
+    names=st.integers(1, 8),
+    k=st.integers(1, 50),
+    dim=st.integers(1, 5),
+    seed=st.integers(0, 10**6),
+)
 def test_every_neighbour_is_wrong_and_within_the_band(count, names, k, dim, seed):
     rng = np.random.default_rng(seed)
     vectors, labels = unit(rng.normal(size=(count, dim))), rng.integers(-3, names, count)
     impostor = rng.random(count) < 0.3
-    found = hard_negatives(vectors, labels, impostor, k=k)
+    negatives = hard_negatives(vectors, labels, impostor, k=k)
     limit = ceilings(vectors, labels, impostor)
-    assert found.shape == (count, k)
-    assert (found[impostor] == -1).all()
-    for row, place in np.argwhere(found >= 0):
-        other = found[row, place]
+    assert negatives.shape == (count, k)
+    assert (negatives[impostor] == -1).all()
+    for row, place in np.argwhere(negatives >= 0):
+        other = negatives[row, place]
         assert other != row
         assert labels[other] != labels[row] or impostor[other]
         assert vectors[row] @ vectors[other] < limit[row] + SLACK
-        assert not place or found[row, place - 1] >= 0  # gaps come last
-    known = [row[row >= 0].tolist() for row in found]
-    assert all(len(set(row)) == len(row) for row in known)
+        assert not place or negatives[row, place - 1] >= 0  # gaps come last
+    filled = [row[row >= 0].tolist() for row in negatives]
+    assert all(len(set(row)) == len(row) for row in filled)
 
 
 def test_a_sample_under_two_names_is_not_taken_for_a_negative():
@@ -84,11 +87,11 @@ def test_a_sample_under_two_names_is_not_taken_for_a_negative():
     copies = np.arange(0, len(labels), 9)
     noisy = unit(np.concatenate([vectors, vectors[copies] + 1e-3]))
     named = np.concatenate([labels, (labels[copies] + 1) % 30])  # a copy under the next name
-    found = hard_negatives(noisy, named, genuine(len(named)), k=10)
+    negatives = hard_negatives(noisy, named, genuine(len(named)), k=10)
     for copy, row in enumerate(copies, len(labels)):
-        assert copy not in found[row]
-        assert row not in found[copy]
-    assert (found[: len(labels)] >= 0).all()  # the others still have theirs
+        assert copy not in negatives[row]
+        assert row not in negatives[copy]
+    assert (negatives[: len(labels)] >= 0).all()  # the others still have theirs
 
 
 def test_a_row_under_a_wrong_name_does_not_draw_its_true_identity():
@@ -96,15 +99,15 @@ def test_a_row_under_a_wrong_name_does_not_draw_its_true_identity():
     stray = 5
     named = labels.copy()
     named[stray] = (labels[stray] + 1) % 20
-    found = hard_negatives(vectors, named, genuine(len(labels)), k=5)
-    assert not (labels[found[stray][found[stray] >= 0]] == labels[stray]).any()
+    negatives = hard_negatives(vectors, named, genuine(len(labels)), k=5)
+    assert not (labels[negatives[stray][negatives[stray] >= 0]] == labels[stray]).any()
 
 
 def test_impostors_of_the_own_identity_are_wrong_and_have_none_themselves():
     vectors = unit(np.array([[1, 0.0], [1, 0.1], [1, 0.3], [1, 5.0]]))
     labels, impostor = np.array([4, 4, 4, 9]), np.array([False, False, True, False])
-    found = hard_negatives(vectors, labels, impostor, k=2)
-    assert found.tolist() == [[2, 3], [2, 3], [-1, -1], [-1, -1]]  # 3 has no positive
+    negatives = hard_negatives(vectors, labels, impostor, k=2)
+    assert negatives.tolist() == [[2, 3], [2, 3], [-1, -1], [-1, -1]]  # 3 has no positive
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 300])
@@ -117,8 +120,8 @@ def test_nothing_is_hard_in_a_collapsed_space(count):
 def test_tiny_sets(count):
     vectors, labels = clusters(3, 2, noise=0.1)
     vectors, labels = vectors[:count], labels[:count]
-    found = hard_negatives(vectors, labels, genuine(count), k=4)
-    assert np.array_equal(found, twin(vectors, labels, genuine(count), 4))
+    negatives = hard_negatives(vectors, labels, genuine(count), k=4)
+    assert np.array_equal(negatives, twin(vectors, labels, genuine(count), 4))
 
 
 def test_the_same_answer_every_time():

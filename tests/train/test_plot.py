@@ -50,10 +50,9 @@ def embedded(run, identities, impostor):
     labels = np.repeat(np.arange(identities), 6)
     rows = rng.normal(size=(identities, 16))[labels] + rng.normal(size=(len(labels), 16)) * 0.3
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    np.savez(
-        run / "validation.npz", embeddings=rows.astype(np.float32), labels=labels,
-        impostor=np.tile(np.arange(6) >= 4, identities) & impostor,
-    )  # fmt: skip
+    rows = rows.astype(np.float32)
+    marks = np.tile(np.arange(6) >= 4, identities) & impostor
+    np.savez(run / "validation.npz", embeddings=rows, labels=labels, impostor=marks)
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -84,35 +83,40 @@ def test_a_bad_line_in_between_is_named(tmp_path):
         read_record(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("at", "kept"), [(0, 2), (1, 3), (2, 6), (3, 9), (99, 9)])
-def test_what_came_after_a_step_is_cut_off(tmp_path, at, kept):
+@pytest.mark.parametrize(("at", "count"), [(0, 2), (1, 3), (2, 6), (3, 9), (99, 9)])
+def test_what_came_after_a_step_is_cut_off(tmp_path, at, count):
     run = record(tmp_path, EVENTS, line(step(4))[:10])
     truncate(run, at)
-    assert (run / "train.jsonl").read_text() == "".join(map(line, EVENTS[:kept]))
+    assert (run / "train.jsonl").read_text() == "".join(map(line, EVENTS[:count]))
 
 
 @given(st.lists(st.floats(-5, 5) | st.just(math.nan), max_size=2000))
 def test_thinned_curves_keep_their_mean(values):
-    given = np.array(values, np.float64)
-    thinned = thin(given)
+    curve = np.array(values, np.float64)
+    thinned = thin(curve)
     assert len(thinned) <= POINTS
-    if len(given) <= POINTS:
-        assert thinned is given
-    elif np.isfinite(given).all() and len(given) % POINTS == 0:
-        assert thinned.mean() == pytest.approx(given.mean())
-    known = given[np.isfinite(given)]
-    if len(known):
-        assert np.nanmin(thinned) >= known.min() - 1e-9
-        assert np.nanmax(thinned) <= known.max() + 1e-9
+    if len(curve) <= POINTS:
+        assert thinned is curve
+    elif np.isfinite(curve).all() and len(curve) % POINTS == 0:
+        assert thinned.mean() == pytest.approx(curve.mean())
+    finite = curve[np.isfinite(curve)]
+    if len(finite):
+        assert np.nanmin(thinned) >= finite.min() - 1e-9
+        assert np.nanmax(thinned) <= finite.max() + 1e-9
 
 
 @pytest.mark.parametrize(
     ("events", "identities", "impostor"),
-    [([], 0, False), ([started()], 1, False), ([started(), step(1)], 3, False), (EVENTS, 3, True),
-     ([started(), *(step(n, math.nan if n == 50 else 1 / n) for n in range(1, 2000))], 30, True),
-     ([started(), step(1, math.nan)], 2, True)],
+    [
+        ([], 0, False),
+        ([started()], 1, False),
+        ([started(), step(1)], 3, False),
+        (EVENTS, 3, True),
+        ([started(), *(step(n, math.nan if n == 50 else 1 / n) for n in range(1, 2000))], 30, True),
+        ([started(), step(1, math.nan)], 2, True),
+    ],
     ids=["empty", "begun", "one step", "a few", "long", "no number"],
-)  # fmt: skip
+)
 def test_any_run_can_be_drawn(tmp_path, events, identities, impostor):
     run = record(tmp_path / "run", events)
     if identities:

