@@ -73,36 +73,31 @@ def plugin_fault(plugin: object, group: str, name: str) -> str:
         return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
     if (own_name := getattr(plugin, "name", None)) != name:
         return f"calls itself {own_name!r}"
-    fault = protocol_fault(plugin) or _member_fault(plugin, REQUIRED[group])
-    return fault or (option_fault(plugin) if group == "siamkit.modalities" else "")
+    optional = OPTIONAL if group == "siamkit.modalities" else ()
+    return protocol_fault(plugin) or _member_fault(plugin, REQUIRED[group], optional)
 
 
 def protocol_fault(plugin: object) -> str:
     """'' for a plugin of this siamkit's protocols; a plugin need not state a version."""
     if (version := getattr(plugin, "protocol", PROTOCOL)) == PROTOCOL:
         return ""
-    return (
-        f"was made for version {version!r} of the plugin protocols, and this siamkit has version"
-        f" {PROTOCOL}"
-    )
+    return f"was made for version {version!r} of the plugin protocols, not {PROTOCOL}"
 
 
 def encoder_fault(encoder: object) -> str:
     """Describe how an opened encoder breaks its contract, '' if it does not."""
-    return _member_fault(encoder, ENCODER) or option_fault(encoder, ENCODER_OPTIONAL)
+    return _member_fault(encoder, ENCODER, ENCODER_OPTIONAL)
 
 
-def option_fault(plugin: object, options: tuple[Member, ...] = OPTIONAL) -> str:
-    """Describe what is wrong with a plugin's optional members; '' if nothing."""
-    return _member_fault(plugin, options, optional=True)
-
-
-def _member_fault(plugin: object, members: tuple[Member, ...], *, optional: bool = False) -> str:
-    for name, fits, description in members:
+def _member_fault(
+    plugin: object, required: tuple[Member, ...], optional: tuple[Member, ...]
+) -> str:
+    for member in (*required, *optional):
+        name, fits, description = member
         try:
             value = getattr(plugin, name)
         except AttributeError:
-            if optional:
+            if member in optional:
                 continue
             return f"has no {name}, which should be {description}"
         except Exception as error:

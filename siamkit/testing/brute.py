@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -46,16 +46,11 @@ class BruteIndex:
         numbers = self.rows.keys() if within is None else self.rows.keys() & set(within.tolist())
         ids = np.array(sorted(numbers), np.int64)
         rows = np.array([self.rows[i] for i in ids.tolist()], np.float32).reshape(-1, self.dim)
-        scores = vectors @ rows.T
-        order = np.lexsort((np.broadcast_to(ids, scores.shape), -scores), axis=1)[:, :k]
-        hits = Hits(
-            np.full((len(vectors), k), -1, np.int64),
-            np.full((len(vectors), k), -np.inf, np.float32),
-        )
-        if len(ids):
-            hits.ids[:, : order.shape[1]] = ids[order]
-            hits.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
-        return hits
+        padded_ids = np.concatenate([ids, np.full(k, -1, np.int64)])
+        scores = np.full((len(vectors), len(padded_ids)), -np.inf, np.float32)
+        scores[:, : len(ids)] = vectors @ rows.T
+        order = np.lexsort((np.broadcast_to(padded_ids, scores.shape), -scores), axis=1)[:, :k]
+        return Hits(padded_ids[order], np.take_along_axis(scores, order, axis=1))
 
     def due(self) -> bool:
         return self.changed
@@ -64,14 +59,12 @@ class BruteIndex:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{self.key}.{os.getpid()}"
         with temporary.open("wb") as file:
-            np.savez(file, ids=np.array([*self.rows], np.int64), rows=self._matrix())
+            rows = np.array([*self.rows.values()], np.float32).reshape(-1, self.dim)
+            np.savez(file, ids=np.array([*self.rows], np.int64), rows=rows)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.folder / f"{self.key}-{cursor.seq}-{cursor.nonce}.npz")
         self.saved_cursor, self.changed = cursor, False
-
-    def _matrix(self) -> Vectors:
-        return np.array([*self.rows.values()], np.float32).reshape(-1, self.dim)
 
     def describe(self) -> Mapping[str, str | int | float | bool]:
         return {"structure": "dictionary", "exact": True, "templates": len(self)}
@@ -87,9 +80,9 @@ class Brute:
     index = BruteIndex
 
     @staticmethod
-    def age(path: Path) -> Any:
-        """Sort key of saved states: the change that a file was saved at."""
-        return _seq(path)
+    def age(path: Path) -> int:
+        """The change that a file was saved at."""
+        return int(path.stem.split("-")[-2])
 
     def open(
         self, key: str, dim: int, *, root: Path, known: Callable[[Cursor], bool]
@@ -97,7 +90,7 @@ class Brute:
         folder, refused = root / self.name, []
         for path in sorted(folder.glob(f"{key}-*.npz"), key=self.age, reverse=True):
             index = self.index(folder, key, dim)
-            cursor = Cursor(_seq(path), path.stem.rpartition("-")[2])
+            cursor = Cursor(Brute.age(path), path.stem.rpartition("-")[2])
             if not known(cursor):
                 refused.append(f"{path.name} belongs to another history")
                 continue
@@ -113,9 +106,5 @@ class Brute:
 
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
         for path in (root / self.name).glob(f"{prefix}*.npz"):
-            if below is None or _seq(path) < below:
+            if below is None or Brute.age(path) < below:
                 path.unlink()
-
-
-def _seq(path: Path) -> int:
-    return int(path.stem.split("-")[-2])

@@ -17,7 +17,10 @@ SLACK = 0.01  # seconds: what rounding may add
 EDGES = {"image": (4,), "audio": (2,)}  # numbers of a region by kind; else a box or a span
 
 
-@rule("[Region(where=…, score=…)]; turn arrays into tuples, and numpy's numbers into float()")
+@rule(
+    "[Region(where=…, score=…)]; tuples, not arrays; float(), not numpy's numbers; landmarks (k, 2)"
+    " float32, x and y in px of the source"
+)
 def find_gives_regions(subject: DetectorSubject) -> None:
     """find gives a list of siamkit.types.Region, whose attributes have their declared types."""
     for medium in subject.fresh_media():
@@ -89,15 +92,6 @@ def mask_fits_box(subject: DetectorSubject) -> None:
         )
 
 
-@rule("np.asarray(points, np.float32), x and y in px of the source", find_gives_regions)
-def landmarks_are_points(subject: DetectorSubject) -> None:
-    """Landmarks are (k, 2) float32 numbers."""
-    for _, region in _regions(subject):
-        if (points := region.landmarks) is not None:
-            fits = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
-            require(fits and np.isfinite(points).all(), f"{points.dtype} {points.shape}")
-
-
 @rule("sort and clip them", find_gives_regions)
 def parts_in_order(subject: DetectorSubject) -> None:
     """The parts of a span lie inside it, one after another."""
@@ -148,7 +142,7 @@ def _type_fault(region: Region, kind: str) -> str:
         "label": lambda v: isinstance(v, str),
         "parts": lambda v: isinstance(v, tuple) and all(_are_numbers(p) and len(p) == 2 for p in v),
         "mask": lambda v: v is None or isinstance(v, np.ndarray),
-        "landmarks": lambda v: v is None or isinstance(v, np.ndarray),
+        "landmarks": lambda v: v is None or _are_points(v),
     }
     for name, fits in tests.items():
         if not fits(value := getattr(region, name)):
@@ -159,3 +153,9 @@ def _type_fault(region: Region, kind: str) -> str:
 def _are_numbers(values: Any) -> bool:
     """True for a tuple of Python's own numbers; numpy's float64 is one of them."""
     return isinstance(values, tuple) and all(isinstance(v, int | float) for v in values)
+
+
+def _are_points(values: Any) -> bool:
+    """True for finite (k, 2) float32."""
+    is_array = isinstance(values, np.ndarray) and values.dtype == np.float32
+    return is_array and values.shape[1:] == (2,) and bool(np.isfinite(values).all())

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 
 import numpy as np
 
 from siamkit.embed.pipeline import open_encoder
 from siamkit.sdk.model_folder import CARD, GRAPH
 from siamkit.stats import calibration_json
-from siamkit.testing.encoder import SAME, embed_is_repeatable, fingerprint_is_stable
+from siamkit.testing.encoder import SAME, embed_is_repeatable, embed_is_unit, fingerprint_is_stable
 from siamkit.testing.modality import load_is_repeatable
-from siamkit.testing.rule import Failure, NotRun, require, rule
+from siamkit.testing.rule import NotRun, require, rule
 from siamkit.testing.subjects import ModalitySubject
 
 READ_OR_HASH = "open the folder with siamkit.sdk.model_folder.read_folder, or hash its files"
@@ -50,53 +49,50 @@ def fingerprint_equal_across_processes(subject: ModalitySubject) -> None:
 @rule(READ_OR_HASH)
 def fingerprint_changes_with_weights(subject: ModalitySubject) -> None:
     """A folder whose weights were altered is refused, or has another fingerprint."""
-
-    def alter(graph: bytes) -> bytes:
-        middle = len(graph) // 2
-        return graph[:middle] + bytes([graph[middle] ^ 0x01]) + graph[middle + 1 :]
-
-    _require_noticed(subject, GRAPH, alter)
+    graph = bytearray(_read(subject, GRAPH))
+    graph[len(graph) // 2] ^= 1
+    _require_noticed(subject, GRAPH, bytes(graph))
 
 
 @rule(READ_OR_HASH, fingerprint_changes_with_weights)
 def fingerprint_changes_with_constants(subject: ModalitySubject) -> None:
     """A folder whose preprocessing was altered is refused, or has another fingerprint."""
-
-    def alter(card: bytes) -> bytes:
-        facts = json.loads(card)
-        facts["preprocessing"] = {**facts.get("preprocessing", {}), "altered-by-the-kit": 1}
-        return json.dumps(facts).encode()
-
-    _require_noticed(subject, CARD, alter)
+    facts = json.loads(_read(subject, CARD))
+    facts["preprocessing"] = {**facts.get("preprocessing", {}), "altered-by-the-kit": 1}
+    _require_noticed(subject, CARD, json.dumps(facts).encode())
 
 
-def _require_noticed(subject: ModalitySubject, name: str, alter: Callable[[bytes], bytes]) -> None:
-    """Raise Failure if a folder with one altered file opens as if nothing had changed."""
-    if not (subject.encoder_folder / name).exists():
+def _read(subject: ModalitySubject, name: str) -> bytes:
+    path = subject.encoder_folder / name
+    if not path.exists():
         raise NotRun(f"its encoder folder has no {name}")
+    return path.read_bytes()
+
+
+def _require_noticed(subject: ModalitySubject, name: str, altered: bytes) -> None:
+    """Raise Failure if a folder with one altered file opens as if nothing had changed."""
     folder = shutil.copytree(subject.encoder_folder, subject.folder / "encoder")
-    (folder / name).write_bytes(alter((folder / name).read_bytes()))
+    (folder / name).write_bytes(altered)
     try:
-        altered = subject.plugin.encoder(folder)
+        fingerprint = subject.plugin.encoder(folder).fingerprint
     except Exception:  # any refusal will do
         return
-    if altered.fingerprint == subject.encoder.fingerprint:
-        raise Failure(f"the same fingerprint for an altered {name}")
+    same_fingerprint = fingerprint == subject.encoder.fingerprint
+    require(not same_fingerprint, f"the same fingerprint for an altered {name}")
 
 
 @rule(
     "keep all that the vectors depend on inside the folder",
+    embed_is_unit,
     embed_is_repeatable,
     fingerprint_is_stable,
 )
 def reembed_after_save_equal(subject: ModalitySubject) -> None:
     """A copied encoder folder gives the same fingerprint and the same vectors."""
-    vectors, fingerprint = subject.vectors, subject.encoder.fingerprint
-    moved = subject.plugin.encoder(
-        shutil.copytree(subject.encoder_folder, subject.folder / "encoder")
-    )
-    difference = np.abs(vectors - np.asarray(moved.embed(subject.crops()))).max(initial=0.0)
-    require(
-        moved.fingerprint == fingerprint and difference <= SAME,
-        f"fingerprints {fingerprint}, {moved.fingerprint}, vectors that differ by {difference:.3f}",
-    )
+    vectors, fingerprint = subject.embedded(), subject.encoder.fingerprint
+    folder = shutil.copytree(subject.encoder_folder, subject.folder / "encoder")
+    moved = subject.plugin.encoder(folder)
+    difference = np.abs(vectors - moved.embed(subject.crops())).max()
+    fingerprints = f"fingerprints {fingerprint}, {moved.fingerprint}"
+    is_equal = moved.fingerprint == fingerprint and difference <= SAME
+    require(is_equal, f"{fingerprints}, vectors that differ by {difference:.3f}")

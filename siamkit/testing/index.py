@@ -1,4 +1,4 @@
-"""Rules of searching an index: the answers of brute force."""
+"""Rules of searching and changing an index: the answers of brute force."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from siamkit.testing.index_fixtures import (
     KEY,
     K,
     ids,
+    ids_found,
     promised_recall,
     queries,
     recall_of,
     rows,
     score_tolerance,
 )
-from siamkit.testing.rule import require, rule
+from siamkit.testing.rule import attempt, require, rule
 from siamkit.testing.subjects import IndexSubject
 from siamkit.types import Cursor
 
@@ -69,16 +70,6 @@ def any_dim_is_served(subject: IndexSubject) -> None:
     index.add(ids(COUNT), halves)
     nearest = int(index.search(halves[:1], 1).ids[0, 0])
     require(nearest == 1, f"row 1 of {DIM // 2} numbers finds {nearest}, not itself")
-
-
-@rule("keep ids as int64", finds_itself)
-def ids_are_64_bits(subject: IndexSubject) -> None:
-    """Any positive int64 is an id."""
-    large_ids = np.array([2**31 + 5, 2**53 + 1, 2**62 + 3], np.int64)
-    index = subject.open()
-    index.add(large_ids, rows(3))
-    nearest = index.search(rows(3), 1).ids[:, 0].tolist()
-    require(nearest == large_ids.tolist(), f"ids {nearest} of {large_ids.tolist()}")
 
 
 @rule("keep what was added before", finds_itself)
@@ -177,3 +168,61 @@ def describe_is_plain(subject: IndexSubject) -> None:
     is_plain = isinstance(facts, Mapping) and isinstance(facts.get("structure"), str)
     is_plain = is_plain and all(isinstance(v, str | int | float) for v in facts.values())
     require(is_plain, f"{facts!r:.80}")
+
+
+@rule("remove ids that are there before they are added", finds_itself)
+def upsert_twice(subject: IndexSubject) -> None:
+    """Adding an id again replaces its vector."""
+    index, new_vectors = subject.filled(), rows(5, seed=2)
+    for _ in range(2):
+        index.add(ids(5), new_vectors)
+    nearest, count = index.search(new_vectors, 1).ids[:, 0], len(ids_found(index))
+    is_replaced = count == COUNT and (nearest == ids(5)).all()
+    require(is_replaced, f"{count} of {COUNT} rows, {nearest} for the new vectors of 1 to 5")
+
+
+@rule("delete them, or mask them out of every search", finds_itself)
+def remove_removes(subject: IndexSubject) -> None:
+    """A removed id is no longer found."""
+    index = subject.filled()
+    index.remove(ids(5))
+    remaining = ids_found(index)
+    got = f"{len(remaining)} ids, from {min(remaining, default=0)}, not ids 6 to {COUNT}"
+    require(remaining == {*range(6, COUNT + 1)}, got)
+
+
+@rule("ignore ids that are not there: a change may be applied twice", remove_removes)
+def remove_missing(subject: IndexSubject) -> None:
+    """Removing an id that is not there changes nothing."""
+    index = subject.filled()
+    index.remove(np.array([COUNT + 7], np.int64))
+    count = len(ids_found(index))
+    require(count == COUNT, f"{count} of {COUNT} rows")
+
+
+@rule("count the ids that a search can find", length_counts, upsert_twice, remove_removes)
+def length_follows_changes(subject: IndexSubject) -> None:
+    """len() counts neither removed nor replaced rows."""
+    index = subject.filled()
+    index.add(ids(5), rows(5, seed=2))
+    index.remove(ids(3))
+    got = f"len {len(index)}, with {COUNT} rows added, five replaced, three removed"
+    require(len(index) == COUNT - 3, got)
+
+
+@rule("work on copies, and keep one: np.array(vectors)", finds_itself)
+def arguments_stay_unchanged(subject: IndexSubject) -> None:
+    """add and search do not change their arguments, and add keeps a copy."""
+    index, vectors, numbers = subject.open(), rows(COUNT), ids(COUNT)
+    probes, within = queries(), ids(COUNT)[::-1].copy()
+    for argument in (vectors, numbers, probes, within):
+        argument.flags.writeable = False
+    with attempt("arguments that are read-only"):
+        index.add(numbers, vectors)
+        index.search(probes, 3)
+        index.search(probes, 3, within=within)
+    before = index.search(probes, 3).ids
+    vectors.flags.writeable = True
+    vectors[:] = rows(COUNT)[::-1]
+    same_ids = np.array_equal(index.search(probes, 3).ids, before)
+    require(same_ids, "other answers after the caller's array has changed")

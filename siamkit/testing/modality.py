@@ -1,14 +1,19 @@
-"""Rules of modalities: their detector, their examples, and how they decode."""
+"""Rules of modalities: their detector, examples, decoding, and arrays to train with."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
 from siamkit.host import registry
-from siamkit.protocols import Source
+from siamkit.protocols import Source, Trainable
 from siamkit.testing.media import same_value
-from siamkit.testing.rule import Failure, attempt, require, rule
+from siamkit.testing.rule import Failure, NotRun, attempt, require, rule
 from siamkit.testing.subjects import ENOUGH, ModalitySubject
 
 GARBAGE = b"\x00\xff\xfe garbage \x80\x81" * 8  # not text in UTF-8, and not a file of any format
@@ -91,7 +96,58 @@ def damage_is_unreadable(subject: ModalitySubject) -> None:
                 subject.plugin.load(content[: int(share * len(content))])
 
 
+@rule("resize in array, not in augment; np.asarray(picture, dtype=np.uint8)")
+def arrays_have_one_shape(subject: ModalitySubject) -> None:
+    """array gives one shape and dtype, uint8 pictures for images, which augment keeps."""
+    plugin = _trainable(subject)
+    arrays = [plugin.array(crop) for crop in subject.crops()]
+    arrays += [_augmented(plugin, array.copy()) for array in arrays]
+    shapes = sorted({f"{array.dtype} {array.shape}" for array in arrays})
+    is_picture = arrays[0].dtype == np.uint8 and arrays[0].ndim in (2, 3)
+    is_valid = is_picture or subject.plugin.kind != "image"
+    require(len(shapes) == 1 and is_valid, " and ".join(shapes))
+
+
+@rule("use own.random(), not random or np.random: a training must repeat", arrays_have_one_shape)
+def augment_is_repeatable(subject: ModalitySubject) -> None:
+    """augment of a trainable modality takes random numbers from its generators only."""
+    plugin = _trainable(subject)
+    for crop in subject.crops():
+        array = plugin.array(crop)
+        variants = [_augmented(plugin, array.copy()) for _ in range(2)]
+        require(same_value(*variants), "another variant for the same generators")
+
+
+@rule("work on a copy: array.copy()", arrays_have_one_shape)
+def augment_leaves_its_input_alone(subject: ModalitySubject) -> None:
+    """augment of a trainable modality does not change its input array."""
+    plugin = _trainable(subject)
+    for crop in subject.crops():
+        array = plugin.array(crop).copy()
+        before = array.copy()
+        _augmented(plugin, array)
+        require(same_value(array, before), "augment changed it")
+
+
+@rule("use str, int, float, list and dict; lists, not tuples")
+def preprocessing_is_json(subject: ModalitySubject) -> None:
+    """preprocessing of a trainable modality is plain JSON."""
+    constants = _trainable(subject).preprocessing()
+    stored = json.loads(json.dumps(constants))
+    require(stored == constants, f"{constants} became {stored}")
+
+
 def _content(source: Source) -> bytes:
     if isinstance(source, str):
         return source.encode()
     return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _trainable(subject: ModalitySubject) -> Trainable[Any]:
+    if not isinstance(subject.plugin, Trainable):
+        raise NotRun("it has no array, augment and preprocessing to train with")
+    return subject.plugin
+
+
+def _augmented(plugin: Trainable[Any], array: NDArray[Any]) -> NDArray[Any]:
+    return plugin.augment(array, np.random.default_rng(0), np.random.default_rng(1))

@@ -8,10 +8,10 @@ from siamkit.testing.fresh_process import faults_after_kill
 from siamkit.testing.index import (
     finds_itself,
     k_beyond_size_pads,
+    remove_removes,
     ties_to_smaller_id,
     within_is_obeyed,
 )
-from siamkit.testing.index_changes import remove_removes
 from siamkit.testing.index_fixtures import (
     COUNT,
     DIM,

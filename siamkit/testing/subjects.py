@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.embed.pipeline import NORM_TOLERANCE, open_encoder
+from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import MissingWeights
 from siamkit.host import registry
 from siamkit.models import names
@@ -43,6 +43,7 @@ class Subject:
 
     kind = "plugin"
     group = ""  # of its entry point
+    method = ""  # that tells it from plugins of other kinds
     plugin: Any
     label: str  # names the plugin in results
     folder: Path  # empty at first; each check gets another one
@@ -103,31 +104,13 @@ class EncoderSubject(Subject):
         """Fresh copies, so that one check cannot spoil another's."""
         return [copy.deepcopy(medium) for _, medium in self.samples]
 
-    def crop(self, number: int) -> Any:
-        """A fresh copy of one crop."""
-        return copy.deepcopy(self.samples[number][1])
-
     def reopened(self) -> Encoder[Any]:
         """The encoder, opened a second time."""
         return self.encoder
 
     def embedded(self) -> NDArray[np.float32]:
-        """A copy of what embed returns, good or bad. Raises NotRun if it returns nothing."""
-        return self.build(
-            "embed_shape_and_dtype", lambda: np.array(self.encoder.embed(self.crops()))
-        )
-
-    @cached_property
-    def vectors(self) -> NDArray[np.float32]:
-        """The vectors of all samples. Raises NotRun unless they have their shape and norm 1."""
-        rows = self.embedded()
-        if rows.shape != (len(self.labels), self.encoder.dim):
-            raise needs_failed("embed_shape_and_dtype")
-        if not np.isfinite(rows).all():
-            raise needs_failed("embed_is_finite")
-        if (np.abs(np.linalg.norm(rows, axis=1) - 1) > NORM_TOLERANCE).any():
-            raise needs_failed("embed_is_unit")
-        return rows
+        """A copy of what embed returns for all samples."""
+        return np.array(self.encoder.embed(self.crops()))
 
 
 class ModalitySubject(EncoderSubject):
@@ -135,6 +118,7 @@ class ModalitySubject(EncoderSubject):
 
     kind = "modality"
     group = "siamkit.modalities"
+    method = "load"
     plugin: Modality[Any]
 
     def __init__(self, modality: Modality[Any]) -> None:
@@ -203,6 +187,7 @@ class DetectorSubject(Subject):
 
     kind = "detector"
     group = "siamkit.regions"
+    method = "find"
     plugin: Detector[Any]
 
     @cached_property
@@ -210,7 +195,12 @@ class DetectorSubject(Subject):
         """Its own `examples()`, or those of the installed modalities that use it."""
         if examples := getattr(self.plugin, "examples", None):
             return self.build("find_gives_regions", lambda: list(examples()))
-        media = [medium for modality in self._users() for medium in _decoded_examples(modality)]
+        media = [
+            medium
+            for modality in registry.load_modalities()
+            if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
+            for medium in _decoded_examples(modality)
+        ]
         if not media:
             raise NotRun(
                 "nothing to look at: give the detector a method examples() -> list of media"
@@ -227,13 +217,6 @@ class DetectorSubject(Subject):
             "find_gives_regions", lambda: [self.plugin.find(m) for m in self.fresh_media()]
         )
 
-    def _users(self) -> list[Modality[Any]]:
-        return [
-            modality
-            for modality in registry.load_modalities()
-            if modality.detector == self.plugin.name and modality.kind == self.plugin.kind
-        ]
-
 
 def _decoded_examples(modality: Modality[Any]) -> list[Any]:
     try:
@@ -247,6 +230,7 @@ class IndexSubject(Subject):
 
     kind = "index"
     group = "siamkit.indexes"
+    method = "open"
     plugin: IndexBackend
 
     def load(
@@ -274,11 +258,6 @@ class IndexSubject(Subject):
 SUBJECTS: Mapping[str, type[Subject]] = {
     subject.group: subject for subject in (ModalitySubject, DetectorSubject, IndexSubject)
 }
-METHODS: Mapping[str, type[Subject]] = {
-    "load": ModalitySubject,
-    "find": DetectorSubject,
-    "open": IndexSubject,
-}
 
 
 def make_subject(plugin: object) -> Subject:
@@ -287,8 +266,8 @@ def make_subject(plugin: object) -> Subject:
         return plugin
     if isinstance(plugin, Sampled):
         return EncoderSubject(plugin)
-    for method, subject in METHODS.items():
-        if hasattr(plugin, method):
+    for subject in SUBJECTS.values():
+        if hasattr(plugin, subject.method):
             return subject(plugin)
     raise TypeError(
         f"{plugin!r} is not a modality (load, crop, encoder, examples), a detector (find) or an"

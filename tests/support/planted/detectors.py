@@ -42,7 +42,7 @@ REGIONS = [  # functions of a good region
     ("scores_in_range", lambda region: Region(region.where, region.score + 0.5)),
     ("mask_fits_box", masked(SMALL_MASK)),
     ("mask_fits_box", masked(EMPTY_MASK, where=(0.0, 0.0, 3.0, 2.0))),
-    ("landmarks_are_points", lambda region: Region(region.where, landmarks=np.ones(10))),
+    ("find_gives_regions", lambda region: Region(region.where, landmarks=np.ones(10))),
     ("find_is_repeatable", lambda region: Region(label=str(random.random()))),
 ]
 

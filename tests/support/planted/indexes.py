@@ -110,10 +110,6 @@ def add_by_reference(self, ids, vectors):
     self.rows |= dict(zip(ids.tolist(), vectors, strict=True))
 
 
-def add_narrow(self, ids, vectors):
-    BruteIndex.add(self, ids.astype(np.int32), vectors)
-
-
 def add_up_to_a_thousand(self, ids, vectors):
     BruteIndex.add(self, ids, vectors)
     while len(self.rows) > 1000:
@@ -149,7 +145,6 @@ INDEX_FAULTS = [
     ("empty_index_answers", {"search": search_of_rows}),
     ("empty_arrays_work", {"search": search_for_queries}),
     ("empty_arrays_work", searching(everything_within_nothing)),
-    ("ids_are_64_bits", {"add": add_narrow}),
     ("length_counts", {"__len__": lambda self: 2 * len(self.rows)}),
     ("hits_have_their_shape", searching(narrow)),
     ("finds_itself", searching(not_itself)),
