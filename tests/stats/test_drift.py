@@ -213,7 +213,7 @@ def test_queries_record_scores_and_an_uncalibrated_gallery_names_the_command(wor
         workspace.enrol("letters", label, text)
     with pytest.raises(Uncalibrated) as caught:
         workspace.drift("letters")
-    assert caught.value.hint == "siamkit calibrate letters"
+    assert caught.value.hint == "run `siamkit calibrate letters`"
     gallery = workspace.gallery("letters")
     replace_reference(workspace.store, gallery)
     answer = workspace.query("letters", "hello where", k=1)[0]
