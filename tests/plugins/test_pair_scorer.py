@@ -173,7 +173,7 @@ def test_refuses_vectors_of_another_encoder(encoder: Any) -> None:
 
 
 def test_counts_must_agree(judge: LexicalScorer) -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer than"):
         judge.score(["a"], ["b", "c"], vectors(1), vectors(2))
 
 
