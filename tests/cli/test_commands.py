@@ -218,7 +218,7 @@ def test_each_file_has_its_error_and_hint(tiles):
     done = tiles("query", "tiles", "empty.png", "red.png", "missing.png", "--json")
     assert done.code == 0
     empty, red, missing = json.loads(done.out)["probes"]
-    assert "nothing found" in empty["error"]
+    assert "empty.png: nothing was found" in empty["error"]
     assert f"Hint: {empty['hint']}" in done.err
     assert red["regions"][0]["identity"] == "red"
     assert missing["hint"] == ""
