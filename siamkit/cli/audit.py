@@ -6,16 +6,14 @@ import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, one_line, stderr, table
+from siamkit.cli.output import emit_json, one_line, print_outcome, stderr, table
 from siamkit.cli.progress import steps
-
-if TYPE_CHECKING:
-    from siamkit.flows.audit import Finding
 
 FINDINGS_SHOWN = 50
 TABLE = "siamkit_audit"  # in a database
@@ -51,27 +49,25 @@ you act on it. Exit code 0, with or without findings.
 @click.argument("gallery")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=options.POSITIVE,
     metavar="N",
     help=f"Findings to show [default: {FINDINGS_SHOWN} on the screen, all in a file or JSON].",
 )
-@options.file_option(
-    "--output", "-o", help="Write one row per finding: .csv, .jsonl, .parquet or .db."
-)
+@options.path("--output", "-o", help="Write one row per finding: .csv, .jsonl, .parquet or .db.")
 @click.option(
     "--drift",
     "show_drift",
     is_flag=True,
     help="Compare the scores of recent queries with those at calibration instead.",
 )
-@options.store
+@options.workspace
 @options.as_json
 def audit(
+    ws: sk.Workspace,
     gallery: str,
     limit: int | None,
     output: Path | None,
     show_drift: bool,
-    store: Path,
     as_json: bool,
 ) -> None:
     """List what is probably wrong in GALLERY: labels, duplicates, low quality, little variety.
@@ -79,15 +75,15 @@ def audit(
     Only the templates in the store are read; no encoder is opened.
     """
     if show_drift and (limit or output):
-        raise click.UsageError("--drift needs --json.")
+        raise click.UsageError("--drift can be combined only with --json.")
     if show_drift:
-        _drift(gallery, store, as_json)
+        _drift(ws, gallery, as_json)
         return
     from siamkit.io import table_write
 
     if output:
         table_write.check(output, SCHEMA, table=TABLE)
-    with options.workspace(store) as ws, steps() as progress:
+    with steps() as progress:
         findings = ws.audit(gallery, progress=progress)
     rows = [_row(finding) for finding in findings[:limit]]
     if output:
@@ -100,12 +96,12 @@ def audit(
         stderr(f"saved {output}")
 
 
-def _row(finding: Finding) -> dict[str, Any]:
+def _row(finding: sk.Finding) -> dict[str, Any]:
     """Return a finding by the columns of SCHEMA."""
     return dict(zip(SCHEMA, asdict(finding).values(), strict=True))
 
 
-def _print(gallery: str, findings: list[Finding], limit: int) -> None:
+def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     if not findings:
         click.echo(f"{gallery}: no findings")
         return
@@ -131,14 +127,9 @@ def _print(gallery: str, findings: list[Finding], limit: int) -> None:
         click.echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
 
 
-def _drift(gallery: str, store: Path, as_json: bool) -> None:
+def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:
     from siamkit.reports.drift_text import describe_drift
 
-    with options.workspace(store) as ws:
-        drift = ws.drift(gallery)
+    drift = ws.drift(gallery)
     lines = list(describe_drift(gallery, drift))
-    if as_json:
-        emit_json({"gallery": gallery, **asdict(drift), "text": lines})
-        return
-    for line in lines:
-        click.echo(line)
+    print_outcome(as_json, {"gallery": gallery, **asdict(drift), "text": lines}, "\n".join(lines))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, print_faults, stderr, table
+from siamkit.cli.output import emit_json, fault_facts, print_faults, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit import CalibrationTargets
     from siamkit.types import Calibration, Fault
 
 
@@ -41,32 +41,15 @@ METHOD = click.option(
     type=click.Choice(["logistic", "isotonic"]),
     help="Map from score to probability [default: the better one on unseen identities].",
 )
-OUTPUT = options.file_option(
+OUTPUT = options.path(
     "--output",
     "-o",
     metavar="FILE.json",
     help="Also write the calibration to a file, for a plugin to ship.",
 )
-REPORT = options.file_option(
-    "--report",
-    metavar="FILE.html",
-    help="Write a page with the reliability diagram, the probabilities and the thresholds.",
+REPORT = options.report(
+    "Write a page with the reliability diagram, the probabilities and the thresholds."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationOutputs:
-    """The files to write, and the format of standard output."""
-
-    output: Path | None
-    report: Path | None
-    as_json: bool
-
-
-def _targets(**values: Any) -> CalibrationTargets:
-    from siamkit import CalibrationTargets
-
-    return CalibrationTargets(**values)
 
 
 @click.command(
@@ -85,9 +68,8 @@ identities (the rule of three); rates that the data cannot support are refused.
 """
 )
 @click.argument("gallery")
-@click.option(
+@options.path(
     "--trials",
-    type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
 )
@@ -97,16 +79,16 @@ identities (the rule of three); rates that the data cannot support are refused.
     help="Decide by adaptive S-norm: scores relative to the others in the gallery [default: if it"
     " suits the modality].",
 )
-@options.bundle("targets", _targets, FMR, PRECISION, FPIR, METHOD)
-@options.bundle("outputs", CalibrationOutputs, OUTPUT, REPORT, options.as_json)
-@options.store
+@options.bundle("targets", "CalibrationTargets", FMR, PRECISION, FPIR, METHOD)
+@options.outputs(OUTPUT, REPORT)
+@options.workspace
 def calibrate(
+    ws: sk.Workspace,
     gallery: str,
     trials: Path | None,
     snorm: bool | None,
-    targets: CalibrationTargets,
-    outputs: CalibrationOutputs,
-    store: Path,
+    targets: sk.CalibrationTargets,
+    outputs: options.Outputs,
 ) -> int:
     """Measure what the scores of GALLERY mean; later decisions use the result.
 
@@ -122,7 +104,7 @@ def calibrate(
         options.check_writable("--output", outputs.output, trials)
     options.check_report(outputs.report)
     faults: list[Fault] = []
-    with options.workspace(store) as ws, steps() as progress:
+    with steps() as progress:
         calibration = ws.calibrate(
             gallery,
             trials,
@@ -140,7 +122,7 @@ def calibrate(
     return 1 if faults else 0
 
 
-def _write(calibration: Calibration, gallery: str, outputs: CalibrationOutputs) -> None:
+def _write(calibration: Calibration, gallery: str, outputs: options.Outputs) -> None:
     from siamkit.io.atomic import replace_text
 
     if outputs.output:
@@ -164,7 +146,7 @@ def _facts(gallery: str, calibration: Calibration, faults: list[Fault]) -> dict[
         "decides_by": "cosine" if deciding is calibration else "S-norm",
         "threshold": asdict(threshold),
         "different_below": min(different_below(deciding), threshold.value),
-        "faults": [{"where": fault.where, "reason": fault.reason} for fault in faults],
+        "faults": fault_facts(faults),
         **to_dict(calibration),
     }
 

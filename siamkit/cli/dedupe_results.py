@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
+from siamkit.cli.options import Outputs
 from siamkit.cli.output import emit_json, one_line, print_faults
 from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
-    from siamkit.flows.dedupe import Deduped, Member, Pair
+    from siamkit.flows.dedupe import Member, Pair
     from siamkit.types import Fault
 
 GROUPS_SHOWN = 50
@@ -32,17 +34,7 @@ PAIRS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DedupeOutputs:
-    """The files to write, and the format of standard output."""
-
-    output: Path | None
-    pairs: Path | None
-    report: Path | None
-    as_json: bool
-
-
-def show(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
+def show(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
     """Write the outputs, then print the faults and the groups."""
     _write(deduped, source, outputs)
     print_faults(deduped.faults)
@@ -52,12 +44,12 @@ def show(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
         _print(deduped, list_groups=outputs.output is None)
 
 
-def fault_facts(faults: Sequence[Fault]) -> list[dict[str, Any]]:
-    """Return faults as the JSON of dedupe lists them."""
+def item_faults(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """Return faults as JSON; unlike elsewhere, by the line and name of the item."""
     return [{"line": f.line, "id": f.name, "error": f.reason} for f in faults]
 
 
-def _write(deduped: Deduped, source: str, outputs: DedupeOutputs) -> None:
+def _write(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
     from siamkit.io import atomic, table_write
 
     if outputs.output:
@@ -82,7 +74,7 @@ def _pair_row(pair: Pair) -> Sequence[Any]:
     return pair.group, *items, pair.score, pair.probability
 
 
-def _facts(deduped: Deduped, source: str) -> dict[str, Any]:
+def _facts(deduped: sk.Deduped, source: str) -> dict[str, Any]:
     grouping = deduped.grouping
     rule = grouping.rule
     groups: list[dict[str, Any]] = []
@@ -99,11 +91,11 @@ def _facts(deduped: Deduped, source: str) -> dict[str, Any]:
         "mining": dict(grouping.mining),
         "pairs": len(grouping.pairs),
         "groups": groups,
-        "errors": fault_facts(deduped.faults),
+        "errors": item_faults(deduped.faults),
     }
 
 
-def _print(deduped: Deduped, *, list_groups: bool) -> None:
+def _print(deduped: sk.Deduped, *, list_groups: bool) -> None:
     rule, mining = deduped.grouping.rule, deduped.grouping.mining
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
     click.echo(

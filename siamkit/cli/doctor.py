@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr, table
+from siamkit.cli.output import print_rows, stderr
 
 
 @click.command(
@@ -17,19 +18,12 @@ from siamkit.cli.output import emit_json, stderr, table
 @options.as_json
 def doctor(store: Path, as_json: bool) -> int:
     """Check the installation, the plugins, the encoders, and the store with its indexes."""
-    from siamkit import Workspace
-
-    findings = list(Workspace(store).doctor())
-    if as_json:
-        emit_json(
-            [
-                {"check": f.check, "ok": f.ok, "found": f.detail, "hint": f.hint or None}
-                for f in findings
-            ]
-        )
-    else:
-        table(["check", "ok", "found"], [[f.check, f.ok, f.detail] for f in findings])
-        for finding in findings:
-            if finding.hint:
-                stderr(f"Hint: {finding.check}: {finding.hint}")
+    findings = list(sk.Workspace(store).doctor())
+    rows = [
+        {"check": f.check, "ok": f.ok, "found": f.detail, "hint": f.hint or None} for f in findings
+    ]
+    print_rows(as_json, rows, ["check", "ok", "found"])
+    for finding in findings:
+        if finding.hint and not as_json:
+            stderr(f"Hint: {finding.check}: {finding.hint}")
     return 0 if all(f.ok for f in findings) else 1

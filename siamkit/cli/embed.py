@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr
+from siamkit.cli.output import print_outcome, stderr
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ vectors.npy is (n, dim) float32 with rows of norm 1. vectors.jsonl has one line 
 Exit code 0 if there is any row; the number of errors is printed on stderr.
 """
 )
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.files
 @click.option("-m", "--modality", required=True, metavar="NAME", help="faces, …")
 @click.option(
     "--from",
@@ -40,47 +41,39 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
     metavar="LIST|-",
     help='A text file with one path per line, or JSON lines with "source" or "text".',
 )
-@options.column
-@options.table
-@click.option(
+@options.text_columns(options.column, options.table)
+@options.path(
     "--output",
     "-o",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="FILE.npy",
     help="Write the matrix here, and the .jsonl beside it.",
 )
 @click.option("--largest", is_flag=True, help="One row per file: its largest region.")
 @options.encoder
 @options.detector
-@options.store
+@options.workspace
 @options.as_json
-def embed(output: Path, store: Path, as_json: bool, **parameters: Any) -> int:
+def embed(ws: sk.Workspace, output: Path, as_json: bool, **values: Any) -> int:
     """Write the vectors of FILES, or of a list, to a matrix for other programs."""
-    request = EmbedRequest(**parameters)
+    request = EmbedRequest(**values)
     request.check(output)
     sources, faults = request.sources()
     for fault in faults:
         stderr(f"Error: {request.origin}, {fault}")
-    from siamkit import region_choosers
-
-    with options.workspace(store) as ws, steps() as progress:
+    choose = options.choose_regions(request.largest)
+    with steps() as progress:
         embedded = ws.embed(
             request.modality,
             sources,
             output,
             encoder=request.encoder,
             detector=options.default_or_none(request.detector),
-            choose=region_choosers.largest_region
-            if request.largest
-            else region_choosers.all_regions,
+            choose=choose,
             progress=progress,
         )
-    if as_json:
-        errors = embedded.errors + len(faults)
-        emit_json({"output": str(output), **asdict(embedded), "errors": errors})
-    else:
-        click.echo(f"{embedded.rows:,} rows of {embedded.dim} to {output}")
+    facts = {"output": str(output), **asdict(embedded), "errors": embedded.errors + len(faults)}
+    print_outcome(as_json, facts, f"{embedded.rows:,} rows of {embedded.dim} to {output}")
     if embedded.errors:
         lines = output.with_suffix(".jsonl")
         stderr(f"{embedded.errors:,} of {embedded.sources:,} have no row: see {lines}")
@@ -94,8 +87,7 @@ class EmbedRequest:
     files: tuple[Path, ...]
     modality: str
     origin: str | None
-    column: str | None
-    table_name: str | None
+    columns: sk.TextColumns
     largest: bool
     encoder: str | None
     detector: str | None
@@ -112,13 +104,10 @@ class EmbedRequest:
         """Return the sources, and the rows of a table that hold no text."""
         if not self.origin:
             return self.files, []
-        from siamkit import TextColumns, Workspace
-
-        columns = None
-        if self.column or self.table_name:
+        columns = self.columns if self.columns != sk.TextColumns() else None
+        if columns:
             options.check_texts(self.modality)
-            columns = TextColumns(self.column, None, self.table_name)
-        sources, faults = Workspace.read_sources(self.origin, columns)
+        sources, faults = sk.Workspace.read_sources(self.origin, columns)
         if any(isinstance(source, str) for source in sources):
             options.check_texts(self.modality)
         return sources, faults

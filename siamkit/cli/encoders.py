@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from siamkit.cli.options import as_json as json_option
-from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, table
-
-if TYPE_CHECKING:
-    from siamkit.flows.encoders import EncoderState
+import siamkit as sk
+from siamkit.cli import options
+from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, print_rows
 
 
 @click.group(
@@ -31,30 +29,23 @@ def encoders() -> None:
 
 
 @encoders.command("list")
-@json_option
+@options.as_json
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    from siamkit import Workspace
-
     with log_to_stderr():
-        rows = [_fields(encoder) for encoder in Workspace.encoders()]
-    if as_json:
-        emit_json(rows)
-    else:
-        columns = ["modality", "name", "state", "fingerprint", "licence", "weights"]
-        table(columns, [[row[c] for c in columns] for row in rows])
+        rows = [_fields(encoder) for encoder in sk.Workspace.encoders()]
+    columns = ["modality", "name", "state", "fingerprint", "licence", "weights"]
+    print_rows(as_json, rows, columns)
 
 
 @encoders.command()
 @click.argument("modality", required=False)
 @click.argument("name", required=False)
-@json_option
+@options.as_json
 def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
-    from siamkit import Workspace
-
     with log_to_stderr():
-        built = Workspace.build_encoders(modality, name)
+        built = sk.Workspace.build_encoders(modality, name)
     if as_json:
         emit_json([_fields(encoder) for encoder in built])
     else:
@@ -71,7 +62,7 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
     metavar="KIND",
     help="Pick the modality by its kind (image, text, audio); the NAME then comes first.",
 )
-@json_option
+@options.as_json
 def add(modality: str, model: str, name: str | None, kind: str | None, as_json: bool) -> None:
     """Make an encoder of another MODEL: exported once, checked, and kept under a name.
 
@@ -80,36 +71,29 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     """
     if kind and name:
         raise click.UsageError("With --kind, the name comes first: leave --name out.")
-    from siamkit import Workspace
 
     with log_to_stderr():
         if kind:
-            encoder = Workspace.add_encoder(None, model, name=modality, kind=kind)
+            encoder = sk.Workspace.add_encoder(None, model, name=modality, kind=kind)
         else:
-            encoder = Workspace.add_encoder(modality, model, name=name)
-    print_outcome(
-        as_json,
-        _fields(encoder),
-        f"{encoder.modality}/{encoder.name} is ready: --encoder {encoder.name}"
-        f" ({encoder.fingerprint})",
-    )
+            encoder = sk.Workspace.add_encoder(modality, model, name=name)
+    label = encoder.name
+    sentence = f"{encoder.modality}/{label} is ready: --encoder {label} ({encoder.fingerprint})"
+    print_outcome(as_json, _fields(encoder), sentence)
 
 
 @encoders.command()
 @click.argument("modality")
 @click.argument("name", required=False)
-@json_option
+@options.as_json
 def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print the path of an encoder folder; it is built first if it is absent."""
-    from siamkit import Workspace
-
     with log_to_stderr():
-        folder = Workspace.encoder_path(modality, name)
-    print_outcome(
-        as_json, {"modality": modality, "name": folder.name, "path": str(folder)}, str(folder)
-    )
+        folder = sk.Workspace.encoder_path(modality, name)
+    facts = {"modality": modality, "name": folder.name, "path": str(folder)}
+    print_outcome(as_json, facts, str(folder))
 
 
-def _fields(encoder: EncoderState) -> dict[str, Any]:
+def _fields(encoder: sk.EncoderState) -> dict[str, Any]:
     state = "-" if encoder.state == "absent" else encoder.state
     return {**asdict(encoder), "state": state, "path": str(encoder.path)}

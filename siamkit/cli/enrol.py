@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import emit_line, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
-    from siamkit.flows.enrol import EnrolResult
     from siamkit.types import Box
-    from siamkit.workspace import Workspace
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 STATUSES = ("enrolled", "already", "failed")
@@ -50,7 +49,7 @@ some sources of a batch failed; the others are enrolled.
 """
 )
 @click.argument("gallery")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.files
 @click.option("--as", "label", metavar="LABEL", help="Who or what the files show.")
 @options.texts
 @click.option(
@@ -61,35 +60,33 @@ some sources of a batch failed; the others are enrolled.
     help="Record from the microphone; saved as LABEL-DATE.wav in this folder.",
 )
 @click.option("--from", "origin", metavar="DIR|TABLE|-", help="Many labels: see below.")
-@options.column
-@options.id_column
-@options.table
+@options.text_columns(options.column, options.id_column, options.table)
 @options.modality
 @click.option("--largest", is_flag=True, help="Of several regions, take the largest.")
 @click.option(
     "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
 )
-@click.option("--box", type=options.BoxType(), help="Take the region at this box, in pixels.")
+@options.box("Take the region at this box, in pixels.")
 @click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")
-@options.store
+@options.workspace
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per source.")
-def enrol(gallery: str, store: Path, as_json: bool, **parameters: Any) -> int:
+def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     """Enrol FILES or texts under a label, or many labels at once with --from.
 
     Each file must show exactly one usable region (one face, for example), unless an option says
     which one to take.
     """
-    request = EnrolRequest(**parameters)
+    request = EnrolRequest(**values)
     request.check()
     items, failures = request.items()
     counts: Counter[str] = Counter()
     recording: Path | None = None
     total = len(items) + len(failures) + (request.seconds is not None)
-    with options.workspace(store) as ws, bar("enrolling", total) as update:
+    with bar("enrolling", total) as update:
         if request.is_table or any(isinstance(source, str) for _, source in items):
             options.check_texts(request.modality or ws.modality_of(gallery))
         if request.seconds is not None:
-            recording = _record(ws, request, ws.modality_of(gallery, request.modality))
+            recording = _record(ws, request, request.seconds, gallery)
             items = [(request.label, recording)]
         results = ws.enrol_many(
             gallery,
@@ -127,9 +124,7 @@ class EnrolRequest:
     texts: tuple[str, ...]
     seconds: float | None
     origin: str | None
-    column: str | None
-    id_column: str | None
-    table_name: str | None
+    columns: sk.TextColumns
     modality: str | None
     largest: bool
     all_regions: bool
@@ -138,7 +133,7 @@ class EnrolRequest:
 
     @property
     def is_table(self) -> bool:
-        return bool(self.column or self.id_column or self.table_name)
+        return self.columns != sk.TextColumns()
 
     def check(self) -> None:
         """Raise UsageError for options that cannot be combined."""
@@ -154,44 +149,38 @@ class EnrolRequest:
         if self.largest + self.all_regions + (self.box is not None) > 1:
             raise click.UsageError("--largest, --all-regions and --box exclude each other.")
 
-    def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[EnrolResult]]:
+    def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[sk.EnrolResult]]:
         """Return (label, source) pairs, and a failed result per unusable row of a table."""
         if not self.origin:
             sources: list[Path | str] = [*self.files, *self.texts]
             return [(self.label, source) for source in sources], []
-        from siamkit import TextColumns, Workspace
-
-        columns = (
-            TextColumns(self.column, self.id_column, self.table_name) if self.is_table else None
-        )
-        return Workspace.read_labelled(self.origin, columns)
+        columns = self.columns if self.is_table else None
+        return sk.Workspace.read_labelled(self.origin, columns)
 
     def chooser(self) -> Chooser:
-        from siamkit import region_choosers
-
         choose: Chooser
         if self.largest:
-            choose = region_choosers.largest_usable
+            choose = sk.region_choosers.largest_usable
         elif self.all_regions:
-            choose = region_choosers.all_usable
+            choose = sk.region_choosers.all_usable
         elif self.box:
-            choose = region_choosers.within_box(self.box)
+            choose = sk.region_choosers.within_box(self.box)
         else:
-            choose = region_choosers.only_usable
-        return region_choosers.ignoring_quality(choose) if self.any_quality else choose
+            choose = sk.region_choosers.only_usable
+        return sk.region_choosers.ignoring_quality(choose) if self.any_quality else choose
 
 
-def _record(ws: Workspace, request: EnrolRequest, modality: str) -> Path:
+def _record(ws: sk.Workspace, request: EnrolRequest, seconds: float, gallery: str) -> Path:
     def announce() -> None:
-        stderr(f"recording {request.seconds:g} s: speak now")
+        stderr(f"recording {seconds:g} s: speak now")
 
-    assert request.seconds is not None
-    path = ws.record(request.seconds, str(request.label), modality, started=announce)
+    modality = ws.modality_of(gallery, request.modality)
+    path = ws.record(seconds, str(request.label), modality, started=announce)
     stderr(f"recorded {path}")
     return path
 
 
-def _report(result: EnrolResult, *, as_json: bool, quiet: bool) -> None:
+def _report(result: sk.EnrolResult, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         line: dict[str, Any] = {
             "label": result.label,

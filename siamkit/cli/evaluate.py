@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.evaluate_results import SCHEMA, TABLE, EvaluationOutputs, show
+from siamkit.cli.evaluate_results import SCHEMA, TABLE, show
 from siamkit.cli.progress import steps
-
-if TYPE_CHECKING:
-    from siamkit import EvaluationSettings
 
 GALLERY = click.option("--gallery", metavar="NAME", help="Use the gallery's encoder and threshold.")
 ENCODERS = click.option(
@@ -52,13 +49,9 @@ PAIRS = click.option(
     metavar="N",
     help="Maximum number of pairs of a folder or gallery [default: 1000000].",
 )
-REPORT = options.file_option(
-    "--report",
-    metavar="FILE.html",
-    help="Write a page with curves, score histograms and the worst errors.",
-)
-SCORES = options.file_option(
-    "--scores", "scores_path", help="Write the score of each pair: .csv, .jsonl, .parquet or .db."
+REPORT = options.report("Write a page with curves, score histograms and the worst errors.")
+SCORES = options.path(
+    "--scores", help="Write the score of each pair: .csv, .jsonl, .parquet or .db."
 )
 
 
@@ -70,12 +63,6 @@ class EvaluatedModels:
     gallery: str | None
     encoders: tuple[str, ...]
     detector: str | None
-
-
-def _settings(**values: Any) -> EvaluationSettings:
-    from siamkit import EvaluationSettings
-
-    return EvaluationSettings(**values)
 
 
 @click.command(
@@ -95,26 +82,32 @@ data could hold 30 errors at it (the rule of 30). Exit code 1 if some samples or
 used; the others are still measured.
 """
 )
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=options.PATH)
 @options.bundle("models", EvaluatedModels, options.modality, GALLERY, ENCODERS, options.detector)
-@options.bundle("settings", _settings, RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS)
-@options.bundle("outputs", EvaluationOutputs, REPORT, SCORES, options.as_json)
-@options.store
+@options.bundle("settings", "EvaluationSettings", RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS)
+@options.outputs(REPORT, SCORES)
+@options.workspace
 def evaluate(
+    ws: sk.Workspace,
     source: Path | None,
     models: EvaluatedModels,
-    settings: EvaluationSettings,
-    outputs: EvaluationOutputs,
-    store: Path,
+    settings: sk.EvaluationSettings,
+    outputs: options.Outputs,
 ) -> int:
     """Measure how often an encoder is wrong on SOURCE.
 
     SOURCE is a table of trials, a folder per identity, or a table of scores.
     """
     _check_models(source, models, settings)
-    systems = max(1, len(models.encoders)) * (1 + len(settings.rerankers) + settings.normalise)
-    _check_outputs(source, outputs, results=systems)
-    with options.workspace(store) as ws, steps() as progress:
+    options.check_report(outputs.report)
+    if outputs.scores:
+        from siamkit.io import table_write
+
+        if len(models.encoders) > 1 or settings.rerankers or settings.normalise:
+            raise click.UsageError("--scores takes only one encoder or reranker.")
+        table_write.check(outputs.scores, SCHEMA, table=TABLE)
+        options.check_writable("--scores", outputs.scores, source)
+    with steps() as progress:
         results = ws.evaluate(
             source,
             modality=models.modality,
@@ -125,33 +118,20 @@ def evaluate(
             progress=progress,
         )
     title = str(source) if source else f"gallery {models.gallery}"
-    faults = show(results, title, outputs)
-    return 1 if faults else 0
+    return 1 if show(results, title, outputs) else 0
 
 
 def _check_models(
-    source: Path | None, models: EvaluatedModels, settings: EvaluationSettings
+    source: Path | None, models: EvaluatedModels, settings: sk.EvaluationSettings
 ) -> None:
     """Raise UsageError for options that cannot be combined."""
     modality, gallery = models.modality, models.gallery
     if source is None and gallery is None:
         raise click.UsageError("Give SOURCE, or --gallery NAME.")
-    if gallery and (modality or models.encoders or models.detector):
+    named = models.encoders or models.detector
+    if gallery and (modality or named):
         raise click.UsageError(
             "-m, --encoder and --detector cannot be combined with --gallery, which has its own."
         )
-    needs_encoder = models.encoders or models.detector or settings.rerankers or settings.normalise
-    if needs_encoder and not gallery and not modality:
+    if (named or settings.rerankers or settings.normalise) and not gallery and not modality:
         raise click.UsageError("--encoder, --detector, --rerank and --snorm need -m or --gallery.")
-
-
-def _check_outputs(source: Path | None, outputs: EvaluationOutputs, *, results: int) -> None:
-    """Raise UsageError if an output cannot be written, or would replace the source."""
-    from siamkit.io import table_write
-
-    options.check_report(outputs.report)
-    if outputs.scores_path:
-        if results > 1:
-            raise click.UsageError("--scores takes only one encoder or reranker.")
-        table_write.check(outputs.scores_path, SCHEMA, table=TABLE)
-        options.check_writable("--scores", outputs.scores_path, source)

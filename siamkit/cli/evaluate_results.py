@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli.output import emit_json, one_line, print_faults, stderr, table
+from siamkit.cli.options import Outputs
+from siamkit.cli.output import emit_json, fault_facts, one_line, print_faults, stderr, table
 from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
@@ -22,19 +22,13 @@ SCHEMA = {"a": str, "b": str, "label": int, "score": float}
 TABLE = "siamkit_scores"  # in a database
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationOutputs:
-    """The files to write, and the format of standard output."""
-
-    report: Path | None
-    scores_path: Path | None
-    as_json: bool
-
-
-def show(results: list[Evaluation], title: str, outputs: EvaluationOutputs) -> list[Fault]:
+def show(results: list[Evaluation], title: str, outputs: Outputs) -> list[Fault]:
     """Write the outputs, print the results, and return what could not be used."""
     _write(results, title, outputs)
-    faults = _print_faults(results)
+    faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
+    print_faults(faults)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        stderr(f"Note: {note}")
     if outputs.as_json:
         emit_json([_facts(result) for result in results])
     else:
@@ -42,11 +36,11 @@ def show(results: list[Evaluation], title: str, outputs: EvaluationOutputs) -> l
     return faults
 
 
-def _write(results: list[Evaluation], title: str, outputs: EvaluationOutputs) -> None:
+def _write(results: list[Evaluation], title: str, outputs: Outputs) -> None:
     from siamkit.io import atomic, table_write
 
-    if outputs.scores_path:
-        table_write.write(outputs.scores_path, SCHEMA, _score_rows(results[0]), table=TABLE)
+    if outputs.scores:
+        table_write.write(outputs.scores, SCHEMA, _score_rows(results[0]), table=TABLE)
     if outputs.report:
         from siamkit.reports import evaluate as evaluation_page
 
@@ -63,15 +57,6 @@ def _score_rows(result: Evaluation) -> Iterator[tuple[str, str, int, float]]:
         yield names[left], names[right], int(mated), score
 
 
-def _print_faults(results: list[Evaluation]) -> list[Fault]:
-    """Print each fault and note once; return the faults."""
-    faults = list(dict.fromkeys(fault for result in results for fault in result.faults))
-    print_faults(faults)
-    for note in dict.fromkeys(note for result in results for note in result.notes):
-        stderr(f"Note: {note}")
-    return faults
-
-
 def _print(results: list[Evaluation]) -> None:
     figures = evaluate_text.compared(results)
     head = ["", *(one_line(result.name, 40) for result in results)]
@@ -80,11 +65,9 @@ def _print(results: list[Evaluation]) -> None:
         groups = result.measured.groups
         if groups:
             click.echo(f"\n{result.name}, groups at {result.measured.groups_at:.3f}")
-            rows = [
-                [one_line(name, 40), *rates]
-                for name, *rates in map(evaluate_text.group_row, groups)
-            ]
-            table(evaluate_text.GROUP_HEAD, rows)
+            rows = map(evaluate_text.group_row, groups)
+            cells = [[one_line(name, 40), *rates] for name, *rates in rows]
+            table(evaluate_text.GROUP_HEAD, cells)
 
 
 def _facts(result: Evaluation) -> dict[str, Any]:
@@ -108,7 +91,7 @@ def _facts(result: Evaluation) -> dict[str, Any]:
         "groups": [asdict(group) for group in measured.groups],
         "groups_at": measured.groups_at,
         "identification": result.identified and _identification(result.identified),
-        "faults": [{"where": fault.where, "reason": fault.reason} for fault in result.faults],
+        "faults": fault_facts(result.faults),
         "notes": result.notes,
     }
 

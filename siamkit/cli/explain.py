@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli import options
-from siamkit.cli.options import ModelChoice
+import siamkit as sk
+from siamkit.cli import options, pairs
 from siamkit.cli.output import emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.embed.pipeline import Pipeline
-    from siamkit.flows.explain import ExplainedSample, Explanation, Part
+    from siamkit.flows.explain import ExplainedSample, Part
+    from siamkit.types import Box
 
 PARTS_SHOWN = 10  # parts of each sample in its table
 
@@ -35,93 +35,53 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [A] [B]")
 @options.texts
 @options.model_choice
-@click.option(
-    "--box",
-    type=options.BoxType(),
-    help="The region of B to compare, in pixels [default: the largest].",
-)
-@options.file_option(
-    "-o", "--output", help="Save the explanation as a picture: .png, .svg or .pdf."
-)
-@options.store
+@options.box("The region of B to compare, in pixels [default: the largest].")
+@options.path("-o", "--output", help="Save the explanation as a picture: .png, .svg or .pdf.")
+@options.workspace
 @options.as_json
 def explain(
+    ws: sk.Workspace,
     arguments: tuple[str, ...],
     texts: tuple[str, ...],
-    models: ModelChoice,
-    box: tuple[float, float, float, float] | None,
+    models: options.ModelChoice,
+    box: Box | None,
     output: Path | None,
-    store: Path,
     as_json: bool,
-) -> int:
+) -> None:
     """Show which parts of A and B (files or texts) make them alike, and which make them different.
 
     Each part of one sample is hidden in turn; it contributes what the score then loses. Parts are
     cells of a picture, segments of a sound, or words of a text.
     """
-    gallery, *files = ("", *arguments) if models.modality else (arguments or ("",))
-    probes: list[Path | str] = [*map(Path, files), *texts]
+    gallery, probes = pairs.split_arguments(arguments, texts, models)
     if not (gallery or models.modality) or len(probes) != 2:
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B.")
-    if gallery and (models.encoder or models.detector):
-        raise click.UsageError("--encoder and --detector need -m; a gallery has its own.")
-    if box and texts:
-        raise click.UsageError("--box is a region of a picture; it cannot be combined with --text.")
+    pairs.check_options(models, box, texts)
     if output:
-        _check(output, files)
-    from siamkit import region_choosers
+        from siamkit.io.atomic import require_writable
+        from siamkit.reports import explain as report
 
-    choose = region_choosers.within_box(box) if box else region_choosers.largest_region
-    with options.workspace(store) as ws, steps() as progress:
-        if texts:
-            options.check_texts(models.modality or ws.modality_of(gallery))
-        system: str | Pipeline = gallery
-        if models.modality:
-            detector = options.default_or_none(models.detector)
-            system = ws.pipeline(models.modality, encoder=models.encoder, detector=detector)
+        require_writable(output, report.DRAWN)
+        options.check_writable("--output", output, *(p for p in probes if isinstance(p, Path)))
+    system = pairs.open_system(ws, gallery, models, texts)
+    with steps() as progress:
+        choose = pairs.choose_region(box)
         explanation = ws.explain(system, *probes, choose=choose, progress=progress)
-    _print_notes(explanation, has_box=box is not None)
+    pairs.note_regions(explanation.left, explanation.right, box, "explanation")
+    for sample in (explanation.left, explanation.right):
+        if len(sample.parts) == 1:
+            name = one_line(sample.source, 100)
+            stderr(f"Note: {name}: it is one part, which carries the whole score")
     if as_json:
         emit_json(_facts(explanation))
     else:
         _print(explanation)
     if output:
-        from siamkit.reports.explain import draw
-
-        draw(explanation, output)
+        report.draw(explanation, output)
         stderr(f"saved {output}")
-    return 0
 
 
-def _check(output: Path, files: list[str]) -> None:
-    """Raise UsageError or BadInput if the picture cannot be saved; call it before the work."""
-    from siamkit.io.atomic import require_writable
-    from siamkit.reports.explain import DRAWN
-
-    require_writable(output, DRAWN)
-    for file in files:
-        if output.exists() and Path(file).exists() and output.samefile(file):
-            raise click.UsageError(f"--output would overwrite {file}.")
-
-
-def _print_notes(explanation: Explanation, *, has_box: bool) -> None:
-    """Print what limits the explanation."""
-    from siamkit import region_choosers
-
-    for sample in (explanation.left, explanation.right):
-        name = one_line(sample.source, 100)
-        if sample.region_count > 1 and not (has_box and sample is explanation.right):
-            place = region_choosers.describe_region(sample.region)
-            stderr(
-                f"Note: {name}: {sample.region_count} found, and the largest was compared: {place}"
-            )
-        for problem in sample.quality.problems if sample.quality else ():
-            stderr(f"Note: {name}: {problem}; the explanation may be unreliable")
-        if len(sample.parts) == 1:
-            stderr(f"Note: {name}: it is one part, which carries the whole score")
-
-
-def _facts(explanation: Explanation) -> dict[str, Any]:
+def _facts(explanation: sk.Explanation) -> dict[str, Any]:
     return {
         "score": round(explanation.score, 6),
         "left": _sample_facts(explanation.left),
@@ -150,16 +110,14 @@ def _part_facts(part: Part) -> dict[str, Any]:
     return {**facts, "contribution": round(part.contribution, 6)}
 
 
-def _print(explanation: Explanation) -> None:
+def _print(explanation: sk.Explanation) -> None:
     """Print the score, then the parts of each sample, the highest contribution first."""
     click.echo(f"score {explanation.score:.3f}; parts by contribution, highest first:")
     for sample in (explanation.left, explanation.right):
         count = len(sample.parts)
         compared = f"{count} part{'s' if count != 1 else ''}"
         if sample.region.where:
-            from siamkit import region_choosers
-
-            compared = f"{region_choosers.describe_region(sample.region)}, {compared}"
+            compared = f"{sk.region_choosers.describe_region(sample.region)}, {compared}"
         click.echo(f"\n{one_line(sample.source, 100)}: {compared}")
         ranked = sample.ranked_parts
         table(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
 
@@ -21,13 +22,12 @@ float32, one row per line). `siamkit import` reads it back, on this machine or a
 """
 )
 @click.argument("gallery")
-@click.argument("folder", type=click.Path(path_type=Path))
-@options.store
+@click.argument("folder", type=options.PATH)
+@options.workspace
 @options.as_json
-def export(gallery: str, folder: Path, store: Path, as_json: bool) -> None:
+def export(ws: sk.Workspace, gallery: str, folder: Path, as_json: bool) -> None:
     """Write a gallery to a new FOLDER of open formats."""
-    with options.workspace(store) as ws:
-        count = ws.export(gallery, folder)
+    count = ws.export(gallery, folder)
     print_outcome(
         as_json,
         {"gallery": gallery, "folder": str(folder), "samples": count},

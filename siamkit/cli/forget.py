@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
 
@@ -22,28 +21,25 @@ Examples:
 @click.option("--gallery", metavar="NAME", help="Forget the samples of this gallery only.")
 @click.option("--sample", type=int, metavar="ID", help="Forget one sample, not an identity.")
 @options.yes
-@options.store
+@options.workspace
 @options.as_json
 def forget(
+    ws: sk.Workspace,
     label: str | None,
     gallery: str | None,
     sample: int | None,
     yes: bool,
-    store: Path,
     as_json: bool,
 ) -> None:
     """Delete an identity or a sample: from SQLite, from the index, and from freed disk pages."""
     if (label is None) == (sample is None) or (sample is not None and gallery):
         raise click.UsageError("Give either LABEL [--gallery NAME] or --sample ID.")
-    with options.workspace(store) as ws:
-        if sample is not None:
-            options.confirm(f"Forget sample {sample}?", yes)
-            ws.forget_sample(sample)
-            print_outcome(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
-        else:
-            options.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
-            count = ws.forget(str(label), gallery=gallery)
-            counted = f"{count} {'sample' if count == 1 else 'samples'}"
-            print_outcome(
-                as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}"
-            )
+    if sample is not None:
+        options.confirm(f"Forget sample {sample}?", yes)
+        ws.forget_sample(sample)
+        print_outcome(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
+    else:
+        options.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
+        count = ws.forget(str(label), gallery=gallery)
+        counted = f"{count} {'sample' if count == 1 else 'samples'}"
+        print_outcome(as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}")

@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from siamkit.cli import options
+import siamkit as sk
 from siamkit.cli.output import emit_json, format_probability, stderr, table
 
 if TYPE_CHECKING:
-    from siamkit.flows.decide import Decision, DecisionRule
+    from siamkit.flows.decide import Decision
     from siamkit.flows.fuse import Fused
 
 
 def show(
-    label: str, probes: tuple[str, ...], rule: DecisionRule, store: Path, *, as_json: bool
+    ws: sk.Workspace, label: str, probes: tuple[str, ...], rule: sk.DecisionRule, *, as_json: bool
 ) -> Decision:
     """Verify an identity by each gallery, print the fused answer, and return its decision."""
     pairs = [probe.partition("=")[::2] for probe in probes]
     if not all(name and source for name, source in pairs):
-        raise click.UsageError(
-            "--probe takes GALLERY=FILE, or GALLERY=TEXT where texts are enrolled."
-        )
-    with options.workspace(store) as ws:
-        sources = [
-            (name, source if ws.kind(ws.modality_of(name)) == "text" else Path(source))
-            for name, source in pairs
-        ]
-        fused = ws.verify_fused(label, sources, rule=rule)
+        raise click.UsageError("--probe takes GALLERY=FILE, or GALLERY=TEXT if it holds texts.")
+    sources = [
+        (name, source if ws.kind(ws.modality_of(name)) == "text" else Path(source))
+        for name, source in pairs
+    ]
+    fused = ws.verify_fused(label, sources, rule=rule)
     for evidence in fused.evidence:
         if evidence.verification is None:
             stderr(f"Note: {evidence.gallery} drops out: {evidence.reason}")
@@ -62,13 +59,8 @@ def _facts(fused: Fused) -> dict[str, Any]:
 
 def _print(fused: Fused) -> None:
     rows = [
-        [
-            evidence.gallery,
-            evidence.source,
-            evidence.verification and evidence.verification.verdict.score,
-            evidence.llr,
-        ]
-        for evidence in fused.evidence
+        [e.gallery, e.source, e.verification and e.verification.verdict.score, e.llr]
+        for e in fused.evidence
     ]
     table(["gallery", "probe", "score", "log-likelihood ratio"], rows)
     click.echo(

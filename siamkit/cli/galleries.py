@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import emit_json, print_outcome, table
-
-if TYPE_CHECKING:
-    from siamkit.store import Gallery
-    from siamkit.workspace import Workspace
 
 
 @click.group(
@@ -26,13 +22,13 @@ Examples:
   siamkit galleries delete staff
 """,
 )
-@options.store
+@options.workspace
 @options.as_json
 @click.pass_context
-def galleries(context: click.Context, store: Path, as_json: bool) -> None:
+def galleries(context: click.Context, ws: sk.Workspace, as_json: bool) -> None:
     """Create, list and delete galleries: named sets of templates of one encoder."""
     if context.invoked_subcommand is None:
-        show_all(store, as_json)
+        _print_all(ws, as_json)
 
 
 @galleries.command()
@@ -41,62 +37,51 @@ def galleries(context: click.Context, store: Path, as_json: bool) -> None:
 @options.encoder
 @options.detector
 @options.index
-@options.store
+@options.workspace
 @options.as_json
 def create(
+    ws: sk.Workspace,
     name: str,
     modality: str,
     encoder: str | None,
     detector: str | None,
     index: str | None,
-    store: Path,
     as_json: bool,
 ) -> None:
     """Create a gallery, and the store if there is none."""
-    with options.workspace(store) as ws:
-        gallery = ws.create_gallery(
-            name,
-            modality,
-            encoder=encoder,
-            detector=options.default_or_none(detector),
-            index=index,
-        )
-        print_outcome(
-            as_json,
-            _fields(ws, gallery),
-            f"created gallery {name} of {modality}, encoder {gallery.space.fingerprint}",
-        )
+    detector = options.default_or_none(detector)
+    gallery = ws.create_gallery(name, modality, encoder=encoder, detector=detector, index=index)
+    sentence = f"created gallery {name} of {modality}, encoder {gallery.space.fingerprint}"
+    print_outcome(as_json, _fields(ws, gallery), sentence)
 
 
 @galleries.command("list")
-@options.store
+@options.workspace
 @options.as_json
-def list_(store: Path, as_json: bool) -> None:
+def list_(ws: sk.Workspace, as_json: bool) -> None:
     """List the galleries of this store."""
-    show_all(store, as_json)
+    _print_all(ws, as_json)
 
 
 @galleries.command()
 @click.argument("name")
 @options.yes
-@options.store
+@options.workspace
 @options.as_json
-def delete(name: str, yes: bool, store: Path, as_json: bool) -> None:
+def delete(ws: sk.Workspace, name: str, yes: bool, as_json: bool) -> None:
     """Delete a gallery with all its samples, and identities that have no other samples."""
-    with options.workspace(store) as ws:
-        identities, samples = ws.count(name)
-        options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
-        ws.delete_gallery(name)
-        print_outcome(
-            as_json,
-            {"deleted": name, "identities": identities, "samples": samples},
-            f"deleted gallery {name}: {identities} identities, {samples} samples",
-        )
+    identities, samples = ws.count(name)
+    options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
+    ws.delete_gallery(name)
+    print_outcome(
+        as_json,
+        {"deleted": name, "identities": identities, "samples": samples},
+        f"deleted gallery {name}: {identities} identities, {samples} samples",
+    )
 
 
-def show_all(store: Path, as_json: bool) -> None:
-    with options.workspace(store) as ws:
-        rows = [_fields(ws, gallery) for gallery in ws.galleries()]
+def _print_all(ws: sk.Workspace, as_json: bool) -> None:
+    rows = [_fields(ws, gallery) for gallery in ws.galleries()]
     if as_json:
         emit_json(rows)
         return
@@ -108,7 +93,7 @@ def show_all(store: Path, as_json: bool) -> None:
     table([*columns, "threshold"], cells)
 
 
-def _fields(ws: Workspace, gallery: Gallery) -> dict[str, Any]:
+def _fields(ws: sk.Workspace, gallery: sk.Gallery) -> dict[str, Any]:
     identities, samples = ws.count(gallery.name)
     return {
         "name": gallery.name,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
 
@@ -18,14 +19,13 @@ Examples:
   siamkit import staff-backup/ --as-gallery staff2
 """,
 )
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=options.PATH)
 @click.option("--as-gallery", metavar="NAME", help="Gallery to import into [default: as exported].")
-@options.store
+@options.workspace
 @options.as_json
-def import_(folder: Path, as_gallery: str | None, store: Path, as_json: bool) -> None:
+def import_(ws: sk.Workspace, folder: Path, as_gallery: str | None, as_json: bool) -> None:
     """Read an exported FOLDER. Samples that the gallery already holds are kept and counted."""
-    with options.workspace(store) as ws:
-        imported = ws.import_(folder, as_gallery=as_gallery)
+    imported = ws.import_(folder, as_gallery=as_gallery)
     print_outcome(
         as_json,
         {"gallery": imported.gallery, "new": imported.new, "already": imported.already},

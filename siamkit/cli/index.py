@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, table
-
-if TYPE_CHECKING:
-    from siamkit.workspace import Workspace
+from siamkit.cli.output import emit_json, print_rows
 
 
 @click.group(
@@ -30,38 +25,32 @@ def index() -> None:
 
 @index.command(epilog="\b\nExamples:\n  siamkit index stats --json")
 @click.argument("gallery", required=False)
-@options.store
+@options.workspace
 @options.as_json
-def stats(gallery: str | None, store: Path, as_json: bool) -> None:
+def stats(ws: sk.Workspace, gallery: str | None, as_json: bool) -> None:
     """Show the structure, size and measured recall of each gallery's index, or of one."""
-    with options.workspace(store) as ws:
-        rows = [{"gallery": name, **ws.index_stats(name)} for name in _names(ws, gallery)]
-    if as_json:
-        emit_json(rows)
-    else:
-        columns = ["gallery", "index", "structure", "exact", "recall", "templates"]
-        columns += ["since_saved", "bytes"]
-        table(columns, [[row.get(c) for c in columns] for row in rows])  # a backend may tell less
+    rows = [{"gallery": name, **ws.index_stats(name)} for name in _names(ws, gallery)]
+    columns = ["index", "structure", "exact", "recall", "templates", "since_saved", "bytes"]
+    print_rows(as_json, rows, ["gallery", *columns])
 
 
 @index.command(epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff")
 @click.argument("gallery", required=False)
 @click.option("--index", metavar="NAME", help="Change to another index backend.")
-@options.store
+@options.workspace
 @options.as_json
-def rebuild(gallery: str | None, index: str | None, store: Path, as_json: bool) -> None:
+def rebuild(ws: sk.Workspace, gallery: str | None, index: str | None, as_json: bool) -> None:
     """Rebuild the index of each gallery, or of one, from the store."""
     rows = []
-    with options.workspace(store) as ws:
-        for name in _names(ws, gallery):
-            index_stats = ws.rebuild_index(name, index=index)
-            rows.append({"gallery": name, **index_stats})
-            if not as_json:
-                templates, structure = index_stats["templates"], index_stats["structure"]
-                click.echo(f"{name}: {templates:,} templates, {structure}")
+    for name in _names(ws, gallery):
+        index_stats = ws.rebuild_index(name, index=index)
+        rows.append({"gallery": name, **index_stats})
+        if not as_json:
+            templates, structure = index_stats["templates"], index_stats["structure"]
+            click.echo(f"{name}: {templates:,} templates, {structure}")
     if as_json:
         emit_json(rows)
 
 
-def _names(ws: Workspace, gallery: str | None) -> list[str]:
+def _names(ws: sk.Workspace, gallery: str | None) -> list[str]:
     return [gallery] if gallery else [g.name for g in ws.galleries()]

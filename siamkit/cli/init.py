@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
 
@@ -24,14 +23,14 @@ Examples:
 @options.modality
 @options.encoder
 @options.index
-@options.store
+@options.workspace
 @options.as_json
 def init(
+    ws: sk.Workspace,
     gallery: str | None,
     modality: str | None,
     encoder: str | None,
     index: str | None,
-    store: Path,
     as_json: bool,
 ) -> None:
     """Create a store, and a GALLERY in it if you name one.
@@ -42,20 +41,15 @@ def init(
     if not gallery:
         if modality or encoder or index:
             raise click.UsageError("--modality, --encoder, --index: name the GALLERY to create.")
-        with options.workspace(store) as ws:
-            created = ws.init()
-        print_outcome(
-            as_json,
-            {"store": str(store), "created": created},
-            f"created the store {store}" if created else f"{store} already is a store",
-        )
+        created = ws.init()
+        sentence = f"created the store {ws.root}" if created else f"{ws.root} already is a store"
+        print_outcome(as_json, {"store": str(ws.root), "created": created}, sentence)
         return
-    with options.workspace(store) as ws:
-        target = ws.create_gallery(gallery, modality, encoder=encoder, index=index)
+    target = ws.create_gallery(gallery, modality, encoder=encoder, index=index)
     print_outcome(
         as_json,
         {
-            "store": str(store),
+            "store": str(ws.root),
             "gallery": target.name,
             "modality": target.space.modality,
             "encoder": target.encoder,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, table
+from siamkit.cli.output import print_rows
 
 
 @click.command(
@@ -19,24 +18,17 @@ Examples:
 """,
 )
 @click.argument("gallery", required=False)
-@options.store
+@options.workspace
 @options.as_json
-def list_(gallery: str | None, store: Path, as_json: bool) -> None:
+def list_(ws: sk.Workspace, gallery: str | None, as_json: bool) -> None:
     """List the identities of the store, or of one GALLERY."""
-    with options.workspace(store) as ws:
-        holdings = ws.identities(gallery)
-    if as_json:
-        emit_json(
-            [
-                {
-                    "identity": holding.identity,
-                    "gallery": holding.gallery,
-                    "samples": holding.samples,
-                    "best_quality": holding.quality,
-                }
-                for holding in holdings
-            ]
-        )
-    else:
-        rows = [[h.identity, h.gallery, h.samples, h.quality] for h in holdings]
-        table(["identity", "gallery", "samples", "best quality"], rows)
+    rows = [
+        {
+            "identity": holding.identity,
+            "gallery": holding.gallery,
+            "samples": holding.samples,
+            "best_quality": holding.quality,
+        }
+        for holding in ws.identities(gallery)
+    ]
+    print_rows(as_json, rows, ["identity", "gallery", "samples", "best_quality"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+import siamkit as sk
 from siamkit.cli.output import log_to_stderr
 
 if TYPE_CHECKING:
-    from siamkit.flows.decide import DecisionRule
-    from siamkit.workspace import Workspace
+    from siamkit.embed.region_choosers import Chooser
+    from siamkit.types import Box
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,32 +34,13 @@ def _inherited(context: click.Context, parameter: click.Parameter, value: Path) 
     return value
 
 
-class WithinType(click.ParamType[Any]):
-    """A number within an interval, which includes its ends if `closed`; not NaN."""
-
-    name = "NUMBER"
-
-    def __init__(self, low: float, high: float, *, closed: bool) -> None:
-        self.low, self.high, self.closed = low, high, closed
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number", param, ctx)
-        within = self.low < number < self.high
-        if not within and not (self.closed and number in (self.low, self.high)):
-            low, high = f"{self.low:g}", f"{self.high:g}"
-            if self.closed:
-                self.fail(f"{value} is out of range: give {low} to {high}", param, ctx)
-            self.fail(f"{value} must be greater than {low} and less than {high}", param, ctx)
-        return number
-
-
-COSINE, RATE = WithinType(-1, 1, closed=True), WithinType(0, 1, closed=False)
+PATH = click.Path(path_type=Path)
+COSINE = click.FloatRange(-1, 1)
+RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
+POSITIVE = click.IntRange(min=1)
 store = click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=PATH,
     callback=_inherited,
     envvar="SIAMKIT_STORE",
     default=".siamkit",
@@ -89,52 +70,47 @@ detector = click.option(
     help="A region plugin; `none` embeds whole samples [default: the modality's own].",
 )
 index = click.option(
-    "--index",
-    metavar="NAME",
-    help="An index backend (`siamkit plugins list`) [default: faiss].",
+    "--index", metavar="NAME", help="An index backend (`siamkit plugins list`) [default: faiss]."
 )
 
 
-class BoxType(click.ParamType[Any]):
-    """LEFT,TOP,RIGHT,BOTTOM in pixels."""
-
-    name = "LEFT,TOP,RIGHT,BOTTOM"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        try:
-            left, top, right, bottom = (float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not four numbers separated by commas", param, ctx)
-        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
-            self.fail(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM", param, ctx)
-        return left, top, right, bottom
+def parse_box(value: str) -> Box:
+    """Parse LEFT,TOP,RIGHT,BOTTOM in pixels. Raises BadParameter for anything else."""
+    try:
+        left, top, right, bottom = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not four numbers separated by commas") from None
+    if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
+        raise click.BadParameter(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM")
+    return left, top, right, bottom
 
 
-class SizeType(click.ParamType[Any]):
-    """A number of bytes, such as 8G, 500M, 2.5g, or 8GiB in powers of 1024."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        size = 0
-        if match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?", str(value), re.IGNORECASE):
-            base = 1024 if match[3] else 1000
-            size = int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
-        if not size:
-            self.fail(f"{value!r} is not a size: write 8G or 500M", param, ctx)
-        return size
+def box(help: str) -> Callable[[F], F]:
+    """Return the option --box with its help."""
+    return click.option("--box", type=parse_box, metavar="LEFT,TOP,RIGHT,BOTTOM", help=help)
 
 
-def file_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[F], F]:
-    """Return an option that takes the path of a file."""
-    return click.option(*names, type=click.Path(path_type=Path), metavar=metavar, help=help)
+def path(*names: str, help: str, metavar: str = "FILE", **settings: Any) -> Callable[[F], F]:
+    """Return an option that takes a path."""
+    return click.option(*names, type=PATH, metavar=metavar, help=help, **settings)
 
 
-column = click.option("--column", metavar="NAME", help="The column that holds the texts.")
+def count(*names: str, help: str) -> Callable[[F], F]:
+    """Return an option that takes a whole number from 1, and is 5 by default."""
+    return click.option(*names, type=POSITIVE, default=5, show_default=True, help=help)
+
+
+def report(help: str) -> Callable[[F], F]:
+    """Return the option --report with its help."""
+    return path("--report", metavar="FILE.html", help=help)
+
+
+files = click.argument("files", nargs=-1, type=PATH)
+column = click.option("--column", "text", metavar="NAME", help="The column that holds the texts.")
 id_column = click.option(
-    "--id", "id_column", metavar="NAME", help="The column that names the rows [default: id]."
+    "--id", metavar="NAME", help="The column that names the rows [default: id]."
 )
-table = click.option("--table", "table_name", metavar="NAME", help="The table of a database.")
+table = click.option("--table", metavar="NAME", help="The table of a database.")
 
 
 def _not_empty(context: click.Context, parameter: click.Parameter, values: Any) -> Any:
@@ -176,21 +152,26 @@ fpir = click.option(
 )
 rerank = click.option(
     "--rerank",
+    "reranker",
     metavar="NAME|none",
     callback=_or_none,
     help="Let a reranker decide by its probability [default: none].",
 )
 
 
-def bundle(name: str, make: Callable[..., Any], *decorators: Callable[[F], F]) -> Callable[[F], F]:
+def bundle(
+    name: str, kind: str | Callable[..., Any], *decorators: Callable[[F], F]
+) -> Callable[[F], F]:
     """Add options to a command, and hand it one object made of their values.
 
-    name: the command's parameter for the object. make: takes the values of the options by name.
+    name: the command's parameter for the object. kind: takes the values of the options by name;
+    a string names a class of siamkit, which is imported when the command runs.
     """
 
     def decorate(command: F) -> F:
         @wraps(command)
         def bundled(*args: Any, **values: Any) -> Any:
+            make = getattr(sk, kind) if isinstance(kind, str) else kind
             values[name] = make(**{option: values.pop(option) for option in options})
             return command(*args, **values)
 
@@ -204,15 +185,14 @@ def bundle(name: str, make: Callable[..., Any], *decorators: Callable[[F], F]) -
     return decorate
 
 
-def _make_rule(
-    threshold: float | None = None,
-    fmr: float | None = None,
-    fpir: float | None = None,
-    rerank: str | None = None,
-) -> DecisionRule:
-    from siamkit import DecisionRule
+def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add some of --threshold, --fmr, --fpir and --rerank; the command gets them as `rule`."""
+    return bundle("rule", "DecisionRule", *decorators)
 
-    return DecisionRule(threshold, fmr, fpir, rerank)
+
+def text_columns(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add some of --column, --id and --table; the command gets them as `columns`."""
+    return bundle("columns", "TextColumns", *decorators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,26 +204,38 @@ class ModelChoice:
     detector: str | None  # may be "none"
 
 
-def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """Add some of --threshold, --fmr, --fpir and --rerank; the command gets a DecisionRule."""
-    return bundle("rule", _make_rule, *decorators)
-
-
 model_choice = bundle("models", ModelChoice, modality, encoder, detector)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files to write, None where absent, and the format of standard output."""
+
+    output: Path | None = None
+    pairs: Path | None = None
+    report: Path | None = None
+    scores: Path | None = None
+    as_json: bool = False
+
+
+def outputs(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add --json and the options of files to write; the command gets them as `outputs`."""
+    return bundle("outputs", Outputs, *decorators, as_json)
 
 
 def default_or_none(name: str | None) -> str | None:
     """Resolve --detector or --rerank: "none" to None, and an absent option to DEFAULT."""
-    from siamkit import DEFAULT
+    return sk.DEFAULT if name is None else None if name == "none" else name
 
-    return DEFAULT if name is None else None if name == "none" else name
+
+def choose_regions(largest: bool) -> Chooser:
+    """Return the chooser of --largest, or of every region without it."""
+    return sk.region_choosers.largest_region if largest else sk.region_choosers.all_regions
 
 
 def check_texts(modality: str) -> None:
     """Raise UsageError for texts given to a modality of files."""
-    from siamkit import Workspace
-
-    if Workspace.kind(modality) != "text":
+    if sk.Workspace.kind(modality) != "text":
         raise click.UsageError(
             f"--text and --column need a text modality; {modality} are not texts."
         )
@@ -271,18 +263,21 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
             raise click.UsageError(f"{option} {file} is the source itself: give another name.")
 
 
-@contextmanager
-def workspace(store: Path) -> Iterator[Workspace]:
-    """Open the workspace of --store, and show what the library logs on stderr."""
-    from siamkit.workspace import Workspace
+def workspace(command: F) -> F:
+    """Add --store to a command, and pass it the workspace of that store as `ws`.
 
-    with log_to_stderr(), Workspace(store) as ws:
-        yield ws
+    What the library logs meanwhile is shown on stderr.
+    """
+
+    @wraps(command)
+    def with_workspace(*args: Any, store: Path, **values: Any) -> Any:
+        with log_to_stderr(), sk.Workspace(store) as ws:
+            return command(*args, ws=ws, **values)
+
+    return cast(F, store(with_workspace))
 
 
 def confirm(question: str, yes: bool) -> None:
     """Ask a person at a terminal; scripts are not asked."""
-    import sys
-
     if not yes and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import siamkit as sk
+
 if TYPE_CHECKING:
     from siamkit.errors import SiamkitError
-    from siamkit.types import Threshold
+    from siamkit.types import Fault
 
 FAULTS_SHOWN = 20
 
@@ -29,12 +31,17 @@ def print_error(error: SiamkitError) -> None:
         stderr(f"Hint: {error.hint}")
 
 
-def print_faults(faults: Sequence[object]) -> None:
+def print_faults(faults: Sequence[Fault]) -> None:
     """Print the items that could not be used, one line each, up to FAULTS_SHOWN."""
     for fault in faults[:FAULTS_SHOWN]:
         stderr(f"Error: {fault}")
     if len(faults) > FAULTS_SHOWN:
         stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+
+
+def fault_facts(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """Return faults as JSON lists them."""
+    return [{"where": fault.where, "reason": fault.reason} for fault in faults]
 
 
 def emit_json(data: Any) -> None:
@@ -51,7 +58,16 @@ def print_outcome(as_json: bool, data: Any, sentence: str) -> None:
         click.echo(sentence)
 
 
-def describe_threshold(limit: Threshold | None) -> str:
+def print_rows(as_json: bool, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows as JSON, or these columns of them as a table; a missing cell is empty."""
+    if as_json:
+        emit_json(rows)
+    else:
+        head = [column.replace("_", " ") for column in columns]
+        table(head, [[row.get(column) for column in columns] for row in rows])
+
+
+def describe_threshold(limit: sk.Threshold | None) -> str:
     """Describe a threshold for people: 'threshold 0.450, false match rate 0.01'."""
     if limit is None:
         return "no threshold: give --threshold"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from siamkit.cli.options import as_json as json_option
-from siamkit.cli.output import emit_json, table
+import siamkit as sk
+from siamkit.cli import options
+from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, table
 
 
 @click.group(
@@ -23,7 +25,7 @@ def plugins() -> None:
 
 
 @plugins.command("list", epilog="\b\nExamples:\n  siamkit plugins list --json")
-@json_option
+@options.as_json
 def list_(as_json: bool) -> None:
     """List every installed plugin with its package.
 
@@ -58,36 +60,21 @@ Exit code 1 if a check failed.
 """
 )
 @click.argument("name")
-@json_option
+@options.as_json
 def check(name: str, as_json: bool) -> int:
     """Run the conformance kit on the installed plugin NAME."""
-    from siamkit import Workspace
-    from siamkit.cli.output import log_to_stderr
-
-    failed, rows = 0, []
+    rows = []
     with log_to_stderr():
-        for group, result in Workspace.check_plugin(name):
-            failed += result.state == "failed"
-            rows.append(
-                {
-                    "group": group,
-                    "plugin": result.plugin,
-                    "check": result.check,
-                    "state": result.state,
-                    "message": result.message or None,
-                }
-            )
+        for group, result in sk.Workspace.check_plugin(name):
+            rows.append({"group": group, **asdict(result), "message": result.message or None})
             if not as_json:
                 if result.check == "loads":
                     click.echo(f"{result.plugin}, {group}")
                 message = f"  {result.message}" if result.message else ""
                 click.echo(f"  {result.state:<7}  {result.check}{message}")
-    if as_json:
-        emit_json(rows)
-    else:
-        counts = {s: sum(r["state"] == s for r in rows) for s in ("ok", "failed", "skipped")}
-        click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
-    return int(failed > 0)
+    counts = {s: sum(r["state"] == s for r in rows) for s in ("ok", "failed", "skipped")}
+    print_outcome(as_json, rows, ", ".join(f"{count} {state}" for state, count in counts.items()))
+    return 1 if counts["failed"] else 0
 
 
 @plugins.command(
@@ -104,20 +91,14 @@ Examples:
     type=click.Choice(["image", "audio", "text", "vector"]),
     help="Kind of its samples; vector: rows of numbers.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="The new folder to write [default: siamkit-NAME].",
+@options.path(
+    "-o", "--output", metavar="FOLDER", help="The new folder to write [default: siamkit-NAME]."
 )
 def new(name: str, kind: str, output: Path | None) -> None:
     """Write a package with a new modality NAME that works at once, for you to change."""
     from shlex import quote
 
-    from siamkit import Workspace
-
     folder = output or Path(f"siamkit-{name}")
-    for path in Workspace.new_plugin(name, kind, folder):
+    for path in sk.Workspace.new_plugin(name, kind, folder):
         click.echo(str(path))
     click.echo(f"next: pip install -e {quote(str(folder))}; siamkit plugins check {name}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome, stderr
 from siamkit.cli.progress import steps
@@ -25,18 +24,15 @@ end: a run that fails or is interrupted leaves it as it was.
 @click.argument("gallery")
 @options.encoder
 @click.option("--drop-missing", is_flag=True, help="Drop samples whose source is gone.")
-@options.store
+@options.workspace
 @options.as_json
 def reembed(
-    gallery: str, encoder: str | None, drop_missing: bool, store: Path, as_json: bool
+    ws: sk.Workspace, gallery: str, encoder: str | None, drop_missing: bool, as_json: bool
 ) -> None:
     """Recompute every template of a GALLERY, with its encoder or another."""
-    with options.workspace(store) as ws, steps() as progress:
+    with steps() as progress:
         reembedded = ws.reembed(
-            gallery,
-            encoder=encoder,
-            drop_missing=drop_missing,
-            progress=progress,
+            gallery, encoder=encoder, drop_missing=drop_missing, progress=progress
         )
     for error in reembedded.dropped:
         stderr(f"dropped: {error}")

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import emit_json, table
 
 
 @click.command(epilog="\b\nExamples:\n  siamkit show alice\n  siamkit show alice --json")
 @click.argument("label")
-@options.store
+@options.workspace
 @options.as_json
-def show(label: str, store: Path, as_json: bool) -> None:
+def show(ws: sk.Workspace, label: str, as_json: bool) -> None:
     """Show the samples of an identity, in every gallery."""
-    with options.workspace(store) as ws:
-        samples = ws.identity(label)
+    samples = ws.identity(label)
     if as_json:
-        emit_json(
-            {
-                "identity": label,
-                "samples": [
-                    {
-                        "id": sample.id,
-                        "gallery": sample.gallery,
-                        "source": sample.source,
-                        "sha256": sample.digest.hex(),
-                        "region": json.loads(sample.region),
-                        "quality": sample.quality,
-                        "created": sample.created,
-                    }
-                    for sample in samples
-                ],
-            }
-        )
+        emit_json({"identity": label, "samples": [_facts(sample) for sample in samples]})
     else:
         rows = [
             [str(s.id), s.gallery, s.source, _place(s.region), s.quality, s.created]
@@ -45,7 +29,19 @@ def show(label: str, store: Path, as_json: bool) -> None:
         table(["id", "gallery", "source", "region", "quality", "enrolled"], rows)
 
 
+def _facts(sample: sk.Sample) -> dict[str, Any]:
+    return {
+        "id": sample.id,
+        "gallery": sample.gallery,
+        "source": sample.source,
+        "sha256": sample.digest.hex(),
+        "region": json.loads(sample.region),
+        "quality": sample.quality,
+        "created": sample.created,
+    }
+
+
 def _place(region: str) -> str:
-    """Box or span of a region, stored as JSON, for people."""
+    """Describe the box or span of a region that is stored as JSON."""
     where = json.loads(region).get("where")
     return ",".join(f"{value:.0f}" for value in where) if where else "whole"

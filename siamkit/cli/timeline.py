@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr, table
-
-if TYPE_CHECKING:
-    from siamkit.flows.timeline import Timeline
 
 NOTE = (
     "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
@@ -19,7 +17,7 @@ NOTE = (
 )
 
 
-def show(gallery: str, timeline: Timeline, *, as_json: bool) -> None:
+def show(gallery: str, timeline: sk.Timeline, *, as_json: bool) -> None:
     """Print who speaks when."""
     if as_json:
         emit_json(_facts(gallery, timeline))
@@ -28,7 +26,7 @@ def show(gallery: str, timeline: Timeline, *, as_json: bool) -> None:
         stderr(NOTE)
 
 
-def save(timeline: Timeline, *, rttm: Path | None, chart: Path | None) -> None:
+def save(timeline: sk.Timeline, *, rttm: Path | None, chart: Path | None) -> None:
     """Write the files that were asked for."""
     from siamkit.reports import timeline as report
 
@@ -38,7 +36,7 @@ def save(timeline: Timeline, *, rttm: Path | None, chart: Path | None) -> None:
             stderr(f"saved {path}")
 
 
-def _facts(gallery: str, timeline: Timeline) -> dict[str, Any]:
+def _facts(gallery: str, timeline: sk.Timeline) -> dict[str, Any]:
     return {
         "gallery": gallery,
         "source": timeline.source,
@@ -52,7 +50,7 @@ def _facts(gallery: str, timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def _print(timeline: Timeline) -> None:
+def _print(timeline: sk.Timeline) -> None:
     from siamkit.reports.timeline import UNKNOWN, clock
 
     spoken = timeline.spoken()
@@ -62,8 +60,13 @@ def _print(timeline: Timeline) -> None:
         f" {clock(timeline.seconds)} ({describe_threshold(timeline.threshold)})"
     )
     turns = [
-        [f"{t.start:.1f}", f"{t.stop:.1f}", one_line(t.identity or UNKNOWN, 50), t.score]
-        for t in timeline.turns
+        [
+            f"{turn.start:.1f}",
+            f"{turn.stop:.1f}",
+            one_line(turn.identity or UNKNOWN, 50),
+            turn.score,
+        ]
+        for turn in timeline.turns
     ]
     table(["from", "to", "identity", "score"], turns)
     click.echo()

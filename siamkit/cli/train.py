@@ -6,18 +6,16 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import emit_json, stderr
 from siamkit.cli.progress import steps
 from siamkit.cli.watch import follow, print_result
 from siamkit.errors import BadInput
-
-if TYPE_CHECKING:
-    from siamkit import TrainingRun
 
 
 class _RunByDefault(click.Group):
@@ -66,15 +64,14 @@ def train() -> None:
 @train.command(epilog="\b\nExample:\n  siamkit train run people/ -m faces --out run\n")
 @click.argument("data", required=False)
 @options.modality
-@click.option(
+@options.path(
     "--out",
     "run",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="RUN",
     help="The folder of the run: a new one, or with --resume the one to continue.",
 )
-@options.file_option(
+@options.path(
     "--config", "config_file", metavar="FILE.toml", help="Settings (see `siamkit train config`)."
 )
 @click.option(
@@ -82,61 +79,56 @@ def train() -> None:
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted RUN.")
 @options.detector
-@click.option("--licence", metavar="TEXT", help="Of the trained weights [default: not stated].")
-@click.option("--name", metavar="NAME", help="Of the encoder [default: that of the folder RUN].")
-@options.store
+@click.option("--licence", metavar="TEXT", help="Licence of the weights [default: not stated].")
+@click.option("--name", metavar="NAME", help="Name of the encoder [default: that of RUN].")
+@options.workspace
 @options.as_json
 def run(
+    ws: sk.Workspace,
     data: str | None,
     modality: str | None,
     run: Path,
     config_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
-    store: Path,
     as_json: bool,
     **details: Any,
 ) -> None:
     """Train an encoder on DATA, or continue RUN, whose data and settings are kept there."""
-    from siamkit import TrainConfig, TrainingRun
-
-    if TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
+    if sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
         return
     if not resume and (data is None or modality is None):
         raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
     changes = _parse_settings(settings)
-    config = TrainConfig.read(config_file).changed(changes) if config_file else changes
+    config = sk.TrainConfig.read(config_file).changed(changes) if config_file else changes
     details = {name: value for name, value in details.items() if value is not None}
     if details.get("detector") == "none":
         details["detector"] = None  # samples are taken whole
-    with options.workspace(store) as workspace:
-        with steps() as progress:
-            training = workspace.train(
-                data,
-                run,
-                modality=modality,
-                config=config,
-                resume=resume,
-                progress=progress,
-                **details,
-            )
-        faults = training.prepared.faults if training.examples else []
-        for fault in faults:
-            stderr(f"Error: {fault}")
-        if faults:
-            stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
-        follow(training)
+    with steps() as progress:
+        training = ws.train(
+            data,
+            run,
+            modality=modality,
+            config=config,
+            resume=resume,
+            progress=progress,
+            **details,
+        )
+    faults = training.prepared.faults if training.examples else []
+    for fault in faults:
+        stderr(f"Error: {fault}")
+    if faults:
+        stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
+    follow(training)
     _finish(training, as_json)
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train export run\n")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
     """Write RUN/encoder from the best weights so far, even of a running or failed RUN."""
-    from siamkit import TrainingRun
-
-    training = TrainingRun.open(run)
+    training = sk.TrainingRun.open(run)
     training.export()
     _finish(training, as_json)
 
@@ -148,25 +140,19 @@ Examples:
   siamkit train plot run --out run.html     a page with the facts of the training card
 """
 )
-@click.argument("run", type=click.Path(path_type=Path))
-@options.file_option(
-    "--out", metavar="FILE.png|.html", help="The file to write [default: RUN/plot.png]."
-)
+@click.argument("run", type=options.PATH)
+@options.path("--out", metavar="FILE.png|.html", help="The file to write [default: RUN/plot.png].")
 def plot(run: Path, out: Path | None) -> None:
     """Draw the curves of RUN, its validation scores and a map of the embeddings."""
-    from siamkit import TrainingRun
-
     out = out or run / "plot.png"
-    TrainingRun.draw(run, out)
+    sk.TrainingRun.draw(run, out)
     click.echo(str(out))
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train config > train.toml\n")
 def config() -> None:
     """Print every setting with its default, as TOML for --config."""
-    from siamkit import TrainConfig
-
-    click.echo(TrainConfig().to_toml(comments=True), nl=False)
+    click.echo(sk.TrainConfig().to_toml(comments=True), nl=False)
 
 
 def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
@@ -183,7 +169,7 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _finish(training: TrainingRun, as_json: bool) -> None:
+def _finish(training: sk.TrainingRun, as_json: bool) -> None:
     result = training.result()
     if as_json:
         emit_json(asdict(result))

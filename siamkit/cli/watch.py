@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+import siamkit as sk
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.train.events import Event, Started, Step
-    from siamkit.train.run import TrainingResult, TrainingRun
 
 EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a terminal
 CLEAR = "\r\033[K"
 
 
-def follow(run: TrainingRun) -> None:
+def follow(run: sk.TrainingRun) -> None:
     """Train to the end and show its events; if interrupted, print what is saved."""
-    from siamkit import training_events
-
     live = sys.stderr.isatty()
     started: Started | None = None
     first_step, start_time = 0, time.monotonic()
@@ -32,7 +30,7 @@ def follow(run: TrainingRun) -> None:
     saved: int | None = None
     try:
         for event in run.events():
-            if isinstance(event, training_events.Step):
+            if isinstance(event, sk.training_events.Step):
                 if started is None or time.monotonic() - last_line < (REDRAW if live else EVERY):
                     continue
                 last_line = time.monotonic()
@@ -43,11 +41,11 @@ def follow(run: TrainingRun) -> None:
                     sys.stderr.flush()
                 else:
                     stderr(line)
-            elif isinstance(event, training_events.Saved):
+            elif isinstance(event, sk.training_events.Saved):
                 saved = event.step
             else:
                 stderr((CLEAR if live else "") + _event_line(event))
-                if isinstance(event, training_events.Started):
+                if isinstance(event, sk.training_events.Started):
                     started, first_step, start_time = event, event.step, time.monotonic()
                     saved = event.step or None
     except KeyboardInterrupt:
@@ -71,9 +69,7 @@ def _step_line(step: Step, steps: int, seconds_left: float) -> str:
 
 def _event_line(event: Event) -> str:
     """Describe an event other than a step."""
-    from siamkit import training_events
-
-    if isinstance(event, training_events.Started):
+    if isinstance(event, sk.training_events.Started):
         impostors = f" and {event.impostors:,} impostors" if event.impostors else ""
         return (
             f"{event.samples:,} samples{impostors} of {event.identities:,} identities;"
@@ -81,16 +77,16 @@ def _event_line(event: Event) -> str:
             f" validation; {event.parameters:,} parameters, {event.device} {event.precision}"
             + (f"; resumed at step {event.step:,}" if event.step else "")
         )
-    if isinstance(event, training_events.Evaluated):
+    if isinstance(event, sk.training_events.Evaluated):
         rate = event.eer_impostors
         impostors = "" if rate is None else f", against impostors {rate:.2%}"
         best = ", the best so far" if event.best else ""
         return f"step {event.step:,}: equal error rate {event.eer:.2%}{impostors}{best}"
-    if isinstance(event, training_events.Alarm):
+    if isinstance(event, sk.training_events.Alarm):
         return f"step {event.step:,}: {event.name}: {event.message}"
-    return (
-        f"step {event.step:,}: {event.reason}" if isinstance(event, training_events.Stopped) else ""
-    )
+    if isinstance(event, sk.training_events.Stopped):
+        return f"step {event.step:,}: {event.reason}"
+    return ""
 
 
 def _clock(seconds: float) -> str:
@@ -99,7 +95,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def print_result(result: TrainingResult) -> None:
+def print_result(result: sk.TrainingResult) -> None:
     """Print the error rates, the encoder folder, and the command that uses it."""
     _print_rate("equal error rate", result.eer_before, result.eer, result.best_step)
     _print_rate(

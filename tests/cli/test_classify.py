@@ -148,7 +148,7 @@ def test_wrong_use_is_told_in_a_line(topics, workspace):
         (["topics", "--text", "x", "-k", "0"], 2, "0"),
         (["topics", "--text", "x", "--by", "prototypes", "--k", "3"], 2, "--by knn"),
         (["topics", "--text", "x", "--threshold", "1", "--fmr", "0.1"], 2, "give only one"),
-        (["topics", "--text", "x", "--threshold", "7"], 2, "out of range"),
+        (["topics", "--text", "x", "--threshold", "7"], 2, "not in the range"),
         (["topics", "--text", "x", "--fpir", "0.1"], 1, "not calibrated"),
         (["topics", "none.txt"], 2, "none.txt"),
     ):

@@ -132,7 +132,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
         (["q.csv", "-m", "letters", "-o", "q.csv"], "is the source itself"),
         (["q.csv", "-m", "letters", "-o", "x.csv", "--pairs", "x.csv"], "the same file"),
-        (["q.csv", *COSINE[:4], "--threshold", "7"], "not between -1 and 1"),
+        (["q.csv", *COSINE[:4], "--threshold", "7"], "not in the range"),
         (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
         (["q.csv", "-m", "tiles"], "cannot be read"),
         (["v.npy"], "--threshold 0.9"),

@@ -164,7 +164,7 @@ def test_the_table_stays_short(shell):
      (["a.png", "b.png", "-o", "x.gif"], 2, "x.gif: cannot write '.gif'"),
      (["a.png", "b.png", "-o", "no/x.png"], 2, "the folder of no/x.png does not exist"),
      (["a.png", "b.png", "-o", "folder.png"], 2, "folder.png is a directory"),
-     (["a.png", "b.png", "-o", "a.png"], 2, "would overwrite a.png"),
+     (["a.png", "b.png", "-o", "a.png"], 2, "is the source itself"),
      (["a.png", "b.png", "--box", "900,900,990,990"], 2, "b.png: box 900,900,990,990"),
      (["a.png", "b.png", "--detector", "speech"], 1, "detector speech takes audio"),
      (["--text", "x", "--text", "y"], 2, "tiles are not texts")],
