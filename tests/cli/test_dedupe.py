@@ -136,7 +136,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
         (["q.csv", "-m", "tiles"], "cannot be read"),
         (["v.npy"], "--threshold 0.9"),
-        (["v.npy", "--threshold", "0.9", "-m", "letters"], "A matrix goes only with"),
+        (["v.npy", "--threshold", "0.9", "-m", "letters"], "A matrix can be combined only"),
         (["v.npy", "--threshold", "0.9", "-o", "v.jsonl"], "is part of the source"),
         (["q.csv", "-m", "letters", "-o", "./x.csv", "--pairs", "x.csv"], "the same file"),
         (["q.csv", "-m", "letters", "--report", "absent/r.html"], "does not exist"),

@@ -114,8 +114,11 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (["verify", "-m", "letters", "--text", "x", "--text", "y", "--rerank", "no"], "'no'"),
         (["enrol", "faq", "--column", "question", "--text", "x"], "need --from"),
         (["enrol", "tiles", "--from", "faq.csv", "--column", "question"], "tiles are not texts"),
-        (["enrol", "faq", "-m", "letters", "--from", "faq.csv"], "add --column"),
-        (["embed", "-m", "tiles", "--from", "faq.csv", "--column", "q", "-o", "v.npy"], "none"),
+        (["enrol", "faq", "-m", "letters", "--from", "faq.csv"], "add `--column"),
+        (
+            ["embed", "-m", "tiles", "--from", "faq.csv", "--column", "q", "-o", "v.npy"],
+            "not texts",
+        ),
         (["query", "faq", "--text", "crash hello", "--rerank", "words"], "faq"),
     ],
 )
