@@ -223,7 +223,7 @@ def test_too_little_speech_is_refused_unless_forced(workspace: Workspace, tmp_pa
 
 
 def test_a_box_is_no_place_in_a_sound(workspace: Workspace, files):
-    with pytest.raises(BadInput, match="this is a sound"):
+    with pytest.raises(BadInput, match="a sound has no box"):
         workspace.enrol("voices", "low", files["low-1"], choose=within_box((0, 0, 1, 1)))
 
 
