@@ -52,9 +52,9 @@ def test_a_threshold_of_the_call_beats_the_gallerys(workspace):
         ({"threshold": np.nan}, "not a cosine"),
         ({"threshold": 0.5, "fmr": 0.1}, "give only one of"),
         ({"fmr": 0.1, "fpir": 0.1}, "give only one of"),
-        ({"fmr": 1.0}, "false match rate of 1"),
-        ({"fpir": 0.0}, "FPIR of 0"),
-        ({"fpir": 0.1, "reranker": "words"}, "a reranker decides by a probability"),
+        ({"fmr": 1.0}, "false match rate 1 is out of range"),
+        ({"fpir": 0.0}, "FPIR 0 is out of range"),
+        ({"fpir": 0.1, "reranker": "words"}, "cannot be combined with a reranker"),
     ],
 )
 def test_a_rule_is_one_limit_within_its_range(limits, message):
@@ -72,7 +72,7 @@ def test_a_verb_refuses_a_rule_that_it_cannot_decide_by(workspace):
         lambda: workspace.classify("letters", "a", rule=rerank),
         lambda: workspace.dedupe(["a", "b"], modality="letters", rule=search),
     ):
-        with pytest.raises(BadInput, match="cannot decide by"):
+        with pytest.raises(BadInput, match="cannot use"):
             ask()
 
 

@@ -41,7 +41,7 @@ class DecisionRule:
         for name, rate in (("false match rate", self.fmr), ("FPIR", self.fpir)):
             if rate is not None and self.reranker is not None:
                 raise BadInput(
-                    f"a {name} cannot be combined with a reranker, which decides by probability",
+                    f"{name} cannot be combined with a reranker, which decides by probability",
                     hint="leave out `--rerank`, or `--fmr` and `--fpir`",
                 )
             if rate is not None and not 0 < rate < 1:
