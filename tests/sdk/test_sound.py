@@ -92,15 +92,15 @@ def damaged_flac() -> bytes:
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"hello world" * 40, "not a whole sound"),
-     (content(TONE)[:20], "not a whole sound"),
+    [(b"hello world" * 40, "not a complete audio file"),
+     (content(TONE)[:20], "not a complete audio file"),
      (content(np.zeros(0, np.float32)), "a header and no samples"),
      (content(np.where(np.arange(len(TONE)) < 12, np.nan, TONE), subtype="FLOAT"),
       "12 of its samples are NaN"),
      (content(np.where(np.arange(len(TONE)) == 5, np.inf, TONE), subtype="FLOAT"), "1 of its"),
      (damaged_flac(), "damaged"),
      (content(TONE, kind="FLAC")[:-9_000], "damaged"),
-     (b"#EXTM3U\n#EXTINF:5,\n/etc/hostname\n", "not a whole sound")],
+     (b"#EXTM3U\n#EXTINF:5,\n/etc/hostname\n", "not a complete audio file")],
 )  # fmt: skip
 def test_files_that_are_not_sounds_are_refused(data, said):
     with pytest.raises(UnreadableSample, match=said):
@@ -109,7 +109,7 @@ def test_files_that_are_not_sounds_are_refused(data, said):
 
 def test_a_recording_that_is_too_long_is_refused_before_it_is_all_decoded(monkeypatch):
     monkeypatch.setattr(sound, "MAX_CLIP_SECONDS", 1.0)
-    with pytest.raises(UnreadableSample, match="longer than 1 s") as caught:
+    with pytest.raises(UnreadableSample, match="longer than the limit of 1 s") as caught:
         load_clip(content(TONE), RATE)
     assert "--timeline" in caught.value.hint
 

@@ -252,7 +252,7 @@ def test_json_round_trip(fitted):
         replace(both, fpir_model=replace(fpir_model, level=math.nan)),
         replace(both, fpir_model=replace(fpir_model, sizes=())),
     ):
-        with pytest.raises(ValueError, match="do not fit"):
+        with pytest.raises(ValueError, match="are inconsistent"):
             from_json(to_json(damaged))
 
 
