@@ -227,7 +227,7 @@ def test_several_galleries_give_one_answer(calibrated):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("calibrate", "letters", "--fmr", "0.1", "--precision", "0.9"), 2, "give one"),
+        (("calibrate", "letters", "--fmr", "0.1", "--precision", "0.9"), 2, "give only one"),
         (("calibrate", "letters", "--fmr", "1e-5"), 1, "1,770 pairs of identities"),
         (("calibrate", "letters", "--fmr", "2"), 2, "a false match rate of 2"),
         (("calibrate", "letters", "--fpir", "0"), 2, "identification rate of 0"),
@@ -236,7 +236,7 @@ def test_several_galleries_give_one_answer(calibrated):
         (("calibrate", "nobody"), 1, "no gallery 'nobody'"),
         (("calibrate", "letters", "-o", "no/c.json"), 2, "its folder does not exist"),
         (("calibrate", "letters", "-o", "c.html"), 2, "must end in .json"),
-        (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give one"),
+        (("query", "letters", "--text", "x", "--fmr", "0.1", "--fpir", "0.1"), 2, "give only one"),
         (("verify", "--as", "id000", "--probe", "letters"), 2, "GALLERY=FILE"),
         (("verify", "--probe", "letters=x"), 2, "can be combined only with --as"),
         (

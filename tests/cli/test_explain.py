@@ -155,7 +155,7 @@ def test_the_table_stays_short(shell):
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
-    [(["a.png", "flat.png"], 2, "flat.png: there is nothing in it to hide: it is all of one"),
+    [(["a.png", "flat.png"], 2, "flat.png: there is nothing in it to hide: it is a single colour"),
      (["a.png", "empty.png"], 4, "empty.png: nothing was found in it"),
      (["gone.png", "b.png"], 2, "gone.png cannot be read: No such file"),
      (["a.png", "text.png"], 2, "text.png: not a picture"),
