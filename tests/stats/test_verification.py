@@ -62,7 +62,7 @@ def test_fold_accuracy_takes_the_threshold_of_the_other_folds():
     assert limits[1] == pytest.approx(0.15)  # of two that are as good, the lower
     assert mean == pytest.approx((1 + 0.5 + 0.5) / 3)
     assert error == pytest.approx(np.std([1, 0.5, 0.5], ddof=1) / 3**0.5)
-    with pytest.raises(BadInput, match="1 fold"):
+    with pytest.raises(BadInput, match="at least two folds, not 1"):
         fold_accuracy(values, same, [0] * 6)
 
 
@@ -190,5 +190,5 @@ def test_an_identity_with_one_sample_only_stands_for_a_stranger():
     searches = search_leave_one_out(rows[1:], labels[1:])
     assert not searches.mated[0]
     assert searches.mated[1:].all()
-    with pytest.raises(BadInput, match="1 identity"):
+    with pytest.raises(BadInput, match="at least two identities, not 1"):
         search_leave_one_out(rows[:2], labels[:2])

@@ -68,7 +68,7 @@ def test_other_galleries_keep_the_default(shelved):
 def test_an_unknown_index_is_one_error_that_names_those_there_are(workspace):
     with pytest.raises(BadInput, match="no index named 'shelve'") as caught:
         workspace.create_gallery("notes", "letters", index="shelve")
-    assert caught.value.hint == "installed: faiss, shelf"
+    assert caught.value.hint == "use one that is installed: faiss, shelf"
     assert not (workspace.root / "store.db").exists()
 
 
