@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from siamkit.cli.options import SizeType
+from siamkit.cli.dedupe import parse_size
 
 
 @pytest.mark.parametrize(
@@ -12,4 +12,4 @@ from siamkit.cli.options import SizeType
     [("500M", 500_000_000), ("2.5g", 2_500_000_000), ("8GiB", 8 << 30), ("1 kib", 1024), ("7", 7)],
 )
 def test_a_size_is_in_powers_of_1000_or_with_an_i_of_1024(text, size):
-    assert SizeType().convert(text, None, None) == size
+    assert parse_size(text) == size
