@@ -1,1 +1,1 @@
-"""Train an encoder from labelled examples. The only part of the core that imports torch."""
+"""Train an encoder from labelled examples, in torch, which no command that serves imports."""

@@ -168,7 +168,7 @@ def start_run(
     open_store: called if the examples are a gallery's.
 
     Raises BadInput if the folder is in use or nothing was begun there, or if a run that has a
-    checkpoint would go on with other settings. A run that fails here leaves no new file.
+    checkpoint would go on with other settings. A new run that fails here leaves no file.
     """
     from siamkit.train.modality import load_modality
 
@@ -197,7 +197,7 @@ def start_run(
     try:
         prepared = prepare(examples, modality, detector, folder, split, progress)
     except SiamkitError:
-        if not has_checkpoint:
+        if not resume:
             run_folder.abandon(folder)
         raise
     return TrainingRun(folder, modality, config, origin, prepared, len(examples))

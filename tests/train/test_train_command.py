@@ -221,3 +221,11 @@ def test_plot_names_the_picture(people, runs):
     siamkit_train(*BEGIN)
     assert siamkit_train("plot", "run").stdout == "run/plot.png\n"
     assert (people / "run" / "plot.png").exists()
+
+
+def test_a_resumption_that_cannot_be_prepared_keeps_the_run(people, runs):
+    run = Workspace().train("people", "run", modality="tiles", detector=None)
+    with pytest.raises(BadInput):
+        Workspace().train(None, "run", config={"validation": 0.99}, resume=True)
+    settings = {"validation": run.config.validation}
+    assert Workspace().train(None, "run", config=settings, resume=True).origin == run.origin
