@@ -13,6 +13,7 @@ from siamkit.errors import BadInput
 from siamkit.train.config import TrainConfig
 
 PROBES = 3  # training steps timed in each precision; the first is not counted
+HOPELESS = 5  # a first step in bf16 that takes this many times as long as fp32 decides
 GAIN = 1.1  # bf16 must be this much faster to be worth its rounding
 
 
@@ -57,7 +58,7 @@ def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
 
     step: runs forward and returns a loss; the caller discards the gradients.
     """
-    fastest = {}
+    fastest: dict[str, float] = {}
     for precision in ("fp32", "bf16"):
         seconds = []
         for _ in range(PROBES):
@@ -68,5 +69,7 @@ def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - started)
+            if precision == "bf16" and seconds[0] > HOPELESS * fastest["fp32"]:
+                return "fp32"  # a processor without bf16 may take a minute per step
         fastest[precision] = min(seconds[1:])
     return "bf16" if fastest["fp32"] > GAIN * fastest["bf16"] else "fp32"

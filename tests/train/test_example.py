@@ -38,7 +38,7 @@ def test_a_folder_of_characters_gives_a_one_shot_accuracy(tmp_path):
 
 @pytest.mark.parametrize(
     ("characters", "message"),
-    [(None, "is no folder"), (0, "holds no pictures"), (3, "it takes 2 on either side")],
+    [(None, "is no folder"), (0, "holds no pictures"), (3, "each side needs at least 2")],
 )
 def test_a_folder_that_does_not_do_is_named_in_a_line(tmp_path, characters, message):
     data = tmp_path / "data"

@@ -154,7 +154,7 @@ def test_a_run_goes_on_with_as_many_processes(train):  # noqa: F811
     last = train.folder / "run" / LAST
     tensors, facts = checkpoint.read(last)
     checkpoint.write(last, tensors, facts | {"processes": 2})
-    messages = "begun with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
+    messages = "started with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
     assert_one_error(train("train", "--resume", "--out", "run"), 2, *messages)
     assert train("train", "export", "run").code == 0  # but what it has learned may be had
 
@@ -174,7 +174,10 @@ def test_a_collapse_is_an_alarm(train, monkeypatch):  # noqa: F811
     ("augment", "message"),
     [
         (lambda *_: 1 / 0, "Tiles, package toykit 0.1): augment failed: ZeroDivisionError"),
-        (lambda self, array, own, shared: array[:3], "augment returned uint8 (3, 32, 3) of uint8"),
+        (
+            lambda self, array, own, shared: array[:3],
+            "augment returned uint8 (3, 32, 3) for uint8 (32, 32, 3)",
+        ),
     ],
 )
 def test_a_plugin_that_breaks_the_protocol(train, monkeypatch, augment, message):  # noqa: F811
