@@ -29,6 +29,26 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+# Files that take more than ten seconds; `pytest -m "not slow"` leaves them out.
+SLOW = frozenset(
+    HERE / f"{name}.py"
+    for name in (
+        *("cli/test_calibrate", "cli/test_explain", "cli/test_plugins_new", "cli/test_timeline"),
+        *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
+        *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_voices"),
+        *("rules/test_docs", "sdk/test_hub", "store/test_kill", "strangers/test_doodles"),
+        *("testing/test_builtins", "testing/test_kit", "train/test_config", "train/test_example"),
+        *("train/test_processes", "train/test_run", "train/test_stops", "train/test_train_texts"),
+    )
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path in SLOW:
+            item.add_marker("slow")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a cache of built encoders of its own, unless the environment names one.
 
