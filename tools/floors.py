@@ -31,6 +31,7 @@ FLOORS = (
     ("protocols",),
     ("errors", "types"),
 )
+WIDTH = 740  # of a floor in the picture, px
 HEIGHTS = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 
 
@@ -66,21 +67,21 @@ def drawing() -> str:
     parts, y, middle = [], 20.0, {}
     for depth, names in enumerate(FLOORS):
         height = 15 + 19 * len(names)
-        parts.append(box(20, y, 560, height, "blue"))
+        parts.append(box(20, y, WIDTH, height, "blue"))
         parts.append(text(34, y + 22, str(len(FLOORS) - depth), "bold"))
         for at, name in enumerate(names):
-            line = y + 22 + 19 * at
-            parts += [text(58, line, shown(name), "bold"), text(150, line, purpose(name), "soft")]
+            line, (sentence, *_) = y + 22 + 19 * at, purpose(name).split(". ")
+            parts += [text(58, line, shown(name), "bold"), text(150, line, sentence, "soft")]
             middle[name] = y + height / 2
         y += height + 8
     parts += [arrow(f"M9 30V{y - 14:g}"), text(20, y + 12, "Imports point downwards only.", "soft")]
     parts += _surroundings(middle)
-    return picture(1120, y + 28, "The floors of siamkit", *parts)
+    return picture(WIDTH + 560, y + 28, "The floors of siamkit", *parts)
 
 
 def _surroundings(middle: dict[str, float]) -> list[str]:
     host, store, models = middle["host"], middle["store"], middle["models"]
-    x = 700
+    edge, x = WIDTH + 20, WIDTH + 140
     return [
         box(
             x,
@@ -126,12 +127,12 @@ def _surroundings(middle: dict[str, float]) -> list[str]:
         box(
             x, 470, 400, 56, "green", "user's cache", "encoder folders: encoder.onnx + encoder.json"
         ),
-        arrow(f"M580 {host:g}H622V57H{x - 4}", "dashed"),
-        arrow(f"M622 147H{x - 4}", "dashed"),
-        arrow(f"M622 228H{x - 4}", "dashed"),
-        arrow(f"M580 {store - 10:g}H646V336H{x - 4}"),
+        arrow(f"M{edge} {host:g}H{edge + 42}V57H{x - 4}", "dashed"),
+        arrow(f"M{edge + 42} 147H{x - 4}", "dashed"),
+        arrow(f"M{edge + 42} 228H{x - 4}", "dashed"),
+        arrow(f"M{edge} {store - 10:g}H{edge + 66}V336H{x - 4}"),
         arrow(f"M{x + 200} 382V396"),
-        arrow(f"M580 {models + 10:g}H670V498H{x - 4}"),
+        arrow(f"M{edge} {models + 10:g}H{edge + 90}V498H{x - 4}"),
         text(x, 546, "dashed: names from package metadata, imported on use", "soft"),
     ]
 
