@@ -16,7 +16,7 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
-from siamkit.io.atomic import replacing
+from siamkit.io.atomic import replacing, require_writable
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
@@ -94,12 +94,7 @@ def _require_writable(output: Path) -> None:
     if output.suffix != ".npy":
         raise BadInput(f"{output} does not end in .npy", hint="give `--output vectors.npy`")
     for path in (output, output.with_suffix(".jsonl")):
-        if path.is_dir():
-            raise BadInput(f"{path} is a directory", hint="give `--output vectors.npy`")
-    if not output.parent.is_dir():
-        raise BadInput(
-            f"the folder of {output} does not exist", hint=f"run `mkdir -p {output.parent}`"
-        )
+        require_writable(path, [path.suffix])
 
 
 def _append(done: EmbeddedSource, rows: list[np.ndarray], lines: list[dict[str, Any]]) -> None:

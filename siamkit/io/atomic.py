@@ -24,7 +24,7 @@ def require_writable(path: Path, suffixes: Sequence[str]) -> None:
     if path.is_dir():
         raise BadInput(f"{name} is a directory", hint="give a file name")
     if not path.parent.is_dir():
-        hint = f"mkdir -p {to_text(path.parent)}"
+        hint = f"run `mkdir -p {to_text(path.parent)}`"
         raise BadInput(f"the folder of {name} does not exist", hint=hint)
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
