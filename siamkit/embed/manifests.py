@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from siamkit.errors import BadInput
-from siamkit.io.printable import blank
 from siamkit.io.sources import files_under, to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
@@ -57,7 +56,7 @@ def read_labelled_texts(
 
 def label_of_text(text: str) -> str:
     """Return a text as its own label: one line; if it is long, its beginning and a checksum."""
-    line = blank(text)
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(line) <= MAX_LABEL_CHARS:
         return line
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

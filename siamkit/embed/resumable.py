@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit.io.atomic import replacing
+from siamkit.io.atomic import create_folder, replacing
 from siamkit.io.cache_root import cache_root
 from siamkit.types import Ids, Vectors
 
@@ -44,7 +44,7 @@ class ResumableVectors:
         self.folder = root / digest.hexdigest()[:24]
         self.vectors: Vectors
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            create_folder(self.folder)
             os.utime(self.folder)  # it is in use
             self.vectors = _open(self.folder / "vectors.npy", count, dim)
         except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
-from siamkit.io.printable import printable
+from siamkit.io.atomic import replacing
 from siamkit.types import Image
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
             raise BadInput("only boxes can be drawn, not spans of time")
         colour = KNOWN if answer.identity else UNKNOWN
         score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
-        text = printable(answer.identity or "unknown") + score
+        text = (answer.identity or "unknown") + score
         draw.rectangle(box, outline=colour, width=line_width)
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         x = min(max(0, box[0]), max(0, width - (right - left) - 8))
@@ -48,7 +48,8 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
         draw.rectangle((x, y, x + right - left + 8, y + bottom - top + 8), fill=colour)
         draw.text((x + 4 - left, y + 4 - top), text, fill="white", font=font)
     try:
-        picture.save(path)
+        with replacing(path) as temporary:
+            picture.save(temporary)
     except (OSError, ValueError) as error:
         hint = "name a .jpg or .png file"
         raise BadInput(f"{path} cannot be written: {error}", hint=hint) from error
