@@ -27,8 +27,7 @@ FLOORS = (
     ("embed",),
     ("store", "models", "scaffold"),
     ("stats", "host"),
-    ("sdk",),
-    ("io",),
+    ("io", "sdk"),
     ("protocols",),
     ("errors", "types"),
 )

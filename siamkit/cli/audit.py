@@ -12,7 +12,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, one_line, print_outcome, stderr, table
+from siamkit.cli.output import emit_json, one_line, print_outcome, stderr, table
 from siamkit.cli.progress import steps
 
 FINDINGS_SHOWN = 50
@@ -60,7 +60,6 @@ you act on it. Exit code 0, with or without findings.
     is_flag=True,
     help="Compare the scores of recent queries with those at calibration instead.",
 )
-@options.raw
 @options.workspace
 @options.as_json
 def audit(
@@ -69,7 +68,6 @@ def audit(
     limit: int | None,
     output: Path | None,
     show_drift: bool,
-    raw: bool,
     as_json: bool,
 ) -> None:
     """List what is probably wrong in GALLERY: labels, duplicates, low quality, little variety.
@@ -89,8 +87,7 @@ def audit(
         findings = ws.audit(gallery, progress=progress)
     rows = [_row(finding) for finding in findings[:limit]]
     if output:
-        cells = (list(row.values()) for row in rows)
-        table_write.write(output, SCHEMA, cells, table=TABLE, raw=raw)
+        table_write.write(output, SCHEMA, (list(row.values()) for row in rows), table=TABLE)
     if as_json:
         emit_json({"gallery": gallery, "total": len(findings), "findings": rows})
     else:
@@ -106,11 +103,11 @@ def _row(finding: sk.Finding) -> dict[str, Any]:
 
 def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     if not findings:
-        echo(f"{gallery}: no findings")
+        click.echo(f"{gallery}: no findings")
         return
     counts = Counter(finding.kind for finding in findings)
     listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    echo(f"{gallery}: {len(findings)} findings ({listed})")
+    click.echo(f"{gallery}: {len(findings)} findings ({listed})")
     if not limit:
         return
     folder = os.path.join(os.getcwd(), "")
@@ -127,7 +124,7 @@ def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     ]
     table(["kind", "identity", "sample", "source", "found", "what to do"], rows)
     if limit < len(findings):
-        echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
+        click.echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
 
 
 def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:
@@ -135,4 +132,4 @@ def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:
 
     drift = ws.drift(gallery)
     lines = list(describe_drift(gallery, drift))
-    print_outcome(as_json, {"gallery": gallery, **asdict(drift), "text": lines}, *lines)
+    print_outcome(as_json, {"gallery": gallery, **asdict(drift), "text": lines}, "\n".join(lines))

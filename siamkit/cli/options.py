@@ -14,7 +14,6 @@ import click
 
 import siamkit as sk
 from siamkit.cli.output import log_to_stderr
-from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
@@ -50,9 +49,6 @@ store = click.option(
     help="The store directory.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-raw = click.option(
-    "--raw", is_flag=True, help="Write CSV cells such as `=1+1` without the `'` that defuses them."
-)
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 fusion = click.option(
     "--fusion",
@@ -219,7 +215,6 @@ class Outputs:
     pairs: Path | None = None
     report: Path | None = None
     scores: Path | None = None
-    raw: bool = False
     as_json: bool = False
 
 
@@ -285,4 +280,4 @@ def workspace(command: F) -> F:
 def confirm(question: str, yes: bool) -> None:
     """Ask a person at a terminal; scripts are not asked."""
     if not yes and sys.stdin.isatty():
-        click.confirm(printable(question), abort=True, err=True)
+        click.confirm(question, abort=True, err=True)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siamkit.io.printable import printable
-
 if TYPE_CHECKING:
     from siamkit.types import Progress
 
@@ -29,7 +27,7 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     with click.progressbar(
         length=total or 0,
-        label=printable(label),
+        label=label,
         show_pos=True,
         show_eta=total is not None,
         item_show_func=rate,

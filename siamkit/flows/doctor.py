@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import PluginError, SiamkitError
+from siamkit.flows.forget import finish_erasing
 from siamkit.host import registry
 from siamkit.host.registry import Plugin
+from siamkit.io import unfinished
+from siamkit.io.sources import to_text
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders, Modality
@@ -37,6 +42,7 @@ def examine(root: Path) -> Iterator[Checkup]:
     yield Checkup("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for plugin in registry.all_installed():
         yield from _plugin(plugin)
+    yield from _unfinished(root)
     if not (root / "store.db").exists():
         yield Checkup("store", True, f"none in {root}")
         return
@@ -46,6 +52,8 @@ def examine(root: Path) -> Iterator[Checkup]:
         yield Checkup("store", False, str(error), error.hint)
         return
     try:
+        finish_erasing(store)
+        yield _access(root)
         yield from _store(store)
     finally:
         store.close()
@@ -82,6 +90,31 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
         else:
             hint = f"siamkit encoders {'build' if name in named else 'add'} {modality.name}"
             yield Checkup(check, False, f"damaged: {folder}", hint)
+
+
+def _unfinished(root: Path) -> Iterator[Checkup]:
+    """Delete what killed processes left of their outputs, and list it."""
+    registers = unfinished.store_register(root), unfinished.user_register()
+    if folders := unfinished.abandoned(None, *registers):
+        remaining = unfinished.delete_abandoned(None, *registers)
+        detail = f"left by killed processes: {', '.join(map(to_text, remaining or folders))}"
+        detail += "" if remaining else "; deleted now"
+        hint = f"rm -r {' '.join(shlex.quote(to_text(folder)) for folder in remaining)}"
+        yield Checkup("unfinished outputs", not remaining, detail, hint if remaining else "")
+
+
+def _access(root: Path) -> Checkup:
+    """Check that nobody else on this machine can read the store."""
+    if os.name != "posix":
+        return Checkup("access", True, "not checked on this system")
+    paths = [] if not root.stat().st_mode & 0o077 else [root / "store.db", *root.rglob("*")]
+    shared = [path.stat().st_mode & root.stat().st_mode for path in paths if path.is_file()]
+    hint = f"chmod -R go-rwx {shlex.quote(to_text(root))}"
+    if any(mode & 0o007 for mode in shared):
+        return Checkup("access", False, "everybody on this machine can read the store", hint)
+    if any(mode & 0o070 for mode in shared):
+        return Checkup("access", True, "shared with a group of users", hint)
+    return Checkup("access", True, "its owner alone can read the store")
 
 
 def _store(store: Store) -> Iterator[Checkup]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
+from siamkit.io import unfinished
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.erasures import Erasure
 from siamkit.store.samples import Sample
@@ -37,7 +38,12 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     An obstacle is logged, and the rest left to the next command: the deletion itself is done.
     wait_seconds: 0 if the deletions are those of earlier commands.
     """
-    pending = erasures.pending(store) if store.writable else []
+    registers = unfinished.store_register(store.root), unfinished.user_register()
+    unfinished.delete_abandoned(None, *registers)
+    if not store.writable:
+        return
+    live_index.drop_erased(store)
+    pending = erasures.pending(store)
     if not pending:
         return
     erased: list[Erasure] = []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from siamkit.io.printable import printable
-
 # Narrow screens get one column, wide ones several; dark mode inverts the colours.
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --bad: #d1242f }
@@ -42,8 +40,7 @@ def page(title: str, body: str, style: str = "") -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text for one line of a chart, at most `longest` characters of it."""
-    text = printable(text)
+    """Return a text, with an ellipsis in place of what is beyond `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -51,7 +48,7 @@ def escaped(text: str, longest: int | None = None) -> str:
     """Escape a user's text for anywhere on a page, cutting it after `longest` characters."""
     if longest is not None and len(text) > longest:
         text = text[: longest - 1].rstrip() + "…"
-    return html.escape(printable(text, lines=True))
+    return html.escape(text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

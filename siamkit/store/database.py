@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
+from siamkit.io.atomic import create_folder, create_private
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -45,7 +46,8 @@ class Store:
                 if not create:
                     hint = "`siamkit init` creates one"
                     raise StoreError(f"there is no store in {root}", hint=hint)
-                root.mkdir(parents=True, exist_ok=True)
+                create_folder(root)
+                create_private(self.path)  # SQLite gives -wal and -shm the same mode
                 self.created = True
             self.connection, self.writable = _connect(self.path)
             try:
@@ -58,6 +60,11 @@ class Store:
     def index_root(self) -> Path:
         """Folder that index backends save to."""
         return self.root / "index"
+
+    def create_index_root(self) -> None:
+        """Create the folder of the indexes, for those who may read the database. Raises OSError."""
+        readable = self.path.stat().st_mode & 0o777
+        create_folder(self.index_root, mode=readable | (readable & 0o444) >> 2)
 
     @property
     def tables(self) -> Database:

@@ -50,6 +50,12 @@ def floor(store: Store, gallery_id: int, index: str) -> int | None:
     return row[0] if row else None
 
 
+def floors(store: Store) -> dict[int, tuple[str, int]]:
+    """Return the index of each gallery, and the change before which it must not have been saved."""
+    rows = store.fetch_all('SELECT id, "index", floor FROM galleries')
+    return {gallery_id: (index, floor) for gallery_id, index, floor in rows}
+
+
 def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
     """Rewrite the database without its free space, empty the log, remove the notes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from siamkit.errors import BadInput, PluginError, StoreError
@@ -12,6 +13,7 @@ from siamkit.store import Gallery, Store, erasures, galleries, templates
 from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
 from siamkit.types import Cursor, Hits, Vectors
 
+_SAVED = re.compile(r"(\.?)g(\d+)-")  # the beginning of a saved file's name, see index_prefix
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 log = logging.getLogger("siamkit")
 
@@ -80,6 +82,7 @@ class LiveIndex:
 
     def save(self) -> None:
         """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""
+        self.store.create_index_root()
         self.index.save(self._applied)
         _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
 
@@ -146,11 +149,42 @@ def drop(store: Store, gallery_id: int, index: str) -> None:
     load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
 
 
+def drop_erased(store: Store) -> None:
+    """Delete saved indexes that hold what was deleted since: of every gallery, and of none.
+
+    Slow or killed processes write them after the deletion, or a backup brings them back.
+    """
+    saved = _saved(store)  # before the galleries are read: each was created before its index
+    floors = erasures.floors(store)
+    half_written = {gallery_id for _, gallery_id, half in saved if half}
+    for gallery_id, (index, below) in floors.items():
+        if below or gallery_id in half_written:
+            _drop(store, gallery_id, index, below)
+    for folder, gallery_id, _ in saved:
+        if gallery_id not in floors or floors[gallery_id][0] != folder:
+            _drop(store, gallery_id, folder, None)
+
+
+def _saved(store: Store) -> set[tuple[str, int, bool]]:
+    """Return the backend, the gallery's id, and True if half-written, of what is saved.
+
+    As for FAISS: a folder per backend, and in it names that begin with the index's key.
+    """
+    matches = [(path, _SAVED.match(path.name)) for path in store.index_root.glob("*/*")]
+    return {(path.parent.name, int(match[2]), bool(match[1])) for path, match in matches if match}
+
+
 def _drop_forgotten(store: Store, gallery: Gallery) -> None:
     """Delete snapshots from before the last deletion, whoever has written them since."""
-    below = erasures.floor(store, gallery.id, gallery.index)
+    _drop(store, gallery.id, gallery.index, erasures.floor(store, gallery.id, gallery.index))
+
+
+def _drop(store: Store, gallery_id: int, index: str, below: int | None) -> None:
+    """Delete what was saved before a change, None for all. An obstacle is logged."""
+    if index not in _installed():
+        return
     try:
-        prefix = index_prefix(gallery.id)
-        backend_of(gallery).drop(prefix, root=store.index_root, below=below)
+        prefix = index_prefix(gallery_id)
+        load_backend(index).drop(prefix, root=store.index_root, below=below)
     except OSError as error:
-        log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")
+        log.warning(f"an old index of gallery {gallery_id} could not be deleted: {error}")
