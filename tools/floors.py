@@ -27,7 +27,8 @@ FLOORS = (
     ("embed",),
     ("store", "models", "scaffold"),
     ("stats", "host"),
-    ("io", "sdk"),
+    ("sdk",),
+    ("io",),
     ("protocols",),
     ("errors", "types"),
 )

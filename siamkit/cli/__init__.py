@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import print_error, stderr
+from siamkit.cli.output import print_error, print_traceback, print_usage_error, stderr
 from siamkit.errors import SiamkitError
 from siamkit.host.stdout_guard import claim_stdout
 
@@ -102,37 +102,30 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SiamkitError as error:
-        _debug()
+        print_traceback()
         print_error(error)
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        print_usage_error(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        stderr("\nInterrupted. Everything reported as done is kept.")
+        stderr("Interrupted. Everything reported as done is kept.", before="\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, for example `head`, has stopped
         _give_up_stdout()
         return 1
     except OSError as error:  # a full disk, or a folder without write permission
-        _debug()
+        print_traceback()
         where = f"{error.filename}: " if error.filename else ""
         stderr(f"Error: {where}{error.strerror or error}")
         return 1
     except Exception as error:
-        _debug()
+        print_traceback()
         stderr(f"Error: internal error: {type(error).__name__}: {error}")
         stderr("Hint: this is a bug in siamkit; SIAMKIT_DEBUG=1 shows the traceback")
         return EXIT_INTERNAL
-
-
-def _debug() -> None:
-    if os.environ.get("SIAMKIT_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exc()
 
 
 def main() -> NoReturn:

@@ -12,7 +12,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, one_line, print_outcome, stderr, table
+from siamkit.cli.output import echo, emit_json, one_line, print_outcome, stderr, table
 from siamkit.cli.progress import steps
 
 FINDINGS_SHOWN = 50
@@ -60,6 +60,7 @@ you act on it. Exit code 0, with or without findings.
     is_flag=True,
     help="Compare the scores of recent queries with those at calibration instead.",
 )
+@options.raw
 @options.workspace
 @options.as_json
 def audit(
@@ -68,6 +69,7 @@ def audit(
     limit: int | None,
     output: Path | None,
     show_drift: bool,
+    raw: bool,
     as_json: bool,
 ) -> None:
     """List what is probably wrong in GALLERY: labels, duplicates, low quality, little variety.
@@ -87,7 +89,8 @@ def audit(
         findings = ws.audit(gallery, progress=progress)
     rows = [_row(finding) for finding in findings[:limit]]
     if output:
-        table_write.write(output, SCHEMA, (list(row.values()) for row in rows), table=TABLE)
+        cells = (list(row.values()) for row in rows)
+        table_write.write(output, SCHEMA, cells, table=TABLE, raw=raw)
     if as_json:
         emit_json({"gallery": gallery, "total": len(findings), "findings": rows})
     else:
@@ -103,11 +106,11 @@ def _row(finding: sk.Finding) -> dict[str, Any]:
 
 def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     if not findings:
-        click.echo(f"{gallery}: no findings")
+        echo(f"{gallery}: no findings")
         return
     counts = Counter(finding.kind for finding in findings)
     listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    click.echo(f"{gallery}: {len(findings)} findings ({listed})")
+    echo(f"{gallery}: {len(findings)} findings ({listed})")
     if not limit:
         return
     folder = os.path.join(os.getcwd(), "")
@@ -124,7 +127,7 @@ def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     ]
     table(["kind", "identity", "sample", "source", "found", "what to do"], rows)
     if limit < len(findings):
-        click.echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
+        echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
 
 
 def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:
@@ -132,4 +135,4 @@ def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:
 
     drift = ws.drift(gallery)
     lines = list(describe_drift(gallery, drift))
-    print_outcome(as_json, {"gallery": gallery, **asdict(drift), "text": lines}, "\n".join(lines))
+    print_outcome(as_json, {"gallery": gallery, **asdict(drift), "text": lines}, *lines)

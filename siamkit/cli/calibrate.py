@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, fault_facts, print_faults, stderr, table
+from siamkit.cli.output import echo, emit_json, fault_facts, print_faults, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _print(gallery: str, calibration: Calibration) -> None:
     deciding = calibration.normalised or calibration
     by_cosine = deciding is calibration
     threshold = threshold_for_fmr(deciding).value
-    click.echo(f"{gallery} is calibrated by {deciding.source}")
+    echo(f"{gallery} is calibrated by {deciding.source}")
     rows: list[tuple[str, str]] = [
         ("comparisons", f"{deciding.mated:,} mated, {deciding.non_mated:,} non-mated"),
         (

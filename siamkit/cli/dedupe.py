@@ -81,7 +81,7 @@ are still compared.
     metavar="SIZE",
     help="Memory to use, such as 8G [default: most of what is free].",
 )
-@options.outputs(OUTPUT, PAIRS_OUTPUT, REPORT)
+@options.outputs(OUTPUT, PAIRS_OUTPUT, REPORT, options.raw)
 @options.workspace
 def dedupe(ws: sk.Workspace, **values: Any) -> int:
     """Find the duplicates in SOURCE.
@@ -102,7 +102,9 @@ def dedupe(ws: sk.Workspace, **values: Any) -> int:
         deduped = _dedupe(ws, request, faults)
     except KeyboardInterrupt:
         if not request.is_matrix:
-            stderr("\nwhat has been embedded is kept; the same command resumes from there")
+            stderr(
+                "what has been embedded is kept; the same command resumes from there", before="\n"
+            )
         raise
     faults = sorted([*faults, *deduped.faults], key=lambda fault: fault.line or 0)
     show(replace(deduped, faults=faults), source, outputs)

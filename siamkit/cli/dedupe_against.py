@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from siamkit.cli.dedupe_results import item_faults
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import emit_json, one_line, print_faults, table
+from siamkit.cli.output import echo, emit_json, one_line, print_faults, table
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -50,7 +48,8 @@ def show(
             update(done)
     faults.sort(key=lambda fault: fault.line or 0)
     if outputs.output:
-        table_write.write(outputs.output, SCHEMA, (list(row.values()) for row in rows), table=TABLE)
+        cells = (list(row.values()) for row in rows)
+        table_write.write(outputs.output, SCHEMA, cells, table=TABLE, raw=outputs.raw)
     print_faults(faults)
     if outputs.as_json:
         errors = item_faults(faults)
@@ -71,7 +70,7 @@ def _row(lookup: GalleryLookup) -> dict[str, Any]:
 
 def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None:
     duplicates = [row for row in rows if row["duplicate"]]
-    click.echo(f"{len(duplicates):,} of {len(rows):,} are in gallery {gallery} already")
+    echo(f"{len(duplicates):,} of {len(rows):,} are in gallery {gallery} already")
     if not list_rows:
         return
     cells = []

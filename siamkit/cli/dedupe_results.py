@@ -7,11 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 import siamkit as sk
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import emit_json, one_line, print_faults
+from siamkit.cli.output import echo, emit_json, one_line, print_faults
 from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
@@ -54,9 +52,10 @@ def _write(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
 
     if outputs.output:
         rows = map(_group_row, deduped.members)
-        table_write.write(outputs.output, GROUPS, rows, table=GROUPS_TABLE)
+        table_write.write(outputs.output, GROUPS, rows, table=GROUPS_TABLE, raw=outputs.raw)
     if outputs.pairs:
-        table_write.write(outputs.pairs, PAIRS, map(_pair_row, deduped.pairs()), table=PAIRS_TABLE)
+        rows = map(_pair_row, deduped.pairs())
+        table_write.write(outputs.pairs, PAIRS, rows, table=PAIRS_TABLE, raw=outputs.raw)
     if outputs.report:
         from siamkit.reports import dedupe as dedupe_page
 
@@ -98,18 +97,18 @@ def _facts(deduped: sk.Deduped, source: str) -> dict[str, Any]:
 def _print(deduped: sk.Deduped, *, list_groups: bool) -> None:
     rule, mining = deduped.grouping.rule, deduped.grouping.mining
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
-    click.echo(
+    echo(
         f"{len(deduped.items):,} items, {deduped.copies:,} exact copies;"
         f" {len(deduped.members):,} in {deduped.groups:,} groups of duplicates"
         f" (threshold {rule.threshold.value:.3f}, {score})"
     )
     if not mining["exact"]:
-        click.echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
+        echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
     for member in deduped.members if list_groups else ():
         if member.group > GROUPS_SHOWN:
-            click.echo(f"… and {deduped.groups - GROUPS_SHOWN:,} more groups; -o FILE lists all")
+            echo(f"… and {deduped.groups - GROUPS_SHOWN:,} more groups; -o FILE lists all")
             return
         if member.canonical:
-            click.echo(f"group {member.group}")
+            echo(f"group {member.group}")
         mark, text = "*" if member.canonical else " ", one_line(member.item.shown, 90)
-        click.echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {text}")
+        echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {text}")

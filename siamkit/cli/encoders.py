@@ -9,7 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, print_rows
+from siamkit.cli.output import echo, emit_json, log_to_stderr, print_outcome, print_rows
 
 
 @click.group(
@@ -50,7 +50,7 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
         emit_json([_fields(encoder) for encoder in built])
     else:
         for encoder in built:
-            click.echo(f"{encoder.modality}/{encoder.name}: {encoder.path}")
+            echo(f"{encoder.modality}/{encoder.name}: {encoder.path}")
 
 
 @encoders.command()

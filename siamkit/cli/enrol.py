@@ -13,7 +13,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_line, stderr
+from siamkit.cli.output import echo, emit_line, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
                 update(counts.total())
         except KeyboardInterrupt:
             enrolled = counts["enrolled"]
-            stderr(f"\n{enrolled:,} enrolled so far; run the same command again to continue")
+            line = f"{enrolled:,} enrolled so far; run the same command again to continue"
+            stderr(line, before="\n")
             raise
         finally:
             if recording and not counts["enrolled"]:
@@ -111,7 +112,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     if total == 1 and not request.origin:
         return result.error.exit_code if result.error else 0
     if not as_json:
-        click.echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "-")
+        echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "-")
     return 1 if counts["failed"] else 0
 
 
@@ -196,4 +197,4 @@ def _report(result: sk.EnrolResult, *, as_json: bool, quiet: bool) -> None:
         stderr(f"Error: {result.error}{hint}")
     elif not quiet:
         outcome = "is already enrolled" if result.status == "already" else "enrolled"
-        click.echo(f"{result.label}: {result.source} {outcome}")
+        echo(f"{result.label}: {result.source} {outcome}")

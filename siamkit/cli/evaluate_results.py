@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import emit_json, fault_facts, one_line, print_faults, stderr, table
+from siamkit.cli.output import echo, emit_json, fault_facts, one_line, print_faults, stderr, table
 from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
@@ -40,7 +38,8 @@ def _write(results: list[Evaluation], title: str, outputs: Outputs) -> None:
     from siamkit.io import atomic, table_write
 
     if outputs.scores:
-        table_write.write(outputs.scores, SCHEMA, _score_rows(results[0]), table=TABLE)
+        rows = _score_rows(results[0])
+        table_write.write(outputs.scores, SCHEMA, rows, table=TABLE, raw=outputs.raw)
     if outputs.report:
         from siamkit.reports import evaluate as evaluation_page
 
@@ -64,7 +63,8 @@ def _print(results: list[Evaluation]) -> None:
     for result in results:
         groups = result.measured.groups
         if groups:
-            click.echo(f"\n{result.name}, groups at {result.measured.groups_at:.3f}")
+            echo()
+            echo(f"{result.name}, groups at {result.measured.groups_at:.3f}")
             rows = map(evaluate_text.group_row, groups)
             cells = [[one_line(name, 40), *rates] for name, *rates in rows]
             table(evaluate_text.GROUP_HEAD, cells)

@@ -9,7 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options, pairs
-from siamkit.cli.output import emit_json, one_line, stderr, table
+from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
@@ -112,13 +112,14 @@ def _part_facts(part: Part) -> dict[str, Any]:
 
 def _print(explanation: sk.Explanation) -> None:
     """Print the score, then the parts of each sample, the highest contribution first."""
-    click.echo(f"score {explanation.score:.3f}; parts by contribution, highest first:")
+    echo(f"score {explanation.score:.3f}; parts by contribution, highest first:")
     for sample in (explanation.left, explanation.right):
         count = len(sample.parts)
         compared = f"{count} part{'s' if count != 1 else ''}"
         if sample.region.where:
             compared = f"{sk.region_choosers.describe_region(sample.region)}, {compared}"
-        click.echo(f"\n{one_line(sample.source, 100)}: {compared}")
+        echo()
+        echo(f"{one_line(sample.source, 100)}: {compared}")
         ranked = sample.ranked_parts
         table(
             [_unit(ranked[0]), "contribution"],
@@ -126,7 +127,7 @@ def _print(explanation: sk.Explanation) -> None:
         )
         if count > PARTS_SHOWN:
             last = ranked[-1]
-            click.echo(
+            echo(
                 f"… and {count - PARTS_SHOWN} more, down to {_place(last)} with"
                 f" {_rounded(last):.3f}; --json lists them all"
             )

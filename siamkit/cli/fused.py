@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli.output import emit_json, format_probability, stderr, table
+from siamkit.cli.output import echo, emit_json, format_probability, stderr, table
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import Decision
@@ -63,7 +63,7 @@ def _print(fused: Fused) -> None:
         for e in fused.evidence
     ]
     table(["gallery", "probe", "score", "log-likelihood ratio"], rows)
-    click.echo(
+    echo(
         f"{fused.decision}: sum {fused.llr:.3f}, same from {fused.threshold:.3f}"
         f" (false match rate {fused.fmr:g}), different below -{fused.threshold:.3f},"
         f" probability {format_probability(fused.probability)}"

@@ -6,7 +6,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, print_rows
+from siamkit.cli.output import echo, emit_json, print_rows
 
 
 @click.group(
@@ -47,7 +47,7 @@ def rebuild(ws: sk.Workspace, gallery: str | None, index: str | None, as_json: b
         rows.append({"gallery": name, **index_stats})
         if not as_json:
             templates, structure = index_stats["templates"], index_stats["structure"]
-            click.echo(f"{name}: {templates:,} templates, {structure}")
+            echo(f"{name}: {templates:,} templates, {structure}")
     if as_json:
         emit_json(rows)
 

@@ -14,6 +14,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli.output import log_to_stderr
+from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
@@ -49,6 +50,9 @@ store = click.option(
     help="The store directory.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+raw = click.option(
+    "--raw", is_flag=True, help="Write CSV cells such as `=1+1` without the `'` that defuses them."
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 fusion = click.option(
     "--fusion",
@@ -215,6 +219,7 @@ class Outputs:
     pairs: Path | None = None
     report: Path | None = None
     scores: Path | None = None
+    raw: bool = False
     as_json: bool = False
 
 
@@ -280,4 +285,4 @@ def workspace(command: F) -> F:
 def confirm(question: str, yes: bool) -> None:
     """Ask a person at a terminal; scripts are not asked."""
     if not yes and sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
+        click.confirm(printable(question), abort=True, err=True)

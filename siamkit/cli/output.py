@@ -1,8 +1,12 @@
-"""Print data to stdout, as a table or JSON, and messages to stderr."""
+"""Print data to stdout, as a table or JSON, and messages to stderr.
+
+Nothing else prints: every line passes `printable` here, since labels, sources, file names and
+messages of libraries may hold characters that act on a terminal.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
+from siamkit.io.printable import blank, json_text, printable
 
 if TYPE_CHECKING:
     from siamkit.errors import SiamkitError
@@ -19,9 +24,17 @@ if TYPE_CHECKING:
 FAULTS_SHOWN = 20
 
 
-def stderr(line: str) -> None:
-    """Print one line, even if names hold line breaks; a leading newline ends a progress bar."""
-    click.echo(line[:1] + line[1:].replace("\n", "\\n"), err=True)
+def echo(line: str = "") -> None:
+    """Print one line to stdout, whatever its names hold."""
+    click.echo(printable(line))
+
+
+def stderr(line: str, *, before: str = "") -> None:
+    """Print one line to stderr, whatever its names hold.
+
+    before: printed as it is, to end or clear a line that is redrawn.
+    """
+    click.echo(before + printable(line), err=True)
 
 
 def print_error(error: SiamkitError) -> None:
@@ -29,6 +42,26 @@ def print_error(error: SiamkitError) -> None:
     stderr(f"Error: {error}")
     if error.hint:
         stderr(f"Hint: {error.hint}")
+
+
+def print_usage_error(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, and how the command is used."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        for line in context.get_usage().split("\n"):
+            stderr(line)
+        stderr(f"Try '{context.command_path} --help' for help.")
+        stderr("")
+    stderr(f"Error: {' '.join(error.format_message().split())}")
+
+
+def print_traceback() -> None:
+    """Print where the error that is being handled was raised, if SIAMKIT_DEBUG asks for it."""
+    if os.environ.get("SIAMKIT_DEBUG") == "1":
+        import traceback
+
+        for line in traceback.format_exc().rstrip("\n").split("\n"):
+            stderr(line)
 
 
 def print_faults(faults: Sequence[Fault]) -> None:
@@ -47,15 +80,16 @@ def fault_facts(faults: Sequence[Fault]) -> list[dict[str, str]]:
 def emit_json(data: Any) -> None:
     """Print one JSON document, indented."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(data, indent=2, ensure_ascii=not utf8))
+    click.echo(json_text(data, indent=2, ascii_only=not utf8))
 
 
-def print_outcome(as_json: bool, data: Any, sentence: str) -> None:
-    """Print the outcome of a command: one JSON document, or one sentence."""
+def print_outcome(as_json: bool, data: Any, *sentences: str) -> None:
+    """Print the outcome of a command: one JSON document, or sentences, one on each line."""
     if as_json:
         emit_json(data)
     else:
-        click.echo(sentence)
+        for sentence in sentences:
+            echo(sentence)
 
 
 def print_rows(as_json: bool, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -84,13 +118,13 @@ def format_probability(share: float) -> str:
 
 def emit_line(data: Any) -> None:
     """Print one JSON line and flush it, so that a reader can rely on it at once."""
-    click.echo(json.dumps(data))
+    click.echo(json_text(data, ascii_only=True))
     sys.stdout.flush()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print columns as wide as their content, numbers aligned right."""
-    text = [[cell(value) for value in row] for row in rows]
+    text = [[printable(cell(value)) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *text, strict=True)]
     right = [
         bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
@@ -101,13 +135,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             value.rjust(width) if to_right else value.ljust(width)
             for value, width, to_right in zip(line, widths, right, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 def one_line(text: str, width: int) -> str:
     """Put a text on one line of at most `width` characters."""
-    # Unprintable characters could control the terminal.
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = blank(text)
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
@@ -123,7 +156,10 @@ def cell(value: Any) -> str:
 
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """Show the library's log on stderr, one line per message, such as a rebuilt index."""
+    """Show the log on stderr, one line per message, such as a rebuilt index.
+
+    Of other libraries, only warnings and errors that nothing else handles.
+    """
     import logging
     import warnings
 
@@ -132,13 +168,19 @@ def log_to_stderr() -> Iterator[None]:
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            stderr(f"siamkit: {record.getMessage()}")
+            stderr(f"{record.name.partition('.')[0]}: {record.getMessage()}")
+
+    def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        stderr(f"{category.__name__}: {message}")
 
     log, handler = logging.getLogger("siamkit"), ToStderr()
+    show = warnings.showwarning
+    last_resort, logging.lastResort = logging.lastResort, ToStderr(logging.WARNING)
     log.addHandler(handler)
-    log.propagate = False
+    log.propagate, warnings.showwarning = False, show_warning
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.propagate = True
+        log.propagate, warnings.showwarning = True, show
+        logging.lastResort = last_resort

@@ -9,7 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, log_to_stderr, print_outcome, table
+from siamkit.cli.output import echo, emit_json, log_to_stderr, print_outcome, table
 
 
 @click.group(
@@ -69,9 +69,9 @@ def check(name: str, as_json: bool) -> int:
             rows.append({"group": group, **asdict(result), "message": result.message or None})
             if not as_json:
                 if result.check == "loads":
-                    click.echo(f"{result.plugin}, {group}")
+                    echo(f"{result.plugin}, {group}")
                 message = f"  {result.message}" if result.message else ""
-                click.echo(f"  {result.state:<7}  {result.check}{message}")
+                echo(f"  {result.state:<7}  {result.check}{message}")
     counts = {s: sum(r["state"] == s for r in rows) for s in ("ok", "failed", "skipped")}
     print_outcome(as_json, rows, ", ".join(f"{count} {state}" for state, count in counts.items()))
     return 1 if counts["failed"] else 0
@@ -100,5 +100,5 @@ def new(name: str, kind: str, output: Path | None) -> None:
 
     folder = output or Path(f"siamkit-{name}")
     for path in sk.Workspace.new_plugin(name, kind, folder):
-        click.echo(str(path))
-    click.echo(f"next: pip install -e {quote(str(folder))}; siamkit plugins check {name}")
+        echo(str(path))
+    echo(f"next: pip install -e {quote(str(folder))}; siamkit plugins check {name}")

@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import one_line, print_error, table
+from siamkit.cli.output import echo, one_line, print_error, table
 from siamkit.errors import LowQuality, NothingFound, SeveralFound, SiamkitError, UnreadableSample
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def print_regions(
     """
     whole_sample = len(regions) == 1 and regions[0].region.where is None
     summary = name(regions[0]) if whole_sample else f"{len(regions)} found"
-    click.echo(f"{one_line(regions[0].source, 100)}: {one_line(summary, 100)} ({note})")
+    echo(f"{one_line(regions[0].source, 100)}: {one_line(summary, 100)} ({note})")
     rows: list[list[Any]] = []
     for number, answer in enumerate(regions, 1):
         box = sk.region_choosers.describe_region(answer.region) if answer.region.where else "whole"

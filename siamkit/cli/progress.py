@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from siamkit.io.printable import printable
+
 if TYPE_CHECKING:
     from siamkit.types import Progress
 
@@ -27,7 +29,7 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     with click.progressbar(
         length=total or 0,
-        label=label,
+        label=printable(label),
         show_pos=True,
         show_eta=total is not None,
         item_show_func=rate,

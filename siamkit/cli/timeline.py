@@ -6,10 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import click
-
 import siamkit as sk
-from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr, table
+from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr, table
 
 NOTE = (
     "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
@@ -55,7 +53,7 @@ def _print(timeline: sk.Timeline) -> None:
 
     spoken = timeline.spoken()
     total = sum(spoken.values())
-    click.echo(
+    echo(
         f"{one_line(timeline.source, 100)}: {clock(total)} of speech in"
         f" {clock(timeline.seconds)} ({describe_threshold(timeline.threshold)})"
     )
@@ -69,7 +67,7 @@ def _print(timeline: sk.Timeline) -> None:
         for turn in timeline.turns
     ]
     table(["from", "to", "identity", "score"], turns)
-    click.echo()
+    echo()
     shares = [
         [one_line(name or UNKNOWN, 50), clock(seconds), f"{seconds / total:.0%}"]
         for name, seconds in spoken.items()

@@ -12,7 +12,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import emit_json, stderr
+from siamkit.cli.output import echo, emit_json, stderr
 from siamkit.cli.progress import steps
 from siamkit.cli.watch import follow, print_result
 from siamkit.errors import BadInput
@@ -146,13 +146,14 @@ def plot(run: Path, out: Path | None) -> None:
     """Draw the curves of RUN, its validation scores and a map of the embeddings."""
     out = out or run / "plot.png"
     sk.TrainingRun.draw(run, out)
-    click.echo(str(out))
+    echo(str(out))
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train config > train.toml\n")
 def config() -> None:
     """Print every setting with its default, as TOML for --config."""
-    click.echo(sk.TrainConfig().to_toml(comments=True), nl=False)
+    for line in sk.TrainConfig().to_toml(comments=True).splitlines():
+        echo(line)
 
 
 def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:

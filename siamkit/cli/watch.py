@@ -8,11 +8,10 @@ from shlex import quote
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
-import click
-
 import siamkit as sk
-from siamkit.cli.output import stderr
+from siamkit.cli.output import echo, stderr
 from siamkit.errors import SiamkitError
+from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
     from siamkit.train.events import Event, Started, Step
@@ -37,21 +36,21 @@ def follow(run: sk.TrainingRun) -> None:
                 pace = (last_line - start_time) / max(1, event.step - first_step)
                 line = _step_line(event, started.steps, pace * (started.steps - event.step))
                 if live:  # a line that wraps could not be drawn over
-                    sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
+                    sys.stderr.write(f"{CLEAR}{printable(line)[: get_terminal_size().columns - 1]}")
                     sys.stderr.flush()
                 else:
                     stderr(line)
             elif isinstance(event, sk.training_events.Saved):
                 saved = event.step
             else:
-                stderr((CLEAR if live else "") + _event_line(event))
+                stderr(_event_line(event), before=CLEAR if live else "")
                 if isinstance(event, sk.training_events.Started):
                     started, first_step, start_time = event, event.step, time.monotonic()
                     saved = event.step or None
     except KeyboardInterrupt:
         state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
         command = f"siamkit train --out {quote(str(run.folder))} --resume"
-        stderr(f"\n{state}; `{command}` continues from there")
+        stderr(f"{state}; `{command}` continues from there", before="\n")
         raise
     except SiamkitError:
         if live:
@@ -101,8 +100,8 @@ def print_result(result: sk.TrainingResult) -> None:
     _print_rate(
         "… against impostors", result.eer_impostors_before, result.eer_impostors, result.best_step
     )
-    click.echo(f"encoder: {result.encoder} ({result.fingerprint})")
-    click.echo(
+    echo(f"encoder: {result.encoder} ({result.fingerprint})")
+    echo(
         f"next: siamkit galleries create {quote(result.name)} -m {result.modality}"
         f" --encoder {quote(result.encoder)}"
     )
@@ -110,4 +109,4 @@ def print_result(result: sk.TrainingResult) -> None:
 
 def _print_rate(name: str, before: float | None, best: float | None, best_step: int | None) -> None:
     if before is not None and best is not None:
-        click.echo(f"{name}: {before:.2%} before, {best:.2%} at step {best_step:,}")
+        echo(f"{name}: {before:.2%} before, {best:.2%} at step {best_step:,}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from siamkit.errors import BadInput
+from siamkit.io.printable import original_cell
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import BARE, CSV, JSON_LINES, MAX_FIELD_CHARS, Record, Table
 
@@ -106,7 +107,8 @@ def _csv(lines: Iterator[str], name: str, delimiter: str | None) -> Table:
                 yield Record(begins, error=_csv_fault(str(error), begins, reader.line_num))
                 continue
             if len(fields) == len(header):
-                yield Record(begins, absent | {name: fields[i] for name, i in indices.items()})
+                values = {name: original_cell(fields[i]) for name, i in indices.items()}
+                yield Record(begins, absent | values)
             elif fields:
                 fault = f"{len(fields)} fields, where the head has {len(header)}"
                 yield Record(begins, error=fault)

@@ -7,12 +7,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing, require_writable
+from siamkit.io.printable import csv_cell
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
 
@@ -29,10 +31,13 @@ def check(path: Path, schema: Schema, *, table: str) -> None:
         _check_table(path, schema, table)
 
 
-def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> None:
+def write(
+    path: Path, schema: Schema, rows: Iterable[Values], *, table: str, raw: bool = False
+) -> None:
     """Write rows to a file in the format of its suffix. In a database only `table` is replaced.
 
-    On any error the file stays as it was. Raises OSError if it cannot be written.
+    raw: leave the cells of a CSV that a spreadsheet program takes for formulas as they are. On any
+    error the file stays as it was. Raises OSError if it cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix in SQLITE and path.exists():
@@ -44,14 +49,25 @@ def write(path: Path, schema: Schema, rows: Iterable[Values], *, table: str) -> 
         elif suffix in PARQUET:
             _parquet(temporary, schema, rows)
         elif suffix in CSV:
-            _csv(temporary, schema, rows, "\t" if suffix == ".tsv" else ",")
+            cells = rows if raw else ([csv_cell(value) for value in row] for row in rows)
+            _csv(temporary, schema, cells, "\t" if suffix == ".tsv" else ",")
         else:
             _json_lines(temporary, schema, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _UnixLines:
+    """End lines with a line feed. csv quotes both characters of CRLF only if it ends lines so."""
+
+    file: TextIO
+
+    def write(self, line: str) -> int:
+        return self.file.write(line.removesuffix("\r\n") + "\n")
+
+
 def _csv(path: Path, schema: Schema, rows: Iterable[Values], delimiter: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer = csv.writer(_UnixLines(file), delimiter=delimiter, lineterminator="\r\n")
         writer.writerow(schema)
         writer.writerows(rows)
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siamkit.io.printable import blank
 from siamkit.io.sources import shorten
 from siamkit.reports.html import cut
 from siamkit.reports.timeline import saving
@@ -212,5 +213,5 @@ def _word_ruler() -> Callable[[str], float]:
 
 def _short_words(text: str) -> list[str]:
     """Split a text into words, and long words into pieces that fit a line."""
-    words = ["".join(c if c.isprintable() else " " for c in word) for word in text.split()]
+    words = blank(text).split()
     return [word[start : start + 40] for word in words for start in range(0, len(word), 40)]

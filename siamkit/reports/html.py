@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from siamkit.io.printable import printable
+
 # Narrow screens get one column, wide ones several; dark mode inverts the colours.
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --bad: #d1242f }
@@ -40,7 +42,8 @@ def page(title: str, body: str, style: str = "") -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text, with an ellipsis in place of what is beyond `longest` characters."""
+    """Return a text for one line of a chart, at most `longest` characters of it."""
+    text = printable(text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -48,7 +51,7 @@ def escaped(text: str, longest: int | None = None) -> str:
     """Escape a user's text for anywhere on a page, cutting it after `longest` characters."""
     if longest is not None and len(text) > longest:
         text = text[: longest - 1].rstrip() + "…"
-    return html.escape(text)
+    return html.escape(printable(text, lines=True))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

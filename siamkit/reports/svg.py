@@ -161,7 +161,7 @@ class Chart:
             half_width = len(label) * LETTER / 2
             if x - half_width > label_end + 4:  # labels that would overlap are left out
                 style = 'text-anchor="middle"'
-                parts.append(f'<text x="{x:.1f}" y="{base + 16}" {style}>{label}</text>')
+                parts.append(f'<text x="{x:.1f}" y="{base + 16}" {style}>{escaped(label)}</text>')
                 label_end = x + half_width
         for position, label in self.y.visible_ticks():
             y = base - position * (base - TOP)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
+from siamkit.io.printable import blank, printable
 from siamkit.io.sources import to_text
 from siamkit.reports.html import cut
 from siamkit.reports.svg import COLOURS
@@ -54,7 +55,7 @@ def rttm(timeline: Timeline) -> str:
 
 
 def _field(text: str) -> str:
-    return "_".join(text.split()) or "_"
+    return "_".join(blank(text).split()) or "_"
 
 
 def clock(seconds: float) -> str:
@@ -93,7 +94,8 @@ def draw(timeline: Timeline, path: Path) -> None:
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(f"{Path(timeline.source).name}: who speaks when", loc="left", parse_math=False)
+    name = printable(Path(timeline.source).name)
+    axes.set_title(f"{name}: who speaks when", loc="left", parse_math=False)
     with saving(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks
         figure.savefig(temporary, dpi=130)

@@ -27,3 +27,10 @@ def test_files_are_replaced_by_one_writer():
     """siamkit.testing has no part in it: what it writes stands for a stranger's code."""
     found = {name for name in files_with(r"\bos\.replace\(") if not name.startswith("testing/")}
     assert found == {"io/atomic.py"}
+
+
+def test_only_one_module_prints_so_that_no_name_acts_on_a_terminal():
+    """The two others ask a question, and redraw one line of a training run."""
+    pattern = r"click\.(secho|echo|confirm|prompt)\(|std(out|err)\.write\(|\.show\(\)"
+    found = {name for name in files_with(pattern) if not name.startswith("testing/")}
+    assert found == {"cli/output.py", "cli/options.py", "cli/watch.py"}
