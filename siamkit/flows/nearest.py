@@ -69,8 +69,7 @@ def search_identities(live: LiveIndex, vectors: Vectors, identities: int, depth:
     live.catch_up()
     count = max(1, min(max(CANDIDATES * identities, depth), len(live.index)))
     while True:
-        hits = live.index.search(vectors, count)
-        owners = templates.owners(live.store, set(hits.ids[hits.ids >= 0].tolist()))
+        hits, owners = live.search_owned(vectors, count)
         rows = [
             _best_per_identity(ids.tolist(), scores.tolist(), owners)
             for ids, scores in zip(hits.ids, hits.scores, strict=True)

@@ -7,9 +7,10 @@ does not pay for it.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
 from siamkit.io.atomic import create_folder, create_private
+from siamkit.store.schema import require as require_schema
+from siamkit.store.sqlite_errors import MEND, plain_errors
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 4  # number of migrations that this version of siamkit knows
+SCHEMA = 5  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
+MOST_NAMED = 10  # damaged samples in one line
+log = logging.getLogger("siamkit")
 BUSY_SECONDS = 30.0  # that a writer waits for another before it gives up
+
+
+def decode(text: bytes) -> str:
+    """Decode a stored text; what is not UTF-8 becomes lone surrogates, see `checked.is_text`."""
+    return text.decode("utf-8", "surrogateescape")
 
 
 def now() -> str:
@@ -41,7 +51,8 @@ class Store:
         self.root = root
         self.path = root / "store.db"
         self.created = False
-        with _plain_errors(self.path):
+        self._warned_of: set[object] = set()  # samples; each is worth one line
+        with plain_errors(self.path, BUSY_SECONDS):
             if not self.path.exists():
                 if not create:
                     hint = "`siamkit init` creates one"
@@ -49,6 +60,7 @@ class Store:
                 create_folder(root)
                 create_private(self.path)  # SQLite gives -wal and -shm the same mode
                 self.created = True
+            _require_files(self.path, self.index_root)
             self.connection, self.writable = _connect(self.path)
             try:
                 self._check_schema()
@@ -81,6 +93,7 @@ class Store:
                 hint="upgrade siamkit: `pip install --upgrade siamkit`",
             )
         if version == SCHEMA and application == APPLICATION_ID:
+            require_schema(self.connection, self.path)
             return
         if self._pragma("schema_version") and application != APPLICATION_ID:
             raise StoreError(f"{self.path} is a database, but not a siamkit store")
@@ -93,6 +106,7 @@ class Store:
                 migrations.apply(self.tables)
                 self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            require_schema(self.connection, self.path)
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -105,7 +119,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Open a durable transaction. BEGIN IMMEDIATE: a second writer waits instead of failing."""
-        with _plain_errors(self.path):
+        with plain_errors(self.path, BUSY_SECONDS):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -117,7 +131,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Open one consistent view, whatever others commit meanwhile. Nests."""
-        with _plain_errors(self.path):
+        with plain_errors(self.path, BUSY_SECONDS):
             if self.connection.in_transaction:
                 yield self.connection
                 return
@@ -137,9 +151,32 @@ class Store:
         with self.read() as db:
             return db.execute(query, values).fetchall()
 
+    def warn_of_damage(self, gallery: str, sample_ids: Iterable[object]) -> None:
+        """Log a line that names the damaged samples that a caller leaves out, each once."""
+        if new := [i for i in sample_ids if i not in self._warned_of]:
+            self._warned_of.update(new)
+            named = ", ".join(map(str, new[:MOST_NAMED])) + ("…" if len(new) > MOST_NAMED else "")
+            log.warning(
+                f"gallery {gallery}: damaged and left out: {len(new)} of its samples ({named});"
+                " `siamkit doctor` says how to mend them"
+            )
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def _require_files(path: Path, index_root: Path) -> None:
+    """Raise StoreError if the database is no file, or was cut to nothing.
+
+    SQLite waits for ever for a pipe, and takes an empty file for a new database.
+    """
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if part.exists() and not part.is_file():
+            hint = "move it away, and restore a backup if there was a store"
+            raise StoreError(f"{part} is not a file", hint=hint)
+    if path.exists() and not path.stat().st_size and any(index_root.glob("*/*")):
+        raise StoreError(f"{path} is empty, though something was enrolled", hint=MEND)
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -147,6 +184,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = decode
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten
@@ -166,7 +204,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise StoreError("the disk of the store does not support SQLite's WAL mode")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
@@ -184,40 +223,10 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
             hint="copy the store to a writable place",
         )
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.text_factory = decode
+    return connection
 
 
 def _is_read_only(error: sqlite3.DatabaseError) -> bool:
     return any(word in str(error) for word in ("readonly", "read-only", "unable to open"))
-
-
-@contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and of the disk into one line each, with a cure."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise StoreError(
-                f"{path} stayed locked by another process for {BUSY_SECONDS:.0f} s",
-                hint="wait for it to end, then run the same command again",
-            ) from error
-        if "full" in text:
-            raise StoreError(
-                f"no space left for {path}: {text}; nothing of this batch was written",
-                hint="free some space, then run the same command again: it goes on from there",
-            ) from error
-        if "readonly" in text or "read-only" in text:
-            hint = "choose another store with `--store`"
-            raise StoreError(f"{path} is read-only", hint=hint) from error
-        if "not a database" in text or "malformed" in text:
-            raise StoreError(
-                f"{path} is damaged or not a siamkit store: {text}",
-                hint="restore it from a backup; `siamkit export` makes one",
-            ) from error
-        if "unable to open" in text or "disk I/O" in text:
-            raise StoreError(f"{path} cannot be opened: {text}") from error
-        raise
-    except OSError as error:
-        raise StoreError(f"{path} cannot be used: {error.strerror or error}") from error

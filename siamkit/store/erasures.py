@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from siamkit.store.checked import read_as
 from siamkit.store.database import BUSY_SECONDS, Store
 
 
@@ -37,7 +38,7 @@ class Erasure:
 def pending(store: Store) -> list[Erasure]:
     """Return the deletions whose traces are still on the disk."""
     rows = store.fetch_all('SELECT gallery_id, seq, "index" FROM erasures')
-    return [Erasure(*row) for row in rows]
+    return [erasure for row in rows if (erasure := read_as(Erasure, row))]
 
 
 def floor(store: Store, gallery_id: int, index: str) -> int | None:

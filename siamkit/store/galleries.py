@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.store import erasures
+from siamkit.store.checked import fits, read_as
 from siamkit.store.database import Store, now
+from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
+MAX_DIM = 65_536  # of a space; encoders make a hundredth of it
 DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of runs without a gallery
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -213,22 +217,55 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
 
 
 def _calibration(gallery: str, model: object) -> Calibration | None:
-    """Read a calibration. One that this siamkit cannot read is None, and a line is logged."""
+    """Read a calibration; None if there is none. Raises ValueError if it is damaged."""
     try:
         return None if model is None else from_json(str(model))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning(
-            f"the calibration of gallery {gallery} cannot be read ({error}) and is ignored;"
-            f" `siamkit calibrate {gallery}` makes a new one"
-        )
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _threshold(fields: Sequence[Any]) -> Threshold | None:
+    """Read a threshold; None if there is none. Raises ValueError if it is damaged."""
+    if fields[0] is None:
         return None
+    threshold = read_as(Threshold, (*fields, None))
+    if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
+        raise ValueError("its threshold is out of range")
+    return threshold
 
 
 def _gallery(row: tuple[Any, ...]) -> Gallery:
+    """Read a gallery. Raises StoreError if its row or its space's is damaged.
+
+    A calibration that this siamkit cannot read is left out with its threshold, and a line is
+    logged: decisions by a default would be worse than none.
+    """
     gallery_id, name, encoder, detector, created, index, *fields = row
-    space, (value, fmr, source, model) = Space(*fields[:4]), fields[4:]
-    threshold = None if value is None else Threshold(value, fmr, source)
-    calibration = _calibration(name, model)
+    space = read_as(Space, fields[:4])
+    if space is None or not 0 < space.dim <= MAX_DIM or not fits(_Row, row[:6]):
+        raise StoreError(f"gallery {name!r} is damaged in the store", hint=MEND)
+    threshold = calibration = None
+    try:
+        calibration = _calibration(name, fields[7])
+        threshold = _threshold(fields[4:7])
+    except ValueError as error:
+        log.warning(
+            f"the calibration of gallery {name} cannot be read ({error}) and is ignored;"
+            f" `siamkit calibrate {name}` makes a new one"
+        )
+        calibration = None
     return Gallery(
         gallery_id, name, space, encoder, detector, threshold, created, index, calibration
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The columns of a gallery itself, in the order of _SELECT."""
+
+    id: int
+    name: str
+    encoder: str | None
+    detector: str | None
+    created: str
+    index: str

@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 
 from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
 from siamkit.protocols import Index, IndexBackend
 from siamkit.store import Gallery, Store, erasures, galleries, templates
 from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
+from siamkit.store.templates import Owner
 from siamkit.types import Cursor, Hits, Vectors
 
 _SAVED = re.compile(r"(\.?)g(\d+)-")  # the beginning of a saved file's name, see index_prefix
+# How far the score of an index may lie from that of the stored templates: in rounding, and with
+# vectors that an approximate one has compressed.
+EXACT_WITHIN, NEAR_WITHIN = 1e-3, 0.05
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 log = logging.getLogger("siamkit")
 
@@ -49,22 +54,26 @@ class LiveIndex:
 
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
         self.store, self.gallery, self._save = store, gallery, save
+        self._is_trusted = True  # until it has been rebuilt for the sake of its scores
         started = time.perf_counter()
-        backend = backend_of(gallery)
         if store.writable:
             _drop_forgotten(store, gallery)
         with store.read():
             self.index: Index
-            self.index, refused = backend.open(
-                gallery.index_key,
-                gallery.space.dim,
-                root=store.index_root,
-                known=lambda cursor: templates.has_change(store, gallery, cursor),
+            self.index, refused = self._open(
+                lambda cursor: templates.has_change(store, gallery, cursor)
             )
             self._applied: Cursor = self.index.cursor()
             rebuilt = self._applied.seq == 0
-        self.catch_up()
+        with store.read():
+            self.catch_up()
+            absent = templates.count(store, gallery) - len(self.index)
         self.save_if_due()
+        if absent and not rebuilt:  # else they have been named
+            log.warning(
+                f"gallery {gallery.name}: {absent} of its templates are damaged and left out;"
+                " `siamkit doctor` says how to mend them"
+            )
         if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
@@ -73,12 +82,61 @@ class LiveIndex:
                 f" in {spent:.1f} s{why}"
             )
 
+    def _open(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
+        key, dim, root = self.gallery.index_key, self.gallery.space.dim, self.store.index_root
+        return backend_of(self.gallery).open(key, dim, root=root, known=known)
+
     def search(self, vectors: Vectors, k: int) -> Hits:
         """Find the k nearest templates of each of (n, dim) unit vectors, as of now."""
         self.catch_up()
         hits = self.index.search(vectors, k)
         self.save_if_due()
         return hits
+
+    def search_owned(self, vectors: Vectors, k: int) -> tuple[Hits, dict[int, Owner]]:
+        """Find the k nearest templates, and their owners by template id.
+
+        The index proposes, the store decides: scores are those of the stored templates, and ids of
+        templates that are damaged or gone are -1, last. An index whose own scores are others is
+        rebuilt, once. The caller holds a read transaction and has caught up.
+        """
+        hits, owners, deviation = self._score_by_store(vectors, self.index.search(vectors, k))
+        if self._is_trusted and deviation > (EXACT_WITHIN if self.index.exact else NEAR_WITHIN):
+            self._is_trusted = False
+            log.warning(
+                f"the index of gallery {self.gallery.name} holds other vectors than the store:"
+                " it is damaged, and is rebuilt"
+            )
+            self.index.close()
+            self.index, _ = self._open(lambda cursor: False)  # empty; a save replaces the file
+            self._applied = Cursor()
+            self.catch_up()
+            hits, owners, _ = self._score_by_store(vectors, self.index.search(vectors, k))
+        return hits, owners
+
+    def _score_by_store(self, vectors: Vectors, hits: Hits) -> tuple[Hits, dict[int, Owner], float]:
+        """Return hits with the scores of their stored templates, and how far the scores were off.
+
+        Best first, equal scores by id, gaps last.
+        """
+        import numpy as np
+
+        proposed = np.unique(hits.ids[hits.ids >= 0])
+        owners, ids, stored = templates.owners(self.store, self.gallery, proposed.tolist())
+        if not len(ids):
+            return Hits(np.full_like(hits.ids, -1), np.full_like(hits.scores, -np.inf)), {}, 0.0
+        columns = np.searchsorted(ids, hits.ids).clip(0, len(ids) - 1)
+        is_stored = ids[columns] == hits.ids
+        scores = np.where(
+            is_stored, np.take_along_axis(vectors @ stored.T, columns, axis=1), -np.inf
+        )
+        by_id = np.where(is_stored, hits.ids, np.iinfo(np.int64).max)
+        order = np.lexsort((by_id, -scores), axis=1)
+        with np.errstate(invalid="ignore"):
+            off = np.abs(hits.scores - scores)[is_stored]
+        deviation = float(np.nan_to_num(off, nan=np.inf).max(initial=0))
+        best = np.take_along_axis(np.where(is_stored, hits.ids, -1), order, axis=1)
+        return Hits(best, np.take_along_axis(scores, order, axis=1)), owners, deviation
 
     def save(self) -> None:
         """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""

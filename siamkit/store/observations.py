@@ -8,12 +8,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from siamkit.stats.probe_scores import ProbeScores
+from siamkit.store.checked import read_as
 from siamkit.store.database import BUSY_SECONDS, Store, now
 from siamkit.store.galleries import Gallery
 
 MAX_QUERIES = 1_000  # queries per gallery
+MAX_COSINE = 1.001  # of float32 vectors, with rounding
 MAX_WAIT_SECONDS = 0.02  # s that a query waits at most while another process writes to the store
 log = logging.getLogger("siamkit")
 
@@ -81,13 +84,11 @@ def will_record(store: Store, gallery: Gallery) -> bool:
 
 def has_reference(store: Store, gallery: Gallery) -> bool:
     """Return True if there is a reference for the gallery's present encoder."""
-    return bool(
-        store.connection.execute(
-            "SELECT 1 FROM observations WHERE gallery_id = ? AND kind IN ('known', 'stranger')"
-            " AND fingerprint = ? LIMIT 1",
-            (gallery.id, gallery.space.fingerprint),
-        ).fetchone()
+    query = (
+        "SELECT 1 FROM observations WHERE gallery_id = ? AND kind IN ('known', 'stranger')"
+        " AND fingerprint = ? LIMIT 1"
     )
+    return store.fetch_one(query, gallery.id, gallery.space.fingerprint) is not None
 
 
 _SELECT = """
@@ -99,11 +100,17 @@ def reference(store: Store, gallery: Gallery) -> list[ProbeScores]:
     """Return the reference rows of the gallery's present encoder, oldest first."""
     query = _SELECT + " AND kind IN ('known', 'stranger') ORDER BY id"
     rows = store.fetch_all(query, gallery.id, gallery.space.fingerprint)
-    return [ProbeScores(*row) for row in rows]
+    return _readable(rows)
 
 
 def recent(store: Store, gallery: Gallery, limit: int) -> list[ProbeScores]:
     """Return the last `limit` queries with the gallery's present encoder, newest first."""
     query = _SELECT + " AND kind = 'query' ORDER BY id DESC LIMIT ?"
     rows = store.fetch_all(query, gallery.id, gallery.space.fingerprint, limit)
-    return [ProbeScores(*row) for row in rows]
+    return _readable(rows)
+
+
+def _readable(rows: list[tuple[Any, ...]]) -> list[ProbeScores]:
+    """Return the rows that hold cosines; damaged ones count as not recorded."""
+    scores = (read_as(ProbeScores, row) for row in rows)
+    return [s for s in scores if s and abs(s.best) <= MAX_COSINE and abs(s.rest or 0) <= MAX_COSINE]

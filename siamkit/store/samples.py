@@ -6,13 +6,16 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from siamkit.errors import BadInput, StoreError
-from siamkit.store import erasures
+from siamkit.store import erasures, templates
+from siamkit.store.checked import read_as, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
 from siamkit.types import Vectors
 
+DIGEST_BYTES = 32  # SHA-256
 MAX_LABEL_CHARS = 200  # characters
 
 
@@ -87,14 +90,37 @@ def add(
                 (gallery.id, identities[sample.identity], *content, when),
             )
             if cursor.rowcount == 0:
-                ids.append(None)
+                key = gallery.id, identities[sample.identity], sample.digest, sample.region
+                ids.append(_mend(db, gallery, key, vector))
                 continue
+            assert cursor.lastrowid is not None
             ids.append(cursor.lastrowid)
-            db.execute(
-                "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
-                (cursor.lastrowid, gallery.id, vector.astype("<f4").tobytes()),
-            )
+            templates.insert(db, gallery, cursor.lastrowid, vector)
     return ids
+
+
+def _mend(
+    db: sqlite3.Connection, gallery: Gallery, key: tuple[Any, ...], vector: Vectors
+) -> int | None:
+    """Replace the template of an enrolled sample if it is damaged; return its id, or else None."""
+    (sample_id,) = db.execute(
+        "SELECT id FROM samples"
+        " WHERE gallery_id = ? AND identity_id = ? AND digest = ? AND region = ?",
+        key,
+    ).fetchone()
+    rows = db.execute(f"{_TEMPLATE} WHERE s.id = ?", (sample_id,)).fetchall()
+    if not sound_templates(rows, gallery.space.dim)[2]:
+        return None
+    db.execute("DELETE FROM templates WHERE sample_id = ?", (sample_id,))
+    templates.insert(db, gallery, sample_id, vector)
+    return int(sample_id)
+
+
+# A sample without a template is as damaged as one whose template is.
+_TEMPLATE = """
+SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t
+  ON t.sample_id = s.id AND t.gallery_id = s.gallery_id
+"""
 
 
 def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
@@ -120,12 +146,16 @@ def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
 
 
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
-    """Return True if any region of the same content is enrolled under this identity."""
+    """Return True if any region of the same content is enrolled under this identity.
+
+    Content of which a template is damaged does not count: enrolling it again mends it.
+    """
     query = (
-        "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
-        " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1"
+        f"{_TEMPLATE} JOIN identities i ON i.id = s.identity_id"
+        " WHERE s.gallery_id = ? AND i.name = ? AND s.digest = ?"
     )
-    return store.fetch_one(query, gallery.id, identity, digest) is not None
+    rows = store.fetch_all(query, gallery.id, identity, digest)
+    return bool(rows) and not sound_templates(rows, gallery.space.dim)[2]
 
 
 _SELECT = """
@@ -141,23 +171,34 @@ def of_label(store: Store, label: str) -> list[Sample]:
     if not rows:
         hint = "`siamkit list` shows all identities"
         raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
-    return [Sample(*row) for row in rows]
+    return [sample for row in rows if (sample := _sample(store, row))]
 
 
 def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
     """Yield the samples of a gallery, oldest first."""
     with store.read() as db:
         for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
-            yield Sample(*row)
+            if sample := _sample(store, row):
+                yield sample
+
+
+def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
+    """Read a sample; None if its row is damaged, and a line is logged."""
+    sample = read_as(Sample, row)
+    if sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1:
+        return sample
+    store.warn_of_damage(row[1], [row[0]])
+    return None
 
 
 def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
     """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
-    return store.fetch_all(
+    rows = store.fetch_all(
         "SELECT name, id FROM identities WHERE id IN"
         " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
         gallery.id,
     )
+    return [row for row in rows if isinstance(row[0], str)]
 
 
 def get(store: Store, sample_id: int) -> Sample:
@@ -166,7 +207,10 @@ def get(store: Store, sample_id: int) -> Sample:
     if row is None:
         hint = "`siamkit show LABEL` lists sample ids"
         raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
-    return Sample(*row)
+    if sample := _sample(store, row):
+        return sample
+    hint = f"`siamkit forget --sample {sample_id}`, then enrol it again"
+    raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +232,7 @@ def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
         f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
         *values,
     )
-    return [Holding(*row) for row in rows]
+    return [holding for row in rows if (holding := read_as(Holding, row))]
 
 
 def rename(store: Store, old: str, new: str) -> None:
