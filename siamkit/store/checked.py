@@ -8,9 +8,10 @@ miss a flipped sign, which leaves the norm as it is, and a vector in another sam
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from siamkit.types import Ids, Vectors
 
@@ -69,9 +70,17 @@ def is_text(value: str) -> bool:
 
 @cache
 def _types(record: type) -> tuple[frozenset[type], ...]:
-    hints = get_type_hints(record).values()
-    types = [frozenset(get_args(hint) or (hint,)) for hint in hints]
-    return tuple(frozenset(int if kind is bool else kind for kind in kinds) for kinds in types)
+    return tuple(frozenset(_stored_as(hint)) for hint in get_type_hints(record).values())
+
+
+def _stored_as(hint: Any) -> Iterator[type]:
+    """Yield the types in which SQLite returns a value of this annotation."""
+    if get_origin(hint) is Literal:
+        yield from map(type, get_args(hint))
+    elif isinstance(hint, UnionType):
+        yield from get_args(hint)
+    else:
+        yield int if hint is bool else hint
 
 
 def read_as(record: type[Record], row: Sequence[Any]) -> Record | None:

@@ -28,7 +28,7 @@ def require(connection: sqlite3.Connection, path: Path) -> None:
     actual = read(connection)
     if checksum(actual) == USUAL:
         return
-    expected = _migrated()
+    expected = migrated()
     faults = [_compare(name, part, actual.get(name)) for name, part in expected.items()]
     faults += [
         f"trigger {name} is not siamkit's"
@@ -65,7 +65,8 @@ def checksum(parts: Parts) -> int:
     return zlib.crc32(repr(parts).encode())
 
 
-def _migrated() -> Parts:
+def migrated() -> Parts:
+    """Return the schema that the migrations make, by this SQLite and sqlite_utils."""
     from sqlite_utils import Database
 
     from siamkit.store import migrations
