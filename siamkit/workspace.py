@@ -786,18 +786,39 @@ class Workspace:
 
         return export_gallery(self.store, galleries.get(self.store, gallery), Path(folder))
 
-    def import_(self, folder: str | Path, *, as_gallery: str | None = None) -> Imported:
-        """Read an exported folder into a gallery, created if new; create the store if needed.
+    def import_(
+        self,
+        folder: str | Path,
+        *,
+        as_gallery: str | None = None,
+        merge: bool = False,
+        media: str | Path | None = None,
+        encoder: str | None = None,
+        confirm: Callable[[Mapping[str, int]], None] = lambda gains: None,
+    ) -> Imported:
+        """Read an exported folder into a new gallery, whole or not at all.
 
-        as_gallery: None takes the name that was exported.
-        Raises BadInput, before anything is stored, for a damaged folder; EncoderMismatch if the
-        gallery holds vectors of another encoder.
+        The store is created if there is none. See docs/security.md for what is believed.
+        as_gallery: None takes the name that was exported. merge: add to a gallery that exists,
+        which keeps its settings. confirm: called before that with the new samples of each identity
+        that the gallery knows; it may raise. media: a folder with the samples' files; without it,
+        none of them is ever read. encoder: needed if the export's own is not installed.
+
+        Raises BadInput, before anything is stored, for a damaged folder; StoreError for a gallery
+        that exists, EncoderMismatch if it holds vectors of another encoder.
         """
-        from siamkit.flows.import_ import import_gallery, read_export
+        from siamkit.flows import import_ as importing
+        from siamkit.flows.read_export import read_export
 
-        exported = read_export(Path(folder))  # before a store is created for it
+        exported = importing.with_encoder(read_export(Path(folder)), encoder)
+        exported = importing.with_media(exported, Path(media) if media else None)
+        name = as_gallery or exported.name
+        galleries.require_name(name)  # before a store is created for it
+        if self._has_store() and galleries.exists(self.store, name):
+            target = importing.require_mergeable(self.store, exported, name, merge=merge)
+            confirm(importing.find_gains(self.store, target, exported))
         self.init()
-        return import_gallery(self.store, exported, as_gallery)
+        return importing.import_gallery(self.store, exported, name, merge=merge)
 
     def reembed(
         self,

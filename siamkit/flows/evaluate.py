@@ -21,7 +21,7 @@ from siamkit.flows.score_trials import (
     select_usable,
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
-from siamkit.io.sources import to_text
+from siamkit.io.sources import to_path, to_text
 from siamkit.stats import snorm
 from siamkit.stats.identification import (
     IdentificationMetrics,
@@ -104,8 +104,9 @@ def evaluate_gallery(
             hint="give a table of trials or a folder as well",
         )
     enrolled = load_vectors(store, gallery)
-    sources = [s.source if s.inline else Path(s.source) for s in enrolled.samples]
+    sources = [s.source if s.inline else to_path(s.source) for s in enrolled.samples]
     trials = pair_samples(sources, enrolled.identity, pairs=settings.pairs)
+    trials = replace(trials, digests=[sample.digest for sample in enrolled.samples])
     samples = SampleVectors(enrolled.vectors, np.ones(len(sources), np.bool_))
     return _evaluate(system, trials, samples, settings, progress, identify=True)
 

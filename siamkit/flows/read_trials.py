@@ -99,7 +99,7 @@ def read_trial_table(
         np.array([row.score for row in rows], np.float64) if scored else None,
         [row.group for row in rows] if group else None,
         folds,
-        faults,
+        faults=faults,
     )
     if folds is None and any(row.fold is not None for row in rows):
         trials.notes.append("the column fold has values that are not whole numbers; it is ignored")
@@ -153,7 +153,7 @@ def _parse_name(value: Any, column: str) -> str:
 def _parse_score(value: Any) -> float:
     try:
         score = float("" if value is None or isinstance(value, bool) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"score {str(value)[:40]!r} is not a number") from None
     if not math.isfinite(score):
         raise ValueError(f"score {score} is not finite")
@@ -163,7 +163,7 @@ def _parse_score(value: Any) -> float:
 def _whole_numbers(values: Sequence[Any]) -> list[int] | None:
     try:
         return [int(value) for value in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

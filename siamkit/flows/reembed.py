@@ -60,7 +60,7 @@ def reembed(
         raise BadInput(
             f"{len(missing)} of {len(enrolled)} sources cannot be embedded again, first:"
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
-            hint=f"restore the files{drop}",
+            hint=f"{missing[0].hint or 'restore the files'}{drop}",
         )
     ids = {sample.id for sample in enrolled}
     templates.replace_all(store, gallery, pipeline.gallery_encoder(encoder), ids, vectors)
@@ -71,6 +71,11 @@ def reembed(
 
 def read_enrolled(sample: Sample) -> Content:
     """Read a sample's source again. Raises BadInput if it is gone or has changed."""
+    if not sample.inline and sample.source.startswith(sources.IMPORTED):
+        raise BadInput(
+            f"{sample.source}: no file is read that only an import names",
+            hint="import it as another gallery with `--media FOLDER`, which holds its files",
+        )
     source = sample.source if sample.inline else sources.to_path(sample.source)
     content = sources.read(source, text=sample.inline)
     if content.digest != sample.digest:

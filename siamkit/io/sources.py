@@ -16,6 +16,7 @@ from siamkit.errors import BadInput, UnreadableSample
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
 MAX_BYTES = 1 << 30  # bytes (1 GiB) of a source that is read whole
+IMPORTED = "imported:"  # begins a source that an import named and its user did not: never read
 
 
 @dataclass(frozen=True)  # no slots: the digest is cached

@@ -94,24 +94,39 @@ def create(
     detector: None embeds whole samples. index: the name of an index backend, which is not checked.
     Raises BadInput for a bad name, GalleryExists if the name is taken.
     """
+    with store.write():
+        return insert(store, name, modality, encoder, detector=detector, index=index)
+
+
+def insert(
+    store: Store,
+    name: str,
+    modality: str,
+    encoder: GalleryEncoder,
+    *,
+    detector: str | None,
+    index: str,
+) -> Gallery:
+    """Create a gallery, as `create` does, while the caller holds the write lock."""
     require_name(name)
-    with store.write() as db:
-        if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
-            raise GalleryExists(f"gallery {name!r} already exists")
-        space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
-        gallery_id = db.execute(
-            'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (name, space_id, encoder.name, detector, index, now()),
-        ).lastrowid
-        assert gallery_id is not None
-        calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
+    db = store.connection
+    if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
+        raise GalleryExists(f"gallery {name!r} already exists")
+    space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
+    gallery_id = db.execute(
+        'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (name, space_id, encoder.name, detector, index, now()),
+    ).lastrowid
+    assert gallery_id is not None
+    calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
     return get(store, name)
 
 
 def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int:
     """Return the id of a fingerprint's space, created if new. The caller holds the write lock."""
     db = store.connection
+    drop_unused_spaces(store)
     db.execute(
         "INSERT INTO spaces (modality, fingerprint, dim, created) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (fingerprint) DO NOTHING",
@@ -121,10 +136,20 @@ def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int
         "SELECT id, modality, dim FROM spaces WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     if row[1:] != (modality, dim):
+        (gallery,) = db.execute("SELECT name FROM galleries WHERE space_id = ?", row[:1]).fetchone()
         raise EncoderMismatch(
-            f"encoder {fingerprint} is registered for {row[2]}-d {row[1]}, not {dim}-d {modality}"
+            f"encoder {fingerprint} is registered for {row[2]}-d {row[1]}, not {dim}-d {modality}",
+            hint=f"so gallery {gallery} says; if it is wrong, `siamkit galleries delete {gallery}`",
         )
     return int(row[0])
+
+
+def drop_unused_spaces(store: Store) -> None:
+    """Delete the spaces of no gallery, lest a wrong one outlive it. The caller holds the lock."""
+    store.connection.execute(
+        "DELETE FROM spaces WHERE NOT EXISTS"
+        " (SELECT 1 FROM galleries WHERE galleries.space_id = spaces.id)"
+    )
 
 
 def calibrate(
@@ -196,6 +221,7 @@ def delete(store: Store, gallery: Gallery) -> None:
         erasures.note(store, gallery.id)  # while the row still names the index
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
         drop_empty_identities(store)
+        drop_unused_spaces(store)
 
 
 def drop_empty_identities(store: Store) -> None:

@@ -75,27 +75,34 @@ def add(
     Returns a sample id for each, or None if the same content and region is already enrolled.
     Raises StoreError if another process has deleted or re-embedded the gallery meanwhile.
     """
-    with store.write() as db:
-        _require_unchanged(db, gallery, fingerprint)
-        when = now()
-        ids: list[int | None] = []
-        identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
-        for sample, vector in zip(samples, vectors, strict=True):
-            content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
-            cursor = db.execute(
-                "INSERT INTO samples"
-                " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
-                (gallery.id, identities[sample.identity], *content, when),
-            )
-            if cursor.rowcount == 0:
-                key = gallery.id, identities[sample.identity], sample.digest, sample.region
-                ids.append(_mend(db, gallery, key, vector))
-                continue
-            assert cursor.lastrowid is not None
-            ids.append(cursor.lastrowid)
-            templates.insert(db, gallery, cursor.lastrowid, vector)
+    with store.write():
+        return insert(store, gallery, fingerprint, samples, vectors)
+
+
+def insert(
+    store: Store, gallery: Gallery, fingerprint: str, samples: Sequence[NewSample], vectors: Vectors
+) -> list[int | None]:
+    """Enrol a batch, as `add` does, while the caller holds the write lock."""
+    db, when = store.connection, now()
+    _require_unchanged(db, gallery, fingerprint)
+    ids: list[int | None] = []
+    identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
+    for sample, vector in zip(samples, vectors, strict=True):
+        content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
+        cursor = db.execute(
+            "INSERT INTO samples"
+            " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
+            (gallery.id, identities[sample.identity], *content, when),
+        )
+        if cursor.rowcount == 0:
+            key = gallery.id, identities[sample.identity], sample.digest, sample.region
+            ids.append(_mend(db, gallery, key, vector))
+            continue
+        assert cursor.lastrowid is not None
+        ids.append(cursor.lastrowid)
+        templates.insert(db, gallery, cursor.lastrowid, vector)
     return ids
 
 

@@ -242,7 +242,7 @@ def test_strangers_with_one_score_stay_below_the_threshold():
     ],
 )
 def test_inconsistent_numbers_in_a_file_are_refused(fitted, wrong):
-    with pytest.raises(ValueError, match="are inconsistent"):
+    with pytest.raises(ValueError, match=r"are inconsistent|NaN is not"):
         from_json(to_json(replace(fitted, **wrong)))
 
 
@@ -273,7 +273,7 @@ def test_json_round_trip(fitted):
         replace(both, fpir_model=replace(fpir_model, level=math.nan)),
         replace(both, fpir_model=replace(fpir_model, sizes=())),
     ):
-        with pytest.raises(ValueError, match="are inconsistent"):
+        with pytest.raises(ValueError, match=r"are inconsistent|NaN is not"):
             from_json(to_json(damaged))
 
 
