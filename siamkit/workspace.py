@@ -291,11 +291,12 @@ class Workspace:
     ) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
         """Read (label, source) pairs for `enrol_many`, and a failed result per unusable row.
 
-        origin: a folder with one folder per identity, a CSV with the columns label and path, JSON
+        origin: a folder with one folder per identity, a table with the columns label and path, JSON
         lines ({"label", "path"} or {"label", "text"}), or '-' for JSON lines on standard input.
-        columns: the origin is a table of texts, and these are its columns.
+        columns: if they are named, the origin is a table of texts that has them; `encoding` is that
+        of any table which is not UTF-8.
 
-        Raises BadInput, naming the line, for a list that cannot be read.
+        Raises BadInput, naming each line, for a list of which nothing can be used.
         """
         from siamkit.flows.enrol import read_labelled
 
@@ -354,8 +355,9 @@ class Workspace:
         """Read the sources to `embed`, and a fault per unusable row.
 
         origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
-        either on standard input. columns: those of a table of texts, which the origin then is.
-        Raises BadInput, naming the line, for a list that cannot be read.
+        either on standard input. columns: if they are named, the origin is a table of texts that
+        has them; `encoding` is that of any table which is not UTF-8.
+        Raises BadInput, naming each line, for a list of which nothing can be used.
         """
         from siamkit.flows.embed import read_sources
 
@@ -663,6 +665,7 @@ class Workspace:
         gallery: str,
         trials: str | Path | None = None,
         *,
+        encoding: str | None = None,
         targets: CalibrationTargets | None = None,
         normalise: bool | None = None,
         report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
@@ -671,10 +674,10 @@ class Workspace:
         """Measure what a gallery's scores mean; later decisions use the result.
 
         trials: a table of labelled pairs or a folder per identity; None for the gallery's own
-        samples, each against each identity. targets: the error rates to decide at. normalise:
-        decide by adaptive S-norm; None: if the modality prefers it and the gallery is large enough.
-        report_fault: called with each trial and sample that cannot be used. See
-        siamkit.stats.calibration_fit.fit_calibration.
+        samples, each against each identity. encoding: of a table that is not UTF-8. targets: the
+        error rates to decide at. normalise: decide by adaptive S-norm; None: if the modality
+        prefers it and the gallery is large enough. report_fault: called with each trial and sample
+        that cannot be used. See siamkit.stats.calibration_fit.fit_calibration.
         """
         from siamkit.flows import calibrate
         from siamkit.stats.calibration_fit import DEFAULT_TARGETS
@@ -695,7 +698,7 @@ class Workspace:
             )
         else:
             calibration = calibrate.calibrate_by_file(
-                target, pipeline, Path(trials), targets, report_fault, progress
+                target, pipeline, Path(trials), targets, report_fault, progress, encoding
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration

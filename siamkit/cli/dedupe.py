@@ -184,7 +184,7 @@ def _dedupe(ws: sk.Workspace, request: DedupeRequest, faults: list[Fault]) -> sk
                 source, rule.threshold, max_memory=request.max_memory, progress=progress
             )
         modality = models.modality or _text_modality()
-        if request.columns != sk.TextColumns():
+        if request.columns.are_named:
             options.check_texts(modality)
         return ws.dedupe(
             ws.list_items(source, modality, request.columns, faults),

@@ -65,6 +65,7 @@ class EvaluationSettings:
     group: str | None = None  # a column of the trials, to report error rates by
     threshold: float | None = None  # to report error rates at; None for the default
     pairs: int = MOST_PAIRS  # of a folder or gallery, at most
+    encoding: str | None = None  # of a table that is not UTF-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,13 @@ def evaluate_systems(
 ) -> list[Evaluation]:
     """Evaluate systems on a table of trials or a folder per identity."""
     is_text = systems[0].pipeline.modality.kind == "text"
-    trials = read_trials(source, text=is_text, group=settings.group, pairs=settings.pairs)
+    trials = read_trials(
+        source,
+        text=is_text,
+        group=settings.group,
+        pairs=settings.pairs,
+        encoding=settings.encoding,
+    )
     keep_crops = bool(settings.rerankers)
     results: list[Evaluation] = []
     for system in systems:
@@ -121,7 +128,8 @@ def evaluate_table(path: Path, settings: EvaluationSettings) -> Evaluation:
             f"{to_text(path)} is a folder, which has no scores",
             hint="score its pairs by an encoder: -m MODALITY or --gallery NAME",
         )
-    trials = read_trial_table(path, scored=True, group=settings.group)
+    encoding = settings.encoding
+    trials = read_trial_table(path, scored=True, group=settings.group, encoding=encoding)
     threshold = settings.threshold
     thresholds = {} if threshold is None else {"the given threshold": threshold}
     assert trials.scores is not None

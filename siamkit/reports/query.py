@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
+from siamkit.io.printable import printable
 from siamkit.types import Image
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
             raise BadInput("only boxes can be drawn, not spans of time")
         colour = KNOWN if answer.identity else UNKNOWN
         score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
-        text = (answer.identity or "unknown") + score
+        text = printable(answer.identity or "unknown") + score
         draw.rectangle(box, outline=colour, width=line_width)
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         x = min(max(0, box[0]), max(0, width - (right - left) - 8))

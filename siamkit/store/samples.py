@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
+from siamkit.io.encodings import undecoded
+from siamkit.io.table_values import plain_text
 from siamkit.store import erasures, templates
 from siamkit.store.checked import read_as, sound_templates
 from siamkit.store.database import Store, now
@@ -46,14 +48,18 @@ class Sample:
     inline: bool
 
 
-def normalise_label(label: str) -> str:
+def normalise_label(label: str | int) -> str:
     """Return a label as it is stored: NFC, no outer blanks. Raises BadInput if it is unusable.
 
-    Slashes, emoji and any script are fine: a label is never used as a path.
+    Slashes, emoji and any script are fine: a label is never used as a path. A number, numpy's own
+    included, is its digits: 5 and 5.0 are "5".
     """
-    if not isinstance(label, str):
+    text = plain_text(label)
+    if text is None:
         raise BadInput(f"a label must be text, not {type(label).__name__}")
-    clean = unicodedata.normalize("NFC", label).strip()
+    if fault := undecoded(text):
+        raise BadInput(f"label {text[:40]!r} {fault}")
+    clean = unicodedata.normalize("NFC", text).strip()
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example `--as alice`")

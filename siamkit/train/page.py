@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from siamkit.io.printable import printable
 from siamkit.sdk.model_folder import CARD, read_card
 from siamkit.train.folder import ENCODER
 
@@ -31,16 +32,20 @@ def page(run: Path, picture: bytes) -> str:
             **card.training,
         }
         rows = "".join(
-            f"<tr><th>{html.escape(str(key))}<td>{html.escape(_as_text(value))}"
+            f"<tr><th>{_escaped(str(key))}<td>{_escaped(_as_text(value))}"
             for key, value in facts.items()
         )
-    name = html.escape(run.resolve().name)
+    name = _escaped(run.resolve().name)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
         f"<style>{_STYLE}</style><h1>{name}</h1>"
         f'<img alt="curves" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
         f"<table>{rows}</table></html>\n"
     )
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text, lines=True))
 
 
 def _as_text(value: Any) -> str:

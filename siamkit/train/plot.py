@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
+from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
 from siamkit.train.events import Alarm, Evaluated, Event, Started, Step
 from siamkit.train.folder import EMBEDDINGS
@@ -53,7 +54,8 @@ def draw(run: Path, out: Path) -> None:
         )
     events = read_record(run)
     figure = _figure(events, _read_embeddings(run))
-    figure.suptitle(f"{run.resolve().name}: {_summary(events)}", fontsize=12)
+    title = printable(f"{run.resolve().name}: {_summary(events)}")
+    figure.suptitle(title, fontsize=12, parse_math=False)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=100)
     picture = target.getvalue()
