@@ -99,7 +99,7 @@ def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questi
 
 def test_bad_rows_are_told_by_line_and_the_others_compared(questions):
     with (questions.folder / "q.csv").open("ab") as file:
-        file.write(b"7,\n8,a,b\n1,again\n9,caf\xe9\n10,NaN\n")
+        file.write(b"7,\n8,a,b\n1,again\n9,caf\xe9\n10,a NaN\n")
     done = dedupe(questions, "--json")
     assert done.code == 1
     assert groups(done) == [["1", "2", "4"], ["3", "6"]]
@@ -161,7 +161,7 @@ def test_against_a_gallery(questions):
     assert questions("enrol", "faq", "-m", "letters", "--from", "q.csv",
                      "--column", "question").code == 0  # fmt: skip
     (questions.folder / "new.csv").write_text(
-        "question\nhow do i reset my passwort\nwhat time is it on mars\n\nwhere is my invoice\n,\n"
+        "question\nhow do i reset my passwort\nwhat time is it there\n\nwhere is my invoice\nx,y\n"
     )
     new = ("dedupe", "new.csv", "--column", "question", "--against", "faq")
     done = questions(*new, "--rerank", "none", "--threshold", "0.9", "--json", "-o", "c.jsonl")
