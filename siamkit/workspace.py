@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, Classifier
-    from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.dedupe import Deduped
+    from siamkit.flows.dedupe_items import Item
     from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
     from siamkit.flows.enrol import EnrolResult
@@ -546,10 +547,13 @@ class Workspace:
     ) -> Deduped:
         """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
-        rule: by default the modality's reranker decides, if it has one, or else the cosine.
+        rule: by default the modality's reranker decides, if it has one; or else the cosine, by
+        the threshold at which one false pair is expected among all, where the encoder's calibration
+        tells. With expected_false, that many are expected; fmr is the rate of a single pair.
         max_memory: bytes that this process may use in all; None for most of what is free.
         """
-        from siamkit.flows.dedupe import Item, dedupe
+        from siamkit.flows.dedupe import dedupe
+        from siamkit.flows.dedupe_items import Item
         from siamkit.flows.grouping import open_match_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
@@ -593,16 +597,15 @@ class Workspace:
     def against(
         self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
     ) -> Iterator[GalleryLookup]:
-        """Find the items that are already enrolled. See siamkit.flows.against.
+        """Find the items, or regions of them, that are already enrolled. See siamkit.flows.against.
 
-        rule: by default the modality's reranker decides, if it has one, or else the cosine.
+        rule: by default the modality's reranker decides, if it has one, or else the cosine, by the
+        threshold of a query in a gallery of this size. expected_false: among all items.
         """
         from siamkit.flows.against import against
-        from siamkit.flows.grouping import open_match_rule
 
         live, pipeline = self._open_gallery(gallery)
-        match_rule = open_match_rule(pipeline, rule, live.gallery.threshold)
-        yield from against(live, pipeline, items, match_rule)
+        yield from against(live, pipeline, items, rule)
 
     # --- measuring and training ---
 

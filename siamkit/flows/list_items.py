@@ -8,7 +8,7 @@ from typing import TextIO
 
 from siamkit.embed.manifests import read_source_list
 from siamkit.errors import BadInput
-from siamkit.flows.dedupe import Item
+from siamkit.flows.dedupe_items import Item
 from siamkit.host import registry
 from siamkit.io import table_read
 from siamkit.io.folders import files_under
