@@ -770,7 +770,8 @@ class Workspace:
         Vectors, label and sources leave SQLite, the index and freed disk pages.
         Raises StoreError if there is nothing to delete.
         """
-        doomed = [sample for sample in self.identity(label) if gallery in (None, sample.gallery)]
+        enrolled = samples.ids_of_label(self.store, label)
+        doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
         forget(self.store, doomed)
@@ -778,7 +779,8 @@ class Workspace:
 
     def forget_sample(self, sample_id: int) -> None:
         """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
-        forget(self.store, [samples.get(self.store, sample_id)])
+        samples.require(self.store, sample_id)
+        forget(self.store, [sample_id])
 
     # --- moving galleries ---
 

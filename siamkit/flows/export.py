@@ -19,6 +19,7 @@ import numpy as np
 from siamkit.errors import BadInput
 from siamkit.io.atomic import writing_folder
 from siamkit.io.unfinished import store_register
+from siamkit.sdk import regions
 from siamkit.stats.calibration_json import to_json
 from siamkit.store import Gallery, Store, galleries
 from siamkit.store.gallery_vectors import load_vectors
@@ -57,7 +58,7 @@ def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
                 "source": sample.source,
                 "inline": bool(sample.inline),
                 "digest": sample.digest.hex(),
-                "region": json.loads(sample.region),
+                "region": regions.to_dict(sample.read_region()),
                 "quality": sample.quality,
             }
             file.write(json.dumps(line) + "\n")

@@ -13,7 +13,6 @@ from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.flows.forget import finish_erasing
 from siamkit.io import sources
 from siamkit.io.sources import Content
-from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, live_index, samples, templates
 from siamkit.store.samples import Sample
 from siamkit.types import Progress, ignore_progress
@@ -85,7 +84,7 @@ def read_enrolled(sample: Sample) -> Content:
 
 def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
     def stored(detected: DetectedSample) -> ChosenRegions:
-        return [(regions.from_json(sample.region), None)]
+        return [(sample.read_region(), None)]
 
     undetected = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
     return batches.embed_one(undetected, content, stored).regions[0].vector

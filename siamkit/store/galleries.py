@@ -184,9 +184,9 @@ def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
     if row := store.fetch_one(_SELECT + "WHERE g.name = ?", name):
         return _gallery(row)
-    names = [name for (name,) in store.fetch_all("SELECT name FROM galleries ORDER BY name")]
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(names) or 'none'}"
+    here = names(store)
+    near = get_close_matches(name, here, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(here) or 'none'}"
     raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
 
 
@@ -196,8 +196,19 @@ def exists(store: Store, name: str) -> bool:
 
 
 def list_all(store: Store) -> list[Gallery]:
-    """Return all galleries, by name."""
-    return [_gallery(row) for row in store.fetch_all(_SELECT + "ORDER BY g.name")]
+    """Return all galleries, by name; a line is logged for each that is damaged."""
+    sound = []
+    for row in store.fetch_all(_SELECT + "ORDER BY g.name"):
+        try:
+            sound.append(_gallery(row))
+        except StoreError as error:
+            log.warning(f"{error}; it is left out. {error.hint}")
+    return sound
+
+
+def names(store: Store) -> list[str]:
+    """Return the names of all galleries, damaged ones too."""
+    return [str(name) for (name,) in store.fetch_all("SELECT name FROM galleries ORDER BY name")]
 
 
 def count(store: Store, gallery: Gallery) -> tuple[int, int]:
@@ -242,22 +253,28 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
         )
 
 
-def _calibration(gallery: str, model: object) -> Calibration | None:
-    """Read a calibration; None if there is none. Raises ValueError if it is damaged."""
+def _scale(fields: Sequence[Any]) -> tuple[Threshold | None, Calibration | None]:
+    """Read threshold, FMR, source and model of a calibration. Raises ValueError if damaged."""
+    *columns, model = fields
+    if columns[0] is None:
+        return None, None
+    threshold = read_as(Threshold, (*columns, None))
+    if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
+        raise ValueError("its threshold is out of range")
     try:
-        return None if model is None else from_json(str(model))
+        return threshold, None if model is None else from_json(str(model))
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _threshold(fields: Sequence[Any]) -> Threshold | None:
-    """Read a threshold; None if there is none. Raises ValueError if it is damaged."""
-    if fields[0] is None:
-        return None
-    threshold = read_as(Threshold, (*fields, None))
-    if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
-        raise ValueError("its threshold is out of range")
-    return threshold
+def calibration_fault(store: Store, gallery: Gallery) -> str:
+    """Return what is wrong with the stored calibration of a gallery; '' if nothing is."""
+    row = store.fetch_one(_SELECT + "WHERE g.id = ?", gallery.id)
+    try:
+        _scale(row[10:] if row else (None,) * 4)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _gallery(row: tuple[Any, ...]) -> Gallery:
@@ -270,16 +287,14 @@ def _gallery(row: tuple[Any, ...]) -> Gallery:
     space = read_as(Space, fields[:4])
     if space is None or not 0 < space.dim <= MAX_DIM or not fits(_Row, row[:6]):
         raise StoreError(f"gallery {name!r} is damaged in the store", hint=MEND)
-    threshold = calibration = None
+    threshold, calibration = None, None
     try:
-        calibration = _calibration(name, fields[7])
-        threshold = _threshold(fields[4:7])
+        threshold, calibration = _scale(fields[4:])
     except ValueError as error:
         log.warning(
             f"the calibration of gallery {name} cannot be read ({error}) and is ignored;"
             f" `siamkit calibrate {name}` makes a new one"
         )
-        calibration = None
     return Gallery(
         gallery_id, name, space, encoder, detector, threshold, created, index, calibration
     )

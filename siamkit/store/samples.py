@@ -11,11 +11,12 @@ from typing import Any
 from siamkit.errors import BadInput, StoreError
 from siamkit.io.encodings import undecoded
 from siamkit.io.table_values import plain_text
+from siamkit.sdk import regions
 from siamkit.store import erasures, templates
 from siamkit.store.checked import read_as, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
-from siamkit.types import Vectors
+from siamkit.types import Region, Vectors
 
 DIGEST_BYTES = 32  # SHA-256
 MAX_LABEL_CHARS = 200  # characters
@@ -46,6 +47,14 @@ class Sample:
     quality: float | None
     created: str
     inline: bool
+
+    def read_region(self) -> Region:
+        """Parse the region. Raises BadInput, naming the sample, if it is damaged."""
+        try:
+            return regions.from_json(self.region)
+        except ValueError as error:
+            hint = f"`siamkit forget --sample {self.id}`, then enrol it again"
+            raise BadInput(f"sample {self.id} is damaged: {error}", hint=hint) from error
 
 
 def normalise_label(label: str | int) -> str:
@@ -180,28 +189,63 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 def of_label(store: Store, label: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
     label = normalise_label(label)
+    ids_of_label(store, label)  # may raise
     rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", label)
-    if not rows:
-        hint = "`siamkit list` shows all identities"
-        raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
     return [sample for row in rows if (sample := _sample(store, row))]
 
 
 def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
     """Yield the samples of a gallery, oldest first."""
+    for sample_id, sample in each_of_gallery(store, gallery):
+        if sample:
+            yield sample
+        else:
+            store.warn_of_damage(gallery.name, [sample_id])
+
+
+def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
+    """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
     with store.read() as db:
         for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
-            if sample := _sample(store, row):
-                yield sample
+            yield row[0], _read(row)
 
 
 def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
     """Read a sample; None if its row is damaged, and a line is logged."""
+    sample = _read(row)
+    if sample is None:
+        store.warn_of_damage(row[1], [row[0]])
+    return sample
+
+
+def _read(row: tuple[Any, ...]) -> Sample | None:
     sample = read_as(Sample, row)
-    if sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1:
-        return sample
-    store.warn_of_damage(row[1], [row[0]])
-    return None
+    is_sound = sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1
+    return sample if is_sound else None
+
+
+def ids_of_label(store: Store, label: str) -> list[tuple[int, str]]:
+    """Return the (id, gallery) of an identity's samples, damaged ones too.
+
+    Raises StoreError if there are none.
+    """
+    label = normalise_label(label)
+    query = (
+        "SELECT s.id, g.name FROM samples s JOIN identities i ON i.id = s.identity_id"
+        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.name = ? ORDER BY s.id"
+    )
+    if rows := store.fetch_all(query, label):
+        return rows
+    hint = "`siamkit list` shows all identities"
+    raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
+
+
+def require(store: Store, sample_id: int) -> None:
+    """Raise StoreError if there is no sample of this id, damaged or not."""
+    is_id = abs(sample_id) < 1 << 63  # SQLite holds no other integer
+    if not (is_id and store.fetch_one("SELECT 1 FROM samples WHERE id = ?", sample_id)):
+        hint = "`siamkit show LABEL` lists sample ids"
+        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
 
 
 def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
@@ -216,11 +260,9 @@ def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
 
 def get(store: Store, sample_id: int) -> Sample:
     """Return a sample by id. Raises StoreError if it is absent."""
+    require(store, sample_id)
     row = store.fetch_one(_SELECT + "WHERE s.id = ?", sample_id)
-    if row is None:
-        hint = "`siamkit show LABEL` lists sample ids"
-        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
-    if sample := _sample(store, row):
+    if row and (sample := _sample(store, row)):
         return sample
     hint = f"`siamkit forget --sample {sample_id}`, then enrol it again"
     raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)
@@ -251,7 +293,7 @@ def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
 def rename(store: Store, old: str, new: str) -> None:
     """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
     old, new = normalise_label(old), normalise_label(new)
-    of_label(store, old)
+    ids_of_label(store, old)
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
             hint = "two identities cannot be merged"

@@ -63,6 +63,20 @@ def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
     return np.concatenate(ids), np.concatenate(vectors)
 
 
+def damaged(store: Store, gallery: Gallery) -> list[int]:
+    """Return the ids of the samples of a gallery without a sound template."""
+    query = (
+        "SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t"
+        " ON t.sample_id = s.id AND t.gallery_id = s.gallery_id WHERE s.gallery_id = ?"
+    )
+    sample_ids = []
+    with store.read() as db:
+        rows = db.execute(query, (gallery.id,))
+        while part := rows.fetchmany(ROWS_PER_READ):
+            sample_ids += sound_templates(part, gallery.space.dim)[2]
+    return sample_ids
+
+
 def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, Vectors, Ids]:
     """Return what to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
 

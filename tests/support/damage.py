@@ -1,4 +1,7 @@
-"""Damage stores, and see that every command still ends with an answer or a plain error."""
+"""Damage stores, and see that every command still ends with an answer or a plain error.
+
+python tests/support/damage.py 500 [SEED]     prints a tally of 500 damaged stores
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,32 @@ from typing import Any
 
 import numpy as np
 
+TEXTS = {
+    "greet": ("hello there my friend", "hello there friend", "hello there my friends"),
+    "sum": ("one and one is two", "one and two is three", "one and one are two"),
+    "fox": ("a quick brown fox jumps", "the quick brown fox jumps", "quick brown foxes jump"),
+    "sea": ("waves break on the shore", "waves breaking on a shore", "a wave breaks on the shore"),
+    "tea": ("two cups of green tea", "a cup of green tea", "three cups of green tea"),
+    "map": ("turn left at the bridge", "turn right at the bridge", "turn left at a bridge"),
+    "owl": ("owls hunt by night", "an owl hunts by night", "owls hunting at night"),
+}
+PROBE = "hello there my freind"
 _IMMUTABLE = "SELECT sql FROM sqlite_master WHERE name = 'templates_immutable'"
+
+
+def make_store(root: Path) -> None:
+    """Create a store whose gallery `letters` is calibrated, queried, and has a saved index."""
+    from siamkit import Workspace
+    from siamkit.stats.calibration_fit import CalibrationTargets
+
+    with Workspace(root) as ws:
+        ws.gallery("letters")
+        pairs = [(label, texts[i]) for i in range(3) for label, texts in TEXTS.items()]
+        for enrolled in ws.enrol_many("letters", pairs):
+            assert not enrolled.error, enrolled.error
+        ws.calibrate("letters", targets=CalibrationTargets(fmr=0.2))
+        ws.rebuild_index("letters")
+        assert ws.query("letters", PROBE)[0].identity == "greet"
 
 
 def alter(root: Path, statement: str, *values: Any) -> None:
