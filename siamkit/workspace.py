@@ -36,6 +36,7 @@ from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, igno
 if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
+    from siamkit.flows.backup import Backup
     from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped
     from siamkit.flows.dedupe_items import Item
@@ -783,6 +784,15 @@ class Workspace:
         forget(self.store, [sample_id])
 
     # --- moving galleries ---
+
+    def backup(self, file: str | Path, *, progress: Progress = ignore_progress) -> Backup:
+        """Copy the whole store to a new file, as of now, while others go on using it.
+
+        To restore it, put it into a new folder as `store.db`. Raises BadInput if the file exists.
+        """
+        from siamkit.flows.backup import back_up
+
+        return back_up(self.store, Path(file), progress)
 
     def export(self, gallery: str, folder: str | Path) -> int:
         """Write a gallery to a new folder of open formats; return the number of samples.

@@ -273,6 +273,8 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
 
     sources: files that are read, and must not be replaced.
     """
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise click.UsageError(f"{option} {file}: it is a pipe or a device, not a file.")
     if file.is_dir() or not file.parent.is_dir():
         raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
     if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):

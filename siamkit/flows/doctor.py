@@ -25,6 +25,7 @@ from siamkit.store import Gallery, Store, galleries, health, templates
 from siamkit.store.live_index import LiveIndex
 
 MOST_NAMED = 10  # damaged samples of a gallery
+RESTORE = "restore a backup: `siamkit backup --help` says how"
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 
 
@@ -153,7 +154,7 @@ def _attempt(check: str, examine: Callable[[str], Checkup]) -> Checkup:
 def _faults(store: Store, pragma: str, check: str) -> Checkup:
     faults = health.faults(store, pragma)
     detail = f"{len(faults)} faults, first: {faults[0]}" if faults else "ok"
-    return Checkup(check, not faults, detail, "restore a backup" if faults else "")
+    return Checkup(check, not faults, detail, RESTORE if faults else "")
 
 
 def _rows(store: Store, gallery: Gallery, check: str) -> Checkup:
@@ -163,7 +164,7 @@ def _rows(store: Store, gallery: Gallery, check: str) -> Checkup:
     identities, samples = galleries.count(store, gallery)
     if orphans:
         detail = f"{orphans} templates belong to no sample of the gallery"
-        return Checkup(check, False, detail, "restore a backup")
+        return Checkup(check, False, detail, RESTORE)
     if unlogged:
         detail = f"{unlogged} templates do not match the change log"
         return Checkup(check, False, detail, f"siamkit index rebuild {gallery.name}")

@@ -173,7 +173,7 @@ def _require_files(path: Path, index_root: Path) -> None:
     """
     for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
         if part.exists() and not part.is_file():
-            hint = "move it away, and restore a backup if there was a store"
+            hint = "move it away; `siamkit backup --help` says how to restore a backup"
             raise StoreError(f"{part} is not a file", hint=hint)
     if path.exists() and not path.stat().st_size and any(index_root.glob("*/*")):
         raise StoreError(f"{path} is empty, though something was enrolled", hint=MEND)

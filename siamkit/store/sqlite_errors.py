@@ -9,7 +9,7 @@ from pathlib import Path
 
 from siamkit.errors import StoreError
 
-MEND = "`siamkit doctor` says what is damaged; restore a backup, or import an export"
+MEND = "`siamkit doctor` says what is damaged; `siamkit backup --help`, how to restore a backup"
 PRIMARY = 0xFF  # SQLite's extended error codes hold the primary one in their lowest byte
 
 
