@@ -48,7 +48,6 @@ class Image:
     """One decoded picture, EXIF orientation already applied."""
 
     pixels: NDArray[np.uint8]  # (height, width, 3) RGB
-    notes: tuple[str, ...] = ()  # what decoding left out or had to guess, for people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,6 @@ class Clip:
 
     samples: NDArray[np.float32]  # (n,) in [-1, 1]
     rate: int  # Hz
-    notes: tuple[str, ...] = ()  # what decoding left out or had to guess, for people
 
     @property
     def seconds(self) -> float:
@@ -79,16 +77,11 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Enrolment quality of a region. Enrolment refuses a region with problems.
-
-    No decision is made on a region that is not comparable: its vector would be much the same
-    whatever it shows, so a high score would mean nothing.
-    """
+    """Enrolment quality of a region. Enrolment refuses a region with problems."""
 
     score: float  # in [0, 1]; 1 is best
     problems: tuple[str, ...] = ()  # for people, each with the measured value and the limit
     measures: Mapping[str, float] = field(default_factory=dict)  # {"width_px": 96.0, ...}
-    comparable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

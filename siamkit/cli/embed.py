@@ -104,9 +104,10 @@ class EmbedRequest:
         """Return the sources, and the rows of a table that hold no text."""
         if not self.origin:
             return self.files, []
-        if self.columns.are_named:
+        columns = self.columns if self.columns != sk.TextColumns() else None
+        if columns:
             options.check_texts(self.modality)
-        sources, faults = sk.Workspace.read_sources(self.origin, self.columns)
+        sources, faults = sk.Workspace.read_sources(self.origin, columns)
         if any(isinstance(source, str) for source in sources):
             options.check_texts(self.modality)
         return sources, faults

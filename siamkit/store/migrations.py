@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlite_utils import Database, Migrations
-
-from siamkit.store.checked import sample_checksum, scale_checksum, template_checksum
 
 migrations = Migrations("siamkit")
 
@@ -104,7 +100,6 @@ END;;
 CREATE TRIGGER templates_immutable BEFORE UPDATE ON templates
   BEGIN SELECT RAISE(ABORT, 'templates are immutable: delete and insert'); END;;
 """
-_IMMUTABLE = _INITIAL.split(";;")[-2]
 
 
 @migrations()
@@ -135,25 +130,6 @@ def m004_index(db: Database) -> None:
     """Index backend of a gallery, and of the saved files that a deletion must still remove."""
     db.execute("""ALTER TABLE galleries ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
     db.execute("""ALTER TABLE erasures ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
-
-
-@migrations()
-def m005_checksums(db: Database) -> None:
-    """Checksums of what a decision believes: see siamkit.store.checked."""
-    for table in ("templates", "samples", "calibrations"):
-        db.execute(f"ALTER TABLE {table} ADD COLUMN crc32 INTEGER")
-    db.execute("DROP TRIGGER templates_immutable")
-    for table, (function, columns) in _CHECKSUMS.items():
-        db.conn.create_function(function.__name__, len(columns.split(",")), function)
-        db.execute(f"UPDATE {table} SET crc32 = {function.__name__}({columns})")
-    db.execute(_IMMUTABLE)
-
-
-_CHECKSUMS: dict[str, tuple[Callable[..., int], str]] = {
-    "templates": (template_checksum, "vector, sample_id"),
-    "samples": (sample_checksum, "gallery_id, identity_id, inline, digest, region"),
-    "calibrations": (scale_checksum, "threshold, fmr, fingerprint, model"),
-}
 
 
 def apply(db: Database) -> None:

@@ -29,7 +29,6 @@ class Origin:
     detector: str | None  # None takes every sample whole
     licence: str  # of the weights to come, for people
     name: str  # of the encoder to come
-    encoding: str | None = None  # of a table of examples that is not UTF-8
 
 
 @contextmanager
@@ -62,7 +61,7 @@ def require_new(run: Path) -> None:
 
 def begin(run: Path, origin: Origin, config: TrainConfig) -> None:
     """Create the folder of a run, with its origin and its settings."""
-    atomic.create_folder(run)
+    run.mkdir(parents=True, exist_ok=True)
     atomic.replace_text(run / CONFIG, config.to_toml())
     atomic.replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
 

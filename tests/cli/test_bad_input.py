@@ -98,7 +98,7 @@ def test_a_bomb_in_an_icon_is_not_decoded(shell):
     make_bomb_in_an_icon(shell.folder / "bad.jpg")
     done = shell("enrol", "tiles", "bad.jpg", "--as", "x")
     assert done.code == 2
-    assert "an icon (ICO), which is not read" in done.err
+    assert "not a picture in a known format" in done.err
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
@@ -109,14 +109,11 @@ def test_devices_and_pipes_are_refused(shell, path):
     assert "is a pipe or a device" in done.err
 
 
-@pytest.mark.parametrize(
-    ("path", "code", "fault"),
-    [("\\ud800.jpg", 2, "line 1: a text in it is not UTF-8"), ("a\\u0000b", 1, "cannot be read")],
-)
-def test_paths_that_no_file_can_have(shell, path, code, fault):
+@pytest.mark.parametrize("path", ["\\ud800.jpg", "a\\u0000b"])
+def test_paths_that_no_file_can_have(shell, path):
     done = shell("enrol", "tiles", "--from", "-", stdin=f'{{"label": "x", "path": "{path}"}}\n')
-    assert done.code == code
-    assert fault in done.err
+    assert done.code == 1
+    assert "cannot be read" in done.err
 
 
 def test_a_line_nested_too_deeply(shell):
