@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, ClassMatch
     from siamkit.flows.decide import DecisionRule
-    from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.dedupe import Deduped
+    from siamkit.flows.dedupe_items import Item
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import EnrolResult
@@ -119,7 +120,7 @@ _HOME = {
     "Gallery": "siamkit.store.galleries",
     "Holding": "siamkit.store.samples",
     "Imported": "siamkit.flows.import_",
-    "Item": "siamkit.flows.dedupe",
+    "Item": "siamkit.flows.dedupe_items",
     "Reembedded": "siamkit.flows.reembed",
     "Sample": "siamkit.store.samples",
     "Timeline": "siamkit.flows.timeline",

@@ -77,11 +77,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Enrolment quality of a region. Enrolment refuses a region with problems."""
+    """Enrolment quality of a region. Enrolment refuses a region with problems.
+
+    No decision is made on a region that is not comparable: its vector would be much the same
+    whatever it shows, so a high score would mean nothing.
+    """
 
     score: float  # in [0, 1]; 1 is best
     problems: tuple[str, ...] = ()  # for people, each with the measured value and the limit
     measures: Mapping[str, float] = field(default_factory=dict)  # {"width_px": 96.0, ...}
+    comparable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

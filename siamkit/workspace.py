@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
@@ -25,10 +24,8 @@ from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modalit
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
-from siamkit.io import sources
 from siamkit.models import names, pick_modality
 from siamkit.protocols import Source
-from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
@@ -39,8 +36,10 @@ from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, igno
 if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
+    from siamkit.flows.backup import Backup
     from siamkit.flows.classify import Classified, Classifier
-    from siamkit.flows.dedupe import Deduped, Item
+    from siamkit.flows.dedupe import Deduped
+    from siamkit.flows.dedupe_items import Item
     from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
     from siamkit.flows.enrol import EnrolResult
@@ -82,29 +81,14 @@ class Workspace:
 
     Methods raise subclasses of siamkit.SiamkitError, which name the input and the way out. A
     generator (`enrol_many`, `add_templates`, `against`) does its work as it is iterated.
-
-    Threads may share a workspace, and a forked child may go on with its parent's. A pickled one
-    opens the same path again.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        threads.bound_libraries()
         self.root = Path(path) if path is not None else default_root()
         self._store: Store | None = None
-        self._renew()
-        forks.renew_in_child(self, Workspace._renew)
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
-        self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
-
-    def __reduce__(self) -> tuple[type[Workspace], tuple[Path]]:
-        return Workspace, (sources.absolute(self.root),)
-
-    def _renew(self) -> None:
-        """Forget the parent's indexes and locks, in the child of a fork."""
-        # Locks, so that two threads do not open the same thing twice. Two, since a query opens the
-        # models in one thread and the index in another.
-        self._opening_models, self._opening = RLock(), RLock()
         self._indexes: dict[tuple[str, str], LiveIndex] = {}
+        self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
 
     @property
     def store(self) -> Store:
@@ -113,30 +97,22 @@ class Workspace:
 
     def init(self) -> bool:
         """Create the store if there is none. True if it was created."""
-        with self._opening:
-            return self._store is None and self._open(create=True).created
+        return self._store is None and self._open(create=True).created
 
     def _open(self, *, create: bool) -> Store:
-        with self._opening:
-            if self._store is None:
-                store = Store(self.root, create=create)
-                finish_erasing(store)
-                self._store = store
-            return self._store
+        self._store = Store(self.root, create=create)
+        finish_erasing(self._store)
+        return self._store
 
     def close(self) -> None:
-        """Close the database and the indexes. Models stay open for the next call.
-
-        What other threads are doing goes on, and opens again what it needs.
-        """
-        with self._opening:
-            store, self._store = self._store, None
-            indexes, self._indexes = self._indexes, {}
-            self._classifiers.clear()
-        if store is not None:
-            store.close()
-        for live in indexes.values():
-            live.close()
+        """Close the database and the indexes. Models stay open for the next call."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        for live in self._indexes.values():
+            live.index.close()
+        self._indexes.clear()
+        self._classifiers.clear()
 
     def __enter__(self) -> Workspace:
         return self
@@ -226,10 +202,7 @@ class Workspace:
         """Open a modality's encoder and detector, and keep them open for the next call."""
         key = (modality, encoder, resolve_detector(modality, detector))
         if key not in self._pipelines:
-            with self._opening_models:
-                if key not in self._pipelines:
-                    opened = open_pipeline(modality, encoder=encoder, detector=key[2])
-                    self._pipelines[key] = opened
+            self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
         return self._pipelines[key]
 
     def pipeline_of(self, gallery: Gallery) -> Pipeline:
@@ -243,11 +216,9 @@ class Workspace:
         key = (gallery.index_key, gallery.index)  # another process may change the backend
         live = self._indexes.get(key)
         if live is None:
-            with self._opening:
-                live = self._indexes.get(key)
-                if live is None:
-                    live = self._indexes[key] = LiveIndex(self.store, gallery)
-        return live.of(gallery)
+            live = self._indexes[key] = LiveIndex(self.store, gallery)
+        live.gallery = gallery  # it may have been calibrated since
+        return live
 
     def _open_gallery(self, name: str) -> tuple[LiveIndex, Pipeline]:
         """Open index and models at the same time: each mostly waits for the disk.
@@ -257,8 +228,6 @@ class Workspace:
         import numpy  # noqa: F401
 
         gallery = galleries.get(self.store, name)
-        if (gallery.index_key, gallery.index) in self._indexes:
-            return self.index(gallery), self.pipeline_of(gallery)
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(self.index, gallery)
             pipeline = self.pipeline_of(gallery)
@@ -324,11 +293,12 @@ class Workspace:
     ) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
         """Read (label, source) pairs for `enrol_many`, and a failed result per unusable row.
 
-        origin: a folder with one folder per identity, a CSV with the columns label and path, JSON
+        origin: a folder with one folder per identity, a table with the columns label and path, JSON
         lines ({"label", "path"} or {"label", "text"}), or '-' for JSON lines on standard input.
-        columns: the origin is a table of texts, and these are its columns.
+        columns: if they are named, the origin is a table of texts that has them; `encoding` is that
+        of any table which is not UTF-8.
 
-        Raises BadInput, naming the line, for a list that cannot be read.
+        Raises BadInput, naming each line, for a list of which nothing can be used.
         """
         from siamkit.flows.enrol import read_labelled
 
@@ -387,8 +357,9 @@ class Workspace:
         """Read the sources to `embed`, and a fault per unusable row.
 
         origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
-        either on standard input. columns: those of a table of texts, which the origin then is.
-        Raises BadInput, naming the line, for a list that cannot be read.
+        either on standard input. columns: if they are named, the origin is a table of texts that
+        has them; `encoding` is that of any table which is not UTF-8.
+        Raises BadInput, naming each line, for a list of which nothing can be used.
         """
         from siamkit.flows.embed import read_sources
 
@@ -577,10 +548,13 @@ class Workspace:
     ) -> Deduped:
         """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
-        rule: by default the modality's reranker decides, if it has one, or else the cosine.
+        rule: by default the modality's reranker decides, if it has one; or else the cosine, by
+        the threshold at which one false pair is expected among all, where the encoder's calibration
+        tells. With expected_false, that many are expected; fmr is the rate of a single pair.
         max_memory: bytes that this process may use in all; None for most of what is free.
         """
-        from siamkit.flows.dedupe import Item, dedupe
+        from siamkit.flows.dedupe import dedupe
+        from siamkit.flows.dedupe_items import Item
         from siamkit.flows.grouping import open_match_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
@@ -624,16 +598,15 @@ class Workspace:
     def against(
         self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
     ) -> Iterator[GalleryLookup]:
-        """Find the items that are already enrolled. See siamkit.flows.against.
+        """Find the items, or regions of them, that are already enrolled. See siamkit.flows.against.
 
-        rule: by default the modality's reranker decides, if it has one, or else the cosine.
+        rule: by default the modality's reranker decides, if it has one, or else the cosine, by the
+        threshold of a query in a gallery of this size. expected_false: among all items.
         """
         from siamkit.flows.against import against
-        from siamkit.flows.grouping import open_match_rule
 
         live, pipeline = self._open_gallery(gallery)
-        match_rule = open_match_rule(pipeline, rule, live.gallery.threshold)
-        yield from against(live, pipeline, items, match_rule)
+        yield from against(live, pipeline, items, rule)
 
     # --- measuring and training ---
 
@@ -696,6 +669,7 @@ class Workspace:
         gallery: str,
         trials: str | Path | None = None,
         *,
+        encoding: str | None = None,
         targets: CalibrationTargets | None = None,
         normalise: bool | None = None,
         report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
@@ -704,10 +678,10 @@ class Workspace:
         """Measure what a gallery's scores mean; later decisions use the result.
 
         trials: a table of labelled pairs or a folder per identity; None for the gallery's own
-        samples, each against each identity. targets: the error rates to decide at. normalise:
-        decide by adaptive S-norm; None: if the modality prefers it and the gallery is large enough.
-        report_fault: called with each trial and sample that cannot be used. See
-        siamkit.stats.calibration_fit.fit_calibration.
+        samples, each against each identity. encoding: of a table that is not UTF-8. targets: the
+        error rates to decide at. normalise: decide by adaptive S-norm; None: if the modality
+        prefers it and the gallery is large enough. report_fault: called with each trial and sample
+        that cannot be used. See siamkit.stats.calibration_fit.fit_calibration.
         """
         from siamkit.flows import calibrate
         from siamkit.stats.calibration_fit import DEFAULT_TARGETS
@@ -728,7 +702,7 @@ class Workspace:
             )
         else:
             calibration = calibrate.calibrate_by_file(
-                target, pipeline, Path(trials), targets, report_fault, progress
+                target, pipeline, Path(trials), targets, report_fault, progress, encoding
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration
@@ -797,7 +771,8 @@ class Workspace:
         Vectors, label and sources leave SQLite, the index and freed disk pages.
         Raises StoreError if there is nothing to delete.
         """
-        doomed = [sample for sample in self.identity(label) if gallery in (None, sample.gallery)]
+        enrolled = samples.ids_of_label(self.store, label)
+        doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
         forget(self.store, doomed)
@@ -805,9 +780,19 @@ class Workspace:
 
     def forget_sample(self, sample_id: int) -> None:
         """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
-        forget(self.store, [samples.get(self.store, sample_id)])
+        samples.require(self.store, sample_id)
+        forget(self.store, [sample_id])
 
     # --- moving galleries ---
+
+    def backup(self, file: str | Path, *, progress: Progress = ignore_progress) -> Backup:
+        """Copy the whole store to a new file, as of now, while others go on using it.
+
+        To restore it, put it into a new folder as `store.db`. Raises BadInput if the file exists.
+        """
+        from siamkit.flows.backup import back_up
+
+        return back_up(self.store, Path(file), progress)
 
     def export(self, gallery: str, folder: str | Path) -> int:
         """Write a gallery to a new folder of open formats; return the number of samples.
@@ -819,18 +804,39 @@ class Workspace:
 
         return export_gallery(self.store, galleries.get(self.store, gallery), Path(folder))
 
-    def import_(self, folder: str | Path, *, as_gallery: str | None = None) -> Imported:
-        """Read an exported folder into a gallery, created if new; create the store if needed.
+    def import_(
+        self,
+        folder: str | Path,
+        *,
+        as_gallery: str | None = None,
+        merge: bool = False,
+        media: str | Path | None = None,
+        encoder: str | None = None,
+        confirm: Callable[[Mapping[str, int]], None] = lambda gains: None,
+    ) -> Imported:
+        """Read an exported folder into a new gallery, whole or not at all.
 
-        as_gallery: None takes the name that was exported.
-        Raises BadInput, before anything is stored, for a damaged folder; EncoderMismatch if the
-        gallery holds vectors of another encoder.
+        The store is created if there is none. See docs/security.md for what is believed.
+        as_gallery: None takes the name that was exported. merge: add to a gallery that exists,
+        which keeps its settings. confirm: called before that with the new samples of each identity
+        that the gallery knows; it may raise. media: a folder with the samples' files; without it,
+        none of them is ever read. encoder: needed if the export's own is not installed.
+
+        Raises BadInput, before anything is stored, for a damaged folder; StoreError for a gallery
+        that exists, EncoderMismatch if it holds vectors of another encoder.
         """
-        from siamkit.flows.import_ import import_gallery, read_export
+        from siamkit.flows import import_ as importing
+        from siamkit.flows.read_export import read_export
 
-        exported = read_export(Path(folder))  # before a store is created for it
+        exported = importing.with_encoder(read_export(Path(folder)), encoder)
+        exported = importing.with_media(exported, Path(media) if media else None)
+        name = as_gallery or exported.name
+        galleries.require_name(name)  # before a store is created for it
+        if self._has_store() and galleries.exists(self.store, name):
+            target = importing.require_mergeable(self.store, exported, name, merge=merge)
+            confirm(importing.find_gains(self.store, target, exported))
         self.init()
-        return import_gallery(self.store, exported, as_gallery)
+        return importing.import_gallery(self.store, exported, name, merge=merge)
 
     def reembed(
         self,
@@ -872,7 +878,7 @@ class Workspace:
         """
         target = galleries.get(self.store, gallery)
         if live := self._indexes.pop((target.index_key, target.index), None):
-            live.close()
+            live.index.close()
         if index is not None and index != target.index:
             target = change(self.store, target, index)
         rebuilt = rebuild(self.store, target).index

@@ -11,23 +11,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import sys
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from siamkit.types import Cursor
 
 if TYPE_CHECKING:
     import faiss
+if sys.platform != "win32":
+    import fcntl
 
 _NAME = re.compile(r"(?P<key>.+)-(?P<seq>\d+)-(?P<nonce>[0-9a-f]{16})\.faiss")
 _CHUNK = 1 << 22
-_numbers = count()
 
 
 class Refused(Exception):
@@ -130,42 +131,84 @@ def write(
     """Write a snapshot that is complete and durable, or not there at all."""
     import faiss
 
-    folder.mkdir(parents=True, exist_ok=True)
+    _create_folder(folder)
     snapshot = Snapshot(folder / f"{key}-{cursor.seq}-{cursor.nonce}.faiss", key, cursor)
-    temporary = _temporary(snapshot.path)
-    try:
+    with _replacing(snapshot.path) as temporary:
         faiss.write_index(index, str(temporary))
         _sync(temporary)
         state = temporary.stat()
         card = replace(card, bytes=state.st_size, mtime_ns=state.st_mtime_ns, crc32=_crc(temporary))
         _write_card(snapshot, card)
-        os.replace(temporary, snapshot.path)
-        _sync(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
     # Only older ones: two writers that deleted "all but mine" would delete each other's.
     drop(folder, f"{key}-", below=cursor.seq)
     return snapshot, card
 
 
 def _write_card(snapshot: Snapshot, card: SnapshotInfo) -> None:
-    temporary = _temporary(snapshot.card)
-    temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
-    _sync(temporary)
-    os.replace(temporary, snapshot.card)
+    with _replacing(snapshot.card) as temporary:
+        temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
+        _sync(temporary)
 
 
-def _temporary(path: Path) -> Path:
-    """Name a file to write, no other thread's or process's; `_delete_abandoned` knows whose."""
-    return path.with_name(f".{path.name}.{next(_numbers)}.{os.getpid()}")
+def _create_folder(folder: Path) -> None:
+    """Create the backend's folder, durably; who may read the indexes' folder may read this one."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(_access(folder))
+    _sync(folder.parent)
+
+
+def _access(path: Path) -> int:
+    """Return the mode of the folder that `path` is in."""
+    return path.parent.stat().st_mode & 0o777
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path`, locked while it is written, that then replaces it durably."""
+    temporary, handle = _create_locked(path)
+    try:
+        temporary.chmod(_access(path) & 0o666)  # not executable
+        yield temporary
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
+
+
+def _create_locked(path: Path) -> tuple[Path, int]:
+    """Create a file beside `path`; another process may delete it before it is locked."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        _lock(handle, wait=True)
+        if temporary.exists():
+            return temporary, handle
+        os.close(handle)
 
 
 def _delete_abandoned(folder: Path, prefix: str) -> None:
-    """Delete the temporary files of writers that were killed."""
+    """Delete the temporary files of writers that were killed: those that can be locked."""
     for path in folder.glob(f".{prefix}*"):
-        owner = path.name.rpartition(".")[2]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # in use, or gone
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if _lock(handle, wait=False):
+                    path.unlink(missing_ok=True)
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int, *, wait: bool) -> bool:
+    """Lock a file until it is closed. False if it is locked, or there are no such locks here."""
+    if sys.platform == "win32":
+        return False
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _crc(path: Path) -> int:

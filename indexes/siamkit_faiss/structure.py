@@ -20,7 +20,6 @@ import numpy as np
 from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
 from numpy.typing import NDArray
 
-from siamkit_faiss.openmp import bound_threads
 from siamkit_faiss.snapshot import SnapshotInfo
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ def wants_lists(count: int, dim: int) -> bool:
 
 def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, SnapshotInfo]:
     """Build the structure for (n,) ids and (n, dim) vectors; return it with its card."""
-    bound_threads()
     count, dim = vectors.shape
     if not wants_lists(count, dim):
         flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))

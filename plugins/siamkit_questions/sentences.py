@@ -8,9 +8,10 @@ the fingerprint covers them.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import MissingWeights
-from siamkit.sdk.model_folder import GRAPH, CardedEncoder, read_folder
-from siamkit.sdk.onnx import session
-from siamkit.sdk.threads import workers
+from siamkit.errors import BadInput, MissingWeights
+from siamkit.sdk.files import open_file, read_bytes
+from siamkit.sdk.model_folder import CardedEncoder, read_folder
+from siamkit.sdk.onnx import encoder_session, run_encoder, threads
 
 if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 TENSORS, TOKENIZER = "tensors.bin", "tokenizer.json"
+MAX_TOKENIZER = 128 << 20  # bytes; of 250,000 pieces it has 17 million
 # Texts per run: of 8, 16, 24 and 32, 16 measured fastest on short questions, by a few per cent.
 RUN = 16
 SPREAD = 4  # tokens by which a run's texts may differ: padding adds 3 % for 512 questions
@@ -54,14 +56,19 @@ class Recipe:
     def of(cls, constants: Mapping[str, Any]) -> Recipe:
         """Read a card's preprocessing. Raises MissingWeights."""
         try:
-            return cls(**constants)
+            recipe = cls(**constants)
+            if any(type(getattr(recipe, f.name)).__name__ != f.type for f in fields(recipe)):
+                raise TypeError("its constants are of other types")
+            if recipe.max_tokens < 1 or recipe.texts_a_run < 0:
+                raise TypeError("max_tokens or texts_a_run is too small")
         except TypeError as error:
             raise MissingWeights(f"not an encoder folder of a sentence model: {error}") from error
+        return recipe
 
 
 def sha256(path: Path) -> str:
-    """Return the hex digest of a file. Raises OSError."""
-    with path.open("rb") as file:
+    """Return the hex digest of a file. Raises BadInput if it cannot be read."""
+    with open_file(path) as (file, _):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -73,16 +80,16 @@ class Sentences(CardedEncoder):
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        self.card = read_folder(folder)[0]
+        self.card, graph = read_folder(folder)
         self.recipe = Recipe.of(self.card.preprocessing)
         with ThreadPoolExecutor(1) as pool:  # hashing releases the GIL: files are opened meanwhile
-            check = pool.submit(_require_intact, folder, self.recipe)
+            check = pool.submit(_require_intact, folder, TENSORS, self.recipe.tensors)
             try:
-                self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+                self._tokenizer = Tokenizer.from_buffer(_read_tokenizer(folder, self.recipe))
                 self._tokenizer.no_padding()
                 self._tokenizer.enable_truncation(self.recipe.max_tokens)
                 # One thread per run, several runs at once: short texts keep no second thread busy.
-                self._session = session(folder / GRAPH, intra=1)
+                self._session = encoder_session(graph, intra=1, tensors=folder / TENSORS)
             except Exception as error:  # tokenizers raises bare Exception
                 check.result()  # a damaged file is the likelier, and the clearer, reason
                 if isinstance(error, MissingWeights):
@@ -104,9 +111,9 @@ class Sentences(CardedEncoder):
         def run(part: list[int]) -> None:
             rows[part] = self._run([tokens[at] for at in part])
 
-        count = min(workers(), len(parts))
-        if count > 1:
-            with ThreadPoolExecutor(count) as pool:
+        workers = min(threads() or os.cpu_count() or 1, len(parts))
+        if workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(run, parts))
         else:
             for part in parts:
@@ -145,7 +152,7 @@ class Sentences(CardedEncoder):
             place = slice(shape[1] - length, None) if self.recipe.pad_left else slice(length)
             ids[row, place] = text_ids
             mask[row, place] = 1
-        vectors: NDArray[np.float32] = self._session.run(None, {IDS: ids, MASK: mask})[0]
+        vectors = run_encoder(self._session, {IDS: ids, MASK: mask})
         self.require_shape(vectors, len(tokens))
         return vectors
 
@@ -167,17 +174,27 @@ def _plan_runs(lengths: Sequence[int], most: int) -> list[list[int]]:
     return runs
 
 
-def _require_intact(folder: Path, recipe: Recipe) -> None:
+def _read_tokenizer(folder: Path, recipe: Recipe) -> bytes:
+    try:
+        content = read_bytes(folder / TOKENIZER, MAX_TOKENIZER)
+    except BadInput as error:
+        raise _damaged(folder, str(error)) from error
+    if hashlib.sha256(content).hexdigest() != recipe.tokenizer:
+        raise _damaged(folder, f"{TOKENIZER} does not match the card")
+    return content
+
+
+def _require_intact(folder: Path, name: str, digest: str) -> None:
     """Raise MissingWeights if a file outside the graph is absent or not the card's."""
-    faults = []
-    for name, digest in ((TOKENIZER, recipe.tokenizer), (TENSORS, recipe.tensors)):
-        try:
-            if sha256(folder / name) != digest:
-                faults.append(f"{name} does not match the card")
-        except OSError as error:
-            faults.append(f"{name}: {error.strerror}")
-    if faults:
-        raise MissingWeights(
-            f"encoder folder {folder} is damaged: {'; '.join(faults)}",
-            hint="delete the folder and build or copy it again",
-        )
+    try:
+        if sha256(folder / name) != digest:
+            raise _damaged(folder, f"{name} does not match the card")
+    except BadInput as error:
+        raise _damaged(folder, str(error)) from error
+
+
+def _damaged(folder: Path, fault: str) -> MissingWeights:
+    return MissingWeights(
+        f"encoder folder {folder} is damaged: {fault}",
+        hint="delete the folder and build or copy it again",
+    )

@@ -20,6 +20,7 @@ EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 # What `siamkit --help` shows of each command, which is siamkit.cli.NAME:NAME.
 COMMANDS = {
     "audit": "Find wrong labels and duplicates in a gallery",
+    "backup": "Copy the whole store to one file",
     "calibrate": "Measure what a gallery's scores mean",
     "classify": "Which class, and how likely?",
     "dedupe": "Find the duplicates in a list",

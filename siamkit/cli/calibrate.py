@@ -73,6 +73,7 @@ identities (the rule of three); rates that the data cannot support are refused.
     metavar="FILE|FOLDER",
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
 )
+@options.encoding
 @click.option(
     "--snorm/--no-snorm",
     default=None,
@@ -86,6 +87,7 @@ def calibrate(
     ws: sk.Workspace,
     gallery: str,
     trials: Path | None,
+    encoding: str | None,
     snorm: bool | None,
     targets: sk.CalibrationTargets,
     outputs: options.Outputs,
@@ -108,6 +110,7 @@ def calibrate(
         calibration = ws.calibrate(
             gallery,
             trials,
+            encoding=encoding,
             targets=targets,
             normalise=snorm,
             report_fault=faults.append,

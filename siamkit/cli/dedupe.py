@@ -27,6 +27,13 @@ THRESHOLD = click.option(
     help="Probability by the reranker, or cosine with --rerank none, at or above which two items"
     " count as the same [default: set for a stated precision].",
 )
+EXPECTED_FALSE = click.option(
+    "--expected-false",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="False pairs to expect at most among all comparisons, by the calibration [default: 1 where"
+    " the calibration tells].",
+)
 RERANK = click.option(
     "--rerank",
     "reranker",
@@ -60,12 +67,15 @@ Examples:
   siamkit dedupe help.db --table faq --column title -o help.db     into tables of the same file
   siamkit dedupe new.csv --column question --against faq    are any of these enrolled already?
   siamkit dedupe photos/ -m faces                           who appears more than once?
+  siamkit dedupe photos/ -m faces --expected-false 10       find more, and check the groups
   siamkit dedupe vectors.npy --threshold 0.9                vectors from elsewhere
 
 \b
 A SOURCE of texts is .csv, .tsv, .jsonl, .parquet, a SQLite .db, .txt with one per line, or -.
 Exact copies are found first, then near duplicates. Every two items of a group count as the same
-(complete linkage), so a chain of similar items does not merge the unrelated ones at its ends. An
+(complete linkage), so a chain of similar items does not merge the unrelated ones at its ends. Each
+face of a group photo takes part. All are compared with all, so the threshold rises with their
+number: --expected-false is for the whole run, --fmr for one pair; both decide by cosines. An
 interrupted run resumes where it stopped. Exit code 1 if some items could not be read; the others
 are still compared.
 """
@@ -73,7 +83,7 @@ are still compared.
 @click.argument("source")
 @options.text_columns(options.column, options.id_column, options.table)
 @click.option("--against", metavar="GALLERY", help="Compare with this gallery's samples instead.")
-@options.decision_rule(THRESHOLD, RERANK)
+@options.decision_rule(THRESHOLD, options.fmr, EXPECTED_FALSE, RERANK)
 @options.model_choice
 @click.option(
     "--max-memory",
@@ -133,10 +143,12 @@ class DedupeRequest:
         pages = self.outputs.pairs or self.outputs.report
         if self.against and (pages or has_models or self.max_memory):
             raise click.UsageError(
-                "--against can be combined only with --output, --threshold and --rerank."
+                "--against can be combined only with --output, --threshold, --fmr,"
+                " --expected-false and --rerank."
             )
         has_columns = self.columns != sk.TextColumns()
-        if self.is_matrix and (has_columns or has_models or self.rule.reranker != sk.DEFAULT):
+        others = replace(self.rule, threshold=None) != sk.DecisionRule(reranker=sk.DEFAULT)
+        if self.is_matrix and (has_columns or has_models or others):
             raise click.UsageError(
                 "A matrix can be combined only with --threshold, --max-memory and outputs."
             )
@@ -184,7 +196,7 @@ def _dedupe(ws: sk.Workspace, request: DedupeRequest, faults: list[Fault]) -> sk
                 source, rule.threshold, max_memory=request.max_memory, progress=progress
             )
         modality = models.modality or _text_modality()
-        if request.columns != sk.TextColumns():
+        if request.columns.are_named:
             options.check_texts(modality)
         return ws.dedupe(
             ws.list_items(source, modality, request.columns, faults),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from siamkit.cli.dedupe_results import item_faults
+from siamkit.cli.dedupe_results import REGION, item_faults, left_out_facts, print_left_out
 from siamkit.cli.options import Outputs
 from siamkit.cli.output import echo, emit_json, one_line, print_faults, table
 from siamkit.cli.progress import bar
@@ -39,21 +39,26 @@ def show(
     from siamkit.types import Fault
 
     rows = []
+    left_out: list[Fault] = []
     with bar("comparing", None) as update:
         for done, lookup in enumerate(items, 1):
             if lookup.error:
                 faults.append(Fault(str(lookup.error), lookup.item.id, lookup.item.line))
+            elif lookup.left_out:
+                left_out.append(Fault(lookup.left_out, lookup.item.id, lookup.item.line))
             else:
                 rows.append(_row(lookup))
             update(done)
     faults.sort(key=lambda fault: fault.line or 0)
     if outputs.output:
-        cells = (list(row.values()) for row in rows)
-        table_write.write(outputs.output, SCHEMA, cells, table=TABLE, raw=outputs.raw)
+        schema = SCHEMA | REGION if any("region" in row for row in rows) else SCHEMA
+        cells = ([row.get(column) for column in schema] for row in rows)
+        table_write.write(outputs.output, schema, cells, table=TABLE, raw=outputs.raw)
     print_faults(faults)
+    print_left_out(left_out)
     if outputs.as_json:
-        errors = item_faults(faults)
-        emit_json({"source": source, "gallery": gallery, "checked": rows, "errors": errors})
+        facts = {"source": source, "gallery": gallery, "checked": rows}
+        emit_json({**facts, "left_out": left_out_facts(left_out), "errors": item_faults(faults)})
     else:
         _print(gallery, rows, list_rows=outputs.output is None)
     return 1 if faults else 0
@@ -65,7 +70,8 @@ def _row(lookup: GalleryLookup) -> dict[str, Any]:
     cells = [item.line, item.id, item.shown, lookup.duplicate]
     if match:
         cells += [match.identity, match.source, match.score, match.probability]
-    return dict(zip_longest(SCHEMA, cells))
+    row = dict(zip_longest(SCHEMA, cells))
+    return {**row, "region": item.place} if item.place else row
 
 
 def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None:
@@ -75,7 +81,8 @@ def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None
         return
     cells = []
     for row in duplicates:
-        text, enrolled = one_line(row["text"], 60), one_line(row["enrolled"], 60)
+        shown = f"{row['text']} {row.get('region', '')}".rstrip()
+        text, enrolled = one_line(shown, 60), one_line(row["enrolled"], 60)
         cells.append(
             [row["line"], text, row["identity"], enrolled, row["score"], row["probability"]]
         )

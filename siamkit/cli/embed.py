@@ -104,10 +104,9 @@ class EmbedRequest:
         """Return the sources, and the rows of a table that hold no text."""
         if not self.origin:
             return self.files, []
-        columns = self.columns if self.columns != sk.TextColumns() else None
-        if columns:
+        if self.columns.are_named:
             options.check_texts(self.modality)
-        sources, faults = sk.Workspace.read_sources(self.origin, columns)
+        sources, faults = sk.Workspace.read_sources(self.origin, self.columns)
         if any(isinstance(source, str) for source in sources):
             options.check_texts(self.modality)
         return sources, faults

@@ -134,7 +134,7 @@ class EnrolRequest:
 
     @property
     def is_table(self) -> bool:
-        return self.columns != sk.TextColumns()
+        return self.columns.are_named
 
     def check(self) -> None:
         """Raise UsageError for options that cannot be combined."""
@@ -145,8 +145,8 @@ class EnrolRequest:
             raise click.UsageError("Give --as LABEL: who or what the files show.")
         if self.origin and self.label is not None:
             raise click.UsageError("--from brings its own labels: leave --as out.")
-        if self.is_table and not self.origin:
-            raise click.UsageError("--column, --id and --table need --from TABLE.")
+        if self.columns != sk.TextColumns() and not self.origin:
+            raise click.UsageError("--column, --id, --table and --encoding need --from TABLE.")
         if self.largest + self.all_regions + (self.box is not None) > 1:
             raise click.UsageError("--largest, --all-regions and --box exclude each other.")
 
@@ -155,8 +155,7 @@ class EnrolRequest:
         if not self.origin:
             sources: list[Path | str] = [*self.files, *self.texts]
             return [(self.label, source) for source in sources], []
-        columns = self.columns if self.is_table else None
-        return sk.Workspace.read_labelled(self.origin, columns)
+        return sk.Workspace.read_labelled(self.origin, self.columns)
 
     def chooser(self) -> Chooser:
         choose: Chooser

@@ -84,7 +84,9 @@ used; the others are still measured.
 )
 @click.argument("source", required=False, type=options.PATH)
 @options.bundle("models", EvaluatedModels, options.modality, GALLERY, ENCODERS, options.detector)
-@options.bundle("settings", "EvaluationSettings", RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS)
+@options.bundle(
+    "settings", "EvaluationSettings", RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS, options.encoding
+)
 @options.outputs(REPORT, SCORES, options.raw)
 @options.workspace
 def evaluate(

@@ -114,7 +114,21 @@ column = click.option("--column", "text", metavar="NAME", help="The column that 
 id_column = click.option(
     "--id", metavar="NAME", help="The column that names the rows [default: id]."
 )
-table = click.option("--table", metavar="NAME", help="The table of a database.")
+table = click.option("--table", metavar="NAME", help="The table of a database, or the sheet.")
+
+
+def _known_encoding(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    from siamkit.io import encodings
+
+    return value and encodings.require_known(value)
+
+
+encoding = click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_known_encoding,
+    help="Encoding of a table that is not UTF-8 or UTF-16: windows-1252, …",
+)
 
 
 def _not_empty(context: click.Context, parameter: click.Parameter, values: Any) -> Any:
@@ -195,8 +209,8 @@ def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def text_columns(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """Add some of --column, --id and --table; the command gets them as `columns`."""
-    return bundle("columns", "TextColumns", *decorators)
+    """Add --encoding and some of --column, --id and --table; the command gets them as `columns`."""
+    return bundle("columns", "TextColumns", *decorators, encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +273,8 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
 
     sources: files that are read, and must not be replaced.
     """
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise click.UsageError(f"{option} {file}: it is a pipe or a device, not a file.")
     if file.is_dir() or not file.parent.is_dir():
         raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
     if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):

@@ -19,13 +19,12 @@ from siamkit.cli.output import emit_json, table
 def show(ws: sk.Workspace, label: str, as_json: bool) -> None:
     """Show the samples of an identity, in every gallery."""
     samples = ws.identity(label)
+    for sample in samples:
+        sample.read_region()  # may raise
     if as_json:
         emit_json({"identity": label, "samples": [_facts(sample) for sample in samples]})
     else:
-        rows = [
-            [str(s.id), s.gallery, s.source, _place(s.region), s.quality, s.created]
-            for s in samples
-        ]
+        rows = [[str(s.id), s.gallery, s.source, _place(s), s.quality, s.created] for s in samples]
         table(["id", "gallery", "source", "region", "quality", "enrolled"], rows)
 
 
@@ -41,7 +40,7 @@ def _facts(sample: sk.Sample) -> dict[str, Any]:
     }
 
 
-def _place(region: str) -> str:
-    """Describe the box or span of a region that is stored as JSON."""
-    where = json.loads(region).get("where")
+def _place(sample: sk.Sample) -> str:
+    """Describe the box or span of a sample's region."""
+    where = sample.read_region().where
     return ",".join(f"{value:.0f}" for value in where) if where else "whole"

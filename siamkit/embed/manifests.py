@@ -3,43 +3,110 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from siamkit.errors import BadInput
+from siamkit.io.absent import hint_for_absent
+from siamkit.io.folders import entries, files_under
 from siamkit.io.printable import blank
-from siamkit.io.sources import files_under, to_text
+from siamkit.io.sources import to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
-from siamkit.io.table_record import BARE, Table, list_columns, parse_all
-from siamkit.store.samples import MAX_LABEL_CHARS
+from siamkit.io.table_record import BARE, Table, list_columns, parse_each
+from siamkit.io.table_values import as_text
+from siamkit.store.samples import MAX_LABEL_CHARS, normalise_label
+from siamkit.types import Fault
+
+log = logging.getLogger("siamkit")
 
 
-def read_labelled_sources(origin: str, stdin: TextIO) -> list[tuple[str, Path | str]]:
+def read_labelled_sources(
+    origin: str, stdin: TextIO, encoding: str | None = None
+) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
     """Return the (label, source) pairs of a folder, of a table, or of standard input for `-`.
 
     In a folder, each folder directly in it is an identity and holds its files, at any depth; a
     file directly in it is an identity by itself, named after the file. A table has the columns
     label and path, and paths are relative to it. JSON lines, which standard input must be, are
-    {"label", "path"} or {"label", "text"}. Raises BadInput, naming every bad line.
+    {"label", "path"} or {"label", "text"}. encoding: of a table that is not UTF-8.
+
+    Also returns a fault for each row, and for each folder, that cannot be used. Raises BadInput
+    if nothing can be.
     """
     path = Path() if origin == "-" else Path(origin)
     if origin != "-" and path.is_dir():
-        files: list[tuple[str, Path | str]] = [(_label(path, f), f) for f in files_under(path)]
-        if not files:
-            raise BadInput(f"there is no file in {to_text(path)}")
-        return files
+        return read_labelled_folder(path)
     if origin != "-" and not path.is_file():
         hint = "give a folder per identity, a table (label,path), JSON lines, or `-`"
-        raise BadInput(f"{to_text(path)} is neither a folder nor a file", hint=hint)
-    with open_table(origin, stdin, plain=".jsonl" if origin == "-" else ".csv") as table:
-        if table.has_header and not {"label", "path"} <= set(table.columns):
+        raise BadInput(
+            f"{to_text(path)} is neither a folder nor a file", hint=hint_for_absent(path) or hint
+        )
+    plain = ".jsonl" if origin == "-" else ".csv"
+    with open_table(origin, stdin, plain=plain, encoding=encoding) as table:
+        if table.has_header and not (table.find("label") and table.find("path")):
             hint = "its first line must name label and path; for texts, add `--column NAME`"
             raise BadInput(f"{table.name} has the columns {list_columns(table.columns)}", hint=hint)
         records = table.read("label", "path", "text")
         parse = partial(_labelled_source, base=path.parent)
-        return parse_all(records, parse, table.name, "each row needs a label and a path")
+        return parse_each(records, parse, table.name, "each row needs a label and a path")
+
+
+def read_labelled_folder(folder: Path) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
+    """Return the (label, file) pairs of a folder per identity, and a fault per unusable folder.
+
+    Raises BadInput if there is no pair, or if its only folder holds folders instead of samples.
+    """
+    pairs: list[tuple[str, Path | str]] = []
+    faults: list[Fault] = []
+    nested: list[str] = []
+    for path in entries(folder):
+        is_folder = os.path.isdir(path)
+        try:
+            label = normalise_label(path.name if is_folder else path.stem)
+            files = [*files_under(path, inside=folder)] if is_folder else [path]
+        except BadInput as error:
+            faults.append(Fault(str(error), "" if str(path) in str(error) else to_text(path)))
+            continue
+        if not files:
+            faults.append(Fault("there is no sample in it", to_text(path)))
+        elif is_folder and all(file.parent != path for file in files):
+            nested.append(path.name)
+        pairs += [(label, file) for file in files]
+    if not pairs:
+        reason = f"; {faults[0]}" if faults else ""
+        raise BadInput(f"there is no file in {to_text(folder)}{reason}")
+    _remark(folder, [label for label, _ in pairs], nested)
+    return pairs, faults
+
+
+def _remark(folder: Path, labels: Sequence[str], nested: Sequence[str]) -> None:
+    """Log what may be a mistake: folders within folders, and labels that differ in case alone.
+
+    Raises BadInput if all files would be of one identity for such a reason.
+    """
+    if nested and len({*labels}) == 1:
+        inner = to_text(folder / nested[0])
+        raise BadInput(
+            f"the only folder in {to_text(folder)} holds folders, not samples",
+            hint=f"give {inner}, if each folder in that is an identity",
+        )
+    if nested:
+        log.warning(
+            f"{len(nested):,} folders in {to_text(folder)} hold folders, such as {nested[0]}:"
+            " all files below such a folder count as one identity"
+        )
+    spellings: dict[str, set[str]] = {}
+    for label in labels:
+        spellings.setdefault(label.casefold(), set()).add(label)
+    for alike in spellings.values():
+        if len(alike) > 1:
+            names = " and ".join(map(repr, sorted(alike)))
+            log.warning(f"{names} differ in case alone, and count as {len(alike)} identities")
 
 
 def read_labelled_texts(
@@ -64,42 +131,39 @@ def label_of_text(text: str) -> str:
     return f"{line[: MAX_LABEL_CHARS - 10].rstrip()}… {digest}"
 
 
-def read_source_list(origin: str, stdin: TextIO) -> list[Path | str]:
+def read_source_list(
+    origin: str, stdin: TextIO, encoding: str | None = None
+) -> tuple[list[Path | str], list[Fault]]:
     """Return what to embed: one path per line, or JSON lines with "source" or "text".
 
-    A text comes as str, a file as Path. Raises BadInput, naming every bad line.
+    A text comes as str, a file as Path; unusable lines are faults. encoding: of a list that is not
+    UTF-8. Raises BadInput if no line can be used.
     """
     if origin == "-":
-        return _parse_sources(open_stdin(stdin, ".txt"))
+        return _parse_sources(open_stdin(stdin, ".txt", encoding))
     path = Path(origin)
     if not path.is_file():
         hint = '--from takes a text file with one path per line, or JSON lines with "source"'
-        raise BadInput(f"{to_text(path)} is not a file", hint=hint)
-    with open_text(path, ".txt") as table:
+        raise BadInput(f"{to_text(path)} is not a file", hint=hint_for_absent(path) or hint)
+    with open_text(path, ".txt", encoding) as table:
         return _parse_sources(table)
 
 
-def _label(folder: Path, file: Path) -> str:
-    first, *inner = file.relative_to(folder).parts
-    return first if inner else file.stem
-
-
 def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | str]:
-    label, path, text = values["label"], values["path"], values["text"]
-    if isinstance(label, int | float) and not isinstance(label, bool):
-        label = str(label)
-    if not isinstance(label, str) or not label.strip():
-        raise ValueError("there is no label")
-    if isinstance(path, str) and path:
+    label, fault = as_text(values["label"])
+    if fault:
+        raise ValueError(f"its label {fault}")
+    path, text = values["path"], values["text"]
+    if isinstance(path, str) and path.strip():
         return label, base / path
     if isinstance(text, str):
         return label, text
     raise ValueError("there is no path")
 
 
-def _parse_sources(table: Table) -> list[Path | str]:
+def _parse_sources(table: Table) -> tuple[list[Path | str], list[Fault]]:
     hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
-    return parse_all(table.read("source", "text"), _source, table.name, hint)
+    return parse_each(table.read("source", "text"), _source, table.name, hint)
 
 
 def _source(values: dict[str, Any]) -> Path | str:

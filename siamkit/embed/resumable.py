@@ -1,25 +1,30 @@
 """Vectors of a long run, kept on disk so that an interrupted run can be resumed.
 
-One file in the user's cache: (n, dim) float32, zeros where nothing has been embedded yet. A row
-counts only if its norm is 1, so a row that a crash cut in half is simply embedded again.
+Whole samples: one file in the user's cache, (n, dim) float32, zeros where nothing has been embedded
+yet. A row counts only if its norm is 1, so a row that a crash cut in half is simply embedded again.
+
+Regions: one file of JSON lines, a line per source; a line that a crash cut in half is ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from siamkit.io.atomic import replacing
+from siamkit.io.atomic import create_folder, replacing
 from siamkit.io.cache_root import cache_root
-from siamkit.types import Ids, Vectors
+from siamkit.sdk import regions
+from siamkit.types import Ids, Region, Vectors
 
 log = logging.getLogger("siamkit")
 ABANDONED = 14 * 86_400  # seconds after which vectors that no run has resumed are deleted
@@ -36,15 +41,10 @@ class ResumableVectors:
     def __init__(
         self, fingerprint: str, detector: str, items: Iterable[bytes], count: int, dim: int
     ) -> None:
-        root = cache_root() / "unfinished"
-        _delete_abandoned(root)
-        digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
-        for item in items:
-            digest.update(item)
-        self.folder = root / digest.hexdigest()[:24]
+        self.folder = _folder_of(fingerprint, detector, items)
         self.vectors: Vectors
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            create_folder(self.folder)
             os.utime(self.folder)  # it is in use
             self.vectors = _open(self.folder / "vectors.npy", count, dim)
         except OSError as error:
@@ -63,6 +63,82 @@ class ResumableVectors:
     def delete(self) -> None:
         """Delete the file, at the end of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPart:
+    """One region of a source, with its vector."""
+
+    region: Region
+    vector: Vectors  # (dim,)
+    left_out: str = ""  # why no comparison tells anything about it
+
+
+class ResumableRegions:
+    """The regions of one set of sources under one encoder and detector.
+
+    If the cache cannot be written, they are held in memory alone, and a line is logged.
+    """
+
+    def __init__(self, fingerprint: str, detector: str, items: Iterable[bytes]) -> None:
+        self.folder = _folder_of(fingerprint, detector, items)
+        self.parts: dict[int, list[EmbeddedPart]] = {}  # by source, as they were embedded
+        self._path: Path | None = self.folder / "regions.jsonl"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)  # it is in use
+            self._read(self._path)
+        except OSError as error:
+            self._give_up(error)
+
+    def _read(self, path: Path) -> None:
+        with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):
+                    record = json.loads(line)
+                    self.parts[record["source"]] = [_part(part) for part in record["parts"]]
+
+    def add(self, parts: Mapping[int, list[EmbeddedPart]]) -> None:
+        """Keep the regions of some sources."""
+        self.parts |= parts
+        if self._path is None:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                for source, embedded in parts.items():
+                    fields = {"source": source, "parts": [_fields(part) for part in embedded]}
+                    file.write("\n" + json.dumps(fields))  # after what a crash may have cut
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._path = None
+        log.warning(f"this run cannot be resumed if it is interrupted: {self.folder}: {error}")
+
+    def delete(self) -> None:
+        """Delete the file, at the end of the run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _fields(part: EmbeddedPart) -> dict[str, str]:
+    vector = np.ascontiguousarray(part.vector, "<f4").tobytes().hex()
+    fields = {"region": regions.to_json(part.region), "vector": vector}
+    return {**fields, "left_out": part.left_out}
+
+
+def _part(fields: dict[str, str]) -> EmbeddedPart:
+    vector = np.frombuffer(bytes.fromhex(fields["vector"]), "<f4").astype(np.float32)
+    return EmbeddedPart(regions.from_json(fields["region"]), vector, fields["left_out"])
+
+
+def _folder_of(fingerprint: str, detector: str, items: Iterable[bytes]) -> Path:
+    """Return the folder in the cache of one set of items, and delete what was abandoned there."""
+    root = cache_root() / "unfinished"
+    _delete_abandoned(root)
+    digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
+    for item in items:
+        digest.update(item)
+    return root / digest.hexdigest()[:24]
 
 
 def _open(path: Path, count: int, dim: int) -> Vectors:

@@ -2,60 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Job
+from siamkit.embed.batches import EmbeddedRegion, Job
 from siamkit.embed.pipeline import Pipeline
-from siamkit.errors import SiamkitError
-from siamkit.flows.dedupe import Item
-from siamkit.flows.grouping import MatchRule
+from siamkit.embed.rerankers import pick_reranker
+from siamkit.errors import SiamkitError, Uncalibrated
+from siamkit.flows.decide import (
+    DecisionRule,
+    gallery_basis,
+    identification_limits,
+    reranked_limits,
+)
+from siamkit.flows.dedupe_items import Item, why_left_out
 from siamkit.flows.nearest import RESCORED, find_nearest
 from siamkit.flows.rerank import rerank_matches
+from siamkit.protocols import Reranker
 from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Match
+from siamkit.types import Match, Threshold
+
+MOST_FPIR = 0.5  # for a number of false matches that most items may have
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryLookup:
-    """One new item and the enrolled identity nearest to it."""
+    """One new item, or one region of it, and the enrolled identity nearest to it."""
 
     item: Item
     match: Match | None
     duplicate: bool
     error: SiamkitError | None = None
+    left_out: str = ""  # why no comparison tells anything about it
 
 
 def against(
-    live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: MatchRule
+    live: LiveIndex, pipeline: Pipeline, items: Iterable[Item], rule: DecisionRule
 ) -> Iterator[GalleryLookup]:
-    """Find the nearest enrolled identity of each item, and whether it is the same. In order.
+    """Find the nearest enrolled identity of each item's regions, and whether it is the same.
 
-    Raises EncoderMismatch if the gallery holds vectors of another encoder.
+    In order. An item is compared with the whole gallery, so by default the threshold is that of a
+    query, for a gallery of its size. Raises EncoderMismatch if the gallery holds vectors of another
+    encoder, and as `identification_limits` does.
     """
+    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
+    if rule.expected_false is not None:
+        items = list(items)
+        rule = DecisionRule(fpir=min(rule.expected_false / max(len(items), 1), MOST_FPIR))
+    reranker = pick_reranker(pipeline, rule.reranker)
+    threshold = _threshold(live, pipeline, rule, reranker)
+    jobs = (Job(item.source, item) for item in items)
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.all_regions):
+        regions = [region for source in batch for region in source.regions]
+        matches = iter(_match(live, pipeline, regions, reranker))
+        for source in batch:
+            if source.error:
+                yield GalleryLookup(source.job.tag, None, False, source.error)
+            for region in source.regions:
+                match, reason = next(matches), why_left_out(region.quality)
+                is_same = not reason and _is_same(match, threshold, reranker)
+                part = region.region if region.region.where else None
+                item = replace(source.job.tag, region=part)
+                yield GalleryLookup(item, match, is_same, left_out=reason)
+
+
+def _threshold(
+    live: LiveIndex, pipeline: Pipeline, rule: DecisionRule, reranker: Reranker[Any] | None
+) -> Threshold:
+    if reranker:
+        return reranked_limits(rule, reranker).same
+    basis = gallery_basis(live.gallery, pipeline, "best")
+    identities, samples = galleries.count(live.store, live.gallery)
+    size = identities if basis.calibration and basis.calibration.fusion else samples
+    limits = identification_limits(rule, basis, size)
+    if limits is None:
+        raise Uncalibrated(
+            f"{basis.owner} has no default threshold", hint="give one: `--threshold 0.9`"
+        )
+    return limits.same
+
+
+def _match(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    regions: Sequence[EmbeddedRegion],
+    reranker: Reranker[Any] | None,
+) -> list[Match | None]:
     import numpy as np
 
-    galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
-    jobs = (Job(item.source, item) for item in items)
-    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
-        embedded = [source for source in batch if not source.error]
-        rows: list[list[Match]] = []
-        if embedded:
-            vectors = np.stack([source.regions[0].vector for source in embedded])
-            rows = find_nearest(live, vectors, RESCORED if rule.reranker else 1)
-            if rule.reranker:
-                crops = [source.regions[0].crop for source in embedded]
-                rows = rerank_matches(live, pipeline, rule.reranker, crops, vectors, rows)
-        matches = iter(rows)
-        for source in batch:
-            match = None if source.error else next(iter(next(matches)), None)
-            yield GalleryLookup(source.job.tag, match, _is_same(match, rule), source.error)
+    if not regions:
+        return []
+    vectors = np.stack([region.vector for region in regions])
+    rows = find_nearest(live, vectors, RESCORED if reranker else 1)
+    if reranker:
+        crops = [region.crop for region in regions]
+        rows = rerank_matches(live, pipeline, reranker, crops, vectors, rows)
+    return [row[0] if row else None for row in rows]
 
 
-def _is_same(match: Match | None, rule: MatchRule) -> bool:
+def _is_same(match: Match | None, threshold: Threshold, reranker: Reranker[Any] | None) -> bool:
     if match is None:
         return False
-    score = match.probability if rule.reranker else match.score
-    return score is not None and score >= rule.threshold.value
+    score = match.probability if reranker else match.score
+    return score is not None and score >= threshold.value

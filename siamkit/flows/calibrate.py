@@ -156,12 +156,14 @@ def calibrate_by_file(
     targets: CalibrationTargets,
     report_fault: Callable[[Fault], None],
     progress: Progress,
+    encoding: str | None = None,
 ) -> Calibration:
     """Calibrate by a table of trials or a folder per identity.
 
-    report_fault: called with each trial and sample that cannot be used.
+    encoding: of a table that is not UTF-8. report_fault: called with each trial and sample that
+    cannot be used.
     """
-    trials = read_trials(path, text=pipeline.modality.kind == "text")
+    trials = read_trials(path, text=pipeline.modality.kind == "text", encoding=encoding)
     samples = embed_samples(pipeline, trials, progress=progress)
     trials = select_usable(trials, samples)
     for fault in trials.faults:

@@ -91,7 +91,9 @@ def _search_all(live: LiveIndex, enrolled: GalleryVectors, progress: Progress) -
         part = slice(start, start + BATCH)
         hits = live.search(enrolled.vectors[part], k)
         rows = np.searchsorted(enrolled.ids, hits.ids).clip(0, count - 1)
-        ids[part] = np.where(enrolled.ids[rows] == hits.ids, rows, -1)
-        scores[part] = hits.scores
+        is_stored = enrolled.ids[rows] == hits.ids
+        ids[part] = np.where(is_stored, rows, -1)
+        stored = np.einsum("nd,nkd->nk", enrolled.vectors[part], enrolled.vectors[rows])
+        scores[part] = np.where(is_stored, stored, -np.inf)
         progress("comparing samples", min(start + BATCH, count), count)
     return Hits(ids, scores)

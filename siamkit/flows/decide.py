@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.protocols import Reranker
 from siamkit.store import Gallery
@@ -21,34 +21,41 @@ Decision: TypeAlias = Literal["same", "different", "can't tell"]
 class DecisionRule:
     """A threshold to decide by, or the error rate to accept.
 
-    Give at most one of threshold, fmr and fpir; without any, the calibration or default threshold
-    of the gallery or encoder decides. Raises BadInput for two of them, a value out of range, or a
-    rate with a reranker: calibrations are measured on cosines, not on a reranker's probabilities.
+    Give at most one of threshold, fmr, fpir and expected_false; without any, the calibration or
+    default threshold of the gallery or encoder decides. Raises BadInput for two of them, a value
+    out of range, or a rate with a reranker: calibrations are measured on cosines, not on a
+    reranker's probabilities. With a rate, the reranker DEFAULT means none.
 
     Examples:
         >>> DecisionRule(fmr=1e-3)
-        DecisionRule(threshold=None, fmr=0.001, fpir=None, reranker=None)
+        DecisionRule(threshold=None, fmr=0.001, fpir=None, reranker=None, expected_false=None)
     """
 
     threshold: float | None = None  # cosine in [-1, 1]; with a reranker, a probability in [0, 1]
     fmr: float | None = None  # false match rate of one comparison, in (0, 1)
     fpir: float | None = None  # false positive identification rate of one search, in (0, 1)
     reranker: str | None = None  # a name, DEFAULT for the modality's own, None for cosines
+    expected_false: float | None = None  # false pairs among all of a deduplication, above 0
 
     def __post_init__(self) -> None:
-        if sum(value is not None for value in (self.threshold, self.fmr, self.fpir)) > 1:
-            raise BadInput("give only one of threshold, fmr and fpir")
-        for name, rate in (("false match rate", self.fmr), ("FPIR", self.fpir)):
-            if rate is not None and self.reranker is not None:
+        rates = {"false match rate": self.fmr, "FPIR": self.fpir}
+        rates["number of expected false pairs"] = self.expected_false
+        given = {name: rate for name, rate in rates.items() if rate is not None}
+        if len(given) + (self.threshold is not None) > 1:
+            raise BadInput("give only one of threshold, fmr, fpir and expected_false")
+        for name, rate in given.items():
+            if self.reranker not in (None, DEFAULT):
                 raise BadInput(
                     f"{name} cannot be combined with a reranker, which decides by probability",
-                    hint="leave out `--rerank`, or `--fmr` and `--fpir`",
+                    hint="leave out `--rerank`, or `--fmr`, `--fpir` and `--expected-false`",
                 )
-            if rate is not None and not 0 < rate < 1:
+            if not 0 < rate < (1 if self.expected_false is None else float("inf")):
+                below = " and less than 1" if self.expected_false is None else ""
                 raise BadInput(
-                    f"{name} {rate:g} is out of range",
-                    hint="give a rate greater than 0 and less than 1",
+                    f"{name} {rate:g} is out of range", hint=f"give one greater than 0{below}"
                 )
+        if given:
+            object.__setattr__(self, "reranker", None)
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise BadInput(
                 f"threshold {self.threshold:g} is not a cosine or a probability",
@@ -123,6 +130,7 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
     which two are different. Raises Uncalibrated if there is no threshold, or the rate is lower than
     the calibration supports.
     """
+    rule.refuse("a comparison of two", "expected_false")
     calibration, default = basis.calibration, basis.default
     if rule.fixed is None and calibration is not None:
         from siamkit.stats.calibration import different_below, threshold_for_best, threshold_for_fmr
@@ -154,6 +162,7 @@ def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits
     is no threshold.
     Raises as `verification_limits` does, and Uncalibrated for an FPIR that is not supported.
     """
+    rule.refuse("a search", "expected_false")
     calibration = basis.calibration
     fpir_model = calibration.fpir_model if calibration else None
     if rule.fpir is not None and fpir_model is None:

@@ -9,30 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.resumable import ResumableVectors
-from siamkit.errors import SiamkitError
+from siamkit.flows.dedupe_items import Item, embed_items, number_distinct
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
 from siamkit.flows.score_trials import score_pairs
-from siamkit.io import npy, sources
-from siamkit.io.sources import Content
+from siamkit.io import npy
 from siamkit.types import Fault, Ids, Progress, Vectors, ignore_progress
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A text (str) or a file (Path) to compare with others."""
-
-    line: int  # in its list, from 1
-    id: str
-    source: str | Path
-
-    @property
-    def shown(self) -> str:
-        """The text, or the file's name."""
-        return self.source if isinstance(self.source, str) else sources.to_text(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +40,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deduped:
-    """The duplicates in a list of n items, m of them distinct. Exact copies share a number."""
+    """The duplicates in a list of n items, m of them distinct. Exact copies share a number.
+
+    Each region that a detector finds in a file, such as each face of a group, is an item.
+    """
 
     items: Sequence[Item]  # (n,) those that could be compared
     faults: list[Fault]  # those that could not
+    left_out: list[Fault]  # those that no comparison can tell anything about
     distinct: Ids  # (n,) numbers in 0 … m - 1
     grouping: Grouping  # of the distinct items
     group_numbers: Ids  # (m,) the group from 1; 0 for none
@@ -103,39 +89,24 @@ def dedupe(
 ) -> Deduped:
     """Find the duplicates in a list: exact copies by hash, the others by their vectors.
 
-    Copies are texts that are equal once the modality has normalised them, or files of equal
-    content. max_memory: bytes that this process may use; None for most of what is free. An
-    interrupted embedding resumes if the same items are given again. Raises BadInput if the memory
-    is too small.
+    Every region of a file takes part. max_memory: bytes that this process may use; None for most of
+    what is free. An interrupted embedding resumes if the same items are given again. Raises
+    BadInput if the memory is too small.
     """
-    readable, faults, digests = _read(pipeline, items, progress)
-    firsts, distinct = _number_distinct(digests)
-    unique = [readable[i] for i in firsts]
-    resumable = ResumableVectors(
-        pipeline.encoder.fingerprint,
-        pipeline.detector.name if pipeline.detector else "none",
-        (digests[i] for i in firsts),
-        len(firsts),
-        pipeline.encoder.dim,
-    )
-    errors = _embed(pipeline, unique, resumable, progress)
-    vectors = resumable.vectors
-    if errors:
-        numbered = list(zip(readable, distinct.tolist(), strict=True))
-        faults += [Fault(errors[n], item.id, item.line) for item, n in numbered if n in errors]
-        readable = [item for item, n in numbered if n not in errors]
-        usable = np.setdiff1d(np.arange(len(firsts)), list(errors))
-        distinct = np.searchsorted(usable, distinct[np.isin(distinct, usable)])
-        vectors, unique = vectors[usable], [unique[i] for i in usable.tolist()]
-    media = None
-    if rule.reranker:
-        media = [pipeline.load(pipeline.read(item.source)) for item in unique]
-    copies = np.bincount(distinct, minlength=len(vectors))
+    embedded = embed_items(pipeline, items, progress)
+    media = embedded.media(pipeline) if rule.reranker else None
     grouping = group_duplicates(
-        vectors, media, rule, copies=copies, max_memory=max_memory, progress=progress
+        embedded.vectors,
+        media,
+        rule,
+        copies=np.bincount(embedded.distinct, minlength=len(embedded.vectors)),
+        max_memory=max_memory,
+        progress=progress,
     )
-    resumable.delete()
-    return _assemble(readable, faults, distinct, grouping)
+    embedded.resumable.delete()
+    return _assemble(
+        embedded.items, embedded.faults, embedded.distinct, grouping, embedded.left_out
+    )
 
 
 def dedupe_matrix(
@@ -172,7 +143,7 @@ def dedupe_vectors(
 ) -> Deduped:
     """Find the duplicates among n items by their (n, dim) unit vectors."""
     digests = [hashlib.sha256(row.tobytes()).digest() for row in vectors]
-    firsts, distinct = _number_distinct(digests)
+    firsts, distinct = number_distinct(digests)
     copies = np.bincount(distinct, minlength=len(firsts))
     grouping = group_duplicates(
         vectors[firsts], None, rule, copies=copies, max_memory=max_memory, progress=progress
@@ -181,7 +152,11 @@ def dedupe_vectors(
 
 
 def _assemble(
-    items: Sequence[Item], faults: Sequence[Fault], distinct: Ids, grouping: Grouping
+    items: Sequence[Item],
+    faults: Sequence[Fault],
+    distinct: Ids,
+    grouping: Grouping,
+    left_out: Sequence[Fault] = (),
 ) -> Deduped:
     """Add exact copies to the groups of distinct items."""
     copies = np.bincount(distinct, minlength=len(grouping.vectors))
@@ -190,63 +165,20 @@ def _assemble(
     for number, group in enumerate(groups, 1):
         group_numbers[group] = number
     members = _list_members(items, distinct, grouping, group_numbers, canonical)
-    ordered = sorted(faults, key=lambda fault: fault.line or 0)
-    return Deduped(items, ordered, distinct, grouping, group_numbers, members, len(groups))
-
-
-def _read(
-    pipeline: Pipeline, items: Iterable[Item], progress: Progress
-) -> tuple[list[Item], list[Fault], list[bytes]]:
-    """Return the readable items, the faults of the others, and the digests of the readable."""
-    readable, faults, digests = [], [], []
-    for number, item in enumerate(items, 1):
-        try:
-            digests.append(_digest(pipeline, item.source))
-            readable.append(item)
-        except SiamkitError as error:
-            faults.append(Fault(str(error), item.id, item.line))
-        if number % 1_000 == 0:
-            progress("reading", number, 0)
-    return readable, faults, digests
-
-
-def _digest(pipeline: Pipeline, source: str | Path) -> bytes:
-    if not pipeline.is_text(source):
-        return sources.read(source).digest
-    text = str(source)
-    medium = pipeline.load(Content("", text))
-    return Content("", medium if isinstance(medium, str) else text).digest
-
-
-def _number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
-    """Return the first item of each distinct content, and the number of each item's content."""
-    numbers: dict[bytes, int] = {}
-    distinct = np.fromiter(
-        (numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(digests)
+    return Deduped(
+        items,
+        sorted(faults, key=_line),
+        sorted(left_out, key=_line),
+        distinct,
+        grouping,
+        group_numbers,
+        members,
+        len(groups),
     )
-    _, firsts = np.unique(distinct, return_index=True)
-    return firsts.tolist(), distinct
 
 
-def _embed(
-    pipeline: Pipeline, unique: Sequence[Item], resumable: ResumableVectors, progress: Progress
-) -> dict[int, str]:
-    """Embed what is missing; return the errors by item number."""
-    missing = resumable.missing_rows().tolist()
-    # Items of similar length share a batch, which wastes the least on padding.
-    missing.sort(key=lambda i: len(unique[i].shown))
-    jobs = (Job(unique[i].source, i) for i in missing)
-    errors: dict[int, str] = {}
-    done = len(unique) - len(missing)
-    for batch in batches.embed_all(pipeline, jobs, region_choosers.largest_region):
-        for embedded in batch:
-            if embedded.error:
-                errors[embedded.job.tag] = str(embedded.error)
-            else:
-                resumable.vectors[embedded.job.tag] = embedded.regions[0].vector
-        done += len(batch)
-        progress("embedding", done, len(unique))
-    return errors
+def _line(fault: Fault) -> int:
+    return fault.line or 0
 
 
 def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[list[list[int]], list[int]]:

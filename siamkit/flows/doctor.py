@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import PluginError, SiamkitError
+from siamkit.flows.forget import finish_erasing
 from siamkit.host import registry
 from siamkit.host.registry import Plugin
+from siamkit.io import unfinished
+from siamkit.io.sources import to_text
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders, Modality
-from siamkit.store import Gallery, Store, galleries, health
+from siamkit.store import Gallery, Store, galleries, health, templates
 from siamkit.store.live_index import LiveIndex
 
+MOST_NAMED = 10  # damaged samples of a gallery
+RESTORE = "restore a backup: `siamkit backup --help` says how"
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 
 
@@ -37,6 +45,7 @@ def examine(root: Path) -> Iterator[Checkup]:
     yield Checkup("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for plugin in registry.all_installed():
         yield from _plugin(plugin)
+    yield from _unfinished(root)
     if not (root / "store.db").exists():
         yield Checkup("store", True, f"none in {root}")
         return
@@ -46,6 +55,11 @@ def examine(root: Path) -> Iterator[Checkup]:
         yield Checkup("store", False, str(error), error.hint)
         return
     try:
+        try:
+            finish_erasing(store)
+        except SiamkitError as error:
+            yield Checkup("deletions", False, str(error), error.hint)
+        yield _access(root)
         yield from _store(store)
     finally:
         store.close()
@@ -84,32 +98,105 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
             yield Checkup(check, False, f"damaged: {folder}", hint)
 
 
+def _unfinished(root: Path) -> Iterator[Checkup]:
+    """Delete what killed processes left of their outputs, and list it."""
+    registers = unfinished.store_register(root), unfinished.user_register()
+    if folders := unfinished.abandoned(None, *registers):
+        remaining = unfinished.delete_abandoned(None, *registers)
+        detail = f"left by killed processes: {', '.join(map(to_text, remaining or folders))}"
+        detail += "" if remaining else "; deleted now"
+        hint = f"rm -r {' '.join(shlex.quote(to_text(folder)) for folder in remaining)}"
+        yield Checkup("unfinished outputs", not remaining, detail, hint if remaining else "")
+
+
+def _access(root: Path) -> Checkup:
+    """Check that nobody else on this machine can read the store."""
+    if os.name != "posix":
+        return Checkup("access", True, "not checked on this system")
+    paths = [] if not root.stat().st_mode & 0o077 else [root / "store.db", *root.rglob("*")]
+    shared = [path.stat().st_mode & root.stat().st_mode for path in paths if path.is_file()]
+    hint = f"chmod -R go-rwx {shlex.quote(to_text(root))}"
+    if any(mode & 0o007 for mode in shared):
+        return Checkup("access", False, "everybody on this machine can read the store", hint)
+    if any(mode & 0o070 for mode in shared):
+        return Checkup("access", True, "shared with a group of users", hint)
+    return Checkup("access", True, "its owner alone can read the store")
+
+
 def _store(store: Store) -> Iterator[Checkup]:
     for pragma in health.CHECKS:
-        faults = health.faults(store, pragma)
-        detail = f"{len(faults)} faults, first: {faults[0]}" if faults else "ok"
-        hint = "restore a backup" if faults else ""
-        yield Checkup(f"store {pragma}", not faults, detail, hint)
-    for gallery in galleries.list_all(store):
-        yield _samples(store, gallery)
-        yield _index(store, gallery)
+        yield _attempt(f"store {pragma}", partial(_faults, store, pragma))
+    try:
+        here = galleries.names(store)
+    except SiamkitError as error:
+        yield Checkup("galleries", False, str(error), error.hint)
+        return
+    for name in here:
+        try:
+            gallery = galleries.get(store, name)
+        except SiamkitError as error:
+            yield Checkup(f"gallery {name}", False, str(error), error.hint)
+            continue
+        checks = {"gallery": _rows, "samples": _samples, "calibration": _scale, "index": _index}
+        for kind, examine in checks.items():
+            yield _attempt(f"{kind} {name}", partial(examine, store, gallery))
         yield from _missing_encoder(gallery)
 
 
-def _samples(store: Store, gallery: Gallery) -> Checkup:
-    """Check samples against templates, and templates against the change log."""
-    without_template = health.count_samples_without_template(store, gallery)
+def _attempt(check: str, examine: Callable[[str], Checkup]) -> Checkup:
+    """Run one check; an error is its outcome, and the others go on."""
+    try:
+        return examine(check)
+    except SiamkitError as error:
+        return Checkup(check, False, str(error), error.hint)
+
+
+def _faults(store: Store, pragma: str, check: str) -> Checkup:
+    faults = health.faults(store, pragma)
+    detail = f"{len(faults)} faults, first: {faults[0]}" if faults else "ok"
+    return Checkup(check, not faults, detail, RESTORE if faults else "")
+
+
+def _rows(store: Store, gallery: Gallery, check: str) -> Checkup:
+    """Check templates against samples, and against the change log."""
+    orphans = health.count_templates_without_sample(store, gallery)
     unlogged = health.count_unlogged_changes(store, gallery)
     identities, samples = galleries.count(store, gallery)
-    check = f"gallery {gallery.name}"
-    if without_template or unlogged:
-        detail = (
-            f"{without_template} samples without a template, {unlogged} templates that do not match"
-            " the change log"
-        )
-        rebuild = f"siamkit index rebuild {gallery.name}"
-        return Checkup(check, False, detail, "restore a backup" if without_template else rebuild)
+    if orphans:
+        detail = f"{orphans} templates belong to no sample of the gallery"
+        return Checkup(check, False, detail, RESTORE)
+    if unlogged:
+        detail = f"{unlogged} templates do not match the change log"
+        return Checkup(check, False, detail, f"siamkit index rebuild {gallery.name}")
     return Checkup(check, True, f"{identities:,} identities, {samples:,} samples")
+
+
+def _samples(store: Store, gallery: Gallery, check: str) -> Checkup:
+    """Check every row of samples and templates; name those that take part in nothing."""
+    damage = health.damage(store, gallery)
+    details, hints = [], []
+    if damage.rows:
+        details.append(f"damaged samples: {_named(store, damage.rows)}")
+        hints.append(f"siamkit forget --sample {damage.rows[0]}, likewise the others")
+    if damage.templates:
+        details.append(f"samples with a damaged or no template: {_named(store, damage.templates)}")
+        hints.append(f"siamkit reembed {gallery.name}, or enrol those again from their sources")
+    if details:
+        return Checkup(check, False, "; ".join(details), "; ".join(hints))
+    return Checkup(check, True, "each is as it was written")
+
+
+def _scale(store: Store, gallery: Gallery, check: str) -> Checkup:
+    if fault := galleries.calibration_fault(store, gallery):
+        hint = f"siamkit calibrate {gallery.name}"
+        return Checkup(check, False, f"damaged, so that it is not used: {fault}", hint)
+    return Checkup(check, True, "ok" if gallery.calibration else "none")
+
+
+def _named(store: Store, sample_ids: Sequence[int]) -> str:
+    named = ", ".join(health.describe(store, i) for i in sample_ids[:MOST_NAMED])
+    more = len(sample_ids) - MOST_NAMED
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _missing_encoder(gallery: Gallery) -> Iterator[Checkup]:
@@ -126,15 +213,14 @@ def _missing_encoder(gallery: Gallery) -> Iterator[Checkup]:
         yield Checkup(f"encoder of {gallery.name}", False, str(error), hint)
 
 
-def _index(store: Store, gallery: Gallery) -> Checkup:
-    check = f"index {gallery.name}"
-    try:
-        live = LiveIndex(store, gallery, save=False)
-    except SiamkitError as error:
-        return Checkup(check, False, str(error), error.hint)
-    _, samples = galleries.count(store, gallery)
+def _index(store: Store, gallery: Gallery, check: str) -> Checkup:
+    live = LiveIndex(store, gallery, save=False)
+    samples = galleries.count(store, gallery)[1]
     detail = f"{live.index.describe()['structure']}, {len(live.index):,} templates"
-    if len(live.index) == samples:
+    sound = samples
+    if len(live.index) != samples:  # it leaves out what is damaged
+        sound -= len(templates.damaged(store, gallery))
+    if len(live.index) == sound:
         return Checkup(check, True, detail)
     hint = f"siamkit index rebuild {gallery.name}"
-    return Checkup(check, False, f"{detail}, but {samples:,} samples", hint)
+    return Checkup(check, False, f"{detail}, but the store has {sound:,} sound ones", hint)

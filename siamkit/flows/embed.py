@@ -80,11 +80,13 @@ def read_sources(
 ) -> tuple[list[Source], list[Fault]]:
     """Read the sources of a list or, with columns, the texts of a table.
 
-    Also returns a fault for each row of a table without a usable text.
-    See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
+    Also returns a fault for each row that cannot be used.
+    See siamkit.embed.manifests for the formats. Raises BadInput if none can be.
     """
-    if columns is None:
-        return [*manifests.read_source_list(origin, stdin)], []
+    if columns is None or not columns.are_named:
+        encoding = columns.encoding if columns else None
+        sources, unread = manifests.read_source_list(origin, stdin, encoding)
+        return [*sources], unread
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
     faults = [Fault(row.error, row.id or "", row.line) for row in unusable]
     return [text for _, text in texts], faults

@@ -23,7 +23,7 @@ from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.samples import NewSample
-from siamkit.types import Vectors
+from siamkit.types import Fault, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def enrol(
     """
     if target is not None:
         galleries.require_space(target[1], pipeline.encoder.fingerprint)
-    jobs = (_job(pipeline, label, source) for label, source in items)
+    jobs = (_job(pipeline, item) for item in items)
 
     def is_enrolled(job: Job, content: Content) -> bool:
         label = samples.normalise_label(job.tag)  # may raise
@@ -72,7 +72,12 @@ def enrol(
         yield from _commit(target, pipeline, batch)
 
 
-def _job(pipeline: Pipeline, label: str | None, source: Source) -> Job:
+def _job(pipeline: Pipeline, item: tuple[str | None, Source]) -> Job:
+    """Return a pair as a job; whatever is wrong with it becomes this source's error."""
+    try:
+        label, source = item
+    except (TypeError, ValueError):  # no pair, which is no source either
+        return Job(item, "")  # type: ignore[arg-type]
     if label is None:  # an empty one is refused
         label = manifests.label_of_text(str(source)) if pipeline.is_text(source) else ""
     with suppress(BadInput):  # is_enrolled raises it, as this source's error
@@ -125,18 +130,22 @@ def read_labelled(
 ) -> tuple[list[tuple[str | None, Path | str]], list[EnrolResult]]:
     """Read (label, source) pairs from a folder, a list or, with columns, a table of texts.
 
-    Also returns a failed result for each row of a table without a usable text.
-    See siamkit.embed.manifests for the formats. Raises BadInput, naming the line.
+    Also returns a failed result for each row and each folder that cannot be used.
+    See siamkit.embed.manifests for the formats. Raises BadInput if none can be.
     """
-    if columns is None:
-        return [*manifests.read_labelled_sources(origin, stdin)], []
+    if columns is None or not columns.are_named:
+        encoding = columns.encoding if columns else None
+        pairs, faults = manifests.read_labelled_sources(origin, stdin, encoding)
+        return [*pairs], [_failure(origin, fault) for fault in faults]
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
-    failures = []
-    for row in unusable:
-        where = f"{origin}, line {row.line}"
-        error = UnreadableSample(f"{where}: {row.error}")
-        failures.append(EnrolResult(row.id or "", where, "failed", error=error))
-    return [*texts], failures
+    return [*texts], [_failure(origin, Fault(r.error, r.id or "", r.line)) for r in unusable]
+
+
+def _failure(origin: str, fault: Fault) -> EnrolResult:
+    """Return the result of a row or a folder that holds no sample."""
+    where = fault.where if fault.line is None else f"{origin}, {fault.where}"
+    error = UnreadableSample(str(fault) if fault.line is None else f"{origin}, {fault}")
+    return EnrolResult(fault.name if fault.line else "", where, "failed", error=error)
 
 
 def record(

@@ -21,7 +21,7 @@ from siamkit.flows.score_trials import (
     select_usable,
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
-from siamkit.io.sources import to_text
+from siamkit.io.sources import to_path, to_text
 from siamkit.stats import snorm
 from siamkit.stats.identification import (
     IdentificationMetrics,
@@ -65,6 +65,7 @@ class EvaluationSettings:
     group: str | None = None  # a column of the trials, to report error rates by
     threshold: float | None = None  # to report error rates at; None for the default
     pairs: int = MOST_PAIRS  # of a folder or gallery, at most
+    encoding: str | None = None  # of a table that is not UTF-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,13 @@ def evaluate_systems(
 ) -> list[Evaluation]:
     """Evaluate systems on a table of trials or a folder per identity."""
     is_text = systems[0].pipeline.modality.kind == "text"
-    trials = read_trials(source, text=is_text, group=settings.group, pairs=settings.pairs)
+    trials = read_trials(
+        source,
+        text=is_text,
+        group=settings.group,
+        pairs=settings.pairs,
+        encoding=settings.encoding,
+    )
     keep_crops = bool(settings.rerankers)
     results: list[Evaluation] = []
     for system in systems:
@@ -104,8 +111,9 @@ def evaluate_gallery(
             hint="give a table of trials or a folder as well",
         )
     enrolled = load_vectors(store, gallery)
-    sources = [s.source if s.inline else Path(s.source) for s in enrolled.samples]
+    sources = [s.source if s.inline else to_path(s.source) for s in enrolled.samples]
     trials = pair_samples(sources, enrolled.identity, pairs=settings.pairs)
+    trials = replace(trials, digests=[sample.digest for sample in enrolled.samples])
     samples = SampleVectors(enrolled.vectors, np.ones(len(sources), np.bool_))
     return _evaluate(system, trials, samples, settings, progress, identify=True)
 
@@ -120,7 +128,8 @@ def evaluate_table(path: Path, settings: EvaluationSettings) -> Evaluation:
             f"{to_text(path)} is a folder, which has no scores",
             hint="score its pairs by an encoder: -m MODALITY or --gallery NAME",
         )
-    trials = read_trial_table(path, scored=True, group=settings.group)
+    encoding = settings.encoding
+    trials = read_trial_table(path, scored=True, group=settings.group, encoding=encoding)
     threshold = settings.threshold
     thresholds = {} if threshold is None else {"the given threshold": threshold}
     assert trials.scores is not None

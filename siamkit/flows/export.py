@@ -9,8 +9,6 @@ samples.jsonl    one line per row: identity, source, inline, digest (hex), regio
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import writing_folder
+from siamkit.io.unfinished import store_register
+from siamkit.sdk import regions
 from siamkit.stats.calibration_json import to_json
 from siamkit.store import Gallery, Store, galleries
 from siamkit.store.gallery_vectors import load_vectors
@@ -41,17 +42,11 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
     with store.read():
         gallery = galleries.get(store, gallery.name)
         enrolled = load_vectors(store, gallery)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        unfinished = Path(scratch) / "out"
-        unfinished.mkdir()
+    with writing_folder(folder, register=store_register(store.root)) as unfinished:
         np.save(unfinished / "templates.npy", enrolled.vectors, allow_pickle=False)
         _write_samples(unfinished / "samples.jsonl", enrolled.samples)
         card = json.dumps(_card(gallery), indent=2)
         (unfinished / "gallery.json").write_text(card + "\n", encoding="utf-8")
-        try:
-            os.rename(unfinished, folder)
-        except OSError as error:  # another process has created it meanwhile
-            raise BadInput(f"{folder} already exists") from error
     return len(enrolled.samples)
 
 
@@ -63,7 +58,7 @@ def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
                 "source": sample.source,
                 "inline": bool(sample.inline),
                 "digest": sample.digest.hex(),
-                "region": json.loads(sample.region),
+                "region": regions.to_dict(sample.read_region()),
                 "quality": sample.quality,
             }
             file.write(json.dumps(line) + "\n")

@@ -7,21 +7,21 @@ import sqlite3
 from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
+from siamkit.io import unfinished
 from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
 from siamkit.store.erasures import Erasure
-from siamkit.store.samples import Sample
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
 log = logging.getLogger("siamkit")
 
 
-def forget(store: Store, doomed: Sequence[Sample]) -> None:
-    """Delete samples with their templates, and identities that then own none.
+def forget(store: Store, sample_ids: Sequence[int]) -> None:
+    """Delete samples, damaged ones too, with their templates, and identities that then own none.
 
     The saved indexes that held them are deleted, the database is rewritten without its free
     space and the write-ahead log is emptied. If interrupted, the next command finishes this.
     """
-    samples.delete(store, [sample.id for sample in doomed])
+    samples.delete(store, sample_ids)
     finish_erasing(store, wait_seconds=WAIT_SECONDS)
 
 
@@ -37,14 +37,14 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     An obstacle is logged, and the rest left to the next command: the deletion itself is done.
     wait_seconds: 0 if the deletions are those of earlier commands.
     """
+    registers = unfinished.store_register(store.root), unfinished.user_register()
+    unfinished.delete_abandoned(None, *registers)
     if not store.writable:
         return
-    with store.writing:  # two threads that rewrite the database would be in each other's way
-        if pending := erasures.pending(store):
-            _erase(store, pending, wait_seconds)
-
-
-def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> None:
+    live_index.drop_erased(store)
+    pending = erasures.pending(store)
+    if not pending:
+        return
     erased: list[Erasure] = []
     obstacle: Exception | None = None
     for erasure in pending:
@@ -56,7 +56,7 @@ def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> Non
     try:
         if erased or wait_seconds:  # else earlier commands have scrubbed all they could
             erasures.scrub(store, erased, wait_seconds=wait_seconds)
-    except (sqlite3.OperationalError, OSError, SiamkitError) as error:
+    except (sqlite3.Error, OSError, SiamkitError) as error:
         obstacle = error
     if obstacle:
         log.warning(

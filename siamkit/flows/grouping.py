@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,25 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import judge_pairs, pick_reranker
 from siamkit.errors import BadInput, PluginError, Uncalibrated
-from siamkit.flows.decide import DecisionRule, reranked_limits
+from siamkit.flows.decide import (
+    DecisionRule,
+    encoder_basis,
+    reranked_limits,
+    verification_limits,
+)
 from siamkit.host import registry
 from siamkit.protocols import Mines, Reranker
 from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
 from siamkit.store.live_index import load_backend
-from siamkit.types import Ids, Progress, Threshold, Vectors, ignore_progress
+from siamkit.types import Calibration, Ids, Progress, Threshold, Vectors, ignore_progress
 
 MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approximate mining left
 STRIP = 1_024  # rows of a component compared at once
 PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
 MEMORY_SHARE = 0.8  # of the free memory; the rest is left to other programs
+EXPECTED_FALSE = 1.0  # false pairs in a run, by default: few enough to look at each group
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,32 +38,69 @@ class MatchRule:
 
     threshold: Threshold  # on the reranker's probability, if there is one, or else the cosine
     reranker: Reranker[Any] | None = None
+    calibration: Calibration | None = None  # of the cosines, where it holds for any strangers
+    expected_false: float | None = None  # false pairs among all; they set the threshold, if given
 
     @property
     def floor(self) -> float:
         """The cosine at or above which a pair is considered."""
         return self.reranker.candidates if self.reranker else self.threshold.value
 
+    def among(self, comparisons: int) -> MatchRule:
+        """Return the rule with the threshold for this number of comparisons."""
+        if self.expected_false is None or self.calibration is None or not comparisons:
+            return self
+        from siamkit.stats.calibration import threshold_for_many
 
-def open_match_rule(
-    pipeline: Pipeline, rule: DecisionRule, default: Threshold | None = None
-) -> MatchRule:
-    """Look up the threshold and the reranker of a rule.
+        fmr = self.expected_false / comparisons
+        return replace(self, threshold=threshold_for_many(self.calibration, fmr))
 
-    default: the threshold on cosines, unless the rule has one; None for the encoder's. Raises
-    Uncalibrated if there is none, BadInput for a rule with an error rate.
+    def count_false(self, pairs: ScoredPairs, comparisons: int) -> float | None:
+        """Return how many of the pairs are expected to be false; None where nothing tells.
+
+        By the reranker's probabilities; or else by the false match rate of the threshold.
+        """
+        if self.reranker:
+            return float((1 - pairs.scores).sum())
+        fmr = self.threshold.fmr
+        if self.calibration:
+            from siamkit.stats.calibration import fmr_at
+
+            fmr = fmr_at(self.calibration, self.threshold.value)
+        return None if fmr is None else fmr * comparisons
+
+
+def open_match_rule(pipeline: Pipeline, rule: DecisionRule) -> MatchRule:
+    """Look up the threshold and the reranker of a rule for comparing all items with each other.
+
+    Cosines are by default compared with the threshold at which EXPECTED_FALSE false pairs are
+    expected, if the encoder's calibration tells how often strangers match. Raises Uncalibrated if
+    there is no threshold, BadInput for a rule with an FPIR.
     """
-    rule.refuse("deduplication", "fmr", "fpir")
+    rule.refuse("deduplication", "fpir")
     reranker = pick_reranker(pipeline, rule.reranker)
     if reranker:
         return MatchRule(reranked_limits(rule, reranker).same, reranker)
-    threshold = rule.fixed or default or pipeline.threshold
-    if threshold is None:
-        raise Uncalibrated(
-            f"encoder {pipeline.encoder.fingerprint} has no default threshold",
-            hint="give one: `--threshold 0.9`",
-        )
-    return MatchRule(threshold)
+    from siamkit.stats.calibration import compares_strangers, threshold_for_fmr
+
+    basis = encoder_basis(pipeline)
+    calibration = basis.calibration
+    of_strangers = calibration if calibration and compares_strangers(calibration) else None
+    if rule.expected_false is not None:
+        if calibration is None:
+            raise Uncalibrated(
+                f"{basis.owner} is not calibrated, so it has no threshold for a number of false"
+                " pairs",
+                hint="give a threshold: `--threshold 0.9`",
+            )
+        threshold = threshold_for_fmr(calibration)
+        return MatchRule(threshold, None, calibration, rule.expected_false)
+    if rule.fixed is None and rule.fmr is None and of_strangers:
+        return MatchRule(threshold_for_fmr(of_strangers), None, of_strangers, EXPECTED_FALSE)
+    threshold = verification_limits(rule, basis).same
+    if calibration and not of_strangers:  # its rate was measured on pairs picked for being alike
+        threshold = replace(threshold, fmr=None)
+    return MatchRule(threshold, None, of_strangers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +114,16 @@ class Grouping:
     groups: list[list[int]]  # largest first; two or more items each, in order
     canonical: list[int]  # the item that represents each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
+
+    @property
+    def comparisons(self) -> int:
+        """The number of pairs of items."""
+        return len(self.vectors) * (len(self.vectors) - 1) // 2
+
+    @property
+    def expected_false(self) -> float | None:
+        """The number of false pairs to expect among `pairs`; None where nothing tells."""
+        return self.rule.count_false(self.pairs, self.comparisons)
 
 
 def group_duplicates(
@@ -90,6 +143,7 @@ def group_duplicates(
     """
     if rule.reranker and media is None:
         raise BadInput("a reranker needs the items themselves, not only their vectors")
+    rule = rule.among(len(vectors) * (len(vectors) - 1) // 2)
     mining, candidates = _mine(vectors, rule.floor, _free_memory(max_memory), progress)
 
     def judge(candidates: ScoredPairs, step: str) -> ScoredPairs:

@@ -1,28 +1,33 @@
-"""Import: read the folder of an exported gallery, check every field, and store it."""
+"""Import: check all of an exported folder, then store it in one transaction.
+
+The folder may be anybody's. It names no place that siamkit reads later: files only below a folder
+that the user names, an encoder's folder only if the user names that.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from siamkit.errors import BadInput, EncoderMismatch, SiamkitError
-from siamkit.flows.export import FORMAT
-from siamkit.sdk import regions
-from siamkit.stats.calibration_json import from_json
-from siamkit.store import Store, galleries, live_index, samples
-from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder
-from siamkit.store.samples import NewSample
-from siamkit.types import Calibration, Threshold
+from siamkit.embed.pipeline import open_encoder
+from siamkit.errors import BadInput, EncoderMismatch, MissingWeights, SiamkitError, StoreError
+from siamkit.flows.read_export import Export
+from siamkit.host import registry
+from siamkit.io import sources
+from siamkit.models import built, names
+from siamkit.models.added import list_added
+from siamkit.models.cache import cached_folder
+from siamkit.protocols import Modality
+from siamkit.sdk.model_folder import read_card
+from siamkit.store import Gallery, Store, galleries, live_index, samples
+from siamkit.store.galleries import DEFAULT_INDEX
 
 log = logging.getLogger("siamkit")
-BATCH = 10_000  # samples per transaction
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,94 +37,170 @@ class Imported:
     gallery: str
     new: int  # samples that were added
     already: int  # samples that the gallery held before
+    gained: Mapping[str, int]  # new samples of each identity that the gallery knew before
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Export:
-    """An exported folder, every field checked."""
+def import_gallery(
+    store: Store, exported: Export, name: str | None = None, *, merge: bool = False
+) -> Imported:
+    """Add an export to a gallery, created unless it exists: all of its samples, or none.
 
-    name: str
-    modality: str
-    encoder: GalleryEncoder
-    detector: str | None
-    index: str
-    samples: list[NewSample]
-    vectors: np.ndarray  # (n, dim) float32, one per sample
-
-
-def import_gallery(store: Store, exported: Export, name: str | None = None) -> Imported:
-    """Add an export to a gallery, created if it is new. Samples it already holds are kept.
-
-    name: None takes the name that was exported.
-    Raises EncoderMismatch if the gallery exists and holds vectors of another encoder.
+    name: None takes the name that was exported. merge: add to a gallery that exists. It keeps its
+    samples, settings, threshold and calibration.
+    Raises StoreError for a gallery that exists, without `merge`; EncoderMismatch if it holds
+    vectors of another encoder.
     """
-    name, encoder = name or exported.name, exported.encoder
-    if not galleries.exists(store, name):
-        with suppress(galleries.GalleryExists):  # another process was first
-            index = _installed_index(exported.index, name)
-            detector = exported.detector
-            galleries.create(
-                store, name, exported.modality, encoder, detector=detector, index=index
+    name = name or exported.name
+    index = _installed_index(exported.index, name)
+    with store.write():
+        if galleries.exists(store, name):
+            gallery = require_mergeable(store, exported, name, merge=merge)
+        else:
+            gallery = galleries.insert(
+                store,
+                name,
+                exported.modality,
+                exported.encoder,
+                detector=exported.detector,
+                index=index,
             )
+        gained = find_gains(store, gallery, exported)
+        _note_shared(store, gallery, exported)
+        fingerprint = exported.encoder.fingerprint
+        ids = samples.insert(store, gallery, fingerprint, exported.samples, exported.vectors)
+    new = sum(sample_id is not None for sample_id in ids)
+    return Imported(gallery.name, new, len(ids) - new, gained)
+
+
+def require_mergeable(store: Store, exported: Export, name: str, *, merge: bool) -> Gallery:
+    """Return an existing gallery. Raises StoreError without `merge`, or EncoderMismatch."""
     gallery = galleries.get(store, name)
-    if gallery.space.fingerprint != encoder.fingerprint:
+    if not merge:
+        raise StoreError(
+            f"gallery {name!r} already exists",
+            hint="`--merge` adds to it, `--as-gallery NAME` makes another",
+        )
+    if gallery.space.fingerprint != exported.encoder.fingerprint:
         raise EncoderMismatch(
             f"gallery {name!r} holds templates of {gallery.space.fingerprint},"
-            f" the export those of {encoder.fingerprint}",
+            f" the export those of {exported.encoder.fingerprint}",
             hint="give another name: `--as-gallery NAME`",
         )
-    new = 0
-    for start in range(0, len(exported.samples), BATCH):
-        batch = exported.samples[start : start + BATCH]
-        rows = exported.vectors[start : start + BATCH]
-        ids = samples.add(store, gallery, encoder.fingerprint, batch, rows)
-        new += sum(sample_id is not None for sample_id in ids)
-    return Imported(gallery.name, new, len(exported.samples) - new)
+    return gallery
 
 
-def read_export(folder: Path) -> Export:
-    """Read an exported folder. Raises BadInput, before anything is stored, if it is damaged."""
-    try:
-        fields = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
-        if fields["format"] != FORMAT:
-            raise ValueError(f"format {fields['format']} is not {FORMAT}")
-        with (folder / "templates.npy").open("rb") as file:
-            vectors = np.lib.format.read_array(file, allow_pickle=False)
-        with (folder / "samples.jsonl").open(encoding="utf-8") as text:
-            new_samples = [_sample(json.loads(line)) for line in text]
-        exported = _export(fields, new_samples, vectors)
-        shape = (len(new_samples), exported.encoder.dim)
-        if vectors.shape != shape or vectors.dtype != np.float32:
-            raise ValueError(
-                f"templates.npy holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
+def find_gains(store: Store, gallery: Gallery, exported: Export) -> dict[str, int]:
+    """Count the samples that an import would add to each identity of a gallery."""
+    held = {(s.identity, s.digest, s.region) for s in samples.of_gallery(store, gallery)}
+    added = {(s.identity, s.digest, s.region) for s in exported.samples} - held
+    known = {identity for identity, _, _ in held}
+    counts = Counter(identity for identity, _, _ in added if identity in known)
+    return dict(sorted(counts.items()))
+
+
+def _note_shared(store: Store, gallery: Gallery, exported: Export) -> None:
+    """Log which identities of the export own samples in other galleries of this store."""
+    others = {h.identity for h in samples.holdings(store) if h.gallery != gallery.name}
+    if shared := sorted({sample.identity for sample in exported.samples} & others):
+        log.warning(
+            f"{len(shared):,} identities of the import own samples in other galleries too:"
+            f" {sources.shorten(', '.join(shared[:10]))}"
+        )
+
+
+def with_media(exported: Export, folder: Path | None) -> Export:
+    """Let each sample's source be a file below `folder` that ends like it, or no file at all."""
+    moved = [
+        sample if sample.inline else replace(sample, source=_place_below(folder, sample.source))
+        for sample in exported.samples
+    ]
+    return replace(exported, samples=moved)
+
+
+def _place_below(folder: Path | None, source: str) -> str:
+    source = source.removeprefix(sources.IMPORTED)
+    parts = [part for part in Path(source).parts if part != Path(source).anchor]
+    if folder is not None and ".." not in parts and "\0" not in source:
+        for start in range(len(parts)):
+            path = sources.to_path(str(sources.absolute(folder).joinpath(*parts[start:])))
+            if path.is_file():
+                return sources.to_text(path)
+    return sources.IMPORTED + source
+
+
+def with_encoder(exported: Export, encoder: str | None) -> Export:
+    """Let a gallery's encoder be one that is installed here, or that the user names.
+
+    encoder: a name or a folder; None takes the export's, unless that is a folder. Raises BadInput
+    for an encoder that only the export names, and for templates that an installed encoder, or
+    another modality, cannot have made; EncoderMismatch if the user's makes others.
+    """
+    own = exported.encoder
+    plugin = _installed_modality(exported)
+    if encoder is None:
+        if own.name is not None and (plugin is None or own.name not in _names(plugin)):
+            raise BadInput(
+                f"the export uses the encoder {own.name!r}, which is not installed here",
+                hint="name it: `--encoder NAME`, or a FOLDER that you trust",
             )
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ValueError("templates.npy has rows that are not of norm 1")
-    except BadInput as error:
-        raise BadInput(f"{folder}: samples.jsonl: {error}", hint=error.hint) from error
-    except _DAMAGED as error:
+        if plugin is not None:
+            _require_dim(exported, _installed_dims(plugin, own.name))
+        return exported
+    if plugin is None:
+        raise BadInput(f"modality {exported.modality} is not installed here: it has no encoder")
+    pinned = names.pin_encoder(plugin, encoder)
+    opened = open_encoder(plugin, pinned)
+    if opened.fingerprint != own.fingerprint:
+        raise EncoderMismatch(
+            f"encoder {encoder} is {opened.fingerprint}, but the export's is {own.fingerprint}"
+        )
+    _require_dim(exported, {opened.fingerprint: opened.dim})
+    return replace(exported, encoder=replace(own, name=pinned))
+
+
+def _installed_modality(exported: Export) -> Modality[Any] | None:
+    """Return the modality's plugin, None if it is not installed.
+
+    Raises BadInput if the fingerprint names another modality.
+    """
+    prefix = exported.encoder.fingerprint.partition("/")[0]
+    installed = {plugin.name for plugin in registry.installed("siamkit.modalities")}
+    if prefix != exported.modality and prefix in installed:
         raise BadInput(
-            f"{folder} is not an exported gallery: {error}", hint="`siamkit export` writes one"
-        ) from error
-    return exported
+            f"the export holds {exported.modality}, but its encoder {exported.encoder.fingerprint}"
+            f" is one of {prefix}",
+            hint="export the gallery again",
+        )
+    if exported.modality not in installed:
+        return None
+    return registry.load("siamkit.modalities", exported.modality)
 
 
-def _export(fields: dict[str, Any], new_samples: list[NewSample], vectors: np.ndarray) -> Export:
-    return Export(
-        name=_text(fields["name"]),
-        modality=_text(fields["modality"]),
-        encoder=GalleryEncoder(
-            name=None if fields["encoder"] is None else _text(fields["encoder"]),
-            fingerprint=_text(fields["fingerprint"]),
-            dim=int(_number(fields["dim"], 1, 1_000_000)),
-            threshold=_threshold(fields["threshold"]),
-            calibration=_calibration(fields),
-        ),
-        detector=None if fields["detector"] is None else _text(fields["detector"]),
-        index=_text(fields.get("index", DEFAULT_INDEX)),  # older exports have none
-        samples=new_samples,
-        vectors=vectors,
-    )
+def _names(plugin: Modality[Any]) -> list[str]:
+    return [*getattr(plugin, "encoders", {}), *list_added(plugin)]
+
+
+def _installed_dims(plugin: Modality[Any], encoder: str | None) -> dict[str, int]:
+    """Return the dimension of each fingerprint that a modality has here. Builds no encoder."""
+    dims = {}
+    for name in _names(plugin):
+        with suppress(MissingWeights):
+            card = read_card(cached_folder(plugin, name))
+            dims[card.fingerprint] = card.dim
+    if encoder is None and built.default_name(plugin) is None:
+        with suppress(SiamkitError):
+            opened = open_encoder(plugin, None)
+            dims[opened.fingerprint] = opened.dim
+    return dims
+
+
+def _require_dim(exported: Export, dims: Mapping[str, int]) -> None:
+    own = exported.encoder
+    if (dim := dims.get(own.fingerprint, own.dim)) != own.dim:
+        raise BadInput(
+            f"the export holds vectors of {own.dim} numbers, but {own.fingerprint} makes {dim}",
+            hint="export the gallery again",
+        )
 
 
 def _installed_index(index: str, gallery: str) -> str:
@@ -130,58 +211,3 @@ def _installed_index(index: str, gallery: str) -> str:
         log.warning(f"{error}: gallery {gallery} uses {DEFAULT_INDEX} instead")
         return DEFAULT_INDEX
     return index
-
-
-def _threshold(fields: dict[str, Any] | None) -> Threshold | None:
-    if fields is None:
-        return None
-    return Threshold(
-        _number(fields["value"], -1, 1),
-        None if fields["fmr"] is None else _number(fields["fmr"], 0, 1),
-        _text(fields["source"]),
-    )
-
-
-def _calibration(fields: dict[str, Any]) -> Calibration | None:
-    """Read the calibration; None if the gallery was not calibrated, or the export is older."""
-    data = fields.get("calibration")
-    if data is None:
-        return None
-    calibration = from_json(json.dumps(data))
-    if calibration.fingerprint != fields["fingerprint"]:
-        raise ValueError(f"its calibration belongs to another encoder, {calibration.fingerprint}")
-    return calibration
-
-
-def _sample(line: dict[str, Any]) -> NewSample:
-    region = regions.to_json(regions.from_json(json.dumps(line["region"])))
-    digest = bytes.fromhex(_text(line["digest"]))
-    if len(digest) != 32:
-        raise ValueError(f"digest {line['digest']} is not a SHA-256")
-    return NewSample(
-        identity=samples.normalise_label(_text(line["identity"])),
-        source=_text(line["source"]),
-        digest=digest,
-        region=region,
-        quality=None if line["quality"] is None else _number(line["quality"], 0, 1),
-        inline=_flag(line["inline"]),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    value.encode()  # half a surrogate pair cannot be stored
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _number(value: object, low: float, high: float) -> float:
-    if not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{value!r} is not a number in {low} to {high}")
-    return value

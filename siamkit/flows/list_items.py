@@ -8,10 +8,10 @@ from typing import TextIO
 
 from siamkit.embed.manifests import read_source_list
 from siamkit.errors import BadInput
-from siamkit.flows.dedupe import Item
+from siamkit.flows.dedupe_items import Item
 from siamkit.host import registry
 from siamkit.io import table_read
-from siamkit.io.sources import files_under
+from siamkit.io.folders import files_under
 from siamkit.io.table_read import TextColumns
 from siamkit.types import Fault
 
@@ -31,7 +31,9 @@ def list_items(
             else:
                 yield Item(row.line, name, row.text)
     else:
-        for number, path in enumerate(read_source_list(source, stdin), 1):
+        sources, unread = read_source_list(source, stdin, columns.encoding)
+        faults += unread
+        for number, path in enumerate(sources, 1):
             if isinstance(path, str):
                 raise BadInput(
                     f'"text" needs a text modality; {modality} are not text',

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.embed.manifests import read_labelled_sources
+from siamkit.embed.manifests import read_labelled_folder
 from siamkit.errors import BadInput
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
+from siamkit.io.encodings import undecoded
 from siamkit.io.sources import to_text
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import Table, list_columns
+from siamkit.io.table_values import as_number, as_text
 from siamkit.types import Fault, Ids
 
 A, B, LABEL, SCORE, FOLD = "a", "b", "label", "score", "fold"
@@ -43,37 +44,49 @@ class _Trial:
 
 
 def read_trials(
-    path: Path, *, text: bool, group: str | None = None, pairs: int = MOST_PAIRS
+    path: Path,
+    *,
+    text: bool,
+    group: str | None = None,
+    pairs: int = MOST_PAIRS,
+    encoding: str | None = None,
 ) -> Trials:
     """Read a table of trials, or pair the files of a folder per identity.
 
-    text: samples are texts. group: a column of the table. pairs: of a folder, at most. Raises
-    BadInput for anything else.
+    text: samples are texts. group: a column of the table. pairs: of a folder, at most. encoding:
+    of a table that is not UTF-8. Raises BadInput for anything else.
     """
     if not path.is_dir():
-        return read_trial_table(path, text=text, group=group)
+        return read_trial_table(path, text=text, group=group, encoding=encoding)
     if group:
         raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
-    labelled = read_labelled_sources(str(path), sys.stdin)
+    labelled, faults = read_labelled_folder(path)
     _, identities = _number([label for label, _ in labelled])
-    return pair_samples([source for _, source in labelled], identities, pairs=pairs)
+    trials = pair_samples([source for _, source in labelled], identities, pairs=pairs)
+    return replace(trials, faults=[*faults, *trials.faults])
 
 
 def read_trial_table(
-    path: Path, *, text: bool = False, group: str | None = None, scored: bool = False
+    path: Path,
+    *,
+    text: bool = False,
+    group: str | None = None,
+    scored: bool = False,
+    encoding: str | None = None,
 ) -> Trials:
     """Read the trials of a table.
 
     text: samples are texts, not paths relative to the table. group: a column. scored: scores are in
-    a column score, and a and b may be missing. Rows that cannot be used are faults: labels other
-    than 0 and 1, scores that are not finite numbers, pairs labelled both mated and non-mated.
-    Repeated pairs, and pairs of a sample with itself, are dropped with a note. Identities are the
-    folders of the samples where those agree with the labels, else the sets of samples that mated
-    pairs connect. Raises BadInput for a table without these columns, or without any trial.
+    a column score, and a and b may be missing. encoding: of a table that is not UTF-8. Rows that
+    cannot be used are faults: labels other than 0 and 1, scores that are not finite numbers, pairs
+    labelled both mated and non-mated. Repeated pairs, and pairs of a sample with itself, are
+    dropped with a note. Identities are the folders of the samples where those agree with the
+    labels, else the sets of samples that mated pairs connect. Raises BadInput for a table without
+    these columns, or without any trial.
     """
     rows: list[_Trial] = []
     faults: list[Fault] = []
-    with open_table(path, plain=".csv") as table:
+    with open_table(path, plain=".csv", encoding=encoding) as table:
         _require_columns(table, group, scored=scored)
         columns = (A, B, LABEL, SCORE, FOLD)
         for record in table.read(*columns, *([group] if group else [])):
@@ -99,7 +112,7 @@ def read_trial_table(
         np.array([row.score for row in rows], np.float64) if scored else None,
         [row.group for row in rows] if group else None,
         folds,
-        faults,
+        faults=faults,
     )
     if folds is None and any(row.fold is not None for row in rows):
         trials.notes.append("the column fold has values that are not whole numbers; it is ignored")
@@ -112,7 +125,7 @@ def _require_columns(table: Table, group: str | None, *, scored: bool) -> None:
     JSON lines may each bring their own columns, but the first must have a score if one is needed.
     """
     columns = [*([LABEL, SCORE] if scored else [A, B, LABEL]), *([group] if group else [])]
-    missing = [column for column in columns if column not in table.columns]
+    missing = [column for column in columns if table.find(column) is None]
     if missing and (table.has_header or SCORE in missing):
         hint = "trials have the columns a, b and label (1: one identity, 0: two)"
         if SCORE in missing:
@@ -131,29 +144,28 @@ def _parse(values: dict[str, Any], group: str | None, *, scored: bool, unnamed: 
     """
     mated = LABELS.get(str(values[LABEL]).strip().lower())
     if mated is None:
-        raise ValueError(f"label {str(values[LABEL])[:40]!r} is neither 0 nor 1")
+        raise ValueError(f"label {as_text(values[LABEL])[0][:40]!r} is neither 0 nor 1")
     score = _parse_score(values[SCORE]) if scored else math.nan
     a, b = values[A], values[B]
     if scored and a is None and b is None:  # every unnamed pair has identities of its own
         a, b = f"{unnamed}", f"{unnamed}" if mated else f"{unnamed}'"
-    group_name = str(values[group]) if group else ""
+    group_name = as_text(values[group])[0] if group else ""
     return _Trial(_parse_name(a, A), _parse_name(b, B), mated, score, group_name, values[FOLD])
 
 
 def _parse_name(value: Any, column: str) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value == "":
-        raise ValueError(f"{column} is empty")
-    if not isinstance(value, str):
-        raise ValueError(f"{column} is not text, but {type(value).__name__}")
-    return value
+    if isinstance(value, str) and value.strip() and undecoded(value):
+        return value  # a path may be any bytes
+    text, fault = as_text(value)
+    if fault:
+        raise ValueError(f"{column} {fault}")
+    return text
 
 
 def _parse_score(value: Any) -> float:
     try:
-        score = float("" if value is None or isinstance(value, bool) else value)
-    except (TypeError, ValueError):
+        score = as_number(value)
+    except (ValueError, OverflowError):
         raise ValueError(f"score {str(value)[:40]!r} is not a number") from None
     if not math.isfinite(score):
         raise ValueError(f"score {score} is not finite")
@@ -163,7 +175,7 @@ def _parse_score(value: Any) -> float:
 def _whole_numbers(values: Sequence[Any]) -> list[int] | None:
     try:
         return [int(value) for value in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

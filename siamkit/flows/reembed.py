@@ -13,7 +13,6 @@ from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.flows.forget import finish_erasing
 from siamkit.io import sources
 from siamkit.io.sources import Content
-from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, live_index, samples, templates
 from siamkit.store.samples import Sample
 from siamkit.types import Progress, ignore_progress
@@ -45,7 +44,7 @@ def reembed(
     encoder: the name or path that the gallery keeps.
     """
     live_index.backend_of(gallery)  # its saved files are deleted at the end
-    enrolled = samples.of_gallery(store, gallery)
+    enrolled = list(samples.of_gallery(store, gallery))
     vectors: list[tuple[int, np.ndarray]] = []
     missing: list[SiamkitError] = []
     progress("embedding", 0, len(enrolled))
@@ -60,7 +59,7 @@ def reembed(
         raise BadInput(
             f"{len(missing)} of {len(enrolled)} sources cannot be embedded again, first:"
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
-            hint=f"restore the files{drop}",
+            hint=f"{missing[0].hint or 'restore the files'}{drop}",
         )
     ids = {sample.id for sample in enrolled}
     templates.replace_all(store, gallery, pipeline.gallery_encoder(encoder), ids, vectors)
@@ -71,6 +70,11 @@ def reembed(
 
 def read_enrolled(sample: Sample) -> Content:
     """Read a sample's source again. Raises BadInput if it is gone or has changed."""
+    if not sample.inline and sample.source.startswith(sources.IMPORTED):
+        raise BadInput(
+            f"{sample.source}: no file is read that only an import names",
+            hint="import it as another gallery with `--media FOLDER`, which holds its files",
+        )
     source = sample.source if sample.inline else sources.to_path(sample.source)
     content = sources.read(source, text=sample.inline)
     if content.digest != sample.digest:
@@ -80,7 +84,7 @@ def read_enrolled(sample: Sample) -> Content:
 
 def _vector(pipeline: Pipeline, sample: Sample, content: Content) -> np.ndarray:
     def stored(detected: DetectedSample) -> ChosenRegions:
-        return [(regions.from_json(sample.region), None)]
+        return [(sample.read_region(), None)]
 
     undetected = Pipeline(pipeline.modality, None, pipeline.encoder)  # the region is known already
     return batches.embed_one(undetected, content, stored).regions[0].vector

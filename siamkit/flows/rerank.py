@@ -14,7 +14,6 @@ from siamkit.embed.rerankers import judge
 from siamkit.errors import SiamkitError
 from siamkit.flows.reembed import read_enrolled
 from siamkit.protocols import Reranker
-from siamkit.sdk import regions
 from siamkit.store import samples, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Vectors
@@ -72,6 +71,6 @@ def _load(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
     sample = samples.get(live.store, sample_id)
     try:
         content = read_enrolled(sample)
-        return pipeline.crop(pipeline.load(content), regions.from_json(sample.region), content)
+        return pipeline.crop(pipeline.load(content), sample.read_region(), content)
     except SiamkitError:
         return None

@@ -29,6 +29,7 @@ class Trials:
     scores: NDArray[np.float64] | None = None  # (n,) if the file has scores
     groups: list[str] | None = None  # (n,) if a column of them was named
     folds: list[int] | None = None  # (n,) if there is a column fold
+    digests: list[bytes] | None = None  # (m,) SHA-256 of each sample's content, if enrolled
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for people, one line each
 

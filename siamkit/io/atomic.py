@@ -1,15 +1,23 @@
-"""Replace a file: whatever happens, readers find the old file or the whole new one."""
+"""The one writer of outputs: whatever happens, readers find the old one or the whole new one.
+
+What is reported as written is on the disk, and is its owner's alone to read (0600, folders 0700)
+whatever the umask says and whoever could read the file that it replaces.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
+from siamkit.io.unfinished import PRIVATE_FOLDER, scratch
+
+PRIVATE_FILE = 0o600
 
 
 def require_writable(path: Path, suffixes: Sequence[str]) -> None:
@@ -23,6 +31,8 @@ def require_writable(path: Path, suffixes: Sequence[str]) -> None:
         raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=hint)
     if path.is_dir():
         raise BadInput(f"{name} is a directory", hint="give a file name")
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{name} is a pipe or a device, not a file", hint="give a file name")
     if not path.parent.is_dir():
         hint = f"run `mkdir -p {to_text(path.parent)}`"
         raise BadInput(f"the folder of {name} does not exist", hint=hint)
@@ -33,22 +43,56 @@ def require_writable(path: Path, suffixes: Sequence[str]) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; when the block ends, move that file to `path`.
+def replacing(path: Path, *, private: bool = True, register: Path | None = None) -> Iterator[Path]:
+    """Yield a name to write to; when the block ends, move that file to `path`.
 
-    The name ends like `path`, and the move is durable. If the block raises, what was at `path`
-    stays, and the new file is deleted. Raises OSError.
+    The name is that of `path`, in a folder beside it, and the move is durable. If the block raises,
+    what was at `path` stays. private: False leaves the file the mode it has. register: see
+    siamkit.io.unfinished. Raises OSError.
     """
-    _delete_abandoned(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with scratch(path.parent, register) as folder:
+        temporary = folder / path.name
         yield temporary
-        _sync(temporary)
+        if private:
+            temporary.chmod(PRIVATE_FILE)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+        sync(path.parent)
+
+
+@contextmanager
+def writing_folder(
+    folder: Path, *, replace: bool = False, private: bool = True, register: Path | None = None
+) -> Iterator[Path]:
+    """Yield an empty folder to fill; when the block ends, it becomes `folder`, as a whole.
+
+    replace: in place of one that is there; by default that raises BadInput. private: False leaves
+    files and folders the modes they have. Raises OSError.
+    """
+    with scratch(folder.parent, register) as beside:
+        complete, old = beside / folder.name, beside / ".old"
+        complete.mkdir()
+        yield complete
+        settle(complete, private=private)
+        if replace and folder.exists():
+            os.rename(folder, old)
+        try:
+            os.rename(complete, folder)
+        except OSError as error:
+            if old.exists():
+                os.rename(old, folder)
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise BadInput(f"{to_text(folder)} already exists", hint="name another") from error
+            raise
+        sync(folder.parent)
+
+
+def settle(folder: Path, *, private: bool) -> None:
+    """Put a folder and all that it holds on the disk; `private` makes it its owner's alone."""
+    for path in (*folder.rglob("*"), folder):
+        if private:
+            path.chmod(PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE)
+        sync(path)
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -57,41 +101,46 @@ def replace_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file, or on POSIX the names in a folder, are on the disk."""
+def create_private(path: Path) -> None:
+    """Create an empty file, its owner's alone; one that exists stays as it is. Raises OSError."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
+    except FileExistsError:
+        return
+    os.close(handle)
+    path.chmod(PRIVATE_FILE)  # a umask may have taken more
+
+
+def create_folder(folder: Path, *, mode: int = PRIVATE_FOLDER) -> None:
+    """Create a folder, and those above it that are missing, durably. One that exists stays as is.
+
+    mode: of all that are created, whatever the umask. Raises OSError.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        try:
+            path.mkdir()
+        except FileExistsError:  # another process was first
+            continue
+        path.chmod(mode)
+        sync(path.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; some disks sync no folder."""
+    is_folder = path.is_dir()
     try:
         handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folder
-        return
+    except PermissionError:
+        if is_folder:  # Windows opens no folder
+            return
+        raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(handle)
-
-
-def _delete_abandoned(path: Path) -> None:
-    """Delete what processes that were killed left behind while they wrote `path`."""
-    for process in _processes_writing(path):
-        if not _is_running(process):
-            path.with_name(f".{path.stem}.{process}{path.suffix}").unlink(missing_ok=True)
-
-
-def _processes_writing(path: Path) -> list[int]:
-    start, end = f".{path.stem}.", path.suffix
-    with suppress(OSError):
-        names = [name for name in os.listdir(path.parent) if name.startswith(start)]
-        middles = [name.removeprefix(start).removesuffix(end) for name in names]
-        return [int(middle) for middle in middles if middle.isascii() and middle.isdigit()]
-    return []
-
-
-def _is_running(process: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 ends the process
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        pass  # somebody else's process
-    return True

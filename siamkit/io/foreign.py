@@ -15,7 +15,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -39,31 +39,38 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # the escape of half a surrogate 
 
 
 @contextmanager
-def open_file(path: Path, *, hint: str = "") -> Iterator[tuple[BinaryIO, int]]:
-    """Open a regular file; yield it with its size in bytes.
+def open_file(path: Path, *, hint: str = "") -> Iterator[tuple[io.BufferedReader, int]]:
+    """Open a regular file; yield it with its size in bytes. An OSError in the block is BadInput.
 
     Raises BadInput for anything else, such as a folder, a pipe, a device, or an endless file of
     the system, without waiting for any of them.
     """
+    with open_regular(path, hint=hint) as opened:
+        try:
+            yield opened
+        except OSError as error:
+            raise _unreadable(to_text(path), error, hint) from error
+
+
+@contextmanager
+def open_regular(path: Path, *, hint: str = "") -> Iterator[tuple[io.BufferedReader, int]]:
+    """Do what `open_file` does, but leave errors of the block as they are."""
     name = to_text(path)
     try:
         handle = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise _unreadable(name, error, hint) from error
-    try:
+    with ExitStack() as closing:
+        closing.callback(os.close, handle)
         state = os.fstat(handle)
         if stat.S_ISDIR(state.st_mode):
             raise BadInput(f"{name} is a directory", hint=hint or "name a file")
         if not stat.S_ISREG(state.st_mode):
             raise BadInput(f"{name} is a pipe or a device, not a file", hint="save it as a file")
-        with open(handle, "rb", closefd=False) as file:
-            if not state.st_size and file.read(1):
-                raise BadInput(f"{name} is not an ordinary file", hint="save it as a file")
-            yield file, state.st_size
-    except OSError as error:
-        raise _unreadable(name, error, hint) from error
-    finally:
-        os.close(handle)
+        file = closing.enter_context(open(handle, "rb", closefd=False))
+        if not state.st_size and file.read(1):
+            raise BadInput(f"{name} is not an ordinary file", hint="save it as a file")
+        yield file, state.st_size
 
 
 def read_bytes(path: Path, limit: int, *, hint: str = "") -> bytes:

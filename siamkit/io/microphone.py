@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
+from siamkit.io.atomic import PRIVATE_FILE, replacing
 from siamkit.io.sources import to_text
 
 RATE = 16_000  # Hz
@@ -46,14 +47,15 @@ def record(seconds: float, label: str, folder: Path, started: Callable[[], None]
     word = re.sub(r"[^\w.-]+", "-", label)[:LABEL_CHARACTERS].strip("-.") or "recording"
     path = folder / f"{word}-{time.strftime('%Y%m%d-%H%M%S')}.wav"
     try:
-        path.touch(exist_ok=False)  # before anybody speaks
+        path.touch(mode=PRIVATE_FILE, exist_ok=False)  # before anybody speaks
     except OSError as error:
         raise BadInput(f"{to_text(path)} cannot be written: {error.strerror}") from error
     try:
         started()
         samples = sounddevice.rec(int(seconds * RATE), samplerate=RATE, channels=1, dtype="int16")
         sounddevice.wait()
-        soundfile.write(path, samples, RATE, subtype="PCM_16")
+        with replacing(path) as temporary:
+            soundfile.write(temporary, samples, RATE, subtype="PCM_16")
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, sounddevice.PortAudioError | soundfile.LibsndfileError | OSError):

@@ -13,9 +13,11 @@ from functools import cached_property
 from pathlib import Path
 
 from siamkit.errors import BadInput, UnreadableSample
+from siamkit.io.absent import hint_for_absent
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
 MAX_BYTES = 1 << 30  # bytes (1 GiB) of a source that is read whole
+IMPORTED = "imported:"  # begins a source that an import named and its user did not: never read
 
 
 @dataclass(frozen=True)  # no slots: the digest is cached
@@ -56,14 +58,14 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     name = to_text(path)
     if (size := require_file(path)) > MAX_BYTES:
         raise UnreadableSample(f"{name} has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
-    with _named(name):
+    with _named(path):
         return Content(name, path.read_bytes())
 
 
 def require_file(path: Path) -> int:
     """Return a file's size in bytes. Raises UnreadableSample, naming it, if it is not usable."""
     name = to_text(path)
-    with _named(name):
+    with _named(path):
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
         hint = f"name its files: {name}/*; `siamkit enrol --from {name}` takes them all"
@@ -76,12 +78,13 @@ def require_file(path: Path) -> int:
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
+def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableSample(f"{name} cannot be read: {reason}") from error
+        hint = hint_for_absent(path) if isinstance(error, OSError) else ""
+        raise UnreadableSample(f"{to_text(path)} cannot be read: {reason}", hint=hint) from error
 
 
 def to_text(path: Path) -> str:
@@ -109,10 +112,3 @@ def to_path(text: str) -> Path:
 def absolute(path: Path) -> Path:
     """Return a path as the store keeps it, so that `reembed` works from any folder."""
     return Path(os.path.abspath(path))
-
-
-def files_under(folder: Path) -> Iterator[Path]:
-    """Yield every visible file below a folder, by name."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts):
-            yield path

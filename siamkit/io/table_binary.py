@@ -27,15 +27,14 @@ def open_parquet(path: Path) -> Iterator[Table]:
     names = file.schema_arrow.names
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
-        present = [column for column in columns if column in names]
-        absent = dict.fromkeys(columns)
+        present = list(dict.fromkeys(columns))
         number = 0
         with refusing():
             for batch in file.iter_batches(columns=present):
                 for row in zip(*(batch.column(column) for column in present), strict=True):
                     number += 1
                     values = map(_from_arrow, row)
-                    yield Record(number, absent | dict(zip(present, values, strict=True)))
+                    yield Record(number, dict(zip(present, values, strict=True)))
 
     with file:
         yield Table(name, names, read)
@@ -74,13 +73,11 @@ def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
             names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(chosen)})")]
 
         def read(columns: Sequence[str]) -> Iterator[Record]:
-            present = [column for column in columns if column in names]
-            absent = dict.fromkeys(columns)
-            selected = ", ".join(map(_quoted, present)) or "NULL"
+            selected = ", ".join(map(_quoted, columns)) or "NULL"
             with refusing():
                 rows = db.execute(f"SELECT {selected} FROM {_quoted(chosen)}")
                 for number, row in enumerate(rows, 1):
-                    yield Record(number, absent | dict(zip(present, row, strict=False)))
+                    yield Record(number, dict(zip(columns, row, strict=False)))
 
         yield Table(f"{file_name}, table {chosen}", names, read)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -12,28 +12,36 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from siamkit.errors import BadInput
+from siamkit.io import encodings
+from siamkit.io.foreign import open_regular, parse_json
 from siamkit.io.printable import original_cell
 from siamkit.io.sources import to_text
-from siamkit.io.table_record import BARE, CSV, JSON_LINES, MAX_FIELD_CHARS, Record, Table
+from siamkit.io.table_record import BARE, CSV, JSON_LINES, Record, Table, find_column
+from siamkit.io.table_values import MAX_FIELD_CHARS
 
-HEAD = 4096  # bytes that are searched for NUL
+DELIMITERS = ",;\t|"  # between the fields of a CSV; the first wins a tie
+_QUOTED = re.compile(r'"(?:[^"]|"")*"?')
+_STATED = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE | re.DOTALL)  # Excel's first line
 
 
 @contextmanager
-def open_text(path: Path, suffix: str) -> Iterator[Table]:
+def open_text(path: Path, suffix: str, encoding: str | None = None) -> Iterator[Table]:
     """Open a file in the format of a suffix, not necessarily its own."""
-    with _open_file(path) as file:
-        yield _by_suffix(_decoded(file, to_text(path)), to_text(path), suffix)
+    name = to_text(path)
+    with open_regular(path) as (raw, _):
+        codec = encodings.recognise(raw.read(encodings.HEAD), name, encoding)
+        raw.seek(0)
+        file = TextIOWrapper(raw, codec, errors="surrogateescape", newline="")
+        yield _by_suffix(encodings.lines(file, name, encoding), name, suffix)
 
 
-def open_stdin(stdin: TextIO | None, suffix: str) -> Table:
+def open_stdin(stdin: TextIO | None, suffix: str, encoding: str | None = None) -> Table:
     """Open standard input: JSON lines if it begins with a brace, else in a suffix's format."""
     if stdin is None:
         raise BadInput("there is no standard input")
-    if isinstance(stdin, TextIOWrapper):
-        stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape", newline="")
     name = "standard input"
-    lines = _decoded(stdin, name)
+    encodings.reconfigure(stdin, name, encoding)
+    lines = encodings.lines(stdin, name, encoding)
     first = next(lines, "")
     suffix = ".jsonl" if first.lstrip().startswith("{") else suffix
     return _by_suffix(chain([first] if first else [], lines), name, suffix)
@@ -41,38 +49,15 @@ def open_stdin(stdin: TextIO | None, suffix: str) -> Table:
 
 def parse_object(line: str) -> dict[str, Any]:
     """Return the JSON object of a line. Raises ValueError with the reason."""
-    data = _parse_json(line)
+    data = parse_json(line)
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
     return data
 
 
-def _open_file(path: Path) -> TextIO:
-    """Open UTF-8, with or without a mark, or UTF-16 with one; other bytes become surrogates."""
-    try:
-        with path.open("rb") as raw:
-            head = raw.read(HEAD)
-        wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-        if not wide and b"\0" in head:
-            raise BadInput(f"{to_text(path)} is not text: there are NUL bytes in it")
-        encoding = "utf-16" if wide else "utf-8-sig"
-        return path.open(encoding=encoding, errors="surrogateescape", newline="")
-    except OSError as error:
-        raise BadInput(f"{to_text(path)} cannot be read: {error.strerror}") from error
-
-
-def _decoded(file: TextIO, name: str) -> Iterator[str]:
-    try:
-        yield from file
-    except UnicodeDecodeError as error:  # UTF-16 that ends within a character
-        raise BadInput(f"{name} is incomplete: {error.reason}") from error
-    except OSError as error:
-        raise BadInput(f"{name} cannot be read: {error.strerror}") from error
-
-
 def _by_suffix(lines: Iterator[str], name: str, suffix: str) -> Table:
     if suffix in CSV:
-        return _csv(lines, name, "\t" if suffix == ".tsv" else None)
+        return _csv(lines, name, suffix)
     if suffix in JSON_LINES:
         return _json_lines(lines, name)
     return Table(name, [BARE], lambda _: _plain_lines(lines), has_header=False)
@@ -84,36 +69,54 @@ def _plain_lines(lines: Iterable[str]) -> Iterator[Record]:
             yield Record(number, {BARE: line.strip("\r\n")})
 
 
-def _csv(lines: Iterator[str], name: str, delimiter: str | None) -> Table:
+def _csv(lines: Iterator[str], name: str, suffix: str) -> Table:
     csv.field_size_limit(MAX_FIELD_CHARS)
-    head = next(lines, "")
-    delimiter = delimiter or max(",;\t|", key=head.count)
-    reader = csv.reader(chain([head] if head else [], lines), delimiter=delimiter, strict=True)
+    skipped, delimiter, lines = _dialect(lines, suffix)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        header = next(reader, [])
+        header = [column.strip("\ufeff") for column in next(reader, [])]
     except csv.Error as error:
-        raise BadInput(f"{name}, line 1: {error}") from error
+        raise BadInput(f"{name}, line {skipped + 1}: {error}") from error
+    while header and not header[-1].strip():  # a delimiter at the end of each line
+        header.pop()
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
-        indices = {column: header.index(column) for column in columns if column in header}
-        absent = dict.fromkeys(columns)
+        indices = {column: header.index(column) for column in columns}
         while True:
-            begins = reader.line_num + 1
+            begins = reader.line_num + 1 + skipped
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Record(begins, error=_csv_fault(str(error), begins, reader.line_num))
+                ends = reader.line_num + skipped
+                yield Record(begins, error=_csv_fault(str(error), begins, ends))
                 continue
-            if len(fields) == len(header):
-                values = {name: original_cell(fields[i]) for name, i in indices.items()}
-                yield Record(begins, absent | values)
-            elif fields:
+            if not any(map(str.strip, fields)) and len(fields) != 1:
+                continue  # an empty line, or one of delimiters
+            if len(fields) < len(header) or any(map(str.strip, fields[len(header) :])):
                 fault = f"{len(fields)} fields, where the head has {len(header)}"
                 yield Record(begins, error=fault)
+            else:
+                yield Record(begins, {c: original_cell(fields[i]) for c, i in indices.items()})
 
     return Table(name, header, read)
+
+
+def _dialect(lines: Iterator[str], suffix: str) -> tuple[int, str, Iterator[str]]:
+    """Return the lines before the head, the delimiter, and the lines from the head on.
+
+    The delimiter is what a first line `sep=;` states, else a tab for .tsv, else the one of
+    DELIMITERS that the head has most often outside quotation marks.
+    """
+    skipped, head = 0, next(lines, "")
+    if stated := _STATED.fullmatch(head):
+        return 1, stated[1], lines
+    while head and not head.strip():
+        skipped, head = skipped + 1, next(lines, "")
+    bare = _QUOTED.sub("", head)
+    delimiter = "\t" if suffix == ".tsv" and "\t" in bare else max(DELIMITERS, key=bare.count)
+    return skipped, delimiter, chain([head] if head else [], lines)
 
 
 def _csv_fault(error: str, begins: int, ends: int) -> str:
@@ -135,13 +138,23 @@ def _json_lines(lines: Iterator[str], name: str) -> Table:
     names = list(first[-1].values) if first else []
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
-        absent = dict.fromkeys(columns)
         for record in chain(first, parsed):
             names.extend(key for key in record.values if key not in names)
-            values = {key: record.values[key] for key in (*columns, BARE) if key in record.values}
-            yield record if record.error else Record(record.line, absent | values)
+            yield record if record.error else _chosen(record, columns)
 
     return Table(name, names, read, has_header=False)
+
+
+def _chosen(record: Record, columns: Sequence[str]) -> Record:
+    """Return a JSON record with its values in these columns, and its bare string if it is one."""
+    values = {BARE: record.values[BARE]} if BARE in record.values else {}
+    try:
+        for column in columns:
+            key = find_column([*record.values], column)
+            values[column] = None if key is None else record.values[key]
+    except ValueError as error:
+        return Record(record.line, error=str(error))
+    return Record(record.line, values)
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[Record]:
@@ -149,9 +162,9 @@ def _parsed(lines: Iterable[str]) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            data = _parse_json(line)
+            data = parse_json(line)
         except ValueError as error:
-            yield Record(number, error=str(error))
+            yield Record(number, error=encodings.undecoded(line) or str(error))
             continue
         if isinstance(data, str):
             yield Record(number, {BARE: data})
@@ -159,10 +172,3 @@ def _parsed(lines: Iterable[str]) -> Iterator[Record]:
             yield Record(number, data)
         else:
             yield Record(number, error="neither a JSON object nor a string")
-
-
-def _parse_json(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""Read tables as records, or one column of texts: CSV, JSON lines, lines, Parquet, SQLite.
+"""Read tables as records, or one column of texts: CSV, JSON lines, lines, Excel, Parquet, SQLite.
 
 A fault in one row is reported in its record, by line, and reading goes on. A fault of the whole
 table (not text at all, no such column) raises BadInput.
@@ -6,26 +6,42 @@ table (not text at all, no such column) raises BadInput.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from siamkit.errors import BadInput
-from siamkit.io.sources import to_text
+from siamkit.io.absent import hint_for_absent
+from siamkit.io.sources import shorten, to_text
 from siamkit.io.table_binary import open_parquet, open_sqlite
 from siamkit.io.table_lines import open_stdin, open_text
 from siamkit.io.table_record import (
     BARE,
+    EXCEL,
     LINES,
-    MAX_FIELD_CHARS,
     PARQUET,
     READABLE,
     SQLITE,
     Record,
     Table,
     list_columns,
+)
+from siamkit.io.table_sheet import open_excel
+from siamkit.io.table_values import as_text
+
+# Kinds of tables that are not read, and what to do instead.
+UNREAD = {
+    **dict.fromkeys((".xls", ".xlsb", ".ods", ".numbers"), "save it as .xlsx or .csv"),
+    ".json": "write one object per line, as .jsonl",
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz", ".7z"), "unpack it"),
+}
+# A first line that is a sentence, a path or a number names no column.
+_NO_NAME = re.compile(
+    r".*\s.*[.?!。？！…]|.*[。？！]|(\S+\s+){4,}\S+|.*/.*|.*\.(jpe?g|png|wav|mp3)|[-+.,\d\s]+",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -45,7 +61,13 @@ class TextColumns:
 
     text: str | None = None  # else 'text', else the only column
     id: str | None = None  # else 'id' or 'label', if there is one
-    table: str | None = None  # of a database; else its only one
+    table: str | None = None  # of a database, or a sheet; else its only one
+    encoding: str | None = None  # of text that is not UTF-8 or UTF-16
+
+    @property
+    def are_named(self) -> bool:
+        """True if this names a column or a table, so that the origin is a table of texts."""
+        return (self.text, self.id, self.table) != (None, None, None)
 
 
 @contextmanager
@@ -55,24 +77,26 @@ def open_table(
     *,
     table: str | None = None,
     plain: str = ".txt",
+    encoding: str | None = None,
 ) -> Iterator[Table]:
     """Open a file by its suffix, or standard input for `-`.
 
-    table: of a database; may be None if it has only one. plain: the suffix to assume for `.txt`,
-    for a name without suffix, and for standard input, which is JSON lines if it begins with a
-    brace. Raises BadInput, naming the file, if it cannot be read as what its suffix says.
+    table: of a database, or a sheet; may be None if there is only one. plain: the suffix to assume
+    for `.txt`, for a name without suffix, and for standard input, which is JSON lines if it begins
+    with a brace. encoding: of text that is neither UTF-8 nor UTF-16. Raises BadInput, naming the
+    file, if it cannot be read as what its suffix says.
     """
     path = Path(origin)
     suffix = path.suffix.lower()
     if suffix in ("", *LINES):
         suffix = plain
     if origin == "-":
-        yield open_stdin(stdin, plain)
+        yield open_stdin(stdin, plain, encoding)
     elif not path.is_file():
-        hint = f"it may be {', '.join(READABLE)}, or -"
+        hint = hint_for_absent(path) or f"it may be {', '.join(READABLE)}, or -"
         raise BadInput(f"{to_text(path)} is not a file", hint=hint)
     elif suffix not in READABLE:
-        hint = f"known: {', '.join(READABLE)}"
+        hint = UNREAD.get(suffix, f"known: {', '.join(READABLE)}")
         raise BadInput(f"{to_text(path)}: unknown kind of table {suffix!r}", hint=hint)
     elif suffix in PARQUET:
         with open_parquet(path) as opened:
@@ -80,8 +104,11 @@ def open_table(
     elif suffix in SQLITE:
         with open_sqlite(path, table) as opened:
             yield opened
+    elif suffix in EXCEL:
+        with open_excel(path, table) as opened:
+            yield opened
     else:
-        with open_text(path, suffix) as opened:
+        with open_text(path, suffix, encoding) as opened:
             yield opened
 
 
@@ -93,7 +120,8 @@ def read_texts(origin: str, stdin: TextIO | None, columns: TextColumns) -> Itera
     is missing or the choice is not clear.
     """
     plain = ".csv" if origin == "-" and (columns.text or columns.id) else ".txt"
-    with open_table(origin, stdin, table=columns.table, plain=plain) as table:
+    opening = open_table(origin, stdin, table=columns.table, plain=plain, encoding=columns.encoding)
+    with opening as table:
         if not table.columns and not table.has_header:  # an empty file, or no good line of JSON
             yield from (_text_row(record, BARE, None) for record in table.read())
             return
@@ -114,22 +142,6 @@ def mark_repeated_ids(rows: Iterable[TextRow]) -> Iterator[TextRow]:
         yield row
 
 
-def as_text(value: Any) -> tuple[str, str]:
-    """Return (text, "") of a table's value, or ("", fault). Numbers count as text."""
-    if value is None or value == "":
-        return "", "is empty"
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return "", f"is not text, but {type(value).__name__}"
-    text = str(value)
-    if len(text) > MAX_FIELD_CHARS:
-        return "", f"has more than {MAX_FIELD_CHARS:,} characters"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "", "is not UTF-8"
-    return text, ""
-
-
 def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
     """Return the column of the texts, and that of the ids if there is one."""
     names = table.columns
@@ -137,22 +149,26 @@ def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
         return BARE, None
 
     def require(column: str, option: str) -> str:
-        if column not in names:
+        if table.find(column) is None:
             hint = f"{option}, one of: {list_columns(names)}"
             raise BadInput(f"{table.name} has no column {column!r}", hint=hint)
         return column
 
-    usual = [name for name in ("id", "label") if name in names]
+    usual = [name for name in ("id", "label") if table.find(name) is not None]
     id_column = require(columns.id, "--id") if columns.id else usual[0] if usual else None
     if columns.text:
         return require(columns.text, "--column"), id_column
-    if "text" in names:
+    if table.find("text") is not None:
         return "text", id_column
-    candidates = [name for name in names if name != id_column]
-    if len(candidates) == 1:
-        return candidates[0], id_column
-    hint = f"--column, one of: {list_columns(names)}"
-    raise BadInput(f"{table.name}: which of its columns holds the text?", hint=hint)
+    candidates = [name for name in names if id_column is None or name != table.find(id_column)]
+    if len(candidates) != 1:
+        hint = f"--column, one of: {list_columns(names)}"
+        raise BadInput(f"{table.name}: which of its columns holds the text?", hint=hint)
+    if table.has_header and _NO_NAME.fullmatch(candidates[0].strip()):
+        hint = "write `text` above it; or name it .txt, if each line is a text"
+        line = shorten(candidates[0])
+        raise BadInput(f"{table.name}: its first line names no column, but is {line!r}", hint=hint)
+    return candidates[0], id_column
 
 
 def _text_row(record: Record, text_column: str, id_column: str | None) -> TextRow:

@@ -12,7 +12,7 @@ from typing import Any
 
 from siamkit.errors import BadInput
 from siamkit.io.cache_root import cache_root
-from siamkit.io.sources import files_under
+from siamkit.io.folders import files_under
 from siamkit.models.cache import cached_folder, install, is_usable, read_provenance
 from siamkit.protocols import AddsEncoders, Modality
 from siamkit.sdk.model_folder import CARD

@@ -14,6 +14,7 @@ from typing import Any
 from siamkit import __version__
 from siamkit.errors import PluginError
 from siamkit.host import registry
+from siamkit.io.atomic import replacing
 from siamkit.models import reference_vectors
 from siamkit.models.cache import BUILT_BY, EXAMPLES, cached_folder, install, read_provenance
 from siamkit.protocols import BuildsEncoders, Modality
@@ -87,8 +88,10 @@ def require_same_vectors(plugin: Modality[Any], folder: Path) -> None:
             )
             with suppress(OSError):  # a folder that cannot be written is checked again next time
                 if not keep_before:
-                    shutil.copyfile(after, before)
-                (folder / BUILT_BY).write_text(_provenance(plugin), encoding="utf-8")
+                    with replacing(before, private=False) as temporary:
+                        shutil.copyfile(after, temporary)
+                with replacing(folder / BUILT_BY, private=False) as temporary:
+                    temporary.write_text(_provenance(plugin), encoding="utf-8")
 
 
 def _is_current(plugin: Modality[Any], folder: Path) -> bool:

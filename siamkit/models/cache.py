@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import MissingWeights, PluginError
 from siamkit.host import registry
+from siamkit.io.atomic import settle, sync
 from siamkit.io.cache_root import cache_root
+from siamkit.io.unfinished import scratch
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import Card, read_card
 
 BUILT_BY = "built-by.txt"  # the plugin's package and code, or the model that was added
 EXAMPLES = "examples.json"  # vectors of some of the plugin's examples, as first embedded
 OWN_FILES = (BUILT_BY, EXAMPLES)  # siamkit's files in a folder; the others are the encoder's
-ABANDONED = 86_400.0  # seconds after which an unfinished folder is taken for a dead process's
 
 
 def cached_folder(plugin: Modality[Any], name: str) -> Path:
@@ -74,14 +72,14 @@ def install(
     """
     folder = cached_folder(plugin, name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder.parent)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
-        ready = Path(scratch) / name
+    with scratch(folder.parent) as unfinished:
+        ready = unfinished / name
         ready.mkdir()
         with registry.calling(plugin, f"making encoder {name}"):
             provenance = write(ready)
             plugin.encoder(ready)  # a folder that cannot be opened never reaches the cache
         (ready / BUILT_BY).write_text(provenance, encoding="utf-8")
+        settle(ready, private=False)
         for _ in range(10):
             try:
                 os.rename(ready, folder)
@@ -95,12 +93,5 @@ def install(
                 shutil.rmtree(folder, ignore_errors=True)
     if not is_usable(plugin, folder):
         raise MissingWeights(f"encoder {plugin.name}/{name} could not be moved to {folder}")
+    sync(folder.parent)
     return folder
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Delete what killed processes left unfinished."""
-    for unfinished in folder.glob(".*-*"):
-        with suppress(FileNotFoundError):  # its process has just removed it
-            if time.time() - unfinished.stat().st_mtime > ABANDONED:
-                shutil.rmtree(unfinished, ignore_errors=True)

@@ -20,12 +20,16 @@ def html(deduped: Deduped, source: str) -> str:
     """Return the page as text. User texts are escaped."""
     grouping = deduped.grouping
     rule, mining = grouping.rule, grouping.mining
+    expected = grouping.expected_false
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
     rows = [
         ("items", f"{len(deduped.items):,}"),
         ("exact copies", f"{deduped.copies:,}"),
         ("not readable", f"{len(deduped.faults):,}"),
+        ("left out: no comparison tells", f"{len(deduped.left_out):,}"),
+        ("comparisons", f"{grouping.comparisons:,}"),
         ("pairs at or above the threshold", f"{len(grouping.pairs):,}"),
+        ("of them expected to be false", "not known" if expected is None else f"{expected:.2g}"),
         ("groups", f"{deduped.groups:,}"),
         ("items in groups", f"{len(deduped.members):,}"),
         ("threshold", f"{rule.threshold.value:.3f}, {score}"),
@@ -73,7 +77,7 @@ def _groups(deduped: Deduped) -> str:
             rows.append(f"<tr class=first><td colspan=4>… and {deduped.groups - GROUPS:,} more")
             break
         for member in members:
-            text = escaped(member.item.shown[:500])
+            text = escaped(f"{member.item.shown[:500]} {member.item.place}".rstrip())
             style, shown_number = "", ""
             if member.canonical:
                 style, shown_number = " class=first", str(number)

@@ -102,13 +102,19 @@ def _worst_errors(results: Sequence[Evaluation]) -> str:
 
 
 def _card(
-    result: Evaluation, row: int, threshold: float, kind: str, preview: Callable[[Path | str], str]
+    result: Evaluation,
+    row: int,
+    threshold: float,
+    kind: str,
+    preview: Callable[[Path | str, bytes | None], str],
 ) -> str:
     """Show one comparison; where errors are few, it need not be one."""
     trials, score = result.trials, float(result.scores[row])
     is_error = (score < threshold) == bool(trials.mated[row])
     word = f"<b class=bad>{kind}</b>" if is_error else "<span class=soft>no error</span>"
-    samples = preview(trials.samples[trials.left[row]]) + preview(trials.samples[trials.right[row]])
+    digests: Sequence[bytes | None] = trials.digests or [None] * len(trials.samples)
+    sides = trials.left[row], trials.right[row]
+    samples = "".join(preview(trials.samples[side], digests[side]) for side in sides)
     return f"<div class=pair><p>{score:.3f} {word}<div>{samples}</div></div>"
 
 

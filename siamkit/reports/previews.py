@@ -6,10 +6,13 @@ A file is a picture if it decodes as one, else a sound if it decodes as one, els
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+from contextlib import suppress
 from pathlib import Path
 
-from siamkit.errors import SiamkitError
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
 from siamkit.sdk.media import load_image
@@ -18,26 +21,31 @@ SIDE = 160  # px: the longer side of a picture, at most
 TEXT = 600  # characters of a text, at most
 AS_IS = 100_000  # bytes: sounds up to this size are embedded as they are
 SECONDS, RATE = 12.0, 24_000  # s, Hz of the others, which are converted
-MAX_PICTURE_BYTES = 100_000_000  # bytes: larger files are not tried as pictures
+MAX_BYTES = 100_000_000  # larger files show their name
 # MIME types that browsers play, by the first bytes of the file.
 PLAYED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac", b"OggS": "audio/ogg", b"ID3": "audio/mpeg"}
 
 
-def exhibit(sample: Path | str) -> str:
-    """Build a figure of a sample, of its first part if it is long. Unreadable files show a name."""
+def exhibit(sample: Path | str, digest: bytes | None = None) -> str:
+    """Build a figure of a sample, of its first part if it is long. Unreadable files show a name.
+
+    digest: the SHA-256 of an enrolled sample's content; a file with another one shows its name.
+    """
     if isinstance(sample, str):
         return f"<blockquote>{escaped(sample, TEXT)}</blockquote>"
-    medium = _picture(sample) or _sound(sample) or "<p class=soft>no preview</p>"
+    medium = ""
+    with suppress(BadInput):
+        content = foreign.read_bytes(sample, MAX_BYTES)
+        if digest in (None, hashlib.sha256(content).digest()):
+            medium = _picture(content) or _sound(content)
     name = escaped(to_text(Path(*sample.parts[-2:])))
-    return f"<figure>{medium}<small>{name}</small></figure>"
+    return f"<figure>{medium or '<p class=soft>no preview</p>'}<small>{name}</small></figure>"
 
 
-def _picture(path: Path) -> str:
+def _picture(content: bytes) -> str:
     try:
-        if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
-            return ""
-        pixels = load_image(path).pixels
-    except (SiamkitError, OSError):
+        pixels = load_image(content).pixels
+    except SiamkitError:
         return ""
     from PIL import Image as pil
 
@@ -47,19 +55,17 @@ def _picture(path: Path) -> str:
     return f'<img alt="" src="{_data("image/jpeg", target.getvalue())}">'
 
 
-def _sound(path: Path) -> str:
+def _sound(content: bytes) -> str:
     """Embed a small file as it is, else its first seconds as MP3, which every browser plays."""
     import soundfile
 
     from siamkit.sdk.sound import stream_clip
 
     try:
-        if not path.is_file():
-            return ""
-        samples = next(stream_clip(path, RATE)).samples
+        samples = next(stream_clip(content, RATE)).samples
         note, target = "", io.BytesIO()
-        content = path.read_bytes() if path.stat().st_size <= AS_IS else b""
-        mime = next((kind for start, kind in PLAYED.items() if content.startswith(start)), "")
+        kinds = PLAYED.items() if len(content) <= AS_IS else ()
+        mime = next((kind for start, kind in kinds if content.startswith(start)), "")
         if not mime:
             if len(samples) > SECONDS * RATE:
                 samples, note = samples[: int(SECONDS * RATE)], f"first {SECONDS:.0f} s of "

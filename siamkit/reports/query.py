@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
 from siamkit.io.printable import printable
 from siamkit.types import Image
 
@@ -48,7 +49,8 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
         draw.rectangle((x, y, x + right - left + 8, y + bottom - top + 8), fill=colour)
         draw.text((x + 4 - left, y + 4 - top), text, fill="white", font=font)
     try:
-        picture.save(path)
+        with replacing(path) as temporary:
+            picture.save(temporary)
     except (OSError, ValueError) as error:
         hint = "name a .jpg or .png file"
         raise BadInput(f"{path} cannot be written: {error}", hint=hint) from error

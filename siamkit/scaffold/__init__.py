@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from siamkit.errors import BadInput
 from siamkit.host import registry
+from siamkit.io.atomic import writing_folder
 
 TEMPLATES = Path(__file__).parent
 KINDS = ("image", "audio", "text", "vector")
@@ -33,14 +32,11 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
         raise BadInput(f"{folder} already exists", hint="give another folder with `--output`")
     if not folder.absolute().parent.is_dir():
         raise BadInput(f"{folder.absolute().parent} is not a folder", hint="create it first")
-    with tempfile.TemporaryDirectory(prefix=".siamkit-", dir=folder.absolute().parent) as scratch:
-        distribution = Path(scratch) / folder.name
-        distribution.mkdir()
+    with writing_folder(folder, private=False) as distribution:
         for part in ("common", kind):
             for template in sorted((TEMPLATES / part).iterdir()):
                 if template.is_file():
                     _copy(template, distribution, name)
-        os.rename(distribution, folder)  # the folder appears whole, or not at all
     return sorted(folder.iterdir())
 
 

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights, PluginError
+from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.io import foreign
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH, CARD = "encoder.onnx", "encoder.json"
+MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's limit
+MAX_DIM = 65_536  # numbers of a vector
 FORMAT = 1  # of encoder.json; raise it when the meaning of a field changes
 
 
@@ -97,7 +100,10 @@ def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -
 
     preprocessing: JSON values, in any order.
     """
-    digest = hashlib.sha256(graph)
+    return _fingerprint(modality, hashlib.sha256(graph), preprocessing)
+
+
+def _fingerprint(modality: str, digest: Any, preprocessing: Mapping[str, Any]) -> str:
     digest.update(json.dumps(preprocessing, sort_keys=True, separators=(",", ":")).encode())
     return f"{modality}/{FORMAT}:{digest.hexdigest()[:12]}"
 
@@ -150,17 +156,40 @@ def read_card(folder: Path) -> Card:
 
     Raises MissingWeights if there is none, or another version of siamkit wrote it.
     """
+    hint = "`siamkit encoders list` shows the encoders that can be built here"
     try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        data = foreign.read_json(folder / CARD)
         if data.pop("format") != FORMAT:
             raise ValueError("written by another version of siamkit")
-        limit = data.pop("threshold")
-        return Card(**data, threshold=Threshold(**limit) if limit else None)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return _parse_card(data)
+    except (BadInput, ValueError, TypeError, KeyError, AttributeError) as error:
         raise MissingWeights(
-            f"{folder} is not an encoder folder: {CARD}: {error}",
-            hint="`siamkit encoders list` shows the encoders that can be built here",
+            f"{folder} is not an encoder folder: {CARD}: {error}", hint=hint
         ) from error
+
+
+def _parse_card(data: dict[str, Any]) -> Card:
+    limit = data.pop("threshold")
+    card = Card(**data, threshold=Threshold(**limit) if limit else None)
+    texts = [card.modality, card.name, card.licence, card.source, card.fingerprint]
+    cosines = [] if card.mated is None else [card.mated]
+    rates = []
+    if card.threshold is not None:
+        cosines.append(card.threshold.value)
+        texts.append(card.threshold.source)
+        rates = [rate for rate in (card.threshold.fmr, card.threshold.fpir) if rate is not None]
+    is_sound = (
+        all(isinstance(text, str) for text in texts)
+        and type(card.dim) is int
+        and 0 < card.dim <= MAX_DIM
+        and isinstance(card.preprocessing, dict)
+        and isinstance(card.training, dict)
+        and all(-1 <= cosine <= 1 for cosine in cosines)
+        and all(0 <= rate <= 1 for rate in rates)
+    )
+    if not is_sound:
+        raise ValueError("its values are of other types, or out of range")
+    return card
 
 
 def read_folder(folder: Path) -> tuple[Card, bytes]:
@@ -169,13 +198,20 @@ def read_folder(folder: Path) -> tuple[Card, bytes]:
     Raises MissingWeights if either file is absent or damaged.
     """
     card = read_card(folder)
+    damaged = f"encoder folder {folder} is damaged: its files do not match its fingerprint"
+    hint = "delete the folder and build or copy it again"
     try:
-        graph = (folder / GRAPH).read_bytes()
-    except OSError as error:
+        with foreign.open_file(folder / GRAPH) as (file, size):
+            digest = hashlib.file_digest(file, "sha256")
+            if (
+                size > MAX_GRAPH_BYTES
+                or _fingerprint(card.modality, digest, card.preprocessing) != card.fingerprint
+            ):
+                raise MissingWeights(damaged, hint=hint)  # before a false graph fills the memory
+            file.seek(0)
+            graph = file.read(size)
+    except BadInput as error:
         raise MissingWeights(f"encoder folder {folder} has no {GRAPH}: {error}") from error
     if fingerprint(card.modality, graph, card.preprocessing) != card.fingerprint:
-        raise MissingWeights(
-            f"encoder folder {folder} is damaged: its files do not match its fingerprint",
-            hint="delete the folder and build or copy it again",
-        )
+        raise MissingWeights(damaged, hint=hint)
     return card, graph

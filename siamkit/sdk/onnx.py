@@ -1,4 +1,8 @@
-"""Run ONNX graphs on the CPU: sessions and batches for every plugin. Never imports torch."""
+"""Run ONNX graphs on the CPU: sessions, threads and batches for every plugin. Never imports torch.
+
+The environment variable SIAMKIT_THREADS limits the threads of a model (default: one per core). Set
+it to 1 in a process that serves many requests at once.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from siamkit.errors import MissingWeights
-from siamkit.sdk import forks
+from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.sdk import foreign_graph
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
-from siamkit.sdk.threads import threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,64 +26,64 @@ M = TypeVar("M")
 BATCH = 32  # media per run: larger batches measured no faster on 2 cores and need more memory
 
 
-def runtime() -> Any:
-    """Import onnxruntime without its telemetry, whose thread a forked child awaits as it ends."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
+def threads() -> int:
+    """Return SIAMKIT_THREADS, the threads a model may use; 0, the default, means all cores.
 
-    return onnxruntime
-
-
-class Session:
-    """An open ONNX graph, with the methods of onnxruntime.InferenceSession.
-
-    Threads may run it at once. The threads that it runs on do not survive a fork: the child opens
-    the graph again when it first runs it.
+    Raises BadInput unless it is a whole number.
     """
-
-    def __init__(self, graph: str | bytes, options: onnxruntime.SessionOptions) -> None:
-        self._graph, self._options = graph, options
-        self._opened: onnxruntime.InferenceSession | None = self._open()
-        forks.renew_in_child(self, Session._renew)
-
-    def _open(self) -> onnxruntime.InferenceSession:
-        providers = ["CPUExecutionProvider"]
-        try:
-            return runtime().InferenceSession(self._graph, self._options, providers=providers)
-        except Exception as error:  # onnxruntime raises several classes of its own
-            raise MissingWeights(f"the model could not be opened: {error}") from error
-
-    def _renew(self) -> None:
-        """Leave the parent's threads alone, in the child of a fork."""
-        forks.never_free(self._opened)  # freeing it would wait for its threads
-        self._opened = None
-
-    def run(self, outputs: Sequence[str] | None, inputs: dict[str, Any]) -> list[Any]:
-        """Run the graph on arrays by name; return its outputs, all if `outputs` is None."""
-        results: list[Any] = self.opened.run(outputs, inputs)
-        return results
-
-    @property
-    def opened(self) -> onnxruntime.InferenceSession:
-        """The session of onnxruntime. It is of no use after a fork, where this is another."""
-        opened = self._opened
-        if opened is None:
-            opened = self._opened = self._open()
-        return opened
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # asked for by copy and pickle, before there is a session
-            raise AttributeError(name)
-        return getattr(self.opened, name)
+    value = os.environ.get("SIAMKIT_THREADS", "0")
+    if not value.isdigit():
+        raise BadInput(
+            f"SIAMKIT_THREADS is {value!r}", hint="set a whole number; 0 means all cores"
+        )
+    return int(value)
 
 
-def session(model: Path | bytes, *, intra: int | None = None) -> Session:
+class OutOfMemory(PluginError):
+    """An encoder needs more memory than SIAMKIT_MODEL_MEMORY allows."""
+
+
+def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.InferenceSession:
     """Open an ONNX graph, a file or its content, on the CPU.
 
     intra: threads that share each operator of a run; `threads()` if None. Raises MissingWeights
     if the graph is absent or damaged.
     """
-    options = runtime().SessionOptions()
+    return _open(model, _options(intra))
+
+
+def encoder_session(
+    graph: bytes, *, intra: int | None = None, tensors: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Open the graph of an encoder folder, within the limits of siamkit.sdk.foreign_graph.
+
+    tensors: the one file that may hold tensors of it; its hash belongs on the card. Run it by
+    `run_encoder`. Raises MissingWeights if the graph is damaged or refused.
+    """
+    options = _options(intra)
+    foreign_graph.restrict(options, graph, tensors)
+    return _open(graph, options)
+
+
+def run_encoder(opened: onnxruntime.InferenceSession, inputs: dict[str, Any]) -> NDArray[Any]:
+    """Return the first output of a run. Raises OutOfMemory if its memory does not suffice."""
+    try:
+        output: NDArray[Any] = opened.run(None, inputs, foreign_graph.run_options())[0]
+    except Exception as error:  # onnxruntime raises several classes of its own
+        if foreign_graph.is_out_of_memory(error):
+            limit = foreign_graph.memory_limit() >> 20
+            raise OutOfMemory(
+                f"the encoder needs more than {limit:,} MB of memory",
+                hint="set SIAMKIT_MODEL_MEMORY to more MB if you trust it",
+            ) from error
+        raise
+    return output
+
+
+def _options(intra: int | None) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads() if intra is None else intra
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; stderr belongs to the program
@@ -88,7 +91,17 @@ def session(model: Path | bytes, *, intra: int | None = None) -> Session:
     # Threads that spin while they wait measured 1.5 x slower when two models, or two processes,
     # share the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return Session(model if isinstance(model, bytes) else str(model), options)
+    return options
+
+
+def _open(model: Path | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    try:
+        graph = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises several classes of its own
+        raise MissingWeights(f"the model could not be opened: {error}") from error
 
 
 class OnnxEncoder(CardedEncoder, Generic[M]):
@@ -102,7 +115,7 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         self.folder = folder
         self.card, graph = read_folder(folder)
         self._prepare = prepare
-        self._session = session(graph)
+        self._session = encoder_session(graph)
         self._input = self._session.get_inputs()[0].name
 
     def embed(self, batch: Sequence[M]) -> Vectors:
@@ -115,8 +128,20 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         rows = np.empty((len(batch), self.dim), dtype=np.float32)
         for start in range(0, len(batch), BATCH):
             arrays = np.stack([self._prepare(medium) for medium in batch[start : start + BATCH]])
-            vectors = self._session.run(None, {self._input: arrays})[0]
-            self.require_shape(vectors, len(arrays))
-            rows[start : start + len(arrays)] = vectors
+            rows[start : start + len(arrays)] = self._run(arrays)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
+
+    def _run(self, arrays: NDArray[Any]) -> NDArray[Any]:
+        """Embed arrays, in two halves if they need too much memory at once."""
+        import numpy as np
+
+        try:
+            vectors = run_encoder(self._session, {self._input: arrays})
+        except OutOfMemory:
+            if len(arrays) == 1:
+                raise
+            half = len(arrays) // 2
+            return np.concatenate([self._run(arrays[:half]), self._run(arrays[half:])])
+        self.require_shape(vectors, len(arrays))
+        return vectors

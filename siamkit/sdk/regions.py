@@ -7,9 +7,12 @@ detector's last float bits differ from one machine to the next.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from siamkit.types import Region, Span
+
+SHOWN = 60  # characters of a text that is no region
 
 
 def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
@@ -50,15 +53,41 @@ def to_json(region: Region) -> str:
 
 
 def from_json(text: str) -> Region:
-    """Parse a stored region; its mask is None, for masks are not stored."""
+    """Parse a stored region; its mask is None, for masks are not stored.
+
+    Raises ValueError for anything that `to_json` cannot have written.
+    """
     import numpy as np
 
-    data = json.loads(text)
-    landmarks = data.get("landmarks")
-    return Region(
-        where=tuple(data["where"]) if "where" in data else None,
-        score=data["score"],
-        landmarks=None if landmarks is None else np.asarray(landmarks, dtype=np.float32),
-        parts=tuple((start, stop) for start, stop in data.get("parts", ())),
-        label=data.get("label", ""),
+    try:
+        data = json.loads(text)
+        where, landmarks = data.get("where"), data.get("landmarks")
+        region = Region(
+            where=None if where is None else tuple(where),
+            score=data["score"],
+            landmarks=None if landmarks is None else np.asarray(landmarks, dtype=np.float32),
+            parts=tuple((start, stop) for start, stop in data.get("parts", ())),
+            label=data.get("label", ""),
+        )
+        is_sound = _is_sound(region)
+    except (LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"no region: {text[:SHOWN]}") from error
+    if not is_sound:
+        raise ValueError(f"no region: {text[:SHOWN]}")
+    return region
+
+
+def _is_sound(region: Region) -> bool:
+    """Return True if a region's numbers are finite and in order."""
+    import numpy as np
+
+    corners, points = region.where or (), region.landmarks
+    half = len(corners) // 2
+    edges = (edge for part in region.parts for edge in part)
+    return (
+        len(corners) in (0, 2, 4)
+        and all(math.isfinite(number) for number in (region.score, *corners, *edges))
+        and all(low <= high for low, high in zip(corners[:half], corners[half:], strict=True))
+        and (points is None or (points.shape[1:] == (2,) and bool(np.isfinite(points).all())))
+        and isinstance(region.label, str)
     )

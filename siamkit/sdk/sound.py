@@ -54,7 +54,7 @@ def load_clip(source: Source, rate: int) -> Clip:
     return Clip(np.concatenate(blocks), rate)
 
 
-def stream_clip(source: Path, rate: int) -> Iterator[Clip]:
+def stream_clip(source: Path | bytes, rate: int) -> Iterator[Clip]:
     """Yield the sound that `load_clip` returns in clips of 60 s, the last one shorter; any length.
 
     Raises UnreadableSample as `load_clip` does, at the latest where the damage is.

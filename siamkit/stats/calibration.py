@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.stats.fpir import tail_quantile, tail_rate
 from siamkit.types import Calibration, ErrorCurve, Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+HIGHEST_FMR = 0.5  # a threshold for a higher rate tells nothing apart
+# Impostor pairs that cover this share of the pairs of identities, or this many of them, were not
+# picked for being alike, as forgeries and the hardest questions are.
+COVERED_SHARE, COVERED_PAIRS = 0.05, 100_000
 
 
 def llr(calibration: Calibration, scores: ArrayLike) -> NDArray[np.float64]:
@@ -81,6 +87,39 @@ def threshold_for_best(calibration: Calibration, fmr: float | None, tries: int) 
     rate = max(calibration.fmr / tries, lowest) if fmr is None else fmr / tries
     single = threshold_for_fmr(calibration, min(rate, 0.5))
     return Threshold(single.value, min(rate * tries, 1.0), single.source)
+
+
+def compares_strangers(calibration: Calibration) -> bool:
+    """Was it measured on any strangers, so that its false match rate holds for random pairs?"""
+    possible = calibration.identities * (calibration.identities - 1) / 2
+    return calibration.non_mated_identity_pairs >= min(COVERED_SHARE * possible, COVERED_PAIRS)
+
+
+def threshold_for_many(calibration: Calibration, fmr: float) -> Threshold:
+    """Return the threshold for a false match rate that may be too low for the data to show.
+
+    Beyond the data, the tail of a calibration for identification (see siamkit.stats.fpir)
+    continues the curve: among n strangers the highest score reaches a threshold about n times as
+    often as one of them. Without it, the threshold is that of the lowest rate that is supported,
+    and so is the rate of the result. fmr: above 0.
+    """
+    curve, model = calibration.false_matches, calibration.fpir_model
+    lowest = curve.rates[-1]
+    if fmr >= lowest or model is None:
+        return threshold_for_fmr(calibration, min(max(fmr, lowest), HIGHEST_FMR))
+    size = model.sizes[-1]
+    start = tail_quantile(model, lowest * size)
+    value = curve.thresholds[-1] + tail_quantile(model, fmr * size) - start
+    return Threshold(min(value, 1.0), fmr, f"{calibration.source}, beyond the data by its tail")
+
+
+def fmr_at(calibration: Calibration, threshold: float) -> float:
+    """Return the false match rate of a threshold; where the data ends, as threshold_for_many."""
+    curve, model = calibration.false_matches, calibration.fpir_model
+    if threshold > curve.thresholds[-1] and model:
+        start = tail_quantile(model, curve.rates[-1] * model.sizes[-1])
+        return tail_rate(model, threshold - curve.thresholds[-1] + start) / model.sizes[-1]
+    return float(np.exp(np.interp(threshold, curve.thresholds, np.log(curve.rates))))
 
 
 def llr_of_best(calibration: Calibration, score: float, tries: int) -> float:

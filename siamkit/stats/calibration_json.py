@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.stats.scoring import Fusion
 from siamkit.types import Calibration, ErrorCurve, FpirModel
@@ -38,7 +39,11 @@ def to_json(calibration: Calibration) -> str:
 
 def from_json(text: str) -> Calibration:
     """Parse what `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-    data = json.loads(text)
+    return from_dict(foreign.parse_json(text))
+
+
+def from_dict(data: dict[str, Any]) -> Calibration:
+    """Take the JSON values that `to_json` wrote, and change them. Raises as `from_json` does."""
     if data.pop("format") != FORMAT:
         raise ValueError("written by another version of siamkit")
     return _parse(data)
@@ -66,6 +71,9 @@ def _check(calibration: Calibration) -> Calibration:
     falling = [same.rates, different.rates, different.thresholds]
     rising = [calibration.scores, calibration.llrs, same.thresholds]
     rates = [calibration.fmr, calibration.fpir, *same.rates, *different.rates]
+    counts = [calibration.mated, calibration.non_mated, calibration.identities]
+    counts.append(calibration.non_mated_identity_pairs)
+    measures = [calibration.brier, calibration.ece, calibration.cllr, calibration.min_cllr]
     is_sound = (
         max(calibration.fmr, calibration.fpir) < 1
         and calibration.method in get_args(CalibrationMethod)
@@ -85,21 +93,30 @@ def _check(calibration: Calibration) -> Calibration:
             and 0 < model.share < 1
             and model.scale > 0
         )
+        counts += [model.persons, *model.sizes]
+        is_sound = is_sound and 0 <= model.growth <= 1
     rising += [values[::-1] for values in falling]
     is_ordered = all(list(values) == sorted(values) for values in rising)
     is_finite = all(math.isfinite(value) for values in rising for value in values)
     if not (is_sound and is_ordered and is_finite and all(0 < rate <= 1 for rate in rates)):
         raise ValueError("its values are inconsistent")
+    are_counts = all(type(count) is int and count >= 0 for count in counts)
+    are_measures = all(value is None or math.isfinite(value) for value in measures)
+    are_bins = all(
+        len(row) == 3 and all(map(math.isfinite, row)) for row in calibration.reliability
+    )
+    are_texts = isinstance(calibration.source, str) and isinstance(calibration.fingerprint, str)
+    if not (are_counts and are_measures and are_bins and are_texts):
+        raise TypeError("its values are of other types")
     return calibration
 
 
 def read(path: Path) -> Calibration:
     """Read a calibration file. Raises BadInput if it cannot be read or is not a calibration."""
-    name = to_text(path)
+    hint = "`siamkit calibrate … --output FILE` writes one"
+    data = foreign.read_json(path, hint=hint)
     try:
-        return from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{name} cannot be read: {error.strerror}") from error
+        return from_dict(data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "`siamkit calibrate … --output FILE` writes one"
+        name = to_text(path)
         raise BadInput(f"{name} is not a calibration file: {error}", hint=hint) from error

@@ -143,13 +143,21 @@ def threshold_for_fpir(model: FpirModel, fpir: float, size: int) -> float:
     if np.log(block_rate) >= log_rates[-1]:
         return threshold
     # The tail continues from the last observed threshold, so that there is no step.
-    start = _tail_quantile(model, model.rates[-1])
-    return threshold + _tail_quantile(model, float(block_rate)) - start
+    start = tail_quantile(model, model.rates[-1])
+    return threshold + tail_quantile(model, float(block_rate)) - start
 
 
-def _tail_quantile(model: FpirModel, rate: float) -> float:
+def tail_quantile(model: FpirModel, rate: float) -> float:
     """Return what the highest score of a block exceeds at that rate, by the tail alone."""
     odds = model.share / rate
     if abs(model.shape) < 1e-6:
         return model.level + model.scale * float(np.log(odds))
     return model.level + model.scale * float(odds**model.shape - 1) / model.shape
+
+
+def tail_rate(model: FpirModel, score: float) -> float:
+    """Return the rate at which the highest score of a block exceeds this one, by the tail alone."""
+    excess = (score - model.level) / model.scale
+    if abs(model.shape) < 1e-6:
+        return model.share * float(np.exp(-excess))
+    return model.share * float(max(0.0, 1 + model.shape * excess) ** (-1 / model.shape))

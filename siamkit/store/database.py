@@ -7,26 +7,33 @@ does not pay for it.
 
 from __future__ import annotations
 
-import os
+import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
-from siamkit.sdk import forks
-from siamkit.store.connections import Connections
+from siamkit.io.atomic import create_folder, create_private
+from siamkit.store.schema import require as require_schema
+from siamkit.store.sqlite_errors import MEND, plain_errors
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 4  # number of migrations that this version of siamkit knows
+SCHEMA = 5  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
+MOST_NAMED = 10  # damaged samples in one line
+log = logging.getLogger("siamkit")
 BUSY_SECONDS = 30.0  # that a writer waits for another before it gives up
+
+
+def decode(text: bytes) -> str:
+    """Decode a stored text; what is not UTF-8 becomes lone surrogates, see `checked.is_text`."""
+    return text.decode("utf-8", "surrogateescape")
 
 
 def now() -> str:
@@ -37,8 +44,6 @@ def now() -> str:
 class Store:
     """A store directory: `store.db`, the truth, and `index/`, a cache of it.
 
-    Any number of threads may use it: each has a connection, and with it transactions, of its own.
-
     Raises StoreError if there is no store, a newer siamkit has written it, or it is damaged.
     """
 
@@ -46,48 +51,32 @@ class Store:
         self.root = root
         self.path = root / "store.db"
         self.created = False
-        with _plain_errors(self.path):
+        self._warned_of: set[object] = set()  # samples; each is worth one line
+        with plain_errors(self.path, BUSY_SECONDS):
             if not self.path.exists():
                 if not create:
                     hint = "`siamkit init` creates one"
                     raise StoreError(f"there is no store in {root}", hint=hint)
-                root.mkdir(parents=True, exist_ok=True)
+                create_folder(root)
+                create_private(self.path)  # SQLite gives -wal and -shm the same mode
                 self.created = True
-            self._file = Path(os.path.abspath(self.path))  # threads may change the directory
-            self._inode: int | None = None
-            self.writable = True
-            self._connections = Connections(self._open)
-            self._renew()
-            forks.renew_in_child(self, Store._renew)
+            _require_files(self.path, self.index_root)
+            self.connection, self.writable = _connect(self.path)
             try:
                 self._check_schema()
             except BaseException:
-                self.close()
+                self.connection.close()
                 raise
-
-    def _renew(self) -> None:
-        """Replace the locks, in the child of a fork."""
-        # Held while a thread writes: SQLite would let the others try again and again.
-        self.writing = threading.RLock()
-
-    def _open(self) -> sqlite3.Connection:
-        """Open a connection for this thread, to the same file as those of the others."""
-        if self._inode is not None and self._inode != self._file.stat().st_ino:
-            hint = "close the workspace, and open it again"
-            raise StoreError(f"{self.path} was replaced while it was open", hint=hint)
-        connection, self.writable = _connect(self._file)
-        self._inode = self._file.stat().st_ino
-        return connection
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection to SQLite; meant for use within `write`, `read` or `using`."""
-        return self._connections.mine()
 
     @property
     def index_root(self) -> Path:
         """Folder that index backends save to."""
-        return self._file.parent / "index"
+        return self.root / "index"
+
+    def create_index_root(self) -> None:
+        """Create the folder of the indexes, for those who may read the database. Raises OSError."""
+        readable = self.path.stat().st_mode & 0o777
+        create_folder(self.index_root, mode=readable | (readable & 0o444) >> 2)
 
     @property
     def tables(self) -> Database:
@@ -104,6 +93,7 @@ class Store:
                 hint="upgrade siamkit: `pip install --upgrade siamkit`",
             )
         if version == SCHEMA and application == APPLICATION_ID:
+            require_schema(self.connection, self.path)
             return
         if self._pragma("schema_version") and application != APPLICATION_ID:
             raise StoreError(f"{self.path} is a database, but not a siamkit store")
@@ -116,6 +106,7 @@ class Store:
                 migrations.apply(self.tables)
                 self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            require_schema(self.connection, self.path)
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -126,35 +117,29 @@ class Store:
             raise StoreError(f"{self.path} is read-only", hint="copy the store to a writable place")
 
     @contextmanager
-    def using(self) -> Iterator[sqlite3.Connection]:
-        """Use this thread's connection; nobody closes it meanwhile. Nests. Raises sqlite3.Error."""
-        with self._connections.at_work() as db:
-            yield db
-
-    @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Open a durable transaction. BEGIN IMMEDIATE: a second writer waits instead of failing."""
-        with _plain_errors(self.path), self.writing, self.using() as db:
-            db.execute("BEGIN IMMEDIATE")
+        with plain_errors(self.path, BUSY_SECONDS):
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
-                yield db
-                db.execute("COMMIT")
+                yield self.connection
+                self.connection.execute("COMMIT")
             except BaseException:
-                db.rollback()  # does nothing if SQLite has already rolled back
+                self.connection.rollback()  # does nothing if SQLite has already rolled back
                 raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Open one consistent view, whatever others commit meanwhile. Nests."""
-        with _plain_errors(self.path), self.using() as db:
-            if db.in_transaction:
-                yield db
+        with plain_errors(self.path, BUSY_SECONDS):
+            if self.connection.in_transaction:
+                yield self.connection
                 return
-            db.execute("BEGIN")
+            self.connection.execute("BEGIN")
             try:
-                yield db
+                yield self.connection
             finally:
-                db.rollback()
+                self.connection.rollback()
 
     def fetch_one(self, query: str, *values: Any) -> Any:
         """Return the first row of a query, or None; within `read`, of its view."""
@@ -166,9 +151,32 @@ class Store:
         with self.read() as db:
             return db.execute(query, values).fetchall()
 
+    def warn_of_damage(self, gallery: str, sample_ids: Iterable[object]) -> None:
+        """Log a line that names the damaged samples that a caller leaves out, each once."""
+        if new := [i for i in sample_ids if i not in self._warned_of]:
+            self._warned_of.update(new)
+            named = ", ".join(map(str, new[:MOST_NAMED])) + ("…" if len(new) > MOST_NAMED else "")
+            log.warning(
+                f"gallery {gallery}: damaged and left out: {len(new)} of its samples ({named});"
+                " `siamkit doctor` says how to mend them"
+            )
+
     def close(self) -> None:
-        """Close the connections; those of other threads at work when they are done."""
-        self._connections.close()
+        """Close the connection."""
+        self.connection.close()
+
+
+def _require_files(path: Path, index_root: Path) -> None:
+    """Raise StoreError if the database is no file, or was cut to nothing.
+
+    SQLite waits for ever for a pipe, and takes an empty file for a new database.
+    """
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if part.exists() and not part.is_file():
+            hint = "move it away; `siamkit backup --help` says how to restore a backup"
+            raise StoreError(f"{part} is not a file", hint=hint)
+    if path.exists() and not path.stat().st_size and any(index_root.glob("*/*")):
+        raise StoreError(f"{path} is empty, though something was enrolled", hint=MEND)
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -176,6 +184,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = decode
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten
@@ -195,7 +204,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise StoreError("the disk of the store does not support SQLite's WAL mode")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
@@ -213,40 +223,10 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
             hint="copy the store to a writable place",
         )
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.text_factory = decode
+    return connection
 
 
 def _is_read_only(error: sqlite3.DatabaseError) -> bool:
     return any(word in str(error) for word in ("readonly", "read-only", "unable to open"))
-
-
-@contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and of the disk into one line each, with a cure."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise StoreError(
-                f"{path} stayed locked by another process for {BUSY_SECONDS:.0f} s",
-                hint="wait for it to end, then run the same command again",
-            ) from error
-        if "full" in text:
-            raise StoreError(
-                f"no space left for {path}: {text}; nothing of this batch was written",
-                hint="free some space, then run the same command again: it goes on from there",
-            ) from error
-        if "readonly" in text or "read-only" in text:
-            hint = "choose another store with `--store`"
-            raise StoreError(f"{path} is read-only", hint=hint) from error
-        if "not a database" in text or "malformed" in text:
-            raise StoreError(
-                f"{path} is damaged or not a siamkit store: {text}",
-                hint="restore it from a backup; `siamkit export` makes one",
-            ) from error
-        if "unable to open" in text or "disk I/O" in text:
-            raise StoreError(f"{path} cannot be opened: {text}") from error
-        raise
-    except OSError as error:
-        raise StoreError(f"{path} cannot be used: {error.strerror or error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from siamkit.store.checked import read_as
 from siamkit.store.database import BUSY_SECONDS, Store
 
 
@@ -37,7 +38,7 @@ class Erasure:
 def pending(store: Store) -> list[Erasure]:
     """Return the deletions whose traces are still on the disk."""
     rows = store.fetch_all('SELECT gallery_id, seq, "index" FROM erasures')
-    return [Erasure(*row) for row in rows]
+    return [erasure for row in rows if (erasure := read_as(Erasure, row))]
 
 
 def floor(store: Store, gallery_id: int, index: str) -> int | None:
@@ -50,6 +51,12 @@ def floor(store: Store, gallery_id: int, index: str) -> int | None:
     return row[0] if row else None
 
 
+def floors(store: Store) -> dict[int, tuple[str, int]]:
+    """Return the index of each gallery, and the change before which it must not have been saved."""
+    rows = store.fetch_all('SELECT id, "index", floor FROM galleries')
+    return {gallery_id: (index, floor) for gallery_id, index, floor in rows}
+
+
 def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
     """Rewrite the database without its free space, empty the log, remove the notes.
 
@@ -57,14 +64,14 @@ def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
     Raises sqlite3.OperationalError, and keeps the notes, if another process is in the way for
     longer than `wait_seconds`, or the disk is full.
     """
-    with store.using() as db:
-        db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
-        try:
-            _empty_log(db)  # before the costly step, which a reader would spoil
-            db.execute("VACUUM")
-            _empty_log(db)
-        finally:
-            db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+    db = store.connection
+    db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
+    try:
+        _empty_log(db)  # before the costly step, which a reader would spoil
+        db.execute("VACUUM")
+        _empty_log(db)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
     with store.write():  # another process may have deleted more meanwhile: its notes stay
         db.executemany(
             "DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.store import erasures
+from siamkit.store.checked import fits, read_as
 from siamkit.store.database import Store, now
+from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
+MAX_DIM = 65_536  # of a space; encoders make a hundredth of it
 DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of runs without a gallery
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -90,24 +94,39 @@ def create(
     detector: None embeds whole samples. index: the name of an index backend, which is not checked.
     Raises BadInput for a bad name, GalleryExists if the name is taken.
     """
+    with store.write():
+        return insert(store, name, modality, encoder, detector=detector, index=index)
+
+
+def insert(
+    store: Store,
+    name: str,
+    modality: str,
+    encoder: GalleryEncoder,
+    *,
+    detector: str | None,
+    index: str,
+) -> Gallery:
+    """Create a gallery, as `create` does, while the caller holds the write lock."""
     require_name(name)
-    with store.write() as db:
-        if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
-            raise GalleryExists(f"gallery {name!r} already exists")
-        space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
-        gallery_id = db.execute(
-            'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (name, space_id, encoder.name, detector, index, now()),
-        ).lastrowid
-        assert gallery_id is not None
-        calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
+    db = store.connection
+    if db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
+        raise GalleryExists(f"gallery {name!r} already exists")
+    space_id = ensure_space(store, modality, encoder.fingerprint, encoder.dim)
+    gallery_id = db.execute(
+        'INSERT INTO galleries (name, space_id, encoder, detector, "index", created)'
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (name, space_id, encoder.name, detector, index, now()),
+    ).lastrowid
+    assert gallery_id is not None
+    calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
     return get(store, name)
 
 
 def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int:
     """Return the id of a fingerprint's space, created if new. The caller holds the write lock."""
     db = store.connection
+    drop_unused_spaces(store)
     db.execute(
         "INSERT INTO spaces (modality, fingerprint, dim, created) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (fingerprint) DO NOTHING",
@@ -117,10 +136,20 @@ def ensure_space(store: Store, modality: str, fingerprint: str, dim: int) -> int
         "SELECT id, modality, dim FROM spaces WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     if row[1:] != (modality, dim):
+        (gallery,) = db.execute("SELECT name FROM galleries WHERE space_id = ?", row[:1]).fetchone()
         raise EncoderMismatch(
-            f"encoder {fingerprint} is registered for {row[2]}-d {row[1]}, not {dim}-d {modality}"
+            f"encoder {fingerprint} is registered for {row[2]}-d {row[1]}, not {dim}-d {modality}",
+            hint=f"so gallery {gallery} says; if it is wrong, `siamkit galleries delete {gallery}`",
         )
     return int(row[0])
+
+
+def drop_unused_spaces(store: Store) -> None:
+    """Delete the spaces of no gallery, lest a wrong one outlive it. The caller holds the lock."""
+    store.connection.execute(
+        "DELETE FROM spaces WHERE NOT EXISTS"
+        " (SELECT 1 FROM galleries WHERE galleries.space_id = spaces.id)"
+    )
 
 
 def calibrate(
@@ -155,9 +184,9 @@ def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
     if row := store.fetch_one(_SELECT + "WHERE g.name = ?", name):
         return _gallery(row)
-    names = [name for (name,) in store.fetch_all("SELECT name FROM galleries ORDER BY name")]
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(names) or 'none'}"
+    here = names(store)
+    near = get_close_matches(name, here, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(here) or 'none'}"
     raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
 
 
@@ -167,8 +196,19 @@ def exists(store: Store, name: str) -> bool:
 
 
 def list_all(store: Store) -> list[Gallery]:
-    """Return all galleries, by name."""
-    return [_gallery(row) for row in store.fetch_all(_SELECT + "ORDER BY g.name")]
+    """Return all galleries, by name; a line is logged for each that is damaged."""
+    sound = []
+    for row in store.fetch_all(_SELECT + "ORDER BY g.name"):
+        try:
+            sound.append(_gallery(row))
+        except StoreError as error:
+            log.warning(f"{error}; it is left out. {error.hint}")
+    return sound
+
+
+def names(store: Store) -> list[str]:
+    """Return the names of all galleries, damaged ones too."""
+    return [str(name) for (name,) in store.fetch_all("SELECT name FROM galleries ORDER BY name")]
 
 
 def count(store: Store, gallery: Gallery) -> tuple[int, int]:
@@ -192,6 +232,7 @@ def delete(store: Store, gallery: Gallery) -> None:
         erasures.note(store, gallery.id)  # while the row still names the index
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
         drop_empty_identities(store)
+        drop_unused_spaces(store)
 
 
 def drop_empty_identities(store: Store) -> None:
@@ -212,23 +253,60 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
         )
 
 
-def _calibration(gallery: str, model: object) -> Calibration | None:
-    """Read a calibration. One that this siamkit cannot read is None, and a line is logged."""
+def _scale(fields: Sequence[Any]) -> tuple[Threshold | None, Calibration | None]:
+    """Read threshold, FMR, source and model of a calibration. Raises ValueError if damaged."""
+    *columns, model = fields
+    if columns[0] is None:
+        return None, None
+    threshold = read_as(Threshold, (*columns, None))
+    if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
+        raise ValueError("its threshold is out of range")
     try:
-        return None if model is None else from_json(str(model))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning(
-            f"the calibration of gallery {gallery} cannot be read ({error}) and is ignored;"
-            f" `siamkit calibrate {gallery}` makes a new one"
-        )
-        return None
+        return threshold, None if model is None else from_json(str(model))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def calibration_fault(store: Store, gallery: Gallery) -> str:
+    """Return what is wrong with the stored calibration of a gallery; '' if nothing is."""
+    row = store.fetch_one(_SELECT + "WHERE g.id = ?", gallery.id)
+    try:
+        _scale(row[10:] if row else (None,) * 4)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _gallery(row: tuple[Any, ...]) -> Gallery:
+    """Read a gallery. Raises StoreError if its row or its space's is damaged.
+
+    A calibration that this siamkit cannot read is left out with its threshold, and a line is
+    logged: decisions by a default would be worse than none.
+    """
     gallery_id, name, encoder, detector, created, index, *fields = row
-    space, (value, fmr, source, model) = Space(*fields[:4]), fields[4:]
-    threshold = None if value is None else Threshold(value, fmr, source)
-    calibration = _calibration(name, model)
+    space = read_as(Space, fields[:4])
+    if space is None or not 0 < space.dim <= MAX_DIM or not fits(_Row, row[:6]):
+        raise StoreError(f"gallery {name!r} is damaged in the store", hint=MEND)
+    threshold, calibration = None, None
+    try:
+        threshold, calibration = _scale(fields[4:])
+    except ValueError as error:
+        log.warning(
+            f"the calibration of gallery {name} cannot be read ({error}) and is ignored;"
+            f" `siamkit calibrate {name}` makes a new one"
+        )
     return Gallery(
         gallery_id, name, space, encoder, detector, threshold, created, index, calibration
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The columns of a gallery itself, in the order of _SELECT."""
+
+    id: int
+    name: str
+    encoder: str | None
+    detector: str | None
+    created: str
+    index: str

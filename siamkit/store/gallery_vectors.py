@@ -30,6 +30,10 @@ def load_vectors(store: Store, gallery: Gallery) -> GalleryVectors:
         ids, vectors = templates.load_all(store, gallery)
         by_id = {sample.id: sample for sample in samples.of_gallery(store, gallery)}
         sample_ids = templates.sample_ids(store, gallery)
+    store.warn_of_damage(gallery.name, sorted(by_id.keys() - set(sample_ids.values())))
+    is_owned = np.array([sample_ids[i] in by_id for i in ids.tolist()], np.bool_)
+    if not is_owned.all():  # its sample is damaged
+        ids, vectors = ids[is_owned], vectors[is_owned]
     ordered = [by_id[sample_ids[template_id]] for template_id in ids.tolist()]
     names, identity = np.unique(
         np.array([sample.identity for sample in ordered], object), return_inverse=True

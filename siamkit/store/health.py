@@ -1,7 +1,14 @@
-"""Checks of a store: faults that SQLite finds, and inconsistent rows."""
+"""Checks of a store: faults that SQLite finds, and rows that are not as they were written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from siamkit.errors import BadInput
+from siamkit.store import samples, templates
+from siamkit.store.checked import is_text
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery
 
@@ -10,26 +17,63 @@ CHECKS = ("integrity_check", "foreign_key_check")  # pragmas of SQLite
 
 def faults(store: Store, check: str) -> list[tuple[object, ...]]:
     """Run one of CHECKS; return a row per fault, none if the file is sound."""
-    rows = store.connection.execute(f"PRAGMA {check}").fetchall()
-    return [row for row in rows if row[0] != "ok"]
+    return [row for row in store.fetch_all(f"PRAGMA {check}") if row[0] != "ok"]
 
 
-def count_samples_without_template(store: Store, gallery: Gallery) -> int:
-    """Count the samples of a gallery that have no template; each should have one."""
-    (count,) = store.connection.execute(
-        "SELECT count(*) FROM samples s LEFT JOIN templates t ON t.sample_id = s.id"
-        " WHERE s.gallery_id = ? AND t.id IS NULL",
-        (gallery.id,),
-    ).fetchone()
+def count_templates_without_sample(store: Store, gallery: Gallery) -> int:
+    """Count the templates of a gallery whose sample is gone, or is in another gallery."""
+    (count,) = store.fetch_one(
+        "SELECT count(*) FROM templates t LEFT JOIN samples s"
+        " ON s.id = t.sample_id AND s.gallery_id = t.gallery_id"
+        " WHERE t.gallery_id = ? AND s.id IS NULL",
+        gallery.id,
+    )
     return int(count)
 
 
 def count_unlogged_changes(store: Store, gallery: Gallery) -> int:
     """Count the templates that are there although the change log says not, or the reverse."""
-    (count,) = store.connection.execute(
-        "SELECT count(*) FROM (SELECT template_id, sum(iif(op = 'add', 1, -1)) AS live"
-        " FROM changes WHERE gallery_id = ? GROUP BY template_id) c"
-        " LEFT JOIN templates t ON t.id = c.template_id WHERE (t.id IS NOT NULL) <> c.live",
-        (gallery.id,),
-    ).fetchone()
+    (count,) = store.fetch_one(
+        "WITH logged AS (SELECT template_id, sum(iif(op = 'add', 1, -1)) AS live"
+        " FROM changes WHERE gallery_id = ?1 GROUP BY template_id)"
+        " SELECT (SELECT count(*) FROM logged LEFT JOIN templates t ON t.id = template_id"
+        "  WHERE (t.id IS NOT NULL) <> live) + (SELECT count(*) FROM templates t"
+        "  WHERE t.gallery_id = ?1 AND t.id NOT IN (SELECT template_id FROM logged))",
+        gallery.id,
+    )
     return int(count)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """The samples of a gallery that take part in nothing, by id."""
+
+    templates: list[int]  # missing or damaged; embedding these samples again mends them
+    rows: list[int]  # the sample itself is damaged: it can only be enrolled anew
+
+
+def damage(store: Store, gallery: Gallery) -> Damage:
+    """Read every sample and template of a gallery, and list those that are damaged."""
+    with store.read():
+        damaged = set(templates.damaged(store, gallery))
+        rows = set(_damaged_rows(store, gallery))
+    return Damage(sorted(damaged - rows), sorted(rows))
+
+
+def _damaged_rows(store: Store, gallery: Gallery) -> Iterator[int]:
+    for sample_id, sample in samples.each_of_gallery(store, gallery):
+        try:
+            if sample is None:
+                yield sample_id
+            else:
+                sample.read_region()
+        except BadInput:
+            yield sample_id
+
+
+def describe(store: Store, sample_id: int) -> str:
+    """Describe a sample, damaged or not, for people: its id, and its label if that is readable."""
+    query = "SELECT i.name FROM samples s JOIN identities i ON i.id = s.identity_id WHERE s.id = ?"
+    row: tuple[Any, ...] | None = store.fetch_one(query, sample_id)
+    label = row[0] if row else None
+    return f"{sample_id} ({label})" if isinstance(label, str) and is_text(label) else str(sample_id)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import copy
-from threading import RLock
+from collections.abc import Callable
 
 from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
 from siamkit.protocols import Index, IndexBackend
 from siamkit.store import Gallery, Store, erasures, galleries, templates
 from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
+from siamkit.store.templates import Owner
 from siamkit.types import Cursor, Hits, Vectors
 
+_SAVED = re.compile(r"(\.?)g(\d+)-")  # the beginning of a saved file's name, see index_prefix
+# How far the score of an index may lie from that of the stored templates: in rounding, and with
+# vectors that an approximate one has compressed.
+EXACT_WITHIN, NEAR_WITHIN = 1e-3, 0.05
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 log = logging.getLogger("siamkit")
 
@@ -43,90 +46,102 @@ def backend_of(gallery: Gallery) -> IndexBackend:
     return load_backend(gallery.index)
 
 
-class _State:
-    """The index that all threads share, and the last change that it holds."""
-
-    def __init__(self, index: Index) -> None:
-        self.lock = RLock()  # held by the one thread that searches or changes the index
-        self.index = index
-        self.applied = index.cursor()
-        self.closed = False
-
-
 class LiveIndex:
     """An index that answers from what the store holds now, however long it stays open.
 
     If its file is missing, stale or damaged, it is rebuilt from the store, and a line is logged.
-    Threads may share it. They search one after the other, each what its view of the store holds.
     """
 
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
         self.store, self.gallery, self._save = store, gallery, save
+        self._is_trusted = True  # until it has been rebuilt for the sake of its scores
         started = time.perf_counter()
-        index, refused = self._open()
-        self._state = _State(index)
-        rebuilt = not self._state.applied.seq
-        with self.current():
-            count = len(index)
-        self.save_if_due()
-        if rebuilt and (refused or count >= WORTH_A_LINE):
-            why = f" ({'; '.join(refused)})" if refused else ""
-            spent = time.perf_counter() - started
-            log.warning(
-                f"index of gallery {gallery.name} rebuilt from {count:,} templates"
-                f" in {spent:.1f} s{why}"
-            )
-
-    def of(self, gallery: Gallery) -> LiveIndex:
-        """Return the same index for a gallery as it stands now, perhaps calibrated since."""
-        other = copy(self)
-        other.gallery = gallery
-        return other
-
-    def _open(self) -> tuple[Index, list[str]]:
-        """Open the newest snapshot in the store's history; also say which were refused, and why."""
-        store, gallery = self.store, self.gallery
         if store.writable:
             _drop_forgotten(store, gallery)
         with store.read():
-            return backend_of(gallery).open(
-                gallery.index_key,
-                gallery.space.dim,
-                root=store.index_root,
-                known=lambda cursor: templates.has_change(store, gallery, cursor),
+            self.index: Index
+            self.index, refused = self._open(
+                lambda cursor: templates.has_change(store, gallery, cursor)
+            )
+            self._applied: Cursor = self.index.cursor()
+            rebuilt = self._applied.seq == 0
+        with store.read():
+            self.catch_up()
+            absent = templates.count(store, gallery) - len(self.index)
+        self.save_if_due()
+        if absent and not rebuilt:  # else they have been named
+            log.warning(
+                f"gallery {gallery.name}: {absent} of its templates are damaged and left out;"
+                " `siamkit doctor` says how to mend them"
+            )
+        if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
+            why = f" ({'; '.join(refused)})" if refused else ""
+            spent = time.perf_counter() - started
+            log.warning(
+                f"index of gallery {gallery.name} rebuilt from {len(self.index):,} templates"
+                f" in {spent:.1f} s{why}"
             )
 
-    @property
-    def index(self) -> Index:
-        """The index as it stands, for `describe`; to search it, use `current`."""
-        return self._state.index
-
-    def __len__(self) -> int:
-        """Return the number of templates, as of now."""
-        with self.current() as index:
-            return len(index)
-
-    @contextmanager
-    def current(self) -> Iterator[Index]:
-        """Open one view of the store, and the index that holds just what this view holds.
-
-        Other threads that search the gallery wait until the block ends. Nests.
-        """
-        with self._state.lock, self.store.read():
-            self._catch_up()
-            yield self._state.index
+    def _open(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
+        key, dim, root = self.gallery.index_key, self.gallery.space.dim, self.store.index_root
+        return backend_of(self.gallery).open(key, dim, root=root, known=known)
 
     def search(self, vectors: Vectors, k: int) -> Hits:
         """Find the k nearest templates of each of (n, dim) unit vectors, as of now."""
-        with self.current() as index:
-            hits = index.search(vectors, k)
+        self.catch_up()
+        hits = self.index.search(vectors, k)
         self.save_if_due()
         return hits
 
+    def search_owned(self, vectors: Vectors, k: int) -> tuple[Hits, dict[int, Owner]]:
+        """Find the k nearest templates, and their owners by template id.
+
+        The index proposes, the store decides: scores are those of the stored templates, and ids of
+        templates that are damaged or gone are -1, last. An index whose own scores are others is
+        rebuilt, once. The caller holds a read transaction and has caught up.
+        """
+        hits, owners, deviation = self._score_by_store(vectors, self.index.search(vectors, k))
+        if self._is_trusted and deviation > (EXACT_WITHIN if self.index.exact else NEAR_WITHIN):
+            self._is_trusted = False
+            log.warning(
+                f"the index of gallery {self.gallery.name} holds other vectors than the store:"
+                " it is damaged, and is rebuilt"
+            )
+            self.index.close()
+            self.index, _ = self._open(lambda cursor: False)  # empty; a save replaces the file
+            self._applied = Cursor()
+            self.catch_up()
+            hits, owners, _ = self._score_by_store(vectors, self.index.search(vectors, k))
+        return hits, owners
+
+    def _score_by_store(self, vectors: Vectors, hits: Hits) -> tuple[Hits, dict[int, Owner], float]:
+        """Return hits with the scores of their stored templates, and how far the scores were off.
+
+        Best first, equal scores by id, gaps last.
+        """
+        import numpy as np
+
+        proposed = np.unique(hits.ids[hits.ids >= 0])
+        owners, ids, stored = templates.owners(self.store, self.gallery, proposed.tolist())
+        if not len(ids):
+            return Hits(np.full_like(hits.ids, -1), np.full_like(hits.scores, -np.inf)), {}, 0.0
+        columns = np.searchsorted(ids, hits.ids).clip(0, len(ids) - 1)
+        is_stored = ids[columns] == hits.ids
+        scores = np.where(
+            is_stored, np.take_along_axis(vectors @ stored.T, columns, axis=1), -np.inf
+        )
+        by_id = np.where(is_stored, hits.ids, np.iinfo(np.int64).max)
+        order = np.lexsort((by_id, -scores), axis=1)
+        with np.errstate(invalid="ignore"):
+            off = np.abs(hits.scores - scores)[is_stored]
+        deviation = float(np.nan_to_num(off, nan=np.inf).max(initial=0))
+        best = np.take_along_axis(np.where(is_stored, hits.ids, -1), order, axis=1)
+        return Hits(best, np.take_along_axis(scores, order, axis=1)), owners, deviation
+
     def save(self) -> None:
         """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""
-        with self._state.lock:
-            self._state.index.save(self._state.applied)
+        self.store.create_index_root()
+        self.index.save(self._applied)
         _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
 
     def save_if_due(self) -> None:
@@ -134,41 +149,28 @@ class LiveIndex:
 
         Not within a transaction, which would hide deletions by others.
         """
-        with self.store.using() as db:
-            if db.in_transaction or not (self._save and self.store.writable):
-                return
+        in_transaction = self.store.connection.in_transaction
+        if in_transaction or not (self._save and self.store.writable and self.index.due()):
+            return
         try:
-            with self._state.lock:
-                if not self._state.closed and self._state.index.due():
-                    self.save()
+            self.save()
         except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
             log.warning(f"the index could not be saved, so it is rebuilt each time: {error}")
 
-    def close(self) -> None:
-        """Release the index. It is opened again if a thread still searches it."""
-        with self._state.lock:
-            self._state.index.close()
-            self._state.closed = True
-
-    def _catch_up(self) -> None:
-        """Apply the changes that this view of the store has, and the index does not."""
-        store, gallery, state = self.store, self.gallery, self._state
-        head = templates.last_change(store, gallery)
-        if head == state.applied and not state.closed:
-            return
-        if state.closed or not self._is_known(state.applied):  # a backup was restored
-            state.index, _ = self._open()
-            state.applied, state.closed = state.index.cursor(), False
-        if not state.applied.seq:
-            state.index.add(*templates.load_all(store, gallery))
-        else:
-            ids, vectors, removed = templates.changed_since(store, gallery, state.applied)
-            state.index.remove(removed)
-            state.index.add(ids, vectors)
-        state.applied = head
-
-    def _is_known(self, cursor: Cursor) -> bool:
-        return not cursor.seq or templates.has_change(self.store, self.gallery, cursor)
+    def catch_up(self) -> None:
+        """Apply the changes that have been committed since."""
+        store, gallery = self.store, self.gallery
+        with store.read():
+            head = templates.last_change(store, gallery)
+            if head == self._applied:
+                return
+            if self._applied.seq == 0:
+                self.index.add(*templates.load_all(store, gallery))
+            else:
+                ids, vectors, removed = templates.changed_since(store, gallery, self._applied)
+                self.index.remove(removed)
+                self.index.add(ids, vectors)
+            self._applied = head
 
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
@@ -205,11 +207,42 @@ def drop(store: Store, gallery_id: int, index: str) -> None:
     load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
 
 
+def drop_erased(store: Store) -> None:
+    """Delete saved indexes that hold what was deleted since: of every gallery, and of none.
+
+    Slow or killed processes write them after the deletion, or a backup brings them back.
+    """
+    saved = _saved(store)  # before the galleries are read: each was created before its index
+    floors = erasures.floors(store)
+    half_written = {gallery_id for _, gallery_id, half in saved if half}
+    for gallery_id, (index, below) in floors.items():
+        if below or gallery_id in half_written:
+            _drop(store, gallery_id, index, below)
+    for folder, gallery_id, _ in saved:
+        if gallery_id not in floors or floors[gallery_id][0] != folder:
+            _drop(store, gallery_id, folder, None)
+
+
+def _saved(store: Store) -> set[tuple[str, int, bool]]:
+    """Return the backend, the gallery's id, and True if half-written, of what is saved.
+
+    As for FAISS: a folder per backend, and in it names that begin with the index's key.
+    """
+    matches = [(path, _SAVED.match(path.name)) for path in store.index_root.glob("*/*")]
+    return {(path.parent.name, int(match[2]), bool(match[1])) for path, match in matches if match}
+
+
 def _drop_forgotten(store: Store, gallery: Gallery) -> None:
     """Delete snapshots from before the last deletion, whoever has written them since."""
-    below = erasures.floor(store, gallery.id, gallery.index)
+    _drop(store, gallery.id, gallery.index, erasures.floor(store, gallery.id, gallery.index))
+
+
+def _drop(store: Store, gallery_id: int, index: str, below: int | None) -> None:
+    """Delete what was saved before a change, None for all. An obstacle is logged."""
+    if index not in _installed():
+        return
     try:
-        prefix = index_prefix(gallery.id)
-        backend_of(gallery).drop(prefix, root=store.index_root, below=below)
+        prefix = index_prefix(gallery_id)
+        load_backend(index).drop(prefix, root=store.index_root, below=below)
     except OSError as error:
-        log.warning(f"an old index of gallery {gallery.name} could not be deleted: {error}")
+        log.warning(f"an old index of gallery {gallery_id} could not be deleted: {error}")

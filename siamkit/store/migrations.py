@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from siamkit.store.checked import checksum
+
 migrations = Migrations("siamkit")
 
 
@@ -100,6 +102,7 @@ END;;
 CREATE TRIGGER templates_immutable BEFORE UPDATE ON templates
   BEGIN SELECT RAISE(ABORT, 'templates are immutable: delete and insert'); END;;
 """
+_IMMUTABLE = _INITIAL.split(";;")[-2]
 
 
 @migrations()
@@ -130,6 +133,16 @@ def m004_index(db: Database) -> None:
     """Index backend of a gallery, and of the saved files that a deletion must still remove."""
     db.execute("""ALTER TABLE galleries ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
     db.execute("""ALTER TABLE erasures ADD COLUMN "index" TEXT NOT NULL DEFAULT 'faiss'""")
+
+
+@migrations()
+def m005_checksums(db: Database) -> None:
+    """CRC-32 of each vector, begun with its sample's id: see siamkit.store.checked."""
+    db.execute("ALTER TABLE templates ADD COLUMN crc32 INTEGER")
+    db.execute("DROP TRIGGER templates_immutable")
+    db.conn.create_function("crc32_of", 2, checksum, deterministic=True)
+    db.execute("UPDATE templates SET crc32 = crc32_of(vector, sample_id)")
+    db.execute(_IMMUTABLE)
 
 
 def apply(db: Database) -> None:

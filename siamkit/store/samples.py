@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from siamkit.errors import BadInput, StoreError
-from siamkit.store import erasures
+from siamkit.io.encodings import undecoded
+from siamkit.io.table_values import plain_text
+from siamkit.sdk import regions
+from siamkit.store import erasures, templates
+from siamkit.store.checked import read_as, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
-from siamkit.types import Vectors
+from siamkit.types import Region, Vectors
 
+DIGEST_BYTES = 32  # SHA-256
 MAX_LABEL_CHARS = 200  # characters
 
 
@@ -42,15 +48,27 @@ class Sample:
     created: str
     inline: bool
 
+    def read_region(self) -> Region:
+        """Parse the region. Raises BadInput, naming the sample, if it is damaged."""
+        try:
+            return regions.from_json(self.region)
+        except ValueError as error:
+            hint = f"`siamkit forget --sample {self.id}`, then enrol it again"
+            raise BadInput(f"sample {self.id} is damaged: {error}", hint=hint) from error
 
-def normalise_label(label: str) -> str:
+
+def normalise_label(label: str | int) -> str:
     """Return a label as it is stored: NFC, no outer blanks. Raises BadInput if it is unusable.
 
-    Slashes, emoji and any script are fine: a label is never used as a path.
+    Slashes, emoji and any script are fine: a label is never used as a path. A number, numpy's own
+    included, is its digits: 5 and 5.0 are "5".
     """
-    if not isinstance(label, str):
+    text = plain_text(label)
+    if text is None:
         raise BadInput(f"a label must be text, not {type(label).__name__}")
-    clean = unicodedata.normalize("NFC", label).strip()
+    if fault := undecoded(text):
+        raise BadInput(f"label {text[:40]!r} {fault}")
+    clean = unicodedata.normalize("NFC", text).strip()
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example `--as alice`")
@@ -72,29 +90,59 @@ def add(
     Returns a sample id for each, or None if the same content and region is already enrolled.
     Raises StoreError if another process has deleted or re-embedded the gallery meanwhile.
     """
-    with store.write() as db:
-        _require_unchanged(db, gallery, fingerprint)
-        when = now()
-        ids: list[int | None] = []
-        identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
-        for sample, vector in zip(samples, vectors, strict=True):
-            content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
-            cursor = db.execute(
-                "INSERT INTO samples"
-                " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
-                (gallery.id, identities[sample.identity], *content, when),
-            )
-            if cursor.rowcount == 0:
-                ids.append(None)
-                continue
-            ids.append(cursor.lastrowid)
-            db.execute(
-                "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
-                (cursor.lastrowid, gallery.id, vector.astype("<f4").tobytes()),
-            )
+    with store.write():
+        return insert(store, gallery, fingerprint, samples, vectors)
+
+
+def insert(
+    store: Store, gallery: Gallery, fingerprint: str, samples: Sequence[NewSample], vectors: Vectors
+) -> list[int | None]:
+    """Enrol a batch, as `add` does, while the caller holds the write lock."""
+    db, when = store.connection, now()
+    _require_unchanged(db, gallery, fingerprint)
+    ids: list[int | None] = []
+    identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
+    for sample, vector in zip(samples, vectors, strict=True):
+        content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
+        cursor = db.execute(
+            "INSERT INTO samples"
+            " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
+            (gallery.id, identities[sample.identity], *content, when),
+        )
+        if cursor.rowcount == 0:
+            key = gallery.id, identities[sample.identity], sample.digest, sample.region
+            ids.append(_mend(db, gallery, key, vector))
+            continue
+        assert cursor.lastrowid is not None
+        ids.append(cursor.lastrowid)
+        templates.insert(db, gallery, cursor.lastrowid, vector)
     return ids
+
+
+def _mend(
+    db: sqlite3.Connection, gallery: Gallery, key: tuple[Any, ...], vector: Vectors
+) -> int | None:
+    """Replace the template of an enrolled sample if it is damaged; return its id, or else None."""
+    (sample_id,) = db.execute(
+        "SELECT id FROM samples"
+        " WHERE gallery_id = ? AND identity_id = ? AND digest = ? AND region = ?",
+        key,
+    ).fetchone()
+    rows = db.execute(f"{_TEMPLATE} WHERE s.id = ?", (sample_id,)).fetchall()
+    if not sound_templates(rows, gallery.space.dim)[2]:
+        return None
+    db.execute("DELETE FROM templates WHERE sample_id = ?", (sample_id,))
+    templates.insert(db, gallery, sample_id, vector)
+    return int(sample_id)
+
+
+# A sample without a template is as damaged as one whose template is.
+_TEMPLATE = """
+SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t
+  ON t.sample_id = s.id AND t.gallery_id = s.gallery_id
+"""
 
 
 def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
@@ -120,12 +168,16 @@ def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
 
 
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
-    """Return True if any region of the same content is enrolled under this identity."""
+    """Return True if any region of the same content is enrolled under this identity.
+
+    Content of which a template is damaged does not count: enrolling it again mends it.
+    """
     query = (
-        "SELECT 1 FROM samples JOIN identities ON identities.id = identity_id"
-        " WHERE gallery_id = ? AND name = ? AND digest = ? LIMIT 1"
+        f"{_TEMPLATE} JOIN identities i ON i.id = s.identity_id"
+        " WHERE s.gallery_id = ? AND i.name = ? AND s.digest = ?"
     )
-    return store.fetch_one(query, gallery.id, identity, digest) is not None
+    rows = store.fetch_all(query, gallery.id, identity, digest)
+    return bool(rows) and not sound_templates(rows, gallery.space.dim)[2]
 
 
 _SELECT = """
@@ -137,35 +189,83 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 def of_label(store: Store, label: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
     label = normalise_label(label)
+    ids_of_label(store, label)  # may raise
     rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", label)
-    if not rows:
-        hint = "`siamkit list` shows all identities"
-        raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
-    return [Sample(*row) for row in rows]
+    return [sample for row in rows if (sample := _sample(store, row))]
 
 
-def of_gallery(store: Store, gallery: Gallery) -> list[Sample]:
-    """Return the samples of a gallery, oldest first."""
-    rows = store.fetch_all(_SELECT + "WHERE g.id = ? ORDER BY s.id", gallery.id)
-    return [Sample(*row) for row in rows]
+def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
+    """Yield the samples of a gallery, oldest first."""
+    for sample_id, sample in each_of_gallery(store, gallery):
+        if sample:
+            yield sample
+        else:
+            store.warn_of_damage(gallery.name, [sample_id])
+
+
+def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
+    """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
+    with store.read() as db:
+        for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
+            yield row[0], _read(row)
+
+
+def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
+    """Read a sample; None if its row is damaged, and a line is logged."""
+    sample = _read(row)
+    if sample is None:
+        store.warn_of_damage(row[1], [row[0]])
+    return sample
+
+
+def _read(row: tuple[Any, ...]) -> Sample | None:
+    sample = read_as(Sample, row)
+    is_sound = sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1
+    return sample if is_sound else None
+
+
+def ids_of_label(store: Store, label: str) -> list[tuple[int, str]]:
+    """Return the (id, gallery) of an identity's samples, damaged ones too.
+
+    Raises StoreError if there are none.
+    """
+    label = normalise_label(label)
+    query = (
+        "SELECT s.id, g.name FROM samples s JOIN identities i ON i.id = s.identity_id"
+        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.name = ? ORDER BY s.id"
+    )
+    if rows := store.fetch_all(query, label):
+        return rows
+    hint = "`siamkit list` shows all identities"
+    raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
+
+
+def require(store: Store, sample_id: int) -> None:
+    """Raise StoreError if there is no sample of this id, damaged or not."""
+    is_id = abs(sample_id) < 1 << 63  # SQLite holds no other integer
+    if not (is_id and store.fetch_one("SELECT 1 FROM samples WHERE id = ?", sample_id)):
+        hint = "`siamkit show LABEL` lists sample ids"
+        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
 
 
 def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
     """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
-    return store.fetch_all(
+    rows = store.fetch_all(
         "SELECT name, id FROM identities WHERE id IN"
         " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
         gallery.id,
     )
+    return [row for row in rows if isinstance(row[0], str)]
 
 
 def get(store: Store, sample_id: int) -> Sample:
     """Return a sample by id. Raises StoreError if it is absent."""
+    require(store, sample_id)
     row = store.fetch_one(_SELECT + "WHERE s.id = ?", sample_id)
-    if row is None:
-        hint = "`siamkit show LABEL` lists sample ids"
-        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
-    return Sample(*row)
+    if row and (sample := _sample(store, row)):
+        return sample
+    hint = f"`siamkit forget --sample {sample_id}`, then enrol it again"
+    raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +287,13 @@ def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
         f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
         *values,
     )
-    return [Holding(*row) for row in rows]
+    return [holding for row in rows if (holding := read_as(Holding, row))]
 
 
 def rename(store: Store, old: str, new: str) -> None:
     """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
     old, new = normalise_label(old), normalise_label(new)
-    of_label(store, old)
+    ids_of_label(store, old)
     with store.write() as db:
         if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
             hint = "two identities cannot be merged"

@@ -1,7 +1,11 @@
-"""Templates as arrays, and the change log that every index replays."""
+"""Templates as arrays, and the change log that every index replays.
+
+Damaged templates are left out of every array, and a line is logged for each: see `checked`.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +14,14 @@ from typing import Any
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import erasures, galleries
+from siamkit.store.checked import checksum, fits, sound_templates
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
+from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Cursor, Ids, Vectors
 
 ROWS_PER_READ = 10_000  # templates per read: as rows they take twice the memory
+NONCE = re.compile("[0-9a-f]{16}")  # of a change, as the schema makes it
 IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters
 
 
@@ -22,7 +29,11 @@ def last_change(store: Store, gallery: Gallery) -> Cursor:
     """Return the gallery's last change; Cursor() if it never had one."""
     query = "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1"
     row = store.fetch_one(query, gallery.id)
-    return Cursor(*row) if row else Cursor()
+    if row is None:
+        return Cursor()
+    if not (fits(Cursor, row) and NONCE.fullmatch(row[1])):  # it becomes part of a file's name
+        raise StoreError(f"{store.path} is damaged: its log ends in a bad row", hint=MEND)
+    return Cursor(*row)
 
 
 def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
@@ -31,18 +42,39 @@ def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
     return store.fetch_one(query, cursor.seq, cursor.nonce, gallery.id) is not None
 
 
+def count(store: Store, gallery: Gallery) -> int:
+    """Count the templates of a gallery, damaged ones too."""
+    query = "SELECT count(*) FROM templates WHERE gallery_id = ?"
+    return int(store.fetch_one(query, gallery.id)[0])
+
+
 def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
     """Load all templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
     import numpy as np
 
     with store.read() as db:
         rows = db.execute(
-            "SELECT id, vector FROM templates WHERE gallery_id = ? ORDER BY id", (gallery.id,)
+            "SELECT id, vector, crc32, sample_id FROM templates WHERE gallery_id = ? ORDER BY id",
+            (gallery.id,),
         )
         parts = chain(iter(lambda: rows.fetchmany(ROWS_PER_READ), []), [[]])  # at least one part
-        arrays = [_arrays(part, gallery.space.dim) for part in parts]
+        arrays = [_arrays(store, gallery, part) for part in parts]
     ids, vectors = zip(*arrays, strict=True)
     return np.concatenate(ids), np.concatenate(vectors)
+
+
+def damaged(store: Store, gallery: Gallery) -> list[int]:
+    """Return the ids of the samples of a gallery without a sound template."""
+    query = (
+        "SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t"
+        " ON t.sample_id = s.id AND t.gallery_id = s.gallery_id WHERE s.gallery_id = ?"
+    )
+    sample_ids = []
+    with store.read() as db:
+        rows = db.execute(query, (gallery.id,))
+        while part := rows.fetchmany(ROWS_PER_READ):
+            sample_ids += sound_templates(part, gallery.space.dim)[2]
+    return sample_ids
 
 
 def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, Vectors, Ids]:
@@ -60,11 +92,23 @@ def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, 
     return ids, vectors, removed
 
 
+def insert(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vectors) -> None:
+    """Insert the (dim,) float32 template of a sample. The caller holds the write lock."""
+    stored = vector.astype("<f4").tobytes()
+    db.execute(
+        "INSERT INTO templates (sample_id, gallery_id, vector, crc32) VALUES (?, ?, ?, ?)",
+        (sample_id, gallery.id, stored, checksum(stored, sample_id)),
+    )
+
+
 def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vectors]:
     """Return the templates that exist among `ids`, in rising order of id."""
-    query = "SELECT id, vector FROM templates WHERE gallery_id = ? AND id IN ({}) ORDER BY id"
+    query = (
+        "SELECT id, vector, crc32, sample_id FROM templates"
+        " WHERE gallery_id = ? AND id IN ({}) ORDER BY id"
+    )
     rows = _fetch_by_ids(store, query, sorted(int(i) for i in ids), gallery.id)
-    return _arrays(rows, gallery.space.dim)
+    return _arrays(store, gallery, rows)
 
 
 def _fetch_by_ids(store: Store, query: str, ids: Sequence[int], *values: Any) -> list[Any]:
@@ -83,11 +127,12 @@ def of_identity(store: Store, gallery: Gallery, identity_id: int, limit: int = -
     limit: n at most; -1 for all.
     """
     query = (
-        "SELECT t.id, t.vector FROM templates t JOIN samples s ON s.id = t.sample_id"
+        "SELECT t.id, t.vector, t.crc32, s.id FROM templates t"
+        " JOIN samples s ON s.id = t.sample_id AND s.gallery_id = t.gallery_id"
         " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?"
     )
     rows = store.fetch_all(query, identity_id, gallery.id, limit)
-    return _arrays(rows, gallery.space.dim)[1]
+    return _arrays(store, gallery, rows)[1]
 
 
 def of_label(store: Store, gallery: Gallery, label: str) -> Vectors:
@@ -98,9 +143,12 @@ def of_label(store: Store, gallery: Gallery, label: str) -> Vectors:
 
 def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:
     """Return the (dim,) template of each sample id, for those that still exist."""
-    query = "SELECT sample_id, vector FROM templates WHERE gallery_id = ? AND sample_id IN ({})"
+    query = (
+        "SELECT sample_id, vector, crc32, sample_id FROM templates"
+        " WHERE gallery_id = ? AND sample_id IN ({})"
+    )
     rows = _fetch_by_ids(store, query, sorted(set(sample_ids)), gallery.id)
-    ids, vectors = _arrays(rows, gallery.space.dim)
+    ids, vectors = _arrays(store, gallery, rows)
     return dict(zip(ids.tolist(), vectors, strict=True))
 
 
@@ -128,19 +176,18 @@ def replace_all(
         space_id = galleries.ensure_space(
             store, gallery.space.modality, encoder.fingerprint, encoder.dim
         )
-        db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
+        db.execute(
+            "DELETE FROM templates WHERE gallery_id = ?1"
+            " OR sample_id IN (SELECT id FROM samples WHERE gallery_id = ?1)",
+            (gallery.id,),
+        )
         db.execute(
             "UPDATE galleries SET space_id = ?, encoder = ? WHERE id = ?",
             (space_id, encoder.name, gallery.id),
         )
-        db.executemany(
-            "INSERT INTO templates (sample_id, gallery_id, vector) VALUES (?, ?, ?)",
-            [
-                (sample_id, gallery.id, vector.astype("<f4").tobytes())
-                for sample_id, vector in vectors
-                if sample_id in present
-            ],
-        )
+        for sample_id, vector in vectors:
+            if sample_id in present:
+                insert(db, gallery, sample_id, vector)
         db.execute(
             "DELETE FROM samples WHERE gallery_id = ?1 AND id NOT IN"
             " (SELECT sample_id FROM templates WHERE gallery_id = ?1)",
@@ -180,23 +227,29 @@ class Owner:
     source: str
 
 
-def owners(store: Store, template_ids: Iterable[int]) -> dict[int, Owner]:
-    """Return the owner of each template id, for those that still exist."""
+def owners(
+    store: Store, gallery: Gallery, template_ids: Iterable[int]
+) -> tuple[dict[int, Owner], Ids, Vectors]:
+    """Return the owner of each template id, for those that still exist, and their templates.
+
+    The templates are (n,) ids in rising order and (n, dim) vectors.
+    """
     query = (
-        "SELECT t.id, i.id, i.name, s.id, s.source FROM templates t JOIN samples s"
-        " ON s.id = t.sample_id JOIN identities i ON i.id = s.identity_id WHERE t.id IN ({})"
+        "SELECT t.id, t.vector, t.crc32, t.sample_id, i.id, i.name, s.id, s.source"
+        " FROM templates t JOIN samples s ON s.id = t.sample_id AND s.gallery_id = t.gallery_id"
+        " JOIN identities i ON i.id = s.identity_id"
+        " WHERE t.gallery_id = ? AND t.id IN ({}) ORDER BY t.id"
     )
-    rows = _fetch_by_ids(store, query, [int(i) for i in template_ids])
-    return {row[0]: Owner(*row[1:]) for row in rows}
+    rows = _fetch_by_ids(store, query, sorted(int(i) for i in template_ids), gallery.id)
+    owned = [row for row in rows if fits(Owner, row[4:])]
+    store.warn_of_damage(gallery.name, [row[3] for row in rows if not fits(Owner, row[4:])])
+    ids, vectors = _arrays(store, gallery, [row[:4] for row in owned])
+    sound = set(ids.tolist())
+    return {row[0]: Owner(*row[4:]) for row in owned if row[0] in sound}, ids, vectors
 
 
-def _arrays(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Vectors]:
-    import numpy as np
-
-    ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-    joined = b"".join(row[1] for row in rows)
-    if any(len(row[1]) != 4 * dim for row in rows):
-        hint = "restore a backup of the store"
-        raise StoreError("the store holds a vector of the wrong length", hint=hint)
-    vectors = np.frombuffer(joined, dtype="<f4").astype(np.float32, copy=False)
-    return ids, vectors.reshape(len(rows), dim)
+def _arrays(store: Store, gallery: Gallery, rows: Sequence[Sequence[Any]]) -> tuple[Ids, Vectors]:
+    """Return the keys and vectors of the rows that are sound: see `sound_templates`."""
+    ids, vectors, damaged = sound_templates(rows, gallery.space.dim)
+    store.warn_of_damage(gallery.name, damaged)
+    return ids, vectors

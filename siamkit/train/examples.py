@@ -10,11 +10,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from siamkit.embed.region_choosers import name_sample
+from siamkit.embed.manifests import read_labelled_folder
 from siamkit.errors import BadInput
-from siamkit.io.sources import files_under, shorten, to_path, to_text
-from siamkit.io.table_read import as_text, open_table
+from siamkit.io.absent import hint_for_absent
+from siamkit.io.sources import shorten, to_path, to_text
+from siamkit.io.table_read import open_table
 from siamkit.io.table_record import list_columns, parse_all
+from siamkit.io.table_values import as_text, plain_text
 from siamkit.store import Store, galleries, samples
 from siamkit.store.samples import Sample
 
@@ -43,22 +45,24 @@ class Example:
         return self.source if isinstance(self.source, str) else to_text(self.source)
 
 
-def read_examples(origin: str) -> list[Example]:
+def read_examples(origin: str, encoding: str | None = None) -> list[Example]:
     """Read the examples of a folder or of a manifest: a table, JSON lines included.
 
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
     keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
     false, or empty) and split (train, validation, val, or empty). Paths are relative to it.
-    Raises BadInput for anything else, naming every bad line.
+    encoding: of a table that is not UTF-8. Raises BadInput for anything else, naming every bad
+    line.
     """
     path = Path(origin)
     if not path.exists():
         raise BadInput(
             f"{to_text(path)} is neither a folder nor a file",
-            hint="give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
+            hint=hint_for_absent(path)
+            or "give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
         )
-    examples = _read_folder(path) if path.is_dir() else _read_manifest(path)
+    examples = _read_folder(path) if path.is_dir() else _read_manifest(path, encoding)
     if not examples:
         raise BadInput(
             f"{to_text(path)} holds no examples",
@@ -120,28 +124,26 @@ def at_most(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:
 
 def _read_folder(folder: Path) -> list[Example]:
     examples, loose = [], 0
-    labels: dict[str, str] = {}
-    for file in files_under(folder):
-        first, *inner = file.relative_to(folder).parts
+    pairs, faults = read_labelled_folder(folder)
+    for fault in faults:
+        log.warning(f"left out: {fault}")
+    for label, file in pairs:
+        inner = Path(file).relative_to(folder).parts[1:]
         if not inner:
             loose += 1
             continue
-        if first not in labels:
-            try:
-                labels[first] = samples.normalise_label(first)
-            except BadInput as error:
-                raise name_sample(to_text(folder / first), error) from error
         impostor = any(part.casefold() == IMPOSTORS for part in inner[:-1])
-        examples.append(Example(file, labels[first], impostor))
+        examples.append(Example(file, label, impostor))
     if loose and examples:
         log.warning(f"{loose:,} files directly in {to_text(folder)} have no label: left out")
     return examples
 
 
-def _read_manifest(path: Path) -> list[Example]:
-    with open_table(path, plain=".csv") as table:
+def _read_manifest(path: Path, encoding: str | None) -> list[Example]:
+    with open_table(path, plain=".csv", encoding=encoding) as table:
         columns = table.columns
-        if table.has_header and ("label" not in columns or not {"path", "text"} & set(columns)):
+        named = {name for name in COLUMNS if table.find(name) is not None}
+        if table.has_header and ("label" not in named or not {"path", "text"} & named):
             raise BadInput(
                 f"{table.name} has the columns {list_columns(columns)}",
                 hint="its first line must name label and path, or label and text",
@@ -152,9 +154,10 @@ def _read_manifest(path: Path) -> list[Example]:
             table.name,
             "columns: path or text, label, impostor (1 or 0), split (train or validation)",
         )
+        read = {table.find(name) for name in COLUMNS}
     for column in columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
-        if column not in COLUMNS and near and near[0] not in columns:
+        if column not in read and near and near[0] not in named:
             log.warning(f"{table.name}: {column!r} is not read; did you mean {near[0]!r}?")
     return examples
 
@@ -178,7 +181,7 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
 def _choice(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:
     """Return the meaning of a word in a column; a missing value is the word ''."""
     value = values[key]
-    word = "" if value is None else str(value).strip().lower()
+    word = "" if value is None else (plain_text(value) or str(value)).strip().lower()
     if word not in meanings:
         raise BadInput(
             f"{key} is {shorten(str(value))!r}, not one of {', '.join(filter(None, meanings))}"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,13 +125,3 @@ def _least_cosine(expected: NDArray[np.float32], served: NDArray[np.float32]) ->
 def _run(graph: bytes, probes: Tensor) -> NDArray[np.float32]:
     vectors: NDArray[np.float32] = session(graph).run(None, {"arrays": probes.numpy()})[0]
     return vectors
-
-
-def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder beside its place, then move it there: it is complete or absent."""
-    with tempfile.TemporaryDirectory(prefix=".encoder-", dir=folder.parent) as temporary:
-        complete = Path(temporary) / folder.name
-        complete.mkdir()
-        write(complete)
-        shutil.rmtree(folder, ignore_errors=True)
-        complete.rename(folder)

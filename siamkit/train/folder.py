@@ -29,6 +29,7 @@ class Origin:
     detector: str | None  # None takes every sample whole
     licence: str  # of the weights to come, for people
     name: str  # of the encoder to come
+    encoding: str | None = None  # of a table of examples that is not UTF-8
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def require_new(run: Path) -> None:
 
 def begin(run: Path, origin: Origin, config: TrainConfig) -> None:
     """Create the folder of a run, with its origin and its settings."""
-    run.mkdir(parents=True, exist_ok=True)
+    atomic.create_folder(run)
     atomic.replace_text(run / CONFIG, config.to_toml())
     atomic.replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
 

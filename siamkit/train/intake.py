@@ -17,7 +17,6 @@ from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import read_enrolled
 from siamkit.host import registry
 from siamkit.io.sources import shorten
-from siamkit.sdk import regions
 from siamkit.train.examples import Example, at_most
 from siamkit.train.split import MIN_PER_SIDE
 
@@ -58,7 +57,7 @@ def load_example(pipeline: Pipeline, example: Example) -> Loaded:
     try:
         if example.enrolled:
             content = read_enrolled(example.enrolled)
-            medium, region = pipeline.load(content), regions.from_json(example.enrolled.region)
+            medium, region = pipeline.load(content), example.enrolled.read_region()
         else:
             content = pipeline.read(example.source)
             detected = pipeline.detect(content)

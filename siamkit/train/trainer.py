@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from siamkit.errors import BadInput
 from siamkit.host.stdout_guard import divert_prints
+from siamkit.io.atomic import PRIVATE_FILE, writing_folder
 from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
@@ -153,6 +154,7 @@ def _record(folder: Path, loop: Loop) -> Iterator[Event]:
         truncate(folder, loop.state.step)
     else:
         (folder / RECORD).unlink(missing_ok=True)
+    (folder / RECORD).touch(mode=PRIVATE_FILE)
     with (folder / RECORD).open("a", encoding="utf-8") as file:
         for event in itertools.chain([_started(loop)], loop.events()):
             file.write(line(event))
@@ -202,7 +204,7 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
         training=card.training_facts(dataset, loop.config, run.origin, scores, facts["step"]),
     )
 
-    def write(folder: Path) -> None:
+    with divert_prints(), writing_folder(run.folder / ENCODER, replace=True) as folder:
         if isinstance(modality, heads.OwnEncoder) and isinstance(model.trained, nn.Linear):
             modality.graft(model.trained, folder, encoder_card)
         elif isinstance(modality, OwnNetwork):
@@ -211,6 +213,3 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
             write_folder(folder, export.export_graph(model.whole, dataset.arrays), encoder_card)
         modality.encoder(folder)  # raises if the folder cannot be opened
         built.record_reference(unwrap(cast(Any, modality)), folder)
-
-    with divert_prints():
-        export.replace_folder(run.folder / ENCODER, write)

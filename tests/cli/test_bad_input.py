@@ -109,11 +109,14 @@ def test_devices_and_pipes_are_refused(shell, path):
     assert "is a pipe or a device" in done.err
 
 
-@pytest.mark.parametrize("path", ["\\ud800.jpg", "a\\u0000b"])
-def test_paths_that_no_file_can_have(shell, path):
+@pytest.mark.parametrize(
+    ("path", "code", "fault"),
+    [("\\ud800.jpg", 2, "line 1: a text in it is not UTF-8"), ("a\\u0000b", 1, "cannot be read")],
+)
+def test_paths_that_no_file_can_have(shell, path, code, fault):
     done = shell("enrol", "tiles", "--from", "-", stdin=f'{{"label": "x", "path": "{path}"}}\n')
-    assert done.code == 1
-    assert "cannot be read" in done.err
+    assert done.code == code
+    assert fault in done.err
 
 
 def test_a_line_nested_too_deeply(shell):

@@ -99,7 +99,7 @@ def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questi
 
 def test_bad_rows_are_told_by_line_and_the_others_compared(questions):
     with (questions.folder / "q.csv").open("ab") as file:
-        file.write(b"7,\n8,a,b\n1,again\n9,caf\xe9\n10,NaN\n")
+        file.write(b"7,\n8,a,b\n1,again\n9,caf\xe9\n10,a NaN\n")
     done = dedupe(questions, "--json")
     assert done.code == 1
     assert groups(done) == [["1", "2", "4"], ["3", "6"]]
@@ -161,7 +161,7 @@ def test_against_a_gallery(questions):
     assert questions("enrol", "faq", "-m", "letters", "--from", "q.csv",
                      "--column", "question").code == 0  # fmt: skip
     (questions.folder / "new.csv").write_text(
-        "question\nhow do i reset my passwort\nwhat time is it on mars\n\nwhere is my invoice\n,\n"
+        "question\nhow do i reset my passwort\nwhat time is it there\n\nwhere is my invoice\nx,y\n"
     )
     new = ("dedupe", "new.csv", "--column", "question", "--against", "faq")
     done = questions(*new, "--rerank", "none", "--threshold", "0.9", "--json", "-o", "c.jsonl")
@@ -211,6 +211,86 @@ def test_a_folder_of_files(tiles):
     (group,) = json.loads(done.out)["groups"]
     assert [m["text"] for m in group["members"]] == ["p/a.png", "p/copy.png"]
     assert len(json.loads(done.out)["errors"]) == 2
+
+
+def test_every_region_of_a_picture_takes_part(tiles):
+    (tiles.folder / "p").mkdir()
+    for name in ("red", "blue", "both"):
+        (tiles.folder / f"{name}.png").rename(tiles.folder / "p" / f"{name}.png")
+    (tiles.folder / "p" / "copy.png").write_bytes((tiles.folder / "p" / "both.png").read_bytes())
+    command = ("dedupe", "p", "-m", "tiles", "--threshold", "0.9999")
+    done = tiles(*command, "-o", "g.csv", "--pairs", "p.csv", "--json")
+    facts = json.loads(done.out)
+    assert (facts["items"], facts["copies"], facts["comparisons"]) == (6, 2, 6)
+    members = [[(m["text"], m["region"]) for m in g["members"]] for g in facts["groups"]]
+    red, blue = "10,10,40,50", "60,10,100,50"
+    assert sorted(map(sorted, members)) == [
+        [("p/blue.png", "10,10,50,50"), ("p/both.png", blue), ("p/copy.png", blue)],
+        [("p/both.png", red), ("p/copy.png", red), ("p/red.png", "10,10,50,50")],
+    ]
+    assert "6 items in 4 files" in tiles(*command).out
+    with (tiles.folder / "g.csv").open() as file:
+        assert {row["region"] for row in csv.DictReader(file)} == {red, blue, "10,10,50,50"}
+    with (tiles.folder / "p.csv").open() as file:
+        assert all(row["left_region"] and row["right_region"] for row in csv.DictReader(file))
+
+
+def test_every_region_of_a_new_picture_is_looked_up(tiles):
+    assert tiles("enrol", "shapes", "-m", "tiles", "blue.png", "--as", "blue").code == 0
+    (tiles.folder / "p").mkdir()
+    (tiles.folder / "both.png").rename(tiles.folder / "p" / "both.png")
+    command = ("dedupe", "p", "-m", "tiles", "--against", "shapes", "--threshold", "0.999")
+    checked = json.loads(tiles("dedupe", "p", *command[4:], "--json").out)["checked"]
+    assert {row["region"]: row["duplicate"] for row in checked} == {
+        "10,10,40,50": False,
+        "60,10,100,50": True,
+    }
+
+
+def test_a_killed_run_of_pictures_goes_on_where_it_stopped(tiles):
+    cache = tiles.folder / "cache"
+    tiles.environment["SIAMKIT_CACHE"] = str(cache)
+    (tiles.folder / "p").mkdir()
+    for name in ("red", "blue", "both"):
+        (tiles.folder / f"{name}.png").rename(tiles.folder / "p" / f"{name}.png")
+    command = ("dedupe", "p", "-m", "tiles", "--threshold", "0.9999", "--json")
+    wanted = json.loads(tiles(*command).out)
+    tiles(*command, "--max-memory", "1M")  # fails, and leaves what has been embedded
+    (kept,) = cache.rglob("regions.jsonl")
+    lines = kept.read_text().strip().splitlines()
+    assert len(lines) == 3
+    kept.write_text("\n".join(lines)[:-40])  # the last is cut in half
+    assert json.loads(tiles(*command).out) == wanted
+    assert not list((cache / "unfinished").iterdir())
+
+
+def test_the_expected_number_of_false_pairs_is_stated(questions):
+    assert "how many are false is not known" in dedupe(questions).out
+    facts = json.loads(dedupe(questions, "--json").out)
+    assert (facts["comparisons"], facts["expected_false"]) == (10, None)
+    judged = ("dedupe", "q.csv", "-m", "letters")
+    probabilities = json.loads(questions(*judged, "--json", "--pairs", "p.jsonl").out)
+    pairs = map(json.loads, (questions.folder / "p.jsonl").read_text().splitlines())
+    doubt = sum(1 - pair["probability"] for pair in pairs)
+    assert probabilities["expected_false"] == pytest.approx(doubt, abs=1e-5)
+    assert "by the reranker's probabilities" in questions(*judged).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--expected-false", "1", "--threshold", "0.9"], "give only one of"),
+        (["--expected-false", "1", "--fmr", "0.1"], "give only one of"),
+        (["--expected-false", "1"], "is not calibrated"),
+        (["--fmr", "0.1"], "is not calibrated"),
+        (["--expected-false", "0"], "is not in the range"),
+        (["--expected-false", "1", "--rerank", "words"], "cannot be combined with a reranker"),
+    ],
+)
+def test_a_number_of_false_pairs_needs_a_calibration(questions, arguments, message):
+    done = questions("dedupe", "q.csv", "-m", "letters", *arguments)
+    assert done.code in (1, 2)
+    assert message in done.err
 
 
 def test_a_killed_run_goes_on_where_it_stopped(shell):
@@ -328,7 +408,7 @@ def test_another_detector_does_not_take_up_the_vectors(tiles):
     tiles(
         "dedupe", "p", "-m", "tiles", "--threshold", "0.9", "--max-memory", "1M"
     )  # leaves vectors
-    assert list(cache.rglob("vectors.npy"))
+    assert list(cache.rglob("regions.jsonl"))
     assert json.loads(tiles(*whole).out) == wanted
 
 

@@ -165,6 +165,13 @@ def test_turns_of_one_identity_are_joined_over_short_pauses():
     ]  # fmt: skip
 
 
+def test_joined_turns_weigh_their_scores_by_how_long_they_last():
+    turns: list[Turn] = []
+    for turn in (Turn(10, 11, "a", 0.8), Turn(11, 13, "a", 0.5), Turn(13, 16, "a", 0.9)):
+        flow._append(turns, turn)
+    assert turns == [Turn(10, 16, "a", pytest.approx((1 * 0.8 + 2 * 0.5 + 3 * 0.9) / 6))]
+
+
 def test_odd_names_make_sound_rttm_and_pictures(tmp_path):
     odd = ["$x_1$", "a b\tc", "名前", "x" * 80]
     turns = [Turn(i, i + 1, name, 0.5) for i, name in enumerate([*odd, None])]

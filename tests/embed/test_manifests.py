@@ -40,22 +40,21 @@ def manifests(tmp_path):
     "name", ["m.csv", "wide.csv", "m.tsv", "plain.txt", "m.jsonl", "m.parquet", "m.db"]
 )
 def test_every_format_gives_the_same_sources(manifests, name):
-    assert read_labelled_sources(str(manifests / name), NO_STDIN) == [
-        ("anna", manifests / "a/1.png"),
-        ("7", manifests / "b.png"),
-    ]
+    pairs = [("anna", manifests / "a/1.png"), ("7", manifests / "b.png")]
+    assert read_labelled_sources(str(manifests / name), NO_STDIN) == (pairs, [])
 
 
-def test_every_bad_row_is_named(tmp_path):
+def test_every_bad_row_is_a_fault_and_the_others_are_read(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('label,path\nanna,\nbert,b.png,x\ncara,c.png\n ,e.png\ndora,"open\n')
-    with pytest.raises(BadInput) as caught:
-        read_labelled_sources(str(path), NO_STDIN)
-    assert str(caught.value) == (
-        f"{path} has 4 bad lines: line 2: there is no path; line 3: 3 fields, where the head has"
-        " 2; line 5: there is no label;"
-        " line 6: a quotation mark is never closed, so all lines up to 6 are one field"
-    )
+    pairs, faults = read_labelled_sources(str(path), NO_STDIN)
+    assert pairs == [("cara", tmp_path / "c.png")]
+    assert [str(fault) for fault in faults] == [
+        "line 2: there is no path",
+        "line 3: 3 fields, where the head has 2",
+        "line 5: its label is empty",
+        "line 6: a quotation mark is never closed, so all lines up to 6 are one field",
+    ]
 
 
 def test_only_the_first_bad_rows_are_named(tmp_path):
@@ -67,26 +66,31 @@ def test_only_the_first_bad_rows_are_named(tmp_path):
 
 def test_a_path_keeps_bytes_that_are_not_utf8(tmp_path):
     (tmp_path / "m.csv").write_bytes(b"label,path\nanna,caf\xe9.png\n")
-    [(_, path)] = read_labelled_sources(str(tmp_path / "m.csv"), NO_STDIN)
+    [(_, path)], _ = read_labelled_sources(str(tmp_path / "m.csv"), NO_STDIN)
     assert path == tmp_path / "caf\udce9.png"
 
 
 def test_texts_come_as_json_lines():
     stdin = io.StringIO('{"label": "anna", "text": "hello"}\n{"label": "b", "path": "c.png"}\n')
-    assert read_labelled_sources("-", stdin) == [("anna", "hello"), ("b", Path("c.png"))]
+    pairs, _ = read_labelled_sources("-", stdin)
+    assert pairs == [("anna", "hello"), ("b", Path("c.png"))]
 
 
 LINES = ["a b.png", '{"source": "c.png"}', '{"text": "hello", "source": "line 3"}']
 SOURCES = [Path("a b.png"), Path("c.png"), "hello"]
 
 
+def sources(origin: Path | str, stdin=NO_STDIN):
+    return read_source_list(str(origin), stdin)
+
+
 def test_a_list_of_sources_is_paths_or_json_lines(tmp_path):
     (tmp_path / "list").write_text("\n".join(LINES) + "\n\n")
-    assert read_source_list(str(tmp_path / "list"), NO_STDIN) == SOURCES
+    assert sources(tmp_path / "list") == (SOURCES, [])
     (tmp_path / "list.csv").write_text("a,b.png\n")
-    assert read_source_list(str(tmp_path / "list.csv"), NO_STDIN) == [Path("a,b.png")]
-    assert read_source_list("-", io.StringIO("\n".join(LINES))) == SOURCES
-    assert read_source_list("-", io.StringIO("\n".join(LINES[1:]))) == SOURCES[1:]
+    assert sources(tmp_path / "list.csv") == ([Path("a,b.png")], [])
+    assert sources("-", io.StringIO("\n".join(LINES))) == (SOURCES, [])
+    assert sources("-", io.StringIO("\n".join(LINES[1:]))) == (SOURCES[1:], [])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +98,8 @@ def test_a_list_of_sources_is_paths_or_json_lines(tmp_path):
 )
 def test_lines_that_are_no_sources_are_named(tmp_path, line, fault):
     (tmp_path / "list.txt").write_text(f"a.png\n{line}\n")
-    with pytest.raises(BadInput, match=f"list.txt, line 2: {fault}"):
-        read_source_list(str(tmp_path / "list.txt"), NO_STDIN)
+    paths, faults = sources(tmp_path / "list.txt")
+    assert paths == [Path("a.png")]
+    assert str(faults[0]).startswith(f"line 2: {fault}")
     with pytest.raises(BadInput, match=f"standard input, line 1: {fault}"):
-        read_source_list("-", io.StringIO(line))
+        sources("-", io.StringIO(line))

@@ -129,6 +129,19 @@ def test_a_stray_sample_that_is_like_nobody_is_an_outlier(tmp_path, sound):
     assert (stray.kind, stray.sample_id, stray.other) == ("outlier", 21, None)
 
 
+def test_of_two_samples_that_disagree_the_identity_is_reported_once(tmp_path, sound):
+    labels, vectors, quality = (np.delete(column, [22, 23, 24], axis=0) for column in sound)
+    vectors[21] = normed(np.random.default_rng(3).normal(size=(1, DIM)))[0]
+    (stray,) = findings_of(tmp_path, labels, vectors, quality)
+    assert (stray.kind, stray.identity) == ("outlier", "p04")
+
+
+def test_two_samples_that_agree_are_sound(tmp_path, sound):
+    labels, vectors, quality = (column[:60] for column in sound)
+    keep = np.arange(60) % EACH < 2
+    assert findings_of(tmp_path, labels[keep], vectors[keep], quality[keep]) == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_small_galleries_and_no_threshold_are_fine(tmp_path, sound, count):
     labels, vectors, quality = (column[:count] for column in sound)

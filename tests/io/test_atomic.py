@@ -6,10 +6,21 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from siamkit.io.atomic import replace_text, replacing
+from siamkit import BadInput
+from siamkit.io import unfinished
+from siamkit.io.atomic import (
+    create_folder,
+    replace_text,
+    replacing,
+    require_writable,
+    writing_folder,
+)
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing is deleted")
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
@@ -38,11 +49,27 @@ def test_a_failure_keeps_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["report.html"]
 
 
-def test_a_new_file_has_the_usual_permissions(tmp_path):
-    (tmp_path / "usual").touch()
-    replace_text(tmp_path / "new", "text")
-    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "new")}
-    assert len(modes) == 1
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere modes say nothing of others")
+@pytest.mark.parametrize("umask", [0, 0o022, 0o277])
+def test_what_is_written_is_its_owners_alone(tmp_path, umask):
+    (tmp_path / "replaced").touch(mode=0o666)
+    before = os.umask(umask)
+    try:
+        replace_text(tmp_path / "new", "text")
+        replace_text(tmp_path / "replaced", "text")
+        with replacing(tmp_path / "stubborn") as temporary:
+            temporary.write_text("text")
+            temporary.chmod(0o644)
+        with writing_folder(tmp_path / "folder") as folder:
+            (folder / "inner").mkdir()
+            (folder / "inner" / "file").write_text("text")
+        create_folder(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    paths = list(tmp_path.rglob("*"))
+    assert len(paths) == 8
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    assert modes == {path: 0o700 if path.is_dir() else 0o600 for path in paths}
 
 
 def test_surrogates_are_written_as_escapes(tmp_path):
@@ -50,17 +77,133 @@ def test_surrogates_are_written_as_escapes(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="no other system tells which processes run")
-def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    (tmp_path / f".a.{ended.pid}.txt").write_text("left behind")
-    (tmp_path / f".a.{os.getppid()}.txt").write_text("being written")
-    (tmp_path / f".other.{ended.pid}.txt").write_text("of another file")
-    replace_text(tmp_path / "a.txt", "new")
-    assert sorted(os.listdir(tmp_path)) == sorted(
-        ["a.txt", f".a.{os.getppid()}.txt", f".other.{ended.pid}.txt"]
-    )
+WRITER = """
+import sys, time
+from pathlib import Path
+from siamkit.io.atomic import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half of it")
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Kill a process while it writes a file; return what it leaves of it."""
+
+    def kill(path):
+        command = [sys.executable, "-c", WRITER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            temporary = Path(process.stdout.readline().strip())
+            assert temporary.read_text() == "half of it"
+            assert unfinished.abandoned(path.parent, unfinished.user_register()) == []
+            replace_text(path.parent / "another", "text")
+            assert temporary.exists()  # its writer lives
+            process.kill()
+        assert temporary.exists()
+        return temporary.parent
+
+    return kill
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@POSIX
+@pytest.mark.timeout(60)
+def test_what_a_killed_process_left_is_deleted_by_the_next_in_that_folder(tmp_path, killed):
+    left = killed(tmp_path / "a.txt")
+    (tmp_path / ".siamkit-notes").mkdir()  # not a name of ours
+    replace_text(tmp_path / "b.txt", "new")
+    assert not left.exists()
+    assert sorted(os.listdir(tmp_path)) == [".siamkit-notes", "another", "b.txt"]
+
+
+@POSIX
+@pytest.mark.timeout(60)
+def test_what_a_killed_process_left_is_found_from_anywhere(tmp_path, killed):
+    (tmp_path / "there").mkdir()
+    left = killed(tmp_path / "there" / "a.txt")
+    assert unfinished.abandoned(None, unfinished.user_register()) == [left]
+    replace_text(tmp_path / "here", "new")
+    assert not left.exists()
+    assert unfinished.abandoned(None, unfinished.user_register()) == []
+    assert os.listdir(unfinished.user_register()) == []
+
+
+def test_a_note_deletes_nothing_but_unfinished_outputs(tmp_path):
+    (tmp_path / "valuable").mkdir()
+    register = unfinished.user_register()
+    register.mkdir()
+    name = f".siamkit-{'0' * 16}"
+    for content in (tmp_path / "valuable", tmp_path / f".siamkit-{'1' * 16}"):
+        content.mkdir(exist_ok=True)
+        (register / name).write_text(str(content))
+        replace_text(tmp_path / "a.txt", "text")
+        if content.name == "valuable":
+            assert content.exists()
+
+
+def test_what_is_written_is_on_the_disk_before_it_is_reported(tmp_path, monkeypatch):
+    """Of a file: its content, then the names in its folder. Of a folder: everything in it, too."""
+    synced = []
+
+    def fsync(handle):
+        state = os.fstat(handle)
+        synced.append((state.st_dev, state.st_ino))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    replace_text(tmp_path / "a.txt", "text")
+    assert synced == [inode(tmp_path / "a.txt"), inode(tmp_path)]
+    synced.clear()
+    with writing_folder(tmp_path / "folder") as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_text("text")
+    paths = [tmp_path / name for name in ("folder", "folder/inner", "folder/inner/file")]
+    assert set(synced) == {inode(path) for path in (*paths, tmp_path)}
+    assert synced[-1] == inode(tmp_path)
+    synced.clear()
+    create_folder(tmp_path / "a" / "b")
+    assert synced == [inode(tmp_path), inode(tmp_path / "a")]
+
+
+def inode(path):
+    return path.stat().st_dev, path.stat().st_ino
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path):
+    def write(text, **options):
+        with writing_folder(tmp_path / "folder", **options) as folder:
+            (folder / "a.txt").write_text(text)
+            if text == "fails":
+                raise KeyboardInterrupt
+
+    write("first")
+    with pytest.raises(BadInput, match="already exists"):
+        write("second")
+    with pytest.raises(KeyboardInterrupt):
+        write("fails", replace=True)
+    assert (tmp_path / "folder" / "a.txt").read_text() == "first"
+    write("third", replace=True)
+    assert (tmp_path / "folder" / "a.txt").read_text() == "third"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@POSIX
+def test_a_device_is_no_file_to_replace(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(BadInput, match="pipe or a device"):
+        require_writable(tmp_path / "a.csv", [".csv"])
+
+
+def test_a_cache_that_cannot_be_written_prevents_no_output(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path / "file"))
+    replace_text(tmp_path / "a.txt", "text")
+    assert (tmp_path / "a.txt").read_text() == "text"
 
 
 def test_a_folder_that_is_absent_is_an_error(tmp_path):

@@ -14,7 +14,8 @@ import pytest
 from siamkit.errors import BadInput
 from siamkit.io import table_write
 from siamkit.io.table_read import TextColumns, mark_repeated_ids, open_table, read_texts
-from siamkit.io.table_record import BARE, MAX_FIELD_CHARS
+from siamkit.io.table_record import BARE
+from siamkit.io.table_values import MAX_FIELD_CHARS
 
 NO_STDIN = io.StringIO()
 TEXTS = ["one?", "two,\ntwo?", "drei – ü?"]
@@ -102,7 +103,7 @@ def test_bad_rows_of_a_csv_are_reported_by_line_and_the_others_are_read(tmp_path
     assert faults[3] == "1 fields, where the head has 2"
     assert faults[6] == "its text is empty"
     assert faults[7] == "its id is empty"
-    assert faults[8] == "its text is not UTF-8"
+    assert faults[8].startswith("its text is not UTF-8 (of a text file, `--encoding windows-1252`")
     assert "1,000,000 characters" in faults[10]
 
 
@@ -129,7 +130,7 @@ def test_bad_lines_of_json_are_reported_and_the_others_are_read(tmp_path):
         "neither a JSON object nor a string",
         "its text is not text, but list",
         "42",
-        "its text is not UTF-8",
+        "a text in it is not UTF-8",
         "a bare string",
         "its text is not text, but bool",
     ]
@@ -295,7 +296,9 @@ def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
         "its id is not text, but bytes"
     ] * 2
     pq.write_table(pa.table({"text": text}), tmp_path / "b.parquet")
-    assert [r.error for r in read(tmp_path / "b.parquet")] == ["", "its text is not UTF-8"]
+    fine, odd = read(tmp_path / "b.parquet")
+    assert not fine.error
+    assert odd.error.startswith("its text is not UTF-8")
     pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")
     with pytest.raises(BadInput, match="two columns 'q'"):
         read(tmp_path / "c.parquet", column="q")

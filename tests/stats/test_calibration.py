@@ -111,6 +111,27 @@ def test_the_threshold_is_the_lowest_for_its_rate(fitted):
     assert calibration.threshold_for_fmr(fitted).fmr == fitted.fmr == 0.001
 
 
+@pytest.mark.parametrize("people", [3, 7, 8, 9])  # 3, 21, 28 and 36 pairs of identities
+def test_a_small_calibration_claims_no_more_than_its_pairs_show(people):
+    pairs = people * (people - 1) // 2
+    lowest = calibration_fit.RULE_OF_THREE / pairs
+    small = comparisons(people, 3)
+    assert small.non_mated_identity_pairs == pairs
+    if lowest >= 1:
+        with pytest.raises(Uncalibrated, match=rf"you have {pairs} pairs.* supports none"):
+            calibration_fit.fit_calibration(small, "letters/1:toy", "by a seed")
+        return
+    fitted = calibration_fit.fit_calibration(small, "letters/1:toy", "by a seed")
+    assert lowest <= fitted.fmr <= max(lowest + 0.01, 0.1)
+    assert fitted.false_matches.rates[-1] == pytest.approx(lowest)
+    limit = calibration.threshold_for_fmr(fitted).value
+    assert np.mean(small.non_mated_scores >= limit) <= fitted.fmr
+    ratios = np.abs(calibration.llr(fitted, np.linspace(-1, 1, 201)))
+    assert ratios.max() <= np.log(len(small))
+    with pytest.raises(Uncalibrated, match="lowest supported"):
+        calibration.threshold_for_fmr(fitted, lowest / 2)
+
+
 def test_a_rate_too_low_for_the_number_of_pairs_is_refused():
     few = comparisons(16, 3)
     with pytest.raises(Uncalibrated, match=r"you have 120 pairs of identities.*supports.*0\.025"):
@@ -221,7 +242,7 @@ def test_strangers_with_one_score_stay_below_the_threshold():
     ],
 )
 def test_inconsistent_numbers_in_a_file_are_refused(fitted, wrong):
-    with pytest.raises(ValueError, match="are inconsistent"):
+    with pytest.raises(ValueError, match=r"are inconsistent|NaN is not"):
         from_json(to_json(replace(fitted, **wrong)))
 
 
@@ -252,7 +273,7 @@ def test_json_round_trip(fitted):
         replace(both, fpir_model=replace(fpir_model, level=math.nan)),
         replace(both, fpir_model=replace(fpir_model, sizes=())),
     ):
-        with pytest.raises(ValueError, match="are inconsistent"):
+        with pytest.raises(ValueError, match=r"are inconsistent|NaN is not"):
             from_json(to_json(damaged))
 
 
@@ -283,6 +304,34 @@ def test_the_fpir_is_met_at_every_gallery_size_where_a_fixed_threshold_fails():
         assert 0.02 / 1.7 <= np.mean(rates) <= 0.02 * 1.7, size
         naive[size] = np.mean(fixed_rates)
     assert naive[10] < 0.02 < 0.06 < naive[100] < 0.25 < naive[1_000]
+
+
+def alike(identities, seed=0):
+    """Unit vectors of which none resembles more others than the rest do."""
+    rows = np.random.default_rng(seed).normal(size=(identities, 32))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("draw", "least_growth", "most_growth"), [(crowd, 0.6, 0.85), (alike, 0.95, 1.0)]
+)
+def test_the_fpir_is_met_in_galleries_20_and_100_times_the_calibration(
+    draw, least_growth, most_growth
+):
+    size = 1_000
+    observed = {20: [], 100: []}
+    for seed in range(3):
+        people = draw(101 * size + 400, seed)
+        calibrating, probes, gallery = np.split(people, [size, size + 400])
+        others = (calibrating @ calibrating.T)[~np.eye(size, dtype=bool)].reshape(size, -1)
+        fpir_model = fit_fpir_model([others], size)
+        assert least_growth <= fpir_model.growth <= most_growth
+        for times, rates in observed.items():
+            limit = threshold_for_fpir(fpir_model, 0.05, times * size)
+            best = (probes @ gallery[: times * size].T).max(axis=1)
+            rates.append(np.mean(best >= limit))
+    for times, rates in observed.items():
+        assert 0.05 / 1.8 <= np.mean(rates) <= 0.05 * 1.8, times
 
 
 def test_thresholds_rise_with_the_gallery_size_and_fall_with_the_rate():

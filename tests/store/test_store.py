@@ -87,7 +87,7 @@ def test_a_vector_of_the_wrong_length_never_gets_in(tmp_path):
     store = Store(tmp_path, create=True)
     target = gallery(store)
     new = [NewSample("anna", "x", bytes(32), "{}", None)]
-    with pytest.raises(sqlite3.IntegrityError, match="4 x dim"):
+    with pytest.raises(StoreError, match="4 x dim"):
         samples.add(store, target, "toy/1:a", new, unit(1)[:, :5])
     assert samples.holdings(store) == []
 
@@ -96,7 +96,7 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
     store = Store(tmp_path, create=True)
     target = gallery(store)
     new = [NewSample(w, "x", bytes(32), "{}", q) for w, q in [("anna", 0.5), ("bob", 7.0)]]
-    with pytest.raises(sqlite3.IntegrityError):  # quality 7 is not in [0, 1]
+    with pytest.raises(StoreError, match="CHECK"):  # quality 7 is not in [0, 1]
         samples.add(store, target, "toy/1:a", new, unit(1, 2))
     assert samples.holdings(store) == []
     assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (0,)

@@ -114,7 +114,7 @@ def test_a_column_that_is_nearly_known_is_remarked(tmp_path, caplog):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(BadInput, match="neither a folder nor a file"):
         read_examples(str(tmp_path / "none"))
-    with pytest.raises(BadInput, match="holds no examples"):
+    with pytest.raises(BadInput, match="there is no file"):
         read_examples(str(tmp_path))
 
 

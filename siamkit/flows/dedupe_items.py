@@ -1,0 +1,227 @@
+"""Read the items to dedupe, and embed every region of each distinct one once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.resumable import EmbeddedPart, ResumableRegions, ResumableVectors
+from siamkit.errors import SiamkitError
+from siamkit.io import sources
+from siamkit.io.sources import Content
+from siamkit.types import Fault, Ids, Progress, Quality, Region, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A text (str) or a file (Path) to compare with others; once detected, one region of it."""
+
+    line: int  # in its list, from 1
+    id: str
+    source: str | Path
+    region: Region | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text, or the file's name."""
+        return self.source if isinstance(self.source, str) else sources.to_text(self.source)
+
+    @property
+    def place(self) -> str:
+        """The region in its file, LEFT,TOP,RIGHT,BOTTOM or START-STOP; empty for a whole one."""
+        is_part = self.region and self.region.where
+        return region_choosers.describe_region(self.region) if self.region and is_part else ""
+
+
+@dataclass(slots=True, eq=False)
+class EmbeddedItems:
+    """The n items that can be compared, one for each region, and the m vectors of the distinct."""
+
+    items: list[Item]
+    distinct: Ids  # (n,) numbers in 0 … m - 1; exact copies share one
+    vectors: Vectors  # (m, dim)
+    faults: list[Fault]  # items that could not be used
+    left_out: list[Fault]  # items that no comparison can tell anything about
+    resumable: ResumableVectors | ResumableRegions  # to delete at the end of the run
+
+    def media(self, pipeline: Pipeline) -> list[Any]:
+        """Decode and crop the m distinct items again, for a reranker."""
+        _, firsts = np.unique(self.distinct, return_index=True)
+        return [_crop(pipeline, self.items[i]) for i in firsts.tolist()]
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """What was read of the items."""
+
+    items: list[Item] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    left_out: list[Fault] = field(default_factory=list)
+
+
+def embed_items(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> EmbeddedItems:
+    """Embed every region of each distinct item. An interrupted run resumes.
+
+    Copies are texts that are equal once the modality has normalised them, or files of equal
+    content.
+    """
+    reading = _read(pipeline, items, progress)
+    firsts, distinct = number_distinct(reading.digests)
+    unique = [reading.items[i] for i in firsts]
+    digests = [reading.digests[i] for i in firsts]
+    if pipeline.modality.kind == "text":
+        return _embed_texts(pipeline, reading, unique, digests, distinct, progress)
+    return _embed_files(pipeline, reading, unique, digests, distinct, progress)
+
+
+def number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
+    """Return the first item of each distinct content, and the number of each item's content."""
+    numbers: dict[bytes, int] = {}
+    distinct = np.fromiter(
+        (numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(digests)
+    )
+    _, firsts = np.unique(distinct, return_index=True)
+    return firsts.tolist(), distinct
+
+
+def why_left_out(quality: Quality | None) -> str:
+    """Return why no comparison tells anything about a region; empty if one does."""
+    return "" if quality is None or quality.comparable else "; ".join(quality.problems)
+
+
+def _crop(pipeline: Pipeline, item: Item) -> Any:
+    content = pipeline.read(item.source)
+    return pipeline.crop(pipeline.load(content), item.region or Region(), content)
+
+
+def _read(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> _Reading:
+    reading = _Reading()
+    for number, item in enumerate(items, 1):
+        try:
+            digest, reason = _digest(pipeline, item.source)
+            if reason:
+                reading.left_out.append(Fault(reason, item.id, item.line))
+            else:
+                reading.digests.append(digest)
+                reading.items.append(item)
+        except SiamkitError as error:
+            reading.faults.append(Fault(str(error), item.id, item.line))
+        if number % 1_000 == 0:
+            progress("reading", number, 0)
+    return reading
+
+
+def _digest(pipeline: Pipeline, source: str | Path) -> tuple[bytes, str]:
+    """Return what is equal for copies, and why a text cannot be compared: empty if it can."""
+    content = pipeline.read(source)
+    if pipeline.modality.kind != "text":
+        return content.digest, ""
+    medium = pipeline.load(content)
+    reason = why_left_out(pipeline.assess(medium, Region(), content))
+    is_text = pipeline.is_text(source) and isinstance(medium, str)
+    return Content("", medium).digest if is_text else content.digest, reason
+
+
+def _detector(pipeline: Pipeline) -> str:
+    return pipeline.detector.name if pipeline.detector else "none"
+
+
+def _embed_missing(
+    pipeline: Pipeline, unique: Sequence[Item], missing: list[int], progress: Progress
+) -> Iterator[list[EmbeddedSource]]:
+    # Items of similar length share a batch, which wastes the least on padding.
+    missing.sort(key=lambda i: len(unique[i].shown))
+    jobs = (Job(unique[i].source, i) for i in missing)
+    done = len(unique) - len(missing)
+    for batch in batches.embed_all(pipeline, jobs, region_choosers.all_regions):
+        yield batch
+        done += len(batch)
+        progress("embedding", done, len(unique))
+
+
+def _embed_texts(
+    pipeline: Pipeline,
+    reading: _Reading,
+    unique: Sequence[Item],
+    digests: Sequence[bytes],
+    distinct: Ids,
+    progress: Progress,
+) -> EmbeddedItems:
+    """Embed whole samples, straight into a matrix on disk."""
+    encoder = pipeline.encoder
+    resumable = ResumableVectors(
+        encoder.fingerprint, _detector(pipeline), digests, len(unique), encoder.dim
+    )
+    errors: dict[int, str] = {}
+    missing = resumable.missing_rows().tolist()
+    for batch in _embed_missing(pipeline, unique, missing, progress):
+        for source in batch:
+            if source.error:
+                errors[source.job.tag] = str(source.error)
+            else:
+                resumable.vectors[source.job.tag] = source.regions[0].vector
+    vectors, items, faults = resumable.vectors, reading.items, reading.faults
+    if errors:
+        faults += _faults_of(items, distinct, errors)
+        numbered = zip(items, distinct.tolist(), strict=True)
+        items = [item for item, n in numbered if n not in errors]
+        usable = np.setdiff1d(np.arange(len(unique)), list(errors))
+        distinct = np.searchsorted(usable, distinct[np.isin(distinct, usable)])
+        vectors = vectors[usable]
+    return EmbeddedItems(items, distinct, vectors, faults, reading.left_out, resumable)
+
+
+def _embed_files(
+    pipeline: Pipeline,
+    reading: _Reading,
+    unique: Sequence[Item],
+    digests: Sequence[bytes],
+    distinct: Ids,
+    progress: Progress,
+) -> EmbeddedItems:
+    """Embed every region of files; each becomes an item of its own."""
+    resumable = ResumableRegions(pipeline.encoder.fingerprint, _detector(pipeline), digests)
+    errors: dict[int, str] = {}
+    missing = [i for i in range(len(unique)) if i not in resumable.parts]
+    for batch in _embed_missing(pipeline, unique, missing, progress):
+        for source in batch:
+            if source.error:
+                errors[source.job.tag] = str(source.error)
+        embedded = {source.job.tag: _parts(source) for source in batch if not source.error}
+        resumable.add(embedded)
+    faults = reading.faults + _faults_of(reading.items, distinct, errors)
+    left_out, items, numbers = reading.left_out, [], []
+    rows: list[Vectors] = []
+    rows_of: dict[int, list[int]] = {}
+    for number, item in zip(distinct.tolist(), reading.items, strict=True):
+        parts = resumable.parts.get(number, [])
+        left_out += [Fault(p.left_out, item.id, item.line) for p in parts if p.left_out]
+        usable = [part for part in parts if not part.left_out]
+        if number not in rows_of:
+            rows_of[number] = list(range(len(rows), len(rows) + len(usable)))
+            rows += [part.vector for part in usable]
+        items += [replace(item, region=part.region) for part in usable]
+        numbers += rows_of[number]
+    dim = pipeline.encoder.dim
+    vectors = np.stack(rows) if rows else np.empty((0, dim), np.float32)
+    return EmbeddedItems(items, np.array(numbers, np.int64), vectors, faults, left_out, resumable)
+
+
+def _parts(source: EmbeddedSource) -> list[EmbeddedPart]:
+    return [
+        EmbeddedPart(region.region, region.vector, why_left_out(region.quality))
+        for region in source.regions
+    ]
+
+
+def _faults_of(items: Sequence[Item], distinct: Ids, errors: dict[int, str]) -> list[Fault]:
+    numbered = zip(items, distinct.tolist(), strict=True)
+    return [Fault(errors[n], item.id, item.line) for item, n in numbered if n in errors]

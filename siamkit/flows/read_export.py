@@ -1,0 +1,204 @@
+"""Read the folder of an exported gallery: every field is checked before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamkit.errors import BadInput
+from siamkit.flows.export import FORMAT
+from siamkit.host.contract import PLUGIN_NAME
+from siamkit.io import foreign
+from siamkit.io.sources import to_text
+from siamkit.sdk import regions
+from siamkit.stats import calibration_json
+from siamkit.store import samples
+from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
+from siamkit.store.samples import NewSample
+from siamkit.types import Calibration, Region, Span, Threshold, Vectors
+
+HINT = "`siamkit export` writes one"
+CARD, TEMPLATES, SAMPLES = "gallery.json", "templates.npy", "samples.jsonl"
+NORM_TOLERANCE = 1e-3  # of a template
+ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once
+MAX_DIM = 65_536  # numbers of a template
+MAX_NAME = 200  # characters of a plugin's or encoder's name, and of a fingerprint
+MAX_PLACE = 1e7  # px or s: no picture is larger, and no recording longer
+MAX_POINTS = 10_000  # landmarks or parts of a region
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Export:
+    """An exported folder, every field checked."""
+
+    name: str
+    modality: str
+    encoder: GalleryEncoder
+    detector: str | None
+    index: str
+    samples: list[NewSample]
+    vectors: Vectors  # (n, dim) float32, one per sample, read from the file where they are used
+
+
+def read_export(folder: Path) -> Export:
+    """Read an exported folder. Raises BadInput, naming the file, if it is damaged."""
+    card = foreign.read_json(folder / CARD, hint=HINT)
+    vectors = foreign.open_npy(folder / TEMPLATES, hint=HINT)
+    try:
+        fields = _parse_card(card)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder / CARD, error) from error
+    rows = _read_samples(folder / SAMPLES, most=len(vectors) if vectors.ndim else 0)
+    shape = (len(rows), fields["encoder"].dim)
+    if vectors.shape != shape or vectors.dtype != np.float32:
+        fault = f"it holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
+        raise _damaged(folder / TEMPLATES, fault)
+    for start in range(0, len(vectors), ROWS_PER_BLOCK):
+        with np.errstate(all="ignore"):
+            norms = np.linalg.norm(vectors[start : start + ROWS_PER_BLOCK], axis=1)
+        if len(bad := np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))):
+            raise _damaged(folder / TEMPLATES, f"row {start + bad[0]} is not of norm 1")
+    return Export(**fields, samples=rows, vectors=vectors)
+
+
+def _read_samples(path: Path, most: int) -> list[NewSample]:
+    """Read the samples. most: the number of templates, since more lines are a fault."""
+    rows: list[NewSample] = []
+    for number, line in foreign.read_json_lines(path, hint=HINT):
+        try:
+            if len(rows) == most:
+                raise ValueError(f"there are only {most:,} templates")
+            rows.append(_parse_sample(line))
+        except (BadInput, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(path, error, f", line {number}") from error
+    return rows
+
+
+def _damaged(path: Path, error: Exception | str, where: str = "") -> BadInput:
+    reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+    name = to_text(path.parent)
+    return BadInput(f"{name} is not an exported gallery: {path.name}{where}: {reason}", hint=HINT)
+
+
+def _parse_card(card: dict[str, Any]) -> dict[str, Any]:
+    if card["format"] != FORMAT:
+        raise ValueError(f"format {card['format']!r} is not {FORMAT}")
+    if not PLUGIN_NAME.fullmatch(_text(card["modality"])):
+        raise ValueError(f"modality {card['modality'][:80]!r} is no modality's name")
+    try:
+        require_name(_text(card["name"]))
+    except BadInput as error:
+        raise ValueError(str(error)) from error
+    return {
+        "name": card["name"],
+        "modality": card["modality"],
+        "encoder": GalleryEncoder(
+            name=None if card["encoder"] is None else _text(card["encoder"], most=4096),
+            fingerprint=_text(card["fingerprint"]),
+            dim=_whole(card["dim"], 1, MAX_DIM),
+            threshold=_threshold(card["threshold"]),
+            calibration=_calibration(card),
+        ),
+        "detector": None if card["detector"] is None else _text(card["detector"]),
+        "index": _text(card.get("index", DEFAULT_INDEX)),  # older exports have none
+    }
+
+
+def _threshold(fields: dict[str, Any] | None) -> Threshold | None:
+    if fields is None:
+        return None
+    return Threshold(
+        _number(fields["value"], -1, 1),
+        None if fields["fmr"] is None else _number(fields["fmr"], 0, 1),
+        _text(fields["source"], most=10_000),
+    )
+
+
+def _calibration(card: dict[str, Any]) -> Calibration | None:
+    """Read the calibration; None if the gallery was not calibrated, or the export is older."""
+    data = card.get("calibration")
+    if data is None:
+        return None
+    calibration = calibration_json.from_dict(data)
+    if calibration.fingerprint != card["fingerprint"]:
+        raise ValueError(f"its calibration belongs to another encoder, {calibration.fingerprint}")
+    return calibration
+
+
+def _parse_sample(line: dict[str, Any]) -> NewSample:
+    digest = bytes.fromhex(_text(line["digest"]))
+    if len(digest) != 32:
+        raise ValueError(f"digest {line['digest']} is not a SHA-256")
+    return NewSample(
+        identity=samples.normalise_label(_text(line["identity"], most=10_000)),
+        source=_text(line["source"], most=foreign.MAX_LINE_BYTES),
+        digest=digest,
+        region=regions.to_json(_region(line["region"])),
+        quality=None if line["quality"] is None else _number(line["quality"], 0, 1),
+        inline=_flag(line["inline"]),
+    )
+
+
+def _region(fields: dict[str, Any]) -> Region:
+    where, landmarks = fields.get("where"), fields.get("landmarks")
+    return Region(
+        where=None if where is None else _place(where),
+        score=_number(fields["score"], 0, 1),
+        landmarks=None if landmarks is None else np.array(_points(landmarks), np.float32),
+        parts=tuple(_span(part) for part in _points(fields.get("parts", []))),
+        label=_text(fields.get("label", "")),
+    )
+
+
+def _place(where: list[Any]) -> Any:
+    """Return a box or a span. Raises ValueError if it is empty."""
+    if len(where) == 2:
+        return _span(where)
+    left, top, right, bottom = (_number(value, -MAX_PLACE, MAX_PLACE) for value in where)
+    if not (left < right and top < bottom):
+        raise ValueError(f"region {where} is empty")
+    return left, top, right, bottom
+
+
+def _span(values: Sequence[Any]) -> Span:
+    start, stop = (_number(value, 0, MAX_PLACE) for value in values)
+    if not start < stop:
+        raise ValueError(f"region {values} is empty")
+    return start, stop
+
+
+def _points(values: list[Any]) -> list[tuple[float, float]]:
+    if not isinstance(values, list) or len(values) > MAX_POINTS:
+        raise TypeError(f"{str(values)[:80]} is not a list of up to {MAX_POINTS:,} points")
+    return [
+        (_number(x, -MAX_PLACE, MAX_PLACE), _number(y, -MAX_PLACE, MAX_PLACE)) for x, y in values
+    ]
+
+
+def _text(value: object, most: int = MAX_NAME) -> str:
+    if not isinstance(value, str) or len(value) > most or "\0" in value:
+        raise TypeError(f"{str(value)[:80]!r} is not a text of up to {most:,} characters")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{str(value)[:80]!r} is neither true nor false")
+    return value
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{str(value)[:80]!r} is not a whole number in {low} to {high:,}")
+    return value
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if type(value) not in (int, float) or not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise ValueError(f"{str(value)[:80]!r} is not a number in {low:g} to {high:g}")
+    assert isinstance(value, int | float)
+    return value

@@ -1,0 +1,89 @@
+"""Open sheets of Excel workbooks, with openpyxl if it is installed."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.io.foreign import open_regular
+from siamkit.io.sources import to_text
+from siamkit.io.table_record import Record, Table, list_columns
+
+MAX_UNPACKED = 1 << 30  # bytes (1 GiB) of XML in a workbook; openpyxl needs several times as many
+
+
+@contextmanager
+def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
+    """Open a sheet of an .xlsx file: its first row that is not empty names the columns.
+
+    sheet: may be None if only one sheet holds anything. A formula counts as the value that was
+    saved with it. Raises BadInput for any other file, SiamkitError if openpyxl is not installed.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        hint = "pip install 'siamkit[xlsx]', or save it as .csv"
+        raise SiamkitError(f"{to_text(path)} needs the package openpyxl", hint=hint) from error
+
+    name = to_text(path)
+    with open_regular(path) as (file, _):
+        with _refusing(name):
+            with zipfile.ZipFile(file) as archive:
+                size = sum(part.file_size for part in archive.infolist())
+            if size > MAX_UNPACKED:
+                raise ValueError(f"unpacked, it has {size:,} bytes")
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        with closing(book):
+            with _refusing(name):
+                chosen = _choose_sheet(book, sheet, name)
+                rows = enumerate(chosen.iter_rows(values_only=True), 1)
+                head = next((cells for _, cells in rows if not _is_blank(cells)), ())
+            names = ["" if cell is None else str(cell) for cell in head]
+            while names and not names[-1].strip():
+                names.pop()
+
+            def read(columns: Sequence[str]) -> Iterator[Record]:
+                indices = {column: names.index(column) for column in columns}
+                while True:
+                    with _refusing(name):
+                        number, cells = next(rows, (0, ()))
+                    if not number:
+                        return
+                    if not _is_blank(cells):
+                        padded = (*cells, *[None] * len(names))
+                        yield Record(number, {column: padded[i] for column, i in indices.items()})
+
+            yield Table(f"{name}, sheet {chosen.title}", names, read)
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Raise BadInput for a file that openpyxl cannot read, which fails in many ways."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{name} is not a valid .xlsx workbook: {reason}") from error
+
+
+def _choose_sheet(book: Any, sheet: str | None, name: str) -> Any:
+    titles = [worksheet.title for worksheet in book.worksheets]
+    for worksheet in book.worksheets:
+        worksheet.reset_dimensions()  # programs state them wrongly
+    if sheet in titles:
+        return book[str(sheet)]
+    filled = [title for title in titles if not all(map(_is_blank, book[title].values))]
+    if sheet is None and len(filled) == 1:
+        return book[filled[0]]
+    problem = f"no sheet {sheet!r} in" if sheet else "several sheets, or none, in"
+    raise BadInput(f"{problem} {name}", hint=f"give `--table`, one of: {list_columns(titles)}")
+
+
+def _is_blank(cells: Sequence[Any]) -> bool:
+    return all(cell is None or not str(cell).strip() for cell in cells)

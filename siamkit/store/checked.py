@@ -1,0 +1,88 @@
+"""Rows as they were written: a damaged one is left out, whatever has damaged it.
+
+SQLite notices damage to its own structure, not to the bytes in it. A template must be finite, of
+norm 1, of its space's length, and have the checksum that was stored with it. The norm alone would
+miss a flipped sign, which leaves the norm as it is, and a vector in another sample's row.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from siamkit.types import Ids, Vectors
+
+NORM_TOLERANCE = 1.1e-3  # writers allow 1e-3; the rest is for sums in another order
+Record = TypeVar("Record")
+
+
+def checksum(vector: bytes, sample_id: int) -> int:
+    """Return the CRC-32 of a vector's bytes, begun with the id of its sample."""
+    return zlib.crc32(vector, sample_id)
+
+
+def sound_templates(rows: Sequence[Sequence[Any]], dim: int) -> tuple[Ids, Vectors, list[int]]:
+    """Return the keys and (n, dim) vectors of sound rows, and the sample ids of all others.
+
+    rows: (key, vector, checksum, sample id) as stored; without a checksum the norm must do.
+    """
+    import numpy as np
+
+    size = 4 * dim
+    sound = [row for row in rows if _is_as_written(row, size)]
+    ids = np.fromiter((row[0] for row in sound), dtype=np.int64, count=len(sound))
+    vectors = np.frombuffer(b"".join(row[1] for row in sound), dtype="<f4").reshape(-1, dim)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        is_unit = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and infinity too
+    if len(sound) == len(rows) and is_unit.all():
+        return ids, vectors.astype(np.float32, copy=False), []
+    kept = {sound[number][3] for number in np.flatnonzero(is_unit).tolist()}
+    damaged = [row[3] for row in rows if row[3] not in kept]
+    return ids[is_unit], vectors[is_unit].astype(np.float32, copy=False), damaged
+
+
+def _is_as_written(row: Sequence[Any], size: int) -> bool:
+    key, vector, crc32, sample_id = row
+    return (
+        type(key) is type(sample_id) is int
+        and type(vector) is bytes
+        and len(vector) == size
+        and (crc32 is None or crc32 == zlib.crc32(vector, sample_id))
+    )
+
+
+def fits(record: type, row: Sequence[Any]) -> bool:
+    """Return True if each value of a row has the type of the dataclass's field."""
+    return all(
+        type(value) in types and (type(value) is not str or is_text(value))
+        for value, types in zip(row, _types(record), strict=True)
+    )
+
+
+def is_text(value: str) -> bool:
+    """Return True if a stored text was UTF-8; `database.decode` escapes other bytes."""
+    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+@cache
+def _types(record: type) -> tuple[frozenset[type], ...]:
+    return tuple(frozenset(_stored_as(hint)) for hint in get_type_hints(record).values())
+
+
+def _stored_as(hint: Any) -> Iterator[type]:
+    """Yield the types in which SQLite returns a value of this annotation."""
+    if get_origin(hint) is Literal:
+        yield from map(type, get_args(hint))
+    elif isinstance(hint, UnionType):
+        yield from get_args(hint)
+    else:
+        yield int if hint is bool else hint
+
+
+def read_as(record: type[Record], row: Sequence[Any]) -> Record | None:
+    """Make a dataclass of a row; None if a value has another type than its field."""
+    return record(*row) if fits(record, row) else None
