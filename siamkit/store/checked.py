@@ -2,7 +2,8 @@
 
 SQLite notices damage to its own structure, not to the bytes in it. A template must be finite, of
 norm 1, of its space's length, and have the checksum that was stored with it. The norm alone would
-miss a flipped sign, which leaves the norm as it is, and a vector in another sample's row.
+miss a flipped sign, which leaves the norm as it is, and a vector in another sample's row. What ties
+a sample to its identity, its content and its region has a checksum too, and so has a calibration.
 """
 
 from __future__ import annotations
@@ -19,9 +20,38 @@ NORM_TOLERANCE = 1.1e-3  # writers allow 1e-3; the rest is for sums in another o
 Record = TypeVar("Record")
 
 
-def checksum(vector: bytes, sample_id: int) -> int:
+# Columns of a sample `s` that `is_tied` compares.
+TIES = "s.crc32, s.gallery_id, s.identity_id, s.inline, s.digest, s.region"
+
+
+def template_checksum(vector: bytes, sample_id: int) -> int:
     """Return the CRC-32 of a vector's bytes, begun with the id of its sample."""
     return zlib.crc32(vector, sample_id)
+
+
+def sample_checksum(
+    gallery_id: int, identity_id: int, inline: bool, digest: bytes, region: str
+) -> int:
+    """Return the CRC-32 of what ties a sample to its identity, its content and its region."""
+    text = f"{gallery_id} {identity_id} {inline:d} {region}"
+    return zlib.crc32(digest, zlib.crc32(text.encode("utf-8", "surrogateescape")))
+
+
+def scale_checksum(threshold: float, fmr: float | None, fingerprint: str, model: str | None) -> int:
+    """Return the CRC-32 of what a calibration decides by."""
+    fields = float(threshold), None if fmr is None else float(fmr), fingerprint, model
+    return zlib.crc32(repr(fields).encode("utf-8", "backslashreplace"))
+
+
+def is_tied(row: Sequence[Any]) -> bool:
+    """Return True if the columns TIES are as they were written; without a checksum, they are."""
+    crc32, gallery_id, identity_id, inline, digest, region = row
+    return crc32 is None or (
+        type(gallery_id) is type(identity_id) is type(inline) is int
+        and type(digest) is bytes
+        and type(region) is str
+        and crc32 == sample_checksum(gallery_id, identity_id, bool(inline), digest, region)
+    )
 
 
 def sound_templates(rows: Sequence[Sequence[Any]], dim: int) -> tuple[Ids, Vectors, list[int]]:

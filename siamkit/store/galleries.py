@@ -12,7 +12,7 @@ from typing import Any
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.store import erasures
-from siamkit.store.checked import fits, read_as
+from siamkit.store.checked import fits, read_as, scale_checksum
 from siamkit.store.database import Store, now
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Calibration, Space, Threshold
@@ -66,7 +66,7 @@ def index_prefix(gallery_id: int) -> str:
 _SELECT = """
 SELECT g.id, g.name, g.encoder, g.detector, g.created, g."index",
   s.id, s.modality, s.fingerprint, s.dim,
-  c.threshold, c.fmr, c.source, c.model
+  c.threshold, c.fmr, c.source, c.model, c.crc32, c.fingerprint
 FROM galleries g JOIN spaces s ON s.id = g.space_id
 LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
   WHERE gallery_id = g.id AND fingerprint = s.fingerprint)
@@ -172,11 +172,12 @@ def calibrate(
     if threshold is not None:
         model = to_json(calibration) if calibration else None
         value, fmr, source = threshold.value, threshold.fmr, threshold.source
+        crc32 = scale_checksum(value, fmr, fingerprint, model)
         store.connection.execute(
             "INSERT INTO calibrations"
-            " (gallery_id, threshold, fmr, source, fingerprint, created, model)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (gallery_id, value, fmr, source, fingerprint, now(), model),
+            " (gallery_id, threshold, fmr, source, fingerprint, created, model, crc32)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (gallery_id, value, fmr, source, fingerprint, now(), model, crc32),
         )
 
 
@@ -255,12 +256,14 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
 
 def _scale(fields: Sequence[Any]) -> tuple[Threshold | None, Calibration | None]:
     """Read threshold, FMR, source and model of a calibration. Raises ValueError if damaged."""
-    *columns, model = fields
+    *columns, model, crc32, fingerprint = fields
     if columns[0] is None:
         return None, None
     threshold = read_as(Threshold, (*columns, None))
     if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
         raise ValueError("its threshold is out of range")
+    if crc32 is not None and crc32 != scale_checksum(columns[0], columns[1], fingerprint, model):
+        raise ValueError("it is not as it was written")
     try:
         return threshold, None if model is None else from_json(str(model))
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -271,7 +274,7 @@ def calibration_fault(store: Store, gallery: Gallery) -> str:
     """Return what is wrong with the stored calibration of a gallery; '' if nothing is."""
     row = store.fetch_one(_SELECT + "WHERE g.id = ?", gallery.id)
     try:
-        _scale(row[10:] if row else (None,) * 4)
+        _scale(row[10:] if row else (None,) * 6)
     except ValueError as error:
         return str(error)
     return ""

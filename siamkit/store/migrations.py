@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlite_utils import Database, Migrations
 
-from siamkit.store.checked import checksum
+from siamkit.store.checked import sample_checksum, scale_checksum, template_checksum
 
 migrations = Migrations("siamkit")
 
@@ -137,12 +139,21 @@ def m004_index(db: Database) -> None:
 
 @migrations()
 def m005_checksums(db: Database) -> None:
-    """CRC-32 of each vector, begun with its sample's id: see siamkit.store.checked."""
-    db.execute("ALTER TABLE templates ADD COLUMN crc32 INTEGER")
+    """Checksums of what a decision believes: see siamkit.store.checked."""
+    for table in ("templates", "samples", "calibrations"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN crc32 INTEGER")
     db.execute("DROP TRIGGER templates_immutable")
-    db.conn.create_function("crc32_of", 2, checksum, deterministic=True)
-    db.execute("UPDATE templates SET crc32 = crc32_of(vector, sample_id)")
+    for table, (function, columns) in _CHECKSUMS.items():
+        db.conn.create_function(function.__name__, len(columns.split(",")), function)
+        db.execute(f"UPDATE {table} SET crc32 = {function.__name__}({columns})")
     db.execute(_IMMUTABLE)
+
+
+_CHECKSUMS: dict[str, tuple[Callable[..., int], str]] = {
+    "templates": (template_checksum, "vector, sample_id"),
+    "samples": (sample_checksum, "gallery_id, identity_id, inline, digest, region"),
+    "calibrations": (scale_checksum, "threshold, fmr, fingerprint, model"),
+}
 
 
 def apply(db: Database) -> None:

@@ -13,7 +13,7 @@ from siamkit.io.encodings import undecoded
 from siamkit.io.table_values import plain_text
 from siamkit.sdk import regions
 from siamkit.store import erasures, templates
-from siamkit.store.checked import read_as, sound_templates
+from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
 from siamkit.types import Region, Vectors
@@ -103,16 +103,20 @@ def insert(
     ids: list[int | None] = []
     identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
     for sample, vector in zip(samples, vectors, strict=True):
+        identity_id = identities[sample.identity]
         content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
+        crc32 = sample_checksum(
+            gallery.id, identity_id, sample.inline, sample.digest, sample.region
+        )
         cursor = db.execute(
             "INSERT INTO samples"
-            " (gallery_id, identity_id, source, inline, digest, region, quality, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " (gallery_id, identity_id, source, inline, digest, region, quality, created, crc32)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
-            (gallery.id, identities[sample.identity], *content, when),
+            (gallery.id, identity_id, *content, when, crc32),
         )
         if cursor.rowcount == 0:
-            key = gallery.id, identities[sample.identity], sample.digest, sample.region
+            key = gallery.id, identity_id, sample.digest, sample.region
             ids.append(_mend(db, gallery, key, vector))
             continue
         assert cursor.lastrowid is not None
@@ -180,8 +184,8 @@ def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) ->
     return bool(rows) and not sound_templates(rows, gallery.space.dim)[2]
 
 
-_SELECT = """
-SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created, s.inline
+_SELECT = f"""
+SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created, s.inline, {TIES}
 FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id
 """
 
@@ -219,7 +223,7 @@ def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
 
 
 def _read(row: tuple[Any, ...]) -> Sample | None:
-    sample = read_as(Sample, row)
+    sample = read_as(Sample, row[:9]) if is_tied(row[9:]) else None
     is_sound = sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1
     return sample if is_sound else None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import erasures, galleries
-from siamkit.store.checked import checksum, fits, sound_templates
+from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
 from siamkit.store.sqlite_errors import MEND
@@ -97,7 +97,7 @@ def insert(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vec
     stored = vector.astype("<f4").tobytes()
     db.execute(
         "INSERT INTO templates (sample_id, gallery_id, vector, crc32) VALUES (?, ?, ?, ?)",
-        (sample_id, gallery.id, stored, checksum(stored, sample_id)),
+        (sample_id, gallery.id, stored, template_checksum(stored, sample_id)),
     )
 
 
@@ -127,12 +127,13 @@ def of_identity(store: Store, gallery: Gallery, identity_id: int, limit: int = -
     limit: n at most; -1 for all.
     """
     query = (
-        "SELECT t.id, t.vector, t.crc32, s.id FROM templates t"
+        f"SELECT t.id, t.vector, t.crc32, s.id, {TIES} FROM templates t"
         " JOIN samples s ON s.id = t.sample_id AND s.gallery_id = t.gallery_id"
         " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?"
     )
     rows = store.fetch_all(query, identity_id, gallery.id, limit)
-    return _arrays(store, gallery, rows)[1]
+    store.warn_of_damage(gallery.name, [row[3] for row in rows if not is_tied(row[4:])])
+    return _arrays(store, gallery, [row[:4] for row in rows if is_tied(row[4:])])[1]
 
 
 def of_label(store: Store, gallery: Gallery, label: str) -> Vectors:
@@ -235,17 +236,19 @@ def owners(
     The templates are (n,) ids in rising order and (n, dim) vectors.
     """
     query = (
-        "SELECT t.id, t.vector, t.crc32, t.sample_id, i.id, i.name, s.id, s.source"
+        f"SELECT t.id, t.vector, t.crc32, t.sample_id, i.id, i.name, s.id, s.source, {TIES}"
         " FROM templates t JOIN samples s ON s.id = t.sample_id AND s.gallery_id = t.gallery_id"
         " JOIN identities i ON i.id = s.identity_id"
         " WHERE t.gallery_id = ? AND t.id IN ({}) ORDER BY t.id"
     )
     rows = _fetch_by_ids(store, query, sorted(int(i) for i in template_ids), gallery.id)
-    owned = [row for row in rows if fits(Owner, row[4:])]
-    store.warn_of_damage(gallery.name, [row[3] for row in rows if not fits(Owner, row[4:])])
+    owned = [row for row in rows if fits(Owner, row[4:8]) and is_tied(row[8:])]
     ids, vectors = _arrays(store, gallery, [row[:4] for row in owned])
     sound = set(ids.tolist())
-    return {row[0]: Owner(*row[4:]) for row in owned if row[0] in sound}, ids, vectors
+    owned = [row for row in owned if row[0] in sound]
+    if len(owned) < len(rows):
+        store.warn_of_damage(gallery.name, sorted({r[3] for r in rows} - {r[3] for r in owned}))
+    return {row[0]: Owner(*row[4:8]) for row in owned}, ids, vectors
 
 
 def _arrays(store: Store, gallery: Gallery, rows: Sequence[Sequence[Any]]) -> tuple[Ids, Vectors]:

@@ -193,7 +193,8 @@ def test_a_store_of_the_first_schema_is_migrated(tmp_path):
     Store(tmp_path, create=True).close()
     db = sqlite3.connect(tmp_path / "store.db")
     db.execute("DROP TABLE observations")
-    db.execute("ALTER TABLE templates DROP COLUMN crc32")
+    for table in ("templates", "samples", "calibrations"):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN crc32")
     db.execute("ALTER TABLE calibrations DROP COLUMN model")
     db.execute('ALTER TABLE galleries DROP COLUMN "index"')
     db.execute('ALTER TABLE erasures DROP COLUMN "index"')

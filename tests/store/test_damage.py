@@ -86,7 +86,8 @@ def test_a_damaged_template_takes_part_in_nothing(letters, kind, snapshot):
 def test_vectors_of_an_older_store_get_checksums(letters):
     root = letters.folder / ".siamkit"
     with closing(sqlite3.connect(root / "store.db")) as db, db:
-        db.execute("ALTER TABLE templates DROP COLUMN crc32")
+        for table in ("templates", "samples", "calibrations"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN crc32")
         db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm005_checksums'")
         db.execute("PRAGMA user_version = 4")
     assert "damaged" not in letters("query", "letters", "--text", PROBE).err
@@ -194,6 +195,7 @@ ROWS = {
     "its type": ("UPDATE templates SET vector = 'text' WHERE sample_id = 1", "1 (greet)"),
     "its checksum": ("UPDATE templates SET crc32 = crc32 + 1 WHERE sample_id = 1", "1 (greet)"),
     "no template": ("DELETE FROM templates WHERE sample_id = 1", "1 (greet)"),
+    "an identity": ("UPDATE samples SET identity_id = 2 WHERE id = 1", "samples: 1"),
     "a digest": ("UPDATE samples SET digest = x'00' WHERE id = 1", "1 (greet)"),
     "a region": ("""UPDATE samples SET region = '{"score": NaN}' WHERE id = 1""", "1 (greet)"),
     "a box": ("""UPDATE samples SET region = '{"score":1,"where":[9,1]}' WHERE id = 1""", "1 (gr"),
@@ -245,6 +247,7 @@ def test_doctor_goes_on_with_other_galleries(letters):
 
 
 CALIBRATIONS = {
+    "flipped": "UPDATE calibrations SET threshold = threshold / 2",
     "threshold": "UPDATE calibrations SET threshold = 7",
     "infinite": "UPDATE calibrations SET threshold = 9e999",
     "text": "UPDATE calibrations SET threshold = 'x'",
