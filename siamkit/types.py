@@ -48,6 +48,7 @@ class Image:
     """One decoded picture, EXIF orientation already applied."""
 
     pixels: NDArray[np.uint8]  # (height, width, 3) RGB
+    notes: tuple[str, ...] = ()  # what decoding left out or had to guess, for people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,7 @@ class Clip:
 
     samples: NDArray[np.float32]  # (n,) in [-1, 1]
     rate: int  # Hz
+    notes: tuple[str, ...] = ()  # what decoding left out or had to guess, for people
 
     @property
     def seconds(self) -> float:

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError
+from siamkit.errors import BadInput, MissingWeights, PluginError, SiamkitError, UnreadableSample
 from siamkit.host import contract, registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
@@ -90,7 +90,10 @@ class Pipeline:
     def load(self, content: Content) -> Any:
         """Decode. Raises UnreadableSample, naming the sample."""
         with self._guard("load", content):
-            return self.modality.load(content.data)
+            medium = self.modality.load(content.data)
+        for note in getattr(medium, "notes", ()):
+            log.warning(f"{sources.shorten(content.name)}: {note}")
+        return medium
 
     def stream(self, source: Path, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
@@ -177,6 +180,10 @@ class Pipeline:
                 yield
         except SiamkitError as error:
             raise type(error)(f"{prefix}{error}", hint=error.hint) from error
+        except MemoryError as error:
+            if content is None:
+                raise
+            raise UnreadableSample(f"{prefix}there is not enough memory for it") from error
 
 
 def _require_finite(region: Region) -> Region:

@@ -1,69 +1,56 @@
-"""Read pictures: bytes or a path to (height, width, 3) RGB. Pillow is imported on first use."""
+"""Read pictures: bytes or a path to (height, width, 3) RGB. Pillow is imported on first use.
+
+This is the only decoder of pictures: plugins, reports and training call it.
+"""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import UnreadableSample
 from siamkit.protocols import Source
+from siamkit.sdk import formats
 from siamkit.types import Image
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
+    from siamkit.sdk.container import Container
+    from siamkit.sdk.levels import Pixels
+
 MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a larger picture is never decoded
-# Formats whose decoders read the header first and start no other program.
-COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # loaded with Pillow
-OTHERS = ("AVIF", "JPEG2000", "TIFF", "WEBP")  # loaded with all of Pillow's plugins
-SUBFILE = 0x00FE  # TIFF 6.0 tag: bit 0 marks a smaller copy of another page
-ORIENTATION = 0x0112  # EXIF tag (TIFF 6.0): how to turn the picture upright
+MAX_MEMORY = 800_000_000  # bytes: with the libraries and an encoder below 1 GB
+RESULT = 3  # bytes per pixel
 
 
 def load_image(source: Source) -> Image:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
     source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
-    over white, 16 bits become 8, CMYK and greyscale become RGB, and an animation gives its first
-    frame. Raises UnreadableSample for a text, and if the file is not a picture, is damaged or
-    incomplete, has more than 89,478,485 pixels or, as a TIFF, more than one page.
+    over white, values of any depth become 8 bits, and an animation gives its first frame; the
+    picture's notes say what was left out or guessed. Raises UnreadableSample for a text, and if
+    the file is not a picture, is damaged or incomplete, has more than 89,478,485 pixels, needs
+    more than 800 MB to be decoded or, as a document, has more than one page.
     """
-    import numpy as np
-    from PIL import Image as pil
-    from PIL import UnidentifiedImageError
-
     if isinstance(source, str):
         raise UnreadableSample("give a picture as a file or its content, not text")
     content = source if isinstance(source, bytes) else source.read_bytes()
     if not content:
         raise UnreadableSample("the file is empty")
+    from siamkit.sdk.pillow import silenced
+
     try:
-        with _open(content) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise pil.DecompressionBombError
-            if (pages := _count_pages(picture)) > 1:
-                raise UnreadableSample(
-                    f"it has {pages} pages, and one must be chosen",
-                    hint="save the page you need as a picture of its own",
-                )
-            rgb = _upright(_to_rgb(picture), picture.getexif().get(ORIENTATION))
-            return Image(np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)))
-    except (pil.DecompressionBombError, pil.DecompressionBombWarning):
-        raise UnreadableSample(
-            f"it has more than {MAX_PIXELS:,} pixels", hint="scale the picture down first"
-        ) from None
-    except UnidentifiedImageError:
-        if content.startswith(b"%PDF"):
-            raise UnreadableSample(
-                "it is a PDF, not a picture",
-                hint="convert the page to a picture: `pdftoppm -r 200 -png FILE.pdf page`",
-            ) from None
-        formats = ", ".join(sorted(COMMON + OTHERS))
-        raise UnreadableSample(f"not a picture in a known format ({formats})") from None
-    except (MemoryError, UnreadableSample):
+        with silenced():
+            return _decode(content)
+    except UnreadableSample:
         raise
+    except MemoryError as error:
+        raise UnreadableSample("there is not enough memory to decode it") from error
     except Exception as error:  # decoders raise any class on damaged content
-        raise UnreadableSample(f"the picture is damaged: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise UnreadableSample(f"the picture is damaged: {reason}") from error
 
 
 def encode_png(picture: PILImage.Image) -> bytes:
@@ -73,57 +60,115 @@ def encode_png(picture: PILImage.Image) -> bytes:
     return content.getvalue()
 
 
-def _count_pages(picture: PILImage.Image) -> int:
-    """Count the pages of a TIFF, without previews; 1 for other formats, animated or not."""
-    if picture.format != "TIFF" or getattr(picture, "n_frames", 1) == 1:
-        return 1
-    pages = 0
-    for frame in range(picture.n_frames):  # type: ignore[attr-defined]
-        picture.seek(frame)
-        pages += not int(picture.tag_v2.get(SUBFILE, 0)) & 1  # type: ignore[attr-defined]
-    picture.seek(0)
-    return pages
-
-
-def _open(content: bytes) -> PILImage.Image:
-    from PIL import Image as pil
+def _decode(content: bytes) -> Image:
     from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError
 
+    from siamkit.sdk import deep, tiff
+    from siamkit.sdk.container import open_container
+    from siamkit.sdk.pillow import open_picture
+
+    container = open_container(content)
+    if container.is_raw:
+        raise _refusal(formats.CAMERA)
+    if container.pages > 1:
+        raise UnreadableSample(
+            f"it has {container.pages} pages, and one must be chosen",
+            hint="save the page you need as a picture of its own",
+        )
+    held = len(content) + (container.content is not content) * len(container.content)
+    tags = deep.read_tags(container.content) if content.startswith(tiff.STARTS) else None
     try:
-        return pil.open(io.BytesIO(content), formats=COMMON)
+        if tags and deep.is_beyond_pillow(tags):
+            raise UnidentifiedImageError
+        with open_picture(container.content) as picture:
+            if container.page:
+                picture.seek(container.page)
+                tags = picture.tag_v2  # type: ignore[attr-defined]
+            return _load(picture, container, tags, held)
+    except DecompressionBombError:
+        raise _too_large() from None
     except UnidentifiedImageError:
-        pil.init()
-        return pil.open(io.BytesIO(content), formats=[f for f in OTHERS if f in pil.OPEN])
+        if not tags:
+            raise _unknown(content) from None
+    size, depth = deep.dimensions(tags)
+    _require_memory(size, depth + RESULT, held)
+    return Image(*deep.read_tiff(tags, container.content))
 
 
-def _upright(picture: PILImage.Image, orientation: object) -> PILImage.Image:
-    from PIL.Image import Transpose
+def _load(
+    picture: PILImage.Image, container: Container, tags: Mapping[int, Any] | None, held: int
+) -> Image:
+    """Decode an open picture. held: bytes of its file in memory."""
+    from siamkit.sdk import complete, deep
+    from siamkit.sdk.exif import read_orientation
+    from siamkit.sdk.levels import Statement, to_rgb
+    from siamkit.sdk.pillow import bytes_per_pixel, mend_palette
 
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    if isinstance(orientation, int) and orientation in turns:
-        return picture.transpose(turns[orientation])
-    return picture
+    _require_memory(picture.size, bytes_per_pixel(picture, tags or {}), held)
+    frames = max(container.frames, getattr(picture, "n_frames", 1)) if tags is None else 1
+    bits = container.bits or 16
+    white = 2.0**bits - 1 if bits < 16 else None
+    stated = Statement(white) if tags is None else deep.statement(tags)
+    if tags:
+        mend_palette(picture, tags)
+    picture.load()
+    complete.require(picture, container.content)
+    pixels, notes = to_rgb(picture, stated)
+    is_wide = picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+    is_cut = picture.format == "JPEG2000" and bits > 8 and container.bits is not None
+    is_dim = picture.format in deep.FORMATS and bits > 8 and pixels.max() < deep.DIMMEST
+    if not is_wide and (is_cut or is_dim):
+        _require_memory(picture.size, deep.MOST_BYTES + RESULT, held)
+        pixels, notes = deep.read_all_bits(container.content, stated) or (pixels, notes)
+    orientation = container.orientation
+    if picture.format in ("AVIF", "WEBP"):
+        orientation = read_orientation(picture.info.get("exif", b""), picture.info.get("xmp", b""))
+    if frames > 1:
+        notes = (*notes, f"it has {frames} frames: the first is used")
+    return Image(_turn(pixels, orientation), notes)
 
 
-def _to_rgb(picture: PILImage.Image) -> PILImage.Image:
+def _require_memory(size: tuple[int, int], depth: float, held: int) -> None:
+    """Raise UnreadableSample if a picture is too large. depth: bytes per pixel while decoding."""
+    if size[0] * size[1] > MAX_PIXELS:
+        raise _too_large()
+    if (needed := size[0] * size[1] * depth + held) > MAX_MEMORY:
+        raise UnreadableSample(
+            f"it would take {needed / 1e6:,.0f} MB of memory to decode, more than the limit of"
+            f" {MAX_MEMORY / 1e6:,.0f} MB",
+            hint="scale the picture down first, or save it as a PNG or JPEG with 8 bits",
+        )
+
+
+def _turn(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn a picture upright, given the EXIF orientation."""
     import numpy as np
-    from PIL import Image as pil
 
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        values = np.asarray(picture, dtype=np.float64)
-        white = 65535.0 if values.max(initial=0) > 255 else 255.0
-        grey = np.clip(values * (255.0 / white), 0, 255).astype(np.uint8)
-        return pil.fromarray(grey).convert("RGB")
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        rgba = picture.convert("RGBA")
-        paper = pil.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return pil.alpha_composite(paper, rgba).convert("RGB")
-    return picture.convert("RGB")
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _too_large() -> UnreadableSample:
+    return UnreadableSample(
+        f"it has more than {MAX_PIXELS:,} pixels", hint="scale the picture down first"
+    )
+
+
+def _refusal(kind: formats.Format) -> UnreadableSample:
+    return UnreadableSample(f"it is {kind.name}, which is not read", hint=kind.picture_hint)
+
+
+def _unknown(content: bytes) -> UnreadableSample:
+    from siamkit.sdk.pillow import FORMATS
+
+    if (kind := formats.recognise(content[: formats.HEAD])) is None:
+        return UnreadableSample(f"not a picture in a known format ({FORMATS})")
+    if kind.name.endswith("picture") and not kind.picture_hint:
+        return UnreadableSample(f"the picture is damaged: {kind.name} was begun here")
+    return _refusal(kind) if kind.picture_hint else UnreadableSample(f"it is {kind.name}")

@@ -98,7 +98,7 @@ def test_a_bomb_in_an_icon_is_not_decoded(shell):
     make_bomb_in_an_icon(shell.folder / "bad.jpg")
     done = shell("enrol", "tiles", "bad.jpg", "--as", "x")
     assert done.code == 2
-    assert "not a picture in a known format" in done.err
+    assert "an icon (ICO), which is not read" in done.err
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
