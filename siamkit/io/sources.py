@@ -16,7 +16,7 @@ from siamkit.errors import BadInput, UnreadableSample
 from siamkit.io.absent import hint_for_absent
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
-MAX_BYTES = 1 << 30  # bytes (1 GiB) of a source that is read whole
+MAX_BYTES = 1 << 29  # bytes (512 MiB) of a source that is read whole; decoding takes as much
 IMPORTED = "imported:"  # begins a source that an import named and its user did not: never read
 
 

@@ -58,6 +58,8 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
         log.seek(0)
         complaint = log.read().decode("utf-8", "replace").strip()
         if code or complaint:
+            if "matches no streams" in complaint:
+                raise UnreadableSample("it is a video without a sound track")
             if is_empty:
                 raise UnreadableSample(f"not a complete audio file in a known format {refused}")
             reason = complaint.splitlines()[-1] if complaint else "it ends early"

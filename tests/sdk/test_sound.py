@@ -100,7 +100,7 @@ def damaged_flac() -> bytes:
      (content(np.where(np.arange(len(TONE)) == 5, np.inf, TONE), subtype="FLOAT"), "1 of its"),
      (damaged_flac(), "damaged"),
      (content(TONE, kind="FLAC")[:-9_000], "damaged"),
-     (b"#EXTM3U\n#EXTINF:5,\n/etc/hostname\n", "not a complete audio file")],
+     (b"#EXTM3U\n#EXTINF:5,\n/etc/hostname\n", "it is a playlist, not a sound")],
 )  # fmt: skip
 def test_files_that_are_not_sounds_are_refused(data, said):
     with pytest.raises(UnreadableSample, match=said):
@@ -194,8 +194,8 @@ def test_what_cancels_is_not_lost_in_ffmpeg_either(tmp_path):
 def test_too_many_channels_and_samples_out_of_all_measure_are_refused():
     with pytest.raises(UnreadableSample, match="100 channels"):
         load_clip(content(np.zeros((100, 100), np.float32)), RATE)
-    with pytest.raises(UnreadableSample, match="beyond"):
-        load_clip(content(TONE * 1e9, subtype="FLOAT"), RATE)
+    with pytest.raises(UnreadableSample, match=r"reach 5e\+09, and full scale is 1"):
+        load_clip(content(TONE * 1e10, subtype="FLOAT"), RATE)
 
 
 def test_a_stream_that_is_left_early_leaves_no_program_behind(tmp_path, monkeypatch):
