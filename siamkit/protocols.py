@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.types import Cursor, Hits, Ids, Kind, Mined, Quality, Region, Threshold, Vectors
+    from siamkit.types import (
+        Cursor,
+        Hits,
+        Ids,
+        Kind,
+        Mined,
+        Objection,
+        Quality,
+        Region,
+        Threshold,
+        Vectors,
+    )
 
 M = TypeVar("M")  # the decoded medium: Image, str, or the plugin's own class
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -122,6 +133,31 @@ class Notes(Protocol):
 
     def notes(self) -> list[str]:
         """Return the lines since the last call: '3 texts were longer than 256 tokens …'."""
+        ...
+
+
+@runtime_checkable
+class Blind(Protocol[M_contra]):
+    """An encoder that knows which media it cannot see: texts in an unknown script. Optional.
+
+    No decision is made on such a medium, and enrolment refuses it: its vector would match others
+    whatever they show.
+    """
+
+    def blind_to(self, medium: M_contra) -> str:
+        """Return why the vector of a cropped medium tells nothing of it; empty if it does."""
+        ...
+
+
+@runtime_checkable
+class Objects(Protocol[M_contra]):
+    """A modality that knows differences which vectors miss, such as another number. Optional."""
+
+    def objection(self, left: M_contra, right: M_contra, encoder: Any) -> Objection | None:
+        """Return why two cropped media are not the same, however high their score; or None.
+
+        It does not depend on their order. encoder: the open encoder of their vectors.
+        """
         ...
 
 

@@ -92,6 +92,14 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """Why two samples do not count as the same, however high their score."""
+
+    decision: Literal["different", "can't tell"]
+    reason: str  # for people
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """The score at or above which two samples count as the same, and the rate it is set for."""
 
@@ -204,6 +212,7 @@ class Match:
     source: str  # the file (or text) of that sample
     probability: float | None = None  # that it is the same, by a reranker or a calibration
     normalised: float | None = None  # the score by adaptive S-norm, if that decides
+    objection: Objection | None = None  # why it is not the same, however high the score
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +227,4 @@ class Verdict:
     normalised: float | None = None  # the score by adaptive S-norm, if that decides
     llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration
     highest_llr: float | None = None  # the highest that the calibration can give
+    objection: Objection | None = None  # decides, whatever the score

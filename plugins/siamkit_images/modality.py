@@ -11,12 +11,15 @@ from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, read_card
 from siamkit.sdk.onnx import OnnxEncoder
-from siamkit.types import Image, Region
+from siamkit.types import Image, Quality, Region
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Standard deviation of a colour channel, 0 to 255. The least of 200 pictures (Caltech-101, COIL-20)
+# is 19.
+LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
 LITE0, TIMM = "efficientnet-lite0", "timm"
 
 
@@ -48,6 +51,14 @@ class Images:
         from siamkit_images.prepare import cut
 
         return cut(medium, region)
+
+    def assess(self, medium: Image, region: Region) -> Quality:
+        """Refuse a picture of a single colour: the network sees nothing in it."""
+        shades = float(self.crop(medium, region).pixels.std(axis=(0, 1)).max())
+        is_blank = shades < LEAST_SHADES
+        problems = ("the picture has a single colour",) if is_blank else ()
+        score = min(1.0, shades / GOOD_SHADES)
+        return Quality(round(score, 4), problems, {"shades": round(shades, 1)}, not is_blank)
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from siamkit.errors import MissingWeights
 from siamkit.protocols import OwnNetwork, Reranker
 from siamkit.sdk.model_folder import Card
-from siamkit.types import Threshold
+from siamkit.types import Objection, Threshold
 from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 
 if TYPE_CHECKING:
@@ -78,6 +78,17 @@ class Questions(BaseQuestions):
         from siamkit_questions.training import WholeModel
 
         return WholeModel(backbone)
+
+    def objection(self, left: str, right: str, encoder: Sentences) -> Objection | None:
+        """Object to texts that differ only in what the encoder does not see of them."""
+        if left == right:
+            return None
+        a, b = encoder.read(left), encoder.read(right)
+        if a.tokens == b.tokens and a.hidden != b.hidden:
+            return Objection(
+                "can't tell", "they differ only in words or signs that the model does not see"
+            )
+        return None
 
     def reranker(self, name: str, encoder: Sentences) -> Reranker[str]:
         """Open a reranker: `lexical`, or `cross-encoder:` with a folder or a hub name.

@@ -23,6 +23,7 @@ from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.files import open_file, read_bytes
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
 from siamkit.sdk.onnx import encoder_session, run_encoder, threads
+from siamkit_questions.visible import Reader, Visible
 
 if TYPE_CHECKING:
     from siamkit.types import Vectors
@@ -96,6 +97,7 @@ class Sentences(CardedEncoder):
                     raise
                 raise MissingWeights(f"encoder folder {folder}: {TOKENIZER}: {error}") from error
             check.result()
+        self._reader = Reader(self._tokenizer)
         self._lock = Lock()
         self._embedded = self._truncated = 0  # texts since the last notes()
 
@@ -131,6 +133,15 @@ class Sentences(CardedEncoder):
         texts = "the text was" if is_single else f"{truncated} of {embedded} texts were"
         beginning = "its beginning" if is_single else "their beginning"
         return [f"{texts} longer than {self.recipe.max_tokens} tokens: only {beginning} counts"]
+
+    def read(self, text: str) -> Visible:
+        """Tell what the vector of a text depends on."""
+        prompt = self.recipe.prompt
+        return self._reader.read(text, self._tokenizer.encode(prompt + text), len(prompt))
+
+    def blind_to(self, text: str) -> str:
+        """Return why the vector of a text tells nothing of it; empty if it does."""
+        return self.read(text).problem
 
     def _tokenise(self, batch: Sequence[str]) -> list[list[int]]:
         """Return each text's token ids, at most max_tokens of them."""

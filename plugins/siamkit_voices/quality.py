@@ -17,6 +17,7 @@ GOOD_SPEECH = 5.0  # s, at or above: score 1
 CLIPPED = 0.999  # of the largest value: two samples in a row there are clipped
 MAX_CLIPPED = 0.05  # share of the samples of speech
 MIN_RANGE, GOOD_RANGE = 6.0, 30.0  # dB between loud and quiet frames
+STEADY = 3.0  # dB; less is a hiss or a tone: 160 development recordings have 16 or more
 FRAME = 400  # samples, 25 ms, at 16 kHz
 
 
@@ -41,7 +42,7 @@ def assess(medium: Clip, region: Region) -> Quality:
         "clipped": round(clipped, 4),
         "above_noise_db": round(spread, 1),
     }
-    return Quality(score=round(score, 4), problems=tuple(problems), measures=measures)
+    return Quality(round(score, 4), tuple(problems), measures, comparable=spread >= STEADY)
 
 
 def _clipped(samples: NDArray[np.float32]) -> float:

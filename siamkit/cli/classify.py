@@ -142,7 +142,8 @@ def _region(region: sk.Classified, top: int) -> dict[str, Any]:
     return {
         **region_facts(region),
         **({"tags": region.identities} if region.tags else {"class": region.identity}),
-        "decision": region.decision if region.nearest else None,
+        "decision": region.decision if region.nearest or region.objection else None,
+        "objection": region.objection and asdict(region.objection),
         "classes": [
             {
                 "identity": match.identity,
@@ -155,6 +156,8 @@ def _region(region: sk.Classified, top: int) -> dict[str, Any]:
 
 
 def _answer(region: sk.Classified) -> str:
+    if region.objection:
+        return f"can't tell: {region.objection.reason}"
     if region.decision == "can't tell":
         return f"{region.classes[0].identity}? (can't tell)"
     return ", ".join(region.identities) or ("no tag" if region.decision == "same" else "unknown")

@@ -131,6 +131,7 @@ def _facts(deduped: sk.Deduped, source: str) -> dict[str, Any]:
         "mining": dict(grouping.mining),
         "comparisons": grouping.comparisons,
         "pairs": len(grouping.pairs),
+        "objections": grouping.objections,
         "expected_false": None if expected is None else round(expected, 6),
         "groups": groups,
         "left_out": left_out_facts(deduped.left_out),
@@ -152,6 +153,8 @@ def _print(deduped: sk.Deduped, *, list_groups: bool) -> None:
     if deduped.left_out:
         echo(f"{len(deduped.left_out):,} left out: no comparison tells anything about them")
     echo(describe_false(deduped))
+    if count := deduped.grouping.objections:
+        echo(f"{count:,} more are as alike, but differ in what their vectors do not show")
     if not mining["exact"]:
         echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
     for member in deduped.members if list_groups else ():

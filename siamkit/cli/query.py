@@ -181,6 +181,7 @@ def _facts(answers: list[sk.Answer]) -> dict[str, Any]:
                 **region_facts(answer),
                 "identity": answer.identity,
                 "decision": answer.decision,
+                "objection": answer.objection and asdict(answer.objection),
                 "matches": [
                     {
                         **asdict(match),
@@ -201,6 +202,9 @@ def _round(score: float | None) -> float | None:
 
 
 def _identity(answer: sk.Answer) -> str:
+    if objection := answer.objection:
+        answered = "unknown" if objection.decision == "different" else "can't tell"
+        return f"{answered}: {objection.reason}"
     if answer.decision == "can't tell":
         return f"{answer.matches[0].identity}? (can't tell)"
     return answer.identity or "unknown"

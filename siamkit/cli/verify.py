@@ -34,7 +34,7 @@ Examples:
 
 \b
 Exit codes: 0 the same; 3 different; 5 can't tell, because the score lies between the calibration's
-thresholds for the two; 4 a file holds nothing to compare.
+thresholds for the two, or a file shows too little to compare; 4 a file holds nothing to compare.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
@@ -122,6 +122,8 @@ def _verify(
 def _sentence(verdict: sk.Verdict, *, reranked: bool) -> str:
     """Return 'same: score 0.951 >= threshold 0.926 (false match rate 0.001), probability 0.998'."""
     threshold, score = verdict.threshold, f"score {verdict.score:.3f}"
+    if verdict.objection:
+        return f"{verdict.decision}: {verdict.objection.reason} ({score})"
     probability = ""
     if reranked:
         score = f"probability {verdict.probability:.3f} (cosine {verdict.score:.3f})"
@@ -148,6 +150,7 @@ def _facts(result: sk.Verification) -> dict[str, Any]:
         "probability": result.verdict.probability,
         "threshold": asdict(result.verdict.threshold),
         "different_below": result.verdict.different_below,
+        "objection": result.verdict.objection and asdict(result.verdict.objection),
         "left": _side(result.left),
         "right": _side(result.right),
     }

@@ -16,7 +16,7 @@ from siamkit.host import contract, registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.models import built, names
-from siamkit.protocols import Assesses, Detector, Encoder, Modality, Streams
+from siamkit.protocols import Assesses, Blind, Detector, Encoder, Modality, Streams
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.types import Calibration, Quality, Region, Threshold, Vectors
@@ -125,14 +125,21 @@ class Pipeline:
             return [_require_finite(region) for region in self.detector.find(medium)]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
-        """Assess a region's quality; None if the modality does not assess."""
-        if not isinstance(self.modality, Assesses):
-            return None
-        with self._guard("assess", content):
-            quality = self.modality.assess(medium, region)
-            if not 0 <= quality.score <= 1:
-                raise ValueError(f"quality {quality.score} is not in [0, 1]")
-            return quality
+        """Assess a region's quality; None if neither modality nor encoder finds fault with it."""
+        quality = None
+        if isinstance(self.modality, Assesses):
+            with self._guard("assess", content):
+                quality = self.modality.assess(medium, region)
+                if not 0 <= quality.score <= 1:
+                    raise ValueError(f"quality {quality.score} is not in [0, 1]")
+        if isinstance(self.encoder, Blind):
+            crop = self.crop(medium, region, content)
+            with self._guard("assess", content):
+                reason = self.encoder.blind_to(crop)
+            if reason:
+                problems = quality.problems if quality else ()
+                return Quality(0.0, (*problems, reason), comparable=False)
+        return quality
 
     def crop(self, medium: Any, region: Region, content: Content) -> Any:
         """Crop a region for the encoder."""

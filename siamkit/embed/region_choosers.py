@@ -43,9 +43,12 @@ def all_usable(detected: DetectedSample) -> ChosenRegions:
     pairs = all_regions(detected)
     usable = [pair for pair in pairs if not _problems(pair[1])]
     if not usable:
+        better = "use a better picture or recording"
+        if not all(quality.comparable for _, quality in pairs if quality):
+            better = "use another sample, or an encoder that can tell it from others"
         raise LowQuality(
             "; ".join(p for _, quality in pairs for p in _problems(quality)),
-            hint="use a better picture or recording, or enrol it anyway with `--any-quality`",
+            hint=f"{better}, or enrol it anyway with `--any-quality`",
         )
     return usable
 

@@ -11,6 +11,7 @@ from siamkit.embed.batches import EmbeddedRegion, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import pick_reranker
 from siamkit.errors import SiamkitError, Uncalibrated
+from siamkit.flows import objections
 from siamkit.flows.decide import (
     DecisionRule,
     gallery_basis,
@@ -57,7 +58,7 @@ def against(
     jobs = (Job(item.source, item) for item in items)
     for batch in batches.embed_all(pipeline, jobs, region_choosers.all_regions):
         regions = [region for source in batch for region in source.regions]
-        matches = iter(_match(live, pipeline, regions, reranker))
+        matches = iter(_match(live, pipeline, regions, threshold, reranker))
         for source in batch:
             if source.error:
                 yield GalleryLookup(source.job.tag, None, False, source.error)
@@ -89,6 +90,7 @@ def _match(
     live: LiveIndex,
     pipeline: Pipeline,
     regions: Sequence[EmbeddedRegion],
+    threshold: Threshold,
     reranker: Reranker[Any] | None,
 ) -> list[Match | None]:
     import numpy as np
@@ -96,15 +98,24 @@ def _match(
     if not regions:
         return []
     vectors = np.stack([region.vector for region in regions])
-    rows = find_nearest(live, vectors, RESCORED if reranker else 1)
+    is_judged = reranker or objections.opener(pipeline)
+    rows = find_nearest(live, vectors, RESCORED if is_judged else 1)
     if reranker:
         crops = [region.crop for region in regions]
         rows = rerank_matches(live, pipeline, reranker, crops, vectors, rows)
-    return [row[0] if row else None for row in rows]
+
+    def is_same(match: Match) -> bool:
+        return _is_same(match, threshold, reranker)
+
+    judged = [
+        objections.pass_over(live, pipeline, region.crop, row, is_same)
+        for region, row in zip(regions, rows, strict=True)
+    ]
+    return [row[0] if row else None for row in judged]
 
 
 def _is_same(match: Match | None, threshold: Threshold, reranker: Reranker[Any] | None) -> bool:
-    if match is None:
+    if match is None or match.objection:
         return False
     score = match.probability if reranker else match.score
     return score is not None and score >= threshold.value

@@ -15,13 +15,14 @@ from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
+from siamkit.flows import objections
 from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answer_regions
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Cursor, Quality, Region
+from siamkit.types import Cursor, Objection, Quality, Region
 
 if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationRule
@@ -54,7 +55,14 @@ class Classified:
     @property
     def decision(self) -> Decision:
         """Does it belong to any enrolled class?"""
+        if self.objection:
+            return self.objection.decision
         return self.nearest.decision if self.nearest else "same"
+
+    @property
+    def objection(self) -> Objection | None:
+        """Why no score decides: the region is not comparable."""
+        return objections.of_quality(self.quality)
 
     @property
     def identity(self) -> str | None:

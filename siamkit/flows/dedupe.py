@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
+from siamkit.flows import objections
 from siamkit.flows.dedupe_items import Item, embed_items, number_distinct
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
 from siamkit.flows.score_trials import score_pairs
@@ -94,12 +95,14 @@ def dedupe(
     BadInput if the memory is too small.
     """
     embedded = embed_items(pipeline, items, progress)
-    media = embedded.media(pipeline) if rule.reranker else None
+    object_to = objections.opener(pipeline)
+    media = embedded.media(pipeline) if rule.reranker or object_to else None
     grouping = group_duplicates(
         embedded.vectors,
         media,
         rule,
         copies=np.bincount(embedded.distinct, minlength=len(embedded.vectors)),
+        object_to=object_to,
         max_memory=max_memory,
         progress=progress,
     )

@@ -80,6 +80,9 @@ def gather_evidence(
             )
         try:
             verification = verify(gallery, source)
+            if objection := verification.verdict.objection:
+                yield Evidence(gallery.name, name, None, 0.0, reason=objection.reason)
+                continue
             llr, highest_llr = verification.verdict.llr, verification.verdict.highest_llr
             assert llr is not None
             assert highest_llr is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,8 +23,17 @@ from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
 from siamkit.store.live_index import load_backend
-from siamkit.types import Calibration, Ids, Progress, Threshold, Vectors, ignore_progress
+from siamkit.types import (
+    Calibration,
+    Ids,
+    Objection,
+    Progress,
+    Threshold,
+    Vectors,
+    ignore_progress,
+)
 
+ObjectTo: TypeAlias = Callable[[Any, Any], Objection | None]  # of two cropped media
 MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approximate mining left
 STRIP = 1_024  # rows of a component compared at once
 PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
@@ -110,7 +119,8 @@ class Grouping:
     vectors: Vectors  # (n, dim)
     rule: MatchRule
     near: ScoredPairs  # every considered pair, with the score that the threshold is on
-    pairs: ScoredPairs  # those at or above the threshold
+    pairs: ScoredPairs  # those at or above the threshold, without objection
+    objections: int  # pairs at or above the threshold that are not the same all the same
     groups: list[list[int]]  # largest first; two or more items each, in order
     canonical: list[int]  # the item that represents each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
@@ -132,12 +142,14 @@ def group_duplicates(
     rule: MatchRule,
     *,
     copies: Ids,
+    object_to: ObjectTo | None = None,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Grouping:
     """Find the duplicates among (n, dim) unit vectors.
 
-    media: the n items themselves, if there is a reranker. copies: (n,) how often each item occurs;
+    media: the n items themselves, for the reranker and `object_to`, which says of two of them why
+    they are not the same. copies: (n,) how often each item occurs;
     they weigh in the choice of a canonical item. max_memory: bytes that this process may use in
     all; None for most of what is free. Raises BadInput if that is too little.
     """
@@ -159,14 +171,19 @@ def group_duplicates(
         return ScoredPairs(left, right, probabilities)
 
     near = judge(candidates, "judging")
-    pairs = near[near.scores >= np.float32(rule.threshold.value)]
+    same = near[near.scores >= np.float32(rule.threshold.value)]
     if not mining["exact"]:
-        missed = _missed_pairs(vectors, rule.floor, pairs, near)
+        missed = _missed_pairs(vectors, rule.floor, same, near)
         near = linkage.merge_pairs([near, judge(missed, "judging missed pairs")])
-        pairs = near[near.scores >= np.float32(rule.threshold.value)]
+        same = near[near.scores >= np.float32(rule.threshold.value)]
+    pairs = same
+    if object_to and media is not None:
+        meets_none = [object_to(media[a], media[b]) is None for a, b, _ in same.triples()]
+        pairs = same[np.array(meets_none, np.bool_)]
     groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
     canonical = _medoids(groups, pairs, copies)
-    return Grouping(vectors, rule, near, pairs, groups, canonical, mining)
+    objections = len(same) - len(pairs)
+    return Grouping(vectors, rule, near, pairs, objections, groups, canonical, mining)
 
 
 def _free_memory(max_memory: int | None) -> int:

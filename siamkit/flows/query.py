@@ -10,7 +10,7 @@ from siamkit.embed.batches import EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput
-from siamkit.flows import normalise
+from siamkit.flows import normalise, objections
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     Decision,
@@ -26,7 +26,7 @@ from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Match, Quality, Region, Threshold, Vectors
+from siamkit.types import Calibration, Match, Objection, Quality, Region, Threshold, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Answer:
     def decision(self) -> Decision:
         """Does the region belong to the first match's identity? "different" without a threshold."""
         best = self.matches[0] if self.matches else None
+        if self.objection:
+            return self.objection.decision
         if best is None or self.threshold is None:
             return "different"
         scores = {"cosine": best.score, "snorm": best.normalised, "probability": best.probability}
@@ -64,6 +66,12 @@ class Answer:
             return "can't tell"
         below = self.threshold.value if self.different_below is None else self.different_below
         return Limits(self.threshold, below).decide(score)
+
+    @property
+    def objection(self) -> Objection | None:
+        """Why no score decides: the region is not comparable, or differs from the first match."""
+        by_quality = objections.of_quality(self.quality)
+        return by_quality or (self.matches[0].objection if self.matches else None)
 
     @property
     def identity(self) -> str | None:
@@ -89,9 +97,26 @@ def query(
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     embedded = batches.embed_one(pipeline, pipeline.read(probe), choose)
-    return answer_regions(
-        live, pipeline, embedded, k=k, rule=rule, fusion=fusion, reranker=reranker
+    count = max(k, RESCORED) if k > 0 and objections.opener(pipeline) else k
+    answers = answer_regions(
+        live, pipeline, embedded, k=count, rule=rule, fusion=fusion, reranker=reranker
     )
+    return [
+        _heed_objections(live, pipeline, answer, region.crop, k)
+        for answer, region in zip(answers, embedded.regions, strict=True)
+    ]
+
+
+def _heed_objections(
+    live: LiveIndex, pipeline: Pipeline, answer: Answer, crop: Any, k: int
+) -> Answer:
+    """Return an answer with its best k matches, those first that meet no objection."""
+
+    def is_same(match: Match) -> bool:
+        return replace(answer, quality=None, matches=[match]).decision != "different"
+
+    matches = objections.pass_over(live, pipeline, crop, answer.matches, is_same)
+    return replace(answer, matches=matches[:k])
 
 
 def answer_regions(

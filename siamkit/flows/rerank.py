@@ -36,7 +36,9 @@ def rerank_matches(
     """
     sample_ids = {match.sample_id for row in rows for match in row}
     enrolled = templates.of_samples(live.store, live.gallery, sample_ids)
-    media = {i: medium for i in enrolled if (medium := _load(live, pipeline, i)) is not None}
+    media = {
+        i: medium for i in enrolled if (medium := load_enrolled(live, pipeline, i)) is not None
+    }
     if missing := len(sample_ids) - len(media):
         log.warning(
             f"{reranker.name} cannot judge {missing} enrolled samples whose sources are gone or"
@@ -66,7 +68,7 @@ def _likeliest_first(match: Match) -> tuple[float, float]:
     return (1.0 if match.probability is None else -match.probability, -match.score)
 
 
-def _load(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
+def load_enrolled(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
     """Decode and crop an enrolled sample again; None if its source is gone or has changed."""
     sample = samples.get(live.store, sample_id)
     try:

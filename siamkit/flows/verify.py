@@ -10,7 +10,7 @@ from siamkit.embed.batches import EmbeddedRegion
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import StoreError
-from siamkit.flows import normalise
+from siamkit.flows import normalise, objections
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     Basis,
@@ -25,7 +25,7 @@ from siamkit.protocols import Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, samples, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Quality, Region, Vectors, Verdict
+from siamkit.types import Calibration, Objection, Quality, Region, Vectors, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,11 @@ def verify_pair(
         verdict = Verdict(limits.decide(probability), score, limits.same, probability)
     else:
         verdict = _verdict(score, limits, basis.calibration)
-    return Verification(verdict, left, right)
+    objection = objections.of_quality(left.quality) or objections.of_quality(right.quality)
+    object_to = objections.opener(pipeline)
+    if objection is None and object_to and verdict.decision != "different":
+        objection = object_to(region_a.crop, region_b.crop)
+    return Verification(_heed(verdict, objection), left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +123,19 @@ def verify_claim(
     tries = len(enrolled) if fusion == "best" else 1
     limits = verification_limits(rule, basis, tries)
     right, region = _embed(pipeline, claim.probe, choose)
+    objection = objections.of_quality(region.quality)
     scores = enrolled @ region.vector
     score = float(scores.max())
     if fusion == "mean":
         score = mean_score(enrolled, region.vector, mated_cosine_of(pipeline.encoder))
     left = ComparedSide(claim.identity, samples=len(enrolled))
     if not snorm:
-        return Verification(_verdict(score, limits, basis.calibration, tries), left, right)
+        verdict = _verdict(score, limits, basis.calibration, tries)
+        return Verification(_heed(verdict, objection), left, right)
     nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
     (normalised,) = normalise.normalise_candidates(open_index(), snorm, region.vector, [nearest])
     verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
-    return Verification(verdict, left, right)
+    return Verification(_heed(verdict, objection), left, right)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
@@ -149,6 +155,14 @@ def _embed(
     region, count = embedded.regions[0], embedded.region_count
     side = ComparedSide(embedded.name, region.region, region.quality, region_count=count)
     return side, region
+
+
+def _heed(verdict: Verdict, objection: Objection | None) -> Verdict:
+    """Let an objection decide, if there is one: then no probability follows from the score."""
+    if objection is None:
+        return verdict
+    decision = objection.decision
+    return replace(verdict, decision=decision, probability=None, llr=None, objection=objection)
 
 
 def _verdict(

@@ -29,6 +29,7 @@ def html(deduped: Deduped, source: str) -> str:
         ("left out: no comparison tells", f"{len(deduped.left_out):,}"),
         ("comparisons", f"{grouping.comparisons:,}"),
         ("pairs at or above the threshold", f"{len(grouping.pairs):,}"),
+        ("as alike, but different", f"{grouping.objections:,}"),
         ("of them expected to be false", "not known" if expected is None else f"{expected:.2g}"),
         ("groups", f"{deduped.groups:,}"),
         ("items in groups", f"{len(deduped.members):,}"),

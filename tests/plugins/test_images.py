@@ -16,8 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
-from siamkit import Image, Region
-from siamkit.errors import BadInput, MissingWeights, NothingFound, PluginError, UnreadableSample
+from siamkit import DecisionRule, Image, Region
+from siamkit.errors import (
+    BadInput,
+    LowQuality,
+    MissingWeights,
+    NothingFound,
+    PluginError,
+    UnreadableSample,
+)
 from siamkit.models import added
 from siamkit.models import names as encoder_names
 from siamkit.sdk.model_folder import CARD, read_card
@@ -439,3 +446,20 @@ def test_an_export_that_fails_prints_nothing_on_standard_output(tmp_path, monkey
         Images().add("timm", "odd", tmp_path)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr().out == ""
+
+
+def test_a_picture_of_one_colour_is_compared_with_nothing(packaged, workspace, tmp_path):
+    for name, colour in {"white": "white", "black": "black"}.items():
+        pil.new("RGB", (300, 200), colour).save(tmp_path / f"{name}.png")
+    white, black = tmp_path / "white.png", tmp_path / "black.png"
+    rule = DecisionRule(threshold=0.9)
+    verdict = workspace.verify(workspace.pipeline("images"), white, black, rule=rule).verdict
+    assert verdict.score > 0.9
+    assert (verdict.decision, verdict.objection.reason) == (
+        "can't tell",
+        "the picture has a single colour",
+    )
+    with pytest.raises(LowQuality, match="single colour"):
+        workspace.enrol("images", "wall", white)
+    deduped = workspace.dedupe([white, black], modality="images", rule=rule)
+    assert (len(deduped.left_out), deduped.groups) == (2, 0)

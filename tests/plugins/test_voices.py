@@ -267,3 +267,13 @@ def test_error_rates_on_listed_trials(name, most):
     scores = np.array([vectors[row["a"]] @ vectors[row["b"]] for row in rows])
     mated = np.array([row["label"] == "1" for row in rows])
     assert eer(scores[mated], scores[~mated])[0] <= most
+
+
+def test_a_steady_sound_is_not_comparable():
+    seconds = np.arange(3 * 16_000) / 16_000
+    noise = np.random.default_rng(0).normal(size=len(seconds))
+    steady = [0.001 * noise, 0.3 * np.sin(440 * 2 * np.pi * seconds)]
+    rising = 0.3 * noise * np.clip(np.sin(5 * seconds), 0.001, 1)  # loud and quiet in turn
+    for samples, comparable in [*((sound, False) for sound in steady), (rising, True)]:
+        clip = Clip(samples.astype(np.float32), 16_000)
+        assert Voices().assess(clip, Region()).comparable is comparable

@@ -1,0 +1,61 @@
+"""Object to a match that a score suggests: the vector says nothing, or misses a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from siamkit.embed.pipeline import Pipeline
+from siamkit.flows.rerank import load_enrolled
+from siamkit.host import registry
+from siamkit.protocols import Objects
+from siamkit.store.live_index import LiveIndex
+from siamkit.types import Match, Objection, Quality
+
+
+def of_quality(quality: Quality | None) -> Objection | None:
+    """Return the objection to any decision on a region that is not comparable."""
+    if quality is None or quality.comparable:
+        return None
+    return Objection("can't tell", "; ".join(quality.problems))
+
+
+def opener(pipeline: Pipeline) -> Callable[[Any, Any], Objection | None] | None:
+    """Return the modality's function of two cropped media; None if it never objects."""
+    modality = pipeline.modality
+    if not isinstance(modality, Objects):
+        return None
+
+    def object_to(left: Any, right: Any) -> Objection | None:
+        with registry.calling(modality, "comparing"):
+            objection: Objection | None = modality.objection(left, right, pipeline.encoder)
+            return objection
+
+    return object_to
+
+
+def pass_over(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    probe: Any,
+    matches: Sequence[Match],
+    is_same: Callable[[Match], bool],
+) -> list[Match]:
+    """Return the matches of a cropped probe with the modality's objections to them.
+
+    A match without objection that counts as the same comes first, if there is one. An enrolled
+    sample whose source is gone meets no objection.
+    """
+    object_to = opener(pipeline)
+    if object_to is None:
+        return list(matches)
+    judged = []
+    for match in matches:
+        medium = load_enrolled(live, pipeline, match.sample_id) if is_same(match) else None
+        objection = None if medium is None else object_to(probe, medium)
+        judged.append(replace(match, objection=objection))
+    first = next((m for m in judged if m.objection is None and is_same(m)), None)
+    if first is None:
+        return judged
+    return [first, *(match for match in judged if match is not first)]
