@@ -7,7 +7,7 @@ that holds them becomes a fault, and `undecoded` names the encoding that it may 
 from __future__ import annotations
 
 import codecs
-import unicodedata
+import re
 from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import Any, TextIO
@@ -108,8 +108,9 @@ def undecoded(text: str) -> str:
         return "is not UTF-8"
     if any(ord(char) > 0x7F and not 0xDC80 <= ord(char) <= 0xDCFF for char in text):
         return "is not UTF-8, but mixes two encodings: `--encoding NAME` may not suffice"
-    guess = "windows-1252" if _looks_western(raw) else "NAME"
-    return f"is not UTF-8 (of a text file, `--encoding {guess}` may be the right one)"
+    if _looks_western(raw):
+        return "is not UTF-8 (of a text file, `--encoding windows-1252` may be the right one)"
+    return "is not UTF-8 (of a text file, `--encoding NAME` says what it is, such as windows-1251)"
 
 
 def _peek(stream: TextIOWrapper) -> bytes:
@@ -163,10 +164,12 @@ def _wide(head: bytes) -> str | None:
 
 
 def _looks_western(raw: bytes) -> bool:
+    """Return True if bytes may be Windows-1252: single letters with accents, and quotation marks.
+
+    Other scripts come out as words of accented letters alone.
+    """
     try:
         text = raw.decode("windows-1252")
     except UnicodeDecodeError:
         return False
-    foreign = [char for char in text if char > "\x7f"]
-    letters = sum(unicodedata.category(char) in ("Ll", "Lu") for char in foreign)
-    return letters * 2 >= len(foreign) or all(char in "€‚„…–—‘’“”•™©®°§«» " for char in foreign)
+    return re.search(r"[^\W\d_a-zA-Z]{3}|[\xa1-\xbf\xd7\xf7]{3}", text) is None
