@@ -33,7 +33,13 @@ settings.load_profile("repeatable")
 SLOW = frozenset(
     HERE / f"{name}.py"
     for name in (
-        *("cli/test_calibrate", "cli/test_explain", "cli/test_plugins_new", "cli/test_timeline"),
+        *(
+            "cli/test_calibrate",
+            "cli/test_dialects",
+            "cli/test_explain",
+            "cli/test_plugins_new",
+            "cli/test_timeline",
+        ),
         *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
         *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_voices"),
         *("plugins/test_visible",),

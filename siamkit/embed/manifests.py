@@ -17,23 +17,35 @@ from siamkit.io.printable import blank
 from siamkit.io.sources import to_text
 from siamkit.io.table_lines import open_stdin, open_text, parse_object
 from siamkit.io.table_read import TextColumns, TextRow, open_table, read_texts
-from siamkit.io.table_record import BARE, Table, list_columns, parse_each
-from siamkit.io.table_values import as_text
+from siamkit.io.table_record import (
+    BARE,
+    CSV,
+    EXCEL,
+    PARQUET,
+    SQLITE,
+    Table,
+    find_column,
+    list_columns,
+    parse_each,
+)
+from siamkit.io.table_values import MISSING, as_text
 from siamkit.store.samples import MAX_LABEL_CHARS, normalise_label
 from siamkit.types import Fault
 
 log = logging.getLogger("siamkit")
+SOURCE_COLUMNS = ("source", "path", "text")  # of a list of what to embed
 
 
 def read_labelled_sources(
-    origin: str, stdin: TextIO, encoding: str | None = None
+    origin: str, stdin: TextIO, *, table: str | None = None, encoding: str | None = None
 ) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
     """Return the (label, source) pairs of a folder, of a table, or of standard input for `-`.
 
     In a folder, each folder directly in it is an identity and holds its files, at any depth; a
     file directly in it is an identity by itself, named after the file. A table has the columns
     label and path, and paths are relative to it. JSON lines, which standard input must be, are
-    {"label", "path"} or {"label", "text"}. encoding: of a table that is not UTF-8.
+    {"label", "path"} or {"label", "text"}. table: of a database, or a sheet. encoding: of a table
+    that is not UTF-8.
 
     Also returns a fault for each row, and for each folder, that cannot be used. Raises BadInput
     if nothing can be.
@@ -47,13 +59,15 @@ def read_labelled_sources(
             f"{to_text(path)} is neither a folder nor a file", hint=hint_for_absent(path) or hint
         )
     plain = ".jsonl" if origin == "-" else ".csv"
-    with open_table(origin, stdin, plain=plain, encoding=encoding) as table:
-        if table.has_header and not (table.find("label") and table.find("path")):
+    with open_table(origin, stdin, table=table, plain=plain, encoding=encoding) as opened:
+        if opened.has_header and not (opened.find("label") and opened.find("path")):
             hint = "its first line must name label and path; for texts, add `--column NAME`"
-            raise BadInput(f"{table.name} has the columns {list_columns(table.columns)}", hint=hint)
-        records = table.read("label", "path", "text")
+            raise BadInput(
+                f"{opened.name} has the columns {list_columns(opened.columns)}", hint=hint
+            )
+        records = opened.read("label", "path", "text")
         parse = partial(_labelled_source, base=path.parent)
-        return parse_each(records, parse, table.name, "each row needs a label and a path")
+        return parse_each(records, parse, opened.name, "each row needs a label and a path")
 
 
 def read_labelled_folder(folder: Path) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
@@ -70,7 +84,7 @@ def read_labelled_folder(folder: Path) -> tuple[list[tuple[str, Path | str]], li
             label = normalise_label(path.name if is_folder else path.stem)
             files = [*files_under(path, inside=folder)] if is_folder else [path]
         except BadInput as error:
-            faults.append(Fault(str(error), "" if str(path) in str(error) else to_text(path)))
+            faults.append(Fault(str(error), to_text(path)))
             continue
         if not files:
             faults.append(Fault("there is no sample in it", to_text(path)))
@@ -132,21 +146,26 @@ def label_of_text(text: str) -> str:
 
 
 def read_source_list(
-    origin: str, stdin: TextIO, encoding: str | None = None
+    origin: str, stdin: TextIO, *, table: str | None = None, encoding: str | None = None
 ) -> tuple[list[Path | str], list[Fault]]:
-    """Return what to embed: one path per line, or JSON lines with "source" or "text".
+    """Return what to embed: one path per line, JSON lines, or a table.
 
-    A text comes as str, a file as Path; unusable lines are faults. encoding: of a list that is not
-    UTF-8. Raises BadInput if no line can be used.
+    JSON lines have "source" or "text", or "path", as a table has; such a path is relative to its
+    list. A text comes as str, a file as Path; unusable lines are faults. table: of a database, or a
+    sheet. encoding: of a list that is not UTF-8. Raises BadInput if no line can be used.
     """
     if origin == "-":
-        return _parse_sources(open_stdin(stdin, ".txt", encoding))
+        return _parse_sources(open_stdin(stdin, ".txt", encoding), Path())
     path = Path(origin)
     if not path.is_file():
         hint = '--from takes a text file with one path per line, or JSON lines with "source"'
         raise BadInput(f"{to_text(path)} is not a file", hint=hint_for_absent(path) or hint)
-    with open_text(path, ".txt", encoding) as table:
-        return _parse_sources(table)
+    if path.suffix.lower() in (*CSV, *PARQUET, *SQLITE, *EXCEL):
+        with open_table(path, table=table, encoding=encoding) as opened:
+            if opened.find("path") or opened.find("source") or path.suffix.lower() not in CSV:
+                return _parse_sources(opened, path.parent)
+    with open_text(path, ".txt", encoding) as opened:
+        return _parse_sources(opened, path.parent)
 
 
 def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | str]:
@@ -154,26 +173,30 @@ def _labelled_source(values: dict[str, Any], base: Path) -> tuple[str, Path | st
     if fault:
         raise ValueError(f"its label {fault}")
     path, text = values["path"], values["text"]
-    if isinstance(path, str) and path.strip():
+    if isinstance(path, str) and path.strip() not in MISSING:
         return label, base / path
     if isinstance(text, str):
         return label, text
     raise ValueError("there is no path")
 
 
-def _parse_sources(table: Table) -> tuple[list[Path | str], list[Fault]]:
+def _parse_sources(table: Table, base: Path) -> tuple[list[Path | str], list[Fault]]:
     hint = 'write a path, {"source": "PATH"}, or {"text": "TEXT"}'
-    return parse_each(table.read("source", "text"), _source, table.name, hint)
+    records = table.read(*SOURCE_COLUMNS)
+    return parse_each(records, partial(_source, base=base), table.name, hint)
 
 
-def _source(values: dict[str, Any]) -> Path | str:
+def _source(values: dict[str, Any], base: Path) -> Path | str:
     line = values.get(BARE)
     if isinstance(line, str):
         if not line.lstrip().startswith("{"):
             return Path(line)
-        values = parse_object(line)
-    if isinstance(text := values.get("text"), str):
+        fields = parse_object(line)
+        values = {key: fields.get(find_column([*fields], key) or "") for key in SOURCE_COLUMNS}
+    if isinstance(text := values.get("text"), str) and text.strip():
         return text
-    if isinstance(path := values.get("source"), str):
-        return Path(path)
-    raise ValueError('neither "source" nor "text" in it')
+    if isinstance(source := values.get("source"), str) and source.strip() not in MISSING:
+        return Path(source)
+    if isinstance(path := values.get("path"), str) and path.strip() not in MISSING:
+        return base / path
+    raise ValueError('neither "source" nor "path" nor "text" in it')

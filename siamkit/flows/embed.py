@@ -83,9 +83,11 @@ def read_sources(
     Also returns a fault for each row that cannot be used.
     See siamkit.embed.manifests for the formats. Raises BadInput if none can be.
     """
-    if columns is None or not columns.are_named:
-        encoding = columns.encoding if columns else None
-        sources, unread = manifests.read_source_list(origin, stdin, encoding)
+    columns = columns or TextColumns()
+    if not columns.are_named:
+        sources, unread = manifests.read_source_list(
+            origin, stdin, table=columns.table, encoding=columns.encoding
+        )
         return [*sources], unread
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
     faults = [Fault(row.error, row.id or "", row.line) for row in unusable]

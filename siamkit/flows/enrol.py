@@ -133,9 +133,11 @@ def read_labelled(
     Also returns a failed result for each row and each folder that cannot be used.
     See siamkit.embed.manifests for the formats. Raises BadInput if none can be.
     """
-    if columns is None or not columns.are_named:
-        encoding = columns.encoding if columns else None
-        pairs, faults = manifests.read_labelled_sources(origin, stdin, encoding)
+    columns = columns or TextColumns()
+    if not columns.are_named:
+        pairs, faults = manifests.read_labelled_sources(
+            origin, stdin, table=columns.table, encoding=columns.encoding
+        )
         return [*pairs], [_failure(origin, fault) for fault in faults]
     texts, unusable = manifests.read_labelled_texts(origin, stdin, columns)
     return [*texts], [_failure(origin, Fault(r.error, r.id or "", r.line)) for r in unusable]

@@ -31,7 +31,9 @@ def list_items(
             else:
                 yield Item(row.line, name, row.text)
     else:
-        sources, unread = read_source_list(source, stdin, columns.encoding)
+        sources, unread = read_source_list(
+            source, stdin, table=columns.table, encoding=columns.encoding
+        )
         faults += unread
         for number, path in enumerate(sources, 1):
             if isinstance(path, str):

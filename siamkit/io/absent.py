@@ -20,9 +20,9 @@ def hint_for_absent(path: Path) -> str:
         return _hint_for_url(url["scheme"] or "data", url["rest"] or "")
     if "~" in path.parts:
         return "a shell replaces `~`, siamkit does not: write the folder's full name"
+    if os.sep == "/" and _DRIVE.search(name):
+        return "this is a path of Windows: write what the file is called on this computer"
     if os.sep == "/" and "\\" in name:
-        if _DRIVE.search(name):
-            return "this is a path of Windows: write what the file is called on this computer"
         return f"folders are separated by / on this system: {name.replace(chr(92), '/')}"
     bare = path.with_name(path.name.strip(_AROUND)) if path.name.strip(_AROUND) else path
     if bare != path and bare.exists():

@@ -38,7 +38,7 @@ _UNITS = "\n\r\t ,;0123456789"  # characters that tables of any script have
 def require_known(encoding: str) -> str:
     """Return the codec's own name of an encoding. Raises BadInput for an unknown one."""
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)
         return codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         hint = "windows-1252, windows-1251, iso-8859-15, shift_jis, gb18030, utf-16, …"

@@ -112,7 +112,7 @@ def _dialect(lines: Iterator[str], suffix: str) -> tuple[int, str, Iterator[str]
     skipped, head = 0, next(lines, "")
     if stated := _STATED.fullmatch(head):
         return 1, stated[1], lines
-    while head and not head.strip():
+    while head and not head.strip(f'{DELIMITERS}" \r\n'):
         skipped, head = skipped + 1, next(lines, "")
     bare = _QUOTED.sub("", head)
     delimiter = "\t" if suffix == ".tsv" and "\t" in bare else max(DELIMITERS, key=bare.count)

@@ -66,8 +66,8 @@ class TextColumns:
 
     @property
     def are_named(self) -> bool:
-        """True if this names a column or a table, so that the origin is a table of texts."""
-        return (self.text, self.id, self.table) != (None, None, None)
+        """True if this names a column, so that the origin is a table of texts."""
+        return self.text is not None or self.id is not None
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def gallery(shell_in, tmp_path_factory):
     return shell.folder
 
 
-@every_dialect
+@pytest.mark.parametrize("dialect", DIALECTS[::6])  # `evaluate` reads the same trials
 def test_calibrate(shell, gallery, dialect):
     shutil.copytree(gallery, shell.folder, dirs_exist_ok=True)
     name, *options = write(shell.folder, TRIALS, dialect)
@@ -137,3 +137,16 @@ def test_examples_to_train_on(tmp_path, dialect):
         (WORDS[0], "5", False),
         (WORDS[1], "Zoë", True),
     ]
+
+
+@every_dialect
+def test_lists_of_files(shell, dialect):
+    for name, colour in (("é 1.png", "red"), ("b’2.png", "blue"), ("c.png", "red")):
+        Image.new("RGB", (20, 20), colour).save(shell.folder / name)
+    rows = [["path", "note"], ["é 1.png", "€"], ["b’2.png", "x"], ["c.png", "y"]]
+    name, *options = write(shell.folder, rows, dialect)
+    (group,) = json.loads(answers(shell, "dedupe", name, "-m", "tiles", *options))["groups"]
+    assert [member["text"] for member in group["members"]] == ["é 1.png", "c.png"]
+    answers(shell, "embed", "-m", "tiles", "--from", name, "-o", "v.npy", *options)
+    lines = (shell.folder / "v.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["source"] for line in lines] == [row[0] for row in rows[1:]]

@@ -94,7 +94,8 @@ def test_a_list_of_sources_is_paths_or_json_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"), [('{"x": 1}', 'neither "source" nor "text"'), ("{not json", "not JSON")]
+    ("line", "fault"),
+    [('{"x": 1}', 'neither "source" nor "path" nor "text"'), ("{not json", "not JSON")],
 )
 def test_lines_that_are_no_sources_are_named(tmp_path, line, fault):
     (tmp_path / "list.txt").write_text(f"a.png\n{line}\n")

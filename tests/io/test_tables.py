@@ -302,3 +302,62 @@ def test_odd_columns_of_a_parquet_file_are_errors_of_their_rows(tmp_path):
     pq.write_table(pa.table([text, text], names=["q", "q"]), tmp_path / "c.parquet")
     with pytest.raises(BadInput, match="two columns 'q'"):
         read(tmp_path / "c.parquet", column="q")
+
+
+def test_columns_are_found_in_any_spelling(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("\ufeff ID ;TEXT\u00a0;text 2\n1;one;x\n", "utf-8-sig")
+    assert plain(path) == [(2, "1", "one")]
+    with open_table(path) as table:
+        assert (table.find("Text 2"), table.find("text2")) == ("text 2", None)
+    path.write_text("Text,TEXT\na,b\n")
+    with pytest.raises(BadInput, match="two columns 'text'"):
+        read(path, column="text")
+    path.write_text("Text,text\na,b\n")
+    assert plain(path, column="text") == [(2, None, "b")]  # spelt exactly so
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"Text": "one"}\n{"TEXT": "two"}\n{"Text": "x", "TEXT": "y"}\n')
+    texts = [text for _, _, text in plain(path, column="text")]
+    assert texts == ["one", "two", "has two columns 'text'"]
+    path.write_text('{"text": "x", "text": "y"}\n')
+    assert "more than once" in plain(path, column="text")[0][2]
+
+
+@pytest.mark.parametrize("missing", ["", "  ", "NA", "N/A", "nan", "NaN", "NULL", "None", "#N/A"])
+def test_an_id_or_a_text_that_is_missing_is_a_fault(tmp_path, missing):
+    path = tmp_path / "t.csv"
+    path.write_text(f"id,text\n{missing},words\n2,{missing}\nNa,none at all\n")
+    first, second, third = plain(path)
+    for row, what in ((first, "id"), (second, "text")):
+        assert row[2].startswith((f"its {what} is empty", f"its {what} is missing"))
+    assert third == (4, "Na", "none at all")
+
+
+def test_rows_of_a_spreadsheet(tmp_path):
+    """Rows and columns that are empty do not count, those that hold more than the head do."""
+    path = tmp_path / "t.csv"
+    path.write_text("\n ;\nid;text;;\n;;;\n1;one;;\n2;two\n3;three;;x\n4;four;\n\n")
+    assert plain(path) == [
+        (5, "1", "one"),
+        (6, "2", "two"),
+        (7, None, "4 fields, where the head has 2"),
+        (8, "4", "four"),
+    ]
+
+
+def test_a_delimiter_is_counted_outside_quotation_marks(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"a;b;c","text"\n1,"x;y;z"\n')
+    assert plain(path, column="text") == [(2, None, "x;y;z")]
+    path.write_text("sep=|\nid|text\n1|a;b,c\n")
+    assert plain(path) == [(3, "1", "a;b,c")]
+
+
+@pytest.mark.parametrize("line", ["How far is it?", "where is my card and why", "a/1.png", "0.75"])
+def test_a_first_line_that_is_no_name_is_not_swallowed(tmp_path, line):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{line}\nanother\n")
+    with pytest.raises(BadInput, match="its first line names no column") as caught:
+        read(path)
+    assert ".txt" in caught.value.hint
+    assert read(path, column=line)[0].text == "another"
