@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
@@ -15,7 +16,9 @@ from siamkit.store.galleries import DEFAULT_INDEX, index_prefix
 from siamkit.store.templates import Owner
 from siamkit.types import Cursor, Hits, Vectors
 
-_SAVED = re.compile(r"(\.?)g(\d+)-")  # the beginning of a saved file's name, see index_prefix
+_NAME = re.compile(  # of a saved file, see index_prefix
+    r"(?P<half>\.?)g(?P<gallery>\d{1,18})-(s\d+-(?P<seq>\d{1,18})-(?P<nonce>[0-9a-f]{16})\b)?"
+)
 # How far the score of an index may lie from that of the stored templates: in rounding, and with
 # vectors that an approximate one has compressed.
 EXACT_WITHIN, NEAR_WITHIN = 1e-3, 0.05
@@ -61,7 +64,7 @@ class LiveIndex:
         with store.read():
             self.index: Index
             self.index, refused = self._open(
-                lambda cursor: templates.has_change(store, gallery, cursor)
+                lambda cursor: templates.has_change(store, gallery.id, cursor)
             )
             self._applied: Cursor = self.index.cursor()
             rebuilt = self._applied.seq == 0
@@ -207,29 +210,48 @@ def drop(store: Store, gallery_id: int, index: str) -> None:
     load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
 
 
-def drop_erased(store: Store) -> None:
-    """Delete saved indexes that hold what was deleted since: of every gallery, and of none.
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What the name of a file says that a backend has saved."""
 
-    Slow or killed processes write them after the deletion, or a backup brings them back.
+    backend: str
+    gallery_id: int
+    half_written: bool
+    cursor: Cursor | None
+
+
+def drop_erased(store: Store) -> None:
+    """Delete saved indexes that may hold what is not in the store, of every gallery and of none.
+
+    They are from before a deletion, or from another history: slow or killed processes write them,
+    or a backup brings them back.
     """
-    saved = _saved(store)  # before the galleries are read: each was created before its index
+    saved = _saved(store)  # before the store is read: what they hold was committed first
     floors = erasures.floors(store)
-    half_written = {gallery_id for _, gallery_id, half in saved if half}
+    half_written = {file.gallery_id for file in saved if file.half_written}
     for gallery_id, (index, below) in floors.items():
         if below or gallery_id in half_written:
             _drop(store, gallery_id, index, below)
-    for folder, gallery_id, _ in saved:
-        if gallery_id not in floors or floors[gallery_id][0] != folder:
-            _drop(store, gallery_id, folder, None)
+    for file in saved:
+        if file.gallery_id not in floors or floors[file.gallery_id][0] != file.backend:
+            _drop(store, file.gallery_id, file.backend, None)
+        elif file.cursor and not templates.has_change(store, file.gallery_id, file.cursor):
+            _drop(store, file.gallery_id, file.backend, file.cursor.seq + 1)
 
 
-def _saved(store: Store) -> set[tuple[str, int, bool]]:
-    """Return the backend, the gallery's id, and True if half-written, of what is saved.
+def _saved(store: Store) -> list[_Saved]:
+    """Read the names of all saved files.
 
-    As for FAISS: a folder per backend, and in it names that begin with the index's key.
+    As for FAISS: a folder per backend, and in it names that begin with the index's key, and go on
+    with its last change.
     """
-    matches = [(path, _SAVED.match(path.name)) for path in store.index_root.glob("*/*")]
-    return {(path.parent.name, int(match[2]), bool(match[1])) for path, match in matches if match}
+    saved = []
+    for path in store.index_root.glob("*/*"):
+        if match := _NAME.match(path.name):
+            cursor = Cursor(int(match["seq"]), match["nonce"]) if match["seq"] else None
+            half_written = bool(match["half"])
+            saved.append(_Saved(path.parent.name, int(match["gallery"]), half_written, cursor))
+    return saved
 
 
 def _drop_forgotten(store: Store, gallery: Gallery) -> None:

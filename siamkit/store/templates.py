@@ -36,10 +36,10 @@ def last_change(store: Store, gallery: Gallery) -> Cursor:
     return Cursor(*row)
 
 
-def has_change(store: Store, gallery: Gallery, cursor: Cursor) -> bool:
+def has_change(store: Store, gallery_id: int, cursor: Cursor) -> bool:
     """Return True if this exact change is in the log; one of a restored backup is not."""
     query = "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?"
-    return store.fetch_one(query, cursor.seq, cursor.nonce, gallery.id) is not None
+    return store.fetch_one(query, cursor.seq, cursor.nonce, gallery_id) is not None
 
 
 def count(store: Store, gallery: Gallery) -> int:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from siamkit import BadInput, EncoderMismatch, StoreError
 from siamkit.store import Store, galleries, samples, templates
 from siamkit.store.galleries import GalleryEncoder
-from siamkit.store.live_index import LiveIndex
 from siamkit.store.migrations import migrations
 from siamkit.store.samples import NewSample
 from siamkit.types import Threshold
@@ -166,52 +160,3 @@ def test_the_database_of_another_program_is_refused(tmp_path):
 def test_migrations_are_numbered_without_a_gap():
     names = [m.name for m in migrations._migrations]
     assert [int(name[1:4]) for name in names] == list(range(1, len(names) + 1))
-
-
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("add"), st.integers(0, 5), st.integers(1, 40)),
-        st.tuples(st.just("forget"), st.integers(0, 5), st.just(0)),
-        st.tuples(st.just("query"), st.just(0), st.integers(1, 40)),
-        st.tuples(st.just("reopen"), st.just(0), st.just(0)),
-        st.tuples(st.just("backup"), st.just(0), st.just(0)),
-        st.tuples(st.just("restore"), st.just(0), st.just(0)),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=40)
-@given(steps=steps)
-def test_after_any_history_the_index_holds_what_the_store_holds(steps):
-    """Enrol, forget, restart, restore an old backup under a newer index: answers stay correct."""
-    with tempfile.TemporaryDirectory() as folder:
-        root, backup = Path(folder) / "store", Path(folder) / "backup.db"
-        store = Store(root, create=True)
-        target = gallery(store)
-        live = LiveIndex(store, target)
-        for step, person, number in steps:
-            if step == "add":
-                add(store, target, [(f"person {person}", number)])
-            elif step == "forget":
-                enrolled = samples.of_gallery(store, target)
-                samples.delete(store, [s.id for s in enrolled if s.identity[-1] == str(person)])
-            elif step == "query":
-                live.search(unit(number), 3)
-            elif step == "backup":
-                store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                shutil.copy(store.path, backup)
-            else:
-                store.close()
-                if step == "restore" and backup.exists():
-                    shutil.copy(backup, store.path)
-                store = Store(root)
-                live = LiveIndex(store, target)
-            ids, vectors = templates.load_all(store, target)
-            hits = live.search(unit(1000), 100)
-            hit_ids = hits.ids[0][hits.ids[0] >= 0]
-            assert sorted(hit_ids.tolist()) == ids.tolist()
-            scores = {int(i): float(v @ unit(1000)[0]) for i, v in zip(ids, vectors, strict=True)}
-            for i, score in zip(hit_ids, hits.scores[0], strict=False):
-                assert abs(scores[int(i)] - score) < 1e-5
-        store.close()
