@@ -12,6 +12,7 @@ import numpy as np
 
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import snapshot, structure
+from siamkit_faiss.openmp import bound_threads
 from siamkit_faiss.snapshot import Snapshot, SnapshotInfo
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class FaissIndex:
 
         within: (m,) ids to search among.
         """
+        bound_threads()
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         parts = [self._search_base(vectors, k, within), self._search_added(vectors, k, within)]
         hits = [part for part in parts if part is not None]

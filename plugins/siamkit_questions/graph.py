@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from siamkit.sdk.model_folder import GRAPH
+from siamkit.sdk.onnx import runtime
 from siamkit_questions.sentences import TENSORS
 
 IN_GRAPH = 1024  # bytes: smaller tensors, mostly shapes, stay where the optimiser can read them
@@ -38,8 +39,8 @@ def write(source: Path, folder: Path) -> bytes:
     their own are mapped, not parsed and copied. Both together cut opening to 0.37 of the time.
     """
     import onnx
-    import onnxruntime
 
+    onnxruntime = runtime()
     optimised = folder / "optimised.onnx"
     options = onnxruntime.SessionOptions()
     # EXTENDED fuses operators; higher levels depend on the processor, so are left to each session.

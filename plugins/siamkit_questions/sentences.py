@@ -8,7 +8,6 @@ the fingerprint covers them.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.files import open_file, read_bytes
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
-from siamkit.sdk.onnx import encoder_session, run_encoder, threads
+from siamkit.sdk.onnx import encoder_session, run_encoder
+from siamkit.sdk.threads import workers
 from siamkit_questions.visible import Reader, Visible
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ class Sentences(CardedEncoder):
         def run(part: list[int]) -> None:
             rows[part] = self._run([tokens[at] for at in part])
 
-        workers = min(threads() or os.cpu_count() or 1, len(parts))
-        if workers > 1:
-            with ThreadPoolExecutor(workers) as pool:
+        count = min(workers(), len(parts))
+        if count > 1:
+            with ThreadPoolExecutor(count) as pool:
                 list(pool.map(run, parts))
         else:
             for part in parts:

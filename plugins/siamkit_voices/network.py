@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.sdk.model_folder import CardedEncoder, read_folder, require_preprocessing
-from siamkit.sdk.onnx import encoder_session, run_encoder, threads
+from siamkit.sdk.onnx import encoder_session, run_encoder
+from siamkit.sdk.threads import workers
 from siamkit.types import Clip
 from siamkit_voices.features import arrays, constants
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
+    from siamkit.sdk.onnx import Session
     from siamkit.types import Vectors
 
 
@@ -33,7 +32,7 @@ class VoiceEncoder(CardedEncoder):
         self.card, graph = read_folder(folder)
         require_preprocessing(self.card, folder, constants(), hint=HINT)
         self._session = encoder_session(graph)
-        self._single_thread: InferenceSession | None = None
+        self._single_thread: Session | None = None
 
     def embed(self, batch: Sequence[Clip]) -> Vectors:
         """Return (len(batch), dim) float32, rows of norm 1.
@@ -47,13 +46,13 @@ class VoiceEncoder(CardedEncoder):
                 # Several clips at a time, one thread each, take two thirds of the time.
                 self._single_thread = encoder_session(read_folder(self.folder)[1], intra=1)
             run = partial(self._run, self._single_thread)
-            with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
+            with ThreadPoolExecutor(workers()) as pool:
                 vectors = list(pool.map(run, batch))
         rows = np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
-    def _run(self, graph: InferenceSession, clip: Clip) -> Vectors:
+    def _run(self, graph: Session, clip: Clip) -> Vectors:
         pieces, windows = arrays(clip.samples)
         vector: Vectors = run_encoder(graph, {"pieces": pieces, "windows": windows})
         self.require_shape(vector, 1)

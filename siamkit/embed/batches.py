@@ -22,6 +22,7 @@ from siamkit.errors import NothingFound, PluginError, SiamkitError
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Notes
+from siamkit.sdk import threads
 from siamkit.types import Quality, Region
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def embed_all(
     jobs: read lazily. skip: called in the caller's thread before a source is decoded; a
     SiamkitError that it raises is that source's error.
     """
-    workers = os.cpu_count() or 1
+    workers = threads.workers()
     size = getattr(pipeline.encoder, "batch", BATCH_SIZE)
     waiting: deque[Future[EmbeddedSource]] = deque()
     remaining = iter(jobs)

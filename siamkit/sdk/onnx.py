@@ -1,8 +1,4 @@
-"""Run ONNX graphs on the CPU: sessions, threads and batches for every plugin. Never imports torch.
-
-The environment variable SIAMKIT_THREADS limits the threads of a model (default: one per core). Set
-it to 1 in a process that serves many requests at once.
-"""
+"""Run ONNX graphs on the CPU: sessions and batches for every plugin. Never imports torch."""
 
 from __future__ import annotations
 
@@ -11,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from siamkit.errors import BadInput, MissingWeights, PluginError
-from siamkit.sdk import foreign_graph
+from siamkit.errors import MissingWeights, PluginError
+from siamkit.sdk import foreign_graph, forks
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
+from siamkit.sdk.threads import threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -26,35 +23,79 @@ M = TypeVar("M")
 BATCH = 32  # media per run: larger batches measured no faster on 2 cores and need more memory
 
 
-def threads() -> int:
-    """Return SIAMKIT_THREADS, the threads a model may use; 0, the default, means all cores.
+def runtime() -> Any:
+    """Import onnxruntime without its telemetry, whose thread a forked child awaits as it ends."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
 
-    Raises BadInput unless it is a whole number.
+    return onnxruntime
+
+
+class Session:
+    """An open ONNX graph, with the methods of onnxruntime.InferenceSession.
+
+    Threads may run it at once. The threads that it runs on do not survive a fork: the child opens
+    the graph again when it first runs it.
     """
-    value = os.environ.get("SIAMKIT_THREADS", "0")
-    if not value.isdigit():
-        raise BadInput(
-            f"SIAMKIT_THREADS is {value!r}", hint="set a whole number; 0 means all cores"
-        )
-    return int(value)
+
+    def __init__(self, graph: str | bytes, options: onnxruntime.SessionOptions) -> None:
+        self._graph, self._options = graph, options
+        self._opened: onnxruntime.InferenceSession | None = self._open()
+        forks.renew_in_child(self, Session._renew)
+
+    def _open(self) -> onnxruntime.InferenceSession:
+        providers = ["CPUExecutionProvider"]
+        try:
+            return runtime().InferenceSession(self._graph, self._options, providers=providers)
+        except Exception as error:  # onnxruntime raises several classes of its own
+            raise MissingWeights(f"the model could not be opened: {error}") from error
+
+    def _renew(self) -> None:
+        """Leave the parent's threads alone, in the child of a fork."""
+        forks.never_free(self._opened)  # freeing it would wait for its threads
+        self._opened = None
+
+    def run(
+        self,
+        outputs: Sequence[str] | None,
+        inputs: dict[str, Any],
+        options: onnxruntime.RunOptions | None = None,
+    ) -> list[Any]:
+        """Run the graph on arrays by name; return its outputs, all if `outputs` is None."""
+        results: list[Any] = self.opened.run(outputs, inputs, options)
+        return results
+
+    @property
+    def opened(self) -> onnxruntime.InferenceSession:
+        """The session of onnxruntime. It is of no use after a fork, where this is another."""
+        opened = self._opened
+        if opened is None:
+            opened = self._opened = self._open()
+        return opened
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # asked for by copy and pickle, before there is a session
+            raise AttributeError(name)
+        return getattr(self.opened, name)
 
 
 class OutOfMemory(PluginError):
     """An encoder needs more memory than SIAMKIT_MODEL_MEMORY allows."""
 
 
-def session(model: Path | bytes, *, intra: int | None = None) -> onnxruntime.InferenceSession:
+def session(model: Path | bytes, *, intra: int | None = None) -> Session:
     """Open an ONNX graph, a file or its content, on the CPU.
 
     intra: threads that share each operator of a run; `threads()` if None. Raises MissingWeights
     if the graph is absent or damaged.
     """
-    return _open(model, _options(intra))
+    graph = model if isinstance(model, bytes) else os.path.abspath(model)
+    return Session(graph, _options(intra))
 
 
 def encoder_session(
     graph: bytes, *, intra: int | None = None, tensors: Path | None = None
-) -> onnxruntime.InferenceSession:
+) -> Session:
     """Open the graph of an encoder folder, within the limits of siamkit.sdk.foreign_graph.
 
     tensors: the one file that may hold tensors of it; its hash belongs on the card. Run it by
@@ -62,10 +103,10 @@ def encoder_session(
     """
     options = _options(intra)
     foreign_graph.restrict(options, graph, tensors)
-    return _open(graph, options)
+    return Session(graph, options)
 
 
-def run_encoder(opened: onnxruntime.InferenceSession, inputs: dict[str, Any]) -> NDArray[Any]:
+def run_encoder(opened: Session, inputs: dict[str, Any]) -> NDArray[Any]:
     """Return the first output of a run. Raises OutOfMemory if its memory does not suffice."""
     try:
         output: NDArray[Any] = opened.run(None, inputs, foreign_graph.run_options())[0]
@@ -81,9 +122,7 @@ def run_encoder(opened: onnxruntime.InferenceSession, inputs: dict[str, Any]) ->
 
 
 def _options(intra: int | None) -> onnxruntime.SessionOptions:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    options = runtime().SessionOptions()
     options.intra_op_num_threads = threads() if intra is None else intra
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; stderr belongs to the program
@@ -92,16 +131,6 @@ def _options(intra: int | None) -> onnxruntime.SessionOptions:
     # share the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
-
-
-def _open(model: Path | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    try:
-        graph = model if isinstance(model, bytes) else str(model)
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises several classes of its own
-        raise MissingWeights(f"the model could not be opened: {error}") from error
 
 
 class OnnxEncoder(CardedEncoder, Generic[M]):

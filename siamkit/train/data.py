@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.host import registry
 from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
+from siamkit.sdk import threads
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS, replacing
 from siamkit.train.intake import Loaded, Row, Tally, load_example, select_rows
@@ -87,7 +87,7 @@ def prepare(
     ordered = sorted(examples, key=_order)
     tally = Tally()
     pipeline = Pipeline(modality, detector, None)  # type: ignore[arg-type]  # nothing is embedded
-    workers = os.cpu_count() or 1
+    workers = threads.workers()
     load_one = partial(load_example, pipeline)
     loaded = map_ahead(load_one, ordered, workers=workers, ahead=4 * workers)
     reported = _report(loaded, len(ordered), progress)
