@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from siamkit.sdk.threads import single_threaded
 from siamkit.stats.calibration_json import CalibrationMethod
 from siamkit.stats.comparisons import Comparisons
 
@@ -45,11 +46,12 @@ def _fit_logistic(scores: Array, labels: Flags) -> Knots:
     soft = np.where(labels, (mated + 1) / (mated + 2), 1 / (non_mated + 2))
     weight = np.where(labels, 1 / mated, 1 / non_mated) * len(labels) / 2
     spread = float(scores.std()) or 1.0
-    model = LogisticRegression(C=1e6, max_iter=1000).fit(
-        np.concatenate([scores, scores])[:, None] / spread,
-        np.repeat([1, 0], len(scores)),
-        np.concatenate([soft * weight, (1 - soft) * weight]),
-    )
+    with single_threaded():  # of hundreds of short products: threads would wait for each other
+        model = LogisticRegression(C=1e6, max_iter=1000).fit(
+            np.concatenate([scores, scores])[:, None] / spread,
+            np.repeat([1, 0], len(scores)),
+            np.concatenate([soft * weight, (1 - soft) * weight]),
+        )
     slope, offset = float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
     reach = max(1.0, float(np.abs(scores).max()))
     ends = np.array([-reach, reach])
