@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
@@ -24,8 +25,10 @@ from siamkit.flows.galleries import find_gallery, get_of_modality, imply_modalit
 from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
+from siamkit.io import sources
 from siamkit.models import names, pick_modality
 from siamkit.protocols import Source
+from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
@@ -81,14 +84,29 @@ class Workspace:
 
     Methods raise subclasses of siamkit.SiamkitError, which name the input and the way out. A
     generator (`enrol_many`, `add_templates`, `against`) does its work as it is iterated.
+
+    Threads may share a workspace, and a forked child may go on with its parent's. A pickled one
+    opens the same path again.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
+        threads.bound_libraries()
         self.root = Path(path) if path is not None else default_root()
         self._store: Store | None = None
+        self._renew()
+        forks.renew_in_child(self, Workspace._renew)
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
-        self._indexes: dict[tuple[str, str], LiveIndex] = {}
         self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
+
+    def __reduce__(self) -> tuple[type[Workspace], tuple[Path]]:
+        return Workspace, (sources.absolute(self.root),)
+
+    def _renew(self) -> None:
+        """Forget the parent's indexes and locks, in the child of a fork."""
+        # Locks, so that two threads do not open the same thing twice. Two, since a query opens the
+        # models in one thread and the index in another.
+        self._opening_models, self._opening = RLock(), RLock()
+        self._indexes: dict[tuple[str, str], LiveIndex] = {}
 
     @property
     def store(self) -> Store:
@@ -97,22 +115,30 @@ class Workspace:
 
     def init(self) -> bool:
         """Create the store if there is none. True if it was created."""
-        return self._store is None and self._open(create=True).created
+        with self._opening:
+            return self._store is None and self._open(create=True).created
 
     def _open(self, *, create: bool) -> Store:
-        self._store = Store(self.root, create=create)
-        finish_erasing(self._store)
-        return self._store
+        with self._opening:
+            if self._store is None:
+                store = Store(self.root, create=create)
+                finish_erasing(store)
+                self._store = store
+            return self._store
 
     def close(self) -> None:
-        """Close the database and the indexes. Models stay open for the next call."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-        for live in self._indexes.values():
-            live.index.close()
-        self._indexes.clear()
-        self._classifiers.clear()
+        """Close the database and the indexes. Models stay open for the next call.
+
+        What other threads are doing goes on, and opens again what it needs.
+        """
+        with self._opening:
+            store, self._store = self._store, None
+            indexes, self._indexes = self._indexes, {}
+            self._classifiers.clear()
+        if store is not None:
+            store.close()
+        for live in indexes.values():
+            live.close()
 
     def __enter__(self) -> Workspace:
         return self
@@ -202,7 +228,10 @@ class Workspace:
         """Open a modality's encoder and detector, and keep them open for the next call."""
         key = (modality, encoder, resolve_detector(modality, detector))
         if key not in self._pipelines:
-            self._pipelines[key] = open_pipeline(modality, encoder=encoder, detector=key[2])
+            with self._opening_models:
+                if key not in self._pipelines:
+                    opened = open_pipeline(modality, encoder=encoder, detector=key[2])
+                    self._pipelines[key] = opened
         return self._pipelines[key]
 
     def pipeline_of(self, gallery: Gallery) -> Pipeline:
@@ -216,9 +245,11 @@ class Workspace:
         key = (gallery.index_key, gallery.index)  # another process may change the backend
         live = self._indexes.get(key)
         if live is None:
-            live = self._indexes[key] = LiveIndex(self.store, gallery)
-        live.gallery = gallery  # it may have been calibrated since
-        return live
+            with self._opening:
+                live = self._indexes.get(key)
+                if live is None:
+                    live = self._indexes[key] = LiveIndex(self.store, gallery)
+        return live.of(gallery)
 
     def _open_gallery(self, name: str) -> tuple[LiveIndex, Pipeline]:
         """Open index and models at the same time: each mostly waits for the disk.
@@ -228,6 +259,8 @@ class Workspace:
         import numpy  # noqa: F401
 
         gallery = galleries.get(self.store, name)
+        if (gallery.index_key, gallery.index) in self._indexes:
+            return self.index(gallery), self.pipeline_of(gallery)
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(self.index, gallery)
             pipeline = self.pipeline_of(gallery)
@@ -878,7 +911,7 @@ class Workspace:
         """
         target = galleries.get(self.store, gallery)
         if live := self._indexes.pop((target.index_key, target.index), None):
-            live.index.close()
+            live.close()
         if index is not None and index != target.index:
             target = change(self.store, target, index)
         rebuilt = rebuild(self.store, target).index

@@ -41,10 +41,13 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     unfinished.delete_abandoned(None, *registers)
     if not store.writable:
         return
-    live_index.drop_erased(store)
-    pending = erasures.pending(store)
-    if not pending:
-        return
+    with store.writing:  # two threads that rewrite the database would be in each other's way
+        live_index.drop_erased(store)
+        if pending := erasures.pending(store):
+            _erase(store, pending, wait_seconds)
+
+
+def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> None:
     erased: list[Erasure] = []
     obstacle: Exception | None = None
     for erasure in pending:

@@ -45,7 +45,7 @@ def find_nearest(
     """
     compared = max(k, RESCORED) if fusion == "mean" else k
     depth = 0 if drift_scores is None else probe_scores.SEARCH_DEPTH
-    with live.store.read():
+    with live.current():
         search = search_identities(live, vectors, compared, depth)
         rows = search.rows
         if drift_scores is not None:
@@ -64,19 +64,19 @@ def find_nearest(
 def search_identities(live: LiveIndex, vectors: Vectors, identities: int, depth: int = 0) -> Search:
     """Search until each of (n, dim) vectors has the best templates of `identities` identities.
 
-    depth: templates to fetch at least. The caller holds a read transaction.
+    depth: templates to fetch at least.
     """
-    live.catch_up()
-    count = max(1, min(max(CANDIDATES * identities, depth), len(live.index)))
-    while True:
-        hits, owners = live.search_owned(vectors, count)
-        rows = [
-            _best_per_identity(ids.tolist(), scores.tolist(), owners)
-            for ids, scores in zip(hits.ids, hits.scores, strict=True)
-        ]
-        if count >= len(live.index) or all(len(row) >= identities for row in rows):
-            return Search(rows, hits, owners)
-        count = min(count * 4, len(live.index))
+    with live.current() as index:
+        count = max(1, min(max(CANDIDATES * identities, depth), len(index)))
+        while True:
+            hits, owners = live.search_owned(vectors, count)
+            rows = [
+                _best_per_identity(ids.tolist(), scores.tolist(), owners)
+                for ids, scores in zip(hits.ids, hits.scores, strict=True)
+            ]
+            if count >= len(live) or all(len(row) >= identities for row in rows):
+                return Search(rows, hits, owners)
+            count = min(count * 4, len(live))
 
 
 def _scores_of_queries(live: LiveIndex, vectors: Vectors, search: Search) -> Iterator[ProbeScores]:

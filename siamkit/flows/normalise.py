@@ -68,8 +68,7 @@ def normalise_candidates(
     if not candidates:
         return []
     vectors = np.stack([probe, *(candidate.template for candidate in candidates)])
-    with live.store.read():
-        search = search_identities(live, vectors, snorm.cohort_size + 1)
+    search = search_identities(live, vectors, snorm.cohort_size + 1)
     probe_row, *candidate_rows = search.rows
 
     def cohort(row: list[tuple[float, templates.Owner]], without: str) -> np.ndarray:

@@ -195,7 +195,7 @@ def search_size(live: LiveIndex, fusion: Fusion, calibration: Calibration | None
     was measured on whole identities.
     """
     if fusion == "best" and not (calibration and calibration.fusion):
-        return len(live.index)
+        return len(live)
     return galleries.count(live.store, live.gallery)[0]
 
 

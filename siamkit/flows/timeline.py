@@ -120,7 +120,7 @@ def _require_threshold(live: LiveIndex, pipeline: Pipeline, rule: DecisionRule) 
             f"gallery {name!r} has no detector, so it cannot tell where somebody speaks",
             hint="create a gallery without `--detector none`",
         )
-    if not len(live.index):
+    if not len(live):
         raise StoreError(
             f"nobody is enrolled in gallery {name!r}",
             hint=f"run `siamkit enrol {name} FILE --as LABEL`",

@@ -8,7 +8,9 @@ does not pay for it.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
 from siamkit.io.atomic import create_folder, create_private
+from siamkit.sdk import forks
+from siamkit.store.connections import Connections
 from siamkit.store.schema import require as require_schema
 from siamkit.store.sqlite_errors import MEND, plain_errors
 
@@ -44,6 +48,8 @@ def now() -> str:
 class Store:
     """A store directory: `store.db`, the truth, and `index/`, a cache of it.
 
+    Any number of threads may use it: each has a connection, and with it transactions, of its own.
+
     Raises StoreError if there is no store, a newer siamkit has written it, or it is damaged.
     """
 
@@ -60,22 +66,46 @@ class Store:
                 create_folder(root)
                 create_private(self.path)  # SQLite gives -wal and -shm the same mode
                 self.created = True
+            self._file = Path(os.path.abspath(self.path))  # threads may change the directory
             _require_files(self.path, self.index_root)
-            self.connection, self.writable = _connect(self.path)
+            self._inode: int | None = None
+            self.writable = True
+            self._connections = Connections(self._open)
+            self._renew()
+            forks.renew_in_child(self, Store._renew)
             try:
                 self._check_schema()
             except BaseException:
-                self.connection.close()
+                self.close()
                 raise
+
+    def _renew(self) -> None:
+        """Replace the locks, in the child of a fork."""
+        # Held while a thread writes: SQLite would let the others try again and again.
+        self.writing = threading.RLock()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open a connection for this thread, to the same file as those of the others."""
+        if self._inode is not None and self._inode != self._file.stat().st_ino:
+            hint = "close the workspace, and open it again"
+            raise StoreError(f"{self.path} was replaced while it was open", hint=hint)
+        connection, self.writable = _connect(self._file)
+        self._inode = self._file.stat().st_ino
+        return connection
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection to SQLite; meant for use within `write`, `read` or `using`."""
+        return self._connections.mine()
 
     @property
     def index_root(self) -> Path:
         """Folder that index backends save to."""
-        return self.root / "index"
+        return self._file.parent / "index"
 
     def create_index_root(self) -> None:
         """Create the folder of the indexes, for those who may read the database. Raises OSError."""
-        readable = self.path.stat().st_mode & 0o777
+        readable = self._file.stat().st_mode & 0o777
         create_folder(self.index_root, mode=readable | (readable & 0o444) >> 2)
 
     @property
@@ -117,29 +147,35 @@ class Store:
             raise StoreError(f"{self.path} is read-only", hint="copy the store to a writable place")
 
     @contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """Use this thread's connection; nobody closes it meanwhile. Nests. Raises sqlite3.Error."""
+        with self._connections.at_work() as db:
+            yield db
+
+    @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Open a durable transaction. BEGIN IMMEDIATE: a second writer waits instead of failing."""
-        with plain_errors(self.path, BUSY_SECONDS):
-            self.connection.execute("BEGIN IMMEDIATE")
+        with plain_errors(self.path, BUSY_SECONDS), self.writing, self.using() as db:
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield self.connection
-                self.connection.execute("COMMIT")
+                yield db
+                db.execute("COMMIT")
             except BaseException:
-                self.connection.rollback()  # does nothing if SQLite has already rolled back
+                db.rollback()  # does nothing if SQLite has already rolled back
                 raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Open one consistent view, whatever others commit meanwhile. Nests."""
-        with plain_errors(self.path, BUSY_SECONDS):
-            if self.connection.in_transaction:
-                yield self.connection
+        with plain_errors(self.path, BUSY_SECONDS), self.using() as db:
+            if db.in_transaction:
+                yield db
                 return
-            self.connection.execute("BEGIN")
+            db.execute("BEGIN")
             try:
-                yield self.connection
+                yield db
             finally:
-                self.connection.rollback()
+                db.rollback()
 
     def fetch_one(self, query: str, *values: Any) -> Any:
         """Return the first row of a query, or None; within `read`, of its view."""
@@ -162,8 +198,8 @@ class Store:
             )
 
     def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
+        """Close the connections; those of other threads at work when they are done."""
+        self._connections.close()
 
 
 def _require_files(path: Path, index_root: Path) -> None:

@@ -64,14 +64,14 @@ def scrub(store: Store, erased: list[Erasure], *, wait_seconds: float) -> None:
     Raises sqlite3.OperationalError, and keeps the notes, if another process is in the way for
     longer than `wait_seconds`, or the disk is full.
     """
-    db = store.connection
-    db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
-    try:
-        _empty_log(db)  # before the costly step, which a reader would spoil
-        db.execute("VACUUM")
-        _empty_log(db)
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+    with store.using() as db:
+        db.execute(f"PRAGMA busy_timeout = {round(wait_seconds * 1000)}")
+        try:
+            _empty_log(db)  # before the costly step, which a reader would spoil
+            db.execute("VACUUM")
+            _empty_log(db)
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
     with store.write():  # another process may have deleted more meanwhile: its notes stay
         db.executemany(
             "DELETE FROM erasures WHERE gallery_id = ? AND seq <= ?",

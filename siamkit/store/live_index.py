@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
+from threading import RLock
 
 from siamkit.errors import BadInput, PluginError, StoreError
 from siamkit.host import registry
@@ -49,50 +52,93 @@ def backend_of(gallery: Gallery) -> IndexBackend:
     return load_backend(gallery.index)
 
 
+class _State:
+    """The index that all threads share, and the last change that it holds."""
+
+    def __init__(self, index: Index) -> None:
+        self.lock = RLock()  # held by the one thread that searches or changes the index
+        self.index = index
+        self.applied = index.cursor()
+        self.is_closed = False
+        self.is_trusted = True  # until it has been rebuilt for the sake of its scores
+
+    def replace(self, index: Index) -> None:
+        """Take another index, as it was saved."""
+        self.index, self.applied, self.is_closed = index, index.cursor(), False
+
+
 class LiveIndex:
     """An index that answers from what the store holds now, however long it stays open.
 
     If its file is missing, stale or damaged, it is rebuilt from the store, and a line is logged.
+    Threads may share it. They search one after the other, each what its view of the store holds.
     """
 
     def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
         self.store, self.gallery, self._save = store, gallery, save
-        self._is_trusted = True  # until it has been rebuilt for the sake of its scores
         started = time.perf_counter()
-        if store.writable:
-            _drop_forgotten(store, gallery)
-        with store.read():
-            self.index: Index
-            self.index, refused = self._open(
-                lambda cursor: templates.has_change(store, gallery.id, cursor)
-            )
-            self._applied: Cursor = self.index.cursor()
-            rebuilt = self._applied.seq == 0
-        with store.read():
-            self.catch_up()
-            absent = templates.count(store, gallery) - len(self.index)
+        index, refused = self._open()
+        self._state = _State(index)
+        rebuilt = not self._state.applied.seq
+        with self.current():
+            count = len(index)
+            absent = templates.count(store, gallery) - count
         self.save_if_due()
         if absent and not rebuilt:  # else they have been named
             log.warning(
                 f"gallery {gallery.name}: {absent} of its templates are damaged and left out;"
                 " `siamkit doctor` says how to mend them"
             )
-        if rebuilt and (refused or len(self.index) >= WORTH_A_LINE):
+        if rebuilt and (refused or count >= WORTH_A_LINE):
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
             log.warning(
-                f"index of gallery {gallery.name} rebuilt from {len(self.index):,} templates"
+                f"index of gallery {gallery.name} rebuilt from {count:,} templates"
                 f" in {spent:.1f} s{why}"
             )
 
-    def _open(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
+    def of(self, gallery: Gallery) -> LiveIndex:
+        """Return the same index for a gallery as it stands now, perhaps calibrated since."""
+        other = copy(self)
+        other.gallery = gallery
+        return other
+
+    def _open(self) -> tuple[Index, list[str]]:
+        """Open the newest snapshot in the store's history; also say which were refused, and why."""
+        store, gallery = self.store, self.gallery
+        if store.writable:
+            _drop_forgotten(store, gallery)
+        with store.read():
+            return self._open_known(lambda cursor: templates.has_change(store, gallery.id, cursor))
+
+    def _open_known(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
         key, dim, root = self.gallery.index_key, self.gallery.space.dim, self.store.index_root
         return backend_of(self.gallery).open(key, dim, root=root, known=known)
 
+    @property
+    def index(self) -> Index:
+        """The index as it stands, for `describe`; to search it, use `current`."""
+        return self._state.index
+
+    def __len__(self) -> int:
+        """Return the number of templates, as of now."""
+        with self.current() as index:
+            return len(index)
+
+    @contextmanager
+    def current(self) -> Iterator[Index]:
+        """Open one view of the store, and the index that holds just what this view holds.
+
+        Other threads that search the gallery wait until the block ends. Nests.
+        """
+        with self._state.lock, self.store.read():
+            self._catch_up()
+            yield self._state.index
+
     def search(self, vectors: Vectors, k: int) -> Hits:
         """Find the k nearest templates of each of (n, dim) unit vectors, as of now."""
-        self.catch_up()
-        hits = self.index.search(vectors, k)
+        with self.current() as index:
+            hits = index.search(vectors, k)
         self.save_if_due()
         return hits
 
@@ -101,20 +147,23 @@ class LiveIndex:
 
         The index proposes, the store decides: scores are those of the stored templates, and ids of
         templates that are damaged or gone are -1, last. An index whose own scores are others is
-        rebuilt, once. The caller holds a read transaction and has caught up.
+        rebuilt, once.
         """
-        hits, owners, deviation = self._score_by_store(vectors, self.index.search(vectors, k))
-        if self._is_trusted and deviation > (EXACT_WITHIN if self.index.exact else NEAR_WITHIN):
-            self._is_trusted = False
-            log.warning(
-                f"the index of gallery {self.gallery.name} holds other vectors than the store:"
-                " it is damaged, and is rebuilt"
-            )
-            self.index.close()
-            self.index, _ = self._open(lambda cursor: False)  # empty; a save replaces the file
-            self._applied = Cursor()
-            self.catch_up()
-            hits, owners, _ = self._score_by_store(vectors, self.index.search(vectors, k))
+        state = self._state
+        with self.current() as index:
+            hits, owners, deviation = self._score_by_store(vectors, index.search(vectors, k))
+            if state.is_trusted and deviation > (EXACT_WITHIN if index.exact else NEAR_WITHIN):
+                state.is_trusted = False
+                log.warning(
+                    f"the index of gallery {self.gallery.name} holds other vectors than the store:"
+                    " it is damaged, and is rebuilt"
+                )
+                index.close()
+                empty, _ = self._open_known(lambda cursor: False)  # a save replaces the file
+                state.replace(empty)
+                self._catch_up()
+                proposed = state.index.search(vectors, k)
+                hits, owners, _ = self._score_by_store(vectors, proposed)
         return hits, owners
 
     def _score_by_store(self, vectors: Vectors, hits: Hits) -> tuple[Hits, dict[int, Owner], float]:
@@ -144,7 +193,8 @@ class LiveIndex:
     def save(self) -> None:
         """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""
         self.store.create_index_root()
-        self.index.save(self._applied)
+        with self._state.lock:
+            self._state.index.save(self._state.applied)
         _drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
 
     def save_if_due(self) -> None:
@@ -152,28 +202,40 @@ class LiveIndex:
 
         Not within a transaction, which would hide deletions by others.
         """
-        in_transaction = self.store.connection.in_transaction
-        if in_transaction or not (self._save and self.store.writable and self.index.due()):
-            return
+        with self.store.using() as db:
+            if db.in_transaction or not (self._save and self.store.writable):
+                return
         try:
-            self.save()
+            with self._state.lock:
+                if not self._state.is_closed and self._state.index.due():
+                    self.save()
         except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
             log.warning(f"the index could not be saved, so it is rebuilt each time: {error}")
 
-    def catch_up(self) -> None:
-        """Apply the changes that have been committed since."""
-        store, gallery = self.store, self.gallery
-        with store.read():
-            head = templates.last_change(store, gallery)
-            if head == self._applied:
-                return
-            if self._applied.seq == 0:
-                self.index.add(*templates.load_all(store, gallery))
-            else:
-                ids, vectors, removed = templates.changed_since(store, gallery, self._applied)
-                self.index.remove(removed)
-                self.index.add(ids, vectors)
-            self._applied = head
+    def close(self) -> None:
+        """Release the index. It is opened again if a thread still searches it."""
+        with self._state.lock:
+            self._state.index.close()
+            self._state.is_closed = True
+
+    def _catch_up(self) -> None:
+        """Apply the changes that this view of the store has, and the index does not."""
+        store, gallery, state = self.store, self.gallery, self._state
+        head = templates.last_change(store, gallery)
+        if head == state.applied and not state.is_closed:
+            return
+        if state.is_closed or not self._is_known(state.applied):  # a backup was restored
+            state.replace(self._open()[0])
+        if not state.applied.seq:
+            state.index.add(*templates.load_all(store, gallery))
+        else:
+            ids, vectors, removed = templates.changed_since(store, gallery, state.applied)
+            state.index.remove(removed)
+            state.index.add(ids, vectors)
+        state.applied = head
+
+    def _is_known(self, cursor: Cursor) -> bool:
+        return not cursor.seq or templates.has_change(self.store, self.gallery.id, cursor)
 
 
 def rebuild(store: Store, gallery: Gallery) -> LiveIndex:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from siamkit.errors import StoreError
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store.checked import read_as
 from siamkit.store.database import BUSY_SECONDS, Store, now
@@ -46,28 +47,36 @@ def record(store: Store, gallery: Gallery, rows: Sequence[ProbeScores]) -> bool:
     store, on a full disk, and while another process writes. Nor does it wait for the commit to
     reach the disk: a power cut costs a few scores.
     """
-    db = store.connection
+    if not rows or not store.writing.acquire(timeout=MAX_WAIT_SECONDS):
+        return False
     try:
-        if not rows or db.in_transaction or not will_record(store, gallery):
-            return False
-        db.execute(f"PRAGMA busy_timeout = {round(MAX_WAIT_SECONDS * 1000)}")
-        db.execute("PRAGMA synchronous = NORMAL")
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                _insert(db, gallery, rows)
-                db.execute(_TRIM, (gallery.id, gallery.id, MAX_QUERIES))
-                db.execute("COMMIT")
-            except BaseException:
-                db.rollback()
-                raise
-        finally:
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
-    except sqlite3.Error as error:
+        with store.using() as db:
+            if db.in_transaction or not will_record(store, gallery):
+                return False
+            _record(db, gallery, rows)
+    except (sqlite3.Error, StoreError) as error:
         log.debug(f"the scores of a query were not kept: {error}")
         return False
+    finally:
+        store.writing.release()
     return True
+
+
+def _record(db: sqlite3.Connection, gallery: Gallery, rows: Sequence[ProbeScores]) -> None:
+    db.execute(f"PRAGMA busy_timeout = {round(MAX_WAIT_SECONDS * 1000)}")
+    db.execute("PRAGMA synchronous = NORMAL")
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            _insert(db, gallery, rows)
+            db.execute(_TRIM, (gallery.id, gallery.id, MAX_QUERIES))
+            db.execute("COMMIT")
+        except BaseException:
+            db.rollback()
+            raise
+    finally:
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
 
 
 _TRIM = """

@@ -209,9 +209,9 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
 
 def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
     """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
-    with store.read() as db:
-        for row in db.execute(_SELECT + "WHERE g.id = ? ORDER BY s.id", (gallery.id,)):
-            yield row[0], _read(row)
+    # All rows at once: a transaction must not stay open while the caller uses one.
+    for row in store.fetch_all(_SELECT + "WHERE g.id = ? ORDER BY s.id", gallery.id):
+        yield row[0], _read(row)
 
 
 def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:

@@ -64,7 +64,7 @@ def test_a_slow_reader_does_not_bring_it_back(filled):
     with sk.Workspace(filled.root) as second:
         second.forget(SECRET)
     live.index.add(np.array([10**6]), np.eye(64, dtype=np.float32)[:1])
-    live.index.save(live._applied)  # what it had read before
+    live.index.save(live._state.applied)  # what it had read before
     assert traces(filled)
     LiveIndex(store, target)
     assert traces(filled) == []
