@@ -166,7 +166,7 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             raise BadInput(f"--set {setting!r} has no value", hint="write `--set margin=0.3`")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # not TOML; ValueError: a number of 5,000 digits
             values[key.strip()] = text.strip()
     return values
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.atomic import create_folder, replacing
 from siamkit.io.cache_root import cache_root
 from siamkit.sdk import regions
@@ -95,7 +97,7 @@ class ResumableRegions:
         with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
             for line in file:
                 with suppress(ValueError, KeyError, TypeError):
-                    record = json.loads(line)
+                    record = foreign.parse_json(line)
                     self.parts[record["source"]] = [_part(part) for part in record["parts"]]
 
     def add(self, parts: Mapping[int, list[EmbeddedPart]]) -> None:
@@ -145,7 +147,8 @@ def _open(path: Path, count: int, dim: int) -> Vectors:
     if not count:
         return np.empty((0, dim), np.float32)
     if path.exists():
-        with suppress(OSError, ValueError):  # truncated, or of another shape: start again
+        with suppress(OSError, ValueError, BadInput):  # truncated, or no matrix: start again
+            foreign.open_npy(path)  # checks the header, which open_memmap believes
             existing: Vectors = np.lib.format.open_memmap(path, mode="r+")
             if existing.shape == (count, dim) and existing.dtype == np.float32:
                 return existing

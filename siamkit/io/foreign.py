@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -149,23 +149,40 @@ def open_npy(path: Path, *, hint: str = "") -> NDArray[Any]:
 
     with open_file(path, hint=hint) as (file, size):
         try:
-            shape, is_fortran, dtype = _npy_header(file)
-            start = file.tell()
-            stated = dtype.itemsize * math.prod(shape)
-            if stated != size - start:
-                raise ValueError(
-                    f"{shape} {dtype} are {stated:,} bytes, but it has {size - start:,}"
-                )
+            shape, is_fortran, dtype = _npy_header(file, size)
         except ValueError as error:
             raise BadInput(f"{to_text(path)} is not an array: {error}", hint=hint) from error
         order: Any = "F" if is_fortran else "C"
-        if not stated:
+        if 0 in shape:
             return np.empty(shape, dtype, order)
-        return np.memmap(file, dtype, "r", start, shape, order)
+        return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the shape, the order and the type of an .npy file. Raises ValueError."""
+def read_npz(path: Path, names: Sequence[str], *, hint: str = "") -> list[NDArray[Any]]:
+    """Read arrays of an uncompressed .npz file, checked as `open_npy` does."""
+    from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+    import numpy as np
+
+    arrays = []
+    with open_file(path, hint=hint) as (file, size):
+        try:
+            with ZipFile(file) as archive:
+                for name in names:
+                    entry = archive.getinfo(f"{name}.npy")
+                    if entry.compress_type != ZIP_STORED or entry.file_size > size:
+                        raise ValueError(f"{name} is compressed")
+                    content = io.BytesIO(archive.read(entry))
+                    shape, is_fortran, dtype = _npy_header(content, entry.file_size)
+                    values = np.frombuffer(content.getbuffer(), dtype, offset=content.tell())
+                    arrays.append(values.reshape(shape, order="F" if is_fortran else "C"))
+        except (ValueError, KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise BadInput(f"{to_text(path)} is damaged: {error}", hint=hint) from error
+    return arrays
+
+
+def _npy_header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the shape, the order and the type of an .npy file of `size` bytes. Raises ValueError."""
     from numpy.lib import format as npy
 
     major, _ = version = npy.read_magic(file)
@@ -185,6 +202,9 @@ def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise ValueError(f"it holds {dtype}, not numbers")
     if not all(0 <= length <= MAX_NPY_AXIS for length in shape) or 0 in shape[1:]:
         raise ValueError(f"its shape is {shape}"[:200])
+    stated, held = dtype.itemsize * math.prod(shape), size - file.tell()
+    if stated != held:
+        raise ValueError(f"{shape} {dtype} are {stated:,} bytes, but it has {held:,}")
     return shape, is_fortran, dtype
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.types import Ids, Vectors
 
@@ -31,14 +31,10 @@ def read(path: Path) -> Matrix:
     """
     import numpy as np
 
-    name = to_text(path)
-    try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{name} cannot be read as a matrix: {error}") from error
-    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
-        content = f"{getattr(matrix, 'shape', 'an archive')} {getattr(matrix, 'dtype', '')}"
-        raise BadInput(f"{name} holds {content}", hint="save a matrix of (n, dim) floats")
+    hint = "save a matrix of (n, dim) floats"
+    matrix = foreign.open_npy(path, hint=hint)
+    if matrix.ndim != 2 or matrix.dtype.kind != "f":
+        raise BadInput(f"{to_text(path)} holds {matrix.shape} {matrix.dtype}", hint=hint)
     norms = np.empty(len(matrix), np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(matrix), ROWS_PER_BLOCK):
@@ -58,16 +54,14 @@ def _names(path: Path, count: int) -> list[str]:
     names_path = path.with_suffix(".jsonl")
     if not names_path.is_file():
         return names
-    try:
-        with names_path.open(encoding="utf-8") as file:
-            for line in filter(str.strip, file):
-                data = json.loads(line)
-                row = data.get("row") if isinstance(data, dict) else None
-                if isinstance(row, int) and not 0 <= row < count:
-                    raise ValueError(f"there is no row {row}")
-                if isinstance(row, int):
-                    name = str(data.get("source", row))
-                    names[row] = name.encode("utf-8", "backslashreplace").decode()
-    except (ValueError, RecursionError, OSError) as error:
-        raise BadInput(f"{to_text(names_path)} does not match {to_text(path)}: {error}") from error
+    for line, data in foreign.read_json_lines(names_path):
+        row = data.get("row") if isinstance(data, dict) else None
+        if not isinstance(row, int):
+            continue
+        if not 0 <= row < count:
+            raise BadInput(
+                f"{to_text(names_path)}, line {line}: there is no row {row} in {to_text(path)}",
+                hint="delete it, or write both files again",
+            )
+        names[row] = str(data.get("source", row))
     return names

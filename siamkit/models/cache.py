@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import MissingWeights, PluginError
+from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.host import registry
+from siamkit.io import foreign
 from siamkit.io.atomic import settle, sync
 from siamkit.io.cache_root import cache_root
 from siamkit.io.unfinished import scratch
@@ -52,8 +53,8 @@ def usable_card(plugin: Modality[Any], folder: Path) -> Card | None:
 def read_provenance(folder: Path) -> str:
     """Return 'ORIGIN:MODEL' or the plugin that built an encoder; '' if nothing was recorded."""
     try:
-        return (folder / BUILT_BY).read_text(encoding="utf-8")
-    except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL byte in the path
+        return foreign.read_text(folder / BUILT_BY)
+    except BadInput:
         return ""
 
 

@@ -12,9 +12,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import PluginError
+from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
-from siamkit.io import sources
+from siamkit.io import foreign, sources
 from siamkit.protocols import Modality
 from siamkit.types import Region
 
@@ -66,9 +66,10 @@ def require_alike(plugin: Modality[Any], before: Path, after: Path, *, alternati
 def _read(path: Path) -> dict[str, Any]:
     """Read what `write_vectors` wrote; {} if the file is absent or damaged."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return record if record.keys() >= {"fingerprint", "vectors"} and record["vectors"] else {}
-    except (OSError, ValueError, AttributeError):
+        record = foreign.read_json(path)
+        is_sound = isinstance(record["fingerprint"], str) and isinstance(record["vectors"], dict)
+        return record if is_sound and record["vectors"] else {}
+    except (BadInput, KeyError, TypeError):
         return {}
 
 

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.train.folder import replacing
 
@@ -48,9 +49,22 @@ def read_facts(path: Path) -> dict[str, Any]:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
+        with foreign.open_file(path):  # safe_open waits for a pipe
+            pass
         with safe_open(str(path), framework="pt") as file:
-            yield file, json.loads(file.metadata()["siamkit"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            facts = json.loads(file.metadata()["siamkit"])  # may hold NaN, unlike other JSON
+            if not isinstance(facts, dict):
+                raise TypeError("its facts are not an object")
+            yield file, facts
+    except (
+        BadInput,
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise BadInput(
             f"{to_text(path)} is not a checkpoint that training can resume from: {error}",
             hint="start again in another folder",

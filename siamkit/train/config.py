@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 
+MAX_CONFIG_BYTES = 64 << 10  # a configuration with all its comments has 4 KB
 TRIPLET_LOSSES = ("triplet", "soft-triplet")
 PAIR_LOSSES = ("contrastive", "multi-similarity", "multiple-negatives")
 PROXY_LOSSES = ("arcface", "proxy-anchor")
@@ -86,13 +88,13 @@ class TrainConfig:
 
         Raises BadInput for a file that cannot be read, an unknown key, or a value of another type.
         """
+        hint = "`siamkit train config` prints one with every key"
+        text = foreign.read_text(Path(path), MAX_CONFIG_BYTES, hint=hint)
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
             raise BadInput(
-                f"{to_text(Path(path))} cannot be read as a configuration: {reason}",
-                hint="`siamkit train config` prints one with every key",
+                f"{to_text(Path(path))} cannot be read as a configuration: {error}", hint=hint
             ) from error
         return cls().changed(values)
 
@@ -106,6 +108,8 @@ class TrainConfig:
             if key not in _TYPES:
                 raise _unknown(f"unknown key {key!r}", key, _TYPES)
             kind = _TYPES[key]
+            if type(value) is int and abs(value) >= 2**63:
+                raise BadInput(f"{key} has {len(str(abs(value)))} digits: it is too large")
             if kind is float and type(value) is int:
                 value = float(value)
             if type(value) is not kind:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.host import registry
+from siamkit.io import foreign
 from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
 from siamkit.sdk import threads
@@ -34,6 +35,7 @@ from siamkit.types import Progress, ignore_progress
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
+MAX_FACTS_BYTES = 1 << 30  # a million samples have 100 MB of names
 log = logging.getLogger("siamkit")
 
 
@@ -145,7 +147,7 @@ def load(run: Path) -> Prepared | None:
     """Load what `prepare` wrote to a run folder; None if it is absent or incomplete."""
     try:
         facts = _read_facts(run)
-        arrays = np.load(run / ARRAYS, mmap_mode="r", allow_pickle=False)
+        arrays = foreign.open_npy(run / ARRAYS)
         dataset = Dataset(
             arrays,
             np.array(facts["labels"], np.int64),
@@ -154,15 +156,18 @@ def load(run: Path) -> Prepared | None:
             facts["names"],
             facts["sources"],
         )
-        if len(dataset.labels) != len(arrays):
+        per_row = dataset.labels, dataset.impostor, dataset.training, dataset.sources
+        if not arrays.ndim or any(len(values) != len(arrays) for values in per_row):
+            return None
+        if not set(dataset.labels.tolist()) <= set(range(len(dataset.names))):
             return None
         return Prepared(dataset, facts["faults"], facts["notes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (BadInput, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
 def _read_facts(run: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((run / FACTS).read_text(encoding="utf-8"))
+    facts: dict[str, Any] = foreign.read_json(run / FACTS, MAX_FACTS_BYTES)
     return facts
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import atomic
+from siamkit.io import atomic, foreign
 from siamkit.io.sources import to_text
 from siamkit.train.config import TrainConfig
 
@@ -78,11 +78,13 @@ def abandon(run: Path) -> None:
 def reopen(run: Path) -> tuple[Origin, TrainConfig]:
     """Read what a run was started with. Raises BadInput if none was started there."""
     try:
-        facts = json.loads((run / ORIGIN).read_text(encoding="utf-8"))
-        return Origin(**facts), TrainConfig.read(run / CONFIG)
-    except (OSError, ValueError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        origin = Origin(**foreign.read_json(run / ORIGIN))
+        texts = [origin.modality, origin.origin, origin.detector or "", origin.licence, origin.name]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("its values are not texts")
+        return origin, TrainConfig.read(run / CONFIG)
+    except (BadInput, TypeError) as error:
         raise BadInput(
-            f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {reason}",
+            f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {error}",
             hint="give the folder of a run; a new run begins without `--resume`",
         ) from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import colorsys
 import io
-import zipfile
 from collections.abc import Sequence
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -21,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.atomic import replacing
 from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
@@ -241,11 +241,11 @@ def _read_embeddings(run: Path) -> Embedded | None:
     path = run / EMBEDDINGS
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["embeddings"], archive["labels"], archive["impostor"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{to_text(path)} is damaged: {error}", hint="delete it") from error
+    names = "embeddings", "labels", "impostor"
+    embeddings, labels, impostor = foreign.read_npz(path, names, hint="delete it")
+    if embeddings.ndim != 2 or labels.shape != impostor.shape or len(labels) != len(embeddings):
+        raise BadInput(f"{to_text(path)} is damaged: its arrays do not match", hint="delete it")
+    return embeddings, labels, impostor
 
 
 def _summary(events: Sequence[Event]) -> str:

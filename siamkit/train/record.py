@@ -11,10 +11,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 from siamkit.errors import BadInput
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.train.events import Event
 
 RECORD = "train.jsonl"
+MAX_BYTES = 256 << 20  # a million steps
+# What JSON holds for a field of an event, by the field's type; null stands for NaN.
+TYPES: dict[str, Any] = {
+    "int": int,
+    "float": int | float | None,
+    "float | None": int | float | None,
+    "bool": bool,
+    "str": str,
+    "Path": str,
+}
 KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
@@ -32,13 +43,16 @@ def line(event: Event) -> str:
 def parse(text: str) -> Event:
     """Return the event of one line. Raises BadInput for a line that is not an event."""
     try:
-        values = json.loads(text)
+        values = foreign.parse_json(text)
         kind = KINDS[values.pop("event")]
         for field in fields(kind):
-            if values[field.name] is None and field.type == "float":
+            value = values[field.name]
+            if not isinstance(value, TYPES[str(field.type)]):
+                raise TypeError(f"{field.name} is {str(value)[:80]!r}")
+            if value is None and field.type == "float":
                 values[field.name] = math.nan
             elif field.type == "Path":
-                values[field.name] = Path(values[field.name])
+                values[field.name] = Path(value)
         return kind(**values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(f"not an event of a run: {type(error).__name__}: {error}") from error
@@ -65,13 +79,7 @@ def truncate(run: Path, step: int) -> None:
 def _events(run: Path) -> Iterator[tuple[int, Event]]:
     """Yield the end of each line, in bytes, with its event; an unfinished line is ignored."""
     path, end = run / RECORD, 0
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{to_text(path)} cannot be read: {error.strerror}",
-            hint="give the folder of a training run",
-        ) from error
+    content = foreign.read_bytes(path, MAX_BYTES, hint="give the folder of a training run")
     for number, raw in enumerate(content.splitlines(keepends=True), 1):
         if not raw.endswith(b"\n"):
             return

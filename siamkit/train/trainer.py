@@ -121,6 +121,8 @@ def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], p
         loop.learner.load(tensors)
         loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
         best = math.inf if facts["best"] is None else facts["best"]
+        if not (type(facts["step"]) is type(facts["since"]) is int and facts["step"] >= 0):
+            raise TypeError("its step is no whole number")
         loop.state = RunState(
             facts["step"], best, facts["since"], facts["seconds"], facts["curriculum"]
         )
