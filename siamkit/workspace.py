@@ -702,6 +702,7 @@ class Workspace:
         gallery: str,
         trials: str | Path | None = None,
         *,
+        table: str | None = None,
         encoding: str | None = None,
         targets: CalibrationTargets | None = None,
         normalise: bool | None = None,
@@ -711,10 +712,11 @@ class Workspace:
         """Measure what a gallery's scores mean; later decisions use the result.
 
         trials: a table of labelled pairs or a folder per identity; None for the gallery's own
-        samples, each against each identity. encoding: of a table that is not UTF-8. targets: the
-        error rates to decide at. normalise: decide by adaptive S-norm; None: if the modality
-        prefers it and the gallery is large enough. report_fault: called with each trial and sample
-        that cannot be used. See siamkit.stats.calibration_fit.fit_calibration.
+        samples, each against each identity. table: of a database, or a sheet. encoding: of a table
+        that is not UTF-8. targets: the error rates to decide at. normalise: decide by adaptive
+        S-norm; None: if the modality prefers it and the gallery is large enough. report_fault:
+        called with each trial and sample that cannot be used. See
+        siamkit.stats.calibration_fit.fit_calibration.
         """
         from siamkit.flows import calibrate
         from siamkit.stats.calibration_fit import DEFAULT_TARGETS
@@ -734,8 +736,12 @@ class Workspace:
                 hint="calibrate by the gallery itself, or without S-norm",
             )
         else:
+            from siamkit.flows.read_trials import read_trials
+
+            path, is_text = Path(trials), pipeline.modality.kind == "text"
+            pairs = read_trials(path, text=is_text, table=table, encoding=encoding)
             calibration = calibrate.calibrate_by_file(
-                target, pipeline, Path(trials), targets, report_fault, progress, encoding
+                target, pipeline, pairs, path.name, targets, report_fault, progress
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration

@@ -73,6 +73,7 @@ identities (the rule of three); rates that the data cannot support are refused.
     metavar="FILE|FOLDER",
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
 )
+@options.table
 @options.encoding
 @click.option(
     "--snorm/--no-snorm",
@@ -87,6 +88,7 @@ def calibrate(
     ws: sk.Workspace,
     gallery: str,
     trials: Path | None,
+    table: str | None,
     encoding: str | None,
     snorm: bool | None,
     targets: sk.CalibrationTargets,
@@ -110,6 +112,7 @@ def calibrate(
         calibration = ws.calibrate(
             gallery,
             trials,
+            table=table,
             encoding=encoding,
             targets=targets,
             normalise=snorm,

@@ -85,7 +85,9 @@ used; the others are still measured.
 @click.argument("source", required=False, type=options.PATH)
 @options.bundle("models", EvaluatedModels, options.modality, GALLERY, ENCODERS, options.detector)
 @options.bundle(
-    "settings", "EvaluationSettings", RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS, options.encoding
+    "settings",
+    "EvaluationSettings",
+    *(RERANKERS, SNORM, GROUP, THRESHOLD, PAIRS, options.table, options.encoding),
 )
 @options.outputs(REPORT, SCORES, options.raw)
 @options.workspace

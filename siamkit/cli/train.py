@@ -79,6 +79,7 @@ def train() -> None:
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted RUN.")
 @options.detector
+@options.table
 @options.encoding
 @click.option("--licence", metavar="TEXT", help="Licence of the weights [default: not stated].")
 @click.option("--name", metavar="NAME", help="Name of the encoder [default: that of RUN].")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.flows.read_trials import read_trials
 from siamkit.flows.score_trials import SampleVectors, embed_samples, score_pairs, select_usable
 from siamkit.flows.trials import Trials, pair_samples
 from siamkit.stats import calibration_fit, drift, snorm
@@ -152,23 +150,22 @@ def _choose_probes(labels: Ids, rng: np.random.Generator) -> NDArray[np.bool_]:
 def calibrate_by_file(
     gallery: Gallery,
     pipeline: Pipeline,
-    path: Path,
+    trials: Trials,
+    name: str,
     targets: CalibrationTargets,
     report_fault: Callable[[Fault], None],
     progress: Progress,
-    encoding: str | None = None,
 ) -> Calibration:
-    """Calibrate by a table of trials or a folder per identity.
+    """Calibrate by the trials of a table or of a folder per identity.
 
-    encoding: of a table that is not UTF-8. report_fault: called with each trial and sample that
-    cannot be used.
+    name: of the table or folder. report_fault: called with each trial and sample that cannot be
+    used.
     """
-    trials = read_trials(path, text=pipeline.modality.kind == "text", encoding=encoding)
     samples = embed_samples(pipeline, trials, progress=progress)
     trials = select_usable(trials, samples)
     for fault in trials.faults:
         report_fault(fault)
-    source = f"{path.name}, {len(trials):,} trials"
+    source = f"{name}, {len(trials):,} trials"
     return calibrate_by_trials(trials, samples, gallery.space.fingerprint, source, targets)
 
 

@@ -65,6 +65,7 @@ class EvaluationSettings:
     group: str | None = None  # a column of the trials, to report error rates by
     threshold: float | None = None  # to report error rates at; None for the default
     pairs: int = MOST_PAIRS  # of a folder or gallery, at most
+    table: str | None = None  # of a database, or the sheet, that holds the trials
     encoding: str | None = None  # of a table that is not UTF-8
 
 
@@ -87,6 +88,7 @@ def evaluate_systems(
         text=is_text,
         group=settings.group,
         pairs=settings.pairs,
+        table=settings.table,
         encoding=settings.encoding,
     )
     keep_crops = bool(settings.rerankers)
@@ -128,8 +130,13 @@ def evaluate_table(path: Path, settings: EvaluationSettings) -> Evaluation:
             f"{to_text(path)} is a folder, which has no scores",
             hint="score its pairs by an encoder: -m MODALITY or --gallery NAME",
         )
-    encoding = settings.encoding
-    trials = read_trial_table(path, scored=True, group=settings.group, encoding=encoding)
+    trials = read_trial_table(
+        path,
+        scored=True,
+        group=settings.group,
+        table=settings.table,
+        encoding=settings.encoding,
+    )
     threshold = settings.threshold
     thresholds = {} if threshold is None else {"the given threshold": threshold}
     assert trials.scores is not None

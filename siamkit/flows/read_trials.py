@@ -49,15 +49,17 @@ def read_trials(
     text: bool,
     group: str | None = None,
     pairs: int = MOST_PAIRS,
+    table: str | None = None,
     encoding: str | None = None,
 ) -> Trials:
     """Read a table of trials, or pair the files of a folder per identity.
 
-    text: samples are texts. group: a column of the table. pairs: of a folder, at most. encoding:
-    of a table that is not UTF-8. Raises BadInput for anything else.
+    text: samples are texts. group: a column of the table. pairs: of a folder, at most. table:
+    of a database, or a sheet. encoding: of a table that is not UTF-8. Raises BadInput for anything
+    else.
     """
     if not path.is_dir():
-        return read_trial_table(path, text=text, group=group, encoding=encoding)
+        return read_trial_table(path, text=text, group=group, table=table, encoding=encoding)
     if group:
         raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
     labelled, faults = read_labelled_folder(path)
@@ -72,13 +74,14 @@ def read_trial_table(
     text: bool = False,
     group: str | None = None,
     scored: bool = False,
+    table: str | None = None,
     encoding: str | None = None,
 ) -> Trials:
     """Read the trials of a table.
 
     text: samples are texts, not paths relative to the table. group: a column. scored: scores are in
-    a column score, and a and b may be missing. encoding: of a table that is not UTF-8. Rows that
-    cannot be used are faults: labels other than 0 and 1, scores that are not finite numbers, pairs
+    a column score, and a and b may be missing. table, encoding: see `read_trials`. Rows that cannot
+    be used are faults: labels other than 0 and 1, scores that are not finite numbers, pairs
     labelled both mated and non-mated. Repeated pairs, and pairs of a sample with itself, are
     dropped with a note. Identities are the folders of the samples where those agree with the
     labels, else the sets of samples that mated pairs connect. Raises BadInput for a table without
@@ -86,10 +89,10 @@ def read_trial_table(
     """
     rows: list[_Trial] = []
     faults: list[Fault] = []
-    with open_table(path, plain=".csv", encoding=encoding) as table:
-        _require_columns(table, group, scored=scored)
+    with open_table(path, table=table, plain=".csv", encoding=encoding) as opened:
+        _require_columns(opened, group, scored=scored)
         columns = (A, B, LABEL, SCORE, FOLD)
-        for record in table.read(*columns, *([group] if group else [])):
+        for record in opened.read(*columns, *([group] if group else [])):
             try:
                 if record.error:
                     raise ValueError(record.error)

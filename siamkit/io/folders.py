@@ -10,12 +10,16 @@ from pathlib import Path
 from siamkit.errors import UnreadableSample
 from siamkit.io.sources import to_text
 
-# Names that systems and programs give to files and folders of their own, in any case.
-_LEFT_BEHIND = re.compile(
-    r"\..*|~\$.*|.*~|#.*#"  # hidden, of an open Office document, backups and autosaves of editors
-    r"|thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|icon[\r\uf00d]?|__macosx|@eadir|#recycle"
-    r"|\$recycle\.bin|recycler|system volume information|lost\+found|network trash folder"
-    r"|temporary items|.*\.(tmp|temp|part|partial|crdownload|download|swp|lnk|bak)",
+# Names that systems and programs give to files and folders of their own, in any case. Files: of an
+# open Office document, backups and autosaves of editors, unfinished downloads.
+_FILES = re.compile(
+    r"\..*|~\$.*|.*~|#.*#|thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|icon[\r\uf00d]"
+    r"|.*\.(tmp|temp|part|partial|crdownload|download|swp|lnk|bak)",
+    re.IGNORECASE,
+)
+_FOLDERS = re.compile(
+    r"\..*|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found"
+    r"|network trash folder|temporary items",
     re.IGNORECASE,
 )
 
@@ -35,12 +39,14 @@ def entries(folder: Path) -> list[Path]:
         names = os.listdir(folder)
     except OSError as error:
         raise _unreadable(folder, error) from error
-    return [folder / name for name in sorted(names) if not is_left_behind(name)]
+    paths = (folder / name for name in sorted(names))
+    return [path for path in paths if not _is_left_behind(path)]
 
 
-def is_left_behind(name: str) -> bool:
-    """Return True for the name of a file or folder that holds no sample, such as Thumbs.db."""
-    return _LEFT_BEHIND.fullmatch(name) is not None
+def _is_left_behind(path: Path) -> bool:
+    """Return True for a file or folder of the system, such as Thumbs.db or __MACOSX."""
+    pattern = _FOLDERS if os.path.isdir(path) else _FILES
+    return pattern.fullmatch(path.name) is not None
 
 
 def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:

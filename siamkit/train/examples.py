@@ -16,7 +16,7 @@ from siamkit.io.absent import hint_for_absent
 from siamkit.io.sources import shorten, to_path, to_text
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import list_columns, parse_all
-from siamkit.io.table_values import as_text, plain_text
+from siamkit.io.table_values import MISSING, as_text, plain_text
 from siamkit.store import Store, galleries, samples
 from siamkit.store.samples import Sample
 
@@ -45,15 +45,17 @@ class Example:
         return self.source if isinstance(self.source, str) else to_text(self.source)
 
 
-def read_examples(origin: str, encoding: str | None = None) -> list[Example]:
+def read_examples(
+    origin: str, *, table: str | None = None, encoding: str | None = None
+) -> list[Example]:
     """Read the examples of a folder or of a manifest: a table, JSON lines included.
 
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
     keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
     false, or empty) and split (train, validation, val, or empty). Paths are relative to it.
-    encoding: of a table that is not UTF-8. Raises BadInput for anything else, naming every bad
-    line.
+    table: of a database, or a sheet. encoding: of a table that is not UTF-8. Raises BadInput for
+    anything else, naming every bad line.
     """
     path = Path(origin)
     if not path.exists():
@@ -62,7 +64,7 @@ def read_examples(origin: str, encoding: str | None = None) -> list[Example]:
             hint=hint_for_absent(path)
             or "give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
         )
-    examples = _read_folder(path) if path.is_dir() else _read_manifest(path, encoding)
+    examples = _read_folder(path) if path.is_dir() else _read_manifest(path, table, encoding)
     if not examples:
         raise BadInput(
             f"{to_text(path)} holds no examples",
@@ -139,26 +141,26 @@ def _read_folder(folder: Path) -> list[Example]:
     return examples
 
 
-def _read_manifest(path: Path, encoding: str | None) -> list[Example]:
-    with open_table(path, plain=".csv", encoding=encoding) as table:
-        columns = table.columns
-        named = {name for name in COLUMNS if table.find(name) is not None}
-        if table.has_header and ("label" not in named or not {"path", "text"} & named):
+def _read_manifest(path: Path, table: str | None, encoding: str | None) -> list[Example]:
+    with open_table(path, table=table, plain=".csv", encoding=encoding) as opened:
+        columns = opened.columns
+        named = {name for name in COLUMNS if opened.find(name) is not None}
+        if opened.has_header and ("label" not in named or not {"path", "text"} & named):
             raise BadInput(
-                f"{table.name} has the columns {list_columns(columns)}",
+                f"{opened.name} has the columns {list_columns(columns)}",
                 hint="its first line must name label and path, or label and text",
             )
         examples = parse_all(
-            table.read(*COLUMNS),
+            opened.read(*COLUMNS),
             lambda values: _example(values, path.parent),
-            table.name,
+            opened.name,
             "columns: path or text, label, impostor (1 or 0), split (train or validation)",
         )
-        read = {table.find(name) for name in COLUMNS}
+        read = {opened.find(name) for name in COLUMNS}
     for column in columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
         if column not in read and near and near[0] not in named:
-            log.warning(f"{table.name}: {column!r} is not read; did you mean {near[0]!r}?")
+            log.warning(f"{opened.name}: {column!r} is not read; did you mean {near[0]!r}?")
     return examples
 
 
@@ -181,7 +183,8 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
 def _choice(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:
     """Return the meaning of a word in a column; a missing value is the word ''."""
     value = values[key]
-    word = "" if value is None else (plain_text(value) or str(value)).strip().lower()
+    text = plain_text(value)
+    word = "" if value is None or text in MISSING else (text or str(value)).strip().lower()
     if word not in meanings:
         raise BadInput(
             f"{key} is {shorten(str(value))!r}, not one of {', '.join(filter(None, meanings))}"

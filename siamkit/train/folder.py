@@ -29,6 +29,7 @@ class Origin:
     detector: str | None  # None takes every sample whole
     licence: str  # of the weights to come, for people
     name: str  # of the encoder to come
+    table: str | None = None  # of a database, or the sheet, that holds the examples
     encoding: str | None = None  # of a table of examples that is not UTF-8
 
 

@@ -38,6 +38,7 @@ class RunDetails(TypedDict, total=False):
     detector: str | None  # a name, or None to take whole samples; default: the modality's own
     licence: str  # of the trained weights; default: not stated
     name: str  # of the encoder; default: that of the run's folder
+    table: str  # of a database, or the sheet, that holds the examples
     encoding: str  # of a table of examples that is not UTF-8
 
 
@@ -192,7 +193,7 @@ def start_run(
         gallery = origin.origin.removeprefix(GALLERY)
         examples = gallery_examples(open_store(), gallery, origin.modality)
     else:
-        examples = read_examples(origin.origin, origin.encoding)
+        examples = read_examples(origin.origin, table=origin.table, encoding=origin.encoding)
     run_folder.begin(folder, origin, config)
     split = Split(config.validation, config.seed)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_calibrate(shell, gallery, dialect):
 def test_examples_to_train_on(tmp_path, dialect):
     rows = [["text", "label", "impostor"], [WORDS[0], 5, 0], [WORDS[1], "Zoë", 1]]
     name, *options = write(tmp_path, rows, dialect)
-    examples = read_examples(str(tmp_path / name), *options[1:])
+    examples = read_examples(str(tmp_path / name), encoding="cp1252" if options else None)
     assert [(e.source, e.label, e.impostor) for e in examples] == [
         (WORDS[0], "5", False),
         (WORDS[1], "Zoë", True),
@@ -150,3 +151,38 @@ def test_lists_of_files(shell, dialect):
     answers(shell, "embed", "-m", "tiles", "--from", name, "-o", "v.npy", *options)
     lines = (shell.folder / "v.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["source"] for line in lines] == [row[0] for row in rows[1:]]
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".db"])
+def test_one_of_several_tables(shell, gallery, suffix):
+    """Each command names the option that chooses, and takes it."""
+    shutil.copytree(gallery, shell.folder, dirs_exist_ok=True)
+    rows = [["path", *TRIALS[0]], *(["a.png", *row] for row in TRIALS[1:])]
+    Image.new("RGB", (20, 20), "red").save(shell.folder / "a.png")
+    file = shell.folder / f"t{suffix}"
+    if suffix == ".xlsx":
+        openpyxl = pytest.importorskip("openpyxl")
+        book = openpyxl.Workbook()
+        book.active.append(["other"])
+        for row in rows:
+            (book["t"] if "t" in book.sheetnames else book.create_sheet("t")).append(row)
+        book.save(file)
+    else:
+        write(shell.folder, rows, "sqlite")
+        with sqlite3.connect(file) as db:
+            db.execute("CREATE TABLE other (x)")
+        db.close()
+    for arguments in (
+        ("enrol", "tiles", "--from", file.name),
+        ("embed", "-m", "tiles", "--from", file.name, "-o", "v.npy"),
+        ("dedupe", file.name, "-m", "tiles"),
+        ("embed", "-m", "letters", "--from", file.name, "--column", "a", "-o", "v.npy"),
+        ("evaluate", file.name, "-m", "letters"),
+        ("evaluate", file.name),
+        ("calibrate", "letters", "--trials", file.name, "--fmr", "0.05"),
+    ):
+        refused = shell(*arguments)
+        assert refused.code == 2, arguments
+        assert "give `--table`" in refused.err
+        answers(shell, *arguments, "--table", "t")
+    assert len(read_examples(str(file), table="t")) == len(TRIALS) - 1

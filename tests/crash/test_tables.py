@@ -28,7 +28,7 @@ READERS = (
     lambda path, codec: read_labelled_sources(path, NO_STDIN, encoding=codec),
     lambda path, codec: read_source_list(path, NO_STDIN, encoding=codec),
     lambda path, codec: read_trials(Path(path), text=True, encoding=codec),
-    read_examples,
+    lambda path, codec: read_examples(path, encoding=codec),
 )
 pieces = st.sampled_from(
     [b"", b"\0", b"\xff\xfe", b'"', b"\r", b"\n\n", b",", b";", b"\xe9", b"{", b"}", b"[" * 999,
