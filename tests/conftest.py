@@ -43,7 +43,13 @@ SLOW = frozenset(
         *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
         *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_voices"),
         *("plugins/test_visible",),
-        *("rules/test_docs", "sdk/test_hub", "crash/test_kill", "strangers/test_doodles"),
+        *(
+            "rules/test_docs",
+            "sdk/test_hub",
+            "crash/test_durable",
+            "crash/test_kill",
+            "strangers/test_doodles",
+        ),
         *("testing/test_builtins", "testing/test_kit", "train/test_config", "train/test_example"),
         *("train/test_processes", "train/test_run", "train/test_stops", "train/test_train_texts"),
     )
