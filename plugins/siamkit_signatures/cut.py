@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from siamkit.errors import NothingFound
 from siamkit.types import Box, Region
 from siamkit_signatures.ink import extract_ink
+from siamkit_signatures.ruling import lift_rules
+from siamkit_signatures.seals import lift_seals
 
 AROUND = 0.08  # of the box's longer side: margin of paper that is searched too
 WITHIN = 0.5  # share of a stroke's ink that must lie in the box for the stroke to belong to it
@@ -21,7 +23,10 @@ def cut(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     whole, and strokes that reach in from outside are left out. If the region has a mask, only its
     True pixels count as inside.
     """
-    part, inside = _cut_around(pixels, region)
+    sheet = lift_rules(lift_seals(pixels))
+    part, inside = _cut_around(sheet, region)
+    if part.size < sheet.size:
+        part = lift_rules(part)  # those that are short on the sheet, but long beside the signature
     mask = extract_ink(part)
     scaled = cv2.resize(inside, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
     count, labels = cv2.connectedComponents(mask, connectivity=8)

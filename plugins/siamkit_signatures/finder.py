@@ -28,12 +28,12 @@ class SignatureFinder:
 
     def find(self, medium: Image) -> list[Region]:
         """Return one region per signature, best first; [] if there is none."""
-        from siamkit_signatures import groups, ink, page, rules
+        from siamkit_signatures import groups, ink, page, rules, ruling, seals
 
         pixels = medium.pixels
         if min(pixels.shape[:2]) < MIN_SIDE:
             return []
-        small = ink.reduce(pixels, MAX_SIDE)
+        small = ink.reduce(ruling.lift_rules(seals.lift_seals(pixels)), MAX_SIDE)
         mask = rules.remove_rules(ink.binarise(small), *RULES)
         scale = max(pixels.shape[:2]) / max(small.shape[:2])
         return [

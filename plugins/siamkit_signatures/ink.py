@@ -63,8 +63,11 @@ def reduce(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return _uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
-def binarise(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the mask of all that is darker than the paper, or lighter if the paper is dark."""
+def binarise(pixels: NDArray[np.uint8], *, faint: bool = False) -> NDArray[np.uint8]:
+    """Return the mask of all that is darker than the paper, or lighter if the paper is dark.
+
+    faint: also of what is much lighter than the ink, such as the lines of writing paper.
+    """
     if is_bilevel(pixels):
         mask = np.zeros(pixels.shape[:2], dtype=np.uint8)
         for plane in cv2.split(pixels):  # a red pen on white shows in green and blue alone
@@ -80,7 +83,7 @@ def binarise(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     paper = _median(counts)
     deviations = np.abs(np.arange(256) - paper)
     noise = 1.4826 * _median(np.bincount(deviations, weights=counts, minlength=256))
-    level = max(level, paper + NOISE * noise, LEAST_CONTRAST)
+    level = max(0 if faint else level, paper + NOISE * noise, LEAST_CONTRAST)
     return _uint8(cv2.threshold(dark, level, 255, cv2.THRESH_BINARY)[1])
 
 
@@ -106,7 +109,7 @@ def darkness(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     small = _uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
     if int(np.ptp(small, axis=2).max()) <= 2:  # grey: the planes are equal
         pixels, small = pixels[:, :, :1], small[:, :, :1]
-    if _is_inverted(small):
+    if is_inverted(small):
         pixels, small = 255 - pixels, 255 - small
     dark = np.zeros((height, width), dtype=np.uint8)
     for plane in range(pixels.shape[2]):
@@ -114,6 +117,14 @@ def darkness(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         light = cv2.divide(np.ascontiguousarray(pixels[:, :, plane]), paper, scale=255)
         np.maximum(dark, 255 - light, out=dark)
     return dark
+
+
+def paper_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (height, width, 3): the paper of a light sheet, as if nothing were on it."""
+    height, width = pixels.shape[:2]
+    small = reduce(pixels, COARSE)
+    planes = [_estimate_paper(np.ascontiguousarray(small[:, :, plane])) for plane in range(3)]
+    return _uint8(cv2.resize(np.stack(planes, axis=2), (width, height)))
 
 
 def _estimate_paper(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -124,7 +135,7 @@ def _estimate_paper(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.maximum(cv2.medianBlur(closed, side), DARKEST).astype(np.uint8)
 
 
-def _is_inverted(small: NDArray[np.uint8]) -> bool:
+def is_inverted(small: NDArray[np.uint8]) -> bool:
     """True if the paper is darker than the ink.
 
     Paper is broad: of the light and the dark half of the tones, it is the one that holds a square
