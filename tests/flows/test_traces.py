@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -255,3 +256,58 @@ def test_doctor_says_who_else_can_read_the_store(shell, mode, ok, what):
     if mode != "go-rwx":
         subprocess.run(rows["access"]["hint"], shell=True, check=True, cwd=shell.folder)
         assert "owner alone" in shell("doctor").out
+
+
+BLOCKED = """
+import os, sys, time
+from siamkit.cli import run
+
+def block(*_):
+    print("written", flush=True)
+    time.sleep(60)
+
+os.replace = os.rename = block
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing is deleted")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "letters", "there/out"),
+        ("backup", "there/all.db"),
+        ("embed", "-m", "letters", "--from", "texts.txt", "--output", "there/v.npy"),
+        ("dedupe", "texts.txt", "-m", "letters", "--output", "there/groups.csv"),
+        ("dedupe", "texts.txt", "-m", "letters", "--report", "there/page.html"),
+        ("encoders", "build", "bigrams"),
+        ("index", "rebuild", "letters"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_process_leaves_that_is_killed_before_its_output_is_in_place(
+    shell, tmp_path, command
+):
+    """All of it is written, and the last step is missing."""
+    shell.environment["SIAMKIT_CACHE"] = str(tmp_path / "cache")
+    enrolled(shell.folder).close()
+    (shell.folder / "there").mkdir()
+    (shell.folder / "texts.txt").write_text(f"{TEXT}\nanother\n{TEXT}\n")
+    (shell.folder / "texts.txt").chmod(0o600)
+    before = leftovers(shell.folder)
+    with subprocess.Popen(
+        [sys.executable, "-c", BLOCKED, *command],
+        cwd=shell.folder, env=shell.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == b"written\n", process.stderr.read()
+        process.kill()
+    assert before == set()
+    assert leftovers(shell.folder)
+    assert "forgot" in shell("forget", SECRET).out
+    assert leftovers(shell.folder) == set()
+
+
+def leftovers(folder: Path) -> set[Path]:
+    """Return half-written outputs, their notes, and half-written indexes."""
+    return {*folder.rglob(".siamkit-*"), *folder.rglob(".g*-*")}

@@ -209,3 +209,21 @@ def test_a_cache_that_cannot_be_written_prevents_no_output(tmp_path, monkeypatch
 def test_a_folder_that_is_absent_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_text(tmp_path / "absent" / "a.txt", "text")
+
+
+def test_a_new_name_and_an_old_file_can_be_written(tmp_path):
+    require_writable(tmp_path / "a.csv", [".csv"])
+    (tmp_path / "a.csv").touch()
+    require_writable(tmp_path / "a.csv", [".csv"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no other system lists handles")
+@pytest.mark.timeout(60)
+def test_a_long_process_opens_no_more_files_with_each_output(tmp_path):
+    replace_text(tmp_path / "a.txt", "text")
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        replace_text(tmp_path / "a.txt", str(number))
+        with writing_folder(tmp_path / "folder", replace=True) as folder:
+            (folder / "a.txt").write_text("text")
+    assert len(os.listdir("/proc/self/fd")) == before
