@@ -16,6 +16,8 @@ _AROUND = " \t\"'\u00a0"  # what is left around a path that was copied
 def hint_for_absent(path: Path) -> str:
     """Return what to type instead of the path of a file that does not exist, or ""."""
     name = str(path)
+    if os.path.lexists(path):
+        return ""
     if url := _URL.search(name):
         return _hint_for_url(url["scheme"] or "data", url["rest"] or "")
     if "~" in path.parts:

@@ -71,8 +71,8 @@ def _plain_lines(lines: Iterable[str]) -> Iterator[Record]:
 
 def _csv(lines: Iterator[str], name: str, suffix: str) -> Table:
     csv.field_size_limit(MAX_FIELD_CHARS)
-    skipped, delimiter, lines = _dialect(lines, suffix)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    skipped, delimiter, spaced, lines = _dialect(lines, suffix)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=True)
     try:
         header = [column.strip("\ufeff") for column in next(reader, [])]
     except csv.Error as error:
@@ -103,20 +103,27 @@ def _csv(lines: Iterator[str], name: str, suffix: str) -> Table:
     return Table(name, header, read)
 
 
-def _dialect(lines: Iterator[str], suffix: str) -> tuple[int, str, Iterator[str]]:
-    """Return the lines before the head, the delimiter, and the lines from the head on.
+def _dialect(lines: Iterator[str], suffix: str) -> tuple[int, str, bool, Iterator[str]]:
+    """Return how many lines precede the head, the delimiter, if a space follows it, and the lines.
 
     The delimiter is what a first line `sep=;` states, else a tab for .tsv, else the one of
     DELIMITERS that the head has most often outside quotation marks.
     """
     skipped, head = 0, next(lines, "")
-    if stated := _STATED.fullmatch(head):
-        return 1, stated[1], lines
+    stated = _STATED.fullmatch(head)
+    if stated:
+        skipped, head = 1, next(lines, "")
     while head and not head.strip(f'{DELIMITERS}" \r\n'):
         skipped, head = skipped + 1, next(lines, "")
     bare = _QUOTED.sub("", head)
-    delimiter = "\t" if suffix == ".tsv" and "\t" in bare else max(DELIMITERS, key=bare.count)
-    return skipped, delimiter, chain([head] if head else [], lines)
+    if stated:
+        delimiter = stated[1]
+    elif suffix == ".tsv" and "\t" in bare:
+        delimiter = "\t"
+    else:
+        delimiter = max(DELIMITERS, key=bare.count)
+    spaced = 0 < bare.count(delimiter) == bare.count(f"{delimiter} ")
+    return skipped, delimiter, spaced, chain([head] if head else [], lines)
 
 
 def _csv_fault(error: str, begins: int, ends: int) -> str:

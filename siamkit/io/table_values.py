@@ -61,6 +61,8 @@ def as_number(value: Any) -> float:
     """Return a number, or a text such as "0.5" or "0,5". Raises ValueError for anything else."""
     if isinstance(value, str):
         text = value.strip()
+        if "_" in text:  # Python's own notation
+            raise ValueError(f"{text!r} is not a number")
         return float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
     if value is None or isinstance(value, bool) or not isinstance(value, Real | Decimal):
         raise ValueError(f"{value!r} is not a number")

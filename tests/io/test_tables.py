@@ -15,7 +15,7 @@ from siamkit.errors import BadInput
 from siamkit.io import table_write
 from siamkit.io.table_read import TextColumns, mark_repeated_ids, open_table, read_texts
 from siamkit.io.table_record import BARE
-from siamkit.io.table_values import MAX_FIELD_CHARS
+from siamkit.io.table_values import MAX_FIELD_CHARS, as_number
 
 NO_STDIN = io.StringIO()
 TEXTS = ["one?", "two,\ntwo?", "drei – ü?"]
@@ -345,6 +345,14 @@ def test_rows_of_a_spreadsheet(tmp_path):
     ]
 
 
+def test_a_space_after_each_delimiter_of_the_head_is_none_of_the_values(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('id, text\n1, "a, b"\n2,  c d\n3,e\n')
+    assert plain(path) == [(2, "1", "a, b"), (3, "2", "c d"), (4, "3", "e")]
+    path.write_text("id, text,other\n1, one,x\n")
+    assert plain(path) == [(2, "1", " one")]
+
+
 def test_a_delimiter_is_counted_outside_quotation_marks(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('"a;b;c","text"\n1,"x;y;z"\n')
@@ -361,3 +369,17 @@ def test_a_first_line_that_is_no_name_is_not_swallowed(tmp_path, line):
         read(path)
     assert ".txt" in caught.value.hint
     assert read(path, column=line)[0].text == "another"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("0.5", 0.5), (" -0,5 ", -0.5), ("+1e-3", 1e-3), (",5", 0.5), (2, 2.0), ("-0,5E2", -50.0)],
+)
+def test_numbers(value, number):
+    assert as_number(value) == number
+
+
+@pytest.mark.parametrize("value", ["", "1_0", "1.000,5", "1,000.5", "50%", None, True, b"1", "0x1"])
+def test_what_is_no_number(value):
+    with pytest.raises(ValueError, match=r"number|could not convert"):
+        as_number(value)

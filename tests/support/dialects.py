@@ -84,6 +84,7 @@ TEXT: dict[str, tuple[str, Callable[[Rows], str | bytes]]] = {
     "semicolon as tsv": (".tsv", lambda rows: as_csv(rows, ";")),
     "upper case": (".CSV", as_csv),
     "upper case tsv": (".TSV", lambda rows: as_csv(rows, "\t")),
+    "spaces": (".csv", lambda rows: as_csv(rows[:1]).replace(",", ", ") + as_csv(rows[1:])),
     "crlf": (".csv", lambda rows: as_csv(rows, end="\r\n")),
     "cr": (".csv", lambda rows: as_csv(rows, end="\r")),
     "utf-8 mark": (".csv", lambda rows: as_csv(rows).encode("utf-8-sig")),
