@@ -26,6 +26,7 @@ from siamkit.flows.query import Answer, query
 from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
 from siamkit.host import registry
 from siamkit.io import sources
+from siamkit.io.places import expand, expand_text
 from siamkit.models import names, pick_modality
 from siamkit.protocols import Source
 from siamkit.sdk import forks, threads
@@ -91,7 +92,7 @@ class Workspace:
 
     def __init__(self, path: str | Path | None = None) -> None:
         threads.bound_libraries()
-        self.root = Path(path) if path is not None else default_root()
+        self.root = expand(Path(path) if path is not None else default_root())
         self._store: Store | None = None
         self._renew()
         forks.renew_in_child(self, Workspace._renew)
@@ -335,7 +336,7 @@ class Workspace:
         """
         from siamkit.flows.enrol import read_labelled
 
-        return read_labelled(str(origin), columns, sys.stdin)
+        return read_labelled(expand_text(str(origin)), columns, sys.stdin)
 
     @staticmethod
     def record(
@@ -353,7 +354,7 @@ class Workspace:
         """
         from siamkit.flows.enrol import record
 
-        return record(seconds, label, modality, Path(folder), started)
+        return record(seconds, label, modality, expand(Path(folder)), started)
 
     def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
         """Enrol (n, dim) vectors embedded elsewhere; yield how many are durable so far."""
@@ -381,7 +382,7 @@ class Workspace:
         from siamkit.flows.embed import embed
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        return embed(pipeline, items, choose, Path(output), progress)
+        return embed(pipeline, items, choose, expand(Path(output)), progress)
 
     @staticmethod
     def read_sources(
@@ -396,7 +397,7 @@ class Workspace:
         """
         from siamkit.flows.embed import read_sources
 
-        return read_sources(str(origin), columns, sys.stdin)
+        return read_sources(expand_text(str(origin)), columns, sys.stdin)
 
     # --- answers ---
 
@@ -472,7 +473,7 @@ class Workspace:
         from siamkit.flows.timeline import timeline
 
         live, pipeline = self._open_gallery(gallery)
-        path = Path(recording)
+        path = expand(Path(recording))
         return timeline(live, pipeline, path, rule=rule, fusion=fusion, progress=progress)
 
     def verify(
@@ -614,7 +615,8 @@ class Workspace:
         from siamkit.flows.grouping import MatchRule
 
         rule = MatchRule(Threshold(threshold))
-        return dedupe_matrix(Path(path), rule, max_memory=max_memory, progress=progress)
+        matrix = expand(Path(path))
+        return dedupe_matrix(matrix, rule, max_memory=max_memory, progress=progress)
 
     @staticmethod
     def list_items(
@@ -626,7 +628,7 @@ class Workspace:
         """
         from siamkit.flows.list_items import list_items
 
-        return list_items(str(source), sys.stdin, columns, modality, faults)
+        return list_items(expand_text(str(source)), sys.stdin, columns, modality, faults)
 
     def against(
         self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
@@ -688,14 +690,14 @@ class Workspace:
                 "nothing to evaluate", hint="give a table of trials, a folder, or a gallery"
             )
         elif modality is None:
-            return [evaluate.evaluate_table(Path(source), settings)]
+            return [evaluate.evaluate_table(expand(Path(source)), settings)]
         else:
             systems = []
             for encoder in encoders:
                 pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
                 limit = fixed or pipeline.threshold
                 systems.append(evaluate.System(encoder or modality, pipeline, limit))
-        return evaluate.evaluate_systems(systems, Path(source), settings, progress)
+        return evaluate.evaluate_systems(systems, expand(Path(source)), settings, progress)
 
     def calibrate(
         self,
@@ -738,7 +740,7 @@ class Workspace:
         else:
             from siamkit.flows.read_trials import read_trials
 
-            path, is_text = Path(trials), pipeline.modality.kind == "text"
+            path, is_text = expand(Path(trials)), pipeline.modality.kind == "text"
             pairs = read_trials(path, text=is_text, table=table, encoding=encoding)
             calibration = calibrate.calibrate_by_file(
                 target, pipeline, pairs, path.name, targets, report_fault, progress
@@ -778,11 +780,16 @@ class Workspace:
 
         changes: dict[str, Any] = dict(details)
         if examples is not None:
-            changes["origin"] = str(examples)
+            changes["origin"] = expand_text(str(examples))
         if modality is not None:
             changes["modality"] = modality
         return start_run(
-            Path(run), changes, config or {}, lambda: self.store, resume=resume, progress=progress
+            expand(Path(run)),
+            changes,
+            config or {},
+            lambda: self.store,
+            resume=resume,
+            progress=progress,
         )
 
     # --- identities and samples ---
@@ -831,7 +838,7 @@ class Workspace:
         """
         from siamkit.flows.backup import back_up
 
-        return back_up(self.store, Path(file), progress)
+        return back_up(self.store, expand(Path(file)), progress)
 
     def export(self, gallery: str, folder: str | Path) -> int:
         """Write a gallery to a new folder of open formats; return the number of samples.
@@ -841,7 +848,7 @@ class Workspace:
         """
         from siamkit.flows.export import export_gallery
 
-        return export_gallery(self.store, galleries.get(self.store, gallery), Path(folder))
+        return export_gallery(self.store, galleries.get(self.store, gallery), expand(Path(folder)))
 
     def import_(
         self,
@@ -867,8 +874,8 @@ class Workspace:
         from siamkit.flows import import_ as importing
         from siamkit.flows.read_export import read_export
 
-        exported = importing.with_encoder(read_export(Path(folder)), encoder)
-        exported = importing.with_media(exported, Path(media) if media else None)
+        exported = importing.with_encoder(read_export(expand(Path(folder))), encoder)
+        exported = importing.with_media(exported, expand(Path(media)) if media else None)
         name = as_gallery or exported.name
         galleries.require_name(name)  # before a store is created for it
         if self._has_store() and galleries.exists(self.store, name):
@@ -962,7 +969,7 @@ class Workspace:
         """
         from siamkit.scaffold import write
 
-        return write(name, kind, Path(folder))
+        return write(name, kind, expand(Path(folder)))
 
     def doctor(self) -> Iterator[Checkup]:
         """Check the installation, the plugins, the encoders, and the store with its indexes."""

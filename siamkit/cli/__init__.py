@@ -120,6 +120,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, or a folder without write permission
         print_traceback()
         where = f"{error.filename}: " if error.filename else ""
+        if isinstance(error, FileNotFoundError) and not where:  # only os.getcwd names no file
+            where = "the working directory was deleted: "
         stderr(f"Error: {where}{error.strerror or error}")
         return 1
     except Exception as error:

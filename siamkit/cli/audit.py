@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, one_line, print_outcome, stderr, table
 from siamkit.cli.progress import steps
+from siamkit.io.places import here
 
 FINDINGS_SHOWN = 50
 TABLE = "siamkit_audit"  # in a database
@@ -113,7 +113,7 @@ def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     echo(f"{gallery}: {len(findings)} findings ({listed})")
     if not limit:
         return
-    folder = os.path.join(os.getcwd(), "")
+    folder = here()
     rows = [
         [
             finding.kind,

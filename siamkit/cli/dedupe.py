@@ -16,6 +16,7 @@ from siamkit.cli.options import ModelChoice, Outputs
 from siamkit.cli.output import stderr
 from siamkit.cli.progress import steps
 from siamkit.errors import BadInput
+from siamkit.io.places import real
 
 if TYPE_CHECKING:
     from siamkit.types import Fault
@@ -80,7 +81,7 @@ interrupted run resumes where it stopped. Exit code 1 if some items could not be
 are still compared.
 """
 )
-@click.argument("source")
+@click.argument("source", type=options.ORIGIN)
 @options.text_columns(options.column, options.id_column, options.table)
 @click.option("--against", metavar="GALLERY", help="Compare with this gallery's samples instead.")
 @options.decision_rule(THRESHOLD, options.fmr, EXPECTED_FALSE, RERANK)
@@ -163,21 +164,21 @@ class DedupeRequest:
         if self.against:
             schema, name = dedupe_against.SCHEMA, dedupe_against.TABLE
         tables = [(outputs.output, schema, name), (outputs.pairs, PAIRS, PAIRS_TABLE)]
-        source = Path(self.source).resolve()
+        source = real(Path(self.source))
         targets: set[Path] = set()
         for path, schema, name in tables:
             if path is None:
                 continue
             table_write.check(path, schema, table=name)
             is_database = path.suffix.lower() in SQLITE
-            if path.resolve() in targets and not is_database:
+            if real(path) in targets and not is_database:
                 raise click.UsageError("--output and --pairs would write the same file.")
-            if path.resolve() == source and (not is_database or self.columns.table == name):
+            if real(path) == source and (not is_database or self.columns.table == name):
                 raise click.UsageError(f"{path} is the source itself: give another name.")
-            targets.add(path.resolve())
+            targets.add(real(path))
         options.check_report(outputs.report)
         if outputs.report:
-            targets.add(outputs.report.resolve())
+            targets.add(real(outputs.report))
         names = source.with_suffix(".jsonl") if self.is_matrix else None
         for path in targets:
             in_folder = source.is_dir() and path.is_relative_to(source) and path.exists()

@@ -13,6 +13,7 @@ import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome, stderr
 from siamkit.cli.progress import steps
+from siamkit.io.places import real
 
 if TYPE_CHECKING:
     from siamkit.protocols import Source
@@ -38,6 +39,7 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
 @click.option(
     "--from",
     "origin",
+    type=options.ORIGIN,
     metavar="LIST|-",
     help='A text file with one path per line, or JSON lines with "source" or "text".',
 )
@@ -97,7 +99,7 @@ class EmbedRequest:
         if bool(self.files) == bool(self.origin):
             raise click.UsageError("Give either FILES or --from.")
         for path in [Path(self.origin)] if self.origin else self.files:
-            if path.resolve() in (output.resolve(), output.with_suffix(".jsonl").resolve()):
+            if real(path) in (real(output), real(output.with_suffix(".jsonl"))):
                 raise click.UsageError(f"{path} would be overwritten: give another --output.")
 
     def sources(self) -> tuple[Sequence[Source], Sequence[Fault]]:

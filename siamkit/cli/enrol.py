@@ -59,7 +59,13 @@ some sources of a batch failed; the others are enrolled.
     metavar="SECONDS",
     help="Record from the microphone; saved as LABEL-DATE.wav in this folder.",
 )
-@click.option("--from", "origin", metavar="DIR|TABLE|-", help="Many labels: see below.")
+@click.option(
+    "--from",
+    "origin",
+    type=options.ORIGIN,
+    metavar="DIR|TABLE|-",
+    help="Many labels: see below.",
+)
 @options.text_columns(options.column, options.id_column, options.table)
 @options.modality
 @click.option("--largest", is_flag=True, help="Of several regions, take the largest.")

@@ -16,6 +16,7 @@ GALLERY = click.option("--gallery", metavar="NAME", help="Use the gallery's enco
 ENCODERS = click.option(
     "--encoder",
     "encoders",
+    type=options.ORIGIN,
     multiple=True,
     metavar="NAME|FOLDER",
     help="An encoder to measure; several are compared [default: the modality's own].",

@@ -9,6 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli.output import echo, emit_json, format_probability, stderr, table
+from siamkit.io.places import expand
 
 if TYPE_CHECKING:
     from siamkit.flows.decide import Decision
@@ -23,7 +24,7 @@ def show(
     if not all(name and source for name, source in pairs):
         raise click.UsageError("--probe takes GALLERY=FILE, or GALLERY=TEXT if it holds texts.")
     sources = [
-        (name, source if ws.kind(ws.modality_of(name)) == "text" else Path(source))
+        (name, source if ws.kind(ws.modality_of(name)) == "text" else expand(Path(source)))
         for name, source in pairs
     ]
     fused = ws.verify_fused(label, sources, rule=rule)

@@ -14,6 +14,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli.output import log_to_stderr
+from siamkit.io.places import expand, expand_text
 from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,21 @@ def _inherited(context: click.Context, parameter: click.Parameter, value: Path) 
     return value
 
 
-PATH = click.Path(path_type=Path)
+class _Path(click.Path):
+    """A path, in which `~` is the home directory however the option was written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return expand(cast(Path, super().convert(value, param, ctx)))
+
+
+class _Origin(click.types.StringParamType):
+    """What may be a path, or else a name, `-` or `gallery:NAME`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return expand_text(super().convert(value, param, ctx))
+
+
+PATH, ORIGIN = _Path(path_type=Path), _Origin()
 COSINE = click.FloatRange(-1, 1)
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 POSITIVE = click.IntRange(min=1)
@@ -65,6 +80,7 @@ modality = click.option(
 )
 encoder = click.option(
     "--encoder",
+    type=ORIGIN,
     metavar="NAME|FOLDER",
     help="An encoder; for a new gallery also ORIGIN:MODEL [default: the modality's own].",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from siamkit.cli.probes import (
     region_facts,
 )
 from siamkit.cli.progress import steps
+from siamkit.io.places import here
 
 if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
@@ -211,7 +211,7 @@ def _identity(answer: sk.Answer) -> str:
 
 
 def _print(answers: list[sk.Answer]) -> None:
-    folder = os.path.join(os.getcwd(), "")
+    folder = here()
     matches = [match for answer in answers for match in answer.matches]
     optional = {"S-norm": "normalised", "probability": "probability"}
     scores = {

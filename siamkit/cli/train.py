@@ -62,7 +62,7 @@ def train() -> None:
 
 
 @train.command(epilog="\b\nExample:\n  siamkit train run people/ -m faces --out run\n")
-@click.argument("data", required=False)
+@click.argument("data", required=False, type=options.ORIGIN)
 @options.modality
 @options.path(
     "--out",

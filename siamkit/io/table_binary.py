@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
+from siamkit.io.places import real
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import Record, Table, list_columns
 
@@ -65,7 +66,7 @@ def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
     problem = f"{file_name} cannot be read as a SQLite database"
     refusing = partial(_refusing, problem, sqlite3.Error)
     with refusing():
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        db = sqlite3.connect(f"{real(path).as_uri()}?mode=ro", uri=True)
     with closing(db):
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         with refusing():

@@ -14,6 +14,7 @@ from typing import Any, TextIO, TypeAlias
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing, require_writable
+from siamkit.io.places import real
 from siamkit.io.printable import csv_cell
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import CSV, JSON_LINES, PARQUET, SQLITE
@@ -115,7 +116,7 @@ def _check_table(path: Path, schema: Schema, table: str) -> None:
     """Raise BadInput for a file that is not a database, or whose table is not siamkit's."""
     name = to_text(path)
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"{real(path).as_uri()}?mode=ro", uri=True)) as db:
             query = "SELECT type FROM sqlite_master WHERE name = ?"
             existing = db.execute(query, (table,)).fetchone()
             names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]

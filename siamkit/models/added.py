@@ -13,6 +13,7 @@ from typing import Any
 from siamkit.errors import BadInput
 from siamkit.io.cache_root import cache_root
 from siamkit.io.folders import files_under
+from siamkit.io.places import expand, real
 from siamkit.models.cache import cached_folder, install, is_usable, read_provenance
 from siamkit.protocols import AddsEncoders, Modality
 from siamkit.sdk.model_folder import CARD
@@ -46,8 +47,8 @@ def add_encoder(plugin: Modality[Any], spec: str, name: str | None = None) -> Pa
             f"{plugin.name} cannot make an encoder of {spec!r}",
             hint="; ".join(descriptions) or f"{plugin.name} take no other models",
         )
-    if (source := Path(model).expanduser()).is_dir():  # the path must mean the same from anywhere
-        model = str(source.resolve())
+    if (source := expand(Path(model))).is_dir():  # the path must mean the same from anywhere
+        model = str(real(source))
         spec = f"{origin}:{model}"
     if name is None:
         name = re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")[:64]

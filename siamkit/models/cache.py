@@ -12,7 +12,7 @@ from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.host import registry
 from siamkit.io import foreign
 from siamkit.io.atomic import settle, sync
-from siamkit.io.cache_root import cache_root
+from siamkit.io.cache_root import cache_root, writing_to_cache
 from siamkit.io.unfinished import scratch
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import Card, read_card
@@ -58,6 +58,7 @@ def read_provenance(folder: Path) -> str:
         return ""
 
 
+@writing_to_cache()
 def install(
     plugin: Modality[Any],
     name: str,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import MissingWeights
+from siamkit.io.places import real
 from siamkit.models import built
 from siamkit.models.added import ADDED_NAME, add_command, add_encoder, list_added, origins
 from siamkit.models.cache import cached_folder
@@ -51,7 +52,7 @@ def pin_encoder(plugin: Modality[Any], encoder: str | None) -> str | None:
     if encoder is None or encoder in (*getattr(plugin, "encoders", {}), *list_added(plugin)):
         return encoder
     if _is_folder(encoder):
-        return str(Path(encoder).resolve())
+        return str(real(Path(encoder)))
     if encoder.partition(":")[0] in origins(plugin):
         return add_encoder(plugin, encoder).name
     return encoder

@@ -10,20 +10,22 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
 from siamkit.io.atomic import create_folder, create_private
+from siamkit.io.places import real
 from siamkit.sdk import forks
 from siamkit.store.connections import Connections
 from siamkit.store.schema import require as require_schema
-from siamkit.store.sqlite_errors import MEND, plain_errors
+from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -59,6 +61,7 @@ class Store:
         self.created = False
         self._warned_of: set[object] = set()  # samples; each is worth one line
         with plain_errors(self.path, BUSY_SECONDS):
+            _require_folder(root)
             if not self.path.exists():
                 if not create:
                     hint = "`siamkit init` creates one"
@@ -202,6 +205,13 @@ class Store:
         self._connections.close()
 
 
+def _require_folder(root: Path) -> None:
+    """Raise StoreError if the store's place is taken by something else. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(root.stat().st_mode):
+            raise StoreError(f"{root} is not a folder, as a store is", hint=ELSEWHERE)
+
+
 def _require_files(path: Path, index_root: Path) -> None:
     """Raise StoreError if the database is no file, or was cut to nothing.
 
@@ -258,7 +268,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
             f"{path} is read-only and was not closed cleanly: its last changes are in a -wal file",
             hint="copy the store to a writable place",
         )
-    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    uri = f"{real(path).as_uri()}?mode=ro&immutable=1"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.text_factory = decode
     return connection

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from siamkit.errors import StoreError
 
+ELSEWHERE = "name another place with `--store` or SIAMKIT_STORE"
 MEND = "`siamkit doctor` says what is damaged; `siamkit backup --help`, how to restore a backup"
 PRIMARY = 0xFF  # SQLite's extended error codes hold the primary one in their lowest byte
 
@@ -28,7 +29,9 @@ def plain_errors(path: Path, busy_seconds: float) -> Iterator[None]:
             f"{path} is damaged: it holds text that is not UTF-8", hint=MEND
         ) from error
     except OSError as error:
-        raise StoreError(f"{path} cannot be used: {error.strerror or error}") from error
+        raise StoreError(
+            f"{path} cannot be used: {error.strerror or error}", hint=ELSEWHERE
+        ) from error
 
 
 def _explain(error: sqlite3.Error, path: Path, busy_seconds: float) -> StoreError:

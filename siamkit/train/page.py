@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from siamkit.io.places import real
 from siamkit.io.printable import printable
 from siamkit.sdk.model_folder import CARD, read_card
 from siamkit.train.folder import ENCODER
@@ -35,7 +36,7 @@ def page(run: Path, picture: bytes) -> str:
             f"<tr><th>{_escaped(str(key))}<td>{_escaped(_as_text(value))}"
             for key, value in facts.items()
         )
-    name = _escaped(run.resolve().name)
+    name = _escaped(real(run).name)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
         f"<style>{_STYLE}</style><h1>{name}</h1>"

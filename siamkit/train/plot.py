@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.atomic import replacing
+from siamkit.io.places import real
 from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
 from siamkit.train.events import Alarm, Evaluated, Event, Started, Step
@@ -54,7 +55,7 @@ def draw(run: Path, out: Path) -> None:
         )
     events = read_record(run)
     figure = _figure(events, _read_embeddings(run))
-    title = printable(f"{run.resolve().name}: {_summary(events)}")
+    title = printable(f"{real(run).name}: {_summary(events)}")
     figure.suptitle(title, fontsize=12, parse_math=False)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=100)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from siamkit.embed.pipeline import DEFAULT, load_detector, resolve_detector
 from siamkit.errors import BadInput, SiamkitError
+from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
@@ -210,7 +211,7 @@ def _new_origin(folder: Path, changes: Mapping[str, Any]) -> Origin:
         raise BadInput(
             "a new run needs examples and a modality", hint="give both, or resume an earlier run"
         )
-    return Origin(changes["modality"], "", DEFAULT, "not stated", folder.resolve().name)
+    return Origin(changes["modality"], "", DEFAULT, "not stated", real(folder).name)
 
 
 def _changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:

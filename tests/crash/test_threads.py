@@ -22,6 +22,8 @@ from siamkit import Workspace
 from siamkit.errors import StoreError
 from siamkit.flows import forget
 from siamkit.sdk.threads import single_threaded
+from siamkit.store import galleries
+from siamkit.types import Threshold
 
 TEXT = "hello there my friend"
 
@@ -193,8 +195,9 @@ def test_each_thread_decides_by_the_gallery_as_it_read_it(workspace):
     workspace.enrol("letters", "greeting", TEXT)
     old = workspace.gallery("letters")
     first = workspace.index(old)
-    with workspace.store.write() as db:
-        db.execute("UPDATE calibrations SET threshold = 0.25")
+    with workspace.store.write():
+        fingerprint = old.space.fingerprint
+        galleries.calibrate(workspace.store, old.id, fingerprint, Threshold(0.25, 0.1, "a test"))
     assert workspace.index(workspace.gallery("letters")).gallery.threshold.value == 0.25
     assert first.gallery == old
 
