@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,37 @@ def test_a_long_process_opens_no_more_files_with_each_output(tmp_path):
         with writing_folder(tmp_path / "folder", replace=True) as folder:
             (folder / "a.txt").write_text("text")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path, monkeypatch):
+    with pytest.raises(BadInput, match="does not exist") as error:
+        require_writable(tmp_path / "absent" / "a.csv", [".csv"])
+    assert "mkdir -p" in error.value.hint
+    with pytest.raises(BadInput, match=r"cannot write '\.txt'"):
+        require_writable(tmp_path / "a.txt", [".csv"])
+    with pytest.raises(BadInput, match="is a directory"):
+        require_writable(tmp_path, [""])
+
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(BadInput, match="cannot be written: Permission denied"):
+        require_writable(tmp_path / "a.csv", [".csv"])
+
+
+@POSIX
+def test_a_folder_that_another_process_creates_first_stays_as_it_is(tmp_path, monkeypatch):
+    create = Path.mkdir
+
+    def be_second(path, *arguments):
+        create(path, *arguments)
+        path.chmod(0o750)
+        raise FileExistsError
+
+    monkeypatch.setattr(Path, "mkdir", be_second)
+    create_folder(tmp_path / "folder")
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o750
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        create_folder(tmp_path / "file")
