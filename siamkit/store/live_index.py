@@ -310,8 +310,9 @@ def _saved(store: Store) -> list[_Saved]:
     saved = []
     for path in store.index_root.glob("*/*"):
         if match := _NAME.match(path.name):
-            cursor = Cursor(int(match["seq"]), match["nonce"]) if match["seq"] else None
             half_written = bool(match["half"])
+            is_whole = match["seq"] and not half_written
+            cursor = Cursor(int(match["seq"]), match["nonce"]) if is_whole else None
             saved.append(_Saved(path.parent.name, int(match["gallery"]), half_written, cursor))
     return saved
 
