@@ -52,6 +52,15 @@ def to_json(region: Region) -> str:
     return json.dumps(to_dict(region), sort_keys=True, separators=(",", ":"))
 
 
+def is_region(text: str) -> bool:
+    """Return True if `from_json` can read a text."""
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True
+
+
 def from_json(text: str) -> Region:
     """Parse a stored region; its mask is None, for masks are not stored.
 

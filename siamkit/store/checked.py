@@ -9,9 +9,9 @@ a sample to its identity, its content and its region has a checksum too, and so 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from types import UnionType
+from itertools import product
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from siamkit.types import Ids, Vectors
@@ -87,30 +87,27 @@ def _is_as_written(row: Sequence[Any], size: int) -> bool:
 
 def fits(record: type, row: Sequence[Any]) -> bool:
     """Return True if each value of a row has the type of the dataclass's field."""
-    return all(
-        type(value) in types and (type(value) is not str or is_text(value))
-        for value, types in zip(row, _types(record), strict=True)
+    return tuple(map(type, row)) in _accepted(record) and all(
+        value.isascii() or is_text(value) for value in row if type(value) is str
     )
 
 
 def is_text(value: str) -> bool:
     """Return True if a stored text was UTF-8; `database.decode` escapes other bytes."""
-    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 @cache
-def _types(record: type) -> tuple[frozenset[type], ...]:
-    return tuple(frozenset(_stored_as(hint)) for hint in get_type_hints(record).values())
+def _accepted(record: type) -> frozenset[tuple[type, ...]]:
+    """Return the types that a row of this dataclass may have."""
+    return frozenset(product(*map(_stored_as, get_type_hints(record).values())))
 
 
-def _stored_as(hint: Any) -> Iterator[type]:
-    """Yield the types in which SQLite returns a value of this annotation."""
+def _stored_as(hint: Any) -> tuple[type, ...]:
+    """Return the types in which SQLite returns a value of this annotation."""
     if get_origin(hint) is Literal:
-        yield from map(type, get_args(hint))
-    elif isinstance(hint, UnionType):
-        yield from get_args(hint)
-    else:
-        yield int if hint is bool else hint
+        return tuple({type(value) for value in get_args(hint)})
+    return get_args(hint) or (int if hint is bool else hint,)
 
 
 def read_as(record: type[Record], row: Sequence[Any]) -> Record | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from siamkit.errors import BadInput
 from siamkit.store import samples, templates
 from siamkit.store.checked import is_text
 from siamkit.store.database import Store
@@ -56,19 +54,9 @@ def damage(store: Store, gallery: Gallery) -> Damage:
     """Read every sample and template of a gallery, and list those that are damaged."""
     with store.read():
         damaged = set(templates.damaged(store, gallery))
-        rows = set(_damaged_rows(store, gallery))
+        each = samples.each_of_gallery(store, gallery)
+        rows = {sample_id for sample_id, sample in each if sample is None}
     return Damage(sorted(damaged - rows), sorted(rows))
-
-
-def _damaged_rows(store: Store, gallery: Gallery) -> Iterator[int]:
-    for sample_id, sample in samples.each_of_gallery(store, gallery):
-        try:
-            if sample is None:
-                yield sample_id
-            else:
-                sample.read_region()
-        except BadInput:
-            yield sample_id
 
 
 def describe(store: Store, sample_id: int) -> str:

@@ -224,7 +224,12 @@ def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
 
 def _read(row: tuple[Any, ...]) -> Sample | None:
     sample = read_as(Sample, row[:9]) if is_tied(row[9:]) else None
-    is_sound = sample and len(sample.digest) == DIGEST_BYTES and 0 <= (sample.quality or 0) <= 1
+    is_sound = (
+        sample
+        and len(sample.digest) == DIGEST_BYTES
+        and 0 <= (sample.quality or 0) <= 1
+        and (row[9] is not None or regions.is_region(sample.region))  # a checksum holds it too
+    )
     return sample if is_sound else None
 
 
