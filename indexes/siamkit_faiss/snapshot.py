@@ -1,9 +1,11 @@
 """Snapshots on disk: `KEY-SEQ-NONCE.faiss`, named after the last change it holds, and a `.json`.
 
-The `.json` beside it records size, modification time and CRC-32. A file whose size and time match
-is trusted and mapped at once. If the time differs, the checksum is computed first, so that a
-truncated or altered snapshot is refused before FAISS reads it: a truncated file, once mapped, would
-kill the process with SIGBUS.
+The `.json` beside it records size, modification time, CRC-32 and the xor of its words, and has a
+checksum itself. A truncated or altered snapshot is refused before FAISS reads it: a truncated file,
+once mapped, would kill the process with SIGBUS. A flat one, which every search reads whole, has its
+words compared at each opening, as fast as memory can be read. Inverted lists, of which a search
+reads a part, are compared if the time differs; a flipped bit that escapes gives a score other than
+the store's, see siamkit.store.live_index.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from siamkit.types import Cursor
 
@@ -29,6 +31,7 @@ if sys.platform != "win32":
 
 _NAME = re.compile(r"(?P<key>.+)-(?P<seq>\d+)-(?P<nonce>[0-9a-f]{16})\.faiss")
 _CHUNK = 1 << 22
+ALWAYS_COMPARED = 1 << 28  # bytes; a flat index has no more, see structure.FLAT_FLOATS
 
 
 class Refused(Exception):
@@ -61,6 +64,7 @@ class SnapshotInfo:
     bytes: int = 0
     mtime_ns: int = 0
     crc32: int = 0
+    xor64: int | None = None  # of the file's 8-byte words; None: written before it was recorded
 
 
 def newest_first(folder: Path, key: str) -> list[Snapshot]:
@@ -107,13 +111,14 @@ def _all(folder: Path, prefix: str) -> list[Snapshot]:
 def _check(snapshot: Snapshot) -> SnapshotInfo:
     """Return the card of a snapshot whose file is as it was written. Raises Refused, OSError."""
     try:
-        card = SnapshotInfo(**json.loads(snapshot.card.read_text(encoding="utf-8")))
+        card = _read_card(snapshot.card)
         numbers = [card.count, card.recall, card.bytes, card.mtime_ns, card.crc32]
-        numbers += [n for n in (card.nprobe, card.trained_on) if n is not None]
+        numbers += [n for n in (card.nprobe, card.trained_on, card.xor64) if n is not None]
         if not all(isinstance(n, int | float) for n in numbers):
             raise ValueError("a value is not a number")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise Refused(f"has a damaged {snapshot.card.name}") from error
+    _require_file(snapshot.path)
     state = snapshot.path.stat()
     if state.st_size != card.bytes:
         raise Refused(f"has {state.st_size:,} bytes, not the {card.bytes:,} written")
@@ -122,7 +127,33 @@ def _check(snapshot: Snapshot) -> SnapshotInfo:
             raise Refused("is damaged: its checksum is not the one recorded")
         with suppress(OSError):  # a copied store: record that the file is sound, if possible
             _write_card(snapshot, replace(card, mtime_ns=state.st_mtime_ns))
+    elif (
+        card.xor64 is not None
+        and state.st_size <= ALWAYS_COMPARED
+        and _xor(snapshot.path) != card.xor64
+    ):
+        raise Refused("is damaged: its content is not the one recorded")
     return card
+
+
+def _read_card(path: Path) -> SnapshotInfo:
+    """Read a card. Raises ValueError or TypeError if it is damaged."""
+    _require_file(path)
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    checksum = fields.pop("checksum", None)
+    if checksum not in (None, _checksum(fields)):
+        raise ValueError("its checksum is not the one recorded")
+    return SnapshotInfo(**fields)
+
+
+def _require_file(path: Path) -> None:
+    """Raise OSError for what is no file: reading a pipe would wait for ever."""
+    if not path.is_file():
+        raise OSError(f"{path.name} is not a file")
+
+
+def _checksum(fields: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
 
 
 def write(
@@ -137,7 +168,13 @@ def write(
         faiss.write_index(index, str(temporary))
         _sync(temporary)
         state = temporary.stat()
-        card = replace(card, bytes=state.st_size, mtime_ns=state.st_mtime_ns, crc32=_crc(temporary))
+        card = replace(
+            card,
+            bytes=state.st_size,
+            mtime_ns=state.st_mtime_ns,
+            crc32=_crc(temporary),
+            xor64=_xor(temporary),
+        )
         _write_card(snapshot, card)
     # Only older ones: two writers that deleted "all but mine" would delete each other's.
     drop(folder, f"{key}-", below=cursor.seq)
@@ -146,7 +183,8 @@ def write(
 
 def _write_card(snapshot: Snapshot, card: SnapshotInfo) -> None:
     with _replacing(snapshot.card) as temporary:
-        temporary.write_text(json.dumps(asdict(card), sort_keys=True) + "\n", encoding="utf-8")
+        fields = {**asdict(card), "checksum": _checksum(asdict(card))}
+        temporary.write_text(json.dumps(fields, sort_keys=True) + "\n", encoding="utf-8")
         _sync(temporary)
 
 
@@ -217,6 +255,18 @@ def _crc(path: Path) -> int:
         while chunk := file.read(_CHUNK):
             value = zlib.crc32(chunk, value)
     return value
+
+
+def _xor(path: Path) -> int:
+    """Return the xor of a file's 8-byte words; those after the last whole word count as one."""
+    import numpy as np
+
+    if not path.stat().st_size:
+        return 0
+    content = np.memmap(path, np.uint8, "r")
+    whole = len(content) // 8 * 8
+    words = np.bitwise_xor.reduce(content[:whole].view("<u8"), initial=0)
+    return int(words) ^ int.from_bytes(content[whole:].tobytes(), "little")
 
 
 def _sync(path: Path) -> None:
