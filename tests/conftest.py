@@ -46,6 +46,7 @@ SLOW = frozenset(
         *(
             "rules/test_docs",
             "sdk/test_hub",
+            "crash/test_damaged_stores",
             "crash/test_durable",
             "crash/test_kill",
             "strangers/test_doodles",
