@@ -5,6 +5,7 @@ Uses the ffmpeg on the PATH, or else the one inside the package imageio-ffmpeg.
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -94,6 +95,13 @@ def _as_file(source: Path | bytes) -> Iterator[Path]:
     """Yield a path that ffmpeg can seek in: some containers have their index at the end."""
     if isinstance(source, Path):
         yield source.absolute()
+        return
+    handles = Path(f"/proc/{os.getpid()}/fd")
+    if handles.is_dir():  # Linux: a file without a name, which a killed process does not leave
+        with tempfile.TemporaryFile() as unnamed:
+            unnamed.write(source)
+            unnamed.flush()
+            yield handles / str(unnamed.fileno())
         return
     with tempfile.NamedTemporaryFile(prefix="siamkit-") as file:
         file.write(source)

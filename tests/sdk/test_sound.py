@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,16 @@ def m4a(tmp_path) -> Path:
 def test_what_soundfile_cannot_read_goes_through_ffmpeg(m4a):
     for source in (m4a, m4a.read_bytes()):
         assert likeness(load_clip(source, RATE).samples) > 0.98
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="elsewhere ffmpeg needs a name")
+def test_a_sound_in_memory_leaves_no_file_for_a_killed_process_to_keep(m4a, monkeypatch):
+    before = sorted(m4a.parent.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(m4a.parent))
+    blocks = ffmpeg.decode(m4a.read_bytes(), RATE, "")
+    assert len(next(blocks))
+    assert sorted(m4a.parent.iterdir()) == before
+    blocks.close()
 
 
 def test_without_ffmpeg_the_error_says_what_to_install(m4a, monkeypatch):
