@@ -821,8 +821,10 @@ class Workspace:
         doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
-        forget(self.store, doomed)
-        return len(doomed)
+        deleted = forget(self.store, doomed)
+        if not deleted:
+            raise StoreError(f"{label!r} was deleted meanwhile, by another thread or process")
+        return deleted
 
     def forget_sample(self, sample_id: int) -> None:
         """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
@@ -922,15 +924,16 @@ class Workspace:
 
         index: another backend, which the gallery uses from now on.
         """
-        target = galleries.get(self.store, gallery)
-        if live := self._indexes.pop((target.index_key, target.index), None):
-            live.close()
-        if index is not None and index != target.index:
-            target = change(self.store, target, index)
-        rebuilt = rebuild(self.store, target).index
-        description = {"index": target.index, **rebuilt.describe()}
-        rebuilt.close()
-        return description
+        with self._opening:  # one thread at a time: each deletes what is saved
+            target = galleries.get(self.store, gallery)
+            if live := self._indexes.pop((target.index_key, target.index), None):
+                live.close()
+            if index is not None and index != target.index:
+                target = change(self.store, target, index)
+            rebuilt = rebuild(self.store, target).index
+            description = {"index": target.index, **rebuilt.describe()}
+            rebuilt.close()
+            return description
 
     # --- encoders, plugins, and the installation ---
 

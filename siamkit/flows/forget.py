@@ -15,14 +15,16 @@ WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the nex
 log = logging.getLogger("siamkit")
 
 
-def forget(store: Store, sample_ids: Sequence[int]) -> None:
+def forget(store: Store, sample_ids: Sequence[int]) -> int:
     """Delete samples, damaged ones too, with their templates, and identities that then own none.
 
-    The saved indexes that held them are deleted, the database is rewritten without its free
-    space and the write-ahead log is emptied. If interrupted, the next command finishes this.
+    Returns the number of samples that were there. The saved indexes that held them are deleted,
+    the database is rewritten without its free space and the write-ahead log is emptied. If
+    interrupted, the next command finishes this.
     """
-    samples.delete(store, sample_ids)
+    deleted = samples.delete(store, sample_ids)
     finish_erasing(store, wait_seconds=WAIT_SECONDS)
+    return deleted
 
 
 def delete_gallery(store: Store, gallery: Gallery) -> None:

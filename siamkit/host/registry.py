@@ -17,12 +17,26 @@ from siamkit.errors import PluginError, SiamkitError
 from siamkit.host.stdout_guard import divert_prints
 from siamkit.io.sources import shorten
 from siamkit.protocols import Detector, IndexBackend, Modality
+from siamkit.sdk import forks
 
 Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.indexes"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 log = logging.getLogger("siamkit")
 _loaded: dict[Plugin, Any] = {}
-_loading = RLock()  # a plugin may load another one, its detector say
+
+
+class _Loading:
+    """A lock for what constructs a plugin, which may load another one, its detector say."""
+
+    def __init__(self) -> None:
+        self.renew()
+        forks.renew_in_child(self, _Loading.renew)
+
+    def renew(self) -> None:
+        self.lock = RLock()
+
+
+_loading = _Loading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ def load(group: Group, name: str) -> Any:
     """Import a plugin and construct it, once per process. Raises PluginError."""
     plugin = find(group, name)
     if plugin not in _loaded:
-        with _loading:
+        with _loading.lock:
             if plugin not in _loaded:
                 _loaded[plugin] = _construct(plugin)
     return _loaded[plugin]

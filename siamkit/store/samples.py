@@ -310,15 +310,18 @@ def rename(store: Store, old: str, new: str) -> None:
         db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
 
 
-def delete(store: Store, sample_ids: Sequence[int]) -> None:
-    """Delete samples with their templates, and identities that then own none.
+def delete(store: Store, sample_ids: Sequence[int]) -> int:
+    """Delete samples with their templates, and identities that then own none; count the samples.
 
     Leaves a note in `erasures`; `siamkit.flows.forget` removes the traces.
     """
+    deleted = 0
     with store.write() as db:
         for sample_id in sample_ids:
             row = db.execute("SELECT gallery_id FROM samples WHERE id = ?", (sample_id,)).fetchone()
             if row:
                 db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
                 erasures.note(store, row[0])
+                deleted += 1
         drop_empty_identities(store)
+    return deleted

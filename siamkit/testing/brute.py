@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ class BruteIndex:
 
     def save(self, cursor: Cursor) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{self.key}.{os.getpid()}"
+        temporary = self.folder / f".{self.key}.{secrets.token_hex(8)}"
         with temporary.open("wb") as file:
             rows = np.array([*self.rows.values()], np.float32).reshape(-1, self.dim)
             np.savez(file, ids=np.array([*self.rows], np.int64), rows=rows)

@@ -19,7 +19,7 @@ import pytest
 import threads
 
 from siamkit import Workspace
-from siamkit.errors import StoreError
+from siamkit.errors import SiamkitError, StoreError
 from siamkit.flows import forget
 from siamkit.sdk.threads import single_threaded
 from siamkit.store import galleries
@@ -170,6 +170,33 @@ def test_threads_rebuild_calibrate_classify_and_audit_one_gallery(workspace):
     assert at_once(8, work) == [True] * 8
     folder = workspace.store.index_root / "faiss"
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.timeout(120)
+def test_verbs_at_once_do_their_work_or_say_who_was_first(workspace, tmp_path):
+    list(workspace.enrol_many("letters", ((f"p{n % 10}", f"text number {n}") for n in range(30))))
+    texts = [f"the question {n % 20}" for n in range(40)]
+
+    def outcome(work) -> list[object]:
+        def attempt(number: int) -> object:
+            try:
+                return work(number)
+            except SiamkitError as error:
+                return str(error)
+
+        return sorted(at_once(4, attempt), key=str)
+
+    folder = tmp_path / "exported"
+    first, *others = outcome(lambda n: workspace.export("letters", folder))[::-1]
+    assert {first, *others} == {30, f"{folder} already exists"}
+    assert outcome(lambda n: workspace.embed("letters", texts, tmp_path / "v.npy") and 1) == [1] * 4
+    assert np.load(tmp_path / "v.npy").shape == (40, 64)
+    assert len(set(outcome(lambda n: workspace.dedupe(texts, modality="letters").groups))) == 1
+    assert outcome(lambda n: workspace.gallery("more", modality="letters").name) == ["more"] * 4
+    rebuilt = outcome(lambda n: workspace.rebuild_index("letters", index=["faiss", "shelf"][n % 2]))
+    assert [description["templates"] for description in rebuilt] == [30] * 4
+    counts = outcome(lambda n: workspace.forget("p3"))
+    assert [count for count in counts if isinstance(count, int)] == [3]
 
 
 def test_an_answer_is_of_one_moment(workspace, monkeypatch):
