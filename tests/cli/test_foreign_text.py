@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import warnings
+from xml.etree import ElementTree
 
 import pytest
 from manifest import lines
@@ -115,6 +116,19 @@ def test_pages_and_charts_show_escapes(evil):
     page = (evil.folder / "page.html").read_text("utf-8")
     assert printable(page, lines=True) == page
     assert r"\u202e" in page
+
+
+def test_pictures_show_escapes(evil):
+    names = [f"{EVIL}both.png", f"{EVIL}$x_{{both.png"]
+    for name in names:
+        shutil.copy(evil.folder / "both.png", evil.folder / name)
+    done = evil("explain", "-m", "tiles", "--detector", "none", *names, "-o", "a.svg")
+    assert shows_only_text(done).code == 0, done.err
+    picture = (evil.folder / "a.svg").read_text("utf-8")
+    ElementTree.fromstring(picture)
+    assert printable(picture, lines=True) == picture
+    done = evil("query", "tiles", "both.png", "--save-annotated", "b.png")
+    assert shows_only_text(done).code == 0, done.err
 
 
 def test_cells_that_a_spreadsheet_runs_are_marked_unless_raw(letters):
