@@ -44,13 +44,15 @@ def reembed(
     encoder: the name or path that the gallery keeps.
     """
     live_index.backend_of(gallery)  # its saved files are deleted at the end
-    enrolled = list(samples.of_gallery(store, gallery))
+    enrolled = list(samples.each_of_gallery(store, gallery))
     vectors: list[tuple[int, np.ndarray]] = []
     missing: list[SiamkitError] = []
     progress("embedding", 0, len(enrolled))
-    for done, sample in enumerate(enrolled, 1):
+    for done, (sample_id, sample) in enumerate(enrolled, 1):
         try:
-            vectors.append((sample.id, _vector(pipeline, sample, read_enrolled(sample))))
+            if sample is None:
+                raise BadInput(f"sample {sample_id} is damaged in the store")
+            vectors.append((sample_id, _vector(pipeline, sample, read_enrolled(sample))))
         except (BadInput, NothingFound) as error:
             missing.append(error)
         progress("embedding", done, len(enrolled))
@@ -61,7 +63,7 @@ def reembed(
             f" {missing[0]}; gallery {gallery.name!r} is unchanged",
             hint=f"{missing[0].hint or 'restore the files'}{drop}",
         )
-    ids = {sample.id for sample in enrolled}
+    ids = {sample_id for sample_id, _ in enrolled}
     templates.replace_all(store, gallery, pipeline.gallery_encoder(encoder), ids, vectors)
     live_index.drop(store, gallery.id, gallery.index)
     finish_erasing(store)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from damage import PROBE, TEXTS, alter, make_store, vector_of
 
+from siamkit import Workspace
 from siamkit.store import schema
 
 
@@ -268,3 +269,56 @@ def test_a_damaged_calibration_decides_nothing(letters, what):
     assert not checks["calibration letters"]["ok"]
     assert letters("calibrate", "letters", "--fmr", "0.2").code == 0
     assert "cannot be read" not in letters("query", "letters", "--text", PROBE).err
+
+
+@pytest.mark.parametrize("opening", ["compared", "trusted"])
+def test_a_flipped_bit_in_a_saved_index_decides_nothing(letters, monkeypatch, opening):
+    """By a small one's content at opening; by a large one's scores, which differ from the store's."""
+    if opening == "trusted":
+        monkeypatch.setattr("siamkit_faiss.snapshot.ALWAYS_COMPARED", 0)
+    sound = json.loads(letters("query", "letters", "--text", PROBE, "--json").out)
+    root = letters.folder / ".siamkit"
+    (path,) = (root / "index" / "faiss").glob("*.faiss")
+    content, state = bytearray(path.read_bytes()), path.stat()
+    place = content.index(vector_of(root, 4).tobytes())
+    content[place + 3] ^= 0x40  # the exponent of the first number
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    done = letters("query", "letters", "--text", PROBE, "--json")
+    assert json.loads(done.out) == sound
+    assert ("is rebuilt" in done.err) == (opening == "trusted")
+    assert letters("query", "letters", "--text", PROBE, "--json").err == ""
+
+
+def test_reembed_names_a_sample_whose_row_is_damaged(letters):
+    alter(letters.folder / ".siamkit", "UPDATE samples SET identity_id = 2 WHERE id = 1")
+    done = letters("reembed", "letters")
+    assert done.code == 2
+    assert "sample 1 is damaged in the store" in done.err
+    assert letters("reembed", "letters", "--drop-missing").code == 0
+    assert "damaged" not in letters("query", "letters", "--text", PROBE, "-k", "99").err
+
+
+def test_damage_while_a_workspace_is_open_decides_nothing(letters):
+    root = letters.folder / ".siamkit"
+    with Workspace(root) as ws:
+        assert ws.query("letters", PROBE)[0].matches[0].sample_id == 1
+        vector = vector_of(root, 1)
+        flip_exponent(vector)
+        alter(root, "UPDATE templates SET vector = ? WHERE sample_id = 1", vector)
+        answer = ws.query("letters", PROBE)[0]
+        assert answer.matches[0].sample_id in (8, 15)
+
+
+def test_a_schema_that_sqlite_cannot_read_is_a_plain_error(letters):
+    """Its message is no text either."""
+    path = letters.folder / ".siamkit" / "store.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "PRAGMA writable_schema = ON;"
+            "UPDATE sqlite_master SET sql = CAST(x'ff' AS TEXT) WHERE name = 'samples'"
+        )
+    for command in (("list",), ("doctor",), ("query", "letters", "--text", PROBE)):
+        done = letters(*command)
+        assert done.code == 1, done.err
+        assert "is damaged" in done.err + done.out
