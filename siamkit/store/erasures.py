@@ -26,6 +26,9 @@ def note(store: Store, gallery_id: int) -> None:
     db.execute(f"UPDATE galleries SET floor = {head} WHERE id = ?1", (gallery_id,))
 
 
+_FLOOR = "CASE typeof(floor) WHEN 'integer' THEN floor END"
+
+
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """A deletion whose traces are still on the disk. The gallery may be gone too."""
@@ -44,16 +47,16 @@ def pending(store: Store) -> list[Erasure]:
 def floor(store: Store, gallery_id: int, index: str) -> int | None:
     """Return the change before which an index must not have been saved.
 
-    None if the gallery is gone or uses another index: then nothing may stay saved.
+    None if the gallery is gone, uses another index, or is damaged: then nothing may stay saved.
     """
-    query = 'SELECT floor FROM galleries WHERE id = ? AND "index" = ?'
+    query = f'SELECT {_FLOOR} FROM galleries WHERE id = ? AND "index" = ?'
     row = store.fetch_one(query, gallery_id, index)
     return row[0] if row else None
 
 
 def floors(store: Store) -> dict[int, tuple[str, int]]:
     """Return the index of each gallery, and the change before which it must not have been saved."""
-    rows = store.fetch_all('SELECT id, "index", floor FROM galleries')
+    rows = store.fetch_all(f'SELECT id, "index", coalesce({_FLOOR}, 0) FROM galleries')
     return {gallery_id: (index, floor) for gallery_id, index, floor in rows}
 
 

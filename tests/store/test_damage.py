@@ -273,7 +273,7 @@ def test_a_damaged_calibration_decides_nothing(letters, what):
 
 @pytest.mark.parametrize("opening", ["compared", "trusted"])
 def test_a_flipped_bit_in_a_saved_index_decides_nothing(letters, monkeypatch, opening):
-    """By a small one's content at opening; by a large one's scores, which differ from the store's."""
+    """Small ones are compared when they are opened; of others, each score with the store's."""
     if opening == "trusted":
         monkeypatch.setattr("siamkit_faiss.snapshot.ALWAYS_COMPARED", 0)
     sound = json.loads(letters("query", "letters", "--text", PROBE, "--json").out)

@@ -104,7 +104,7 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
         ("a\nb", "line break"),
         ("a\x00", "control"),
         ("x" * 200_000, "200,000 characters"),
-        ("\udcff", "control"),
+        ("\udcff", "not UTF-8"),
     ],
 )
 def test_labels_that_cannot_be_shown_are_refused(label, why):
