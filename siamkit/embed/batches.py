@@ -1,7 +1,8 @@
 """Many sources through a pipeline: read ahead, detect in parallel, embed in batches, keep order.
 
 A source that fails is returned with its error, and the others go on. Besides the batch, at most two
-sources per CPU core are held, read ahead, so a million files need no more memory than a hundred.
+sources per CPU core are held, read ahead, and fewer large ones, so a million files need no more
+memory than a hundred.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH_SIZE = 32  # sources embedded together, committed together, and at most lost together
+HELD_BYTES = 100_000_000  # per CPU core, of sources and crops at once; then one more may begin
 log = logging.getLogger("siamkit")
 
 
@@ -39,6 +40,14 @@ class Job:
 
     source: Path | str | bytes
     tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A source in work, and the bytes that it may take."""
+
+    future: Future[EmbeddedSource]
+    bytes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -77,18 +86,24 @@ def embed_all(
     """
     workers = threads.workers()
     size = getattr(pipeline.encoder, "batch", BATCH_SIZE)
-    waiting: deque[Future[EmbeddedSource]] = deque()
-    remaining = iter(jobs)
+    waiting: deque[_Waiting] = deque()
+    remaining, memory = iter(jobs), workers * HELD_BYTES
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
                 batch: list[EmbeddedSource] = []
+                held = 0  # bytes of crops
                 while len(batch) < size:
-                    for job in islice(remaining, 2 * workers - len(waiting)):
+                    while (
+                        len(waiting) < 2 * workers and held + sum(w.bytes for w in waiting) < memory
+                    ):
+                        if (job := next(remaining, None)) is None:
+                            break
                         waiting.append(_submit(pool, pipeline, job, choose, skip))
                     if not waiting:
                         break
-                    batch.append(waiting.popleft().result())
+                    batch.append(waiting.popleft().future.result())
+                    held += sum(_bytes(region.crop) for region in batch[-1].regions)
                 if not batch:
                     return
                 _embed(pipeline, batch)
@@ -121,18 +136,25 @@ def _submit(
     job: Job,
     choose: Chooser,
     skip: Callable[[Job, Content], bool] | None,
-) -> Future[EmbeddedSource]:
+) -> _Waiting:
     """Read in this thread, so that `skip` may use the caller's database; detect in another."""
     try:
         content = pipeline.read(job.source)
         source = EmbeddedSource(job, content.name, content.digest)
         if skip is None or not skip(job, content):
-            return pool.submit(_detect, pipeline, source, content, choose)
+            future = pool.submit(_detect, pipeline, source, content, choose)
+            return _Waiting(future, pipeline.estimate_bytes(content))
     except SiamkitError as error:
         source = EmbeddedSource(job, _name(pipeline, job.source), error=error)
     skipped: Future[EmbeddedSource] = Future()
     skipped.set_result(source)
-    return skipped
+    return _Waiting(skipped, 0)
+
+
+def _bytes(crop: Any) -> int:
+    """Return the size of a picture's or a sound's array; other media are small."""
+    array = getattr(crop, "pixels", getattr(crop, "samples", None))
+    return getattr(array, "nbytes", 0)
 
 
 def _detect(

@@ -95,6 +95,19 @@ class Pipeline:
             log.warning(f"{sources.shorten(content.name)}: {note}")
         return medium
 
+    def estimate_bytes(self, content: Content) -> int:
+        """Estimate the memory that a sample takes while it is decoded, its content included."""
+        size = len(content.data)
+        if self.modality.kind == "image" and isinstance(content.data, bytes):
+            from siamkit.sdk import media
+
+            return size + media.estimate_bytes(content.data)
+        if self.modality.kind == "audio":
+            from siamkit.sdk import sound
+
+            return size + sound.estimate_bytes(size)
+        return size
+
     def stream(self, source: Path, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
         assert isinstance(self.modality, Streams)

@@ -63,14 +63,20 @@ def open_container(content: bytes) -> Container:
     return Container(content)
 
 
+def _join(content: bytes, kept: list[memoryview]) -> bytes:
+    """Join parts of a content; no copy is made of a whole one."""
+    return content if sum(map(len, kept)) == len(content) else b"".join(kept)
+
+
 def _read_png(content: bytes) -> Container:
-    kept, bits, frames, block, xmp = [content[:8]], content[PNG_BITS], 1, b"", b""
+    view = memoryview(content)
+    kept, bits, frames, block, xmp = [view[:8]], content[PNG_BITS], 1, b"", b""
     position = 8
     while position + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
         data, end = position + 8, position + 12 + length
         if kind in PNG_PIXELS:
-            kept.append(content[position:end])
+            kept.append(view[position:end])
         elif kind == b"acTL" and length == 8:
             (frames,) = struct.unpack_from(">I", content, data)
         elif kind == b"sBIT":
@@ -84,7 +90,7 @@ def _read_png(content: bytes) -> Container:
         position = end
         if kind == b"IEND":
             break
-    return Container(b"".join(kept), read_orientation(block, xmp), bits, frames)
+    return Container(_join(content, kept), read_orientation(block, xmp), bits, frames)
 
 
 def _read_profile(chunk: bytes) -> bytes:
@@ -102,7 +108,8 @@ def _read_profile(chunk: bytes) -> bytes:
 
 
 def _read_jpeg(content: bytes) -> Container:
-    kept, block, xmp = [content[:2]], b"", b""
+    view = memoryview(content)
+    kept, block, xmp = [view[:2]], b"", b""
     position = 2
     while content[position] == 0xFF:
         marker = content[position + 1]
@@ -118,10 +125,10 @@ def _read_jpeg(content: bytes) -> Container:
         elif marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xap/"):
             xmp = xmp or data
         elif _is_of_pixels(marker, data):
-            kept.append(content[position:end])
+            kept.append(view[position:end])
         position = end
-    kept.append(content[position:])
-    return Container(b"".join(kept), read_orientation(block, xmp))
+    kept.append(view[position:])
+    return Container(_join(content, kept), read_orientation(block, xmp))
 
 
 def _is_of_pixels(marker: int, data: bytes) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siamkit.sdk.levels import Pixels
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a larger picture is never decoded
-MAX_MEMORY = 800_000_000  # bytes: with the libraries and an encoder below 1 GB
+MAX_MEMORY = 750_000_000  # bytes: with the libraries and an encoder below 1 GB
 RESULT = 3  # bytes per pixel
 
 
@@ -32,7 +32,7 @@ def load_image(source: Source) -> Image:
     over white, values of any depth become 8 bits, and an animation gives its first frame; the
     picture's notes say what was left out or guessed. Raises UnreadableSample for a text, and if
     the file is not a picture, is damaged or incomplete, has more than 89,478,485 pixels, needs
-    more than 800 MB to be decoded or, as a document, has more than one page.
+    more than 750 MB to be decoded or, as a document, has more than one page.
     """
     if isinstance(source, str):
         raise UnreadableSample("give a picture as a file or its content, not text")
@@ -51,6 +51,18 @@ def load_image(source: Source) -> Image:
     except Exception as error:  # decoders raise any class on damaged content
         reason = str(error) or type(error).__name__
         raise UnreadableSample(f"the picture is damaged: {reason}") from error
+
+
+def estimate_bytes(content: bytes) -> int:
+    """Estimate the memory that decoding a picture takes, besides its file; 0 if it is not one."""
+    from siamkit.sdk.container import open_container
+    from siamkit.sdk.pillow import bytes_per_pixel, open_picture, silenced
+
+    try:
+        with silenced(), open_picture(open_container(content).content) as picture:
+            return min(picture.width * picture.height * bytes_per_pixel(picture, {}), MAX_MEMORY)
+    except Exception:  # which decoding will report
+        return 0
 
 
 def encode_png(picture: PILImage.Image) -> bytes:
@@ -116,9 +128,9 @@ def _load(
     complete.require(picture, container.content)
     pixels, notes = to_rgb(picture, stated)
     is_wide = picture.mode in ("I", "F") or picture.mode.startswith("I;16")
-    is_cut = picture.format == "JPEG2000" and bits > 8 and container.bits is not None
+    is_rounded_up = picture.format == "JPEG2000" and bits > 8 and container.bits is not None
     is_dim = picture.format in deep.FORMATS and bits > 8 and pixels.max() < deep.DIMMEST
-    if not is_wide and (is_cut or is_dim):
+    if not is_wide and (is_rounded_up or is_dim):
         _require_memory(picture.size, deep.MOST_BYTES + RESULT, held)
         pixels, notes = deep.read_all_bits(container.content, stated) or (pixels, notes)
     orientation = container.orientation

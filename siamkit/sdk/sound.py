@@ -24,6 +24,7 @@ Block = NDArray[np.float32]
 MAX_CLIP_SECONDS = 1800.0  # s, limit of load_clip: 115 MB at 16 kHz, and some copies of it
 BLOCK_SECONDS, READ_SECONDS = 60.0, 10.0  # s: length of a stream's clips; sound decoded at a time
 FORMATS = "WAV, FLAC, OGG, MP3, AIFF"  # that soundfile reads, for people
+COMPRESSION, SPEECH_RATE = 40, 16_000  # floats per byte of a file, bytes × 4; Hz
 CHANNELS = 64  # at most
 RATES = (1_000, 1_000_000)  # Hz: others are no sound, or damage
 LOUDEST = 64.0  # of full scale, 36 dB: floats may leave [-1, 1], but not by so much
@@ -56,6 +57,11 @@ def load_clip(source: Source, rate: int) -> Clip:
                 hint="cut out the part you need; `siamkit query --timeline` takes any length",
             )
     return Clip(np.concatenate(blocks), rate, tuple(notes))
+
+
+def estimate_bytes(size: int) -> int:
+    """Estimate the bytes that `load_clip` takes for a file of some bytes, compressed as speech."""
+    return min(size * COMPRESSION, int(8 * MAX_CLIP_SECONDS * SPEECH_RATE))
 
 
 def stream_clip(source: Path | bytes, rate: int) -> Iterator[Clip]:
