@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import logging
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image as pil
-from PIL import ImagePalette, UnidentifiedImageError
+from PIL import ImagePalette, UnidentifiedImageError, _imaging
 
 from siamkit.sdk import deep, formats
 
@@ -29,6 +30,19 @@ _NOWHERE = logging.NullHandler()
 _lock = threading.Lock()
 _silencers: list[warnings.catch_warnings] = []
 _silent_threads = 0
+
+
+def _silence_libtiff() -> None:
+    """Keep libtiff, which Pillow brings along, from writing to standard error."""
+    try:
+        library = ctypes.CDLL(_imaging.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+    except (AttributeError, OSError):  # it is linked in another way
+        pass
+
+
+_silence_libtiff()
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
+import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -38,3 +41,30 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
         logging.disable(disabled)
         logging.root.handlers[:] = handlers  # onnxruntime's quantiser installs one
+
+
+_descriptor = threading.Lock()
+
+
+@contextmanager
+def hide_lines(pattern: re.Pattern[bytes]) -> Iterator[None]:
+    """Leave out lines that a library below Python writes to standard error in the `with` block.
+
+    Lines that do not match, those of other threads too, follow at its end: keep it short.
+    """
+    with _descriptor, tempfile.TemporaryFile() as log:
+        try:
+            stderr = os.dup(2)
+        except OSError:  # it is closed
+            yield
+            return
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            log.seek(0)
+            for line in log:
+                if not pattern.search(line):
+                    os.write(2, line)

@@ -109,16 +109,18 @@ def _decode(source: Path | bytes, rate: int, notes: list[str]) -> Iterator[Block
     header, refused = read_header(source), "it does not state its length"
     stream = open_stream(source, header)
     try:
-        with soundfile.SoundFile(stream) as file:
+        with header.quiet():
+            file = soundfile.SoundFile(stream)
+        with file:
             if not _is_endless(file, header):
                 header.require_complete(file)
                 notes += header.notes(file)
-                yield from _resampled(file, rate, notes)
+                yield from _resampled(file, header, rate, notes)
                 return
     except (soundfile.LibsndfileError, OverflowError) as error:
         refused = str(getattr(error, "error_string", error)).rstrip(".")
     finally:
-        if header.patch:
+        if not isinstance(stream, str):
             stream.close()
     kind = formats.recognise(header.head)
     if kind and kind.sound_hint != formats.SOUND and not kind.name.endswith("sound"):
@@ -126,7 +128,7 @@ def _decode(source: Path | bytes, rate: int, notes: list[str]) -> Iterator[Block
     yield from map(_mono, ffmpeg.decode(source, rate, f"({FORMATS}): {refused}"))
 
 
-def _resampled(file: Any, rate: int, notes: list[str]) -> Iterator[Block]:
+def _resampled(file: Any, header: Header, rate: int, notes: list[str]) -> Iterator[Block]:
     """Yield the mono blocks of an open soundfile at `rate` Hz."""
     import soundfile
     import soxr
@@ -143,7 +145,11 @@ def _resampled(file: Any, rate: int, notes: list[str]) -> Iterator[Block]:
     size, count = min(size, READ_FRAMES), 0
     try:
         scale = _full_scale(file, size, notes)
-        while len(block := file.read(size, dtype="float32", always_2d=True)):
+        while True:
+            with header.quiet():
+                block = file.read(size, dtype="float32", always_2d=True)
+            if not len(block):
+                break
             count += len(block)
             mono = _mono(block if scale == 1 else block / np.float32(scale))
             yield mono if file.samplerate == rate else resampler.resample_chunk(mono)
@@ -197,6 +203,7 @@ def _is_endless(file: Any, header: Header) -> bool:
     return not stated and ffmpeg.find_program() is not None
 
 
+@np.errstate(invalid="ignore", over="ignore")  # of what is refused later
 def _mono(block: Block) -> Block:
     """(n, channels) to (n,): the mean, or the loudest channel if they cancel each other out."""
     mono = np.ascontiguousarray(block.mean(axis=1))

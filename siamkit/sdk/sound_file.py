@@ -10,12 +10,14 @@ from __future__ import annotations
 import io
 import re
 import struct
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from siamkit.errors import UnreadableSample
 from siamkit.sdk.formats import HEAD
+from siamkit.sdk.quiet import hide_lines
 
 SLACK = 0.1  # s that may be missing at the end: an encoder's delay
 UNKNOWN = 0x7FFF0000  # bytes or more: a placeholder for a length that was not known
@@ -23,6 +25,7 @@ CHUNKS = 100  # of a WAV that are looked at before its sound begins
 TAIL = 1 << 16  # bytes; the last page of an OGG is no longer
 FRAME = 200  # bytes of an MP3's first frame in which its length may be stated
 LAST_PAGE = 4  # flag of an OGG page
+COMPLAINT = re.compile(rb"libmpg123|^(Note|Warning): ")
 # Lines of libsndfile's log, for WAV, AIFF, AU, W64 and RF64.
 SHORT = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
@@ -38,6 +41,11 @@ class Header:
     surplus: int = 0  # bytes after the stated end of a WAV's sound that belong to nothing
     is_cut: bool = False  # an OGG without an end mark
     patch: tuple[int, bytes] | None = None  # where, and what, libsndfile is to read instead
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Silence the decoder of MP3, which complains to standard error about damage."""
+        is_mp3 = self.head.startswith(b"ID3") or self.head[:1] == b"\xff"
+        return hide_lines(COMPLAINT) if is_mp3 else nullcontext()
 
     def require_complete(self, file: Any) -> None:
         """Raise UnreadableSample if the header states more than the file holds."""
@@ -93,10 +101,10 @@ def read_header(source: Path | bytes) -> Header:
 
 def open_stream(source: Path | bytes, header: Header) -> Any:
     """Return what soundfile can open: a path, or a stream."""
-    if header.patch is None:
-        return io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    if header.patch is None and isinstance(source, Path):
+        return str(source)
     stream = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    return _Patched(stream, *header.patch)
+    return _Stream(stream, *(header.patch or (0, b"")))
 
 
 def _read(stream: IO[bytes], position: int, count: int) -> bytes:
@@ -132,14 +140,17 @@ def _is_chunk(stream: IO[bytes], position: int, size: int) -> bool:
     return all(32 <= letter < 127 for letter in name) and position + 8 + length <= size
 
 
-class _Patched(io.RawIOBase):
-    """A file with other bytes in one place."""
+class _Stream(io.RawIOBase):
+    """A file with other bytes in one place. Seeking before its beginning stays where it is."""
 
     def __init__(self, stream: IO[bytes], start: int, content: bytes) -> None:
         self._stream, self._start, self._content = stream, start, content
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._stream.seek(offset, whence)
+        try:
+            return self._stream.seek(offset, whence)
+        except (ValueError, OverflowError, OSError):  # as damaged headers ask for
+            return self._stream.tell()
 
     def tell(self) -> int:
         return self._stream.tell()
