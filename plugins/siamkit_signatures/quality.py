@@ -14,6 +14,7 @@ from siamkit.types import Quality, Region
 from siamkit_signatures.canvas import box
 from siamkit_signatures.cut import cut
 from siamkit_signatures.ink import stroke_width
+from siamkit_signatures.seals import has_ring
 
 MIN_WIDTH, MIN_HEIGHT = 40, 12  # px of the ink's box, or the other way round
 MIN_SHARE, MAX_SHARE = 0.005, 0.6  # of the ink's box that is ink
@@ -46,6 +47,8 @@ def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
         problems.append(
             f"strokes are {length:.1f} times as long as the box; at least {MIN_LENGTH} is writing"
         )
+    if has_ring(mask):
+        problems.append("a round seal of the ink's colour is there, and can't be told from the ink")
     measures = {"width_px": float(width), "height_px": float(height)}
     measures |= {"ink": round(share, 4), "length": round(length, 2)}
     score = min(long / GOOD_WIDTH, short / GOOD_HEIGHT, 1.0)

@@ -12,7 +12,7 @@ from PIL import Image as pil
 from PIL import ImageDraw, ImageFont
 
 from siamkit.sdk.media import load_image
-from siamkit.types import Image
+from siamkit.types import Image, Region
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_signatures.ruling import lift_rules
 from siamkit_signatures.seals import lift_seals
@@ -174,6 +174,16 @@ def test_a_sheet_without_rules_or_seals_is_returned_as_it_came() -> None:
         sheet = scanned(signature(pen))
         assert lift_rules(sheet) is sheet
         assert lift_seals(sheet) is sheet
+
+
+def test_a_round_seal_of_the_inks_colour_is_reported() -> None:
+    sheet = signature()
+    assert not SIGNATURES.assess(Image(sheet), Region()).problems
+    stamped = multiply(sheet, seal(sheet), BLACK)
+    (problem,) = SIGNATURES.assess(Image(stamped), Region()).problems
+    assert "seal" in problem
+    red = SIGNATURES.assess(Image(multiply(sheet, seal(sheet), RED)), Region())
+    assert not red.problems
 
 
 def test_a_red_signature_beside_black_print_stays() -> None:
