@@ -1,4 +1,4 @@
-"""Scans of signatures on ruled paper, on forms and under seals, drawn over files; for `rules.py`."""
+"""Draw signatures on ruled paper, on forms and under seals, as scans; for `rules.py`."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ OTHER = 0.002  # of the sheet: so much ink of other colours makes it a seal on a
 NEARLY = 0.03  # of the paper's light: noise of what is nearly black
 RING_SIDE = 480  # px, the long side at which rings are looked for
 RING_RADIUS = 0.075  # of the long side, at least
+RING_LEAST = 12  # px, likewise
 ROUND = 0.87  # least share of a ring that is inked; of 208 clean signatures, at most 0.74
 RINGS = 10  # that are measured, the clearest first
 
@@ -180,6 +181,8 @@ def _is_other(light: NDArray[np.float64], colour: NDArray[np.float64]) -> NDArra
 def has_ring(mask: NDArray[np.uint8]) -> bool:
     """Return True if a (height, width) mask has a circle rounder than drawn by hand: a seal's."""
     scale = min(1.0, RING_SIDE / max(mask.shape))
+    if min(mask.shape) * scale < 2 * RING_LEAST:
+        return False
     small = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     small = np.where(small > 40, 255, 0).astype(np.uint8)
     least = round(RING_RADIUS * max(small.shape))
@@ -190,8 +193,8 @@ def has_ring(mask: NDArray[np.uint8]) -> bool:
         minDist=20,
         param1=100,
         param2=40,
-        minRadius=max(12, least),
-        maxRadius=max(13, round(2 / 3 * min(small.shape))),
+        minRadius=max(RING_LEAST, least),
+        maxRadius=max(RING_LEAST + 1, round(2 / 3 * min(small.shape))),
     )
     if rings is None:
         return False
