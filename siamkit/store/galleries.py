@@ -183,7 +183,12 @@ def calibrate(
 
 def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
-    if row := store.fetch_one(_SELECT + "WHERE g.name = ?", name):
+    by_id = (
+        "WHERE g.id = (SELECT id FROM galleries WHERE name = ?)"  # the row, not the index's name
+    )
+    if row := store.fetch_one(_SELECT + by_id, name):
+        if row[1] != name:
+            raise StoreError(f"the index of {store.path} takes {name!r} for another", hint=MEND)
         return _gallery(row)
     here = names(store)
     near = get_close_matches(name, here, n=1)

@@ -16,6 +16,7 @@ from siamkit.store import erasures, templates
 from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
+from siamkit.store.identities import ensure, find
 from siamkit.types import Region, Vectors
 
 DIGEST_BYTES = 32  # SHA-256
@@ -101,7 +102,7 @@ def insert(
     db, when = store.connection, now()
     _require_unchanged(db, gallery, fingerprint)
     ids: list[int | None] = []
-    identities = {name: _identity(db, name, when) for name in {s.identity for s in samples}}
+    identities = {name: ensure(db, name, when) for name in {s.identity for s in samples}}
     for sample, vector in zip(samples, vectors, strict=True):
         identity_id = identities[sample.identity]
         content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
@@ -163,14 +164,6 @@ def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: st
     require_space(gallery, fingerprint)
 
 
-def _identity(db: sqlite3.Connection, name: str, when: str) -> int:
-    db.execute(
-        "INSERT INTO identities (name, created) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
-        (name, when),
-    )
-    return int(db.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()[0])
-
-
 def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) -> bool:
     """Return True if any region of the same content is enrolled under this identity.
 
@@ -194,7 +187,9 @@ def of_label(store: Store, label: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
     label = normalise_label(label)
     ids_of_label(store, label)  # may raise
-    rows = store.fetch_all(_SELECT + "WHERE i.name = ? ORDER BY g.name, s.id", label)
+    query = _SELECT + "WHERE i.id = ? ORDER BY g.name, s.id"
+    with store.read() as db:
+        rows = db.execute(query, (find(db, label),)).fetchall()
     return [sample for row in rows if (sample := _sample(store, row))]
 
 
@@ -241,9 +236,11 @@ def ids_of_label(store: Store, label: str) -> list[tuple[int, str]]:
     label = normalise_label(label)
     query = (
         "SELECT s.id, g.name FROM samples s JOIN identities i ON i.id = s.identity_id"
-        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.name = ? ORDER BY s.id"
+        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.id = ? ORDER BY s.id"
     )
-    if rows := store.fetch_all(query, label):
+    with store.read() as db:
+        rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
+    if rows:
         return rows
     hint = "`siamkit list` shows all identities"
     raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
@@ -304,10 +301,10 @@ def rename(store: Store, old: str, new: str) -> None:
     old, new = normalise_label(old), normalise_label(new)
     ids_of_label(store, old)
     with store.write() as db:
-        if old != new and db.execute("SELECT 1 FROM identities WHERE name = ?", (new,)).fetchone():
+        if old != new and find(db, new) is not None:
             hint = "two identities cannot be merged"
             raise StoreError(f"identity {new!r} already exists", hint=hint)
-        db.execute("UPDATE identities SET name = ? WHERE name = ?", (new, old))
+        db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))
 
 
 def delete(store: Store, sample_ids: Sequence[int]) -> int:

@@ -17,6 +17,7 @@ from siamkit.store import erasures, galleries
 from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
+from siamkit.store.identities import find
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Cursor, Ids, Vectors
 
@@ -132,14 +133,17 @@ def of_identity(store: Store, gallery: Gallery, identity_id: int, limit: int = -
         " WHERE s.identity_id = ? AND s.gallery_id = ? ORDER BY t.id LIMIT ?"
     )
     rows = store.fetch_all(query, identity_id, gallery.id, limit)
-    store.warn_of_damage(gallery.name, [row[3] for row in rows if not is_tied(row[4:])])
-    return _arrays(store, gallery, [row[:4] for row in rows if is_tied(row[4:])])[1]
+    tied = [row for row in rows if row[6] == identity_id and is_tied(row[4:])]
+    if len(tied) < len(rows):
+        damaged = {row[3] for row in rows} - {row[3] for row in tied}
+        store.warn_of_damage(gallery.name, sorted(damaged))
+    return _arrays(store, gallery, [row[:4] for row in tied])[1]
 
 
 def of_label(store: Store, gallery: Gallery, label: str) -> Vectors:
     """Return the (n, dim) templates of a label in this gallery, oldest first; n may be 0."""
-    row = store.fetch_one("SELECT id FROM identities WHERE name = ?", label)
-    return of_identity(store, gallery, row[0] if row else 0)  # no identity has id 0
+    with store.read() as db:
+        return of_identity(store, gallery, find(db, label) or 0)  # no identity has id 0
 
 
 def of_samples(store: Store, gallery: Gallery, sample_ids: Iterable[int]) -> dict[int, Vectors]:

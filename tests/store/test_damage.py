@@ -322,3 +322,26 @@ def test_a_schema_that_sqlite_cannot_read_is_a_plain_error(letters):
         done = letters(*command)
         assert done.code == 1, done.err
         assert "is damaged" in done.err + done.out
+
+
+def test_an_index_of_labels_that_leads_to_another_identity_decides_nothing(letters):
+    """One flipped bit in SQLite's own index: `greet` leads to the row of `sum`."""
+    root = letters.folder / ".siamkit"
+    with closing(sqlite3.connect(root / "store.db")) as db:
+        ids = dict(db.execute("SELECT name, id FROM identities"))
+    content = bytearray((root / "store.db").read_bytes())
+    entry = content.index(b"greet" + bytes([ids["greet"]]))  # in the index the id is last
+    content[entry + 5] = ids["sum"]
+    (root / "store.db").write_bytes(content)
+    for command in (
+        ("verify", "letters", "--as", "greet", "--text", TEXTS["sum"][0]),
+        ("enrol", "letters", "--text", "hello again", "--as", "greet"),
+        ("forget", "greet", "--yes"),
+        ("rename", "greet", "hello"),
+        ("show", "greet"),
+    ):
+        done = letters(*command)
+        assert done.code == 1, done.out
+        assert "index takes 'greet' for another" in done.err
+    checks = {c["check"]: c for c in json.loads(letters("doctor", "--json").out)}
+    assert not checks["store integrity_check"]["ok"]

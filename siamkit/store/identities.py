@@ -1,0 +1,34 @@
+"""Identities by label.
+
+A flipped bit in SQLite's index of labels leads to another identity's row, and nothing in SQLite
+notices. So the row itself is read, and must have the label that was looked for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from siamkit.errors import StoreError
+from siamkit.store.sqlite_errors import MEND
+
+# By its id, so that SQLite reads the row; to read the label alone, it would stay in the index.
+_BY_LABEL = "SELECT id, name FROM identities WHERE id = (SELECT id FROM identities WHERE name = ?)"
+
+
+def find(db: sqlite3.Connection, label: str) -> int | None:
+    """Return the id of a label; None if there is none. Raises StoreError for a damaged index."""
+    row = db.execute(_BY_LABEL, (label,)).fetchone()
+    if row is None:
+        return None
+    if row[1] != label:
+        raise StoreError(f"the store is damaged: its index takes {label!r} for another", hint=MEND)
+    return int(row[0])
+
+
+def ensure(db: sqlite3.Connection, label: str, when: str) -> int:
+    """Return the id of a label, created if new. The caller holds the write lock."""
+    if (known := find(db, label)) is not None:
+        return known
+    created = db.execute("INSERT INTO identities (name, created) VALUES (?, ?)", (label, when))
+    assert created.lastrowid is not None
+    return created.lastrowid
