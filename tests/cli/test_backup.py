@@ -153,6 +153,33 @@ def test_ctrl_c_leaves_nothing(people, monkeypatch):
     assert people("backup", "all.db").code == 0
 
 
+def test_a_full_disk_leaves_nothing_and_says_so(people, monkeypatch):
+    connect = store_backup._connect
+
+    def connect_to_little_room(path):
+        copy = connect(path)
+        copy.execute("PRAGMA max_page_count = 5")
+        return copy
+
+    monkeypatch.setattr(store_backup, "_connect", connect_to_little_room)
+    done = people("backup", "all.db")
+    assert done.code == 1
+    assert "the backup could not be written" in done.err
+    assert "room" in done.err
+    assert os.listdir(people.folder) == [".siamkit"]
+
+
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_damage_anywhere_is_an_error_or_makes_a_sound_backup(people, part):
+    path = people.folder / ".siamkit" / "store.db"
+    with path.open("r+b") as file:
+        file.seek(int(path.stat().st_size * part) // 4096 * 4096)
+        file.write(os.urandom(4096))
+    done = people("backup", "all.db")
+    assert done.code in (0, 1)
+    assert (done.code == 0) == (people.folder / "all.db").exists()
+
+
 def test_a_damaged_store_makes_no_backup(people):
     with closing(sqlite3.connect(people.folder / ".siamkit" / "store.db")) as db:
         (page,) = db.execute(

@@ -10,6 +10,7 @@ import siamkit as sk
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.store import erasures, live_index
+from siamkit_faiss.index import FaissIndex
 
 TEXTS = {"greeting": "hello there", "sums": "one and one", "places": "over the hills"}
 
@@ -161,3 +162,19 @@ def test_the_command_line_shows_and_changes_it(shell):
     assert json.loads(done.out)[0]["index"] == "faiss"
     done = shell("galleries", "create", "other", "-m", "letters", "--index", "nothing")
     assert (done.code, "installed: faiss, shelf" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("error", [OSError("no space"), RuntimeError("FAISS: no space")])
+def test_an_index_that_cannot_be_saved_still_answers(workspace, monkeypatch, caplog, error):
+    """A rebuild, which is asked for, fails in one line; a query says it in the log."""
+
+    def fail(*_):
+        raise error
+
+    workspace.enrol("letters", "anna", "hello there")
+    monkeypatch.setattr(FaissIndex, "save", fail)
+    with caplog.at_level("WARNING"):
+        assert workspace.query("letters", "hello there")[0].identity == "anna"
+    assert "could not be saved" in caplog.text
+    with pytest.raises(sk.StoreError, match=r"cannot be saved: .*no space"):
+        workspace.rebuild_index("letters")

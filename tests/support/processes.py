@@ -83,7 +83,7 @@ class Writer:
     def change(self, ws: Any) -> None:
         action = self.rng.choices(["enrol", "many", "forget", "rename"], [8, 2, 3, 2])[0]
         if action == "many":
-            self.enrol(ws, 400)
+            self.enrol(ws, 60)
         elif action == "enrol" or not self.alive:
             self.enrol(ws, 1)
         else:
