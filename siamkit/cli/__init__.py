@@ -12,7 +12,13 @@ from typing import NoReturn
 import click
 
 from siamkit.cli import options
-from siamkit.cli.output import print_error, print_traceback, print_usage_error, stderr
+from siamkit.cli.output import (
+    log_to_stderr,
+    print_error,
+    print_traceback,
+    print_usage_error,
+    stderr,
+)
 from siamkit.errors import SiamkitError
 from siamkit.host.stdout_guard import claim_stdout
 
@@ -94,6 +100,7 @@ def cli(store: Path) -> None:
     (query), whether two are the same (verify), or which of many are duplicates (dedupe). The store
     is ./.siamkit, or --store, or SIAMKIT_STORE.
     """
+    click.get_current_context().with_resource(log_to_stderr())
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

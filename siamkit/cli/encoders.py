@@ -9,7 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, log_to_stderr, print_outcome, print_rows
+from siamkit.cli.output import echo, emit_json, print_outcome, print_rows
 
 
 @click.group(
@@ -32,8 +32,7 @@ def encoders() -> None:
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
-    with log_to_stderr():
-        rows = [_fields(encoder) for encoder in sk.Workspace.encoders()]
+    rows = [_fields(encoder) for encoder in sk.Workspace.encoders()]
     columns = ["modality", "name", "state", "fingerprint", "licence", "weights"]
     print_rows(as_json, rows, columns)
 
@@ -44,8 +43,7 @@ def list_(as_json: bool) -> None:
 @options.as_json
 def build(modality: str | None, name: str | None, as_json: bool) -> None:
     """Build the encoders of all modalities, of one MODALITY, or the one called NAME."""
-    with log_to_stderr():
-        built = sk.Workspace.build_encoders(modality, name)
+    built = sk.Workspace.build_encoders(modality, name)
     if as_json:
         emit_json([_fields(encoder) for encoder in built])
     else:
@@ -72,11 +70,10 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     if kind and name:
         raise click.UsageError("With --kind, the name comes first: leave --name out.")
 
-    with log_to_stderr():
-        if kind:
-            encoder = sk.Workspace.add_encoder(None, model, name=modality, kind=kind)
-        else:
-            encoder = sk.Workspace.add_encoder(modality, model, name=name)
+    if kind:
+        encoder = sk.Workspace.add_encoder(None, model, name=modality, kind=kind)
+    else:
+        encoder = sk.Workspace.add_encoder(modality, model, name=name)
     label = encoder.name
     sentence = f"{encoder.modality}/{label} is ready: --encoder {label} ({encoder.fingerprint})"
     print_outcome(as_json, _fields(encoder), sentence)
@@ -88,8 +85,7 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
 @options.as_json
 def path(modality: str, name: str | None, as_json: bool) -> None:
     """Print the path of an encoder folder; it is built first if it is absent."""
-    with log_to_stderr():
-        folder = sk.Workspace.encoder_path(modality, name)
+    folder = sk.Workspace.encoder_path(modality, name)
     facts = {"modality": modality, "name": folder.name, "path": str(folder)}
     print_outcome(as_json, facts, str(folder))
 

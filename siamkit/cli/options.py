@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 import siamkit as sk
-from siamkit.cli.output import log_to_stderr
 from siamkit.io.places import expand, expand_text
 from siamkit.io.printable import printable
 
@@ -301,14 +300,11 @@ def check_writable(option: str, file: Path, *sources: Path | None) -> None:
 
 
 def workspace(command: F) -> F:
-    """Add --store to a command, and pass it the workspace of that store as `ws`.
-
-    What the library logs meanwhile is shown on stderr.
-    """
+    """Add --store to a command, and pass it the workspace of that store as `ws`."""
 
     @wraps(command)
     def with_workspace(*args: Any, store: Path, **values: Any) -> Any:
-        with log_to_stderr(), sk.Workspace(store) as ws:
+        with sk.Workspace(store) as ws:
             return command(*args, ws=ws, **values)
 
     return cast(F, store(with_workspace))

@@ -9,7 +9,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, log_to_stderr, print_outcome, table
+from siamkit.cli.output import echo, emit_json, print_outcome, table
 
 
 @click.group(
@@ -64,14 +64,13 @@ Exit code 1 if a check failed.
 def check(name: str, as_json: bool) -> int:
     """Run the conformance kit on the installed plugin NAME."""
     rows = []
-    with log_to_stderr():
-        for group, result in sk.Workspace.check_plugin(name):
-            rows.append({"group": group, **asdict(result), "message": result.message or None})
-            if not as_json:
-                if result.check == "loads":
-                    echo(f"{result.plugin}, {group}")
-                message = f"  {result.message}" if result.message else ""
-                echo(f"  {result.state:<7}  {result.check}{message}")
+    for group, result in sk.Workspace.check_plugin(name):
+        rows.append({"group": group, **asdict(result), "message": result.message or None})
+        if not as_json:
+            if result.check == "loads":
+                echo(f"{result.plugin}, {group}")
+            message = f"  {result.message}" if result.message else ""
+            echo(f"  {result.state:<7}  {result.check}{message}")
     counts = {s: sum(r["state"] == s for r in rows) for s in ("ok", "failed", "skipped")}
     print_outcome(as_json, rows, ", ".join(f"{count} {state}" for state, count in counts.items()))
     return 1 if counts["failed"] else 0

@@ -21,6 +21,7 @@ from siamkit.types import Region, Vectors
 
 DIGEST_BYTES = 32  # SHA-256
 MAX_LABEL_CHARS = 200  # characters
+INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f"  # what copying leaves around a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Sample:
 
 
 def normalise_label(label: str | int) -> str:
-    """Return a label as it is stored: NFC, no outer blanks. Raises BadInput if it is unusable.
+    """Return a label as it is stored: NFC, no blanks around it. Raises BadInput if unusable.
 
     Slashes, emoji and any script are fine: a label is never used as a path. A number, numpy's own
     included, is its digits: 5 and 5.0 are "5".
@@ -69,7 +70,7 @@ def normalise_label(label: str | int) -> str:
         raise BadInput(f"a label must be text, not {type(label).__name__}")
     if fault := undecoded(text):
         raise BadInput(f"label {text[:40]!r} {fault}")
-    clean = unicodedata.normalize("NFC", text).strip()
+    clean = unicodedata.normalize("NFC", text).strip().strip(INVISIBLE).strip()
     excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
     if not clean:
         raise BadInput("a label is empty", hint="give a name, for example `--as alice`")

@@ -86,7 +86,16 @@ def test_no_output_acts_on_a_terminal(evil, arguments):
         assert LABEL in json.dumps(json.loads(done.out), ensure_ascii=False)
 
 
-def test_messages_of_libraries_are_printed_as_text(shell, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "method"),
+    [
+        (("galleries", "list"), "galleries"),
+        (("doctor",), "doctor"),
+        (("encoders", "list"), "encoders"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_messages_of_libraries_are_printed_as_text(shell, monkeypatch, command, method):
     """Warnings, logs that nobody handles, and the traceback that SIAMKIT_DEBUG shows."""
     import logging
 
@@ -100,10 +109,10 @@ def test_messages_of_libraries_are_printed_as_text(shell, monkeypatch):
             warnings.warn(f"warning {EVIL}", stacklevel=1)
         raise RuntimeError(f"raised {EVIL}")
 
-    monkeypatch.setattr(Workspace, "galleries", fail)
+    monkeypatch.setattr(Workspace, method, fail)
     monkeypatch.setattr(logging.root, "handlers", [])
     with warnings.catch_warnings():
-        done = shell("galleries", "list")
+        done = shell(*command)
     assert done.code == 70
     shows_only_text(done)
     for word in ("somebody: log", "siamkit: ", "UserWarning: warning", "RuntimeError: raised"):

@@ -26,6 +26,13 @@ def test_numbers_are_labels(workspace, label, stored):
     assert workspace.forget(label) == 1
 
 
+@pytest.mark.parametrize(
+    "label", ["anna", " anna\u00a0", "\ufeffanna", "anna\u200b ", "\tanna\r\n"]
+)
+def test_what_is_blank_around_a_label_is_none_of_it(workspace, label):
+    assert workspace.enrol("letters", label, "some words to learn").label == "anna"
+
+
 @pytest.mark.parametrize("label", BAD, ids=lambda label: type(label).__name__)
 def test_what_is_no_label_is_refused(workspace, label):
     with pytest.raises(BadInput, match="label"):
