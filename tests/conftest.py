@@ -49,6 +49,7 @@ SLOW = frozenset(
             "crash/test_damaged_stores",
             "crash/test_durable",
             "crash/test_kill",
+            "crash/test_malformed_media",
             "crash/test_threads",
             "crash/test_fork",
             "cli/test_places",

@@ -153,7 +153,6 @@ def test_damaged_sounds_are_decoded_or_refused(name, capfd, without_ffmpeg):
 
 BOMBS = r"""
 import resource, struct, zlib
-from siamkit import UnreadableSample
 from siamkit.sdk.media import load_image
 
 def chunk(kind, data):
@@ -166,11 +165,8 @@ def png(side, bits, colours, channels):
     parts = chunk(b"IHDR", header), chunk(b"IDAT", data), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
-for side, bits, colours, channels in [(9450, 16, 0, 1), (9450, 8, 6, 4), (9450, 16, 2, 3)]:
-    try:
-        print(load_image(png(side, bits, colours, channels)).pixels.shape)
-    except UnreadableSample as error:
-        print(error)
+for side, bits, colours, channels in [(9450, 16, 0, 1), (9450, 8, 6, 4)]:
+    print(load_image(png(side, bits, colours, channels)).pixels.shape)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -179,5 +175,5 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 def test_pictures_just_below_the_limit_fit_into_memory():
     done = subprocess.run([sys.executable, "-c", BOMBS], check=True, capture_output=True, text=True)
     *shapes, peak = done.stdout.splitlines()
-    assert shapes[:2] == ["(9450, 9450, 3)"] * 2
+    assert shapes == ["(9450, 9450, 3)"] * 2
     assert int(peak) < 800  # MB
