@@ -47,8 +47,8 @@ def embed(
     """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
-    gave no row. Both files appear at the end. An interrupted run leaves what it had in
-    `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
+    gave no row. Both files appear at the end. A run that is interrupted, or cannot write `output`, leaves
+    what it had in `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
     Raises BadInput if `output` cannot be written there.
     """
     _require_writable(output)
@@ -64,13 +64,13 @@ def embed(
                 errors += done.error is not None
                 _append(done, rows, lines)
             progress("embedding", total, len(items) if isinstance(items, Sized) else 0)
-    except BaseException:  # Ctrl-C too
+        _write(output, rows, lines, pipeline.encoder.dim)
+    except BaseException:  # Ctrl-C too, or an output that can no longer be written
         if lines:
             partial = output.with_suffix(PARTIAL)
             _write(partial, rows, lines, pipeline.encoder.dim)
             log.warning(f"not finished: {len(rows):,} rows so far, in {partial}")
         raise
-    _write(output, rows, lines, pipeline.encoder.dim)
     encoder = pipeline.encoder
     return Embedded(total, len(rows), errors, encoder.dim, encoder.fingerprint)
 

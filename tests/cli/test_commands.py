@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from waiting import until
 
+from siamkit.embed import batches
 from siamkit.errors import BadInput
 
 
@@ -239,6 +240,22 @@ def test_an_interrupted_embed_keeps_an_older_result(letters):
     assert (letters.folder / "v.npy").read_bytes() == b"older"
     rows = np.load(letters.folder / "v.partial.npy")
     assert len(rows) == len((letters.folder / "v.partial.jsonl").read_text().splitlines())
+
+
+def test_an_embed_whose_output_has_become_a_directory_loses_no_row(letters, monkeypatch):
+    (letters.folder / "list.jsonl").write_text('{"text": "hello"}\n{"text": "bye"}\n')
+    embed_all = batches.embed_all
+
+    def embed_and_block_the_output(*arguments):
+        yield from embed_all(*arguments)
+        (letters.folder / "v.npy").mkdir()
+
+    monkeypatch.setattr(batches, "embed_all", embed_and_block_the_output)
+    done = letters("embed", "-m", "letters", "--from", "list.jsonl", "-o", "v.npy")
+    assert done.code == 1
+    assert "not finished: 2 rows so far, in v.partial.npy" in done.err
+    assert "Is a directory" in done.err
+    assert len(np.load(letters.folder / "v.partial.npy")) == 2
 
 
 def test_verify_says_which_of_several_regions_it_compared(tiles):
