@@ -47,8 +47,8 @@ def embed(
     """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
-    gave no row. Both files appear at the end. A run that is interrupted, or cannot write `output`, leaves
-    what it had in `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
+    gave no row. Both files appear at the end. A run that is interrupted, or cannot write `output`,
+    leaves what it had in `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
     Raises BadInput if `output` cannot be written there.
     """
     _require_writable(output)

@@ -82,6 +82,39 @@ def test_a_full_disk_keeps_what_was_acknowledged(shell):
         subprocess.run(["umount", disk], check=True)
 
 
+def test_an_error_of_the_disk_keeps_what_was_acknowledged(shell):
+    """A limit on the size of files is to SQLite an error of input and output."""
+    many = "".join(json.dumps({"label": f"p{n}", "text": f"text {n}"}) + "\n" for n in range(5000))
+    (shell.folder / "many.jsonl").write_text(many)
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000));"
+        " from siamkit.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "enrol", "letters", "--from", "many.jsonl", "--json"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "store.db cannot be opened or read: disk I/O error" in done.stderr
+    acknowledged = {json.loads(line)["label"] for line in done.stdout.splitlines()}
+    listed = {holding["identity"] for holding in json.loads(shell("list", "--json").out)}
+    assert acknowledged
+    assert acknowledged <= listed
+
+
+def test_a_store_that_cannot_be_opened_is_one_line(shell):
+    (shell.folder / "s" / "store.db").mkdir(parents=True)
+    done = shell("list", "--store", "s")
+    assert done.code == 1
+    assert done.err.startswith("Error: s/store.db")
+    assert "Hint: " in done.err
+
+
 def test_a_read_only_store_answers_and_refuses_to_change(shell):
     disk = shell.folder / "disk"
     tmpfs(disk, "10m")
