@@ -21,6 +21,7 @@ from siamkit.cli.output import (
 )
 from siamkit.errors import SiamkitError
 from siamkit.host.stdout_guard import claim_stdout
+from siamkit.io.cache_root import CACHE_HINT, is_in_cache
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 # What `siamkit --help` shows of each command, which is siamkit.cli.NAME:NAME.
@@ -130,6 +131,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, FileNotFoundError) and not where:  # only os.getcwd names no file
             where = "the working directory was deleted: "
         stderr(f"Error: {where}{error.strerror or error}")
+        if is_in_cache(error.filename):
+            stderr(f"Hint: {CACHE_HINT}")
         return 1
     except Exception as error:
         print_traceback()

@@ -10,6 +10,7 @@ from pathlib import Path
 from siamkit.errors import MissingWeights, SiamkitError
 from siamkit.io.places import expand
 
+CACHE_HINT = "set SIAMKIT_CACHE to a folder that you can write to"
 NOWHERE = Path(os.devnull, "no-home")  # cannot be made, nor written
 
 
@@ -41,7 +42,11 @@ def writing_to_cache() -> Iterator[None]:
             message = "there is no place for the cache: the home directory is unknown"
         else:
             message = f"the cache {root} cannot be written: {error.strerror or error}"
-        raise MissingWeights(
-            message,
-            hint="set SIAMKIT_CACHE to a folder that you can write to",
-        ) from error
+        raise MissingWeights(message, hint=CACHE_HINT) from error
+
+
+def is_in_cache(name: object) -> bool:
+    """Return True for the path of a file in the cache, as an OSError names it."""
+    return isinstance(name, str | bytes | os.PathLike) and Path(os.fsdecode(name)).is_relative_to(
+        cache_root()
+    )

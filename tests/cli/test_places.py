@@ -140,6 +140,15 @@ def test_a_cache_that_cannot_be_written(shell, cache):
     assert "set SIAMKIT_CACHE to a folder that you can write to" in built.err
 
 
+@pytest.mark.parametrize("cache", ["n" * 300, "n/" * 3_000])
+def test_a_cache_whose_name_is_too_long(shell, cache):
+    shell.environment["SIAMKIT_CACHE"] = cache
+    assert shell(*ENROL).code == 0
+    for arguments in (BUILD, ("encoders", "list")):
+        refused = shell(*arguments)
+        assert (refused.code, "set SIAMKIT_CACHE" in refused.err) == (1, True)
+
+
 def test_a_home_that_cannot_be_written(shell, home):
     shell.environment["HOME"] = "/proc/home"
     assert shell(*ENROL).code == 0
