@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser, name_sample
-from siamkit.errors import NothingFound, PluginError, SiamkitError
+from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Notes
@@ -87,10 +87,11 @@ def embed_all(
     workers = threads.workers()
     size = getattr(pipeline.encoder, "batch", BATCH_SIZE)
     waiting: deque[_Waiting] = deque()
-    remaining, memory = iter(jobs), workers * HELD_BYTES
+    remaining, memory, process = iter(jobs), workers * HELD_BYTES, os.getpid()
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
         try:
             while True:
+                _require_process(process)
                 batch: list[EmbeddedSource] = []
                 held = 0  # bytes of crops
                 while len(batch) < size:
@@ -111,6 +112,15 @@ def embed_all(
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             _log_notes(pipeline)
+
+
+def _require_process(process: int) -> None:
+    """Raise BadInput in the child of a fork: the threads of the pool are its parent's."""
+    if process != os.getpid():
+        raise BadInput(
+            "work that was begun before a fork goes on in the parent alone",
+            hint="begin anew in the child",
+        )
 
 
 def embed_one(pipeline: Pipeline, content: Content, choose: Chooser) -> EmbeddedSource:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from siamkit import Workspace
+from siamkit.errors import BadInput
 from siamkit.sdk import onnx
 
 silero = pytest.importorskip("siamkit_speech.silero")
@@ -75,6 +77,48 @@ def test_a_child_answers_enrols_and_forgets(enrolled):
     assert best(enrolled) != "greeting"
     enrolled.enrol("letters", "parent", "of the parent alone")
     in_child(lambda: best(enrolled, "of the parent alone") == "parent")
+
+
+@pytest.mark.timeout(120)
+def test_a_fork_amid_other_work(enrolled):
+    """In another thread, within a transaction, and while a generator waits."""
+    results = enrolled.enrol_many("letters", ((f"new {n}", f"a new text {n}") for n in range(100)))
+    for _ in range(40):
+        next(results)
+
+    def go_on() -> bool:
+        with pytest.raises(BadInput, match="begun before a fork"):
+            list(results)
+        return best(enrolled) == "greeting"
+
+    in_child(go_on)
+    assert len(list(results)) == 60
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(in_child, lambda: best(enrolled) == "greeting").result()
+    with enrolled.store.read():
+        in_child(lambda: best(enrolled) == "greeting")
+    with enrolled.store.write() as db:
+        db.execute("UPDATE identities SET name = 'renamed' WHERE name = 'greeting'")
+        in_child(lambda: best(enrolled) == "greeting")
+    assert best(enrolled) == "renamed"
+
+
+@pytest.mark.timeout(120)
+def test_a_child_measures_and_finds_duplicates(workspace):
+    rng = np.random.default_rng(0)
+    people = np.repeat(rng.standard_normal((30, 64)), 3, axis=0)
+    rows = (people + 0.5 * rng.standard_normal(people.shape)).astype(np.float32)
+    workspace.create_gallery("letters")
+    list(workspace.add_templates("letters", [f"person {n // 3}" for n in range(90)], rows))
+    texts = [f"the question {n % 20}" for n in range(100)]
+
+    def work() -> bool:
+        workspace.calibrate("letters")
+        workspace.audit("letters")
+        return workspace.dedupe(texts, modality="letters").groups > 0
+
+    assert work()
+    in_child(work)
 
 
 @pytest.mark.timeout(120)
