@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -24,7 +25,7 @@ from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train import card, checkpoint, export, heads, losses, validation
 from siamkit.train.device import pick_device, pick_precision, repeatable
-from siamkit.train.events import Event, Started
+from siamkit.train.events import Event, Saved, Started, Stopped
 from siamkit.train.folder import BEST, ENCODER, LAST
 from siamkit.train.learner import Learner
 from siamkit.train.loop import Loop, RunState
@@ -161,6 +162,8 @@ def _record(folder: Path, loop: Loop) -> Iterator[Event]:
         for event in itertools.chain([_started(loop)], loop.events()):
             file.write(line(event))
             file.flush()
+            if isinstance(event, Saved | Stopped):  # a checkpoint is on the disk: so is its record
+                os.fsync(file.fileno())
             yield event
 
 

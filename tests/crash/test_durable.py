@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -16,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed"),
     pytest.mark.timeout(120),
 ]
+TINY = ("--set", "identities=4", "--set", "samples=2")
 TEXTS = "id,text\n" + "".join(f"{n},the text {n % 20} of all\n" for n in range(60))
 
 
@@ -32,6 +34,8 @@ def people(tmp_path, shell_in):
     (tmp_path / "here").mkdir()
     shell = shell_in(tmp_path / "here")
     (shell.folder / "texts.csv").write_text(TEXTS)
+    lines = [{"label": f"l{n % 15}", "text": f"the text {n % 15} of {n}"} for n in range(60)]
+    (shell.folder / "ex.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (shell.folder / "trials.csv").write_text(kills.TRIALS)
     with sk.Workspace(shell.folder / ".siamkit") as ws:
         ws.create_gallery("letters", "letters")
@@ -63,6 +67,7 @@ def people(tmp_path, shell_in):
         ("dedupe", "texts.csv", "-m", "letters", "--column", "text", "--output", "groups.db"),
         ("dedupe", "texts.csv", "-m", "letters", "--column", "text", "--report", "page.html"),
         ("audit", "letters", "--output", "found.csv"),
+        ("train", "ex.jsonl", "-m", "bigrams", "--out", "run", "--set", "steps=4", *TINY),
         ("plugins", "new", "logos", "--kind", "image"),
     ],
     ids=" ".join,
