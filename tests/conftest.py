@@ -48,6 +48,7 @@ SLOW = frozenset(
             "sdk/test_hub",
             "crash/test_damaged_stores",
             "crash/test_durable",
+            "crash/test_foreign_files",
             "crash/test_kill",
             "crash/test_malformed_media",
             "crash/test_threads",

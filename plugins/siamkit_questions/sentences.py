@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 TENSORS, TOKENIZER = "tensors.bin", "tokenizer.json"
+MAX_TENSORS = 4 << 30  # bytes, twice what can be exported
 MAX_TOKENIZER = 128 << 20  # bytes; of 250,000 pieces it has 17 million
 # Texts per run: of 8, 16, 24 and 32, 16 measured fastest on short questions, by a few per cent.
 RUN = 16
@@ -69,7 +70,9 @@ class Recipe:
 
 def sha256(path: Path) -> str:
     """Return the hex digest of a file. Raises BadInput if it cannot be read."""
-    with open_file(path) as (file, _):
+    with open_file(path) as (file, size):
+        if size > MAX_TENSORS:
+            raise BadInput(f"{path} has {size:,} bytes, more than the limit of {MAX_TENSORS:,}")
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

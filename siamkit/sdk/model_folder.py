@@ -202,12 +202,11 @@ def read_folder(folder: Path) -> tuple[Card, bytes]:
     hint = "delete the folder and build or copy it again"
     try:
         with foreign.open_file(folder / GRAPH) as (file, size):
-            digest = hashlib.file_digest(file, "sha256")
-            if (
-                size > MAX_GRAPH_BYTES
-                or _fingerprint(card.modality, digest, card.preprocessing) != card.fingerprint
-            ):
-                raise MissingWeights(damaged, hint=hint)  # before a false graph fills the memory
+            if size > MAX_GRAPH_BYTES:
+                raise MissingWeights(damaged, hint=hint)
+            digest = hashlib.file_digest(file, "sha256")  # before a false graph fills the memory
+            if _fingerprint(card.modality, digest, card.preprocessing) != card.fingerprint:
+                raise MissingWeights(damaged, hint=hint)
             file.seek(0)
             graph = file.read(size)
     except BadInput as error:

@@ -136,6 +136,15 @@ def test_a_false_graph_is_not_read_into_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
+@pytest.mark.timeout(10)
+def test_a_huge_graph_is_not_even_hashed(tmp_path):
+    folder = write(tmp_path / "encoder", identity())
+    with (folder / GRAPH).open("r+b") as file:
+        file.truncate(40 << 30)
+    with pytest.raises(MissingWeights, match="do not match"):
+        read_folder(folder)
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -22,7 +22,7 @@ def serialise(
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info("x", FLOAT, ["n", 8])],
+        [helper.make_tensor_value_info("x", FLOAT, ["n", None])],
         [helper.make_tensor_value_info("y", FLOAT, ["n", columns])],
         list(tensors),
         sparse_initializer=list(sparse),
