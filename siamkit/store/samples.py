@@ -103,7 +103,9 @@ def insert(
     db, when = store.connection, now()
     _require_unchanged(db, gallery, fingerprint)
     ids: list[int | None] = []
-    identities = {name: ensure(db, name, when) for name in {s.identity for s in samples}}
+    identities = {
+        name: ensure(db, name, when) for name in dict.fromkeys(s.identity for s in samples)
+    }
     for sample, vector in zip(samples, vectors, strict=True):
         identity_id = identities[sample.identity]
         content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
