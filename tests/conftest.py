@@ -42,7 +42,7 @@ SLOW = frozenset(
         ),
         *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
         *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_voices"),
-        *("plugins/test_visible",),
+        *("plugins/test_visible", "plugins/test_contradiction"),
         *(
             "rules/test_docs",
             "sdk/test_hub",

@@ -80,9 +80,15 @@ class Questions(BaseQuestions):
         return WholeModel(backbone)
 
     def objection(self, left: str, right: str, encoder: Sentences) -> Objection | None:
-        """Object to texts that differ only in what the encoder does not see of them."""
+        """Object to other numbers, and to a difference in what the encoder does not see."""
+        from siamkit_questions.contradiction import ambiguous, contradict
+
         if left == right:
             return None
+        if reason := contradict(left, right):
+            return Objection("different", reason)
+        if date := ambiguous(left, right):
+            return Objection("can't tell", f"the date {date} can be read in two ways")
         a, b = encoder.read(left), encoder.read(right)
         if a.tokens == b.tokens and a.hidden != b.hidden:
             return Objection(

@@ -206,6 +206,18 @@ def test_sees_small_changes_that_cosine_does_not(
     assert area(label, judge.score(left, right, one, other)) >= 0.85
 
 
+def test_numbers_decide_most_pairs_that_differ_in_one(
+    encoder: Any, judge: LexicalScorer, minimal: list[dict[str, str]]
+) -> None:
+    rows = [row for row in minimal if row["kind"] in NUMBER_KINDS]
+    label = np.array([int(row["label"]) for row in rows])
+    found = scores(encoder, judge, [row["a"] for row in rows], [row["b"] for row in rows])
+    assert area(label, found) >= 0.92  # 0.754 before numbers were compared
+    same = found >= judge.threshold.value
+    assert not same[label == 0].any()
+    assert same[label == 1].mean() >= 0.7
+
+
 def test_languages_it_has_no_words_of_are_ranked_about_as_by_cosine(
     encoder: Any, judge: LexicalScorer
 ) -> None:
