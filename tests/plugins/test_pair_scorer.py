@@ -99,7 +99,7 @@ def test_is_symmetric_to_the_last_bit(
 def test_each_pair_is_scored_as_if_alone(
     encoder: Any, judge: LexicalScorer, minimal: list[dict[str, str]]
 ) -> None:
-    rows = minimal[::9]
+    rows = [row for row in minimal if row["kind"] in KINDS][::9]
     left, right = [row["a"] for row in rows], [row["b"] for row in rows]
     one, other = encoder.embed(left), encoder.embed(right)
     together = judge.score(left, right, one, other)
