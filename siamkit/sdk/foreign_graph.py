@@ -64,7 +64,8 @@ def restrict(options: onnxruntime.SessionOptions, graph: bytes, tensors: Path | 
     """
     require_plain(graph, tensors.name if tensors else None)
     size = len(graph) + (tensors.stat().st_size if tensors else 0)
-    folder = str(tensors.parent) if tensors else os.devnull  # otherwise the working directory
+    # Otherwise onnxruntime would look in the working directory, which threads may change.
+    folder = os.path.abspath(tensors.parent) if tensors else os.devnull
     _register_arena(memory_limit())
     for key, value in {
         "session.load_model_format": "ONNX",
