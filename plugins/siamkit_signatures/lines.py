@@ -155,7 +155,10 @@ def _fit_line(
     free = (right - left) - np.count_nonzero((crossed & ~dark)[left:right])
     if right - left < least or np.count_nonzero(dark[left:right]) <= FILLED * free:
         return None
-    within = (x >= left) & (x < right) & (np.abs(y - slope * x - start) <= AROUND)
+    y, x = _near(thin, slope, start, AROUND)  # of the line as it is fitted
+    within = (x >= left) & (x < right)
+    if not (np.abs(y - slope * x - start) <= REACH)[within].any():
+        return None
     thickness, waver, alone = _measure(x[within], (y - slope * x - start)[within])
     return Line(Rule(slope, start, (left, right), thickness), waver, alone, visible)
 
