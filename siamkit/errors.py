@@ -33,7 +33,7 @@ class PluginError(SiamkitError):
 
 
 class StoreError(SiamkitError):
-    """No such gallery, a newer schema, a locked or read-only database."""
+    """No such gallery, a newer schema, a locked, read-only, altered or damaged database."""
 
 
 class EncoderMismatch(SiamkitError):
