@@ -54,7 +54,11 @@ class Images:
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """Refuse a picture of a single colour: the network sees nothing in it."""
-        shades = float(self.crop(medium, region).pixels.std(axis=(0, 1)).max())
+        from PIL import Image as pil
+        from PIL import ImageStat
+
+        picture = pil.fromarray(self.crop(medium, region).pixels)
+        shades = max(ImageStat.Stat(picture).stddev)  # numpy takes eight times the memory
         is_blank = shades < LEAST_SHADES
         problems = ("the picture has a single colour",) if is_blank else ()
         score = min(1.0, shades / GOOD_SHADES)

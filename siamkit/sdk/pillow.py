@@ -23,7 +23,7 @@ HEIF = "HEIF"  # the name under which pillow-heif registers itself
 FORMATS = ", ".join(sorted((*COMMON, *OTHERS, HEIF)))
 # Bytes per pixel that Pillow holds in a mode, others 4; and that a decoder holds while it works.
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
-DECODER = {"AVIF": 10, "HEIF": 8, "JPEG2000": 12, "WEBP": 15}
+DECODER = {"AVIF": 8, "HEIF": 6, "JPEG2000": 16, "WEBP": 12}
 COEFFICIENTS = 2  # bytes per pixel and channel of a JPEG that is stored coarse to fine
 RESULT = 3  # bytes per pixel
 _NOWHERE = logging.NullHandler()
