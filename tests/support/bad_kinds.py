@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from bad_media import PICTURES, SOUNDS, break_media, read_sounds, write_pictures, write_sounds
 from breaking import (
     Breaker,
     break_bytes,
@@ -281,4 +282,10 @@ KINDS: dict[str, Kind] = {
         (("dedupe", "vectors.npy", "--threshold", "0.9"),),
     ),
     "run": Kind(write_run, RUN, (read_run,)),
+    "pictures": Kind(
+        write_pictures,
+        [(name, break_media) for name in PICTURES],
+        (("embed", "-m", "tiles", *PICTURES, "--output", "v.npy"),),
+    ),
+    "sounds": Kind(write_sounds, [(name, break_media) for name in SOUNDS], (read_sounds,)),
 }
