@@ -10,6 +10,7 @@ The kinds of inputs are in bad_kinds.py.
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import shutil
@@ -125,11 +126,12 @@ def _limit_memory() -> None:
 
 def prepare() -> dict[str, Path]:
     """Write a valid input of each kind, each in a folder of its own."""
-    os.environ.setdefault("SIAMKIT_CACHE", tempfile.mkdtemp(prefix="siamkit-bad-"))
+    root, valid = Path(tempfile.mkdtemp(prefix="siamkit-bad-")), {}
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    os.environ.setdefault("SIAMKIT_CACHE", str(root / "cache"))
     os.environ["SIAMKIT_MODEL_MEMORY"] = "600"
     os.environ.setdefault("SIAMKIT_THREADS", "1")
     os.environ.pop("SIAMKIT_STORE", None)
-    root, valid = Path(tempfile.mkdtemp(prefix="siamkit-bad-")), {}
     for name, kind in KINDS.items():
         valid[name] = root / name
         valid[name].mkdir()
@@ -166,6 +168,8 @@ def main(count: int) -> int:
     for number in range(count):
         name = list(KINDS)[number % len(KINDS)]
         play(name, number, valid[name], tallies[name])
+        if (number + 1) % 100 == 0:
+            print(f"{number + 1:,} of {count:,}", file=sys.stderr, flush=True)
     print(
         f"{'kind':12} {'inputs':>6} {'crashes':>7} {'hangs':>5} {'peak MB':>7}  endings of commands"
     )
