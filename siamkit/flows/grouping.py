@@ -62,6 +62,8 @@ class MatchRule:
         from siamkit.stats.calibration import threshold_for_many
 
         fmr = self.expected_false / comparisons
+        if self.threshold.fmr is not None:  # by default, few items are no reason to be lax
+            fmr = min(fmr, self.threshold.fmr)
         return replace(self, threshold=threshold_for_many(self.calibration, fmr))
 
     def count_false(self, pairs: ScoredPairs, comparisons: int) -> float | None:
@@ -83,8 +85,9 @@ def open_match_rule(pipeline: Pipeline, rule: DecisionRule) -> MatchRule:
     """Look up the threshold and the reranker of a rule for comparing all items with each other.
 
     Cosines are by default compared with the threshold at which EXPECTED_FALSE false pairs are
-    expected, if the encoder's calibration tells how often strangers match. Raises Uncalibrated if
-    there is no threshold, BadInput for a rule with an FPIR.
+    expected, and never with a laxer one than for a single pair, if the encoder's calibration tells
+    how often strangers match. Raises Uncalibrated if there is no threshold, BadInput for a rule
+    with an FPIR.
     """
     rule.refuse("deduplication", "fpir")
     reranker = pick_reranker(pipeline, rule.reranker)
@@ -102,7 +105,7 @@ def open_match_rule(pipeline: Pipeline, rule: DecisionRule) -> MatchRule:
                 " pairs",
                 hint="give a threshold: `--threshold 0.9`",
             )
-        threshold = threshold_for_fmr(calibration)
+        threshold = replace(threshold_for_fmr(calibration), fmr=None)
         return MatchRule(threshold, None, calibration, rule.expected_false)
     if rule.fixed is None and rule.fmr is None and of_strangers:
         return MatchRule(threshold_for_fmr(of_strangers), None, of_strangers, EXPECTED_FALSE)

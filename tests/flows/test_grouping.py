@@ -98,9 +98,15 @@ def test_about_as_many_false_pairs_as_expected_among_any_number(calibrated, peop
     one_pair = MatchRule(threshold_for_fmr(calibrated, 1e-3))
     assert np.mean(count_false(one_pair, people)) > 3e-4 * people * (people - 1) / 2
     for expected in (1.0, 20.0):
-        rule = MatchRule(one_pair.threshold, None, calibrated, expected)
+        rule = MatchRule(Threshold(0.5), None, calibrated, expected)
         assert np.mean(count_false(rule, people)) <= 3 * expected
     assert np.mean(count_false(rule, people)) >= expected / 4
+
+
+def test_few_items_are_compared_no_more_laxly_than_a_pair(calibrated):
+    one_pair = MatchRule(threshold_for_fmr(calibrated, 1e-3), None, calibrated, 1.0)
+    assert one_pair.among(3).threshold.value == one_pair.threshold.value
+    assert one_pair.among(10_000).threshold.value > one_pair.threshold.value
 
 
 def test_the_number_of_false_pairs_is_stated(calibrated):
