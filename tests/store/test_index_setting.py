@@ -178,3 +178,11 @@ def test_an_index_that_cannot_be_saved_still_answers(workspace, monkeypatch, cap
     assert "could not be saved" in caplog.text
     with pytest.raises(sk.StoreError, match=r"cannot be saved: .*no space"):
         workspace.rebuild_index("letters")
+
+
+def test_no_other_index_of_a_gallery_may_stay_saved(workspace):
+    workspace.enrol("letters", "anna", "hello there")
+    gallery = workspace.create_gallery("notes", "letters", index="shelf")
+    assert erasures.floor(workspace.store, gallery.id, "shelf") == 0
+    assert erasures.floor(workspace.store, gallery.id, "faiss") is None
+    assert erasures.floor(workspace.store, 99, "shelf") is None
