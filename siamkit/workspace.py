@@ -33,8 +33,9 @@ from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
-from siamkit.store.live_index import LiveIndex, change, load_backend, rebuild
+from siamkit.store.live_index import LiveIndex, rebuild
 from siamkit.store.samples import Holding, Sample
+from siamkit.store.saved_indexes import change, load_backend
 from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, ignore_progress
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
 from siamkit.io import unfinished
-from siamkit.store import Gallery, Store, erasures, galleries, live_index, samples
+from siamkit.store import Gallery, Store, erasures, galleries, samples, saved_indexes
 from siamkit.store.erasures import Erasure
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
@@ -44,7 +44,7 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     if not store.writable:
         return
     with store.writing:  # two threads that rewrite the database would be in each other's way
-        live_index.drop_erased(store)
+        saved_indexes.drop_erased(store)
         if pending := erasures.pending(store):
             _erase(store, pending, wait_seconds)
 
@@ -54,7 +54,7 @@ def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> Non
     obstacle: Exception | None = None
     for erasure in pending:
         try:
-            live_index.drop(store, erasure.gallery_id, erasure.index)
+            saved_indexes.drop(store, erasure.gallery_id, erasure.index)
             erased.append(erasure)
         except (OSError, SiamkitError) as error:  # SiamkitError: the index is not installed
             obstacle = error

@@ -22,7 +22,7 @@ from siamkit.protocols import Mines, Reranker
 from siamkit.stats import linkage
 from siamkit.stats.linkage import ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
-from siamkit.store.live_index import load_backend
+from siamkit.store.saved_indexes import load_backend
 from siamkit.types import (
     Calibration,
     Ids,

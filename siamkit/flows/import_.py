@@ -24,7 +24,7 @@ from siamkit.models.added import list_added
 from siamkit.models.cache import cached_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import read_card
-from siamkit.store import Gallery, Store, galleries, live_index, samples
+from siamkit.store import Gallery, Store, galleries, samples, saved_indexes
 from siamkit.store.galleries import DEFAULT_INDEX
 
 log = logging.getLogger("siamkit")
@@ -206,7 +206,7 @@ def _require_dim(exported: Export, dims: Mapping[str, int]) -> None:
 def _installed_index(index: str, gallery: str) -> str:
     """Return the index of the export, or the default if it is not installed here."""
     try:
-        live_index.load_backend(index)
+        saved_indexes.load_backend(index)
     except SiamkitError as error:
         log.warning(f"{error}: gallery {gallery} uses {DEFAULT_INDEX} instead")
         return DEFAULT_INDEX

@@ -13,7 +13,7 @@ from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.flows.forget import finish_erasing
 from siamkit.io import sources
 from siamkit.io.sources import Content
-from siamkit.store import Gallery, Store, live_index, samples, templates
+from siamkit.store import Gallery, Store, samples, saved_indexes, templates
 from siamkit.store.samples import Sample
 from siamkit.types import Progress, ignore_progress
 
@@ -43,7 +43,7 @@ def reembed(
     fails the run, unless `drop_missing` drops its sample; an encoder that fails always does.
     encoder: the name or path that the gallery keeps.
     """
-    live_index.backend_of(gallery)  # its saved files are deleted at the end
+    saved_indexes.backend_of(gallery)  # its saved files are deleted at the end
     enrolled = list(samples.each_of_gallery(store, gallery))
     vectors: list[tuple[int, np.ndarray]] = []
     missing: list[SiamkitError] = []
@@ -65,7 +65,7 @@ def reembed(
         )
     ids = {sample_id for sample_id, _ in enrolled}
     templates.replace_all(store, gallery, pipeline.gallery_encoder(encoder), ids, vectors)
-    live_index.drop(store, gallery.id, gallery.index)
+    saved_indexes.drop(store, gallery.id, gallery.index)
     finish_erasing(store)
     return Reembedded(len(vectors), pipeline.encoder.fingerprint, tuple(missing))
 

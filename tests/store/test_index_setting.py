@@ -9,7 +9,7 @@ import pytest
 import siamkit as sk
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
-from siamkit.store import erasures, live_index
+from siamkit.store import erasures, galleries, live_index, saved_indexes
 from siamkit_faiss.index import FaissIndex
 
 TEXTS = {"greeting": "hello there", "sums": "one and one", "places": "over the hills"}
@@ -147,7 +147,7 @@ def test_export_and_import_carry_the_index(shelved, tmp_path, monkeypatch, caplo
 
 
 def test_the_default_is_installed():
-    assert live_index.load_backend(live_index.DEFAULT_INDEX).name == "faiss"
+    assert saved_indexes.load_backend(galleries.DEFAULT_INDEX).name == "faiss"
 
 
 def test_the_command_line_shows_and_changes_it(shell):

@@ -1,0 +1,127 @@
+"""Index backends, and the files that they have saved, of galleries that may be gone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+
+from siamkit.errors import BadInput, PluginError
+from siamkit.host import registry
+from siamkit.protocols import IndexBackend
+from siamkit.store import erasures, galleries, templates
+from siamkit.store.database import Store
+from siamkit.store.galleries import DEFAULT_INDEX, Gallery, index_prefix
+from siamkit.types import Cursor
+
+_NAME = re.compile(  # of a saved file, see index_prefix
+    r"(?P<half>\.?)g(?P<gallery>\d{1,18})-(s\d+-(?P<seq>\d{1,18})-(?P<nonce>[0-9a-f]{16})\b)?"
+)
+log = logging.getLogger("siamkit")
+
+
+def load_backend(name: str) -> IndexBackend:
+    """Load an index backend by name. Raises BadInput, naming those that are installed."""
+    if name not in (names := _installed()):
+        hint = f"use one that is installed: {', '.join(names) or 'none'}"
+        raise BadInput(f"no index named {name!r}", hint=hint)
+    return registry.load("siamkit.indexes", name)
+
+
+def _installed() -> list[str]:
+    return sorted({plugin.name for plugin in registry.installed("siamkit.indexes")})
+
+
+def backend_of(gallery: Gallery) -> IndexBackend:
+    """Load the backend of a gallery. Raises PluginError, with a cure, if it is not installed."""
+    if gallery.index not in _installed():
+        raise PluginError(
+            f"gallery {gallery.name!r} uses index {gallery.index!r}, which is not installed",
+            hint="install its package again, or change to another index:"
+            f" `siamkit index rebuild {gallery.name} --index {DEFAULT_INDEX}`",
+        )
+    return load_backend(gallery.index)
+
+
+def change(store: Store, gallery: Gallery, index: str) -> Gallery:
+    """Switch a gallery to another index backend, and delete the old one's files.
+
+    Raises BadInput if the new one is not installed. If the old one is not, its files stay, and a
+    line is logged.
+    """
+    load_backend(index)
+    if gallery.index in _installed():
+        drop(store, gallery.id, gallery.index)
+    else:
+        log.warning(
+            f"index {gallery.index} is not installed: its files of gallery {gallery.name} stay in"
+            f" {store.index_root}; delete them by hand"
+        )
+    galleries.set_index(store, gallery, index)
+    return galleries.get(store, gallery.name)
+
+
+def drop(store: Store, gallery_id: int, index: str) -> None:
+    """Delete all indexes of a gallery that a backend has saved; the next query rebuilds one."""
+    load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A file that a backend has saved, by its name."""
+
+    backend: str
+    gallery_id: int
+    half_written: bool
+    cursor: Cursor | None
+
+
+def drop_erased(store: Store) -> None:
+    """Delete saved indexes that may hold what is not in the store, of every gallery and of none.
+
+    They are from before a deletion, or from another history: slow or killed processes write them,
+    or a backup brings them back.
+    """
+    saved = _saved(store)  # before the store is read: what they hold was committed first
+    floors = erasures.floors(store)
+    half_written = {file.gallery_id for file in saved if file.half_written}
+    for gallery_id, (index, below) in floors.items():
+        if below or gallery_id in half_written:
+            _drop(store, gallery_id, index, below)
+    for file in saved:
+        if file.gallery_id not in floors or floors[file.gallery_id][0] != file.backend:
+            _drop(store, file.gallery_id, file.backend, None)
+        elif file.cursor and not templates.has_change(store, file.gallery_id, file.cursor):
+            _drop(store, file.gallery_id, file.backend, file.cursor.seq + 1)
+
+
+def _saved(store: Store) -> list[_Saved]:
+    """Read the names of all saved files.
+
+    As for FAISS: a folder per backend, and in it names that begin with the index's key, and go on
+    with its last change.
+    """
+    saved = []
+    for path in store.index_root.glob("*/*"):
+        if match := _NAME.match(path.name):
+            half_written = bool(match["half"])
+            is_whole = match["seq"] and not half_written
+            cursor = Cursor(int(match["seq"]), match["nonce"]) if is_whole else None
+            saved.append(_Saved(path.parent.name, int(match["gallery"]), half_written, cursor))
+    return saved
+
+
+def drop_forgotten(store: Store, gallery: Gallery) -> None:
+    """Delete snapshots from before the last deletion, whoever has written them since."""
+    _drop(store, gallery.id, gallery.index, erasures.floor(store, gallery.id, gallery.index))
+
+
+def _drop(store: Store, gallery_id: int, index: str, below: int | None) -> None:
+    """Delete what was saved before a change, None for all. An obstacle is logged."""
+    if index not in _installed():
+        return
+    try:
+        prefix = index_prefix(gallery_id)
+        load_backend(index).drop(prefix, root=store.index_root, below=below)
+    except OSError as error:
+        log.warning(f"an old index of gallery {gallery_id} could not be deleted: {error}")
