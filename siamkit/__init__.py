@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.drift import Drift
     from siamkit.store.galleries import Gallery
-    from siamkit.store.samples import Holding, Sample
+    from siamkit.store.labels import Holding
+    from siamkit.store.samples import Sample
     from siamkit.train import events as training_events
     from siamkit.train.config import TrainConfig
     from siamkit.train.run import TrainingResult, TrainingRun
@@ -118,7 +119,7 @@ _HOME = {
     "Explanation": "siamkit.flows.explain",
     "Finding": "siamkit.flows.audit",
     "Gallery": "siamkit.store.galleries",
-    "Holding": "siamkit.store.samples",
+    "Holding": "siamkit.store.labels",
     "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe_items",
     "Reembedded": "siamkit.flows.reembed",

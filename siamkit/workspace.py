@@ -31,10 +31,11 @@ from siamkit.models import names, pick_modality
 from siamkit.protocols import Source
 from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
-from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.store import Gallery, Store, galleries, labels, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
+from siamkit.store.labels import Holding
 from siamkit.store.live_index import LiveIndex, rebuild
-from siamkit.store.samples import Holding, Sample
+from siamkit.store.samples import Sample
 from siamkit.store.saved_indexes import change, load_backend
 from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, ignore_progress
 
@@ -798,7 +799,7 @@ class Workspace:
     def identities(self, gallery: str | None = None) -> list[Holding]:
         """List the identities of the store, or of one gallery, one item per gallery they are in."""
         only = galleries.get(self.store, gallery) if gallery else None
-        return samples.holdings(self.store, only)
+        return labels.holdings(self.store, only)
 
     def identity(self, label: str) -> list[Sample]:
         """List the samples of an identity, in every gallery. Raises StoreError if it has none."""
@@ -809,8 +810,8 @@ class Workspace:
 
         Raises StoreError if `old` does not exist, or `new` does.
         """
-        samples.rename(self.store, old, new)
-        return samples.normalise_label(new)
+        labels.rename(self.store, old, new)
+        return labels.normalise_label(new)
 
     def forget(self, label: str, *, gallery: str | None = None) -> int:
         """Delete an identity, everywhere or from one gallery; return the number of its samples.
@@ -818,7 +819,7 @@ class Workspace:
         Vectors, label and sources leave SQLite, the index and freed disk pages.
         Raises StoreError if there is nothing to delete.
         """
-        enrolled = samples.ids_of_label(self.store, label)
+        enrolled = labels.sample_ids(self.store, label)
         doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
         if not doomed:
             raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")

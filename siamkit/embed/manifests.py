@@ -29,7 +29,7 @@ from siamkit.io.table_record import (
     parse_each,
 )
 from siamkit.io.table_values import MISSING, as_text
-from siamkit.store.samples import MAX_LABEL_CHARS, normalise_label
+from siamkit.store.labels import MAX_LABEL_CHARS, normalise_label
 from siamkit.types import Fault
 
 log = logging.getLogger("siamkit")

@@ -18,7 +18,7 @@ from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
 from siamkit.stats.scoring import fusion_of, leave_one_out, mated_cosine_of, uses_snorm
-from siamkit.store import Gallery, Store, galleries, observations
+from siamkit.store import Gallery, Store, calibrations, galleries, observations
 from siamkit.store.gallery_vectors import load_vectors
 from siamkit.types import Calibration, Fault, Ids, Progress, Vectors
 
@@ -223,5 +223,5 @@ def save_calibration(store: Store, gallery: Gallery, calibration: Calibration) -
         reference = []
     with store.write():
         live = galleries.get(store, gallery.name)
-        galleries.calibrate(store, live.id, live.space.fingerprint, threshold, calibration)
+        calibrations.add(store, live.id, live.space.fingerprint, threshold, calibration)
         observations.replace_reference(store, live, reference)

@@ -19,7 +19,7 @@ from siamkit.flows import objections
 from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answer_regions
 from siamkit.protocols import Source
-from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store import Gallery, Store, galleries, labels, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Cursor, Objection, Quality, Region
@@ -162,7 +162,7 @@ class Classifier:
 
 def _read_state(store: Store, gallery: Gallery) -> tuple[Cursor, list[tuple[str, int]]]:
     with store.read():
-        return templates.last_change(store, gallery), samples.list_identities(store, gallery)
+        return templates.last_change(store, gallery), labels.of_gallery(store, gallery)
 
 
 def _label_regions(enrolled: GalleryVectors) -> LabelledVectors:

@@ -22,6 +22,7 @@ from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
+from siamkit.store.labels import normalise_label
 from siamkit.store.samples import NewSample
 from siamkit.types import Fault, Vectors
 
@@ -61,7 +62,7 @@ def enrol(
     jobs = (_job(pipeline, item) for item in items)
 
     def is_enrolled(job: Job, content: Content) -> bool:
-        label = samples.normalise_label(job.tag)  # may raise
+        label = normalise_label(job.tag)  # may raise
         if look_again or target is None:
             return False
         return samples.is_enrolled(*target, label, content.digest)
@@ -81,7 +82,7 @@ def _job(pipeline: Pipeline, item: tuple[str | None, Source]) -> Job:
     if label is None:  # an empty one is refused
         label = manifests.label_of_text(str(source)) if pipeline.is_text(source) else ""
     with suppress(BadInput):  # is_enrolled raises it, as this source's error
-        label = samples.normalise_label(label)
+        label = normalise_label(label)
     return Job(source, label)
 
 
@@ -159,7 +160,7 @@ def record(
     """
     if registry.load("siamkit.modalities", modality).kind != "audio":
         raise BadInput(f"a microphone records sounds, not {modality}")
-    samples.normalise_label(label)
+    normalise_label(label)
     return microphone.record(seconds, label, folder, started)
 
 
@@ -180,7 +181,7 @@ def add_templates(
     if len(bad):
         raise BadInput(f"row {bad[0]} of the vectors is zero, NaN or Inf ({len(bad)} such rows)")
     unit = vectors / norms
-    labels = [samples.normalise_label(label) for label in labels]
+    labels = [normalise_label(label) for label in labels]
     for start in range(0, len(labels), size):
         batch = unit[start : start + size]
         new = [

@@ -24,7 +24,7 @@ from siamkit.models.added import list_added
 from siamkit.models.cache import cached_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import read_card
-from siamkit.store import Gallery, Store, galleries, samples, saved_indexes
+from siamkit.store import Gallery, Store, galleries, labels, samples, saved_indexes
 from siamkit.store.galleries import DEFAULT_INDEX
 
 log = logging.getLogger("siamkit")
@@ -100,7 +100,7 @@ def find_gains(store: Store, gallery: Gallery, exported: Export) -> dict[str, in
 
 def _note_shared(store: Store, gallery: Gallery, exported: Export) -> None:
     """Log which identities of the export own samples in other galleries of this store."""
-    others = {h.identity for h in samples.holdings(store) if h.gallery != gallery.name}
+    others = {h.identity for h in labels.holdings(store) if h.gallery != gallery.name}
     if shared := sorted({sample.identity for sample in exported.samples} & others):
         log.warning(
             f"{len(shared):,} identities of the import own samples in other galleries too:"

@@ -16,8 +16,8 @@ from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.sdk import regions
 from siamkit.stats import calibration_json
-from siamkit.store import samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
+from siamkit.store.labels import normalise_label
 from siamkit.store.samples import NewSample
 from siamkit.types import Calibration, Region, Span, Threshold, Vectors
 
@@ -134,7 +134,7 @@ def _parse_sample(line: dict[str, Any]) -> NewSample:
     if len(digest) != 32:
         raise ValueError(f"digest {line['digest']} is not a SHA-256")
     return NewSample(
-        identity=samples.normalise_label(_text(line["identity"], most=10_000)),
+        identity=normalise_label(_text(line["identity"], most=10_000)),
         source=_text(line["source"], most=foreign.MAX_LINE_BYTES),
         digest=digest,
         region=regions.to_json(_region(line["region"])),

@@ -23,7 +23,8 @@ from siamkit.flows.decide import (
 )
 from siamkit.protocols import Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
-from siamkit.store import Gallery, Store, galleries, samples, templates
+from siamkit.store import Gallery, Store, galleries, templates
+from siamkit.store.labels import normalise_label
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Objection, Quality, Region, Vectors, Verdict
 
@@ -139,7 +140,7 @@ def verify_claim(
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
-    vectors = templates.of_label(store, gallery, samples.normalise_label(identity))
+    vectors = templates.of_label(store, gallery, normalise_label(identity))
     if not len(vectors):
         raise StoreError(
             f"{identity!r} has no sample in gallery {gallery.name!r}",

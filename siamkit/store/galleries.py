@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
-from siamkit.stats.calibration_json import from_json, to_json
-from siamkit.store import erasures
-from siamkit.store.checked import fits, read_as, scale_checksum
+from siamkit.store import calibrations, erasures, identities
+from siamkit.store.checked import fits, read_as
 from siamkit.store.database import Store, now
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Calibration, Space, Threshold
@@ -119,7 +117,7 @@ def insert(
         (name, space_id, encoder.name, detector, index, now()),
     ).lastrowid
     assert gallery_id is not None
-    calibrate(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
+    calibrations.add(store, gallery_id, encoder.fingerprint, encoder.threshold, encoder.calibration)
     return get(store, name)
 
 
@@ -150,35 +148,6 @@ def drop_unused_spaces(store: Store) -> None:
         "DELETE FROM spaces WHERE NOT EXISTS"
         " (SELECT 1 FROM galleries WHERE galleries.space_id = spaces.id)"
     )
-
-
-def calibrate(
-    store: Store,
-    gallery_id: int,
-    fingerprint: str,
-    threshold: Threshold | None,
-    calibration: Calibration | None = None,
-) -> None:
-    """Record a threshold and a calibration for scores of one encoder.
-
-    The caller holds the write lock. Raises EncoderMismatch for a calibration of another encoder.
-    """
-    if calibration is not None and calibration.fingerprint != fingerprint:
-        raise EncoderMismatch(
-            f"the calibration belongs to encoder {calibration.fingerprint}, not {fingerprint}:"
-            " it does not apply to these scores",
-            hint="calibrate with the encoder of the gallery",
-        )
-    if threshold is not None:
-        model = to_json(calibration) if calibration else None
-        value, fmr, source = threshold.value, threshold.fmr, threshold.source
-        crc32 = scale_checksum(value, fmr, fingerprint, model)
-        store.connection.execute(
-            "INSERT INTO calibrations"
-            " (gallery_id, threshold, fmr, source, fingerprint, created, model, crc32)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (gallery_id, value, fmr, source, fingerprint, now(), model, crc32),
-        )
 
 
 def get(store: Store, name: str) -> Gallery:
@@ -237,16 +206,8 @@ def delete(store: Store, gallery: Gallery) -> None:
         db.execute("DELETE FROM samples WHERE gallery_id = ?", (gallery.id,))
         erasures.note(store, gallery.id)  # while the row still names the index
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
-        drop_empty_identities(store)
+        identities.drop_empty(db)
         drop_unused_spaces(store)
-
-
-def drop_empty_identities(store: Store) -> None:
-    """Delete identities that own no sample. The caller holds the write lock."""
-    store.connection.execute(
-        "DELETE FROM identities WHERE NOT EXISTS"
-        " (SELECT 1 FROM samples WHERE samples.identity_id = identities.id)"
-    )
 
 
 def require_space(gallery: Gallery, fingerprint: str) -> None:
@@ -259,27 +220,11 @@ def require_space(gallery: Gallery, fingerprint: str) -> None:
         )
 
 
-def _scale(fields: Sequence[Any]) -> tuple[Threshold | None, Calibration | None]:
-    """Read threshold, FMR, source and model of a calibration. Raises ValueError if damaged."""
-    *columns, model, crc32, fingerprint = fields
-    if columns[0] is None:
-        return None, None
-    threshold = read_as(Threshold, (*columns, None))
-    if not threshold or abs(threshold.value) > 1 or not 0 <= (threshold.fmr or 0) <= 1:
-        raise ValueError("its threshold is out of range")
-    if crc32 is not None and crc32 != scale_checksum(columns[0], columns[1], fingerprint, model):
-        raise ValueError("it is not as it was written")
-    try:
-        return threshold, None if model is None else from_json(str(model))
-    except (LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-
-
 def calibration_fault(store: Store, gallery: Gallery) -> str:
     """Return what is wrong with the stored calibration of a gallery; '' if nothing is."""
     row = store.fetch_one(_SELECT + "WHERE g.id = ?", gallery.id)
     try:
-        _scale(row[10:] if row else (None,) * 6)
+        calibrations.read(row[10:] if row else (None,) * 6)
     except ValueError as error:
         return str(error)
     return ""
@@ -295,10 +240,10 @@ def _gallery(row: tuple[Any, ...]) -> Gallery:
     space = read_as(Space, fields[:4])
     if space is None or not 0 < space.dim <= MAX_DIM or not fits(_Row, row[:6]):
         raise StoreError(f"gallery {name!r} is damaged in the store", hint=MEND)
-    threshold, calibration = None, None
     try:
-        threshold, calibration = _scale(fields[4:])
+        threshold, calibration = calibrations.read(fields[4:])
     except ValueError as error:
+        threshold, calibration = None, None
         log.warning(
             f"the calibration of gallery {name} cannot be read ({error}) and is ignored;"
             f" `siamkit calibrate {name}` makes a new one"

@@ -32,3 +32,11 @@ def ensure(db: sqlite3.Connection, label: str, when: str) -> int:
     created = db.execute("INSERT INTO identities (name, created) VALUES (?, ?)", (label, when))
     assert created.lastrowid is not None
     return created.lastrowid
+
+
+def drop_empty(db: sqlite3.Connection) -> None:
+    """Delete identities that own no sample. The caller holds the write lock."""
+    db.execute(
+        "DELETE FROM identities WHERE NOT EXISTS"
+        " (SELECT 1 FROM samples WHERE samples.identity_id = identities.id)"
+    )

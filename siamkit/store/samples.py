@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
-from siamkit.io.encodings import undecoded
-from siamkit.io.table_values import plain_text
 from siamkit.sdk import regions
-from siamkit.store import erasures, templates
+from siamkit.store import erasures, identities, labels, templates
 from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
-from siamkit.store.galleries import Gallery, drop_empty_identities, require_space
-from siamkit.store.identities import ensure, find
+from siamkit.store.galleries import Gallery, require_space
 from siamkit.types import Region, Vectors
 
 DIGEST_BYTES = 32  # SHA-256
-MAX_LABEL_CHARS = 200  # characters
-INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f"  # what copying leaves around a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +53,6 @@ class Sample:
             raise BadInput(f"sample {self.id} is damaged: {error}", hint=hint) from error
 
 
-def normalise_label(label: str | int) -> str:
-    """Return a label as it is stored: NFC, no blanks around it. Raises BadInput if unusable.
-
-    Slashes, emoji and any script are fine: a label is never used as a path. A number, numpy's own
-    included, is its digits: 5 and 5.0 are "5".
-    """
-    text = plain_text(label)
-    if text is None:
-        raise BadInput(f"a label must be text, not {type(label).__name__}")
-    if fault := undecoded(text):
-        raise BadInput(f"label {text[:40]!r} {fault}")
-    clean = unicodedata.normalize("NFC", text).strip().strip(INVISIBLE).strip()
-    excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
-    if not clean:
-        raise BadInput("a label is empty", hint="give a name, for example `--as alice`")
-    if len(clean) > MAX_LABEL_CHARS:
-        hint = f"use at most {MAX_LABEL_CHARS}"
-        raise BadInput(f"label {excerpt!r} has {len(clean):,} characters", hint=hint)
-    # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
-        hint = "remove the character"
-        raise BadInput(f"label {excerpt!r} has a line break or control character", hint=hint)
-    return clean
-
-
 def add(
     store: Store, gallery: Gallery, fingerprint: str, samples: Sequence[NewSample], vectors: Vectors
 ) -> list[int | None]:
@@ -103,11 +72,10 @@ def insert(
     db, when = store.connection, now()
     _require_unchanged(db, gallery, fingerprint)
     ids: list[int | None] = []
-    identities = {
-        name: ensure(db, name, when) for name in dict.fromkeys(s.identity for s in samples)
-    }
+    names = dict.fromkeys(sample.identity for sample in samples)
+    identity_ids = {name: identities.ensure(db, name, when) for name in names}
     for sample, vector in zip(samples, vectors, strict=True):
-        identity_id = identities[sample.identity]
+        identity_id = identity_ids[sample.identity]
         content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
         crc32 = sample_checksum(
             gallery.id, identity_id, sample.inline, sample.digest, sample.region
@@ -138,19 +106,12 @@ def _mend(
         " WHERE gallery_id = ? AND identity_id = ? AND digest = ? AND region = ?",
         key,
     ).fetchone()
-    rows = db.execute(f"{_TEMPLATE} WHERE s.id = ?", (sample_id,)).fetchall()
+    rows = db.execute(f"{templates.OF_SAMPLES} WHERE s.id = ?", (sample_id,)).fetchall()
     if not sound_templates(rows, gallery.space.dim)[2]:
         return None
     db.execute("DELETE FROM templates WHERE sample_id = ?", (sample_id,))
     templates.insert(db, gallery, sample_id, vector)
     return int(sample_id)
-
-
-# A sample without a template is as damaged as one whose template is.
-_TEMPLATE = """
-SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t
-  ON t.sample_id = s.id AND t.gallery_id = s.gallery_id
-"""
 
 
 def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
@@ -173,7 +134,7 @@ def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) ->
     Content of which a template is damaged does not count: enrolling it again mends it.
     """
     query = (
-        f"{_TEMPLATE} JOIN identities i ON i.id = s.identity_id"
+        f"{templates.OF_SAMPLES} JOIN identities i ON i.id = s.identity_id"
         " WHERE s.gallery_id = ? AND i.name = ? AND s.digest = ?"
     )
     rows = store.fetch_all(query, gallery.id, identity, digest)
@@ -188,11 +149,11 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 
 def of_label(store: Store, label: str) -> list[Sample]:
     """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
-    label = normalise_label(label)
-    ids_of_label(store, label)  # may raise
+    label = labels.normalise_label(label)
+    labels.sample_ids(store, label)  # may raise
     query = _SELECT + "WHERE i.id = ? ORDER BY g.name, s.id"
     with store.read() as db:
-        rows = db.execute(query, (find(db, label),)).fetchall()
+        rows = db.execute(query, (identities.find(db, label),)).fetchall()
     return [sample for row in rows if (sample := _sample(store, row))]
 
 
@@ -231,40 +192,12 @@ def _read(row: tuple[Any, ...]) -> Sample | None:
     return sample if is_sound else None
 
 
-def ids_of_label(store: Store, label: str) -> list[tuple[int, str]]:
-    """Return the (id, gallery) of an identity's samples, damaged ones too.
-
-    Raises StoreError if there are none.
-    """
-    label = normalise_label(label)
-    query = (
-        "SELECT s.id, g.name FROM samples s JOIN identities i ON i.id = s.identity_id"
-        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.id = ? ORDER BY s.id"
-    )
-    with store.read() as db:
-        rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
-    if rows:
-        return rows
-    hint = "`siamkit list` shows all identities"
-    raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
-
-
 def require(store: Store, sample_id: int) -> None:
     """Raise StoreError if there is no sample of this id, damaged or not."""
     is_id = abs(sample_id) < 1 << 63  # SQLite holds no other integer
     if not (is_id and store.fetch_one("SELECT 1 FROM samples WHERE id = ?", sample_id)):
         hint = "`siamkit show LABEL` lists sample ids"
         raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
-
-
-def list_identities(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
-    """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
-    rows = store.fetch_all(
-        "SELECT name, id FROM identities WHERE id IN"
-        " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
-        gallery.id,
-    )
-    return [row for row in rows if isinstance(row[0], str)]
 
 
 def get(store: Store, sample_id: int) -> Sample:
@@ -275,39 +208,6 @@ def get(store: Store, sample_id: int) -> Sample:
         return sample
     hint = f"`siamkit forget --sample {sample_id}`, then enrol it again"
     raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Number of samples of one identity in one gallery."""
-
-    identity: str
-    gallery: str
-    samples: int
-    quality: float | None  # the best
-
-
-def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
-    """Return the holdings of all identities, by label, then gallery."""
-    where, values = ("WHERE g.id = ?", (gallery.id,)) if gallery else ("", ())
-    rows = store.fetch_all(
-        "SELECT i.name, g.name, count(*), max(s.quality) FROM samples s"
-        " JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id"
-        f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
-        *values,
-    )
-    return [holding for row in rows if (holding := read_as(Holding, row))]
-
-
-def rename(store: Store, old: str, new: str) -> None:
-    """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
-    old, new = normalise_label(old), normalise_label(new)
-    ids_of_label(store, old)
-    with store.write() as db:
-        if old != new and find(db, new) is not None:
-            hint = "two identities cannot be merged"
-            raise StoreError(f"identity {new!r} already exists", hint=hint)
-        db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))
 
 
 def delete(store: Store, sample_ids: Sequence[int]) -> int:
@@ -323,5 +223,5 @@ def delete(store: Store, sample_ids: Sequence[int]) -> int:
                 db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
                 erasures.note(store, row[0])
                 deleted += 1
-        drop_empty_identities(store)
+        identities.drop_empty(db)
     return deleted

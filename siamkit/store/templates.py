@@ -13,17 +13,22 @@ from itertools import chain
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
-from siamkit.store import erasures, galleries
+from siamkit.store import calibrations, erasures, galleries
 from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
-from siamkit.store.identities import find
+from siamkit.store.identities import drop_empty, find
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Cursor, Ids, Vectors
 
 ROWS_PER_READ = 10_000  # templates per read: as rows they take twice the memory
 NONCE = re.compile("[0-9a-f]{16}")  # of a change, as the schema makes it
 IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters
+# For `sound_templates`: a sample without a template is as damaged as one whose template is.
+OF_SAMPLES = """
+SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t
+  ON t.sample_id = s.id AND t.gallery_id = s.gallery_id
+"""
 
 
 def last_change(store: Store, gallery: Gallery) -> Cursor:
@@ -66,13 +71,9 @@ def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
 
 def damaged(store: Store, gallery: Gallery) -> list[int]:
     """Return the ids of the samples of a gallery without a sound template."""
-    query = (
-        "SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t"
-        " ON t.sample_id = s.id AND t.gallery_id = s.gallery_id WHERE s.gallery_id = ?"
-    )
     sample_ids = []
     with store.read() as db:
-        rows = db.execute(query, (gallery.id,))
+        rows = db.execute(f"{OF_SAMPLES} WHERE s.gallery_id = ?", (gallery.id,))
         while part := rows.fetchmany(ROWS_PER_READ):
             sample_ids += sound_templates(part, gallery.space.dim)[2]
     return sample_ids
@@ -198,12 +199,12 @@ def replace_all(
             " (SELECT sample_id FROM templates WHERE gallery_id = ?1)",
             (gallery.id,),
         )
-        galleries.drop_empty_identities(store)
+        drop_empty(db)
         # Scores of the old vectors say nothing about the new ones. Nor would they if the old
         # encoder came back, once samples have been dropped.
         db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
         db.execute("DELETE FROM observations WHERE gallery_id = ?", (gallery.id,))
-        galleries.calibrate(
+        calibrations.add(
             store, gallery.id, encoder.fingerprint, encoder.threshold, encoder.calibration
         )
         if len(vectors) < len(present):

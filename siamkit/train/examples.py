@@ -18,6 +18,7 @@ from siamkit.io.table_read import open_table
 from siamkit.io.table_record import list_columns, parse_all
 from siamkit.io.table_values import MISSING, as_text, plain_text
 from siamkit.store import Store, galleries, samples
+from siamkit.store.labels import normalise_label
 from siamkit.store.samples import Sample
 
 log = logging.getLogger("siamkit")
@@ -174,7 +175,7 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
         raise BadInput("it has both a path and a text" if path and text else "there is no path")
     return Example(
         base / str(path) if path else str(text),
-        samples.normalise_label(label),
+        normalise_label(label),
         _choice(values, "impostor", YES_NO),
         _choice(values, "split", SPLITS),
     )

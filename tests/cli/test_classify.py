@@ -10,7 +10,7 @@ from manifest import lines
 from scoreddata import texts
 
 from siamkit.errors import BadInput
-from siamkit.store import samples
+from siamkit.store import labels
 
 TOPICS = [
     ("parcels", "where is my parcel now"),
@@ -182,10 +182,10 @@ def test_an_open_workspace_calls_a_class_by_its_newest_name(workspace):
     for label, text in TOPICS:
         workspace.enrol("topics", label, text, modality="letters")
     assert workspace.classify("topics", "where is my parcel")[0].identity == "parcels"
-    samples.rename(workspace.store, "parcels", "packages")
+    labels.rename(workspace.store, "parcels", "packages")
     assert workspace.classify("topics", "where is my parcel")[0].identity == "packages"
     for old, new in (("packages", "aside"), ("money", "packages"), ("aside", "money")):
-        samples.rename(workspace.store, old, new)
+        labels.rename(workspace.store, old, new)
     assert workspace.classify("topics", "where is my parcel")[0].identity == "money"
 
 

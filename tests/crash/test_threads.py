@@ -22,7 +22,7 @@ from siamkit import Workspace
 from siamkit.errors import SiamkitError, StoreError
 from siamkit.flows import forget
 from siamkit.sdk.threads import single_threaded
-from siamkit.store import galleries
+from siamkit.store import calibrations
 from siamkit.types import Threshold
 
 TEXT = "hello there my friend"
@@ -224,7 +224,7 @@ def test_each_thread_decides_by_the_gallery_as_it_read_it(workspace):
     first = workspace.index(old)
     with workspace.store.write():
         fingerprint = old.space.fingerprint
-        galleries.calibrate(workspace.store, old.id, fingerprint, Threshold(0.25, 0.1, "a test"))
+        calibrations.add(workspace.store, old.id, fingerprint, Threshold(0.25, 0.1, "a test"))
     assert workspace.index(workspace.gallery("letters")).gallery.threshold.value == 0.25
     assert first.gallery == old
 

@@ -11,6 +11,7 @@ import pytest
 
 import siamkit as sk
 from siamkit.store import Store, erasures, galleries, samples
+from siamkit.store.labels import holdings
 from siamkit.store.live_index import LiveIndex
 
 TEXT, SECRET = "nobody should find this", "secret one"
@@ -142,7 +143,7 @@ def test_labels_leave_the_free_space_between_rows(workspace):
     workspace.forget(doomed[-1])
     content = (workspace.root / "store.db").read_bytes()
     assert [label for label in doomed if label.encode() in content] == []
-    assert len(samples.holdings(workspace.store)) == 600
+    assert len(holdings(workspace.store)) == 600
 
 
 def test_a_deleted_gallery_leaves_nothing(filled):

@@ -26,7 +26,7 @@ from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.calibration_json import from_json, to_json
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.fpir import fit_fpir_model, threshold_for_fpir
-from siamkit.store import galleries
+from siamkit.store import calibrations
 from siamkit.types import ErrorCurve, Threshold
 
 chances = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=4, max_size=40).filter(
@@ -372,7 +372,7 @@ def test_a_calibration_of_another_encoder_is_refused(workspace, fitted):
     gallery = workspace.gallery("letters")
     limit = calibration.threshold_for_fmr(fitted)
     with workspace.store.write(), pytest.raises(EncoderMismatch, match="letters/1:other"):
-        galleries.calibrate(
+        calibrations.add(
             workspace.store,
             gallery.id,
             gallery.space.fingerprint,
@@ -380,7 +380,7 @@ def test_a_calibration_of_another_encoder_is_refused(workspace, fitted):
             replace(fitted, fingerprint="letters/1:other"),
         )
     with workspace.store.write():
-        galleries.calibrate(workspace.store, gallery.id, fitted.fingerprint, limit, fitted)
+        calibrations.add(workspace.store, gallery.id, fitted.fingerprint, limit, fitted)
     assert workspace.gallery("letters").calibration == fitted
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from siamkit import BadInput, EncoderMismatch, StoreError
-from siamkit.store import Store, galleries, samples, templates
+from siamkit.store import Store, galleries, labels, samples, templates
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.migrations import migrations
 from siamkit.store.samples import NewSample
@@ -83,7 +83,7 @@ def test_a_vector_of_the_wrong_length_never_gets_in(tmp_path):
     new = [NewSample("anna", "x", bytes(32), "{}", None)]
     with pytest.raises(StoreError, match="4 x dim"):
         samples.add(store, target, "toy/1:a", new, unit(1)[:, :5])
-    assert samples.holdings(store) == []
+    assert labels.holdings(store) == []
 
 
 def test_a_failed_batch_leaves_nothing_behind(tmp_path):
@@ -92,7 +92,7 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
     new = [NewSample(w, "x", bytes(32), "{}", q) for w, q in [("anna", 0.5), ("bob", 7.0)]]
     with pytest.raises(StoreError, match="CHECK"):  # quality 7 is not in [0, 1]
         samples.add(store, target, "toy/1:a", new, unit(1, 2))
-    assert samples.holdings(store) == []
+    assert labels.holdings(store) == []
     assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (0,)
 
 
@@ -109,14 +109,14 @@ def test_a_failed_batch_leaves_nothing_behind(tmp_path):
 )
 def test_labels_that_cannot_be_shown_are_refused(label, why):
     with pytest.raises(BadInput, match=why) as error:
-        samples.normalise_label(label)
+        labels.normalise_label(label)
     assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("label", ["a/b/../c", "😀", "Ünïcödé", "李雷", "O'Brien; DROP TABLE x"])
 def test_labels_of_any_script_are_kept(tmp_path, label):
     store = Store(tmp_path, create=True)
-    add(store, gallery(store), [(samples.normalise_label(label), 1)])
+    add(store, gallery(store), [(labels.normalise_label(label), 1)])
     assert samples.of_label(store, label)[0].identity == label
 
 
@@ -124,8 +124,8 @@ def test_rename_refuses_a_label_that_is_taken(tmp_path):
     store = Store(tmp_path, create=True)
     add(store, gallery(store), [("anna", 1), ("bob", 2)])
     with pytest.raises(StoreError, match="already"):
-        samples.rename(store, "anna", "bob")
-    samples.rename(store, "anna", "Anna Smith")
+        labels.rename(store, "anna", "bob")
+    labels.rename(store, "anna", "Anna Smith")
     assert samples.of_label(store, "Anna Smith")
 
 

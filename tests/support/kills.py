@@ -214,11 +214,11 @@ def _examine(rounds: Round) -> None:
 def _examine_gallery(ws: object, rounds: Round) -> None:
     import numpy as np
 
-    from siamkit.store import galleries, samples, templates
+    from siamkit.store import galleries, labels, templates
 
     tally, store = rounds.tally, ws.store
     gallery = galleries.get(store, "letters")
-    held = {h.identity for h in samples.holdings(store, gallery)}
+    held = {h.identity for h in labels.holdings(store, gallery)}
     tally.lost += len(rounds.alive - held) + len(rounds.forgotten & held)
     rounds.alive |= held
     if store.connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):

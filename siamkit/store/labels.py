@@ -1,0 +1,103 @@
+"""Labels: the names of identities, and the samples that each identity owns."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from siamkit.errors import BadInput, StoreError
+from siamkit.io.encodings import undecoded
+from siamkit.io.table_values import plain_text
+from siamkit.store.checked import read_as
+from siamkit.store.database import Store
+from siamkit.store.galleries import Gallery
+from siamkit.store.identities import find
+
+MAX_LABEL_CHARS = 200  # characters
+INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f"  # what copying leaves around a label
+
+
+def normalise_label(label: str | int) -> str:
+    """Return a label as it is stored: NFC, no blanks around it. Raises BadInput if unusable.
+
+    Slashes, emoji and any script are fine: a label is never used as a path. A number, numpy's own
+    included, is its digits: 5 and 5.0 are "5".
+    """
+    text = plain_text(label)
+    if text is None:
+        raise BadInput(f"a label must be text, not {type(label).__name__}")
+    if fault := undecoded(text):
+        raise BadInput(f"label {text[:40]!r} {fault}")
+    clean = unicodedata.normalize("NFC", text).strip().strip(INVISIBLE).strip()
+    excerpt = clean[:40] + ("…" if len(clean) > 40 else "")
+    if not clean:
+        raise BadInput("a label is empty", hint="give a name, for example `--as alice`")
+    if len(clean) > MAX_LABEL_CHARS:
+        hint = f"use at most {MAX_LABEL_CHARS}"
+        raise BadInput(f"label {excerpt!r} has {len(clean):,} characters", hint=hint)
+    # "Cs" are lone surrogates: bytes that are not UTF-8, which no file or screen can hold.
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in clean):
+        hint = "remove the character"
+        raise BadInput(f"label {excerpt!r} has a line break or control character", hint=hint)
+    return clean
+
+
+def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
+    """Return the (id, gallery) of an identity's samples, damaged ones too.
+
+    Raises StoreError if there are none.
+    """
+    label = normalise_label(label)
+    query = (
+        "SELECT s.id, g.name FROM samples s JOIN identities i ON i.id = s.identity_id"
+        " LEFT JOIN galleries g ON g.id = s.gallery_id WHERE i.id = ? ORDER BY s.id"
+    )
+    with store.read() as db:
+        rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
+    if rows:
+        return rows
+    hint = "`siamkit list` shows all identities"
+    raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
+
+
+def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
+    """Return (label, id) of each identity in a gallery, by label. The id outlives a new label."""
+    rows = store.fetch_all(
+        "SELECT name, id FROM identities WHERE id IN"
+        " (SELECT identity_id FROM samples WHERE gallery_id = ?) ORDER BY name",
+        gallery.id,
+    )
+    return [row for row in rows if isinstance(row[0], str)]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Number of samples of one identity in one gallery."""
+
+    identity: str
+    gallery: str
+    samples: int
+    quality: float | None  # the best
+
+
+def holdings(store: Store, gallery: Gallery | None = None) -> list[Holding]:
+    """Return the holdings of all identities, by label, then gallery."""
+    where, values = ("WHERE g.id = ?", (gallery.id,)) if gallery else ("", ())
+    rows = store.fetch_all(
+        "SELECT i.name, g.name, count(*), max(s.quality) FROM samples s"
+        " JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id"
+        f" {where} GROUP BY i.id, g.id ORDER BY i.name, g.name",
+        *values,
+    )
+    return [holding for row in rows if (holding := read_as(Holding, row))]
+
+
+def rename(store: Store, old: str, new: str) -> None:
+    """Give an identity another label. Raises StoreError if `old` is absent or `new` is taken."""
+    old, new = normalise_label(old), normalise_label(new)
+    sample_ids(store, old)
+    with store.write() as db:
+        if old != new and find(db, new) is not None:
+            hint = "two identities cannot be merged"
+            raise StoreError(f"identity {new!r} already exists", hint=hint)
+        db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))
