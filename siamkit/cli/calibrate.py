@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_json, fault_facts, print_faults, stderr, table
 from siamkit.cli.progress import steps
 
@@ -105,8 +105,8 @@ def calibrate(
     if outputs.output:
         if outputs.output.suffix != ".json":
             raise click.UsageError("--output: the name must end in .json.")
-        options.check_writable("--output", outputs.output, trials)
-    options.check_report(outputs.report)
+        checks.require_writable("--output", outputs.output, trials)
+    checks.require_page(outputs.report)
     faults: list[Fault] = []
     with steps() as progress:
         calibration = ws.calibrate(

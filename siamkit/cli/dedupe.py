@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import dedupe_against, options
+from siamkit.cli import checks, dedupe_against, options
 from siamkit.cli.dedupe_results import GROUPS, GROUPS_TABLE, PAIRS, PAIRS_TABLE, show
 from siamkit.cli.options import ModelChoice, Outputs
 from siamkit.cli.output import stderr
@@ -176,7 +176,7 @@ class DedupeRequest:
             if real(path) == source and (not is_database or self.columns.table == name):
                 raise click.UsageError(f"{path} is the source itself: give another name.")
             targets.add(real(path))
-        options.check_report(outputs.report)
+        checks.require_page(outputs.report)
         if outputs.report:
             targets.add(real(outputs.report))
         names = source.with_suffix(".jsonl") if self.is_matrix else None
@@ -198,7 +198,7 @@ def _dedupe(ws: sk.Workspace, request: DedupeRequest, faults: list[Fault]) -> sk
             )
         modality = models.modality or _text_modality()
         if request.columns.are_named:
-            options.check_texts(modality)
+            checks.require_text_modality(modality)
         return ws.dedupe(
             ws.list_items(source, modality, request.columns, faults),
             modality=modality,

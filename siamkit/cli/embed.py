@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import print_outcome, stderr
 from siamkit.cli.progress import steps
 from siamkit.io.places import real
@@ -107,8 +107,8 @@ class EmbedRequest:
         if not self.origin:
             return self.files, []
         if self.columns.are_named:
-            options.check_texts(self.modality)
+            checks.require_text_modality(self.modality)
         sources, faults = sk.Workspace.read_sources(self.origin, self.columns)
         if any(isinstance(source, str) for source in sources):
-            options.check_texts(self.modality)
+            checks.require_text_modality(self.modality)
         return sources, faults

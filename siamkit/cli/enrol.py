@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_line, stderr
 from siamkit.cli.progress import bar
 
@@ -90,7 +90,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     total = len(items) + len(failures) + (request.seconds is not None)
     with bar("enrolling", total) as update:
         if request.is_table or any(isinstance(source, str) for _, source in items):
-            options.check_texts(request.modality or ws.modality_of(gallery))
+            checks.require_text_modality(request.modality or ws.modality_of(gallery))
         if request.seconds is not None:
             recording = _record(ws, request, request.seconds, gallery)
             items = [(request.label, recording)]

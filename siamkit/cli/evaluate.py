@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.evaluate_results import SCHEMA, TABLE, show
 from siamkit.cli.progress import steps
 
@@ -104,14 +104,14 @@ def evaluate(
     SOURCE is a table of trials, a folder per identity, or a table of scores.
     """
     _check_models(source, models, settings)
-    options.check_report(outputs.report)
+    checks.require_page(outputs.report)
     if outputs.scores:
         from siamkit.io import table_write
 
         if len(models.encoders) > 1 or settings.rerankers or settings.normalise:
             raise click.UsageError("--scores takes only one encoder or reranker.")
         table_write.check(outputs.scores, SCHEMA, table=TABLE)
-        options.check_writable("--scores", outputs.scores, source)
+        checks.require_writable("--scores", outputs.scores, source)
     with steps() as progress:
         results = ws.evaluate(
             source,

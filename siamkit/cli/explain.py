@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options, pairs
+from siamkit.cli import checks, options, pairs
 from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
@@ -62,7 +62,7 @@ def explain(
         from siamkit.reports import explain as report
 
         require_writable(output, report.DRAWN)
-        options.check_writable("--output", output, *(p for p in probes if isinstance(p, Path)))
+        checks.require_writable("--output", output, *(p for p in probes if isinstance(p, Path)))
     system = pairs.open_system(ws, gallery, models, texts)
     with steps() as progress:
         choose = pairs.choose_region(box)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import print_outcome
 
 
@@ -35,11 +35,11 @@ def forget(
     if (label is None) == (sample is None) or (sample is not None and gallery):
         raise click.UsageError("Give either LABEL [--gallery NAME] or --sample ID.")
     if sample is not None:
-        options.confirm(f"Forget sample {sample}?", yes)
+        checks.confirm(f"Forget sample {sample}?", yes)
         ws.forget_sample(sample)
         print_outcome(as_json, {"forgot": sample, "samples": 1}, f"forgot sample {sample}")
     else:
-        options.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
+        checks.confirm(f"Forget {label}{f' in {gallery}' if gallery else ''}?", yes)
         count = ws.forget(str(label), gallery=gallery)
         counted = f"{count} {'sample' if count == 1 else 'samples'}"
         print_outcome(as_json, {"forgot": label, "samples": count}, f"forgot {label}: {counted}")

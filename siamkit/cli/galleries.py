@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import emit_json, print_outcome, table
 
 
@@ -71,7 +71,7 @@ def list_(ws: sk.Workspace, as_json: bool) -> None:
 def delete(ws: sk.Workspace, name: str, yes: bool, as_json: bool) -> None:
     """Delete a gallery with all its samples, and identities that have no other samples."""
     identities, samples = ws.count(name)
-    options.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
+    checks.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
     ws.delete_gallery(name)
     print_outcome(
         as_json,

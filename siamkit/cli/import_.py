@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import print_outcome
 from siamkit.io.sources import shorten
 
@@ -69,4 +69,4 @@ def _ask(gains: Mapping[str, int]) -> None:
     listed = f"{shorten(', '.join(counts))}{more}"
     if not sys.stdin.isatty():
         raise sk.BadInput(f"these identities would gain samples: {listed}", hint="add `--yes`")
-    options.confirm(f"These identities gain samples: {listed}. Go on?", yes=False)
+    checks.confirm(f"These identities gain samples: {listed}. Go on?", yes=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -14,7 +12,6 @@ import click
 
 import siamkit as sk
 from siamkit.io.places import expand, expand_text
-from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
@@ -43,7 +40,7 @@ class _Path(click.Path):
 
 
 class _Origin(click.types.StringParamType):
-    """What may be a path, or else a name, `-` or `gallery:NAME`."""
+    """A path or something else: a name, `-` or `gallery:NAME`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return expand_text(super().convert(value, param, ctx))
@@ -267,38 +264,6 @@ def choose_regions(largest: bool) -> Chooser:
     return sk.region_choosers.largest_region if largest else sk.region_choosers.all_regions
 
 
-def check_texts(modality: str) -> None:
-    """Raise UsageError for texts given to a modality of files."""
-    if sk.Workspace.kind(modality) != "text":
-        raise click.UsageError(
-            f"--text and --column need a text modality; {modality} are not texts."
-        )
-
-
-def check_report(report: Path | None) -> None:
-    """Raise UsageError, before the work begins, for a page that cannot be written."""
-    if report and report.suffix != ".html":
-        raise click.UsageError("--report takes a name that ends in .html.")
-    if report:
-        check_writable("--report", report)
-
-
-def check_writable(option: str, file: Path, *sources: Path | None) -> None:
-    """Raise UsageError, before the work begins, for a file that cannot or should not be written.
-
-    sources: files that are read, and must not be replaced.
-    """
-    if file.exists() and not file.is_file() and not file.is_dir():
-        raise click.UsageError(f"{option} {file}: it is a pipe or a device, not a file.")
-    if file.is_dir() or not file.parent.is_dir():
-        raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
-    if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
-        raise click.UsageError(f"{option} {file}: it is not writable.")
-    for source in sources:
-        if source and file.exists() and source.exists() and file.samefile(source):
-            raise click.UsageError(f"{option} {file} is the source itself: give another name.")
-
-
 def workspace(command: F) -> F:
     """Add --store to a command, and pass it the workspace of that store as `ws`."""
 
@@ -308,9 +273,3 @@ def workspace(command: F) -> F:
             return command(*args, ws=ws, **values)
 
     return cast(F, store(with_workspace))
-
-
-def confirm(question: str, yes: bool) -> None:
-    """Ask a person at a terminal; scripts are not asked."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(printable(question), abort=True, err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import one_line, stderr
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def open_system(
 ) -> str | Pipeline:
     """Return the gallery, or the pipeline of -m. Raises UsageError for texts where it has files."""
     if texts:
-        options.check_texts(models.modality or ws.modality_of(gallery))
+        checks.require_text_modality(models.modality or ws.modality_of(gallery))
     if not models.modality:
         return gallery
     detector = options.default_or_none(models.detector)

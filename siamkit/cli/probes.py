@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks
 from siamkit.cli.output import echo, one_line, print_error, table
 from siamkit.errors import LowQuality, NothingFound, SeveralFound, SiamkitError, UnreadableSample
 
@@ -32,7 +32,7 @@ def list_probes(
     if not files and not texts:
         raise click.UsageError("Give FILES or --text.")
     if texts:
-        options.check_texts(ws.modality_of(gallery))
+        checks.require_text_modality(ws.modality_of(gallery))
     return [*files, *texts]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr
 from siamkit.cli.probes import (
     EXIT_UNKNOWN,
@@ -129,7 +129,7 @@ class QueryRequest:
             raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
         for option, path in (("--save-annotated", self.annotated), ("--rttm", self.rttm)):
             if path:
-                options.check_writable(option, path, *self.files)
+                checks.require_writable(option, path, *self.files)
 
     def _check_timeline(self, rule: sk.DecisionRule) -> None:
         by_rate = rule.reranker or rule.fmr or rule.fpir

@@ -1,0 +1,50 @@
+"""Refuse options that cannot work, or that a person does not confirm, before the work begins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import siamkit as sk
+from siamkit.io.printable import printable
+
+
+def require_text_modality(modality: str) -> None:
+    """Raise UsageError for texts given to a modality of files."""
+    if sk.Workspace.kind(modality) != "text":
+        raise click.UsageError(
+            f"--text and --column need a text modality; {modality} are not texts."
+        )
+
+
+def require_page(report: Path | None) -> None:
+    """Raise UsageError, before the work begins, for a page that cannot be written."""
+    if report and report.suffix != ".html":
+        raise click.UsageError("--report takes a name that ends in .html.")
+    if report:
+        require_writable("--report", report)
+
+
+def require_writable(option: str, file: Path, *sources: Path | None) -> None:
+    """Raise UsageError, before the work begins, for a file that cannot or should not be written.
+
+    sources: files that are read, and must not be replaced.
+    """
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise click.UsageError(f"{option} {file}: it is a pipe or a device, not a file.")
+    if file.is_dir() or not file.parent.is_dir():
+        raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
+    if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
+        raise click.UsageError(f"{option} {file}: it is not writable.")
+    for source in sources:
+        if source and file.exists() and source.exists() and file.samefile(source):
+            raise click.UsageError(f"{option} {file} is the source itself: give another name.")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a person at a terminal; scripts are not asked."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(printable(question), abort=True, err=True)
