@@ -33,4 +33,4 @@ def test_only_one_module_prints_so_that_no_name_acts_on_a_terminal():
     """The two others ask a question, and redraw one line of a training run."""
     pattern = r"click\.(secho|echo|confirm|prompt)\(|std(out|err)\.write\(|\.show\(\)"
     found = {name for name in files_with(pattern) if not name.startswith("testing/")}
-    assert found == {"cli/output.py", "cli/options.py", "cli/watch.py"}
+    assert found == {"cli/output.py", "cli/checks.py", "cli/watch.py"}
