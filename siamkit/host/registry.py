@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import unwrap
-from threading import RLock
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 from siamkit.errors import PluginError, SiamkitError
@@ -23,20 +22,7 @@ Group: TypeAlias = Literal["siamkit.modalities", "siamkit.regions", "siamkit.ind
 GROUPS: tuple[Group, ...] = get_args(Group)
 log = logging.getLogger("siamkit")
 _loaded: dict[Plugin, Any] = {}
-
-
-class _Loading:
-    """A lock for what constructs a plugin, which may load another one, its detector say."""
-
-    def __init__(self) -> None:
-        self.renew()
-        forks.renew_in_child(self, _Loading.renew)
-
-    def renew(self) -> None:
-        self.lock = RLock()
-
-
-_loading = _Loading()
+_loading = forks.Lock()  # nests: a plugin may load another one, its detector say
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +88,7 @@ def load(group: Group, name: str) -> Any:
     """Import a plugin and construct it, once per process. Raises PluginError."""
     plugin = find(group, name)
     if plugin not in _loaded:
-        with _loading.lock:
+        with _loading.held:
             if plugin not in _loaded:
                 _loaded[plugin] = _construct(plugin)
     return _loaded[plugin]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from threading import RLock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,17 @@ _renewals: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 def renew_in_child(owner: Owner, renew: Callable[[Owner], None]) -> None:
     """Call `renew(owner)` in the child of every fork, as long as the owner exists."""
     _renewals[owner] = renew
+
+
+class Lock:
+    """A lock for what the process has once. Use it as `with lock.held`; nests."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_in_child(self, Lock.renew)
+
+    def renew(self) -> None:
+        self.held = RLock()
 
 
 def never_free(value: object) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock, Thread
+from threading import Thread
 
 from siamkit.errors import BadInput
 from siamkit.sdk import forks
@@ -76,18 +76,7 @@ def _limit_blas(count: int) -> None:
             library.set_num_threads(count)
 
 
-class _Turn:
-    """A lock for what the whole process has once; the child of a fork has another."""
-
-    def __init__(self) -> None:
-        self.renew()
-        forks.renew_in_child(self, _Turn.renew)
-
-    def renew(self) -> None:
-        self.lock = RLock()
-
-
-_turn = _Turn()
+_turn = forks.Lock()
 
 
 @contextmanager
@@ -99,5 +88,5 @@ def single_threaded() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    with _turn.lock, threadpool_limits(1):
+    with _turn.held, threadpool_limits(1):
         yield
