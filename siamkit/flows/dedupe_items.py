@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,14 @@ class EmbeddedItems:
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """What was read of the items."""
+    """The n items that could be read, and their m distinct contents."""
 
-    items: list[Item] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    left_out: list[Fault] = field(default_factory=list)
+    items: list[Item]
+    distinct: Ids  # (n,) numbers in 0 … m - 1
+    unique: list[Item]  # (m,) the first item of each content
+    digests: list[bytes]  # (m,)
+    faults: list[Fault]
+    left_out: list[Fault]
 
 
 def embed_items(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> EmbeddedItems:
@@ -73,13 +75,8 @@ def embed_items(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -
     Copies are texts that are equal once the modality has normalised them, or files of equal
     content.
     """
-    reading = _read(pipeline, items, progress)
-    firsts, distinct = number_distinct(reading.digests)
-    unique = [reading.items[i] for i in firsts]
-    digests = [reading.digests[i] for i in firsts]
-    if pipeline.modality.kind == "text":
-        return _embed_texts(pipeline, reading, unique, digests, distinct, progress)
-    return _embed_files(pipeline, reading, unique, digests, distinct, progress)
+    embed = _embed_texts if pipeline.modality.kind == "text" else _embed_files
+    return embed(pipeline, _read(pipeline, items, progress), progress)
 
 
 def number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
@@ -103,20 +100,25 @@ def _crop(pipeline: Pipeline, item: Item) -> Any:
 
 
 def _read(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> _Reading:
-    reading = _Reading()
+    usable: list[Item] = []
+    digests: list[bytes] = []
+    faults: list[Fault] = []
+    left_out: list[Fault] = []
     for number, item in enumerate(items, 1):
         try:
             digest, reason = _digest(pipeline, item.source)
             if reason:
-                reading.left_out.append(Fault(reason, item.id, item.line))
+                left_out.append(Fault(reason, item.id, item.line))
             else:
-                reading.digests.append(digest)
-                reading.items.append(item)
+                digests.append(digest)
+                usable.append(item)
         except SiamkitError as error:
-            reading.faults.append(Fault(str(error), item.id, item.line))
+            faults.append(Fault(str(error), item.id, item.line))
         if number % 1_000 == 0:
             progress("reading", number, 0)
-    return reading
+    firsts, distinct = number_distinct(digests)
+    unique = [usable[i] for i in firsts]
+    return _Reading(usable, distinct, unique, [digests[i] for i in firsts], faults, left_out)
 
 
 def _digest(pipeline: Pipeline, source: str | Path) -> tuple[bytes, str]:
@@ -147,18 +149,11 @@ def _embed_missing(
         progress("embedding", done, len(unique))
 
 
-def _embed_texts(
-    pipeline: Pipeline,
-    reading: _Reading,
-    unique: Sequence[Item],
-    digests: Sequence[bytes],
-    distinct: Ids,
-    progress: Progress,
-) -> EmbeddedItems:
+def _embed_texts(pipeline: Pipeline, reading: _Reading, progress: Progress) -> EmbeddedItems:
     """Embed whole samples, straight into a matrix on disk."""
-    encoder = pipeline.encoder
+    encoder, unique, distinct = pipeline.encoder, reading.unique, reading.distinct
     resumable = ResumableVectors(
-        encoder.fingerprint, _detector(pipeline), digests, len(unique), encoder.dim
+        encoder.fingerprint, _detector(pipeline), reading.digests, len(unique), encoder.dim
     )
     errors: dict[int, str] = {}
     missing = resumable.missing_rows().tolist()
@@ -179,24 +174,17 @@ def _embed_texts(
     return EmbeddedItems(items, distinct, vectors, faults, reading.left_out, resumable)
 
 
-def _embed_files(
-    pipeline: Pipeline,
-    reading: _Reading,
-    unique: Sequence[Item],
-    digests: Sequence[bytes],
-    distinct: Ids,
-    progress: Progress,
-) -> EmbeddedItems:
+def _embed_files(pipeline: Pipeline, reading: _Reading, progress: Progress) -> EmbeddedItems:
     """Embed every region of files; each becomes an item of its own."""
-    resumable = ResumableRegions(pipeline.encoder.fingerprint, _detector(pipeline), digests)
+    fingerprint, unique, distinct = pipeline.encoder.fingerprint, reading.unique, reading.distinct
+    resumable = ResumableRegions(fingerprint, _detector(pipeline), reading.digests)
     errors: dict[int, str] = {}
     missing = [i for i in range(len(unique)) if i not in resumable.parts]
     for batch in _embed_missing(pipeline, unique, missing, progress):
         for source in batch:
             if source.error:
                 errors[source.job.tag] = str(source.error)
-        embedded = {source.job.tag: _parts(source) for source in batch if not source.error}
-        resumable.add(embedded)
+        resumable.add({source.job.tag: _parts(source) for source in batch if not source.error})
     faults = reading.faults + _faults_of(reading.items, distinct, errors)
     left_out, items, numbers = reading.left_out, [], []
     rows: list[Vectors] = []
