@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from siamkit.errors import BadInput
-from siamkit.io import foreign
+from siamkit.io import foreign, npy
 from siamkit.io.atomic import create_folder, replacing
 from siamkit.io.cache_root import cache_root
 from siamkit.sdk import regions
@@ -30,8 +30,6 @@ from siamkit.types import Ids, Region, Vectors
 
 log = logging.getLogger("siamkit")
 ABANDONED = 14 * 86_400  # seconds after which vectors that no run has resumed are deleted
-BLOCK = 65_536  # rows whose norms are computed at once
-NORM_TOLERANCE = 1e-3  # of an embedded row
 
 
 class ResumableVectors:
@@ -56,11 +54,7 @@ class ResumableVectors:
 
     def missing_rows(self) -> Ids:
         """Return the numbers of the rows that are not embedded yet."""
-        missing = np.empty(len(self.vectors), np.bool_)
-        for start in range(0, len(missing), BLOCK):
-            norms = np.linalg.norm(self.vectors[start : start + BLOCK], axis=1)
-            missing[start : start + BLOCK] = np.abs(norms - 1) > NORM_TOLERANCE
-        return np.flatnonzero(missing)
+        return np.flatnonzero(np.abs(npy.row_norms(self.vectors) - 1) > npy.NORM_TOLERANCE)
 
     def delete(self) -> None:
         """Delete the file, at the end of the run."""
@@ -87,7 +81,7 @@ class ResumableRegions:
         self.parts: dict[int, list[EmbeddedPart]] = {}  # by source, as they were embedded
         self._path: Path | None = self.folder / "regions.jsonl"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            create_folder(self.folder)
             os.utime(self.folder)  # it is in use
             self._read(self._path)
         except OSError as error:

@@ -12,20 +12,18 @@ import numpy as np
 from siamkit.errors import BadInput
 from siamkit.flows.export import FORMAT
 from siamkit.host.contract import PLUGIN_NAME
-from siamkit.io import foreign
+from siamkit.io import foreign, npy
 from siamkit.io.sources import to_text
 from siamkit.sdk import regions
+from siamkit.sdk.model_folder import MAX_DIM
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
 from siamkit.store.labels import normalise_label
-from siamkit.store.samples import NewSample
+from siamkit.store.samples import DIGEST_BYTES, NewSample
 from siamkit.types import Calibration, Region, Span, Threshold, Vectors
 
 HINT = "`siamkit export` writes one"
 CARD, TEMPLATES, SAMPLES = "gallery.json", "templates.npy", "samples.jsonl"
-NORM_TOLERANCE = 1e-3  # of a template
-ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once
-MAX_DIM = 65_536  # numbers of a template
 MAX_NAME = 200  # characters of a plugin's or encoder's name, and of a fingerprint
 MAX_PLACE = 1e7  # px or s: no picture is larger, and no recording longer
 MAX_POINTS = 10_000  # landmarks or parts of a region
@@ -57,11 +55,9 @@ def read_export(folder: Path) -> Export:
     if vectors.shape != shape or vectors.dtype != np.float32:
         fault = f"it holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
         raise _damaged(folder / TEMPLATES, fault)
-    for start in range(0, len(vectors), ROWS_PER_BLOCK):
-        with np.errstate(all="ignore"):
-            norms = np.linalg.norm(vectors[start : start + ROWS_PER_BLOCK], axis=1)
-        if len(bad := np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))):
-            raise _damaged(folder / TEMPLATES, f"row {start + bad[0]} is not of norm 1")
+    deviations = np.abs(npy.row_norms(vectors) - 1)
+    if len(bad := np.flatnonzero(~(deviations <= npy.NORM_TOLERANCE))):
+        raise _damaged(folder / TEMPLATES, f"row {bad[0]} is not of norm 1")
     return Export(**fields, samples=rows, vectors=vectors)
 
 
@@ -131,7 +127,7 @@ def _calibration(card: dict[str, Any]) -> Calibration | None:
 
 def _parse_sample(line: dict[str, Any]) -> NewSample:
     digest = bytes.fromhex(_text(line["digest"]))
-    if len(digest) != 32:
+    if len(digest) != DIGEST_BYTES:
         raise ValueError(f"digest {line['digest']} is not a SHA-256")
     return NewSample(
         identity=normalise_label(_text(line["identity"], most=10_000)),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.types import Ids, Vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NORM_TOLERANCE = 1e-3  # a row whose norm is this near to 1 is used as it is
 ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once
@@ -35,11 +40,7 @@ def read(path: Path) -> Matrix:
     matrix = foreign.open_npy(path, hint=hint)
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise BadInput(f"{to_text(path)} holds {matrix.shape} {matrix.dtype}", hint=hint)
-    norms = np.empty(len(matrix), np.float32)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for start in range(0, len(matrix), ROWS_PER_BLOCK):
-            rows = matrix[start : start + ROWS_PER_BLOCK].astype(np.float32)
-            norms[start : start + ROWS_PER_BLOCK] = np.linalg.norm(rows, axis=1)
+    norms = row_norms(matrix)
     unusable = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if matrix.dtype == np.float32 and (np.abs(norms - 1) <= NORM_TOLERANCE).all():
         return Matrix(matrix, _names(path, len(matrix)), unusable)
@@ -47,6 +48,18 @@ def read(path: Path) -> Matrix:
     with np.errstate(over="ignore"):
         unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
     return Matrix(unit, _names(path, len(matrix)), unusable)
+
+
+def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the (n,) norms of (n, dim) rows, without holding a mapped matrix in memory."""
+    import numpy as np
+
+    norms = np.empty(len(matrix), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, len(matrix), ROWS_PER_BLOCK):
+            rows = matrix[start : start + ROWS_PER_BLOCK].astype(np.float32, copy=False)
+            norms[start : start + ROWS_PER_BLOCK] = np.linalg.norm(rows, axis=1)
+    return norms
 
 
 def _names(path: Path, count: int) -> list[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GRAPH, CARD = "encoder.onnx", "encoder.json"
 MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's limit
-MAX_DIM = 65_536  # numbers of a vector
+MAX_DIM = 65_536  # numbers of a vector; encoders make a hundredth of it
 FORMAT = 1  # of encoder.json; raise it when the meaning of a field changes
 
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.sdk.model_folder import MAX_DIM
 from siamkit.store import calibrations, erasures, identities
 from siamkit.store.checked import fits, read_as
 from siamkit.store.database import Store, now
@@ -16,7 +17,6 @@ from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
-MAX_DIM = 65_536  # of a space; encoders make a hundredth of it
 DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of runs without a gallery
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
