@@ -21,7 +21,7 @@ def hint_for_absent(path: Path) -> str:
     if url := _URL.search(name):
         return _hint_for_url(url["scheme"] or "data", url["rest"] or "")
     if "~" in path.parts:
-        return "a shell replaces `~`, siamkit does not: write the folder's full name"
+        return "`~` is the home directory only at the beginning: write the folder's full name"
     if os.sep == "/" and _DRIVE.search(name):
         return "this is a path of Windows: write what the file is called on this computer"
     if os.sep == "/" and "\\" in name:

@@ -16,14 +16,8 @@ from siamkit.sdk.levels import Pixels, Statement, array_to_rgb
 
 # Tags of TIFF 6.0, and some of their values.
 WIDTH, HEIGHT, BITS, COLOURS, SAMPLES, ROWS = 256, 257, 258, 262, 277, 278
-LARGEST, PLANES, COLOUR_MAP, SAMPLE_FORMAT, SMALLEST_VALUE, LARGEST_VALUE = (
-    281,
-    284,
-    320,
-    339,
-    340,
-    341,
-)
+LARGEST, PLANES, COLOUR_MAP, SAMPLE_FORMAT = 281, 284, 320, 339
+SMALLEST_VALUE, LARGEST_VALUE = 340, 341
 INVERTED, APART, SIGNED, FRACTION = 0, 2, 2, 3
 REMEDY = "export it with 8 or 16 bits per channel"
 FORMATS = ("JPEG2000", "PNG", "PPM", "TIFF")  # that OpenCV reads with all of their bits

@@ -34,7 +34,7 @@ REMEDY = "save it with 8 bits per channel"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a file states about its values."""
+    """The range of values that a file states."""
 
     white: float | None = None
     black: float = 0.0
@@ -95,12 +95,11 @@ def find_scale(
     low, high, total, count, bad, kind = np.inf, -np.inf, 0.0, 0, 0, "u"
     for band in parts():
         kind = band.dtype.kind
-        values = band
         if kind == "f" and (wrong := int((~np.isfinite(band)).sum())):
             bad += wrong
             continue
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        total, count = total + float(values.sum(dtype=np.float64)), count + values.size
+        low, high = min(low, float(band.min())), max(high, float(band.max()))
+        total, count = total + float(band.sum(dtype=np.float64)), count + band.size
     if bad:
         raise UnreadableSample(f"{bad:,} of its values are NaN or infinite", hint=REMEDY)
     black, white, notes = _find_range(low, high, total / count, kind == "f", stated)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a larger picture is never decoded
 MAX_MEMORY = 750_000_000  # bytes: with the libraries and an encoder below 1 GB
-RESULT = 3  # bytes per pixel
 
 
 def load_image(source: Source) -> Image:
@@ -78,7 +77,7 @@ def _decode(content: bytes) -> Image:
 
     from siamkit.sdk import deep, tiff
     from siamkit.sdk.container import open_container
-    from siamkit.sdk.pillow import open_picture
+    from siamkit.sdk.pillow import RESULT, open_picture
 
     container = open_container(content)
     if container.is_raw:
@@ -115,7 +114,7 @@ def _load(
     from siamkit.sdk import complete, deep
     from siamkit.sdk.exif import read_orientation
     from siamkit.sdk.levels import Statement, to_rgb
-    from siamkit.sdk.pillow import bytes_per_pixel, mend_palette
+    from siamkit.sdk.pillow import RESULT, bytes_per_pixel, mend_palette
 
     _require_memory(picture.size, bytes_per_pixel(picture, tags or {}), held)
     frames = max(container.frames, getattr(picture, "n_frames", 1)) if tags is None else 1

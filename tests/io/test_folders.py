@@ -138,7 +138,7 @@ def test_links_are_followed_but_never_back(tmp_path):
         ("HTTPS://h/a.jpg", "download it first"),
         ("s3://bucket/a.jpg", "download it first"),
         ("data:image/png;base64,AAAA", "download it first"),
-        ("/data/~/a.jpg", "a shell replaces `~`"),
+        ("/data/~/a.jpg", "only at the beginning"),
         ("caf\udce9.jpg", "is not UTF-8"),
         ("a.jpg", ""),
     ],
