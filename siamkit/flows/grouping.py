@@ -160,24 +160,12 @@ def group_duplicates(
         raise BadInput("a reranker needs the items themselves, not only their vectors")
     rule = rule.among(len(vectors) * (len(vectors) - 1) // 2)
     mining, candidates = _mine(vectors, rule.floor, _free_memory(max_memory), progress)
-
-    def judge(candidates: ScoredPairs, step: str) -> ScoredPairs:
-        """Return the candidates with a reranker's probabilities, or as they are without one."""
-        if rule.reranker is None or media is None:
-            return candidates
-        left, right = candidates.left, candidates.right
-
-        def report(done: int) -> None:
-            progress(step, done, len(left))
-
-        probabilities = judge_pairs(rule.reranker, media, vectors, left, right, report)
-        return ScoredPairs(left, right, probabilities)
-
-    near = judge(candidates, "judging")
+    near = _judge(rule.reranker, media, vectors, candidates, "judging", progress)
     same = near[near.scores >= np.float32(rule.threshold.value)]
     if not mining["exact"]:
         missed = _missed_pairs(vectors, rule.floor, same, near)
-        near = linkage.merge_pairs([near, judge(missed, "judging missed pairs")])
+        missed = _judge(rule.reranker, media, vectors, missed, "judging missed pairs", progress)
+        near = linkage.merge_pairs([near, missed])
         same = near[near.scores >= np.float32(rule.threshold.value)]
     pairs = same
     if object_to and media is not None:
@@ -187,6 +175,25 @@ def group_duplicates(
     canonical = _medoids(groups, pairs, copies)
     objections = len(same) - len(pairs)
     return Grouping(vectors, rule, near, pairs, objections, groups, canonical, mining)
+
+
+def _judge(
+    reranker: Reranker[Any] | None,
+    media: Sequence[Any] | None,
+    vectors: Vectors,
+    pairs: ScoredPairs,
+    step: str,
+    progress: Progress,
+) -> ScoredPairs:
+    """Return pairs with a reranker's probabilities, or as they are without one."""
+    if reranker is None or media is None:
+        return pairs
+    left, right = pairs.left, pairs.right
+
+    def report(done: int) -> None:
+        progress(step, done, len(left))
+
+    return ScoredPairs(left, right, judge_pairs(reranker, media, vectors, left, right, report))
 
 
 def _free_memory(max_memory: int | None) -> int:

@@ -36,9 +36,8 @@ def rerank_matches(
     """
     sample_ids = {match.sample_id for row in rows for match in row}
     enrolled = templates.of_samples(live.store, live.gallery, sample_ids)
-    media = {
-        i: medium for i in enrolled if (medium := load_enrolled(live, pipeline, i)) is not None
-    }
+    loaded = {i: load_enrolled(live, pipeline, i) for i in enrolled}
+    media = {i: medium for i, medium in loaded.items() if medium is not None}
     if missing := len(sample_ids) - len(media):
         log.warning(
             f"{reranker.name} cannot judge {missing} enrolled samples whose sources are gone or"

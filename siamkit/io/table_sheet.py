@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.foreign import open_regular
@@ -32,10 +32,7 @@ def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
     name = to_text(path)
     with open_regular(path) as (file, _):
         with _refusing(name):
-            with zipfile.ZipFile(file) as archive:
-                size = sum(part.file_size for part in archive.infolist())
-            if size > MAX_UNPACKED:
-                raise ValueError(f"unpacked, it has {size:,} bytes")
+            _require_small(file)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         with closing(book):
             with _refusing(name):
@@ -58,6 +55,14 @@ def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
                         yield Record(number, {column: padded[i] for column, i in indices.items()})
 
             yield Table(f"{name}, sheet {chosen.title}", names, read)
+
+
+def _require_small(file: BinaryIO) -> None:
+    """Raise ValueError for a workbook that would take too much memory."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > MAX_UNPACKED:
+        raise ValueError(f"unpacked, it has {size:,} bytes")
 
 
 @contextmanager

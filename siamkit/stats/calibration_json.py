@@ -85,16 +85,8 @@ def _check(calibration: Calibration) -> Calibration:
         falling.append(model.rates)
         rising += [model.sizes, *model.thresholds]
         rates += model.rates
-        is_sound = (
-            is_sound
-            and len(model.thresholds) == len(model.sizes) > 0
-            and all(len(row) == len(model.rates) for row in model.thresholds)
-            and all(map(math.isfinite, (model.level, model.scale, model.shape, model.growth)))
-            and 0 < model.share < 1
-            and model.scale > 0
-        )
         counts += [model.persons, *model.sizes]
-        is_sound = is_sound and 0 <= model.growth <= 1
+        is_sound = is_sound and _is_sound(model)
     rising += [values[::-1] for values in falling]
     is_ordered = all(list(values) == sorted(values) for values in rising)
     is_finite = all(math.isfinite(value) for values in rising for value in values)
@@ -109,6 +101,17 @@ def _check(calibration: Calibration) -> Calibration:
     if not (are_counts and are_measures and are_bins and are_texts):
         raise TypeError("its values are of other types")
     return calibration
+
+
+def _is_sound(model: FpirModel) -> bool:
+    return (
+        len(model.thresholds) == len(model.sizes) > 0
+        and all(len(row) == len(model.rates) for row in model.thresholds)
+        and all(map(math.isfinite, (model.level, model.scale, model.shape)))
+        and 0 <= model.growth <= 1
+        and 0 < model.share < 1
+        and model.scale > 0
+    )
 
 
 def read(path: Path) -> Calibration:
