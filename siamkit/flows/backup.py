@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput
-from siamkit.io.atomic import replacing
+from siamkit.io.atomic import replacing, require_writable
 from siamkit.io.sources import to_text
 from siamkit.io.unfinished import store_register
 from siamkit.store import Store, galleries
@@ -16,7 +16,7 @@ from siamkit.types import Progress, ignore_progress
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup holds."""
+    """The content of a backup."""
 
     galleries: int
     samples: int
@@ -28,17 +28,10 @@ def back_up(store: Store, file: Path, progress: Progress = ignore_progress) -> B
 
     Raises BadInput if the file exists or its folder does not, StoreError if the store is damaged.
     """
-    require_new(file)
+    if file.exists() or file.is_symlink():
+        raise BadInput(f"{to_text(file)} already exists", hint="name a new file")
+    require_writable(file)
     with replacing(file, register=store_register(store.root)) as temporary, store.read():
         copy_database(store, temporary, progress)
         counts = [galleries.count(store, gallery) for gallery in galleries.list_all(store)]
     return Backup(len(counts), sum(samples for _, samples in counts), file.stat().st_size)
-
-
-def require_new(file: Path) -> None:
-    """Raise BadInput unless a new file can be written there."""
-    if file.exists() or file.is_symlink():
-        raise BadInput(f"{to_text(file)} already exists", hint="name a new file")
-    if not file.parent.is_dir():
-        hint = f"run `mkdir -p {to_text(file.parent)}`"
-        raise BadInput(f"the folder of {to_text(file)} does not exist", hint=hint)

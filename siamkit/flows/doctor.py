@@ -22,9 +22,9 @@ from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders, Modality
 from siamkit.store import Gallery, Store, galleries, health, templates
+from siamkit.store.database import MOST_NAMED
 from siamkit.store.live_index import LiveIndex
 
-MOST_NAMED = 10  # damaged samples of a gallery
 RESTORE = "restore a backup: `siamkit backup --help` says how"
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
 

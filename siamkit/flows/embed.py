@@ -98,7 +98,7 @@ def _require_writable(output: Path) -> None:
     if output.suffix != ".npy":
         raise BadInput(f"{output} does not end in .npy", hint="give `--output vectors.npy`")
     for path in (output, output.with_suffix(".jsonl")):
-        require_writable(path, [path.suffix])
+        require_writable(path)
 
 
 def _append(done: EmbeddedSource, rows: list[np.ndarray], lines: list[dict[str, Any]]) -> None:

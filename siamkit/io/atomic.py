@@ -20,13 +20,13 @@ from siamkit.io.unfinished import PRIVATE_FOLDER, scratch
 PRIVATE_FILE = 0o600
 
 
-def require_writable(path: Path, suffixes: Sequence[str]) -> None:
-    """Raise BadInput if no file with one of these suffixes can be written to `path`.
+def require_writable(path: Path, suffixes: Sequence[str] | None = None) -> None:
+    """Raise BadInput if no file can be written to `path`. Call it before the work it is for.
 
-    Call it before the work that the file is for.
+    suffixes: of which the path must have one; None for any.
     """
     name = to_text(path)
-    if path.suffix.lower() not in suffixes:
+    if suffixes is not None and path.suffix.lower() not in suffixes:
         hint = f"use one of {', '.join(suffixes)}"
         raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=hint)
     if path.is_dir():
