@@ -147,7 +147,7 @@ def _read_card(path: Path) -> SnapshotInfo:
 
 
 def _require_file(path: Path) -> None:
-    """Raise OSError for what is no file: reading a pipe would wait for ever."""
+    """Raise OSError unless it is a file: reading a pipe would wait for ever."""
     if not path.is_file():
         raise OSError(f"{path.name} is not a file")
 

@@ -14,6 +14,7 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import EmbeddedPart, ResumableRegions, ResumableVectors
 from siamkit.errors import SiamkitError
+from siamkit.flows.objections import of_quality
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.types import Fault, Ids, Progress, Quality, Region, Vectors
@@ -91,7 +92,8 @@ def number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
 
 def why_left_out(quality: Quality | None) -> str:
     """Return why no comparison tells anything about a region; empty if one does."""
-    return "" if quality is None or quality.comparable else "; ".join(quality.problems)
+    objection = of_quality(quality)
+    return objection.reason if objection else ""
 
 
 def _crop(pipeline: Pipeline, item: Item) -> Any:

@@ -58,7 +58,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """What to measure of each encoder, and on which pairs."""
+    """The measures to take of each encoder, and the pairs to take them on."""
 
     rerankers: Sequence[str] = ()  # each is measured too
     normalise: bool = False  # measure adaptive S-norm too

@@ -84,7 +84,7 @@ def _parse_card(card: dict[str, Any]) -> dict[str, Any]:
     if card["format"] != FORMAT:
         raise ValueError(f"format {card['format']!r} is not {FORMAT}")
     if not PLUGIN_NAME.fullmatch(_text(card["modality"])):
-        raise ValueError(f"modality {card['modality'][:80]!r} is no modality's name")
+        raise ValueError(f"modality {card['modality'][:80]!r} is not a modality's name")
     try:
         require_name(_text(card["name"]))
     except BadInput as error:

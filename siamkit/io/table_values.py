@@ -1,4 +1,4 @@
-"""What a cell means: text, a number, or nothing, whatever the table's format."""
+"""The meaning of a cell: text, a number, or nothing, whatever the table's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sound file's header states about its length, and whether the file agrees.
+"""The length that a sound file's header states, and whether the file agrees.
 
 The stated length counts. A file that ends before it is damaged; what follows it is left out, with a
 note. A header that was written before the length was known, by a program that could not go back,
@@ -34,7 +34,7 @@ SHORT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known about a sound file before it is decoded."""
+    """The facts about a sound file that are known before it is decoded."""
 
     head: bytes  # the first HEAD bytes
     first_frame: bytes  # the beginning of an MP3's sound, after its tag

@@ -213,7 +213,7 @@ def _require_folder(root: Path) -> None:
 
 
 def _require_files(path: Path, index_root: Path) -> None:
-    """Raise StoreError if the database is no file, or was cut to nothing.
+    """Raise StoreError if the database is not a file, or was cut to nothing.
 
     SQLite waits for ever for a pipe, and takes an empty file for a new database.
     """

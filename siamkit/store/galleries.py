@@ -152,9 +152,8 @@ def drop_unused_spaces(store: Store) -> None:
 
 def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
-    by_id = (
-        "WHERE g.id = (SELECT id FROM galleries WHERE name = ?)"  # the row, not the index's name
-    )
+    # By its id, so that SQLite reads the row, not the name in its index.
+    by_id = "WHERE g.id = (SELECT id FROM galleries WHERE name = ?)"
     if row := store.fetch_one(_SELECT + by_id, name):
         if row[1] != name:
             raise StoreError(f"the index of {store.path} takes {name!r} for another", hint=MEND)

@@ -123,7 +123,7 @@ def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], p
         loop.hard = tensors["hard"].numpy() if "hard" in tensors else None
         best = math.inf if facts["best"] is None else facts["best"]
         if not (type(facts["step"]) is type(facts["since"]) is int and facts["step"] >= 0):
-            raise TypeError("its step is no whole number")
+            raise TypeError("its step is not a whole number")
         loop.state = RunState(
             facts["step"], best, facts["since"], facts["seconds"], facts["curriculum"]
         )
