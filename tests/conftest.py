@@ -41,7 +41,7 @@ SLOW = frozenset(
             "cli/test_timeline",
         ),
         *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
-        *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_voices"),
+        *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_ruling", "plugins/test_voices"),
         *("plugins/test_visible", "plugins/test_contradiction"),
         *(
             "rules/test_docs",
