@@ -30,36 +30,22 @@ settings.load_profile("repeatable")
 
 
 # Files that take more than ten seconds; `pytest -m "not slow"` leaves them out.
-SLOW = frozenset(
-    HERE / f"{name}.py"
-    for name in (
-        *(
-            "cli/test_calibrate",
-            "cli/test_dialects",
-            "cli/test_explain",
-            "cli/test_plugins_new",
-            "cli/test_timeline",
-        ),
-        *("models/test_cache", "plugins/test_faces", "plugins/test_images"),
-        *("plugins/test_pair_scorer", "plugins/test_questions", "plugins/test_ruling", "plugins/test_voices"),
-        *("plugins/test_visible", "plugins/test_contradiction"),
-        *(
-            "rules/test_docs",
-            "sdk/test_hub",
-            "crash/test_damaged_stores",
-            "crash/test_durable",
-            "crash/test_foreign_files",
-            "crash/test_kill",
-            "crash/test_malformed_media",
-            "crash/test_threads",
-            "crash/test_fork",
-            "cli/test_places",
-            "strangers/test_doodles",
-        ),
-        *("testing/test_builtins", "testing/test_kit", "train/test_config", "train/test_example"),
-        *("train/test_processes", "train/test_run", "train/test_stops", "train/test_train_texts"),
-    )
-)
+SLOW_FILES = """
+    cli/test_calibrate cli/test_dialects cli/test_explain cli/test_places cli/test_plugins_new
+    cli/test_timeline
+    crash/test_damaged_stores crash/test_durable crash/test_foreign_files crash/test_fork
+    crash/test_kill crash/test_malformed_media crash/test_threads
+    models/test_cache
+    plugins/test_contradiction plugins/test_faces plugins/test_images plugins/test_pair_scorer
+    plugins/test_questions plugins/test_ruling plugins/test_visible plugins/test_voices
+    rules/test_docs
+    sdk/test_hub
+    strangers/test_doodles
+    testing/test_builtins testing/test_kit
+    train/test_config train/test_example train/test_processes train/test_run train/test_stops
+    train/test_train_texts
+"""
+SLOW = frozenset(HERE / f"{name}.py" for name in SLOW_FILES.split())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -406,7 +406,7 @@ def test_a_network_that_gives_no_vectors_is_refused(adding):
 
 
 def test_what_a_killed_export_leaves_is_swept(adding):
-    left = adding.folder / "cache" / "encoders" / "images" / ".mine-abc"
+    left = adding.folder / "cache" / "encoders" / "images" / f".siamkit-{0:016x}"
     left.mkdir(parents=True)
     os.utime(left, (0, 0))
     assert adding("encoders", "add", "images", "timm:mine").code == 0

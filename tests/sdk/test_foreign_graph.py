@@ -55,7 +55,7 @@ def test_the_word_location_in_a_name_is_no_file(tmp_path):
 
 
 MEASURE = """
-import sys, resource
+import sys
 import numpy as np
 from siamkit.errors import SiamkitError
 from siamkit.sdk.onnx import OnnxEncoder
@@ -66,7 +66,8 @@ except SiamkitError as error:
     print(type(error).__name__, error)
 except Exception as error:
     print("other", type(error).__name__, error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak.split()[1]) // 1024)
 """
 
 

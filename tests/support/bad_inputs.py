@@ -3,14 +3,14 @@
 Each case copies a valid input, breaks a part of it, and runs commands on it in a process of its
 own, with a limit of memory and of time. An input that is accepted is used as well: what an import
 brought is listed, queried and exported. Prints a table, and exits with 1 if a command crashed
-(exit 70 or a signal), hung, or took too much memory.
+(exit 70 or a signal), hung, or took too much memory. A second argument names an empty folder in
+which the valid inputs stay.
 
 The kinds of inputs are in bad_kinds.py.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import resource
 import shutil
@@ -124,10 +124,9 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def prepare() -> dict[str, Path]:
-    """Write a valid input of each kind, each in a folder of its own."""
-    root, valid = Path(tempfile.mkdtemp(prefix="siamkit-bad-")), {}
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+def prepare(root: Path) -> dict[str, Path]:
+    """Write a valid input of each kind below `root`, each in a folder of its own."""
+    valid = {}
     os.environ.setdefault("SIAMKIT_CACHE", str(root / "cache"))
     os.environ["SIAMKIT_MODEL_MEMORY"] = "600"
     os.environ.setdefault("SIAMKIT_THREADS", "1")
@@ -161,9 +160,9 @@ def warm_up() -> None:
     import siamkit.flows.query  # noqa: F401
 
 
-def main(count: int) -> int:
+def main(count: int, root: Path) -> int:
     warm_up()
-    valid = prepare()
+    valid = prepare(root)
     tallies = {name: Tally() for name in KINDS}
     for number in range(count):
         name = list(KINDS)[number % len(KINDS)]
@@ -185,4 +184,6 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    with tempfile.TemporaryDirectory(prefix="siamkit-bad-") as folder:
+        failed = main(int(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else folder))
+    sys.exit(failed)
