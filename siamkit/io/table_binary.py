@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import BadInput
 from siamkit.io.places import real
 from siamkit.io.sources import to_text
-from siamkit.io.table_record import Record, Table, list_columns
+from siamkit.io.table_record import Record, Table, choose_part, refusing
 
 
 @contextmanager
@@ -22,15 +21,16 @@ def open_parquet(path: Path) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     name = to_text(path)
-    refusing = partial(_refusing, f"{name} is not a valid Parquet file", pa.ArrowException, OSError)
-    with refusing():
+    problem = f"{name} is not a valid Parquet file"
+    refuse = partial(refusing, problem, pa.ArrowException, OSError)
+    with refuse():
         file = pq.ParquetFile(path)
     names = file.schema_arrow.names
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
         present = list(dict.fromkeys(columns))
         number = 0
-        with refusing():
+        with refuse():
             for batch in file.iter_batches(columns=present):
                 for row in zip(*(batch.column(column) for column in present), strict=True):
                     number += 1
@@ -39,14 +39,6 @@ def open_parquet(path: Path) -> Iterator[Table]:
 
     with file:
         yield Table(name, names, read)
-
-
-@contextmanager
-def _refusing(problem: str, *errors: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except errors as error:
-        raise BadInput(f"{problem}: {' '.join(str(error).split())}") from error
 
 
 def _from_arrow(value: Any) -> Any:
@@ -64,18 +56,18 @@ def open_sqlite(path: Path, table: str | None) -> Iterator[Table]:
     """Open one table or view of a SQLite database, read-only."""
     file_name = to_text(path)
     problem = f"{file_name} cannot be read as a SQLite database"
-    refusing = partial(_refusing, problem, sqlite3.Error)
-    with refusing():
+    refuse = partial(refusing, problem, sqlite3.Error)
+    with refuse():
         db = sqlite3.connect(f"{real(path).as_uri()}?mode=ro", uri=True)
     with closing(db):
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        with refusing():
+        with refuse():
             chosen = _choose_table(db, table, file_name)
             names = [row[1] for row in db.execute(f"PRAGMA table_xinfo({_quoted(chosen)})")]
 
         def read(columns: Sequence[str]) -> Iterator[Record]:
             selected = ", ".join(map(_quoted, columns)) or "NULL"
-            with refusing():
+            with refuse():
                 rows = db.execute(f"SELECT {selected} FROM {_quoted(chosen)}")
                 for number, row in enumerate(rows, 1):
                     yield Record(number, dict(zip(columns, row, strict=False)))
@@ -87,12 +79,7 @@ def _choose_table(db: sqlite3.Connection, table: str | None, file_name: str) -> 
     kinds = "('table', 'view')"
     query = f"SELECT name FROM sqlite_master WHERE type IN {kinds} AND name NOT LIKE 'sqlite_%'"
     names = [str(name) for (name,) in db.execute(f"{query} ORDER BY name")]
-    if table in names:
-        return str(table)
-    if table is None and len(names) == 1:
-        return names[0]
-    problem = f"no table {table!r} in" if table else "several tables, or none, in"
-    raise BadInput(f"{problem} {file_name}", hint=f"give `--table`, one of: {list_columns(names)}")
+    return choose_part("table", table, names, names, file_name)
 
 
 def _quoted(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -130,6 +131,33 @@ def _bad_lines(name: str, faults: Sequence[Fault], hint: str) -> BadInput:
     if len(faults) > BAD_LINES:
         descriptions.append(f"… and {len(faults) - BAD_LINES:,} more")
     return BadInput(f"{name} has {len(faults):,} bad lines: {'; '.join(descriptions)}", hint=hint)
+
+
+def choose_part(
+    kind: str, part: str | None, names: Sequence[str], usual: Sequence[str], file_name: str
+) -> str:
+    """Return the part of a file to read: the one that is named, or else the only usual one.
+
+    kind: of the parts, "table" or "sheet". Raises BadInput if the choice is not clear.
+    """
+    if part in names:
+        return str(part)
+    if part is None and len(usual) == 1:
+        return usual[0]
+    problem = f"no {kind} {part!r} in" if part else f"several {kind}s, or none, in"
+    raise BadInput(f"{problem} {file_name}", hint=f"give `--table`, one of: {list_columns(names)}")
+
+
+@contextmanager
+def refusing(problem: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn errors of the library that reads a file into BadInput."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except errors as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{problem}: {reason}") from error
 
 
 def list_columns(columns: Iterable[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from siamkit.errors import BadInput, SiamkitError
+from siamkit.errors import SiamkitError
 from siamkit.io.foreign import open_regular
 from siamkit.io.sources import to_text
-from siamkit.io.table_record import Record, Table, list_columns
+from siamkit.io.table_record import Record, Table, choose_part, refusing
 
 MAX_UNPACKED = 1 << 30  # bytes (1 GiB) of XML in a workbook; openpyxl needs several times as many
 
@@ -30,12 +31,14 @@ def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
         raise SiamkitError(f"{to_text(path)} needs the package openpyxl", hint=hint) from error
 
     name = to_text(path)
+    # openpyxl fails in many ways.
+    refuse = partial(refusing, f"{name} is not a valid .xlsx workbook", Exception)
     with open_regular(path) as (file, _):
-        with _refusing(name):
+        with refuse():
             _require_small(file)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         with closing(book):
-            with _refusing(name):
+            with refuse():
                 chosen = _choose_sheet(book, sheet, name)
                 rows = enumerate(chosen.iter_rows(values_only=True), 1)
                 head = next((cells for _, cells in rows if not _is_blank(cells)), ())
@@ -46,7 +49,7 @@ def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
             def read(columns: Sequence[str]) -> Iterator[Record]:
                 indices = {column: names.index(column) for column in columns}
                 while True:
-                    with _refusing(name):
+                    with refuse():
                         number, cells = next(rows, (0, ()))
                     if not number:
                         return
@@ -65,29 +68,14 @@ def _require_small(file: BinaryIO) -> None:
         raise ValueError(f"unpacked, it has {size:,} bytes")
 
 
-@contextmanager
-def _refusing(name: str) -> Iterator[None]:
-    """Raise BadInput for a file that openpyxl cannot read, which fails in many ways."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{name} is not a valid .xlsx workbook: {reason}") from error
-
-
 def _choose_sheet(book: Any, sheet: str | None, name: str) -> Any:
     titles = [worksheet.title for worksheet in book.worksheets]
     for worksheet in book.worksheets:
         worksheet.reset_dimensions()  # programs state them wrongly
-    if sheet in titles:
-        return book[str(sheet)]
-    filled = [title for title in titles if not all(map(_is_blank, book[title].values))]
-    if sheet is None and len(filled) == 1:
-        return book[filled[0]]
-    problem = f"no sheet {sheet!r} in" if sheet else "several sheets, or none, in"
-    raise BadInput(f"{problem} {name}", hint=f"give `--table`, one of: {list_columns(titles)}")
+    filled = []
+    if sheet is None:
+        filled = [title for title in titles if not all(map(_is_blank, book[title].values))]
+    return book[choose_part("sheet", sheet, titles, filled, name)]
 
 
 def _is_blank(cells: Sequence[Any]) -> bool:
