@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import siamkit as sk
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import echo, emit_json, one_line, print_faults, stderr
+from siamkit.cli.output import echo, emit_json, one_line, print_faults
 from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ def left_out_facts(left_out: Sequence[Fault]) -> list[dict[str, Any]]:
 
 def print_left_out(left_out: Sequence[Fault]) -> None:
     """Print the items about which no comparison tells anything, up to LEFT_OUT_SHOWN."""
-    for fault in left_out[:LEFT_OUT_SHOWN]:
-        stderr(f"left out: {fault}")
-    if len(left_out) > LEFT_OUT_SHOWN:
-        stderr(f"… and {len(left_out) - LEFT_OUT_SHOWN:,} more; --json lists them all")
+    print_faults(left_out, title="left out", most=LEFT_OUT_SHOWN)
 
 
 def describe_false(deduped: sk.Deduped) -> str:

@@ -64,12 +64,14 @@ def print_traceback() -> None:
             stderr(line)
 
 
-def print_faults(faults: Sequence[Fault]) -> None:
-    """Print the items that could not be used, one line each, up to FAULTS_SHOWN."""
-    for fault in faults[:FAULTS_SHOWN]:
-        stderr(f"Error: {fault}")
-    if len(faults) > FAULTS_SHOWN:
-        stderr(f"… and {len(faults) - FAULTS_SHOWN:,} more; --json lists them all")
+def print_faults(
+    faults: Sequence[Fault], *, title: str = "Error", most: int = FAULTS_SHOWN
+) -> None:
+    """Print up to `most` items that could not be used, one line each."""
+    for fault in faults[:most]:
+        stderr(f"{title}: {fault}")
+    if len(faults) > most:
+        stderr(f"… and {len(faults) - most:,} more; --json lists them all")
 
 
 def fault_facts(faults: Sequence[Fault]) -> list[dict[str, str]]:
@@ -162,9 +164,6 @@ def log_to_stderr() -> Iterator[None]:
     """
     import logging
     import warnings
-
-    # siamkit refuses a picture that is too large, in one line; pillow's warning repeats it.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
