@@ -20,6 +20,7 @@ from siamkit.flows.decide import (
 )
 from siamkit.flows.dedupe_items import Item, why_left_out
 from siamkit.flows.nearest import RESCORED, find_nearest
+from siamkit.flows.query import search_size
 from siamkit.flows.rerank import rerank_matches
 from siamkit.protocols import Reranker
 from siamkit.store import galleries
@@ -76,8 +77,7 @@ def _threshold(
     if reranker:
         return reranked_limits(rule, reranker).same
     basis = gallery_basis(live.gallery, pipeline, "best")
-    identities, samples = galleries.count(live.store, live.gallery)
-    size = identities if basis.calibration and basis.calibration.fusion else samples
+    size = search_size(live, "best", basis.calibration)
     limits = identification_limits(rule, basis, size)
     if limits is None:
         raise Uncalibrated(

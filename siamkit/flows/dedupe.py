@@ -11,9 +11,10 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows import objections
-from siamkit.flows.dedupe_items import Item, embed_items, number_distinct
+from siamkit.flows.dedupe_items import Item, embed_items
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
 from siamkit.flows.score_trials import score_pairs
+from siamkit.flows.trials import number_distinct
 from siamkit.io import npy
 from siamkit.types import Fault, Ids, Progress, Vectors, ignore_progress
 
@@ -145,9 +146,8 @@ def dedupe_vectors(
     progress: Progress = ignore_progress,
 ) -> Deduped:
     """Find the duplicates among n items by their (n, dim) unit vectors."""
-    digests = [hashlib.sha256(row.tobytes()).digest() for row in vectors]
-    firsts, distinct = number_distinct(digests)
-    copies = np.bincount(distinct, minlength=len(firsts))
+    _, distinct = number_distinct([hashlib.sha256(row.tobytes()).digest() for row in vectors])
+    _, firsts, copies = np.unique(distinct, return_index=True, return_counts=True)
     grouping = group_duplicates(
         vectors[firsts], None, rule, copies=copies, max_memory=max_memory, progress=progress
     )

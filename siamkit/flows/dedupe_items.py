@@ -15,6 +15,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import EmbeddedPart, ResumableRegions, ResumableVectors
 from siamkit.errors import SiamkitError
 from siamkit.flows.objections import of_quality
+from siamkit.flows.trials import number_distinct
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.types import Fault, Ids, Progress, Quality, Region, Vectors
@@ -80,16 +81,6 @@ def embed_items(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -
     return embed(pipeline, _read(pipeline, items, progress), progress)
 
 
-def number_distinct(digests: Sequence[bytes]) -> tuple[list[int], Ids]:
-    """Return the first item of each distinct content, and the number of each item's content."""
-    numbers: dict[bytes, int] = {}
-    distinct = np.fromiter(
-        (numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(digests)
-    )
-    _, firsts = np.unique(distinct, return_index=True)
-    return firsts.tolist(), distinct
-
-
 def why_left_out(quality: Quality | None) -> str:
     """Return why no comparison tells anything about a region; empty if one does."""
     objection = of_quality(quality)
@@ -118,9 +109,10 @@ def _read(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> _Rea
             faults.append(Fault(str(error), item.id, item.line))
         if number % 1_000 == 0:
             progress("reading", number, 0)
-    firsts, distinct = number_distinct(digests)
-    unique = [usable[i] for i in firsts]
-    return _Reading(usable, distinct, unique, [digests[i] for i in firsts], faults, left_out)
+    unique_digests, distinct = number_distinct(digests)
+    _, firsts = np.unique(distinct, return_index=True)
+    unique = [usable[i] for i in firsts.tolist()]
+    return _Reading(usable, distinct, unique, unique_digests, faults, left_out)
 
 
 def _digest(pipeline: Pipeline, source: str | Path) -> tuple[bytes, str]:

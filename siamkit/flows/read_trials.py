@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from siamkit.embed.manifests import read_labelled_folder
 from siamkit.errors import BadInput
-from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
+from siamkit.flows.trials import MOST_PAIRS, Trials, number_distinct, pair_samples
 from siamkit.io.encodings import undecoded
 from siamkit.io.sources import to_text
 from siamkit.io.table_read import open_table
@@ -63,7 +63,7 @@ def read_trials(
     if group:
         raise BadInput(f"{to_text(path)} is a folder, which has no column {group}")
     labelled, faults = read_labelled_folder(path)
-    _, identities = _number([label for label, _ in labelled])
+    _, identities = number_distinct([label for label, _ in labelled])
     trials = pair_samples([source for _, source in labelled], identities, pairs=pairs)
     return replace(trials, faults=[*faults, *trials.faults])
 
@@ -104,7 +104,7 @@ def read_trial_table(
         raise BadInput(
             f"{to_text(path)} has no trial{first_fault}", hint="write one per line: a,b,label"
         )
-    names, indices = _number([row.a for row in rows] + [row.b for row in rows])
+    names, indices = number_distinct([row.a for row in rows] + [row.b for row in rows])
     folds = _whole_numbers([row.fold for row in rows])
     trials = Trials(
         [name if text or scored else path.parent / name for name in names],
@@ -182,15 +182,6 @@ def _whole_numbers(values: Sequence[Any]) -> list[int] | None:
         return None
 
 
-def _number(values: Sequence[str]) -> tuple[list[str], Ids]:
-    """Return the distinct values in order, and the index of each value among them."""
-    numbers: dict[str, int] = {}
-    indices = np.fromiter(
-        (numbers.setdefault(value, len(numbers)) for value in values), np.int64, len(values)
-    )
-    return list(numbers), indices
-
-
 def _drop_repeats(trials: Trials) -> Trials:
     """Keep each pair once, in either order, and no pair of a sample with itself.
 
@@ -232,7 +223,7 @@ def _contradictory(pair: Ids, mated: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _with_identities(trials: Trials, names: Sequence[str], *, folders: bool) -> Trials:
     if folders:
-        _, identities = _number([os.path.dirname(name) for name in names])
+        _, identities = number_distinct([os.path.dirname(name) for name in names])
         same = identities[trials.left] == identities[trials.right]
         if len(np.unique(identities)) > 1 and (trials.mated == same).all():
             notes = [*trials.notes, "identities are the folders of the samples"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from siamkit.types import Fault, Ids
 
 MOST_PAIRS = 1_000_000  # of a folder or gallery
 MOST_SAMPLES = 1_000  # of one identity that are compared with each other
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,13 @@ class Trials:
         """Return the trials with their (n,) scores."""
         left, right = self.identities[self.left], self.identities[self.right]
         return Comparisons(scores, self.mated, left, right)
+
+
+def number_distinct(values: Sequence[T]) -> tuple[list[T], Ids]:
+    """Return the distinct values in order, and the (n,) number of each value among them."""
+    numbers: dict[T, int] = {}
+    of_each = [numbers.setdefault(value, len(numbers)) for value in values]
+    return list(numbers), np.array(of_each, np.int64)
 
 
 def pair_samples(
