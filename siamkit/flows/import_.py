@@ -27,6 +27,8 @@ from siamkit.sdk.model_folder import read_card
 from siamkit.store import Gallery, Store, galleries, labels, samples, saved_indexes
 from siamkit.store.galleries import DEFAULT_INDEX
 
+MOST_PARTS = 32  # of a source, from its end, that are looked for below a folder
+
 log = logging.getLogger("siamkit")
 
 
@@ -119,12 +121,14 @@ def with_media(exported: Export, folder: Path | None) -> Export:
 
 def _place_below(folder: Path | None, source: str) -> str:
     source = source.removeprefix(sources.IMPORTED)
-    parts = [part for part in Path(source).parts if part != Path(source).anchor]
+    path = Path(source)
+    parts = path.parts[1:] if path.anchor else path.parts
     if folder is not None and ".." not in parts and "\0" not in source:
-        for start in range(len(parts)):
-            path = sources.to_path(str(sources.absolute(folder).joinpath(*parts[start:])))
-            if path.is_file():
-                return sources.to_text(path)
+        for start in range(max(0, len(parts) - MOST_PARTS), len(parts)):
+            with suppress(OSError):  # a name that is too long, or a folder that is not ours to read
+                path = sources.to_path(str(sources.absolute(folder).joinpath(*parts[start:])))
+                if path.is_file():
+                    return sources.to_text(path)
     return sources.IMPORTED + source
 
 

@@ -105,7 +105,8 @@ def to_path(text: str) -> Path:
     """Return the path that `to_text` has named."""
     if (path := Path(text)).exists():
         return path
-    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), text.encode("utf-8"))
+    escape = rb"\\x([89a-f][0-9a-f])"  # of no other byte: `\x2f` is not a slash
+    raw = re.sub(escape, lambda m: bytes.fromhex(m[1].decode()), text.encode("utf-8"))
     return Path(os.fsdecode(raw))
 
 
