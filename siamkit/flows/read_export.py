@@ -64,11 +64,15 @@ def read_export(folder: Path) -> Export:
 def _read_samples(path: Path, most: int) -> list[NewSample]:
     """Read the samples. most: the number of templates, since more lines are a fault."""
     rows: list[NewSample] = []
+    known: set[tuple[str, bytes, str]] = set()
     for number, line in foreign.read_json_lines(path, hint=HINT):
         try:
             if len(rows) == most:
                 raise ValueError(f"there are only {most:,} templates")
-            rows.append(_parse_sample(line))
+            rows.append(sample := _parse_sample(line))
+            known.add((sample.identity, sample.digest, sample.region))
+            if len(known) < len(rows):
+                raise ValueError("an earlier line holds the same sample")
         except (BadInput, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, error, f", line {number}") from error
     return rows
@@ -80,7 +84,8 @@ def _damaged(path: Path, error: Exception | str, where: str = "") -> BadInput:
     return BadInput(f"{name} is not an exported gallery: {path.name}{where}: {reason}", hint=HINT)
 
 
-def _parse_card(card: dict[str, Any]) -> dict[str, Any]:
+def _parse_card(value: object) -> dict[str, Any]:
+    card = foreign.require_object(value)
     if card["format"] != FORMAT:
         raise ValueError(f"format {card['format']!r} is not {FORMAT}")
     if not PLUGIN_NAME.fullmatch(_text(card["modality"])):
@@ -104,9 +109,10 @@ def _parse_card(card: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _threshold(fields: dict[str, Any] | None) -> Threshold | None:
-    if fields is None:
+def _threshold(value: object) -> Threshold | None:
+    if value is None:
         return None
+    fields = foreign.require_object(value)
     return Threshold(
         _number(fields["value"], -1, 1),
         None if fields["fmr"] is None else _number(fields["fmr"], 0, 1),
@@ -125,7 +131,8 @@ def _calibration(card: dict[str, Any]) -> Calibration | None:
     return calibration
 
 
-def _parse_sample(line: dict[str, Any]) -> NewSample:
+def _parse_sample(value: object) -> NewSample:
+    line = foreign.require_object(value)
     digest = bytes.fromhex(_text(line["digest"]))
     if len(digest) != DIGEST_BYTES:
         raise ValueError(f"digest {line['digest']} is not a SHA-256")
@@ -139,7 +146,8 @@ def _parse_sample(line: dict[str, Any]) -> NewSample:
     )
 
 
-def _region(fields: dict[str, Any]) -> Region:
+def _region(value: object) -> Region:
+    fields = foreign.require_object(value)
     where, landmarks = fields.get("where"), fields.get("landmarks")
     return Region(
         where=None if where is None else _place(where),

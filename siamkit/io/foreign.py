@@ -100,6 +100,16 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES, *, hint: str = "") -> Any
         raise BadInput(f"{to_text(path)}: {error}", hint=hint) from error
 
 
+def require_object(value: object, *keys: str) -> dict[str, Any]:
+    """Return a JSON value as an object. Raises ValueError if it is none, or lacks one of `keys`."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{json.dumps(value)[:80]} is not an object")
+    for key in keys:
+        if key not in value:
+            raise ValueError(f"there is no {key!r}")
+    return value
+
+
 def read_json_lines(path: Path, *, hint: str = "") -> Iterator[tuple[int, Any]]:
     """Yield the number, from 1, and the value of each line that is not blank.
 

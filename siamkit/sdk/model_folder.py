@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GRAPH, CARD = "encoder.onnx", "encoder.json"
 MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's limit
 MAX_DIM = 65_536  # numbers of a vector; encoders make a hundredth of it
+REQUIRED = ("modality", "name", "dim", "preprocessing", "licence", "source", "threshold", "format")
 FORMAT = 1  # of encoder.json; raise it when the meaning of a field changes
 
 
@@ -158,7 +159,7 @@ def read_card(folder: Path) -> Card:
     """
     hint = "`siamkit encoders list` shows the encoders that can be built here"
     try:
-        data = foreign.read_json(folder / CARD)
+        data = foreign.require_object(foreign.read_json(folder / CARD), *REQUIRED)
         if data.pop("format") != FORMAT:
             raise ValueError("written by another version of siamkit")
         return _parse_card(data)

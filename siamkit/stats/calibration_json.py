@@ -42,8 +42,9 @@ def from_json(text: str) -> Calibration:
     return from_dict(foreign.parse_json(text))
 
 
-def from_dict(data: dict[str, Any]) -> Calibration:
+def from_dict(value: object) -> Calibration:
     """Take the JSON values that `to_json` wrote, and change them. Raises as `from_json` does."""
+    data = foreign.require_object(value, "format")
     if data.pop("format") != FORMAT:
         raise ValueError("written by another version of siamkit")
     return _parse(data)

@@ -79,12 +79,12 @@ def abandon(run: Path) -> None:
 def reopen(run: Path) -> tuple[Origin, TrainConfig]:
     """Read what a run was started with. Raises BadInput if none was started there."""
     try:
-        origin = Origin(**foreign.read_json(run / ORIGIN))
+        origin = Origin(**foreign.require_object(foreign.read_json(run / ORIGIN)))
         texts = [origin.modality, origin.origin, origin.detector or "", origin.licence, origin.name]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("its values are not texts")
         return origin, TrainConfig.read(run / CONFIG)
-    except (BadInput, TypeError) as error:
+    except (BadInput, ValueError, TypeError) as error:
         raise BadInput(
             f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {error}",
             hint="give the folder of a run; a new run begins without `--resume`",

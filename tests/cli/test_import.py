@@ -209,6 +209,58 @@ def test_nothing_leads_out_of_the_folder_that_the_user_names(shell, source):
     assert shell("reembed", "tiles").code == 2
 
 
+@pytest.mark.parametrize(
+    "source", [r"\x2e\x2e/private/red.png", r"a\x2f..\x2f..\x2fprivate/red.png"]
+)
+def test_an_escape_in_a_source_does_not_become_a_step_to_another_folder(shell, source):
+    _, digest = red(shell.folder / "private")
+    (shell.folder / "photos" / "a").mkdir(parents=True)
+    tiles_export(shell.folder / "out", source, digest)
+    assert shell("import", "out", "--media", "photos").code == 0
+    assert "private" not in shell("show", "p0").out.replace(source, "")
+    assert shell("reembed", "tiles").code == 2
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("source", ["x/" + "a" * 3000, "a/" * 20_000, "/", "\0"])
+def test_a_source_that_cannot_be_a_file_keeps_nothing_from_being_imported(shell, source):
+    (shell.folder / "photos").mkdir()
+    tiles_export(shell.folder / "out", source, "00" * 32)
+    done = shell("import", "out", "--media", "photos")
+    assert (done.code, done.err) == (0 if "\0" not in source else 2, done.err)
+    assert "\0" in source or "imported 4 samples" in done.out
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("gallery.json", "null", "null is not an object"),
+        ("gallery.json", "[1]", "[1] is not an object"),
+        ("samples.jsonl", "[]\n", "line 1: [] is not an object"),
+        ("samples.jsonl", '"text"\n', 'line 1: "text" is not an object'),
+    ],
+)
+def test_a_value_where_an_object_belongs_is_named(shell, file, text, reason):
+    write_export(shell.folder / "out", people(1))
+    (shell.folder / "out" / file).write_text(text)
+    done = shell("import", "out")
+    assert (done.code, reason in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("field", ["threshold", "calibration"])
+def test_a_threshold_and_a_calibration_are_objects(shell, field):
+    write_export(shell.folder / "out", people(1), **{field: [0.5]})
+    done = shell("import", "out")
+    assert (done.code, "[0.5] is not an object" in done.err) == (2, True), done.err
+
+
+def test_a_sample_twice_is_damage_rather_than_already_there(shell):
+    row = {"identity": "alice", "digest": "00" * 32}
+    write_export(shell.folder / "out", [row, {"identity": "bob"}, row])
+    done = shell("import", "out")
+    assert (done.code, "line 3: an earlier line holds the same sample" in done.err) == (2, True)
+
+
 def test_an_encoder_folder_that_only_an_import_names_is_not_opened(shell):
     evil = shell.folder / "out" / "evil"
     write_export(shell.folder / "out", [], encoder=str(evil))

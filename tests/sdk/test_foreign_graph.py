@@ -127,6 +127,22 @@ def test_a_file_of_an_encoder_folder_that_is_none_is_refused(tmp_path, name):
         read_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("card", "reason"),
+    [
+        ("[]", r"encoder.json: \[\] is not an object"),
+        ("null", "encoder.json: null is not an object"),
+        ("{}", "encoder.json: there is no 'modality'"),
+        ('{"modality": "x", "name": "x"}', "encoder.json: there is no 'dim'"),
+    ],
+)
+def test_a_card_says_what_it_lacks(tmp_path, card, reason):
+    folder = write(tmp_path / "encoder", identity())
+    (folder / CARD).write_text(card)
+    with pytest.raises(MissingWeights, match=reason):
+        read_folder(folder)
+
+
 def test_a_false_graph_is_not_read_into_memory(tmp_path):
     folder = write(tmp_path / "encoder", identity())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
