@@ -118,7 +118,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     if total == 1 and not request.origin:
         return result.error.exit_code if result.error else 0
     if not as_json:
-        echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "-")
+        echo(", ".join(f"{counts[s]:,} {s}" for s in STATUSES if counts[s]) or "0 enrolled")
     return 1 if counts["failed"] else 0
 
 

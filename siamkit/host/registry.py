@@ -73,7 +73,7 @@ def find(group: Group, name: str) -> Plugin:
 
 def suggest(name: str, names: list[str]) -> str:
     """A hint for an unknown plugin name: the nearest of the installed names, or all of them."""
-    if near := get_close_matches(name, names, n=1):
+    if near := get_close_matches(str(name), names, n=1):
         return f"did you mean {near[0]!r}?"
     return f"installed: {', '.join(sorted(set(names))) or 'none'}"
 

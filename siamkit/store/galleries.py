@@ -73,9 +73,9 @@ LEFT JOIN calibrations c ON c.id = (SELECT max(id) FROM calibrations
 
 def require_name(name: str) -> None:
     """Raise BadInput if the name cannot be that of a gallery."""
-    if not NAME.fullmatch(name):
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
         hint = "use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
-        raise BadInput(f"{name[:80]!r} cannot name a gallery", hint=hint)
+        raise BadInput(f"{str(name)[:80]!r} cannot name a gallery", hint=hint)
 
 
 def create(
@@ -152,6 +152,7 @@ def drop_unused_spaces(store: Store) -> None:
 
 def get(store: Store, name: str) -> Gallery:
     """Return a gallery by name. Raises StoreError, with the nearest name as a hint."""
+    name = _utf8(name)
     # By its id, so that SQLite reads the row, not the name in its index.
     by_id = "WHERE g.id = (SELECT id FROM galleries WHERE name = ?)"
     if row := store.fetch_one(_SELECT + by_id, name):
@@ -166,7 +167,12 @@ def get(store: Store, name: str) -> Gallery:
 
 def exists(store: Store, name: str) -> bool:
     """Return True if there is a gallery of this name."""
-    return store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", name) is not None
+    return store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", _utf8(name)) is not None
+
+
+def _utf8(name: object) -> str:
+    """Return a name as SQLite takes it: a number as its digits, bytes of a shell as escapes."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def list_all(store: Store) -> list[Gallery]:
