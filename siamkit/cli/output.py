@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.io.printable import blank, json_text, printable
+from siamkit.io.printable import json_text, printable
 
 if TYPE_CHECKING:
     from siamkit.errors import SiamkitError
@@ -142,7 +142,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def one_line(text: str, width: int) -> str:
     """Put a text on one line of at most `width` characters."""
-    line = blank(text)
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 

@@ -169,3 +169,14 @@ def test_a_manifest_of_formulas_is_enrolled_under_its_own_labels(letters):
     )
     done = letters("enrol", "letters", "--from", "own.csv", "--column", "text")
     assert "2 already" in done.out, (done.out, done.err)
+
+
+def test_a_label_is_never_shown_as_another(shell):
+    """A hidden character is an escape in every answer: a blank would spell somebody else."""
+    shell("enrol", "g", "-m", "letters", "--text", "hello there", "--as", "ann\u200b lee")
+    for arguments in (
+        ("query", "g", "--text", "hello there"),
+        ("classify", "g", "--text", "hello there"),
+        ("list", "g"),
+    ):
+        assert r"ann\u200b lee" in shell(*arguments).out
