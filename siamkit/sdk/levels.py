@@ -24,6 +24,8 @@ DEPTHS = (8, 10, 12, 14, 16, 24, 32, 64)  # bits that cameras, scanners and prog
 SIGNED = (7, 8, 10, 12, 14, 15, 16, 24, 31, 63)  # the same of signed integers
 OVERSHOOT = 0.05  # of white by which sharpening may leave the range of fractions
 DIMMEST = 64.0  # of 255: the least maximum of fractions that are taken for levels of 8 bits
+GAP = 65535.0  # integers above it are of 24 bits or more, far apart: a guess may be too large
+DIM = 0.25  # of white: the least maximum of such integers; between lower depths none is dimmer
 DARKEST = 1 / 255  # of white: the least mean of fractions beyond 1, or they are light, not levels
 EPSILON = 1e-3  # of a level: 257 / 65535 * 255 is 1, not 0.99999
 BAND = 1 << 21  # pixels converted at a time
@@ -128,6 +130,7 @@ def _find_range(
     slack = 1 + OVERSHOOT * is_fraction
     white = next((white for white in whites if high <= slack * white), np.inf)
     is_dark = is_fraction and white > 1 and (high < DIMMEST or mean < DARKEST * white)
+    is_dark = is_dark or (white > GAP and high < DIM * white)
     if low < -OVERSHOOT * is_fraction * white or white == np.inf or is_dark:
         raise UnreadableSample(
             f"its values reach from {low:,g} to {high:,g}, and it does not state which is white",

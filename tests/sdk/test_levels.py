@@ -88,7 +88,7 @@ def test_where_white_is_the_least_value(values):
 @pytest.mark.parametrize(
     "values",
     [GREY / np.float32(20), GREY / 127.5 - 1, GREY.astype(np.int16) * 20 - 1024,
-     GREY.astype(np.float32) * 1e6,
+     GREY.astype(np.float32) * 1e6, GREY.astype(np.int32) * 1000, GREY.astype(np.uint32) * 70_000,
      np.where(np.arange(2400).reshape(40, 60) == 99, 900, GREY / np.float32(255))],
 )  # fmt: skip
 def test_a_range_that_cannot_be_guessed_is_refused_with_its_numbers(values):
