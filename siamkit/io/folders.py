@@ -14,12 +14,13 @@ from siamkit.io.sources import to_text
 # open Office document, backups and autosaves of editors, unfinished downloads.
 _FILES = re.compile(
     r"\..*|~\$.*|.*~|#.*#|thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|icon[\r\uf00d]"
+    r"|autorun\.inf|picasa\.ini|.*:zone\.identifier"
     r"|.*\.(tmp|temp|part|partial|crdownload|download|swp|lnk|bak)",
     re.IGNORECASE,
 )
 _FOLDERS = re.compile(
     r"\..*|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found"
-    r"|network trash folder|temporary items",
+    r"|network trash folder|temporary items|found\.\d{3}|\$winreagent|\$windows\.~\w\w|__pycache__",
     re.IGNORECASE,
 )
 

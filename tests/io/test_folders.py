@@ -19,6 +19,8 @@ DEBRIS = [
     "~$letter.docx", "1.png.tmp", "1.png.part", "x.crdownload", "1.png~", "#1.png#", ".hidden",
     "__MACOSX/1.png", "@eaDir/1.png", "#recycle/1.png", "$RECYCLE.BIN/1.png", "lost+found/1.png",
     ".Trash/1.png", ".Trash-1000/files/1.png", "System Volume Information/1.png", ".git/x",
+    "FOUND.000/FILE0000.CHK", "$WinREAgent/1.png", "$Windows.~BT/1.png", "__pycache__/x.pyc",
+    "1.png:Zone.Identifier", "Autorun.inf", "Picasa.ini",
 ]  # fmt: skip
 SAMPLES = [
     "1.png",
