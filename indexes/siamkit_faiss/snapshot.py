@@ -264,9 +264,9 @@ def _xor(path: Path) -> int:
     if not path.stat().st_size:
         return 0
     content = np.memmap(path, np.uint8, "r")
-    whole = len(content) // 8 * 8
-    words = np.bitwise_xor.reduce(content[:whole].view("<u8"), initial=0)
-    return int(words) ^ int.from_bytes(content[whole:].tobytes(), "little")
+    end = len(content) // 8 * 8
+    words = np.bitwise_xor.reduce(content[:end].view("<u8"), initial=0)
+    return int(words) ^ int.from_bytes(content[end:].tobytes(), "little")
 
 
 def _sync(path: Path) -> None:

@@ -148,8 +148,8 @@ class DedupeRequest:
                 " --expected-false and --rerank."
             )
         has_columns = self.columns != sk.TextColumns()
-        others = replace(self.rule, threshold=None) != sk.DecisionRule(reranker=sk.DEFAULT)
-        if self.is_matrix and (has_columns or has_models or others):
+        has_rule = replace(self.rule, threshold=None) != sk.DecisionRule(reranker=sk.DEFAULT)
+        if self.is_matrix and (has_columns or has_models or has_rule):
             raise click.UsageError(
                 "A matrix can be combined only with --threshold, --max-memory and outputs."
             )

@@ -81,8 +81,8 @@ def _print(gallery: str, rows: list[dict[str, Any]], *, list_rows: bool) -> None
         return
     cells = []
     for row in duplicates:
-        shown = f"{row['text']} {row.get('region', '')}".rstrip()
-        text, enrolled = one_line(shown, 60), one_line(row["enrolled"], 60)
+        named = f"{row['text']} {row.get('region', '')}".rstrip()
+        text, enrolled = one_line(named, 60), one_line(row["enrolled"], 60)
         cells.append(
             [row["line"], text, row["identity"], enrolled, row["score"], row["probability"]]
         )

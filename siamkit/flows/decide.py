@@ -40,10 +40,10 @@ class DecisionRule:
     def __post_init__(self) -> None:
         rates = {"false match rate": self.fmr, "FPIR": self.fpir}
         rates["number of expected false pairs"] = self.expected_false
-        given = {name: rate for name, rate in rates.items() if rate is not None}
-        if len(given) + (self.threshold is not None) > 1:
+        stated = {name: rate for name, rate in rates.items() if rate is not None}
+        if len(stated) + (self.threshold is not None) > 1:
             raise BadInput("give only one of threshold, fmr, fpir and expected_false")
-        for name, rate in given.items():
+        for name, rate in stated.items():
             if self.reranker not in (None, DEFAULT):
                 raise BadInput(
                     f"{name} cannot be combined with a reranker, which decides by probability",
@@ -54,7 +54,7 @@ class DecisionRule:
                 raise BadInput(
                     f"{name} {rate:g} is out of range", hint=f"give one greater than 0{below}"
                 )
-        if given:
+        if stated:
             object.__setattr__(self, "reranker", None)
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise BadInput(

@@ -127,11 +127,11 @@ def _store(store: Store) -> Iterator[Checkup]:
     for pragma in health.CHECKS:
         yield _attempt(f"store {pragma}", partial(_faults, store, pragma))
     try:
-        here = galleries.names(store)
+        gallery_names = galleries.names(store)
     except SiamkitError as error:
         yield Checkup("galleries", False, str(error), error.hint)
         return
-    for name in here:
+    for name in gallery_names:
         try:
             gallery = galleries.get(store, name)
         except SiamkitError as error:

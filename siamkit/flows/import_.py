@@ -95,15 +95,15 @@ def find_gains(store: Store, gallery: Gallery, exported: Export) -> dict[str, in
     """Count the samples that an import would add to each identity of a gallery."""
     held = {(s.identity, s.digest, s.region) for s in samples.of_gallery(store, gallery)}
     added = {(s.identity, s.digest, s.region) for s in exported.samples} - held
-    known = {identity for identity, _, _ in held}
-    counts = Counter(identity for identity, _, _ in added if identity in known)
+    identities = {identity for identity, _, _ in held}
+    counts = Counter(identity for identity, _, _ in added if identity in identities)
     return dict(sorted(counts.items()))
 
 
 def _note_shared(store: Store, gallery: Gallery, exported: Export) -> None:
     """Log which identities of the export own samples in other galleries of this store."""
-    others = {h.identity for h in labels.holdings(store) if h.gallery != gallery.name}
-    if shared := sorted({sample.identity for sample in exported.samples} & others):
+    elsewhere = {h.identity for h in labels.holdings(store) if h.gallery != gallery.name}
+    if shared := sorted({sample.identity for sample in exported.samples} & elsewhere):
         log.warning(
             f"{len(shared):,} identities of the import own samples in other galleries too:"
             f" {sources.shorten(', '.join(shared[:10]))}"
@@ -139,27 +139,27 @@ def with_encoder(exported: Export, encoder: str | None) -> Export:
     for an encoder that only the export names, and for templates that an installed encoder, or
     another modality, cannot have made; EncoderMismatch if the user's makes others.
     """
-    own = exported.encoder
+    stated = exported.encoder
     plugin = _installed_modality(exported)
     if encoder is None:
-        if own.name is not None and (plugin is None or own.name not in _names(plugin)):
+        if stated.name is not None and (plugin is None or stated.name not in _names(plugin)):
             raise BadInput(
-                f"the export uses the encoder {own.name!r}, which is not installed here",
+                f"the export uses the encoder {stated.name!r}, which is not installed here",
                 hint="name it: `--encoder NAME`, or a FOLDER that you trust",
             )
         if plugin is not None:
-            _require_dim(exported, _installed_dims(plugin, own.name))
+            _require_dim(exported, _installed_dims(plugin, stated.name))
         return exported
     if plugin is None:
         raise BadInput(f"modality {exported.modality} is not installed here: it has no encoder")
     pinned = names.pin_encoder(plugin, encoder)
     opened = open_encoder(plugin, pinned)
-    if opened.fingerprint != own.fingerprint:
+    if opened.fingerprint != stated.fingerprint:
         raise EncoderMismatch(
-            f"encoder {encoder} is {opened.fingerprint}, but the export's is {own.fingerprint}"
+            f"encoder {encoder} is {opened.fingerprint}, but the export's is {stated.fingerprint}"
         )
     _require_dim(exported, {opened.fingerprint: opened.dim})
-    return replace(exported, encoder=replace(own, name=pinned))
+    return replace(exported, encoder=replace(stated, name=pinned))
 
 
 def _installed_modality(exported: Export) -> Modality[Any] | None:
@@ -199,10 +199,11 @@ def _installed_dims(plugin: Modality[Any], encoder: str | None) -> dict[str, int
 
 
 def _require_dim(exported: Export, dims: Mapping[str, int]) -> None:
-    own = exported.encoder
-    if (dim := dims.get(own.fingerprint, own.dim)) != own.dim:
+    stated = exported.encoder
+    if (dim := dims.get(stated.fingerprint, stated.dim)) != stated.dim:
         raise BadInput(
-            f"the export holds vectors of {own.dim} numbers, but {own.fingerprint} makes {dim}",
+            f"the export holds vectors of {stated.dim} numbers,"
+            f" but {stated.fingerprint} makes {dim}",
             hint="export the gallery again",
         )
 

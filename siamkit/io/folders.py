@@ -52,12 +52,12 @@ def _is_left_behind(path: Path) -> bool:
 
 def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     """Yield the files below a folder. above: the folders it lies in, to recognise a loop."""
-    own = _identity(folder)
-    if own in above:  # a link to a folder that holds it
+    identity = _identity(folder)
+    if identity in above:  # a link to a folder that holds it
         return
     for path in entries(folder):
         if os.path.isdir(path):
-            yield from _walk(path, (*above, own))
+            yield from _walk(path, (*above, identity))
         else:
             yield path  # one that cannot be read is reported when it is
 

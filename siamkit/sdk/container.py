@@ -63,20 +63,20 @@ def open_container(content: bytes) -> Container:
     return Container(content)
 
 
-def _join(content: bytes, kept: list[memoryview]) -> bytes:
+def _join(content: bytes, parts: list[memoryview]) -> bytes:
     """Join parts of a content; no copy is made of a whole one."""
-    return content if sum(map(len, kept)) == len(content) else b"".join(kept)
+    return content if sum(map(len, parts)) == len(content) else b"".join(parts)
 
 
 def _read_png(content: bytes) -> Container:
     view = memoryview(content)
-    kept, bits, frames, block, xmp = [view[:8]], content[PNG_BITS], 1, b"", b""
+    parts, bits, frames, block, xmp = [view[:8]], content[PNG_BITS], 1, b"", b""
     position = 8
     while position + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
         data, end = position + 8, position + 12 + length
         if kind in PNG_PIXELS:
-            kept.append(view[position:end])
+            parts.append(view[position:end])
         elif kind == b"acTL" and length == 8:
             (frames,) = struct.unpack_from(">I", content, data)
         elif kind == b"sBIT":
@@ -90,7 +90,7 @@ def _read_png(content: bytes) -> Container:
         position = end
         if kind == b"IEND":
             break
-    return Container(_join(content, kept), read_orientation(block, xmp), bits, frames)
+    return Container(_join(content, parts), read_orientation(block, xmp), bits, frames)
 
 
 def _read_profile(chunk: bytes) -> bytes:
@@ -109,7 +109,7 @@ def _read_profile(chunk: bytes) -> bytes:
 
 def _read_jpeg(content: bytes) -> Container:
     view = memoryview(content)
-    kept, block, xmp = [view[:2]], b"", b""
+    parts, block, xmp = [view[:2]], b"", b""
     position = 2
     while content[position] == 0xFF:
         marker = content[position + 1]
@@ -125,10 +125,10 @@ def _read_jpeg(content: bytes) -> Container:
         elif marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xap/"):
             xmp = xmp or data
         elif _is_of_pixels(marker, data):
-            kept.append(view[position:end])
+            parts.append(view[position:end])
         position = end
-    kept.append(view[position:])
-    return Container(_join(content, kept), read_orientation(block, xmp))
+    parts.append(view[position:])
+    return Container(_join(content, parts), read_orientation(block, xmp))
 
 
 def _is_of_pixels(marker: int, data: bytes) -> bool:
@@ -144,17 +144,17 @@ def _read_gif(content: bytes) -> Container:
     """Keep a GIF's first frame, and the blocks before it that say how to draw it."""
     flags = content[10]
     position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    kept, first_end, frames = [content[:position]], 0, 0
+    parts, first_end, frames = [content[:position]], 0, 0
     for start, end in _gif_blocks(content, position):
         is_frame = content[start] == 0x2C
         is_control = content[start : start + 2] == b"!\xf9"
         if not first_end and (is_frame or is_control):
-            kept.append(content[start:end])
+            parts.append(content[start:end])
         first_end = first_end or is_frame * end
         frames += is_frame
     if not first_end:  # cut off within it
         return Container(content)
-    return Container(b"".join([*kept, b";"]), frames=frames)
+    return Container(b"".join([*parts, b";"]), frames=frames)
 
 
 def _gif_blocks(content: bytes, position: int) -> Iterator[tuple[int, int]]:

@@ -104,8 +104,8 @@ def recognise(head: bytes) -> Format | None:
     Naming a format promises nothing: the rest of the file may be damaged.
     """
     if head[4:8] == b"ftyp":
-        brand, others = head[8:12], head[16:64]
-        if brand in (b"mif1", b"msf1") and b"avi" in others:
+        brand, compatible = head[8:12], head[16:64]
+        if brand in (b"mif1", b"msf1") and b"avi" in compatible:
             return AVIF
         return BRANDS.get(brand, VIDEO)
     if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime before it had brands

@@ -52,9 +52,9 @@ class Header:
         for match in SHORT.finditer(file.extra_info):
             stated, actual = int(match[1]), int(match[2])
             seconds = file.frames / file.samplerate
-            wanted = seconds * stated / max(actual, 1)
-            if actual < stated < UNKNOWN and wanted - seconds > SLACK:
-                raise ends_early(seconds, wanted)
+            stated_seconds = seconds * stated / max(actual, 1)
+            if actual < stated < UNKNOWN and stated_seconds - seconds > SLACK:
+                raise ends_early(seconds, stated_seconds)
 
     def notes(self, file: Any) -> list[str]:
         """Return what is left out, or may be missing."""
@@ -90,9 +90,9 @@ def read_header(source: Path | bytes) -> Header:
         if (position := _find_sound(stream)) is None:
             return Header(head, frame)
         (stated,) = struct.unpack("<I", _read(stream, position + 4, 4))
-        rest = size - position - 8
-        if stated == 0 and rest > 0:
-            patch = (position + 4, struct.pack("<I", min(rest, 0xFFFFFFFE)))
+        remaining = size - position - 8
+        if stated == 0 and remaining > 0:
+            patch = (position + 4, struct.pack("<I", min(remaining, 0xFFFFFFFE)))
             return Header(head, frame, patch=patch)
         end = position + 8 + stated + stated % 2
         surplus = 0 if _is_chunk(stream, end, size) else size - end

@@ -56,9 +56,9 @@ def read(content: bytes) -> Slim:
         visited.add(start)
         entries, following = _read_directory(content, start, layout)
         tags = dict(entries)
-        kept = [entry for tag, entry in entries if tag in PIXELS]
-        if len(kept) < len(entries):
-            head = struct.pack(order + layout.counter, len(kept)) + b"".join(kept)
+        of_pixels = [entry for tag, entry in entries if tag in PIXELS]
+        if len(of_pixels) < len(entries):
+            head = struct.pack(order + layout.counter, len(of_pixels)) + b"".join(of_pixels)
             edits.append((start, head + struct.pack(order + layout.offset, following)))
         previews.append(_is_preview(tags, order))
         is_raw |= DNG in tags or (len(visited) == 1 and previews[0] and SUB_DIRECTORIES in tags)

@@ -70,8 +70,8 @@ def sound_templates(rows: Sequence[Sequence[Any]], dim: int) -> tuple[Ids, Vecto
         is_unit = np.abs(norms - 1) <= NORM_TOLERANCE  # False for NaN and infinity too
     if len(sound) == len(rows) and is_unit.all():
         return ids, vectors.astype(np.float32, copy=False), []
-    kept = {sound[number][3] for number in np.flatnonzero(is_unit).tolist()}
-    damaged = [row[3] for row in rows if row[3] not in kept]
+    sound_ids = {sound[number][3] for number in np.flatnonzero(is_unit).tolist()}
+    damaged = [row[3] for row in rows if row[3] not in sound_ids]
     return ids[is_unit], vectors[is_unit].astype(np.float32, copy=False), damaged
 
 

@@ -159,9 +159,10 @@ def get(store: Store, name: str) -> Gallery:
         if row[1] != name:
             raise StoreError(f"the index of {store.path} takes {name!r} for another", hint=MEND)
         return _gallery(row)
-    here = names(store)
-    near = get_close_matches(name, here, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"galleries here: {', '.join(here) or 'none'}"
+    existing = names(store)
+    hint = f"galleries here: {', '.join(existing) or 'none'}"
+    if near := get_close_matches(name, existing, n=1):
+        hint = f"did you mean {near[0]!r}?"
     raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
 
 

@@ -54,8 +54,7 @@ def damage(store: Store, gallery: Gallery) -> Damage:
     """Read every sample and template of a gallery, and list those that are damaged."""
     with store.read():
         damaged = set(templates.damaged(store, gallery))
-        each = samples.each_of_gallery(store, gallery)
-        rows = {sample_id for sample_id, sample in each if sample is None}
+        rows = {i for i, sample in samples.each_of_gallery(store, gallery) if sample is None}
     return Damage(sorted(damaged - rows), sorted(rows))
 
 

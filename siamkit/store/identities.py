@@ -27,8 +27,8 @@ def find(db: sqlite3.Connection, label: str) -> int | None:
 
 def ensure(db: sqlite3.Connection, label: str, when: str) -> int:
     """Return the id of a label, created if new. The caller holds the write lock."""
-    if (known := find(db, label)) is not None:
-        return known
+    if (identity_id := find(db, label)) is not None:
+        return identity_id
     created = db.execute("INSERT INTO identities (name, created) VALUES (?, ?)", (label, when))
     assert created.lastrowid is not None
     return created.lastrowid

@@ -71,9 +71,9 @@ class LiveIndex:
 
     def of(self, gallery: Gallery) -> LiveIndex:
         """Return the same index for a gallery as it stands now, perhaps calibrated since."""
-        other = copy(self)
-        other.gallery = gallery
-        return other
+        live = copy(self)
+        live.gallery = gallery
+        return live
 
     def _open(self) -> tuple[Index, list[str]]:
         """Open the newest snapshot in the store's history; also say which were refused, and why."""
