@@ -15,7 +15,7 @@ from pathlib import Path
 
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
-from siamkit.io.unfinished import PRIVATE_FOLDER, scratch
+from siamkit.io.unfinished import NAME, PRIVATE_FOLDER, scratch
 
 PRIVATE_FILE = 0o600
 
@@ -50,7 +50,7 @@ def replacing(path: Path, *, private: bool = True, register: Path | None = None)
     what was at `path` stays. private: False leaves the file the mode it has. register: see
     siamkit.io.unfinished. Raises OSError.
     """
-    with scratch(path.parent, register) as folder:
+    with _naming(path), scratch(path.parent, register) as folder:
         temporary = folder / path.name
         yield temporary
         if private:
@@ -69,7 +69,7 @@ def writing_folder(
     replace: in place of one that is there; by default that raises BadInput. private: False leaves
     files and folders the modes they have. Raises OSError.
     """
-    with scratch(folder.parent, register) as beside:
+    with _naming(folder), scratch(folder.parent, register) as beside:
         complete, old = beside / folder.name, beside / ".old"
         complete.mkdir()
         yield complete
@@ -85,6 +85,18 @@ def writing_folder(
                 raise BadInput(f"{to_text(folder)} already exists", hint="name another") from error
             raise
         sync(folder.parent)
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Let an error of the disk name the output: its unfinished folder means nothing to a reader."""
+    try:
+        yield
+    except OSError as error:
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        if error.errno is None or (path and not NAME.search(path)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), to_text(output)) from error
 
 
 def settle(folder: Path, *, private: bool) -> None:

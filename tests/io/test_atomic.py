@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -262,3 +263,26 @@ def test_a_folder_that_another_process_creates_first_stays_as_it_is(tmp_path, mo
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         create_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("write", [replacing, writing_folder])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG, errno.EIO])
+def test_an_error_of_the_disk_names_the_output(tmp_path, write, code):
+    def fail(temporary: Path | None) -> None:
+        with write(tmp_path / "out"):
+            raise OSError(code, os.strerror(code), temporary and str(temporary))
+
+    for temporary in (None, tmp_path / ".siamkit-0123456789abcdef" / "out"):
+        with pytest.raises(OSError, match=os.strerror(code)) as caught:
+            fail(temporary)
+        assert caught.value.filename == str(tmp_path / "out")
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        fail(tmp_path / "what is read")
+    assert caught.value.filename == str(tmp_path / "what is read")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nothing can be put in")
+def test_an_output_that_cannot_be_begun_is_named(shell):
+    shell("enrol", "g", "-m", "letters", "--text", "hello", "--as", "alice")
+    done = shell("export", "g", "/proc/out")
+    assert (done.code, done.err) == (1, "Error: /proc/out: No such file or directory\n")
