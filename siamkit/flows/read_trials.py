@@ -99,10 +99,12 @@ def read_trial_table(
                 rows.append(_parse(record.values, group, scored=scored, unnamed=len(rows)))
             except ValueError as error:
                 faults.append(Fault(str(error), line=record.line))
-    if not rows:
+    kinds = {row.mated for row in rows}
+    if not rows or (faults and len(kinds) == 1):  # a fault is why the other kind is missing
+        missing = ("non-mated trial" if True in kinds else "mated trial") if rows else "trial"
         first_fault = f"; {faults[0]}" if faults else ""
         raise BadInput(
-            f"{to_text(path)} has no trial{first_fault}", hint="write one per line: a,b,label"
+            f"{to_text(path)} has no {missing}{first_fault}", hint="write one per line: a,b,label"
         )
     names, indices = number_distinct([row.a for row in rows] + [row.b for row in rows])
     folds = _whole_numbers([row.fold for row in rows])

@@ -128,3 +128,9 @@ def test_every_kind_of_table_holds_trials(tmp_path):
     for trials in (semicolons, parquet):
         assert trials.samples == ["1", "2", "3"]
         assert trials.mated.tolist() == [True, False]
+
+
+def test_a_fault_that_leaves_one_kind_of_trials_is_named(shell):
+    (shell.folder / "t.csv").write_text("score,label\n0.5,1\nnan,0\n")
+    done = shell("evaluate", "t.csv")
+    assert (done.code, "t.csv has no non-mated trial; line 3: " in done.err) == (2, True), done.err
