@@ -1,4 +1,4 @@
-"""Hundreds of damaged stores: every command ends in time, with an answer or a plain error.
+"""A hundred damaged stores: every command ends in time, with an answer or a plain error.
 
 `python tests/support/damage.py 500` runs more, and prints a tally.
 """
@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from damage import COMMANDS, KINDS, Oracle, check, damage, make_store
 
-STORES = 20  # of each kind of damage
+STORES = 8  # of each kind of damage
 ANSWERS = COMMANDS[0]  # its scores are compared with those of the undamaged templates
 
 

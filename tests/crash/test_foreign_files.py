@@ -19,7 +19,7 @@ from siamkit.flows.read_export import read_export
 from siamkit.sdk.model_folder import read_folder
 
 SECONDS = 120
-EXAMPLES = 100  # of each reader, in this process
+EXAMPLES = 60  # of each reader, in this process
 COMMANDS = 3  # bad inputs of each kind that commands get, in processes of their own
 
 
