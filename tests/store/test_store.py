@@ -67,6 +67,14 @@ def test_one_identity_owns_samples_of_several_galleries(tmp_path):
     assert store.connection.execute("SELECT count(*) FROM identities").fetchone() == (1,)
 
 
+def test_templates_of_samples_are_of_those_and_of_this_gallery(tmp_path):
+    store = Store(tmp_path, create=True)
+    faces, voices = gallery(store, "faces"), gallery(store, "voices", "toy/1:b")
+    face_ids = add(store, faces, [("anna", 1), ("bob", 2)])
+    (voice_id,) = add(store, voices, [("anna", 3)])
+    assert list(templates.of_samples(store, faces, [face_ids[1], voice_id])) == [face_ids[1]]
+
+
 def test_vectors_of_another_encoder_are_refused(tmp_path):
     store = Store(tmp_path, create=True)
     target = gallery(store)
