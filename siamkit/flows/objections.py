@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from siamkit.embed.pipeline import Pipeline
-from siamkit.flows.rerank import load_enrolled
 from siamkit.host import registry
 from siamkit.protocols import Objects
 from siamkit.store.live_index import LiveIndex
@@ -50,6 +49,8 @@ def pass_over(
     object_to = opener(pipeline)
     if object_to is None:
         return list(matches)
+    from siamkit.flows.rerank import load_enrolled  # loads numpy, which most commands do without
+
     judged = []
     for match in matches:
         medium = load_enrolled(live, pipeline, match.sample_id) if is_same(match) else None

@@ -33,6 +33,14 @@ def test_help_loads_nothing_heavy(shell, command):
     assert not loaded & HEAVY
 
 
+@pytest.mark.parametrize("command", ["list", "galleries", "forget greeting"])
+def test_what_compares_no_vectors_loads_no_numpy(shell, command):
+    (shell.folder / "q.txt").write_text("hello")
+    shell("enrol", "letters", "q.txt", "--as", "greeting")
+    loaded = loaded_after(command.split(), shell.folder, shell.environment)
+    assert not loaded & (HEAVY - {"sqlite3"})
+
+
 def test_no_verb_loads_torch(shell):
     (shell.folder / "q.txt").write_text("hello")
     shell("init")
