@@ -81,7 +81,7 @@ def _is_as_written(row: Sequence[Any], size: int) -> bool:
         type(key) is type(sample_id) is int
         and type(vector) is bytes
         and len(vector) == size
-        and (crc32 is None or crc32 == zlib.crc32(vector, sample_id))
+        and (crc32 is None or crc32 == template_checksum(vector, sample_id))
     )
 
 

@@ -1,4 +1,4 @@
-"""The one file that opens SQLite: pragmas, transactions, schema version, errors.
+"""A store's database: connections and their pragmas, transactions, schema version.
 
 WAL lets readers go on while one process writes; `synchronous=FULL` makes a commit durable before
 it is acknowledged. sqlite_utils (0.13 s to import) is loaded only to migrate, so that a cold query
