@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Kind,
         Mined,
         Objection,
+        Prompt,
         Quality,
         Region,
         Threshold,
@@ -315,13 +316,84 @@ class Streams(Protocol[M_co]):
 
 @runtime_checkable
 class Detector(Protocol[M_contra]):
-    """Entry point group `siamkit.regions`. Constructed without arguments, and cheaply."""
+    """Entry point group `siamkit.regions`. Constructed without arguments, and cheaply.
+
+    One attribute is optional: `labels: Sequence[str]`, the labels that its regions may have.
+    """
 
     name: str
     kind: Kind
 
     def find(self, medium: M_contra) -> list[Region]:
         """Return the regions, best first; an empty list if there are none, never an exception."""
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol[M_contra]):
+    """A detector that can be shown an object, by points or a box. Optional."""
+
+    def find_prompted(self, medium: M_contra, prompt: Prompt) -> list[Region]:
+        """Return the regions that a prompt marks, best first, each with a mask; [] if none.
+
+        Raises BadInput for a prompt outside the picture.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoreLimited(Protocol[M_contra]):
+    """A detector whose lowest score can be chosen. Optional."""
+
+    min_score: float  # in [0, 1]; `find` leaves out regions of less
+
+    def with_min_score(self, min_score: float) -> Detector[M_contra]:
+        """Return the same detector with another lowest score."""
+        ...
+
+
+@runtime_checkable
+class BuildsDetectors(Protocol):
+    """A detector whose folders are built on this machine, once, from installed weights. Optional.
+
+    It opens them, too: see OpensFolders.
+    """
+
+    detectors: Mapping[str, str]  # name -> origin of its weights
+
+    def build(self, name: str, folder: Path) -> None:
+        """Write `detector.onnx` and `detector.json` into an empty folder.
+
+        See siamkit.sdk.detector_folder.
+        """
+        ...
+
+
+@runtime_checkable
+class AddsDetectors(Protocol):
+    """A detector that converts other people's models to detector folders. Optional.
+
+    It may import torch, and opens the folders, too: see OpensFolders.
+    """
+
+    origins: Mapping[str, str]  # prefix -> where models come from, for people
+
+    def add(self, origin: str, model: str, folder: Path, *, labels: Path | None = None) -> None:
+        """Write the detector folder of `origin:model` into an empty folder.
+
+        labels: a file with the names of its classes, where the model does not have them. Raises
+        MissingWeights if the model is not installed and cannot be fetched, BadInput if it cannot
+        be used, PluginError if the exported model finds other regions than the original.
+        """
+        ...
+
+
+@runtime_checkable
+class OpensFolders(Protocol):
+    """A detector that serves the detector folders which name it on their card. Optional."""
+
+    def open(self, folder: Path) -> Detector[Any]:
+        """Open a detector folder. Raises MissingWeights if it is absent or damaged."""
         ...
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 Vectors: TypeAlias = "NDArray[np.float32]"  # (n, dim) C-contiguous, each row of L2 norm 1
 Ids: TypeAlias = "NDArray[np.int64]"  # (n,) templates.id in the store; -1 pads a short result
-Mask: TypeAlias = "NDArray[np.bool_]"  # (height, width) of the region's box, True = keep
+# (height, width) of the pixels that a region's box touches, True = keep: see siamkit.sdk.masks
+Mask: TypeAlias = "NDArray[np.bool_]"
 Points: TypeAlias = "NDArray[np.float32]"  # (k, 2) x, y in pixels of the source image
 Kind: TypeAlias = str  # "image", "audio", "text", or a word that a plugin brings
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom; px; half open
@@ -75,6 +76,15 @@ class Region:
     landmarks: Points | None = None
     parts: tuple[Span, ...] = ()  # of a span: the stretches to use, in order; () is all of it
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Marks of one object in a picture, in its pixels: at least a point on it, or a box."""
+
+    points: tuple[tuple[float, float], ...] = ()  # x, y on the object
+    not_points: tuple[tuple[float, float], ...] = ()  # x, y on something else
+    box: Box | None = None  # around the object
 
 
 @dataclass(frozen=True, slots=True)

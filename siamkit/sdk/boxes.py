@@ -1,0 +1,98 @@
+"""Boxes as arrays: overlap, non-maximum suppression, and the pixels that a box touches.
+
+A box is left, top, right, bottom in pixels of the picture, half open, from its left top corner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from siamkit.types import Box, Region
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def array(regions: Sequence[Region], width: int = 0, height: int = 0) -> NDArray[np.float32]:
+    """Return the boxes of n regions as (n, 4) float32; the whole picture is 0, 0, width, height."""
+    import numpy as np
+
+    whole = (0, 0, width, height)
+    boxes = [(region.where or whole) for region in regions]
+    return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def areas(boxes: NDArray[Any]) -> NDArray[Any]:
+    """Return the square pixels of (n, 4) boxes; 0 for one that is turned inside out."""
+    import numpy as np
+
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    return sides[..., 0] * sides[..., 1]  # type: ignore[no-any-return]
+
+
+def intersections(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Return the square pixels that (n, 4) and (m, 4) boxes have in common, (n, m)."""
+    import numpy as np
+
+    corners = np.maximum(left[:, None, :2], right[None, :, :2])
+    ends = np.minimum(left[:, None, 2:], right[None, :, 2:])
+    return areas(np.concatenate([corners, ends], axis=2))
+
+
+def iou(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Return the intersections over unions of (n, 4) and (m, 4) boxes: (n, m) in [0, 1]."""
+    import numpy as np
+
+    common = intersections(left, right)
+    union = areas(left)[:, None] + areas(right)[None] - common
+    ratios: NDArray[Any] = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return ratios
+
+
+def suppress(
+    boxes: NDArray[Any],
+    scores: NDArray[Any],
+    iou: float,
+    groups: NDArray[Any] | None = None,
+) -> NDArray[np.intp]:
+    """Return the rows that non-maximum suppression keeps, best first; ties by row.
+
+    boxes: (n, 4). scores: (n,). iou: a box that overlaps a better one of its group by more is
+    dropped. groups: (n,), classes say; None for one group.
+    """
+    import numpy as np
+
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    boxes = np.asarray(boxes, np.float32)[order]
+    if groups is not None:
+        groups = np.asarray(groups)[order]
+    sizes = areas(boxes)
+    alive = np.ones(len(boxes), bool)
+    for row in range(len(boxes)):
+        if not alive[row]:
+            continue
+        corners = np.maximum(boxes[row, :2], boxes[row + 1 :, :2])
+        ends = np.minimum(boxes[row, 2:], boxes[row + 1 :, 2:])
+        common = areas(np.concatenate([corners, ends], axis=1))
+        overlaps = common > iou * (sizes[row] + sizes[row + 1 :] - common)
+        if groups is not None:
+            overlaps &= groups[row + 1 :] == groups[row]
+        alive[row + 1 :] &= ~overlaps
+    return order[alive]
+
+
+def clip(box: Box, width: int, height: int) -> Box:
+    """Return the part of a box that is inside a picture."""
+    left, top, right, bottom = box
+    left, right = (min(max(edge, 0.0), float(width)) for edge in (left, right))
+    top, bottom = (min(max(edge, 0.0), float(height)) for edge in (top, bottom))
+    return left, top, right, bottom
+
+
+def pixel_box(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the pixels of a picture that a box touches: left, top, right, bottom, half open."""
+    left, top, right, bottom = clip(box, width, height)
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
