@@ -37,7 +37,15 @@ from siamkit.store.labels import Holding
 from siamkit.store.live_index import LiveIndex, rebuild
 from siamkit.store.samples import Sample
 from siamkit.store.saved_indexes import change, load_backend
-from siamkit.types import Calibration, Fault, Progress, Threshold, Vectors, ignore_progress
+from siamkit.types import (
+    Calibration,
+    Fault,
+    Progress,
+    Prompt,
+    Threshold,
+    Vectors,
+    ignore_progress,
+)
 
 if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
@@ -237,11 +245,13 @@ class Workspace:
                     self._pipelines[key] = opened
         return self._pipelines[key]
 
-    def pipeline_of(self, gallery: Gallery) -> Pipeline:
-        """Open a gallery's encoder and detector, and keep them open for the next call."""
-        return self.pipeline(
-            gallery.space.modality, encoder=gallery.encoder, detector=gallery.detector
-        )
+    def pipeline_of(self, gallery: Gallery, *, detector: str | None = DEFAULT) -> Pipeline:
+        """Open a gallery's encoder and detector, and keep them open for the next call.
+
+        detector: another one for this call; None embeds whole samples.
+        """
+        detector = gallery.detector if detector == DEFAULT else detector
+        return self.pipeline(gallery.space.modality, encoder=gallery.encoder, detector=detector)
 
     def index(self, gallery: Gallery) -> LiveIndex:
         """Open a gallery's index, kept open and in step with the store."""
@@ -254,7 +264,9 @@ class Workspace:
                     live = self._indexes[key] = LiveIndex(self.store, gallery)
         return live.of(gallery)
 
-    def _open_gallery(self, name: str) -> tuple[LiveIndex, Pipeline]:
+    def _open_gallery(
+        self, name: str, detector: str | None = DEFAULT
+    ) -> tuple[LiveIndex, Pipeline]:
         """Open index and models at the same time: each mostly waits for the disk.
 
         numpy comes first: two threads importing parts of it at once can break it.
@@ -263,10 +275,10 @@ class Workspace:
 
         gallery = galleries.get(self.store, name)
         if (gallery.index_key, gallery.index) in self._indexes:
-            return self.index(gallery), self.pipeline_of(gallery)
+            return self.index(gallery), self.pipeline_of(gallery, detector=detector)
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(self.index, gallery)
-            pipeline = self.pipeline_of(gallery)
+            pipeline = self.pipeline_of(gallery, detector=detector)
             return opening.result(), pipeline
 
     # --- enrolment and embedding ---
@@ -279,18 +291,29 @@ class Workspace:
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
+        detector: str | None = DEFAULT,
+        prompt: Prompt | None = None,
     ) -> EnrolResult:
         """Enrol one source under a label; it is durable on return.
 
         source: a file's path, its content as bytes, or, where samples are texts, the text.
         modality: needed for a new gallery, unless it is named after one.
         choose: picks the regions to enrol (see siamkit.region_choosers); the default takes the
-        one usable region.
+        one usable region. detector: another one for this call; DEFAULT takes the gallery's own,
+        None whole samples. prompt: marks the one object to enrol, which is cut out; its mask is
+        stored.
 
         Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a source that cannot
         be enrolled, EncoderMismatch if the gallery was filled by another encoder.
         """
-        (result,) = self.enrol_many(gallery, [(label, source)], modality=modality, choose=choose)
+        (result,) = self.enrol_many(
+            gallery,
+            [(label, source)],
+            modality=modality,
+            choose=choose,
+            detector=detector,
+            prompt=prompt,
+        )
         if result.error:
             raise result.error
         return result
@@ -302,11 +325,13 @@ class Workspace:
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
+        detector: str | None = DEFAULT,
+        prompt: Prompt | None = None,
         look_again: bool = False,
     ) -> Iterator[EnrolResult]:
         """Enrol (label, source) pairs; yield one result per source, once it is durable.
 
-        label: None labels a text with itself.
+        label: None labels a text with itself. detector, prompt: see `enrol`.
         A source that fails is reported in its result and does not end the others.
         look_again: detect regions again in content that is already enrolled under its label, to
         enrol others of it; by default it is skipped.
@@ -314,7 +339,14 @@ class Workspace:
         from siamkit.flows.enrol import enrol
 
         existing, modality = self._find(gallery, modality)
-        pipeline = self.pipeline_of(existing) if existing else self.pipeline(modality)
+        if existing:
+            pipeline = self.pipeline_of(existing, detector=detector)
+        else:
+            pipeline = self.pipeline(modality, detector=detector)
+        if prompt is not None:
+            from siamkit.embed.prompting import follow
+
+            pipeline, choose = follow(pipeline, prompt, choose)
 
         def create() -> tuple[Store, Gallery]:
             created = self.gallery(gallery, modality=modality)
@@ -412,13 +444,14 @@ class Workspace:
         rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
         choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
     ) -> list[Answer]:
         """Find the k nearest identities to each region of a probe, best first.
 
         rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
-        the gallery's own.
+        the gallery's own. detector: another one for this call; None compares whole samples.
         """
-        live, pipeline = self._open_gallery(gallery)
+        live, pipeline = self._open_gallery(gallery, detector)
         return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def classify(
@@ -431,16 +464,18 @@ class Workspace:
         tags: bool = False,
         rule: DecisionRule | None = None,
         choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
     ) -> list[Classified]:
         """Find the classes of each region of a probe, the most likely first.
 
         The classes are the gallery's identities. by: the `k` nearest samples vote, or each class is
         represented by its mean. tags: a sample may have several labels. rule: a region that a query
         would not identify by it belongs to no class, `DecisionRule()` being the gallery's own
-        threshold; None: every region belongs to one.
+        threshold; None: every region belongs to one. detector: another one for this call.
         """
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
-        live, pipeline = self.index(opened.gallery), self.pipeline_of(opened.gallery)
+        live = self.index(opened.gallery)
+        pipeline = self.pipeline_of(opened.gallery, detector=detector)
         return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
 
     def classifier(

@@ -62,6 +62,7 @@ holds nothing to classify. With several files the best outcome counts.
     help="Call unknown what is below the gallery's threshold, or --threshold, --fmr or --fpir.",
 )
 @options.decision_rule(options.threshold, options.fmr, options.fpir)
+@options.other_detector
 @click.option("--largest", is_flag=True, help="Classify only the largest region.")
 @options.count("--top", help="Classes to show.")
 @options.workspace
@@ -80,12 +81,13 @@ def classify(
     probes = list_probes(ws, gallery, request.files, request.texts)
     by, k, tags = request.by, request.k, request.tags
     choose = options.choose_regions(request.largest)
+    detector = options.default_or_none(request.detector)
     class_rule = rule if request.unknown or rule != sk.DecisionRule() else None
     classifier = ws.classifier(gallery, by=by, k=k, tags=tags)
     results = answer_each(
         probes,
         lambda probe: ws.classify(
-            gallery, probe, by=by, k=k, tags=tags, rule=class_rule, choose=choose
+            gallery, probe, by=by, k=k, tags=tags, rule=class_rule, choose=choose, detector=detector
         ),
         as_json=as_json,
     )
@@ -110,6 +112,7 @@ class ClassifyRequest:
     tags: bool
     unknown: bool
     largest: bool
+    detector: str | None
     top: int
 
 

@@ -18,7 +18,7 @@ from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
-    from siamkit.types import Box
+    from siamkit.types import Prompt
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 STATUSES = ("enrolled", "already", "failed")
@@ -32,6 +32,7 @@ Examples:
   siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
   siamkit enrol staff --from manifest.csv        with the columns label,path
   siamkit enrol staff group.jpg --as bob --box 410,80,520,190
+  siamkit enrol logos shirt.jpg --as acme -m images --point 310,220     cut out, its mask stored
   siamkit enrol voices hello.wav --as alice      a voice, from a few seconds of speech
   siamkit enrol voices --as alice --record 5     the same, from the microphone
   siamkit enrol faq -m questions --text 'How do I sign in?' --as login
@@ -72,7 +73,8 @@ some sources of a batch failed; the others are enrolled.
 @click.option(
     "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
 )
-@options.box("Take the region at this box, in pixels.")
+@options.prompt
+@options.other_detector
 @click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")
 @options.workspace
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per source.")
@@ -99,7 +101,9 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             items,
             modality=request.modality,
             choose=request.chooser(),
-            look_again=request.all_regions or request.box is not None,
+            detector=options.default_or_none(request.detector),
+            prompt=request.prompt,
+            look_again=request.all_regions or request.prompt is not None,
         )
         try:
             for result in chain(failures, results):
@@ -135,7 +139,8 @@ class EnrolRequest:
     modality: str | None
     largest: bool
     all_regions: bool
-    box: Box | None
+    prompt: Prompt | None
+    detector: str | None
     any_quality: bool
 
     @property
@@ -153,8 +158,10 @@ class EnrolRequest:
             raise click.UsageError("--from brings its own labels: leave --as out.")
         if self.columns != sk.TextColumns() and not self.origin:
             raise click.UsageError("--column, --id, --table and --encoding need --from TABLE.")
-        if self.largest + self.all_regions + (self.box is not None) > 1:
-            raise click.UsageError("--largest, --all-regions and --box exclude each other.")
+        if self.largest + self.all_regions + (self.prompt is not None) > 1:
+            raise click.UsageError(
+                "--largest, --all-regions, and --box or --point exclude each other."
+            )
 
     def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[sk.EnrolResult]]:
         """Return (label, source) pairs, and a failed result per unusable row of a table."""
@@ -169,8 +176,6 @@ class EnrolRequest:
             choose = sk.region_choosers.largest_usable
         elif self.all_regions:
             choose = sk.region_choosers.all_usable
-        elif self.box:
-            choose = sk.region_choosers.within_box(self.box)
         else:
             choose = sk.region_choosers.only_usable
         return sk.region_choosers.ignoring_quality(choose) if self.any_quality else choose

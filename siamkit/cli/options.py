@@ -15,7 +15,7 @@ from siamkit.io.places import expand, expand_text
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
-    from siamkit.types import Box
+    from siamkit.types import Box, Prompt
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,6 +85,11 @@ detector = click.option(
     metavar="NAME|none",
     help="A region plugin; `none` embeds whole samples [default: the modality's own].",
 )
+other_detector = click.option(
+    "--detector",
+    metavar="NAME|none",
+    help="A region plugin for this call; `none` takes whole samples [default: the gallery's].",
+)
 index = click.option(
     "--index", metavar="NAME", help="An index backend (`siamkit plugins list`) [default: faiss]."
 )
@@ -99,6 +104,17 @@ def parse_box(value: str) -> Box:
     if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
         raise click.BadParameter(f"{value!r} is not a box: LEFT < RIGHT and TOP < BOTTOM")
     return left, top, right, bottom
+
+
+def parse_point(value: str) -> tuple[float, float]:
+    """Parse X,Y in pixels. Raises BadParameter for anything else."""
+    try:
+        x, y = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not two numbers separated by a comma") from None
+    if not (0 <= x < float("inf") and 0 <= y < float("inf")):
+        raise click.BadParameter(f"{value!r} is not a point in a picture")
+    return x, y
 
 
 def box(help: str) -> Callable[[F], F]:
@@ -213,6 +229,42 @@ def bundle(
         return cast(F, bundled)
 
     return decorate
+
+
+def _prompt(
+    points: tuple[tuple[float, float], ...],
+    not_points: tuple[tuple[float, float], ...],
+    box: Box | None,
+) -> Prompt | None:
+    from siamkit.types import Prompt
+
+    if not_points and not (points or box):
+        raise click.UsageError("--not-point needs a --point or --box that marks the object.")
+    return Prompt(points, not_points, box) if points or box else None
+
+
+# --point, --not-point and --box, which the command gets as `prompt`: a Prompt, or None.
+prompt = bundle(
+    "prompt",
+    _prompt,
+    click.option(
+        "--point",
+        "points",
+        type=parse_point,
+        multiple=True,
+        metavar="X,Y",
+        help="A point on the object, in pixels; may be repeated.",
+    ),
+    click.option(
+        "--not-point",
+        "not_points",
+        type=parse_point,
+        multiple=True,
+        metavar="X,Y",
+        help="A point on something else; may be repeated.",
+    ),
+    box("The box round the object, in pixels."),
+)
 
 
 def decision_rule(*decorators: Callable[[F], F]) -> Callable[[F], F]:

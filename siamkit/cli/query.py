@@ -55,6 +55,7 @@ compare. With several files the best outcome counts.
 @options.count("-k", help="Matches to show per region.")
 @options.decision_rule(options.threshold, options.fmr, options.fpir, options.rerank)
 @options.fusion
+@options.other_detector
 @click.option("--largest", is_flag=True, help="Query only the largest region.")
 @options.path(
     "--save-annotated",
@@ -84,11 +85,14 @@ def query(
         return _show_timeline(ws, gallery, request, rule, as_json=as_json)
     choose = options.choose_regions(request.largest)
     k, fusion = request.k, request.fusion
+    detector = options.default_or_none(request.detector)
     if request.annotated and ws.kind(ws.modality_of(gallery)) != "image":
         raise click.UsageError("--save-annotated needs pictures, or --timeline.")
     results = answer_each(
         probes,
-        lambda probe: ws.query(gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose),
+        lambda probe: ws.query(
+            gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose, detector=detector
+        ),
         as_json=as_json,
     )
     if as_json:
@@ -111,6 +115,7 @@ class QueryRequest:
     k: int
     fusion: Fusion | None
     largest: bool
+    detector: str | None
     annotated: Path | None
     timeline: bool
     rttm: Path | None
@@ -133,7 +138,8 @@ class QueryRequest:
 
     def _check_timeline(self, rule: sk.DecisionRule) -> None:
         by_rate = rule.reranker or rule.fmr or rule.fpir
-        if len(self.files) != 1 or self.texts or self.largest or not is_default("k") or by_rate:
+        other = self.largest or self.detector or not is_default("k") or by_rate
+        if len(self.files) != 1 or self.texts or other:
             raise click.UsageError(
                 "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
                 " --save-annotated."

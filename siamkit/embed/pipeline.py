@@ -17,6 +17,7 @@ from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.models import built, names
 from siamkit.protocols import Assesses, Blind, Detector, Encoder, Modality, Streams
+from siamkit.sdk import regions
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.types import Calibration, Quality, Region, Threshold, Vectors
@@ -123,19 +124,20 @@ class Pipeline:
     def detect(self, content: Content) -> DetectedSample:
         """Decode, detect and assess. Raises UnreadableSample, naming the sample."""
         medium = self.load(content)
-        regions = self.find_regions(medium, content)
+        detected = self.find_regions(medium, content)
 
         def assess(region: Region) -> Quality | None:
             return self.assess(medium, region, content)
 
-        return DetectedSample(medium, regions, [assess(region) for region in regions], assess)
+        return DetectedSample(medium, detected, [assess(region) for region in detected], assess)
 
     def find_regions(self, medium: Any, content: Content) -> list[Region]:
         """Find the regions of a medium; without a detector, the whole medium is one."""
         if self.detector is None:
             return [Region()]
         with self._guard("find", content, self.detector):
-            return [_require_finite(region) for region in self.detector.find(medium)]
+            detected = self.detector.find(medium)
+            return [regions.snap(_require_finite(region)) for region in detected]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
         """Assess a region's quality; None if neither modality nor encoder finds fault with it."""

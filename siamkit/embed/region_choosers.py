@@ -53,15 +53,16 @@ def all_usable(detected: DetectedSample) -> ChosenRegions:
     return usable
 
 
-def within_box(box: Box) -> Chooser:
+def within_box(box: Box, choose: Chooser = all_usable) -> Chooser:
     """Choose the detected region that a box marks, or else the box itself.
 
+    choose: what then decides on that one region.
     A box means the region that it overlaps best; a box much larger than that, the only region
     whose centre is inside. The choice raises BadInput for a box outside the picture,
     SeveralFound if several centres are inside, LowQuality as for any other region.
     """
 
-    def choose(detected: DetectedSample) -> ChosenRegions:
+    def choose_marked(detected: DetectedSample) -> ChosenRegions:
         pairs = list(zip(detected.regions, detected.qualities, strict=True))
         best = max(pairs, key=lambda pair: overlap(pair[0], box), default=None)
         inside = [pair for pair in pairs if _centred_in(pair[0], box)]
@@ -73,9 +74,9 @@ def within_box(box: Box) -> Chooser:
             _require_inside(box, detected.medium)
             region = Region(where=box)
             quality = detected.assess(region)
-        return all_usable(DetectedSample(detected.medium, [region], [quality], detected.assess))
+        return choose(DetectedSample(detected.medium, [region], [quality], detected.assess))
 
-    return choose
+    return choose_marked
 
 
 def ignoring_quality(choose: Chooser) -> Chooser:

@@ -14,7 +14,7 @@ from siamkit.flows.export import FORMAT
 from siamkit.host.contract import PLUGIN_NAME
 from siamkit.io import foreign, npy
 from siamkit.io.sources import to_text
-from siamkit.sdk import regions
+from siamkit.sdk import masks, regions
 from siamkit.sdk.model_folder import MAX_DIM
 from siamkit.stats import calibration_json
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
@@ -148,13 +148,16 @@ def _parse_sample(value: object) -> NewSample:
 
 def _region(value: object) -> Region:
     fields = foreign.require_object(value)
-    where, landmarks = fields.get("where"), fields.get("landmarks")
-    return Region(
-        where=None if where is None else _place(where),
-        score=_number(fields["score"], 0, 1),
-        landmarks=None if landmarks is None else np.array(_points(landmarks), np.float32),
-        parts=tuple(_span(part) for part in _points(fields.get("parts", []))),
-        label=_text(fields.get("label", "")),
+    where, landmarks, mask = (fields.get(name) for name in ("where", "landmarks", "mask"))
+    return regions.snap(
+        Region(
+            where=None if where is None else _place(where),
+            score=_number(fields["score"], 0, 1),
+            mask=None if mask is None else masks.from_rle(foreign.require_object(mask)),
+            landmarks=None if landmarks is None else np.array(_points(landmarks), np.float32),
+            parts=tuple(_span(part) for part in _points(fields.get("parts", []))),
+            label=_text(fields.get("label", "")),
+        )
     )
 
 

@@ -1,22 +1,48 @@
 """Regions as JSON in one canonical form, and the spans of a sound's region.
 
 Coordinates are rounded to 0.1 px (0.01 s): enrolling the same file twice changes nothing, even if a
-detector's last float bits differ from one machine to the next.
+detector's last float bits differ from one machine to the next. A mask is in COCO's run-length code,
+and its box is one of whole pixels.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
+from siamkit.sdk import masks
 from siamkit.types import Region, Span
 
 SHOWN = 60  # characters of a text that is no region
 
 
+def snap(region: Region) -> Region:
+    """Return a region with a mask in the box of whole pixels that the mask covers.
+
+    So its crop is that of the stored region, to the pixel. Raises ValueError for a mask whose size
+    is not that of the box, or without a box.
+    """
+    if region.mask is None:
+        return region
+    where = region.where
+    height, width = region.mask.shape
+    if where is None or len(where) != 4:
+        raise ValueError("a mask needs a box")
+    left, top = (max(math.floor(edge), 0) for edge in where[:2])
+    right, bottom = (math.ceil(edge) for edge in where[2:])
+    # A detector's box may reach beyond the picture, the mask does not.
+    if not (0 < width <= right - left and 0 < height <= bottom - top):
+        size = f"{right - left} x {bottom - top}"
+        raise ValueError(f"a mask of {width} x {height} pixels in a box of {size}")
+    return replace(
+        region, where=(float(left), float(top), float(left + width), float(top + height))
+    )
+
+
 def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
-    """Return a region as JSON values, without its mask.
+    """Return a region as JSON values; a mask as COCO's run-length code.
 
     digits: decimals of px; seconds always have two.
     """
@@ -33,6 +59,8 @@ def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
         fields["parts"] = [[round(float(v), 2) for v in part] for part in region.parts]
     if region.label:
         fields["label"] = region.label
+    if region.mask is not None:
+        fields["mask"] = masks.to_rle(region.mask)
     return fields
 
 
@@ -62,7 +90,7 @@ def is_region(text: str) -> bool:
 
 
 def from_json(text: str) -> Region:
-    """Parse a stored region; its mask is None, for masks are not stored.
+    """Parse a stored region.
 
     Raises ValueError for anything that `to_json` cannot have written.
     """
@@ -70,10 +98,11 @@ def from_json(text: str) -> Region:
 
     try:
         data = json.loads(text)
-        where, landmarks = data.get("where"), data.get("landmarks")
+        where, landmarks, mask = data.get("where"), data.get("landmarks"), data.get("mask")
         region = Region(
             where=None if where is None else tuple(where),
             score=data["score"],
+            mask=None if mask is None else masks.from_rle(mask),
             landmarks=None if landmarks is None else np.asarray(landmarks, dtype=np.float32),
             parts=tuple((start, stop) for start, stop in data.get("parts", ())),
             label=data.get("label", ""),
@@ -99,4 +128,13 @@ def _is_sound(region: Region) -> bool:
         and all(low <= high for low, high in zip(corners[:half], corners[half:], strict=True))
         and (points is None or (points.shape[1:] == (2,) and bool(np.isfinite(points).all())))
         and isinstance(region.label, str)
+        and (region.mask is None or region.mask.shape == _size(corners))
     )
+
+
+def _size(corners: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the height and the width of a box; () if it is none."""
+    if len(corners) != 4:
+        return ()
+    left, top, right, bottom = corners
+    return bottom - top, right - left

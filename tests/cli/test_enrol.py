@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 from manifest import lines
 
+from siamkit.sdk.masks import from_rle
+
 
 def test_enrol_reports_each_source_once_it_is_durable(letters):
     done = letters(
@@ -140,3 +142,72 @@ def test_a_label_is_found_with_composed_and_decomposed_accents(letters):
     letters("enrol", "letters", "q.txt", "--as", decomposed)
     assert letters("show", decomposed).code == letters("show", composed).code == 0
     assert letters("forget", decomposed).code == 0
+
+
+def sample_of(tiles, label):
+    (sample,) = json.loads(tiles("show", label, "--json").out)["samples"]
+    return sample
+
+
+def test_a_prompt_cuts_the_object_out_and_its_mask_is_stored(tiles):
+    marked = ["enrol", "tiles", "both.png", "--as", "x", "--detector", "marker"]
+    assert tiles(*marked, "--point", "70,20").code == 0
+    region = sample_of(tiles, "x")["region"]
+    assert region["where"] == [60, 10, 100, 50]
+    assert from_rle(region["mask"]).shape == (40, 40)
+    assert "already" in tiles(*marked, "--point", "70,20").out
+    box = [
+        "enrol",
+        "tiles",
+        "both.png",
+        "--as",
+        "y",
+        "--detector",
+        "marker",
+        "--box",
+        "50,0,110,60",
+    ]
+    assert tiles(*box).code == 0
+    region = sample_of(tiles, "y")["region"]
+    assert region["where"] == [50, 0, 110, 60]  # the box that was drawn
+    assert from_rle(region["mask"]).sum() == 40 * 40
+
+
+def test_a_mask_survives_export_import_and_reembedding(tiles):
+    marked = ["--detector", "marker", "--point", "70,20"]
+    assert tiles("enrol", "tiles", "both.png", "--as", "x", *marked).code == 0
+    before = sample_of(tiles, "x")["region"]
+    assert tiles("export", "tiles", "out").code == 0
+    assert tiles("import", "out", "--media", ".", "--store", "other").code == 0
+    assert tiles("reembed", "tiles", "--store", "other").code == 0
+    (sample,) = json.loads(tiles("show", "x", "--json", "--store", "other").out)["samples"]
+    assert sample["region"] == before
+
+
+def test_a_prompt_says_why_it_cannot_be_followed(tiles):
+    for options, why in (
+        (["--detector", "squares", "--point", "5,5"], "takes no points"),
+        (["--not-point", "5,5"], "--not-point needs"),
+        (["--point", "5"], "not two numbers"),
+        (["--point", "5,5", "--largest"], "exclude each other"),
+        (["--detector", "marker", "--box", "41,0,59,60"], "nothing was found where the prompt is"),
+    ):
+        done = tiles("enrol", "tiles", "both.png", "--as", "x", *options)
+        assert done.code in (2, 4), options
+        assert why in done.err
+    assert not (tiles.folder / ".siamkit").exists()
+
+
+def test_a_call_may_use_another_detector_than_the_gallery(tiles):
+    assert tiles("enrol", "tiles", "red.png", "--as", "red").code == 0
+    query = ["query", "tiles", "both.png", "--json"]
+    count = len(json.loads(tiles(*query).out)["probes"][0]["regions"])
+    assert count == 2
+    (region,) = json.loads(tiles(*query, "--detector", "none").out)["probes"][0]["regions"]
+    assert "where" not in region["region"]
+    assert tiles("query", "tiles", "empty.png").code == 4
+    assert tiles("query", "tiles", "empty.png", "--detector", "none").code in (0, 3)
+    assert tiles("classify", "tiles", "empty.png", "--detector", "none").code in (0, 3)
+    assert tiles("init", "whole", "-m", "tiles", "--detector", "none").code == 0
+    galleries = {g["name"]: g["detector"] for g in json.loads(tiles("galleries", "--json").out)}
+    assert galleries == {"tiles": "squares", "whole": None}

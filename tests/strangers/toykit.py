@@ -14,6 +14,8 @@ import time
 import numpy as np
 
 from siamkit.errors import MissingWeights, Uncalibrated, UnreadableSample
+from siamkit.sdk.boxes import pixel_box
+from siamkit.sdk.masks import of_picture
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, read_folder, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
@@ -235,3 +237,23 @@ class Squares:
             box = (float(left), float(rows[0]), float(right), float(rows[-1] + 1))
             regions.append(Region(box, 0.9))
         return sorted(regions, key=lambda r: r.where[0] - r.where[2])
+
+
+class Marker(Squares):
+    """Squares that are cut out where a point or a box marks them: the ink of the same colour."""
+
+    name = "marker"
+    labels = ("square",)
+
+    def find_prompted(self, medium, prompt):
+        height, width = medium.pixels.shape[:2]
+        mask = (medium.pixels < 250).any(axis=2)
+        for x, y in prompt.points:
+            mask &= (medium.pixels == medium.pixels[int(y), int(x)]).all(axis=2)
+        if prompt.box:
+            left, top, right, bottom = pixel_box(prompt.box, width, height)
+            inside = np.zeros_like(mask)
+            inside[top:bottom, left:right] = True
+            mask &= inside
+        region = of_picture(mask, 0.9, "square")
+        return [region] if region else []
