@@ -21,7 +21,7 @@ from siamkit.io.sources import to_text
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.protocols import BuildsEncoders, Modality
-from siamkit.store import Gallery, Store, galleries, health, templates
+from siamkit.store import Gallery, Store, find_calibrations, galleries, health, templates
 from siamkit.store.database import MOST_NAMED
 from siamkit.store.live_index import LiveIndex
 
@@ -190,6 +190,9 @@ def _scale(store: Store, gallery: Gallery, check: str) -> Checkup:
     if fault := galleries.calibration_fault(store, gallery):
         hint = f"siamkit calibrate {gallery.name}"
         return Checkup(check, False, f"damaged, so that it is not used: {fault}", hint)
+    if faults := find_calibrations.faults(store, gallery):
+        hint = f"siamkit calibrate {gallery.name} --find PICTURES"
+        return Checkup(check, False, f"damaged, so that it is not used: {faults[0]}", hint)
     return Checkup(check, True, "ok" if gallery.calibration else "none")
 
 

@@ -1,7 +1,7 @@
 """Export: one gallery as a folder of JSON lines and one .npy. No pickle.
 
 gallery.json     format, name, modality, encoder, detector, index, fingerprint, dim, threshold,
-                 calibration
+                 calibration, find_calibrations
 templates.npy    (n, dim) float32, rows of norm 1
 samples.jsonl    one line per row: identity, source, inline, digest (hex), region, quality
 """
@@ -20,8 +20,10 @@ from siamkit.errors import BadInput
 from siamkit.io.atomic import writing_folder
 from siamkit.io.unfinished import store_register
 from siamkit.sdk import regions
+from siamkit.stats import find_calibration
 from siamkit.stats.calibration_json import to_json
-from siamkit.store import Gallery, Store, galleries
+from siamkit.stats.find_calibration import FindCalibration
+from siamkit.store import Gallery, Store, find_calibrations, galleries
 from siamkit.store.gallery_vectors import load_vectors
 from siamkit.store.samples import Sample
 
@@ -42,10 +44,11 @@ def export_gallery(store: Store, gallery: Gallery, folder: Path) -> int:
     with store.read():
         gallery = galleries.get(store, gallery.name)
         enrolled = load_vectors(store, gallery)
+        searches = find_calibrations.of_gallery(store, gallery)
     with writing_folder(folder, register=store_register(store.root)) as unfinished:
         np.save(unfinished / "templates.npy", enrolled.vectors, allow_pickle=False)
         _write_samples(unfinished / "samples.jsonl", enrolled.samples)
-        card = json.dumps(_card(gallery), indent=2)
+        card = json.dumps(_card(gallery, searches), indent=2)
         (unfinished / "gallery.json").write_text(card + "\n", encoding="utf-8")
     return len(enrolled.samples)
 
@@ -64,7 +67,7 @@ def _write_samples(path: Path, rows: Sequence[Sample]) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-def _card(gallery: Gallery) -> dict[str, Any]:
+def _card(gallery: Gallery, searches: Sequence[FindCalibration]) -> dict[str, Any]:
     calibration = gallery.calibration
     return {
         "format": FORMAT,
@@ -77,4 +80,5 @@ def _card(gallery: Gallery) -> dict[str, Any]:
         "dim": gallery.space.dim,
         "threshold": asdict(gallery.threshold) if gallery.threshold else None,
         "calibration": json.loads(to_json(calibration)) if calibration else None,
+        "find_calibrations": [find_calibration.to_dict(search) for search in searches],
     }

@@ -24,7 +24,15 @@ from siamkit.models.added import list_added
 from siamkit.models.cache import cached_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import read_card
-from siamkit.store import Gallery, Store, galleries, labels, samples, saved_indexes
+from siamkit.store import (
+    Gallery,
+    Store,
+    find_calibrations,
+    galleries,
+    labels,
+    samples,
+    saved_indexes,
+)
 from siamkit.store.galleries import DEFAULT_INDEX
 
 MOST_PARTS = 32  # of a source, from its end, that are looked for below a folder
@@ -66,6 +74,8 @@ def import_gallery(
                 detector=exported.detector,
                 index=index,
             )
+            for search in reversed(exported.find_calibrations):  # the newest last, as they came
+                find_calibrations.add(store, gallery, search)
         gained = find_gains(store, gallery, exported)
         _note_shared(store, gallery, exported)
         fingerprint = exported.encoder.fingerprint

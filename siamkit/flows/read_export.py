@@ -16,7 +16,8 @@ from siamkit.io import foreign, npy
 from siamkit.io.sources import to_text
 from siamkit.sdk import masks, regions
 from siamkit.sdk.model_folder import MAX_DIM
-from siamkit.stats import calibration_json
+from siamkit.stats import calibration_json, find_calibration
+from siamkit.stats.find_calibration import FindCalibration
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
 from siamkit.store.labels import normalise_label
 from siamkit.store.samples import DIGEST_BYTES, NewSample
@@ -38,6 +39,7 @@ class Export:
     encoder: GalleryEncoder
     detector: str | None
     index: str
+    find_calibrations: list[FindCalibration]
     samples: list[NewSample]
     vectors: Vectors  # (n, dim) float32, one per sample, read from the file where they are used
 
@@ -106,6 +108,7 @@ def _parse_card(value: object) -> dict[str, Any]:
         ),
         "detector": None if card["detector"] is None else _text(card["detector"]),
         "index": _text(card.get("index", DEFAULT_INDEX)),  # older exports have none
+        "find_calibrations": _find_calibrations(card),
     }
 
 
@@ -129,6 +132,15 @@ def _calibration(card: dict[str, Any]) -> Calibration | None:
     if calibration.fingerprint != card["fingerprint"]:
         raise ValueError(f"its calibration belongs to another encoder, {calibration.fingerprint}")
     return calibration
+
+
+def _find_calibrations(card: dict[str, Any]) -> list[FindCalibration]:
+    """Read the calibrations of searches in pictures; older exports have none."""
+    searches = [find_calibration.from_dict(value) for value in card.get("find_calibrations", [])]
+    for search in searches:
+        if search.fingerprint != card["fingerprint"]:
+            raise ValueError(f"a calibration belongs to another encoder, {search.fingerprint}")
+    return searches
 
 
 def _parse_sample(value: object) -> NewSample:

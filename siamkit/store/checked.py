@@ -43,6 +43,12 @@ def scale_checksum(threshold: float, fmr: float | None, fingerprint: str, model:
     return zlib.crc32(repr(fields).encode("utf-8", "backslashreplace"))
 
 
+def find_checksum(gallery_id: int, fingerprint: str, model: str) -> int:
+    """Return the CRC-32 of what a calibration of searches in pictures decides by."""
+    text = repr((gallery_id, fingerprint, model))
+    return zlib.crc32(text.encode("utf-8", "backslashreplace"))
+
+
 def is_tied(row: Sequence[Any]) -> bool:
     """Return True if the columns TIES are as they were written; without a checksum, they are."""
     crc32, gallery_id, identity_id, inline, digest, region = row

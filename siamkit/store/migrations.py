@@ -156,6 +156,26 @@ _CHECKSUMS: dict[str, tuple[Callable[..., int], str]] = {
 }
 
 
+@migrations()
+def m006_find_calibrations(db: Database) -> None:
+    """Calibrations of searches in pictures, one per encoder and setup."""
+    db.execute(_FIND_CALIBRATIONS)
+
+
+_FIND_CALIBRATIONS = """
+CREATE TABLE find_calibrations (            -- false positive rates per picture
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  fingerprint TEXT NOT NULL,                -- the encoder it holds for
+  setup TEXT NOT NULL,                      -- detector, tiles and reranker that it holds for
+  model TEXT NOT NULL,                      -- JSON, see siamkit.stats.find_calibration
+  created TEXT NOT NULL,
+  crc32 INTEGER NOT NULL,
+  UNIQUE (gallery_id, fingerprint, setup)   -- the newest replaces the one before
+)
+"""
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)
