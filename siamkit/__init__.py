@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
     from siamkit.io.table_read import TextColumns
+    from siamkit.sdk import region_formats
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.drift import Drift
     from siamkit.store.galleries import Gallery
@@ -99,6 +100,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "region_choosers",
+    "region_formats",
     "training_events",
 ]
 
@@ -138,6 +140,7 @@ _HOME = {
 
 _MODULES = {
     "region_choosers": "siamkit.embed.region_choosers",
+    "region_formats": "siamkit.sdk.region_formats",
     "training_events": "siamkit.train.events",
 }
 
