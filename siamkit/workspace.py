@@ -521,18 +521,21 @@ class Workspace:
         *,
         rule: DecisionRule = DEFAULT_RULE,
         choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
     ) -> Verification:
         """Verify whether two sources are the same, as a gallery or a modality decides.
 
         gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
         rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
-        `b` to compare.
+        `b` to compare. detector: another than that of a gallery or modality named.
         """
-        pipeline, target = self._open_named(gallery_or_modality)
+        pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
         return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
 
-    def _open_named(self, gallery_or_modality: str | Pipeline) -> tuple[Pipeline, Gallery | None]:
+    def _open_named(
+        self, gallery_or_modality: str | Pipeline, detector: str | None
+    ) -> tuple[Pipeline, Gallery | None]:
         """Open the models of a gallery, which is returned too, or else those of a modality.
 
         Raises EncoderMismatch if the gallery was filled by another encoder.
@@ -541,8 +544,8 @@ class Workspace:
             return gallery_or_modality, None
         gallery, modality = self._find(gallery_or_modality)
         if gallery is None:
-            return self.pipeline(modality), None
-        pipeline = self.pipeline_of(gallery)
+            return self.pipeline(modality, detector=detector), None
+        pipeline = self.pipeline_of(gallery, detector=detector)
         galleries.require_space(gallery, pipeline.encoder.fingerprint)
         return pipeline, gallery
 
@@ -553,16 +556,16 @@ class Workspace:
         b: Source,
         *,
         choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
         progress: Progress = ignore_progress,
     ) -> Explanation:
         """Find the parts of two sources that make them alike, and those that make them different.
 
-        gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
-        choose: picks the region of `b` to compare.
+        gallery_or_modality, detector: see `verify`. choose: picks the region of `b` to compare.
         """
         from siamkit.flows.explain import explain
 
-        pipeline, _ = self._open_named(gallery_or_modality)
+        pipeline, _ = self._open_named(gallery_or_modality, detector)
         return explain(pipeline, a, b, choose=choose, progress=progress)
 
     def verify_identity(
@@ -574,13 +577,16 @@ class Workspace:
         rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
         choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
     ) -> Verification:
         """Verify whether the chosen region of a source belongs to the identity `label`.
 
-        rule: a threshold or false match rate to decide by, instead of the gallery's own.
+        rule: a threshold or false match rate to decide by, instead of the gallery's own. detector:
+        another one for this call.
         """
         target = galleries.get(self.store, gallery)
-        claim, pipeline = Claim(target, label, probe), self.pipeline_of(target)
+        claim = Claim(target, label, probe)
+        pipeline = self.pipeline_of(target, detector=detector)
         open_index = functools.partial(self.index, target)
         return verify_claim(
             self.store, pipeline, claim, open_index, rule=rule, fusion=fusion, choose=choose

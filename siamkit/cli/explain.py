@@ -66,7 +66,10 @@ def explain(
     system = pairs.open_system(ws, gallery, models, texts)
     with steps() as progress:
         choose = pairs.choose_region(box)
-        explanation = ws.explain(system, *probes, choose=choose, progress=progress)
+        detector = options.default_or_none(models.detector)
+        explanation = ws.explain(
+            system, *probes, choose=choose, detector=detector, progress=progress
+        )
     pairs.note_regions(explanation.left, explanation.right, box, "explanation")
     for sample in (explanation.left, explanation.right):
         if len(sample.parts) == 1:

@@ -30,8 +30,8 @@ def split_arguments(
 
 def check_options(models: options.ModelChoice, box: Box | None, texts: Sequence[str]) -> None:
     """Raise UsageError for options that exclude each other."""
-    if not models.modality and (models.encoder or models.detector):
-        raise click.UsageError("--encoder and --detector need -m; a gallery has its own.")
+    if not models.modality and models.encoder:
+        raise click.UsageError("--encoder needs -m; a gallery has its own.")
     if box and texts:
         raise click.UsageError("--box is a region of a picture; it cannot be combined with --text.")
 

@@ -112,10 +112,17 @@ def _verify(
     pairs.check_options(models, request.box, texts)
     system = pairs.open_system(ws, gallery, models, texts)
     choose = pairs.choose_region(request.box)
+    detector = options.default_or_none(models.detector)
     if not label:
-        return ws.verify(system, *sources, rule=rule, choose=choose)
+        return ws.verify(system, *sources, rule=rule, choose=choose, detector=detector)
     return ws.verify_identity(
-        gallery, label, sources[0], rule=rule, fusion=request.fusion, choose=choose
+        gallery,
+        label,
+        sources[0],
+        rule=rule,
+        fusion=request.fusion,
+        choose=choose,
+        detector=detector,
     )
 
 

@@ -208,6 +208,12 @@ def test_a_call_may_use_another_detector_than_the_gallery(tiles):
     assert tiles("query", "tiles", "empty.png").code == 4
     assert tiles("query", "tiles", "empty.png", "--detector", "none").code in (0, 3)
     assert tiles("classify", "tiles", "empty.png", "--detector", "none").code in (0, 3)
+    for command in (["verify", "tiles"], ["verify", "tiles", "--as", "red"], ["explain", "tiles"]):
+        files = ["empty.png"] if "--as" in command else ["red.png", "empty.png"]
+        done = tiles(*command, *files)
+        assert done.code == 4
+        assert "use --detector none" in done.err
+        assert "nothing was found" not in tiles(*command, *files, "--detector", "none").err
     assert tiles("init", "whole", "-m", "tiles", "--detector", "none").code == 0
     galleries = {g["name"]: g["detector"] for g in json.loads(tiles("galleries", "--json").out)}
     assert galleries == {"tiles": "squares", "whole": None}
