@@ -1,4 +1,4 @@
-"""Limits on the graphs of encoder folders, which may be anybody's: no file, no loop, less memory.
+"""Limits on the graphs of model folders, which may be anybody's: no file, no loop, less memory.
 
 A graph is refused if it refers to a file that its fingerprint does not cover, loops, or states a
 sparse tensor, which a few bytes make as large as they like. What it computes may take
@@ -57,7 +57,7 @@ def memory_limit() -> int:
 
 
 def restrict(options: onnxruntime.SessionOptions, graph: bytes, tensors: Path | None) -> None:
-    """Set the limits of a session on an encoder's graph.
+    """Set the limits of a session on a model's graph.
 
     tensors: the one file that may hold tensors of it. Raises MissingWeights for a graph that is
     not ONNX, or that is refused.
@@ -105,7 +105,7 @@ def _register_arena(limit: int) -> None:
 
 
 def require_plain(graph: bytes, tensors: str | None = None) -> None:
-    """Raise MissingWeights for a graph that is not ONNX, or holds what an encoder does not need.
+    """Raise MissingWeights for a graph that is not ONNX, or holds what a model does not need.
 
     tensors: the name of the one file that may hold tensors of it.
     """
@@ -114,9 +114,9 @@ def require_plain(graph: bytes, tensors: str | None = None) -> None:
     try:
         for kind, value in _parts(memoryview(graph), "model", skipped):
             if kind == "sparse tensor":
-                raise MissingWeights("the graph has a sparse tensor: an encoder may not")
+                raise MissingWeights("the graph has a sparse tensor: a model may not")
             if kind == "operator" and value in LOOPS:
-                raise MissingWeights("the graph has a loop: an encoder may not")
+                raise MissingWeights("the graph has a loop: a model may not")
             if kind == "value" and key == b"location" and bytes(value) != own_file:
                 raise MissingWeights(
                     f"the graph keeps tensors in another file, {bytes(value[:80])!r}, which its"

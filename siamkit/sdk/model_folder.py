@@ -7,8 +7,6 @@ a damaged graph reaches a gallery.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.io import foreign
+from siamkit.sdk import graph_file
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH, CARD = "encoder.onnx", "encoder.json"
-MAX_GRAPH_BYTES = (1 << 31) - 1  # protobuf's limit
 MAX_DIM = 65_536  # numbers of a vector; encoders make a hundredth of it
 REQUIRED = ("modality", "name", "dim", "preprocessing", "licence", "source", "threshold", "format")
 FORMAT = 1  # of encoder.json; raise it when the meaning of a field changes
@@ -58,55 +56,12 @@ class CardedEncoder:
         return self.card.dim
 
     @property
-    def fingerprint(self) -> str:
-        return self.card.fingerprint
-
-    @property
-    def threshold(self) -> Threshold | None:
-        return self.card.threshold
-
-    @property
-    def mated(self) -> float | None:
-        return self.card.mated
-
-    def require_shape(self, vectors: NDArray[np.float32], count: int) -> None:
-        """Raise PluginError unless a run's output for `count` media is (count, dim)."""
-        if vectors.shape != (count, self.dim):
-            raise PluginError(
-                f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
-                f" not {(count, self.dim)}"
-            )
-
-
-def require_preprocessing(
-    card: Card, folder: Path, constants: Mapping[str, Any], *, hint: str
-) -> None:
-    """Raise MissingWeights unless the card agrees with each of a plugin's constants (JSON values).
-
-    The card may hold further constants: training adds its own. hint: the way out other than using
-    the version of the plugin that made the folder, such as "train again".
-    """
-    stored = card.preprocessing
-    differing = [name for name, value in constants.items() if stored.get(name) != value]
-    if differing:
-        raise MissingWeights(
-            f"encoder folder {folder} was made by another version of the plugin:"
-            f" its preprocessing differs in {', '.join(differing)}",
-            hint=f"use that version, or {hint}",
-        )
-
-
-def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
+    def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
     """Return 'MODALITY/FORMAT:' and 12 hex digits: SHA-256 of the graph and the sorted constants.
 
     preprocessing: JSON values, in any order.
     """
-    return _fingerprint(modality, hashlib.sha256(graph), preprocessing)
-
-
-def _fingerprint(modality: str, digest: Any, preprocessing: Mapping[str, Any]) -> str:
-    digest.update(json.dumps(preprocessing, sort_keys=True, separators=(",", ":")).encode())
-    return f"{modality}/{FORMAT}:{digest.hexdigest()[:12]}"
+    return graph_file.fingerprint(f"{modality}/{FORMAT}", graph, preprocessing)
 
 
 def write_folder(folder: Path, graph: bytes, card: Card) -> None:
@@ -118,8 +73,7 @@ def write_folder(folder: Path, graph: bytes, card: Card) -> None:
     data = asdict(card)
     data["fingerprint"] = fingerprint(card.modality, graph, card.preprocessing)
     data["format"] = FORMAT
-    (folder / GRAPH).write_bytes(graph)
-    (folder / CARD).write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    graph_file.write(folder / GRAPH, graph, folder / CARD, data)
 
 
 def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
@@ -199,19 +153,11 @@ def read_folder(folder: Path) -> tuple[Card, bytes]:
     Raises MissingWeights if either file is absent or damaged.
     """
     card = read_card(folder)
-    damaged = f"encoder folder {folder} is damaged: its files do not match its fingerprint"
-    hint = "delete the folder and build or copy it again"
-    try:
-        with foreign.open_file(folder / GRAPH) as (file, size):
-            if size > MAX_GRAPH_BYTES:
-                raise MissingWeights(damaged, hint=hint)
-            digest = hashlib.file_digest(file, "sha256")  # before a false graph fills the memory
-            if _fingerprint(card.modality, digest, card.preprocessing) != card.fingerprint:
-                raise MissingWeights(damaged, hint=hint)
-            file.seek(0)
-            graph = file.read(size)
-    except BadInput as error:
-        raise MissingWeights(f"encoder folder {folder} has no {GRAPH}: {error}") from error
-    if fingerprint(card.modality, graph, card.preprocessing) != card.fingerprint:
-        raise MissingWeights(damaged, hint=hint)
+    graph = graph_file.read_checked(
+        folder / GRAPH,
+        f"{card.modality}/{FORMAT}",
+        card.preprocessing,
+        stated=card.fingerprint,
+        kind="encoder",
+    )
     return card, graph

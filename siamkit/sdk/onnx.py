@@ -80,7 +80,7 @@ class Session:
 
 
 class OutOfMemory(PluginError):
-    """An encoder needs more memory than SIAMKIT_MODEL_MEMORY allows."""
+    """A model needs more memory than SIAMKIT_MODEL_MEMORY allows."""
 
 
 def session(model: Path | bytes, *, intra: int | None = None) -> Session:
@@ -96,10 +96,10 @@ def session(model: Path | bytes, *, intra: int | None = None) -> Session:
 def encoder_session(
     graph: bytes, *, intra: int | None = None, tensors: Path | None = None
 ) -> Session:
-    """Open the graph of an encoder folder, within the limits of siamkit.sdk.foreign_graph.
+    """Open the graph of a model folder, within the limits of siamkit.sdk.foreign_graph.
 
     tensors: the one file that may hold tensors of it; its hash belongs on the card. Run it by
-    `run_encoder`. Raises MissingWeights if the graph is damaged or refused.
+    `run_encoder` or `run_guarded`. Raises MissingWeights if the graph is damaged or refused.
     """
     options = _options(intra)
     foreign_graph.restrict(options, graph, tensors)
@@ -108,17 +108,25 @@ def encoder_session(
 
 def run_encoder(opened: Session, inputs: dict[str, Any]) -> NDArray[Any]:
     """Return the first output of a run. Raises OutOfMemory if its memory does not suffice."""
+    output: NDArray[Any] = run_guarded(opened, inputs)[0]
+    return output
+
+
+def run_guarded(opened: Session, inputs: dict[str, Any]) -> list[Any]:
+    """Return all outputs of a run of an `encoder_session`, whatever the model is for.
+
+    Raises OutOfMemory if its memory does not suffice.
+    """
     try:
-        output: NDArray[Any] = opened.run(None, inputs, foreign_graph.run_options())[0]
+        return opened.run(None, inputs, foreign_graph.run_options())
     except Exception as error:  # onnxruntime raises several classes of its own
         if foreign_graph.is_out_of_memory(error):
             limit = foreign_graph.memory_limit() >> 20
             raise OutOfMemory(
-                f"the encoder needs more than {limit:,} MB of memory",
+                f"the model needs more than {limit:,} MB of memory",
                 hint="set SIAMKIT_MODEL_MEMORY to more MB if you trust it",
             ) from error
         raise
-    return output
 
 
 def _options(intra: int | None) -> onnxruntime.SessionOptions:

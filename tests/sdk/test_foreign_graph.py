@@ -81,7 +81,7 @@ def test_a_graph_that_allocates_without_bound_is_stopped(tmp_path, name):
         command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=True
     )
     *_, answer, megabytes = done.stdout.splitlines()
-    assert answer.startswith("OutOfMemory the encoder needs more than 700 MB"), done.stdout
+    assert answer.startswith("OutOfMemory the model needs more than 700 MB"), done.stdout
     assert int(megabytes) < 1_000
 
 

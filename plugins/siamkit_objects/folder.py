@@ -1,0 +1,115 @@
+"""Serve detector folders: a picture through the recipe, the graph, and its family's decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.errors import BadInput, MissingWeights, SiamkitError
+from siamkit.sdk import onnx
+from siamkit.sdk.detector_folder import DetectorCard, read_folder
+from siamkit.types import Image, Region
+from siamkit_objects import families, inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Prompt
+
+FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+
+class Network:
+    """The open graph of a detector folder. Opening raises MissingWeights if it is refused."""
+
+    def __init__(self, graph: bytes) -> None:
+        self._session = onnx.encoder_session(graph)
+        entries = self._session.get_inputs()
+        self.inputs = [entry.name for entry in entries]
+        self._dtypes = {entry.name: FLOATS.get(entry.type) for entry in entries}
+
+    def run(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return every output for arrays by input name.
+
+        Arrays are converted to the type of pixels that the graph takes, and float16 to float32.
+        """
+        fed = {
+            name: array.astype(dtype, copy=False) if (dtype := self._dtypes[name]) else array
+            for name, array in arrays.items()
+        }
+        outputs = onnx.run_guarded(self._session, fed)
+        return [out.astype(np.float32) if out.dtype == np.float16 else out for out in outputs]
+
+
+class FolderDetector:
+    """The detector of a folder. It is `Prompted`, too, if its family takes prompts.
+
+    Opening raises MissingWeights if the folder is absent or damaged, its graph is refused, or its
+    outputs are not those of the family on its card.
+    """
+
+    kind = "image"
+
+    def __init__(self, folder: Path) -> None:
+        self.card, graph = read_folder(folder)
+        self._family = families.load(self.card.family)
+        try:
+            inputs.require_recipe(self.card.input)
+            self._network = Network(graph)
+            self._require_fit()
+        except MissingWeights as error:
+            raise MissingWeights(f"detector folder {folder}: {error}", hint=error.hint) from error
+        if hasattr(self._family, "find_prompted"):
+            self.find_prompted = self._find_prompted
+
+    @property
+    def name(self) -> str:
+        """The name on its card."""
+        return self.card.name
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels that its regions may have."""
+        return self.card.labels
+
+    @property
+    def min_score(self) -> float:
+        """The score below which nothing is reported."""
+        return self.card.min_score
+
+    def with_min_score(self, score: float) -> FolderDetector:
+        """Return the same detector with another limit; it shares the open graph.
+
+        Raises BadInput unless the score is in [0, 1].
+        """
+        if not 0 <= score <= 1:
+            raise BadInput(f"a lowest score of {score:g} is not between 0 and 1")
+        other = copy(self)
+        other.card = replace(self.card, min_score=float(score))
+        if hasattr(self, "find_prompted"):
+            other.find_prompted = other._find_prompted
+        return other
+
+    def find(self, medium: Image) -> list[Region]:
+        """Return one region per object, best first; [] if there is none."""
+        if hasattr(self._family, "find"):
+            regions: list[Region] = self._family.find(self._network, self.card, medium.pixels)
+            return regions
+        return self._find(medium.pixels)
+
+    def _find(self, pixels: NDArray[np.uint8]) -> list[Region]:
+        array, frame = inputs.prepare(pixels, self.card.input)
+        outputs = self._network.run({self._network.inputs[0]: array})
+        regions: list[Region] = self._family.decode(outputs, self.card, frame)
+        return regions
+
+    def _find_prompted(self, medium: Image, prompt: Prompt) -> list[Region]:
+        regions: list[Region] = self._family.find_prompted(
+            self._network, self.card, medium.pixels, prompt
+        )
+        return regions

@@ -1,0 +1,133 @@
+"""From a picture to a network's input, by the recipe on a detector's card, and back to the picture.
+
+The recipe's keys:
+
+* `size`: [height, width] of the input; null for the picture's own.
+* `resize`: "stretch" (to exactly that size), "letterbox" (to fit into it, padded to it),
+  "longest" (to fit into it, not padded) or "none".
+* `interpolation`: "bilinear" (of the nearest four pixels) or "area" (the mean of all that a pixel
+  of the input covers).
+* `place`: of a letterboxed picture, "centre" or "corner" (left top). Optional, "centre".
+* `channels`: "RGB" or "BGR". `layout`: "NCHW" or "NHWC".
+* `scale`, `mean`, `std`: x = (pixels * scale - mean) / std, the last two with 3 numbers.
+* `pad`: what letterboxing pads with, as a pixel's value in 0 .. 255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from siamkit.errors import MissingWeights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHOICES = {
+    "resize": ("stretch", "letterbox", "longest", "none"),
+    "interpolation": ("bilinear", "area"),
+    "place": ("centre", "corner"),
+    "channels": ("RGB", "BGR"),
+    "layout": ("NCHW", "NHWC"),
+}
+MAX_SIDE = 8192  # px of an input: networks take a tenth of it
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a picture lies in the input of a network."""
+
+    picture: tuple[int, int]  # height, width; px
+    input: tuple[int, int]  # height, width; px
+    scale: tuple[float, float]  # input px per px of the picture, across and down
+    origin: tuple[int, int] = (0, 0)  # left, top of the picture in the input; px
+
+    def to_picture(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
+        """Convert (n, 4) boxes in input px to px of the picture, not clipped."""
+        corners = (boxes - np.float32(self.origin * 2)) / np.float32(self.scale * 2)
+        return np.asarray(corners, np.float32)
+
+    def to_input(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        """Convert (n, 2) points in px of the picture to input px."""
+        placed = points * np.float32(self.scale) + np.float32(self.origin)
+        return np.asarray(placed, np.float32)
+
+
+def prepare(
+    pixels: NDArray[np.uint8], recipe: Mapping[str, Any]
+) -> tuple[NDArray[np.float32], Frame]:
+    """Return the input of one picture, (1, 3, h, w) or (1, h, w, 3) float32, and its frame.
+
+    pixels: (height, width, 3) RGB.
+    """
+    resized, frame = _resize(pixels, recipe)
+    if recipe["channels"] == "BGR":
+        resized = resized[..., ::-1]
+    if recipe["layout"] == "NCHW":
+        resized = resized.transpose(2, 0, 1)
+    array = np.ascontiguousarray(resized, np.float32)[None]
+    shape = (1, 3, 1, 1) if recipe["layout"] == "NCHW" else (1, 1, 1, 3)
+    std = np.array(recipe["std"], np.float64)
+    factor = recipe["scale"] / std
+    offset = np.array(recipe["mean"], np.float64) / std
+    if np.ptp(factor) == np.ptp(offset) == 0:  # a single number is several times faster
+        factor, offset, shape = factor[:1], offset[:1], (1,)
+    if (factor != 1).any():
+        array *= factor.astype(np.float32).reshape(shape)
+    if offset.any():
+        array -= offset.astype(np.float32).reshape(shape)
+    return array, frame
+
+
+def require_recipe(recipe: Mapping[str, Any], kind: str = "detector") -> None:
+    """Raise MissingWeights unless a recipe has every key, each with a value that it may have."""
+    for key, choices in CHOICES.items():
+        if recipe.get(key, "centre" if key == "place" else None) not in choices:
+            raise MissingWeights(
+                f"this {kind}'s card has the input {key} {recipe.get(key)!r}, not one of"
+                f" {', '.join(choices)}"
+            )
+    size = recipe.get("size")
+    is_sized = _are_numbers(size, 2, int) and all(0 < side <= MAX_SIDE for side in size or ())
+    if not (is_sized or (size is None and recipe["resize"] == "none")):
+        raise MissingWeights(f"this {kind}'s card has the input size {size!r}, not [height, width]")
+    for key, count in (("scale", 0), ("mean", 3), ("std", 3), ("pad", 0)):
+        value = recipe.get(key)
+        if not _are_numbers(value if count else [value], count or 1) or (key == "std" and 0 in value):
+            raise MissingWeights(f"this {kind}'s card has the input {key} {value!r}")
+
+
+def _are_numbers(values: object, count: int, *types: type) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(type(value) in (types or (int, float)) for value in values)
+    )
+
+
+def _resize(pixels: NDArray[np.uint8], recipe: Mapping[str, Any]) -> tuple[NDArray[Any], Frame]:
+    height, width = picture = pixels.shape[:2]
+    how = recipe["resize"]
+    if how == "none":
+        return pixels, Frame(picture, picture, (1.0, 1.0))
+    rows, columns = size = tuple(recipe["size"])
+    if how != "stretch":
+        ratio = min(rows / height, columns / width)
+        size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    area = recipe["interpolation"] == "area"
+    if size != picture:
+        how_to = cv2.INTER_AREA if area else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, size[::-1], interpolation=how_to)
+    scale = (size[1] / width, size[0] / height)
+    if how != "letterbox":
+        return pixels, Frame(picture, size, scale)
+    left, top = 0, 0
+    if recipe.get("place", "centre") == "centre":
+        left, top = (columns - size[1]) // 2, (rows - size[0]) // 2
+    canvas = np.full((rows, columns, 3), recipe["pad"], np.uint8)
+    canvas[top : top + size[0], left : left + size[1]] = pixels
+    return canvas, Frame(picture, (rows, columns), scale, (left, top))
