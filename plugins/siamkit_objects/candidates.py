@@ -46,7 +46,7 @@ def select(
     """
     height, width = frame.picture
     with np.errstate(invalid="ignore", over="ignore"):
-        placed = np.clip(frame.to_picture(boxes), 0, np.float32([width, height] * 2))
+        placed = np.clip(frame.to_picture(boxes), 0, np.array([width, height] * 2, np.float32))
         is_usable = (
             (scores >= card.min_score)
             & (placed[:, 2] > placed[:, 0])

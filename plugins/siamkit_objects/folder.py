@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.errors import BadInput, MissingWeights, SiamkitError
+from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk import onnx
-from siamkit.sdk.detector_folder import DetectorCard, read_folder
+from siamkit.sdk.detector_folder import read_folder
 from siamkit.types import Image, Region
 from siamkit_objects import families, inputs
 
@@ -49,8 +49,7 @@ class Network:
 class FolderDetector:
     """The detector of a folder. It is `Prompted`, too, if its family takes prompts.
 
-    Opening raises MissingWeights if the folder is absent or damaged, its graph is refused, or its
-    outputs are not those of the family on its card.
+    Opening raises MissingWeights if the folder is absent or damaged, or its graph is refused.
     """
 
     kind = "image"
@@ -61,7 +60,6 @@ class FolderDetector:
         try:
             inputs.require_recipe(self.card.input)
             self._network = Network(graph)
-            self._require_fit()
         except MissingWeights as error:
             raise MissingWeights(f"detector folder {folder}: {error}", hint=error.hint) from error
         if hasattr(self._family, "find_prompted"):
@@ -96,7 +94,10 @@ class FolderDetector:
         return other
 
     def find(self, medium: Image) -> list[Region]:
-        """Return one region per object, best first; [] if there is none."""
+        """Return one region per object, best first; [] if there is none.
+
+        Raises MissingWeights if the graph's outputs are not those of the family on its card.
+        """
         if hasattr(self._family, "find"):
             regions: list[Region] = self._family.find(self._network, self.card, medium.pixels)
             return regions
@@ -105,6 +106,8 @@ class FolderDetector:
     def _find(self, pixels: NDArray[np.uint8]) -> list[Region]:
         array, frame = inputs.prepare(pixels, self.card.input)
         outputs = self._network.run({self._network.inputs[0]: array})
+        if hasattr(self._family, "require_fit"):
+            self._family.require_fit([output.shape for output in outputs], self.card)
         regions: list[Region] = self._family.decode(outputs, self.card, frame)
         return regions
 

@@ -16,6 +16,7 @@ from siamkit.host import contract, registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.models import built, names
+from siamkit.models.detectors import open_detector
 from siamkit.protocols import Assesses, Blind, Detector, Encoder, Modality, Streams
 from siamkit.sdk import regions
 from siamkit.stats import calibration_json
@@ -236,7 +237,7 @@ def resolve_detector(modality: str, detector: str | None) -> str | None:
 def load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:
     """Load a detector for a modality. Raises PluginError if it takes media of another kind."""
     try:
-        detector = registry.load("siamkit.regions", name)
+        detector = open_detector(name)
     except PluginError as error:
         if name != plugin.detector:  # the caller has named it
             raise

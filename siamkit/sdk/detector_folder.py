@@ -81,7 +81,9 @@ def read_card(folder: Path) -> DetectorCard:
         data = foreign.require_object(foreign.read_json(folder / CARD), *_REQUIRED)
         if data.pop("format") != FORMAT:
             raise ValueError("written by another version of siamkit")
-        card = DetectorCard(**{**data, "labels": tuple(data["labels"])})
+        if not isinstance(labels := data.pop("labels"), list):
+            raise ValueError("its labels are not a list")
+        card = DetectorCard(labels=tuple(labels), **data)
         _require_sound(card)
         return card
     except (BadInput, ValueError, TypeError) as error:

@@ -56,7 +56,45 @@ class CardedEncoder:
         return self.card.dim
 
     @property
-    def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
+    def fingerprint(self) -> str:
+        return self.card.fingerprint
+
+    @property
+    def threshold(self) -> Threshold | None:
+        return self.card.threshold
+
+    @property
+    def mated(self) -> float | None:
+        return self.card.mated
+
+    def require_shape(self, vectors: NDArray[np.float32], count: int) -> None:
+        """Raise PluginError unless a run's output for `count` media is (count, dim)."""
+        if vectors.shape != (count, self.dim):
+            raise PluginError(
+                f"encoder {self.fingerprint} returned an array of shape {vectors.shape},"
+                f" not {(count, self.dim)}"
+            )
+
+
+def require_preprocessing(
+    card: Card, folder: Path, constants: Mapping[str, Any], *, hint: str
+) -> None:
+    """Raise MissingWeights unless the card agrees with each of a plugin's constants (JSON values).
+
+    The card may hold further constants: training adds its own. hint: the way out other than using
+    the version of the plugin that made the folder, such as "train again".
+    """
+    stored = card.preprocessing
+    differing = [name for name, value in constants.items() if stored.get(name) != value]
+    if differing:
+        raise MissingWeights(
+            f"encoder folder {folder} was made by another version of the plugin:"
+            f" its preprocessing differs in {', '.join(differing)}",
+            hint=f"use that version, or {hint}",
+        )
+
+
+def fingerprint(modality: str, graph: bytes, preprocessing: Mapping[str, Any]) -> str:
     """Return 'MODALITY/FORMAT:' and 12 hex digits: SHA-256 of the graph and the sorted constants.
 
     preprocessing: JSON values, in any order.

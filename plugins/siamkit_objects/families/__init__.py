@@ -14,8 +14,8 @@ Optional:
 
     def require_fit(shapes: list[tuple[int, ...]], card: DetectorCard) -> None
 
-shapes: of the outputs for a blank picture. Raises MissingWeights, with the shapes, unless
-this family can read them; without it, a graph that does not fit fails as it decodes.
+shapes: of the outputs, before each `decode`. Raises MissingWeights, with the shapes, unless this
+family can read them.
 
     def find(network: Network, card: DetectorCard, pixels: NDArray) -> list[Region]
     def find_prompted(network: Network, card: DetectorCard, pixels: NDArray, prompt: Prompt)

@@ -53,8 +53,8 @@ def decode(outputs: list[NDArray[Any]], card: DetectorCard, frame: Frame) -> lis
         half = np.exp(codes[rows, 2:] * size_variance) * sizes[rows] / 2
     boxes = np.concatenate([middle - half, middle + half], axis=1)[:, [1, 0, 3, 2]]
     height, width = frame.input
-    boxes *= np.float32([width, height] * 2)
-    return to_regions(select(boxes, scores, classes, card, frame), card)
+    sides = np.array([width, height] * 2, np.float32)
+    return to_regions(select(boxes * sides, scores, classes, card, frame), card)
 
 
 def _logit(score: float) -> float:
