@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Deduped
     from siamkit.flows.dedupe_items import Item
+    from siamkit.flows.detectors import DetectorState
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import EnrolResult
@@ -61,6 +62,7 @@ __all__ = [
     "Clip",
     "DecisionRule",
     "Deduped",
+    "DetectorState",
     "Drift",
     "Embedded",
     "EncoderMismatch",
@@ -114,6 +116,7 @@ _HOME = {
     "DecisionRule": "siamkit.flows.decide",
     "Deduped": "siamkit.flows.dedupe",
     "Drift": "siamkit.stats.drift",
+    "DetectorState": "siamkit.flows.detectors",
     "Embedded": "siamkit.flows.embed",
     "EncoderState": "siamkit.flows.encoders",
     "EnrolResult": "siamkit.flows.enrol",

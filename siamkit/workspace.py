@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
 from siamkit.errors import BadInput, StoreError
+from siamkit.flows import detectors as detector_folders
 from siamkit.flows import encoders as encoder_folders
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
 from siamkit.flows.forget import delete_gallery, finish_erasing, forget
@@ -978,12 +979,16 @@ class Workspace:
             rebuilt.close()
             return description
 
-    # --- encoders, plugins, and the installation ---
+    # --- encoders, detectors, plugins, and the installation ---
 
     encoders = staticmethod(encoder_folders.list_encoders)
     build_encoders = staticmethod(encoder_folders.build_encoders)
     add_encoder = staticmethod(encoder_folders.add_encoder)
     encoder_path = staticmethod(encoder_folders.encoder_path)
+    detectors = staticmethod(detector_folders.list_detectors)
+    build_detectors = staticmethod(detector_folders.build_detectors)
+    add_detector = staticmethod(detector_folders.add_detector)
+    detector_path = staticmethod(detector_folders.detector_path)
 
     @staticmethod
     def kind(modality: str) -> str:

@@ -31,6 +31,7 @@ COMMANDS = {
     "calibrate": "Measure what a gallery's scores mean",
     "classify": "Which class, and how likely?",
     "dedupe": "Find the duplicates in a list",
+    "detectors": "List, build and add detectors",
     "doctor": "Check the installation and the store",
     "embed": "Write vectors to a file",
     "encoders": "List, build and add encoders",

@@ -1,4 +1,4 @@
-"""Check packages, plugins, encoders and the store, and suggest a repair for each fault."""
+"""Check packages, plugins, models and the store, and suggest a repair for each fault."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import PluginError, SiamkitError
+from siamkit.flows.detectors import list_detectors
 from siamkit.flows.forget import finish_erasing
 from siamkit.host import registry
 from siamkit.host.registry import Plugin
@@ -20,6 +21,7 @@ from siamkit.io import unfinished
 from siamkit.io.sources import to_text
 from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
+from siamkit.models.detectors import add_command, maker_of
 from siamkit.protocols import BuildsEncoders, Modality
 from siamkit.store import Gallery, Store, find_calibrations, galleries, health, templates
 from siamkit.store.database import MOST_NAMED
@@ -40,11 +42,12 @@ class Checkup:
 
 
 def examine(root: Path) -> Iterator[Checkup]:
-    """Check packages, plugins, encoders, and the store in `root` if there is one."""
+    """Check packages, plugins, encoders, detectors, and the store in `root` if there is one."""
     yield Checkup("python", True, f"{platform.python_version()} on {platform.platform()}")
     yield Checkup("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for plugin in registry.all_installed():
         yield from _plugin(plugin)
+    yield from _detectors()
     yield from _unfinished(root)
     if not (root / "store.db").exists():
         yield Checkup("store", True, f"none in {root}")
@@ -91,11 +94,26 @@ def _encoders(modality: Modality[Any]) -> Iterator[Checkup]:
         check = f"encoder {modality.name}/{name}"
         if not folder.exists():
             yield Checkup(check, True, "not built yet; the first use builds it")
-        elif card := cache.usable_card(modality, folder):
+        elif card := cache.usable_card(cache.encoder_shelf(modality), name):
             yield Checkup(check, True, f"{card.fingerprint}, weights {card.licence}, {folder}")
         else:
             hint = f"siamkit encoders {'build' if name in named else 'add'} {modality.name}"
             yield Checkup(check, False, f"damaged: {folder}", hint)
+
+
+def _detectors() -> Iterator[Checkup]:
+    for detector in list_detectors():
+        check = f"detector {detector.name}"
+        if detector.state == "absent":
+            yield Checkup(check, True, "not built yet; the first use builds it")
+        elif detector.state == "built":
+            facts = f"{detector.fingerprint}, weights {detector.licence}, {detector.path}"
+            yield Checkup(check, True, facts)
+        elif detector.state == "damaged":
+            is_built = maker_of(detector.name) is not None
+            build = f"siamkit detectors build {detector.name}"
+            hint = build if is_built else add_command(detector.name).strip("`")
+            yield Checkup(check, False, f"damaged: {detector.path}", hint)
 
 
 def _unfinished(root: Path) -> Iterator[Checkup]:

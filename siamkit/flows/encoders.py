@@ -48,7 +48,8 @@ def build_encoders(modality: str | None = None, name: str | None = None) -> list
         if name:
             _require_own(plugin, name)
         for own_name in [name] if name else _own_names(plugin):
-            if not cache.is_usable(plugin, built.ensure_built(plugin, own_name)):
+            folder = built.ensure_built(plugin, own_name)
+            if not cache.is_usable(cache.encoder_shelf(plugin), folder):
                 built.build_encoder(plugin, own_name)
             states.append(_state(plugin, own_name))
     return states
@@ -116,7 +117,7 @@ def _require_own(plugin: Modality[Any], name: str) -> None:
 
 def _state(plugin: Modality[Any], name: str) -> EncoderState:
     folder = cache.cached_folder(plugin, name)
-    card = cache.usable_card(plugin, folder)
+    card = cache.usable_card(cache.encoder_shelf(plugin), name)
     return EncoderState(
         modality=plugin.name,
         name=name,

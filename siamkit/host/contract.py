@@ -49,12 +49,17 @@ REQUIRED: Mapping[str, tuple[Member, ...]] = {  # by entry point group
     "siamkit.regions": (KIND, *_methods("find")),
     "siamkit.indexes": _methods("open", "drop"),
 }
-OPTIONAL: tuple[Member, ...] = (  # of a modality
+ORIGINS: Member = ("origins", _is_named, "{prefix: what stands behind it}")
+MODALITY_OPTIONAL: tuple[Member, ...] = (
     ("encoders", _is_named, "{name: where its weights come from}"),
-    ("origins", _is_named, "{prefix: what stands behind it}"),
+    ORIGINS,
     ("calibration", lambda value: value is None or isinstance(value, Path), "a Path or None"),
     ("fusion", lambda value: value in ("best", "mean"), "'best' or 'mean'"),
 )
+OPTIONAL: Mapping[str, tuple[Member, ...]] = {  # by entry point group
+    "siamkit.modalities": MODALITY_OPTIONAL,
+    "siamkit.regions": (("detectors", _is_named, "{name: where its weights come from}"), ORIGINS),
+}
 ENCODER: tuple[Member, ...] = (
     ("dim", lambda value: type(value) is int and value > 0, "a number of dimensions"),
     ("fingerprint", _is_text, "a text that stands for weights and constants"),
@@ -73,7 +78,7 @@ def plugin_fault(plugin: object, group: str, name: str) -> str:
         return f"has a name that is not like {PLUGIN_NAME.pattern}: {name!r}"
     if (own_name := getattr(plugin, "name", None)) != name:
         return f"calls itself {own_name!r}"
-    optional = OPTIONAL if group == "siamkit.modalities" else ()
+    optional = OPTIONAL.get(group, ())
     return protocol_fault(plugin) or _member_fault(plugin, REQUIRED[group], optional)
 
 

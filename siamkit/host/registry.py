@@ -96,29 +96,43 @@ def load(group: Group, name: str) -> Any:
 
 def load_modalities() -> list[Modality[Any]]:
     """Load every modality; log one line for each that cannot be loaded."""
-    modalities = []
-    for name in dict.fromkeys(plugin.name for plugin in installed("siamkit.modalities")):
+    return _load_all("siamkit.modalities")
+
+
+def load_regions() -> list[Detector[Any]]:
+    """Load every region plugin; log one line for each that cannot be loaded."""
+    return _load_all("siamkit.regions")
+
+
+def _load_all(group: Group) -> list[Any]:
+    plugins = []
+    for name in dict.fromkeys(plugin.name for plugin in installed(group)):
         try:
-            modalities.append(load("siamkit.modalities", name))
+            plugins.append(load(group, name))
         except PluginError as error:
             log.warning(f"left out: {error}")
-    return modalities
+    return plugins
 
 
 def describe(plugin: object) -> str:
     """Return a plugin's name and package, for messages; a part of a plugin has no package."""
     plugin = unwrap(plugin)  # type: ignore[arg-type]
-    kind = type(plugin)
-    name = getattr(plugin, "name", "?")
-    for entry in all_installed():
-        if entry.name == name and entry.value.rpartition(":")[2] == kind.__qualname__:
-            return str(entry)
+    if entry := entry_of(plugin):
+        return str(entry)
+    kind, name = type(plugin), getattr(plugin, "name", "?")
     top = kind.__module__.partition(".")[0]
     neighbours = [
         entry for entry in all_installed() if entry.value.partition(":")[0].partition(".")[0] == top
     ]
     package = f", package {neighbours[0].package} {neighbours[0].version}" if neighbours else ""
     return f"plugin {name} ({kind.__module__}:{kind.__qualname__}{package})"
+
+
+def entry_of(plugin: object) -> Plugin | None:
+    """Return the metadata of a plugin; None for a class that is not installed."""
+    name, kind = getattr(plugin, "name", None), type(plugin).__qualname__
+    entries = (e for e in all_installed() if e.name == name and e.value.endswith(f":{kind}"))
+    return next(entries, None)
 
 
 @contextmanager

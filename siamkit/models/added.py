@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
-from siamkit.io.cache_root import cache_root
 from siamkit.io.folders import files_under
 from siamkit.io.places import expand, real
-from siamkit.models.cache import cached_folder, install, is_usable, read_provenance
+from siamkit.models.cache import (
+    Shelf,
+    cached_folder,
+    encoder_shelf,
+    install,
+    is_usable,
+    read_provenance,
+)
 from siamkit.protocols import AddsEncoders, Modality
-from siamkit.sdk.model_folder import CARD
 
-ADDED_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")  # names that an added encoder may have
+ADDED_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")  # names that an added model may have
 
 
 def origins(plugin: Modality[Any]) -> Mapping[str, str]:
@@ -29,9 +33,7 @@ def origins(plugin: Modality[Any]) -> Mapping[str, str]:
 def list_added(plugin: Modality[Any]) -> list[str]:
     """Return the names of a modality's encoders that `add_encoder` has put into the cache."""
     builds = getattr(plugin, "encoders", {})
-    cards = (cache_root() / "encoders" / str(plugin.name)).glob(f"*/{CARD}")
-    names = [card.parent.name for card in cards]
-    return sorted(name for name in names if not name.startswith(".") and name not in builds)
+    return [name for name in encoder_shelf(plugin).names() if name not in builds]
 
 
 def add_encoder(plugin: Modality[Any], spec: str, name: str | None = None) -> Path:
@@ -54,19 +56,55 @@ def add_encoder(plugin: Modality[Any], spec: str, name: str | None = None) -> Pa
         name = re.sub(r"[^a-z0-9.-]+", "-", Path(model).name.lower()).strip("-.")[:64]
     _require_free_name(plugin, spec, name)
 
-    def provenance() -> str:
-        return f"{spec}, content {_hash_files(source)}" if source.is_dir() else spec
+    return install_added(
+        encoder_shelf(plugin),
+        name,
+        spec,
+        lambda ready: plugin.add(origin, model, ready),
+        sources=[source] if source.is_dir() else [],
+        hint=_use_another_name(plugin, spec),
+    )
 
-    def write(ready: Path) -> str:
-        plugin.add(origin, model, ready)
+
+def install_added(
+    shelf: Shelf,
+    name: str,
+    spec: str,
+    write: Callable[[Path], None],
+    *,
+    sources: Sequence[Path],
+    hint: str,
+) -> Path:
+    """Install another model, unless it is there already, and record where it is from.
+
+    sources: the local files and folders that it is made of. Raises BadInput, with the hint, if the
+    name is that of a model made from something else.
+    """
+
+    def provenance() -> str:
+        return f"{spec}, content {_hash_files(sources)}" if sources else spec
+
+    def require_provenance(folder: Path, provenance: str) -> None:
+        if (existing := read_provenance(folder)) != provenance:
+            changed = existing.startswith(f"{spec}, ")
+            model = "an earlier content of its files" if changed else existing
+            raise BadInput(
+                f"{_article(shelf.kind)} {name!r} already exists, made from {model}", hint=hint
+            )
+
+    def write_recorded(ready: Path) -> str:
+        write(ready)
         return provenance()
 
-    folder = cached_folder(plugin, name)
-    if is_usable(plugin, folder):
-        _require_provenance(plugin, folder, provenance())
+    folder = shelf.folder(name)
+    if is_usable(shelf, folder):
+        require_provenance(folder, provenance())
         return folder
-    require_replaceable = partial(_require_provenance, plugin)
-    return install(plugin, name, write, require_replaceable=require_replaceable)
+    return install(shelf, name, write_recorded, require_replaceable=require_provenance)
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _require_free_name(plugin: Modality[Any], spec: str, name: str) -> None:
@@ -106,24 +144,12 @@ def _spec(provenance: str) -> str:
     return re.sub(r", content [0-9a-f]+$", "", provenance)
 
 
-def _hash_files(folder: Path) -> str:
-    """Hash all files of a folder with their names."""
+def _hash_files(sources: Sequence[Path]) -> str:
+    """Hash files, and all files of folders with their names."""
     digest = hashlib.sha256()
-    for path in files_under(folder):
-        digest.update(str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for source in sources:
+        for path in [source] if source.is_file() else files_under(source):
+            digest.update(str(path.relative_to(source)).encode("utf-8", "surrogateescape"))
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def _require_provenance(plugin: Modality[Any], folder: Path, provenance: str) -> None:
-    """Raise BadInput if the encoder in `folder` was made from something else."""
-    existing = read_provenance(folder)
-    if existing != provenance:
-        spec = _spec(provenance)
-        changed = existing.startswith(f"{spec}, ")
-        model = "an earlier content of that folder" if changed else existing
-        raise BadInput(
-            f"an encoder {folder.name!r} already exists, made from {model}",
-            hint=_use_another_name(plugin, spec),
-        )

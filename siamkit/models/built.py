@@ -1,4 +1,4 @@
-"""Encoders that a plugin builds from installed weights: once, and again when its code changes."""
+"""Models that a plugin builds from installed weights: once, and again when its code changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,17 @@ from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.io.atomic import replacing
 from siamkit.models import reference_vectors
-from siamkit.models.cache import BUILT_BY, EXAMPLES, cached_folder, install, read_provenance
+from siamkit.models.cache import (
+    BUILT_BY,
+    EXAMPLES,
+    Shelf,
+    cached_folder,
+    detector_shelf,
+    encoder_shelf,
+    install,
+    read_provenance,
+)
 from siamkit.protocols import BuildsEncoders, Modality
-from siamkit.sdk.model_folder import CARD, GRAPH
 
 log = logging.getLogger("siamkit")
 
@@ -34,10 +43,22 @@ def ensure_built(plugin: Modality[Any], name: str) -> Path:
     Two processes may build at once: each builds in a folder of its own, the first to rename it
     into place wins, and the other uses that folder.
     """
-    folder = cached_folder(plugin, name)
-    if (folder / CARD).exists() and (folder / GRAPH).exists() and _is_current(plugin, folder):
-        return folder  # opening it checks it against its fingerprint
-    return build_encoder(plugin, name)
+    shelf = encoder_shelf(plugin)
+    return shelf.folder(name) if is_built(shelf, name) else build_encoder(plugin, name)
+
+
+def ensure_detector_built(plugin: Any, name: str) -> Path:
+    """Do the same for a detector of a plugin that is BuildsDetectors."""
+    shelf = detector_shelf(plugin)
+    return shelf.folder(name) if is_built(shelf, name) else build_detector(plugin, name)
+
+
+def is_built(shelf: Shelf, name: str) -> bool:
+    """True if a model's files are there, built by the plugin's present code.
+
+    Opening them checks them against their fingerprint.
+    """
+    return shelf.has_files(name) and _is_current(shelf.plugin, shelf.folder(name))
 
 
 def build_encoder(plugin: Modality[Any], name: str) -> Path:
@@ -47,7 +68,6 @@ def build_encoder(plugin: Modality[Any], name: str) -> Path:
     """
     if not isinstance(plugin, BuildsEncoders):
         raise PluginError(f"{registry.describe(plugin)} names encoders but has no build()")
-    log.warning(f"building encoder {plugin.name}/{name} once, from {plugin.encoders[name]}")
     before = cached_folder(plugin, name) / EXAMPLES
 
     def write(ready: Path) -> str:
@@ -59,8 +79,23 @@ def build_encoder(plugin: Modality[Any], name: str) -> Path:
             shutil.copyfile(before, after)
         return _provenance(plugin)
 
-    folder = install(plugin, name, write)
-    log.warning(f"encoder {plugin.name}/{name} is ready in {folder}")
+    return _build(encoder_shelf(plugin), name, plugin.encoders[name], write)
+
+
+def build_detector(plugin: Any, name: str) -> Path:
+    """Build a named detector into the cache, in place of a damaged, outdated or absent one."""
+
+    def write(ready: Path) -> str:
+        plugin.build(name, ready)
+        return _provenance(plugin)
+
+    return _build(detector_shelf(plugin), name, plugin.detectors[name], write)
+
+
+def _build(shelf: Shelf, name: str, origin: str, write: Callable[[Path], str]) -> Path:
+    log.warning(f"building {shelf.title(name)} once, from {origin}")
+    folder = install(shelf, name, write)
+    log.warning(f"{shelf.title(name)} is ready in {folder}")
     return folder
 
 
@@ -106,9 +141,9 @@ def _provenance(plugin: Modality[Any]) -> str:
     """
     module = type(plugin).__module__
     versions = f"siamkit {__version__}, code {_hash_code(module.partition('.')[0])}"
-    if not any(entry.name == plugin.name for entry in registry.installed("siamkit.modalities")):
-        return f"{module}, {versions}"  # a class that is tried before it is installed
-    entry = registry.find("siamkit.modalities", plugin.name)
+    entry = registry.entry_of(plugin)
+    if entry is None:  # a class that is tried before it is installed
+        return f"{module}, {versions}"
     return f"{entry.package} {entry.version}, {versions}"
 
 

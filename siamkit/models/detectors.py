@@ -2,58 +2,212 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import PluginError
+from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.host import registry
-from siamkit.io.cache_root import cache_root
-from siamkit.protocols import Detector, OpensFolders
+from siamkit.io import foreign
+from siamkit.io.places import expand, real
+from siamkit.models import built
+from siamkit.models.added import ADDED_NAME, install_added
+from siamkit.models.cache import detector_shelf, read_provenance
+from siamkit.protocols import AddsDetectors, BuildsDetectors, Detector, OpensFolders
 from siamkit.sdk.detector_folder import CARD, read_card
+
+log = logging.getLogger("siamkit")
+RESERVED = ("default", "none")  # words that `--detector` takes in place of a name
 
 
 def open_detector(name: str) -> Detector[Any]:
     """Open a detector: a region plugin's, else one in the cache, else a detector folder's.
 
-    Raises PluginError for an unknown name, MissingWeights if the folder is damaged.
+    One that a plugin builds is built first where it is absent, outdated or damaged, and a line is
+    logged. Raises PluginError for an unknown name, MissingWeights if a folder is damaged.
     """
-    if any(plugin.name == name for plugin in registry.installed("siamkit.regions")):
+    if is_plugin(name):
         return registry.load("siamkit.regions", name)
-    if name in list_cached():
-        return open_folder(cached_folder(name))
+    if name in cached_names():
+        return _open_cached(name)
     if is_folder(name):
-        return open_folder(Path(name))
-    known = [plugin.name for plugin in registry.installed("siamkit.regions")]
+        return _open_folder(Path(name))
+    if (maker := maker_of(name)) is not None:
+        return _open(maker, built.ensure_detector_built(maker, name))
     raise PluginError(
         f"no detector {name!r}: neither a region plugin, nor added, nor a detector folder",
-        hint=registry.suggest(name, [*known, *list_cached()]),
+        hint=f"{registry.suggest(name, known_names())}; {add_command(name)} adds another",
     )
 
 
-def open_folder(folder: Path) -> Detector[Any]:
-    """Open a detector folder by the plugin on its card.
+def detector_path(name: str) -> Path:
+    """Return the folder of a detector in the cache, built first if a plugin builds it.
 
-    Raises MissingWeights if it is damaged, PluginError if the plugin is absent or opens no folders.
+    Raises MissingWeights for any other name.
     """
-    plugin = registry.load("siamkit.regions", read_card(folder).plugin)
-    if not isinstance(plugin, OpensFolders):
-        raise PluginError(f"{registry.describe(plugin)} opens no detector folders")
-    with registry.calling(plugin, f"opening {folder}"):
-        return plugin.open(folder)
+    if (maker := maker_of(name)) is not None:
+        return built.ensure_detector_built(maker, name)
+    if name in cached_names():
+        return cached_folder(name)
+    reason = "its plugin carries its own weights" if is_plugin(name) else "it was not added"
+    raise MissingWeights(
+        f"detector {name!r} has no folder in the cache: {reason}",
+        hint=f"known: {', '.join(cached_names()) or 'none'}; {add_command(name)} adds another",
+    )
+
+
+def add_detector(name: str, spec: str, labels: Path | None = None) -> Path:
+    """Make a detector folder of another model, 'ORIGIN:MODEL', and keep it under a name.
+
+    labels: a file with the names of its classes. Raises BadInput for an origin or a name that
+    cannot be used, MissingWeights if the model cannot be obtained.
+    """
+    origin, _, model = spec.partition(":")
+    plugin = next((p for p in registry.load_regions() if origin in origins_of(p)), None)
+    if plugin is None or not model:
+        choices = [f"{prefix}:NAME is {text}" for prefix, text in all_origins().items()]
+        raise BadInput(
+            f"no plugin makes a detector of {spec!r}",
+            hint="; ".join(choices) or "no installed plugin takes other models",
+        )
+    _require_free_name(name, spec)
+    sources = []
+    if (source := expand(Path(model))).exists():  # the path must mean the same from anywhere
+        model, sources = str(real(source)), [source]
+        spec = f"{origin}:{model}"
+
+    if labels is not None:
+        with foreign.open_file(labels):  # before the model is fetched
+            sources.append(labels)
+
+    def write(ready: Path) -> None:
+        assert isinstance(plugin, AddsDetectors)
+        plugin.add(origin, model, ready, labels=labels)
+
+    return install_added(
+        detector_shelf(plugin),
+        name,
+        spec,
+        write,
+        sources=sources,
+        hint=add_command("another", spec),
+    )
+
+
+def add_command(name: str, spec: str = "") -> str:
+    """Return the command that adds a detector, from its model if that is recorded."""
+    spec = spec or read_provenance(cached_folder(name)).partition(", content ")[0]
+    if spec.partition(":")[0] not in all_origins():
+        spec = "ORIGIN:MODEL"
+    name = name if ADDED_NAME.fullmatch(name) else "NAME"
+    return f"`siamkit detectors add {name} {shlex.quote(spec)}`"
 
 
 def cached_folder(name: str) -> Path:
-    """Return the folder of a detector in the cache; it need not exist yet."""
-    return cache_root() / "detectors" / name
+    """Return the folder of a named detector in the cache; it need not exist yet."""
+    return detector_shelf(None).folder(name)
 
 
-def list_cached() -> list[str]:
-    """Return the names of the detectors in the cache."""
-    names = [card.parent.name for card in cached_folder("").glob(f"*/{CARD}")]
-    return sorted(name for name in names if not name.startswith("."))
+def cached_names() -> list[str]:
+    """Return the names of the detectors in the cache, usable or not."""
+    return detector_shelf(None).names()
+
+
+def known_names() -> list[str]:
+    """Return every name that `open_detector` takes: plugins', built and added ones."""
+    plugins = [plugin.name for plugin in registry.installed("siamkit.regions")]
+    own = [name for plugin in registry.load_regions() for name in builds_of(plugin)]
+    return list(dict.fromkeys([*plugins, *own, *cached_names()]))
+
+
+def pin_detector(name: str | None) -> str | None:
+    """Return the form of a detector that a gallery stores, so that it opens from any directory."""
+    if name is None or is_plugin(name) or name in cached_names() or not is_folder(name):
+        return name
+    return str(real(Path(name)))
+
+
+def is_plugin(name: str) -> bool:
+    """True for the name of a region plugin."""
+    return any(plugin.name == name for plugin in registry.installed("siamkit.regions"))
 
 
 def is_folder(name: str) -> bool:
     """True for a path of a folder, and for a bare name only if it is that of a detector folder."""
     return (Path(name) / CARD).exists() or (os.sep in name and Path(name).is_dir())
+
+
+def builds_of(plugin: object) -> Mapping[str, str]:
+    """Map the names of the detectors that a plugin builds to the origin of their weights."""
+    return plugin.detectors if isinstance(plugin, BuildsDetectors) else {}
+
+
+def origins_of(plugin: object) -> Mapping[str, str]:
+    """Return prefix -> description of the origins that a plugin takes models from."""
+    return plugin.origins if isinstance(plugin, AddsDetectors) else {}
+
+
+def all_origins() -> dict[str, str]:
+    """Return prefix -> description of every plugin's origins."""
+    return {o: text for p in registry.load_regions() for o, text in origins_of(p).items()}
+
+
+def maker_of(name: str) -> Detector[Any] | None:
+    """Return the plugin that builds a detector of that name, if any does."""
+    return next((p for p in registry.load_regions() if name in builds_of(p)), None)
+
+
+def opener_of(folder: Path) -> OpensFolders:
+    """Return the plugin on a detector folder's card.
+
+    Raises MissingWeights without a card, PluginError if the plugin is absent or opens no folders.
+    """
+    name = read_card(folder).plugin
+    try:
+        plugin = registry.load("siamkit.regions", name)
+    except PluginError as error:
+        message = f"detector folder {folder} needs the plugin {name!r}: {error}"
+        raise PluginError(message, hint=error.hint) from error
+    if not isinstance(plugin, OpensFolders):
+        raise PluginError(f"{registry.describe(plugin)} opens no detector folders")
+    return plugin
+
+
+def _open_cached(name: str) -> Detector[Any]:
+    """Open a detector in the cache; rebuild it if it is damaged and a plugin builds it."""
+    try:
+        plugin = opener_of(cached_folder(name))
+        if name in builds_of(plugin):
+            return _open(plugin, built.ensure_detector_built(plugin, name))
+        return _open(plugin, cached_folder(name))
+    except MissingWeights as error:
+        if (maker := maker_of(name)) is None:
+            hint = f"{add_command(name)} makes it again"
+            raise MissingWeights(str(error), hint=hint) from error
+        log.warning(f"{error}; rebuilding it")
+        return _open(maker, built.build_detector(maker, name))
+
+
+def _open_folder(folder: Path) -> Detector[Any]:
+    return _open(opener_of(folder), folder)
+
+
+def _open(plugin: object, folder: Path) -> Detector[Any]:
+    detector: Detector[Any] = detector_shelf(plugin).open(folder)
+    return detector
+
+
+def _require_free_name(name: str, spec: str) -> None:
+    """Raise BadInput for a name that a plugin has, or that is not allowed."""
+    hint = add_command("another", spec)
+    if is_plugin(name) or maker_of(name) is not None or name in RESERVED:
+        raise BadInput(f"{name!r} is taken: it means a detector already", hint=hint)
+    if not ADDED_NAME.fullmatch(name):
+        raise BadInput(
+            f"{name[:80]!r} cannot be a detector's name: lower-case letters, digits, dots and"
+            " hyphens only, at most 64",
+            hint=hint,
+        )

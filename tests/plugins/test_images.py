@@ -312,7 +312,7 @@ def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
     shutil.copytree(saved / "squash", model)
     told = adding("encoders", "add", "products", "timm:my own", "--kind", "image")
     assert told.code == 2
-    assert "'products' already exists, made from an earlier content of that folder" in told.err
+    assert "'products' already exists, made from an earlier content of its files" in told.err
     hint = re.search("`siamkit (.*)`, then --encoder another", told.err)
     assert adding(*shlex.split(hint[1])).code == 0
     assert adding("init", "shop", "--encoder", "another").code == 0

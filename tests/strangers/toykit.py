@@ -10,10 +10,12 @@ import hashlib
 import itertools
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
 from siamkit.errors import MissingWeights, Uncalibrated, UnreadableSample
+from siamkit.sdk import detector_folder
 from siamkit.sdk.boxes import pixel_box
 from siamkit.sdk.masks import of_picture
 from siamkit.sdk.media import load_image
@@ -257,3 +259,41 @@ class Marker(Squares):
             mask &= inside
         region = of_picture(mask, 0.9, "square")
         return [region] if region else []
+
+
+class Stamps(Squares):
+    """Squares of a least width, which is all that its detector folders hold."""
+
+    name = "stamps"
+    detectors = {"wide": "squares of 12 px or more"}  # noqa: RUF012
+    origins = {"px": "a least width"}  # noqa: RUF012
+
+    def __init__(self, card=None, least=1):
+        self.name = card.name if card else "stamps"
+        self.labels = card.labels if card else ()
+        self.least = least
+
+    def build(self, name, folder):
+        self.add("px", "12", folder)
+
+    def add(self, origin, model, folder, *, labels=None):
+        if model == "nowhere":
+            raise MissingWeights("there is no network")
+        names = labels.read_text().split() if labels else ["square"]
+        card = detector_folder.DetectorCard(
+            model, "stamps", "toy", tuple(names), {}, {}, 0.5, None, 100, "CC0-1.0", "a number"
+        )
+        content = Path(model).read_bytes() if Path(model).exists() else model.encode()
+        detector_folder.write_folder(folder, content, card)
+
+    def open(self, folder):
+        card, graph = detector_folder.read_folder(folder)
+        return Stamps(card, int(graph))
+
+    def find(self, medium):
+        label = self.labels[0] if self.labels else ""
+        return [
+            Region(region.where, region.score, label=label)
+            for region in super().find(medium)
+            if region.where[2] - region.where[0] >= self.least
+        ]

@@ -72,7 +72,7 @@ IN_USE = {
     "dimless": ("del Encoder.dim", "its encoder has no dim"),
     "bare": ("Encoder.threshold = 0.5", "its encoder has threshold 0.5, which should be"),
     "empty": ("Plugin.encoder = lambda self, folder=None: None", "its encoder has no dim"),
-    "blind": ("Plugin.detector = 'nowhere'", "needs a detector: no plugin 'nowhere'"),
+    "blind": ("Plugin.detector = 'nowhere'", "needs a detector: no detector 'nowhere'"),
     "unmeasured": (
         "Plugin.calibration = Path('nowhere.json')",
         "its calibration cannot be used: nowhere.json",
