@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import EvaluationSettings
     from siamkit.flows.explain import Explanation
+    from siamkit.flows.find import SearchedPicture, Sighting
     from siamkit.flows.import_ import Imported
     from siamkit.flows.query import Answer
     from siamkit.flows.reembed import Reembedded
@@ -85,8 +86,10 @@ __all__ = [
     "Reembedded",
     "Region",
     "Sample",
+    "SearchedPicture",
     "SeveralFound",
     "SiamkitError",
+    "Sighting",
     "StoreError",
     "TextColumns",
     "Threshold",
@@ -122,6 +125,8 @@ _HOME = {
     "EnrolResult": "siamkit.flows.enrol",
     "EvaluationSettings": "siamkit.flows.evaluate",
     "Explanation": "siamkit.flows.explain",
+    "SearchedPicture": "siamkit.flows.find",
+    "Sighting": "siamkit.flows.find",
     "Finding": "siamkit.flows.audit",
     "Gallery": "siamkit.store.galleries",
     "Holding": "siamkit.store.labels",

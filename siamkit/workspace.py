@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from siamkit.flows.against import GalleryLookup
     from siamkit.flows.audit import Finding
     from siamkit.flows.backup import Backup
+    from siamkit.flows.calibrate_find import CalibratedSearch
     from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped
     from siamkit.flows.dedupe_items import Item
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
     from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import Evaluation, EvaluationSettings
     from siamkit.flows.explain import Explanation
+    from siamkit.flows.find import SearchedPicture
+    from siamkit.flows.find_places import PictureSearch
     from siamkit.flows.fuse import Fused
     from siamkit.flows.import_ import Imported
     from siamkit.flows.reembed import Reembedded
@@ -455,6 +458,59 @@ class Workspace:
         live, pipeline = self._open_gallery(gallery, detector)
         return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
+    def find(
+        self,
+        gallery: str,
+        source: Source,
+        *,
+        detector: str | None = DEFAULT,
+        tiles: int | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
+    ) -> SearchedPicture:
+        """Find every place in a picture that shows something enrolled; see `find_many`.
+
+        Raises the error of a picture that cannot be searched.
+        """
+        (picture,) = self.find_many(gallery, [source], detector=detector, tiles=tiles, rule=rule)
+        if picture.error:
+            raise picture.error
+        return picture
+
+    def find_many(
+        self,
+        gallery: str,
+        sources: Iterable[Source],
+        *,
+        detector: str | None = DEFAULT,
+        tiles: int | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
+    ) -> Iterator[SearchedPicture]:
+        """Search pictures for everything that is enrolled; yield one result per source, in order.
+
+        A source that fails is reported in its result and does not end the others.
+        detector: a name; DEFAULT takes the gallery's own, or `proposals` if it has none; None
+        compares whole pictures alone. tiles: px of the side of overlapping tiles, in which the
+        detector looks too. rule: a threshold, or an FPIR per picture, instead of the calibrated
+        one; its reranker judges the best places. See siamkit.flows.find.
+        """
+        from siamkit.flows.find import find
+
+        search = self._open_search(gallery, detector, tiles, rule.reranker)
+        yield from find(search, sources, rule)
+
+    def _open_search(
+        self, gallery: str, detector: str | None, tiles: int | None, reranker: str | None
+    ) -> PictureSearch:
+        from siamkit.flows.find_places import FALLBACK, open_search, require_pictures
+
+        target = galleries.get(self.store, gallery)
+        modality = target.space.modality
+        require_pictures(gallery, modality, self.kind(modality))
+        if detector == DEFAULT:
+            detector = target.detector or FALLBACK
+        live, pipeline = self._open_gallery(gallery, detector)
+        return open_search(live, pipeline, tiles=tiles, reranker=reranker)
+
     def classify(
         self,
         gallery: str,
@@ -791,6 +847,42 @@ class Workspace:
             )
         calibrate.save_calibration(self.store, target, calibration)
         return calibration
+
+    def calibrate_find(
+        self,
+        gallery: str,
+        pictures: str | Path,
+        *,
+        detector: str | None = DEFAULT,
+        tiles: int | None = None,
+        fpir: float | None = None,
+        reranker: str | None = None,
+        report_fault: Callable[[Fault], None] = lambda fault: log.warning(f"left out: {fault}"),
+        progress: Progress = ignore_progress,
+    ) -> CalibratedSearch:
+        """Measure what the scores of `find` mean in a gallery; later searches use the result.
+
+        pictures: a folder of pictures without anything enrolled, or a COCO JSON whose categories
+        are identities. detector, tiles, reranker: of the searches that it is for, see `find_many`.
+        fpir: the share of pictures without anything enrolled that may get a box, at most; None for
+        0.05, or what the pictures support. report_fault: called with each picture that cannot be
+        used. Raises Uncalibrated for too few pictures.
+        """
+        from siamkit.flows.calibrate_find import calibrate_find
+        from siamkit.flows.labelled_pictures import read_pictures
+
+        self.store.require_writable()
+        search = self._open_search(gallery, detector, tiles, reranker)
+        path, enrolled = expand(Path(pictures)), [h.identity for h in self.identities(gallery)]
+        labelled = read_pictures(path, enrolled, report_fault)
+        return calibrate_find(
+            search,
+            labelled,
+            path.name,
+            fpir=fpir,
+            report_fault=report_fault,
+            progress=progress,
+        )
 
     def train(
         self,

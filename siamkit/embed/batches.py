@@ -23,7 +23,7 @@ from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Notes
 from siamkit.sdk import threads
-from siamkit.types import Quality, Region
+from siamkit.types import Image, Quality, Region
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,7 @@ class EmbeddedSource:
     digest: bytes = b""
     regions: list[EmbeddedRegion] = field(default_factory=list)  # those that were chosen
     region_count: int = 1  # of all that were detected
+    size: tuple[int, int] | None = None  # width and height of a picture, px
     error: SiamkitError | None = None
 
 
@@ -174,6 +175,8 @@ def _detect(
     try:
         detected = pipeline.detect(content)
         source.region_count = len(detected.regions)
+        if isinstance(detected.medium, Image):
+            source.size = detected.medium.pixels.shape[1::-1]
         try:
             if not (chosen := choose(detected)):
                 raise NothingFound("no region was chosen")

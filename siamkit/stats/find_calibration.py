@@ -25,11 +25,16 @@ class FindSetup:
     reranker: str | None = None  # decides by its probability
 
     @property
+    def detector_name(self) -> str:
+        """The detector without a fingerprint."""
+        return self.detector.partition("@")[0]
+
+    @property
     def options(self) -> str:
         """The options of the command line that choose it."""
         tiles = f" --tiles {self.tiles}" if self.tiles else ""
         reranker = f" --rerank {self.reranker}" if self.reranker else ""
-        return f"--detector {self.detector.partition('@')[0]}{tiles}{reranker}"
+        return f"--detector {self.detector_name}{tiles}{reranker}"
 
 
 @dataclass(frozen=True, slots=True)

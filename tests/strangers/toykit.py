@@ -224,6 +224,55 @@ class Tiles:
         return []
 
 
+class SwatchesEncoder:
+    """The mean colours of 4 x 4 tiles, from grey: a colour and its opposite have the cosine -1."""
+
+    dim = 48
+    fingerprint = "swatches/1:toy"
+    threshold = None
+
+    def embed(self, batch):
+        rows = np.stack([TilesEncoder().row(image.pixels) for image in batch]) - 128.6
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Hue:
+    """A second opinion on swatches: how near their mean colours are."""
+
+    name = "hue"
+    threshold = Threshold(0.9, None, "made up for the tests")
+    candidates = 0.5
+
+    def score(self, left, right, left_vectors, right_vectors):
+        pairs = zip(left, right, strict=True)
+        gaps = [a.pixels.mean(axis=(0, 1)) - b.pixels.mean(axis=(0, 1)) for a, b in pairs]
+        return np.array([1 - np.abs(gap).max() / 255 for gap in gaps], np.float32)
+
+
+class Swatches:
+    """Pictures without a detector of their own: anything may be enrolled and looked for."""
+
+    name = "swatches"
+    kind = "image"
+    detector = None
+    rerankers = {"hue": "nearness of the mean colours"}  # noqa: RUF012
+
+    def load(self, source):
+        return load_image(source)
+
+    def crop(self, medium, region):
+        return Tiles().crop(medium, region)
+
+    def reranker(self, name, encoder):
+        return Hue()
+
+    def encoder(self, folder=None):
+        return SwatchesEncoder()
+
+    def examples(self):
+        return []
+
+
 class Squares:
     """Finds what is not white: one region per run of columns with ink."""
 

@@ -1,0 +1,223 @@
+"""The places of a picture that may show an enrolled thing, scored, before anything is decided.
+
+Every region of a picture is compared with the gallery and stands for its nearest identity. Regions
+of one identity that overlap are one place: the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamkit.embed import batches, rerankers
+from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.pipeline import DetectedSample, Pipeline
+from siamkit.embed.region_choosers import ChosenRegions
+from siamkit.errors import BadInput, NothingFound, SiamkitError, StoreError
+from siamkit.flows.nearest import find_nearest
+from siamkit.flows.rerank import rerank_matches
+from siamkit.protocols import Detector, Reranker
+from siamkit.sdk import boxes
+from siamkit.stats.find_calibration import FindSetup
+from siamkit.stats.scoring import fusion_of, mated_cosine_of
+from siamkit.store import galleries
+from siamkit.store.live_index import LiveIndex
+from siamkit.types import Box, Image, Match, Region
+
+SAME_PLACE = 0.5  # intersection over union above which regions of one identity are one place
+JUDGED = 8  # places of a picture that a reranker judges: each costs a comparison of two crops
+SEARCHED = 512  # regions at once: their scores with all of their candidates fit into memory
+FALLBACK = "proposals"  # the detector of a search in a gallery that has none
+LEAST_SIDE = 2.0  # px: a narrower region shows nothing, and rounding may leave no pixel of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """The places of one picture, best first."""
+
+    embedded: EmbeddedSource
+    matches: list[Match]  # (n,) the nearest identity of each
+    rows: list[int]  # (n,) of `embedded.regions`
+    scores: NDArray[np.float64]  # (n,) cosines, or probabilities of a reranker
+
+    @property
+    def error(self) -> SiamkitError | None:
+        """Why the picture could not be searched; a picture without any region could."""
+        error = self.embedded.error
+        return None if isinstance(error, NothingFound) and self.embedded.size else error
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture, px; 0, 0 if it was not decoded."""
+        return self.embedded.size or (0, 0)
+
+    @property
+    def highest(self) -> float:
+        """The highest score; -1 where nothing was compared."""
+        return float(self.scores[0]) if len(self.scores) else -1.0
+
+    def box(self, place: int) -> Box:
+        """Return the box of a place, inside the picture."""
+        where = self.embedded.regions[self.rows[place]].region.where
+        width, height = self.size
+        if where is None:
+            return 0.0, 0.0, float(width), float(height)
+        assert len(where) == 4
+        return boxes.clip(where, width, height)
+
+    def region(self, place: int) -> Region:
+        """Return the region of a place, its box inside the picture."""
+        return replace(self.embedded.regions[self.rows[place]].region, where=self.box(place))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureSearch:
+    """A gallery, and the models that search pictures for what is enrolled in it."""
+
+    live: LiveIndex
+    pipeline: Pipeline  # with the detector of the search
+    setup: FindSetup
+    reranker: Reranker[Any] | None = None
+
+    def places(self, jobs: Iterable[Job]) -> Iterator[Places]:
+        """Yield the places of every picture, in order, a batch of pictures at a time."""
+        for batch in batches.embed_all(self.pipeline, jobs, _comparable):
+            nearest = iter(self._find_nearest([r.vector for s in batch for r in s.regions]))
+            pictures = [_merge(s, list(islice(nearest, len(s.regions)))) for s in batch]
+            yield from self._judge(pictures) if self.reranker else pictures
+
+    def _find_nearest(self, vectors: Sequence[NDArray[np.float32]]) -> Iterator[Match | None]:
+        """Yield the nearest identity of each vector; None if the gallery is empty by now."""
+        fusion = fusion_of(self.pipeline.modality)
+        mated_cosine = mated_cosine_of(self.pipeline.encoder)
+        for start in range(0, len(vectors), SEARCHED):
+            block = np.stack(vectors[start : start + SEARCHED])
+            for matches in find_nearest(self.live, block, 1, fusion, mated_cosine):
+                yield matches[0] if matches else None
+
+    def _judge(self, pictures: Sequence[Places]) -> Iterator[Places]:
+        """Let the reranker judge the best places of each picture; the others are dropped.
+
+        So is a place whose enrolled sample is gone, which cannot be judged.
+        """
+        assert self.reranker
+        pairs = [
+            (number, place)
+            for number, places in enumerate(pictures)
+            for place in range(len(places.rows))[:JUDGED]
+        ]
+        judged: list[list[tuple[float, int, Match]]] = [[] for _ in pictures]
+        if pairs:
+            regions = [pictures[n].embedded.regions[pictures[n].rows[place]] for n, place in pairs]
+            crops, vectors = [r.crop for r in regions], np.stack([r.vector for r in regions])
+            rows = [[pictures[n].matches[place]] for n, place in pairs]
+            ranked = rerank_matches(self.live, self.pipeline, self.reranker, crops, vectors, rows)
+            for (n, place), (match,) in zip(pairs, ranked, strict=True):
+                if match.probability is not None:
+                    judged[n].append((match.probability, pictures[n].rows[place], match))
+        for places, ranks in zip(pictures, judged, strict=True):
+            ranks.sort(key=lambda rank: -rank[0])  # stable: of equals, the higher cosine first
+            scores = np.array([probability for probability, _, _ in ranks], np.float64)
+            matches = [match for _, _, match in ranks]
+            yield Places(places.embedded, matches, [row for _, row, _ in ranks], scores)
+
+
+def _merge(source: EmbeddedSource, nearest: Sequence[Match | None]) -> Places:
+    """Make one place of overlapping regions of a picture that have the same nearest identity."""
+    pairs = [(row, match) for row, match in enumerate(nearest) if match]
+    if not pairs:
+        return Places(source, [], [], np.empty(0))
+    rows, matches = zip(*pairs, strict=True)
+    scores = np.array([match.score for match in matches], np.float64)
+    groups = np.unique([match.identity for match in matches], return_inverse=True)[1]
+    width, height = source.size or (0, 0)
+    corners = boxes.array([source.regions[row].region for row in rows], width, height)
+    corners = corners.clip(0, [width, height] * 2)
+    best = boxes.suppress(corners, scores, SAME_PLACE, groups).tolist()
+    return Places(source, [matches[i] for i in best], [rows[i] for i in best], scores[best])
+
+
+def _comparable(detected: DetectedSample) -> ChosenRegions:
+    """Return every region whose vector says something about it."""
+    pairs = zip(detected.regions, detected.qualities, strict=True)
+    return [pair for pair in pairs if pair[1] is None or pair[1].comparable]
+
+
+class _Candidates:
+    """A detector whose regions can be cut out, with the whole picture among them if wanted."""
+
+    kind = "image"
+
+    def __init__(self, detector: Detector[Image], *, with_whole: bool) -> None:
+        self.name = detector.name
+        self._detector = self.__wrapped__ = detector  # __wrapped__ is for messages
+        self._with_whole = with_whole
+
+    def find(self, medium: Image) -> list[Region]:
+        """Return the regions that have LEAST_SIDE inside the picture, best first."""
+        height, width = medium.pixels.shape[:2]
+        regions = [r for r in self._detector.find(medium) if _is_wide(r, width, height)]
+        if self._with_whole and all(region.where is not None for region in regions):
+            regions.append(Region())
+        return regions
+
+
+def _is_wide(region: Region, width: int, height: int) -> bool:
+    if region.where is None:
+        return True
+    if len(region.where) != 4:
+        return False
+    left, top, right, bottom = boxes.clip(region.where, width, height)
+    return min(right - left, bottom - top) >= LEAST_SIDE
+
+
+def open_search(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    *,
+    tiles: int | None = None,
+    reranker: str | None = None,
+) -> PictureSearch:
+    """Prepare a search of pictures for what is enrolled in a gallery.
+
+    pipeline: with the detector to use; None tries the whole picture alone. tiles: see
+    siamkit.embed.tiles. The whole picture is tried too, for a thing that fills it, unless the
+    modality has a detector of its own: that says what its things are, and no picture is a face.
+    reranker: a name; DEFAULT for the modality's own.
+
+    Raises BadInput for media that are not pictures, EncoderMismatch, StoreError for an empty
+    gallery.
+    """
+    gallery, modality, detector = live.gallery, pipeline.modality, pipeline.detector
+    require_pictures(gallery.name, modality.name, modality.kind)
+    galleries.require_space(gallery, pipeline.encoder.fingerprint)
+    if not len(live):
+        raise StoreError(
+            f"nothing is enrolled in gallery {gallery.name}",
+            hint=f"run `siamkit enrol {gallery.name} FILE --as LABEL`",
+        )
+    name = "none"
+    if detector is not None:
+        stamp = getattr(detector, "fingerprint", "")  # of a folder, whose content may change
+        name = f"{detector.name}@{stamp}" if stamp else detector.name
+        detector = _Candidates(detector, with_whole=modality.detector is None)
+    elif tiles is not None:
+        raise BadInput("tiles need a detector to look into them", hint="leave out `--tiles`")
+    judge = rerankers.pick_reranker(pipeline, reranker)
+    setup = FindSetup(name, tiles, judge.name if judge else None)
+    return PictureSearch(live, replace(pipeline, detector=detector), setup, judge)
+
+
+def require_pictures(gallery: str, modality: str, kind: str) -> None:
+    """Raise BadInput for a gallery of anything but pictures; the hint names what to do instead."""
+    if kind != "image":
+        instead = {"audio": "FILE --timeline", "text": "--text TEXT"}.get(kind, "FILE")
+        raise BadInput(
+            f"gallery {gallery} holds {modality}, not pictures: nothing has a place in them",
+            hint=f"`siamkit query {gallery} {instead}`",
+        )
