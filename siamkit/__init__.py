@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from siamkit.flows.decide import DecisionRule
     from siamkit.flows.dedupe import Deduped
     from siamkit.flows.dedupe_items import Item
+    from siamkit.flows.detect import Detected
     from siamkit.flows.detectors import DetectorState
     from siamkit.flows.embed import Embedded
     from siamkit.flows.encoders import EncoderState
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
     from siamkit.io.table_read import TextColumns
+    from siamkit.reports.region_files import RegionFiles
     from siamkit.sdk import region_formats
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.drift import Drift
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from siamkit.train import events as training_events
     from siamkit.train.config import TrainConfig
     from siamkit.train.run import TrainingResult, TrainingRun
-    from siamkit.types import Clip, Image, Match, Quality, Region, Threshold, Verdict
+    from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -63,6 +65,7 @@ __all__ = [
     "Clip",
     "DecisionRule",
     "Deduped",
+    "Detected",
     "DetectorState",
     "Drift",
     "Embedded",
@@ -82,9 +85,11 @@ __all__ = [
     "MissingWeights",
     "NothingFound",
     "PluginError",
+    "Prompt",
     "Quality",
     "Reembedded",
     "Region",
+    "RegionFiles",
     "Sample",
     "SearchedPicture",
     "SeveralFound",
@@ -118,6 +123,7 @@ _HOME = {
     "DEFAULT": "siamkit.embed.pipeline",
     "DecisionRule": "siamkit.flows.decide",
     "Deduped": "siamkit.flows.dedupe",
+    "Detected": "siamkit.flows.detect",
     "Drift": "siamkit.stats.drift",
     "DetectorState": "siamkit.flows.detectors",
     "Embedded": "siamkit.flows.embed",
@@ -133,6 +139,7 @@ _HOME = {
     "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe_items",
     "Reembedded": "siamkit.flows.reembed",
+    "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",
     "Timeline": "siamkit.flows.timeline",
     "TrainConfig": "siamkit.train.config",
@@ -142,7 +149,8 @@ _HOME = {
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",
     **dict.fromkeys(
-        ["Clip", "Image", "Match", "Quality", "Region", "Threshold", "Verdict"], "siamkit.types"
+        ["Clip", "Image", "Match", "Prompt", "Quality", "Region", "Threshold", "Verdict"],
+        "siamkit.types",
     ),
 }
 

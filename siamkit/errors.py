@@ -67,6 +67,6 @@ class LowQuality(BadInput):
 
 
 class NothingFound(SiamkitError):
-    """The detector found nothing to embed."""
+    """The detector found nothing to embed or to show."""
 
     exit_code = 4

@@ -318,7 +318,8 @@ class Streams(Protocol[M_co]):
 class Detector(Protocol[M_contra]):
     """Entry point group `siamkit.regions`. Constructed without arguments, and cheaply.
 
-    One attribute is optional: `labels: Sequence[str]`, the labels that its regions may have.
+    Two attributes are optional: `labels: Sequence[str]`, the labels that its regions may have; and
+    `fingerprint: str`, which changes with its weights or settings.
     """
 
     name: str

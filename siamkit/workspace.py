@@ -29,7 +29,7 @@ from siamkit.host import registry
 from siamkit.io import sources
 from siamkit.io.places import expand, expand_text
 from siamkit.models import names, pick_modality
-from siamkit.protocols import Source
+from siamkit.protocols import Detector, Source
 from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, Store, galleries, labels, samples
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from siamkit.flows.classify import Classified, Classifier
     from siamkit.flows.dedupe import Deduped
     from siamkit.flows.dedupe_items import Item
+    from siamkit.flows.detect import Detected, PreparedDetector
     from siamkit.flows.doctor import Checkup
     from siamkit.flows.embed import Embedded
     from siamkit.flows.enrol import EnrolResult
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
     from siamkit.host.registry import Plugin
     from siamkit.io.table_read import TextColumns
+    from siamkit.reports.region_files import RegionFiles
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.classify import ClassificationMethod, ClassificationRule
     from siamkit.stats.drift import Drift
@@ -111,6 +113,7 @@ class Workspace:
         self._renew()
         forks.renew_in_child(self, Workspace._renew)
         self._pipelines: dict[tuple[str, str | None, str | None], Pipeline] = {}
+        self._detectors: dict[str, Detector[Any]] = {}
         self._classifiers: dict[tuple[str, ClassificationRule], Classifier] = {}
 
     def __reduce__(self) -> tuple[type[Workspace], tuple[Path]]:
@@ -436,6 +439,73 @@ class Workspace:
         from siamkit.flows.embed import read_sources
 
         return read_sources(expand_text(str(origin)), columns, sys.stdin)
+
+    # --- detection ---
+
+    def detect(
+        self,
+        source: Source,
+        *,
+        detector: str | None = None,
+        labels: Sequence[str] = (),
+        min_score: float | None = None,
+        tiles: int | None = None,
+        prompt: Prompt | None = None,
+    ) -> Detected:
+        """Find the regions of one picture or sound. No store is needed.
+
+        detector: a name, or a detector folder; None takes `objects`, or `segments` for a prompt.
+        labels: only regions with one of them. min_score: in [0, 1]; None for the detector's own.
+        tiles: px; overlapping tiles of that side are searched, too. prompt: marks the one object.
+        siamkit.region_formats converts regions for other libraries.
+
+        Raises UnreadableSample, PluginError for an unknown detector, BadInput for labels that it
+        does not have, and for tiles or a prompt that it does not take.
+        """
+        prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
+        return prepared.detect(source)[0]
+
+    def detect_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        detector: str | None = None,
+        labels: Sequence[str] = (),
+        min_score: float | None = None,
+        tiles: int | None = None,
+        prompt: Prompt | None = None,
+        output: RegionFiles | None = None,
+        progress: Progress = ignore_progress,
+    ) -> Iterator[Detected]:
+        """Yield the regions of each source in order; one that cannot be used has an `error`.
+
+        sources: files, their content as bytes, or folders, whose files are taken. output: files to
+        write; an interrupted run of the same sources with the same output goes on where it stopped.
+        The others are those of `detect`; a prompt goes with one source.
+        """
+        from siamkit.flows.detect_many import detect_many
+
+        prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
+        yield from detect_many(prepared, sources, output, progress)
+
+    def _prepare_detector(
+        self,
+        detector: str | None,
+        labels: Sequence[str],
+        min_score: float | None,
+        tiles: int | None,
+        prompt: Prompt | None,
+    ) -> PreparedDetector:
+        from siamkit.flows.detect import DetectSettings, default_detector, prepare
+        from siamkit.models.detectors import open_detector
+
+        settings = DetectSettings(tuple(labels), min_score, tiles, prompt)
+        name = detector or default_detector(settings)
+        if name not in self._detectors:
+            with self._opening_models:
+                if name not in self._detectors:
+                    self._detectors[name] = open_detector(name)
+        return prepare(self._detectors[name], settings)
 
     # --- answers ---
 
@@ -1106,10 +1176,9 @@ class Workspace:
 
     @staticmethod
     def new_plugin(name: str, kind: str, folder: str | Path) -> list[Path]:
-        """Write a package with a new plugin into a new folder; return its files.
+        """Write a package with a new modality into a new folder; return its files.
 
-        kind: "image", "audio", "text" or "vector" for a modality, or "detector". Raises BadInput
-        for a bad name or folder.
+        kind: "image", "audio", "text" or "vector". Raises BadInput for a bad name or folder.
         """
         from siamkit.scaffold import write
 

@@ -31,11 +31,6 @@ class Network:
         self._session = onnx.encoder_session(graph)
         entries = self._session.get_inputs()
         self.inputs = [entry.name for entry in entries]
-        # Their sides; None for one that is not fixed.
-        self.input_shapes = [
-            [side if isinstance(side, int) else None for side in entry.shape] for entry in entries
-        ]
-        self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         self._dtypes = {entry.name: FLOATS.get(entry.type) for entry in entries}
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -79,6 +74,11 @@ class FolderDetector:
     def labels(self) -> Sequence[str]:
         """The labels that its regions may have."""
         return self.card.labels
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of its graph and every constant."""
+        return self.card.fingerprint
 
     @property
     def min_score(self) -> float:

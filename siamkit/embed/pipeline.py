@@ -138,7 +138,7 @@ class Pipeline:
             return [Region()]
         with self._guard("find", content, self.detector):
             detected = self.detector.find(medium)
-            return [regions.snap(_require_finite(region)) for region in detected]
+            return [regions.snap(require_finite(region)) for region in detected]
 
     def assess(self, medium: Any, region: Region, content: Content) -> Quality | None:
         """Assess a region's quality; None if neither modality nor encoder finds fault with it."""
@@ -209,7 +209,7 @@ class Pipeline:
             raise UnreadableSample(f"{prefix}there is not enough memory for it") from error
 
 
-def _require_finite(region: Region) -> Region:
+def require_finite(region: Region) -> Region:
     """Return a detector's region. Raises ValueError for NaN, Inf, or a score outside [0, 1]."""
     numbers = [region.score, *(region.where or ()), *chain.from_iterable(region.parts)]
     if not all(map(isfinite, numbers)) or not 0 <= region.score <= 1:

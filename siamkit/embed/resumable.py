@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class ResumableVectors:
     def __init__(
         self, fingerprint: str, detector: str, items: Iterable[bytes], count: int, dim: int
     ) -> None:
-        self.folder = _folder_of(fingerprint, detector, items)
+        self.folder = _folder_of(f"{fingerprint}\n{detector}\n", items)
         self.vectors: Vectors
         try:
             create_folder(self.folder)
@@ -70,15 +71,16 @@ class EmbeddedPart:
     left_out: str = ""  # why no comparison tells anything about it
 
 
-class ResumableRegions:
-    """The regions of one set of sources under one encoder and detector.
+class ResumableRecords:
+    """A record of JSON values per source that is done, of one set of sources.
 
-    If the cache cannot be written, they are held in memory alone, and a line is logged.
+    key: whatever else a run depends on, its detector say. If the cache cannot be written, a line
+    is logged.
     """
 
-    def __init__(self, fingerprint: str, detector: str, items: Iterable[bytes]) -> None:
-        self.folder = _folder_of(fingerprint, detector, items)
-        self.parts: dict[int, list[EmbeddedPart]] = {}  # by source, as they were embedded
+    def __init__(self, key: str, items: Iterable[bytes]) -> None:
+        self.folder = _folder_of(key, items)
+        self.records: dict[int, dict[str, Any]] = {}  # by source, of an interrupted run
         self._path: Path | None = self.folder / "regions.jsonl"
         try:
             create_folder(self.folder)
@@ -92,18 +94,17 @@ class ResumableRegions:
             for line in file:
                 with suppress(ValueError, KeyError, TypeError):
                     record = foreign.parse_json(line)
-                    self.parts[record["source"]] = [_part(part) for part in record["parts"]]
+                    self.records[record.pop("source")] = record
 
-    def add(self, parts: Mapping[int, list[EmbeddedPart]]) -> None:
-        """Keep the regions of some sources."""
-        self.parts |= parts
+    def add(self, records: Mapping[int, dict[str, Any]]) -> None:
+        """Keep the records of some sources, for the next run."""
         if self._path is None:
             return
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                for source, embedded in parts.items():
-                    fields = {"source": source, "parts": [_fields(part) for part in embedded]}
-                    file.write("\n" + json.dumps(fields))  # after what a crash may have cut
+                for source, record in records.items():
+                    line = json.dumps({"source": source, **record})
+                    file.write("\n" + line)  # after what a crash may have cut
         except OSError as error:
             self._give_up(error)
 
@@ -114,6 +115,32 @@ class ResumableRegions:
     def delete(self) -> None:
         """Delete the file, at the end of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ResumableRegions:
+    """The embedded regions of one set of sources under one encoder and detector."""
+
+    def __init__(self, fingerprint: str, detector: str, items: Iterable[bytes]) -> None:
+        self._records = ResumableRecords(f"{fingerprint}\n{detector}\n", items)
+        self.parts: dict[int, list[EmbeddedPart]] = {}  # by source, as they were embedded
+        while self._records.records:
+            source, record = self._records.records.popitem()
+            with suppress(ValueError, KeyError, TypeError):
+                self.parts[source] = [_part(part) for part in record["parts"]]
+
+    def add(self, parts: Mapping[int, list[EmbeddedPart]]) -> None:
+        """Keep the regions of some sources."""
+        self.parts |= parts
+        self._records.add(
+            {
+                source: {"parts": [_fields(part) for part in embedded]}
+                for source, embedded in parts.items()
+            }
+        )
+
+    def delete(self) -> None:
+        """Delete the file, at the end of the run."""
+        self._records.delete()
 
 
 def _fields(part: EmbeddedPart) -> dict[str, str]:
@@ -127,11 +154,11 @@ def _part(fields: dict[str, str]) -> EmbeddedPart:
     return EmbeddedPart(regions.from_json(fields["region"]), vector, fields["left_out"])
 
 
-def _folder_of(fingerprint: str, detector: str, items: Iterable[bytes]) -> Path:
+def _folder_of(key: str, items: Iterable[bytes]) -> Path:
     """Return the folder in the cache of one set of items, and delete what was abandoned there."""
     root = cache_root() / "unfinished"
     _delete_abandoned(root)
-    digest = hashlib.sha256(f"{fingerprint}\n{detector}\n".encode())
+    digest = hashlib.sha256(key.encode())
     for item in items:
         digest.update(item)
     return root / digest.hexdigest()[:24]

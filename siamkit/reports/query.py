@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
-from siamkit.io.atomic import replacing
-from siamkit.io.printable import printable
+from siamkit.reports.regions import Mark, annotate, save_picture
 from siamkit.types import Image
 
 if TYPE_CHECKING:
@@ -23,34 +22,13 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
 
     Raises BadInput for other media, and if the picture cannot be written.
     """
-    from PIL import Image as pil
-    from PIL import ImageDraw, ImageFont
-
     if not isinstance(medium, Image):
         hint = "leave out `--save-annotated`, or draw a `--timeline`"
         raise BadInput("only pictures can be annotated", hint=hint)
-    picture = pil.fromarray(medium.pixels)
-    width, height = picture.size
-    line_width = max(2, round(max(width, height) / 400))
-    font = ImageFont.load_default(size=max(12, round(max(width, height) / 50)))
-    draw = ImageDraw.Draw(picture)
-    for answer in answers:
-        box = answer.region.where if answer.region.where else (0.0, 0.0, width, height)
-        if len(box) != 4:
-            raise BadInput("only boxes can be drawn, not spans of time")
-        colour = KNOWN if answer.identity else UNKNOWN
-        score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
-        text = printable(answer.identity or "unknown") + score
-        draw.rectangle(box, outline=colour, width=line_width)
-        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-        x = min(max(0, box[0]), max(0, width - (right - left) - 8))
-        y = box[1] - (bottom - top) - 8
-        y = y if y >= 0 else min(box[3], height - (bottom - top) - 8)
-        draw.rectangle((x, y, x + right - left + 8, y + bottom - top + 8), fill=colour)
-        draw.text((x + 4 - left, y + 4 - top), text, fill="white", font=font)
-    try:
-        with replacing(path) as temporary:
-            picture.save(temporary)
-    except (OSError, ValueError) as error:
-        hint = "name a .jpg or .png file"
-        raise BadInput(f"{path} cannot be written: {error}", hint=hint) from error
+    save_picture(annotate(medium, [_mark(answer) for answer in answers]), path)
+
+
+def _mark(answer: Answer) -> Mark:
+    score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
+    colour = KNOWN if answer.identity else UNKNOWN
+    return Mark(answer.region, (answer.identity or "unknown") + score, colour)

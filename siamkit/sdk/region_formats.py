@@ -102,7 +102,7 @@ def to_annotation(
     width, height: of the picture. polygons: write a mask without holes as polygons; others, and
     all of them by default, are run-length codes. Raises ValueError for a span of time.
     """
-    left, top, right, bottom = _box(region, (width, height))
+    left, top, right, bottom = box(region, (width, height))
     fields: dict[str, Any] = {
         "category": region.label,
         "bbox": [round(float(v), DECIMALS) for v in (left, top, right - left, bottom - top)],
@@ -157,6 +157,20 @@ def from_coco(
     return [_from_annotation(annotation, names or {}, size) for annotation in annotations]
 
 
+def box(region: Region, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
+    """Return a region's box in px, or that of the whole picture.
+
+    size: (width, height) of the picture. Raises ValueError for a span of time, and for the whole
+    picture without its size.
+    """
+    if region.where is None and size is not None:
+        return (0.0, 0.0, float(size[0]), float(size[1]))
+    if region.where is None or len(region.where) != 4:
+        missing = "the whole picture needs its size" if region.where is None else "no box"
+        raise ValueError(f"{missing}: {region.where}")
+    return region.where
+
+
 def has_masks(regions: Iterable[Region]) -> bool:
     """Return True if at least one region has a mask."""
     return any(region.mask is not None for region in regions)
@@ -198,7 +212,7 @@ def _decode(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_] | Non
 
 def _outlines(region: Region, mask: Mask, width: int, height: int) -> list[list[float]] | None:
     """Return the polygons of a region's mask in px of the picture; None if it has holes."""
-    left, top, _, _ = boxes.pixel_box(_box(region, (width, height)), width, height)
+    left, top, _, _ = boxes.pixel_box(box(region, (width, height)), width, height)
     outlines = masks.to_polygons(mask)
     if outlines is None:
         return None
@@ -262,20 +276,10 @@ def _as_array(values: Any) -> NDArray[Any]:
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
-def _box(region: Region, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
-    """Return a region's box, or that of the whole picture."""
-    if region.where is None and size is not None:
-        return (0.0, 0.0, float(size[0]), float(size[1]))
-    if region.where is None or len(region.where) != 4:
-        missing = "the whole picture needs its size" if region.where is None else "no box"
-        raise ValueError(f"{missing}: {region.where}")
-    return region.where
-
-
 def _boxes(regions: Sequence[Region], size: tuple[int, int] | None) -> NDArray[np.float32]:
     import numpy as np
 
-    return np.asarray([_box(region, size) for region in regions], np.float32).reshape(-1, 4)
+    return np.asarray([box(region, size) for region in regions], np.float32).reshape(-1, 4)
 
 
 def _stack_masks(regions: Sequence[Region], size: tuple[int, int] | None) -> NDArray[np.bool_]:

@@ -26,7 +26,8 @@ def loaded_after(arguments: list[str], folder, environment) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "enrol", "query", "classify", "verify", "explain", "dedupe", "embed", "doctor"]
+    "command",
+    ["", "enrol", "query", "classify", "verify", "detect", "explain", "dedupe", "embed", "doctor"],
 )
 def test_help_loads_nothing_heavy(shell, command):
     loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)

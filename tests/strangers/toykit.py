@@ -346,3 +346,42 @@ class Stamps(Squares):
             for region in super().find(medium)
             if region.where[2] - region.where[0] >= self.least
         ]
+
+
+class Inks(Squares):
+    """Squares with their colour and their mask; small ones have a low score."""
+
+    name = "inks"
+    labels = ("blue", "red", "green")
+    min_score = 0.5
+
+    def with_min_score(self, min_score):
+        other = Inks()
+        other.min_score = min_score
+        return other
+
+    def find(self, medium):
+        regions = []
+        for square in super().find(medium):
+            left, top, right, bottom = map(int, square.where)
+            pixels = medium.pixels[top:bottom, left:right]
+            mask = (pixels < 250).any(axis=2)
+            red, _, blue = pixels[mask].mean(axis=0)
+            score = 0.9 if right - left >= 8 else 0.25
+            if score >= self.min_score:
+                label = "red" if red > blue else "blue"
+                regions.append(Region(square.where, score, mask, label=label))
+        return regions
+
+
+class Beeps:
+    """Finds what is loud: one region with a part per beep."""
+
+    name = "beeps"
+    kind = "audio"
+
+    def find(self, medium):
+        loud = np.abs(medium.samples).reshape(-1, medium.rate // 10).max(axis=1) > 0.1
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], loud, [0]]))).reshape(-1, 2) / 10
+        parts = tuple((float(start), float(stop)) for start, stop in edges)
+        return [Region((parts[0][0], parts[-1][1]), 0.8, parts=parts)] if parts else []

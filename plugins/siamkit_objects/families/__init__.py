@@ -32,7 +32,7 @@ from typing import Any
 
 from siamkit.errors import MissingWeights
 
-FAMILIES = ("ssd", "yolo", "yolox")
+FAMILIES = ("ssd",)
 
 
 def load(name: str) -> Any:
