@@ -1,0 +1,130 @@
+"""Settings of a run: a flat frozen dataclass, and the flat TOML file that holds one."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from siamkit.errors import BadInput
+from siamkit.io import foreign
+from siamkit.io.sources import to_text
+
+MAX_CONFIG_BYTES = 64 << 10  # a configuration with all its comments has 4 KB
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Base of the settings of a trainer. A subclass has fields with defaults, and calls `check`.
+
+    The comment beside a field's line explains it in the TOML file.
+    """
+
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # of a field that is one of some words
+    MINIMUMS: ClassVar[Mapping[str, float]] = {}
+    COMMAND: ClassVar[str] = "siamkit train config"  # prints a file with every key
+
+    def check(self) -> None:
+        """Raise BadInput for an unknown word, a number that is not finite, or one below its least.
+
+        A seed is below 2**31.
+        """
+        for name, choices in self.CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise _unknown(f"{name} = {getattr(self, name)!r}", getattr(self, name), choices)
+        for name, kind in self._types().items():
+            value = getattr(self, name)
+            if kind is float and not math.isfinite(value):
+                raise BadInput(f"{name} = {value}: it must be a finite number")
+            if name == "seed" and value >= 2**31:
+                raise BadInput(f"seed = {value}: it must be below {2**31:,}")
+        for name, least in self.MINIMUMS.items():
+            if getattr(self, name) < least:
+                raise BadInput(f"{name} = {getattr(self, name)}: it cannot be below {least}")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a TOML file; keys that it lacks take their defaults.
+
+        Raises BadInput for a file that cannot be read, an unknown key, or a value of another type.
+        """
+        hint = f"`{cls.COMMAND}` prints one with every key"
+        text = foreign.read_text(Path(path), MAX_CONFIG_BYTES, hint=hint)
+        try:
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(
+                f"{to_text(Path(path))} cannot be read as a configuration: {error}", hint=hint
+            ) from error
+        return cls().changed(values)
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        """Return these settings with other values.
+
+        Raises BadInput for an unknown key, or a value of another type.
+        """
+        types = self._types()
+        checked: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in types:
+                raise _unknown(f"unknown key {key!r}", key, types)
+            kind = types[key]
+            if type(value) is int and abs(value) >= 2**63:
+                raise BadInput(f"{key} has {len(str(abs(value)))} digits: it is too large")
+            if kind is float and type(value) is int:
+                value = float(value)
+            if type(value) is not kind:
+                raise BadInput(f"{key} = {value!r}: it must be of type {kind.__name__}")
+            checked[key] = value
+        return replace(self, **checked)
+
+    def differences(self, later: Self) -> list[str]:
+        """List the keys that differ: 'margin: 0.2 before, 0.3 now'."""
+        return [
+            f"{name}: {_toml(getattr(self, name))} before, {_toml(getattr(later, name))} now"
+            for name in self._types()
+            if getattr(self, name) != getattr(later, name)
+        ]
+
+    def to_toml(self, *, comments: bool = False) -> str:
+        """Write the file that `read` reads back to equal settings.
+
+        comments: explain each key, as its class does, and list its choices.
+        """
+        lines = {name: f"{name} = {_toml(getattr(self, name))}" for name in self._types()}
+        if comments:
+            source = inspect.getsource(type(self))
+            lines = {name: line + self._comment(name, source) for name, line in lines.items()}
+        return "".join(f"{line}\n" for line in lines.values())
+
+    @classmethod
+    def _types(cls) -> dict[str, type]:
+        return {field.name: type(field.default) for field in fields(cls)}
+
+    def _comment(self, key: str, source: str) -> str:
+        """Return the comment beside a field, with its choices; empty if it has neither."""
+        match = re.search(rf"^ +{key}: .*?  # (.*)$", source, re.MULTILINE)
+        parts = [match[1]] if match else []
+        parts += [f"one of {', '.join(self.CHOICES[key])}"] if key in self.CHOICES else []
+        return f"  # {'; '.join(parts)}" if parts else ""
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
+
+
+def _unknown(message: str, word: Any, choices: Iterable[str]) -> BadInput:
+    near = get_close_matches(str(word), list(choices), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
+    return BadInput(message, hint=hint)
