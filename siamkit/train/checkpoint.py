@@ -21,7 +21,7 @@ from torch import Tensor
 from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.sources import to_text
-from siamkit.train.folder import replacing
+from siamkit.train.folder import LAST, replacing
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -44,6 +44,20 @@ def read_facts(path: Path) -> dict[str, Any]:
     """Read the facts alone. Raises BadInput, naming the file."""
     with _open(path) as (_, facts):
         return facts
+
+
+def require_processes(folder: Path, count: int) -> None:
+    """Raise BadInput for another number of processes: they would draw other batches."""
+    last = folder / LAST
+    before = read_facts(last).get("processes", count) if last.exists() else count
+    if before != count:
+        raise BadInput(
+            f"{to_text(folder)} was started with {before} processes, and now there are {count}",
+            hint=f"torchrun --nproc-per-node {before} -m siamkit train --out {to_text(folder)}"
+            " --resume, or as many over several machines"
+            if before > 1
+            else "resume it without torchrun",
+        )
 
 
 @contextmanager

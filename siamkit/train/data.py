@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from siamkit.protocols import Detector
 from siamkit.sdk import threads
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS, replacing
-from siamkit.train.intake import Loaded, Row, Tally, load_example, select_rows
+from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.split import Split, split_identities
 from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
@@ -35,6 +35,15 @@ from siamkit.types import Progress, ignore_progress
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
+
+class Named(Protocol):
+    """An item that a message can name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
 MAX_FACTS_BYTES = 1 << 30  # a million samples have 100 MB of names
 log = logging.getLogger("siamkit")
 
@@ -93,7 +102,7 @@ def prepare(
     load_one = partial(load_example, pipeline)
     loaded = map_ahead(load_one, ordered, workers=workers, ahead=4 * workers)
     reported = _report(loaded, len(ordered), progress)
-    rows = _write_arrays(run / ARRAYS, select_rows(reported, tally), modality)
+    rows = write_arrays(run / ARRAYS, select_rows(reported, tally), registry.describe(modality))
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
@@ -199,12 +208,13 @@ def _digest(
     return digest.hexdigest()
 
 
-def _write_arrays(path: Path, rows: Iterable[Row], modality: TrainableModality) -> list[Example]:
-    """Write arrays to a .npy file, one by one; return their examples.
+def write_arrays(path: Path, rows: Iterable[tuple[T, NDArray[Any]]], maker: str) -> list[T]:
+    """Write the arrays of (item, array) rows to a .npy file, one by one; return their items.
 
     Its header is written twice: numpy leaves room in it for more digits of the first dimension.
+    maker: of the arrays, for messages. Raises PluginError for arrays of two shapes or dtypes.
     """
-    written: list[Example] = []
+    written: list[T] = []
     first: NDArray[Any] | None = None
     with replacing(path) as temporary, temporary.open("wb") as file:
         for example, array in rows:
@@ -213,7 +223,7 @@ def _write_arrays(path: Path, rows: Iterable[Row], modality: TrainableModality) 
                 _write_header(file, 0, first)
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise PluginError(
-                    f"{registry.describe(modality)}: array returned {array.dtype} {array.shape} for"
+                    f"{maker}: array returned {array.dtype} {array.shape} for"
                     f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
                     f" {shorten(written[0].name)}"
                 )

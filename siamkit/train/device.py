@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from siamkit.errors import BadInput
-from siamkit.train.config import TrainConfig
 
 PROBES = 3  # training steps timed in each precision; the first is not counted
 HOPELESS = 5  # a first step in bf16 that takes this many times as long as fp32 decides
@@ -34,12 +33,12 @@ def pick_device(name: str) -> str:
 
 
 @contextmanager
-def repeatable(config: TrainConfig) -> Iterator[None]:
-    """Seed torch, and make its kernels deterministic if configured; restore both afterwards."""
+def repeatable(seed: int, deterministic: bool) -> Iterator[None]:
+    """Seed torch, and make its kernels deterministic if asked; restore both afterwards."""
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
         try:
             yield
         finally:

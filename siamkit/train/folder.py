@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign
 from siamkit.io.sources import to_text
-from siamkit.train.config import TrainConfig
+from siamkit.train.settings import Settings
 
 LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
 EMBEDDINGS = "validation.npz"  # of the validation samples, at the best step
-ENCODER = "encoder"  # the encoder folder that a run results in
+ENCODER, DETECTOR = "encoder", "detector"  # the folder that a run results in
+LOCALISE = "localise"  # the task of a run that trains a localiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,22 @@ class Origin:
     name: str  # of the encoder to come
     table: str | None = None  # of a database, or the sheet, that holds the examples
     encoding: str | None = None  # of a table of examples that is not UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class LocaliserOrigin:
+    """The pictures of a localiser's run, and the name and licence of its result."""
+
+    origin: str  # an absolute path
+    licence: str  # of the weights to come, for people
+    name: str  # of the detector to come
+    table: str | None = None  # of a database, or the sheet, that lists the pictures
+    encoding: str | None = None  # of a table that is not UTF-8
+    task: str = LOCALISE
+
+
+AnyOrigin = TypeVar("AnyOrigin", Origin, LocaliserOrigin)
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 @contextmanager
@@ -61,7 +79,7 @@ def require_new(run: Path) -> None:
         )
 
 
-def begin(run: Path, origin: Origin, config: TrainConfig) -> None:
+def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None:
     """Create the folder of a run, with its origin and its settings."""
     atomic.create_folder(run)
     atomic.replace_text(run / CONFIG, config.to_toml())
@@ -76,14 +94,25 @@ def abandon(run: Path) -> None:
         run.rmdir()
 
 
-def reopen(run: Path) -> tuple[Origin, TrainConfig]:
-    """Read what a run was started with. Raises BadInput if none was started there."""
+def read_task(run: Path) -> str:
+    """Return the task of a run: LOCALISE, or "" for an encoder's and where no run was begun."""
     try:
-        origin = Origin(**foreign.require_object(foreign.read_json(run / ORIGIN)))
-        texts = [origin.modality, origin.origin, origin.detector or "", origin.licence, origin.name]
+        return str(foreign.require_object(foreign.read_json(run / ORIGIN)).get("task", ""))
+    except (BadInput, ValueError):
+        return ""
+
+
+def reopen(
+    run: Path, kind: type[AnyOrigin], settings: type[AnySettings]
+) -> tuple[AnyOrigin, AnySettings]:
+    """Read what a run was started with. Raises BadInput if none of this kind was started there."""
+    try:
+        values = foreign.require_object(foreign.read_json(run / ORIGIN))
+        origin = kind(**values)
+        texts = [value for value in asdict(origin).values() if value is not None]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("its values are not texts")
-        return origin, TrainConfig.read(run / CONFIG)
+        return origin, settings.read(run / CONFIG)
     except (BadInput, ValueError, TypeError) as error:
         raise BadInput(
             f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {error}",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ class Learner:
         # The average is validated and exported (Polyak and Juditsky 1992); without one it is the
         # network itself.
         self.average = deepcopy(self.network).requires_grad_(False) if config.average else network
-        self.optimiser = torch.optim.AdamW(_groups([network, loss], config.weight_decay))
+        self.optimiser = torch.optim.AdamW(decay_groups([network, loss], config.weight_decay))
 
     def parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -73,7 +73,7 @@ class Learner:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, step)
         self.optimiser.zero_grad(set_to_none=True)
-        seed = (self.config.seed * 1_000_003 + step) * 1_009 + processes.rank
+        seed = step_seed(self.config.seed, step, processes.rank)
         torch.manual_seed(seed)  # of dropout
         generator = torch.Generator().manual_seed(seed)
         means = [astuple(self._learn(batch, mining, generator)) for batch in batches]
@@ -151,7 +151,25 @@ class Learner:
             self.average.load_state_dict(part(tensors, "average."))
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
+class Schedule(Protocol):
+    """The settings that the learning rate follows."""
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def warmup(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of a process's random numbers in one step."""
+    return (seed * 1_000_003 + step) * 1_009 + rank
+
+
+def learning_rate(config: Schedule, step: int) -> float:
     """Return the rate of a step, counted from 1.
 
     It warms up linearly, then falls by half a cosine to 0 (Loshchilov and Hutter 2017).
@@ -162,7 +180,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-def _groups(modules: Iterable[nn.Module], decay: float) -> list[dict[str, Any]]:
+def decay_groups(modules: Iterable[nn.Module], decay: float) -> list[dict[str, Any]]:
     """Group parameters for weight decay, which biases and normalisation layers are spared."""
     trained = [p for module in modules for p in module.parameters() if p.requires_grad]
     return [

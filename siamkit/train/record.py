@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 from siamkit.errors import BadInput
 from siamkit.io import foreign
+from siamkit.io.atomic import PRIVATE_FILE
 from siamkit.io.sources import to_text
-from siamkit.train.events import Event
+from siamkit.train.events import Event, Saved, Stopped
 
 RECORD = "train.jsonl"
 MAX_BYTES = 256 << 20  # a million steps
@@ -56,6 +57,25 @@ def parse(text: str) -> Event:
         return kind(**values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(f"not an event of a run: {type(error).__name__}: {error}") from error
+
+
+def recorded(run: Path, step: int, events: Iterable[Event]) -> Iterator[Event]:
+    """Write each event to the record of a run, then yield it.
+
+    step: that the run resumes from; what was recorded after it is deleted.
+    """
+    if step:
+        truncate(run, step)
+    else:
+        (run / RECORD).unlink(missing_ok=True)
+    (run / RECORD).touch(mode=PRIVATE_FILE)
+    with (run / RECORD).open("a", encoding="utf-8") as file:
+        for event in events:
+            file.write(line(event))
+            file.flush()
+            if isinstance(event, Saved | Stopped):  # a checkpoint is on the disk: so is its record
+                os.fsync(file.fileno())
+            yield event
 
 
 def read_record(run: Path) -> list[Event]:

@@ -80,7 +80,7 @@ class TrainingRun:
         from siamkit.train.modality import load_modality
 
         folder = Path(folder)
-        origin, config = run_folder.reopen(folder)
+        origin, config = run_folder.reopen(folder, Origin, TrainConfig)
         modality = load_modality(origin.modality, config)
         prepared = load(folder)
         if prepared is None:
@@ -177,14 +177,14 @@ def start_run(
 
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
     if resume:
-        before, saved = run_folder.reopen(folder)
+        before, saved = run_folder.reopen(folder, Origin, TrainConfig)
     else:
         run_folder.require_new(folder)
         before, saved = _new_origin(folder, changes), TrainConfig()
     config = config if isinstance(config, TrainConfig) else saved.changed(config)
     origin = _changed_origin(before, changes)
     if has_checkpoint:
-        _require_same(folder, before, origin, saved.differences(config))
+        require_same(folder, asdict(before), asdict(origin), saved.differences(config))
     modality = load_modality(origin.modality, config)
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
@@ -222,13 +222,14 @@ def _changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
     return replace(origin, detector=resolve_detector(origin.modality, origin.detector))
 
 
-def _require_same(folder: Path, before: Origin, now: Origin, settings: list[str]) -> None:
+def require_same(
+    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], settings: list[str]
+) -> None:
     """Raise BadInput if a run would go on with another origin or other settings."""
-    facts = asdict(now)
     lines = [
-        f"{key}: {value!r} before, {facts[key]!r} now"
-        for key, value in asdict(before).items()
-        if value != facts[key]
+        f"{key}: {value!r} before, {now[key]!r} now"
+        for key, value in before.items()
+        if value != now[key]
     ]
     if lines := lines + settings:
         raise BadInput(
