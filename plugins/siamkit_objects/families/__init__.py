@@ -32,7 +32,7 @@ from typing import Any
 
 from siamkit.errors import MissingWeights
 
-FAMILIES = ("ssd",)
+FAMILIES = ("localiser", "ssd")
 
 
 def load(name: str) -> Any:
