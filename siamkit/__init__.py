@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from siamkit.store.samples import Sample
     from siamkit.train import events as training_events
     from siamkit.train.config import TrainConfig
+    from siamkit.train.localise.config import LocaliserConfig
+    from siamkit.train.localise.run import LocaliserResult, LocaliserRun
     from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
@@ -80,6 +82,9 @@ __all__ = [
     "Image",
     "Imported",
     "Item",
+    "LocaliserConfig",
+    "LocaliserResult",
+    "LocaliserRun",
     "LowQuality",
     "Match",
     "MissingWeights",
@@ -138,6 +143,9 @@ _HOME = {
     "Holding": "siamkit.store.labels",
     "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe_items",
+    "LocaliserConfig": "siamkit.train.localise.config",
+    "LocaliserResult": "siamkit.train.localise.run",
+    "LocaliserRun": "siamkit.train.localise.run",
     "Reembedded": "siamkit.flows.reembed",
     "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",

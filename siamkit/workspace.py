@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from siamkit.stats.drift import Drift
     from siamkit.testing.rule import Result
     from siamkit.train.config import TrainConfig
+    from siamkit.train.localise.config import LocaliserConfig
+    from siamkit.train.localise.run import LocaliserDetails, LocaliserRun
     from siamkit.train.run import RunDetails, TrainingRun
 
 DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
@@ -996,6 +998,42 @@ class Workspace:
             lambda: self.store,
             resume=resume,
             progress=progress,
+        )
+
+    def train_localiser(
+        self,
+        pictures: str | Path | None,
+        run: str | Path,
+        *,
+        config: LocaliserConfig | Mapping[str, Any] | None = None,
+        resume: bool = False,
+        progress: Progress = ignore_progress,
+        **details: Unpack[LocaliserDetails],
+    ) -> LocaliserRun:
+        """Prepare pictures with boxes in the folder `run`, and return the run; its `events` trains.
+
+        pictures: a COCO .json, a folder of VOC's XML or for YOLO, or a table with the columns
+        image, label, left, top, right, bottom; see siamkit.io.boxes_read. Of several objects in a
+        picture the largest is learnt; a picture without any shows nothing. run: a new folder, or
+        with `resume` one where a run was begun; then pictures may be None.
+        config: settings; a mapping changes the defaults, or those of the resumed run.
+        details: licence and name, see siamkit.train.localise.run.LocaliserDetails.
+
+        Raises BadInput for pictures or settings that cannot be used. Needs torch.
+
+        Examples:
+            >>> run = ws.train_localiser("boxes.csv", "run", config={"steps": 500})
+            ...                                                          # doctest: +SKIP
+            >>> for event in run.events(): print(event)                  # doctest: +SKIP
+            >>> run.result().detector                                    # doctest: +SKIP
+        """
+        from siamkit.train.localise.run import start_localiser
+
+        changes: dict[str, Any] = dict(details)
+        if pictures is not None:
+            changes["origin"] = expand_text(str(pictures))
+        return start_localiser(
+            expand(Path(run)), changes, config or {}, resume=resume, progress=progress
         )
 
     # --- identities and samples ---

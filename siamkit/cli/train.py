@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class _RunByDefault(click.Group):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "DATA -m MODALITY --out RUN [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "DATA --localise --out RUN [OPTIONS]", "   or: ")
         formatter.write_usage(ctx.command_path, "COMMAND [ARGS]...", "   or: ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -47,23 +48,41 @@ Examples:
   siamkit train export run                        export its best encoder so far
   siamkit train plot run --out run.html           draw its curves, also while it runs
   siamkit train config > train.toml               print every setting, for --config
+  siamkit train boxes.csv --localise --out run    which object is in a picture, and where
 
 \b
 In an identity's folder, a folder `impostors` holds imitations of it, such as forgeries. A table
 of texts has the columns text,label. A fifth of the identities is never trained on: the printed
 error rates are measured on these. RUN/encoder is the encoder folder, best by that error rate.
+
+\b
+With --localise, DATA has pictures with boxes: a COCO .json, a folder of VOC's XML or for YOLO,
+or a table with the columns image,label,left,top,right,bottom (label and box empty: nothing is
+there). RUN/detector is the detector folder: `siamkit detect -d RUN/detector photo.jpg`.
 """,
 )
 def train() -> None:
-    """Train an encoder from labelled examples.
+    """Train an encoder from labelled examples, or a localiser from pictures with boxes.
 
     DATA is a folder per identity, a CSV, JSON lines, or gallery:NAME.
     """
 
 
-@train.command(epilog="\b\nExample:\n  siamkit train run people/ -m faces --out run\n")
+localise = click.option(
+    "--localise", is_flag=True, help="A localiser: which object is in a picture, and where."
+)
+
+
+@train.command(
+    epilog="""\b
+Examples:
+  siamkit train run people/ -m faces --out run
+  siamkit train run boxes.csv --localise --out run
+"""
+)
 @click.argument("data", required=False, type=options.ORIGIN)
 @options.modality
+@localise
 @options.path(
     "--out",
     "run",
@@ -82,13 +101,16 @@ def train() -> None:
 @options.table
 @options.encoding
 @click.option("--licence", metavar="TEXT", help="Licence of the weights [default: not stated].")
-@click.option("--name", metavar="NAME", help="Name of the encoder [default: that of RUN].")
+@click.option(
+    "--name", metavar="NAME", help="Name of the encoder or detector [default: that of RUN]."
+)
 @options.workspace
 @options.as_json
 def run(
     ws: sk.Workspace,
     data: str | None,
     modality: str | None,
+    localise: bool,
     run: Path,
     config_file: Path | None,
     settings: tuple[str, ...],
@@ -96,26 +118,26 @@ def run(
     as_json: bool,
     **details: Any,
 ) -> None:
-    """Train an encoder on DATA, or continue RUN, whose data and settings are kept there."""
+    """Train on DATA, or continue RUN, whose data and settings are kept there."""
     if sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
         return
-    if not resume and (data is None or modality is None):
-        raise click.UsageError("A new run needs DATA and -m MODALITY; or give --resume.")
-    changes = _parse_settings(settings)
-    config = sk.TrainConfig.read(config_file).changed(changes) if config_file else changes
     details = {name: value for name, value in details.items() if value is not None}
-    if details.get("detector") == "none":
-        details["detector"] = None  # samples are taken whole
+    is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
+    _require_usage(data, modality, is_localiser, resume, details)
+    kind = sk.LocaliserConfig if is_localiser else sk.TrainConfig
+    changes = _parse_settings(settings)
+    config = kind.read(config_file).changed(changes) if config_file else changes
+    training: sk.TrainingRun | sk.LocaliserRun
+    common: dict[str, Any] = {"config": config, "resume": resume}
     with steps() as progress:
-        training = ws.train(
-            data,
-            run,
-            modality=modality,
-            config=config,
-            resume=resume,
-            progress=progress,
-            **details,
-        )
+        if is_localiser:
+            training = ws.train_localiser(data, run, progress=progress, **common, **details)
+        else:
+            if details.get("detector") == "none":
+                details["detector"] = None  # samples are taken whole
+            training = ws.train(
+                data, run, modality=modality, progress=progress, **common, **details
+            )
     faults = training.prepared.faults if training.examples else []
     for fault in faults:
         stderr(f"Error: {fault}")
@@ -125,12 +147,31 @@ def run(
     _finish(training, as_json)
 
 
+def _require_usage(
+    data: str | None,
+    modality: str | None,
+    is_localiser: bool,
+    resume: bool,
+    details: Mapping[str, Any],
+) -> None:
+    """Raise UsageError for arguments that are missing, or that do not go together."""
+    if is_localiser and (modality or "detector" in details):
+        raise click.UsageError("--localise goes with neither -m nor --detector.")
+    if not resume and data is None and is_localiser:
+        raise click.UsageError("A new run needs DATA; or give --resume.")
+    if not resume and not is_localiser and (data is None or modality is None):
+        raise click.UsageError(
+            "A new run needs DATA and -m MODALITY, or --localise; or give --resume."
+        )
+
+
 @train.command(epilog="\b\nExample:\n  siamkit train export run\n")
 @click.argument("run", type=options.PATH)
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
-    """Write RUN/encoder from the best weights so far, even of a running or failed RUN."""
-    training = sk.TrainingRun.open(run)
+    """Write RUN/encoder or RUN/detector from the best weights so far, even of a failed RUN."""
+    is_localiser = sk.LocaliserRun.is_begun_in(run)
+    training = sk.LocaliserRun.open(run) if is_localiser else sk.TrainingRun.open(run)
     training.export()
     _finish(training, as_json)
 
@@ -145,16 +186,24 @@ Examples:
 @click.argument("run", type=options.PATH)
 @options.path("--out", metavar="FILE.png|.html", help="The file to write [default: RUN/plot.png].")
 def plot(run: Path, out: Path | None) -> None:
-    """Draw the curves of RUN, its validation scores and a map of the embeddings."""
+    """Draw the curves of RUN, its validation scores, and a map of the embeddings or pictures."""
     out = out or run / "plot.png"
     sk.TrainingRun.draw(run, out)
     echo(str(out))
 
 
-@train.command(epilog="\b\nExample:\n  siamkit train config > train.toml\n")
-def config() -> None:
+@train.command(
+    epilog="""\b
+Examples:
+  siamkit train config > train.toml
+  siamkit train config --localise > localise.toml
+"""
+)
+@localise
+def config(localise: bool) -> None:
     """Print every setting with its default, as TOML for --config."""
-    for line in sk.TrainConfig().to_toml(comments=True).splitlines():
+    settings = sk.LocaliserConfig() if localise else sk.TrainConfig()
+    for line in settings.to_toml(comments=True).splitlines():
         echo(line)
 
 
@@ -172,7 +221,7 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _finish(training: sk.TrainingRun, as_json: bool) -> None:
+def _finish(training: sk.TrainingRun | sk.LocaliserRun, as_json: bool) -> None:
     result = training.result()
     if as_json:
         emit_json(asdict(result))

@@ -14,22 +14,30 @@ from siamkit.errors import SiamkitError
 from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
-    from siamkit.train.events import Event, Started, Step
+    from siamkit.train.events import (
+        Event,
+        LocaliserEvaluated,
+        LocaliserStarted,
+        LocaliserStep,
+        Started,
+        Step,
+    )
 
 EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a terminal
 CLEAR = "\r\033[K"
 
 
-def follow(run: sk.TrainingRun) -> None:
+def follow(run: sk.TrainingRun | sk.LocaliserRun) -> None:
     """Train to the end and show its events; if interrupted, print what is saved."""
     live = sys.stderr.isatty()
-    started: Started | None = None
+    events = sk.training_events
+    started: Started | LocaliserStarted | None = None
     first_step, start_time = 0, time.monotonic()
     last_line = start_time - EVERY  # when a step was shown
     saved: int | None = None
     try:
         for event in run.events():
-            if isinstance(event, sk.training_events.Step):
+            if isinstance(event, events.Step | events.LocaliserStep):
                 if started is None or time.monotonic() - last_line < (REDRAW if live else EVERY):
                     continue
                 last_line = time.monotonic()
@@ -40,11 +48,11 @@ def follow(run: sk.TrainingRun) -> None:
                     sys.stderr.flush()
                 else:
                     stderr(line)
-            elif isinstance(event, sk.training_events.Saved):
+            elif isinstance(event, events.Saved):
                 saved = event.step
             else:
                 stderr(_event_line(event), before=CLEAR if live else "")
-                if isinstance(event, sk.training_events.Started):
+                if isinstance(event, events.Started | events.LocaliserStarted):
                     started, first_step, start_time = event, event.step, time.monotonic()
                     saved = event.step or None
     except KeyboardInterrupt:
@@ -58,11 +66,16 @@ def follow(run: sk.TrainingRun) -> None:
         raise
 
 
-def _step_line(step: Step, steps: int, seconds_left: float) -> str:
+def _step_line(step: Step | LocaliserStep, steps: int, seconds_left: float) -> str:
+    pace = f"{step.samples_per_second:,.0f} samples/s  ETA {_clock(seconds_left)}"
+    if isinstance(step, sk.training_events.LocaliserStep):
+        return (
+            f"step {step.step:,}/{steps:,}  loss {step.loss:.4f}  presence {step.presence:.3f}"
+            f"  box {step.box:.3f}  label {step.label:.3f}  {pace}"
+        )
     return (
         f"step {step.step:,}/{steps:,}  loss {step.loss:.4f}  active {step.active:.0%}"
-        f"  d²(A,P) {step.positive:.2f}  d²(A,N) {step.negative:.2f}  {step.miner}"
-        f"  {step.samples_per_second:,.0f} samples/s  ETA {_clock(seconds_left)}"
+        f"  d²(A,P) {step.positive:.2f}  d²(A,N) {step.negative:.2f}  {step.miner}  {pace}"
     )
 
 
@@ -81,11 +94,31 @@ def _event_line(event: Event) -> str:
         impostors = "" if rate is None else f", against impostors {rate:.2%}"
         best = ", the best so far" if event.best else ""
         return f"step {event.step:,}: equal error rate {event.eer:.2%}{impostors}{best}"
+    if isinstance(event, sk.training_events.LocaliserStarted):
+        return (
+            f"{event.pictures:,} pictures of {event.labels:,} labels or of nothing"
+            f" ({event.nothing:,}); {event.validation_pictures:,} others for validation;"
+            f" {event.parameters:,} parameters, {event.device}"
+            + (f"; resumed at step {event.step:,}" if event.step else "")
+        )
+    if isinstance(event, sk.training_events.LocaliserEvaluated):
+        best = ", the best so far" if event.best else ""
+        return f"step {event.step:,}: {event.error:.1%} wrong{_rates(event)}{best}"
     if isinstance(event, sk.training_events.Alarm):
         return f"step {event.step:,}: {event.name}: {event.message}"
     if isinstance(event, sk.training_events.Stopped):
         return f"step {event.step:,}: {event.reason}"
     return ""
+
+
+def _rates(event: LocaliserEvaluated | sk.LocaliserResult) -> str:
+    """Name the rates that were measured: ', label and box right 92.0%, mean IoU 0.74, …'."""
+    parts = []
+    if event.hits is not None and event.iou is not None:
+        parts.append(f", label and box right {event.hits:.1%}, mean IoU {event.iou:.2f}")
+    if event.auc is not None:
+        parts.append(f", AUC of nothing there {event.auc:.3f}")
+    return "".join(parts)
 
 
 def _clock(seconds: float) -> str:
@@ -94,8 +127,14 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def print_result(result: sk.TrainingResult) -> None:
-    """Print the error rates, the encoder folder, and the command that uses it."""
+def print_result(result: sk.TrainingResult | sk.LocaliserResult) -> None:
+    """Print the error rates, the encoder or detector folder, and the command that uses it."""
+    if isinstance(result, sk.LocaliserResult):
+        if result.error is not None and result.best_step is not None:
+            echo(f"validation: {result.error:.1%} wrong{_rates(result)}; step {result.best_step:,}")
+        echo(f"detector: {result.detector} ({result.fingerprint})")
+        echo(f"next: siamkit detect -d {quote(result.detector)} photo.jpg")
+        return
     _print_rate("equal error rate", result.eer_before, result.eer, result.best_step)
     _print_rate(
         "… against impostors", result.eer_impostors_before, result.eer_impostors, result.best_step

@@ -75,4 +75,58 @@ class Stopped:
     reason: str
 
 
-Event: TypeAlias = Started | Step | Evaluated | Saved | Alarm | Stopped
+@dataclass(frozen=True, slots=True)
+class LocaliserStarted:
+    """Started, of a localiser."""
+
+    step: int
+    steps: int
+    labels: int
+    pictures: int  # trained on
+    nothing: int  # of these, pictures that show none of the objects
+    validation_pictures: int
+    validation_nothing: int
+    parameters: int  # trained ones
+    device: str
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocaliserStep:
+    """Step, of a localiser: the parts of its loss add up."""
+
+    step: int
+    loss: float
+    presence: float  # cross-entropy in nats of "an object is there"
+    box: float
+    label: float  # cross-entropy in nats, of the pictures that show an object
+    learning_rate: float
+    samples_per_second: float
+    seconds: float  # since the run began, resumptions included
+
+
+@dataclass(frozen=True, slots=True)
+class LocaliserEvaluated:
+    """Rates on the validation pictures, in [0, 1]."""
+
+    step: int
+    loss: float
+    error: float  # share of pictures answered wrongly: see `hits`, or an object where none is
+    hits: float | None  # of those with an object: it is reported, its label is right, IoU >= 0.5
+    labels: float | None  # of those with an object: the label is right
+    iou: float | None  # mean over those with an object
+    auc: float | None  # of "an object is there"; None unless there are both kinds of pictures
+    best: bool  # the lowest error so far, or an equal one with a lower loss
+
+
+Event: TypeAlias = (
+    Started
+    | Step
+    | Evaluated
+    | Saved
+    | Alarm
+    | Stopped
+    | LocaliserStarted
+    | LocaliserStep
+    | LocaliserEvaluated
+)

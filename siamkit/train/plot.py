@@ -1,4 +1,4 @@
-"""Draw a training run: its curves, and a map of the validation identities.
+"""Draw a training run: its curves, and a map of the validation identities, or its pictures.
 
 It is drawn from train.jsonl and validation.npz alone, so it works while the run goes on.
 """
@@ -16,7 +16,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
@@ -25,16 +24,15 @@ from siamkit.io.atomic import replacing
 from siamkit.io.places import real
 from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
-from siamkit.train.events import Alarm, Evaluated, Event, Started, Step
+from siamkit.train.curves import BLUE, GREEN, GREY, RED, draw_curve, mark_events
+from siamkit.train.events import Evaluated, Event, LocaliserStarted, Started, Step
 from siamkit.train.folder import EMBEDDINGS
+from siamkit.train.localise.plot import localiser_figure, localiser_summary
 from siamkit.train.page import page
 from siamkit.train.record import read_record
 
-POINTS = 300  # most points of a curve; a longer one is averaged to this many
-DOTTED = 40  # most points of a curve that is drawn with dots
 PAIRED, MAPPED = 2_000, 3_000  # most validation samples in the histograms and in the map
 COLOURED = 20  # most identities in colour on the map; more would look alike
-BLUE, RED, GREEN, ORANGE, GREY = "#1f6feb", "#d1242f", "#2da44e", "#bf8700", "#8a94a6"
 MINERS = ("#d8e6fb", "#dff3e4", "#fbead0", "#f6dbe0", "#e7e0f5", "#e4e7ec")  # backgrounds
 MAP_TITLE = "validation: embeddings, two principal components"
 PAGES, PICTURES = (".html", ".htm"), (".png",)
@@ -54,8 +52,11 @@ def draw(run: Path, out: Path) -> None:
             f"{to_text(out)}: neither .png nor .html", hint=f"give `--out {out.stem}.png`"
         )
     events = read_record(run)
-    figure = _figure(events, _read_embeddings(run))
-    title = printable(f"{real(run).name}: {_summary(events)}")
+    if any(isinstance(event, LocaliserStarted) for event in events):
+        figure, summary = localiser_figure(run, events), localiser_summary(events)
+    else:
+        figure, summary = _figure(events, _read_embeddings(run)), _summary(events)
+    title = printable(f"{real(run).name}: {summary}")
     figure.suptitle(title, fontsize=12, parse_math=False)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=100)
@@ -63,17 +64,6 @@ def draw(run: Path, out: Path) -> None:
     content = page(run, picture).encode() if out.suffix.lower() in PAGES else picture
     with replacing(out) as temporary:
         temporary.write_bytes(content)
-
-
-def thin(values: NDArray[np.float64], points: int = POINTS) -> NDArray[np.float64]:
-    """Average (n,) values to at most `points` means of as many neighbours each, without NaN."""
-    if len(values) <= points:
-        return values
-    edges = np.linspace(0, len(values), points + 1).astype(int)[:-1]
-    finite = np.isfinite(values)
-    counts = np.add.reduceat(finite, edges)
-    sums = np.add.reduceat(np.where(finite, values, 0.0), edges)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _figure(events: Sequence[Event], embedded: Embedded | None) -> Figure:
@@ -99,17 +89,17 @@ def _figure(events: Sequence[Event], embedded: Embedded | None) -> Figure:
             panel.text(0.5, 0.5, "nothing yet", ha="center", va="center", color=GREY)
             panel.set_axis_off()
     for panel in (*axes[0], axes[1, 0]):
-        _mark_events(panel, events)
+        mark_events(panel, events)
     return figure
 
 
 def _draw_loss(panel: Axes, steps: Sequence[Step]) -> None:
-    _draw_curve(panel, steps, "loss", BLUE)
+    draw_curve(panel, steps, "loss", BLUE)
 
 
 def _draw_active(panel: Axes, steps: Sequence[Step]) -> None:
     """Draw the share of active triplets over stripes in the colours of the miners."""
-    _draw_curve(panel, steps, "active", BLUE)
+    draw_curve(panel, steps, "active", BLUE)
     panel.set_ylim(-0.02, 1.02)
     miners = [step.miner for step in steps]
     colours = dict(zip(dict.fromkeys(miners), cycle(MINERS), strict=False))
@@ -122,9 +112,9 @@ def _draw_active(panel: Axes, steps: Sequence[Step]) -> None:
 
 
 def _draw_distances(panel: Axes, steps: Sequence[Step]) -> None:
-    _draw_curve(panel, steps, "negative", RED, "anchor – negative")
-    _draw_curve(panel, steps, "positive", GREEN, "anchor – positive")
-    _draw_curve(panel, steps, "spread", GREY, "spread of all")
+    draw_curve(panel, steps, "negative", RED, "anchor – negative")
+    draw_curve(panel, steps, "positive", GREEN, "anchor – positive")
+    draw_curve(panel, steps, "spread", GREY, "spread of all")
     panel.set_ylim(bottom=0)
     panel.legend(fontsize=8)
 
@@ -190,40 +180,6 @@ def _draw_map(panel: Axes, embedded: Embedded) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_aspect("equal", "datalim")
-
-
-def _draw_curve(
-    panel: Axes, steps: Sequence[Step], name: str, colour: str, label: str | None = None
-) -> None:
-    values = np.array([getattr(step, name) for step in steps], np.float64)
-    numbers = np.array([step.step for step in steps], np.float64)
-    style = ".-" if len(steps) <= DOTTED else "-"
-    if len(steps) > POINTS:
-        stride = -(-len(steps) // (10 * POINTS))  # single steps, to show their scatter
-        panel.plot(numbers[::stride], values[::stride], color=colour, alpha=0.2, linewidth=0.5)
-    panel.plot(thin(numbers), thin(values), style, color=colour, linewidth=1.5, label=label)
-    panel.set_xlabel("step")
-
-
-def _mark_events(panel: Axes, events: Sequence[Event]) -> None:
-    """Draw vertical lines where the run was resumed and where an alarm was raised."""
-    panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    for event in events:
-        if isinstance(event, Alarm):
-            panel.axvline(event.step, color=ORANGE, linewidth=1, linestyle="--")
-            panel.text(
-                event.step,
-                0.98,
-                event.name,
-                transform=panel.get_xaxis_transform(),
-                fontsize=8,
-                color=ORANGE,
-                rotation=90,
-                va="top",
-                ha="right",
-            )
-        elif isinstance(event, Started) and event.step:
-            panel.axvline(event.step, color=GREY, linewidth=0.8, linestyle=":")
 
 
 def _sample(embedded: Embedded, most: int) -> Embedded:

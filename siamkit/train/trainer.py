@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -18,20 +17,22 @@ from torch import Tensor, nn
 
 from siamkit.errors import BadInput
 from siamkit.host.stdout_guard import divert_prints
-from siamkit.io.atomic import PRIVATE_FILE, writing_folder
+from siamkit.io.atomic import writing_folder
 from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train import card, checkpoint, export, heads, losses, validation
 from siamkit.train.device import pick_device, pick_precision, repeatable
-from siamkit.train.events import Event, Saved, Started, Stopped
-from siamkit.train.folder import BEST, ENCODER, LAST
+from siamkit.train.events import Event, Started
+from siamkit.train.folder import BEST, ENCODER, LAST, LOCALISE, read_task
 from siamkit.train.learner import Learner
+from siamkit.train.localise import trainer as localise
+from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.loop import Loop, RunState
 from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
-from siamkit.train.record import RECORD, line, truncate
+from siamkit.train.record import recorded
 from siamkit.train.run import TrainingRun
 
 
@@ -40,11 +41,12 @@ def train(run: TrainingRun) -> Iterator[Event]:
 
     Under torchrun the first process calls this, and the others `join`.
     """
-    with processes() as group, repeatable(run.config):
+    with processes() as group, repeatable(run.config.seed, run.config.deterministic):
         group.wait_for_first()  # the others wait until the folder is filled
-        _require_processes(run.folder, group.world)
+        checkpoint.require_processes(run.folder, group.world)
         loop, model = _open(run, group)
-        yield from _record(run.folder, loop)
+        events = itertools.chain([_started(loop)], loop.events())
+        yield from recorded(run.folder, loop.state.step, events)
         _export(run, loop, model)
 
 
@@ -57,7 +59,7 @@ def export_best(run: TrainingRun) -> None:
         raise BadInput(
             f"{to_text(run.folder)} holds no checkpoint yet", hint="wait for the first checkpoint"
         )
-    with repeatable(run.config):
+    with repeatable(run.config.seed, run.config.deterministic):
         loop, model = _open(run, Processes())
         _export(run, loop, model)
 
@@ -69,9 +71,12 @@ def join(folder: Path) -> None:
     """
     with processes() as group:
         group.wait_for_first()
-        _require_processes(folder, group.world)
+        checkpoint.require_processes(folder, group.world)
+        if read_task(folder) == LOCALISE:
+            localise.assist(LocaliserRun.open(folder), group)
+            return
         run = TrainingRun.open(folder)
-        with repeatable(run.config):
+        with repeatable(run.config.seed, run.config.deterministic):
             loop, _ = _open(run, group)
             for _ in loop.events():
                 pass
@@ -101,20 +106,6 @@ def _open(run: TrainingRun, group: Processes) -> tuple[Loop, Model]:
     if tensors:
         _restore(loop, tensors, facts, last)
     return loop, model
-
-
-def _require_processes(folder: Path, count: int) -> None:
-    """Raise BadInput for another number of processes: they would draw other batches."""
-    last = folder / LAST
-    before = checkpoint.read_facts(last).get("processes", count) if last.exists() else count
-    if before != count:
-        raise BadInput(
-            f"{to_text(folder)} was started with {before} processes, and now there are {count}",
-            hint=f"torchrun --nproc-per-node {before} -m siamkit train --out {to_text(folder)}"
-            " --resume, or as many over several machines"
-            if before > 1
-            else "resume it without torchrun",
-        )
 
 
 def _restore(loop: Loop, tensors: dict[str, Tensor], facts: Mapping[str, Any], path: Path) -> None:
@@ -149,22 +140,6 @@ def _precision(run: TrainingRun, model: Model, device: str, group: Processes) ->
         batch = torch.from_numpy(rows).to(device)
         faster = pick_precision(device, lambda: network(batch).float().square().mean())
     return "bf16" if group.agree(faster == "bf16") else "fp32"
-
-
-def _record(folder: Path, loop: Loop) -> Iterator[Event]:
-    """Write each event of a loop to train.jsonl, then yield it."""
-    if loop.state.step:
-        truncate(folder, loop.state.step)
-    else:
-        (folder / RECORD).unlink(missing_ok=True)
-    (folder / RECORD).touch(mode=PRIVATE_FILE)
-    with (folder / RECORD).open("a", encoding="utf-8") as file:
-        for event in itertools.chain([_started(loop)], loop.events()):
-            file.write(line(event))
-            file.flush()
-            if isinstance(event, Saved | Stopped):  # a checkpoint is on the disk: so is its record
-                os.fsync(file.fileno())
-            yield event
 
 
 def _started(loop: Loop) -> Started:

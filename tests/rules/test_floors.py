@@ -18,15 +18,19 @@ WITH_TORCH = {"export", "crossencoder", "training"}  # modules that a user asks 
 # Of siamkit/train, what people meet before a run begins, or read after it.
 WITHOUT_TORCH = {
     "config",
+    "curves",
     "data",
     "events",
     "examples",
     "folder",
     "intake",
     "plot",
+    "prepare",
     "record",
     "run",
+    "settings",
     "split",
+    "targets",
 }
 # Commands and examples use the public names of `siamkit`, and these modules; io and sdk hold the
 # formats of the files that commands read and write.
@@ -142,9 +146,9 @@ def test_templates_are_plugins(path):
 
 
 def test_core_names_no_modality():
-    """COCO's format has a key "images", which is not the modality."""
+    """Formats of annotations have a key or a folder "images", which is not the modality."""
     for path in python_files("siamkit"):
-        if path.name == "coco.py":
+        if path.name in ("coco.py", "coco_read.py", "voc.py", "yolo.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

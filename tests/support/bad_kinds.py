@@ -225,8 +225,9 @@ def write_run() -> None:
 
 def read_run() -> None:
     from siamkit.train import data, folder, plot, record
+    from siamkit.train.config import TrainConfig
 
-    folder.reopen(Path("run"))
+    folder.reopen(Path("run"), folder.Origin, TrainConfig)
     record.read_record(Path("run"))
     data.load(Path("run"))
     plot._read_embeddings(Path("run"))

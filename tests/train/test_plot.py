@@ -13,8 +13,9 @@ from PIL import Image
 
 from siamkit.errors import BadInput
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.train.curves import POINTS, thin
 from siamkit.train.events import Alarm, Evaluated, Saved, Started, Step, Stopped
-from siamkit.train.plot import POINTS, draw, thin
+from siamkit.train.plot import draw
 from siamkit.train.record import line, parse, read_record, truncate
 
 
