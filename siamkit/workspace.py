@@ -1214,9 +1214,10 @@ class Workspace:
 
     @staticmethod
     def new_plugin(name: str, kind: str, folder: str | Path) -> list[Path]:
-        """Write a package with a new modality into a new folder; return its files.
+        """Write a package with a new plugin into a new folder; return its files.
 
-        kind: "image", "audio", "text" or "vector". Raises BadInput for a bad name or folder.
+        kind: "image", "audio", "text" or "vector" for a modality, or "detector". Raises BadInput
+        for a bad name or folder.
         """
         from siamkit.scaffold import write
 

@@ -81,20 +81,21 @@ def check(name: str, as_json: bool) -> int:
 Examples:
   siamkit plugins new logos --kind image                the folder siamkit-logos
   siamkit plugins new sensors --kind vector -o sensors
+  siamkit plugins new seal-finder --kind detector
 """
 )
 @click.argument("name")
 @click.option(
     "--kind",
     required=True,
-    type=click.Choice(["image", "audio", "text", "vector"]),
-    help="Kind of its samples; vector: rows of numbers.",
+    type=click.Choice(["image", "audio", "text", "vector", "detector"]),
+    help="Kind of a modality's samples (vector: rows of numbers), or a region detector.",
 )
 @options.path(
     "-o", "--output", metavar="FOLDER", help="The new folder to write [default: siamkit-NAME]."
 )
 def new(name: str, kind: str, output: Path | None) -> None:
-    """Write a package with a new modality NAME that works at once, for you to change."""
+    """Write a package with a new modality or detector NAME that works at once, to be changed."""
     from shlex import quote
 
     folder = output or Path(f"siamkit-{name}")

@@ -1,7 +1,7 @@
 """Templates of plugins, and the function that writes a distribution from one.
 
-`common/` and one of `image/`, `audio/`, `text/`, `vector/` are copied. In files and file names
-`newname` stands for the plugin's name; see `_renamed`.
+A modality is `common/` and one of `image/`, `audio/`, `text/`, `vector/`, a region detector is
+`detector/`. In files and file names, `newname` stands for the name of the plugin; see `_renamed`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from siamkit.host import registry
 from siamkit.io.atomic import writing_folder
 
 TEMPLATES = Path(__file__).parent
-KINDS = ("image", "audio", "text", "vector")
+DETECTOR = "detector"
+KINDS = ("image", "audio", "text", "vector", DETECTOR)
 NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_LETTERS = 40  # letters; a gallery of that name has room for more
 
 
 def write(name: str, kind: str, folder: Path) -> list[Path]:
-    """Write a distribution with a modality of that name into a new folder; returns its files.
+    """Write a distribution with a plugin of that name into a new folder; returns its files.
+
+    kind: of the samples of a modality, or "detector".
 
     Raises BadInput for a name or a folder that is taken or unusable, and then writes nothing.
     """
@@ -33,7 +36,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
     if not folder.absolute().parent.is_dir():
         raise BadInput(f"{folder.absolute().parent} is not a folder", hint="create it first")
     with writing_folder(folder, private=False) as distribution:
-        for part in ("common", kind):
+        for part in (kind,) if kind == DETECTOR else ("common", kind):
             for template in sorted((TEMPLATES / part).iterdir()):
                 if template.is_file():
                     _copy(template, distribution, name)

@@ -1,4 +1,4 @@
-"""Rules of region detectors: regions lie inside the medium, best first."""
+"""Rules of region detectors: regions lie inside the medium, best first; masks, labels, prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from siamkit.errors import BadInput
+from siamkit.protocols import Prompted, ScoreLimited
+from siamkit.sdk.boxes import pixel_box
 from siamkit.testing.media import blank_media, same_value
 from siamkit.testing.rule import NotRun, attempt, require, rule
 from siamkit.testing.subjects import DetectorSubject
-from siamkit.types import Clip, Image, Region
+from siamkit.types import Clip, Image, Prompt, Region
 
 SLACK = 0.01  # seconds: what rounding may add
 EDGES = {"image": (4,), "audio": (2,)}  # numbers of a region by kind; else a box or a span
@@ -74,22 +77,70 @@ def scores_in_range(subject: DetectorSubject) -> None:
     require(all(0 <= score <= 1 for score in scores), f"{scores}")
 
 
-@rule("cut the mask to the box", find_gives_regions)
+@rule("siamkit.sdk.masks.of_picture(mask) gives the region of a mask", find_gives_regions)
 def mask_fits_box(subject: DetectorSubject) -> None:
-    """A mask is bool, as large as its box, and not empty."""
+    """A mask is bool, of the pixels that its box touches, and not empty."""
     for medium, region in _regions(subject):
-        if (mask := region.mask) is None:
-            continue
-        left, top, (right, bottom) = 0.0, 0.0, _size(medium)
-        if region.where is not None and len(region.where) == 4:
-            left, top, right, bottom = region.where
-        if not isfinite(right):
-            raise NotRun("the kit does not know how large its media are")
-        shape = (round(bottom) - round(top), round(right) - round(left))
-        require(
-            mask.shape == shape and mask.dtype == np.bool_ and mask.any(),
-            f"{mask.dtype} {mask.shape}, {int(mask.sum())} pixels set, of a box {shape}",
-        )
+        _require_mask_fits(region, medium)
+
+
+@rule("add the label to `labels`; a label is a text, and stands there once", find_gives_regions)
+def labels_are_declared(subject: DetectorSubject) -> None:
+    """If `labels` names the labels, no region has another."""
+    if (labels := getattr(subject.plugin, "labels", None)) is None:
+        raise NotRun("it declares no labels")
+    are_texts = all(isinstance(label, str) and label for label in labels)
+    require(are_texts and len(set(labels)) == len(labels), f"labels {labels!r:.80}")
+    for _, region in _regions(subject):
+        require(region.label in labels, f"label {region.label!r}")
+
+
+@rule("leave out what scores less than min_score, and nothing else", find_gives_regions)
+def min_score_is_kept(subject: DetectorSubject) -> None:
+    """with_min_score gives a detector that finds nothing weaker."""
+    plugin: Any = subject.plugin
+    if not isinstance(plugin, ScoreLimited):
+        raise NotRun("it has no min_score")
+    weakest = min(region.score for _, region in _regions(subject))
+    require(plugin.min_score <= weakest, f"score {weakest} below min_score {plugin.min_score}")
+    limit = (1 + max(region.score for _, region in _regions(subject))) / 2
+    stricter = plugin.with_min_score(limit)
+    for medium in subject.fresh_media():
+        scores = [region.score for region in stricter.find(medium)]
+        require(all(score >= limit for score in scores), f"scores {scores} of at least {limit}")
+
+
+@rule(
+    "find_prompted(medium, prompt) gives regions, best first, with a mask each; [] where there is"
+    " nothing; BadInput for a prompt outside the picture",
+    find_gives_regions,
+)
+def prompts_are_followed(subject: DetectorSubject) -> None:
+    """A box or a point gives regions with masks, and one outside the picture is refused."""
+    plugin: Any = subject.plugin
+    if not isinstance(plugin, Prompted):
+        raise NotRun("it takes no prompts")
+    for medium, region in _regions(subject):
+        if region.where is None or len(region.where) != 4:
+            raise NotRun("it finds no boxes to prompt it with")
+        left, top, right, bottom = region.where
+        centre = ((left + right) / 2, (top + bottom) / 2)
+        for prompt in (Prompt(box=region.where), Prompt(points=(centre,))):
+            prompted = plugin.find_prompted(medium, prompt)
+            require(isinstance(prompted, list), repr(prompted)[:80])
+            scores = [region.score for region in prompted]
+            require(scores == sorted(scores, reverse=True), f"scores {scores}")
+            for answer in prompted:
+                fault = _type_fault(answer, subject.plugin.kind)
+                require(not fault, fault)
+                require(answer.mask is not None, f"a region without a mask for {prompt}")
+                _require_mask_fits(answer, medium)
+    width, height = _size(subject.media[0])
+    try:
+        plugin.find_prompted(subject.media[0], Prompt(points=((2 * width, 2 * height),)))
+    except BadInput:
+        return
+    require(False, "an answer to a point outside the picture")
 
 
 @rule("sort and clip them", find_gives_regions)
@@ -116,6 +167,22 @@ def find_leaves_its_input_alone(subject: DetectorSubject) -> None:
     for medium, before in zip(subject.fresh_media(), subject.media, strict=True):
         subject.plugin.find(medium)
         require(same_value(medium, before), "find changed it")
+
+
+def _require_mask_fits(region: Region, medium: Any) -> None:
+    """Fail unless a region's mask, if it has one, is that of its box."""
+    if (mask := region.mask) is None:
+        return
+    width, height = _size(medium)
+    if not isfinite(height):
+        raise NotRun("the kit does not know how large its media are")
+    where = region.where if region.where and len(region.where) == 4 else (0, 0, width, height)
+    left, top, right, bottom = pixel_box(where, int(width), int(height))
+    shape = (bottom - top, right - left)
+    require(
+        mask.shape == shape and mask.dtype == np.bool_ and bool(mask.any()),
+        f"{mask.dtype} {mask.shape}, {int(mask.sum())} pixels set, of a box {shape}",
+    )
 
 
 def _regions(subject: DetectorSubject) -> Iterator[tuple[Any, Region]]:

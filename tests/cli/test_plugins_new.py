@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from siamkit.errors import BadInput
-from siamkit.scaffold import KINDS, TEMPLATES, write
+from siamkit.scaffold import DETECTOR, KINDS, TEMPLATES, write
+from siamkit.testing import check_detector
+from siamkit.types import Prompt
 
 TINY = {
     "pretrained": "false",
@@ -73,7 +76,7 @@ def test_a_name_may_be_that_of_the_template(name, tmp_path):
     assert f"from {module} import" in (tmp_path / "new" / "make_samples.py").read_text()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {DETECTOR}))
 def test_a_new_plugin_works_at_once(kind, isolated):
     name, folder = f"my-{kind}", f"siamkit-my-{kind}"
     written = isolated("plugins", "new", name, "--kind", kind)
@@ -103,6 +106,21 @@ def test_a_new_plugin_works_at_once(kind, isolated):
     moved = isolated("reembed", name, "--encoder", "run/encoder")
     assert moved.code == 0, moved.err
     assert best_matches(isolated, name) == ["a", "b"]
+
+
+def test_a_new_detector_keeps_every_rule(shell, monkeypatch):
+    folder = shell.folder / "siamkit-my-shapes"
+    assert shell("plugins", "new", "my-shapes", "--kind", "detector").code == 0
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    points = project["entry-points"]["siamkit.regions"]
+    assert points == {"my-shapes": "siamkit_my_shapes:MyShapesDetector"}
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    detector = import_module("siamkit_my_shapes").MyShapesDetector()
+    skipped = {result.check for result in check_detector(detector) if result.state == "skipped"}
+    assert skipped <= {"no_network"}
+    regions = detector.find_prompted(detector.examples()[0], Prompt(points=((40, 60),)))
+    assert [region.label for region in regions] == ["shape"]
 
 
 def test_changed_code_is_never_compared_with_what_it_made_before(isolated):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,12 +24,13 @@ def find_of_tall_pictures(self, medium):
 
 def find_with_a_memory(self, medium):
     last, self.last = getattr(self, "last", None), medium.pixels.mean()
-    return [Region(label=str(last == self.last))]
+    where = (0.0, 0.0, 9.0, 9.0 if last == self.last else 8.0)
+    return [replace(region, where=where, mask=None) for region in Spots.find(self, medium)]
 
 
 def masked(mask, where=None):
     """A region of each one found, with a mask."""
-    return lambda region: Region(where or region.where, mask=mask)
+    return lambda region: replace(region, where=where or region.where, mask=mask)
 
 
 EMPTY_MASK, SMALL_MASK = np.zeros((2, 3), np.bool_), np.ones((2, 2), np.bool_)
@@ -38,12 +40,17 @@ REGIONS = [  # functions of a good region
     ("find_gives_regions", lambda region: Region((0.5, 1.5))),
     ("find_gives_regions", lambda region: Region(region.where, np.float32(1))),
     ("find_gives_regions", lambda region: Region(region.where, label=3)),
-    ("regions_in_bounds", lambda region: Region((0.0, 0.0, 33.0, 9.0))),
-    ("scores_in_range", lambda region: Region(region.where, region.score + 0.5)),
+    ("regions_in_bounds", lambda region: replace(region, where=(0.0, 0.0, 33.0, 9.0), mask=None)),
+    ("scores_in_range", lambda region: replace(region, score=region.score + 0.5)),
+    ("labels_are_declared", lambda region: replace(region, label="blot")),
+    ("min_score_is_kept", lambda region: replace(region, score=region.score / 4)),
     ("mask_fits_box", masked(SMALL_MASK)),
     ("mask_fits_box", masked(EMPTY_MASK, where=(0.0, 0.0, 3.0, 2.0))),
     ("find_gives_regions", lambda region: Region(region.where, landmarks=np.ones(10))),
-    ("find_is_repeatable", lambda region: Region(label=str(random.random()))),
+    (
+        "find_is_repeatable",
+        lambda region: replace(region, where=(0.0, 0.0, 9.0, random.uniform(5, 9)), mask=None),
+    ),
 ]
 
 
@@ -60,6 +67,13 @@ FAULTS = [
     ("find_is_repeatable", {"find": find_with_a_memory}),
     ("find_leaves_its_input_alone", {"find": find_in_place}),
     *((check, finding(change)) for check, change in REGIONS),
+]
+PROMPTED = [Region((0.0, 0.0, 2.5, 2.0), 0.9)]
+FAULTS += [
+    ("labels_are_declared", {"labels": ("spot", "spot")}),
+    ("min_score_is_kept", {"with_min_score": lambda self, min_score: Spots()}),
+    ("prompts_are_followed", {"find_prompted": lambda self, medium, prompt: PROMPTED}),
+    ("prompts_are_followed", {"find_prompted": lambda self, medium, prompt: []}),
 ]
 SOUND_FAULTS = [
     ("parts_in_order", {"parts": ((0.2, 0.4), (0.1, 0.15))}),

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from PIL import Image as pil
 
-from siamkit.errors import NothingFound, UnreadableSample
+from siamkit.errors import BadInput, NothingFound, UnreadableSample
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, projection, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
@@ -84,6 +84,13 @@ class Spots:
 
     name = "spots"
     kind = "image"
+    labels = ("spot",)
+
+    def __init__(self, min_score=0.3):
+        self.min_score = min_score
+
+    def with_min_score(self, min_score):
+        return type(self)(min_score)
 
     def examples(self):
         return [load_image(picture(0, 0)), load_image(picture(1, 0))]
@@ -92,10 +99,17 @@ class Spots:
         if (medium.pixels == 255).all():
             return []
         points, mask = np.ones((5, 2), np.float32), np.ones((10, 20), np.bool_)
-        return [
-            Region((0.0, 0.0, 20.0, 10.0), 0.9, mask=mask, landmarks=points),
-            Region((5.0, 5.0, 32.0, 32.0), 0.4),
+        regions = [
+            Region((0.0, 0.0, 20.0, 10.0), 0.9, mask=mask, landmarks=points, label="spot"),
+            Region((5.0, 5.0, 32.0, 32.0), 0.4, label="spot"),
         ]
+        return [region for region in regions if region.score >= self.min_score]
+
+    def find_prompted(self, medium, prompt):
+        height, width = medium.pixels.shape[:2]
+        if any(x > width or y > height for x, y in prompt.points):
+            raise BadInput("the point is outside the picture")
+        return [Region((0.0, 0.0, 2.5, 2.0), 0.9, mask=np.ones((2, 3), np.bool_))]
 
 
 class Hums:
