@@ -40,6 +40,7 @@ COMMANDS = {
     "evaluate": "Measure error rates on labelled data",
     "explain": "Show which parts make two samples alike",
     "export": "Write a gallery to a folder",
+    "find": "Where is it in a picture?",
     "forget": "Delete an identity or a sample",
     "galleries": "Create, list and delete galleries",
     "import": "Read an exported folder",
@@ -82,6 +83,7 @@ class LazyGroup(click.Group):
 Examples:
   siamkit enrol faces alice.jpg --as alice      enrol a person from one photo
   siamkit query faces party.jpg                 who is in this photo?
+  siamkit find logos street.jpg                 where is it, or is it absent?
   siamkit verify -m faces a.jpg b.jpg           are these two the same person?
   siamkit explain -m faces a.jpg b.jpg -o c.png what makes them alike?
   siamkit classify plants leaf.jpg              which class, and how likely?
@@ -90,8 +92,8 @@ Examples:
   siamkit COMMAND --help                        options and examples of a command
 
 \b
-Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, or unknown;
-4 nothing found; 5 can't tell; 70 internal error; 130 interrupted.
+Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, unknown,
+or absent; 4 nothing found; 5 can't tell; 70 internal error; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")

@@ -61,10 +61,13 @@ Examples:
   siamkit calibrate staff --precision 0.99 --trials pairs.csv
   siamkit calibrate staff --output staff.json
   siamkit calibrate staff --report staff.html      a page: are the probabilities right?
+  siamkit calibrate logos --find scenes/           for `find`: pictures of nothing enrolled
+  siamkit calibrate logos --find labelled.json     COCO JSON, its categories are identities
 
 \b
 Some identities need at least two samples. A false match rate t needs 3 / t pairs of different
-identities (the rule of three); rates that the data cannot support are refused.
+identities (the rule of three); rates that the data cannot support are refused. For `find`, --fpir
+is a rate per picture, and a rate of t needs 1 / t - 1 pictures that show nothing enrolled.
 """
 )
 @click.argument("gallery")
@@ -72,6 +75,19 @@ identities (the rule of three); rates that the data cannot support are refused.
     "--trials",
     metavar="FILE|FOLDER",
     help="Labelled pairs, or a folder per identity [default: the gallery's own samples].",
+)
+@options.path(
+    "--find",
+    "pictures",
+    metavar="DIR|FILE.json",
+    help="Calibrate `siamkit find`, by pictures that show nothing enrolled, or a COCO JSON.",
+)
+@options.find_setup
+@click.option(
+    "--rerank",
+    "reranker",
+    metavar="NAME",
+    help="With --find: the reranker that will judge the best places.",
 )
 @options.table
 @options.encoding
@@ -88,6 +104,9 @@ def calibrate(
     ws: sk.Workspace,
     gallery: str,
     trials: Path | None,
+    pictures: Path | None,
+    setup: options.FindChoice,
+    reranker: str | None,
     table: str | None,
     encoding: str | None,
     snorm: bool | None,
@@ -98,6 +117,14 @@ def calibrate(
 
     Queries and verifications then give a probability, and say when they can't tell.
     """
+    if pictures:
+        from siamkit.cli import calibrate_find
+
+        if trials or table or encoding or snorm is not None:
+            raise click.UsageError("--find takes neither --trials, --table, --encoding nor --snorm")
+        return calibrate_find.run(ws, gallery, pictures, setup, reranker, targets, outputs)
+    if setup.options or reranker:
+        raise click.UsageError("--detector, --tiles and --rerank go with --find.")
     if snorm and trials:
         raise click.UsageError(
             "--snorm is relative to who is enrolled; it cannot be combined with --trials."

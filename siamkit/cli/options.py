@@ -190,6 +190,19 @@ fmr = click.option(
     metavar="RATE",
     help="Maximum false match rate of one comparison, by the calibration; 1e-3, for example.",
 )
+find_threshold = click.option(
+    "--threshold",
+    type=COSINE,
+    metavar="T",
+    help="Cosine (with --rerank, probability) from which a thing counts as present [default: by the"
+    " calibration].",
+)
+find_fpir = click.option(
+    "--fpir",
+    type=RATE,
+    metavar="RATE",
+    help="Maximum share of pictures without anything enrolled that get a box, by the calibration.",
+)
 fpir = click.option(
     "--fpir",
     type=RATE,
@@ -203,6 +216,11 @@ rerank = click.option(
     callback=_or_none,
     help="Let a reranker decide by its probability [default: none].",
 )
+
+
+def tiles(help: str) -> Callable[[F], F]:
+    """Return the option --tiles with its help."""
+    return click.option("--tiles", type=POSITIVE, metavar="PX", help=help)
 
 
 def bundle(
@@ -304,6 +322,35 @@ class Outputs:
 def outputs(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Add --json and the options of files to write; the command gets them as `outputs`."""
     return bundle("outputs", Outputs, *decorators, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class FindChoice:
+    """The detector and the tiles of a search in pictures; None where the option is absent."""
+
+    detector: str | None  # may be "none"
+    tiles: int | None
+
+    @property
+    def options(self) -> str:
+        """The options as they are typed."""
+        detector = f" --detector {self.detector}" if self.detector else ""
+        return detector + (f" --tiles {self.tiles}" if self.tiles else "")
+
+
+find_setup = bundle(
+    "setup",
+    FindChoice,
+    click.option(
+        "--detector",
+        "-d",
+        type=ORIGIN,
+        metavar="NAME|FOLDER|none",
+        help="Proposes the regions to compare; `none` compares whole pictures alone [default: the"
+        " gallery's, or proposals].",
+    ),
+    tiles("Also look into overlapping tiles of this side, for small things."),
+)
 
 
 def default_or_none(name: str | None) -> str | None:

@@ -205,6 +205,10 @@ def open_search(
     if detector is not None:
         stamp = getattr(detector, "fingerprint", "")  # of a folder, whose content may change
         name = f"{detector.name}@{stamp}" if stamp else detector.name
+        if tiles is not None:
+            from siamkit.embed.tiles import Tiled
+
+            detector = Tiled(detector, tiles)
         detector = _Candidates(detector, with_whole=modality.detector is None)
     elif tiles is not None:
         raise BadInput("tiles need a detector to look into them", hint="leave out `--tiles`")

@@ -75,6 +75,21 @@ class FindCalibration:
         value = per_picture.threshold_for_rate(self.highest, rate)
         return Threshold(value, None, self.source, rate)
 
+    @property
+    def upper_bound(self) -> float:
+        """The rate that its threshold does not exceed, with 95 % confidence."""
+        return per_picture.upper_bound(len(self.highest), self.fpir)
+
+    @property
+    def lowest_fpir(self) -> float:
+        """The lowest rate per picture that its pictures can show."""
+        return per_picture.lowest_rate(len(self.highest))
+
+    @property
+    def missing(self) -> int:
+        """How many more pictures would support the usual rate, per_picture.FPIR."""
+        return max(0, per_picture.pictures_for(per_picture.FPIR) - len(self.highest))
+
     def rate_at(self, score: float) -> float:
         """Return the share of pictures without an enrolled thing that have so high a score."""
         return per_picture.rate_at(self.highest, score)

@@ -20,7 +20,7 @@ from siamkit.stats.calibration import require_rate
 
 FPIR = 0.05  # per picture, unless the caller chooses another: 1 in 20
 FEWEST = 10  # pictures that a threshold is measured on: they support a rate of 1 in 11
-CONFIDENCE = 0.95  # of the upper bound that is reported beside a rate
+CONFIDENCE = 0.95  # of the upper bound of a rate
 STEP = 1e-6  # a threshold lies this far above a score, at least: rounding must not reach it
 
 

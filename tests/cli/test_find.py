@@ -1,0 +1,156 @@
+"""`siamkit find` and `siamkit calibrate --find` from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+OPTIONS = ("-d", "squares")
+HIGH = ("so", "high", "without", "it")
+
+
+def draw(path, *squares, size=(120, 60)):
+    """Draw squares of (colour, left, top, right, bottom) on white."""
+    picture = Image.new("RGB", size, "white")
+    for colour, *box in squares:
+        picture.paste(colour, tuple(box))
+    path.parent.mkdir(exist_ok=True)
+    picture.save(path)
+
+
+@pytest.fixture
+def things(shell):
+    """A gallery of a red and a blue thing; a scene with both, one with neither, 20 negatives."""
+    folder = shell.folder
+    for colour in ("red", "blue"):
+        draw(folder / f"{colour}.png", (colour, 0, 0, 30, 30), size=(30, 30))
+        done = shell("enrol", "things", f"{colour}.png", "--as", colour, "-m", "swatches")
+        assert done.code == 0, done.err
+    draw(folder / "scenes/both.png", ("blue", 10, 10, 40, 40), ((235, 0, 0), 60, 5, 110, 55))
+    draw(folder / "scenes/none.png", ("green", 10, 10, 40, 40))
+    for number in range(20):
+        draw(folder / f"negatives/{number}.png", ((0, 255, 12 * number), 10, 10, 50, 50))
+    return shell
+
+
+@pytest.fixture
+def calibrated(things):
+    done = things("calibrate", "things", "--find", "negatives", *OPTIONS)
+    assert done.code == 0, done.err
+    return things
+
+
+def test_the_verdict_comes_first_then_the_places_then_the_threshold(calibrated):
+    done = calibrated("find", "things", "scenes/both.png", *OPTIONS)
+    assert done.code == 0
+    verdict, head, first, second, basis = done.out.splitlines()
+    assert verdict == "scenes/both.png: blue, red"
+    assert head.split() == ["#", "identity", "box", "score", *HIGH, "enrolled", "from"]
+    assert first.split()[:4] == ["1", "blue", "10,10,40,40", "1.000"]
+    assert second.split()[:4] == ["2", "red", "60,5,110,55", "0.997"]
+    assert "1 in 21 pictures" in first
+    assert first.endswith("blue.png")
+    assert basis.startswith("The threshold is 0.281, ")
+    assert basis.endswith(
+        "false positive rate 0.05 per picture: negatives, 20 pictures without an enrolled thing"
+    )
+
+
+def test_absent_is_exit_code_3_and_explained(calibrated):
+    done = calibrated("find", "things", "scenes/none.png", *OPTIONS)
+    assert done.code == 3
+    assert done.out.startswith("scenes/none.png: absent; nearest: ")
+    assert "of pictures without it" in done.out
+
+
+def test_without_a_threshold_it_cannot_tell_and_says_what_to_type(things):
+    done = things("find", "things", "scenes/both.png", *OPTIONS)
+    assert done.code == 5
+    assert "can't tell, as no threshold is known; nearest: blue 1.000 at 10,10,40,40" in done.out
+    assert "`siamkit calibrate things --find PICTURES --detector squares`" in done.err
+    given = things("find", "things", "scenes/both.png", *OPTIONS, "--threshold", "0.99")
+    assert given.code == 0
+    assert "The threshold is 0.990: given by the caller" in given.out
+
+
+def test_a_rate_for_one_call_needs_a_calibration_that_shows_it(calibrated):
+    lax = calibrated("find", "things", "negatives", *OPTIONS, "--fpir", "0.5", "--json")
+    assert lax.code == 0
+    pictures = json.loads(lax.out)["pictures"]
+    assert 8 <= sum(picture["decision"] == "present" for picture in pictures) <= 10
+    done = calibrated("find", "things", "scenes", *OPTIONS, "--fpir", "0.001")
+    assert done.code == 1
+    assert "support a false positive rate of 0.048 per picture, not 0.001" in done.err
+    assert "999 pictures or more" in done.err
+    done = calibrated("find", "things", "scenes", "-d", "none", "--fpir", "0.1")
+    assert done.code == 1
+    assert "`siamkit calibrate things --find PICTURES --detector none`" in done.err
+
+
+def test_a_folder_with_a_bad_picture_has_an_answer_for_each(calibrated):
+    (calibrated.folder / "scenes/bad.png").write_bytes(b"no picture")
+    done = calibrated("find", "things", "scenes", *OPTIONS, "--json")
+    assert done.code == 0
+    assert "scenes/bad.png" in done.err
+    facts = json.loads(done.out)
+    assert facts["gallery"] == "things"
+    assert facts["threshold"]["fpir"] == 0.05
+    bad, both, none = facts["pictures"]
+    assert "bad.png" in bad["error"]
+    assert (both["decision"], both["width"], both["height"]) == ("present", 120, 60)
+    assert [s["identity"] for s in both["sightings"]] == ["blue", "red"]
+    assert both["sightings"][0]["region"]["where"] == [10, 10, 40, 40]
+    assert both["sightings"][0]["source"].endswith("blue.png")
+    assert (none["decision"], none["sightings"]) == ("absent", [])
+    assert none["nearest"]["score"] < facts["threshold"]["value"]
+    alone = calibrated("find", "things", "scenes/bad.png", *OPTIONS)
+    assert (alone.code, alone.out) == (2, "")
+
+
+def test_tiles_are_another_search(calibrated):
+    done = calibrated("find", "things", "scenes/both.png", *OPTIONS, "--tiles", "64")
+    assert done.code == 5
+    assert "not calibrated for --detector squares --tiles 64, but for" in done.err
+    tiled = calibrated("find", "things", "scenes", *OPTIONS, "--tiles", "64", "--threshold", "0.99")
+    assert "scenes/both.png: blue, red" in tiled.out
+
+
+def test_calibrate_says_what_was_measured(things):
+    done = things("calibrate", "things", "--find", "negatives", *OPTIONS, "--fpir", "0.1")
+    assert done.code == 0, done.err
+    assert "things is calibrated for find --detector squares, by negatives, 20 pictures" in done.out
+    assert "0.1 at most, on average over such pictures" in done.out
+    assert "with 95 % confidence" in done.out
+    assert "spoils the threshold" in done.out
+    facts = things("calibrate", "things", "--find", "negatives", *OPTIONS, "--json")
+    facts = json.loads(facts.out)
+    assert (facts["fpir"], facts["pictures"]) == (0.05, 20)
+    assert 0.05 < facts["fpir_upper_bound"] < 0.2
+    assert len(facts["highest"]) == 20
+    assert facts["setup"] == {"detector": "squares", "tiles": None, "reranker": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--find", "negatives", "--trials", "x.csv"), "--find takes neither"),
+        (("--find", "negatives", "--fmr", "0.1"), "give --fpir, or none"),
+        (("--find", "negatives", "--report", "x.html"), "writes no --output and no --report"),
+        (("-d", "squares"), "go with --find"),
+        (("--find", "scenes", *OPTIONS), "2 pictures without an enrolled thing are too few"),
+        (("--find", "negatives", *OPTIONS, "--fpir", "0.01"), "99 pictures or more"),
+        (("--find", "nowhere", *OPTIONS), "nowhere"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_one_line(things, arguments, words):
+    done = things("calibrate", "things", *arguments)
+    assert done.code in (1, 2)
+    assert words in done.err
+
+
+def test_galleries_of_other_media_name_their_command(letters):
+    done = letters("find", "letters", "q.txt")
+    assert done.code == 2
+    assert "`siamkit query letters --text TEXT`" in done.err
