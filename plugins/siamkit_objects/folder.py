@@ -31,6 +31,11 @@ class Network:
         self._session = onnx.encoder_session(graph)
         entries = self._session.get_inputs()
         self.inputs = [entry.name for entry in entries]
+        # Their sides; None for one that is not fixed.
+        self.input_shapes = [
+            [side if isinstance(side, int) else None for side in entry.shape] for entry in entries
+        ]
+        self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         self._dtypes = {entry.name: FLOATS.get(entry.type) for entry in entries}
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

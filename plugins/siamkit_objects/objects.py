@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from siamkit.sdk.detector_folder import read_card
 from siamkit.types import Image, Region
@@ -27,6 +27,7 @@ class Objects:
 
     name = "objects"
     kind = "image"
+    origins: ClassVar = {"onnx": "the file of a YOLO export"}
 
     @cached_property
     def labels(self) -> Sequence[str]:
@@ -51,6 +52,12 @@ class Objects:
         from siamkit_objects.folder import FolderDetector
 
         return FolderDetector(folder)
+
+    def add(self, origin: str, model: str, folder: Path, *, labels: Path | None = None) -> None:
+        """Write the detector folder of another model: see siamkit.protocols.AddsDetectors."""
+        from siamkit_objects.yolo_files import write_yolo_folder
+
+        write_yolo_folder(Path(model), folder, labels)
 
     @cached_property
     def _detector(self) -> FolderDetector:
