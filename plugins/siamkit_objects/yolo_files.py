@@ -21,6 +21,7 @@ from siamkit.sdk.files import read_bytes
 from siamkit.sdk.graph_file import MAX_GRAPH_BYTES
 from siamkit.types import Image
 from siamkit_objects.folder import FolderDetector, Network
+from siamkit_objects.inputs import MAX_SIDE
 from siamkit_objects.label_files import parse_names, read_labels
 from siamkit_objects.objects import FOLDER
 
@@ -32,7 +33,7 @@ SIDE = 640  # px of the input of a graph that takes any size and does not say wh
 GREY = 114  # what all of them pad with
 PIXEL = 1 / 255  # what values of pixels are multiplied by, but for YOLOX
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))  # of the grids, by family
-MAX_ANCHORS = 9  # boxes per cell; YOLOv5 and v7 have 3
+ANCHORS = (1, 3)  # boxes per cell; YOLOv3, v5 and v7 have 3
 TASKS = ("detect", "segment")  # what a file's metadata may say that it is for
 COCO = 80  # classes of the set that YOLO weights come from
 FINAL_COLUMNS, LISTED_COLUMNS = 6, 7
@@ -113,6 +114,8 @@ def _examine(network: Network, path: Path) -> Export:
     height, width = sides[1:] if layout == "NCHW" else sides[:2]
     stated = _stated_size(metadata.get("imgsz", ""))
     size = (height or stated[0], width or stated[1])
+    if not all(0 < side <= MAX_SIDE for side in size):
+        raise BadInput(f"{path} takes pictures of {size} px, and not of 1 to {MAX_SIDE}")
     blank = np.full((1, 3, *size) if layout == "NCHW" else (1, *size, 3), GREY, np.float32)
     try:
         outputs = network.run({network.inputs[0]: blank * PIXEL})
@@ -185,8 +188,9 @@ def _grid(size: tuple[int, int], count: int) -> Grid | None:
     height, width = size
     for strides in STRIDES:
         cells = sum((height // stride) * (width // stride) for stride in strides)
-        if cells and count % cells == 0 and 1 <= count // cells <= MAX_ANCHORS:
-            return Grid(strides, count // cells)
+        for anchors in ANCHORS:
+            if count == cells * anchors > 0:
+                return Grid(strides, anchors)
     return None
 
 

@@ -181,6 +181,16 @@ def test_final_boxes_are_not_suppressed_again(tmp_path, listed):
     assert regions[2].where == pytest.approx((0, 26.25, 120, 60))
 
 
+def test_final_boxes_may_have_masks(tmp_path):
+    rows = np.zeros((30, 8), np.float32)
+    rows[0] = [8, 20, 40, 40, 0.9, 1, 1, -1]
+    maps = np.random.default_rng(1).normal(0, 1, (1, 2, 16, 16)).astype(np.float32)
+    path = write_graph(tmp_path / "a.onnx", [rows[None], maps], metadata={"names": list(NAMES)})
+    (region,) = add(path, tmp_path / "folder").find(PICTURE)
+    mask = slow_mask(maps[0, 0] - maps[0, 1], np.array(region.where))
+    assert (region.mask != mask).mean() < 0.002
+
+
 def test_a_class_without_a_label_is_named(tmp_path):
     rows = np.zeros((1, 300, 6), np.float32)
     rows[0, 0] = [8, 20, 40, 40, 0.9, 3]
@@ -251,6 +261,11 @@ FAULTS = {
         {"outputs": [(1, 9, CELLS)], "metadata": {"names": list(NAMES)}},
         "there are 3 labels, but .* has 5 classes",
     ),
+    "an endless input": (
+        {"outputs": [(1, 7, CELLS)], "side": None, "metadata": {"imgsz": [99999, 99999]}},
+        r"takes pictures of \(99999, 99999\) px",
+    ),
+    "two predictions": ({"outputs": [(1, 7, CELLS), (1, 7, CELLS)]}, "no known layout"),
     "no names": ({"outputs": [(1, 9, CELLS)]}, "does not name its 5 classes"),
     "final without names": ({"outputs": [(1, 300, 6)]}, "does not name its classes"),
     "unreadable names": (
@@ -265,9 +280,8 @@ def test_what_does_not_fit_is_refused_with_what_was_seen(tmp_path, fault):
     how, message = FAULTS[fault]
     shapes = how["outputs"]
     outputs = [np.zeros(shape, np.float32) for shape in shapes]
-    path = write_graph(
-        tmp_path / "a.onnx", outputs, metadata=how.get("metadata"), batch=how.get("batch", 1)
-    )
+    options = {key: value for key, value in how.items() if key != "outputs"}
+    path = write_graph(tmp_path / "a.onnx", outputs, **options)
     with pytest.raises(BadInput, match=message):
         add(path, tmp_path / "folder")
 

@@ -7,6 +7,7 @@ from siamkit_facefinder import FaceFinder
 from siamkit_faces import Faces
 from siamkit_faiss import Faiss, structure
 from siamkit_images import Images
+from siamkit_objects import Objects
 from siamkit_questions import Questions
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_speech import Speech
@@ -18,7 +19,7 @@ def test_modalities(plugin, check):
     check(plugin)
 
 
-@parametrize_with_checks([FaceFinder(), SignatureFinder(), Speech()])
+@parametrize_with_checks([FaceFinder(), Objects(), SignatureFinder(), Speech()])
 def test_detectors(plugin, check):
     check(plugin)
 
