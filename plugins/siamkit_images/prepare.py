@@ -65,7 +65,10 @@ def read_recipe(constants: Mapping[str, Any]) -> Recipe:
 
 
 def cut(medium: Image, region: Region) -> Image:
-    """Cut out a region's box. Raises NothingFound if it holds no pixel of the picture."""
+    """Return a region's box, a view of the picture: copies of hundreds would fill the memory.
+
+    Raises NothingFound if it holds no pixel of the picture.
+    """
     if region.where is None:
         return medium
     height, width = medium.pixels.shape[:2]
@@ -73,7 +76,7 @@ def cut(medium: Image, region: Region) -> Image:
     pixels = medium.pixels[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     if not pixels.size:
         raise NothingFound("the box lies outside the picture")
-    return Image(np.ascontiguousarray(pixels))
+    return Image(pixels)
 
 
 def prepare(pixels: NDArray[np.uint8], recipe: Recipe) -> NDArray[np.uint8]:

@@ -105,7 +105,7 @@ def embed_all(
                     if not waiting:
                         break
                     batch.append(waiting.popleft().future.result())
-                    held += sum(_bytes(region.crop) for region in batch[-1].regions)
+                    held += _held_bytes(batch[-1])
                 if not batch:
                     return
                 _embed(pipeline, batch)
@@ -162,10 +162,15 @@ def _submit(
     return _Waiting(skipped, 0)
 
 
-def _bytes(crop: Any) -> int:
-    """Return the size of a picture's or a sound's array; other media are small."""
-    array = getattr(crop, "pixels", getattr(crop, "samples", None))
-    return getattr(array, "nbytes", 0)
+def _held_bytes(source: EmbeddedSource) -> int:
+    """Return the size of the arrays that a source's crops are, or are views of."""
+    sizes = {}
+    for region in source.regions:
+        array = getattr(region.crop, "pixels", getattr(region.crop, "samples", None))
+        if array is not None:  # media without an array are small
+            owner = array if array.base is None else array.base
+            sizes[id(owner)] = getattr(owner, "nbytes", array.nbytes)
+    return sum(sizes.values())
 
 
 def _detect(
