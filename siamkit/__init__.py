@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verify import Verification
     from siamkit.io.table_read import TextColumns
+    from siamkit.reports.find import FindFiles
     from siamkit.reports.region_files import RegionFiles
     from siamkit.sdk import region_formats
     from siamkit.stats.calibration_fit import CalibrationTargets
@@ -76,6 +77,7 @@ __all__ = [
     "EnrolResult",
     "EvaluationSettings",
     "Explanation",
+    "FindFiles",
     "Finding",
     "Gallery",
     "Holding",
@@ -138,6 +140,7 @@ _HOME = {
     "Explanation": "siamkit.flows.explain",
     "SearchedPicture": "siamkit.flows.find",
     "Sighting": "siamkit.flows.find",
+    "FindFiles": "siamkit.reports.find",
     "Finding": "siamkit.flows.audit",
     "Gallery": "siamkit.store.galleries",
     "Holding": "siamkit.store.labels",

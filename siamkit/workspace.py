@@ -9,7 +9,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import RLock
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from siamkit.flows.timeline import Timeline
     from siamkit.host.registry import Plugin
     from siamkit.io.table_read import TextColumns
+    from siamkit.reports.find import FindFiles
     from siamkit.reports.region_files import RegionFiles
     from siamkit.stats.calibration_fit import CalibrationTargets
     from siamkit.stats.classify import ClassificationMethod, ClassificationRule
@@ -543,7 +544,10 @@ class Workspace:
 
         Raises the error of a picture that cannot be searched.
         """
-        (picture,) = self.find_many(gallery, [source], detector=detector, tiles=tiles, rule=rule)
+        from siamkit.flows.find import find
+
+        search = self._open_search(gallery, detector, tiles, rule.reranker)
+        (picture,) = find(search, [source], rule)
         if picture.error:
             raise picture.error
         return picture
@@ -556,19 +560,23 @@ class Workspace:
         detector: str | None = DEFAULT,
         tiles: int | None = None,
         rule: DecisionRule = DEFAULT_RULE,
-    ) -> Iterator[SearchedPicture]:
+        output: FindFiles | None = None,
+        progress: Progress = ignore_progress,
+    ) -> Generator[SearchedPicture, None, None]:
         """Search pictures for everything that is enrolled; yield one result per source, in order.
 
-        A source that fails is reported in its result and does not end the others.
+        sources: files, their content as bytes, or folders, whose files are taken. One that fails is
+        reported in its result and does not end the others. output: files to write; if the iteration
+        is stopped and closed, they hold what is done.
         detector: a name; DEFAULT takes the gallery's own, or `proposals` if it has none; None
         compares whole pictures alone. tiles: px of the side of overlapping tiles, in which the
         detector looks too. rule: a threshold, or an FPIR per picture, instead of the calibrated
         one; its reranker judges the best places. See siamkit.flows.find.
         """
-        from siamkit.flows.find import find
+        from siamkit.flows.find_many import find_many
 
         search = self._open_search(gallery, detector, tiles, rule.reranker)
-        yield from find(search, sources, rule)
+        yield from find_many(search, sources, rule, output, progress)
 
     def _open_search(
         self, gallery: str, detector: str | None, tiles: int | None, reranker: str | None

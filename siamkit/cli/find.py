@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 import siamkit as sk
-from siamkit.cli import find_results, options
-from siamkit.cli.output import emit_json, print_error
+from siamkit.cli import checks, find_results, options
+from siamkit.cli.output import emit_json, print_error, stderr
 from siamkit.cli.progress import steps
-from siamkit.io.folders import files_under
+from siamkit.io.places import real
+from siamkit.types import ignore_progress
 
 
 @click.command(
@@ -19,12 +22,16 @@ from siamkit.io.folders import files_under
 Examples:
   siamkit enrol logos acme.png --as acme -m images     one example is enough
   siamkit find logos street.jpg                        where is it, or is it absent?
+  siamkit find logos photos/ -o found.json             COCO JSON, identities as categories
+  siamkit find logos photos/ --save-annotated seen --report page.html
   siamkit find logos shelf.jpg --tiles 640             small things in a large picture
   siamkit find faces party.jpg                         who is where?
   siamkit calibrate logos --find street_scenes/        set the threshold for a rate per picture
   siamkit find logos street.jpg --fpir 0.01            1 in 100 pictures without it gets a box
 
 \b
+-o FILE: .json is COCO JSON; .csv, .tsv, .jsonl, .parquet and .db are a table with one row per
+place; a folder gets a YOLO label file per picture, and classes.txt.
 Exit codes: 0 something enrolled is there; 3 absent; 5 can't tell, as no threshold is known. With
 several pictures the best outcome counts.
 """
@@ -33,15 +40,24 @@ several pictures the best outcome counts.
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE|DIR...")
 @options.find_setup
 @options.decision_rule(options.find_threshold, options.find_fpir, options.rerank)
+@options.path("--output", "-o", metavar="FILE|DIR", help="Write the places: see below.")
+@options.path("--crops", metavar="DIR", help="Save each place as a picture.")
+@options.path(
+    "--save-annotated",
+    "annotated",
+    metavar="FILE|DIR",
+    help="Save the picture, or several to a folder, with boxes, masks and identities.",
+)
+@options.report("Write a page with every place beside the example that it matches.")
 @options.workspace
 @options.as_json
 def find(
     ws: sk.Workspace,
     gallery: str,
-    files: tuple[Path, ...],
     setup: options.FindChoice,
     rule: sk.DecisionRule,
     as_json: bool,
+    **values: Any,
 ) -> int:
     """Find every place in FILES that shows something enrolled in GALLERY, or say that it is absent.
 
@@ -49,46 +65,72 @@ def find(
     compared with the gallery. The threshold holds for whole pictures: see `siamkit calibrate
     --find`.
     """
-    paths = [path for file in files for path in (files_under(file) if file.is_dir() else [file])]
+    request = FindRequest(**values)
+    request.check()
     results = find_results.Results(gallery, setup, keeps_facts=as_json)
-    raises_error = len(paths) == 1 and not as_json
-    try:
-        for picture in _search(ws, gallery, paths, setup, rule):
-            if picture.error and raises_error:
-                raise picture.error
-            results.add(picture)
-            if picture.error:
-                print_error(picture.error)
-            elif not as_json:
-                find_results.show(picture)
-    except KeyboardInterrupt:
-        if as_json:  # of the pictures that are done
-            emit_json(results.facts())
-        raise
+    with steps() as progress:
+        searched = ws.find_many(
+            gallery,
+            request.files,
+            detector=options.default_or_none(setup.detector),
+            tiles=setup.tiles,
+            rule=rule,
+            output=request.output_files,
+            progress=progress if request.is_batch else ignore_progress,
+        )
+        try:
+            with closing(searched):  # which writes the files of what is done
+                for picture in searched:
+                    if picture.error and not (request.is_batch or as_json):
+                        raise picture.error
+                    results.add(picture)
+                    if picture.error:
+                        print_error(picture.error)
+                    elif not as_json:
+                        find_results.show(picture)
+        except KeyboardInterrupt:
+            if as_json:
+                emit_json(results.facts())
+            raise
     if as_json:
         emit_json(results.facts())
     else:
         results.show_basis()
+    for path in request.paths:
+        stderr(f"saved {path}")
     return results.exit_code()
 
 
-def _search(
-    ws: sk.Workspace,
-    gallery: str,
-    paths: Sequence[Path],
-    setup: options.FindChoice,
-    rule: sk.DecisionRule,
-) -> Iterator[sk.SearchedPicture]:
-    """Yield the result of each picture, and draw a bar for several."""
-    searched = ws.find_many(
-        gallery,
-        paths,
-        detector=options.default_or_none(setup.detector),
-        tiles=setup.tiles,
-        rule=rule,
-    )
-    with steps() as progress:
-        for number, picture in enumerate(searched, 1):
-            if len(paths) > 1:
-                progress("searching pictures", number, len(paths))
-            yield picture
+@dataclass(frozen=True, slots=True)
+class FindRequest:
+    """Options of one `find` command: where to look, and what to save."""
+
+    files: tuple[Path, ...]
+    output: Path | None
+    crops: Path | None
+    annotated: Path | None
+    report: Path | None
+
+    @property
+    def is_batch(self) -> bool:
+        return len(self.files) > 1 or self.files[0].is_dir()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders to write."""
+        paths = (self.output, self.crops, self.annotated, self.report)
+        return [path for path in paths if path]
+
+    @property
+    def output_files(self) -> sk.FindFiles | None:
+        if not self.paths:
+            return None
+        return sk.FindFiles(self.output, self.crops, self.annotated, self.report)
+
+    def check(self) -> None:
+        """Raise UsageError for an output that is an input, or a page that cannot be written."""
+        checks.require_page(self.report)
+        for path in self.paths:
+            for file in self.files:
+                if real(path) == real(file):
+                    raise click.UsageError(f"{file} would be overwritten: name another output.")

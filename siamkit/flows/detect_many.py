@@ -6,15 +6,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from siamkit.errors import BadInput, SiamkitError, UnreadableSample
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.detect import Detected, PreparedDetector
 from siamkit.io import sources
-from siamkit.io.folders import files_under
-from siamkit.io.places import real
+from siamkit.io.listed_sources import ListedSource, has_folder, list_sources
 from siamkit.protocols import Source
 from siamkit.types import Progress, Region, ignore_progress
 
@@ -22,9 +21,10 @@ from siamkit.types import Progress, Region, ignore_progress
 class Output(Protocol):
     """Files that are written while many sources are searched: see siamkit.reports.region_files."""
 
-    def begin(self, prepared: PreparedDetector, *, several: bool) -> None:
-        """Prepare to write what a search finds. Raises BadInput for what cannot be written.
+    def begin(self, kind: str, labels: Sequence[str], name: str, *, several: bool) -> None:
+        """Prepare to write what is found. Raises BadInput for what cannot be written.
 
+        kind: of the sources. labels: that regions may have. name: of regions without a label.
         several: there is more than one source, or a folder of them.
         """
         ...
@@ -52,16 +52,6 @@ class Output(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Item:
-    """One source to search, and the relative path of its files without a suffix."""
-
-    source: Source
-    name: str
-    stem: str = ""
-    error: SiamkitError | None = None  # of a folder that holds nothing
-
-
 def detect_many(
     prepared: PreparedDetector,
     paths: Iterable[Source],
@@ -75,11 +65,16 @@ def detect_many(
     OSError if a file cannot be written.
     """
     paths = list(paths)
-    items = _list_items(paths, output.paths if output else ())
+    items = list_sources(paths, output.paths if output else ())
     if prepared.settings.prompt and len(items) > 1:
         raise BadInput("a prompt marks an object in one picture", hint="give one source")
     if output:
-        output.begin(prepared, several=len(items) > 1 or _has_folder(paths))
+        output.begin(
+            prepared.kind,
+            prepared.labels,
+            prepared.detector.name,
+            several=len(items) > 1 or has_folder(paths),
+        )
     done = _Done(prepared, items, output) if output and len(items) > 1 else None
     for number, item in enumerate(items):
         progress("detecting", number, len(items))
@@ -104,14 +99,16 @@ def detect_many(
 class _Done:
     """The sources that an interrupted run has searched, and the files it has written of them."""
 
-    def __init__(self, prepared: PreparedDetector, items: Sequence[_Item], output: Output) -> None:
+    def __init__(
+        self, prepared: PreparedDetector, items: Sequence[ListedSource], output: Output
+    ) -> None:
         from siamkit.embed.resumable import ResumableRecords
 
         self._detector = prepared.detector.name
         key = f"{prepared.identity}\n{prepared.settings}\n{output.key}\n"
         self._records = ResumableRecords(key, map(_digest, items))
 
-    def get(self, number: int, item: _Item) -> Detected | None:
+    def get(self, number: int, item: ListedSource) -> Detected | None:
         """Return the regions of a source that is done; None if it is not, or a file is gone."""
         record = self._records.records.get(number)
         if record is None:
@@ -141,7 +138,7 @@ class _Done:
         self._records.delete()
 
 
-def _detect_one(prepared: PreparedDetector, item: _Item) -> tuple[Detected, Any]:
+def _detect_one(prepared: PreparedDetector, item: ListedSource) -> tuple[Detected, Any]:
     if item.error:
         return Detected(item.name, detector=prepared.detector.name, error=item.error), None
     try:
@@ -150,60 +147,7 @@ def _detect_one(prepared: PreparedDetector, item: _Item) -> tuple[Detected, Any]
         return Detected(item.name, detector=prepared.detector.name, error=error), None
 
 
-def _list_items(paths: Iterable[Source], outputs: Sequence[Path]) -> list[_Item]:
-    """Return every source, the files of folders among them, each with a stem of its own.
-
-    outputs: files and folders that an earlier run may have written, which folders are listed
-    without.
-    """
-    written = [real(path) for path in outputs]
-    items: list[_Item] = []
-    taken: set[str] = set()
-    for source in paths:
-        if isinstance(source, bytes):
-            items.append(_Item(source, "bytes", _free("bytes", taken)))
-        elif Path(source).is_dir():
-            items += _list_folder(Path(source), taken, written)
-        else:
-            path = Path(source)
-            items.append(_Item(path, sources.to_text(path), _free(path.name, taken)))
-    return items
-
-
-def _has_folder(paths: Iterable[Source]) -> bool:
-    return any(not isinstance(path, bytes) and Path(path).is_dir() for path in paths)
-
-
-def _list_folder(folder: Path, taken: set[str], written: Sequence[Path]) -> list[_Item]:
-    name = sources.to_text(folder)
-    try:
-        files = [
-            file
-            for file in files_under(folder)
-            if not any(real(file).is_relative_to(path) for path in written)
-        ]
-    except UnreadableSample as error:
-        return [_Item(folder, name, error=error)]
-    if not files:
-        return [_Item(folder, name, error=BadInput(f"there is no file in {name}"))]
-    return [
-        _Item(file, sources.to_text(file), _free(str(file.relative_to(folder)), taken))
-        for file in files
-    ]
-
-
-def _free(path: str, taken: set[str]) -> str:
-    """Return a path without its suffix; with it, and then with a number, if that is taken."""
-    bare, number = os.path.splitext(path)[0], 1
-    stem = bare if bare.casefold() not in taken else path
-    while stem.casefold() in taken:  # some disks do not tell A from a
-        number += 1
-        stem = f"{bare}-{number}"
-    taken.add(stem.casefold())
-    return stem
-
-
-def _digest(item: _Item) -> bytes:
+def _digest(item: ListedSource) -> bytes:
     """Return what changes when a source does: a file's path, size and time of change."""
     if isinstance(item.source, bytes):
         return hashlib.sha256(item.source).digest()

@@ -10,12 +10,16 @@ import hashlib
 import io
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
 from siamkit.sdk.media import load_image
+
+if TYPE_CHECKING:
+    from PIL import Image as PILImage
 
 SIDE = 160  # px: the longer side of a picture, at most
 TEXT = 600  # characters of a text, at most
@@ -49,8 +53,13 @@ def _picture(content: bytes) -> str:
         return ""
     from PIL import Image as pil
 
-    small, target = pil.fromarray(pixels), io.BytesIO()
-    small.thumbnail((SIDE, SIDE))
+    return picture_tag(pil.fromarray(pixels))
+
+
+def picture_tag(picture: PILImage.Image, side: int = SIDE) -> str:
+    """Embed a picture, made smaller so that its longer side is at most `side` px."""
+    small, target = picture.convert("RGB"), io.BytesIO()
+    small.thumbnail((side, side))
     small.save(target, "JPEG", quality=80)
     return f'<img alt="" src="{_data("image/jpeg", target.getvalue())}">'
 

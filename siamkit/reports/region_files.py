@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from siamkit.errors import BadInput
-from siamkit.flows.detect import Detected, PreparedDetector
+from siamkit.flows.detect import Detected
 from siamkit.io import coco, table_write
 from siamkit.io.atomic import create_folder, replace_text, require_writable
 from siamkit.io.places import expand
@@ -88,14 +88,15 @@ class RegionFiles:
     def _all_paths(self) -> Sequence[Path | None]:
         return self._output, self._crops, self._annotated
 
-    def begin(self, prepared: PreparedDetector, *, several: bool) -> None:
+    def begin(self, kind: str, labels: Sequence[str], name: str, *, several: bool) -> None:
         """Create the folders, and empty what an earlier search has left in this object.
 
+        kind: of the sources. labels: that regions may have. name: of regions without a label.
         several: there is more than one source, or a folder of them. Raises BadInput for what cannot
         be written.
         """
-        self._kind, self._unlabelled = prepared.kind, prepared.detector.name
-        names = prepared.labels or (self._unlabelled,)
+        self._kind, self._unlabelled = kind, name
+        names = labels or (self._unlabelled,)
         self._classes = {label: number for number, label in enumerate(names)}
         self._pictures, self._rows = [], []
         written_as = self.written_as
@@ -112,8 +113,8 @@ class RegionFiles:
         into_folder = self._annotated and (several or _is_folder(self._annotated))
         if self._annotated and not into_folder:
             require_writable(self._annotated, PICTURES)
-        labels = self._output if written_as == "yolo" else None
-        for folder in (labels, self._crops, self._annotated if into_folder else None):
+        yolo = self._output if written_as == "yolo" else None
+        for folder in (yolo, self._crops, self._annotated if into_folder else None):
             if folder:
                 _require_folder(folder)
 

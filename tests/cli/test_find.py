@@ -154,3 +154,131 @@ def test_galleries_of_other_media_name_their_command(letters):
     done = letters("find", "letters", "q.txt")
     assert done.code == 2
     assert "`siamkit query letters --text TEXT`" in done.err
+
+
+# --- files ---
+
+
+def test_every_output_of_a_folder_of_pictures(calibrated):
+    (calibrated.folder / "scenes/bad.png").write_bytes(b"no picture")
+    done = calibrated("find", "things", "scenes", *OPTIONS, "-o", "found.json", "--crops", "crops",
+                      "--save-annotated", "seen", "--report", "page.html")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "saved found.json" in done.err
+    folder = calibrated.folder
+    found = json.loads((folder / "found.json").read_text())
+    assert [i["file_name"] for i in found["images"]] == ["scenes/both.png", "scenes/none.png"]
+    names = {category["id"]: category["name"] for category in found["categories"]}
+    assert sorted(names.values()) == ["blue", "red"]
+    boxes = {names[a["category_id"]]: a["bbox"] for a in found["annotations"]}
+    assert boxes == {"blue": [10, 10, 30, 30], "red": [60, 5, 50, 50]}
+    assert all(a["score"] > 0.9 for a in found["annotations"])
+    assert {path.name for path in (folder / "crops").iterdir()} == {
+        "both-1-blue.png",
+        "both-2-red.png",
+    }
+    assert Image.open(folder / "crops/both-1-blue.png").getpixel((3, 3))[:3] == (0, 0, 255)
+    assert {path.name for path in (folder / "seen").iterdir()} == {"both.png", "none.png"}
+    page = (folder / "page.html").read_text()
+    assert page.count("<div class='place'>") == 2
+    assert page.count("<div class='place rejected'>") == 1
+    assert page.count('<img alt="" src="data:image/jpeg') == 2 + 3 * 2  # scenes, crops, examples
+    assert "bad.png" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_report_says_when_an_example_is_gone(calibrated):
+    (calibrated.folder / "red.png").unlink()
+    done = calibrated("find", "things", "scenes/both.png", *OPTIONS, "--report", "page.html")
+    assert done.code == 0, done.err
+    assert "its file is gone or has changed" in (calibrated.folder / "page.html").read_text()
+
+
+def test_a_table_has_a_row_per_place(calibrated):
+    done = calibrated("find", "things", "scenes", *OPTIONS, "-o", "found.csv")
+    assert done.code == 0, done.err
+    rows = (calibrated.folder / "found.csv").read_text().splitlines()
+    assert rows[0] == "image,label,score,left,top,right,bottom"
+    assert rows[1].startswith("scenes/both.png,blue,")
+    assert rows[3] == "scenes/none.png,,,,,,"
+
+
+def test_a_run_that_is_stopped_has_written_what_is_done(calibrated, monkeypatch):
+    shown = []
+
+    def stop(picture):
+        shown.append(picture)
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("siamkit.cli.find_results.show", stop)
+    done = calibrated("find", "things", "negatives", *OPTIONS, "-o", "found.json")
+    assert done.code == 130
+    found = json.loads((calibrated.folder / "found.json").read_text())
+    assert len(found["images"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-o", "scenes/both.png"), "would be overwritten"),
+        (("-o", "found.xyz"), "cannot write '.xyz'"),
+        (("--report", "page.txt"), "ends in .html"),
+        (("-o", "nowhere/found.json"), "does not exist"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_refused_first(things, arguments, words):
+    done = things("find", "things", "scenes/both.png", *OPTIONS, *arguments)
+    assert done.code == 2
+    assert words in done.err
+    assert not done.out
+
+
+# --- labelled pictures ---
+
+
+@pytest.fixture
+def labelled(things):
+    """A COCO JSON of 24 pictures: red in twelve of them, once beside its box, and green ones."""
+    images, annotations = [], []
+    for number in range(24):
+        is_red = number < 12
+        colour = (255 - 6 * number, 0, 0) if is_red else (0, 255, 12 * number - 144)
+        name = f"{number}.png"
+        draw(things.folder / "images" / name, (colour, 10, 10, 50, 50))
+        images.append({"id": number, "file_name": name, "width": 120, "height": 60})
+        box = [70, 10, 40, 40] if number == 11 else [10, 10, 40, 40]
+        category = 1 if is_red else 3
+        annotations.append({"id": number, "image_id": number, "category_id": category, "bbox": box})
+    document = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "red"}, {"id": 3, "name": "green"}],
+    }
+    (things.folder / "labelled.json").write_text(json.dumps(document))
+    return things
+
+
+def test_labelled_places_give_probabilities(labelled):
+    done = labelled("calibrate", "things", "--find", "labelled.json", *OPTIONS, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["pictures"] == 12  # green is not enrolled
+    assert facts["sightings"]["right"] == 11
+    assert facts["fpir"] == 0.077  # 1 in 13
+    both = json.loads(labelled("find", "things", "scenes/both.png", *OPTIONS, "--json").out)
+    red = both["pictures"][0]["sightings"][0]
+    assert 0.5 < red["probability"] < 1
+    shown = labelled("find", "things", "scenes/both.png", *OPTIONS).out
+    assert "probability" in shown.splitlines()[1]
+
+
+def test_labels_that_are_not_enrolled_are_refused(labelled):
+    path = labelled.folder / "labelled.json"
+    path.write_text(path.read_text().replace('"red"', '"Red"'))
+    done = labelled("calibrate", "things", "--find", "labelled.json", *OPTIONS)
+    assert done.code == 2
+    assert "no category of labelled.json is enrolled: Red, green" in done.err
+    assert "named as" not in done.err
+    path.write_text("{}")
+    assert labelled("calibrate", "things", "--find", "labelled.json", *OPTIONS).code == 2

@@ -1,0 +1,78 @@
+"""List the files to search: each source and the files of folders, with a name for its outputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamkit.errors import BadInput, SiamkitError, UnreadableSample
+from siamkit.io.folders import files_under
+from siamkit.io.places import real
+from siamkit.io.sources import to_text
+from siamkit.protocols import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListedSource:
+    """One source to search, and the relative path of its files without a suffix."""
+
+    source: Source
+    name: str
+    stem: str = ""
+    error: SiamkitError | None = None  # of a folder that holds nothing
+
+
+def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[ListedSource]:
+    """Return every source, the files of folders among them, each with a stem of its own.
+
+    outputs: files and folders that an earlier run may have written, which folders are listed
+    without.
+    """
+    written = [real(path) for path in outputs]
+    items: list[ListedSource] = []
+    taken: set[str] = set()
+    for source in paths:
+        if isinstance(source, bytes):
+            items.append(ListedSource(source, "bytes", _free("bytes", taken)))
+        elif Path(source).is_dir():
+            items += _list_folder(Path(source), taken, written)
+        else:
+            path = Path(source)
+            items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
+    return items
+
+
+def has_folder(paths: Iterable[Source]) -> bool:
+    """Return True if a folder is among the sources."""
+    return any(not isinstance(path, bytes) and Path(path).is_dir() for path in paths)
+
+
+def _list_folder(folder: Path, taken: set[str], written: Sequence[Path]) -> list[ListedSource]:
+    name = to_text(folder)
+    try:
+        files = [
+            file
+            for file in files_under(folder)
+            if not any(real(file).is_relative_to(path) for path in written)
+        ]
+    except UnreadableSample as error:
+        return [ListedSource(folder, name, error=error)]
+    if not files:
+        return [ListedSource(folder, name, error=BadInput(f"there is no file in {name}"))]
+    return [
+        ListedSource(file, to_text(file), _free(str(file.relative_to(folder)), taken))
+        for file in files
+    ]
+
+
+def _free(path: str, taken: set[str]) -> str:
+    """Return a path without its suffix; with it, and then with a number, if that is taken."""
+    bare, number = os.path.splitext(path)[0], 1
+    stem = bare if bare.casefold() not in taken else path
+    while stem.casefold() in taken:  # some disks do not tell A from a
+        number += 1
+        stem = f"{bare}-{number}"
+    taken.add(stem.casefold())
+    return stem
