@@ -16,7 +16,7 @@ from siamkit.host import contract, registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.models import built, names
-from siamkit.models.detectors import open_detector
+from siamkit.models.detectors import open_detector, pin_detector
 from siamkit.protocols import Assesses, Blind, Detector, Encoder, Modality, Streams
 from siamkit.sdk import regions
 from siamkit.stats import calibration_json
@@ -228,9 +228,12 @@ def open_pipeline(modality: str, *, encoder: str | None, detector: str | None) -
 
 
 def resolve_detector(modality: str, detector: str | None) -> str | None:
-    """Replace DEFAULT by the modality's own detector. None embeds whole samples."""
+    """Replace DEFAULT by the modality's own detector, and a folder by its absolute path.
+
+    None embeds whole samples.
+    """
     if detector != DEFAULT:
-        return detector
+        return pin_detector(detector)
     return registry.load("siamkit.modalities", modality).detector
 
 

@@ -139,6 +139,11 @@ def test_a_folder_is_a_detector_by_its_path(shell, monkeypatch):
         "squares",
         None,
     ]
+    created = shell(
+        *["galleries", "create", "shelf", "-m", "tiles", "--detector", "copy", "--json"]
+    )
+    assert created.code == 0, created.err
+    assert json.loads(created.out)["detector"] == str(shell.folder / "copy")
     (shell.folder / "empty").mkdir()
     with pytest.raises(MissingWeights, match="is not a detector folder"):
         open_detector("./empty")
