@@ -54,7 +54,9 @@ def read_boxed_pictures(
         return read_yolo(path)
     if list_annotations(path):
         return read_voc(path)
-    raise BadInput(f"{to_text(path)} is neither a folder of VOC's nor for YOLO", hint=KINDS)
+    raise BadInput(
+        f"{to_text(path)} has neither XML as VOC's nor images and labels as YOLO's", hint=KINDS
+    )
 
 
 def read_box_table(
@@ -88,22 +90,25 @@ def read_box_table(
         rows, faults = parse_each(records, read_row, opened.name, hint)
     by_image: dict[Path, list[_Row]] = {}
     for row in rows:
-        by_image.setdefault(row[0], []).append(row)
+        if row[0] not in spoilt:
+            by_image.setdefault(row[0], []).append(row)
     pictures = []
     for image, own in by_image.items():
-        if image in spoilt:
-            continue
-        boxes = tuple(box for _, box, _ in own if box is not None)
-        splits = {split for _, _, split in own}
-        if 0 < len(boxes) < len(own):
-            faults.append(
-                Fault("one row says that nothing is there, another has a box", str(image))
-            )
-        elif len(splits) > 1:
-            faults.append(Fault("its rows state two splits", to_text(image)))
-        else:
-            pictures.append(BoxedPicture(image, boxes, split=splits.pop()))
+        try:
+            pictures.append(_join_rows(image, own))
+        except ValueError as error:
+            faults.append(Fault(str(error), to_text(image)))
     return require_pictures(to_text(path), BoxedPictures(pictures, faults), KINDS)
+
+
+def _join_rows(image: Path, rows: list[_Row]) -> BoxedPicture:
+    boxes = tuple(box for _, box, _ in rows if box is not None)
+    splits = {split for _, _, split in rows}
+    if 0 < len(boxes) < len(rows):
+        raise ValueError("one row says that nothing is there, and another has a box")
+    if len(splits) > 1:
+        raise ValueError("its rows state two splits")
+    return BoxedPicture(image, boxes, split=splits.pop())
 
 
 def _read_target(values: Mapping[str, Any]) -> tuple[LabelledBox | None, str | None]:

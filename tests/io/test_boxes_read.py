@@ -167,7 +167,7 @@ def test_a_table(tmp_path):
 
 
 def test_what_holds_no_boxes(tmp_path):
-    with pytest.raises(BadInput, match="neither a folder of VOC's nor for YOLO"):
+    with pytest.raises(BadInput, match="has neither XML as VOC's"):
         read_boxed_pictures(tmp_path)
     with pytest.raises(BadInput, match="neither a folder nor a file"):
         read_boxed_pictures(tmp_path / "absent")
