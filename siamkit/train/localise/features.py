@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from siamkit.errors import BadInput
 from siamkit.io import atomic, foreign
+from siamkit.train.data import write_arrays
 from siamkit.train.device import pick_device
 from siamkit.train.folder import replacing
 from siamkit.train.localise.augment import vary
@@ -26,8 +28,15 @@ from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
 
 FEATURES, VIEW_BOXES, KEY = "features.npy", "features-boxes.npy", "features.json"
-BATCH = 32  # pictures that the backbone takes at once
-AHEAD = 2  # batches that are varied while one is computed
+AHEAD = 8  # pictures that are varied while one is computed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """A picture and where its object is in each view."""
+
+    name: str
+    boxes: NDArray[np.float32]  # (1 + views, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,17 +77,12 @@ def compute_features(
     if _read_key(folder) == key:
         return
     (folder / KEY).unlink(missing_ok=True)
-    device = pick_device(config.device)
     views = count_views(config, int(dataset.training.sum()))
-    length = sum(math.prod(shape) for shape in _shapes(network, config.size))
-    shape = len(dataset.arrays), 1 + views, length
-    network.to(device).eval()
-    with replacing(folder / FEATURES) as partial, torch.inference_mode():
-        features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
-        boxes = _fill(features, network, dataset, config.seed, device, progress)
-        features.flush()
-    with replacing(folder / VIEW_BOXES) as partial, partial.open("wb") as file:
-        np.save(file, boxes)
+    network.to(pick_device(config.device)).eval()
+    rows = _compute(network, dataset, views, config.seed, progress)
+    written = write_arrays(folder / FEATURES, rows, "siamkit")
+    with replacing(folder / VIEW_BOXES) as temporary, temporary.open("wb") as file:
+        np.save(file, np.stack([picture.boxes for picture in written]))
     atomic.replace_text(folder / KEY, json.dumps({"key": key}) + "\n")
 
 
@@ -110,46 +114,40 @@ def _shapes(network: Localiser, size: int) -> tuple[tuple[int, ...], tuple[int, 
     return tuple(fine.shape[1:]), tuple(coarse.shape[1:])
 
 
-def _fill(
-    features: NDArray[np.float16],
-    network: Localiser,
-    dataset: Pictures,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    """Compute features, which may exceed the memory, in batches; return the views' boxes."""
-    boxes = np.zeros((*features.shape[:2], 4), np.float32)
-    places = [
-        (row, view)
-        for row in range(features.shape[0])
-        for view in range(features.shape[1] if dataset.training[row] else 1)
-    ]
-    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    varied = map_ahead(
-        lambda batch: list(_variants(dataset, batch, seed)), batches, workers=1, ahead=AHEAD
-    )
-    done = 0
-    for batch, variants in zip(batches, varied, strict=True):
-        pixels = torch.from_numpy(np.stack([pixels for pixels, _ in variants])).to(device)
-        maps = network.backbone(network.normalise(pixels))
-        flat = torch.cat([each.float().flatten(1) for each in maps], dim=1).cpu().numpy()
-        for (row, view), values, (_, box) in zip(batch, flat, variants, strict=True):
-            features[row, view], boxes[row, view] = values, box
-        done += len(batch)
-        progress("computing features", done, len(places))
-    return boxes
+def _compute(
+    network: Localiser, dataset: Pictures, views: int, seed: int, progress: Progress
+) -> Iterator[tuple[Views, NDArray[np.float16]]]:
+    """Yield the views of each picture with their features, (1 + views, length).
+
+    A picture for validation is only seen as it is; zeros stand for its other views.
+    """
+    count = len(dataset.arrays)
+    vary_all = partial(_vary_all, dataset, views, seed)
+    device = next(network.backbone.parameters()).device
+    varied = map_ahead(vary_all, range(count), workers=1, ahead=AHEAD)
+    for done, (picture, pixels) in enumerate(varied, 1):
+        with torch.inference_mode():
+            maps = network.backbone(network.normalise(torch.from_numpy(pixels).to(device)))
+            flat = torch.cat([each.float().flatten(1) for each in maps], dim=1).cpu().numpy()
+        features = np.zeros((1 + views, flat.shape[1]), np.float16)
+        features[: len(flat)] = flat
+        progress("computing features", done, count)
+        yield picture, features
 
 
-def _variants(
-    dataset: Pictures, places: list[tuple[int, int]], seed: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Yield each view with its box. A view depends on the seed, its row and its number alone."""
-    for row, view in places:
-        pixels, box = np.array(dataset.arrays[row]), dataset.boxes[row]
-        if view:
-            rng = np.random.default_rng([seed, row, view])
-            there = dataset.labels[row] != NOTHING
-            pixels, moved = vary(pixels, box if there else None, rng)
-            box = box if moved is None else moved
-        yield pixels, box
+def _vary_all(
+    dataset: Pictures, views: int, seed: int, row: int
+) -> tuple[Views, NDArray[np.uint8]]:
+    """Return a picture's views and their pixels, (1 or 1 + views, size, size, 3).
+
+    A view depends on the seed, the picture's row and the view's number alone.
+    """
+    box = dataset.boxes[row]
+    pixels, boxes = [np.array(dataset.arrays[row])], np.tile(box, (1 + views, 1))
+    there = dataset.labels[row] != NOTHING
+    for view in range(1, 1 + views if dataset.training[row] else 1):
+        rng = np.random.default_rng([seed, row, view])
+        variant, moved = vary(pixels[0], box if there else None, rng)
+        pixels.append(variant)
+        boxes[view] = box if moved is None else moved
+    return Views(dataset.sources[row], boxes), np.stack(pixels)

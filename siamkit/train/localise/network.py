@@ -124,8 +124,11 @@ class Served(nn.Module):
 def build_localiser(
     backbone: str, labels: int, width: int, dropout: float, *, pretrained: bool
 ) -> Localiser:
-    """Build a network for k labels. Raises BadInput for a backbone that has no maps of features,
-    MissingWeights if published weights cannot be fetched."""
+    """Build a network for `labels` labels.
+
+    Raises BadInput for a backbone that has no maps of features, MissingWeights if published weights
+    cannot be fetched.
+    """
     trunk, channels = _build_backbone(backbone, pretrained)
     head = Head(channels, labels, width, dropout)
     lite = backbone == LITE0

@@ -91,30 +91,35 @@ def prepare(
             f"none of {len(pictures):,} pictures can be used; the first: {faults[0]}"
         )
     training = split_rows(rows, config.validation, config.seed)
-    names = sorted({rows[n].target.label for n in np.flatnonzero(training)} - {""})
-    known = {"": NOTHING} | {name: number for number, name in enumerate(names)}
-    labels = [known.get(row.target.label) for row in rows]
+    facts, untrained = _row_facts(rows, training)
     notes = [*boxed.notes, *target_notes(rows)]
-    if untrained := sum(label is None for label in labels):
+    if untrained:
         notes.append(f"{untrained:,} pictures for validation show nothing that is trained on")
     for note in notes:
         log.warning(note)
-    facts = {
-        "digest": digest,
-        "names": names,
-        # a label that is not trained on counts as nothing: none of the others is there
-        "labels": [NOTHING if label is None else label for label in labels],
-        "boxes": [row.target.box for row in rows],
-        "training": training.tolist(),
-        "sources": [to_text(row.path) for row in rows],
-        "faults": faults,
-        "notes": notes,
-    }
+    facts |= {"digest": digest, "faults": faults, "notes": notes}
     with replacing(run / FACTS) as temporary:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
     prepared = load(run)
     assert prepared is not None  # it was written just now
     return prepared
+
+
+def _row_facts(rows: Sequence[Row], training: NDArray[np.bool_]) -> tuple[dict[str, Any], int]:
+    """Return the facts of the rows, and how many have a label that is not trained on.
+
+    To those nothing is there: none of the labels that the localiser knows.
+    """
+    names = sorted({rows[n].target.label for n in np.flatnonzero(training).tolist()} - {""})
+    known = {name: number for number, name in enumerate(names)}
+    facts = {
+        "names": names,
+        "labels": [known.get(row.target.label, NOTHING) for row in rows],
+        "boxes": [row.target.box for row in rows],
+        "training": training.tolist(),
+        "sources": [row.name for row in rows],
+    }
+    return facts, sum(row.target.label not in {"", *names} for row in rows)
 
 
 def load(run: Path) -> PreparedPictures | None:
