@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from siamkit.sdk.container import Container
     from siamkit.sdk.levels import Pixels
 
-MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a larger picture is never decoded
+MAX_PIXELS = 107_000_000  # all that MAX_MEMORY holds of RGB with 8 bits: panoramas, phones
 MAX_MEMORY = 750_000_000  # bytes: with the libraries and an encoder below 1 GB
 
 
@@ -30,7 +30,7 @@ def load_image(source: Source) -> Image:
     source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
     over white, values of any depth become 8 bits, and an animation gives its first frame; the
     picture's notes say what was left out or guessed. Raises UnreadableSample for a text, and if
-    the file is not a picture, is damaged or incomplete, has more than 89,478,485 pixels, needs
+    the file is not a picture, is damaged or incomplete, has more than 107 million pixels, needs
     more than 750 MB to be decoded or, as a document, has more than one page.
     """
     if isinstance(source, str):

@@ -63,7 +63,7 @@ def make_fifo_target(path: Path) -> None:
         (make_empty, "is empty"),
         (make_text, "not a picture"),
         (make_truncated, "damaged"),
-        (make_bomb, "more than 89,478,485 pixels"),
+        (make_bomb, "more than 107,000,000 pixels"),
         (make_directory, "is a directory"),
         (make_missing, "No such file"),
         (make_fifo_target, "No such file"),
