@@ -15,7 +15,7 @@ from pathlib import Path
 
 from timing import in_turn, peak_mb, table
 
-RUNS = 3
+RUNS = 5
 PEERS = {
     "torchvision": """
 import sys, torch, torchvision
