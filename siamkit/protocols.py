@@ -331,7 +331,7 @@ class Detector(Protocol[M_contra]):
 
 
 @runtime_checkable
-class Prompted(Protocol[M_contra]):
+class Prompted(Detector[M_contra], Protocol[M_contra]):
     """A detector that can be shown an object, by points or a box. Optional."""
 
     def find_prompted(self, medium: M_contra, prompt: Prompt) -> list[Region]:
@@ -343,7 +343,7 @@ class Prompted(Protocol[M_contra]):
 
 
 @runtime_checkable
-class ScoreLimited(Protocol[M_contra]):
+class ScoreLimited(Detector[M_contra], Protocol[M_contra]):
     """A detector whose lowest score can be chosen. Optional."""
 
     min_score: float  # in [0, 1]; `find` leaves out regions of less

@@ -311,7 +311,7 @@ class Workspace:
         choose: picks the regions to enrol (see siamkit.region_choosers); the default takes the
         one usable region. detector: another one for this call; DEFAULT takes the gallery's own,
         None whole samples. prompt: marks the one object to enrol, which is cut out; its mask is
-        stored.
+        stored. With `detector=None` a box is taken as it is.
 
         Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a source that cannot
         be enrolled, EncoderMismatch if the gallery was filled by another encoder.
@@ -356,7 +356,7 @@ class Workspace:
         if prompt is not None:
             from siamkit.embed.prompting import follow
 
-            pipeline, choose = follow(pipeline, prompt, choose)
+            pipeline, choose = follow(pipeline, prompt, choose, cut_out=detector is not None)
 
         def create() -> tuple[Store, Gallery]:
             created = self.gallery(gallery, modality=modality)

@@ -8,7 +8,6 @@ from typing import Any
 from siamkit.embed.pipeline import Pipeline, load_detector
 from siamkit.embed.region_choosers import Chooser, within_box
 from siamkit.errors import BadInput, NothingFound
-from siamkit.host import registry
 from siamkit.protocols import Prompted
 from siamkit.sdk import boxes
 from siamkit.types import Image, Prompt, Region
@@ -37,12 +36,15 @@ class PromptedDetector:
         return [_in_box(regions[0], self.prompt, medium)]
 
 
-def follow(pipeline: Pipeline, prompt: Prompt, choose: Chooser) -> tuple[Pipeline, Chooser]:
+def follow(
+    pipeline: Pipeline, prompt: Prompt, choose: Chooser, *, cut_out: bool = True
+) -> tuple[Pipeline, Chooser]:
     """Return the pipeline and the chooser that take what a prompt marks.
 
     A detector that takes prompts cuts it out, with its mask. Any other one, of faces say, finds
-    regions, of which a box picks one. Without a detector, `segments` cuts it out. Raises BadInput
-    for a prompt without a point or a box, a sound or a text, or a point where nothing takes one.
+    regions, of which a box picks one. Without a detector, `segments` cuts it out, or the box is
+    taken as it is if `cut_out` is False. Raises BadInput for a prompt without a point or a box, a
+    sound or a text, or a point where nothing takes one.
     """
     if not (prompt.points or prompt.box):
         raise BadInput("a prompt needs a point on the object, or a box", hint=HINT)
@@ -50,13 +52,16 @@ def follow(pipeline: Pipeline, prompt: Prompt, choose: Chooser) -> tuple[Pipelin
         raise BadInput(
             f"{pipeline.modality.name} are {pipeline.modality.kind}: they have no box or point"
         )
-    detector = pipeline.detector or load_detector(pipeline.modality, CUTTER)
+    detector = pipeline.detector
+    if detector is None and cut_out:
+        detector = load_detector(pipeline.modality, CUTTER)
     if isinstance(detector, Prompted):
         prompted = PromptedDetector(detector, prompt, detector.name, detector.kind)
         return replace(pipeline, detector=prompted), choose
     if prompt.points or prompt.not_points or prompt.box is None:
+        name = getattr(detector, "name", "none")
         raise BadInput(
-            f"{registry.describe(detector)} takes no points",
+            f"points need a detector that takes them, and {name} does not",
             hint=f"give a box, or `--detector {CUTTER}`",
         )
     return pipeline, within_box(prompt.box, choose)

@@ -173,6 +173,12 @@ def test_a_prompt_cuts_the_object_out_and_its_mask_is_stored(tiles):
     assert from_rle(region["mask"]).sum() == 40 * 40
 
 
+def test_a_box_is_taken_as_it_is_without_a_detector(tiles):
+    box = ["--detector", "none", "--box", "50,0,110,60"]
+    assert tiles("enrol", "tiles", "both.png", "--as", "x", *box).code == 0
+    assert sample_of(tiles, "x")["region"] == {"where": [50, 0, 110, 60], "score": 1}
+
+
 def test_a_mask_survives_export_import_and_reembedding(tiles):
     marked = ["--detector", "marker", "--point", "70,20"]
     assert tiles("enrol", "tiles", "both.png", "--as", "x", *marked).code == 0
@@ -186,7 +192,8 @@ def test_a_mask_survives_export_import_and_reembedding(tiles):
 
 def test_a_prompt_says_why_it_cannot_be_followed(tiles):
     for options, why in (
-        (["--detector", "squares", "--point", "5,5"], "takes no points"),
+        (["--detector", "squares", "--point", "5,5"], "squares does not"),
+        (["--detector", "none", "--point", "5,5"], "none does not"),
         (["--not-point", "5,5"], "--not-point needs"),
         (["--point", "5"], "not two numbers"),
         (["--point", "5,5", "--largest"], "exclude each other"),
