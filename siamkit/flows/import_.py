@@ -19,7 +19,7 @@ from siamkit.errors import BadInput, EncoderMismatch, MissingWeights, SiamkitErr
 from siamkit.flows.read_export import Export
 from siamkit.host import registry
 from siamkit.io import sources
-from siamkit.models import built, names
+from siamkit.models import built, detectors, names
 from siamkit.models.added import list_added
 from siamkit.models.cache import cached_folder
 from siamkit.protocols import Modality
@@ -71,7 +71,7 @@ def import_gallery(
                 name,
                 exported.modality,
                 exported.encoder,
-                detector=exported.detector,
+                detector=_known_detector(exported, name),
                 index=index,
             )
             for search in reversed(exported.find_calibrations):  # the newest last, as they came
@@ -216,6 +216,21 @@ def _require_dim(exported: Export, dims: Mapping[str, int]) -> None:
             f" but {stated.fingerprint} makes {dim}",
             hint="export the gallery again",
         )
+
+
+def _known_detector(exported: Export, gallery: str) -> str | None:
+    """Return the detector of the export, or the modality's own if it has no name here.
+
+    A name that is not known would mean a folder of that name, wherever a command runs.
+    """
+    name = exported.detector
+    if name is None or detectors.is_plugin(name) or name in detectors.cached_names():
+        return name
+    own = None
+    with suppress(SiamkitError):  # without the modality, nothing can be enrolled either
+        own = registry.load("siamkit.modalities", exported.modality).detector
+    log.warning(f"no detector {name!r} here: gallery {gallery} uses {own or 'none'} instead")
+    return own
 
 
 def _installed_index(index: str, gallery: str) -> str:

@@ -119,6 +119,16 @@ def test_a_merge_keeps_the_threshold_the_index_and_the_detector(letters):
     assert after == [json.loads(before)[0] | {"identities": 3, "samples": 3}]
 
 
+@pytest.mark.parametrize("detector", ["out", "./out", "nowhere"])
+def test_a_detector_that_has_no_name_here_is_not_opened(letters, detector):
+    write_export(letters.folder / "out", people(1), detector=detector)
+    (letters.folder / "out" / "detector.json").write_text("{}")
+    done = letters("import", "out", "--as-gallery", "copy")
+    assert f"no detector {detector!r} here: gallery copy uses none instead" in done.err
+    listed = json.loads(letters("galleries", "--json").out)
+    assert [row["detector"] for row in listed if row["name"] == "copy"] == [None]
+
+
 def test_identities_that_other_galleries_know_are_named(letters):
     write_export(letters.folder / "out", [{"identity": "greet"}, *people(1)])
     done = letters("import", "out", "--as-gallery", "copy")
