@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -108,10 +109,19 @@ class FolderDetector:
 
         Raises MissingWeights if the graph's outputs are not those of the family on its card.
         """
-        if hasattr(self._family, "find"):
-            regions: list[Region] = self._family.find(self._network, self.card, medium.pixels)
-            return regions
-        return self._find(medium.pixels)
+        with self._naming_itself():
+            if hasattr(self._family, "find"):
+                regions: list[Region] = self._family.find(self._network, self.card, medium.pixels)
+                return regions
+            return self._find(medium.pixels)
+
+    @contextmanager
+    def _naming_itself(self) -> Iterator[None]:
+        """Name this detector in an error about its graph."""
+        try:
+            yield
+        except MissingWeights as error:
+            raise MissingWeights(f"detector {self.name}: {error}", hint=error.hint) from error
 
     def _find(self, pixels: NDArray[np.uint8]) -> list[Region]:
         array, frame = inputs.prepare(pixels, self.card.input)
@@ -122,7 +132,8 @@ class FolderDetector:
         return regions
 
     def _find_prompted(self, medium: Image, prompt: Prompt) -> list[Region]:
-        regions: list[Region] = self._family.find_prompted(
-            self._network, self.card, medium.pixels, prompt
-        )
+        with self._naming_itself():
+            regions: list[Region] = self._family.find_prompted(
+                self._network, self.card, medium.pixels, prompt
+            )
         return regions

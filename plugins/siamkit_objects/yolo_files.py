@@ -216,9 +216,10 @@ def _require_names(export: Export, head: Head, names: tuple[str, ...] | None) ->
     if names is None:
         count = "" if head.classes is None else f"{head.classes} "
         raise BadInput(f"{export.path} does not name its {count}classes", hint=hint)
-    if head.classes not in (None, len(names)):
+    classes = head.classes or len(_stated_names(export) or names)
+    if len(names) != classes:
         raise BadInput(
-            f"there are {len(names)} labels, but {export.path} has {head.classes} classes"
+            f"there are {len(names)} labels, but {export.path} has {classes} classes"
             f" (its outputs have the shapes {export.shapes})",
             hint=hint,
         )

@@ -297,6 +297,14 @@ def test_labels_of_another_number_are_refused_with_both(tmp_path, shell):
     assert not (shell.folder / "cache" / "detectors" / "mine").exists()
 
 
+def test_labels_of_final_boxes_must_be_as_many_as_the_names(tmp_path):
+    rows = np.zeros((1, 300, 6), np.float32)
+    path = write_graph(tmp_path / "a.onnx", [rows], metadata={"names": list(NAMES)})
+    (tmp_path / "two.txt").write_text("cat\ndog\n")
+    with pytest.raises(BadInput, match=r"there are 2 labels, but .* has 3 classes"):
+        add(path, tmp_path / "folder", tmp_path / "two.txt")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a .pt file", b"\x08\x08"])
 def test_what_is_no_onnx_model_is_refused(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)
