@@ -102,7 +102,7 @@ def _surroundings(middle: dict[str, float]) -> list[str]:
             "orange",
             "plugins/",
             "faces, signatures, voices, questions, images,",
-            "and detectors of faces, signatures and speech",
+            "and detectors: faces, objects, signatures, speech …",
         ),
         box(x, 200, 400, 56, "orange", "indexes/", "siamkit_faiss: snapshots and changes since"),
         box(
@@ -126,7 +126,13 @@ def _surroundings(middle: dict[str, float]) -> list[str]:
             "a cache, rebuilt if deleted, stale or damaged",
         ),
         box(
-            x, 470, 400, 56, "green", "user's cache", "encoder folders: encoder.onnx + encoder.json"
+            x,
+            470,
+            400,
+            56,
+            "green",
+            "user's cache",
+            "encoders and detectors: a graph and its card",
         ),
         arrow(f"M{edge} {host:g}H{edge + 42}V57H{x - 4}", "dashed"),
         arrow(f"M{edge + 42} 147H{x - 4}", "dashed"),

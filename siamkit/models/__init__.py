@@ -1,1 +1,1 @@
-"""Encoder folders: names, the cache, and how folders are built, added and checked."""
+"""Encoders and detectors: names, the cache, and how folders are built, added and checked."""
