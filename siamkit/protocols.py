@@ -66,10 +66,11 @@ class Encoder(Protocol[M_contra]):
 class Modality(Protocol[M]):
     """Entry point group `siamkit.modalities`. Constructed without arguments, and cheaply.
 
-    Three more attributes are optional. `fusion = "mean"` scores an identity by the mean of its
+    Four more attributes are optional. `fusion = "mean"` scores an identity by the mean of its
     templates instead of the nearest. `calibration` is the Path of a file that `siamkit calibrate
     --output` wrote for its encoder. `snorm = True` makes `siamkit calibrate` decide by adaptive
-    S-norm.
+    S-norm. `find_thresholds` maps (encoder, detector), by name, to the Threshold of a search in
+    pictures that is not calibrated, with the data that it was measured on.
     """
 
     name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*

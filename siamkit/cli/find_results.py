@@ -102,7 +102,7 @@ def _columns(sightings: tuple[sk.Sighting, ...]) -> tuple[list[str], list[list[A
 
 def _describe_nearest(nearest: sk.Sighting | None) -> str:
     if nearest is None:
-        return "; nothing in it could be compared"
+        return "; the detector finds nothing in it"
     rate = "" if nearest.fpir is None else f", so high in {odds(nearest.fpir)} without it"
     return (
         f"; nearest: {one_line(nearest.identity, 50)} {nearest.score:.3f} at {_box(nearest)}{rate}"

@@ -86,10 +86,18 @@ class PictureSearch:
 
     def places(self, jobs: Iterable[Job]) -> Iterator[Places]:
         """Yield the places of every picture, in order, a batch of pictures at a time."""
-        for batch in batches.embed_all(self.pipeline, jobs, _comparable):
-            nearest = iter(self._find_nearest([r.vector for s in batch for r in s.regions]))
-            pictures = [_merge(s, list(islice(nearest, len(s.regions)))) for s in batch]
-            yield from self._judge(pictures) if self.reranker else pictures
+        for batch in self.embed(jobs):
+            yield from self.compare(batch)
+
+    def embed(self, jobs: Iterable[Job]) -> Iterator[list[EmbeddedSource]]:
+        """Yield every picture with the regions that can be compared, a batch at a time."""
+        return batches.embed_all(self.pipeline, jobs, _comparable)
+
+    def compare(self, pictures: Sequence[EmbeddedSource]) -> Iterator[Places]:
+        """Yield the places of embedded pictures, in order."""
+        nearest = iter(self._find_nearest([r.vector for p in pictures for r in p.regions]))
+        merged = [_merge(p, list(islice(nearest, len(p.regions)))) for p in pictures]
+        yield from self._judge(merged) if self.reranker else merged
 
     def _find_nearest(self, vectors: Sequence[NDArray[np.float32]]) -> Iterator[Match | None]:
         """Yield the nearest identity of each vector; None if the gallery is empty by now."""

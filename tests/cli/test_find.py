@@ -65,6 +65,18 @@ def test_absent_is_exit_code_3_and_explained(calibrated):
     assert "of pictures without it" in done.out
 
 
+def test_a_picture_without_a_region_is_absent_too(shell):
+    draw(shell.folder / "red.png", ("red", 10, 10, 50, 50))
+    draw(shell.folder / "empty.png")
+    assert shell("enrol", "tiles", "red.png", "--as", "red").code == 0
+    done = shell("find", "tiles", "empty.png", "red.png")
+    assert done.code == 0
+    assert "empty.png: absent; the detector finds nothing in it" in done.out
+    assert "red.png: red" in done.out
+    assert "as for a query, false match rate 0.01, made up for the tests" in done.out
+    assert shell("find", "tiles", "empty.png").code == 3
+
+
 def test_without_a_threshold_it_cannot_tell_and_says_what_to_type(things):
     done = things("find", "things", "scenes/both.png", *OPTIONS)
     assert done.code == 5

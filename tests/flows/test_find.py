@@ -159,6 +159,17 @@ def test_nothing_is_decided_without_a_threshold(ws, tmp_path):
     assert picture.nearest.identity == "red"
 
 
+def test_a_modality_may_state_a_threshold_of_its_own(ws, tmp_path, monkeypatch):
+    measured = sk.Threshold(0.9, source="made up for the tests", fpir=0.05)
+    modality = type(ws.pipeline("swatches").modality)
+    monkeypatch.setattr(modality, "find_thresholds", {(None, "squares"): measured}, raising=False)
+    path = draw(tmp_path / "shelf.png", ("red", 10, 10, 50, 50))
+    picture = ws.find("things", path, detector="squares")
+    assert (picture.decision, picture.threshold) == ("present", measured)
+    for setup in ({"detector": None}, {"detector": "squares", "tiles": 64}):
+        assert ws.find("things", path, **setup).threshold is None
+
+
 def test_a_calibrated_search_keeps_its_rate(ws, negatives, tmp_path):
     measured = ws.calibrate_find("things", negatives, detector="squares")
     calibration = measured.calibration
