@@ -25,7 +25,8 @@ OVERLAP = 0.25  # of a tile's side: an object up to this size is whole in some t
 EDGE = 2.0  # px: a region that ends this close to its tile's edge is cut by it
 IOU = 0.5  # above it, two regions of a label are the same object
 COVERED = 0.6  # of a cut region, inside another of its label: a part of that object
-MOST_REGIONS = 20_000  # the best are kept: a panorama of 100 MP has some 450 tiles of 640 px
+MOST_REGIONS = 10_000  # the best are kept: a panorama of 100 MP has some 450 tiles of 640 px
+MOST_PAIRS = 1 << 20  # of boxes that are compared at once: some 50 MB
 MOST_MASK_BYTES = 256 << 20  # of all masks; the weakest regions are dropped beyond
 
 
@@ -48,9 +49,16 @@ class Tiled:
     def find(self, medium: Image) -> list[Region]:
         """Return the regions of the whole picture and of its tiles, best first.
 
-        Boxes and landmarks are in px of the whole picture. Memory is bounded: of more than 20 000
+        Boxes and landmarks are in px of the whole picture. Memory is bounded: of more than 10 000
         regions, or 256 MB of masks, the best are kept.
         """
+        height, width = medium.pixels.shape[:2]
+        regions, cut = self.collect(medium)
+        rows = merge(regions, cut, width, height)
+        return [regions[row] for row in rows[:MOST_REGIONS]]
+
+    def collect(self, medium: Image) -> tuple[list[Region], list[bool]]:
+        """Return the regions before merging, and True for those that a tile's edge cuts."""
         import numpy as np
 
         height, width = medium.pixels.shape[:2]
@@ -66,8 +74,7 @@ class Tiled:
             if _is_too_much(regions):
                 rows = _strongest(regions)
                 regions, cut = [regions[row] for row in rows], [cut[row] for row in rows]
-        rows = merge(regions, cut, width, height)
-        return [regions[row] for row in rows[:MOST_REGIONS]]
+        return regions, cut
 
 
 def tiles(width: int, height: int, size: int) -> Iterator[tuple[int, int, int, int]]:
@@ -100,37 +107,33 @@ def merge(regions: Sequence[Region], cut: Sequence[bool], width: int, height: in
     """
     import numpy as np
 
-    corners = boxes.array(regions, width, height)
-    scores = np.asarray([region.score for region in regions], np.float32)
-    labels = np.asarray([region.label for region in regions])
-    is_cut = np.asarray(cut, bool)
-    rows: list[int] = []
-    for label in np.unique(labels):
-        group = np.flatnonzero(labels == label)
-        rows += _suppress(corners, scores, is_cut, group)
-    return sorted(rows, key=lambda row: (-scores[row], row))
+    numbers: dict[str, int] = {}
+    labels = [numbers.setdefault(region.label, len(numbers)) for region in regions]
+    scores = np.array([region.score for region in regions])
+    corners = boxes.array(regions, width, height).astype(np.float64)
+    corners += np.array(labels)[:, None] * (2.0 * max(width, height))  # labels never overlap
+    order = np.lexsort((-scores, cut))
+    rows = order[_suppress(corners[order], np.array(cut, bool)[order])]
+    return sorted(rows.tolist(), key=lambda row: (-scores[row], row))
 
 
-def _suppress(
-    corners: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    is_cut: NDArray[np.bool_],
-    group: NDArray[np.intp],
-) -> list[int]:
-    """Return the rows to keep among those of one label."""
+def _suppress(corners: NDArray[np.float64], is_cut: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the rows of boxes, best first, that repeat no better one."""
     import numpy as np
 
+    count = len(corners)
     areas = boxes.areas(corners)
-    rest = group[np.lexsort((-scores[group], is_cut[group]))]
-    rows: list[int] = []
-    while len(rest):
-        best, rest = int(rest[0]), rest[1:]
-        rows.append(best)
-        common = boxes.intersections(corners[best : best + 1], corners[rest])[0]
-        same = common > IOU * (areas[best] + areas[rest] - common)
-        part = is_cut[rest] & (common > COVERED * areas[rest])
-        rest = rest[~(same | part)]
-    return rows
+    alive = np.ones(count, bool)
+    step = max(1, MOST_PAIRS // max(1, count))
+    for start in range(0, count, step):
+        block = start + np.flatnonzero(alive[start : start + step])
+        common = boxes.intersections(corners[block], corners[start:])
+        repeats = common > IOU * (areas[block, None] + areas[start:] - common)
+        repeats |= (common > COVERED * areas[start:]) & is_cut[start:]
+        for row, repeated in zip(block.tolist(), repeats, strict=True):
+            if alive[row]:
+                alive[row + 1 :] &= ~repeated[row + 1 - start :]
+    return np.flatnonzero(alive)
 
 
 def _move(region: Region, tile: tuple[int, int, int, int]) -> Region:
