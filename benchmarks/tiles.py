@@ -10,6 +10,7 @@ merging is timed.
 
 from __future__ import annotations
 
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ from siamkit.types import Image, Region
 from siamkit_objects import Objects
 
 SIZE = 256  # px
-LOW = 0.05  # the score from which AP counts
+LIMITS = (0.05, 0.3)  # lowest scores: what AP is usually measured at, what is usually shown
+
+
+def merged(regions: list[Region], cut: list[bool], medium: Image) -> tuple[list[Region], float]:
+    """What this project leaves of regions, and its seconds."""
+    height, width = medium.pixels.shape[:2]
+    rows: list[int] = []
+    seconds = elapsed(lambda: rows.extend(merge(regions, cut, width, height)))
+    return [regions[row] for row in rows], seconds
 
 
 def sahi_merged(regions: list[Region], medium: Image, name: str) -> tuple[list[Region], float]:
@@ -30,7 +39,7 @@ def sahi_merged(regions: list[Region], medium: Image, name: str) -> tuple[list[R
     from sahi.postprocess.combine import GreedyNMMPostprocess, NMSPostprocess
     from sahi.prediction import ObjectPrediction
 
-    merge = {
+    postprocess = {
         "sahi, GREEDYNMM": lambda: GreedyNMMPostprocess(0.5, "IOS", class_agnostic=False),
         "sahi, NMS": lambda: NMSPostprocess(0.5, "IOU", class_agnostic=False),
     }[name]()
@@ -46,42 +55,37 @@ def sahi_merged(regions: list[Region], medium: Image, name: str) -> tuple[list[R
         for region in regions
     ]
     left: list[Any] = []
-    seconds = elapsed(lambda: left.extend(merge(predictions)))
+    seconds = elapsed(lambda: left.extend(postprocess(predictions)))
     merged = [Region(tuple(p.bbox.to_xyxy()), p.score.value, label=p.category.name) for p in left]
     return sorted(merged, key=lambda region: -region.score), seconds
 
 
 def main(data: Path) -> None:
     truth = Truth(data / "objects" / "coco" / "instances.json")
-    detector = Objects().with_min_score(LOW)
+    detector = Objects().with_min_score(min(LIMITS))
     tiled = Tiled(detector, SIZE)
     rows: dict[str, list[dict[str, Any]]] = {}
-    spent: dict[str, float] = {}
-    count = 0
+    spent: dict[str, list[float]] = {}
     for picture in truth.pictures:
         medium = truth.load(picture)
-        height, width = medium.pixels.shape[:2]
-        regions, cut = tiled.collect(medium)
-        count += len(regions)
+        collected = tiled.collect(medium)
         alone = detector.find(medium)
-        answers = {"the whole picture": alone}
-        keep: list[int] = []
-        seconds = elapsed(
-            lambda r=regions, c=cut, w=width, h=height, k=keep: k.extend(merge(r, c, w, h))
-        )
-        name = f"--tiles {SIZE}"
-        answers[name] = [regions[row] for row in keep]
-        spent[name] = spent.get(name, 0) + seconds
-        for name in ("sahi, GREEDYNMM", "sahi, NMS"):
-            answers[name], seconds = sahi_merged(regions, medium, name)
-            spent[name] = spent.get(name, 0) + seconds
-        for name, answer in answers.items():
-            rows.setdefault(name, []).extend(truth.rows(picture, answer))
+        for limit in LIMITS:
+            answers = {"the whole picture": ([r for r in alone if r.score >= limit], 0.0)}
+            pairs = [pair for pair in zip(*collected, strict=True) if pair[0].score >= limit]
+            regions = [region for region, _ in pairs]
+            answers[f"--tiles {SIZE}"] = merged(regions, [is_cut for _, is_cut in pairs], medium)
+            for name in ("sahi, GREEDYNMM", "sahi, NMS"):
+                answers[name] = sahi_merged(regions, medium, name)
+            for name, (answer, seconds) in answers.items():
+                key = f"{name}, from {limit:g}"
+                rows.setdefault(key, []).extend(truth.rows(picture, answer))
+                spent.setdefault(key, []).append(seconds)
     print(HEADER + "   merging, ms a picture")
-    for name, results in rows.items():
-        time = f"{1000 * spent[name] / len(truth.pictures):>10.2f}" if name in spent else ""
-        print(line(name, truth.figures(results)) + time)
-    print(f"{count / len(truth.pictures):.0f} boxes a picture before merging")
+    for key in sorted(rows, key=lambda key: key.rpartition(" ")[2]):
+        print(
+            line(key, truth.figures(rows[key])) + f"{1000 * statistics.median(spent[key]):>10.2f}"
+        )
 
 
 if __name__ == "__main__":

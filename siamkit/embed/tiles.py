@@ -107,17 +107,20 @@ def merge(regions: Sequence[Region], cut: Sequence[bool], width: int, height: in
     """
     import numpy as np
 
-    numbers: dict[str, int] = {}
-    labels = [numbers.setdefault(region.label, len(numbers)) for region in regions]
+    corners = boxes.array(regions, width, height)
     scores = np.array([region.score for region in regions])
-    corners = boxes.array(regions, width, height).astype(np.float64)
-    corners += np.array(labels)[:, None] * (2.0 * max(width, height))  # labels never overlap
-    order = np.lexsort((-scores, cut))
-    rows = order[_suppress(corners[order], np.array(cut, bool)[order])]
-    return sorted(rows.tolist(), key=lambda row: (-scores[row], row))
+    is_cut = np.array(cut, bool)
+    groups: dict[str, list[int]] = {}
+    for row in np.lexsort((-scores, is_cut)).tolist():
+        groups.setdefault(regions[row].label, []).append(row)
+    rows: list[int] = []
+    for group in groups.values():
+        alive = _suppress(corners[group], is_cut[group]) if len(group) > 1 else [0]
+        rows += [group[place] for place in alive]
+    return sorted(rows, key=lambda row: (-scores[row], row))
 
 
-def _suppress(corners: NDArray[np.float64], is_cut: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _suppress(corners: NDArray[np.float32], is_cut: NDArray[np.bool_]) -> list[int]:
     """Return the rows of boxes, best first, that repeat no better one."""
     import numpy as np
 
@@ -133,7 +136,8 @@ def _suppress(corners: NDArray[np.float64], is_cut: NDArray[np.bool_]) -> NDArra
         for row, repeated in zip(block.tolist(), repeats, strict=True):
             if alive[row]:
                 alive[row + 1 :] &= ~repeated[row + 1 - start :]
-    return np.flatnonzero(alive)
+    rows: list[int] = np.flatnonzero(alive).tolist()
+    return rows
 
 
 def _move(region: Region, tile: tuple[int, int, int, int]) -> Region:
