@@ -80,7 +80,8 @@ def _textons(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     )
     direction = np.minimum(angle * (ORIENTATIONS / (2 * np.pi)), ORIENTATIONS - 1).astype(np.int64)
     level = np.minimum(np.log2(1 + strength), STRENGTHS - 1).astype(np.int64)
-    return direction * STRENGTHS + level
+    textons: NDArray[np.int64] = direction * STRENGTHS + level
+    return textons
 
 
 def _histograms(
@@ -92,7 +93,8 @@ def _histograms(
         for c in range(bins.shape[2])
     ]
     table = np.concatenate([c.reshape(count, total) for c in counts], axis=1).astype(np.float32)
-    return table / table.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float32] = table / table.sum(axis=1, keepdims=True)
+    return shares
 
 
 def group(segments: Segments) -> NDArray[np.float32]:
