@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from siamkit.protocols import Detector
 from siamkit.sdk import boxes as sdk_boxes
 from siamkit.types import Image
 from siamkit_objects import selective_search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from siamkit_objects.folder import FolderDetector
 
 MOST = 150  # proposals of a picture
 CANDIDATES = 1000  # of each method, to choose from
@@ -28,7 +29,7 @@ MIN_SIDE = 0.03  # of the longer side: shorter boxes are seldom objects
 IOU = 0.6  # above it, a proposal repeats a better one
 
 
-def find_boxes(detector: Detector[Image], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def find_boxes(detector: FolderDetector, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return at most 150 boxes of a picture, (n, 4) in px, best first.
 
     detector: of objects, however weak. Only the whole of a picture that is of one colour.
@@ -49,17 +50,18 @@ def search_segments(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = pixels.shape[:2]
     scale = min(1.0, SEARCHED / max(height, width))
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-    segments = selective_search.cut_into_segments(reduced, SEGMENT_SCALE, MIN_SEGMENT)
+    if scale < 1:
+        pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    segments = selective_search.cut_into_segments(pixels, SEGMENT_SCALE, MIN_SEGMENT)
     # The last to come about are first: large ones, and those unlike all around them.
     boxes = selective_search.group(segments)[::-1]
-    boxes = (boxes * np.float64((width, height) * 2) / (small * 2)).astype(np.float32)
+    boxes = (boxes * np.array((width, height) * 2, np.float64) / (small * 2)).astype(np.float32)
     is_large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= MIN_SIDE * max(height, width)
     is_large[0] = True  # the whole picture
     return _distinct(boxes[is_large])
 
 
-def find_objects(detector: Detector[Image], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def find_objects(detector: FolderDetector, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the boxes of weak objects in all views, (n, 4) in px of the picture, best first."""
     height, width = pixels.shape[:2]
     views = [
