@@ -31,9 +31,7 @@ class Segments:
 
     boxes: NDArray[np.float32]  # (n, 4) left, top, right, bottom; px
     sizes: NDArray[np.float32]  # (n,) px
-    histograms: NDArray[
-        np.float32
-    ]  # (n, c + t) of colours, with sum 1, and of textures, with sum 1
+    histograms: NDArray[np.float32]  # (n, c + t) of colours and of textures, with sum 1 each
     neighbours: NDArray[np.int64]  # (m, 2) pairs that touch, each once
     area: int  # of the picture, px
 
