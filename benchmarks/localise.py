@@ -68,20 +68,21 @@ def cut(data: Path, rows: list[Row], count: int) -> NDArray[np.int64]:
     return folds[group]
 
 
-def train(data: Path, rows: list[Row], folder: Path) -> tuple[str, float]:
-    """Return the detector folder of a localiser, and the seconds that it took."""
+def train(data: Path, rows: list[Row], folder: Path) -> tuple[str, float, float]:
+    """Return a localiser's detector folder, and the seconds that it took: elapsed, of a core."""
     table = folder / "pictures.csv"
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows({**row, "image": data.resolve() / row["image"]} for row in rows)
-    start = time.perf_counter()
+    start = time.perf_counter(), time.process_time()
     with sk.Workspace(folder / "store") as ws:
         run = ws.train_localiser(table, folder / "run", config={"validation": 0})
         for event in run.events():
             if isinstance(event, Stopped):
                 print(f"{len(rows)} pictures: {event.step} steps", file=sys.stderr)
-    return run.result().detector, time.perf_counter() - start
+    elapsed, busy = time.perf_counter() - start[0], time.process_time() - start[1]
+    return run.result().detector, elapsed, busy
 
 
 def overlap(region: sk.Region, row: Row) -> float:
@@ -119,9 +120,9 @@ weak_objects = objects.with_min_score(0.01)
 for fold in range(count):
     training = [row for row, own in zip(rows, folds, strict=True) if own != fold]
     with tempfile.TemporaryDirectory() as folder:
-        detector_folder, duration = train(data, training, Path(folder))
+        detector_folder, elapsed, busy = train(data, training, Path(folder))
         detector = open_detector(detector_folder)
-    seconds.append(duration)
+    seconds.append(f"{elapsed:.0f} ({busy:.0f})")
     for n in np.flatnonzero(folds == fold):
         row, picture = rows[n], load_image(data / rows[n]["image"])
         regions, best = detector.find(picture), detector.with_min_score(0.0).find(picture)
@@ -133,7 +134,7 @@ for fold in range(count):
             right[n] = any(r.label == row["label"] and overlap(r, row) >= 0.5 for r in regions)
             mean_right[n] = overlap(mean_box(data, row, training), row) >= 0.5
             objects_right[n] = bool(candidates) and overlap(candidates[0], row) >= 0.5
-print(f"seconds per training: {', '.join(f'{value:.0f}' for value in seconds)}")
+print(f"seconds per training (of one core): {', '.join(seconds)}")
 print(f"{'':28}{'localiser':>10}{'mean box':>10}{'objects':>9}")
 mask = np.array(there)
 for label in [*sorted({row["label"] for row in rows} - {""}), None]:

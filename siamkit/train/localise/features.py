@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamkit.errors import BadInput
 from siamkit.io import atomic, foreign
+from siamkit.sdk.onnx import session
 from siamkit.train.data import write_arrays
 from siamkit.train.device import pick_device
+from siamkit.train.export import export_onnx
 from siamkit.train.folder import replacing
 from siamkit.train.localise.augment import vary
 from siamkit.train.localise.config import LocaliserConfig
@@ -28,6 +31,7 @@ from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
 
 FEATURES, VIEW_BOXES, KEY = "features.npy", "features-boxes.npy", "features.json"
+RunBackbone: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 AHEAD = 8  # pictures that are varied while one is computed
 
 
@@ -78,8 +82,8 @@ def compute_features(
         return
     (folder / KEY).unlink(missing_ok=True)
     views = count_views(config, int(dataset.training.sum()))
-    network.to(pick_device(config.device)).eval()
-    rows = _compute(network, dataset, views, config.seed, progress)
+    run_backbone = _runner(Flat(network).eval(), dataset.arrays[:1], pick_device(config.device))
+    rows = _compute(run_backbone, dataset, views, config.seed, progress)
     written = write_arrays(folder / FEATURES, rows, "siamkit")
     with replacing(folder / VIEW_BOXES) as temporary, temporary.open("wb") as file:
         np.save(file, np.stack([picture.boxes for picture in written]))
@@ -114,8 +118,41 @@ def _shapes(network: Localiser, size: int) -> tuple[tuple[int, ...], tuple[int, 
     return tuple(fine.shape[1:]), tuple(coarse.shape[1:])
 
 
+class Flat(nn.Module):
+    """Pixels (n, size, size, 3) uint8 to both maps of the backbone in one row each."""
+
+    def __init__(self, network: Localiser) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        maps = self.network.backbone(self.network.normalise(pixels))
+        return torch.cat([each.float().flatten(1) for each in maps], dim=1)
+
+
+def _runner(backbone: Flat, example: NDArray[np.uint8], device: str) -> RunBackbone:
+    """Return a function of (n, size, size, 3) uint8 pixels: (n, length) float32 features.
+
+    On a processor ONNX Runtime needs less than half the time of torch.
+    """
+    if device == "cpu":
+        probe = torch.from_numpy(np.array(example))
+        graph = session(export_onnx(backbone, (probe,), {"pixels": {0: "n"}}, ["features"]))
+        return lambda pixels: graph.run(None, {"pixels": pixels})[0]
+    backbone.to(device)
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            features: NDArray[np.float32] = (
+                backbone(torch.from_numpy(pixels).to(device)).cpu().numpy()
+            )
+        return features
+
+    return run
+
+
 def _compute(
-    network: Localiser, dataset: Pictures, views: int, seed: int, progress: Progress
+    run_backbone: RunBackbone, dataset: Pictures, views: int, seed: int, progress: Progress
 ) -> Iterator[tuple[Views, NDArray[np.float16]]]:
     """Yield the views of each picture with their features, (1 + views, length).
 
@@ -123,12 +160,9 @@ def _compute(
     """
     count = len(dataset.arrays)
     vary_all = partial(_vary_all, dataset, views, seed)
-    device = next(network.backbone.parameters()).device
     varied = map_ahead(vary_all, range(count), workers=1, ahead=AHEAD)
     for done, (picture, pixels) in enumerate(varied, 1):
-        with torch.inference_mode():
-            maps = network.backbone(network.normalise(torch.from_numpy(pixels).to(device)))
-            flat = torch.cat([each.float().flatten(1) for each in maps], dim=1).cpu().numpy()
+        flat = run_backbone(pixels)
         features = np.zeros((1 + views, flat.shape[1]), np.float16)
         features[: len(flat)] = flat
         progress("computing features", done, count)
