@@ -88,6 +88,21 @@ def writing_folder(
 
 
 @contextmanager
+def adding_files(folder: Path, register: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder to fill with files; when the block ends, they move into `folder`.
+
+    Each replaces one of the same name. If the block raises, none is moved. register: see
+    siamkit.io.unfinished. Raises OSError.
+    """
+    with _naming(folder), scratch(folder, register) as beside:
+        yield beside
+        settle(beside, private=True)
+        for path in list(beside.iterdir()):
+            os.replace(path, folder / path.name)
+        sync(folder)
+
+
+@contextmanager
 def _naming(output: Path) -> Iterator[None]:
     """Let an error of the disk name the output: its unfinished folder means nothing to a reader."""
     try:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from siamkit.errors import BadInput
 from siamkit.flows.detect import Detected
 from siamkit.io import coco, table_write
-from siamkit.io.atomic import create_folder, replace_text, require_writable
+from siamkit.io.atomic import adding_files, create_folder, replace_text, require_writable
 from siamkit.io.places import expand
 from siamkit.io.printable import blank
 from siamkit.io.sources import absolute, to_text
@@ -31,6 +31,7 @@ BOXES: Schema = {
 SPANS: Schema = {"sound": str, "label": str, "score": float, "start": float, "stop": float}
 DECIMALS = 2  # of px and seconds
 NAME_CHARS = 40  # of a label in a file's name
+COMPRESSION = 2  # of PNG: photographs measured no larger than with 6, in 0.4 of the time
 CLASSES = "classes.txt"  # of YOLO labels
 
 
@@ -168,14 +169,18 @@ class RegionFiles:
     def _schema(self) -> Schema:
         return BOXES if self._kind == "image" else SPANS
 
-    def _save_crops(
-        self, folder: Path, detected: Detected, medium: Image, stem: str
-    ) -> Iterable[Path]:
-        for number, region in enumerate(detected.regions, 1):
-            label = re.sub(r"[^\w-]+", "_", region.label)[:NAME_CHARS]
-            path = _below(folder, stem, f"-{number}{'-' * bool(label)}{label}.png")
-            save_picture(cut(medium, region), path)
-            yield path
+    def _save_crops(self, folder: Path, detected: Detected, medium: Image, stem: str) -> list[Path]:
+        """Write the crops of one picture, all or none."""
+        folder, name = _below(folder, stem, "").parent, Path(stem).name
+        files: list[Path] = []
+        if detected.regions:
+            with adding_files(folder) as beside:
+                for number, region in enumerate(detected.regions, 1):
+                    label = re.sub(r"[^\w-]+", "_", region.label)[:NAME_CHARS]
+                    file = f"{name}-{number}{'-' * bool(label)}{label}.png"
+                    cut(medium, region).save(beside / file, compress_level=COMPRESSION)
+                    files.append(folder / file)
+        return files
 
     def _yolo_line(self, region: Region, detected: Detected) -> str:
         """Return class, centre x and y, width and height, as shares of the picture."""

@@ -15,6 +15,7 @@ import pytest
 from siamkit import BadInput
 from siamkit.io import unfinished
 from siamkit.io.atomic import (
+    adding_files,
     create_folder,
     replace_text,
     replacing,
@@ -174,6 +175,26 @@ def test_what_is_written_is_on_the_disk_before_it_is_reported(tmp_path, monkeypa
 
 def inode(path):
     return path.stat().st_dev, path.stat().st_ino
+
+
+def test_files_are_added_to_a_folder_all_or_none(tmp_path):
+    (tmp_path / "1.png").write_text("old")
+    (tmp_path / "other").write_text("stays")
+
+    def fail():
+        with adding_files(tmp_path) as beside:
+            (beside / "1.png").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / "1.png").read_text() == "old"
+    with adding_files(tmp_path) as beside:
+        for name in ("1.png", "2.png"):
+            (beside / name).write_text("new")
+        assert (tmp_path / "1.png").read_text() == "old"
+    assert (tmp_path / "1.png").read_text() == (tmp_path / "2.png").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["1.png", "2.png", "other"]
 
 
 def test_a_folder_is_replaced_whole_or_stays(tmp_path):
