@@ -114,11 +114,16 @@ def _require_free_name(plugin: Modality[Any], spec: str, name: str) -> None:
             f"{plugin.name} have an encoder {name!r} of their own",
             hint=_use_another_name(plugin, spec),
         )
+    require_name(name, "an encoder", _use_another_name(plugin, spec))
+
+
+def require_name(name: str, owner: str, hint: str) -> None:
+    """Raise BadInput, with the hint, for a name that is not allowed. owner: "an encoder" say."""
     if not ADDED_NAME.fullmatch(name):
         raise BadInput(
-            f"{name[:80]!r} cannot be an encoder's name: lower-case letters, digits, dots and"
+            f"{name[:80]!r} cannot be {owner}'s name: lower-case letters, digits, dots and"
             " hyphens only, at most 64",
-            hint=_use_another_name(plugin, spec),
+            hint=hint,
         )
 
 

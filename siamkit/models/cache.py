@@ -89,6 +89,14 @@ def cached_folder(plugin: Modality[Any], name: str) -> Path:
     return encoder_shelf(plugin).folder(name)
 
 
+def is_folder(name: str, card: str) -> bool:
+    """True for a path of a folder, and for a bare name only if that folder has a card.
+
+    card: the file's name, by which model folders of a kind are known.
+    """
+    return (Path(name) / card).exists() or (os.sep in name and Path(name).is_dir())
+
+
 def is_usable(shelf: Shelf, folder: Path) -> bool:
     """True if the plugin can open the folder, which checks every file in it."""
     try:

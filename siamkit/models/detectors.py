@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ from siamkit.host import registry
 from siamkit.io import foreign
 from siamkit.io.places import expand, real
 from siamkit.models import built
-from siamkit.models.added import ADDED_NAME, install_added
-from siamkit.models.cache import detector_shelf, read_provenance
+from siamkit.models.added import ADDED_NAME, install_added, require_name
+from siamkit.models.cache import detector_shelf, is_folder, read_provenance
 from siamkit.protocols import AddsDetectors, BuildsDetectors, Detector, OpensFolders
 from siamkit.sdk.detector_folder import CARD, read_card
 
@@ -33,7 +32,7 @@ def open_detector(name: str) -> Detector[Any]:
         return registry.load("siamkit.regions", name)
     if name in cached_names():
         return _open_cached(name)
-    if is_folder(name):
+    if is_folder(name, CARD):
         return _open_folder(Path(name))
     if (maker := maker_of(name)) is not None:
         return _open(maker, built.ensure_detector_built(maker, name))
@@ -125,7 +124,7 @@ def known_names() -> list[str]:
 
 def pin_detector(name: str | None) -> str | None:
     """Return the form of a detector that a gallery stores, so that it opens from any directory."""
-    if name is None or is_plugin(name) or name in cached_names() or not is_folder(name):
+    if name is None or is_plugin(name) or name in cached_names() or not is_folder(name, CARD):
         return name
     return str(real(Path(name)))
 
@@ -133,11 +132,6 @@ def pin_detector(name: str | None) -> str | None:
 def is_plugin(name: str) -> bool:
     """True for the name of a region plugin."""
     return any(plugin.name == name for plugin in registry.installed("siamkit.regions"))
-
-
-def is_folder(name: str) -> bool:
-    """True for a path of a folder, and for a bare name only if it is that of a detector folder."""
-    return (Path(name) / CARD).exists() or (os.sep in name and Path(name).is_dir())
 
 
 def builds_of(plugin: object) -> Mapping[str, str]:
@@ -205,9 +199,4 @@ def _require_free_name(name: str, spec: str) -> None:
     hint = add_command("another", spec)
     if is_plugin(name) or maker_of(name) is not None or name in RESERVED:
         raise BadInput(f"{name!r} is taken: it means a detector already", hint=hint)
-    if not ADDED_NAME.fullmatch(name):
-        raise BadInput(
-            f"{name[:80]!r} cannot be a detector's name: lower-case letters, digits, dots and"
-            " hyphens only, at most 64",
-            hint=hint,
-        )
+    require_name(name, "a detector", hint)

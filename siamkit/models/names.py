@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from siamkit.errors import MissingWeights
 from siamkit.io.places import real
 from siamkit.models import built
 from siamkit.models.added import ADDED_NAME, add_command, add_encoder, list_added, origins
-from siamkit.models.cache import cached_folder
+from siamkit.models.cache import cached_folder, is_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import CARD
 
@@ -32,7 +31,7 @@ def resolve(plugin: Modality[Any], encoder: str | None) -> Path | None:
         return built.ensure_built(plugin, encoder)
     if encoder in list_added(plugin):
         return cached_folder(plugin, encoder)
-    if _is_folder(encoder):
+    if is_folder(encoder, CARD):
         built.require_same_vectors(plugin, Path(encoder))
         return Path(encoder)
     hint = f"known names: {', '.join([*builds, *list_added(plugin)]) or 'none'}"
@@ -51,13 +50,8 @@ def pin_encoder(plugin: Modality[Any], encoder: str | None) -> str | None:
     """
     if encoder is None or encoder in (*getattr(plugin, "encoders", {}), *list_added(plugin)):
         return encoder
-    if _is_folder(encoder):
+    if is_folder(encoder, CARD):
         return str(real(Path(encoder)))
     if encoder.partition(":")[0] in origins(plugin):
         return add_encoder(plugin, encoder).name
     return encoder
-
-
-def _is_folder(encoder: str) -> bool:
-    """True for a path of a folder, and for a bare name only if it is that of an encoder folder."""
-    return (Path(encoder) / CARD).exists() or (os.sep in encoder and Path(encoder).is_dir())
