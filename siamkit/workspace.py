@@ -589,7 +589,7 @@ class Workspace:
         if detector == DEFAULT:
             detector = target.detector or FALLBACK
         live, pipeline = self._open_gallery(gallery, detector)
-        return open_search(live, pipeline, tiles=tiles, reranker=reranker)
+        return open_search(live, pipeline, name=detector, tiles=tiles, reranker=reranker)
 
     def classify(
         self,

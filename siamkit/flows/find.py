@@ -128,7 +128,7 @@ def open_judgement(search: PictureSearch, rule: DecisionRule = DEFAULT_RULE) -> 
     store, gallery = search.live.store, search.live.gallery
     calibrations = find_calibrations.of_gallery(store, gallery)
     calibration = next((c for c in calibrations if c.setup == search.setup), None)
-    command = f"`siamkit calibrate {gallery.name} --find PICTURES {search.setup.options}`"
+    command = f"`siamkit calibrate {gallery.name} --find PICTURES {search.options}`"
     threshold: Threshold | None
     if calibration:
         _warn_if_grown(search, calibration, command)
@@ -137,14 +137,14 @@ def open_judgement(search: PictureSearch, rule: DecisionRule = DEFAULT_RULE) -> 
     if rule.fpir is not None:
         raise Uncalibrated(
             f"gallery {gallery.name} is not calibrated for pictures searched with"
-            f" {search.setup.options}, so no threshold gives an FPIR of {rule.fpir:g}",
+            f" {search.options}, so no threshold gives an FPIR of {rule.fpir:g}",
             hint=f"run {command}, with pictures that show nothing enrolled",
         )
     threshold = rule.fixed or _default_threshold(search)
     if rule.fixed is None and calibrations:
         used = f"; the default is used: {threshold.source}" if threshold else ""
         log.warning(
-            f"gallery {gallery.name} is not calibrated for {search.setup.options}, but for"
+            f"gallery {gallery.name} is not calibrated for {search.options}, but for"
             f" {calibrations[0].setup.options}: run {command}{used}"
         )
     return Judgement(threshold, _probabilities(search, None), lambda score: None)
@@ -167,7 +167,7 @@ def _default_threshold(search: PictureSearch) -> Threshold | None:
     gallery, pipeline, setup = search.live.gallery, search.pipeline, search.setup
     if search.reranker:
         return reranked_limits(DEFAULT_RULE, search.reranker).same
-    if _compares_as_query(search):
+    if search.compares_as_query:
         fusion = fusion_of(pipeline.modality)
         basis = gallery_basis(gallery, pipeline, fusion)
         size = search_size(search.live, fusion, basis.calibration)
@@ -181,12 +181,6 @@ def _default_threshold(search: PictureSearch) -> Threshold | None:
     measured = getattr(pipeline.modality, "find_thresholds", {})
     threshold: Threshold | None = measured.get((gallery.encoder, setup.detector_name))
     return None if setup.tiles else threshold
-
-
-def _compares_as_query(search: PictureSearch) -> bool:
-    """Are its regions what a query of this gallery compares: faces, say, not proposals?"""
-    gallery, setup = search.live.gallery, search.setup
-    return gallery.detector == setup.detector_name and not setup.tiles
 
 
 def _probabilities(
@@ -207,7 +201,7 @@ def _probabilities(
     fusion = fusion_of(search.pipeline.modality)
     basis = gallery_basis(search.live.gallery, search.pipeline, fusion)
     measured = basis.calibration
-    if measured is None or measured.fpir_model is None or not _compares_as_query(search):
+    if measured is None or measured.fpir_model is None or not search.compares_as_query:
         return lambda score, regions: None
     size = search_size(search.live, fusion, measured)
     return lambda score, regions: probability_among(measured, score, size * max(1, regions))

@@ -83,6 +83,18 @@ class PictureSearch:
     pipeline: Pipeline  # with the detector of the search
     setup: FindSetup
     reranker: Reranker[Any] | None = None
+    detector: str = "none"  # as it is typed: a name or a folder
+
+    @property
+    def options(self) -> str:
+        """The options of the command line that choose this search."""
+        return replace(self.setup, detector=self.detector).options
+
+    @property
+    def compares_as_query(self) -> bool:
+        """Are its regions what a query of this gallery compares: faces, say, not proposals?"""
+        own = self.live.gallery.detector or "none"
+        return self.detector == own and not self.setup.tiles
 
     def places(self, jobs: Iterable[Job]) -> Iterator[Places]:
         """Yield the places of every picture, in order, a batch of pictures at a time."""
@@ -188,15 +200,16 @@ def open_search(
     live: LiveIndex,
     pipeline: Pipeline,
     *,
+    name: str | None = None,
     tiles: int | None = None,
     reranker: str | None = None,
 ) -> PictureSearch:
     """Prepare a search of pictures for what is enrolled in a gallery.
 
-    pipeline: with the detector to use; None tries the whole picture alone. tiles: see
-    siamkit.embed.tiles. The whole picture is tried too, for a thing that fills it, unless the
+    pipeline: with the detector to use; None tries the whole picture alone. name: how the detector
+    is typed; None for its own name. tiles: see siamkit.embed.tiles. reranker: a name; DEFAULT for
+    the modality's own. The whole picture is tried too, for a thing that fills it, unless the
     modality has a detector of its own: that says what its things are, and no picture is a face.
-    reranker: a name; DEFAULT for the modality's own.
 
     Raises BadInput for media that are not pictures, EncoderMismatch, StoreError for an empty
     gallery.
@@ -209,10 +222,11 @@ def open_search(
             f"nothing is enrolled in gallery {gallery.name}",
             hint=f"run `siamkit enrol {gallery.name} FILE --as LABEL`",
         )
-    name = "none"
+    identity = "none"
     if detector is not None:
         stamp = getattr(detector, "fingerprint", "")  # of a folder, whose content may change
-        name = f"{detector.name}@{stamp}" if stamp else detector.name
+        identity = f"{detector.name}@{stamp}" if stamp else detector.name
+        name = name or detector.name
         if tiles is not None:
             from siamkit.embed.tiles import Tiled
 
@@ -221,8 +235,8 @@ def open_search(
     elif tiles is not None:
         raise BadInput("tiles need a detector to look into them", hint="leave out `--tiles`")
     judge = rerankers.pick_reranker(pipeline, reranker)
-    setup = FindSetup(name, tiles, judge.name if judge else None)
-    return PictureSearch(live, replace(pipeline, detector=detector), setup, judge)
+    setup = FindSetup(identity, tiles, judge.name if judge else None)
+    return PictureSearch(live, replace(pipeline, detector=detector), setup, judge, name or "none")
 
 
 def require_pictures(gallery: str, modality: str, kind: str) -> None:
