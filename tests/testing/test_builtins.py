@@ -9,6 +9,7 @@ from siamkit_faiss import Faiss, structure
 from siamkit_images import Images
 from siamkit_objects import Objects
 from siamkit_questions import Questions
+from siamkit_segments import Instances, Salient, Segments
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_speech import Speech
 from siamkit_voices import Voices
@@ -19,7 +20,9 @@ def test_modalities(plugin, check):
     check(plugin)
 
 
-@parametrize_with_checks([FaceFinder(), Objects(), SignatureFinder(), Speech()])
+@parametrize_with_checks(
+    [FaceFinder(), Instances(), Objects(), Salient(), Segments(), SignatureFinder(), Speech()]
+)
 def test_detectors(plugin, check):
     check(plugin)
 
