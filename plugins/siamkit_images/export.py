@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from dataclasses import replace
@@ -20,7 +19,13 @@ from siamkit.sdk.hub import offline, require_reachable
 from siamkit.sdk.model_folder import Card, read_card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.sdk.quiet import quiet
-from siamkit.sdk.torch_export import first_line, require_exportable, require_same, write_graph
+from siamkit.sdk.torch_export import (
+    first_line,
+    hash_weights,
+    require_exportable,
+    require_same,
+    write_graph,
+)
 from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, read_recipe
 
 SAME = 0.999  # least cosine between a served vector and timm's, whose scaling rounds differently
@@ -138,7 +143,7 @@ def export(model: Any, folder: Path, card: Card) -> None:
         config = _import_timm().data.resolve_model_data_config(model)
         constants = _constants(config)
         graph, dim = _trace(model, config, constants, card.source)
-        source = f"{card.source}, SHA-256 {_hash_weights(model)}"
+        source = f"{card.source}, SHA-256 {hash_weights(model)}"
         write_folder(folder, graph, replace(card, dim=dim, preprocessing=constants, source=source))
         _compare(model, config, folder, card.source)
 
@@ -227,12 +232,3 @@ def probes() -> list[NDArray[np.uint8]]:
         picture = np.stack(smooth, axis=-1) + edges[..., None] + noise
         pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
     return pictures
-
-
-def _hash_weights(model: Any) -> str:
-    """Return the SHA-256 of all tensors with their names."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput, PluginError
@@ -65,6 +67,52 @@ def write_graph(
             f"{model} cannot be exported to ONNX: {first_line(error)}", hint=hint
         ) from error
     return int(shape[1])
+
+
+def trace(
+    network: torch.nn.Module,
+    example: tuple[Any, ...],
+    model: object,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    axes: Mapping[str, Mapping[int, str]],
+) -> bytes:
+    """Return a module in eval mode as an ONNX graph with any inputs and outputs.
+
+    model: its name, for errors. axes: those that may vary, of an input or output. Raises BadInput
+    if torch fails.
+    """
+    import torch
+
+    file: Any = io.BytesIO()
+    try:
+        with torch.inference_mode():
+            torch.onnx.export(
+                network,
+                example,
+                file,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes=dict(axes),
+                opset_version=OPSET,
+                dynamo=False,  # the newer exporter needs one more package
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # torch has an unrelated class for each operator it lacks
+        raise BadInput(f"{model} cannot be exported to ONNX: {first_line(error)}") from error
+    graph: bytes = file.getvalue()
+    return graph
+
+
+def hash_weights(network: torch.nn.Module) -> str:
+    """Return the SHA-256 of all tensors with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def require_same(served: Vectors, expected: Vectors, least: float, *, peer: str) -> None:
