@@ -2,11 +2,15 @@
 
 The recipe's keys:
 
-* `size`: [height, width] of the input; null for the picture's own.
+* `size`: [height, width] of the input; null for the picture's own; for "shortest" [px, px].
 * `resize`: "stretch" (to exactly that size), "letterbox" (to fit into it, padded to it),
-  "longest" (to fit into it, not padded) or "none".
-* `interpolation`: "bilinear" (of the nearest four pixels) or "area" (the mean of all that a pixel
-  of the input covers).
+  "longest" (to fit into it, not padded), "shortest" (so that the shorter side has the first number
+  of `size`, and the longer at most the second) or "none".
+* `multiple`: the sides of "shortest" are rounded up to multiples of it, down if it is negative.
+  Optional, 1.
+* `interpolation`: "bilinear" (of the nearest four pixels), "area" (the mean of all that a pixel
+  of the input covers), or exactly that of another library, see siamkit_objects.resample: "torch"
+  (its interpolate), "torch-antialias" (its antialiased one, on bytes) or "pillow".
 * `place`: of a letterboxed picture, "centre" or "corner" (left top). Optional, "centre".
 * `channels`: "RGB" or "BGR". `layout`: "NCHW" or "NHWC".
 * `scale`, `mean`, `std`: x = (pixels * scale - mean) / std, the last two with 3 numbers.
@@ -23,13 +27,14 @@ import cv2
 import numpy as np
 
 from siamkit.errors import MissingWeights
+from siamkit_objects import resample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHOICES = {
-    "resize": ("stretch", "letterbox", "longest", "none"),
-    "interpolation": ("bilinear", "area"),
+    "resize": ("stretch", "letterbox", "longest", "shortest", "none"),
+    "interpolation": ("bilinear", "area", *resample.FILTERS),
     "place": ("centre", "corner"),
     "channels": ("RGB", "BGR"),
     "layout": ("NCHW", "NHWC"),
@@ -104,6 +109,9 @@ def require_recipe(recipe: Mapping[str, Any], kind: str = "detector") -> None:
             key == "std" and 0 in value
         ):
             raise MissingWeights(f"this {kind}'s card has the input {key} {value!r}")
+    multiple = recipe.get("multiple", 1)
+    if type(multiple) is not int or not 0 < abs(multiple) <= MAX_SIDE:
+        raise MissingWeights(f"this {kind}'s card has the input multiple {multiple!r}")
 
 
 def _are_numbers(values: object, count: int, *types: type) -> bool:
@@ -119,17 +127,11 @@ def _resize(pixels: NDArray[np.uint8], recipe: Mapping[str, Any]) -> tuple[NDArr
     how = recipe["resize"]
     if how == "none":
         return pixels, Frame(picture, picture, (1.0, 1.0))
-    rows, columns = size = tuple(recipe["size"])
-    if how != "stretch":
-        ratio = min(rows / height, columns / width)
-        size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    rows, columns = recipe["size"]
+    size = _resized(picture, recipe)
+    resized: NDArray[Any] = pixels
     if size != picture:
-        is_area = recipe["interpolation"] == "area"
-        method = cv2.INTER_AREA if is_area else cv2.INTER_LINEAR
-        source = pixels.astype(np.float32) if height * width <= UNROUNDED else pixels
-        resized: NDArray[Any] = cv2.resize(source, size[::-1], interpolation=method)
-    else:
-        resized = pixels
+        resized = _interpolate(pixels, size, recipe["interpolation"])
     scale = (size[1] / width, size[0] / height)
     if how != "letterbox":
         return resized, Frame(picture, size, scale)
@@ -139,3 +141,28 @@ def _resize(pixels: NDArray[np.uint8], recipe: Mapping[str, Any]) -> tuple[NDArr
     canvas = np.full((rows, columns, 3), recipe["pad"], np.float32)
     canvas[top : top + size[0], left : left + size[1]] = resized
     return canvas, Frame(picture, (rows, columns), scale, (left, top))
+
+
+def _resized(picture: tuple[int, int], recipe: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the height, width that a picture is resized to, before it is padded."""
+    rows, columns = recipe["size"]
+    if recipe["resize"] == "stretch":
+        return rows, columns
+    if recipe["resize"] == "shortest":
+        is_torch = recipe["interpolation"] == "torch"
+        multiple = recipe.get("multiple", 1)
+        return resample.fit(picture, rows, columns, floored=is_torch, multiple=multiple)
+    height, width = picture
+    ratio = min(rows / height, columns / width)
+    if recipe["interpolation"] in resample.FILTERS:  # whose libraries round 0.5 up
+        return max(1, int(height * ratio + 0.5)), max(1, int(width * ratio + 0.5))
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
+def _interpolate(pixels: NDArray[np.uint8], size: tuple[int, int], how: str) -> NDArray[Any]:
+    if how in resample.FILTERS:
+        return resample.FILTERS[how](pixels, size)
+    method = cv2.INTER_AREA if how == "area" else cv2.INTER_LINEAR
+    source = pixels.astype(np.float32) if pixels[..., 0].size <= UNROUNDED else pixels
+    resized: NDArray[Any] = cv2.resize(source, size[::-1], interpolation=method)
+    return resized
