@@ -37,7 +37,8 @@ SLOW_FILES = """
     crash/test_kill crash/test_malformed_media crash/test_threads
     models/test_cache
     plugins/test_contradiction plugins/test_faces plugins/test_images plugins/test_pair_scorer
-    plugins/test_questions plugins/test_ruling plugins/test_visible plugins/test_voices
+    plugins/test_questions plugins/test_ruling plugins/test_torchvision_detectors
+    plugins/test_transformers_detectors plugins/test_visible plugins/test_voices
     rules/test_docs
     sdk/test_hub
     strangers/test_doodles

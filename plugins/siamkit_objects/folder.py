@@ -123,9 +123,13 @@ class FolderDetector:
         except MissingWeights as error:
             raise MissingWeights(f"detector {self.name}: {error}", hint=error.hint) from error
 
-    def _find(self, pixels: NDArray[np.uint8]) -> list[Region]:
+    def run(self, pixels: NDArray[np.uint8]) -> tuple[list[NDArray[Any]], inputs.Frame]:
+        """Return the outputs of the graph, and where the picture lies in its input."""
         array, frame = inputs.prepare(pixels, self.card.input)
-        outputs = self._network.run({self._network.inputs[0]: array})
+        return self._network.run({self._network.inputs[0]: array}), frame
+
+    def _find(self, pixels: NDArray[np.uint8]) -> list[Region]:
+        outputs, frame = self.run(pixels)
         if hasattr(self._family, "require_fit"):
             self._family.require_fit([output.shape for output in outputs], self.card)
         regions: list[Region] = self._family.decode(outputs, self.card, frame)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from siamkit.sdk.detector_folder import read_card
 from siamkit.types import Image, Region
+from siamkit_objects.origins import ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +30,7 @@ class Objects:
 
     name = "objects"
     kind = "image"
-    origins: ClassVar = {"onnx": "the file of a YOLO export"}
+    origins: Mapping[str, str] = {name: origin.description for name, origin in ORIGINS.items()}
 
     @cached_property
     def labels(self) -> Sequence[str]:
@@ -47,17 +50,19 @@ class Objects:
         """Return a detector that reports objects of that score or higher."""
         return self._detector.with_min_score(score)
 
+    def add(self, origin: str, model: str, folder: Path, *, labels: Path | None = None) -> None:
+        """Write the detector folder of another model.
+
+        Raises BadInput, MissingWeights, or PluginError if it finds other regions than the original.
+        """
+        module, _, function = ORIGINS[origin].exporter.partition(":")
+        getattr(import_module(module), function)(model, folder, labels)
+
     def open(self, folder: Path) -> FolderDetector:
         """Open a detector folder. Raises MissingWeights if it is absent, damaged or misfit."""
         from siamkit_objects.folder import FolderDetector
 
         return FolderDetector(folder)
-
-    def add(self, origin: str, model: str, folder: Path, *, labels: Path | None = None) -> None:
-        """Write the detector folder of another model: see siamkit.protocols.AddsDetectors."""
-        from siamkit_objects.yolo_files import write_yolo_folder
-
-        write_yolo_folder(Path(model), folder, labels)
 
     @cached_property
     def _detector(self) -> FolderDetector:

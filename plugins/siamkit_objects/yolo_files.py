@@ -78,12 +78,13 @@ class Head:
     grid: Grid | None = None
 
 
-def write_yolo_folder(path: Path, folder: Path, labels: Path | None) -> None:
-    """Write the detector folder of a YOLO export into an empty folder.
+def write_yolo_folder(model: str, folder: Path, labels: Path | None) -> None:
+    """Write the detector folder of a YOLO export, a .onnx file, into an empty folder.
 
     labels: a file with the names of its classes; None if the export has them. Raises BadInput if
     the file is not an ONNX model or has no known layout, or if the labels do not fit.
     """
+    path = Path(model)
     given = None if labels is None else read_labels(labels)
     graph = read_bytes(path, MAX_GRAPH_BYTES)
     try:

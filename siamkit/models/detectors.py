@@ -73,10 +73,8 @@ def add_detector(name: str, spec: str, labels: Path | None = None) -> Path:
             hint="; ".join(choices) or "no installed plugin takes other models",
         )
     _require_free_name(name, spec)
-    sources = []
-    if (source := expand(Path(model))).exists():  # the path must mean the same from anywhere
-        model, sources = str(real(source)), [source]
-        spec = f"{origin}:{model}"
+    model, sources = _pin_files(model)
+    spec = f"{origin}:{model}"
 
     if labels is not None:
         with foreign.open_file(labels):  # before the model is fetched
@@ -94,6 +92,18 @@ def add_detector(name: str, spec: str, labels: Path | None = None) -> Path:
         sources=sources,
         hint=add_command("another", spec),
     )
+
+
+def _pin_files(model: str) -> tuple[str, list[Path]]:
+    """Return a model whose path means the same from anywhere, and the path, if it has one.
+
+    It is the whole model, or follows an @: NETWORK@WEIGHTS.pth.
+    """
+    network, separator, weights = model.rpartition("@")
+    for prefix, path in (("", model), (network + separator, weights)):
+        if (source := expand(Path(path))).exists():
+            return f"{prefix}{real(source)}", [source]
+    return model, []
 
 
 def add_command(name: str, spec: str = "") -> str:

@@ -32,7 +32,7 @@ from typing import Any
 
 from siamkit.errors import MissingWeights
 
-FAMILIES = ("localiser", "ssd", "yolo", "yolox")
+FAMILIES = ("boxes", "detr", "localiser", "masks", "sam", "semantic", "ssd", "yolo", "yolox")
 
 
 def load(name: str) -> Any:

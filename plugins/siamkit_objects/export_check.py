@@ -1,0 +1,193 @@
+"""Compare an exported detector with the original, on pictures of several shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.errors import PluginError
+from siamkit.sdk.masks import on_picture
+from siamkit.types import Region
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Mask
+
+BOX, SCORE, MASK = 0.01, 1e-4, 0.999  # px, of [0, 1], IoU: the most, the most, the least
+COMPARED = 50  # regions of a picture: the best ones, if a detector's own limit leaves fewer
+Paint = Callable[[int, Region], "Mask"]
+EDGE = 2  # pixels of a class
+SHAPES = ((240, 320), (300, 200))  # height, width; px
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The largest differences between the regions of two detectors, over all pictures."""
+
+    regions: int = 0
+    box: float = 0.0  # px
+    score: float = 0.0
+    mask: float = 1.0  # the least IoU
+
+    def __or__(self, other: Agreement) -> Agreement:
+        return Agreement(
+            self.regions + other.regions,
+            max(self.box, other.box),
+            max(self.score, other.score),
+            min(self.mask, other.mask),
+        )
+
+
+def probes() -> list[NDArray[np.uint8]]:
+    """Return pictures (h, w, 3), one wide and one tall, with shapes, shades and noise in them."""
+    rng = np.random.default_rng(0)
+    pictures = []
+    for height, width in SHAPES:
+        y, x = np.mgrid[:height, :width]
+        waves = ((31, 47), (23, -61), (53, 29))
+        picture = np.stack([128 + 60 * np.sin(y / a + x / b) for a, b in waves], axis=-1)
+        for _ in range(12):
+            middle, radius = rng.uniform(0, (height, width)), rng.uniform(12, 60, 2)
+            distance = np.abs(np.stack([y, x], axis=-1) - middle) / radius
+            shape = distance.max(axis=-1) if rng.random() < 0.5 else (distance**2).sum(axis=-1)
+            picture[shape < 1] = rng.uniform(0, 255, 3)
+        noisy = picture + rng.normal(0, 6, picture.shape)
+        pictures.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return pictures
+
+
+def to_maps(planes: Any, picture: tuple[int, int], *, logits: bool = True) -> tuple[Any, Any]:
+    """Return the class and its probability per pixel of a picture for a tensor (1, c, h, w)."""
+    from torch.nn.functional import interpolate
+
+    shares = planes.softmax(1) if logits else planes.clip(0, 1)
+    best = shares.max(1, keepdim=True).values
+    classes, best = (
+        interpolate(tensor, size=picture, mode="bilinear", align_corners=False)[0]
+        for tensor in (planes, best)
+    )
+    return classes.argmax(0).numpy(), best[0].numpy()
+
+
+def require_same_maps(
+    folder: Path, expect: Callable[[NDArray[np.uint8]], tuple[Any, Any]], *, peer: str
+) -> Agreement:
+    """Compare the classes of all pixels, and their probabilities. Raises PluginError.
+
+    expect: returns both maps of a picture, computed by the original, see `to_maps`.
+    """
+    from siamkit_objects.families import semantic
+    from siamkit_objects.folder import FolderDetector
+
+    detector, total = FolderDetector(folder), Agreement()
+    for picture in probes():
+        outputs, frame = detector.run(picture)
+        semantic.require_fit([output.shape for output in outputs], detector.card)
+        classes, shares = semantic.to_maps(outputs[0][0], detector.card, frame.picture)
+        expected, certainty = expect(picture)
+        score = float(np.abs(shares - certainty).max())
+        for index in np.unique(expected):
+            mask = overlap(classes == index, expected == index)
+            # A class of a few pixels: those on its edge alone may differ by rounding.
+            differs = np.count_nonzero((classes == index) != (expected == index))
+            label = detector.labels[index]
+            if score > SCORE or (mask < MASK and differs > EDGE):
+                raise PluginError(
+                    f"the exported model and {peer} differ in {label}: a mask IoU of {mask:.4f},"
+                    f" probabilities {score:.5f} apart: nothing was added"
+                )
+            total |= Agreement(1, 0.0, score, mask if differs > EDGE else 1.0)
+    return total
+
+
+def threshold(regions: Sequence[Region], least: float) -> float:
+    """Return the score from which regions are compared: `least`, or less to compare COMPARED."""
+    scores = sorted((region.score for region in regions), reverse=True)
+    return min([least, *scores[:COMPARED][-1:]])
+
+
+def require_same(
+    served: Sequence[Region],
+    expected: Sequence[Region],
+    *,
+    peer: str,
+    least: float = 0.0,
+    paint: Paint | None = None,
+) -> Agreement:
+    """Return how well two lists of regions of a picture agree. Raises PluginError if not enough.
+
+    peer: the library that found the expected ones. least: the score from which both were asked for;
+    a region that nearly has it may be absent. Regions with masks are compared by their masks alone,
+    which their boxes enclose; with `paint`, by both: it returns the mask of the expected region of
+    a number in the pixels of a served region's box.
+    """
+    left = list(served)
+    total = Agreement()
+    for number, region in enumerate(expected):
+        pairs = [(other, _compare(other, region, number, paint)) for other in left]
+        fitting = [(other, pair) for other, pair in pairs if _is_same(pair)]
+        if fitting:
+            other, pair = min(fitting, key=lambda entry: (entry[1].box, -entry[1].mask))
+            left = [unpaired for unpaired in left if unpaired is not other]
+            total |= pair
+        elif region.score > least + SCORE:
+            raise PluginError(_describe(region, [pair for _, pair in pairs], peer))
+    for region in left:
+        if region.score > least + SCORE:
+            raise PluginError(
+                f"the exported model finds {_name(region)}, and {peer} does not: nothing was added"
+            )
+    return total
+
+
+def _compare(served: Region, expected: Region, number: int, paint: Paint | None) -> Agreement:
+    """Return the differences of two regions. Those of other labels have nothing in common."""
+    if served.label != expected.label:
+        return Agreement(1, np.inf, np.inf, 0.0)
+    score = abs(served.score - expected.score)
+    if expected.mask is not None:
+        return Agreement(1, 0.0, score, mask_iou(served, expected) if score <= SCORE else 0.0)
+    box = float(np.abs(np.subtract(served.where or (), expected.where or ())).max())
+    if paint is None or served.mask is None or box > BOX:
+        return Agreement(1, box, score, 1.0)
+    return Agreement(1, box, score, overlap(served.mask, paint(number, served)))
+
+
+def _is_same(pair: Agreement) -> bool:
+    return pair.box <= BOX and pair.score <= SCORE and pair.mask >= MASK
+
+
+def mask_iou(left: Region, right: Region) -> float:
+    """Return the intersection over union of two regions' masks; 1 if both are empty."""
+    ends = np.ceil([*(left.where or ()), *(right.where or ())]).astype(int)
+    width, height = int(ends[[2, 6]].max()), int(ends[[3, 7]].max())
+    return overlap(on_picture(left, width, height), on_picture(right, width, height))
+
+
+def overlap(left: Mask, right: Mask) -> float:
+    """Return the intersection over union of two masks of a picture; 1 if both are empty."""
+    union = np.count_nonzero(left | right)
+    return float(np.count_nonzero(left & right) / union) if union else 1.0
+
+
+def _name(region: Region) -> str:
+    where = ", ".join(f"{edge:.1f}" for edge in region.where or ())
+    return f"{region.label or 'a region'} at {where} with score {region.score:.4f}"
+
+
+def _describe(region: Region, pairs: Sequence[Agreement], peer: str) -> str:
+    """Return the message for a region that the served detector does not find like the original."""
+    nearest = min(pairs, key=lambda pair: (pair.box, -pair.mask, pair.score), default=None)
+    if nearest is None or nearest.box == np.inf:
+        difference = "the exported model finds no other of that label"
+    else:
+        difference = (
+            f"the nearest of the exported model is {nearest.box:.3f} px and {nearest.score:.5f}"
+            f" away, with a mask IoU of {nearest.mask:.4f}"
+        )
+    return f"{peer} finds {_name(region)}; {difference}: nothing was added"
