@@ -15,7 +15,12 @@ import siamkit
 ROOT = Path(__file__).parents[2]
 PLUGINS_MAY_USE = {"errors", "types", "protocols", "sdk"}
 BUILT_ON = {"siamkit_segments": "siamkit_objects"}  # a plugin that uses another one's public names
-WITH_TORCH = {"export", "crossencoder", "training"}  # modules that a user asks for by name, once
+# Modules that a user asks for by name, once.
+WITH_TORCH = {
+    *("export", "crossencoder", "training"),
+    *("export_check", "export_sam", "export_torchvision", "export_transformers"),
+    *("torchvision_weights", "transformers_models"),
+}
 # Of siamkit/train, what people meet before a run begins, or read after it.
 WITHOUT_TORCH = {
     "config",
