@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 Colour: TypeAlias = tuple[int, int, int]  # RGB
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")  # that can be written
 SMALL = 480  # px: a picture whose longer side is shorter is enlarged, so that labels can be read
-LINE, TEXT = 400, 50  # the longer side, divided by the width of a line, and by the size of letters
+TEXT = 50  # the longer side, divided by the size of letters
+CROWD = 0.15  # of the picture that all labels may cover, each PLATE squares of its letters' size
+PLATE = 12
+LINE = 6  # the size of letters, divided by the width of a line
 FINEST, LEAST_TEXT, SMALLEST_TEXT = 2, 12, 9  # px: a line, letters, and letters without room
 SIZES = (1.0, 0.8, 0.65)  # of letters, tried in turn where there is no room
 PADDING = 0.25  # of the size of letters, around a label
@@ -77,16 +81,16 @@ def mark(region: Region) -> Mark:
 def annotate(image: Image, marks: Sequence[Mark]) -> PILImage.Image:
     """Draw boxes, masks and labels, the best region first.
 
-    Lines and letters grow with the picture, and a small picture is enlarged by a whole number. No
-    label covers another one; a label for which there is no room is left out.
+    Lines and letters grow with the picture, less where many regions share it, and a small picture
+    is enlarged by a whole number. No label covers another one; one without room is left out.
     """
     from PIL import Image as pil
     from PIL import ImageDraw
 
     height, width = image.pixels.shape[:2]
     times = max(1, -(-SMALL // max(height, width))) if max(height, width) < SMALL else 1
-    side = max(height, width) * times
-    line = max(FINEST, round(side / LINE))
+    letters = _letter_size(width * times, height * times, len(marks))
+    line = max(FINEST, letters // LINE)
     picture = pil.fromarray(image.pixels)
     for item in reversed(marks):
         _draw_mask(picture, item, max(1, line // (2 * times)))
@@ -98,7 +102,7 @@ def annotate(image: Image, marks: Sequence[Mark]) -> PILImage.Image:
         _draw_box(draw, box, item.colour, line)
     places, labels = Places(*picture.size), []
     for item, box in zip(marks, scaled, strict=True):
-        if label := _place_label(places, box, item, max(LEAST_TEXT, round(side / TEXT))):
+        if label := _place_label(places, box, item, letters):
             labels.append(label)
             if leader := places.leader(label.plate, box):  # below every label
                 draw.line(leader, fill=item.colour, width=max(1, line // 2))
@@ -141,6 +145,12 @@ def _box(region: Region, width: int, height: int) -> Box:
 def _scaled_box(region: Region, width: int, height: int, times: int) -> Box:
     left, top, right, bottom = (edge * times for edge in _box(region, width, height))
     return left, top, right, bottom
+
+
+def _letter_size(width: int, height: int, count: int) -> int:
+    """Return the px of letters for `count` labels on a picture."""
+    crowded = math.sqrt(CROWD * width * height / (PLATE * max(1, count)))
+    return max(LEAST_TEXT, round(min(max(width, height) / TEXT, crowded)))
 
 
 def _draw_mask(picture: PILImage.Image, item: Mark, line: int) -> None:
