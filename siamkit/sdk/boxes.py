@@ -69,11 +69,17 @@ def suppress(
     order = np.argsort(-np.asarray(scores), kind="stable")
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)[order]
     corners[:, 2:] -= corners[:, :2]  # OpenCV takes left, top, width, height
-    ranks = np.arange(len(order), 0, -1, dtype=np.float32)  # for it drops scores of 0
+    filled = np.flatnonzero((corners[:, 2:] > 0).all(axis=1))  # empty ones are the same to it
+    corners = corners[filled]
+    corners[:, :2] -= corners[:, :2].min(axis=0, initial=0)  # it tells groups apart by position
+    ranks = np.arange(len(filled), 0, -1, dtype=np.float32)  # for it drops scores of 0
     members = np.zeros(len(order), np.int32) if groups is None else np.asarray(groups)[order]
     batched: Any = cv2.dnn.NMSBoxesBatched  # its stubs know no arrays
-    rows = batched(corners, ranks, members.astype(np.int32), 0.0, iou)
-    return order[np.asarray(rows, np.intp)]
+    rows = batched(corners, ranks, members[filled].astype(np.int32), 0.0, iou)
+    is_kept: NDArray[np.bool_] = np.ones(len(order), np.bool_)
+    is_kept[filled] = False
+    is_kept[filled[np.asarray(rows, np.intp)]] = True
+    return order[is_kept]
 
 
 def clip(box: Box, width: int, height: int) -> Box:

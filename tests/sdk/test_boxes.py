@@ -48,6 +48,16 @@ def test_suppression_keeps_what_no_better_box_of_its_group_covers(detections):
     assert kept.tolist() == slow_suppress(rows, scores, 0.45, [0] * len(rows))
 
 
+def test_empty_boxes_repeat_nothing():
+    empty = np.array([(3, 3, 3, 3), (3, 3, 3, 9), (0, 0, 5, 5), (0, 0, 5, 5)], np.float32)
+    assert boxes.suppress(empty, np.array([1.0, 2.0, 3.0, 0.5]), 0.5).tolist() == [2, 1, 0]
+
+
+def test_groups_stay_apart_beyond_the_picture():
+    far = np.array([(-90, -90, 5, 5), (-90, -90, 5, 5), (0, 0, 5, 5)], np.float32)
+    assert boxes.suppress(far, np.ones(3), 0.001, np.array([0, 1, 2])).tolist() == [0, 1, 2]
+
+
 def test_no_regions_are_an_empty_array():
     assert boxes.array([]).shape == (0, 4)
     assert boxes.array([Region()], 7, 5).tolist() == [[0, 0, 7, 5]]
