@@ -17,6 +17,7 @@ from siamkit.train.settings import Settings
 LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
+FEATURES = "features.npy"  # of a frozen backbone
 EMBEDDINGS = "validation.npz"  # of the validation samples, at the best step
 ENCODER, DETECTOR = "encoder", "detector"  # the folder that a run results in
 LOCALISE = "localise"  # the task of a run that trains a localiser
@@ -88,7 +89,7 @@ def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None
 
 def abandon(run: Path) -> None:
     """Undo `begin`, for a run that could not be prepared."""
-    for name in (CONFIG, ORIGIN, ARRAYS, FACTS):
+    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES):
         (run / name).unlink(missing_ok=True)
     if not any(run.iterdir()):
         run.rmdir()

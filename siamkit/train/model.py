@@ -15,13 +15,11 @@ from siamkit.protocols import OwnNetwork, Viewed
 from siamkit.sdk import efficientnet_lite0
 from siamkit.train import backbones, export, heads
 from siamkit.train.config import TrainConfig
-from siamkit.train.folder import LAST, replacing
+from siamkit.train.folder import FEATURES, LAST, replacing
 from siamkit.train.modality import TrainableModality, backbone_name
 from siamkit.train.processes import Processes
 from siamkit.train.run import TrainingRun
 from siamkit.train.validation import BATCH
-
-FEATURES = "features.npy"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

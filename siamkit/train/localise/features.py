@@ -22,7 +22,7 @@ from siamkit.sdk.onnx import session
 from siamkit.train.data import write_arrays
 from siamkit.train.device import pick_device
 from siamkit.train.export import export_onnx
-from siamkit.train.folder import replacing
+from siamkit.train.folder import FEATURES, replacing
 from siamkit.train.localise.augment import vary
 from siamkit.train.localise.config import LocaliserConfig
 from siamkit.train.localise.network import Localiser
@@ -30,7 +30,7 @@ from siamkit.train.localise.prepare import NOTHING, Pictures, PreparedPictures
 from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
 
-FEATURES, VIEW_BOXES, KEY = "features.npy", "features-boxes.npy", "features.json"
+VIEW_BOXES, KEY = "features-boxes.npy", "features.json"
 RunBackbone: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 AHEAD = 8  # pictures that are varied while one is computed
 
