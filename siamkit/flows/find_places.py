@@ -1,7 +1,9 @@
 """The places of a picture that may show an enrolled thing, scored, before anything is decided.
 
 Every region of a picture is compared with the gallery and stands for its nearest identity. Regions
-of one identity that overlap are one place: the best of them.
+of one identity that overlap are one place: the best of them. A part of a thing often looks like it,
+and so does the thing with its surroundings: so it counts which share of the smaller region lies in
+the other, which drops all that non-maximum suppression drops at an intersection over union of 0.5.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from siamkit.store import galleries
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Box, Image, Match, Region
 
-SAME_PLACE = 0.5  # intersection over union above which regions of one identity are one place
+# Share of a region's area inside another, above which both are one place. With windows on the logos
+# AP50 is 0.112; by an intersection over union of 0.5 alone 0.105, with 2.4 times as many boxes.
+SAME_PLACE = 0.5
 JUDGED = 8  # places of a picture that a reranker judges: each costs a comparison of two crops
 SEARCHED = 512  # regions at once: their scores with all of their candidates fit into memory
 FALLBACK = "proposals"  # the detector of a search in a gallery that has none
@@ -158,8 +162,24 @@ def _merge(source: EmbeddedSource, nearest: Sequence[Match | None]) -> Places:
     width, height = source.size or (0, 0)
     corners = boxes.array([source.regions[row].region for row in rows], width, height)
     corners = corners.clip(0, [width, height] * 2)
-    best = boxes.suppress(corners, scores, SAME_PLACE, groups).tolist()
+    best = _suppress(corners, scores, groups)
     return Places(source, [matches[i] for i in best], [rows[i] for i in best], scores[best])
+
+
+def _suppress(
+    corners: NDArray[np.float32], scores: NDArray[np.float64], groups: NDArray[np.intp]
+) -> list[int]:
+    """Return the rows of the best region of each place, best first. All arrays have n rows."""
+    areas = boxes.areas(corners)
+    rest = np.argsort(-scores, kind="stable")
+    rows: list[int] = []
+    while len(rest):
+        best, rest = int(rest[0]), rest[1:]
+        rows.append(best)
+        common = boxes.intersections(corners[best : best + 1], corners[rest])[0]
+        same = common > SAME_PLACE * np.minimum(areas[best], areas[rest])
+        rest = rest[~(same & (groups[rest] == groups[best]))]
+    return rows
 
 
 def _comparable(detected: DetectedSample) -> ChosenRegions:
