@@ -101,7 +101,7 @@ def _export_boxes(original: Original) -> Exported:
             head.score_thresh = min_score
             found = self.network([pixels[0]])[0]
             masks = (found["masks"][:, 0],) if "masks" in found else ()
-            return (found["boxes"], found["labels"] - 1, found["scores"], *masks)
+            return (found["boxes"], found["labels"] - original.first, found["scores"], *masks)
 
     has_masks = getattr(head, "mask_predictor", None) is not None
     outputs = ["boxes", "labels", "scores", *(["masks"] if has_masks else [])]
@@ -159,7 +159,7 @@ def _check_boxes(original: Original, folder: Path) -> Agreement:
         finally:
             head.score_thresh = own_threshold
         expected = [
-            Region(tuple(box), score, label=original.labels[label - 1])
+            Region(tuple(box), score, label=original.labels[label - original.first])
             for box, score, label in zip(
                 *(boxes[key].tolist() for key in ("boxes", "scores", "labels")), strict=True
             )
@@ -190,7 +190,7 @@ def _candidate_score(network: Any, pixels: torch.Tensor) -> float:
     finally:
         hook.remove()
     logits = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]["cls_logits"]
-    is_sigmoid = type(network).__name__ == "RetinaNet"  # the others have a class "background"
+    is_sigmoid = type(network).__name__ == "RetinaNet"
     scores = logits.sigmoid() if is_sigmoid else logits.softmax(-1)[..., 1:]
     return float(scores.flatten().topk(min(CANDIDATES, scores.numel())).values[-1])
 

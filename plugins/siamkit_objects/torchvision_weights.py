@@ -17,6 +17,8 @@ from siamkit.sdk.torch_export import first_line, hash_weights
 from siamkit_objects.label_files import read_labels
 
 BACKGROUND = "__background__"
+# Builders whose own weights torchvision runs with normalisations of eps 0, by their frozen layers.
+WITHOUT_EPS = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
 # Their outputs have no decoder here: key points, and FCOS, whose scores are means of two.
 UNSUPPORTED = ("keypointrcnn_resnet50_fpn", "fcos_resnet50_fpn")
 LICENCE = "BSD-3-Clause (torchvision); see the terms of the data that it was trained on"
@@ -30,7 +32,8 @@ class Original:
     kind: str  # "detection" or "segmentation"
     network: Any
     transforms: Any  # torchvision's own preprocessing
-    labels: tuple[str, ...]  # without the background of a detector
+    labels: tuple[str, ...]
+    first: int  # number of the first label: 1 if 0 is the background, which is never found
     licence: str
     source: str
 
@@ -52,17 +55,22 @@ def open_original(model: str, labels: Path | None) -> Original:
         classes = _count_classes(models, name, state, file)
         names = _names(names, labels, classes, file, kind)
         network = _fill(models, name, state, classes, file)
+        if name in WITHOUT_EPS and Path(file).name == default.url.rsplit("/", 1)[-1]:
+            _clear_eps(network)
     elif labels is not None:
         raise BadInput(f"torchvision's weights of {name} have labels: leave out --labels")
     else:
         network = _fetch(models, name, default)
+    # RetinaNet scores each class for itself, its unused background too.
+    first = int(kind == "detection" and type(network).__name__ != "RetinaNet")
     digest = hash_weights(network)
     return Original(
         name=name,
         kind=kind,
         network=network.eval(),
         transforms=default.transforms(),
-        labels=names[1:] if kind == "detection" else names,
+        labels=names[first:],
+        first=first,
         licence=f"unknown: see {Path(file).name}" if file else LICENCE,
         source=f"torchvision:{name}@{Path(file).name if file else default.name}, SHA-256 {digest}",
     )
@@ -96,6 +104,13 @@ def _kind(models: Any, name: str) -> str:
             hint=f"did you mean: {', '.join(near)}" if near else f"one of: {', '.join(kinds)}",
         )
     return kinds[name]
+
+
+def _clear_eps(network: Any) -> None:
+    """Do to weights of torchvision's that come as a file what its builder does to its own."""
+    for module in network.modules():
+        if type(module).__name__ == "BatchNorm2d":
+            module.eps = 0.0
 
 
 def _fetch(models: Any, name: str, weights: Any) -> Any:

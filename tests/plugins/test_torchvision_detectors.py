@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torchvision import models
-from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
+from torchvision.models.detection import (
+    MaskRCNN_ResNet50_FPN_V2_Weights,
+    RetinaNet_ResNet50_FPN_V2_Weights,
+)
 from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 
 from siamkit.errors import BadInput, MissingWeights, PluginError
@@ -22,25 +25,27 @@ from siamkit_objects.families.boxes import paste
 from siamkit_objects.folder import FolderDetector
 from tests.support import toynets
 
+TOYS = {
+    "toy_rcnn": (models.detection, toynets.mask_rcnn, MaskRCNN_ResNet50_FPN_V2_Weights),
+    "toy_retinanet": (models.detection, toynets.retinanet, RetinaNet_ResNet50_FPN_V2_Weights),
+    "toy_lraspp": (models.segmentation, toynets.semantic, LRASPP_MobileNet_V3_Large_Weights),
+}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def builders():
-    """Two tiny builders among torchvision's, with the labels of large ones."""
+    """Tiny builders among torchvision's, with the labels of large ones."""
+    for name, (module, make, weights) in TOYS.items():
 
-    def toy_rcnn(*, weights=None, **options):
-        return toynets.mask_rcnn(**options)
+        def build(*, weights=None, make=make, **options):
+            return make(**options)
 
-    def toy_lraspp(*, weights=None, **options):
-        return toynets.semantic(**options)
-
-    toy_rcnn.__annotations__["weights"] = MaskRCNN_ResNet50_FPN_V2_Weights
-    toy_lraspp.__annotations__["weights"] = LRASPP_MobileNet_V3_Large_Weights
-    toy_rcnn.__module__ = f"{models.detection.__name__}.toys"
-    toy_lraspp.__module__ = f"{models.segmentation.__name__}.toys"
-    registry = models._api.BUILTIN_MODELS
-    registry.update(toy_rcnn=toy_rcnn, toy_lraspp=toy_lraspp)
+        build.__annotations__["weights"] = weights
+        build.__module__ = f"{module.__name__}.toys"
+        models._api.BUILTIN_MODELS[name] = build
     yield
-    del registry["toy_rcnn"], registry["toy_lraspp"]
+    for name in TOYS:
+        del models._api.BUILTIN_MODELS[name]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.save(toynets.enliven(toynets.mask_rcnn(4)).state_dict(), folder / "rcnn.pth")
     torch.save({"model": toynets.enliven(toynets.semantic()).state_dict()}, folder / "semantic.pth")
+    torch.save(toynets.enliven(toynets.retinanet()).state_dict(), folder / "retinanet.pth")
     (folder / "labels.txt").write_text("nut\nbolt\nwasher\n")
     return folder
 
@@ -75,6 +81,13 @@ def test_boxes_scores_and_masks_agree(rcnn):
     assert agreement.score <= 1e-4
     assert agreement.mask >= 0.999
     assert FolderDetector(folder).labels == ("nut", "bolt", "washer")
+
+
+def test_a_retinanet_scores_its_background_too(weights, tmp_path):
+    model = f"toy_retinanet@{weights / 'retinanet.pth'}"
+    agreement = write_torchvision_folder(model, tmp_path, weights / "labels.txt")
+    assert agreement.regions >= 20
+    assert FolderDetector(tmp_path).labels == ("__background__", "nut", "bolt", "washer")
 
 
 def test_it_serves_without_torch(rcnn):

@@ -34,12 +34,8 @@ def mask_rcnn(num_classes: int = 4, **_: Any) -> torch.nn.Module:
     from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.ops import MultiScaleRoIAlign
 
-    backbone = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 7, stride=8, padding=3), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3)
-    )
-    backbone.out_channels = 8
     return MaskRCNN(
-        backbone,
+        _backbone(),
         num_classes,
         min_size=PIXELS,
         max_size=160,
@@ -49,6 +45,33 @@ def mask_rcnn(num_classes: int = 4, **_: Any) -> torch.nn.Module:
         rpn_pre_nms_top_n_test=60,
         rpn_post_nms_top_n_test=30,
     )
+
+
+def retinanet(num_classes: int = 4, **_: Any) -> torch.nn.Module:
+    """Return a RetinaNet of some thousand weights."""
+    from torchvision.models.detection import RetinaNet
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+    from torchvision.models.detection.retinanet import RetinaNetHead
+
+    anchors = AnchorGenerator(((16, 32),), ((1.0,),))
+    return RetinaNet(
+        _backbone(32),
+        num_classes,
+        min_size=PIXELS,
+        max_size=160,
+        anchor_generator=anchors,
+        head=RetinaNetHead(32, 2, num_classes),
+    )
+
+
+def _backbone(channels: int = 8) -> Any:
+    backbone = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 7, stride=8, padding=3),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, channels, 3),
+    )
+    backbone.out_channels = channels  # type: ignore[assignment]
+    return backbone
 
 
 def semantic(num_classes: int = 21, **_: Any) -> torch.nn.Module:

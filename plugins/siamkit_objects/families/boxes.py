@@ -54,7 +54,8 @@ def decode(outputs: list[NDArray[Any]], card: DetectorCard, frame: Frame) -> lis
     boxes, labels, scores = outputs[:3]
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(card.labels):
         raise MissingWeights(
-            f"the graph of {card.name} gives label {labels.max()}, its card has {len(card.labels)}"
+            f"the graph of {card.name} gives labels from {labels.min()} to {labels.max()}, its card"
+            f" has {len(card.labels)}"
         )
     candidates = select(boxes, scores, labels, card, frame)
     if len(outputs) == 3:
