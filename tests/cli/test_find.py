@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from PIL import Image
@@ -294,3 +295,19 @@ def test_labels_that_are_not_enrolled_are_refused(labelled):
     assert "named as" not in done.err
     path.write_text("{}")
     assert labelled("calibrate", "things", "--find", "labelled.json", *OPTIONS).code == 2
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_in_a_process_keeps_what_is_done(calibrated):
+    """The first line is printed while later pictures are searched; then the signal comes."""
+    for number in range(400):
+        draw(calibrated.folder / f"many/{number:03}.png", ("red", 10, 10, 50, 50))
+    arguments = ("find", "things", "many", *OPTIONS, "-o", "found.json")
+    process = calibrated.start(*arguments, bufsize=0)
+    assert process.stdout.readline().startswith(b"many/000.png: red")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    images = json.loads((calibrated.folder / "found.json").read_text())["images"]
+    assert images[0]["file_name"] == "many/000.png"
+    assert len(images) < 400
