@@ -112,6 +112,11 @@ class RegionFiles:
         elif self._output and written_as == "coco":
             require_writable(self._output)
         into_folder = self._annotated and (several or _is_folder(self._annotated))
+        if into_folder and self._annotated and self._annotated.suffix.lower() in PICTURES:
+            raise BadInput(
+                f"{to_text(self._annotated)} is the name of one picture, and there may be several",
+                hint="name a folder",
+            )
         if self._annotated and not into_folder:
             require_writable(self._annotated, PICTURES)
         yolo = self._output if written_as == "yolo" else None

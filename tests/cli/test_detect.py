@@ -214,6 +214,7 @@ def test_what_was_written_into_a_folder_is_no_source_of_the_next_run(shelf):
         (["red.png", "--crops", "blue.png"], 2, "blue.png cannot be written"),
         (["red.png", "--save-annotated", "out.gif"], 2, "cannot write '.gif'"),
         (["red.png", "--save-annotated", "red.png"], 2, "would be overwritten"),
+        (["red.png", "both.png", "--save-annotated", "seen.png"], 2, "name a folder"),
         (["red.png", "--polygons"], 2, "--output"),
         (["red.png", "--min-score", "2"], 2, "0<=x<=1"),
         (["nowhere"], 2, "nowhere"),
