@@ -61,8 +61,15 @@ def open_original(model: str) -> Original:
     transformers = _import_transformers()
     folder = Path(model).expanduser()
     if folder.is_dir():
-        with offline(), quiet():
-            return _open(transformers, str(folder), folder.name)
+        try:
+            with offline(), quiet():
+                return _open(transformers, str(folder), folder.name)
+        except OSError as error:
+            raise BadInput(
+                f"transformers cannot open {folder}: {first_line(error)}",
+                hint="network.save_pretrained(FOLDER) and processor.save_pretrained(FOLDER) write"
+                " what is needed",
+            ) from error
     if not HUB_NAME.fullmatch(model):
         raise BadInput(f"{model[:80]!r} is neither a folder nor a hub name, OWNER/MODEL")
     try:
@@ -105,7 +112,10 @@ def _open(transformers: Any, path: str, name: str) -> Original:
     class_name, family = NETWORKS[kind]
     network = _load(getattr(transformers, class_name), path, name)
     processor_class = "AutoProcessor" if family == "sam" else "AutoImageProcessor"
-    processor = getattr(transformers, processor_class).from_pretrained(path)
+    try:
+        processor = getattr(transformers, processor_class).from_pretrained(path)
+    except (ValueError, TypeError, KeyError) as error:  # of a processor's settings
+        raise BadInput(f"the processor of {name} cannot be opened: {first_line(error)}") from error
     if kind == "mask2former" and "semantic" in name.lower():
         family = "semantic"
     labels = () if family == "sam" else _read_labels(network.config, name)
@@ -137,7 +147,7 @@ def _load(network_class: Any, path: str, name: str) -> Any:
         raise
     except Exception as error:  # transformers, timm and safetensors raise any class
         raise BadInput(f"transformers cannot open {name}: {first_line(error)}") from error
-    for key, given, expected in report["mismatched_keys"]:
+    for key, given, expected in sorted(report["mismatched_keys"]):
         raise BadInput(
             f"the weights of {name} do not fit its config: {key} has the shape {tuple(given)},"
             f" {network_class.__name__} with {network.config.num_labels} labels needs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,9 @@ def test_models_that_do_not_fit_are_named(saved, tmp_path):
         (folder / "config.json").write_text(json.dumps(config))
         return str(folder)
 
+    (tmp_path / "empty").mkdir()
+    for lacking in ("model.safetensors", "preprocessor_config.json"):
+        (Path(changed(lacking)) / lacking).unlink()
     names = {number: f"class {number}" for number in range(7)}
     for model, message in (
         (changed("bert", model_type="bert"), "bert is a bert, which cannot be added"),
@@ -91,6 +95,9 @@ def test_models_that_do_not_fit_are_named(saved, tmp_path):
             changed("seven", id2label=names),
             r"class_labels.* shape \(6,\), .* 7 labels needs \(8,\)",
         ),
+        (str(tmp_path / "empty"), "empty is not a transformers model"),
+        (str(tmp_path / "model.safetensors"), "transformers cannot open .*model.safetensors"),
+        (str(tmp_path / "preprocessor_config.json"), "preprocessor_config.json"),
         ("no/such/folder", "neither a folder nor a hub name"),
     ):
         with pytest.raises(BadInput, match=message):
