@@ -1,6 +1,6 @@
 """Count signatures found and missed: photographed, scanned and generated pages.
 
-    python benchmarks/signature_pages.py DATA
+    python benchmarks/signature_pages.py DATA [DETECTOR]
 
 A signature counts as found if a region covers it with an intersection over union of 0.5. Other
 regions are false alarms. The boxes of the documents were drawn by hand. Generated pages have
@@ -250,7 +250,7 @@ def tally(detected: list[Box], expected: list[Box]) -> tuple[int, int, int]:
 
 
 def boxes(picture: Picture) -> list[Box]:
-    finder = load("siamkit.regions", "signatures")
+    finder = load("siamkit.regions", *sys.argv[2:3] or ["signatures"])
     return [region.where for region in finder.find(Image(np.asarray(picture.convert("RGB"))))]
 
 
