@@ -6,8 +6,8 @@ DATA/coco holds pictures of COCO 2017 with masks, in COCO's format. The backbone
 `objects`, MobileNetV2 without its last layer, whose finest third stays as it is; the decoder goes
 back up to 48 x 48 cells. `--half 0` trains on every second picture, from 0, so that
 `benchmarks/masks.py DATA --graph FILE --half 1` measures on pictures it has not seen. The shipped
-graph: `--half 0 --steps 430`, then from its checkpoint `--boxes 0.4 --steps 850` on all pictures; an
-hour and a half of a third of a core. Needs torch.
+graph: `--half 0 --steps 430`, then from its checkpoint `--boxes 0.4 --steps 850` on all pictures:
+half an hour of one core. Needs torch.
 """
 
 from __future__ import annotations
