@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,6 +88,7 @@ def calibrate_find(
         progress("searching pictures", number + 1, len(pictures))
     without = len(measured.highest)
     per_picture.require_pictures(without, fpir)
+    _require_compared(measured.highest)
     measured.highest.sort(key=lambda score: -score.score)
     identities, enrolled_samples = galleries.count(live.store, live.gallery)
     calibration = FindCalibration(
@@ -158,6 +159,17 @@ def _fit_sightings(measured: _Measured) -> SightingMap | None:
 
 def _round_up(score: float) -> float:
     return math.ceil(score * SCALE) / SCALE
+
+
+def _require_compared(highest: Sequence[HighestScore]) -> None:
+    """Raise Uncalibrated if the detector finds nothing in most pictures: any score would do."""
+    compared = sum(bool(score.identity) for score in highest)
+    if compared < per_picture.FEWEST:
+        raise Uncalibrated(
+            f"in {compared:,} of {len(highest):,} pictures there is anything to compare: at least"
+            f" {per_picture.FEWEST} are needed",
+            hint="take pictures with things of the kind that is enrolled: strangers, for faces",
+        )
 
 
 def _require_reachable(calibration: FindCalibration, worst: HighestScore) -> None:

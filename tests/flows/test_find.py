@@ -244,6 +244,16 @@ def test_too_few_or_too_similar_pictures_are_refused(ws, negatives, tmp_path):
         ws.calibrate_find("things", negatives, detector="squares")
 
 
+def test_pictures_in_which_nothing_is_detected_set_no_threshold(ws, negatives, tmp_path):
+    ws.enrol("tiles", "red", draw(tmp_path / "one.png", ("red", 10, 10, 50, 50)))
+    for path in sorted(negatives.iterdir())[:11]:
+        draw(path)
+    with pytest.raises(sk.Uncalibrated, match="in 9 of 20 pictures there is anything to compare"):
+        ws.calibrate_find("tiles", negatives)
+    draw(sorted(negatives.iterdir())[0], ("green", 10, 10, 50, 50))
+    assert ws.calibrate_find("tiles", negatives).calibration.highest[0] == -1
+
+
 def test_a_reranker_judges_the_best_places(ws, negatives, tmp_path):
     path = draw(tmp_path / "r.png", ("red", 10, 10, 50, 50), ((255, 90, 0), 60, 10, 100, 50))
     judged = sk.DecisionRule(reranker="hue")
