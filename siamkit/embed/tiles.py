@@ -126,16 +126,24 @@ def _suppress(corners: NDArray[np.float32], is_cut: NDArray[np.bool_]) -> list[i
 
     count = len(corners)
     areas = boxes.areas(corners)
+    left, top, right, bottom = np.ascontiguousarray(corners.T)
+    limits = np.where(is_cut, COVERED * areas, np.inf)  # px in common with a better box
     alive = np.ones(count, bool)
-    step = max(1, MOST_PAIRS // max(1, count))
+    step = max(1, MOST_PAIRS // count)
     for start in range(0, count, step):
-        block = start + np.flatnonzero(alive[start : start + step])
-        common = boxes.intersections(corners[block], corners[start:])
-        repeats = common > IOU * (areas[block, None] + areas[start:] - common)
-        repeats |= (common > COVERED * areas[start:]) & is_cut[start:]
-        for row, repeated in zip(block.tolist(), repeats, strict=True):
-            if alive[row]:
-                alive[row + 1 :] &= ~repeated[row + 1 - start :]
+        block, rest = slice(start, start + step), slice(start, None)
+        across = np.minimum(right[block, None], right[rest]) - np.maximum(
+            left[block, None], left[rest]
+        )
+        down = np.minimum(bottom[block, None], bottom[rest]) - np.maximum(
+            top[block, None], top[rest]
+        )
+        common = np.maximum(across, 0) * np.maximum(down, 0)
+        same = IOU / (1 + IOU) * (areas[block, None] + areas[rest])  # the IoU, without a union
+        repeats = common > np.minimum(same, limits[rest])
+        for row in np.flatnonzero(np.count_nonzero(repeats, axis=1) > 1).tolist():  # 1: itself
+            if alive[start + row]:
+                alive[start + row + 1 :] &= ~repeats[row, row + 1 :]
     rows: list[int] = np.flatnonzero(alive).tolist()
     return rows
 
