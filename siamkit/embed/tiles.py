@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIN_SIZE = 64  # px: smaller tiles are too many, and show too little
 OVERLAP = 0.25  # of a tile's side: an object up to this size is whole in some tile
-EDGE = 2.0  # px: a region that ends this close to its tile's edge is cut by it
+EDGE = 0.0235  # of a tile's side, 6 of 256 px: a region that ends so close to its edge is cut by it
 IOU = 0.5  # above it, two regions of a label are the same object
 COVERED = 0.6  # of a cut region, inside another of its label: a part of that object
 MOST_REGIONS = 10_000  # the best are kept: a panorama of 100 MP has some 450 tiles of 640 px
@@ -170,11 +170,12 @@ def _is_cut(region: Region, tile: tuple[int, int, int, int], width: int, height:
     """Return True if a region ends at an edge of its tile that is inside the picture."""
     x0, y0, x1, y1 = boxes.array([region])[0].tolist()
     left, top, right, bottom = tile
+    across, down = EDGE * (right - left), EDGE * (bottom - top)
     return (
-        (left > 0 and x0 - left <= EDGE)
-        or (top > 0 and y0 - top <= EDGE)
-        or (right < width and right - x1 <= EDGE)
-        or (bottom < height and bottom - y1 <= EDGE)
+        (left > 0 and x0 - left <= across)
+        or (top > 0 and y0 - top <= down)
+        or (right < width and right - x1 <= across)
+        or (bottom < height and bottom - y1 <= down)
     )
 
 
