@@ -25,10 +25,10 @@ from siamkit_objects.families.boxes import paste
 from siamkit_objects.folder import FolderDetector
 from tests.support import toynets
 
-TOYS = {
-    "toy_rcnn": (models.detection, toynets.mask_rcnn, MaskRCNN_ResNet50_FPN_V2_Weights),
-    "toy_retinanet": (models.detection, toynets.retinanet, RetinaNet_ResNet50_FPN_V2_Weights),
-    "toy_lraspp": (models.segmentation, toynets.semantic, LRASPP_MobileNet_V3_Large_Weights),
+TOYS = {  # the first in the list of builders, which is searched for whose weights a file has
+    "a_rcnn": (models.detection, toynets.mask_rcnn, MaskRCNN_ResNet50_FPN_V2_Weights),
+    "a_retinanet": (models.detection, toynets.retinanet, RetinaNet_ResNet50_FPN_V2_Weights),
+    "a_lraspp": (models.segmentation, toynets.semantic, LRASPP_MobileNet_V3_Large_Weights),
 }
 
 
@@ -71,7 +71,7 @@ def rcnn(tmp_path_factory, weights):
     """The detector folder of the Mask R-CNN, and how well it agrees with torchvision."""
     folder = tmp_path_factory.mktemp("rcnn")
     labels = weights / "labels.txt"
-    return folder, write_torchvision_folder(f"toy_rcnn@{weights / 'rcnn.pth'}", folder, labels)
+    return folder, write_torchvision_folder(f"a_rcnn@{weights / 'rcnn.pth'}", folder, labels)
 
 
 def test_boxes_scores_and_masks_agree(rcnn):
@@ -84,7 +84,7 @@ def test_boxes_scores_and_masks_agree(rcnn):
 
 
 def test_a_retinanet_scores_its_background_too(weights, tmp_path):
-    model = f"toy_retinanet@{weights / 'retinanet.pth'}"
+    model = f"a_retinanet@{weights / 'retinanet.pth'}"
     agreement = write_torchvision_folder(model, tmp_path, weights / "labels.txt")
     assert agreement.regions >= 20
     assert FolderDetector(tmp_path).labels == ("__background__", "nut", "bolt", "washer")
@@ -104,7 +104,7 @@ def test_it_serves_without_torch(rcnn):
 
 
 def test_a_semantic_network_is_added_by_name(cached, weights):
-    spec = f"torchvision:toy_lraspp@{weights / 'semantic.pth'}"
+    spec = f"torchvision:a_lraspp@{weights / 'semantic.pth'}"
     added = cached("detectors", "add", "scene", spec, "--json")
     assert added.code == 0, added.err
     assert json.loads(added.out)["labels"][:2] == ["__background__", "aeroplane"]
@@ -122,7 +122,7 @@ def test_a_semantic_network_is_added_by_name(cached, weights):
 
 def test_an_export_that_differs_is_not_added(cached, weights, monkeypatch):
     monkeypatch.setattr(export_check, "SCORE", -1.0)
-    spec = f"torchvision:toy_lraspp@{weights / 'semantic.pth'}"
+    spec = f"torchvision:a_lraspp@{weights / 'semantic.pth'}"
     added = cached("detectors", "add", "wrong", spec)
     assert added.code == PluginError.exit_code
     assert "the exported model and torchvision differ in" in added.err
@@ -134,11 +134,11 @@ def test_weights_that_do_not_fit_are_named(tmp_path, weights):
     (tmp_path / "two.txt").write_text("nut\nbolt\n")
     (tmp_path / "no.pth").write_text("no weights")
     for model, labels, message in (
-        (f"ssdlite320_mobilenet_v3_large@{rcnn}", None, "weights are those of toy_rcnn"),
-        (f"toy_rcnn@{rcnn}", None, "has 4 classes, torchvision's own weights have 91"),
-        (f"toy_rcnn@{rcnn}", tmp_path / "two.txt", "has 2 labels, .* has 3 classes"),
-        (f"toy_rcnn@{tmp_path / 'no.pth'}", None, "cannot be read as weights"),
-        (f"toy_rcnn@{tmp_path / 'none.pth'}", None, "there is no file"),
+        (f"ssdlite320_mobilenet_v3_large@{rcnn}", None, "weights are those of a_rcnn"),
+        (f"a_rcnn@{rcnn}", None, "has 4 classes, torchvision's own weights have 91"),
+        (f"a_rcnn@{rcnn}", tmp_path / "two.txt", "has 2 labels, .* has 3 classes"),
+        (f"a_rcnn@{tmp_path / 'no.pth'}", None, "cannot be read as weights"),
+        (f"a_rcnn@{tmp_path / 'none.pth'}", None, "there is no file"),
         ("resnet50", None, "no detector or semantic network 'resnet50'"),
     ):
         with pytest.raises(BadInput, match=message):
