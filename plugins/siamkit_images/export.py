@@ -33,7 +33,7 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 LIST_MODELS = "to list them: python -c 'import timm; print(timm.list_models(pretrained=True))'"
 
 
-def _import_timm() -> Any:
+def import_timm() -> Any:
     try:
         for name in ("torch", "torchvision", "timm"):
             import_module(name)
@@ -47,7 +47,7 @@ def _import_timm() -> Any:
 
 def open_packaged() -> Any:
     """Open EfficientNet-Lite0 from its package. Raises MissingWeights."""
-    _import_timm()
+    import_timm()
     return lite0().eval()
 
 
@@ -57,7 +57,7 @@ def open_model(model: str, *, offline_default: str) -> Any:
     model: a timm name, a hub name or a folder. offline_default: a model that needs no network, for
     the message. Raises BadInput for an unknown model, MissingWeights if it cannot be fetched.
     """
-    timm = _import_timm()
+    timm = import_timm()
     if (folder := Path(model).expanduser()).is_dir():
         model = str(folder)
         if not (Path(model) / "config.json").is_file():
@@ -140,7 +140,7 @@ def export(model: Any, folder: Path, card: Card) -> None:
     BadInput if it cannot be served, PluginError if the served vectors differ from timm's.
     """
     with quiet():
-        config = _import_timm().data.resolve_model_data_config(model)
+        config = import_timm().data.resolve_model_data_config(model)
         constants = _constants(config)
         graph, dim = _trace(model, config, constants, card.source)
         source = f"{card.source}, SHA-256 {hash_weights(model)}"
@@ -205,7 +205,7 @@ def _compare(model: Any, config: dict[str, Any], folder: Path, name: str) -> Non
     import torch
     from PIL import Image as pil
 
-    transform = _import_timm().data.create_transform(**config, is_training=False)
+    transform = import_timm().data.create_transform(**config, is_training=False)
     pictures = probes()
     with torch.inference_mode():
         ready = torch.stack([transform(pil.fromarray(pixels)) for pixels in pictures])

@@ -60,6 +60,13 @@ def packaged(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def detail(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detail")
+    Images().build("detail", folder)
+    return folder
+
+
 def photographs():
     data = Path(pil.__file__).parents[1]
     return [
@@ -85,14 +92,31 @@ def test_the_packaged_network_ranks_similar_pictures_first(packaged):
     assert cosines[2, 3] > cosines[0, 1] > cosines[0, 2]
 
 
-def test_its_examples_are_distinguished(packaged):
+@pytest.mark.parametrize("name", ["packaged", "detail"])
+def test_its_examples_are_distinguished(name, request):
     modality = Images()
     names, sources = zip(*modality.examples(), strict=True)
-    rows = modality.encoder(packaged).embed([modality.load(source) for source in sources])
+    encoder = modality.encoder(request.getfixturevalue(name))
+    rows = encoder.embed([modality.load(source) for source in sources])
     cosines = rows @ rows.T
     same = np.array(names)[:, None] == np.array(names)
     np.fill_diagonal(cosines, np.nan)
     assert np.nanmin(cosines[same]) > np.nanmax(cosines[~same])
+
+
+def test_the_encoder_of_crops_sees_their_ends(packaged, detail):
+    """A wide crop is stretched to the square: what stands at its ends changes the vector."""
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (60, 360, 3), dtype=np.uint8)
+    other = wide.copy()
+    other[:, :120], other[:, -120:] = 255, 0
+    pictures = [Image(wide), Image(other)]
+    encoder = Images().encoder(detail)
+    rows = encoder.embed(pictures)
+    assert encoder.dim == 2560
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    central = Images().encoder(packaged).embed(pictures)
+    assert rows[0] @ rows[1] < 0.8 < central[0] @ central[1]
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -18,7 +18,8 @@ BUILT_ON = {"siamkit_segments": "siamkit_objects"}  # a plugin that uses another
 # Modules that a user asks for by name, once.
 WITH_TORCH = {
     *("export", "crossencoder", "training"),
-    *("export_check", "export_sam", "export_torchvision", "export_transformers"),
+    *("export_check", "export_detail", "export_sam", "export_torchvision"),
+    *("export_transformers",),
     *("torchvision_weights", "transformers_models"),
 }
 # Of siamkit/train, what people meet before a run begins, or read after it.
