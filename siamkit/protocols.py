@@ -319,8 +319,9 @@ class Streams(Protocol[M_co]):
 class Detector(Protocol[M_contra]):
     """Entry point group `siamkit.regions`. Constructed without arguments, and cheaply.
 
-    Two attributes are optional: `labels: Sequence[str]`, the labels that its regions may have; and
-    `fingerprint: str`, which changes with its weights or settings.
+    Three attributes are optional: `labels: Sequence[str]`, the labels that its regions may have;
+    `fingerprint: str`, which changes with its weights or settings; and `approximate = True` if its
+    boxes are guesses, which a search of a picture may move to where they match best.
     """
 
     name: str

@@ -24,6 +24,7 @@ class Proposals:
 
     name = "proposals"
     kind = "image"
+    approximate = True
 
     def find(self, medium: Image) -> list[Region]:
         """Return the proposals; only the whole of a picture that is of one colour."""

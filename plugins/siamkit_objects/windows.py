@@ -28,6 +28,7 @@ class SlidingWindow:
 
     name = "sliding-window"
     kind = "image"
+    approximate = True
 
     def find(self, medium: Image) -> list[Region]:
         """Return the windows, largest first; the whole of a picture under 16 px."""

@@ -21,6 +21,8 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import DetectedSample, Pipeline
 from siamkit.embed.region_choosers import ChosenRegions
 from siamkit.errors import BadInput, NothingFound, SiamkitError, StoreError
+from siamkit.flows import find_refine
+from siamkit.flows.find_refine import Compared
 from siamkit.flows.nearest import find_nearest
 from siamkit.flows.rerank import rerank_matches
 from siamkit.protocols import Detector, Reranker
@@ -88,6 +90,7 @@ class PictureSearch:
     setup: FindSetup
     reranker: Reranker[Any] | None = None
     detector: str = "none"  # as it is typed: a name or a folder
+    refines: bool = False  # its boxes are guesses: see siamkit.flows.find_refine
 
     @property
     def options(self) -> str:
@@ -111,8 +114,11 @@ class PictureSearch:
 
     def compare(self, pictures: Sequence[EmbeddedSource]) -> Iterator[Places]:
         """Yield the places of embedded pictures, in order."""
-        nearest = iter(self._find_nearest([r.vector for p in pictures for r in p.regions]))
-        merged = [_merge(p, list(islice(nearest, len(p.regions)))) for p in pictures]
+        nearest = self._find_nearest([r.vector for p in pictures for r in p.regions])
+        compared = [Compared(p, list(islice(nearest, len(p.regions)))) for p in pictures]
+        if self.refines:
+            compared = find_refine.refine(compared, self.pipeline, self._find_nearest)
+        merged = [_merge(picture, averages=self.refines) for picture in compared]
         yield from self._judge(merged) if self.reranker else merged
 
     def _find_nearest(self, vectors: Sequence[NDArray[np.float32]]) -> Iterator[Match | None]:
@@ -151,19 +157,17 @@ class PictureSearch:
             yield Places(places.embedded, matches, [row for _, row, _ in ranks], scores)
 
 
-def _merge(source: EmbeddedSource, nearest: Sequence[Match | None]) -> Places:
-    """Make one place of overlapping regions of a picture that have the same nearest identity."""
-    pairs = [(row, match) for row, match in enumerate(nearest) if match]
-    if not pairs:
-        return Places(source, [], [], np.empty(0))
-    rows, matches = zip(*pairs, strict=True)
-    scores = np.array([match.score for match in matches], np.float64)
-    groups = np.unique([match.identity for match in matches], return_inverse=True)[1]
-    width, height = source.size or (0, 0)
-    corners = boxes.array([source.regions[row].region for row in rows], width, height)
-    corners = corners.clip(0, [width, height] * 2)
-    best = _suppress(corners, scores, groups)
-    return Places(source, [matches[i] for i in best], [rows[i] for i in best], scores[best])
+def _merge(picture: Compared, *, averages: bool) -> Places:
+    """Make one place of overlapping regions of a picture that have the same nearest identity.
+
+    averages: move its box to the mean of those regions.
+    """
+    scores, groups = picture.scores(), np.unique(picture.identities(), return_inverse=True)[1]
+    best = _suppress(picture.corners(), scores, groups)
+    rows = [row for row in best if picture.matches[row]]
+    matches = [match for row in rows if (match := picture.matches[row])]
+    source = find_refine.average(picture, rows) if averages else picture.source
+    return Places(source, matches, rows, scores[rows])
 
 
 def _suppress(
@@ -230,6 +234,7 @@ def open_search(
     is typed; None for its own name. tiles: see siamkit.embed.tiles. reranker: a name; DEFAULT for
     the modality's own. The whole picture is tried too, for a thing that fills it, unless the
     modality has a detector of its own: that says what its things are, and no picture is a face.
+    Boxes of an approximate detector are moved to where they match best.
 
     Raises BadInput for media that are not pictures, EncoderMismatch, StoreError for an empty
     gallery.
@@ -242,7 +247,7 @@ def open_search(
             f"nothing is enrolled in gallery {gallery.name}",
             hint=f"run `siamkit enrol {gallery.name} FILE --as LABEL`",
         )
-    identity = "none"
+    identity, refines = "none", getattr(detector, "approximate", False)
     if detector is not None:
         stamp = getattr(detector, "fingerprint", "")  # of a folder, whose content may change
         identity = f"{detector.name}@{stamp}" if stamp else detector.name
@@ -256,7 +261,8 @@ def open_search(
         raise BadInput("tiles need a detector to look into them", hint="leave out `--tiles`")
     judge = rerankers.pick_reranker(pipeline, reranker)
     setup = FindSetup(identity, tiles, judge.name if judge else None)
-    return PictureSearch(live, replace(pipeline, detector=detector), setup, judge, name or "none")
+    searching = replace(pipeline, detector=detector)
+    return PictureSearch(live, searching, setup, judge, name or "none", refines)
 
 
 def require_pictures(gallery: str, modality: str, kind: str) -> None:

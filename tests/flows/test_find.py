@@ -11,6 +11,7 @@ from siamkit.embed.batches import Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows.find import find
 from siamkit.flows.find_places import open_search
+from siamkit.sdk import boxes
 from siamkit.stats.find_calibration import FindSetup
 from siamkit.types import Region
 
@@ -309,3 +310,24 @@ def inside(a, b):
     common = width * height
     areas = [(c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)]
     return common / min(areas)
+
+
+def test_boxes_of_an_approximate_detector_are_moved_to_the_thing(ws, tmp_path):
+    red = (40.0, 10.0, 80.0, 50.0)
+    path = draw(tmp_path / "red square.png", ("red", *map(int, red)))
+    guesses = [(34.0, 0.0, 96.0, 60.0), (0.0, 0.0, 30.0, 60.0)]
+    detector = Listed(*guesses)
+    (guessed,) = search_with(ws, detector).places([Job(path)])
+    detector.approximate = True
+    (moved,) = search_with(ws, detector).places([Job(path)])
+    assert (guessed.matches[0].identity, guessed.box(0)) == ("red", guesses[0])
+    assert moved.matches[0].identity == "red"
+    assert moved.highest > guessed.highest
+    corners = np.array([red, guessed.box(0), moved.box(0)])
+    overlaps = boxes.iou(corners[:1], corners)[0]
+    assert overlaps[2] > overlaps[1] + 0.1
+    masked = Region(guesses[0], mask=np.ones((60, 62), bool))
+    detector.regions = [masked]
+    (kept,) = search_with(ws, detector).places([Job(path)])
+    assert kept.box(0) == guesses[0]
+    assert kept.region(0).mask is masked.mask
