@@ -4,7 +4,7 @@ NAME is a builder of torchvision, or the `model_type` of a transformers config, 
 are used. Weights are random, scaled so that signals keep their size from layer to layer: as nobody
 has trained them, they show that a network exports and that its numbers agree, and nothing about
 what it finds. Prints a row per network: seconds to export and compare, MB of the graph, regions
-compared, and the largest differences. Downloads nothing.
+compared, and the largest differences. Downloads nothing. Large ones need SIAMKIT_MODEL_MEMORY=8000.
 """
 
 from __future__ import annotations
@@ -111,6 +111,14 @@ def export_transformers_network(kind: str, folder: Path) -> Agreement:
     config = network_class.config_class()
     torch.manual_seed(0)
     network = network_class(config)
+    with torch.no_grad():
+        for name, weights in network.named_parameters():
+            if weights.ndim >= 2:
+                weights.normal_(std=(1.5 / weights.shape[1:].numel()) ** 0.5)
+            elif "norm" not in name and name.endswith("bias"):
+                weights.normal_(std=0.1)
+            elif name.endswith("weight"):
+                weights.fill_(1)
     if kind.startswith("sam"):
         images = getattr(transformers, processor_name.replace("Processor", "ImageProcessor"))
         processor = getattr(transformers, processor_name)(images())
