@@ -49,14 +49,12 @@ def enrol(ws: Workspace, folder: Path) -> list[str]:
 
 
 def embed(search: PictureSearch, paths: list[Path]) -> list[EmbeddedSource]:
-    """Embed pictures once for all draws, and forget their pixels."""
+    """Embed pictures once for all draws; boxes may be moved for each, see flows.find_refine."""
     sources = []
     for batch in search.embed(Job(path) for path in paths):
         for source in batch:
             if source.error:
                 raise BadInput(str(source.error))
-            for region in source.regions:
-                region.crop = None
             sources.append(source)
         print(f"\r{len(sources)} of {len(paths)} pictures", end="", flush=True)
     print()
