@@ -27,7 +27,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_folder_of_characters_gives_a_one_shot_accuracy(tmp_path):
     make_characters(tmp_path / "data", 30)
-    done = run(tmp_path / "data", "--steps", "12", "--out", tmp_path / "run")
+    done = run(tmp_path / "data", "--steps", "3", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     said = re.search(r"1-shot (\d+)-way accuracy .*: ([\d.]+)%", done.stdout)
     assert said
