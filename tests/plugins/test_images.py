@@ -67,6 +67,13 @@ def detail(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fused")
+    Images().build("fused", folder)
+    return folder
+
+
 def photographs():
     data = Path(pil.__file__).parents[1]
     return [
@@ -92,7 +99,7 @@ def test_the_packaged_network_ranks_similar_pictures_first(packaged):
     assert cosines[2, 3] > cosines[0, 1] > cosines[0, 2]
 
 
-@pytest.mark.parametrize("name", ["packaged", "detail"])
+@pytest.mark.parametrize("name", ["packaged", "detail", "fused"])
 def test_its_examples_are_distinguished(name, request):
     modality = Images()
     names, sources = zip(*modality.examples(), strict=True)
