@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,13 @@ from siamkit.sdk.masks import of_picture
 from siamkit.sdk.torch_export import trace
 from siamkit.types import Image, Prompt
 from siamkit_objects import export_check
-from siamkit_objects.export_check import Agreement
+from siamkit_objects.export_check import Agreement, Expected
 from siamkit_objects.families.sam import LEFT_TOP, OBJECT, PADDING, RIGHT_BOTTOM
 from siamkit_objects.transformers_models import Original, read_recipe
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
-
-    from siamkit.types import Region
 
 PEER = "transformers"
 MIN_SCORE = 0.88  # of a mask of "everything", as in the paper's mask generator
@@ -208,12 +207,13 @@ def _check(original: Original, folder: Path) -> Agreement:
             Prompt((middle,), box=box),
         ):
             served = detector.find_prompted(Image(picture), prompt)
-            expected = _predict(original, picture, prompt)
-            total |= export_check.require_same(served, expected, peer=PEER, least=-1.0)
+            expect = partial(_predict, original, picture, prompt)
+            exact = partial(export_check.in_float64, original.network, expect)
+            total |= export_check.require_same(served, expect(), exact, peer=PEER, least=-1.0)
     return total
 
 
-def _predict(original: Original, picture: NDArray[np.uint8], prompt: Prompt) -> list[Region]:
+def _predict(original: Original, picture: NDArray[np.uint8], prompt: Prompt) -> Expected:
     """Return the masks of a prompt by transformers' processor and network."""
     import torch
 
@@ -226,6 +226,7 @@ def _predict(original: Original, picture: NDArray[np.uint8], prompt: Prompt) -> 
     if prompt.box:
         marks["input_boxes"] = [[list(prompt.box)]]
     inputs = original.processor(images=picture, return_tensors="pt", **marks)
+    inputs["pixel_values"] = inputs["pixel_values"].to(original.network.dtype)
     sizes = [inputs.pop("original_sizes")]
     if "reshaped_input_sizes" in inputs:
         sizes.append(inputs.pop("reshaped_input_sizes"))
@@ -234,4 +235,4 @@ def _predict(original: Original, picture: NDArray[np.uint8], prompt: Prompt) -> 
     masks = original.processor.post_process_masks(outputs.pred_masks, *sizes)[0][0]
     scores = outputs.iou_scores[0, 0].clip(0, 1).tolist()
     regions = [of_picture(mask.numpy(), score) for mask, score in zip(masks, scores, strict=True)]
-    return [region for region in regions if region]
+    return [region for region in regions if region], None

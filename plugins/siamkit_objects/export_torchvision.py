@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import require_exportable, trace
 from siamkit.types import Image, Region
 from siamkit_objects import export_check
-from siamkit_objects.export_check import Agreement, Paint
+from siamkit_objects.export_check import Agreement, Expected, Paint
 from siamkit_objects.families.boxes import LEAST_SCORE, MASK_THRESHOLD
 from siamkit_objects.inputs import MAX_SIDE
 from siamkit_objects.torchvision_weights import BACKGROUND, Original, open_original
@@ -150,25 +151,38 @@ def _check_boxes(original: Original, folder: Path) -> Agreement:
     network, detector = original.network, FolderDetector(folder)
     head = getattr(network, "roi_heads", network)
     own_threshold, total = head.score_thresh, Agreement()
+
+    def find(pixels: torch.Tensor, least: float) -> Expected:
+        try:
+            head.score_thresh = least
+            return _find(original, pixels)
+        finally:
+            head.score_thresh = own_threshold
+
     for picture in export_check.probes():
         pixels = original.transforms(_to_tensor(picture))
         least = max(LEAST_SCORE, min(own_threshold, _candidate_score(network, pixels)))
-        try:
-            head.score_thresh = least
-            boxes, masks = _run(network, pixels)
-        finally:
-            head.score_thresh = own_threshold
-        expected = [
-            Region(tuple(box), score, label=original.labels[label - original.first])
-            for box, score, label in zip(
-                *(boxes[key].tolist() for key in ("boxes", "scores", "labels")), strict=True
-            )
-            if box[0] < box[2] and box[1] < box[3]
-        ]
         served = detector.with_min_score(least).find(Image(picture))
-        paint = None if masks is None else _painter(masks, picture)
-        total |= export_check.require_same(served, expected, peer=PEER, least=least, paint=paint)
+        exact = partial(export_check.in_float64, network, partial(find, pixels.double(), least))
+        expected = find(pixels, least)
+        total |= export_check.require_same(served, expected, exact, peer=PEER, least=least)
     return total
+
+
+def _find(original: Original, pixels: torch.Tensor) -> Expected:
+    """Return torchvision's regions of a picture, and what draws their masks, if they have any."""
+    height, width = pixels.shape[-2:]
+    found, masks = _run(original.network, pixels)
+    sides = found["boxes"][:, 2:] - found["boxes"][:, :2]
+    has_area = (sides > 0).all(dim=1)
+    columns = (found[key][has_area].tolist() for key in ("boxes", "scores", "labels"))
+    regions = [
+        Region(tuple(box), score, label=original.labels[label - original.first])
+        for box, score, label in zip(*columns, strict=True)
+    ]
+    if masks is None:
+        return regions, None
+    return regions, _painter(masks[has_area].float(), height, width)
 
 
 def _to_tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
@@ -215,7 +229,7 @@ def _run(network: Any, pixels: torch.Tensor) -> tuple[dict[str, torch.Tensor], A
         del transform.postprocess
 
 
-def _painter(masks: torch.Tensor, picture: NDArray[np.uint8]) -> Paint:
+def _painter(masks: torch.Tensor, height: int, width: int) -> Paint:
     """Return a function that draws a mask of torchvision in the box of a served region.
 
     In its own box, which differs by a rounding error, it would be a pixel further now and then.
@@ -224,7 +238,6 @@ def _painter(masks: torch.Tensor, picture: NDArray[np.uint8]) -> Paint:
     from torchvision.models.detection.roi_heads import paste_masks_in_image
 
     def paint(number: int, region: Region) -> Mask:
-        height, width = picture.shape[:2]
         assert region.where is not None
         assert len(region.where) == 4
         box = torch.tensor([region.where])
@@ -280,7 +293,9 @@ def _check_semantic(original: Original, folder: Path) -> Agreement:
 
     def expect(picture: NDArray[np.uint8]) -> tuple[Any, Any]:
         with torch.inference_mode():
-            planes = original.network(original.transforms(pil.fromarray(picture))[None])["out"]
+            pixels = original.transforms(pil.fromarray(picture))[None]
+            dtype = next(original.network.parameters()).dtype
+            planes = original.network(pixels.to(dtype))["out"]
             return export_check.to_maps(planes, picture.shape[:2])
 
-    return export_check.require_same_maps(folder, expect, peer=PEER)
+    return export_check.require_same_maps(folder, original.network, expect, peer=PEER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import trace
 from siamkit.types import Image, Region
 from siamkit_objects import export_check, export_sam
-from siamkit_objects.export_check import Agreement
+from siamkit_objects.export_check import Agreement, Expected
 from siamkit_objects.transformers_models import Original, open_original, read_recipe
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def _check(original: Original, folder: Path) -> Agreement:
 
     def run(picture: NDArray[np.uint8]) -> Any:
         with torch.inference_mode():
-            return original.network(pixel_values=_prepare(original, picture))
+            pixels = _prepare(original, picture)
+            return original.network(pixel_values=pixels.to(original.network.dtype))
 
     def expect_maps(picture: NDArray[np.uint8]) -> tuple[Any, Any]:
         outputs = run(picture)
@@ -195,15 +197,19 @@ def _check(original: Original, folder: Path) -> Agreement:
         return export_check.to_maps(planes, picture.shape[:2], logits=is_plain)
 
     if original.family == "semantic":
-        return export_check.require_same_maps(folder, expect_maps, peer=PEER)
+        return export_check.require_same_maps(folder, original.network, expect_maps, peer=PEER)
     detector, total = FolderDetector(folder), Agreement()
     find = _find_masks if original.family == "masks" else _find_boxes
+
+    def expect(picture: NDArray[np.uint8]) -> Expected:
+        return find(original, run(picture), picture), None
+
     for picture in export_check.probes():
-        expected = find(original, run(picture), picture)
-        least = export_check.threshold(expected, detector.min_score)
+        expected = expect(picture)
+        least = export_check.threshold(expected[0], detector.min_score)
         served = detector.with_min_score(least).find(Image(picture))
-        expected = [region for region in expected if region.score >= least]
-        total |= export_check.require_same(served, expected, peer=PEER, least=least)
+        exact = partial(export_check.in_float64, original.network, partial(expect, picture))
+        total |= export_check.require_same(served, expected, exact, peer=PEER, least=least)
     return total
 
 

@@ -18,7 +18,7 @@ from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 
 from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.models.detectors import open_detector
-from siamkit.types import Image
+from siamkit.types import Image, Region
 from siamkit_objects import Objects, export_check
 from siamkit_objects.export_torchvision import write_torchvision_folder
 from siamkit_objects.families.boxes import paste
@@ -121,12 +121,43 @@ def test_a_semantic_network_is_added_by_name(cached, weights):
 
 
 def test_an_export_that_differs_is_not_added(cached, weights, monkeypatch):
-    monkeypatch.setattr(export_check, "SCORE", -1.0)
+    monkeypatch.setattr(export_check, "SCORE", 1e-12)
     spec = f"torchvision:a_lraspp@{weights / 'semantic.pth'}"
     added = cached("detectors", "add", "wrong", spec)
     assert added.code == PluginError.exit_code
     assert "the exported model and torchvision differ in" in added.err
     assert cached("detectors", "path", "wrong").code != 0
+
+
+@pytest.mark.parametrize(
+    ("off", "rounding", "is_same"),
+    [
+        (0.009, None, True),  # px; float64 is not asked for
+        (0.015, 0.0, False),
+        (0.015, 0.004, False),
+        (0.015, 0.008, True),  # within twice the original's own error
+        (0.09, 0.3, True),
+        (0.11, 0.3, False),  # never more than ten times the rule
+    ],
+)
+def test_limits_are_wider_where_the_original_itself_rounds_more(off, rounding, is_same):
+    def region(left):
+        return [Region((100.0 + left, 20.0, 200.0, 90.0), 0.7, label="nut")]
+
+    def exact():
+        assert rounding is not None
+        return region(rounding), None
+
+    def compare():
+        return export_check.require_same(
+            region(off), (region(0.0), None), exact, peer="torchvision"
+        )
+
+    if is_same:
+        assert compare().box == pytest.approx(off, abs=1e-9)
+    else:
+        with pytest.raises(PluginError, match="the nearest of the exported model is 0"):
+            compare()
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path, weights):
