@@ -69,8 +69,8 @@ def test_segment_anything_is_added_by_name_and_takes_prompts(shell, saved, monke
     assert len(everything) > 1
     assert all(region.mask.any() for region in [*regions, *everything])
     for prompt, message in (
-        (Prompt(((400, 90),)), "outside the picture of 320 x 240"),
-        (Prompt((), ((4, 4),)), "neither a point on the object nor a box"),
+        (Prompt(((400, 90),)), "the point 400,90 is outside the picture of 320 x 240 px"),
+        (Prompt((), ((4, 4),)), "needs a point on the object, or a box round it"),
     ):
         with pytest.raises(BadInput, match=message):
             detector.find_prompted(picture, prompt)

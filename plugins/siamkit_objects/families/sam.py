@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.errors import BadInput
 from siamkit.sdk.masks import of_picture
+from siamkit.sdk.prompts import require_inside
 from siamkit_objects import inputs
 from siamkit_objects.resample import enlarge, enlarge_whole
 
@@ -83,7 +83,9 @@ def find_prompted(
 
     Raises BadInput for a prompt outside the picture, or with neither a point nor a box.
     """
-    points, labels = _to_points(prompt, pixels.shape[1], pixels.shape[0], card)
+    height, width = pixels.shape[:2]
+    require_inside(prompt, width, height)
+    points, labels = _to_points(prompt, card)
     encoded = Encoded(network, card, pixels)
     masks, scores = encoded.predict(points[None], labels[None])
     regions = [
@@ -93,17 +95,10 @@ def find_prompted(
     return [region for region in regions if region]
 
 
-def _to_points(
-    prompt: Prompt, width: int, height: int, card: DetectorCard
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _to_points(prompt: Prompt, card: DetectorCard) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the points (k, 2) and labels (k,) of a prompt."""
     corners = [prompt.box[:2], prompt.box[2:]] if prompt.box else []
     marks = [*prompt.points, *prompt.not_points, *corners]
-    if not prompt.points and not corners:
-        raise BadInput("the prompt has neither a point on the object nor a box around it")
-    for x, y in marks:
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise BadInput(f"the prompt {x:g},{y:g} is outside the picture of {width} x {height}")
     labels = [OBJECT] * len(prompt.points) + [NOT_OBJECT] * len(prompt.not_points)
     labels += [LEFT_TOP, RIGHT_BOTTOM] if corners else []
     if not corners or card.decode["padded"]:
