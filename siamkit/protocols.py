@@ -187,9 +187,13 @@ class Reranker(Protocol[M_contra]):
 
 @runtime_checkable
 class Reranks(Protocol):
-    """A modality that offers rerankers. Optional."""
+    """A modality that offers rerankers. Optional.
 
-    rerankers: Mapping[str, str]  # name -> description; deduplication uses the first
+    Deduplication uses the first, or the one that an attribute `default_reranker` names; None there
+    leaves it to the cosine.
+    """
+
+    rerankers: Mapping[str, str]  # name -> description
 
     def reranker(self, name: str, encoder: Any) -> Reranker[Any]:
         """Open a reranker for the vectors of an open encoder.

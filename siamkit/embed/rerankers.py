@@ -22,7 +22,7 @@ log = logging.getLogger("siamkit")
 
 
 def names(pipeline: Pipeline) -> list[str]:
-    """List the rerankers that a modality offers; the first is its default."""
+    """List the rerankers that a modality offers."""
     return list(pipeline.modality.rerankers) if isinstance(pipeline.modality, Reranks) else []
 
 
@@ -49,8 +49,9 @@ def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
     if name != DEFAULT:
         return open_reranker(pipeline, name)
     offered = names(pipeline)
+    own = getattr(pipeline.modality, "default_reranker", offered[0] if offered else None)
     try:
-        return open_reranker(pipeline, offered[0]) if offered else None
+        return open_reranker(pipeline, own) if own else None
     except Uncalibrated as error:
         log.warning(f"{error}; so only cosines decide")
         return None
