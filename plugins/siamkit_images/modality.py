@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import MissingWeights
-from siamkit.protocols import Source
+from siamkit.protocols import Reranker, Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, read_card
 from siamkit.sdk.onnx import OnnxEncoder
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # is 19.
 LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
 LITE0, DETAIL, FUSED, TIMM = "efficientnet-lite0", "detail", "fused", "timm"
+KEYPOINTS = "keypoints"
 
 
 class Images:
@@ -44,6 +45,10 @@ class Images:
         TIMM: "a timm model: its name, a Hugging Face hub name (OWNER/MODEL), or a folder saved"
         " by timm"
     }
+    rerankers: Mapping[str, str] = {
+        KEYPOINTS: "counts corners that fit one view of a flat thing: a logo, a label, a note"
+    }
+    default_reranker: str | None = None  # most pictures show no flat thing
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
@@ -101,6 +106,16 @@ class Images:
         licence = read_licence(network, model)
         card = Card(self.name, Path(model).name, 0, {}, licence, source=f"{origin}:{model}")
         export(network, folder, card)
+
+    def reranker(self, name: str, encoder: OnnxEncoder[Image]) -> Reranker[Image]:
+        """Open the reranker `keypoints`. Raises MissingWeights for another name."""
+        if name != KEYPOINTS:
+            raise MissingWeights(f"images have no reranker {name!r}", hint=f"use: {KEYPOINTS}")
+        from siamkit_images.keypoints import Keypoints
+
+        name, source = encoder.card.name, self.encoders.get(encoder.card.name)
+        is_own = source is not None and encoder.card.source.startswith(source)
+        return Keypoints(name if is_own else None)
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
         """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""
