@@ -46,8 +46,10 @@ def open_original(model: str, labels: Path | None) -> Original:
     torchvision, or if its hub cannot be reached.
     """
     models = _import_models()
-    name, _, file = model.partition("@")
+    name, separator, file = model.partition("@")
     kind = _kind(models, name)
+    if separator and not file:
+        raise BadInput(f"{model} names no file of weights after the @")
     default = models.get_model_weights(name).DEFAULT
     names = tuple(str(category) for category in default.meta["categories"])
     if file:

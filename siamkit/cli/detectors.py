@@ -21,6 +21,7 @@ Examples:
   siamkit detectors path yolo        the detector folder of that name
   siamkit detectors add yolo onnx:yolov8n.onnx
   siamkit detectors add parts onnx:parts.onnx --labels parts.txt
+  siamkit detectors add --help       networks of torchvision and transformers
 """
 )
 def detectors() -> None:
@@ -53,7 +54,15 @@ def build(name: str | None, as_json: bool) -> None:
             echo(f"{detector.name}: {detector.path}")
 
 
-@detectors.command()
+@detectors.command(
+    epilog="""\b
+Examples:
+  siamkit detectors add yolo onnx:yolov8n.onnx
+  siamkit detectors add everyday torchvision:ssdlite320_mobilenet_v3_large
+  siamkit detectors add parts torchvision:ssd300_vgg16@parts.pth --labels parts.txt
+  siamkit detectors add sam transformers:facebook/sam2.1-hiera-tiny
+"""
+)
 @click.argument("name")
 @click.argument("model", metavar="ORIGIN:MODEL")
 @click.option(
@@ -66,7 +75,7 @@ def build(name: str | None, as_json: bool) -> None:
 def add(name: str, model: str, labels: Path | None, as_json: bool) -> None:
     """Make a detector of another MODEL: exported once, checked, and kept as NAME.
 
-    Use it with --detector NAME. ORIGIN says where the model comes from, for example onnx; MODEL is
+    Use it with --detector NAME. ORIGIN is onnx, torchvision or transformers; MODEL is
     its name there, a file, or a folder.
     """
     detector = sk.Workspace.add_detector(name, model, labels=labels)

@@ -101,7 +101,7 @@ def _pin_files(model: str) -> tuple[str, list[Path]]:
     """
     network, separator, weights = model.rpartition("@")
     for prefix, path in (("", model), (network + separator, weights)):
-        if (source := expand(Path(path))).exists():
+        if path and (source := expand(Path(path))).exists():
             return f"{prefix}{real(source)}", [source]
     return model, []
 

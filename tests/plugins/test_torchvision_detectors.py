@@ -170,6 +170,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, weights):
         (f"a_rcnn@{rcnn}", tmp_path / "two.txt", "has 2 labels, .* has 3 classes"),
         (f"a_rcnn@{tmp_path / 'no.pth'}", None, "cannot be read as weights"),
         (f"a_rcnn@{tmp_path / 'none.pth'}", None, "there is no file"),
+        ("a_rcnn@", None, "a_rcnn@ names no file of weights"),
         ("resnet50", None, "no detector or semantic network 'resnet50'"),
     ):
         with pytest.raises(BadInput, match=message):
