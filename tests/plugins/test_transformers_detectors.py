@@ -65,6 +65,7 @@ def test_segment_anything_is_added_by_name_and_takes_prompts(shell, saved, monke
     assert 0 < len(regions) <= 3
     assert [region.score for region in regions] == sorted((r.score for r in regions), reverse=True)
     monkeypatch.setattr(sam, "STABLE", 0.0)  # of a network that nobody has trained
+    monkeypatch.setattr(sam, "GRID", 4)
     everything = detector.with_min_score(0.0).find(picture)
     assert len(everything) > 1
     assert all(region.mask.any() for region in [*regions, *everything])

@@ -6,6 +6,7 @@ from layer to layer.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -97,6 +98,7 @@ def transformer(kind: str) -> tuple[torch.nn.Module, Any]:
     return enliven(network), processor
 
 
+@cache
 def processor(kind: str) -> Any:
     """Return the processor of `transformer` alone."""
     return getattr(_Transformers, kind)()[1]
