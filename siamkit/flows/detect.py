@@ -15,6 +15,7 @@ from siamkit.host import registry
 from siamkit.io import sources
 from siamkit.models import detectors
 from siamkit.protocols import Detector, Prompted, ScoreLimited, Source
+from siamkit.sdk import prompts
 from siamkit.types import Clip, Image, Prompt, Region
 
 DEFAULT_DETECTOR, PROMPTED_DETECTOR = "objects", "segments"  # the latter for a prompt
@@ -97,7 +98,7 @@ class PreparedDetector:
         """Return the regions of a medium, inside the picture and with the labels and scores."""
         prompt = self.settings.prompt
         if prompt:
-            _require_inside(prompt, medium)
+            prompts.require_inside(prompt, *medium.pixels.shape[1::-1])
         with registry.calling(self.detector, "find"):
             if prompt:
                 assert isinstance(self.detector, Prompted)
@@ -116,7 +117,7 @@ def default_detector(settings: DetectSettings) -> str:
 
 
 def prepare(detector: Detector[Any], settings: DetectSettings) -> PreparedDetector:
-    """Prepare an open detector for a prepared.
+    """Prepare an open detector to search sources.
 
     Raises BadInput for labels that it does not have, and for tiles or a prompt where it takes
     none.
@@ -214,17 +215,3 @@ def _clip(region: Region, medium: Any) -> Region | None:
     if left >= right or top >= bottom or (region.mask is not None and not region.mask.any()):
         return None
     return replace(region, where=(left, top, right, bottom))
-
-
-def _require_inside(prompt: Prompt, medium: Any) -> None:
-    """Raise BadInput for a point outside the picture, or a box that is not inside it."""
-    height, width = medium.pixels.shape[:2]
-    size = f"{width} x {height} pixels"
-    for x, y in (*prompt.points, *prompt.not_points):
-        if not (0 <= x < width and 0 <= y < height):
-            raise BadInput(f"point {x:g},{y:g} is outside its {size}")
-    if prompt.box is not None:
-        left, top, right, bottom = prompt.box
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            shown = ",".join(f"{v:g}" for v in prompt.box)
-            raise BadInput(f"box {shown} is not inside its {size}")

@@ -235,11 +235,11 @@ def test_a_prompt_marks_one_object(tiles):
     done = tiles("detect", "both.png", "-d", "marker", "--point", "70,20", "--json")
     (source,) = json.loads(done.out)["sources"]
     assert [region["where"] for region in source["regions"]] == [[60.0, 10.0, 100.0, 50.0]]
-    outside = tiles("detect", "both.png", "-d", "marker", "--point", "120,20")
+    outside = tiles("detect", "both.png", "-d", "marker", "--point", "121,20")
     assert outside.code == 2
-    assert "point 120,20 is outside its 120 x 60 pixels" in outside.err
-    outside = tiles("detect", "both.png", "-d", "marker", "--box", "0,0,50,61")
-    assert "box 0,0,50,61 is not inside its 120 x 60 pixels" in outside.err
+    assert "the point 121,20 is outside the picture of 120 x 60 px" in outside.err
+    outside = tiles("detect", "both.png", "-d", "marker", "--box", "0,0,50,62")
+    assert "the box 0,0,50,62 is not inside the picture of 120 x 60 px" in outside.err
 
 
 def test_an_unknown_detector_is_named(tiles):
