@@ -136,16 +136,16 @@ class FindPage:
         return page(f"{self.gallery}: where it is", body, _STYLE)
 
     def _facts(self) -> list[tuple[str, str]]:
-        rows = [(decision, f"{count:,} pictures") for decision, count in self._decisions.items()]
+        rows = [(decision, _count(count)) for decision, count in self._decisions.items()]
         if self._faults:
-            rows.append(("not searched", f"{len(self._faults):,} pictures"))
+            rows.append(("not searched", _count(len(self._faults))))
         threshold = self._threshold
         if threshold is None:
             return [*rows, ("threshold", "none is known, so nothing is decided")]
         rows.append(("threshold", f"{threshold.value:.3f}"))
         if threshold.fpir:
             rows.append(("false positive rate", f"{threshold.fpir:g} per picture"))
-        return [*rows, ("measured on", threshold.source)]
+        return [*rows, ("threshold from", threshold.source)]
 
     def _scene(self, searched: SearchedPicture, image: Image) -> str:
         shown = searched.sightings[:PLACES]
@@ -193,3 +193,7 @@ class FindPage:
                 tag if image is None else picture_tag(pil.fromarray(image.pixels))
             )
         return self._tags[sighting.sample_id]
+
+
+def _count(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures:,} pictures"
