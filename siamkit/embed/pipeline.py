@@ -249,8 +249,8 @@ def load_detector(plugin: Modality[Any], name: str) -> Detector[Any]:
         ) from error
     if detector.kind != plugin.kind:
         raise PluginError(
-            f"detector {name} takes {detector.kind}, but {plugin.name} are {plugin.kind}"
-            f" ({registry.describe(plugin)})",
+            f"detector {name} takes {detector.kind}, but {registry.describe(plugin)} needs one that"
+            f" takes {plugin.kind}",
             hint="`siamkit plugins list` shows what each detector takes",
         )
     return detector

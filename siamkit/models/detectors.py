@@ -51,9 +51,13 @@ def detector_path(name: str) -> Path:
         return built.ensure_detector_built(maker, name)
     if name in cached_names():
         return cached_folder(name)
-    reason = "its plugin carries its own weights" if is_plugin(name) else "it was not added"
+    if is_plugin(name):
+        raise MissingWeights(
+            f"detector {name!r} has no folder in the cache: its plugin carries its own weights",
+            hint=f"`--detector {name}` takes it as it is",
+        )
     raise MissingWeights(
-        f"detector {name!r} has no folder in the cache: {reason}",
+        f"detector {name!r} has no folder in the cache: it was not added",
         hint=f"known: {', '.join(cached_names()) or 'none'}; {add_command(name)} adds another",
     )
 

@@ -77,6 +77,9 @@ def read_card(folder: Path) -> DetectorCard:
 
     Raises MissingWeights if there is none, or another version of siamkit wrote it.
     """
+    hint = "`siamkit detectors list` shows the detectors that there are"
+    if not (folder / CARD).exists():
+        raise MissingWeights(f"{folder} is not a detector folder: it has no {CARD}", hint=hint)
     try:
         data = foreign.require_object(foreign.read_json(folder / CARD), *_REQUIRED)
         if data.pop("format") != FORMAT:
@@ -88,8 +91,7 @@ def read_card(folder: Path) -> DetectorCard:
         return card
     except (BadInput, ValueError, TypeError) as error:
         raise MissingWeights(
-            f"{folder} is not a detector folder: {CARD}: {error}",
-            hint="`siamkit detectors list` shows the detectors that there are",
+            f"{folder} is not a detector folder: {CARD}: {error}", hint=hint
         ) from error
 
 

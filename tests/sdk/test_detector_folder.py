@@ -93,5 +93,5 @@ def test_a_card_of_other_values_is_refused(tmp_path, key, value):
 
 
 def test_what_is_no_detector_folder_is_named(tmp_path):
-    with pytest.raises(MissingWeights, match="is not a detector folder"):
+    with pytest.raises(MissingWeights, match=r"folder: it has no detector\.json$"):
         read_card(tmp_path)
