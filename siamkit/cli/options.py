@@ -82,13 +82,14 @@ encoder = click.option(
 )
 detector = click.option(
     "--detector",
-    metavar="NAME|none",
-    help="A region plugin; `none` embeds whole samples [default: the modality's own].",
+    metavar="NAME|FOLDER|none",
+    help="A detector (`siamkit detectors list`); `none` embeds whole samples [default: the"
+    " modality's own].",
 )
 other_detector = click.option(
     "--detector",
-    metavar="NAME|none",
-    help="A region plugin for this call; `none` takes whole samples [default: the gallery's].",
+    metavar="NAME|FOLDER|none",
+    help="A detector for this call; `none` takes whole samples [default: the gallery's].",
 )
 index = click.option(
     "--index", metavar="NAME", help="An index backend (`siamkit plugins list`) [default: faiss]."
