@@ -53,8 +53,8 @@ def find_many(
     """Search pictures as `find` does; yield each, in order, with its sightings or its error.
 
     paths: files, their content as bytes, or folders, whose files are taken. output: what to write;
-    if the caller stops, the files hold the pictures that are done. Raises as `find` does, BadInput
-    for files that cannot be written, OSError if the disk fails.
+    if the caller stops, the files hold the pictures that are done; older files stay if none is.
+    Raises as `find` does, BadInput for files that cannot be written, OSError if the disk fails.
     """
     paths = list(paths)
     items = list_sources(paths, output.paths if output else ())
@@ -62,15 +62,18 @@ def find_many(
         yield from _search(search, items, rule, progress)
         return
     output.begin(search, several=len(items) > 1 or has_folder(paths))
+    is_any_done = False
     try:
         results = _search(search, items, rule, progress)
         for item, searched in zip(items, results, strict=True):
             searched, medium = _reload(search, item, searched, output)
             output.add(searched, medium, item.stem)
+            is_any_done = True
             del medium  # not held while the next one is decoded
             yield searched
     finally:
-        output.finish()
+        if is_any_done:
+            output.finish()
 
 
 def _search(

@@ -231,6 +231,17 @@ def test_a_run_that_is_stopped_has_written_what_is_done(calibrated, monkeypatch)
     assert len(found["images"]) == 2
 
 
+def test_a_run_that_is_stopped_at_once_leaves_an_older_file(calibrated, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("siamkit.flows.find_many.find", stop)
+    (calibrated.folder / "older.json").write_text("older")
+    done = calibrated("find", "things", "negatives", *OPTIONS, "-o", "older.json")
+    assert done.code == 130
+    assert (calibrated.folder / "older.json").read_text() == "older"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
