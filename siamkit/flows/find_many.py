@@ -62,17 +62,18 @@ def find_many(
         yield from _search(search, items, rule, progress)
         return
     output.begin(search, several=len(items) > 1 or has_folder(paths))
-    is_any_done = False
+    is_worth_writing = False
     try:
         results = _search(search, items, rule, progress)
         for item, searched in zip(items, results, strict=True):
             searched, medium = _reload(search, item, searched, output)
             output.add(searched, medium, item.stem)
-            is_any_done = True
+            is_worth_writing = is_worth_writing or not searched.error
             del medium  # not held while the next one is decoded
             yield searched
+        is_worth_writing = True  # a complete run, even if every picture failed
     finally:
-        if is_any_done:
+        if is_worth_writing:
             output.finish()
 
 

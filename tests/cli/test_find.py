@@ -242,6 +242,14 @@ def test_a_run_that_is_stopped_at_once_leaves_an_older_file(calibrated, monkeypa
     assert (calibrated.folder / "older.json").read_text() == "older"
 
 
+def test_a_picture_that_cannot_be_read_leaves_an_older_file(calibrated):
+    (calibrated.folder / "older.json").write_text("older")
+    (calibrated.folder / "broken.png").write_text("no picture")
+    done = calibrated("find", "things", "broken.png", *OPTIONS, "-o", "older.json")
+    assert done.code == 2
+    assert (calibrated.folder / "older.json").read_text() == "older"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
