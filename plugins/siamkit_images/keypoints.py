@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("xfeat.onnx")  # tools/keypoint_network.py writes it
 CELL, STEP = 8, 32  # px: side of a cell of the outputs; sides of the input are multiples of STEP
 # px: the longer side of a crop is scaled to it, small crops are enlarged. On logos the AUC is 0.70
-# without enlarging, and 0.89 from 256 px on; added to the cosine, 512 px put more brands first.
+# without enlarging, and 0.83 at 256 px; added to the cosine, 512 px put more brands first.
 SIDE = 512
 MOST = 800  # corners of a crop, the strongest
 LEAST = 0.05  # score of a corner, from XFeat's own code
