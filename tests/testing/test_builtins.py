@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import skimage
+from PIL import Image as pil
+
 from siamkit.testing import Brute, parametrize_with_checks
+from siamkit.types import Image
 from siamkit_facefinder import FaceFinder
 from siamkit_faces import Faces
 from siamkit_faiss import Faiss, structure
 from siamkit_images import Images
-from siamkit_objects import Objects
+from siamkit_objects import Objects, SlidingWindow
 from siamkit_questions import Questions
-from siamkit_segments import Instances, Salient, Segments
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_speech import Speech
 from siamkit_voices import Voices
@@ -20,8 +26,16 @@ def test_modalities(plugin, check):
     check(plugin)
 
 
+def shown(detector):
+    """A detector with a cup of coffee to look at."""
+    file = Path(skimage.__file__).parent / "data" / "coffee.png"
+    picture = np.array(pil.open(file).convert("RGB").resize((300, 200)))
+    detector.examples = lambda: [Image(picture.copy())]
+    return detector
+
+
 @parametrize_with_checks(
-    [FaceFinder(), Instances(), Objects(), Salient(), Segments(), SignatureFinder(), Speech()]
+    [FaceFinder(), SignatureFinder(), Speech(), shown(Objects()), shown(SlidingWindow())]
 )
 def test_detectors(plugin, check):
     check(plugin)
