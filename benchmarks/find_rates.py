@@ -1,6 +1,7 @@
 """Measure the false positive rate per picture of `siamkit find` on pictures not calibrated on.
 
-    python benchmarks/find_rates.py DATA [--detector proposals] [--tiles PX] [--seeds 40]
+    python benchmarks/find_rates.py DATA [--encoder detail] [--detector proposals] [--tiles PX]
+        [--draws 5] [--seeds 40]
 
 DATA: the folder `objects` with logos/ and coco/. One exemplar per brand is enrolled, for each of
 the draws. Pictures without a logo are split in halves, at random: one sets the threshold, the other
@@ -33,12 +34,15 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def enrol(ws: Workspace, folder: Path) -> list[str]:
+def enrol(ws: Workspace, folder: Path, encoder: str | None, draws: int) -> list[str]:
     """Enrol the exemplars of each draw in a gallery of its own; return the galleries."""
+    for draw in range(1, draws + 1):
+        ws.create_gallery(f"draw-{draw}", "images", encoder=encoder)
     for row in read(folder / "exemplars.csv"):
+        if int(row["draw"]) > draws:
+            continue
         gallery = f"draw-{row['draw']}"
         box = tuple(float(row[edge]) for edge in ("left", "top", "right", "bottom"))
-        ws.gallery(gallery, modality="images")
         ws.enrol(
             gallery,
             row["brand"],
@@ -71,8 +75,10 @@ def score(search: PictureSearch, sources: list[EmbeddedSource]) -> tuple[np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--encoder", help="of the images [default: their own]")
     parser.add_argument("--detector", default=FALLBACK)
     parser.add_argument("--tiles", type=int)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=40, help="halves per draw")
     options = parser.parse_args()
     logos = options.data / "logos"
@@ -80,9 +86,11 @@ def main() -> None:
     truth = np.array([row["brand"] for row in queries])
     coco = sorted((options.data / "coco" / "images").iterdir())[: int((truth == "").sum())]
     rows: dict[tuple[str, float], list[tuple[float, float, float]]] = {}
+    limits: list[float] = []  # for an FPIR of 0.05
     with tempfile.TemporaryDirectory() as store, Workspace(store) as ws:
-        galleries = enrol(ws, logos)
-        pipeline = ws.pipeline("images", detector=options.detector or DEFAULT)
+        galleries = enrol(ws, logos, options.encoder, options.draws)
+        detector = options.detector or DEFAULT
+        pipeline = ws.pipeline("images", encoder=options.encoder, detector=detector)
         searches = [
             open_search(ws.index(ws.gallery(name)), pipeline, tiles=options.tiles)
             for name in galleries
@@ -92,6 +100,9 @@ def main() -> None:
         for draw, search in enumerate(searches):
             highest, brands = score(search, sources)
             foreign = score(search, others)[0]
+            limits.append(
+                round(per_picture.threshold_for_rate(highest[truth == ""].tolist(), 0.05), 3)
+            )
             for target in TARGETS:
                 for seed in range(options.seeds):
                     rng = np.random.default_rng([draw, seed])
@@ -104,6 +115,7 @@ def main() -> None:
                         shown = truth != ""
                         rates = reached[rest].mean(), reached[shown].mean(), right[shown].mean()
                         rows.setdefault((name, target), []).append(rates)
+    print(f"threshold of all {int((truth == '').sum())} pictures without a logo, by draw:", limits)
     print("calibrated on  target  realised (sd)  above 1.5 x target  any box  right brand first")
     for (name, target), values in sorted(rows.items()):
         table = np.array(values)

@@ -129,7 +129,7 @@ def things() -> None:
     seen, other = folder / "motorcycle-left.jpg", folder / "motorcycle-right.jpg"
     siamkit("detect", seen, "--save-annotated", OUT / "objects.jpg")
     siamkit("enrol", "things", seen, "--as", "motorcycle", "-m", "images", "--point", "390,220")
-    find = ("find", "things", "-d", "objects", "--threshold", "0.7")
+    find = ("find", "things", "-d", "instances", "--threshold", "0.7")
     siamkit(*find, other, "--save-annotated", picture)
     siamkit(*find, OUT / "photos" / "coffee.jpg")
     print(f"\nThe motorcycle is in {picture}. The threshold is a guess here: `siamkit calibrate")

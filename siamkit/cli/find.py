@@ -20,7 +20,8 @@ from siamkit.types import ignore_progress
 @click.command(
     epilog="""\b
 Examples:
-  siamkit enrol logos acme.png --as acme -m images     one example is enough
+  siamkit init logos -m images --encoder detail        a gallery for logos, products, labels
+  siamkit enrol logos acme.png --as acme               one example is enough
   siamkit find logos street.jpg                        where is it, or is it absent?
   siamkit find logos photos/ -o found.json             COCO JSON, identities as categories
   siamkit find logos photos/ --save-annotated seen --report page.html

@@ -494,3 +494,14 @@ def test_a_picture_of_one_colour_is_compared_with_nothing(packaged, workspace, t
         workspace.enrol("images", "wall", white)
     deduped = workspace.dedupe([white, black], modality="images", rule=rule)
     assert (len(deduped.left_out), deduped.groups) == (2, 0)
+
+
+def test_what_is_outside_a_mask_becomes_the_mean_colour():
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[:, 2:] = 200
+    mask = np.zeros((4, 4), bool)
+    mask[:, 2:] = True
+    crop = Images().crop(Image(pixels), Region((1.0, 0.0, 5.0, 4.0), mask=mask)).pixels
+    assert (crop[:, 2:] == 200).all()
+    assert (crop[:, :2] == 150).all()
+    assert (pixels[:, 1] == 0).all()
