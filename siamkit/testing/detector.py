@@ -106,7 +106,7 @@ def min_score_is_kept(subject: DetectorSubject) -> None:
     limit = (1 + max(region.score for _, region in _regions(subject))) / 2
     stricter = plugin.with_min_score(limit)
     for medium in subject.fresh_media():
-        scores = [region.score for region in stricter.find(medium)]
+        scores = [region.score for region in stricter.find(medium) or ()]
         require(all(score >= limit for score in scores), f"scores {scores} of at least {limit}")
 
 
