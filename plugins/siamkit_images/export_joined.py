@@ -32,7 +32,7 @@ SAME = 0.9999  # least cosine of a served vector and torch's, from the same pixe
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How one of the encoders looks at a picture."""
+    """Input and layers of one of the encoders."""
 
     side: int  # px of its square input
     crop: float

@@ -46,7 +46,7 @@ class Corners:
 
     @property
     def order(self) -> bytes:
-        """What orders two crops, so that the order in which they are given does not matter."""
+        """Key to sort two crops by, so that scores do not depend on their order."""
         return self.points.tobytes() + self.descriptors.tobytes()
 
 

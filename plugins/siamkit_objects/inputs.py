@@ -47,7 +47,7 @@ MAX_SIDE = 8192  # px of an input: networks take a tenth of it
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a picture lies in the input of a network."""
+    """Place of a picture in the input of a network."""
 
     picture: tuple[int, int]  # height, width; px
     input: tuple[int, int]  # height, width; px

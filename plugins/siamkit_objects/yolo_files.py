@@ -67,7 +67,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How the predictions of an export are read, as the family's card has it."""
+    """Layout of an export's predictions, as the card of its family states it."""
 
     family: str
     layout: str

@@ -1,4 +1,4 @@
-"""What the points of a prompt may mean: masks at several scales, and the choice between them.
+"""Candidate masks for the points of a prompt, at several scales, and the choice between them.
 
 A point does not say how large the object is. It is looked at in windows of rising size; the extent
 of some of the masks is then looked at as a box; large boxes of `objects` compete, too.

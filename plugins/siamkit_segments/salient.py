@@ -15,7 +15,7 @@ LEAST = 0.001  # of the picture: smaller islands are specks of the map
 
 
 class Salient:
-    """What a viewer looks at first, by the network U²-Net-P: one region per thing that stands out.
+    """Things that stand out, one region each, by the network U²-Net-P.
 
     Things that touch are one region. The score is the mean saliency of its pixels; a picture of
     one colour has no region.

@@ -1,4 +1,4 @@
-"""What `siamkit find` prints: the verdict first, then the numbers, then where they come from."""
+"""Output of `siamkit find`: the verdict first, then the numbers, then where they come from."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Detected:
 
 @dataclass(frozen=True, slots=True)
 class DetectSettings:
-    """Which regions to look for, and how."""
+    """Regions to look for, and the way to do it."""
 
     labels: tuple[str, ...] = ()  # only regions with one of these; () takes all
     min_score: float | None = None  # in [0, 1]; None for the detector's own

@@ -36,7 +36,7 @@ class Output(Protocol):
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The files and folders that are written, which are no sources, wherever they are."""
+        """The files and folders that are written, which are not read, wherever they are."""
         ...
 
     def save(self, detected: Detected, medium: Any, stem: str) -> Sequence[Path]:

@@ -73,7 +73,7 @@ class SearchedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """How scores of a search are read: a threshold, probabilities, false positive rates."""
+    """Meaning of the scores of a search: a threshold, probabilities, false positive rates."""
 
     threshold: Threshold | None
     probability: Callable[[float, int], float | None]  # of a score, among so many regions

@@ -22,7 +22,7 @@ class FindOutput(Protocol):
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The files and folders that are written, which are no sources, wherever they are."""
+        """The files and folders that are written, which are not read, wherever they are."""
         ...
 
     @property

@@ -42,7 +42,7 @@ _STYLE = """
 
 @dataclass(slots=True, eq=False)
 class FindFiles:
-    """What a search of pictures writes, and where. Nothing is written for a bad picture."""
+    """Files that a search of pictures writes. Nothing is written for a bad picture."""
 
     output: str | Path | None = None  # .json is COCO JSON, others as siamkit.RegionFiles
     crops: str | Path | None = None  # a folder

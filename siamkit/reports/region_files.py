@@ -37,7 +37,7 @@ CLASSES = "classes.txt"  # of YOLO labels
 
 @dataclass(slots=True, eq=False)
 class RegionFiles:
-    """What a search writes, and where. Nothing is written for a source that cannot be read."""
+    """Files that a detection writes. Nothing is written for a source that cannot be read."""
 
     output: str | Path | None = None
     format: Format | None = None  # of `output`; None for that of its suffix

@@ -133,7 +133,7 @@ def _is_sound(region: Region) -> bool:
 
 
 def _size(corners: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the height and the width of a box; () if it is none."""
+    """Return the height and the width of a box; () for anything else."""
     if len(corners) != 4:
         return ()
     left, top, right, bottom = corners

@@ -87,7 +87,7 @@ class FindCalibration:
 
     @property
     def missing(self) -> int:
-        """How many more pictures would support the usual rate, per_picture.FPIR."""
+        """Number of further pictures that would support the usual rate, per_picture.FPIR."""
         return max(0, per_picture.pictures_for(per_picture.FPIR) - len(self.highest))
 
     def rate_at(self, score: float) -> float:

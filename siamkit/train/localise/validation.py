@@ -18,7 +18,7 @@ HIT = 0.5  # least IoU of a box that counts as right
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What a localiser answered about m pictures, and how often that was right."""
+    """Answers of a localiser about m pictures, and the share that is right."""
 
     boxes: NDArray[np.float32]  # (m, 4) left, top, right, bottom as shares of the sides
     scores: NDArray[np.float32]  # (m,) p * c of the likeliest label
