@@ -23,7 +23,7 @@ from siamkit.sdk import boxes
 from siamkit.types import Region
 
 CELL = "RBC"
-COSINES = (0.3, 0.4, 0.5)
+COSINES = (0.5, 0.6, 0.7)
 
 
 def enrol(ws: Workspace, folder: Path, encoder: str, draws: int) -> list[str]:

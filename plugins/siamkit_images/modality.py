@@ -11,7 +11,7 @@ from siamkit.protocols import Reranker, Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import Card, read_card
 from siamkit.sdk.onnx import OnnxEncoder
-from siamkit.types import Image, Quality, Region
+from siamkit.types import Image, Quality, Region, Threshold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,12 @@ class Images:
         DETAIL: "for crops, such as logos: EfficientNet-Lite0, and MobileNetV2 (MIT) as shipped,"
         " before their last layers",
         FUSED: "for whole photographs, such as of products: the same two networks",
+    }
+    # By encoder and detector, for `siamkit find` without a calibration (benchmarks/find_rates.py).
+    find_thresholds: Mapping[tuple[str, str], Threshold] = {
+        (DETAIL, "proposals"): Threshold(
+            0.47, None, "68 photographs without a logo, 14 logos enrolled", fpir=0.05
+        )
     }
     origins: Mapping[str, str] = {
         TIMM: "a timm model: its name, a Hugging Face hub name (OWNER/MODEL), or a folder saved"
