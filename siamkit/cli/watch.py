@@ -50,6 +50,9 @@ def follow(run: sk.TrainingRun | sk.LocaliserRun) -> None:
                     stderr(line)
             elif isinstance(event, events.Saved):
                 saved = event.step
+            elif isinstance(event, events.Stopped) and started is None:
+                more = f"`--resume --set steps={2 * run.config.steps}` takes it further"
+                stderr(f"{run.folder} is finished: {_event_line(event)}; {more}")
             else:
                 stderr(_event_line(event), before=CLEAR if live else "")
                 if isinstance(event, events.Started | events.LocaliserStarted):

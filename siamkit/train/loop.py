@@ -86,8 +86,8 @@ class Loop:
             yield from self._evaluate(0)
         else:
             self._curriculum.load(self.state.curriculum)
-        step, stop = self.state.step, self._reason_to_stop()
-        while step < self.config.steps and not stop:
+        step, end = self.state.step, self.reason_to_end()
+        while not end:
             until = self._next_stop(step)
             if self._is_mining_due(step):
                 self.hard = self._mine(step)
@@ -99,15 +99,15 @@ class Loop:
             if step % self.config.evaluate_every == 0 or step == self.config.steps:
                 yield from self._evaluate(step)
                 yield from self._save(step)
-                stop = self._reason_to_stop()
-        yield Stopped(step, stop or "all steps are done")
+                end = self.reason_to_end()
+        yield Stopped(step, end)
 
-    def _reason_to_stop(self) -> str:
-        """Return the reason to stop early; empty if there is none."""
+    def reason_to_end(self) -> str:
+        """Return the reason why the run is over; empty while it goes on."""
         patience = self.config.patience
         if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
-        return ""
+        return "all steps are done" if self.state.step >= self.config.steps else ""
 
     def _failed(self, alarm: Alarm) -> SiamkitError:
         return SiamkitError(

@@ -86,6 +86,12 @@ def read_record(run: Path) -> list[Event]:
     return [event for _, event in _events(run)]
 
 
+def has_stopped(run: Path) -> bool:
+    """True if the last event that is recorded is the end of the run."""
+    events = read_record(run) if (run / RECORD).exists() else []
+    return bool(events) and isinstance(events[-1], Stopped)
+
+
 def truncate(run: Path, step: int) -> None:
     """Delete the events after a step: a run that resumes from there records them again."""
     end = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -22,6 +22,7 @@ from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
 from siamkit.train.examples import gallery_examples, read_examples
+from siamkit.train.extend import extend, require_continuable
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
@@ -170,8 +171,11 @@ def start_run(
     config: all settings, or those that replace the defaults or the run's own.
     open_store: called if the examples are a gallery's.
 
+    A run that has a checkpoint goes on with its settings, or to other `steps`: see
+    siamkit.train.extend.
+
     Raises BadInput if the folder is in use or nothing was begun there, or if a run that has a
-    checkpoint would go on with other settings. A new run that fails here leaves no file.
+    checkpoint would go on otherwise. A new run that fails here leaves no file.
     """
     from siamkit.train.modality import load_modality
 
@@ -184,10 +188,11 @@ def start_run(
     config = config if isinstance(config, TrainConfig) else saved.changed(config)
     origin = _changed_origin(before, changes)
     if has_checkpoint:
-        require_same(folder, asdict(before), asdict(origin), saved.differences(config))
+        require_continuable(folder, (before, origin), (saved, config))
     modality = load_modality(origin.modality, config)
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
+        extend(folder, saved, config)
         return TrainingRun(folder, modality, config, origin, prepared)
     detector = load_detector(modality, origin.detector) if origin.detector else None
     if origin.origin.startswith(GALLERY):
@@ -220,19 +225,3 @@ def _changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
     if "origin" in changes and not origin.origin.startswith(GALLERY):
         origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
     return replace(origin, detector=resolve_detector(origin.modality, origin.detector))
-
-
-def require_same(
-    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], settings: list[str]
-) -> None:
-    """Raise BadInput if a run would go on with another origin or other settings."""
-    lines = [
-        f"{key}: {value!r} before, {now[key]!r} now"
-        for key, value in before.items()
-        if value != now[key]
-    ]
-    if lines := lines + settings:
-        raise BadInput(
-            f"{to_text(folder)} was started with other settings: {'; '.join(lines)}",
-            hint="`--resume` alone continues it as it was; another `--out` begins a new run",
-        )

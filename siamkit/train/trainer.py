@@ -32,7 +32,7 @@ from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.loop import Loop, RunState
 from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
-from siamkit.train.record import recorded
+from siamkit.train.record import has_stopped, recorded
 from siamkit.train.run import TrainingRun
 
 
@@ -45,8 +45,11 @@ def train(run: TrainingRun) -> Iterator[Event]:
         group.wait_for_first()  # the others wait until the folder is filled
         checkpoint.require_processes(run.folder, group.world)
         loop, model = _open(run, group)
-        events = itertools.chain([_started(loop)], loop.events())
-        yield from recorded(run.folder, loop.state.step, events)
+        if loop.reason_to_end() and has_stopped(run.folder):
+            yield from loop.events()  # Stopped alone, which is recorded already
+        else:
+            events = itertools.chain([_started(loop)], loop.events())
+            yield from recorded(run.folder, loop.state.step, events)
         _export(run, loop, model)
 
 

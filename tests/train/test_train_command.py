@@ -127,7 +127,7 @@ def test_a_run_goes_on_as_it_was(people, runs):
     assert np.array_equal(first.prepared.dataset.arrays, second.prepared.dataset.arrays)
     assert (first.config, first.origin) == (second.config, second.origin)
     for other, message in {
-        ("--set", "steps=5"): "steps: 2000 before, 5 now",
+        ("--set", "margin=0.5"): "margin: 0.99 before, 0.5 now",
         ("--name", "x"): "name: 'run' before, 'x' now",
         ("-m", "letters"): "modality: 'tiles' before, 'letters' now",
     }.items():

@@ -79,21 +79,22 @@ class LocaliserLoop:
         config = self.model.config
         if self.state.step == 0:
             yield from self._evaluate(0)
-        step, stop = self.state.step, self._reason_to_stop()
-        while step < config.steps and not stop:
+        step, end = self.state.step, self.reason_to_end()
+        while not end:
             until = min(config.steps, (step // config.evaluate_every + 1) * config.evaluate_every)
             yield from self._steps(step, until)
             step = until
             yield from self._evaluate(step)
             yield from self._save(step)
-            stop = self._reason_to_stop()
-        yield Stopped(step, stop or "all steps are done")
+            end = self.reason_to_end()
+        yield Stopped(step, end)
 
-    def _reason_to_stop(self) -> str:
+    def reason_to_end(self) -> str:
+        """Return the reason why the run is over; empty while it goes on."""
         patience = self.model.config.patience
         if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
-        return ""
+        return "all steps are done" if self.state.step >= self.model.config.steps else ""
 
     def _steps(self, first: int, last: int) -> Iterator[Event]:
         start, earlier = time.monotonic(), self.state.seconds

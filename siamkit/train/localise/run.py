@@ -6,7 +6,7 @@ Imports torch only to train.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,11 +17,11 @@ from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.detector_folder import read_card
 from siamkit.train import folder as run_folder
 from siamkit.train.events import Event, LocaliserEvaluated, LocaliserStep, Stopped
+from siamkit.train.extend import extend, require_continuable
 from siamkit.train.folder import DETECTOR, LAST, LOCALISE, LocaliserOrigin
 from siamkit.train.localise.config import LocaliserConfig
 from siamkit.train.localise.prepare import PreparedPictures, load, prepare
 from siamkit.train.record import read_record
-from siamkit.train.run import require_same
 from siamkit.types import Progress, ignore_progress
 
 
@@ -138,8 +138,11 @@ def start_localiser(
     changes: fields of `LocaliserOrigin` that replace the defaults, or those the run was started
     with. config: all settings, or those that replace the defaults or the run's own.
 
+    A run that has a checkpoint goes on with its settings, or to other `steps`: see
+    siamkit.train.extend.
+
     Raises BadInput if the folder is in use or nothing was begun there, or if a run that has a
-    checkpoint would go on with other settings. A new run that fails here leaves no file.
+    checkpoint would go on otherwise. A new run that fails here leaves no file.
     """
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
     if resume:
@@ -154,9 +157,10 @@ def start_localiser(
     if "origin" in changes:
         origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
     if has_checkpoint:
-        require_same(folder, asdict(before), asdict(origin), saved.differences(config))
+        require_continuable(folder, (before, origin), (saved, config))
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
+        extend(folder, saved, config)
         return LocaliserRun(folder, config, origin, prepared)
     from siamkit.train.localise.trainer import prepare_features, require_trainable
 

@@ -26,7 +26,7 @@ from siamkit.train.localise.network import Localiser, build_localiser
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.localise.validation import measure
 from siamkit.train.processes import Processes, processes
-from siamkit.train.record import recorded
+from siamkit.train.record import has_stopped, recorded
 from siamkit.types import Progress, ignore_progress
 
 
@@ -36,8 +36,11 @@ def train(run: LocaliserRun) -> Iterator[Event]:
         group.wait_for_first()  # the others wait until the folder is filled
         checkpoint.require_processes(run.folder, group.world)
         loop = _open(run, group)
-        events = itertools.chain([_started(loop)], loop.events())
-        yield from recorded(run.folder, loop.state.step, events)
+        if loop.reason_to_end() and has_stopped(run.folder):
+            yield from loop.events()  # Stopped alone, which is recorded already
+        else:
+            events = itertools.chain([_started(loop)], loop.events())
+            yield from recorded(run.folder, loop.state.step, events)
         _export(run, loop)
 
 
