@@ -39,8 +39,8 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
     """(step, EER) of one run on prepared data, and whether it collapsed: its last then stays."""
     config = TrainConfig(
         backbone="mobilenetv3_small_050", pretrained=False, miner=miner, seed=seed, steps=steps,
-        identities=24, learning_rate=3e-3, warmup=20, evaluate_every=steps // 8, patience=0,
-        refresh=max(1, steps // 8), precision="fp32",
+        identities=24, learning_rate=3e-3, warmup=0.05, evaluate_every=0.125, patience=0,
+        refresh=0.125, precision="fp32",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
@@ -55,7 +55,7 @@ def curve(data: Path, miner: str, seed: int, steps: int) -> tuple[Curve, bool]:
                 elif isinstance(event, Alarm):
                     print(f"{miner}, seed {seed}: step {event.step}: {event.message}", flush=True)
         except SiamkitError:
-            interval = config.evaluate_every
+            interval = config.steps_between_evaluations
             remaining = range(points[-1][0] + interval, steps + 1, interval)
             return [*points, *((step, points[-1][1]) for step in remaining)], True
         return points, False

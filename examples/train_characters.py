@@ -115,9 +115,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("characters-run"))
     options = parser.parse_args()
 
-    config = TrainConfig(
-        steps=options.steps, identities=24, evaluate_every=100, warmup=50, average=0.98
-    )
+    config = TrainConfig(steps=options.steps, identities=24, average=0.98)
     origin = Origin("characters", str(options.folder), None, "your own", "characters")
     examples = read(options.folder)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
-from siamkit.train.settings import DEVICES, Settings
+from siamkit.train.settings import DEVICES, Paced
 
 TRIPLET_LOSSES = ("triplet", "soft-triplet")
 PAIR_LOSSES = ("contrastive", "multi-similarity", "multiple-negatives")
@@ -18,7 +18,7 @@ MINERS = ("auto", "random", "semi-hard", "batch-hard", "distance-weighted", "ind
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig(Settings):
+class TrainConfig(Paced):
     """Every setting of a run; an unknown key is an error.
 
     `miner = "auto"` begins semi-hard and turns to harder negatives as fewer triplets are active.
@@ -32,7 +32,7 @@ class TrainConfig(Settings):
     margin: float = 0.2  # α, on squared Euclidean distance; arcface: radians
     temperature: float = 0.1  # of multiple-negatives; 1/scale of the proxy losses
     miner: str = "auto"
-    refresh: int = 200  # index-driven: steps between two embeddings of the whole training set
+    refresh: float = 0.1  # index-driven: share of the steps between two embeddings of all samples
     identities: int = 16  # P, per batch
     samples: int = 4  # K, genuine samples per identity in a batch
     impostors: int = 2  # at most, beside them, per identity that has some
@@ -40,14 +40,14 @@ class TrainConfig(Settings):
     steps: int = 2000
     learning_rate: float = 1e-3  # AdamW's at its peak: linear warm-up, then a cosine to 0
     weight_decay: float = 0.01
-    warmup: int = 100  # steps
+    warmup: float = 0.05  # share of the steps in which the learning rate rises; 0: none
     augment: bool = True  # vary samples as the modality does
     mix: bool = False  # make new identities from parts of two, if the modality can
     views: bool = True  # serve all views that the modality has of a sample; dim is that of each
     average: float = 0.0  # decay of the moving average of the weights that is exported; 0: none
     validation: float = 0.2  # share of the identities that is never trained on
-    evaluate_every: int = 200  # steps
-    patience: int = 10  # evaluations without a better EER before training stops; 0: never
+    evaluate_every: float = 0.1  # share of the steps between two evaluations
+    patience: float = 0.5  # share of the steps without a better EER before it stops; 0: never
     seed: int = 0
     deterministic: bool = False  # torch's deterministic kernels, some of which are slower
     precision: str = "auto"  # auto takes bf16 where it measures faster
@@ -61,9 +61,14 @@ class TrainConfig(Settings):
     }
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(("identities", "samples"), 2),
-        **dict.fromkeys(("refresh", "accumulate", "steps", "evaluate_every"), 1),
-        **dict.fromkeys(("margin", "impostors", "weight_decay", "warmup", "patience", "seed"), 0),
+        **dict.fromkeys(("accumulate", "steps"), 1),
+        **dict.fromkeys(("margin", "impostors", "weight_decay", "seed"), 0),
     }
+    SHARES: ClassVar[Mapping[str, str]] = {"refresh": "steps", **Paced.SHARES}
+
+    @property
+    def steps_between_refreshes(self) -> int:
+        return max(1, self.count_steps(self.refresh))
 
     def __post_init__(self) -> None:
         self.check()

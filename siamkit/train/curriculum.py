@@ -21,10 +21,12 @@ from siamkit.train.events import Alarm
 # collapse at ten times the usual learning rate, as batch-hard can this early.
 STAGES = ("semi-hard", "distance-weighted")
 FEW_ACTIVE = 0.1  # active share at which the second stage begins; halved by each collapse
-DECAY = 0.95  # of the moving averages: about the last 20 steps
+WINDOW = 0.05  # share of the run's steps that the moving averages look back on
+STEPS_BACK = (5, 20)  # the least and the most steps of it
 FLOOR = 0.05  # mean d² below which embeddings count as collapsed; 2 if evenly scattered
 RISING, ROUNDING = 1.02, 1e-5  # a spread rises if it exceeds the highest by this factor and term
-PATIENCE = 50  # steps below FLOOR without rising
+PATIENCE = 0.1  # share of the run's steps below FLOOR, without rising, that are a collapse
+PATIENT_STEPS = (10, 50)  # the least and the most of them
 MOST_COLLAPSES = 3  # at which "auto" gives up, too
 
 
@@ -32,6 +34,10 @@ def spread(distances: Tensor) -> float:
     """Return the mean d² of two different embeddings, in [0, 4], of (n, n) d² with n > 1."""
     count = len(distances)
     return float(distances.sum()) / (count * (count - 1))
+
+
+def _within(limits: tuple[int, int], steps: float) -> int:
+    return min(max(round(steps), limits[0]), limits[1])
 
 
 @dataclass(slots=True)
@@ -55,6 +61,8 @@ class Curriculum:
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
         self._state = _State()
+        self._decay = 1 - 1 / _within(STEPS_BACK, config.steps * WINDOW)
+        self._patience = _within(PATIENT_STEPS, config.steps * PATIENCE)
         self.stop = False
 
     @property
@@ -77,20 +85,20 @@ class Curriculum:
             return self._give_up(self.diverged(step, f"the loss is {loss}"))
         state = self._state
         before = spread if state.spread < 0 else state.spread
-        state.spread = DECAY * before + (1 - DECAY) * spread
-        state.active = DECAY * state.active + (1 - DECAY) * active
+        state.spread = self._decay * before + (1 - self._decay) * spread
+        state.active = self._decay * state.active + (1 - self._decay) * active
         if state.active < FEW_ACTIVE / 2**state.collapses:
             state.stage = len(STAGES) - 1
         # While the learning rate warms up, a small spread cannot have widened yet.
         if (
             state.spread >= FLOOR
             or state.spread > RISING * state.highest + ROUNDING
-            or step <= self._config.warmup
+            or step <= self._config.warmup_steps
         ):
             state.highest, state.low = min(state.spread, FLOOR), 0
             return None
         state.low += 1
-        if state.low < PATIENCE:
+        if state.low < self._patience:
             return None
         message = f"the embeddings have collapsed: mean d² {spread:.2g}, loss {loss:.3g}"
         return self._collapsed(step, f"{message}, {self.miner} negatives")

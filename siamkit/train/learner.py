@@ -158,7 +158,7 @@ class Schedule(Protocol):
     def learning_rate(self) -> float: ...
 
     @property
-    def warmup(self) -> int: ...
+    def warmup_steps(self) -> int: ...
 
     @property
     def steps(self) -> int: ...
@@ -174,9 +174,10 @@ def learning_rate(config: Schedule, step: int) -> float:
 
     It warms up linearly, then falls by half a cosine to 0 (Loshchilov and Hutter 2017).
     """
-    if step <= config.warmup:
-        return config.learning_rate * step / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup + 1)
+    warmup = config.warmup_steps
+    if step <= warmup:
+        return config.learning_rate * step / warmup
+    done = (step - warmup) / max(1, config.steps - warmup + 1)
     return config.learning_rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 

@@ -96,7 +96,7 @@ class Loop:
                 if isinstance(event, Alarm) and self._curriculum.stop:
                     raise self._failed(event)
             step = until
-            if step % self.config.evaluate_every == 0 or step == self.config.steps:
+            if step % self.config.steps_between_evaluations == 0 or step == self.config.steps:
                 yield from self._evaluate(step)
                 yield from self._save(step)
                 end = self.reason_to_end()
@@ -104,7 +104,7 @@ class Loop:
 
     def reason_to_end(self) -> str:
         """Return the reason why the run is over; empty while it goes on."""
-        patience = self.config.patience
+        patience = self.config.patient_evaluations
         if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
         return "all steps are done" if self.state.step >= self.config.steps else ""
@@ -119,13 +119,14 @@ class Loop:
 
     def _next_stop(self, step: int) -> int:
         """Return the next step to evaluate, to save or to mine after."""
-        ends = [self.config.steps, _multiple(step, self.config.evaluate_every)]
+        ends = [self.config.steps, _multiple(step, self.config.steps_between_evaluations)]
         if self.config.miner == "index-driven":
-            ends.append(_multiple(step, self.config.refresh))
+            ends.append(_multiple(step, self.config.steps_between_refreshes))
         return min(ends)
 
     def _is_mining_due(self, step: int) -> bool:
-        return self.config.miner == "index-driven" and step % self.config.refresh == 0
+        interval = self.config.steps_between_refreshes
+        return self.config.miner == "index-driven" and step % interval == 0
 
     def _steps(self, first: int, last: int) -> Iterator[Event]:
         config, world = self.config, self.processes.world

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from siamkit.errors import BadInput
 from siamkit.io import foreign
@@ -114,6 +114,56 @@ class Settings:
         parts = [match[1]] if match else []
         parts += [f"one of {', '.join(self.CHOICES[key])}"] if key in self.CHOICES else []
         return f"  # {'; '.join(parts)}" if parts else ""
+
+
+class Paced(Settings):
+    """Settings of which some, the SHARES, follow the length of the run."""
+
+    # Shares of the run's steps in (0, 1], with what a number above 1 is likely to count: its steps
+    # or its evaluations. A share in OFF may be 0, too.
+    SHARES: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("warmup", "evaluate_every"), "steps"),
+        "patience": "evaluations",
+    }
+    OFF = frozenset({"warmup", "patience"})
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+        steps: int
+        warmup: float
+        evaluate_every: float
+        patience: float
+
+    def check(self) -> None:
+        """Raise BadInput for a share out of its range, too; name the share that was meant."""
+        super().check()
+        for name, unit in self.SHARES.items():
+            share: float = getattr(self, name)
+            if 0 < share <= 1 or (share == 0 and name in self.OFF):
+                continue
+            whole = self.steps if unit == "steps" else round(1 / self.evaluate_every)
+            meant = f"{share:g} of {whole:,} {unit} are {name}={share / whole:.3g}"
+            raise BadInput(
+                f"{name} = {share:g}: it is a share of the run's steps, at most 1",
+                hint=meant if 1 < share <= whole else f"`{self.COMMAND}` explains it",
+            )
+
+    def count_steps(self, share: float) -> int:
+        """Return a share of the run's steps as a number of steps."""
+        return round(self.steps * share)
+
+    @property
+    def warmup_steps(self) -> int:
+        return self.count_steps(self.warmup)
+
+    @property
+    def steps_between_evaluations(self) -> int:
+        return max(1, self.count_steps(self.evaluate_every))
+
+    @property
+    def patient_evaluations(self) -> int:
+        """Evaluations without a better one after which training stops; 0: it never does."""
+        return math.ceil(self.patience * self.steps / self.steps_between_evaluations)
 
 
 def _toml(value: Any) -> str:

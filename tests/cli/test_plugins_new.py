@@ -21,10 +21,10 @@ TINY = {
     "pretrained": "false",
     "backbone": "test_efficientnet",
     "steps": "12",
-    "warmup": "2",
+    "warmup": "0.2",
     "identities": "4",
     "samples": "3",
-    "evaluate_every": "6",
+    "evaluate_every": "0.5",
     "precision": "fp32",
     "device": "cpu",
 }

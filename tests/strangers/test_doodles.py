@@ -18,10 +18,10 @@ TINY = {
     "pretrained": "false",
     "backbone": "test_efficientnet",
     "steps": "120",
-    "warmup": "10",
+    "warmup": "0.1",
     "identities": "24",
     "samples": "4",
-    "evaluate_every": "60",
+    "evaluate_every": "0.5",
     "precision": "fp32",
     "device": "cpu",
 }

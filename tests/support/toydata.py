@@ -15,7 +15,7 @@ from siamkit import cli
 from siamkit.train.events import Step
 from siamkit.train.record import read_record
 
-# A few repeatable steps of a small network.
+# A few repeatable steps of a small network. `as_options` turns the pace into shares of the steps.
 TINY = {
     "pretrained": "false",
     "dim": "16",
@@ -24,6 +24,7 @@ TINY = {
     "warmup": "2",
     "steps": "12",
     "evaluate_every": "4",
+    "patience": "0",
     "precision": "fp32",
     "device": "cpu",
 }
@@ -70,8 +71,16 @@ def train(tmp_path, monkeypatch, capsys):
 
 def as_options(settings: dict[str, object]) -> list[str]:
     """Return --set options for TINY with other settings."""
-    values = TINY | {key: str(value) for key, value in settings.items()}
+    values = in_shares(TINY | {key: str(value) for key, value in settings.items()})
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+
+
+def in_shares(values: dict[str, str]) -> dict[str, str]:
+    """Turn numbers of steps, and patience in evaluations, into the shares of the settings."""
+    steps, interval = int(values["steps"]), int(values["evaluate_every"])
+    unit = {"warmup": 1, "evaluate_every": 1, "refresh": 1, "patience": interval}
+    shares = {key: int(values[key]) * unit[key] / steps for key in unit.keys() & values.keys()}
+    return values | {key: str(min(1.0, share)) for key, share in shares.items()}
 
 
 def write_people(folder: Path, *, identities: int = 10, samples: int = 5) -> None:

@@ -71,6 +71,31 @@ def test_values_out_of_range_are_refused(key, value):
         TrainConfig().changed({key: value})
 
 
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ({"warmup": 100}, "100 of 2,000 steps are warmup=0.05"),
+        ({"evaluate_every": 50, "steps": 400}, "50 of 400 steps are evaluate_every=0.125"),
+        ({"patience": 5}, "5 of 10 evaluations are patience=0.5"),
+        ({"refresh": 3000}, "`siamkit train config` explains it"),
+        ({"evaluate_every": 0}, "`siamkit train config` explains it"),
+    ],
+)
+def test_a_number_of_steps_is_answered_with_its_share(values, hint):
+    with pytest.raises(BadInput, match="it is a share of the run's steps") as caught:
+        TrainConfig().changed(values)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("steps", [1, 7, 60, 2000, 100_000])
+def test_the_pace_follows_the_length_of_the_run(steps):
+    config = TrainConfig(steps=steps)
+    assert config.steps_between_evaluations == max(1, steps // 10)
+    assert config.warmup_steps == round(0.05 * steps)
+    assert TrainConfig(steps=steps, patience=0.0).patient_evaluations == 0
+    assert TrainConfig(steps=60, patience=0.2).patient_evaluations == 2
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(BadInput, match="No such file"):
         TrainConfig.read(tmp_path / "no.toml")

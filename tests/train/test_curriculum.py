@@ -83,7 +83,7 @@ def equal_error_rate(net):
 
 
 def settings(**values):
-    return TrainConfig(dim=DIM, learning_rate=1e-2, warmup=20, **values)
+    return TrainConfig(dim=DIM, learning_rate=1e-2, warmup=0.01, **values)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_a_network_that_begins_with_a_small_spread_and_widens_it_is_left_alone()
     slowly = [0.005 + i * 1e-4 for i in range(600)]
     assert observe_all(TrainConfig(warmup=0), slowly)[1] == []
     waiting = [0.005] * 100 + slowly
-    assert observe_all(TrainConfig(warmup=100), waiting)[1] == []
+    assert observe_all(TrainConfig(warmup=0.05), waiting)[1] == []
 
 
 def test_a_moment_of_small_spread_is_no_collapse():

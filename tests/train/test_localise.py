@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from toydata import train  # noqa: F401
+from toydata import in_shares, train  # noqa: F401
 
 from siamkit.models.detectors import open_detector
 from siamkit.sdk.detector_folder import read_card
@@ -41,7 +41,7 @@ COLUMNS = ("image", "label", "left", "top", "right", "bottom")
 
 
 def as_options(**settings):
-    values = TINY | settings
+    values = in_shares({key: str(value) for key, value in (TINY | settings).items()})
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 
 

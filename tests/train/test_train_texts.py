@@ -33,7 +33,7 @@ THINGS = (
     "the menu",
 )
 # Without validation it is the last step that is served.
-FAST = ("identities=8", "samples=2", "warmup=1", "validation=0", "precision=fp32", "device=cpu")
+FAST = ("identities=8", "samples=2", "warmup=0.1", "validation=0", "precision=fp32", "device=cpu")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def vectors(network, tokens):
 
 
 def test_texts_without_settings_train_a_head(questions):
-    completed = questions("steps=20", "evaluate_every=10")
+    completed = questions("steps=20", "evaluate_every=0.5")
     assert completed.code == 0, completed.err
     card = read_card(questions.folder / "run" / "encoder")
     assert (card.dim, card.training["config"]["backbone"]) == (384, "auto")

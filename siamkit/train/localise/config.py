@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
-from siamkit.train.settings import DEVICES, Settings
+from siamkit.train.settings import DEVICES, Paced
 
 MIN_SCORE = 0.5  # p * c at which an object is reported, unless the user of a detector says so
 
 
 @dataclass(frozen=True, slots=True)
-class LocaliserConfig(Settings):
+class LocaliserConfig(Paced):
     """Every setting of a run; an unknown key is an error."""
 
     backbone: str = "efficientnet-lite0"  # or a timm name
@@ -28,12 +28,12 @@ class LocaliserConfig(Settings):
     learning_rate: float = 2e-3  # AdamW's at its peak: linear warm-up, then a cosine to 0
     backbone_rate: float = 0.1  # not frozen: of the backbone, as a share of the learning rate
     weight_decay: float = 0.02
-    warmup: int = 30  # steps
+    warmup: float = 0.1  # share of the steps in which the learning rate rises; 0: none
     nothing: float = 0.25  # share of a batch that shows none of the objects, if there are such
     augment: bool = True  # flip, crop, scale, turn and colour pictures and their boxes
     validation: float = 0.2  # share of the pictures that is never trained on
-    evaluate_every: int = 50  # steps
-    patience: int = 0  # evaluations without a lower error before training stops; 0: never
+    evaluate_every: float = 0.2  # share of the steps between two evaluations
+    patience: float = 0.0  # share of the steps without a lower error before it stops; 0: never
     seed: int = 0
     deterministic: bool = False  # torch's deterministic kernels, some of which are slower
     device: str = "auto"
@@ -41,10 +41,8 @@ class LocaliserConfig(Settings):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"device": DEVICES}
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         "size": 32,
-        **dict.fromkeys(("width", "batch", "steps", "evaluate_every"), 1),
-        **dict.fromkeys(
-            ("views", "backbone_rate", "weight_decay", "warmup", "patience", "seed"), 0
-        ),
+        **dict.fromkeys(("width", "batch", "steps"), 1),
+        **dict.fromkeys(("views", "backbone_rate", "weight_decay", "seed"), 0),
         **dict.fromkeys(("dropout", "nothing", "validation"), 0),
     }
     COMMAND: ClassVar[str] = "siamkit train config --localise"

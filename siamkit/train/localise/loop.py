@@ -81,7 +81,8 @@ class LocaliserLoop:
             yield from self._evaluate(0)
         step, end = self.state.step, self.reason_to_end()
         while not end:
-            until = min(config.steps, (step // config.evaluate_every + 1) * config.evaluate_every)
+            interval = config.steps_between_evaluations
+            until = min(config.steps, (step // interval + 1) * interval)
             yield from self._steps(step, until)
             step = until
             yield from self._evaluate(step)
@@ -91,7 +92,7 @@ class LocaliserLoop:
 
     def reason_to_end(self) -> str:
         """Return the reason why the run is over; empty while it goes on."""
-        patience = self.model.config.patience
+        patience = self.model.config.patient_evaluations
         if patience and self.state.since >= patience:
             return f"no lower error in {patience} evaluations"
         return "all steps are done" if self.state.step >= self.model.config.steps else ""
