@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from siamkit.errors import BadInput
 
-PROBES = 3  # training steps timed in each precision; the first is not counted
-HOPELESS = 5  # a first step in bf16 that takes this many times as long as fp32 decides
-GAIN = 1.1  # bf16 must be this much faster to be worth its rounding
+ROUNDS, LEAST_ROUNDS = 20, 5  # training steps timed in each precision
+LONGEST = 20.0  # seconds of timing, after LEAST_ROUNDS
+HOPELESS = 5  # a step in bf16 that takes this many times as long as in fp32 decides
+GAIN = 1.1  # bf16 must be this much faster, in the median, to be worth its rounding
+MOST = 0.8  # … and faster at all in this share of the rounds
+CPU_BF16 = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16", "sve_bf16")  # instructions
 
 
 def pick_device(name: str) -> str:
@@ -52,23 +57,41 @@ def autocast(device: str, precision: str) -> Iterator[None]:
         yield
 
 
+def has_bf16(device: str) -> bool:
+    """Say if bfloat16 may be faster there: a processor without instructions for it emulates it."""
+    if device != "cpu":
+        return True
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # new in torch 2
+    return any(capabilities.get(name) for name in CPU_BF16)
+
+
 def pick_precision(device: str, step: Callable[[], Tensor]) -> str:
-    """Time a few training steps in each precision; return bf16 if it is faster, else fp32.
+    """Return bf16 if training steps are clearly faster in it, else fp32.
+
+    Steps in the two precisions take turns, so that other load affects both alike.
 
     step: runs forward and returns a loss; the caller discards the gradients.
     """
-    fastest: dict[str, float] = {}
-    for precision in ("fp32", "bf16"):
-        seconds = []
-        for _ in range(PROBES):
-            started = time.perf_counter()
-            with autocast(device, precision):
-                loss = step()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if device == "cuda":
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - started)
-            if precision == "bf16" and seconds[0] > HOPELESS * fastest["fp32"]:
-                return "fp32"  # a processor without bf16 may take a minute per step
-        fastest[precision] = min(seconds[1:])
-    return "bf16" if fastest["fp32"] > GAIN * fastest["bf16"] else "fp32"
+    if not has_bf16(device):
+        return "fp32"
+    ratios: list[float] = []
+    began = time.perf_counter()
+    for turn in range(1 + ROUNDS):  # the first is not counted: kernels are chosen in it
+        slow, fast = (_seconds(device, precision, step) for precision in ("fp32", "bf16"))
+        if fast > HOPELESS * slow:
+            return "fp32"
+        ratios += [slow / fast] if turn else []
+        if time.perf_counter() - began > LONGEST and turn >= LEAST_ROUNDS:
+            break
+    is_clear = median(ratios) > GAIN and sum(ratio > 1 for ratio in ratios) >= MOST * len(ratios)
+    return "bf16" if is_clear else "fp32"
+
+
+def _seconds(device: str, precision: str, step: Callable[[], Tensor]) -> float:
+    started = time.perf_counter()
+    with autocast(device, precision):
+        loss = step()
+    loss.backward()  # type: ignore[no-untyped-call]
+    if device != "cpu":
+        getattr(torch, device).synchronize()
+    return time.perf_counter() - started

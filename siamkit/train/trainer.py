@@ -23,7 +23,7 @@ from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train import card, checkpoint, export, heads, losses, validation
-from siamkit.train.device import pick_device, pick_precision, repeatable
+from siamkit.train.device import has_bf16, pick_device, pick_precision, repeatable
 from siamkit.train.events import Event, Started
 from siamkit.train.folder import BEST, ENCODER, LAST, LOCALISE, read_task
 from siamkit.train.learner import Learner
@@ -136,7 +136,7 @@ def _precision(run: TrainingRun, model: Model, device: str, group: Processes) ->
     if config.deterministic:
         return "fp32"  # measurements differ from run to run
     faster = "fp32"
-    if group.first:
+    if group.first and has_bf16(device):
         network = deepcopy(model.trained).to(device).train()
         count = config.identities * config.samples
         rows = np.resize(model.arrays[:count], (count, *model.arrays.shape[1:]))
