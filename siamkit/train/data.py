@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
@@ -28,7 +28,8 @@ from siamkit.sdk import threads
 from siamkit.train.examples import Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS, replacing
 from siamkit.train.intake import Loaded, Tally, load_example, select_rows
-from siamkit.train.split import Split, split_identities
+from siamkit.train.pairs import NO_PAIRS, Pairs
+from siamkit.train.split import MIN_PER_SIDE, Split, split_examples
 from siamkit.train.threads import map_ahead
 from siamkit.types import Progress, ignore_progress
 
@@ -58,6 +59,9 @@ class Dataset:
     training: NDArray[np.bool_]  # (n,) False for the validation identities
     names: list[str]  # of the identities
     sources: list[str]  # (n,) paths, or the texts themselves
+    # Labelled pairs, each within one side of the split; none of data that have only labels.
+    pairs: NDArray[np.int64] = field(default_factory=lambda: NO_PAIRS.rows)  # (m, 2) rows
+    scores: NDArray[np.float32] = field(default_factory=lambda: NO_PAIRS.scores)  # (m,) see Pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +80,12 @@ def prepare(
     run: Path,
     split: Split,
     progress: Progress = ignore_progress,
+    *,
+    pairs: Pairs = NO_PAIRS,
 ) -> Prepared:
     """Load every example into the existing folder `run`, unless they are there already.
 
+    pairs: of the examples, whose names then differ; an identity with one genuine sample is kept.
     Of several regions in a sample, the one that enrolment would take is taken. Sources that cannot
     be used become faults.
 
@@ -90,8 +97,8 @@ def prepare(
             f"{shorten(texts[0].name)!r} is a text, and {modality.name} are not texts",
             hint="name files, in a column path",
         )
-    split_identities(examples, split)  # fail before loading, which may take hours
-    digest = _digest(examples, modality, detector, split)
+    split_examples(examples, split, pairs)  # fail before loading, which may take hours
+    digest = _digest(examples, modality, detector, split, pairs)
     if (earlier := load(run)) and _read_facts(run)["digest"] == digest:
         return earlier
     (run / FACTS).unlink(missing_ok=True)
@@ -102,20 +109,24 @@ def prepare(
     load_one = partial(load_example, pipeline)
     loaded = map_ahead(load_one, ordered, workers=workers, ahead=4 * workers)
     reported = _report(loaded, len(ordered), progress)
-    rows = write_arrays(run / ARRAYS, select_rows(reported, tally), registry.describe(modality))
+    selected = select_rows(reported, tally, 1 if len(pairs) else MIN_PER_SIDE)
+    rows = write_arrays(run / ARRAYS, selected, registry.describe(modality))
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
             hint=tally.faults[0].hint,
         )
+    loaded_pairs = pairs.renumbered(_row_numbers(examples, rows, tally.twins))
     try:
-        training, _ = split_identities(rows, split)
+        training, remaining = split_examples(rows, split, loaded_pairs)
     except BadInput as error:
         raise _with_faults(error, tally.faults, len(examples)) from error
-    notes = [*label_notes(examples), *tally.notes()]
+    notes = [*([] if len(pairs) else label_notes(examples)), *tally.notes()]
+    if torn := len(loaded_pairs) - len(remaining):
+        notes.append(f"{torn:,} pairs lie across the split: left out")
     for note in notes:
         log.warning(note)
-    facts = _row_facts(rows, training)
+    facts = _row_facts(rows, training, remaining)
     facts |= {"digest": digest, "faults": [str(fault) for fault in tally.faults], "notes": notes}
     with replacing(run / FACTS) as temporary:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
@@ -140,7 +151,16 @@ def _with_faults(error: BadInput, faults: Sequence[SiamkitError], examples: int)
     )
 
 
-def _row_facts(rows: Sequence[Example], training: set[str]) -> dict[str, Any]:
+def _row_numbers(
+    examples: Sequence[Example], rows: Sequence[Example], twins: Mapping[str, str]
+) -> NDArray[np.int64]:
+    """Return the row of each example or, for a copy, of its twin; -1 if it could not be used."""
+    numbers = {example.name: number for number, example in enumerate(rows)}
+    names = (twins.get(example.name, example.name) for example in examples)
+    return np.array([numbers.get(name, -1) for name in names], np.int64)
+
+
+def _row_facts(rows: Sequence[Example], training: set[str], pairs: Pairs) -> dict[str, Any]:
     names = sorted({example.label for example in rows})
     numbers = {name: number for number, name in enumerate(names)}
     return {
@@ -149,6 +169,8 @@ def _row_facts(rows: Sequence[Example], training: set[str]) -> dict[str, Any]:
         "impostor": [example.impostor for example in rows],
         "training": [example.label in training for example in rows],
         "sources": [example.name for example in rows],
+        "pairs": pairs.rows.tolist(),
+        "scores": pairs.scores.tolist(),
     }
 
 
@@ -164,11 +186,15 @@ def load(run: Path) -> Prepared | None:
             np.array(facts["training"], np.bool_),
             facts["names"],
             facts["sources"],
+            np.array(facts.get("pairs", []), np.int64).reshape(-1, 2),  # older runs have none
+            np.array(facts.get("scores", []), np.float32),
         )
         per_row = dataset.labels, dataset.impostor, dataset.training, dataset.sources
         if not arrays.ndim or any(len(values) != len(arrays) for values in per_row):
             return None
         if not set(dataset.labels.tolist()) <= set(range(len(dataset.names))):
+            return None
+        if len(dataset.pairs) != len(dataset.scores) or (dataset.pairs >= len(arrays)).any():
             return None
         return Prepared(dataset, facts["faults"], facts["notes"])
     except (BadInput, ValueError, KeyError, TypeError, OverflowError):
@@ -186,10 +212,11 @@ def _order(example: Example) -> tuple[str, bool, str, str]:
 
 
 def _digest(
-    examples: Iterable[Example],
+    examples: Sequence[Example],
     modality: TrainableModality,
     detector: Detector[Any] | None,
     split: Split,
+    pairs: Pairs,
 ) -> str:
     """Hash all that the arrays depend on (SHA-256); of a file: name, size and time of change."""
     detector_name = detector and detector.name
@@ -205,6 +232,8 @@ def _digest(
                 state = "absent"
         line = json.dumps([*_order(example), example.split, state])
         digest.update(line.encode())
+    for (a, b), score in zip(pairs.rows.tolist(), pairs.scores.tolist(), strict=True):
+        digest.update(json.dumps([examples[a].name, examples[b].name, score]).encode())
     return digest.hexdigest()
 
 

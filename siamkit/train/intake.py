@@ -35,6 +35,7 @@ class Tally:
 
     faults: list[SiamkitError] = field(default_factory=list)
     copies: int = 0
+    twins: dict[str, str] = field(default_factory=dict)  # the name of a copy: of what it copies
     contradictions: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -86,23 +87,23 @@ def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def select_rows(loaded: Iterable[Loaded], tally: Tally) -> Iterator[Row]:
-    """Yield the rows to train on: no copies, and no identity without MIN_PER_SIDE genuine samples.
+def select_rows(loaded: Iterable[Loaded], tally: Tally, least: int = MIN_PER_SIDE) -> Iterator[Row]:
+    """Yield the rows to train on: no copies, and no identity without `least` genuine samples.
 
-    `loaded` is ordered by identity, genuine samples first, so that fewer than MIN_PER_SIDE are
-    held back.
+    `loaded` is ordered by identity, genuine samples first, so that fewer than `least` are held
+    back.
     """
     by_digest: dict[bytes, Example] = {}
     for label, samples in groupby(loaded, key=lambda sample: sample[0].label):
         genuine: list[Row] = []
         for example, array in _distinct(samples, by_digest, tally):
-            if len(genuine) >= MIN_PER_SIDE:
+            if len(genuine) >= least:
                 yield example, array
             elif not example.impostor:
                 genuine.append((example, array))
-                if len(genuine) == MIN_PER_SIDE:
+                if len(genuine) == least:
                     yield from genuine
-        if len(genuine) < MIN_PER_SIDE:
+        if len(genuine) < least:
             tally.left_out.append(label)
 
 
@@ -120,6 +121,7 @@ def _distinct(
             continue
         digest = hashlib.sha256(array.tobytes()).digest()
         if twin := own.get(digest):
+            tally.twins[example.name] = twin.name
             if twin.impostor == example.impostor:
                 tally.copies += 1
             else:

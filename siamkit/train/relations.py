@@ -7,7 +7,7 @@ of one identity may or may not come from the same hand: they are neither positiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ class Relations:
     negative: Tensor
     labels: Tensor  # (n,) int64
     impostor: Tensor  # (n,) bool
+    # Pairs with a score, of losses that order pairs: (m, 2) int64 rows, and (m,) float in [0, 1].
+    scored: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.int64))
+    scores: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 def relations(labels: Tensor, impostor: Tensor) -> Relations:

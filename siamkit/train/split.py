@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from siamkit.errors import BadInput
 from siamkit.train.examples import Example
+from siamkit.train.pairs import Pairs, group_labels
 
 MIN_PER_SIDE = 2  # identities per side, and genuine samples per identity: fewer make no pairs
 
@@ -21,12 +24,46 @@ class Split:
     seed: int
 
 
-def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str], set[str]]:
+def split_examples(
+    examples: Sequence[Example], split: Split, pairs: Pairs
+) -> tuple[set[str], Pairs]:
+    """Return the labels to train on, see `split_identities`, and the pairs within one side.
+
+    Identities that pairs connect go to one side, as far as that leaves two: see group_labels.
+    Graded pairs make no identities; each side then needs MIN_PER_SIDE pairs.
+    """
+    if not len(pairs):
+        return split_identities(examples, split)[0], pairs
+    labels = [example.label for example in examples]
+    groups = group_labels(labels, pairs)
+    if pairs.graded:
+        validation = _draw(groups, _stated(examples), split, set(labels))
+        training = set(labels) - validation
+    else:
+        training, _ = split_identities(examples, split, groups)
+    is_training = np.array([label in training for label in labels])[pairs.rows]
+    within = pairs.where(is_training[:, 0] == is_training[:, 1])
+    trained = int(is_training.all(1).sum())
+    if pairs.graded and min(trained, len(within) - trained if split.share else trained) < 2:
+        raise BadInput(
+            f"{trained} pairs to train on and {len(within) - trained} for validation, of"
+            f" {len(pairs)}: each side needs at least {MIN_PER_SIDE}",
+            hint="add pairs of other samples, or skip validation: `--set validation=0`",
+        )
+    return training, within
+
+
+def split_identities(
+    examples: Sequence[Example], split: Split, groups: Mapping[str, str] | None = None
+) -> tuple[set[str], set[str]]:
     """Return disjoint (training, validation) labels; each has MIN_PER_SIDE or more genuine samples.
 
     Other identities cannot be anchors and are in neither. The side that an example states counts;
     of the remaining ones, so many are drawn that validation has its share of all, and at least
     MIN_PER_SIDE. With a share of 0 none are drawn. The draw depends only on seed and labels.
+
+    groups: the group of each label, if labels of a group must be on the same side; the other
+    labels of such a group then follow, however few samples they have.
 
     Raises BadInput if a label states both sides, or for too few identities.
     """
@@ -40,11 +77,8 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
             " identities",
             hint="add a folder, or rows of a manifest, for another identity",
         )
-    validation = {label for label in usable if stated.get(label) == "validation"}
-    free = sorted(usable - stated.keys(), key=lambda label: _lot(split.seed, label))
-    target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
-    validation |= set(free[: max(0, target - len(validation))])
-    training = usable - validation
+    drawn = _draw(groups or {label: label for label in usable}, stated, split, usable)
+    validation, training = usable & drawn, usable - drawn
     validates = split.share > 0 or validation  # no validation may be what was asked for
     if len(training) < MIN_PER_SIDE or (validates and len(validation) < MIN_PER_SIDE):
         raise BadInput(
@@ -53,7 +87,30 @@ def split_identities(examples: Sequence[Example], split: Split) -> tuple[set[str
             f" {MIN_PER_SIDE} genuine samples each",
             hint="add samples or identities, or skip validation: `--set validation=0`",
         )
-    return training, validation
+    return (labels - drawn, drawn) if groups else (training, validation)
+
+
+def _draw(
+    groups: Mapping[str, str], stated: Mapping[str, str], split: Split, usable: set[str]
+) -> set[str]:
+    """Return the labels of the groups that go to validation: those that state it, and by lot.
+
+    They have the share of the `usable` labels and, apart from these, of the groups without any.
+    """
+    members: dict[str, set[str]] = defaultdict(set)
+    for label, group in groups.items():
+        members[group].add(label)
+    sides = {groups[label]: side for label, side in stated.items() if label in groups}
+    validation = set[str]().union(*(members[g] for g, side in sides.items() if side != "train"))
+    free = sorted(members.keys() - sides.keys(), key=lambda group: _lot(split.seed, group))
+    sets = [members[group] for group in free]
+    others = [labels for labels in sets if not labels & usable]
+    target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
+    for labels in sets:
+        if len(validation & usable) >= target:
+            break
+        validation |= labels if labels & usable else set()
+    return validation.union(*others[: round(split.share * len(others))])
 
 
 def _stated(examples: Iterable[Example]) -> dict[str, str]:
