@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from siamkit.store.labels import Holding
     from siamkit.store.samples import Sample
     from siamkit.train import events as training_events
+    from siamkit.train import log as training_log
     from siamkit.train.config import TrainConfig
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
@@ -119,6 +120,7 @@ __all__ = [
     "region_choosers",
     "region_formats",
     "training_events",
+    "training_log",
 ]
 
 _HOME = {
@@ -169,6 +171,7 @@ _MODULES = {
     "region_choosers": "siamkit.embed.region_choosers",
     "region_formats": "siamkit.sdk.region_formats",
     "training_events": "siamkit.train.events",
+    "training_log": "siamkit.train.log",
 }
 
 

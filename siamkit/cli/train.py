@@ -78,6 +78,7 @@ localise = click.option(
 Examples:
   siamkit train run people/ -m faces --out run
   siamkit train run boxes.csv --localise --out run
+  siamkit train run people/ -m faces --out run --log tensorboard
 """
 )
 @click.argument("data", required=False, type=options.ORIGIN)
@@ -97,6 +98,13 @@ Examples:
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; overrides --config."
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted RUN.")
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb"]),
+    help="Also log to RUN/tensorboard, or to Weights & Biases; --resume goes on with it.",
+)
 @options.detector
 @options.table
 @options.encoding
@@ -115,12 +123,16 @@ def run(
     config_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    loggers: tuple[str, ...],
     as_json: bool,
     **details: Any,
 ) -> None:
     """Train on DATA, or continue RUN, whose data and settings are kept there."""
     if sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
         return
+    if resume:
+        loggers += tuple(sk.training_log.loggers_of(run))
+    sk.training_log.require_loggers(loggers)
     details = {name: value for name, value in details.items() if value is not None}
     is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
     _require_usage(data, modality, is_localiser, resume, details)
@@ -143,7 +155,7 @@ def run(
         stderr(f"Error: {fault}")
     if faults:
         stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
-    follow(training)
+    follow(training, loggers)
     _finish(training, as_json)
 
 

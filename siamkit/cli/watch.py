@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from shlex import quote
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -27,8 +28,8 @@ EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a ter
 CLEAR = "\r\033[K"
 
 
-def follow(run: sk.TrainingRun | sk.LocaliserRun) -> None:
-    """Train to the end and show its events; if interrupted, print what is saved."""
+def follow(run: sk.TrainingRun | sk.LocaliserRun, loggers: Sequence[str]) -> None:
+    """Train to the end, log and show its events; if interrupted, print what is saved."""
     live = sys.stderr.isatty()
     events = sk.training_events
     started: Started | LocaliserStarted | None = None
@@ -36,7 +37,7 @@ def follow(run: sk.TrainingRun | sk.LocaliserRun) -> None:
     last_line = start_time - EVERY  # when a step was shown
     saved: int | None = None
     try:
-        for event in run.events():
+        for event in sk.training_log.log_events(run, loggers):
             if isinstance(event, events.Step | events.LocaliserStep):
                 if started is None or time.monotonic() - last_line < (REDRAW if live else EVERY):
                     continue
