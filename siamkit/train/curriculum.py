@@ -31,9 +31,9 @@ MOST_COLLAPSES = 3  # at which "auto" gives up, too
 
 
 def spread(distances: Tensor) -> float:
-    """Return the mean d² of two different embeddings, in [0, 4], of (n, n) d² with n > 1."""
-    count = len(distances)
-    return float(distances.sum()) / (count * (count - 1))
+    """Return the mean d² of an anchor and another embedding, in [0, 4], of (a, c) d² with c > 1."""
+    anchors, candidates = distances.shape
+    return float(distances.sum()) / (anchors * (candidates - 1))
 
 
 def _within(limits: tuple[int, int], steps: float) -> int:

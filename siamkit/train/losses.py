@@ -18,7 +18,9 @@ from siamkit.train.relations import Relations
 
 
 class Loss(torch.nn.Module):
-    """Maps (n, d) float embeddings of norm 1 to a () float with a gradient, 0 without any pair.
+    """Maps (c, d) float embeddings of norm 1 to a () float with a gradient, 0 without any pair.
+
+    The first a of them are anchors; see siamkit.train.relations.
 
     Its parameters, if it has any, are trained with the encoder and discarded afterwards.
     """
@@ -83,7 +85,7 @@ class MultipleNegativesLoss(Loss):
         self.temperature = temperature
 
     def forward(self, embeddings: Tensor, relations: Relations, triplets: Triplets) -> Tensor:
-        scores = embeddings @ embeddings.T / self.temperature
+        scores = embeddings[: relations.anchors] @ embeddings.T / self.temperature
         # Not −inf: the gradient of a row without negatives would be NaN.
         lowest = torch.finfo(scores.dtype).min
         negatives = scores.masked_fill(~relations.negative, lowest).logsumexp(1)
@@ -113,12 +115,13 @@ class PairLoss(Loss):
 
     def forward(self, embeddings: Tensor, relations: Relations, triplets: Triplets) -> Tensor:
         pairs = (*torch.where(relations.positive), *torch.where(relations.negative))
-        loss: Tensor = self.scale * self.term(embeddings, indices_tuple=pairs)
+        anchors = embeddings[: relations.anchors]
+        loss: Tensor = self.scale * self.term(anchors, indices_tuple=pairs, ref_emb=embeddings)
         return loss
 
 
 class ProxyLoss(Loss):
-    """Losses against proxies, one trained vector per identity; impostors are left out.
+    """Losses of the anchors against proxies, one trained vector per identity, without impostors.
 
     arcface: Deng et al. 2019, equation 3, margin in radians. proxy-anchor: Kim et al. 2020,
     equation 4, margin in d² (0.2 is their 0.1 in the cosine). Scale and alpha: 1 / temperature.
@@ -137,8 +140,8 @@ class ProxyLoss(Loss):
             self.term = losses.ProxyAnchorLoss(classes, config.dim, margin=margin, alpha=scale)
 
     def forward(self, embeddings: Tensor, relations: Relations, triplets: Triplets) -> Tensor:
-        genuine = ~relations.impostor
-        if not genuine.any():
+        genuine = torch.where(~relations.impostor[: relations.anchors])[0]
+        if not len(genuine):
             return embeddings.sum() * 0
         loss: Tensor = self.term(embeddings[genuine], relations.labels[genuine])
         return loss

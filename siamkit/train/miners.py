@@ -23,14 +23,14 @@ NEAR, FAR = 0.5, 1.4
 
 
 class Triplets(NamedTuple):
-    """Row numbers of a batch, (t,) int64 each; t may be 0."""
+    """Row numbers of a batch, (t,) int64 each; t may be 0. An anchor is below a, others below c."""
 
     anchor: Tensor
     positive: Tensor
     negative: Tensor
 
 
-# (distances: (n, n) squared, without gradient; relations; generator, of any device)
+# (distances: (a, c) squared, without gradient; relations; generator, of any device)
 Miner: TypeAlias = Callable[[Tensor, Relations, torch.Generator], Triplets]
 
 NO_TRIPLETS = Triplets(*torch.empty(3, 0, dtype=torch.int64))

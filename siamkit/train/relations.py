@@ -1,5 +1,9 @@
 """Mark which pairs of a batch are positive and which negative, and measure their distances.
 
+A batch has c candidates, of which the first a are its anchors: the samples that are being learned
+from. The other c - a, such as embeddings of earlier batches or of other processes, are positives
+and negatives of these, and anchors of nothing. Usually there are none, and a = c.
+
 An impostor is a sample that imitates an identity, such as a skilled forgery of a signature. It
 carries the label of that identity and is a negative of it, not a class of its own. Two impostors
 of one identity may or may not come from the same hand: they are neither positive nor negative.
@@ -15,25 +19,35 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relations:
-    """Relations in a batch: row i of the (n, n) bool matrices has those of anchor i.
+    """Relations in a batch: row i of the (a, c) bool matrices has those of anchor i.
 
-    The rows of impostors are all False: an impostor is never an anchor.
+    Column j is candidate j, so column i is anchor i itself. The rows of impostors are all False:
+    an impostor is never an anchor.
     """
 
     positive: Tensor
     negative: Tensor
-    labels: Tensor  # (n,) int64
-    impostor: Tensor  # (n,) bool
+    labels: Tensor  # (c,) int64
+    impostor: Tensor  # (c,) bool
     # Pairs with a score, of losses that order pairs: (m, 2) int64 rows, and (m,) float in [0, 1].
     scored: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.int64))
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
 
+    @property
+    def anchors(self) -> int:
+        """The number of anchors, a."""
+        return len(self.positive)
 
-def relations(labels: Tensor, impostor: Tensor) -> Relations:
-    """Relate the samples of a batch with (n,) int64 labels; `impostor`, (n,), marks imitations."""
-    same = labels[:, None] == labels
-    genuine = ~impostor[:, None]
-    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+
+def relations(labels: Tensor, impostor: Tensor, anchors: int | None = None) -> Relations:
+    """Relate the samples of a batch with (c,) int64 labels; `impostor`, (c,), marks imitations.
+
+    anchors: how many rows, the first ones, are anchors; default: all.
+    """
+    count = len(labels) if anchors is None else anchors
+    same = labels[:count, None] == labels
+    genuine = ~impostor[:count, None]
+    itself = torch.eye(count, len(labels), dtype=torch.bool, device=labels.device)
     return Relations(
         positive=genuine & same & ~impostor & ~itself,
         negative=genuine & (~same | impostor),
@@ -42,6 +56,9 @@ def relations(labels: Tensor, impostor: Tensor) -> Relations:
     )
 
 
-def squared_distances(embeddings: Tensor) -> Tensor:
-    """Return (n, n) squared Euclidean distances, 2 − 2 cos in [0, 4], of (n, d) unit rows."""
-    return (2 - 2 * embeddings @ embeddings.T).clamp(min=0)
+def squared_distances(embeddings: Tensor, anchors: int | None = None) -> Tensor:
+    """Return (a, c) squared Euclidean distances, 2 − 2 cos in [0, 4], of (c, d) unit rows.
+
+    anchors: a, how many of the first rows are compared with all; default: all.
+    """
+    return (2 - 2 * embeddings[:anchors] @ embeddings.T).clamp(min=0)

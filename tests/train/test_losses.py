@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, reducers
 from torch.nn.functional import normalize
 
-from siamkit.train.config import LOSSES, TrainConfig
+from siamkit.train.config import LOSSES, PROXY_LOSSES, TrainConfig
 from siamkit.train.losses import build_loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, miner
 from siamkit.train.relations import relations, squared_distances
@@ -194,3 +195,39 @@ def test_satisfied_triplets_cost_nothing_and_do_not_dilute_the_others():
     assert alone.item() == pytest.approx(0.4 - 0.8 + 0.5)
     both = loss(embeddings, related, Triplets(*torch.cat([violating, satisfied], 1)))
     assert both.item() == pytest.approx(alone.item())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_candidates_that_are_no_anchors_are_compared_with_the_anchors_alone(name):
+    """As the whole batch, once the relations of the other anchors are struck out."""
+    embeddings, whole, triplets = batch(impostors=True)
+    part = relations(whole.labels, whole.impostor, anchors=12)
+    struck = torch.arange(20)[:, None] < 12
+    masked = replace(whole, positive=whole.positive & struck, negative=whole.negative & struck)
+    assert torch.equal(part.positive, whole.positive[:12])
+    assert torch.equal(part.negative, whole.negative[:12])
+    triplets = Triplets(*(rows[triplets.anchor < 12] for rows in triplets))
+    loss = loss_of(name, margin=1.5)
+    value = loss(embeddings, part, triplets)
+    (gradient,) = torch.autograd.grad(value, embeddings)
+    if name in PROXY_LOSSES:
+        alone = relations(whole.labels[:12], whole.impostor[:12])
+        expected = loss(embeddings[:12], alone, NO_TRIPLETS)
+    else:
+        expected = loss(embeddings, masked, triplets)
+    if name == "multi-similarity":
+        expected = expected * 20 / 12  # a mean over the anchors
+    torch.testing.assert_close(value, expected, atol=1e-6, rtol=1e-6)
+    assert bool(gradient[12:].any()) == (name not in PROXY_LOSSES)
+
+
+@pytest.mark.parametrize("name", ["random", "semi-hard", "batch-hard", "distance-weighted"])
+def test_miners_draw_positives_and_negatives_beyond_the_anchors(name):
+    embeddings, whole, _ = batch(impostors=True)
+    part = relations(whole.labels, whole.impostor, anchors=5)
+    distances = squared_distances(embeddings.detach(), anchors=5)
+    torch.testing.assert_close(distances, squared_distances(embeddings.detach())[:5])
+    anchor, positive, negative = miner(name, 0.5, DIM)(distances, part, torch.Generator())
+    assert part.positive[anchor, positive].all()
+    assert part.negative[anchor, negative].all()
+    assert anchor.max() < 5 <= negative.max()
