@@ -210,7 +210,7 @@ class Loop:
         self.state.best = min(error, self.state.best)
         self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
-            validation.write(self.folder, embeddings, labels, impostor)
+            validation.write(self.folder, embeddings, labels, impostor, rows)
             facts = {"step": step, "eer": eer, "eer_impostors": eer_impostors}
             weights = checkpoint.under("average.", self.learner.average.state_dict())
             checkpoint.write(self.folder / BEST, weights, facts)

@@ -91,7 +91,11 @@ def write(
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
     impostor: NDArray[np.bool_],
+    rows: NDArray[np.int64],
 ) -> None:
-    """Save the embeddings that siamkit.train.plot draws."""
+    """Save the embeddings that siamkit.train.plot draws, and the rows of the data set they are of.
+
+    `siamkit train watch` shows the hardest triplets of them.
+    """
     with replacing(run / EMBEDDINGS) as temporary, temporary.open("wb") as file:
-        np.savez(file, embeddings=embeddings, labels=labels, impostor=impostor)
+        np.savez(file, embeddings=embeddings, labels=labels, impostor=impostor, rows=rows)
