@@ -45,6 +45,8 @@ Examples:
   siamkit train gallery:staff -m faces --out run  the samples enrolled in a gallery
   siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
   siamkit train --out run --resume                continue an interrupted run
+  siamkit train --out run --resume --set steps=4000   take a finished run further
+  siamkit train more/ --out run2 --from run       begin with the weights of another run
   siamkit train export run                        export its best encoder so far
   siamkit train plot run --out run.html           draw its curves, also while it runs
   siamkit train config > train.toml               print every setting, for --config
@@ -97,7 +99,17 @@ Examples:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; overrides --config."
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted RUN.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue an interrupted RUN, or a finished one with more `--set steps=`.",
+)
+@options.path(
+    "--from",
+    "parent",
+    metavar="RUN",
+    help="Begin with the best weights of this RUN, and never validate on what it was trained on.",
+)
 @click.option(
     "--log",
     "loggers",
@@ -134,6 +146,8 @@ def run(
         loggers += tuple(sk.training_log.loggers_of(run))
     sk.training_log.require_loggers(loggers)
     details = {name: value for name, value in details.items() if value is not None}
+    if "parent" in details:
+        details["parent"] = str(details["parent"])
     is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
     _require_usage(data, modality, is_localiser, resume, details)
     kind = sk.LocaliserConfig if is_localiser else sk.TrainConfig
@@ -167,11 +181,15 @@ def _require_usage(
     details: Mapping[str, Any],
 ) -> None:
     """Raise UsageError for arguments that are missing, or that do not go together."""
-    if is_localiser and (modality or "detector" in details):
-        raise click.UsageError("--localise goes with neither -m nor --detector.")
+    if is_localiser and (modality or details.keys() & {"detector", "parent"}):
+        raise click.UsageError("--localise goes with none of -m, --detector and --from.")
     if not resume and data is None and is_localiser:
         raise click.UsageError("A new run needs DATA; or give --resume.")
-    if not resume and not is_localiser and (data is None or modality is None):
+    if (
+        not resume
+        and not is_localiser
+        and (data is None or (modality is None and "parent" not in details))
+    ):
         raise click.UsageError(
             "A new run needs DATA and -m MODALITY, or --localise; or give --resume."
         )

@@ -26,7 +26,7 @@ from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
 from siamkit.sdk import threads
 from siamkit.train.examples import Example, label_notes
-from siamkit.train.folder import ARRAYS, FACTS, replacing
+from siamkit.train.folder import ARRAYS, FACTS, link, replacing
 from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.pairs import NO_PAIRS, Pairs
 from siamkit.train.split import MIN_PER_SIDE, Split, split_examples
@@ -82,10 +82,12 @@ def prepare(
     progress: Progress = ignore_progress,
     *,
     pairs: Pairs = NO_PAIRS,
+    others: Sequence[tuple[Path, Split]] = (),
 ) -> Prepared:
     """Load every example into the existing folder `run`, unless they are there already.
 
     pairs: of the examples, whose names then differ; an identity with one genuine sample is kept.
+    others: folders of other runs on the same arrays, which they share on the disk, split otherwise.
     Of several regions in a sample, the one that enrolment would take is taken. Sources that cannot
     be used become faults.
 
@@ -97,11 +99,47 @@ def prepare(
             f"{shorten(texts[0].name)!r} is a text, and {modality.name} are not texts",
             hint="name files, in a column path",
         )
-    split_examples(examples, split, pairs)  # fail before loading, which may take hours
-    digest = _digest(examples, modality, detector, split, pairs)
-    if (earlier := load(run)) and _read_facts(run)["digest"] == digest:
+    splits = {run: split, **dict(others)}
+    for its_split in splits.values():
+        split_examples(examples, its_split, pairs)  # fail before loading, which may take hours
+    digests = {
+        folder: _digest(examples, modality, detector, its_split, pairs)
+        for folder, its_split in splits.items()
+    }
+    if (earlier := load(run)) and all(_is_prepared(*item) for item in digests.items()):
         return earlier
-    (run / FACTS).unlink(missing_ok=True)
+    for folder in splits:
+        (folder / FACTS).unlink(missing_ok=True)
+    rows, tally = _load_rows(examples, modality, detector, run / ARRAYS, progress, len(pairs) > 0)
+    loaded_pairs = pairs.renumbered(_row_numbers(examples, rows, tally.twins))
+    notes = [*([] if len(pairs) else label_notes(examples)), *tally.notes()]
+    for note in notes:
+        log.warning(note)
+    faults = [str(fault) for fault in tally.faults]
+    for folder, its_split in splits.items():
+        if folder != run:
+            link(run / ARRAYS, folder / ARRAYS)
+        try:
+            facts = _split_facts(rows, its_split, loaded_pairs)
+        except BadInput as error:
+            raise _with_faults(error, tally.faults, len(examples)) from error
+        facts |= {"faults": faults, "notes": notes + facts["notes"], "digest": digests[folder]}
+        with replacing(folder / FACTS) as temporary:
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
+    prepared = load(run)
+    assert prepared is not None  # it was written just now
+    return prepared
+
+
+def _load_rows(
+    examples: Sequence[Example],
+    modality: TrainableModality,
+    detector: Detector[Any] | None,
+    path: Path,
+    progress: Progress,
+    has_pairs: bool,
+) -> tuple[list[Example], Tally]:
+    """Write the arrays; return the example of each row, and what did not become one."""
     ordered = sorted(examples, key=_order)
     tally = Tally()
     pipeline = Pipeline(modality, detector, None)  # type: ignore[arg-type]  # nothing is embedded
@@ -109,30 +147,18 @@ def prepare(
     load_one = partial(load_example, pipeline)
     loaded = map_ahead(load_one, ordered, workers=workers, ahead=4 * workers)
     reported = _report(loaded, len(ordered), progress)
-    selected = select_rows(reported, tally, 1 if len(pairs) else MIN_PER_SIDE)
-    rows = write_arrays(run / ARRAYS, selected, registry.describe(modality))
+    selected = select_rows(reported, tally, 1 if has_pairs else MIN_PER_SIDE)
+    rows = write_arrays(path, selected, registry.describe(modality))
     if len(tally.faults) == len(examples):
         raise NothingFound(
             f"none of {len(examples):,} examples can be used; the first: {tally.faults[0]}",
             hint=tally.faults[0].hint,
         )
-    loaded_pairs = pairs.renumbered(_row_numbers(examples, rows, tally.twins))
-    try:
-        training, remaining = split_examples(rows, split, loaded_pairs)
-    except BadInput as error:
-        raise _with_faults(error, tally.faults, len(examples)) from error
-    notes = [*([] if len(pairs) else label_notes(examples)), *tally.notes()]
-    if torn := len(loaded_pairs) - len(remaining):
-        notes.append(f"{torn:,} pairs lie across the split: left out")
-    for note in notes:
-        log.warning(note)
-    facts = _row_facts(rows, training, remaining)
-    facts |= {"digest": digest, "faults": [str(fault) for fault in tally.faults], "notes": notes}
-    with replacing(run / FACTS) as temporary:
-        temporary.write_text(json.dumps(facts), encoding="utf-8")
-    prepared = load(run)
-    assert prepared is not None  # it was written just now
-    return prepared
+    return rows, tally
+
+
+def _is_prepared(run: Path, digest: str) -> bool:
+    return load(run) is not None and _read_facts(run)["digest"] == digest
 
 
 def _report(samples: Iterable[Loaded], total: int, progress: Progress) -> Iterator[Loaded]:
@@ -160,17 +186,24 @@ def _row_numbers(
     return np.array([numbers.get(name, -1) for name in names], np.int64)
 
 
-def _row_facts(rows: Sequence[Example], training: set[str], pairs: Pairs) -> dict[str, Any]:
+def _split_facts(rows: Sequence[Example], split: Split, pairs: Pairs) -> dict[str, Any]:
+    """Return what is known of each row, and the side of the split it is on."""
+    training, remaining = split_examples(rows, split, pairs)
     names = sorted({example.label for example in rows})
     numbers = {name: number for number, name in enumerate(names)}
+    torn = len(pairs) - len(remaining)
+    notes = [f"{torn:,} pairs lie across the split: left out"] if torn else []
+    for note in notes:
+        log.warning(note)
     return {
         "names": names,
         "labels": [numbers[example.label] for example in rows],
         "impostor": [example.impostor for example in rows],
         "training": [example.label in training for example in rows],
         "sources": [example.name for example in rows],
-        "pairs": pairs.rows.tolist(),
-        "scores": pairs.scores.tolist(),
+        "pairs": remaining.rows.tolist(),
+        "scores": remaining.scores.tolist(),
+        "notes": notes,
     }
 
 
@@ -220,7 +253,14 @@ def _digest(
 ) -> str:
     """Hash all that the arrays depend on (SHA-256); of a file: name, size and time of change."""
     detector_name = detector and detector.name
-    inputs = [modality.name, detector_name, modality.preprocessing(), split.share, split.seed]
+    inputs = [
+        modality.name,
+        detector_name,
+        modality.preprocessing(),
+        split.share,
+        split.seed,
+        *(split.fold or ()),
+    ]
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode())
     for example in sorted(examples, key=_order):
         state = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +22,7 @@ ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
 FEATURES = "features.npy"  # of a frozen backbone
 EMBEDDINGS = "validation.npz"  # of the validation samples, at the best step
 ENCODER, DETECTOR = "encoder", "detector"  # the folder that a run results in
+PARENT, LINEAGE = "parent.safetensors", "parent.json"  # what the run began with
 LOCALISE = "localise"  # the task of a run that trains a localiser
 
 
@@ -34,6 +37,7 @@ class Origin:
     name: str  # of the encoder to come
     table: str | None = None  # of a database, or the sheet, that holds the examples
     encoding: str | None = None  # of a table of examples that is not UTF-8
+    parent: str | None = None  # the absolute path of the run whose weights it began with
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,18 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def link(source: Path, path: Path) -> None:
+    """Let a file of one run be a file of another, too: a copy only where disks know no links.
+
+    Both stay whole whatever becomes of the other, since a file of a run is never changed in place.
+    """
+    with replacing(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
 def require_new(run: Path) -> None:
     """Raise BadInput for a file, or for a folder that is not empty."""
     if run.exists() and not run.is_dir():
@@ -89,7 +105,7 @@ def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None
 
 def abandon(run: Path) -> None:
     """Undo `begin`, for a run that could not be prepared."""
-    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES):
+    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES, PARENT, LINEAGE):
         (run / name).unlink(missing_ok=True)
     if not any(run.iterdir()):
         run.rmdir()

@@ -13,7 +13,7 @@ from torch import nn
 
 from siamkit.protocols import OwnNetwork, Viewed
 from siamkit.sdk import efficientnet_lite0
-from siamkit.train import backbones, export, heads
+from siamkit.train import backbones, export, heads, parents
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import FEATURES, LAST, replacing
 from siamkit.train.modality import TrainableModality, backbone_name
@@ -50,16 +50,20 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     torch.manual_seed(config.seed)
     if isinstance(modality, heads.OwnEncoder):
         head = heads.linear(arrays.shape[1], config.dim)
+        parents.begin_with(run.folder, head)
         return Model(head, head, arrays)
     if isinstance(modality, OwnNetwork):
         network: nn.Module = modality.network()
+        parents.begin_with(run.folder, network)
         return Model(network, network, arrays)
     name = backbone_name(modality, config)
     if config.frozen:
         network = backbones.build_network(config, name, arrays.shape[1:])
+        parents.begin_with(run.folder, network)
         return Model(network, network.head, _features(run.folder, network.trunk, arrays, group))
     views = modality.views if config.views and isinstance(modality, Viewed) else None
     network = backbones.build_network(config, name, arrays.shape[1:], views)
+    parents.begin_with(run.folder, network)
     if name != efficientnet_lite0.NAME and not (run.folder / LAST).exists():
         export.export_graph(network, arrays)  # fails now, not hours later, if it cannot be served
         network.train()

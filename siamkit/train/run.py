@@ -6,7 +6,7 @@ Imports torch only once a modality is bound to what is trained.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -18,10 +18,11 @@ from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
+from siamkit.train import parents
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
-from siamkit.train.examples import gallery_examples, read_examples
+from siamkit.train.examples import Example, gallery_examples, read_examples
 from siamkit.train.extend import extend, require_continuable
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
@@ -42,6 +43,7 @@ class RunDetails(TypedDict, total=False):
     name: str  # of the encoder; default: that of the run's folder
     table: str  # of a database, or the sheet, that holds the examples
     encoding: str  # of a table of examples that is not UTF-8
+    parent: str  # folder of a run whose best weights a new run begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,44 +186,90 @@ def start_run(
         before, saved = run_folder.reopen(folder, Origin, TrainConfig)
     else:
         run_folder.require_new(folder)
-        before, saved = _new_origin(folder, changes), TrainConfig()
+        parent = parents.open_parent(Path(changes["parent"])) if "parent" in changes else None
+        before, saved = new_origin(folder, changes, parent), parents.inherited(parent)
     config = config if isinstance(config, TrainConfig) else saved.changed(config)
-    origin = _changed_origin(before, changes)
+    origin = changed_origin(before, changes)
     if has_checkpoint:
         require_continuable(folder, (before, origin), (saved, config))
-    modality = load_modality(origin.modality, config)
-    prepared = load(folder) if has_checkpoint else None
-    if prepared is not None:
+    if has_checkpoint and (prepared := load(folder)):
         extend(folder, saved, config)
-        return TrainingRun(folder, modality, config, origin, prepared)
-    detector = load_detector(modality, origin.detector) if origin.detector else None
+        return TrainingRun(folder, load_modality(origin.modality, config), config, origin, prepared)
+    plan = Plan(folder, config, Split(config.validation, config.seed))
+    return prepare_runs([plan], origin, open_store, resume=resume, progress=progress)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run to be: its folder, its settings, and how its examples are split."""
+
+    folder: Path
+    config: TrainConfig
+    split: Split
+
+
+def prepare_runs(
+    plans: Sequence[Plan],
+    origin: Origin,
+    open_store: Callable[[], Store],
+    *,
+    resume: bool,
+    progress: Progress,
+) -> list[TrainingRun]:
+    """Prepare runs that learn from the same arrays, which are loaded once.
+
+    resume: keep the folders if this fails; otherwise they are removed.
+    Raises BadInput, NothingFound or PluginError as `siamkit.train.data.prepare` does.
+    """
+    from siamkit.train.modality import load_modality
+
+    parent = parents.find_parent(origin, [plan.folder for plan in plans])
+    for plan in plans:
+        parents.require_alike(parent, origin, plan.config)
+    modalities = [load_modality(origin.modality, plan.config) for plan in plans]
+    detector = load_detector(modalities[0], origin.detector) if origin.detector else None
+    examples = _read_examples(origin, open_store)
+    try:
+        for plan in plans:
+            run_folder.begin(plan.folder, origin, plan.config)
+            parents.adopt(plan.folder, parent)
+        if lineage := parents.read_lineage(plans[0].folder):
+            examples = parents.kept_apart(examples, lineage, plans[0].config)
+        first, *others = ((plan.folder, plan.split) for plan in plans)
+        prepare(examples, modalities[0], detector, *first, progress, others=others)
+    except SiamkitError:
+        for plan in plans if not resume else ():
+            run_folder.abandon(plan.folder)
+        raise
+    return [
+        TrainingRun(plan.folder, modality, plan.config, origin, prepared, len(examples))
+        for plan, modality in zip(plans, modalities, strict=True)
+        if (prepared := load(plan.folder))
+    ]
+
+
+def _read_examples(origin: Origin, open_store: Callable[[], Store]) -> list[Example]:
     if origin.origin.startswith(GALLERY):
         gallery = origin.origin.removeprefix(GALLERY)
-        examples = gallery_examples(open_store(), gallery, origin.modality)
-    else:
-        examples = read_examples(origin.origin, table=origin.table, encoding=origin.encoding)
-    run_folder.begin(folder, origin, config)
-    split = Split(config.validation, config.seed)
-    try:
-        prepared = prepare(examples, modality, detector, folder, split, progress)
-    except SiamkitError:
-        if not resume:
-            run_folder.abandon(folder)
-        raise
-    return TrainingRun(folder, modality, config, origin, prepared, len(examples))
+        return gallery_examples(open_store(), gallery, origin.modality)
+    return read_examples(origin.origin, table=origin.table, encoding=origin.encoding)
 
 
-def _new_origin(folder: Path, changes: Mapping[str, Any]) -> Origin:
-    if not {"modality", "origin"} <= changes.keys():
+def new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | None) -> Origin:
+    """Return the origin of a new run before its changes. Raises BadInput if it lacks examples."""
+    modality = changes.get("modality", parent.origin.modality if parent else None)
+    if modality is None or "origin" not in changes:
         raise BadInput(
             "a new run needs examples and a modality", hint="give both, or resume an earlier run"
         )
-    return Origin(changes["modality"], "", DEFAULT, "not stated", real(folder).name)
+    return Origin(modality, "", DEFAULT, "not stated", real(folder).name)
 
 
-def _changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
-    """Return an origin with changes, its detector resolved and its path made absolute."""
+def changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
+    """Return an origin with changes, its detector resolved and its paths made absolute."""
     origin = replace(before, **changes)
+    if "parent" in changes:
+        origin = replace(origin, parent=to_text(absolute(Path(changes["parent"]))))
     if "origin" in changes and not origin.origin.startswith(GALLERY):
         origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
     return replace(origin, detector=resolve_detector(origin.modality, origin.detector))

@@ -22,6 +22,9 @@ class Split:
 
     share: float  # of the identities that go to validation, in [0, 1)
     seed: int
+    # (i, k): validation has the i-th of k parts of the identities instead, i from 0. The parts are
+    # disjoint and hold every identity that states no side.
+    fold: tuple[int, int] | None = None
 
 
 def split_examples(
@@ -105,6 +108,10 @@ def _draw(
     free = sorted(members.keys() - sides.keys(), key=lambda group: _lot(split.seed, group))
     sets = [members[group] for group in free]
     others = [labels for labels in sets if not labels & usable]
+    if split.fold:
+        part, count = split.fold
+        usable_sets = [labels for labels in sets if labels & usable]
+        return validation.union(*usable_sets[part::count], *others[part::count])
     target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
     for labels in sets:
         if len(validation & usable) >= target:

@@ -22,7 +22,7 @@ from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
-from siamkit.train import card, checkpoint, export, heads, losses, validation
+from siamkit.train import card, checkpoint, export, heads, losses, parents, validation
 from siamkit.train.device import has_bf16, pick_device, pick_precision, repeatable
 from siamkit.train.events import Event, Started
 from siamkit.train.folder import BEST, ENCODER, LAST, LOCALISE, read_task
@@ -184,7 +184,8 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
         source="trained with siamkit; see training",
         threshold=card.default_threshold(scores) if scores else None,
         mated=round(float(scores.mated.mean()), 4) if scores and len(scores.mated) else None,
-        training=card.training_facts(dataset, loop.config, run.origin, scores, facts["step"]),
+        training=card.training_facts(dataset, loop.config, run.origin, scores, facts["step"])
+        | parents.facts_of(run.folder),
     )
 
     with divert_prints(), writing_folder(run.folder / ENCODER, replace=True) as folder:

@@ -160,7 +160,7 @@ def test_bad_items_are_named_and_the_others_are_used(train):  # noqa: F811
         (("--set", "steps=0"), "steps = 0"),
         (("--set", "margin=0.3"), "unknown key 'margin'"),
         (("--set", "backbone=nonsense"), "timm has no backbone 'nonsense'"),
-        (("-m", "faces"), "--localise goes with neither -m"),
+        (("-m", "faces"), "--localise goes with none of -m"),
     ],
 )
 def test_a_run_that_cannot_begin_leaves_nothing(train, arguments, reason):  # noqa: F811
