@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
-from siamkit.train.settings import DEVICES, Paced
+from siamkit.train.settings import DEVICES, SCHEDULES, Paced
 
 TRIPLET_LOSSES = ("triplet", "soft-triplet")
 PAIR_LOSSES = ("contrastive", "multi-similarity", "multiple-negatives")
 PROXY_LOSSES = ("arcface", "proxy-anchor")
 LOSSES = TRIPLET_LOSSES + PAIR_LOSSES + PROXY_LOSSES
 PRECISIONS = ("auto", "fp32", "bf16")
+OPTIMISERS = ("adamw", "adam", "radam", "sgd", "rmsprop")
 MINERS = ("auto", "random", "semi-hard", "batch-hard", "distance-weighted", "index-driven")
 
 
@@ -38,8 +39,13 @@ class TrainConfig(Paced):
     impostors: int = 2  # at most, beside them, per identity that has some
     accumulate: int = 1  # batches per step
     steps: int = 2000
-    learning_rate: float = 1e-3  # AdamW's at its peak: linear warm-up, then a cosine to 0
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3  # at its peak, after a linear warm-up; sgd wants about 0.05
+    schedule: str = "cosine"  # how the rate then falls: to 0, or exponentially to 1 %
     weight_decay: float = 0.01
+    trunk_rate: float = 1.0  # of the backbone, as a share of the head's learning rate
+    layer_decay: float = 1.0  # rate of each stage of the backbone, as a share of the next one's
+    freeze: int = 0  # first stages of the backbone that do not learn, the stem included
     warmup: float = 0.05  # share of the steps in which the learning rate rises; 0: none
     augment: bool = True  # vary samples as the modality does
     mix: bool = False  # make new identities from parts of two, if the modality can
@@ -56,15 +62,27 @@ class TrainConfig(Paced):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "loss": LOSSES,
         "miner": MINERS,
+        "optimiser": OPTIMISERS,
+        "schedule": SCHEDULES,
         "precision": PRECISIONS,
         "device": DEVICES,
     }
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(("identities", "samples"), 2),
         **dict.fromkeys(("accumulate", "steps"), 1),
-        **dict.fromkeys(("margin", "impostors", "weight_decay", "seed"), 0),
+        **dict.fromkeys(("margin", "impostors", "weight_decay", "freeze", "seed"), 0),
     }
     SHARES: ClassVar[Mapping[str, str]] = {"refresh": "steps", **Paced.SHARES}
+
+    @property
+    def trunk_settings(self) -> list[str]:
+        """List those settings of the backbone's parts that are not at their defaults."""
+        default = {"trunk_rate": 1.0, "layer_decay": 1.0, "freeze": 0}
+        return [
+            f"{name} = {getattr(self, name)}"
+            for name in default
+            if getattr(self, name) != default[name]
+        ]
 
     @property
     def steps_between_refreshes(self) -> int:
@@ -80,3 +98,16 @@ class TrainConfig(Paced):
             raise BadInput("mix = true has no effect with augment = false or frozen = true")
         if self.learning_rate <= 0 or self.temperature <= 0:
             raise BadInput("learning_rate and temperature must be above 0")
+        if self.trunk_rate <= 0:
+            raise BadInput(
+                f"trunk_rate = {self.trunk_rate:g}: it must be above 0",
+                hint="frozen = true trains the head alone, and freeze = K all but K stages",
+            )
+        if not 0 < self.layer_decay <= 1:
+            raise BadInput(
+                f"layer_decay = {self.layer_decay:g}: it is a share, above 0 and up to 1"
+            )
+        if self.frozen and self.trunk_settings:
+            raise BadInput(
+                f"{self.trunk_settings[0]} has no effect with frozen = true: the head learns alone"
+            )

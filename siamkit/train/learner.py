@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import astuple, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from siamkit.train.curriculum import spread
 from siamkit.train.device import autocast
 from siamkit.train.losses import Loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, active_fraction, miner
+from siamkit.train.optimiser import build_optimiser, learning_rate
 from siamkit.train.processes import Processes
 from siamkit.train.relations import Relations, relations, squared_distances
+from siamkit.train.stages import frozen_modules
 
 CLIP = 5.0  # highest norm of a gradient: one wild batch must not undo what was learned
 
@@ -57,7 +59,8 @@ class Learner:
         # The average is validated and exported (Polyak and Juditsky 1992); without one it is the
         # network itself.
         self.average = deepcopy(self.network).requires_grad_(False) if config.average else network
-        self.optimiser = torch.optim.AdamW(decay_groups([network, loss], config.weight_decay))
+        self.optimiser = build_optimiser(network, loss, config)
+        self._frozen = frozen_modules(network)
 
     def parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -71,7 +74,9 @@ class Learner:
         is learned, and the loss returned is NaN.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, step)
+            group["lr"] = learning_rate(self.config, step) * group["share"]
+        for module in self._frozen:
+            module.eval()
         self.optimiser.zero_grad(set_to_none=True)
         seed = step_seed(self.config.seed, step, processes.rank)
         torch.manual_seed(seed)  # of dropout
@@ -151,43 +156,9 @@ class Learner:
             self.average.load_state_dict(part(tensors, "average."))
 
 
-class Schedule(Protocol):
-    """The settings that the learning rate follows."""
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def warmup_steps(self) -> int: ...
-
-    @property
-    def steps(self) -> int: ...
-
-
 def step_seed(seed: int, step: int, rank: int) -> int:
     """Return the seed of a process's random numbers in one step."""
     return (seed * 1_000_003 + step) * 1_009 + rank
-
-
-def learning_rate(config: Schedule, step: int) -> float:
-    """Return the rate of a step, counted from 1.
-
-    It warms up linearly, then falls by half a cosine to 0 (Loshchilov and Hutter 2017).
-    """
-    warmup = config.warmup_steps
-    if step <= warmup:
-        return config.learning_rate * step / warmup
-    done = (step - warmup) / max(1, config.steps - warmup + 1)
-    return config.learning_rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
-
-
-def decay_groups(modules: Iterable[nn.Module], decay: float) -> list[dict[str, Any]]:
-    """Group parameters for weight decay, which biases and normalisation layers are spared."""
-    trained = [p for module in modules for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _mean(distances: Tensor, pairs: Tensor) -> float:

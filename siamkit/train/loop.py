@@ -21,9 +21,10 @@ from siamkit.train.curriculum import Curriculum
 from siamkit.train.data import Dataset
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
 from siamkit.train.folder import BEST, LAST
-from siamkit.train.learner import Batch, Learner, StepMeans, learning_rate
+from siamkit.train.learner import Batch, Learner, StepMeans
 from siamkit.train.mixing import mix_identities
 from siamkit.train.neighbours import hard_negatives
+from siamkit.train.optimiser import learning_rate
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
 from siamkit.train.threads import map_ahead

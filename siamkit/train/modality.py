@@ -51,6 +51,12 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
             hint="give `--set mix=false`",
         )
     if kind == heads.ENCODER:
+        if config.trunk_settings:
+            raise BadInput(
+                f"{config.trunk_settings[0]} has no effect with backbone {backbone}: only a head"
+                " is trained, on the encoder's vectors",
+                hint="leave it out, or take a network: `--set backbone=NAME`",
+            )
         return heads.OwnEncoder(modality, encoder or None)
     if isinstance(modality, BuildsNetworks) and kind in networks:
         return _bind_network(modality, backbone, config)

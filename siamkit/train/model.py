@@ -19,6 +19,7 @@ from siamkit.train.folder import FEATURES, LAST, replacing
 from siamkit.train.modality import TrainableModality, backbone_name
 from siamkit.train.processes import Processes
 from siamkit.train.run import TrainingRun
+from siamkit.train.stages import freeze
 from siamkit.train.validation import BATCH
 
 
@@ -55,6 +56,7 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     if isinstance(modality, OwnNetwork):
         network: nn.Module = modality.network()
         parents.begin_with(run.folder, network)
+        freeze(network, config)
         return Model(network, network, arrays)
     name = backbone_name(modality, config)
     if config.frozen:
@@ -64,6 +66,7 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     views = modality.views if config.views and isinstance(modality, Viewed) else None
     network = backbones.build_network(config, name, arrays.shape[1:], views)
     parents.begin_with(run.folder, network)
+    freeze(network, config)
     if name != efficientnet_lite0.NAME and not (run.folder / LAST).exists():
         export.export_graph(network, arrays)  # fails now, not hours later, if it cannot be served
         network.train()

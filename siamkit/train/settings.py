@@ -18,6 +18,7 @@ from siamkit.io.sources import to_text
 
 MAX_CONFIG_BYTES = 64 << 10  # a configuration with all its comments has 4 KB
 DEVICES = ("auto", "cpu", "cuda", "mps")
+SCHEDULES = ("cosine", "linear", "exponential", "constant")
 
 
 @dataclass(frozen=True, slots=True)

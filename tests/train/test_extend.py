@@ -9,7 +9,7 @@ import pytest
 from toydata import losses, train, write_texts  # noqa: F401
 
 from siamkit.train.events import Saved, Started, Step, Stopped
-from siamkit.train.learner import learning_rate
+from siamkit.train.optimiser import learning_rate
 from siamkit.train.record import read_record
 from siamkit.train.run import TrainingRun
 from siamkit.workspace import Workspace

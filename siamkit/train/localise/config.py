@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
-from siamkit.train.settings import DEVICES, Paced
+from siamkit.train.settings import DEVICES, SCHEDULES, Paced
 
 MIN_SCORE = 0.5  # p * c at which an object is reported, unless the user of a detector says so
 
@@ -25,7 +25,8 @@ class LocaliserConfig(Paced):
     dropout: float = 0.2  # share of the head's features that is dropped while it learns
     batch: int = 16  # pictures per step
     steps: int = 300
-    learning_rate: float = 2e-3  # AdamW's at its peak: linear warm-up, then a cosine to 0
+    learning_rate: float = 2e-3  # AdamW's at its peak, after a linear warm-up
+    schedule: str = "cosine"  # how the rate then falls: to 0, or exponentially to 1 %
     backbone_rate: float = 0.1  # not frozen: of the backbone, as a share of the learning rate
     weight_decay: float = 0.02
     warmup: float = 0.1  # share of the steps in which the learning rate rises; 0: none
@@ -38,7 +39,7 @@ class LocaliserConfig(Paced):
     deterministic: bool = False  # torch's deterministic kernels, some of which are slower
     device: str = "auto"
 
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"device": DEVICES}
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"schedule": SCHEDULES, "device": DEVICES}
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         "size": 32,
         **dict.fromkeys(("width", "batch", "steps"), 1),

@@ -18,10 +18,11 @@ from siamkit.errors import SiamkitError
 from siamkit.train import checkpoint
 from siamkit.train.events import Alarm, Event, LocaliserEvaluated, LocaliserStep, Saved, Stopped
 from siamkit.train.folder import BEST, EMBEDDINGS, LAST, replacing
-from siamkit.train.learner import CLIP, decay_groups, learning_rate, step_seed
+from siamkit.train.learner import CLIP, step_seed
 from siamkit.train.localise.losses import losses
 from siamkit.train.localise.model import Batch, Model
 from siamkit.train.localise.validation import Measured, measure
+from siamkit.train.optimiser import decay_groups, learning_rate
 from siamkit.train.processes import Processes
 from siamkit.train.threads import map_ahead
 
@@ -61,7 +62,7 @@ class LocaliserLoop:
         groups = []
         self._rates = []
         for module, rate in self.model.parameter_groups():
-            own = decay_groups([module], config.weight_decay)
+            own = decay_groups(module.parameters(), config.weight_decay)
             groups += own
             self._rates += [rate] * len(own)
         self.optimiser = torch.optim.AdamW(groups)
