@@ -16,6 +16,8 @@ from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
     from siamkit.train.events import (
+        Baseline,
+        Evaluated,
         Event,
         LocaliserEvaluated,
         LocaliserStarted,
@@ -94,10 +96,10 @@ def _event_line(event: Event) -> str:
             + (f"; resumed at step {event.step:,}" if event.step else "")
         )
     if isinstance(event, sk.training_events.Evaluated):
-        rate = event.eer_impostors
-        impostors = "" if rate is None else f", against impostors {rate:.2%}"
         best = ", the best so far" if event.best else ""
-        return f"step {event.step:,}: equal error rate {event.eer:.2%}{impostors}{best}"
+        return f"step {event.step:,}: {_describe(event)}{best}"
+    if isinstance(event, sk.training_events.Baseline):
+        return f"without training, {event.name}: {_describe(event)}"
     if isinstance(event, sk.training_events.LocaliserStarted):
         return (
             f"{event.pictures:,} pictures of {event.labels:,} labels or of nothing"
@@ -113,6 +115,23 @@ def _event_line(event: Event) -> str:
     if isinstance(event, sk.training_events.Stopped):
         return f"step {event.step:,}: {event.reason}"
     return ""
+
+
+def _describe(event: Evaluated | Baseline) -> str:
+    """Return 'equal error rate 1.20%, hard 9.80%, recall@1 91.0%, …'."""
+    parts = [f"equal error rate {event.eer:.2%}"]
+    for name, rate in (("hard", event.eer_hard), ("impostors", event.eer_impostors)):
+        if rate is not None:
+            parts.append(f"{name} {rate:.2%}")
+    if event.fnmr is not None and event.fmr is not None:
+        parts.append(f"FNMR {event.fnmr:.1%} at FMR {event.fmr:g}")
+    retrieval = (
+        ("recall@1", event.recall_at_1),
+        ("@5", event.recall_at_5),
+        ("mAP@R", event.map_at_r),
+    )
+    parts += [f"{name} {rate:.1%}" for name, rate in retrieval if rate is not None]
+    return ", ".join(parts)
 
 
 def _rates(event: LocaliserEvaluated | sk.LocaliserResult) -> str:

@@ -13,32 +13,24 @@ from siamkit.stats.metrics import fnmr_at
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset
 from siamkit.train.folder import Origin
-from siamkit.train.validation import Scores, equal_error_rates
+from siamkit.train.validation import NEGATIVES, Rates, Scores, as_event, measurable_rates
 from siamkit.types import Threshold
 
 PACKAGES = ("siamkit", "torch", "timm", "onnx", "numpy")  # whose versions a card states
-RATES = (0.001, 0.01, 0.1)
-# "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
-# are needed to be 90 % sure that the true rate is within 30 % of the measured one.
-LEAST_ERRORS = 30
 USABLE = 0.2  # highest FNMR of a usable default; above it, the next higher FMR is tried
 
 
 def default_threshold(scores: Scores) -> Threshold | None:
-    """Return the threshold of the lowest of RATES that is measurable here and USABLE.
+    """Return the threshold of the lowest false match rate that is measurable here and USABLE.
 
-    If none is usable, the highest is taken; if none is measurable, None is returned. The rates
-    are against impostors if there are any: they are what such an encoder must reject.
+    If none is usable, the highest is taken; if none is measurable, None is returned. The rates are
+    those of the pairs that the step was selected by: what such an encoder must reject.
     """
-    if len(scores.impostor):
-        rejected, description = scores.impostor, "pairs with an impostor"
-    else:
-        rejected, description = scores.non_mated, "pairs of different identities"
-    rates = [rate for rate in RATES if rate * len(rejected) >= LEAST_ERRORS]
-    if not rates or not len(scores.mated):
+    trials, rates = scores.trials, measurable_rates(scores.trials)
+    if not rates:
         return None
     for rate in rates:
-        fnmr, value = fnmr_at(scores.mated, rejected, rate)
+        fnmr, value = fnmr_at(trials.mated, trials.rejected, rate)
         if fnmr <= USABLE:
             break
     if not np.isfinite(value):
@@ -46,13 +38,25 @@ def default_threshold(scores: Scores) -> Threshold | None:
     return Threshold(
         float(value),
         rate,
-        f"{len(rejected):,} {description} and {len(scores.mated):,} mated pairs of the validation"
-        f" identities; FNMR {fnmr:.3f}",
+        f"{len(trials.rejected):,} {NEGATIVES[scores.negatives]} and {len(trials.mated):,} mated"
+        f" pairs of the validation identities; FNMR {fnmr:.3f}",
     )
 
 
+def mean_mated(scores: Scores | None) -> float | None:
+    """Return the mean cosine of mated pairs; None without any."""
+    if scores is None or not len(scores.trials.mated):
+        return None
+    return round(float(scores.trials.mated.mean()), 4)
+
+
 def training_facts(
-    dataset: Dataset, config: TrainConfig, origin: Origin, scores: Scores | None, step: int
+    dataset: Dataset,
+    config: TrainConfig,
+    origin: Origin,
+    step: int,
+    scores: Scores | None,
+    rates: Rates | None,
 ) -> dict[str, Any]:
     """Return the training facts of a card, JSON values. They name no sample: a card travels."""
     facts: dict[str, Any] = {
@@ -67,17 +71,20 @@ def training_facts(
         "step": step,
         "versions": {name: version(name) for name in PACKAGES},
     }
-    if scores is not None:
-        eer, eer_impostors = equal_error_rates(scores)
+    if scores is not None and rates is not None:
         facts["validation"] = {
-            "eer": round(eer, 5),
-            "eer_impostors": None if eer_impostors is None else round(eer_impostors, 5),
-            "pairs": {
-                "mated": len(scores.mated),
-                "non_mated": len(scores.non_mated),
-                "impostor": len(scores.impostor),
+            **{
+                name: None if value is None else round(value, 5)
+                for name, value in as_event(rates).items()
             },
-            "read": "the step was chosen by these very pairs, so they flatter a little",
+            "error_of": NEGATIVES[scores.negatives],
+            "pairs": {
+                "mated": len(scores.trials.mated),
+                "non_mated": len(scores.others),
+                "hard": len(scores.hard),
+                "impostor": len(scores.labelled),
+            },
+            "read": "the step was chosen by the pairs of `error`, so they flatter a little",
         }
     return facts
 

@@ -42,12 +42,44 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Error rates on the validation identities."""
+    """Rates on the validation identities. Records of earlier versions lack those with a default.
+
+    `error` is `eer_impostors` if there are 30 such pairs or more; or else the EER against both
+    these pairs and the hard ones.
+    """
 
     step: int
-    eer: float  # equal error rate in [0, 1] of all mated pairs against the non-mated
-    eer_impostors: float | None  # the same against impostors alone
-    best: bool  # the lowest so far of eer_impostors, or of eer if there are no impostors
+    eer: float  # equal error rate in [0, 1] of mated pairs against all of different identities
+    eer_impostors: float | None  # against impostors and pairs labelled different
+    best: bool  # the lowest `error` so far
+    eer_hard: float | None = None  # against each sample's nearest ones of other identities
+    error: float | None = None  # one of these EERs, by which the step is selected
+    low: float | None = None  # its 95 % interval over identities; None for fewer than five
+    high: float | None = None
+    fmr: float | None = None  # the lowest false match rate of the same pairs that they can show,
+    fnmr: float | None = None  # and the false non-match rate there
+    recall_at_1: float | None = None  # share of samples whose nearest is of their identity
+    recall_at_5: float | None = None  # … with one of their identity among the five nearest
+    map_at_r: float | None = None  # mean average precision at R, see siamkit.stats.retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The rates of Evaluated for what a user has without training, on the same samples."""
+
+    step: int  # 0
+    name: str  # "the encoder NAME as it is", say
+    eer: float  # equal error rate in [0, 1] of mated pairs against all of different identities
+    eer_impostors: float | None  # against impostors and pairs labelled different
+    eer_hard: float | None = None  # against each sample's nearest ones of other identities
+    error: float | None = None  # one of these EERs, by which the step is selected
+    low: float | None = None  # its 95 % interval over identities; None for fewer than five
+    high: float | None = None
+    fmr: float | None = None  # the lowest false match rate of the same pairs that they can show,
+    fnmr: float | None = None  # and the false non-match rate there
+    recall_at_1: float | None = None  # share of samples whose nearest is of their identity
+    recall_at_5: float | None = None  # … with one of their identity among the five nearest
+    map_at_r: float | None = None  # mean average precision at R, see siamkit.stats.retrieval
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +155,7 @@ Event: TypeAlias = (
     Started
     | Step
     | Evaluated
+    | Baseline
     | Saved
     | Alarm
     | Stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from siamkit.train.optimiser import learning_rate
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
 from siamkit.train.threads import map_ahead
+from siamkit.train.validation import HeldOut, Rates
 
 HARD = 8  # hard negatives to keep of each sample
 AHEAD = 2  # batches prepared while one is trained on
@@ -66,6 +67,7 @@ class Loop:
                 self.dataset.labels[held_out], self.dataset.impostor[held_out], self.config.seed
             )
         ]
+        self.held_out = validation.held_out(self.dataset, self.validated)
         labels = self.dataset.labels[self._rows]
         self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         self._impostor = self.dataset.impostor[self._rows]
@@ -75,6 +77,7 @@ class Loop:
         self._curriculum = Curriculum(config)
 
     validated: NDArray[np.int64] = field(init=False)  # rows that are embedded for validation
+    held_out: HeldOut = field(init=False)  # what is known of them
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
     _impostor: NDArray[np.bool_] = field(init=False)
@@ -198,24 +201,20 @@ class Loop:
         self._share_statistics()
         if not len(rows):
             return
-        rates = [math.nan, math.nan]  # against other identities, and against impostors
+        numbers = [math.nan] * len(fields(Rates))
         if self.processes.first:
-            embeddings = self._embed(rows, step)
-            labels, impostor = self.dataset.labels[rows], self.dataset.impostor[rows]
-            scores = validation.score(embeddings, labels, impostor)
-            eer, eer_impostors = validation.equal_error_rates(scores)
-            rates = [eer, math.nan if eer_impostors is None else eer_impostors]
-        eer, eer_impostors = self.processes.share(rates)
-        error = eer if math.isnan(eer_impostors) else eer_impostors
-        best = error < self.state.best
-        self.state.best = min(error, self.state.best)
+            embeddings, held = self._embed(rows, step), self.held_out
+            rates = validation.measure(embeddings, held, validation.score(embeddings, held))
+            numbers = list(astuple(rates))
+        rates = Rates(*self.processes.share(numbers))
+        best = rates.error < self.state.best
+        self.state.best = min(rates.error, self.state.best)
         self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
-            validation.write(self.folder, embeddings, labels, impostor, rows)
-            facts = {"step": step, "eer": eer, "eer_impostors": eer_impostors}
+            validation.write(self.folder, embeddings, held)
             weights = checkpoint.under("average.", self.learner.average.state_dict())
-            checkpoint.write(self.folder / BEST, weights, facts)
-        yield Evaluated(step, eer, None if math.isnan(eer_impostors) else eer_impostors, best)
+            checkpoint.write(self.folder / BEST, weights, {"step": step} | asdict(rates))
+        yield Evaluated(step, best=best, **validation.as_event(rates))
 
     def _save(self, step: int) -> Iterator[Event]:
         self.state.step, self.state.curriculum = step, self._curriculum.state()

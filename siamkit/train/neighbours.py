@@ -46,18 +46,35 @@ def hard_negatives(
     an imitation of its label. index: an entry of `siamkit.indexes`. Raises PluginError
     if the index cannot do this.
     """
-    searcher = registry.load("siamkit.indexes", index)
-    if not isinstance(searcher, Contrasts):
-        raise PluginError(
-            f"{registry.describe(searcher)} cannot find hard negatives",
-            hint="`--set miner=auto` mines within the batch and needs no index",
-        )
+    searcher = _searcher(index)
     _, groups = np.unique(labels, return_inverse=True)
     impostors = np.flatnonzero(impostor)
     groups[impostors] = len(labels) + impostors  # one group per impostor: wrong for every row
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
     below = ceilings(vectors, labels, impostor)
     return searcher.nearest(vectors, k, groups=groups, below=below, recall=RECALL).ids
+
+
+def nearest_others(
+    embeddings: Vectors, labels: NDArray[np.int64], *, k: int, index: str = DEFAULT_INDEX
+) -> Ids:
+    """Return (n, k) int64 row numbers: each row's nearest of other labels; -1 where there are none.
+
+    embeddings: (n, dim) float32, unit rows. labels: (n,). Raises PluginError as `hard_negatives`.
+    """
+    vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
+    below = np.full(len(labels), np.inf, np.float32)
+    return _searcher(index).nearest(vectors, k, groups=labels, below=below, recall=1.0).ids
+
+
+def _searcher(index: str) -> Contrasts:
+    searcher = registry.load("siamkit.indexes", index)
+    if not isinstance(searcher, Contrasts):
+        raise PluginError(
+            f"{registry.describe(searcher)} cannot find hard negatives",
+            hint="`--set miner=auto` mines within the batch and needs no index",
+        )
+    return searcher
 
 
 def ceilings(

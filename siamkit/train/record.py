@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ TYPES: dict[str, Any] = {
     "float": int | float | None,
     "float | None": int | float | None,
     "bool": bool,
+    "bool | None": bool | None,
     "str": str,
     "Path": str,
 }
@@ -47,6 +48,8 @@ def parse(text: str) -> Event:
         values = foreign.parse_json(text)
         kind = KINDS[values.pop("event")]
         for field in fields(kind):
+            if field.name not in values and field.default is not MISSING:
+                continue  # of an earlier version
             value = values[field.name]
             if not isinstance(value, TYPES[str(field.type)]):
                 raise TypeError(f"{field.name} is {str(value)[:80]!r}")

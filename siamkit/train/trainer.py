@@ -171,10 +171,11 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
     tensors, facts = checkpoint.read(path)
     weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
     model.trained.cpu().load_state_dict(weights)
-    rows, scores = loop.validated, None
+    rows, scores, rates = loop.validated, None, None
     if len(rows):
         vectors = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()
-        scores = validation.score(vectors, dataset.labels[rows], dataset.impostor[rows])
+        scores = validation.score(vectors, loop.held_out)
+        rates = validation.measure(vectors, loop.held_out, scores)
     encoder_card = Card(
         modality=run.origin.modality,
         name=run.origin.name,
@@ -183,8 +184,8 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
         licence=run.origin.licence,
         source="trained with siamkit; see training",
         threshold=card.default_threshold(scores) if scores else None,
-        mated=round(float(scores.mated.mean()), 4) if scores and len(scores.mated) else None,
-        training=card.training_facts(dataset, loop.config, run.origin, scores, facts["step"])
+        mated=card.mean_mated(scores),
+        training=card.training_facts(dataset, loop.config, run.origin, facts["step"], scores, rates)
         | parents.facts_of(run.folder),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,80 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from siamkit.stats.metrics import eer
+from siamkit.stats.metrics import eer, fnmr_at
+from siamkit.stats.retrieval import retrieval_rates
+from siamkit.train.data import Dataset
 from siamkit.train.device import autocast
 from siamkit.train.folder import EMBEDDINGS, replacing
+from siamkit.train.neighbours import nearest_others
+from siamkit.train.trials import Trials, error_interval
 
 BATCH = 128
 MAX_SAMPLES = 4_000  # samples of which every pair is scored: 8 million pairs
+HARD_SHARE = 0.01  # of the samples of other identities: the nearest, of which errors are made
+LEAST_LABELLED = 30  # pairs labelled different from which on they alone are judged by
+SAME = 0.5  # score of a labelled pair from which on it counts as the same
+RATES = (0.001, 0.01, 0.1)  # false match rates of thresholds
+# "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
+# are needed to be 90 % sure that the true rate is within 30 % of the measured one.
+LEAST_ERRORS = 30
+NEGATIVES = {
+    "impostor": "pairs with an impostor",
+    "labelled": "pairs labelled different",
+    "hard": "hardest pairs of different identities",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What is known of the n samples that are embedded for validation."""
+
+    labels: NDArray[np.int64]  # (n,)
+    impostor: NDArray[np.bool_]  # (n,)
+    pairs: NDArray[np.int64]  # (p, 2) labelled pairs, as numbers below n
+    alike: NDArray[np.bool_]  # (p,) True for a pair whose score is SAME or more
+    rows: NDArray[np.int64]  # (n,) of the data set, ascending
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Cosines of all pairs of a set, each pair once."""
+    """Cosines of the comparisons that a model is judged by, see `score`."""
 
-    mated: NDArray[np.float32]  # both genuine, of one identity
-    impostor: NDArray[np.float32]  # a genuine sample and an impostor of one identity
-    non_mated: NDArray[np.float32]  # both genuine, of two identities
+    trials: Trials  # whose error selects the step
+    negatives: str  # a word of NEGATIVES: what the trials reject
+    others: NDArray[np.float32]  # cosines of all pairs of two identities
+    hard: NDArray[np.float32]  # of each sample and the nearest ones of other identities
+    labelled: NDArray[np.float32]  # of pairs that are labelled different, impostors included
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The rates of siamkit.train.events.Evaluated, in [0, 1]; NaN where there are no such pairs."""
+
+    eer: float
+    eer_hard: float
+    eer_impostors: float
+    error: float
+    low: float
+    high: float
+    fmr: float
+    fnmr: float
+    recall_at_1: float
+    recall_at_5: float
+    map_at_r: float
+
+
+def held_out(dataset: Dataset, rows: NDArray[np.int64]) -> HeldOut:
+    """Return what a data set tells of some rows, ascending; of its pairs, those of two of them."""
+    numbers = np.searchsorted(rows, dataset.pairs)
+    inside = np.isin(dataset.pairs, rows).all(axis=1)
+    return HeldOut(
+        dataset.labels[rows],
+        dataset.impostor[rows],
+        numbers[inside],
+        dataset.scores[inside] >= SAME,
+        rows,
+    )
 
 
 def choose_rows(
@@ -63,39 +123,113 @@ def embed(
     return torch.cat(embeddings).clone()
 
 
-def score(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], impostor: NDArray[np.bool_]
-) -> Scores:
-    """Score every pair of (n, dim) unit rows."""
+def score(embeddings: NDArray[np.float32], held: HeldOut) -> Scores:
+    """Score the comparisons of (n, dim) unit rows.
+
+    The hard ones are each genuine sample's nearest HARD_SHARE of the samples of other identities,
+    at least one: each model is judged by those that it confuses itself. The error is that against
+    pairs labelled different if there are LEAST_LABELLED of them, and else against both kinds.
+    """
     cosines = embeddings @ embeddings.T
+    labels, genuine = held.labels, ~held.impostor
     same = labels[:, None] == labels
-    genuine = ~impostor[:, None] & ~impostor
+    left, right = held.pairs[held.alike].T
+    same[left, right] = same[right, left] = True
+    both = genuine[:, None] & genuine
     upper = np.triu(np.ones_like(same), 1)
+    mated = np.nonzero(same & both & upper)
+    hard = _nearest_others(embeddings, held, same)
+    labelled = np.concatenate(
+        [
+            np.stack(np.nonzero(same & (genuine[:, None] ^ genuine) & upper)),
+            held.pairs[~held.alike].T,
+        ],
+        axis=1,
+    )
+    enough = labelled.shape[1] >= LEAST_LABELLED
+    judged = labelled if enough else np.concatenate([hard, labelled], axis=1)
+    trials = Trials(
+        cosines[mated], labels[mated[0]], cosines[*judged], labels[judged[0]], labels[judged[1]]
+    )
+    kind = "impostor" if held.impostor.any() else "labelled"
     return Scores(
-        mated=cosines[same & genuine & upper],
-        impostor=cosines[same & (impostor[:, None] ^ impostor) & upper],
-        non_mated=cosines[~same & genuine & upper],
+        trials,
+        kind if enough else "hard",
+        cosines[~same & both & upper],
+        cosines[*hard],
+        cosines[*labelled],
     )
 
 
-def equal_error_rates(scores: Scores) -> tuple[float, float | None]:
-    """Return the EER against other identities, and against impostors, None without any."""
-    against_others = eer(scores.mated, scores.non_mated)[0]
-    if not len(scores.impostor):
-        return against_others, None
-    return against_others, eer(scores.mated, scores.impostor)[0]
+def _nearest_others(
+    embeddings: NDArray[np.float32], held: HeldOut, same: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return (2, p) genuine samples, each with its nearest of other identities."""
+    rows = np.flatnonzero(~held.impostor)
+    identities, counts = np.unique(held.labels[rows], return_counts=True)
+    if len(identities) < 2:
+        return np.empty((2, 0), np.int64)
+    k = max(1, round(HARD_SHARE * (len(rows) - counts.mean())))
+    ids = nearest_others(embeddings[rows], held.labels[rows], k=k)
+    left, right = np.repeat(rows, k), rows[ids.ravel()]
+    usable = (ids.ravel() >= 0) & ~same[left, right]
+    return np.stack([left[usable], right[usable]])
 
 
-def write(
-    run: Path,
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    impostor: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-) -> None:
+def measure(embeddings: NDArray[np.float32], held: HeldOut, scores: Scores) -> Rates:
+    """Return every rate of (n, dim) unit rows, from their `score`."""
+    trials = scores.trials
+    interval = error_interval(trials)
+    rate = lowest_rate(trials)
+    fnmr = fnmr_at(trials.mated, trials.rejected, rate)[0] if rate else math.nan
+    genuine = ~held.impostor
+    recalls, map_at_r = retrieval_rates(embeddings[genuine], held.labels[genuine])
+    return Rates(
+        eer=_eer(trials.mated, scores.others),
+        eer_hard=_eer(trials.mated, scores.hard),
+        eer_impostors=_eer(trials.mated, scores.labelled),
+        error=trials.error,
+        low=interval[0] if interval else math.nan,
+        high=interval[1] if interval else math.nan,
+        fmr=rate or math.nan,
+        fnmr=fnmr,
+        recall_at_1=recalls[0],
+        recall_at_5=recalls[1],
+        map_at_r=map_at_r,
+    )
+
+
+def measurable_rates(trials: Trials) -> list[float]:
+    """Return those of RATES, ascending, that so many pairs can show."""
+    if not len(trials.mated):
+        return []
+    return [rate for rate in RATES if rate * len(trials.rejected) >= LEAST_ERRORS]
+
+
+def lowest_rate(trials: Trials) -> float | None:
+    """Return the lowest of RATES that so many pairs can show."""
+    return next(iter(measurable_rates(trials)), None)
+
+
+def _eer(mated: NDArray[np.float32], rejected: NDArray[np.float32]) -> float:
+    return eer(mated, rejected)[0] if len(mated) and len(rejected) else math.nan
+
+
+def as_event(rates: Rates) -> dict[str, Any]:
+    """Return the fields of an event, with None where nothing was measured."""
+    values = {name: None if math.isnan(rate) else rate for name, rate in asdict(rates).items()}
+    return values | {"eer": rates.eer}
+
+
+def write(run: Path, embeddings: NDArray[np.float32], held: HeldOut) -> None:
     """Save the embeddings that siamkit.train.plot draws, and the rows of the data set they are of.
 
     `siamkit train watch` shows the hardest triplets of them.
     """
+    facts: dict[str, Any] = {
+        "labels": held.labels,
+        "impostor": held.impostor,
+        "rows": held.rows,
+    }
     with replacing(run / EMBEDDINGS) as temporary, temporary.open("wb") as file:
-        np.savez(file, embeddings=embeddings, labels=labels, impostor=impostor, rows=rows)
+        np.savez(file, embeddings=embeddings, **facts)

@@ -14,7 +14,7 @@ from PIL import Image
 from siamkit.errors import BadInput
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train.curves import POINTS, thin
-from siamkit.train.events import Alarm, Evaluated, Saved, Started, Step, Stopped
+from siamkit.train.events import Alarm, Baseline, Evaluated, Saved, Started, Step, Stopped
 from siamkit.train.plot import draw
 from siamkit.train.record import line, parse, read_record, truncate
 
@@ -29,7 +29,8 @@ def step(number, loss=0.5, miner="semi-hard"):
 
 EVENTS = [
     started(),
-    Evaluated(0, 0.4, None, False),
+    Baseline(0, "the encoder x as it is", 0.2, None, eer_hard=0.3, error=0.3, map_at_r=0.5),
+    Evaluated(0, 0.4, None, False, eer_hard=0.45, error=0.45),
     step(1),
     step(2, miner="batch-hard"),
     Evaluated(2, 0.3, 0.35, True),
@@ -70,6 +71,11 @@ def test_a_loss_that_is_no_number_stays_json(loss):
     assert read == loss if math.isfinite(loss) else math.isnan(read)
 
 
+def test_an_event_of_an_earlier_version_is_read():
+    text = '{"event": "evaluated", "step": 2, "eer": 0.3, "eer_impostors": null, "best": true}'
+    assert parse(text) == Evaluated(2, 0.3, None, True)
+
+
 def test_a_line_that_a_crash_has_cut_is_no_line(tmp_path):
     whole = line(step(4))
     for cut in range(len(whole)):
@@ -84,7 +90,7 @@ def test_a_bad_line_in_between_is_named(tmp_path):
         read_record(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("at", "count"), [(0, 2), (1, 3), (2, 6), (3, 9), (99, 9)])
+@pytest.mark.parametrize(("at", "count"), [(0, 3), (1, 4), (2, 7), (3, 10), (99, 10)])
 def test_what_came_after_a_step_is_cut_off(tmp_path, at, count):
     run = record(tmp_path, EVENTS, line(step(4))[:10])
     truncate(run, at)
