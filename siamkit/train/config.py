@@ -46,6 +46,7 @@ class TrainConfig(Paced):
     trunk_rate: float = 1.0  # of the backbone, as a share of the head's learning rate
     layer_decay: float = 1.0  # rate of each stage of the backbone, as a share of the next one's
     freeze: int = 0  # first stages of the backbone that do not learn, the stem included
+    lora: int = 0  # rank of adapters that learn in place of the backbone's weights; 0: none
     warmup: float = 0.05  # share of the steps in which the learning rate rises; 0: none
     augment: bool = True  # vary samples as the modality does
     mix: bool = False  # make new identities from parts of two, if the modality can
@@ -70,14 +71,14 @@ class TrainConfig(Paced):
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(("identities", "samples"), 2),
         **dict.fromkeys(("accumulate", "steps"), 1),
-        **dict.fromkeys(("margin", "impostors", "weight_decay", "freeze", "seed"), 0),
+        **dict.fromkeys(("margin", "impostors", "weight_decay", "freeze", "lora", "seed"), 0),
     }
     SHARES: ClassVar[Mapping[str, str]] = {"refresh": "steps", **Paced.SHARES}
 
     @property
     def trunk_settings(self) -> list[str]:
         """List those settings of the backbone's parts that are not at their defaults."""
-        default = {"trunk_rate": 1.0, "layer_decay": 1.0, "freeze": 0}
+        default = {"trunk_rate": 1.0, "layer_decay": 1.0, "freeze": 0, "lora": 0}
         return [
             f"{name} = {getattr(self, name)}"
             for name in default
@@ -110,4 +111,9 @@ class TrainConfig(Paced):
         if self.frozen and self.trunk_settings:
             raise BadInput(
                 f"{self.trunk_settings[0]} has no effect with frozen = true: the head learns alone"
+            )
+        if self.lora and self.freeze:
+            raise BadInput(
+                f"freeze = {self.freeze} has no effect with lora = {self.lora}: it freezes all"
+                " weights of the backbone, and puts adapters beside them"
             )

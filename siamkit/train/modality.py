@@ -95,7 +95,7 @@ def _bind_network(
                 " of its weights are trained, and it begins with those that it has",
                 hint="`--set backbone=encoder` trains only a head",
             )
-    if config.learning_rate > HIGHEST_RATE:
+    if config.learning_rate > HIGHEST_RATE and not config.lora:
         log.warning(
             f"learning_rate = {config.learning_rate} is high for {backbone}, which is trained"
             " already: 2e-5 is usual"

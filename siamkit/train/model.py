@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 
 from siamkit.protocols import OwnNetwork, Viewed
 from siamkit.sdk import efficientnet_lite0
-from siamkit.train import backbones, export, heads, parents
+from siamkit.train import adapters, backbones, export, heads, parents
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import FEATURES, LAST, replacing
 from siamkit.train.modality import TrainableModality, backbone_name
@@ -21,6 +22,8 @@ from siamkit.train.processes import Processes
 from siamkit.train.run import TrainingRun
 from siamkit.train.stages import freeze
 from siamkit.train.validation import BATCH
+
+log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +59,7 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     if isinstance(modality, OwnNetwork):
         network: nn.Module = modality.network()
         parents.begin_with(run.folder, network)
-        freeze(network, config)
+        _limit(network, run)
         return Model(network, network, arrays)
     name = backbone_name(modality, config)
     if config.frozen:
@@ -66,11 +69,22 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     views = modality.views if config.views and isinstance(modality, Viewed) else None
     network = backbones.build_network(config, name, arrays.shape[1:], views)
     parents.begin_with(run.folder, network)
-    freeze(network, config)
     if name != efficientnet_lite0.NAME and not (run.folder / LAST).exists():
         export.export_graph(network, arrays)  # fails now, not hours later, if it cannot be served
         network.train()
+    _limit(network, run)
     return Model(network, network, arrays)
+
+
+def _limit(network: nn.Module, run: TrainingRun) -> None:
+    """Freeze what does not learn, and add the adapters that learn instead."""
+    config = run.config
+    freeze(network, config)
+    is_random = not config.pretrained and run.origin.parent is None
+    if is_random and (config.freeze or config.lora):
+        log.warning("the frozen weights are random: pretrained = false")
+    if config.lora:
+        adapters.adapt(network, config.lora)
 
 
 def _features(

@@ -118,11 +118,13 @@ def adopt(folder: Path, parent: TrainingRun | None) -> None:
     """Copy the parent's best weights, and what they were trained on, into a new run's folder."""
     if parent is None:
         return
-    from siamkit.train import checkpoint, heads
+    from siamkit.train import adapters, checkpoint, heads
 
     path = parent.folder / (BEST if (parent.folder / BEST).exists() else LAST)
     tensors, facts = checkpoint.read(path)
-    weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
+    weights = adapters.merged(
+        checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
+    )
     if parent.config.frozen and not isinstance(parent.modality, heads.OwnEncoder):
         # It trained the head alone; the trunk may be that of its own parent.
         weights = {**_read_weights(parent.folder), **checkpoint.under("head.", weights)}

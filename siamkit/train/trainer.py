@@ -22,7 +22,7 @@ from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
-from siamkit.train import card, checkpoint, export, heads, losses, parents, validation
+from siamkit.train import adapters, card, checkpoint, export, heads, losses, parents, validation
 from siamkit.train.device import has_bf16, pick_device, pick_precision, repeatable
 from siamkit.train.events import Event, Started
 from siamkit.train.folder import BEST, ENCODER, LAST, LOCALISE, read_task
@@ -170,7 +170,8 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
     path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
     tensors, facts = checkpoint.read(path)
     weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
-    model.trained.cpu().load_state_dict(weights)
+    adapters.remove(model.trained)
+    model.trained.cpu().load_state_dict(adapters.merged(weights))
     rows, scores, rates = loop.validated, None, None
     if len(rows):
         vectors = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()

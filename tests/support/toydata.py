@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from siamkit import cli
-from siamkit.train.events import Step
+from siamkit.train.events import Saved, Step
 from siamkit.train.record import read_record
+from siamkit.workspace import Workspace
 
 # A few repeatable steps of a small network. `as_options` turns the pace into shares of the steps.
 TINY = {
@@ -110,3 +111,18 @@ def write_texts(folder: Path) -> None:
 
 def losses(run: Path) -> list[float]:
     return [event.loss for event in read_record(run) if isinstance(event, Step)]
+
+
+def resumes_exactly(folder: Path, **settings: object) -> None:
+    """Train on `people` in one piece, and in two: the losses are equal."""
+    config = {"backbone": "test_efficientnet", "pretrained": False, "dim": 16, "precision": "fp32"}
+    config |= {"steps": 4, "evaluate_every": 0.5, "patience": 0, "device": "cpu"} | settings
+    for out in ("whole", "pieces"):
+        run = Workspace().train("people", out, modality="tiles", config=config, detector=None)
+        for event in run.events():
+            if out == "pieces" and isinstance(event, Saved):
+                break
+    for _ in Workspace().train(None, "pieces", resume=True).events():
+        pass
+    assert losses(folder / "whole") == losses(folder / "pieces")
+    assert len(losses(folder / "whole")) == 4

@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toydata import losses, train, write_people, write_texts  # noqa: F401
+from toydata import resumes_exactly, train, write_people, write_texts  # noqa: F401
 
 from siamkit.errors import BadInput
 from siamkit.train.config import OPTIMISERS, TrainConfig
-from siamkit.train.events import Saved
 from siamkit.train.learner import Batch, Learner
 from siamkit.train.losses import build_loss
 from siamkit.train.optimiser import learning_rate
 from siamkit.train.processes import Processes
 from siamkit.train.stages import freeze, stages
-from siamkit.workspace import Workspace
 
 TRUNK = {"backbone": "test_efficientnet", "steps": 4, "evaluate_every": 2}  # of 99 000 weights
 
@@ -165,21 +163,6 @@ def test_the_layers_of_a_transformer_are_its_stages():
     assert trunk.embeddings.word_embeddings.weight in set(first)
     assert trunk.encoder.relative_attention_bias.weight in set(first)  # of all layers
     assert sum(map(len, [first, *layers])) == len(list(trunk.parameters()))
-
-
-def resumes_exactly(folder, **settings):
-    """Train on the same people in one piece, and in two."""
-    config = {"backbone": "test_efficientnet", "pretrained": False, "dim": 16, "precision": "fp32"}
-    config |= {"steps": 4, "evaluate_every": 0.5, "patience": 0, "device": "cpu"} | settings
-    for out in ("whole", "pieces"):
-        run = Workspace().train("people", out, modality="tiles", config=config, detector=None)
-        for event in run.events():
-            if out == "pieces" and isinstance(event, Saved):
-                break
-    for _ in Workspace().train(None, "pieces", resume=True).events():
-        pass
-    assert losses(folder / "whole") == losses(folder / "pieces")
-    assert len(losses(folder / "whole")) == 4
 
 
 def test_a_run_with_parts_resumes_exactly(train):  # noqa: F811
