@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
+from siamkit.train.loss_settings import LOSSES, LossSetting, Term, checked_loss, loss_terms
 from siamkit.train.settings import DEVICES, SCHEDULES, Paced
 
-TRIPLET_LOSSES = ("triplet", "soft-triplet")
-PAIR_LOSSES = ("contrastive", "multi-similarity", "multiple-negatives")
-PROXY_LOSSES = ("arcface", "proxy-anchor")
-LOSSES = TRIPLET_LOSSES + PAIR_LOSSES + PROXY_LOSSES
 PRECISIONS = ("auto", "fp32", "bf16")
 OPTIMISERS = ("adamw", "adam", "radam", "sgd", "rmsprop")
 MINERS = ("auto", "random", "semi-hard", "batch-hard", "distance-weighted", "index-driven")
@@ -29,9 +26,9 @@ class TrainConfig(Paced):
     pretrained: bool = True  # begin with the backbone's published weights
     frozen: bool = False  # train the head alone, on features computed once: minutes, not hours
     dim: int = 0  # of the vectors; 0: 128 for a new network, else as many as the encoder has
-    loss: str = "triplet"
-    margin: float = 0.2  # α, on squared Euclidean distance; arcface: radians
-    temperature: float = 0.1  # of multiple-negatives; 1/scale of the proxy losses
+    loss: LossSetting = "triplet"  # or {name=…, its parameters}, a list, module:function
+    margin: float = 0.2  # α, on squared Euclidean distance; arcface: radians; also the miners'
+    temperature: float = 0.1  # of the softmax losses; 1/scale of the proxy losses
     miner: str = "auto"
     refresh: float = 0.1  # index-driven: share of the steps between two embeddings of all samples
     identities: int = 16  # P, per batch
@@ -68,6 +65,7 @@ class TrainConfig(Paced):
         "precision": PRECISIONS,
         "device": DEVICES,
     }
+    TABLES: ClassVar[tuple[str, ...]] = ("loss",)
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(("identities", "samples"), 2),
         **dict.fromkeys(("accumulate", "steps"), 1),
@@ -91,6 +89,7 @@ class TrainConfig(Paced):
 
     def __post_init__(self) -> None:
         self.check()
+        object.__setattr__(self, "loss", checked_loss(self.loss))
         if self.dim < 2 and self.dim != 0:
             raise BadInput(f"dim = {self.dim}: it cannot be below 2")
         if not 0 <= self.average < 1 or not 0 <= self.validation < 1:
@@ -117,3 +116,8 @@ class TrainConfig(Paced):
                 f"freeze = {self.freeze} has no effect with lora = {self.lora}: it freezes all"
                 " weights of the backbone, and puts adapters beside them"
             )
+        self.loss_terms()
+
+    def loss_terms(self) -> list[Term]:
+        """Return the losses of a weighted sum, one or more."""
+        return list(loss_terms(self.loss, self.margin, self.temperature))

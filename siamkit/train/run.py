@@ -18,7 +18,7 @@ from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
-from siamkit.train import parents
+from siamkit.train import own_loss, parents
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
@@ -226,6 +226,7 @@ def prepare_runs(
     parent = parents.find_parent(origin, [plan.folder for plan in plans])
     for plan in plans:
         parents.require_alike(parent, origin, plan.config)
+        own_loss.require(plan.config.loss_terms())
     modalities = [load_modality(origin.modality, plan.config) for plan in plans]
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
     examples = _read_examples(origin, open_store)

@@ -21,6 +21,22 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 SCHEDULES = ("cosine", "linear", "exponential", "constant")
 
 
+class Table(dict[str, Any]):
+    """A table of a TOML file as a value of frozen settings: hashable, and never changed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+def freeze(value: Any) -> Any:
+    """Return a value of a TOML file with its tables as Table and its lists as tuples."""
+    if isinstance(value, Mapping):
+        return Table({key: freeze(part) for key, part in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(freeze(part) for part in value)
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Base of the settings of a trainer. A subclass has fields with defaults, and calls `check`.
@@ -29,6 +45,7 @@ class Settings:
     """
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # of a field that is one of some words
+    TABLES: ClassVar[tuple[str, ...]] = ()  # fields that may be tables or lists, too; see `freeze`
     MINIMUMS: ClassVar[Mapping[str, float]] = {}
     COMMAND: ClassVar[str] = "siamkit train config"  # prints a file with every key
 
@@ -38,8 +55,8 @@ class Settings:
         A seed is below 2**31.
         """
         for name, choices in self.CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise _unknown(f"{name} = {getattr(self, name)!r}", getattr(self, name), choices)
+            if name not in self.TABLES and getattr(self, name) not in choices:
+                raise unknown(f"{name} = {getattr(self, name)!r}", getattr(self, name), choices)
         for name, kind in self._types().items():
             value = getattr(self, name)
             if kind is float and not math.isfinite(value):
@@ -75,13 +92,13 @@ class Settings:
         checked: dict[str, Any] = {}
         for key, value in values.items():
             if key not in types:
-                raise _unknown(f"unknown key {key!r}", key, types)
+                raise unknown(f"unknown key {key!r}", key, types)
             kind = types[key]
             if type(value) is int and abs(value) >= 2**63:
                 raise BadInput(f"{key} has {len(str(abs(value)))} digits: it is too large")
             if kind is float and type(value) is int:
                 value = float(value)
-            if type(value) is not kind:
+            if type(value) is not kind and key not in self.TABLES:
                 raise BadInput(f"{key} = {value!r}: it must be of type {kind.__name__}")
             checked[key] = value
         return replace(self, **checked)
@@ -172,10 +189,20 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, Mapping):
+        pairs = (f"{_toml_key(key)} = {_toml(part)}" for key, part in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(part) for part in value) + "]"
     return repr(value)
 
 
-def _unknown(message: str, word: Any, choices: Iterable[str]) -> BadInput:
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+
+
+def unknown(message: str, word: Any, choices: Iterable[str]) -> BadInput:
+    """Return the error for an unknown word, whose hint names the nearest of those known."""
     near = get_close_matches(str(word), list(choices), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
     return BadInput(message, hint=hint)

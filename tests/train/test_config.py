@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from siamkit.errors import BadInput
-from siamkit.train.config import LOSSES, MINERS, TrainConfig
+from siamkit.train.config import MINERS, TrainConfig
+from siamkit.train.loss_settings import LOSSES
+
+losses = st.one_of(
+    st.sampled_from(LOSSES),
+    st.just("my.module:loss"),
+    st.builds(
+        lambda name, weight, more: {"name": name, "weight": weight, **more},
+        st.sampled_from(["supcon", "triplet", "my_module:loss"]),
+        st.floats(1e-6, 1e6),
+        st.just({}),
+    ),
+    st.just({"name": "multi-similarity", "alpha": 2, "base": -0.5}),
+    st.just({"name": "my:loss", "a key": ["x\\y", True, {"deep": [0.1]}], "é": "\"'"}),
+)
 
 
 @given(
     backbone=st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1),
     dim=st.integers(2, 10**6),
-    margin=st.floats(0, 4),
+    margin=st.floats(0, 3),
     frozen=st.booleans(),
-    loss=st.sampled_from(LOSSES),
+    loss=losses | st.lists(losses, min_size=1, max_size=3),
     miner=st.sampled_from(MINERS),
 )
 def test_what_is_written_is_read_back(tmp_path_factory, **values):
     config = TrainConfig(**values)
+    assert hash(config) == hash(TrainConfig(**values))
+    assert json.loads(json.dumps(asdict(config)))["margin"] == config.margin
     path = tmp_path_factory.mktemp("config") / "config.toml"
     path.write_text(config.to_toml(), encoding="utf-8")
     assert TrainConfig.read(path) == config
@@ -108,3 +127,57 @@ def test_differences_name_each_key():
     lines = TrainConfig().differences(TrainConfig(margin=0.3, loss="arcface"))
     assert lines == ['loss: "triplet" before, "arcface" now', "margin: 0.2 before, 0.3 now"]
     assert TrainConfig().differences(TrainConfig()) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "message", "hint"),
+    [
+        ("nt-xent", "loss = 'nt-xent'", "did you mean 'multiple-negatives'?"),
+        ({"name": "multi_similarity"}, "loss = 'multi_similarity'", "'multi-similarity'?"),
+        ({"name": "triplet", "margn": 1}, "triplet: unknown parameter 'margn'", "'margin'?"),
+        ({"name": "supcon", "sub_centers": 2}, "unknown parameter", "known: temperature, weight"),
+        ({"name": "triplet", "margin": "wide"}, "margin of triplet = 'wide'", ""),
+        ({"name": "triplet", "margin": -1}, "margin of triplet = -1.0: it must be at least 0", ""),
+        ({"name": "triplet", "margin": float("inf")}, "margin of triplet = inf", ""),
+        ({"name": "triplet", "power": 3}, "power of triplet = 3: .* at most 2", ""),
+        ({"name": "triplet", "swap": 1}, "swap of triplet = 1: it must be of type bool", ""),
+        ({"name": "subcenter-arcface", "sub_centers": 2.5}, "must be of type int", ""),
+        ({"name": "multi-similarity", "alpha": 0}, "alpha .* above 0", ""),
+        ({"name": "triplet", "weight": 0}, "weight of triplet = 0.0: it must be above 0", ""),
+        ({"name": "a:b", "weight": -1}, "weight of a:b", ""),
+        ({"margin": 1}, "it has no name", "write {name"),
+        ([], "it names no loss", ""),
+        (["triplet", 3], "loss = 3", ""),
+        ([["triplet"]], "must be a name, a table or a list", ""),
+        (5, "loss = 5", ""),
+        ('["triplet"', "not TOML", "--set"),
+        ("my losses:x", "module:function", "my_losses"),
+    ],
+)
+def test_a_loss_that_cannot_be_built_is_refused_and_named(loss, message, hint):
+    for refused in (
+        lambda: TrainConfig().changed({"loss": loss}),
+        lambda: TrainConfig(loss=loss),
+    ):
+        with pytest.raises(BadInput, match=message) as caught:
+            refused()
+        assert hint in caught.value.hint
+
+
+def test_the_flat_margin_and_temperature_are_the_defaults_of_the_losses_that_have_them():
+    config = TrainConfig(loss=["triplet", "cosface", {"name": "arcface", "margin": 0.5}, "circle"])
+    triplet, cosface, arcface, circle = config.changed(
+        {"margin": 0.3, "temperature": 0.05}
+    ).loss_terms()
+    assert triplet.parameters == {"margin": 0.3, "power": 2, "swap": False}
+    assert cosface.parameters == {"margin": 0.15, "scale": 20}
+    assert arcface.parameters == {"margin": 0.5, "scale": 20}
+    assert circle.parameters == {"margin": 0.4, "gamma": 80}
+    with pytest.raises(BadInput, match=r"margin of arcface = 3\.5"):
+        TrainConfig(loss="arcface", margin=3.5)
+
+
+def test_differences_show_tables_as_they_are_written():
+    later = TrainConfig(loss=["triplet", {"name": "arcface", "weight": 0.5}])
+    (line,) = TrainConfig().differences(later)
+    assert line == 'loss: "triplet" before, ["triplet", {name = "arcface", weight = 0.5}] now'

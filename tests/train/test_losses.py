@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, reducers
 from torch.nn.functional import normalize
 
-from siamkit.train.config import LOSSES, PROXY_LOSSES, TrainConfig
+from siamkit.train.config import TrainConfig
+from siamkit.train.loss_settings import LOSSES, PROXY_LOSSES, TRIPLET_LOSSES
 from siamkit.train.losses import build_loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, miner
 from siamkit.train.relations import relations, squared_distances
@@ -32,8 +34,13 @@ def batch(impostors=False, seed=0):
 
 
 def loss_of(name, **settings):
+    """`name` may be any loss setting."""
     torch.manual_seed(0)
     return build_loss(TrainConfig(loss=name, dim=DIM, **settings), classes=5)
+
+
+def pairs_of(related):
+    return (*torch.where(related.positive), *torch.where(related.negative))
 
 
 def gradient(value, embeddings):
@@ -99,7 +106,7 @@ def test_multiple_negatives_is_the_formula_with_impostors():
 
 def test_contrastive_is_that_of_pytorch_metric_learning_on_squared_distances():
     embeddings, related, _ = batch(impostors=True)
-    pairs = (*torch.where(related.positive), *torch.where(related.negative))
+    pairs = pairs_of(related)
     theirs = losses.ContrastiveLoss(neg_margin=0.9, distance=SQUARED)(
         embeddings, indices_tuple=pairs
     )
@@ -149,6 +156,130 @@ def test_proxy_anchor_is_the_formula_on_genuine_samples():
     assert ours.item() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", TRIPLET_LOSSES)
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("swap", [False, True])
+def test_the_triplets_parameters_are_those_of_pytorch_metric_learning(name, power, swap):
+    embeddings, related, triplets = batch(impostors=True)
+    soft = {"smooth_loss": True, "reducer": reducers.MeanReducer()} if "soft" in name else {}
+    distance = distances.LpDistance(power=power, normalize_embeddings=False)
+    peer = losses.TripletMarginLoss(0.3, swap=swap, distance=distance, **soft)
+    theirs = peer(embeddings, related.labels, indices_tuple=triplets)
+    ours = loss_of({"name": name, "margin": 0.3, "power": power, "swap": swap})
+    same(ours(embeddings, related, triplets), theirs, embeddings)
+
+
+COSINE = distances.CosineSimilarity()
+PEERS = [
+    ({"name": "multi-similarity", "alpha": 3, "beta": 20, "base": 0.4},
+     losses.MultiSimilarityLoss(3, 20, 0.4)),
+    ({"name": "circle", "margin": 0.25, "gamma": 128}, losses.CircleLoss(0.25, 128)),
+    ("circle", losses.CircleLoss()),
+    ({"name": "supcon", "temperature": 0.2}, losses.SupConLoss(0.2)),
+    ({"name": "multiple-negatives", "temperature": 0.2}, losses.NTXentLoss(0.2)),
+    ({"name": "contrastive", "margin": 0.9, "positive_margin": 0.2},
+     losses.ContrastiveLoss(0.2, 0.9, distance=SQUARED)),
+    ({"name": "arcface", "margin": math.radians(28.6), "scale": 64},
+     lambda: losses.ArcFaceLoss(5, DIM)),
+    ({"name": "cosface", "margin": 0.35, "scale": 64}, lambda: losses.CosFaceLoss(5, DIM)),
+    ({"name": "subcenter-arcface", "margin": math.radians(28.6), "scale": 64},
+     lambda: losses.SubCenterArcFaceLoss(num_classes=5, embedding_size=DIM)),
+    ({"name": "proxy-anchor", "margin": 0.1, "alpha": 32},
+     lambda: losses.ProxyAnchorLoss(5, DIM)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("setting", "peer"), PEERS)
+def test_parameters_are_those_of_pytorch_metric_learning(setting, peer):
+    embeddings, related, _ = batch(seed=3)
+    ours = loss_of(setting)
+    if not isinstance(peer, torch.nn.Module):
+        torch.manual_seed(0)  # of the proxies
+        peer = peer()
+    same(
+        ours(embeddings, related, NO_TRIPLETS),
+        peer(embeddings, related.labels),
+        embeddings,
+    )
+
+
+def sentences(loss, columns, labels=None):
+    """The loss of sentence-transformers, of columns of vectors in place of sentences."""
+    return loss(SimpleNamespace(device="cpu")).compute_loss_from_embeddings(columns, labels)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("hard", [False, True])
+def test_multiple_negatives_is_that_of_sentence_transformers(symmetric, hard):
+    """Anchors first, their positives next, then a hard negative of each."""
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    raw = torch.randn(18, DIM, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    embeddings = normalize(raw).requires_grad_()
+    columns = list(embeddings.split(6))[: 3 if hard else 2]
+    directions = ("query_to_doc", "doc_to_query") if symmetric else ("query_to_doc",)
+    theirs = sentences(
+        lambda model: MultipleNegativesRankingLoss(
+            model, scale=5.0, directions=directions, partition_mode="per_direction"
+        ),
+        columns,
+    )
+    candidates = embeddings[: 18 if hard else 12]
+    positive = torch.zeros(6, len(candidates), dtype=torch.bool)
+    positive[torch.arange(6), 6 + torch.arange(6)] = True
+    related = relations(torch.arange(6).repeat(3)[: len(candidates)], positive.any(0) & False, 6)
+    negative = ~positive
+    negative[:, :6] = False  # another anchor is neither
+    related = replace(related, positive=positive, negative=negative)
+    ours = loss_of({"name": "multiple-negatives", "temperature": 0.2, "symmetric": symmetric})
+    same(ours(candidates, related, NO_TRIPLETS), theirs, embeddings)
+
+
+def test_cosent_is_that_of_sentence_transformers():
+    from sentence_transformers.sentence_transformer.losses import CoSENTLoss
+
+    embeddings, related, _ = batch(seed=5)
+    scores = torch.tensor([0.0, 1.0, 0.5, 0.5, 0.2, 1.0, 0.9, 0.0, 0.3, 0.7])
+    rows = torch.arange(20).reshape(2, 10)
+    theirs = sentences(CoSENTLoss, [embeddings[rows[0]], embeddings[rows[1]]], scores)
+    related = replace(related, scored=rows.T, scores=scores)
+    same(loss_of("cosent", temperature=0.05)(embeddings, related, NO_TRIPLETS), theirs, embeddings)
+
+
+def test_cosent_without_scores_puts_every_positive_pair_above_every_negative_one():
+    embeddings, related, _ = batch(impostors=True)
+    marked = torch.cat([related.positive.nonzero(), related.negative.nonzero()])
+    scores = (torch.arange(len(marked)) < related.positive.sum()).float()
+    scored = replace(related, scored=marked, scores=scores)
+    loss = loss_of("cosent")
+    same(loss(embeddings, related, NO_TRIPLETS), loss(embeddings, scored, NO_TRIPLETS), embeddings)
+    ties = replace(scored, scores=torch.ones(len(marked)))
+    assert loss(embeddings, ties, NO_TRIPLETS).item() == 0
+
+
+def test_a_list_is_a_weighted_sum():
+    embeddings, related, triplets = batch(impostors=True)
+    arcface = {"name": "arcface", "weight": 0.5, "scale": 30}
+    both = loss_of(["triplet", arcface])
+    parts = loss_of("triplet"), loss_of("arcface", temperature=1 / 30)
+    expected = parts[0](embeddings, related, triplets) + 0.5 * parts[1](
+        embeddings, related, triplets
+    )
+    same(both(embeddings, related, triplets), expected, embeddings)
+    assert both.mined
+    assert not loss_of(["supcon", "arcface"]).mined
+    assert len(list(both.parameters())) == 1
+    heavier = loss_of({"name": "supcon", "weight": 3})(embeddings, related, triplets)
+    torch.testing.assert_close(heavier, 3 * loss_of("supcon")(embeddings, related, triplets))
+
+
+@pytest.mark.parametrize("name", ["contrastive", "multi-similarity", "supcon", "circle"])
+def test_a_single_pair_of_each_kind_counts(name):
+    embeddings = normalize(torch.tensor([[1.0, 0.2], [0.6, 0.8], [0.9, 0.3]])).requires_grad_()
+    related = relations(torch.tensor([0, 0, 1]), torch.zeros(3, dtype=torch.bool), anchors=1)
+    assert loss_of(name)(embeddings, related, NO_TRIPLETS) > 0
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
     embeddings, related, triplets = batch(impostors=True)
@@ -159,8 +290,8 @@ def test_every_loss_has_a_gradient_and_says_whether_it_reads_triplets(name):
     assert embeddings.grad.isfinite().all()
     assert embeddings.grad.abs().sum() > 0
     assert all(parameter.grad.abs().sum() > 0 for parameter in loss.parameters())
-    assert loss.mined == (name in ("triplet", "soft-triplet"))
-    assert bool(list(loss.parameters())) == (name in ("arcface", "proxy-anchor"))
+    assert loss.mined == (name in TRIPLET_LOSSES)
+    assert bool(list(loss.parameters())) == (name in PROXY_LOSSES)
     assert torch.equal(loss(embeddings, related, NO_TRIPLETS), value) != loss.mined
 
 
@@ -180,7 +311,7 @@ def test_a_batch_with_little_to_learn_from_keeps_a_finite_gradient(name, labels,
     assert raw.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["triplet", "soft-triplet"])
+@pytest.mark.parametrize("name", TRIPLET_LOSSES)
 def test_without_triplets_the_loss_is_zero(name):
     embeddings, related, _ = batch()
     assert loss_of(name)(embeddings, related, NO_TRIPLETS).item() == 0
