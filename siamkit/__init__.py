@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
     from siamkit.train.run import TrainingResult, TrainingRun
+    from siamkit.train.series.sweep import SweepResult, SweepRun
     from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
 
@@ -104,6 +105,8 @@ __all__ = [
     "SiamkitError",
     "Sighting",
     "StoreError",
+    "SweepResult",
+    "SweepRun",
     "TextColumns",
     "Threshold",
     "Timeline",
@@ -155,6 +158,8 @@ _HOME = {
     "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",
     "Timeline": "siamkit.flows.timeline",
+    "SweepResult": "siamkit.train.series.sweep",
+    "SweepRun": "siamkit.train.series.sweep",
     "TrainConfig": "siamkit.train.config",
     "TrainingResult": "siamkit.train.run",
     "TrainingRun": "siamkit.train.run",

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserDetails, LocaliserRun
     from siamkit.train.run import RunDetails, TrainingRun
+    from siamkit.train.series.sweep import SweepRun
 
 DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
 log = logging.getLogger("siamkit")
@@ -994,15 +995,51 @@ class Workspace:
         """
         from siamkit.train.run import start_run
 
-        changes: dict[str, Any] = dict(details)
-        if examples is not None:
-            changes["origin"] = expand_text(str(examples))
-        if modality is not None:
-            changes["modality"] = modality
         return start_run(
             expand(Path(run)),
-            changes,
+            _origin_changes(examples, modality, details),
             config or {},
+            lambda: self.store,
+            resume=resume,
+            progress=progress,
+        )
+
+    def train_sweep(
+        self,
+        examples: str | Path | None,
+        folder: str | Path,
+        *,
+        sweep: Mapping[str, Sequence[Any]] | None = None,
+        seeds: int | None = None,
+        modality: str | None = None,
+        config: TrainConfig | Mapping[str, Any] | None = None,
+        resume: bool = False,
+        progress: Progress = ignore_progress,
+        **details: Unpack[RunDetails],
+    ) -> SweepRun:
+        """Prepare examples in `folder` for runs with every combination of some settings' values.
+
+        sweep: the values of each setting; none: the seeds alone are compared. seeds: how many runs
+        of each combination, from config's seed upwards; default: one. The examples are loaded once;
+        each trial is a run folder of its own in `folder`/trials. The others are the arguments of
+        `train`.
+
+        Raises BadInput as `train` does, and for values that a setting cannot take. Needs torch.
+
+        Examples:
+            >>> sweep = ws.train_sweep("people", "sweep", modality="faces",
+            ...                        sweep={"margin": [0.1, 0.2]}, seeds=3)  # doctest: +SKIP
+            >>> for trial, event in sweep.events(): print(trial.name, event)  # doctest: +SKIP
+            >>> sweep.result().verdict.text                              # doctest: +SKIP
+        """
+        from siamkit.train.series.sweep import start_sweep
+
+        return start_sweep(
+            expand(Path(folder)),
+            _origin_changes(examples, modality, details),
+            config or {},
+            sweep,
+            seeds,
             lambda: self.store,
             resume=resume,
             progress=progress,
@@ -1236,3 +1273,11 @@ class Workspace:
         from siamkit.flows.doctor import examine
 
         yield from examine(self.root)
+
+
+def _origin_changes(
+    examples: str | Path | None, modality: str | None, details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of a run's origin that are given."""
+    given = {"origin": examples and expand_text(str(examples)), "modality": modality}
+    return {**details, **{name: value for name, value in given.items() if value is not None}}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import options, train_series
 from siamkit.cli.output import echo, emit_json, stderr
 from siamkit.cli.progress import steps
+from siamkit.cli.settings_text import parse_settings
 from siamkit.cli.watch import follow, print_result
-from siamkit.errors import BadInput
 
 
 class _RunByDefault(click.Group):
@@ -47,6 +46,7 @@ Examples:
   siamkit train --out run --resume                continue an interrupted run
   siamkit train --out run --resume --set steps=4000   take a finished run further
   siamkit train more/ --out run2 --from run       begin with the weights of another run
+  siamkit train people/ -m faces --out sweep --sweep margin=0.1,0.2,0.4 --seeds 3
   siamkit train export run                        export its best encoder so far
   siamkit train plot run --out run.html           draw its curves, also while it runs
   siamkit train config > train.toml               print every setting, for --config
@@ -110,6 +110,8 @@ Examples:
     metavar="RUN",
     help="Begin with the best weights of this RUN, and never validate on what it was trained on.",
 )
+@train_series.sweep
+@train_series.seeds
 @click.option(
     "--log",
     "loggers",
@@ -135,12 +137,17 @@ def run(
     config_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    sweeps: tuple[str, ...],
+    seeds: int | None,
     loggers: tuple[str, ...],
     as_json: bool,
     **details: Any,
 ) -> None:
     """Train on DATA, or continue RUN, whose data and settings are kept there."""
-    if sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
+    is_sweep = train_series.is_series(run, sweeps, seeds, resume)
+    if is_sweep:
+        sk.SweepRun.require_single_process()
+    elif sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
         return
     if resume:
         loggers += tuple(sk.training_log.loggers_of(run))
@@ -150,10 +157,12 @@ def run(
         details["parent"] = str(details["parent"])
     is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
     _require_usage(data, modality, is_localiser, resume, details)
+    if is_localiser and is_sweep:
+        raise click.UsageError("--localise goes with neither --sweep nor --seeds.")
     kind = sk.LocaliserConfig if is_localiser else sk.TrainConfig
-    changes = _parse_settings(settings)
+    changes = parse_settings(settings)
     config = kind.read(config_file).changed(changes) if config_file else changes
-    training: sk.TrainingRun | sk.LocaliserRun
+    training: sk.TrainingRun | sk.LocaliserRun | sk.SweepRun
     common: dict[str, Any] = {"config": config, "resume": resume}
     with steps() as progress:
         if is_localiser:
@@ -161,14 +170,20 @@ def run(
         else:
             if details.get("detector") == "none":
                 details["detector"] = None  # samples are taken whole
-            training = ws.train(
-                data, run, modality=modality, progress=progress, **common, **details
-            )
+            common |= {"modality": modality, "progress": progress}
+            if is_sweep:
+                grid = train_series.grid_of(sweeps, changes)
+                training = ws.train_sweep(data, run, sweep=grid, seeds=seeds, **common, **details)
+            else:
+                training = ws.train(data, run, **common, **details)
     faults = training.prepared.faults if training.examples else []
     for fault in faults:
         stderr(f"Error: {fault}")
     if faults:
         stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
+    if isinstance(training, sk.SweepRun):
+        train_series.run_sweep(training, loggers, as_json)
+        return
     follow(training, loggers)
     _finish(training, as_json)
 
@@ -200,7 +215,11 @@ def _require_usage(
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
     """Write RUN/encoder or RUN/detector from the best weights so far, even of a failed RUN."""
+    if sk.SweepRun.is_begun_in(run):
+        train_series.print_sweep(sk.SweepRun.open(run).conclude(), as_json)
+        return
     is_localiser = sk.LocaliserRun.is_begun_in(run)
+    training: sk.TrainingRun | sk.LocaliserRun
     training = sk.LocaliserRun.open(run) if is_localiser else sk.TrainingRun.open(run)
     training.export()
     _finish(training, as_json)
@@ -235,20 +254,6 @@ def config(localise: bool) -> None:
     settings = sk.LocaliserConfig() if localise else sk.TrainConfig()
     for line in settings.to_toml(comments=True).splitlines():
         echo(line)
-
-
-def _parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Split 'margin=0.3' into key and value; the value is TOML, or else plain text."""
-    values: dict[str, Any] = {}
-    for setting in settings:
-        key, sign, text = setting.partition("=")
-        if not sign:
-            raise BadInput(f"--set {setting!r} has no value", hint="write `--set margin=0.3`")
-        try:
-            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except (ValueError, RecursionError):  # not TOML; ValueError: a number of 5,000 digits
-            values[key.strip()] = text.strip()
-    return values
 
 
 def _finish(training: sk.TrainingRun | sk.LocaliserRun, as_json: bool) -> None:

@@ -15,6 +15,8 @@ from siamkit.errors import SiamkitError
 from siamkit.io.printable import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from siamkit.train.events import (
         Baseline,
         Evaluated,
@@ -25,13 +27,19 @@ if TYPE_CHECKING:
         Started,
         Step,
     )
+    from siamkit.train.series.trial import Trial
 
 EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a terminal
 CLEAR = "\r\033[K"
 
 
-def follow(run: sk.TrainingRun | sk.LocaliserRun, loggers: Sequence[str]) -> None:
-    """Train to the end, log and show its events; if interrupted, print what is saved."""
+def follow(
+    run: sk.TrainingRun | sk.LocaliserRun | Trial, loggers: Sequence[str], whole: Path | None = None
+) -> None:
+    """Train to the end, log and show its events; if interrupted, print what is saved.
+
+    whole: the folder of the sweep or the cross-validation that a run is part of.
+    """
     live = sys.stderr.isatty()
     events = sk.training_events
     started: Started | LocaliserStarted | None = None
@@ -54,8 +62,8 @@ def follow(run: sk.TrainingRun | sk.LocaliserRun, loggers: Sequence[str]) -> Non
             elif isinstance(event, events.Saved):
                 saved = event.step
             elif isinstance(event, events.Stopped) and started is None:
-                more = f"`--resume --set steps={2 * run.config.steps}` takes it further"
-                stderr(f"{run.folder} is finished: {_event_line(event)}; {more}")
+                more = f"; `--resume --set steps={2 * run.config.steps}` takes it further"
+                stderr(f"{run.folder} is finished: {_event_line(event)}{'' if whole else more}")
             else:
                 stderr(_event_line(event), before=CLEAR if live else "")
                 if isinstance(event, events.Started | events.LocaliserStarted):
@@ -63,7 +71,7 @@ def follow(run: sk.TrainingRun | sk.LocaliserRun, loggers: Sequence[str]) -> Non
                     saved = event.step or None
     except KeyboardInterrupt:
         state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
-        command = f"siamkit train --out {quote(str(run.folder))} --resume"
+        command = f"siamkit train --out {quote(str(whole or run.folder))} --resume"
         stderr(f"{state}; `{command}` continues from there", before="\n")
         raise
     except SiamkitError:

@@ -29,7 +29,12 @@ def fingerprint(owner: str, graph: bytes, constants: Mapping[str, Any]) -> str:
 def write(graph_path: Path, graph: bytes, card_path: Path, card: Mapping[str, Any]) -> None:
     """Write a graph and its card. The card comes last: it never describes an absent graph."""
     graph_path.write_bytes(graph)
-    card_path.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_card(card_path, card)
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a card alone."""
+    path.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_checked(

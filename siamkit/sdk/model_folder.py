@@ -114,6 +114,11 @@ def write_folder(folder: Path, graph: bytes, card: Card) -> None:
     graph_file.write(folder / GRAPH, graph, folder / CARD, data)
 
 
+def write_card(folder: Path, card: Card) -> None:
+    """Replace the card of an encoder folder whose graph and preprocessing stay as they are."""
+    graph_file.write_card(folder / CARD, asdict(card) | {"format": FORMAT})
+
+
 def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
     """Serialise an ONNX graph: (n, …) arrays, flattened, times `matrix` (length, dim), to norm 1.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from siamkit.errors import BadInput
 from siamkit.io import atomic
@@ -17,28 +17,28 @@ from siamkit.train.folder import CONFIG, LAST, AnyOrigin, AnySettings
 MAY_CHANGE = ("steps", "patience", "evaluate_every")
 
 
-def require_continuable(
-    folder: Path,
-    origins: tuple[AnyOrigin, AnyOrigin],
-    settings: tuple[AnySettings, AnySettings],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Start(Generic[AnyOrigin, AnySettings]):
+    """A run's origin and settings as they are stored, and those that it is to go on with.
+
+    Of a new run, the defaults are stored.
+    """
+
+    before: AnyOrigin
+    origin: AnyOrigin
+    saved: AnySettings
+    config: AnySettings
+
+
+def require_continuable(folder: Path, start: Start[AnyOrigin, AnySettings]) -> None:
     """Raise BadInput if a run with a checkpoint cannot go on as asked.
 
-    origins, settings: of the run, and those it would go on with. Only MAY_CHANGE may differ, and
-    the steps cannot be fewer than were taken.
+    Only MAY_CHANGE may differ, and the steps cannot be fewer than were taken.
     """
-    before, now = (asdict(origin) for origin in origins)
-    saved, asked = settings
-    allowed: dict[str, Any] = {name: getattr(saved, name) for name in MAY_CHANGE}
-    lines = _differences(before, now) + saved.differences(replace(asked, **allowed))
-    if lines:
-        raise BadInput(
-            f"{to_text(folder)} was started with other settings: {'; '.join(lines)}",
-            hint="`--resume` continues it as it was, and `--resume --set steps=…` beyond its end;"
-            " another `--out` begins a new run",
-        )
-    if saved != asked:
-        done, steps = _read_step(folder), int(asdict(asked)["steps"])
+    hint = "`--resume` continues it as it was, and `--resume --set steps=…` beyond its end;"
+    require_same(folder, start, apart_from=MAY_CHANGE, hint=hint)
+    if start.saved != start.config:
+        done, steps = _read_step(folder), int(asdict(start.config)["steps"])
         if steps < done:
             raise BadInput(
                 f"steps = {steps:,}: {to_text(folder)} has taken {done:,} already",
@@ -46,27 +46,41 @@ def require_continuable(
             )
 
 
-def extend(folder: Path, saved: AnySettings, config: AnySettings) -> None:
+def require_same(
+    folder: Path,
+    start: Start[AnyOrigin, AnySettings],
+    *,
+    apart_from: Iterable[str] = (),
+    hint: str = "`--resume` alone continues it as it was;",
+) -> None:
+    """Raise BadInput if a run would go on with another origin or other settings."""
+    before, now = asdict(start.before), asdict(start.origin)
+    stored: dict[str, Any] = {name: getattr(start.saved, name) for name in apart_from}
+    lines = [
+        f"{key}: {value!r} before, {now[key]!r} now"
+        for key, value in before.items()
+        if value != now[key]
+    ] + start.saved.differences(replace(start.config, **stored))
+    if lines:
+        raise BadInput(
+            f"{to_text(folder)} was started with other settings: {'; '.join(lines)}",
+            hint=f"{hint} another `--out` begins a new run",
+        )
+
+
+def extend(folder: Path, start: Start[AnyOrigin, AnySettings]) -> None:
     """Store what MAY_CHANGE; a run that patience has ended is patient again.
 
     The checkpoint is renewed before the settings: a run that is killed between the two goes on as
     it was.
     """
-    if config == saved:
+    if start.config == start.saved:
         return
     from siamkit.train import checkpoint
 
     tensors, facts = checkpoint.read(folder / LAST)
     checkpoint.write(folder / LAST, tensors, facts | {"since": 0})
-    atomic.replace_text(folder / CONFIG, config.to_toml())
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key}: {value!r} before, {now[key]!r} now"
-        for key, value in before.items()
-        if value != now[key]
-    ]
+    atomic.replace_text(folder / CONFIG, start.config.to_toml())
 
 
 def _read_step(folder: Path) -> int:

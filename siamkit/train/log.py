@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from siamkit.errors import BadInput, SiamkitError
@@ -35,6 +35,7 @@ from siamkit.train.events import (
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.record import read_record
 from siamkit.train.run import TrainingRun
+from siamkit.train.series.trial import Trial
 
 # Before the names of an event's figures, by its class; the others have none that make a curve.
 SECTIONS = {
@@ -44,6 +45,7 @@ SECTIONS = {
     "LocaliserEvaluated": "validation",
     "Baseline": "baseline",
 }
+Logged: TypeAlias = TrainingRun | LocaliserRun | Trial
 WANDB_ID = "run-id"  # in RUN/wandb: the id that a resumed run goes on with
 FLUSH = 10  # seconds after which TensorBoard sees what happened
 log = logging.getLogger("siamkit")
@@ -79,7 +81,7 @@ def loggers_of(folder: Path) -> list[str]:
     return [name for name in LOGGERS if (folder / name).is_dir()]
 
 
-def log_events(run: TrainingRun | LocaliserRun, loggers: Sequence[str]) -> Iterator[Event]:
+def log_events(run: Logged, loggers: Sequence[str]) -> Iterator[Event]:
     """Train, log every event to RUN/tensorboard or RUN/wandb, and yield it.
 
     loggers: of "tensorboard" and "wandb". A resumed run continues its curves; what happened before
@@ -96,7 +98,7 @@ def log_events(run: TrainingRun | LocaliserRun, loggers: Sequence[str]) -> Itera
     return _logged(run, list(dict.fromkeys(loggers)))
 
 
-def _logged(run: TrainingRun | LocaliserRun, names: Sequence[str]) -> Iterator[Event]:
+def _logged(run: Logged, names: Sequence[str]) -> Iterator[Event]:
     books: list[_Book] = []
     is_complete = False
     try:
@@ -151,7 +153,7 @@ class _Book:
             )
 
 
-def _begin(name: str, run: TrainingRun | LocaliserRun, started: Event) -> _Book:
+def _begin(name: str, run: Logged, started: Event) -> _Book:
     """Start a logger; tell it what was recorded before, if it logs this run for the first time."""
     is_late = bool(started.step) and not (run.folder / name).exists()
     try:
@@ -181,7 +183,7 @@ def _contents(event: Event, section: str) -> tuple[dict[str, float], dict[str, s
     return numbers, texts
 
 
-def _settings(run: TrainingRun | LocaliserRun) -> dict[str, Any]:
+def _settings(run: Logged) -> dict[str, Any]:
     """Return the settings of a run as hyperparameters; a table or a list as JSON."""
     return {
         key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
@@ -190,7 +192,7 @@ def _settings(run: TrainingRun | LocaliserRun) -> dict[str, Any]:
 
 
 class _TensorBoard:
-    def __init__(self, run: TrainingRun | LocaliserRun, started: Event) -> None:
+    def __init__(self, run: Logged, started: Event) -> None:
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
@@ -220,7 +222,7 @@ class _TensorBoard:
 
 
 class _WeightsAndBiases:
-    def __init__(self, run: TrainingRun | LocaliserRun, started: Event) -> None:
+    def __init__(self, run: Logged, started: Event) -> None:
         import wandb
 
         mode = None if "WANDB_MODE" in os.environ or _has_login(wandb) else "offline"
@@ -277,7 +279,7 @@ def _wandb_id(folder: Path, *, is_new: bool) -> str:
     return run_id
 
 
-LOGGERS: dict[str, Callable[[TrainingRun | LocaliserRun, Event], Logger]] = {
+LOGGERS: dict[str, Callable[[Logged, Event], Logger]] = {
     "tensorboard": _TensorBoard,
     "wandb": _WeightsAndBiases,
 }

@@ -23,7 +23,7 @@ from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
 from siamkit.train.examples import Example, gallery_examples, read_examples
-from siamkit.train.extend import extend, require_continuable
+from siamkit.train.extend import Start, extend, require_continuable
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
@@ -182,21 +182,36 @@ def start_run(
     from siamkit.train.modality import load_modality
 
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
+    start = read_start(folder, changes, config, resume=resume)
+    if has_checkpoint:
+        require_continuable(folder, start)
+    if has_checkpoint and (prepared := load(folder)):
+        extend(folder, start)
+        modality = load_modality(start.origin.modality, start.config)
+        return TrainingRun(folder, modality, start.config, start.origin, prepared)
+    plan = Plan(folder, start.config, Split(start.config.validation, start.config.seed))
+    return prepare_runs([plan], start.origin, open_store, resume=resume, progress=progress)[0]
+
+
+def read_start(
+    folder: Path,
+    changes: Mapping[str, Any],
+    config: TrainConfig | Mapping[str, Any],
+    *,
+    resume: bool,
+) -> Start[Origin, TrainConfig]:
+    """Work out what a new or a reopened run starts with; see start_run for the arguments.
+
+    Raises BadInput if the folder is in use or nothing was begun there, or if examples are missing.
+    """
     if resume:
         before, saved = run_folder.reopen(folder, Origin, TrainConfig)
     else:
         run_folder.require_new(folder)
         parent = parents.open_parent(Path(changes["parent"])) if "parent" in changes else None
-        before, saved = new_origin(folder, changes, parent), parents.inherited(parent)
+        before, saved = _new_origin(folder, changes, parent), parents.inherited(parent)
     config = config if isinstance(config, TrainConfig) else saved.changed(config)
-    origin = changed_origin(before, changes)
-    if has_checkpoint:
-        require_continuable(folder, (before, origin), (saved, config))
-    if has_checkpoint and (prepared := load(folder)):
-        extend(folder, saved, config)
-        return TrainingRun(folder, load_modality(origin.modality, config), config, origin, prepared)
-    plan = Plan(folder, config, Split(config.validation, config.seed))
-    return prepare_runs([plan], origin, open_store, resume=resume, progress=progress)[0]
+    return Start(before, _changed_origin(before, changes), saved, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +271,7 @@ def _read_examples(origin: Origin, open_store: Callable[[], Store]) -> list[Exam
     return read_examples(origin.origin, table=origin.table, encoding=origin.encoding)
 
 
-def new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | None) -> Origin:
+def _new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | None) -> Origin:
     """Return the origin of a new run before its changes. Raises BadInput if it lacks examples."""
     modality = changes.get("modality", parent.origin.modality if parent else None)
     if modality is None or "origin" not in changes:
@@ -266,7 +281,7 @@ def new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | N
     return Origin(modality, "", DEFAULT, "not stated", real(folder).name)
 
 
-def changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
+def _changed_origin(before: Origin, changes: Mapping[str, Any]) -> Origin:
     """Return an origin with changes, its detector resolved and its paths made absolute."""
     origin = replace(before, **changes)
     if "parent" in changes:

@@ -17,7 +17,7 @@ from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.detector_folder import read_card
 from siamkit.train import folder as run_folder
 from siamkit.train.events import Event, LocaliserEvaluated, LocaliserStep, Stopped
-from siamkit.train.extend import extend, require_continuable
+from siamkit.train.extend import Start, extend, require_continuable
 from siamkit.train.folder import DETECTOR, LAST, LOCALISE, LocaliserOrigin
 from siamkit.train.localise.config import LocaliserConfig
 from siamkit.train.localise.prepare import PreparedPictures, load, prepare
@@ -157,10 +157,10 @@ def start_localiser(
     if "origin" in changes:
         origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
     if has_checkpoint:
-        require_continuable(folder, (before, origin), (saved, config))
+        require_continuable(folder, Start(before, origin, saved, config))
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
-        extend(folder, saved, config)
+        extend(folder, Start(before, origin, saved, config))
         return LocaliserRun(folder, config, origin, prepared)
     from siamkit.train.localise.trainer import prepare_features, require_trainable
 

@@ -1,0 +1,68 @@
+"""The folder of several runs: what they share, and how it is undone or exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from siamkit.errors import BadInput
+from siamkit.io.atomic import writing_folder
+from siamkit.sdk.model_folder import Card, read_card, write_card
+from siamkit.train import folder as run_folder
+from siamkit.train.config import TrainConfig
+from siamkit.train.folder import Origin
+from siamkit.train.run import Plan
+
+
+def arrays_of(origin: Origin, config: TrainConfig) -> str:
+    """Return a key that two settings share if they train on the same arrays.
+
+    Raises BadInput or PluginError for settings that the modality cannot be trained with.
+    """
+    from siamkit.train.modality import load_modality
+
+    modality = load_modality(origin.modality, config)
+    constants = json.dumps(modality.preprocessing(), sort_keys=True, default=str)
+    return f"{type(modality).__name__} {constants}"
+
+
+def require_single_process() -> None:
+    """Raise BadInput under torchrun, in each of its processes."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadInput(
+            "several processes train one run, and a sweep or a cross-validation has many",
+            hint="start it without torchrun",
+        )
+
+
+def abandon(folder: Path, plan: str, plans: Sequence[Plan]) -> None:
+    """Undo the beginning of several runs that could not be prepared.
+
+    plan: the file that says what they are.
+    """
+    for run in plans:
+        if run.folder.exists():
+            run_folder.abandon(run.folder)
+    for parent in {run.folder.parent for run in plans}:
+        if parent.exists() and not any(parent.iterdir()):
+            parent.rmdir()
+    (folder / plan).unlink(missing_ok=True)
+    run_folder.abandon(folder)
+
+
+def export_copy(encoder: Path, target: Path, facts: Mapping[str, Any]) -> Card:
+    """Copy an encoder folder to another, in place of one that is there; return its card.
+
+    facts: to add to the training card.
+    """
+    with writing_folder(target, replace=True) as folder:
+        shutil.copytree(encoder, folder, dirs_exist_ok=True)
+        card = read_card(folder)
+        card = replace(card, training={**card.training, **facts})
+        write_card(folder, card)
+    return card
