@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from siamkit.train import checkpoint
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import LAST
 from siamkit.train.losses import build_loss
+from siamkit.train.miners import NO_TRIPLETS
 from siamkit.train.record import read_record
+from siamkit.train.relations import relations
 
 MODULE = '''
 import torch
@@ -124,3 +127,14 @@ def test_the_events_of_an_own_loss_without_triplets_name_no_miner(train, module)
     assert train.tiles(loss=f"{module}:Centres", steps=2).code == 0
     miners = {event.miner for event in read_record(train.folder / "run") if "Step" in repr(event)}
     assert "none" in miners
+
+
+def test_the_loss_of_the_documentation_is_one(module, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(# my_losses\.py\n.*?)```", page, re.DOTALL)
+    (tmp_path / "my_losses.py").write_text(example)
+    loss = build_loss(TrainConfig(loss={"name": "my_losses:softest", "margin": 0.5}, dim=2), 2)
+    embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]], requires_grad=True)
+    related = relations(torch.tensor([0, 0, 1]), torch.zeros(3, dtype=torch.bool))
+    # (0.6 − 0.8 + 0.5 + 0.96 − 0.8 + 0.5) / 3: two anchors have a positive
+    assert loss(embeddings, related, NO_TRIPLETS).item() == pytest.approx(0.96 / 3)
