@@ -17,9 +17,10 @@ import torch
 from torch.nn.functional import normalize, triplet_margin_loss
 
 from siamkit.train.backbones import build_network
+from siamkit.train.candidates import Batch
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
-from siamkit.train.learner import Batch, Learner
+from siamkit.train.learner import Learner
 from siamkit.train.losses import build_loss
 from siamkit.train.processes import Processes
 
@@ -34,7 +35,12 @@ def compare(name: str) -> tuple[float, float]:
     labels = np.repeat(np.arange(IDENTITIES), SAMPLES)
     shape = (len(labels), SIZE, SIZE)
     batches = [
-        Batch(rng.integers(0, 256, shape, np.uint8), labels, np.zeros(len(labels), bool))
+        Batch(
+            rng.integers(0, 256, shape, np.uint8),
+            labels,
+            np.zeros(len(labels), bool),
+            np.arange(len(labels)),
+        )
         for _ in range(4)
     ]
     network, loss = build_network(config, name, (SIZE, SIZE)), build_loss(config, IDENTITIES)

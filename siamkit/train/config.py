@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from siamkit.errors import BadInput
-from siamkit.train.loss_settings import LOSSES, LossSetting, Term, checked_loss, loss_terms
+from siamkit.train.loss_settings import (
+    LOSSES,
+    PROXY_LOSSES,
+    LossSetting,
+    Term,
+    checked_loss,
+    loss_names,
+    loss_terms,
+)
 from siamkit.train.settings import DEVICES, SCHEDULES, Paced
 
 PRECISIONS = ("auto", "fp32", "bf16")
+BLIND_LOSSES = (*PROXY_LOSSES, "cosent")  # they have no use for more negatives
 OPTIMISERS = ("adamw", "adam", "radam", "sgd", "rmsprop")
 MINERS = ("auto", "random", "semi-hard", "batch-hard", "distance-weighted", "index-driven")
 
@@ -34,7 +43,8 @@ class TrainConfig(Paced):
     identities: int = 16  # P, per batch
     samples: int = 4  # K, genuine samples per identity in a batch
     impostors: int = 2  # at most, beside them, per identity that has some
-    accumulate: int = 1  # batches per step
+    accumulate: int = 1  # batches per step, with the negatives of one batch as large as all
+    memory: int = 0  # embeddings of earlier batches that are negatives, too; 0: none
     steps: int = 2000
     optimiser: str = "adamw"
     learning_rate: float = 1e-3  # at its peak, after a linear warm-up; sgd wants about 0.05
@@ -69,7 +79,8 @@ class TrainConfig(Paced):
     MINIMUMS: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(("identities", "samples"), 2),
         **dict.fromkeys(("accumulate", "steps"), 1),
-        **dict.fromkeys(("margin", "impostors", "weight_decay", "freeze", "lora", "seed"), 0),
+        **dict.fromkeys(("margin", "impostors", "memory", "weight_decay", "freeze", "lora"), 0),
+        "seed": 0,
     }
     SHARES: ClassVar[Mapping[str, str]] = {"refresh": "steps", **Paced.SHARES}
 
@@ -96,6 +107,7 @@ class TrainConfig(Paced):
             raise BadInput("average and validation are shares: 0 or more, and below 1")
         if self.mix and (self.frozen or not self.augment):
             raise BadInput("mix = true has no effect with augment = false or frozen = true")
+        self._check_memory()
         if self.learning_rate <= 0 or self.temperature <= 0:
             raise BadInput("learning_rate and temperature must be above 0")
         if self.trunk_rate <= 0:
@@ -121,3 +133,17 @@ class TrainConfig(Paced):
     def loss_terms(self) -> list[Term]:
         """Return the losses of a weighted sum, one or more."""
         return list(loss_terms(self.loss, self.margin, self.temperature))
+
+    def _check_memory(self) -> None:
+        blind = [name for name in loss_names(self.loss) if name in BLIND_LOSSES]
+        if self.memory and len(blind) == len(loss_names(self.loss)):
+            raise BadInput(
+                f"memory = {self.memory}: {blind[0]} does not compare samples with their negatives",
+                hint="memory=0, or another loss",
+            )
+        batch = self.identities * self.samples * self.accumulate
+        if 0 < self.memory < batch:
+            raise BadInput(
+                f"memory = {self.memory}: it holds less than the {batch} samples of one step",
+                hint="0 for none, or several times as many",
+            )

@@ -30,10 +30,10 @@ PATIENT_STEPS = (10, 50)  # the least and the most of them
 MOST_COLLAPSES = 3  # at which "auto" gives up, too
 
 
-def spread(distances: Tensor) -> float:
-    """Return the mean d² of an anchor and another embedding, in [0, 4], of (a, c) d² with c > 1."""
+def spread(distances: Tensor) -> Tensor:
+    """Return the mean d² of an anchor and another embedding, in [0, 4], of (a, c) d², c > 1."""
     anchors, candidates = distances.shape
-    return float(distances.sum()) / (anchors * (candidates - 1))
+    return distances.sum() / (anchors * (candidates - 1))
 
 
 def _within(limits: tuple[int, int], steps: float) -> int:

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from siamkit.train import checkpoint
+from siamkit.train.candidates import Batch, Memory, describe, relate
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import spread
 from siamkit.train.device import autocast
+from siamkit.train.gradient_cache import Chunks
 from siamkit.train.losses import Loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, active_fraction, miner
 from siamkit.train.optimiser import build_optimiser, learning_rate
 from siamkit.train.processes import Processes
-from siamkit.train.relations import Relations, relations, squared_distances
+from siamkit.train.relations import Relations, squared_distances
 from siamkit.train.stages import frozen_modules
 
 CLIP = 5.0  # highest norm of a gradient: one wild batch must not undo what was learned
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Samples of several identities, whose rows stand together."""
-
-    arrays: NDArray[Any]  # (b, …)
-    labels: NDArray[np.int64]  # (b,) 0, 1, … among the training identities
-    impostor: NDArray[np.bool_]  # (b,)
-
-
 @dataclass(frozen=True, slots=True)
 class StepMeans:
-    """Means over the batches of a step; see siamkit.train.events.Step."""
+    """Means over the samples of a step, of all processes; see siamkit.train.events.Step."""
 
     loss: float
     active: float
     positive: float
     negative: float
     spread: float
+    samples: float  # their number, of all processes
 
 
 class Learner:
@@ -56,6 +47,7 @@ class Learner:
     ) -> None:
         self.network, self.loss = network.to(device), loss.to(device)
         self.config, self.device, self.precision = config, device, precision
+        self.memory = Memory(config)
         # The average is validated and exported (Polyak and Juditsky 1992); without one it is the
         # network itself.
         self.average = deepcopy(self.network).requires_grad_(False) if config.average else network
@@ -66,51 +58,67 @@ class Learner:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def step(
-        self, step: int, batches: Iterable[Batch], mining: str, processes: Processes
+        self, step: int, batches: Sequence[Batch], mining: str, processes: Processes
     ) -> StepMeans:
-        """Learn from the batches of one step, counted from 1.
+        """Learn from the batches of one step, counted from 1, as if they were one large batch.
 
-        Gradients are clipped to a norm of CLIP. If the loss or a gradient is not finite, nothing
-        is learned, and the loss returned is NaN.
+        It holds those of all processes, and has the memory for further candidates. Gradients are
+        clipped to a norm of CLIP. If the loss or a gradient is not finite, nothing is learned, and
+        the loss returned is NaN.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, step) * group["share"]
         for module in self._frozen:
             module.eval()
         self.optimiser.zero_grad(set_to_none=True)
-        seed = step_seed(self.config.seed, step, processes.rank)
-        torch.manual_seed(seed)  # of dropout
-        generator = torch.Generator().manual_seed(seed)
-        means = [astuple(self._learn(batch, mining, generator)) for batch in batches]
-        mean = StepMeans(*np.mean(means, axis=0).tolist())
-        processes.average_gradients(self.parameters())
+        chunks = Chunks(self.network, self._embedder(step, batches, processes.rank), len(batches))
+        embeddings = processes.gather(chunks.embeddings)
+        about = processes.gather(describe(batches, self.device))
+        candidates, facts = self.memory.recall(embeddings, about)
+        pairs = relate(facts, anchors=len(about))
+        distances = squared_distances(candidates.detach(), len(about))
+        # Every process draws the same triplets, and knows the loss of all.
+        generator = torch.Generator().manual_seed(step_seed(self.config.seed, step, 0))
+        loss = self.loss(candidates, pairs, self._mine(mining, distances, pairs, generator))
+        chunks.backward(loss)
+        processes.sum_gradients(self.network.parameters())
+        processes.average_gradients(self.loss.parameters())  # each process has all of it
         norm = nn.utils.clip_grad_norm_(self.parameters(), CLIP)
-        if math.isfinite(mean.loss) and bool(torch.isfinite(norm)):
-            self.optimiser.step()
-            self._update_average()
-            return mean
-        return StepMeans(math.nan, mean.active, mean.positive, mean.negative, mean.spread)
+        loss = torch.where(norm.isfinite(), loss.detach(), torch.nan)
+        means = self._measure(loss, distances, pairs)
+        if not math.isfinite(means.loss):
+            return means
+        self.optimiser.step()
+        self._update_average()
+        self.memory.remember(step, embeddings, about)
+        return means
 
-    def _learn(self, batch: Batch, mining: str, generator: torch.Generator) -> StepMeans:
-        """Add the gradients of a batch to those of the step."""
-        pairs = relations(
-            torch.from_numpy(batch.labels).to(self.device),
-            torch.from_numpy(batch.impostor).to(self.device),
-        )
-        with autocast(self.device, self.precision):
-            embeddings = self.network(torch.from_numpy(batch.arrays).to(self.device))
-        embeddings = normalize(embeddings.float(), dim=1)
-        distances = squared_distances(embeddings.detach())
-        triplets = self._mine(mining, distances, pairs, generator)
-        loss = self.loss(embeddings, pairs, triplets)
-        (loss / self.config.accumulate).backward()
-        return StepMeans(
-            float(loss.detach()),
+    def _embedder(self, step: int, batches: Sequence[Batch], rank: int) -> Callable[[int], Tensor]:
+        """Return what embeds a batch by its number, with the same dropout each time."""
+
+        def embed(number: int) -> Tensor:
+            stream = rank * len(batches) + number
+            torch.manual_seed(step_seed(self.config.seed, step, stream))
+            arrays = torch.from_numpy(batches[number].arrays).to(self.device)
+            with autocast(self.device, self.precision):
+                embeddings: Tensor = self.network(arrays)
+            return normalize(embeddings.float(), dim=1)
+
+        return embed
+
+    def _measure(self, loss: Tensor, distances: Tensor, pairs: Relations) -> StepMeans:
+        """Measure the batch, without the memory; on a GPU, wait for it once."""
+        count = len(distances)
+        if count < len(pairs.labels):
+            distances, pairs = distances[:, :count], pairs.among_anchors()
+        measures = (
+            loss,
             active_fraction(distances, pairs, self.config.margin),
             _mean(distances, pairs.positive),
             _mean(distances, pairs.negative),
             spread(distances),
         )
+        return StepMeans(*[*torch.stack(measures).tolist(), count])
 
     def _mine(
         self, name: str, distances: Tensor, pairs: Relations, generator: torch.Generator
@@ -145,6 +153,7 @@ class Learner:
             | under("loss.", self.loss.state_dict())
             | under("optimiser.", checkpoint.optimiser_tensors(self.optimiser))
             | (under("average.", self.average.state_dict()) if self.config.average else {})
+            | under("memory.", self.memory.tensors())
         )
 
     def load(self, tensors: dict[str, Tensor]) -> None:
@@ -154,6 +163,7 @@ class Learner:
         checkpoint.load_optimiser(self.optimiser, part(tensors, "optimiser."))
         if self.config.average:
             self.average.load_state_dict(part(tensors, "average."))
+        self.memory.load(part(tensors, "memory."), self.device)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
@@ -161,5 +171,6 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step) * 1_009 + rank
 
 
-def _mean(distances: Tensor, pairs: Tensor) -> float:
-    return float(distances[pairs].mean()) if bool(pairs.any()) else math.nan
+def _mean(distances: Tensor, pairs: Tensor) -> Tensor:
+    """Return the mean of some distances; NaN of none."""
+    return (distances * pairs).sum() / pairs.sum()

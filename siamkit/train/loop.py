@@ -16,12 +16,13 @@ from siamkit.errors import SiamkitError
 from siamkit.protocols import Mixes, Trainable
 from siamkit.train import checkpoint, validation
 from siamkit.train.augment import augment_batch
+from siamkit.train.candidates import Batch
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import Curriculum
 from siamkit.train.data import Dataset
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
 from siamkit.train.folder import BEST, LAST
-from siamkit.train.learner import Batch, Learner, StepMeans
+from siamkit.train.learner import Learner, StepMeans
 from siamkit.train.mixing import mix_identities
 from siamkit.train.neighbours import hard_negatives
 from siamkit.train.optimiser import learning_rate
@@ -133,7 +134,7 @@ class Loop:
         return self.config.miner == "index-driven" and step % interval == 0
 
     def _steps(self, first: int, last: int) -> Iterator[Event]:
-        config, world = self.config, self.processes.world
+        config = self.config
         turns = range(first * config.accumulate, last * config.accumulate)
         loop_start, earlier_seconds = time.monotonic(), self.state.seconds
         prefetched = map_ahead(self._batch, turns, workers=1, ahead=AHEAD)
@@ -145,7 +146,6 @@ class Loop:
             means = StepMeans(*self.processes.share([*astuple(means)]))
             now = time.monotonic()
             self.state.seconds = earlier_seconds + now - loop_start
-            samples = sum(len(batch.labels) for batch in batches) * world
             yield Step(
                 step,
                 means.loss,
@@ -155,7 +155,7 @@ class Loop:
                 means.spread,
                 miner=mining if self.learner.loss.mined else "none",
                 learning_rate=learning_rate(config, step),
-                samples_per_second=samples / (now - step_start),
+                samples_per_second=means.samples / (now - step_start),
                 seconds=self.state.seconds,
             )
             alarm = self._curriculum.observe(step, means.loss, means.active, means.spread)
@@ -175,7 +175,8 @@ class Loop:
                 rng = np.random.default_rng([*key, 2])
                 arrays = mix_identities(arrays, labels, impostor, self.modality, rng)
             arrays = augment_batch(arrays, labels, self.modality, key)
-        return Batch(arrays, labels, impostor)
+            return Batch(arrays, labels, impostor, rows, draw=turn * world + rank)
+        return Batch(arrays, labels, impostor, rows)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner

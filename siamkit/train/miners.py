@@ -97,16 +97,16 @@ def distance_weighted(
     return _draw(anchor, positive, weight[anchor], generator)
 
 
-def active_fraction(distances: Tensor, relations: Relations, margin: float) -> float:
-    """Return the share of all possible triplets with d²(a, p) − d²(a, n) + margin > 0.
+def active_fraction(distances: Tensor, relations: Relations, margin: float) -> Tensor:
+    """Return the () share of all possible triplets with d²(a, p) − d²(a, n) + margin > 0.
 
     It is 0 if there are none.
     """
-    anchor, positive = relations.positive.nonzero(as_tuple=True)
-    candidates = distances.masked_fill(~relations.negative, torch.inf)[anchor]
-    active = (candidates < distances[anchor, positive][:, None] + margin).sum()
-    possible = relations.negative.sum(1)[anchor].sum()
-    return float(active / possible.clamp(min=1))
+    candidates = distances.masked_fill(~relations.negative, torch.inf).sort(1)[0]
+    nearer = torch.searchsorted(candidates, distances + margin)  # negatives of each pair
+    active = (nearer * relations.positive).sum()
+    possible = (relations.positive.sum(1) * relations.negative.sum(1)).sum()
+    return active / possible.clamp(min=1)
 
 
 def _draw(anchor: Tensor, positive: Tensor, weight: Tensor, generator: torch.Generator) -> Triplets:

@@ -1,7 +1,8 @@
 """Train one run in several processes, which `torchrun` starts on one machine or many.
 
-Each process draws batches of its own identities; gradients are averaged after each step, so all
-processes hold the same weights. Process 0 alone evaluates, writes and reports.
+Each process draws and embeds batches of its own identities; the embeddings of all are gathered, so
+that each step learns from one large batch. Gradients are added up after it, so all processes hold
+the same weights. Process 0 alone evaluates, writes and reports.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 TIMEOUT = timedelta(days=1)  # the others wait while the first prepares the data
 
@@ -30,20 +31,48 @@ class Processes:
     def first(self) -> bool:
         return self.rank == 0
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Average gradients in one message: many small ones cost more than their bytes."""
-        if self.world == 1:
-            return
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Add up gradients in one message: many small ones cost more than their bytes."""
         trained = [p for p in parameters if p.requires_grad]
+        if self.world == 1 or not trained:
+            return
         for p in trained:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
         flat = torch.cat([p.grad.flatten() for p in trained if p.grad is not None])
         dist.all_reduce(flat)
-        flat /= self.world
         parts = torch.split(flat, [p.numel() for p in trained])
         for p, part in zip(trained, parts, strict=True):
             p.grad = part.view_as(p)
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Average gradients in one message."""
+        trained = [p for p in parameters if p.requires_grad]
+        self.sum_gradients(trained)
+        if self.world > 1:
+            for p in trained:
+                assert p.grad is not None
+                p.grad /= self.world
+
+    def gather(self, own: Tensor) -> Tensor:
+        """Return the rows of all processes, in the order of their ranks.
+
+        The processes may have different numbers of rows, of one shape. Gradients pass to the own
+        rows alone: a loss of all rows, computed by every process, has the gradient that is the sum
+        of those of the processes.
+        """
+        if self.world == 1:
+            return own
+        counts = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world)]
+        dist.all_gather(counts, torch.tensor([len(own)]))
+        sizes = [int(count) for count in counts]
+        padded = own.new_zeros(max(sizes), *own.shape[1:])
+        padded[: len(own)] = own.detach()
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        rows = [part[:size] for part, size in zip(parts, sizes, strict=True)]
+        rows[self.rank] = own
+        return torch.cat(rows)
 
     def average_buffers(self, network: nn.Module) -> None:
         """Average batch normalisation's statistics, which each process gathers by itself."""

@@ -38,18 +38,42 @@ class Relations:
         """The number of anchors, a."""
         return len(self.positive)
 
+    def among_anchors(self) -> Relations:
+        """Return the relations of the anchors alone, without further candidates."""
+        count = self.anchors
+        return Relations(
+            self.positive[:, :count],
+            self.negative[:, :count],
+            self.labels[:count],
+            self.impostor[:count],
+        )
 
-def relations(labels: Tensor, impostor: Tensor, anchors: int | None = None) -> Relations:
+
+def relations(
+    labels: Tensor,
+    impostor: Tensor,
+    anchors: int | None = None,
+    *,
+    rows: Tensor | None = None,
+    draws: Tensor | None = None,
+) -> Relations:
     """Relate the samples of a batch with (c,) int64 labels; `impostor`, (c,), marks imitations.
 
     anchors: how many rows, the first ones, are anchors; default: all.
+    rows: (c,) int64, equal where two are the same sample, which is not its own positive; default:
+    all differ. draws: (c,) int64; samples of one identity are positives only where these are equal;
+    default: all are.
     """
     count = len(labels) if anchors is None else anchors
+    if rows is None:
+        rows = torch.arange(len(labels), device=labels.device)
     same = labels[:count, None] == labels
     genuine = ~impostor[:count, None]
-    itself = torch.eye(count, len(labels), dtype=torch.bool, device=labels.device)
+    alike = same & (rows[:count, None] != rows)
+    if draws is not None:
+        alike &= draws[:count, None] == draws
     return Relations(
-        positive=genuine & same & ~impostor & ~itself,
+        positive=genuine & alike & ~impostor,
         negative=genuine & (~same | impostor),
         labels=labels,
         impostor=impostor,
