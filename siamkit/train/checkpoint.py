@@ -1,8 +1,9 @@
 """Checkpoints: one safetensors file holds all that a run needs to resume exactly.
 
 Tensors: `network.*`, `average.*` (the moving average of the weights), `loss.*`, `optimiser.i.*`,
-and `hard`, the negatives that mining found last. The step, the curriculum and the best error so
-far are JSON in the header. Random numbers need no state: they depend on the seed and the step.
+`memory.*` (embeddings of earlier steps) and `hard`, the negatives that mining found last. The
+step, the curriculum and the best error so far are JSON in the header. Random numbers need no
+state: they depend on the seed and the step.
 """
 
 from __future__ import annotations

@@ -1,21 +1,27 @@
-"""Two processes started by torchrun train one run."""
+"""Two processes started by torchrun train one run, and learn from one large batch."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
+from steps import take
 from toydata import as_options, write_people
 
 from siamkit.train.events import Started, Step
+from siamkit.train.processes import Processes
 from siamkit.train.record import read_record
 
 # The command line, and beside it what each process has drawn and ended with.
 DRIVER = """
 import hashlib, json, os, sys
+import torch
 from siamkit import cli
+from steps import take
 from siamkit.train.loop import Loop
 
 original, events, drawn = Loop._batch, Loop.events, []
@@ -26,6 +32,7 @@ def batch(self, turn):
     return batch
 
 def watched(self):
+    torch.save(take(self.processes), f"gradients-{os.environ['RANK']}.pt")
     yield from events(self)
     digest = hashlib.sha256()
     for part in (self.learner.network, self.learner.average):
@@ -43,7 +50,11 @@ sys.exit(cli.run(sys.argv[1:]))
 def torchrun(shell):
     def start(*arguments):
         (shell.folder / "driver.py").write_text(DRIVER)
-        environment = shell.environment | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+        environment = (
+            shell.environment
+            | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+        )
         launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
         command = [*launcher, "--nproc-per-node", "2", "driver.py", "train", *arguments]
         return subprocess.run(
@@ -77,6 +88,15 @@ def test_two_processes_are_one_run(torchrun, shell):
         assert turn == other
         assert count == others == 9
         assert turn >= first_epoch or not set(mine) & set(theirs)
+
+    alone = take(Processes())
+    for rank in (0, 1):
+        together = torch.load(shell.folder / f"gradients-{rank}.pt")
+        assert together.keys() == alone.keys()
+        for name, gradient in alone.items():
+            assert gradient.norm() > 1e-2
+            error = (together[name] - gradient).norm() / gradient.norm()
+            assert error < 1e-6, name
 
 
 def test_others_do_not_wait_if_the_first_cannot_prepare(torchrun, shell):

@@ -18,6 +18,7 @@ from siamkit.sdk.model_folder import read_card
 from siamkit.train import backbones, checkpoint
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import Evaluated, Saved, Started, Step
+from siamkit.train.folder import LAST
 from siamkit.train.record import read_record
 
 GOOD = {
@@ -127,7 +128,7 @@ def start_steps(run):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"miner": "auto", "average": 0.9, "accumulate": 2},
+        {"miner": "auto", "average": 0.9, "accumulate": 2, "memory": 60},
         {"miner": "index-driven", "refresh": 3, "loss": "soft-triplet"},
     ],
     ids=lambda settings: settings["miner"],
@@ -159,6 +160,8 @@ def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     process.communicate()
     done = len(losses(train.folder / "run"))
     assert 5 <= done < 40
+    remembers = "memory.embeddings" in checkpoint.read(train.folder / "run" / LAST)[0]
+    assert remembers == ("memory" in settings)
 
     refused = train("train", "--resume", "--out", "run", "--set", "margin=0.7")
     assert refused.code == 2
