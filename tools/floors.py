@@ -22,7 +22,8 @@ PICTURE = ROOT / "docs" / "floors.svg"
 FLOORS = (
     ("cli",),
     ("workspace",),
-    ("train", "reports"),
+    ("reports",),
+    ("train",),
     ("flows", "testing"),
     ("embed",),
     ("store", "models", "scaffold"),

@@ -1,4 +1,4 @@
-"""siamkit train [run | export | plot | config]"""
+"""siamkit train [run | export | plot | watch | config]"""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ Examples:
   siamkit train more/ --out run2 --from run       begin with the weights of another run
   siamkit train people/ -m faces --out sweep --sweep margin=0.1,0.2,0.4 --seeds 3
   siamkit train export run                        export its best encoder so far
+  siamkit train watch run                         its curves and hardest triplets, live
   siamkit train plot run --out run.html           draw its curves, also while it runs
   siamkit train config > train.toml               print every setting, for --config
   siamkit train boxes.csv --localise --out run    which object is in a picture, and where
@@ -239,6 +240,38 @@ def plot(run: Path, out: Path | None) -> None:
     out = out or run / "plot.png"
     sk.TrainingRun.draw(run, out)
     echo(str(out))
+
+
+@train.command(
+    epilog="""\b
+Examples:
+  siamkit train watch run                        while it runs, before and after it
+  siamkit train watch run --port 0 --no-browser  on a free port; open the address by hand
+  siamkit train watch run --once run.html        the page as it is now, in one file
+"""
+)
+@click.argument("run", type=options.PATH)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8660,
+    show_default=True,
+    help="A port of this computer; 0 takes a free one.",
+)
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@options.path("--once", metavar="FILE.html", help="Write the page to a file, and end.")
+def watch(run: Path, port: int, no_browser: bool, once: Path | None) -> None:
+    """Show RUN on a live page: curves, error rates, and the triplets it gets most wrong.
+
+    The page is for this computer alone. From another one: `ssh -L 8660:localhost:8660 HOST`, then
+    open the printed address there. Ctrl-C ends it; the run goes on.
+    """
+    from siamkit.cli.watch_page import serve, write_once
+
+    if once:
+        write_once(run, once)
+    else:
+        serve(run, port, open_browser=not no_browser)
 
 
 @train.command(

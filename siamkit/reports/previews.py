@@ -58,32 +58,47 @@ def _picture(content: bytes) -> str:
 
 def picture_tag(picture: PILImage.Image, side: int = SIDE) -> str:
     """Embed a picture, made smaller so that its longer side is at most `side` px."""
+    return f'<img alt="" src="{data_address("image/jpeg", thumbnail(picture, side))}">'
+
+
+def thumbnail(picture: PILImage.Image, side: int = SIDE) -> bytes:
+    """Return a JPEG of a picture, made smaller so that its longer side is at most `side` px."""
     small, target = picture.convert("RGB"), io.BytesIO()
     small.thumbnail((side, side))
     small.save(target, "JPEG", quality=80)
-    return f'<img alt="" src="{_data("image/jpeg", target.getvalue())}">'
+    return target.getvalue()
 
 
 def _sound(content: bytes) -> str:
-    """Embed a small file as it is, else its first seconds as MP3, which every browser plays."""
+    """Embed a small file as it is, else its first seconds."""
+    if (sound := playable(content, AS_IS)) is None:
+        return ""
+    mime, content, note = sound
+    return f'<audio controls src="{data_address(mime, content)}"></audio><small>{note}</small>'
+
+
+def playable(content: bytes, as_is: int) -> tuple[str, bytes, str] | None:
+    """Return the MIME type, the content, and a note on a sound that browsers play; None for others.
+
+    A file that they play is left as it is, up to `as_is` bytes; of others the first seconds become
+    MP3, which every browser plays.
+    """
     import soundfile
 
     from siamkit.sdk.sound import stream_clip
 
     try:
         samples = next(stream_clip(content, RATE)).samples
-        note, target = "", io.BytesIO()
-        kinds = PLAYED.items() if len(content) <= AS_IS else ()
-        mime = next((kind for start, kind in kinds if content.startswith(start)), "")
-        if not mime:
-            if len(samples) > SECONDS * RATE:
-                samples, note = samples[: int(SECONDS * RATE)], f"first {SECONDS:.0f} s of "
-            soundfile.write(target, samples.clip(-1, 1), RATE, format="MP3")
-            mime, content = "audio/mpeg", target.getvalue()
+        for start, mime in PLAYED.items() if len(content) <= as_is else ():
+            if content.startswith(start):
+                return mime, content, ""
+        is_cut, target = len(samples) > SECONDS * RATE, io.BytesIO()
+        soundfile.write(target, samples[: int(SECONDS * RATE)].clip(-1, 1), RATE, format="MP3")
     except (SiamkitError, OSError, soundfile.SoundFileError, ValueError):
-        return ""
-    return f'<audio controls src="{_data(mime, content)}"></audio><small>{note}</small>'
+        return None
+    return "audio/mpeg", target.getvalue(), f"first {SECONDS:.0f} s of " if is_cut else ""
 
 
-def _data(mime: str, content: bytes) -> str:
+def data_address(mime: str, content: bytes) -> str:
+    """Return an address that holds the content itself (RFC 2397)."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"

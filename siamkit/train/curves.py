@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from siamkit.train.events import Alarm, Event, LocaliserStarted, LocaliserStep, Started, Step
+from siamkit.train.thinning import POINTS, thin
 
-POINTS = 300  # most points of a curve; a longer one is averaged to this many
 DOTTED = 40  # most points of a curve that is drawn with dots
 BLUE, RED, GREEN, ORANGE, GREY = "#1f6feb", "#d1242f", "#2da44e", "#bf8700", "#8a94a6"
 
@@ -53,14 +52,3 @@ def mark_events(panel: Axes, events: Sequence[Event]) -> None:
             )
         elif isinstance(event, Started | LocaliserStarted) and event.step:
             panel.axvline(event.step, color=GREY, linewidth=0.8, linestyle=":")
-
-
-def thin(values: NDArray[np.float64], points: int = POINTS) -> NDArray[np.float64]:
-    """Average (n,) values to at most `points` means of as many neighbours each, without NaN."""
-    if len(values) <= points:
-        return values
-    edges = np.linspace(0, len(values), points + 1).astype(int)[:-1]
-    finite = np.isfinite(values)
-    counts = np.add.reduceat(finite, edges)
-    sums = np.add.reduceat(np.where(finite, values, 0.0), edges)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -13,10 +13,10 @@ from PIL import Image
 
 from siamkit.errors import BadInput
 from siamkit.sdk.model_folder import Card, write_folder
-from siamkit.train.curves import POINTS, thin
 from siamkit.train.events import Alarm, Baseline, Evaluated, Saved, Started, Step, Stopped
 from siamkit.train.plot import draw
 from siamkit.train.record import line, parse, read_record, truncate
+from siamkit.train.thinning import POINTS, thin
 
 
 def started(step=0):
