@@ -32,6 +32,7 @@ class Batch:
     impostor: NDArray[np.bool_]  # (b,)
     rows: NDArray[np.int64]  # (b,) of the training set; no sample is its own positive
     draw: int = 0  # its number; 0 if samples are not varied
+    teacher: NDArray[np.float32] | None = None  # (b, t) unit rows of the samples, not varied
 
 
 def describe(batches: Sequence[Batch], device: str) -> Tensor:

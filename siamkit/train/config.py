@@ -58,6 +58,8 @@ class TrainConfig(Paced):
     augment: bool = True  # vary samples as the modality does
     mix: bool = False  # make new identities from parts of two, if the modality can
     views: bool = True  # serve all views that the modality has of a sample; dim is that of each
+    teacher: str = ""  # an encoder to learn from besides: encoder, a name or a folder; "": none
+    distil: float = 1.0  # weight of the teacher's vectors, beside 1 of the loss
     average: float = 0.0  # decay of the moving average of the weights that is exported; 0: none
     validation: float = 0.2  # share of the identities that is never trained on
     evaluate_every: float = 0.1  # share of the steps between two evaluations
@@ -110,6 +112,15 @@ class TrainConfig(Paced):
         self._check_memory()
         if self.learning_rate <= 0 or self.temperature <= 0:
             raise BadInput("learning_rate and temperature must be above 0")
+        self._check_parts()
+        self._check_teacher()
+        self.loss_terms()
+
+    def loss_terms(self) -> list[Term]:
+        """Return the losses of a weighted sum, one or more."""
+        return list(loss_terms(self.loss, self.margin, self.temperature))
+
+    def _check_parts(self) -> None:
         if self.trunk_rate <= 0:
             raise BadInput(
                 f"trunk_rate = {self.trunk_rate:g}: it must be above 0",
@@ -128,11 +139,14 @@ class TrainConfig(Paced):
                 f"freeze = {self.freeze} has no effect with lora = {self.lora}: it freezes all"
                 " weights of the backbone, and puts adapters beside them"
             )
-        self.loss_terms()
 
-    def loss_terms(self) -> list[Term]:
-        """Return the losses of a weighted sum, one or more."""
-        return list(loss_terms(self.loss, self.margin, self.temperature))
+    def _check_teacher(self) -> None:
+        if self.distil <= 0:
+            raise BadInput(f"distil = {self.distil:g}: it must be above 0")
+        if not self.teacher and self.distil != 1:
+            raise BadInput(f"distil = {self.distil:g} has no effect without a teacher")
+        if self.teacher and self.mix:
+            raise BadInput("mix = true does not go with a teacher, which has not seen the mixtures")
 
     def _check_memory(self) -> None:
         blind = [name for name in loss_names(self.loss) if name in BLIND_LOSSES]

@@ -20,6 +20,7 @@ LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
 FEATURES = "features.npy"  # of a frozen backbone
+TEACHER = "teacher.npy"  # the vectors of an encoder to learn from
 EMBEDDINGS = "validation.npz"  # of the validation samples, at the best step
 ENCODER, DETECTOR = "encoder", "detector"  # the folder that a run results in
 PARENT, LINEAGE = "parent.safetensors", "parent.json"  # what the run began with
@@ -105,7 +106,7 @@ def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None
 
 def abandon(run: Path) -> None:
     """Undo `begin`, for a run that could not be prepared."""
-    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES, PARENT, LINEAGE):
+    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES, TEACHER, PARENT, LINEAGE):
         (run / name).unlink(missing_ok=True)
     if not any(run.iterdir()):
         run.rmdir()

@@ -54,23 +54,27 @@ class Tally:
 
 def load_example(pipeline: Pipeline, example: Example) -> Loaded:
     """Read, detect and crop one example, and turn it into an array. Raises nothing."""
-    name = shorten(example.name)
     try:
-        if example.enrolled:
-            content = read_enrolled(example.enrolled)
-            medium, region = pipeline.load(content), example.enrolled.read_region()
-        else:
-            content = pipeline.read(example.source)
-            detected = pipeline.detect(content)
-            try:
-                ((region, _),) = only_usable(detected)
-            except SiamkitError as error:
-                raise name_sample(name, error) from error
-            medium = detected.medium
+        crop = load_crop(pipeline, example)
         modality = cast("TrainableModality", pipeline.modality)
-        return example, _array(modality, pipeline.crop(medium, region, content), name)
+        return example, _array(modality, crop, shorten(example.name))
     except SiamkitError as error:
         return example, error
+
+
+def load_crop(pipeline: Pipeline, example: Example) -> Any:
+    """Read, detect and crop one example. Raises SiamkitError, naming it."""
+    if example.enrolled:
+        content = read_enrolled(example.enrolled)
+        medium, region = pipeline.load(content), example.enrolled.read_region()
+        return pipeline.crop(medium, region, content)
+    content = pipeline.read(example.source)
+    detected = pipeline.detect(content)
+    try:
+        ((region, _),) = only_usable(detected)
+    except SiamkitError as error:
+        raise name_sample(shorten(example.name), error) from error
+    return pipeline.crop(detected.medium, region, content)
 
 
 def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from siamkit.train.candidates import Batch, Memory, describe, relate
 from siamkit.train.config import TrainConfig
 from siamkit.train.curriculum import spread
 from siamkit.train.device import autocast
+from siamkit.train.distillation import distillation, teacher_vectors
 from siamkit.train.gradient_cache import Chunks
 from siamkit.train.losses import Loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, active_fraction, miner
@@ -80,6 +81,9 @@ class Learner:
         # Every process draws the same triplets, and knows the loss of all.
         generator = torch.Generator().manual_seed(step_seed(self.config.seed, step, 0))
         loss = self.loss(candidates, pairs, self._mine(mining, distances, pairs, generator))
+        if batches[0].teacher is not None:
+            vectors = processes.gather(teacher_vectors(batches, self.device))
+            loss = loss + self.config.distil * distillation(embeddings, vectors)
         chunks.backward(loss)
         processes.sum_gradients(self.network.parameters())
         processes.average_gradients(self.loss.parameters())  # each process has all of it

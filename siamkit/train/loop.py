@@ -59,6 +59,7 @@ class Loop:
     processes: Processes
     state: RunState = field(default_factory=RunState)
     hard: NDArray[np.int64] | None = None  # (t, HARD) among the training rows
+    teacher: NDArray[np.float32] | None = None  # (n, …) vectors to learn from
 
     def __post_init__(self) -> None:
         self._rows = np.flatnonzero(self.dataset.training)
@@ -175,8 +176,9 @@ class Loop:
                 rng = np.random.default_rng([*key, 2])
                 arrays = mix_identities(arrays, labels, impostor, self.modality, rng)
             arrays = augment_batch(arrays, labels, self.modality, key)
-            return Batch(arrays, labels, impostor, rows, draw=turn * world + rank)
-        return Batch(arrays, labels, impostor, rows)
+        draw = turn * world + rank if self.modality is not None else 0
+        teacher = None if self.teacher is None else self.teacher[self._rows[rows]]
+        return Batch(arrays, labels, impostor, rows, draw, teacher)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner

@@ -27,6 +27,7 @@ from siamkit.train.extend import Start, extend, require_continuable
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
+from siamkit.train.teacher import open_teacher, write_vectors
 from siamkit.types import Progress
 
 if TYPE_CHECKING:
@@ -244,6 +245,8 @@ def prepare_runs(
         own_loss.require(plan.config.loss_terms())
     modalities = [load_modality(origin.modality, plan.config) for plan in plans]
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
+    names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
+    teachers = {name: open_teacher(origin, name) for name in names}
     examples = _read_examples(origin, open_store)
     try:
         for plan in plans:
@@ -252,7 +255,12 @@ def prepare_runs(
         if lineage := parents.read_lineage(plans[0].folder):
             examples = parents.kept_apart(examples, lineage, plans[0].config)
         first, *others = ((plan.folder, plan.split) for plan in plans)
-        prepare(examples, modalities[0], detector, *first, progress, others=others)
+        dataset = prepare(
+            examples, modalities[0], detector, *first, progress, others=others
+        ).dataset
+        for name, teacher in teachers.items():
+            taught = [plan.folder for plan in plans if plan.config.teacher == name]
+            write_vectors(taught, dataset, teacher, examples, progress)
     except SiamkitError:
         for plan in plans if not resume else ():
             run_folder.abandon(plan.folder)

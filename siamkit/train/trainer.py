@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -34,6 +35,9 @@ from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
 from siamkit.train.record import has_stopped, recorded
 from siamkit.train.run import TrainingRun
+from siamkit.train.teacher import read_vectors
+
+log = logging.getLogger("siamkit")
 
 
 def train(run: TrainingRun) -> Iterator[Event]:
@@ -106,6 +110,13 @@ def _open(run: TrainingRun, group: Processes) -> tuple[Loop, Model]:
     can_augment = augments and hasattr(run.modality, "augment")
     modality = cast(Trainable[Any], run.modality) if can_augment else None
     loop = Loop(run.folder, dataset, model.arrays, modality, run.config, learner, group)
+    if run.config.teacher:
+        loop.teacher = read_vectors(run.folder, dataset)
+        if group.first and loop.teacher.shape[1] != dim:
+            log.warning(
+                f"the teacher's vectors have {loop.teacher.shape[1]} numbers and those to come"
+                f" {dim}: their cosines are compared, not the vectors"
+            )
     if tensors:
         _restore(loop, tensors, facts, last)
     return loop, model

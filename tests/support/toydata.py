@@ -113,12 +113,14 @@ def losses(run: Path) -> list[float]:
     return [event.loss for event in read_record(run) if isinstance(event, Step)]
 
 
-def resumes_exactly(folder: Path, **settings: object) -> None:
-    """Train on `people` in one piece, and in two: the losses are equal."""
+def resumes_exactly(
+    folder: Path, data: str = "people", modality: str = "tiles", **settings: object
+) -> None:
+    """Train on the same data in one piece, and in two: the losses are equal."""
     config = {"backbone": "test_efficientnet", "pretrained": False, "dim": 16, "precision": "fp32"}
     config |= {"steps": 4, "evaluate_every": 0.5, "patience": 0, "device": "cpu"} | settings
     for out in ("whole", "pieces"):
-        run = Workspace().train("people", out, modality="tiles", config=config, detector=None)
+        run = Workspace().train(data, out, modality=modality, config=config, detector=None)
         for event in run.events():
             if out == "pieces" and isinstance(event, Saved):
                 break
