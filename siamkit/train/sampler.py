@@ -1,12 +1,15 @@
 """Draw batches of P identities with K samples each (Hermans et al. 2017, §2).
 
 A batch depends on the seed, the step and the process alone, so a resumed run draws what it would
-have drawn. Each identity is drawn once before any is drawn again.
+have drawn. Each identity is drawn once before any is drawn again; where batches keep to one
+category, as they do in open-metric-learning's category samplers, some are drawn early to fill the
+last batch of their category.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,6 +37,8 @@ class Sampler:
     impostors: tuple[Rows, ...]  # rows that imitate each identity; may be empty
     shape: BatchShape
     seed: int
+    categories: tuple[Rows, ...]  # the identities of each; of a batch, all are of one
+    repeats: bool  # draw genuine samples again where an identity has fewer than K
 
     def draw(self, step: int, *, rank: int = 0, world: int = 1, hard: Rows | None = None) -> Rows:
         """Draw (b,) row numbers for one process, b <= P * (K + F).
@@ -59,6 +64,8 @@ class Sampler:
 
     def _identities(self, turn: int, count: int) -> list[int]:
         """Return the identities of a turn; each epoch is a permutation of all."""
+        if len(self.categories) > 1:
+            return self._of_one_category(turn, count)
         total = len(self.genuine)
         count = min(count, total)
         identities: dict[int, None] = {}
@@ -69,6 +76,21 @@ class Sampler:
             if len(identities) == count:
                 break
         return list(identities)
+
+    def _of_one_category(self, turn: int, count: int) -> list[int]:
+        """Return the identities of a turn; each epoch is a permutation of the categories' parts."""
+        parts = [
+            (number, start)
+            for number, members in enumerate(self.categories)
+            for start in range(0, len(members), count)
+        ]
+        epoch, index = divmod(turn, len(parts))
+        number, start = parts[_permutation(len(parts), self.seed, epoch)[index]]
+        members = self.categories[number]
+        order = np.random.default_rng([self.seed, epoch, 2, number]).permutation(members)
+        # The last part goes on with those that were first.
+        identities: list[int] = np.roll(order, -start)[:count].tolist()
+        return identities
 
     def _rows(self, identity: int, required: list[int], rng: np.random.Generator) -> Rows:
         """Draw the rows of one identity, the required ones first."""
@@ -81,11 +103,27 @@ class Sampler:
             remaining = np.setdiff1d(rows, first)
             more = min(count - len(first), len(remaining))
             parts += [first, rng.choice(remaining, more, replace=False)]
+        genuine, missing = self.genuine[identity], self.shape.samples - len(self.genuine[identity])
+        while self.repeats and missing > 0:
+            parts.append(rng.permutation(genuine)[:missing])
+            missing -= len(genuine)
         return np.concatenate(parts)
 
 
-def sampler(labels: Rows, impostor: NDArray[np.bool_], shape: BatchShape, seed: int) -> Sampler:
-    """Sample the (n,) rows of a training set; labels are 0, 1, … without a gap."""
+def sampler(
+    labels: Rows,
+    impostor: NDArray[np.bool_],
+    shape: BatchShape,
+    seed: int,
+    *,
+    categories: Sequence[str] = (),
+    repeats: bool = False,
+) -> Sampler:
+    """Sample the (n,) rows of a training set; labels are 0, 1, … without a gap.
+
+    categories: of each label, if batches keep to one. A category of a single identity, which has
+    no negatives, is joined with the smallest other. repeats: fill up to K samples of an identity.
+    """
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     return Sampler(
@@ -94,7 +132,19 @@ def sampler(labels: Rows, impostor: NDArray[np.bool_], shape: BatchShape, seed: 
         tuple(rows[impostor[rows]] for rows in groups),
         shape,
         seed,
+        _join(categories or [""] * len(groups)),
+        repeats,
     )
+
+
+def _join(categories: Sequence[str]) -> tuple[Rows, ...]:
+    """Return the identities of each category, two or more as far as there are any."""
+    numbers = np.unique(categories, return_inverse=True)[1]
+    groups = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
+    groups.sort(key=len)
+    while len(groups) > 1 and len(groups[0]) == 1:
+        groups = sorted([np.concatenate(groups[:2]), *groups[2:]], key=len)
+    return tuple(groups)
 
 
 @lru_cache(maxsize=2)
