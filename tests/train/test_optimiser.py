@@ -11,8 +11,9 @@ from torch import nn
 from toydata import resumes_exactly, train, write_people, write_texts  # noqa: F401
 
 from siamkit.errors import BadInput
+from siamkit.train.candidates import Batch
 from siamkit.train.config import OPTIMISERS, TrainConfig
-from siamkit.train.learner import Batch, Learner
+from siamkit.train.learner import Learner
 from siamkit.train.losses import build_loss
 from siamkit.train.optimiser import learning_rate
 from siamkit.train.processes import Processes
@@ -53,7 +54,7 @@ def steps(taught, first, last):
     for step in range(first, last + 1):
         rng = np.random.default_rng(step)
         arrays = rng.standard_normal((8, 6)).astype(np.float32)
-        batch = Batch(arrays, np.repeat(np.arange(4), 2), np.zeros(8, np.bool_))
+        batch = Batch(arrays, np.repeat(np.arange(4), 2), np.zeros(8, np.bool_), np.arange(8))
         assert math.isfinite(taught.step(step, [batch], "semi-hard", Processes()).loss)
 
 
