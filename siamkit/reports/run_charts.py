@@ -99,6 +99,20 @@ def validation_charts(seen: Seen) -> str:
     return "".join(charts)
 
 
+def error_curve(seen: Seen) -> Curve:
+    """Return the error that selects the step, of each evaluation."""
+    curve = _evaluations(seen, "error")
+    return curve if curve.steps else _evaluations(seen, "eer")
+
+
+def trials_chart(curves: Mapping[str, Curve]) -> str:
+    """Draw the errors of several runs, in the colours that there are; nothing before the first."""
+    points = {name: _points(curve, True) for name, curve in curves.items() if curve.steps}
+    if not points:
+        return ""
+    return _chart("error that selects the step", points, Seen(), in_percent=True)
+
+
 def _evaluations(seen: Seen, name: str) -> Curve:
     curve = Curve()
     for event in seen.evaluated:

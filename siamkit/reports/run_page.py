@@ -8,19 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Any
+from urllib.parse import quote as quote_url
 
 from siamkit.errors import BadInput
 from siamkit.io.places import real
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped, facts, page, table
 from siamkit.reports.run_charts import (
+    error_curve,
     evaluated_figures,
     is_share,
     name_of,
     training_charts,
+    trials_chart,
     validation_charts,
 )
 from siamkit.reports.run_triplets import HardestTriplets
+from siamkit.train.record import RECORD
 from siamkit.train.tail import Seen, Tail, numbers
 
 QUIET, QUIET_STEPS = 60.0, 20  # seconds, steps: without an event for longer, a run may be dead
@@ -33,10 +37,19 @@ class RunPage:
     def __init__(self, run: Path) -> None:
         self.run, self.name = run, real(run).name
         self._tail, self.triplets = Tail(run), HardestTriplets(run)
+        self._trials: dict[str, RunPage] = {}
+
+    def trials(self) -> Mapping[str, RunPage]:
+        """Return the pages of the runs in this folder, of a sweep say, by their paths in it."""
+        for record in sorted(self.run.glob(f"*/*/{RECORD}")):
+            path = record.parent.relative_to(self.run).as_posix()
+            if path not in self._trials:
+                self._trials[path] = RunPage(record.parent)
+        return self._trials
 
     def is_begun(self) -> bool:
-        """True if there is a record of the run."""
-        return self._tail.path.exists()
+        """True if there is a record of the run, or of one in its folder."""
+        return self._tail.path.exists() or bool(self.trials())
 
     def body(self, *, embedded: bool = False) -> str:
         """Return the page's sections as HTML, each with a version that changes with its content.
@@ -49,6 +62,7 @@ class RunPage:
             triplets = "" if seen.is_localiser else self.triplets.show(embedded=embedded)
             contents = {
                 "state": self._state(seen),
+                "trials": self._overview(embedded),
                 "facts": _facts(seen),
                 "curves": _section("Training", training_charts(seen)),
                 "validation": _section("Validation", validation_charts(seen), _rates(seen)),
@@ -66,6 +80,8 @@ class RunPage:
         return page(self.name, head + self.body(embedded=embedded), STYLE)
 
     def _state(self, seen: Seen) -> str:
+        if not seen.started and self.trials():
+            return ""
         if not seen.started:
             is_begun = self.run.exists()
             what = "its examples are being prepared" if is_begun else "it does not exist yet"
@@ -76,7 +92,29 @@ class RunPage:
             f"<p class=bad>step {alarm['step']:,}: {escaped(_text(alarm))}</p>"
             for alarm in seen.alarms
         )
-        return f"<p class=status>{escaped(self._status(seen, done, steps))}</p>{bar}{alarms}"
+        status = f"<p class=status>{escaped(self._status(seen, done, steps))}</p>"
+        return f"{status}{bar}{_verdict(seen)}{alarms}"
+
+    def _overview(self, embedded: bool) -> str:
+        """List the runs in this folder, and draw their errors."""
+        rows, curves = [], {}
+        for path, trial in self.trials().items():
+            trial._tail.read()
+            seen = trial._tail.seen
+            curve = error_curve(seen)
+            steps, done = int(seen.started.get("steps") or 0), int(seen.last.get("step") or 0)
+            link = (
+                escaped(path) if embedded else f'<a href="{quote_url(path)}/">{escaped(path)}</a>'
+            )
+            best = f"{min(curve.values):.2%}" if curve.values else "–"
+            status = escaped(trial._status(seen, done, steps)) if seen.started else "waiting"
+            rows.append(f"<tr><td>{link}<td class=n>{best}<td>{status}")
+            curves[path] = curve
+        if not rows:
+            return ""
+        head = "<thead><tr><th>run<th class=n>lowest error<th>state<tbody>"
+        table = f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
+        return _section("Runs", trials_chart(curves), table)
 
     def _status(self, seen: Seen, done: int, steps: int) -> str:
         """Say in a line how far the run is, and whether it still goes on."""
@@ -132,6 +170,19 @@ def _rates(seen: Seen) -> str:
         in_percent = is_share(name, [value for value in values if value is not None])
         rows.append([name_of(name), *(_cell(value, in_percent) for value in values)])
     return table(["", *columns], rows)
+
+
+def _verdict(seen: Seen) -> str:
+    """Say whether the run has gained anything over what needs no training."""
+    verdict = seen.verdict or {}
+    before, error = verdict.get("before"), verdict.get("error")
+    if verdict.get("gained") is None or before is None or error is None:
+        return ""
+    change = f"error {before:.2%} → {error:.2%} against {verdict.get('alternative')}"
+    if verdict["gained"]:
+        return f"<p>Better than without training: {escaped(change)}.</p>"
+    advice = f"{change}. {verdict.get('advice') or ''}"
+    return f"<p class=bad>Not better than without training: {escaped(advice)}</p>"
 
 
 def _cell(value: float | None, in_percent: bool) -> str:

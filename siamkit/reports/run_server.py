@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from siamkit.errors import BadInput
 from siamkit.reports.run_page import RunPage
@@ -34,6 +34,7 @@ HEAD = (
     '<p id="lost" role="status" hidden>`siamkit train watch` has ended: this page stands still</p>'
 )
 log = logging.getLogger("siamkit")
+PATH = re.compile(r"(?:([^/]+/[^/]+)/)??(|live|watch\.js|sample/(\d{1,18}))", re.ASCII)
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -87,19 +88,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _find(self, name: str) -> tuple[str, bytes] | None:
-        page = self.server.page
-        if name == "watch.js":
-            return SCRIPT, Path(__file__).with_name("run_page.js").read_bytes()
+    def _find(self, path: str) -> tuple[str, bytes] | None:
+        """Return what is at a path below the secret: of the run, or of one in its folder."""
+        asked = PATH.fullmatch(unquote(path))
+        if not asked:
+            return None
+        folder, name, row = asked.groups()
         with self.server.lock:
-            if name == "":
-                return HTML, page.whole(HEAD).encode()
-            if name == "live":
-                return HTML, page.body().encode()
-            row = name.removeprefix("sample/")
-            if row == name or not row.isascii() or not row.isdigit() or len(row) > 18:
+            page = self.server.page.trials().get(folder) if folder else self.server.page
+            if page is None:
                 return None
-            return page.triplets.samples.file(int(row)) if int(row) in page.triplets.rows else None
+            if row is not None:
+                is_shown = int(row) in page.triplets.rows
+                return page.triplets.samples.file(int(row)) if is_shown else None
+            if name == "watch.js":
+                return SCRIPT, Path(__file__).with_name("run_page.js").read_bytes()
+            return HTML, (page.body() if name == "live" else page.whole(HEAD)).encode()
 
     def _send(self, kind: str, content: bytes) -> None:
         """Send the content, or the range of it that was asked for (RFC 9110, section 14)."""

@@ -52,6 +52,7 @@ class Seen:
     resumed: list[int] = field(default_factory=list)  # steps
     miners: list[tuple[int, str]] = field(default_factory=list)  # the step at which each began
     stopped: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
 
     def add(self, event: dict[str, Any]) -> None:
         """Add one event. Raises KeyError or TypeError for one without a name and a step."""
@@ -64,7 +65,7 @@ class Seen:
                 self.miners.append((step, event["miner"]))
         elif name == "started":
             self.is_localiser = event["event"] != name
-            self.started, self.stopped = event, None
+            self.started, self.stopped, self.verdict = event, None, None
             self.first_seconds = self.last.get("seconds") or 0.0
             self.resumed += [step] if step else []
         elif name == "evaluated":
@@ -75,6 +76,8 @@ class Seen:
             self.alarms.append(event)
         elif name == "stopped":
             self.stopped = event
+        elif name == "verdict":
+            self.verdict = event
 
 
 def numbers(event: dict[str, Any]) -> dict[str, float]:

@@ -178,6 +178,39 @@ def test_a_record_that_is_damaged_is_named(tmp_path, line):
     assert "train.jsonl, line 2" in RunPage(run).body()
 
 
+def test_what_the_run_was_good_for(tmp_path):
+    verdict = {"event": "verdict", "step": 9, "gained": True, "alternative": "no training"}
+    verdict |= {"before": 0.2, "error": 0.1, "advice": ""}
+    run = record(tmp_path / "run", started(), verdict)
+    gained = "Better than without training: error 20.00% → 10.00% against no training."
+    assert gained in RunPage(run).body()
+    record(run, verdict | {"gained": False, "error": 0.3, "advice": "Try fewer steps."})
+    assert "Not better than without training: error 20.00% → 30.00%" in RunPage(run).body()
+    assert "Try fewer steps." in RunPage(run).body()
+    record(run, started(9), verdict | {"gained": None, "before": None})
+    assert "without training" not in RunPage(run).body()
+
+
+@pytest.mark.timeout(30)
+def test_the_runs_of_a_sweep_have_a_page_each(tmp_path, serve, shell):
+    trials = tmp_path / "run" / "trials"
+    trials.mkdir(parents=True)
+    record(trials / "margin=0.1", started(), evaluated(0, 0.4), step(1), evaluated(1, 0.25))
+    record(trials / "margin=0.2 é", started(), evaluated(0, 0.5))
+    get = serve(tmp_path / "run")
+    page = get("")[2].decode()
+    assert "25.00%<td>step 1 of 100, " in page
+    assert "waiting" not in page
+    addresses = re.findall(r'href="([^"]+)"', page)
+    assert len(addresses) == 2
+    for address in addresses:
+        assert b"equal error rate" in get(address)[2]
+        assert b"of 100" in get(f"{address}live")[2]
+    assert get("trials/absent/")[0] == get("trials/../")[0] == 404
+    assert shell("train", "watch", "run", "--once", "page.html").code == 0
+    assert "margin=0.2 é" in (tmp_path / "page.html").read_text()
+
+
 def test_a_localisers_run_has_curves_alone(tmp_path):
     events = [
         {"event": "localiserstarted", "step": 0, "steps": 10, "pictures": 5},
