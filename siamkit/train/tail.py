@@ -6,6 +6,8 @@ version of siamkit can be followed, too.
 
 from __future__ import annotations
 
+import json
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from siamkit.io.sources import to_text
 from siamkit.train.record import RECORD
 
 LOCALISER = "localiser"  # begins the names of a localiser's events
+_DAMAGE = ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ def numbers(event: dict[str, Any]) -> dict[str, float]:
     return {
         key: value
         for key, value in event.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "step"
+        if type(value) in (int, float) and key != "step" and math.isfinite(value)
     }
 
 
@@ -115,8 +118,8 @@ class Tail:
         for line in _whole_lines(added):
             self._lines += 1
             try:
-                self.seen.add(foreign.require_object(foreign.parse_json(line.decode())))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self.seen.add(json.loads(line))  # ten times as fast as siamkit.io.foreign
+            except _DAMAGE as error:
                 raise BadInput(
                     f"{to_text(self.path)}, line {self._lines}: not an event of a run: {error}"
                 ) from error
