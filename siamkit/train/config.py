@@ -20,6 +20,7 @@ from siamkit.train.settings import DEVICES, SCHEDULES, Paced
 
 PRECISIONS = ("auto", "fp32", "bf16")
 BLIND_LOSSES = (*PROXY_LOSSES, "cosent")  # they have no use for more negatives
+SAMPLERS = ("identities", "balanced", "category")
 OPTIMISERS = ("adamw", "adam", "radam", "sgd", "rmsprop")
 MINERS = ("auto", "random", "semi-hard", "batch-hard", "distance-weighted", "index-driven")
 
@@ -40,6 +41,7 @@ class TrainConfig(Paced):
     temperature: float = 0.1  # of the softmax losses; 1/scale of the proxy losses
     miner: str = "auto"
     refresh: float = 0.1  # index-driven: share of the steps between two embeddings of all samples
+    sampler: str = "identities"  # balanced repeats samples up to K; category: of one category
     identities: int = 16  # P, per batch
     samples: int = 4  # K, genuine samples per identity in a batch
     impostors: int = 2  # at most, beside them, per identity that has some
@@ -72,6 +74,7 @@ class TrainConfig(Paced):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "loss": LOSSES,
         "miner": MINERS,
+        "sampler": SAMPLERS,
         "optimiser": OPTIMISERS,
         "schedule": SCHEDULES,
         "precision": PRECISIONS,

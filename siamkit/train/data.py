@@ -62,6 +62,7 @@ class Dataset:
     # Labelled pairs, each within one side of the split; none of data that have only labels.
     pairs: NDArray[np.int64] = field(default_factory=lambda: NO_PAIRS.rows)  # (m, 2) rows
     scores: NDArray[np.float32] = field(default_factory=lambda: NO_PAIRS.scores)  # (m,) see Pairs
+    categories: list[str] = field(default_factory=list)  # of the names; empty if unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,8 +196,10 @@ def _split_facts(rows: Sequence[Example], split: Split, pairs: Pairs) -> dict[st
     notes = [f"{torn:,} pairs lie across the split: left out"] if torn else []
     for note in notes:
         log.warning(note)
+    category_of = {example.label: example.category for example in rows}
     return {
         "names": names,
+        "categories": [category_of[name] for name in names],
         "labels": [numbers[example.label] for example in rows],
         "impostor": [example.impostor for example in rows],
         "training": [example.label in training for example in rows],
@@ -221,6 +224,7 @@ def load(run: Path) -> Prepared | None:
             facts["sources"],
             np.array(facts.get("pairs", []), np.int64).reshape(-1, 2),  # older runs have none
             np.array(facts.get("scores", []), np.float32),
+            facts.get("categories", [""] * len(facts["names"])),
         )
         per_row = dataset.labels, dataset.impostor, dataset.training, dataset.sources
         if not arrays.ndim or any(len(values) != len(arrays) for values in per_row):
@@ -260,6 +264,7 @@ def _digest(
         split.share,
         split.seed,
         *(split.fold or ()),
+        *sorted({(example.label, example.category) for example in examples if example.category}),
     ]
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode())
     for example in sorted(examples, key=_order):

@@ -24,7 +24,7 @@ from siamkit.store.samples import Sample
 log = logging.getLogger("siamkit")
 T = TypeVar("T")
 IMPOSTORS = "impostors"  # a folder inside an identity's folder
-COLUMNS = ("path", "text", "label", "impostor", "split")
+COLUMNS = ("path", "text", "label", "impostor", "split", "category")
 YES_NO = dict.fromkeys(("1", "yes", "true"), True) | dict.fromkeys(("0", "no", "false", ""), False)
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "": None}
 MAX_REMARKS = 20  # most remarks of one kind
@@ -39,6 +39,7 @@ class Example:
     impostor: bool = False
     split: str | None = None  # "train", "validation", or None to leave it to chance
     enrolled: Sample | None = None  # of a gallery: the content and the region that were enrolled
+    category: str = ""  # of its identity, for batches of one category
 
     @property
     def name(self) -> str:
@@ -54,9 +55,10 @@ def read_examples(
     In a folder, each folder directly in it is an identity and holds its samples at any depth;
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
     keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
-    false, or empty) and split (train, validation, val, or empty). Paths are relative to it.
-    table: of a database, or a sheet. encoding: of a table that is not UTF-8. Raises BadInput for
-    anything else, naming every bad line.
+    false, or empty), split (train, validation, val, or empty) and category. Paths are relative to
+    it. table: of a database, or a sheet. encoding: of a table that is not UTF-8.
+
+    Raises BadInput for anything else, naming every bad line.
     """
     path = Path(origin)
     if not path.exists():
@@ -178,7 +180,14 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
         normalise_label(label),
         _choice(values, "impostor", YES_NO),
         _choice(values, "split", SPLITS),
+        category=_category(values["category"]),
     )
+
+
+def _category(value: Any) -> str:
+    """Return a category as it is compared, like a label; empty for a missing value."""
+    text = plain_text(value)
+    return "" if text is None or text in MISSING or not text.strip() else normalise_label(text)
 
 
 def _choice(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:

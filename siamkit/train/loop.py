@@ -75,7 +75,16 @@ class Loop:
         self._impostor = self.dataset.impostor[self._rows]
         config = self.config
         shape = BatchShape(config.identities, config.samples, config.impostors)
-        self._sampler: Sampler = sampler(self._labels, self._impostor, shape, config.seed)
+        self._sampler: Sampler = sampler(
+            self._labels,
+            self._impostor,
+            shape,
+            config.seed,
+            categories=[self.dataset.categories[label] for label in np.unique(labels)]
+            if config.sampler == "category"
+            else (),
+            repeats=config.sampler == "balanced",
+        )
         self._curriculum = Curriculum(config)
 
     validated: NDArray[np.int64] = field(init=False)  # rows that are embedded for validation

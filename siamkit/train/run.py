@@ -19,6 +19,7 @@ from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
 from siamkit.train import own_loss, parents
+from siamkit.train.categories import with_categories
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare
 from siamkit.train.events import Evaluated, Event, Step, Stopped
@@ -248,6 +249,8 @@ def prepare_runs(
     names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
     teachers = {name: open_teacher(origin, name) for name in names}
     examples = _read_examples(origin, open_store)
+    if any(plan.config.sampler == "category" for plan in plans):
+        examples = with_categories(examples, origin.origin)
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)

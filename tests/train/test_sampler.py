@@ -91,3 +91,40 @@ def test_the_very_row_that_is_hard_comes():
     for step in range(20):
         rows = set(made.draw(step, hard=hard).tolist())
         assert rows & {77, 45}
+
+
+@given(drawn(), st.lists(st.sampled_from("abc"), min_size=9, max_size=9), st.integers(0, 3))
+def test_batches_of_one_category(given, letters, world):
+    """Each epoch draws every identity; only one without others in its category gets strangers."""
+    made, impostor = given
+    total = len(made.genuine)
+    categories = letters[:total]
+    again = sampler(made.labels, impostor, made.shape, made.seed, categories=categories)
+    for letter in set(categories):
+        members = {i for i, category in enumerate(categories) if category == letter}
+        (group,) = [set(group.tolist()) for group in again.categories if members & set(group)]
+        assert members <= group
+    parts = sum(-(-len(members) // made.shape.identities) for members in again.categories)
+    drawn_identities = set()
+    for turn in range(parts):
+        rows = again.draw(turn // (world + 1), rank=turn % (world + 1), world=world + 1)
+        identities = set(made.labels[rows].tolist())
+        assert len(identities) >= 2
+        assert any(identities <= set(members.tolist()) for members in again.categories)
+        drawn_identities |= identities
+    assert drawn_identities == set(range(total))
+
+
+def test_an_identity_with_few_samples_is_repeated():
+    labels = np.repeat([0, 1, 2], [2, 3, 9])
+    impostor = np.zeros(14, np.bool_)
+    shape = BatchShape(identities=3, samples=5, impostors=0)
+    made = sampler(labels, impostor, shape, seed=0, repeats=True)
+    for step in range(9):
+        rows = made.draw(step)
+        assert np.bincount(labels[rows]).tolist() == [5, 5, 5]
+        times = np.bincount(rows, minlength=14)
+        assert set(times[:2]) == {2, 3}  # of two samples
+        assert set(times[2:5]) == {1, 2}
+        assert set(times[5:]) == {0, 1}
+        assert np.array_equal(rows, made.draw(step))
