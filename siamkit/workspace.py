@@ -978,11 +978,12 @@ class Workspace:
     ) -> TrainingRun:
         """Prepare labelled examples in the folder `run`, and return the run; its `events` trains.
 
-        examples: a folder with one folder per identity, a CSV (path,label), JSON lines, or
-        'gallery:NAME'. run: a new folder, or with `resume` one where a run was begun; then
-        examples and modality may be None.
+        examples: a folder with one folder per identity, a table (path,label, pairs a,b,label, or
+        triplets), a folder saved by Hugging Face datasets, or 'gallery:NAME'. run: a new folder,
+        or with `resume` one where a run was begun; then examples and modality may be None.
         config: settings; a mapping changes the defaults, or those of the resumed run.
-        details: detector, licence and name, see siamkit.train.run.RunDetails.
+        details: detector, licence, name, and what a table holds in which column, see
+        siamkit.train.run.RunDetails.
 
         Raises BadInput for examples or settings that cannot be used, PluginError for a modality
         that cannot be trained. Needs torch.

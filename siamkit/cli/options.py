@@ -143,6 +143,33 @@ column = click.option("--column", "text", metavar="NAME", help="The column that 
 id_column = click.option(
     "--id", metavar="NAME", help="The column that names the rows [default: id]."
 )
+
+
+def _columns(context: click.Context, parameter: click.Parameter, values: Any) -> dict[str, str]:
+    pairs = [value.rpartition("=") for value in values]
+    columns = {kind.strip() or "sample": name.strip() for kind, _, name in pairs}
+    if len(columns) < len(pairs) or not all(columns.values()):
+        raise click.BadParameter("each kind has one NAME", context, parameter)
+    return columns
+
+
+columns = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="[KIND=]NAME",
+    callback=_columns,
+    help="The column that holds the samples; or what KIND says: label, a, b, score, negative, …",
+)
+label_column = click.option(
+    "--id", metavar="NAME", help="The column that names the identities [default: label]."
+)
+top_score = click.option(
+    "--top-score",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SCORE",
+    help="The score of two samples that are the same [default: 1].",
+)
 table = click.option("--table", metavar="NAME", help="The table of a database, or the sheet.")
 
 

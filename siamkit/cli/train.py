@@ -41,6 +41,7 @@ class _RunByDefault(click.Group):
 Examples:
   siamkit train people/ -m faces --out run        people/alice/1.jpg, people/bob/1.jpg, …
   siamkit train manifest.csv -m faces --out run   columns: path,label[,impostor,split]
+  siamkit train pairs.csv -m questions --out run  columns: a,b[,label], anchor,positive,negative …
   siamkit train gallery:staff -m faces --out run  the samples enrolled in a gallery
   siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
   siamkit train --out run --resume                continue an interrupted run
@@ -67,7 +68,8 @@ there). RUN/detector is the detector folder: `siamkit detect -d RUN/detector pho
 def train() -> None:
     """Train an encoder from labelled examples, or a localiser from pictures with boxes.
 
-    DATA is a folder per identity, a CSV, JSON lines, or gallery:NAME.
+    DATA is a folder per identity, a table of labelled samples, of pairs or of triplets, a folder
+    saved by Hugging Face datasets, or gallery:NAME.
     """
 
 
@@ -121,6 +123,9 @@ Examples:
     help="Also log to RUN/tensorboard, or to Weights & Biases; --resume goes on with it.",
 )
 @options.detector
+@options.columns
+@options.label_column
+@options.top_score
 @options.table
 @options.encoding
 @click.option("--licence", metavar="TEXT", help="Licence of the weights [default: not stated].")
@@ -153,7 +158,9 @@ def run(
     if resume:
         loggers += tuple(sk.training_log.loggers_of(run))
     sk.training_log.require_loggers(loggers)
-    details = {name: value for name, value in details.items() if value is not None}
+    if (label := details.pop("id")) is not None:
+        details["columns"]["label"] = label
+    details = {name: value for name, value in details.items() if value not in (None, {})}
     if "parent" in details:
         details["parent"] = str(details["parent"])
     is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
@@ -177,6 +184,8 @@ def run(
                 training = ws.train_sweep(data, run, sweep=grid, seeds=seeds, **common, **details)
             else:
                 training = ws.train(data, run, **common, **details)
+    if isinstance(training, sk.TrainingRun) and training.form:
+        stderr(training.form)
     faults = training.prepared.faults if training.examples else []
     for fault in faults:
         stderr(f"Error: {fault}")
@@ -199,6 +208,8 @@ def _require_usage(
     """Raise UsageError for arguments that are missing, or that do not go together."""
     if is_localiser and (modality or details.keys() & {"detector", "parent"}):
         raise click.UsageError("--localise goes with none of -m, --detector and --from.")
+    if is_localiser and {"columns", "top_score"} & details.keys():
+        raise click.UsageError("--localise goes with none of --column, --id and --top-score.")
     if not resume and data is None and is_localiser:
         raise click.UsageError("A new run needs DATA; or give --resume.")
     if (

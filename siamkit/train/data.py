@@ -13,19 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
-from siamkit.errors import BadInput, NothingFound, PluginError, SiamkitError
+from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.host import registry
 from siamkit.io import foreign
 from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
 from siamkit.sdk import threads
-from siamkit.train.examples import Example, label_notes
+from siamkit.train.arrays import write_arrays
+from siamkit.train.changes import describe_change, fingerprints, state_of
+from siamkit.train.examples import Data, Example, label_notes
 from siamkit.train.folder import ARRAYS, FACTS, link, replacing
 from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.pairs import NO_PAIRS, Pairs
@@ -37,14 +39,6 @@ if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
 
-class Named(Protocol):
-    """An item that a message can name."""
-
-    @property
-    def name(self) -> str: ...
-
-
-T = TypeVar("T", bound=Named)
 MAX_FACTS_BYTES = 1 << 30  # a million samples have 100 MB of names
 log = logging.getLogger("siamkit")
 
@@ -83,24 +77,35 @@ def prepare(
     progress: Progress = ignore_progress,
     *,
     pairs: Pairs = NO_PAIRS,
-    others: Sequence[tuple[Path, Split]] = (),
 ) -> Prepared:
-    """Load every example into the existing folder `run`, unless they are there already.
+    """Prepare examples for one run, see `prepare_data`."""
+    return prepare_data(Data(examples, pairs), modality, detector, [(run, split)], progress)
 
-    pairs: of the examples, whose names then differ; an identity with one genuine sample is kept.
-    others: folders of other runs on the same arrays, which they share on the disk, split otherwise.
+
+def prepare_data(
+    data: Data,
+    modality: TrainableModality,
+    detector: Detector[Any] | None,
+    runs: Sequence[tuple[Path, Split]],
+    progress: Progress = ignore_progress,
+) -> Prepared:
+    """Load every example into the existing folder of a run, unless they are there already.
+
+    runs: folders that share the arrays on the disk, each with its split; the first is returned.
+    With pairs, an identity with one genuine sample is kept, too.
     Of several regions in a sample, the one that enrolment would take is taken. Sources that cannot
     be used become faults.
 
     Raises BadInput for too few identities, NothingFound if no source can be used, PluginError for
     arrays of two shapes or dtypes.
     """
+    examples, pairs, (run, _) = data.examples, data.pairs, runs[0]
     if modality.kind != "text" and (texts := [e for e in examples if isinstance(e.source, str)]):
         raise BadInput(
             f"{shorten(texts[0].name)!r} is a text, and {modality.name} are not texts",
             hint="name files, in a column path",
         )
-    splits = {run: split, **dict(others)}
+    splits = dict(runs)
     for its_split in splits.values():
         split_examples(examples, its_split, pairs)  # fail before loading, which may take hours
     digests = {
@@ -113,7 +118,7 @@ def prepare(
         (folder / FACTS).unlink(missing_ok=True)
     rows, tally = _load_rows(examples, modality, detector, run / ARRAYS, progress, len(pairs) > 0)
     loaded_pairs = pairs.renumbered(_row_numbers(examples, rows, tally.twins))
-    notes = [*([] if len(pairs) else label_notes(examples)), *tally.notes()]
+    notes = [*data.notes, *([] if len(pairs) else label_notes(examples)), *tally.notes()]
     for note in notes:
         log.warning(note)
     faults = [str(fault) for fault in tally.faults]
@@ -124,6 +129,7 @@ def prepare(
             facts = _split_facts(rows, its_split, loaded_pairs)
         except BadInput as error:
             raise _with_faults(error, tally.faults, len(examples)) from error
+        facts["rows"] = fingerprints(examples, pairs)
         facts |= {"faults": faults, "notes": notes + facts["notes"], "digest": digests[folder]}
         with replacing(folder / FACTS) as temporary:
             temporary.write_text(json.dumps(facts), encoding="utf-8")
@@ -238,6 +244,15 @@ def load(run: Path) -> Prepared | None:
         return None
 
 
+def change_since(run: Path, examples: Sequence[Example], pairs: Pairs) -> str:
+    """Describe how the examples differ from those prepared in a run folder; empty if they do not.
+
+    Runs of earlier versions say nothing.
+    """
+    before = _read_facts(run).get("rows")
+    return "" if before is None else describe_change(before, fingerprints(examples, pairs))
+
+
 def _read_facts(run: Path) -> dict[str, Any]:
     facts: dict[str, Any] = foreign.read_json(run / FACTS, MAX_FACTS_BYTES)
     return facts
@@ -268,50 +283,8 @@ def _digest(
     ]
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode())
     for example in sorted(examples, key=_order):
-        state = ""
-        if isinstance(example.source, Path):
-            try:
-                stat = example.source.stat()
-                state = f"{stat.st_size} {stat.st_mtime_ns}"
-            except (OSError, ValueError):
-                state = "absent"
-        line = json.dumps([*_order(example), example.split, state])
+        line = json.dumps([*_order(example), example.split, state_of(example)])
         digest.update(line.encode())
     for (a, b), score in zip(pairs.rows.tolist(), pairs.scores.tolist(), strict=True):
         digest.update(json.dumps([examples[a].name, examples[b].name, score]).encode())
     return digest.hexdigest()
-
-
-def write_arrays(path: Path, rows: Iterable[tuple[T, NDArray[Any]]], maker: str) -> list[T]:
-    """Write the arrays of (item, array) rows to a .npy file, one by one; return their items.
-
-    Its header is written twice: numpy leaves room in it for more digits of the first dimension.
-    maker: of the arrays, for messages. Raises PluginError for arrays of two shapes or dtypes.
-    """
-    written: list[T] = []
-    first: NDArray[Any] | None = None
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for example, array in rows:
-            if first is None:
-                first = array
-                _write_header(file, 0, first)
-            if array.shape != first.shape or array.dtype != first.dtype:
-                raise PluginError(
-                    f"{maker}: array returned {array.dtype} {array.shape} for"
-                    f" {shorten(example.name)}, and {first.dtype} {first.shape} for"
-                    f" {shorten(written[0].name)}"
-                )
-            file.write(array.tobytes())
-            written.append(example)
-        file.seek(0)
-        _write_header(file, len(written), np.empty(()) if first is None else first)
-    return written
-
-
-def _write_header(file: BinaryIO, count: int, row: NDArray[Any]) -> None:
-    header = {
-        "descr": np.lib.format.dtype_to_descr(row.dtype),
-        "fortran_order": False,
-        "shape": (count, *row.shape),
-    }
-    np.lib.format.write_array_header_1_0(file, header)

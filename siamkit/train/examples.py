@@ -15,11 +15,12 @@ from siamkit.errors import BadInput
 from siamkit.io.absent import hint_for_absent
 from siamkit.io.sources import shorten, to_path, to_text
 from siamkit.io.table_read import open_table
-from siamkit.io.table_record import list_columns, parse_all
+from siamkit.io.table_record import Table, list_columns, parse_all
 from siamkit.io.table_values import MISSING, as_text, plain_text
 from siamkit.store import Store, galleries, samples
 from siamkit.store.labels import normalise_label
 from siamkit.store.samples import Sample
+from siamkit.train.pairs import NO_PAIRS, Pairs
 
 log = logging.getLogger("siamkit")
 T = TypeVar("T")
@@ -47,8 +48,21 @@ class Example:
         return self.source if isinstance(self.source, str) else to_text(self.source)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Examples, the pairs of them if there are any, and remarks on both."""
+
+    examples: Sequence[Example]
+    pairs: Pairs = NO_PAIRS  # if there are any, the examples differ by name
+    form: str = ""  # what was read, in one line; empty for labelled samples
+    notes: Sequence[str] = ()
+
+
 def read_examples(
-    origin: str, *, table: str | None = None, encoding: str | None = None
+    origin: str,
+    *,
+    table: str | None = None,
+    encoding: str | None = None,
 ) -> list[Example]:
     """Read the examples of a folder or of a manifest: a table, JSON lines included.
 
@@ -67,7 +81,11 @@ def read_examples(
             hint=hint_for_absent(path)
             or "give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
         )
-    examples = _read_folder(path) if path.is_dir() else _read_manifest(path, table, encoding)
+    if path.is_dir():
+        examples = _read_folder(path)
+    else:
+        with open_table(path, table=table, plain=".csv", encoding=encoding) as opened:
+            examples = read_manifest(opened, path.parent, {})
     if not examples:
         raise BadInput(
             f"{to_text(path)} holds no examples",
@@ -144,26 +162,36 @@ def _read_folder(folder: Path) -> list[Example]:
     return examples
 
 
-def _read_manifest(path: Path, table: str | None, encoding: str | None) -> list[Example]:
-    with open_table(path, table=table, plain=".csv", encoding=encoding) as opened:
-        columns = opened.columns
-        named = {name for name in COLUMNS if opened.find(name) is not None}
-        if opened.has_header and ("label" not in named or not {"path", "text"} & named):
-            raise BadInput(
-                f"{opened.name} has the columns {list_columns(columns)}",
-                hint="its first line must name label and path, or label and text",
-            )
-        examples = parse_all(
-            opened.read(*COLUMNS),
-            lambda values: _example(values, path.parent),
-            opened.name,
-            "columns: path or text, label, impostor (1 or 0), split (train or validation)",
+def is_manifest(table: Table, named: Mapping[str, str]) -> bool:
+    """Return True if a table has a label and a sample in each row, by name or as `named` says."""
+    kinds = {kind for kind in COLUMNS if kind in named or table.find(kind) is not None}
+    return "label" in kinds and bool({"path", "text"} & kinds)
+
+
+def read_manifest(table: Table, base: Path, named: Mapping[str, str]) -> list[Example]:
+    """Read the examples of a table, see read_examples.
+
+    base: of its paths. named: the columns that hold some of COLUMNS, where their names differ.
+    """
+    if table.has_header and not is_manifest(table, named):
+        raise BadInput(
+            f"{table.name} has the columns {list_columns(table.columns)}",
+            hint="its first line must name label and path, or label and text; or two samples of a"
+            " pair, as in a,b,label; `--column KIND=NAME` reads columns of other names",
         )
-        read = {opened.find(name) for name in COLUMNS}
-    for column in columns:
+    spelt = {kind: named.get(kind, kind) for kind in COLUMNS}
+    examples = parse_all(
+        table.read(*spelt.values()),
+        lambda values: _example({kind: values[name] for kind, name in spelt.items()}, base),
+        table.name,
+        "columns: path or text, label, impostor (1 or 0), split (train or validation)",
+    )
+    read = {table.find(name) for name in spelt.values()}
+    present = {kind for kind, name in spelt.items() if table.find(name) is not None}
+    for column in table.columns:
         near = get_close_matches(column.strip().lower(), COLUMNS, n=1)
-        if column not in read and near and near[0] not in named:
-            log.warning(f"{opened.name}: {column!r} is not read; did you mean {near[0]!r}?")
+        if column not in read and near and near[0] not in present:
+            log.warning(f"{table.name}: {column!r} is not read; did you mean {near[0]!r}?")
     return examples
 
 
@@ -178,8 +206,8 @@ def _example(values: Mapping[str, Any], base: Path) -> Example:
     return Example(
         base / str(path) if path else str(text),
         normalise_label(label),
-        _choice(values, "impostor", YES_NO),
-        _choice(values, "split", SPLITS),
+        choose(values, "impostor", YES_NO),
+        choose(values, "split", SPLITS),
         category=_category(values["category"]),
     )
 
@@ -190,8 +218,11 @@ def _category(value: Any) -> str:
     return "" if text is None or text in MISSING or not text.strip() else normalise_label(text)
 
 
-def _choice(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:
-    """Return the meaning of a word in a column; a missing value is the word ''."""
+def choose(values: Mapping[str, Any], key: str, meanings: Mapping[str, T]) -> T:
+    """Return the meaning of a word in a column; a missing value is the word ''.
+
+    Raises BadInput that does not name the row.
+    """
     value = values[key]
     text = plain_text(value)
     word = "" if value is None or text in MISSING else (text or str(value)).strip().lower()

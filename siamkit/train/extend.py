@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
 
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic
-from siamkit.io.sources import to_text
-from siamkit.train.folder import CONFIG, LAST, AnyOrigin, AnySettings
+from siamkit.io.sources import shorten, to_text
+from siamkit.train.data import change_since
+from siamkit.train.folder import CONFIG, LAST, AnyOrigin, AnySettings, Origin
+from siamkit.train.read_data import OpenStore, read_origin
 
+log = logging.getLogger("siamkit")
 # Settings of a run that has learnt already may differ in these alone. The others shape what it
 # has learnt, so that a run with two values of them could not be repeated.
 MAY_CHANGE = ("steps", "patience", "evaluate_every")
@@ -87,3 +91,17 @@ def _read_step(folder: Path) -> int:
     from siamkit.train import checkpoint
 
     return int(checkpoint.read_facts(folder / LAST).get("step", 0))
+
+
+def warn_of_change(folder: Path, origin: Origin, is_text: bool, open_store: OpenStore) -> None:
+    """Log how the data differ from those that a run with a checkpoint goes on with."""
+    try:
+        data = read_origin(origin, open_store, is_text=is_text)
+        change = change_since(folder, data.examples, data.pairs)
+    except SiamkitError as error:
+        change = f"it cannot be read ({error})"
+    if change:
+        log.warning(
+            f"{shorten(origin.origin)} changed since the run began: {change}. The run goes on with"
+            " the data that it prepared then; another --out begins with the new ones"
+        )

@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign
@@ -39,6 +39,8 @@ class Origin:
     table: str | None = None  # of a database, or the sheet, that holds the examples
     encoding: str | None = None  # of a table of examples that is not UTF-8
     parent: str | None = None  # the absolute path of the run whose weights it began with
+    columns: dict[str, str] = field(default_factory=dict)  # see read_data.Layout
+    top_score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,14 @@ def reopen(
     try:
         values = foreign.require_object(foreign.read_json(run / ORIGIN))
         origin = kind(**values)
-        texts = [value for value in asdict(origin).values() if value is not None]
+        details: dict[str, Any] = asdict(origin)
+        columns: dict[str, str] = details.pop("columns", {})
+        float(details.pop("top_score", 1))  # raises for what is no number
+        texts = [value for value in (*details.values(), *columns.values()) if value is not None]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("its values are not texts")
         return origin, settings.read(run / CONFIG)
-    except (BadInput, ValueError, TypeError) as error:
+    except (BadInput, ValueError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{to_text(run)} does not hold a run to resume: {ORIGIN}: {error}",
             hint="give the folder of a run; a new run begins without `--resume`",

@@ -6,7 +6,7 @@ Imports torch only once a modality is bound to what is trained.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -16,16 +16,15 @@ from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.model_folder import read_card
-from siamkit.store import Store
 from siamkit.train import folder as run_folder
 from siamkit.train import own_loss, parents
 from siamkit.train.categories import with_categories
 from siamkit.train.config import TrainConfig
-from siamkit.train.data import Prepared, load, prepare
+from siamkit.train.data import Prepared, load, prepare_data
 from siamkit.train.events import Evaluated, Event, Step, Stopped
-from siamkit.train.examples import Example, gallery_examples, read_examples
-from siamkit.train.extend import Start, extend, require_continuable
+from siamkit.train.extend import Start, extend, require_continuable, warn_of_change
 from siamkit.train.folder import ENCODER, LAST, Origin
+from siamkit.train.read_data import GALLERY, OpenStore, read_origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
 from siamkit.train.teacher import open_teacher, write_vectors
@@ -33,8 +32,6 @@ from siamkit.types import Progress
 
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
-
-GALLERY = "gallery:"  # before the name of a gallery whose samples are the examples
 
 
 class RunDetails(TypedDict, total=False):
@@ -46,6 +43,8 @@ class RunDetails(TypedDict, total=False):
     table: str  # of a database, or the sheet, that holds the examples
     encoding: str  # of a table of examples that is not UTF-8
     parent: str  # folder of a run whose best weights a new run begins with
+    columns: Mapping[str, str]  # what a table has in which column, see siamkit.train.read_data
+    top_score: float  # of pairs: the score of two that are the same, if it is not 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class TrainingRun:
     origin: Origin
     prepared: Prepared
     examples: int = 0  # how many were read; 0 if the arrays of an earlier start were used
+    form: str = ""  # of a table of pairs: what was read, in one line
 
     @classmethod
     def open(cls, folder: str | Path) -> TrainingRun:
@@ -164,7 +164,7 @@ def start_run(
     folder: Path,
     changes: Mapping[str, Any],
     config: TrainConfig | Mapping[str, Any],
-    open_store: Callable[[], Store],
+    open_store: OpenStore,
     *,
     resume: bool,
     progress: Progress,
@@ -190,6 +190,7 @@ def start_run(
     if has_checkpoint and (prepared := load(folder)):
         extend(folder, start)
         modality = load_modality(start.origin.modality, start.config)
+        warn_of_change(folder, start.origin, modality.kind == "text", open_store)
         return TrainingRun(folder, modality, start.config, start.origin, prepared)
     plan = Plan(folder, start.config, Split(start.config.validation, start.config.seed))
     return prepare_runs([plan], start.origin, open_store, resume=resume, progress=progress)[0]
@@ -228,7 +229,7 @@ class Plan:
 def prepare_runs(
     plans: Sequence[Plan],
     origin: Origin,
-    open_store: Callable[[], Store],
+    open_store: OpenStore,
     *,
     resume: bool,
     progress: Progress,
@@ -248,38 +249,32 @@ def prepare_runs(
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
     names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
     teachers = {name: open_teacher(origin, name) for name in names}
-    examples = _read_examples(origin, open_store)
+    data = read_origin(origin, open_store, is_text=modalities[0].kind == "text")
     if any(plan.config.sampler == "category" for plan in plans):
-        examples = with_categories(examples, origin.origin)
+        data = replace(data, examples=with_categories(data.examples, origin.origin))
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)
             parents.adopt(plan.folder, parent)
         if lineage := parents.read_lineage(plans[0].folder):
-            examples = parents.kept_apart(examples, lineage, plans[0].config)
-        first, *others = ((plan.folder, plan.split) for plan in plans)
-        dataset = prepare(
-            examples, modalities[0], detector, *first, progress, others=others
-        ).dataset
+            apart = parents.kept_apart(data.examples, lineage, plans[0].config)
+            data = replace(data, examples=apart)
+        splits = [(plan.folder, plan.split) for plan in plans]
+        dataset = prepare_data(data, modalities[0], detector, splits, progress).dataset
         for name, teacher in teachers.items():
             taught = [plan.folder for plan in plans if plan.config.teacher == name]
-            write_vectors(taught, dataset, teacher, examples, progress)
+            write_vectors(taught, dataset, teacher, data.examples, progress)
     except SiamkitError:
         for plan in plans if not resume else ():
             run_folder.abandon(plan.folder)
         raise
     return [
-        TrainingRun(plan.folder, modality, plan.config, origin, prepared, len(examples))
+        TrainingRun(
+            plan.folder, modality, plan.config, origin, prepared, len(data.examples), data.form
+        )
         for plan, modality in zip(plans, modalities, strict=True)
         if (prepared := load(plan.folder))
     ]
-
-
-def _read_examples(origin: Origin, open_store: Callable[[], Store]) -> list[Example]:
-    if origin.origin.startswith(GALLERY):
-        gallery = origin.origin.removeprefix(GALLERY)
-        return gallery_examples(open_store(), gallery, origin.modality)
-    return read_examples(origin.origin, table=origin.table, encoding=origin.encoding)
 
 
 def _new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | None) -> Origin:

@@ -15,7 +15,8 @@ from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.sdk import threads
-from siamkit.train.data import Dataset, write_arrays
+from siamkit.train.arrays import write_arrays
+from siamkit.train.data import Dataset
 from siamkit.train.examples import Example
 from siamkit.train.folder import TEACHER, Origin, link
 from siamkit.train.intake import load_crop

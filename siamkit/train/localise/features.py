@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from siamkit.errors import BadInput
 from siamkit.io import atomic, foreign
 from siamkit.sdk.onnx import session
-from siamkit.train.data import write_arrays
+from siamkit.train.arrays import write_arrays
 from siamkit.train.device import pick_device
 from siamkit.train.export import export_onnx
 from siamkit.train.folder import FEATURES, replacing

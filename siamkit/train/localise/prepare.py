@@ -25,7 +25,8 @@ from siamkit.io.labelled_boxes import BoxedPicture, BoxedPictures
 from siamkit.io.sources import read, to_text
 from siamkit.sdk import threads
 from siamkit.sdk.media import load_image
-from siamkit.train.data import MAX_FACTS_BYTES, write_arrays
+from siamkit.train.arrays import write_arrays
+from siamkit.train.data import MAX_FACTS_BYTES
 from siamkit.train.folder import ARRAYS, FACTS, replacing
 from siamkit.train.localise.config import LocaliserConfig
 from siamkit.train.localise.targets import Row, choose_target, split_rows, target_notes
