@@ -20,6 +20,7 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "active triplets": ("active",),
     "squared distances, mean of a batch": ("positive", "negative", "spread"),
 }
+MINED = {"loss", "active"}  # of a step, which a change of miners explains
 SHARES = ("active",)  # of a step, which are shown in %
 PLAIN = ("loss", "iou", "auc")  # of an evaluation, which are not
 HIDDEN = ("seconds",)  # of a step: a straight line
@@ -160,6 +161,8 @@ def _chart(
         chart.vertical(alarm["step"], RED, str(alarm.get("name", "alarm")))
     for step in seen.resumed:
         chart.vertical(step, GREY, "resumed")
+    for step, miner in seen.miners[1:] if MINED & curves.keys() else ():
+        chart.vertical(step, GREY, f"from here on {miner}")
     if len(curves) == 1 or levels is not None:
         _, ys = next(iter(curves.values()))
         caption = f"{caption} · {ys[-1]:.4g} {unit}".rstrip()
@@ -177,7 +180,7 @@ def _mark_best(chart: Chart, xs: Points, ys: Points, seen: Seen, unit: str) -> N
             "currentColor",
             f"step {best[-1]:,}: {value}",
             radius=4,
-            name=f"best: {value} at step {best[-1]:,}",
+            name=f"best step, {best[-1]:,}: {value}",
         )
 
 

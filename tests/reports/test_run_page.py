@@ -109,7 +109,8 @@ def serve():
 
 
 def test_a_page_of_curves_that_needs_no_other_file(tmp_path, shell):
-    steps = [step(number, extra=number * 0.1) for number in range(1, 40)]
+    miners = ["semi-hard"] * 9 + ["random"] * 30
+    steps = [step(n, extra=n * 0.1, miner=miner) for n, miner in enumerate(miners, 1)]
     baseline = {"event": "baseline", "step": 0, "name": "the encoder as it is", "eer": 0.3}
     resumed = [started(39), {"event": "alarm", "step": 39, "name": "collapse", "message": "<b>"}]
     evaluations = [evaluated(0, 0.4, new_rate=0.5), evaluated(39, 0.125, new_rate=None)]
@@ -120,9 +121,10 @@ def test_a_page_of_curves_that_needs_no_other_file(tmp_path, shell):
         assert f"<figcaption>{caption}</figcaption>" in page
     assert "equal error rate · 12.5 %" in page
     assert "the encoder as it is: 30 %" in page
-    assert "best: 12.5 % at step 39" in page
+    assert "best step, 39: 12.5 %" in page
     assert "step 39: collapse: &lt;b&gt;" in page
     assert " resumed</span>" in page
+    assert page.count(" from here on random</span>") == 2  # loss, active
     assert not re.search(r"(src|href)=\"?(?!data:)", page)
     assert "<script" not in page
 
