@@ -41,7 +41,9 @@ class TrainConfig(Paced):
     temperature: float = 0.1  # of the softmax losses; 1/scale of the proxy losses
     miner: str = "auto"
     refresh: float = 0.1  # index-driven: share of the steps between two embeddings of all samples
-    sampler: str = "identities"  # balanced repeats samples up to K; category: of one category
+    sampler: str = (
+        "identities"  # balanced: always K samples, some repeated; category: batches of one
+    )
     identities: int = 16  # P, per batch
     samples: int = 4  # K, genuine samples per identity in a batch
     impostors: int = 2  # at most, beside them, per identity that has some
@@ -49,7 +51,7 @@ class TrainConfig(Paced):
     memory: int = 0  # embeddings of earlier batches that are negatives, too; 0: none
     steps: int = 2000
     optimiser: str = "adamw"
-    learning_rate: float = 1e-3  # at its peak, after a linear warm-up; sgd wants about 0.05
+    learning_rate: float = 1e-3  # at its peak, after a linear warm-up; sgd wants a higher one
     schedule: str = "cosine"  # how the rate then falls: to 0, or exponentially to 1 %
     weight_decay: float = 0.01
     trunk_rate: float = 1.0  # of the backbone, as a share of the head's learning rate
