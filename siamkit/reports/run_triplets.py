@@ -34,7 +34,10 @@ class HardestTriplets:
         self.rows: frozenset[int] = frozenset()  # of the data set, whose samples are shown
 
     def show(self, *, embedded: bool) -> str:
-        """Return them as HTML, see Samples.show; empty before the first evaluation."""
+        """Return them as HTML, see Samples.show; empty before the first evaluation.
+
+        Empty, too, for samples that are known by the scores of their pairs alone.
+        """
         if not self._path.exists():
             return ""
         state = self._path.stat()
@@ -62,6 +65,8 @@ class HardestTriplets:
             for triplet in triplets
             for number in (triplet.anchor, triplet.positive, triplet.negative)
         )
+        if not triplets:
+            return ""
         parts = [self._triplet(triplet, rows.tolist(), embedded) for triplet in triplets]
         return f"<p class=soft>{NOTE}</p><div class=triplets>{''.join(parts)}</div>"
 
