@@ -64,20 +64,23 @@ def gradients(of: Learner) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in parameters])
 
 
-def take(processes: Processes, **settings) -> dict[str, torch.Tensor]:
+def take(processes: Processes) -> dict[str, torch.Tensor]:
     """Return gradients of steps on the samples, cut into one part for each process.
 
-    They are of each loss, and of triplets against a memory.
+    They are of each loss, and of triplets against a memory, also of a learner that was resumed.
     """
     steps = {}
     for loss, mining in LOSSES:
-        taught = learner(loss, **settings)
+        taught = learner(loss)
         _step(taught, 1, mining, processes)
         steps[f"{loss} {mining}"] = gradients(taught)
-    taught = learner(memory=40, **settings)
-    for number in (90, 91, 92):
+    taught, resumed = learner(memory=40), learner(memory=40)
+    for number in (90, 91):
         _step(taught, number, "batch-hard", processes)
-    steps["memory"] = gradients(taught)
+    resumed.load({name: tensor.clone() for name, tensor in taught.tensors().items()})
+    for name, last in (("memory", taught), ("resumed", resumed)):
+        _step(last, 92, "batch-hard", processes)
+        steps[name] = gradients(last)
     return steps
 
 

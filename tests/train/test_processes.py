@@ -93,6 +93,7 @@ def test_two_processes_are_one_run(torchrun, shell):
     for rank in (0, 1):
         together = torch.load(shell.folder / f"gradients-{rank}.pt")
         assert together.keys() == alone.keys()
+        assert torch.equal(together["resumed"], together["memory"])
         for name, gradient in alone.items():
             assert gradient.norm() > 1e-2
             error = (together[name] - gradient).norm() / gradient.norm()
