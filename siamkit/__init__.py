@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from siamkit.train.config import TrainConfig
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
+    from siamkit.train.mine import MinedNegatives, MiningRule, Suspect
     from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.train.series.sweep import SweepResult, SweepRun
     from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
@@ -91,6 +92,8 @@ __all__ = [
     "LocaliserRun",
     "LowQuality",
     "Match",
+    "MinedNegatives",
+    "MiningRule",
     "MissingWeights",
     "NothingFound",
     "PluginError",
@@ -105,6 +108,7 @@ __all__ = [
     "SiamkitError",
     "Sighting",
     "StoreError",
+    "Suspect",
     "SweepResult",
     "SweepRun",
     "TextColumns",
@@ -154,6 +158,9 @@ _HOME = {
     "LocaliserConfig": "siamkit.train.localise.config",
     "LocaliserResult": "siamkit.train.localise.run",
     "LocaliserRun": "siamkit.train.localise.run",
+    "MinedNegatives": "siamkit.train.mine",
+    "MiningRule": "siamkit.train.mine",
+    "Suspect": "siamkit.train.mine",
     "Reembedded": "siamkit.flows.reembed",
     "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",

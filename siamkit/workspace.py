@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from siamkit.train.config import TrainConfig
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserDetails, LocaliserRun
+    from siamkit.train.mine import MinedNegatives, MiningRule
+    from siamkit.train.mine_table import Format as MinedFormat
     from siamkit.train.run import RunDetails, TrainingRun
     from siamkit.train.series.sweep import SweepRun
 
@@ -1043,6 +1045,52 @@ class Workspace:
             seeds,
             lambda: self.store,
             resume=resume,
+            progress=progress,
+        )
+
+    def mine_negatives(
+        self,
+        data: str | Path,
+        output: str | Path,
+        *,
+        modality: str,
+        rule: MiningRule | None = None,
+        format: MinedFormat = "pairs",
+        encoder: str | None = None,
+        detector: str | None = DEFAULT,
+        columns: Mapping[str, str] | None = None,
+        table: str | None = None,
+        encoding: str | None = None,
+        progress: Progress = ignore_progress,
+    ) -> MinedNegatives:
+        """Write a table of training data with hard negatives, which `train` reads as it is.
+
+        data, columns, table, encoding: as for `train`. Samples are compared by an encoder, the
+        modality's own by default, and those of 'gallery:NAME' by the templates that it has.
+        format: 'pairs' (a, b, label 1 or 0) or 'triplets' (anchor, positive, negative).
+        See siamkit.train.mine. No torch is needed.
+
+        Raises BadInput for data or an output that cannot be used, NothingFound if no sample can be
+        embedded or no neighbour is far enough, StoreError if there is no such gallery.
+        """
+        from siamkit.train.mine import GALLERY, MiningRule, mine_negatives
+        from siamkit.train.read_data import Layout
+
+        origin = expand_text(str(data))
+        if origin.startswith(GALLERY) and (encoder is not None or columns):
+            raise BadInput(
+                f"{origin} has vectors of its own encoder",
+                hint="leave out `--encoder` and `--column`, or give a folder or a table",
+            )
+        return mine_negatives(
+            origin,
+            expand(Path(output)),
+            lambda: self.pipeline(modality, encoder=encoder, detector=detector),
+            lambda: self.store,
+            modality=modality,
+            rule=rule or MiningRule(),
+            layout=Layout(table, encoding, columns or {}),
+            format=format,
             progress=progress,
         )
 

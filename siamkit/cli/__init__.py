@@ -47,6 +47,7 @@ COMMANDS = {
     "index": "Inspect or rebuild a gallery's index",
     "init": "Create a store, and a gallery in it",
     "list": "List the identities",
+    "mine-negatives": "Add hard negatives to training data",
     "plugins": "List, check and write plugins",
     "query": "Who or what is this?",
     "reembed": "Recompute a gallery's templates",
@@ -55,7 +56,8 @@ COMMANDS = {
     "train": "Train an encoder from labelled examples",
     "verify": "Are these two the same?",
 }
-RESERVED = {"import": "import_", "list": "list_"}  # names that Python uses itself
+# Commands whose names Python cannot use.
+RESERVED = {"import": "import_", "list": "list_", "mine-negatives": "mine_negatives"}
 
 
 class LazyGroup(click.Group):

@@ -15,7 +15,7 @@ from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.protocols import Contrasts
 from siamkit.store.galleries import DEFAULT_INDEX
-from siamkit.types import Ids, Vectors
+from siamkit.types import Hits, Ids, Vectors
 
 # FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. At
 # this quantile (of the cosines, from the farthest positive) that holds for three positives in four.
@@ -46,13 +46,28 @@ def hard_negatives(
     an imitation of its label. index: an entry of `siamkit.indexes`. Raises PluginError
     if the index cannot do this.
     """
-    searcher = _searcher(index)
+    below = ceilings(embeddings, labels, impostor)
+    return nearest_wrong(embeddings, labels, impostor, below=below, k=k, index=index).ids
+
+
+def nearest_wrong(
+    embeddings: Vectors,
+    labels: NDArray[np.int64],
+    impostor: NDArray[np.bool_],
+    *,
+    below: NDArray[np.float32],
+    k: int,
+    index: str = DEFAULT_INDEX,
+) -> Hits:
+    """Return the k nearest wrong neighbours of each row with cosines below the row's own limit.
+
+    below: (n,) float32, -inf for no neighbour. The rest is as in `hard_negatives`.
+    """
     _, groups = np.unique(labels, return_inverse=True)
     impostors = np.flatnonzero(impostor)
     groups[impostors] = len(labels) + impostors  # one group per impostor: wrong for every row
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
-    below = ceilings(vectors, labels, impostor)
-    return searcher.nearest(vectors, k, groups=groups, below=below, recall=RECALL).ids
+    return _searcher(index).nearest(vectors, k, groups=groups, below=below, recall=RECALL)
 
 
 def nearest_others(
