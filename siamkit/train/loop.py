@@ -24,8 +24,9 @@ from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
 from siamkit.train.folder import BEST, LAST
 from siamkit.train.learner import Learner, StepMeans
 from siamkit.train.mixing import mix_identities
-from siamkit.train.neighbours import hard_negatives
+from siamkit.train.neighbours import hard_negatives, stated_negatives
 from siamkit.train.optimiser import learning_rate
+from siamkit.train.pairs import Pairs
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
 from siamkit.train.threads import map_ahead
@@ -73,6 +74,10 @@ class Loop:
         labels = self.dataset.labels[self._rows]
         self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         self._impostor = self.dataset.impostor[self._rows]
+        numbers = np.full(len(self.dataset.labels), -1)
+        numbers[self._rows] = np.arange(len(self._rows))
+        pairs = Pairs(self.dataset.pairs, self.dataset.scores).renumbered(numbers)
+        self._stated = stated_negatives(pairs, self._impostor, HARD)
         config = self.config
         shape = BatchShape(config.identities, config.samples, config.impostors)
         self._sampler: Sampler = sampler(
@@ -92,6 +97,7 @@ class Loop:
     _rows: NDArray[np.int64] = field(init=False)
     _labels: NDArray[np.int64] = field(init=False)
     _impostor: NDArray[np.bool_] = field(init=False)
+    _stated: NDArray[np.int64] | None = field(init=False)  # as `hard`, but by labelled pairs
     _sampler: Sampler = field(init=False)
     _curriculum: Curriculum = field(init=False)
 
@@ -176,7 +182,8 @@ class Loop:
 
     def _batch(self, turn: int) -> Batch:
         rank, world = self.processes.rank, self.processes.world
-        rows = self._sampler.draw(turn, rank=rank, world=world, hard=self.hard)
+        hard = self._stated if self.hard is None else self.hard
+        rows = self._sampler.draw(turn, rank=rank, world=world, hard=hard)
         labels, impostor = self._labels[rows], self._impostor[rows]
         arrays = self.arrays[self._rows[rows]]
         if self.modality is not None:
@@ -206,7 +213,9 @@ class Loop:
     def _mine(self, step: int) -> NDArray[np.int64]:
         """Return the hard negatives of every training row; each process computes the same."""
         self._share_statistics()
-        return hard_negatives(self._embed(self._rows, step), self._labels, self._impostor, k=HARD)
+        embeddings = self._embed(self._rows, step)
+        mined = hard_negatives(embeddings, self._labels, self._impostor, k=HARD)
+        return mined if self._stated is None else np.concatenate([self._stated, mined], axis=1)
 
     def _evaluate(self, step: int) -> Iterator[Event]:
         rows = self.validated

@@ -15,6 +15,7 @@ from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.protocols import Contrasts
 from siamkit.store.galleries import DEFAULT_INDEX
+from siamkit.train.pairs import Pairs
 from siamkit.types import Hits, Ids, Vectors
 
 # FaceNet's semi-hard negative is farther from the anchor than the positive it is paired with. At
@@ -68,6 +69,23 @@ def nearest_wrong(
     groups[impostors] = len(labels) + impostors  # one group per impostor: wrong for every row
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
     return _searcher(index).nearest(vectors, k, groups=groups, below=below, recall=RECALL)
+
+
+def stated_negatives(pairs: Pairs, impostor: NDArray[np.bool_], k: int) -> Ids | None:
+    """Return (n, k) int64 row numbers: genuine rows of which pairs say that each row differs.
+
+    Missing ones are -1; the first k count. None if no pair says so of two genuine rows.
+    """
+    different = (pairs.scores == 0) & ~impostor[pairs.rows].any(axis=1)
+    rows = pairs.rows[different]
+    if not len(rows) or pairs.graded:
+        return None
+    rows = np.concatenate([rows, rows[:, ::-1]])
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    rank = np.arange(len(rows)) - np.searchsorted(rows[:, 0], rows[:, 0])
+    negatives = np.full((len(impostor), k), -1, np.int64)
+    negatives[rows[rank < k, 0], rank[rank < k]] = rows[rank < k, 1]
+    return negatives
 
 
 def nearest_others(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from siamkit.errors import PluginError
 from siamkit.host import registry
-from siamkit.train.neighbours import QUANTILE, ceilings, hard_negatives
+from siamkit.train.neighbours import QUANTILE, ceilings, hard_negatives, stated_negatives
+from siamkit.train.pairs import Pairs
 
 SLACK = 2e-5  # two matrix products and the rounding that the band allows for
 
@@ -135,3 +136,18 @@ def test_an_index_that_cannot_is_named(monkeypatch):
     vectors, labels = clusters(3, 2)
     with pytest.raises(PluginError, match="cannot find hard negatives"):
         hard_negatives(vectors, labels, genuine(6), k=1, index="plain")
+
+
+def test_pairs_labelled_different_are_hard_negatives_of_both():
+    rows = np.array([(0, 1), (0, 2), (3, 0), (1, 4), (2, 3)])
+    impostor = np.array([False, False, False, False, True])
+    pairs = Pairs(rows, np.array([0, 0, 0, 0, 1], np.float32))
+    negatives = stated_negatives(pairs, impostor, 2)
+    assert negatives.tolist() == [[1, 2], [0, -1], [0, -1], [0, -1], [-1, -1]]
+
+
+def test_without_pairs_labelled_different_there_are_none():
+    same, graded = (np.array(scores, np.float32) for scores in ([1, 1], [0, 0.5]))
+    for scores in (same, graded):
+        pairs = Pairs(np.array([(0, 1), (2, 3)]), scores)
+        assert stated_negatives(pairs, genuine(4), 2) is None
