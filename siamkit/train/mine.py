@@ -193,11 +193,9 @@ def find_neighbours(samples: Samples, rule: MiningRule) -> Neighbours:
 def _suspects(samples: Samples, neighbours: Neighbours) -> list[Suspect]:
     pairs, cosines = neighbours.near[neighbours.mutual], neighbours.near_cosines[neighbours.mutual]
     order = np.argsort(-cosines, kind="stable")[:MOST_SUSPECTS]
-    return [
-        Suspect(
-            *(samples.examples[row].name for row in pairs[pair]),
-            *(samples.examples[row].label for row in pairs[pair]),
-            round(float(cosines[pair]), 4),
-        )
-        for pair in order
-    ]
+    suspects: list[Suspect] = []
+    for pair in order:
+        a, b = (samples.examples[row] for row in pairs[pair])
+        cosine = round(float(cosines[pair]), 4)
+        suspects.append(Suspect(a.name, b.name, a.label, b.label, cosine))
+    return suspects
