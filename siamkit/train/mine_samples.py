@@ -19,9 +19,8 @@ from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.io.sources import shorten, to_path
 from siamkit.store import Store, galleries
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.train.examples import Example, at_most
+from siamkit.train.examples import Data, Example, at_most
 from siamkit.train.pairs import NO_PAIRS, Pairs, Rows
-from siamkit.train.read_data import Data
 from siamkit.types import Progress, Vectors
 
 
