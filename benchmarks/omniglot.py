@@ -160,7 +160,7 @@ def train_pml(
     loss = losses.TripletMarginLoss(margin=0.2, distance=distance, reducer=reducer)
     miner = miners.TripletMarginMiner(margin=0.2, distance=distance, type_of_triplets="semihard")
     batch = IDENTITIES * SAMPLES
-    np.random.seed(seed)  # noqa: NPY002  # its sampler draws from it
+    np.random.seed(seed)  # its sampler draws from it
     sampler = samplers.MPerClassSampler(
         data.labels, SAMPLES, batch_size=batch, length_before_new_iter=batch * steps
     )
@@ -182,7 +182,7 @@ def train_oml(miner: str) -> Callable[..., tuple[torch.nn.Module, float]]:
 
         chosen = AllTripletsMiner() if miner == "all" else HardTripletsMiner()
         loss = TripletLossWithMiner(margin=0.1, miner=chosen)
-        np.random.seed(seed)  # noqa: NPY002  # its sampler draws from it
+        np.random.seed(seed)  # its sampler draws from it
         sampler = BalanceSampler(data.labels, n_labels=IDENTITIES, n_instances=SAMPLES)
 
         def batches() -> Iterator[list[int]]:
@@ -242,7 +242,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data, test = (read(options.data / f"images_background_small{n}.zip") for n in (1, 2))
-    print(f"{len(np.unique(data.labels))} characters to train on, {len(np.unique(test.labels))} new")
+    print(
+        f"{len(np.unique(data.labels))} characters to train on, {len(np.unique(test.labels))} new"
+    )
     if options.rates:
         find_rates(data, test, options.steps, augment=not options.plain)
         return

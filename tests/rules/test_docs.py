@@ -40,7 +40,11 @@ def test_the_readme_names_every_command_and_its_options(name):
 
 def test_help_lists_every_command_in_a_short_line():
     commands = Path(pages.ROOT / "siamkit" / "cli").glob("*.py")
-    modules = {path.stem.rstrip("_") for path in commands if "@click." in path.read_text()}
+    modules = {
+        path.stem.rstrip("_").replace("_", "-")
+        for path in commands
+        if "@click." in path.read_text()
+    }
     assert set(COMMANDS) <= modules
     assert all(len(line) <= 45 for line in COMMANDS.values())
 
