@@ -14,16 +14,20 @@ from siamkit.train.examples import Example
 HINT = "give a table with a column category, or a folder per category with one per identity in it"
 
 
-def with_categories(examples: Sequence[Example], origin: str) -> list[Example]:
-    """Return examples that all have a category.
+def categorise(examples: Sequence[Example], origin: str) -> list[Example]:
+    """Take the first folder in a folder of examples as their category, and the second as identity.
 
-    If none has, those of a folder get the first folder in it as their category, and the second as
-    their label: CATEGORY/IDENTITY. Raises BadInput for an example without a category, an identity
-    in two, or one category of all.
+    Their labels become CATEGORY/IDENTITY. Examples of anything else, and those that have categories
+    already, stay as they are. Raises BadInput for an example that is not two folders deep.
     """
     folder = Path(origin)
-    if folder.is_dir() and not any(example.category for example in examples):
-        examples = [_categorise(example, folder) for example in examples]
+    if not folder.is_dir() or any(example.category for example in examples):
+        return list(examples)
+    return [_categorise(example, folder) for example in examples]
+
+
+def require_categories(examples: Sequence[Example]) -> None:
+    """Raise BadInput for an example without a category, an identity in two, or one of all."""
     missing = [example for example in examples if not example.category]
     if missing:
         raise BadInput(
@@ -44,7 +48,6 @@ def with_categories(examples: Sequence[Example], origin: str) -> list[Example]:
             f"sampler = category has no effect: {examples[0].category!r} is the only category",
             hint=HINT,
         )
-    return list(examples)
 
 
 def _categorise(example: Example, folder: Path) -> Example:

@@ -41,9 +41,7 @@ class TrainConfig(Paced):
     temperature: float = 0.1  # of the softmax losses; 1/scale of the proxy losses
     miner: str = "auto"
     refresh: float = 0.1  # index-driven: share of the steps between two embeddings of all samples
-    sampler: str = (
-        "identities"  # balanced: always K samples, some repeated; category: batches of one
-    )
+    sampler: str = "identities"  # balanced: K samples of each, repeated; category: batches of one
     identities: int = 16  # P, per batch
     samples: int = 4  # K, genuine samples per identity in a batch
     impostors: int = 2  # at most, beside them, per identity that has some

@@ -93,10 +93,12 @@ def _read_step(folder: Path) -> int:
     return int(checkpoint.read_facts(folder / LAST).get("step", 0))
 
 
-def warn_of_change(folder: Path, origin: Origin, is_text: bool, open_store: OpenStore) -> None:
+def warn_of_change(
+    folder: Path, origin: Origin, open_store: OpenStore, *, is_text: bool, by_category: bool
+) -> None:
     """Log how the data differ from those that a run with a checkpoint goes on with."""
     try:
-        data = read_origin(origin, open_store, is_text=is_text)
+        data = read_origin(origin, open_store, is_text=is_text, by_category=by_category)
         change = change_since(folder, data.examples, data.pairs)
     except SiamkitError as error:
         change = f"it cannot be read ({error})"

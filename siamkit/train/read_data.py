@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from siamkit.io.table_datasets import is_datasets_folder, open_datasets
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import Table, list_columns
 from siamkit.store import Store
+from siamkit.train.categories import categorise
 from siamkit.train.examples import Data, gallery_examples, is_manifest, read_examples, read_manifest
 from siamkit.train.folder import Origin
 from siamkit.train.paired import Judgement, PairColumns, find_pair_columns, read_judgements
@@ -40,13 +41,17 @@ class Layout:
     top_score: float = 1.0  # the score of two samples that are the same
 
 
-def read_origin(origin: Origin, open_store: OpenStore, *, is_text: bool) -> Data:
-    """Read the data of a run. open_store: called if they are a gallery's. See `read_data`."""
+def read_origin(origin: Origin, open_store: OpenStore, *, is_text: bool, by_category: bool) -> Data:
+    """Read the data of a run, see `read_data`.
+
+    open_store: called if they are a gallery's. by_category: a folder holds one per category.
+    """
     if origin.origin.startswith(GALLERY):
         gallery = origin.origin.removeprefix(GALLERY)
         return Data(gallery_examples(open_store(), gallery, origin.modality))
     layout = Layout(origin.table, origin.encoding, origin.columns, origin.top_score)
-    return read_data(origin.origin, layout, is_text=is_text)
+    data = read_data(origin.origin, layout, is_text=is_text)
+    return replace(data, examples=categorise(data.examples, origin.origin)) if by_category else data
 
 
 def read_data(origin: str, layout: Layout, *, is_text: bool) -> Data:

@@ -18,7 +18,7 @@ from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.train import folder as run_folder
 from siamkit.train import own_loss, parents
-from siamkit.train.categories import with_categories
+from siamkit.train.categories import require_categories
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare_data
 from siamkit.train.events import Evaluated, Event, Step, Stopped
@@ -190,7 +190,13 @@ def start_run(
     if has_checkpoint and (prepared := load(folder)):
         extend(folder, start)
         modality = load_modality(start.origin.modality, start.config)
-        warn_of_change(folder, start.origin, modality.kind == "text", open_store)
+        warn_of_change(
+            folder,
+            start.origin,
+            open_store,
+            is_text=modality.kind == "text",
+            by_category=all(prepared.dataset.categories),
+        )
         return TrainingRun(folder, modality, start.config, start.origin, prepared)
     plan = Plan(folder, start.config, Split(start.config.validation, start.config.seed))
     return prepare_runs([plan], start.origin, open_store, resume=resume, progress=progress)[0]
@@ -249,9 +255,11 @@ def prepare_runs(
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
     names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
     teachers = {name: open_teacher(origin, name) for name in names}
-    data = read_origin(origin, open_store, is_text=modalities[0].kind == "text")
-    if any(plan.config.sampler == "category" for plan in plans):
-        data = replace(data, examples=with_categories(data.examples, origin.origin))
+    is_text = modalities[0].kind == "text"
+    by_category = any(plan.config.sampler == "category" for plan in plans)
+    data = read_origin(origin, open_store, is_text=is_text, by_category=by_category)
+    if by_category:
+        require_categories(data.examples)
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)

@@ -8,7 +8,7 @@ import pytest
 from toydata import train, write_texts  # noqa: F401
 
 from siamkit.errors import BadInput
-from siamkit.train.categories import with_categories
+from siamkit.train.categories import categorise, require_categories
 from siamkit.train.data import load
 from siamkit.train.examples import Example, read_examples
 from siamkit.train.loop import Loop
@@ -42,6 +42,9 @@ def test_batches_keep_to_the_category_of_a_column(train, monkeypatch):  # noqa: 
     assert completed.code == 0, completed.err
     assert all(len(categories) == 1 for categories in batches)
     assert set().union(*batches) == {"c0", "c1"}
+    again = train("train", "--out", "run", "--resume", "--set", "steps=5")
+    assert again.code == 0, again.err
+    assert "changed since" not in again.err
     assert load(train.folder / "run").dataset.categories[:3] == ["c0", "c1", "c0"]  # k0 k1 k10
 
 
@@ -51,7 +54,8 @@ def test_folders_are_categories_of_identities(tmp_path):
         (folder / "impostors").mkdir(parents=True)
         for name in ("1.png", "2.png", "impostors/3.png"):
             (folder / name).write_bytes(b"")
-    examples = with_categories(read_examples(str(tmp_path)), str(tmp_path))
+    examples = categorise(read_examples(str(tmp_path)), str(tmp_path))
+    require_categories(examples)
     assert {(e.label, e.category) for e in examples} == {
         ("greek/a", "greek"),
         ("greek/b", "greek"),
@@ -60,7 +64,7 @@ def test_folders_are_categories_of_identities(tmp_path):
     assert sum(example.impostor for example in examples) == 3
     (tmp_path / "latin" / "loose.png").write_bytes(b"")
     with pytest.raises(BadInput, match=r"loose\.png is in no folder of an identity"):
-        with_categories(read_examples(str(tmp_path)), str(tmp_path))
+        categorise(read_examples(str(tmp_path)), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def test_folders_are_categories_of_identities(tmp_path):
 def test_categories_that_cannot_be_used(categories, message):
     examples = [Example(f"x{i}", "p", category=name) for i, name in enumerate(categories)]
     with pytest.raises(BadInput, match=message):
-        with_categories(examples, "texts.csv")
+        require_categories(categorise(examples, "texts.csv"))
 
 
 def test_a_run_without_categories_leaves_nothing(train):  # noqa: F811
