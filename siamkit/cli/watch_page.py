@@ -28,7 +28,9 @@ def write_once(run: Path, file: Path) -> None:
 
 
 def serve(run: Path, port: int, *, open_browser: bool) -> None:
-    """Serve the page until Ctrl-C."""
+    """Serve the page until Ctrl-C. Raises BadInput for a file, or a port that is taken."""
+    if run.is_file():
+        raise BadInput(f"{to_text(run)} is a file", hint="give the folder of a training run")
     try:
         with RunServer(run, port) as server:
             if not server.page.is_begun():

@@ -353,6 +353,8 @@ def test_bad_use_is_named(tmp_path, shell):
     assert (completed.code, "absent holds no record of a run yet" in completed.err) == (2, True)
     assert shell("train", "watch", "absent", "--once", "page.txt").code == 2
     assert not list(tmp_path.glob("page*"))
+    (tmp_path / "file").touch()
+    assert "file is a file" in shell("train", "watch", "file").err
 
 
 @pytest.mark.timeout(30)
