@@ -125,11 +125,15 @@ def main() -> None:
     except BadInput as error:
         hint = "give more characters, each with two pictures at least"
         raise BadInput(f"{options.folder}: {error}", hint=hint) from error
-    for event in TrainingRun(options.out, Characters(), config, origin, prepared).events():
+    run = TrainingRun(options.out, Characters(), config, origin, prepared)
+    for event in run.events():
         if isinstance(event, Evaluated):
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
         elif isinstance(event, Step) and event.step % 50 == 0:
             print(f"step {event.step}: loss {event.loss:.3f}, active {event.active:.1%}")
+    if run.result().gained is False:
+        print("nothing is gained over the features of the backbone without training")
+        run.export()  # not by default
     ways, accuracy = one_shot(prepared.dataset, options.out / "encoder")
     print(f"1-shot {ways}-way accuracy on characters never trained on: {accuracy:.1%}")
 

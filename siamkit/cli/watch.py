@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         LocaliserStep,
         Started,
         Step,
+        Verdict,
     )
     from siamkit.train.series.trial import Trial
 
@@ -61,6 +62,8 @@ def follow(
                     stderr(line)
             elif isinstance(event, events.Saved):
                 saved = event.step
+            elif isinstance(event, events.Verdict):
+                pass  # print_result says it, last
             elif isinstance(event, events.Stopped) and started is None:
                 more = f"; `--resume --set steps={2 * run.config.steps}` takes it further"
                 stderr(f"{run.folder} is finished: {_event_line(event)}{'' if whole else more}")
@@ -128,9 +131,14 @@ def _event_line(event: Event) -> str:
 def _describe(event: Evaluated | Baseline) -> str:
     """Return 'equal error rate 1.20%, hard 9.80%, recall@1 91.0%, …'."""
     parts = [f"equal error rate {event.eer:.2%}"]
-    for name, rate in (("hard", event.eer_hard), ("impostors", event.eer_impostors)):
-        if rate is not None:
-            parts.append(f"{name} {rate:.2%}")
+    kinds = ("hard", event.eer_hard), ("labelled different", event.eer_impostors)
+    shown = [(name, rate) for name, rate in kinds if rate is not None]
+    if event.error is not None and event.error not in (None, *(rate for _, rate in shown)):
+        shown.append(("both", event.error))
+    for name, rate in shown:
+        has_interval = rate == event.error and event.low is not None and event.high is not None
+        interval = f" ({event.low:.1%} to {event.high:.1%})" if has_interval else ""
+        parts.append(f"{name} {rate:.2%}{interval}")
     if event.fnmr is not None and event.fmr is not None:
         parts.append(f"FNMR {event.fnmr:.1%} at FMR {event.fmr:g}")
     retrieval = (
@@ -166,17 +174,39 @@ def print_result(result: sk.TrainingResult | sk.LocaliserResult) -> None:
         echo(f"detector: {result.detector} ({result.fingerprint})")
         echo(f"next: siamkit detect -d {quote(result.detector)} photo.jpg")
         return
-    _print_rate("equal error rate", result.eer_before, result.eer, result.best_step)
-    _print_rate(
-        "… against impostors", result.eer_impostors_before, result.eer_impostors, result.best_step
-    )
-    echo(f"encoder: {result.encoder} ({result.fingerprint})")
-    echo(
-        f"next: siamkit galleries create {quote(result.name)} -m {result.modality}"
-        f" --encoder {quote(result.encoder)}"
-    )
+    for name, before, best in (
+        ("equal error rate", result.eer_before, result.eer),
+        ("… against hard pairs", result.eer_hard_before, result.eer_hard),
+        ("… against pairs labelled different", result.eer_impostors_before, result.eer_impostors),
+    ):
+        if best is not None:
+            earlier = "" if before is None else f"{before:.2%} before, "
+            echo(f"{name}: {earlier}{best:.2%} at step {result.best_step:,}")
+    if result.encoder:
+        echo(f"encoder: {result.encoder} ({result.fingerprint})")
+        echo(
+            f"next: siamkit galleries create {quote(result.name)} -m {result.modality}"
+            f" --encoder {quote(result.encoder)}"
+        )
+    if result.verdict:
+        export = f"siamkit train export {quote(result.run)}"
+        echo(_verdict_line(result.verdict, exported=result.encoder is not None, export=export))
 
 
-def _print_rate(name: str, before: float | None, best: float | None, best_step: int | None) -> None:
-    if before is not None and best is not None:
-        echo(f"{name}: {before:.2%} before, {best:.2%} at step {best_step:,}")
+def _verdict_line(verdict: Verdict, *, exported: bool, export: str) -> str:
+    """Return 'gained: error 10.70% -> 8.10% over the encoder x, against …' or why not."""
+    against = f"against {verdict.negatives} ({verdict.identities:,} of these)"
+    if verdict.gained is None or verdict.before is None or verdict.error is None:
+        rate = "" if verdict.error is None else f", error {verdict.error:.2%} {against}"
+        return f"not compared with anything without training{rate}"
+    rates = f"error {verdict.before:.2%} -> {verdict.error:.2%}"
+    line = f"{rates} over {verdict.alternative}, {against}"
+    if verdict.low is not None and verdict.high is not None:
+        low, high = 100 * verdict.low, 100 * verdict.high
+        line += f" (98% interval of the fall: {low:.1f} to {high:.1f} points)"
+    else:
+        line += " (too few to tell from chance)"
+    if verdict.gained:
+        return f"gained: {line}"
+    state = "exported all the same" if exported else f"nothing is exported (`{export}` would)"
+    return f"no gain: {line}; {state}; try: {verdict.advice}"

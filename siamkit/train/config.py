@@ -64,6 +64,7 @@ class TrainConfig(Paced):
     distil: float = 1.0  # weight of the teacher's vectors, beside 1 of the loss
     average: float = 0.0  # decay of the moving average of the weights that is exported; 0: none
     validation: float = 0.2  # share of the identities that is never trained on
+    compare: bool = True  # with what there is without training; export nothing without a gain
     evaluate_every: float = 0.1  # share of the steps between two evaluations
     patience: float = 0.5  # share of the steps without a better EER before it stops; 0: never
     seed: int = 0

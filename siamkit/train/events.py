@@ -83,6 +83,22 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """The best step against the best of what a user has without training; the last event."""
+
+    step: int  # the last of the run
+    gained: bool | None  # None: there is nothing to compare with
+    alternative: str | None  # the best one: the name of its Baseline
+    before: float | None  # its error
+    error: float | None  # of the best step
+    low: float | None  # how much lower that is: the 98 % interval over identities,
+    high: float | None  # None for fewer than five
+    identities: int  # that the errors are measured on
+    negatives: str  # the pairs that the errors are against
+    advice: str  # what to try, if nothing was gained
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A checkpoint was written."""
 
@@ -156,6 +172,7 @@ Event: TypeAlias = (
     | Step
     | Evaluated
     | Baseline
+    | Verdict
     | Saved
     | Alarm
     | Stopped

@@ -37,6 +37,7 @@ class OwnEncoder:
         self._modality = self.__wrapped__ = modality  # __wrapped__ is for inspect.unwrap
         self.name, self.kind, self.detector = modality.name, modality.kind, modality.detector
         self._encoder: Encoder[Any] = open_encoder(modality, encoder)
+        self.plugin, self.is_default = modality, encoder is None
         # An encoder that a plugin ships is not in the cache; it names its own folder.
         self.folder: Path | None = names.resolve(modality, encoder) or getattr(
             self._encoder, "folder", None
@@ -57,8 +58,13 @@ class OwnEncoder:
         vector: NDArray[np.float32] = self._encoder.embed([medium])[0]
         return vector
 
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the encoder."""
+        return self._encoder.fingerprint
+
     def preprocessing(self) -> Mapping[str, Any]:
-        return {ENCODER: self._encoder.fingerprint}
+        return {ENCODER: self.fingerprint}
 
     def encoder(self, folder: Path | None = None) -> Encoder[Any]:
         return self._modality.encoder(folder)

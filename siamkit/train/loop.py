@@ -64,12 +64,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._rows = np.flatnonzero(self.dataset.training)
-        held_out = np.flatnonzero(~self.dataset.training)
-        self.validated = held_out[
-            validation.choose_rows(
-                self.dataset.labels[held_out], self.dataset.impostor[held_out], self.config.seed
-            )
-        ]
+        self.validated = validation.validated_rows(self.dataset, self.config.seed)
         self.held_out = validation.held_out(self.dataset, self.validated)
         labels = self.dataset.labels[self._rows]
         self._labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)

@@ -14,7 +14,7 @@ from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.atomic import PRIVATE_FILE
 from siamkit.io.sources import to_text
-from siamkit.train.events import Event, Saved, Stopped
+from siamkit.train.events import Event, Saved, Stopped, Verdict
 
 RECORD = "train.jsonl"
 MAX_BYTES = 256 << 20  # a million steps
@@ -26,6 +26,7 @@ TYPES: dict[str, Any] = {
     "bool": bool,
     "bool | None": bool | None,
     "str": str,
+    "str | None": str | None,
     "Path": str,
 }
 KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
@@ -76,7 +77,8 @@ def recorded(run: Path, step: int, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
             file.write(line(event))
             file.flush()
-            if isinstance(event, Saved | Stopped):  # a checkpoint is on the disk: so is its record
+            # A checkpoint is on the disk: so is its record.
+            if isinstance(event, Saved | Stopped | Verdict):
                 os.fsync(file.fileno())
             yield event
 
@@ -89,10 +91,10 @@ def read_record(run: Path) -> list[Event]:
     return [event for _, event in _events(run)]
 
 
-def has_stopped(run: Path) -> bool:
+def has_ended(run: Path, end: type[Stopped] | type[Verdict]) -> bool:
     """True if the last event that is recorded is the end of the run."""
     events = read_record(run) if (run / RECORD).exists() else []
-    return bool(events) and isinstance(events[-1], Stopped)
+    return bool(events) and isinstance(events[-1], end)
 
 
 def truncate(run: Path, step: int) -> None:

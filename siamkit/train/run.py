@@ -21,7 +21,7 @@ from siamkit.train import own_loss, parents
 from siamkit.train.categories import require_categories
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load, prepare_data
-from siamkit.train.events import Evaluated, Event, Step, Stopped
+from siamkit.train.events import Baseline, Evaluated, Event, Step, Stopped, Verdict
 from siamkit.train.extend import Start, extend, require_continuable, warn_of_change
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.read_data import GALLERY, OpenStore, read_origin
@@ -49,20 +49,29 @@ class RunDetails(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """The outcome of a run so far. Error rates are in [0, 1], None without validation."""
+    """The outcome of a run so far. Error rates are in [0, 1], None without validation.
+
+    "Before" is the best of what there is without training, by the error that selects the step.
+    """
 
     run: str  # its folder
-    encoder: str  # the encoder folder in it
+    gained: bool | None  # over what there is before; None: that is unknown, or the run goes on
+    encoder: str | None  # the encoder folder in it; None if nothing is exported
     modality: str
     name: str
-    fingerprint: str
+    fingerprint: str | None  # of the encoder
     steps: int
     best_step: int | None
     eer_before: float | None
-    eer: float | None  # at the best step, against other identities
+    eer: float | None  # at the best step, against all pairs of other identities
+    eer_hard_before: float | None
+    eer_hard: float | None  # … against the hardest of them
     eer_impostors_before: float | None
-    eer_impostors: float | None  # at the best step, against impostors
+    eer_impostors: float | None  # … against impostors and pairs labelled different
     stopped: str | None  # the reason
+    verdict: Verdict | None  # None while the run goes on, and without validation
+    best: Evaluated | None  # every rate at the best step
+    baselines: list[Baseline]  # the same rates of each alternative without training
     faults: list[str]  # one per example that could not be used
     notes: list[str]  # oddities of the examples
 
@@ -134,27 +143,36 @@ class TrainingRun:
         export_best(self)
 
     def result(self) -> TrainingResult:
-        """Sum up the record and the exported encoder. Raises BadInput if either is missing."""
+        """Sum up the record and the exported encoder. Raises BadInput without a record."""
         events = read_record(self.folder)
         evaluated = [event for event in events if isinstance(event, Evaluated)]
-        first = evaluated[0] if evaluated else None
         best = next((event for event in reversed(evaluated) if event.best), None)
+        baselines = [event for event in events if isinstance(event, Baseline)]
+        measured = [event for event in baselines if event.error is not None]
+        before = min(measured, key=lambda event: event.error or 0.0, default=None)
+        verdict = events[-1] if events and isinstance(events[-1], Verdict) else None
         steps = [event.step for event in events if isinstance(event, Step)]
         reasons = [event.reason for event in events if isinstance(event, Stopped)]
-        card = read_card(self.folder / ENCODER)
+        card = read_card(self.folder / ENCODER) if (self.folder / ENCODER).exists() else None
         return TrainingResult(
             run=str(self.folder),
-            encoder=str(self.folder / ENCODER),
-            modality=card.modality,
-            name=card.name,
-            fingerprint=card.fingerprint,
+            gained=verdict.gained if verdict else None,
+            encoder=str(self.folder / ENCODER) if card else None,
+            modality=self.origin.modality,
+            name=self.origin.name,
+            fingerprint=card.fingerprint if card else None,
             steps=steps[-1] if steps else 0,
             best_step=best.step if best else None,
-            eer_before=first.eer if first else None,
+            eer_before=before.eer if before else None,
             eer=best.eer if best else None,
-            eer_impostors_before=first.eer_impostors if first else None,
+            eer_hard_before=before.eer_hard if before else None,
+            eer_hard=best.eer_hard if best else None,
+            eer_impostors_before=before.eer_impostors if before else None,
             eer_impostors=best.eer_impostors if best else None,
             stopped=reasons[-1] if reasons else None,
+            verdict=verdict,
+            best=best,
+            baselines=baselines,
             faults=self.prepared.faults,
             notes=self.prepared.notes,
         )
@@ -246,6 +264,7 @@ def prepare_runs(
     Raises BadInput, NothingFound or PluginError as `siamkit.train.data.prepare` does.
     """
     from siamkit.train.modality import load_modality
+    from siamkit.train.reference import write_references
 
     parent = parents.find_parent(origin, [plan.folder for plan in plans])
     for plan in plans:
@@ -269,6 +288,8 @@ def prepare_runs(
             data = replace(data, examples=apart)
         splits = [(plan.folder, plan.split) for plan in plans]
         dataset = prepare_data(data, modalities[0], detector, splits, progress).dataset
+        compared = [(p.folder, p.config.seed) for p in plans if p.config.compare]
+        write_references(compared, data.examples, modalities[0], detector, progress)
         for name, teacher in teachers.items():
             taught = [plan.folder for plan in plans if plan.config.teacher == name]
             write_vectors(taught, dataset, teacher, data.examples, progress)

@@ -46,7 +46,7 @@ def write_vectors(
     examples: those that it was prepared from. Raises SiamkitError for one that cannot be read any
     more, PluginError for a vector that is not of norm 1.
     """
-    rows = _find_examples(dataset, examples)
+    rows = find_examples(dataset, examples)
     first, *others = (folder / TEACHER for folder in folders)
     write_arrays(first, _embed(teacher, rows, progress), teacher.encoder.fingerprint)
     for other in others:
@@ -67,7 +67,7 @@ def read_vectors(folder: Path, dataset: Dataset) -> NDArray[np.float32]:
     return vectors
 
 
-def _find_examples(dataset: Dataset, examples: Sequence[Example]) -> list[Example]:
+def find_examples(dataset: Dataset, examples: Sequence[Example]) -> list[Example]:
     """Find the example of each row. Of a picture with several regions, rows have their order."""
     waiting: defaultdict[tuple[str, bool, str], deque[Example]] = defaultdict(deque)
     for example in sorted(examples, key=lambda e: e.enrolled.region if e.enrolled else ""):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siamkit.errors import BadInput
@@ -23,19 +24,30 @@ from siamkit.io.sources import shorten, to_text
 from siamkit.models import built
 from siamkit.protocols import OwnNetwork, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
-from siamkit.train import adapters, card, checkpoint, export, heads, losses, parents, validation
+from siamkit.train import (
+    adapters,
+    card,
+    checkpoint,
+    export,
+    heads,
+    losses,
+    parents,
+    untrained,
+    validation,
+)
 from siamkit.train.device import has_bf16, pick_device, pick_precision, repeatable
-from siamkit.train.events import Event, Started
-from siamkit.train.folder import BEST, ENCODER, LAST, LOCALISE, read_task
+from siamkit.train.events import Event, Started, Stopped, Verdict
+from siamkit.train.folder import BEST, EMBEDDINGS, ENCODER, LAST, LOCALISE, UNTRAINED, read_task
 from siamkit.train.learner import Learner
 from siamkit.train.localise import trainer as localise
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.loop import Loop, RunState
 from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
-from siamkit.train.record import has_stopped, recorded
+from siamkit.train.record import has_ended, recorded
 from siamkit.train.run import TrainingRun
 from siamkit.train.teacher import read_vectors
+from siamkit.train.verdict import FEW, judge
 
 log = logging.getLogger("siamkit")
 
@@ -49,12 +61,50 @@ def train(run: TrainingRun) -> Iterator[Event]:
         group.wait_for_first()  # the others wait until the folder is filled
         checkpoint.require_processes(run.folder, group.world)
         loop, model = _open(run, group)
-        if loop.reason_to_end() and has_stopped(run.folder):
-            yield from loop.events()  # Stopped alone, which is recorded already
-        else:
-            events = itertools.chain([_started(loop)], loop.events())
-            yield from recorded(run.folder, loop.state.step, events)
-        _export(run, loop, model)
+        if not loop.state.step:
+            _forget(run.folder)
+        end = conclude(run, loop, model)
+        if loop.reason_to_end() and has_ended(run.folder, Verdict if _judges(loop) else Stopped):
+            yield from itertools.chain(loop.events(), end)  # all of it is recorded already
+            return
+        _warn_of_few(loop)
+        before = untrained.compare(run, loop, model)
+        events = itertools.chain([_started(loop)], before, loop.events(), end)
+        yield from recorded(run.folder, loop.state.step, events)
+
+
+def conclude(run: TrainingRun, loop: Loop, model: Model) -> Iterator[Verdict]:
+    """Judge the best weights, and export them unless they have gained nothing."""
+    best = _load_best(run.folder, model)
+    vectors = _embed_validated(loop, model)
+    gained = None
+    if _judges(loop):
+        alternatives = untrained.read(run.folder) if loop.config.compare else []
+        verdict = judge(loop.state.step, vectors, loop.held_out, alternatives, loop.config)
+        gained = verdict.gained
+        yield verdict
+    if gained is not False:
+        _export(run, loop, model, best, vectors)
+
+
+def _judges(loop: Loop) -> bool:
+    return len(loop.validated) > 0
+
+
+def _forget(folder: Path) -> None:
+    """Delete what an earlier start of a run has left that never wrote a checkpoint."""
+    for name in (BEST, EMBEDDINGS, UNTRAINED):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _warn_of_few(loop: Loop) -> None:
+    identities = len(np.unique(loop.held_out.labels))
+    if 0 < identities < FEW:
+        log.warning(
+            f"{identities} identities for validation say little: their error rate may be far from"
+            " that of others. Add identities, give `--set validation=0.5`, or measure on all of"
+            " them with `--folds 5`"
+        )
 
 
 def export_best(run: TrainingRun) -> None:
@@ -68,7 +118,8 @@ def export_best(run: TrainingRun) -> None:
         )
     with repeatable(run.config.seed, run.config.deterministic):
         loop, model = _open(run, Processes())
-        _export(run, loop, model)
+        best = _load_best(run.folder, model)
+        _export(run, loop, model, best, _embed_validated(loop, model))
 
 
 def join(folder: Path) -> None:
@@ -175,17 +226,39 @@ def _started(loop: Loop) -> Started:
     )
 
 
-def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
-    """Write RUN/encoder: the best weights by validation, or the last ones without validation."""
-    modality, dataset = run.modality, loop.dataset
-    path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
+def _load_best(folder: Path, model: Model) -> int:
+    """Load the best weights by validation, or the last ones without validation; return their step.
+
+    The network moves to the CPU.
+    """
+    path = folder / (BEST if (folder / BEST).exists() else LAST)
     tensors, facts = checkpoint.read(path)
     weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
     adapters.remove(model.trained)
     model.trained.cpu().load_state_dict(adapters.merged(weights))
-    rows, scores, rates = loop.validated, None, None
-    if len(rows):
-        vectors = validation.embed(model.trained, model.arrays, rows, "cpu", "fp32").numpy()
+    return int(facts["step"])
+
+
+def _embed_validated(loop: Loop, model: Model) -> NDArray[np.float32]:
+    """Return (n, dim) float32 unit rows of the validation samples, n may be 0."""
+    if not len(loop.validated):
+        return np.empty((0, loop.config.dim), np.float32)
+    rows: NDArray[np.float32] = validation.embed(
+        model.trained, model.arrays, loop.validated, "cpu", "fp32"
+    ).numpy()
+    return rows
+
+
+def _export(
+    run: TrainingRun, loop: Loop, model: Model, step: int, vectors: NDArray[np.float32]
+) -> None:
+    """Write RUN/encoder with the weights of a step, which are loaded.
+
+    vectors: of the validation samples.
+    """
+    modality, dataset = run.modality, loop.dataset
+    scores = rates = None
+    if len(vectors):
         scores = validation.score(vectors, loop.held_out)
         rates = validation.measure(vectors, loop.held_out, scores)
     encoder_card = Card(
@@ -197,7 +270,7 @@ def _export(run: TrainingRun, loop: Loop, model: Model) -> None:
         source="trained with siamkit; see training",
         threshold=card.default_threshold(scores) if scores else None,
         mated=card.mean_mated(scores),
-        training=card.training_facts(dataset, loop.config, run.origin, facts["step"], scores, rates)
+        training=card.training_facts(dataset, loop.config, run.origin, step, scores, rates)
         | parents.facts_of(run.folder),
     )
 

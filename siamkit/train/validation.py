@@ -33,7 +33,7 @@ LEAST_ERRORS = 30
 NEGATIVES = {
     "impostor": "pairs with an impostor",
     "labelled": "pairs labelled different",
-    "hard": "hardest pairs of different identities",
+    "hard": "hard pairs of different identities",
 }
 
 
@@ -46,6 +46,17 @@ class HeldOut:
     pairs: NDArray[np.int64]  # (p, 2) labelled pairs, as numbers below n
     alike: NDArray[np.bool_]  # (p,) True for a pair whose score is SAME or more
     rows: NDArray[np.int64]  # (n,) of the data set, ascending
+
+    def where(self, chosen: NDArray[np.bool_]) -> HeldOut:
+        """Return some of the samples, and the pairs of two of them."""
+        inside = chosen[self.pairs].all(axis=1)
+        return HeldOut(
+            self.labels[chosen],
+            self.impostor[chosen],
+            (np.cumsum(chosen) - 1)[self.pairs[inside]],
+            self.alike[inside],
+            self.rows[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +85,12 @@ class Rates:
     recall_at_1: float
     recall_at_5: float
     map_at_r: float
+
+
+def validated_rows(dataset: Dataset, seed: int) -> NDArray[np.int64]:
+    """Return the rows of a data set that validation looks at, ascending."""
+    rows = np.flatnonzero(~dataset.training)
+    return rows[choose_rows(dataset.labels[rows], dataset.impostor[rows], seed)]
 
 
 def held_out(dataset: Dataset, rows: NDArray[np.int64]) -> HeldOut:

@@ -27,6 +27,7 @@ TINY = {
     "evaluate_every": "0.5",
     "precision": "fp32",
     "device": "cpu",
+    "compare": "false",
 }
 HEAD = TINY | {"backbone": "encoder", "pretrained": "true"}
 

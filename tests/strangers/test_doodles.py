@@ -24,6 +24,7 @@ TINY = {
     "evaluate_every": "0.5",
     "precision": "fp32",
     "device": "cpu",
+    "compare": "false",
 }
 
 

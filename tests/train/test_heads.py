@@ -23,6 +23,7 @@ HEAD = {
     "steps": 120,
     "evaluate_every": 40,
     "learning_rate": 0.01,
+    "compare": "true",
 }
 
 
@@ -36,7 +37,9 @@ def test_texts_are_trained_served_and_trained_on(train):  # noqa: F811
     completed = train.texts("texts.jsonl", **HEAD)
     assert completed.code == 0, completed.err
     facts = json.loads(completed.out)
+    assert facts["gained"]
     assert facts["eer"] < 0.7 * facts["eer_before"]
+    assert [b["name"] for b in facts["baselines"]] == ["the encoder random"]
     card = read_card(train.folder / "run" / "encoder")
     assert card.preprocessing == {"hash": "sha256"}  # the encoder's own
     assert (card.dim, card.modality) == (64, "bigrams")
@@ -51,7 +54,7 @@ def test_texts_are_trained_served_and_trained_on(train):  # noqa: F811
     completed = train("query", "notes", "q.txt", "--threshold", "0.1", "--json")
     assert "k0" in completed.out, completed.out + completed.err
 
-    again = HEAD | {"backbone": "encoder:run/encoder", "dim": 8, "steps": 4}
+    again = HEAD | {"compare": "false"} | {"backbone": "encoder:run/encoder", "dim": 8, "steps": 4}
     completed = train.texts("texts.jsonl", out="again", **again)
     assert completed.code == 0, completed.err
     encoder = toykit.Bigrams().encoder(train.folder / "again" / "encoder")

@@ -17,7 +17,7 @@ from siamkit.cli import train as command
 from siamkit.errors import BadInput, PluginError
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train.config import TrainConfig
-from siamkit.train.events import Evaluated, Saved, Started, Step, Stopped
+from siamkit.train.events import Baseline, Evaluated, Saved, Started, Step, Stopped, Verdict
 from siamkit.train.folder import LAST, Origin
 from siamkit.train.record import line
 from siamkit.workspace import Workspace
@@ -44,11 +44,13 @@ def runs(monkeypatch):
         trained.append(run)
         events = [
             Started(0, 40, 3, 6, 0, 2, 4, 99_196, "cpu", "fp32", 1),
-            Evaluated(0, 0.4, None, True),
+            Baseline(0, "the encoder toy", 0.4, None, eer_hard=0.5, error=0.5),
+            Evaluated(0, 0.45, None, True),
             *(Step(n, 0.5, 0.3, 0.7, 1.2, 1.5, "random", 1e-3, 9.0, n) for n in range(1, 41)),
             Saved(40, run.folder / "last.safetensors"),
             Evaluated(40, 0.125, None, True),
             Stopped(40, "all steps done"),
+            Verdict(40, True, "the encoder toy", 0.5, 0.2, 0.1, 0.4, 12, "hard pairs", ""),
         ]
         for event in events:
             with (run.folder / "train.jsonl").open("a") as file:
@@ -87,6 +89,8 @@ def test_a_run_from_a_folder(people, runs):
     assert run.config.margin == 0.3
     assert run.origin == Origin("tiles", str(people / "people"), None, "CC0-1.0", "run")
     assert "equal error rate: 40.00% before, 12.50% at step 40" in result.stdout
+    last = "gained: error 50.00% -> 20.00% over the encoder toy, against hard pairs (12 of these)"
+    assert last in result.stdout.splitlines()[-1]
     assert "next: siamkit galleries create run -m tiles --encoder run/encoder" in result.stdout
     assert "step 1/40  loss 0.5000  active 30%  d²(A,P) 0.70  d²(A,N) 1.20" in result.stderr
     assert result.stderr.count("loss") == 1  # a line every ten seconds
@@ -95,6 +99,8 @@ def test_a_run_from_a_folder(people, runs):
 def test_facts_as_json(people, runs):
     facts = json.loads(siamkit_train("run", *BEGIN, "--name", "mine", "--json").stdout)
     assert (facts["eer_before"], facts["eer"], facts["best_step"]) == (0.4, 0.125, 40)
+    assert (facts["gained"], facts["baselines"][0]["name"]) == (True, "the encoder toy")
+    assert facts["verdict"]["low"] == 0.1
     assert (facts["name"], facts["steps"], facts["stopped"]) == ("mine", 40, "all steps done")
 
 
@@ -192,10 +198,11 @@ def test_a_workspace_trains_as_the_command_does(people, runs):
         detector=None,
         licence="CC0-1.0",
     )
-    assert done[-1] == (10, 10)
+    assert (10, 10) in done
+    assert done[-1] == (4, 4)  # the validation samples, without training
     assert run.origin == Origin("tiles", str(people / "people"), None, "CC0-1.0", "run")
     first, *_, last = run.events()
-    assert (type(first), type(last)) == (Started, Stopped)
+    assert (type(first), type(last)) == (Started, Verdict)
     assert (run.result().eer_before, run.result().eer) == (0.4, 0.125)
     (run.folder / LAST).touch()
     with pytest.raises(BadInput, match=r"margin: 0\.3 before, 0\.5 now"):

@@ -66,7 +66,7 @@ def test_hard_pairs_are_the_nearest_of_other_identities():
     assert rates.low < rates.error < rates.high
     assert np.isnan(rates.eer_impostors)
     threshold = card.default_threshold(scores)
-    assert "1,600 hardest pairs of different identities" in threshold.source
+    assert "1,600 hard pairs of different identities" in threshold.source
     assert (scores.hard >= threshold.value).mean() <= threshold.fmr
     assert (scores.others >= threshold.value).mean() < threshold.fmr / 10  # far fewer of all
 

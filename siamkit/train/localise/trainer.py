@@ -15,7 +15,7 @@ from siamkit.io.sources import shorten, to_text
 from siamkit.train import checkpoint
 from siamkit.train.backbones import require_backbone
 from siamkit.train.device import pick_device, repeatable
-from siamkit.train.events import Event, LocaliserStarted
+from siamkit.train.events import Event, LocaliserStarted, Stopped
 from siamkit.train.folder import BEST, DETECTOR, LAST
 from siamkit.train.localise import export
 from siamkit.train.localise.config import LocaliserConfig
@@ -26,7 +26,7 @@ from siamkit.train.localise.network import Localiser, build_localiser
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.localise.validation import measure
 from siamkit.train.processes import Processes, processes
-from siamkit.train.record import has_stopped, recorded
+from siamkit.train.record import has_ended, recorded
 from siamkit.types import Progress, ignore_progress
 
 
@@ -36,7 +36,7 @@ def train(run: LocaliserRun) -> Iterator[Event]:
         group.wait_for_first()  # the others wait until the folder is filled
         checkpoint.require_processes(run.folder, group.world)
         loop = _open(run, group)
-        if loop.reason_to_end() and has_stopped(run.folder):
+        if loop.reason_to_end() and has_ended(run.folder, Stopped):
             yield from loop.events()  # Stopped alone, which is recorded already
         else:
             events = itertools.chain([_started(loop)], loop.events())

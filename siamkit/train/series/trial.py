@@ -11,7 +11,7 @@ from typing import Any
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign
 from siamkit.train.config import TrainConfig
-from siamkit.train.events import Evaluated, Event, Step
+from siamkit.train.events import Evaluated, Event, Step, Stopped, Verdict
 from siamkit.train.record import RECORD, read_record
 from siamkit.train.run import TrainingRun
 
@@ -51,7 +51,7 @@ class Trial:
         A trial that is done yields how it stopped. Raises SiamkitError if it fails.
         """
         if self._outcome()["state"] == DONE:
-            yield read_record(self.folder)[-1]
+            yield [e for e in read_record(self.folder) if isinstance(e, Stopped)][-1]
             return
         try:
             yield from TrainingRun.open(self.folder).events()
@@ -67,6 +67,7 @@ class Trial:
         evaluated = [event for event in events if isinstance(event, Evaluated)]
         best = next((event for event in reversed(evaluated) if event.best), None)
         steps = [event.step for event in events if isinstance(event, Step)]
+        verdicts = [event.gained for event in events if isinstance(event, Verdict)]
         return TrialResult(
             name=self.name,
             settings=self.settings,
@@ -78,6 +79,7 @@ class Trial:
             best_step=best.step if best else None,
             error=selection_error(best) if best else None,
             rates=rates_of(best) if best else {},
+            gained=verdicts[-1] if verdicts else None,
         )
 
     def _end(self, state: str, fault: str | None = None) -> None:
