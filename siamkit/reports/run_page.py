@@ -178,11 +178,18 @@ def _verdict(seen: Seen) -> str:
     before, error = verdict.get("before"), verdict.get("error")
     if verdict.get("gained") is None or before is None or error is None:
         return ""
-    change = f"error {before:.2%} → {error:.2%} against {verdict.get('alternative')}"
-    if verdict["gained"]:
-        return f"<p>Better than without training: {escaped(change)}.</p>"
-    advice = f"{change}. {verdict.get('advice') or ''}"
-    return f"<p class=bad>Not better than without training: {escaped(advice)}</p>"
+    gained = bool(verdict["gained"])
+    parts = [
+        f"{'gain' if gained else 'no gain'} over {verdict.get('alternative')}: error"
+        f" {before:.2%} → {error:.2%}, against {verdict.get('negatives')}"
+    ]
+    low, high = verdict.get("low"), verdict.get("high")
+    if low is not None and high is not None:
+        parts.append(f"98 % interval of the fall: {100 * low:.2g} to {100 * high:.2g} points")
+    if not gained and (advice := verdict.get("advice")):
+        parts.append(f"try: {advice}")
+    kind = "" if gained else " class=bad"
+    return f"<p{kind}>{escaped('; '.join(parts))}</p>"
 
 
 def _cell(value: float | None, in_percent: bool) -> str:

@@ -181,16 +181,16 @@ def test_a_record_that_is_damaged_is_named(tmp_path, line):
 
 
 def test_what_the_run_was_good_for(tmp_path):
-    verdict = {"event": "verdict", "step": 9, "gained": True, "alternative": "no training"}
-    verdict |= {"before": 0.2, "error": 0.1, "advice": ""}
+    verdict = {"event": "verdict", "step": 9, "gained": True, "alternative": "the encoder x"}
+    verdict |= {"before": 0.2, "error": 0.1, "negatives": "hard pairs", "advice": ""}
     run = record(tmp_path / "run", started(), verdict)
-    gained = "Better than without training: error 20.00% → 10.00% against no training."
-    assert gained in RunPage(run).body()
-    record(run, verdict | {"gained": False, "error": 0.3, "advice": "Try fewer steps."})
-    assert "Not better than without training: error 20.00% → 30.00%" in RunPage(run).body()
-    assert "Try fewer steps." in RunPage(run).body()
+    body = RunPage(run).body()
+    assert "<p>gain over the encoder x: error 20.00% → 10.00%, against hard pairs</p>" in body
+    record(run, verdict | {"gained": False, "low": -0.006, "high": 0.01, "advice": "less"})
+    assert "<p class=bad>no gain over the encoder x: error 20.00%" in RunPage(run).body()
+    assert "98 % interval of the fall: -0.6 to 1 points; try: less</p>" in RunPage(run).body()
     record(run, started(9), verdict | {"gained": None, "before": None})
-    assert "without training" not in RunPage(run).body()
+    assert "gain over" not in RunPage(run).body()
 
 
 @pytest.mark.timeout(30)
