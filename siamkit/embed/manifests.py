@@ -70,10 +70,13 @@ def read_labelled_sources(
         return parse_each(records, parse, opened.name, "each row needs a label and a path")
 
 
-def read_labelled_folder(folder: Path) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
+def read_labelled_folder(
+    folder: Path, *, deep: bool = False
+) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
     """Return the (label, file) pairs of a folder per identity, and a fault per unusable folder.
 
-    Raises BadInput if there is no pair, or if its only folder holds folders instead of samples.
+    deep: folders within these are no mistake. Raises BadInput if there is no pair, or if its only
+    folder holds folders instead of samples.
     """
     pairs: list[tuple[str, Path | str]] = []
     faults: list[Fault] = []
@@ -88,7 +91,7 @@ def read_labelled_folder(folder: Path) -> tuple[list[tuple[str, Path | str]], li
             continue
         if not files:
             faults.append(Fault("there is no sample in it", to_text(path)))
-        elif is_folder and all(file.parent != path for file in files):
+        elif is_folder and not deep and all(file.parent != path for file in files):
             nested.append(path.name)
         pairs += [(label, file) for file in files]
     if not pairs:

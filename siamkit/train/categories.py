@@ -14,16 +14,12 @@ from siamkit.train.examples import Example
 HINT = "give a table with a column category, or a folder per category with one per identity in it"
 
 
-def categorise(examples: Sequence[Example], origin: str) -> list[Example]:
+def categorise(examples: Sequence[Example], folder: str) -> list[Example]:
     """Take the first folder in a folder of examples as their category, and the second as identity.
 
-    Their labels become CATEGORY/IDENTITY. Examples of anything else, and those that have categories
-    already, stay as they are. Raises BadInput for an example that is not two folders deep.
+    Their labels become CATEGORY/IDENTITY. Raises BadInput for one that is not two folders deep.
     """
-    folder = Path(origin)
-    if not folder.is_dir() or any(example.category for example in examples):
-        return list(examples)
-    return [_categorise(example, folder) for example in examples]
+    return [_categorise(example, Path(folder)) for example in examples]
 
 
 def require_categories(examples: Sequence[Example]) -> None:
@@ -51,14 +47,10 @@ def require_categories(examples: Sequence[Example]) -> None:
 
 
 def _categorise(example: Example, folder: Path) -> Example:
-    parts = Path(example.source).relative_to(folder).parts if folder in _parents(example) else ()
+    parts = Path(example.source).relative_to(folder).parts
     if len(parts) < 3:
         raise BadInput(
             f"sampler = category: {shorten(example.name)} is in no folder of an identity", hint=HINT
         )
     category, identity = (normalise_label(part) for part in parts[:2])
     return replace(example, category=category, label=f"{category}/{identity}")
-
-
-def _parents(example: Example) -> Sequence[Path]:
-    return example.source.parents if isinstance(example.source, Path) else ()

@@ -63,6 +63,7 @@ def read_examples(
     *,
     table: str | None = None,
     encoding: str | None = None,
+    by_category: bool = False,
 ) -> list[Example]:
     """Read the examples of a folder or of a manifest: a table, JSON lines included.
 
@@ -70,7 +71,8 @@ def read_examples(
     those below a folder `impostors` in it imitate the identity. A manifest has the columns (or
     keys) label and path, or text instead of path, and optionally impostor (1, 0, yes, no, true,
     false, or empty), split (train, validation, val, or empty) and category. Paths are relative to
-    it. table: of a database, or a sheet. encoding: of a table that is not UTF-8.
+    it. table: of a database, or a sheet. encoding: of a table that is not UTF-8. by_category: the
+    folders are categories that hold those of identities, see siamkit.train.categories.
 
     Raises BadInput for anything else, naming every bad line.
     """
@@ -82,7 +84,7 @@ def read_examples(
             or "give a folder per identity, a CSV (path,label), JSON lines, or gallery:NAME",
         )
     if path.is_dir():
-        examples = _read_folder(path)
+        examples = _read_folder(path, by_category)
     else:
         with open_table(path, table=table, plain=".csv", encoding=encoding) as opened:
             examples = read_manifest(opened, path.parent, {})
@@ -145,9 +147,9 @@ def at_most(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:
     return [*lines[:limit], *more]
 
 
-def _read_folder(folder: Path) -> list[Example]:
+def _read_folder(folder: Path, by_category: bool) -> list[Example]:
     examples, loose = [], 0
-    pairs, faults = read_labelled_folder(folder)
+    pairs, faults = read_labelled_folder(folder, deep=by_category)
     for fault in faults:
         log.warning(f"left out: {fault}")
     for label, file in pairs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,21 +44,21 @@ class Layout:
 def read_origin(origin: Origin, open_store: OpenStore, *, is_text: bool, by_category: bool) -> Data:
     """Read the data of a run, see `read_data`.
 
-    open_store: called if they are a gallery's. by_category: a folder holds one per category.
+    open_store: called if they are a gallery's.
     """
     if origin.origin.startswith(GALLERY):
         gallery = origin.origin.removeprefix(GALLERY)
         return Data(gallery_examples(open_store(), gallery, origin.modality))
     layout = Layout(origin.table, origin.encoding, origin.columns, origin.top_score)
-    data = read_data(origin.origin, layout, is_text=is_text)
-    return replace(data, examples=categorise(data.examples, origin.origin)) if by_category else data
+    return read_data(origin.origin, layout, is_text=is_text, by_category=by_category)
 
 
-def read_data(origin: str, layout: Layout, *, is_text: bool) -> Data:
+def read_data(origin: str, layout: Layout, *, is_text: bool, by_category: bool = False) -> Data:
     """Read a folder per identity, a table, or a folder that Hugging Face `datasets` saved.
 
     A table is a manifest, see read_examples, or has two samples in each row: see
-    siamkit.train.paired. is_text: samples are texts, not files relative to the table.
+    siamkit.train.paired. is_text: samples are texts, not files relative to the table. by_category:
+    a folder holds one per category.
 
     Raises BadInput for anything else, naming every bad line.
     """
@@ -72,7 +72,8 @@ def read_data(origin: str, layout: Layout, *, is_text: bool) -> Data:
     if not is_table and (named or layout.top_score != 1):
         raise BadInput(f"{to_text(path)} is not a table: it has no columns to name")
     if not is_table:
-        return Data(read_examples(origin))
+        examples = read_examples(origin, by_category=by_category)
+        return Data(categorise(examples, origin) if by_category else examples)
     with _open(path, layout) as table:
         for name in named.values():
             if table.has_header and table.find(name) is None:

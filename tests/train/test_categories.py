@@ -8,10 +8,11 @@ import pytest
 from toydata import train, write_texts  # noqa: F401
 
 from siamkit.errors import BadInput
-from siamkit.train.categories import categorise, require_categories
+from siamkit.train.categories import require_categories
 from siamkit.train.data import load
-from siamkit.train.examples import Example, read_examples
+from siamkit.train.examples import Example
 from siamkit.train.loop import Loop
+from siamkit.train.read_data import Layout, read_data
 
 HEAD = {"backbone": "encoder", "steps": 2, "evaluate_every": 2, "sampler": "category"}
 
@@ -48,13 +49,14 @@ def test_batches_keep_to_the_category_of_a_column(train, monkeypatch):  # noqa: 
     assert load(train.folder / "run").dataset.categories[:3] == ["c0", "c1", "c0"]  # k0 k1 k10
 
 
-def test_folders_are_categories_of_identities(tmp_path):
+def test_folders_are_categories_of_identities(tmp_path, caplog):
     for category, identity in (("greek", "a"), ("greek", "b"), ("latin", "a")):
         folder = tmp_path / category / identity
         (folder / "impostors").mkdir(parents=True)
         for name in ("1.png", "2.png", "impostors/3.png"):
             (folder / name).write_bytes(b"")
-    examples = categorise(read_examples(str(tmp_path)), str(tmp_path))
+    examples = read_data(str(tmp_path), Layout(), is_text=False, by_category=True).examples
+    assert not caplog.records
     require_categories(examples)
     assert {(e.label, e.category) for e in examples} == {
         ("greek/a", "greek"),
@@ -64,7 +66,7 @@ def test_folders_are_categories_of_identities(tmp_path):
     assert sum(example.impostor for example in examples) == 3
     (tmp_path / "latin" / "loose.png").write_bytes(b"")
     with pytest.raises(BadInput, match=r"loose\.png is in no folder of an identity"):
-        categorise(read_examples(str(tmp_path)), str(tmp_path))
+        read_data(str(tmp_path), Layout(), is_text=False, by_category=True)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_folders_are_categories_of_identities(tmp_path):
 def test_categories_that_cannot_be_used(categories, message):
     examples = [Example(f"x{i}", "p", category=name) for i, name in enumerate(categories)]
     with pytest.raises(BadInput, match=message):
-        require_categories(categorise(examples, "texts.csv"))
+        require_categories(examples)
 
 
 def test_a_run_without_categories_leaves_nothing(train):  # noqa: F811
