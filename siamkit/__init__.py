@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
     from siamkit.train.mine import MinedNegatives, MiningRule, Suspect
     from siamkit.train.run import TrainingResult, TrainingRun
+    from siamkit.train.series.folds import FoldsResult, FoldsRun
     from siamkit.train.series.sweep import SweepResult, SweepRun
     from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
     from siamkit.workspace import Workspace
@@ -82,6 +83,8 @@ __all__ = [
     "Explanation",
     "FindFiles",
     "Finding",
+    "FoldsResult",
+    "FoldsRun",
     "Gallery",
     "Holding",
     "Image",
@@ -151,6 +154,8 @@ _HOME = {
     "Sighting": "siamkit.flows.find",
     "FindFiles": "siamkit.reports.find",
     "Finding": "siamkit.flows.audit",
+    "FoldsResult": "siamkit.train.series.folds",
+    "FoldsRun": "siamkit.train.series.folds",
     "Gallery": "siamkit.store.galleries",
     "Holding": "siamkit.store.labels",
     "Imported": "siamkit.flows.import_",

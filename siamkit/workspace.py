@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from siamkit.train.mine import MinedNegatives, MiningRule
     from siamkit.train.mine_table import Format as MinedFormat
     from siamkit.train.run import RunDetails, TrainingRun
+    from siamkit.train.series.folds import FoldsRun
     from siamkit.train.series.sweep import SweepRun
 
 DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
@@ -1043,6 +1044,43 @@ class Workspace:
             config or {},
             sweep,
             seeds,
+            lambda: self.store,
+            resume=resume,
+            progress=progress,
+        )
+
+    def train_folds(
+        self,
+        examples: str | Path | None,
+        folder: str | Path,
+        *,
+        folds: int | None = None,
+        modality: str | None = None,
+        config: TrainConfig | Mapping[str, Any] | None = None,
+        resume: bool = False,
+        progress: Progress = ignore_progress,
+        **details: Unpack[RunDetails],
+    ) -> FoldsRun:
+        """Prepare examples in `folder` for a cross-validation, which measures on all identities.
+
+        folds: how many runs, each validating on another part of the identities, from 2 to half of
+        these; None with `resume`. An encoder is then trained on all identities, for the median of
+        the best steps. The others are the arguments of `train`; config's validation is not used.
+
+        Raises BadInput as `train` does, and for more folds than there can be. Needs torch.
+
+        Examples:
+            >>> run = ws.train_folds("people", "run", modality="faces", folds=5)  # doctest: +SKIP
+            >>> for trial, event in run.events(): print(trial.name, event)        # doctest: +SKIP
+            >>> run.result().rates["error"]                                       # doctest: +SKIP
+        """
+        from siamkit.train.series.folds import start_folds
+
+        return start_folds(
+            expand(Path(folder)),
+            _origin_changes(examples, modality, details),
+            config or {},
+            folds,
             lambda: self.store,
             resume=resume,
             progress=progress,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ Examples:
   siamkit train --out run --resume --set steps=4000   take a finished run further
   siamkit train more/ --out run2 --from run       begin with the weights of another run
   siamkit train people/ -m faces --out sweep --sweep margin=0.1,0.2,0.4 --seeds 3
+  siamkit train people/ -m faces --out run --folds 5    few identities: measure on all of them
   siamkit train export run                        export its best encoder so far
   siamkit train watch run                         its curves and hardest triplets, live
   siamkit train plot run --out run.html           draw its curves, also while it runs
@@ -115,6 +116,7 @@ Examples:
 )
 @train_series.sweep
 @train_series.seeds
+@train_series.folds
 @click.option(
     "--log",
     "loggers",
@@ -145,15 +147,16 @@ def run(
     resume: bool,
     sweeps: tuple[str, ...],
     seeds: int | None,
+    folds: int | None,
     loggers: tuple[str, ...],
     as_json: bool,
     **details: Any,
 ) -> None:
     """Train on DATA, or continue RUN, whose data and settings are kept there."""
-    is_sweep = train_series.is_series(run, sweeps, seeds, resume)
-    if is_sweep:
-        sk.SweepRun.require_single_process()
-    elif sk.TrainingRun.join(run):  # torchrun: the first process alone prepares and reports
+    changes = parse_settings(settings)
+    asked = train_series.Asked(sweeps, seeds, folds, changes)
+    several = asked.kind(run, resume)
+    if not several and sk.TrainingRun.join(run):  # torchrun: the first process alone prepares
         return
     if resume:
         loggers += tuple(sk.training_log.loggers_of(run))
@@ -165,37 +168,33 @@ def run(
         details["parent"] = str(details["parent"])
     is_localiser = localise or (resume and sk.LocaliserRun.is_begun_in(run))
     _require_usage(data, modality, is_localiser, resume, details)
-    if is_localiser and is_sweep:
-        raise click.UsageError("--localise goes with neither --sweep nor --seeds.")
+    if is_localiser and several:
+        raise click.UsageError("--localise goes with none of --sweep, --seeds and --folds.")
     kind = sk.LocaliserConfig if is_localiser else sk.TrainConfig
-    changes = parse_settings(settings)
     config = kind.read(config_file).changed(changes) if config_file else changes
-    training: sk.TrainingRun | sk.LocaliserRun | sk.SweepRun
-    common: dict[str, Any] = {"config": config, "resume": resume}
     with steps() as progress:
-        if is_localiser:
-            training = ws.train_localiser(data, run, progress=progress, **common, **details)
-        else:
-            if details.get("detector") == "none":
-                details["detector"] = None  # samples are taken whole
-            common |= {"modality": modality, "progress": progress}
-            if is_sweep:
-                grid = train_series.grid_of(sweeps, changes)
-                training = ws.train_sweep(data, run, sweep=grid, seeds=seeds, **common, **details)
-            else:
-                training = ws.train(data, run, **common, **details)
+        common = {"config": config, "resume": resume, "progress": progress, **details}
+        training = (
+            ws.train_localiser(data, run, **common)
+            if is_localiser
+            else asked.start(ws, several, data, run, modality=modality, **common)
+        )
     if isinstance(training, sk.TrainingRun) and training.form:
         stderr(training.form)
-    faults = training.prepared.faults if training.examples else []
+    if training.examples:
+        _print_faults(training.prepared.faults, training.examples)
+    if isinstance(training, sk.SweepRun | sk.FoldsRun):
+        train_series.run(training, loggers, as_json)
+    else:
+        follow(training, loggers)
+        _finish(training, as_json)
+
+
+def _print_faults(faults: Sequence[str], examples: int) -> None:
     for fault in faults:
         stderr(f"Error: {fault}")
     if faults:
-        stderr(f"{len(faults):,} of {training.examples:,} examples are left out")
-    if isinstance(training, sk.SweepRun):
-        train_series.run_sweep(training, loggers, as_json)
-        return
-    follow(training, loggers)
-    _finish(training, as_json)
+        stderr(f"{len(faults):,} of {examples:,} examples are left out")
 
 
 def _require_usage(
@@ -227,8 +226,7 @@ def _require_usage(
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
     """Write RUN/encoder or RUN/detector from the best weights so far, even of a failed RUN."""
-    if sk.SweepRun.is_begun_in(run):
-        train_series.print_sweep(sk.SweepRun.open(run).conclude(), as_json)
+    if train_series.export(run, as_json):
         return
     is_localiser = sk.LocaliserRun.is_begun_in(run)
     training: sk.TrainingRun | sk.LocaliserRun

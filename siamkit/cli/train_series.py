@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli.output import echo, emit_json, print_error, stderr, table
+from siamkit.cli.output import describe_threshold, echo, emit_json, print_error, stderr, table
 from siamkit.cli.settings_text import parse_grid
-from siamkit.cli.watch import follow
+from siamkit.cli.watch import follow, print_ending
 from siamkit.errors import BadInput, SiamkitError
 
 if TYPE_CHECKING:
@@ -39,21 +39,85 @@ seeds = click.option(
 )
 
 
-def is_series(run: Path, sweeps: Sequence[str], seeds: int | None, resume: bool) -> bool:
-    """True if several runs are asked for, or are to be resumed."""
-    return bool(sweeps) or seeds is not None or (resume and sk.SweepRun.is_begun_in(run))
+folds = click.option(
+    "--folds",
+    type=int,
+    metavar="K",
+    help="Cross-validate: validate on each K-th of the identities in turn, then train on all.",
+)
 
 
-def grid_of(sweeps: Sequence[str], settings: Mapping[str, Any]) -> dict[str, list[Any]] | None:
-    """Return the values of each setting, None for no sweep. Raises BadInput for a key set, too."""
-    grid = parse_grid(sweeps)
-    for key in grid.keys() & settings.keys():
-        raise BadInput(f"{key} is in --set and in --sweep", hint="leave one of them out")
-    return grid or None
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options that ask for several runs, and --set."""
+
+    sweeps: Sequence[str]
+    seeds: int | None
+    folds: int | None
+    settings: Mapping[str, Any]
+
+    def kind(self, run: Path, resume: bool) -> type[sk.SweepRun | sk.FoldsRun] | None:
+        """Return what they ask for, or what is to be resumed; None for a single run.
+
+        Raises UsageError for both kinds, BadInput for several runs under torchrun.
+        """
+        is_sweep = bool(self.sweeps) or self.seeds is not None
+        is_sweep = is_sweep or (resume and sk.SweepRun.is_begun_in(run))
+        is_folds = self.folds is not None or (resume and sk.FoldsRun.is_begun_in(run))
+        if is_sweep and is_folds:
+            raise click.UsageError("--folds goes with neither --sweep nor --seeds.")
+        if is_sweep or is_folds:
+            sk.SweepRun.require_single_process()
+        return sk.SweepRun if is_sweep else sk.FoldsRun if is_folds else None
+
+    def start(
+        self,
+        ws: sk.Workspace,
+        kind: type[sk.SweepRun | sk.FoldsRun] | None,
+        data: str | None,
+        run: Path,
+        **arguments: Any,
+    ) -> sk.TrainingRun | sk.SweepRun | sk.FoldsRun:
+        """Prepare one run, or several of a kind; see Workspace.train for the arguments."""
+        if arguments.get("detector") == "none":
+            arguments["detector"] = None  # samples are taken whole
+        if kind is sk.SweepRun:
+            return ws.train_sweep(data, run, sweep=self._grid(), seeds=self.seeds, **arguments)
+        if kind is sk.FoldsRun:
+            return ws.train_folds(data, run, folds=self.folds, **arguments)
+        return ws.train(data, run, **arguments)
+
+    def _grid(self) -> dict[str, list[Any]] | None:
+        """Return the values of each setting, None for no sweep."""
+        grid = parse_grid(self.sweeps)
+        for key in grid.keys() & self.settings.keys():
+            raise BadInput(f"{key} is in --set and in --sweep", hint="leave one of them out")
+        return grid or None
 
 
-def run_sweep(sweep: sk.SweepRun, loggers: Sequence[str], as_json: bool) -> None:
-    """Train the trials one after the other, and print how they compare."""
+def run(series: sk.SweepRun | sk.FoldsRun, loggers: Sequence[str], as_json: bool) -> None:
+    """Train the runs of a series one after the other, and print how they compare."""
+    earlier = [name for t in series.trials for name in sk.training_log.loggers_of(t.folder)]
+    loggers = [*loggers, *earlier]
+    if isinstance(series, sk.SweepRun):
+        _run_sweep(series, loggers)
+        print_sweep(series.conclude(), as_json)
+    else:
+        print_folds(_run_folds(series, loggers), as_json)
+
+
+def export(folder: Path, as_json: bool) -> bool:
+    """Export the encoder of a sweep or a cross-validation; False if the folder has neither."""
+    if sk.SweepRun.is_begun_in(folder):
+        print_sweep(sk.SweepRun.open(folder).conclude(), as_json)
+        return True
+    if sk.FoldsRun.is_begun_in(folder):
+        print_folds(_export_folds(sk.FoldsRun.open(folder), ()), as_json)
+        return True
+    return False
+
+
+def _run_sweep(sweep: sk.SweepRun, loggers: Sequence[str]) -> None:
     trials = sweep.trials
     for number, trial in enumerate(trials, 1):
         stderr(f"trial {number} of {len(trials)}: {trial.name}")
@@ -61,7 +125,45 @@ def run_sweep(sweep: sk.SweepRun, loggers: Sequence[str], as_json: bool) -> None
             follow(trial, loggers, sweep.folder)
         except SiamkitError as error:
             print_error(error)
-    print_sweep(sweep.conclude(), as_json)
+
+
+def _run_folds(folds: sk.FoldsRun, loggers: Sequence[str]) -> sk.FoldsResult:
+    for trial in folds.trials:
+        stderr(f"{trial.name} of {folds.count}")
+        follow(trial, loggers, folds.folder)
+    result = folds.conclude()
+    return result if result.gained is False else _export_folds(folds, loggers)
+
+
+def _export_folds(folds: sk.FoldsRun, loggers: Sequence[str]) -> sk.FoldsResult:
+    final = folds.final()
+    stderr(f"the encoder, on all identities, to step {final.step:,}")
+    follow(final, loggers, folds.folder)
+    return folds.export()
+
+
+def print_folds(result: sk.FoldsResult, as_json: bool) -> None:
+    """Print the rates of each fold and of all, the threshold, the verdict and the encoder."""
+    if as_json:
+        emit_json(asdict(result))
+        return
+    measured = [name for name in HEADINGS if result.rates.get(name) is not None]
+    rows = [
+        [fold.name, f"{fold.best_step:,}", f"{fold.error:.2%}"]
+        + [f"{fold.rates[name]:.2%}" if name in fold.rates else "-" for name in measured]
+        for fold in result.folds
+        if fold.best_step is not None and fold.error is not None
+    ]
+    rates = {name: "-" if rate is None else f"{rate:.2%}" for name, rate in result.rates.items()}
+    rows.append(["all pairs", f"{result.step:,}", rates["error"], *(rates[n] for n in measured)])
+    table(["fold", "best step", "error", *(HEADINGS[name] for name in measured)], rows)
+    if result.rates["low"] is not None:
+        echo(f"95% interval of the error over identities: {rates['low']} to {rates['high']}")
+    if result.threshold:
+        echo(f"{describe_threshold(result.threshold)}: {result.threshold.source}")
+    else:
+        echo("no threshold: the pairs are too few to show a false match rate of 10%")
+    print_ending(result)
 
 
 def print_sweep(result: sk.SweepResult, as_json: bool) -> None:
@@ -84,7 +186,7 @@ def print_sweep(result: sk.SweepResult, as_json: bool) -> None:
             f" --encoder {quote(result.encoder)}"
         )
     else:
-        echo("no encoder is exported: no trial is better than what needs no training")
+        echo("no encoder is exported: no trial gained anything beyond chance over no training")
 
 
 def _row(setting: SettingResult, measured: Sequence[str]) -> list[str]:

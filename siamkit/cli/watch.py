@@ -182,6 +182,11 @@ def print_result(result: sk.TrainingResult | sk.LocaliserResult) -> None:
         if best is not None:
             earlier = "" if before is None else f"{before:.2%} before, "
             echo(f"{name}: {earlier}{best:.2%} at step {result.best_step:,}")
+    print_ending(result)
+
+
+def print_ending(result: sk.TrainingResult | sk.FoldsResult) -> None:
+    """Print the encoder folder, the command that uses it, and what was gained."""
     if result.encoder:
         echo(f"encoder: {result.encoder} ({result.fingerprint})")
         echo(

@@ -72,21 +72,26 @@ def training_facts(
         "versions": {name: version(name) for name in PACKAGES},
     }
     if scores is not None and rates is not None:
-        facts["validation"] = {
-            **{
-                name: None if value is None else round(value, 5)
-                for name, value in as_event(rates).items()
-            },
-            "error_of": NEGATIVES[scores.negatives],
-            "pairs": {
-                "mated": len(scores.trials.mated),
-                "non_mated": len(scores.others),
-                "hard": len(scores.hard),
-                "impostor": len(scores.labelled),
-            },
-            "read": "the step was chosen by the pairs of `error`, so they flatter a little",
-        }
+        facts["validation"] = validation_facts(scores, rates)
     return facts
+
+
+def validation_facts(scores: Scores, rates: Rates) -> dict[str, Any]:
+    """Return what a card says of the validation, JSON values."""
+    return {
+        **{
+            name: None if value is None else round(value, 5)
+            for name, value in as_event(rates).items()
+        },
+        "error_of": NEGATIVES[scores.negatives],
+        "pairs": {
+            "mated": len(scores.trials.mated),
+            "non_mated": len(scores.others),
+            "hard": len(scores.hard),
+            "impostor": len(scores.labelled),
+        },
+        "read": "the step was chosen by the pairs of `error`, so they flatter a little",
+    }
 
 
 def _counts(dataset: Dataset, rows: NDArray[np.bool_]) -> dict[str, int]:

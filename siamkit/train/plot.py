@@ -30,6 +30,7 @@ from siamkit.train.folder import EMBEDDINGS
 from siamkit.train.localise.plot import localiser_figure, localiser_summary
 from siamkit.train.page import page
 from siamkit.train.record import read_record
+from siamkit.train.series.plot import is_series, series_figure
 
 PAIRED, MAPPED = 2_000, 3_000  # most validation samples in the histograms and in the map
 COLOURED = 20  # most identities in colour on the map; more would look alike
@@ -42,7 +43,7 @@ Embedded: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def draw(run: Path, out: Path) -> None:
-    """Draw a run folder to a .png, or to an .html page that needs no other file.
+    """Draw a run, a sweep or folds to a .png, or to an .html page that needs no other file.
 
     A panel without data says so. Raises BadInput for a folder without a record, for a damaged file
     in it, and for another file name extension.
@@ -51,11 +52,7 @@ def draw(run: Path, out: Path) -> None:
         raise BadInput(
             f"{to_text(out)}: neither .png nor .html", hint=f"give `--out {out.stem}.png`"
         )
-    events = read_record(run)
-    if any(isinstance(event, LocaliserStarted) for event in events):
-        figure, summary = localiser_figure(run, events), localiser_summary(events)
-    else:
-        figure, summary = _figure(events, _read_embeddings(run)), _summary(events)
+    figure, summary = series_figure(run) if is_series(run) else _draw_run(run)
     title = printable(f"{real(run).name}: {summary}")
     figure.suptitle(title, fontsize=12, parse_math=False)
     target = io.BytesIO()
@@ -64,6 +61,13 @@ def draw(run: Path, out: Path) -> None:
     content = page(run, picture).encode() if out.suffix.lower() in PAGES else picture
     with replacing(out) as temporary:
         temporary.write_bytes(content)
+
+
+def _draw_run(run: Path) -> tuple[Figure, str]:
+    events = read_record(run)
+    if any(isinstance(event, LocaliserStarted) for event in events):
+        return localiser_figure(run, events), localiser_summary(events)
+    return _figure(events, _read_embeddings(run)), _summary(events)
 
 
 def _figure(events: Sequence[Event], embedded: Embedded | None) -> Figure:

@@ -125,7 +125,7 @@ class TrainingRun:
 
         draw(Path(folder), Path(file))
 
-    def events(self) -> Iterator[Event]:
+    def events(self, *, exports: bool = True) -> Iterator[Event]:
         """Train to the end, from the last checkpoint if there is one; yield what happens.
 
         Each event is in train.jsonl before it is yielded; at the end the folder `encoder` of the
@@ -134,7 +134,7 @@ class TrainingRun:
         """
         from siamkit.train.trainer import train
 
-        return train(self)
+        return train(self, exports=exports)
 
     def export(self) -> None:
         """Write the folder `encoder` from the best weights so far. Raises BadInput if none."""

@@ -23,7 +23,7 @@ class Split:
     share: float  # of the identities that go to validation, in [0, 1)
     seed: int
     # (i, k): validation has the i-th of k parts of the identities instead, i from 0. The parts are
-    # disjoint and hold every identity that states no side.
+    # disjoint, and hold every identity but those that are stated for training.
     fold: tuple[int, int] | None = None
 
 
@@ -111,13 +111,32 @@ def _draw(
     if split.fold:
         part, count = split.fold
         usable_sets = [labels for labels in sets if labels & usable]
-        return validation.union(*usable_sets[part::count], *others[part::count])
+        _require_folds(count, len(usable_sets), sides.values())
+        return set[str]().union(*usable_sets[part::count], *others[part::count])
     target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
     for labels in sets:
         if len(validation & usable) >= target:
             break
         validation |= labels if labels & usable else set()
     return validation.union(*others[: round(split.share * len(others))])
+
+
+def _require_folds(count: int, identities: int, sides: Iterable[str]) -> None:
+    """Raise BadInput if so many free identities cannot be cross-validated in `count` parts."""
+    if "validation" in sides:
+        raise BadInput(
+            "the examples state identities for validation, and folds validate on all of them",
+            hint="leave the column split out, or train without `--folds`",
+        )
+    largest = identities // MIN_PER_SIDE
+    if not 2 <= count <= largest:
+        raise BadInput(
+            f"{count} folds of {identities} identities: a fold needs at least {MIN_PER_SIDE} of"
+            " them, and there are two folds at least",
+            hint=f"give `--folds {largest}` at most"
+            if largest >= 2
+            else "add identities with two samples each: cross-validation needs four",
+        )
 
 
 def _stated(examples: Iterable[Example]) -> dict[str, str]:

@@ -52,7 +52,7 @@ from siamkit.train.verdict import FEW, judge
 log = logging.getLogger("siamkit")
 
 
-def train(run: TrainingRun) -> Iterator[Event]:
+def train(run: TrainingRun, *, exports: bool = True) -> Iterator[Event]:
     """Train to the end, from the last checkpoint if there is one, and export. See TrainingRun.
 
     Under torchrun the first process calls this, and the others `join`.
@@ -63,17 +63,20 @@ def train(run: TrainingRun) -> Iterator[Event]:
         loop, model = _open(run, group)
         if not loop.state.step:
             _forget(run.folder)
-        end = conclude(run, loop, model)
+        end = conclude(run, loop, model, exports=exports)
         if loop.reason_to_end() and has_ended(run.folder, Verdict if _judges(loop) else Stopped):
             yield from itertools.chain(loop.events(), end)  # all of it is recorded already
             return
-        _warn_of_few(loop)
+        if exports:  # a fold is one of several, which are judged together
+            _warn_of_few(loop)
         before = untrained.compare(run, loop, model)
         events = itertools.chain([_started(loop)], before, loop.events(), end)
         yield from recorded(run.folder, loop.state.step, events)
 
 
-def conclude(run: TrainingRun, loop: Loop, model: Model) -> Iterator[Verdict]:
+def conclude(
+    run: TrainingRun, loop: Loop, model: Model, *, exports: bool = True
+) -> Iterator[Verdict]:
     """Judge the best weights, and export them unless they have gained nothing."""
     best = _load_best(run.folder, model)
     vectors = _embed_validated(loop, model)
@@ -83,7 +86,7 @@ def conclude(run: TrainingRun, loop: Loop, model: Model) -> Iterator[Verdict]:
         verdict = judge(loop.state.step, vectors, loop.held_out, alternatives, loop.config)
         gained = verdict.gained
         yield verdict
-    if gained is not False:
+    if exports and gained is not False:
         _export(run, loop, model, best, vectors)
 
 

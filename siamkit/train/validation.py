@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -140,12 +141,16 @@ def embed(
     return torch.cat(embeddings).clone()
 
 
-def score(embeddings: NDArray[np.float32], held: HeldOut) -> Scores:
+def score(
+    embeddings: NDArray[np.float32], held: HeldOut, *, by_labelled: bool | None = None
+) -> Scores:
     """Score the comparisons of (n, dim) unit rows.
 
     The hard ones are each genuine sample's nearest HARD_SHARE of the samples of other identities,
     at least one: each model is judged by those that it confuses itself. The error is that against
     pairs labelled different if there are LEAST_LABELLED of them, and else against both kinds.
+
+    by_labelled: take the former or the latter, however many there are.
     """
     cosines = embeddings @ embeddings.T
     labels, genuine = held.labels, ~held.impostor
@@ -163,7 +168,7 @@ def score(embeddings: NDArray[np.float32], held: HeldOut) -> Scores:
         ],
         axis=1,
     )
-    enough = labelled.shape[1] >= LEAST_LABELLED
+    enough = labelled.shape[1] >= LEAST_LABELLED if by_labelled is None else by_labelled
     judged = labelled if enough else np.concatenate([hard, labelled], axis=1)
     trials = Trials(
         cosines[mated], labels[mated[0]], cosines[*judged], labels[judged[0]], labels[judged[1]]
@@ -195,12 +200,18 @@ def _nearest_others(
 
 def measure(embeddings: NDArray[np.float32], held: HeldOut, scores: Scores) -> Rates:
     """Return every rate of (n, dim) unit rows, from their `score`."""
+    genuine = ~held.impostor
+    recalls, map_at_r = retrieval_rates(embeddings[genuine], held.labels[genuine])
+    return error_rates(scores, (*recalls, map_at_r))
+
+
+def error_rates(scores: Scores, retrieval: Sequence[float]) -> Rates:
+    """Return every rate of some scores, with recall@1, recall@5 and MAP@R."""
     trials = scores.trials
     interval = error_interval(trials)
     rate = lowest_rate(trials)
     fnmr = fnmr_at(trials.mated, trials.rejected, rate)[0] if rate else math.nan
-    genuine = ~held.impostor
-    recalls, map_at_r = retrieval_rates(embeddings[genuine], held.labels[genuine])
+    recall_at_1, recall_at_5, map_at_r = retrieval
     return Rates(
         eer=_eer(trials.mated, scores.others),
         eer_hard=_eer(trials.mated, scores.hard),
@@ -210,8 +221,8 @@ def measure(embeddings: NDArray[np.float32], held: HeldOut, scores: Scores) -> R
         high=interval[1] if interval else math.nan,
         fmr=rate or math.nan,
         fnmr=fnmr,
-        recall_at_1=recalls[0],
-        recall_at_5=recalls[1],
+        recall_at_1=recall_at_1,
+        recall_at_5=recall_at_5,
         map_at_r=map_at_r,
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from siamkit.train import validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import Verdict
-from siamkit.train.trials import LEAST_IDENTITIES, Interval, gain_interval
+from siamkit.train.trials import LEAST_IDENTITIES, Interval, Trials, gain_interval
 from siamkit.train.untrained import Alternative
-from siamkit.train.validation import NEGATIVES, HeldOut
+from siamkit.train.validation import NEGATIVES, HeldOut, Scores
 
+# An alternative's name, and the comparisons before and after training on the same samples.
+Comparison: TypeAlias = tuple[str, Trials, Trials]
 FEW = 10  # validation identities below which a run asks for more
 
 
@@ -30,40 +33,67 @@ def judge(
     It is a gain if the error falls beyond chance against every alternative; see
     siamkit.train.trials.gain_interval. Without an alternative `gained` is None.
     """
-    scores = validation.score(vectors, held)
+    return verdict(
+        step, validation.score(vectors, held), _comparisons(vectors, held, alternatives), config
+    )
+
+
+def _comparisons(
+    vectors: NDArray[np.float32], held: HeldOut, alternatives: Sequence[Alternative]
+) -> Iterator[Comparison]:
+    for alternative in alternatives:
+        part = held.where(alternative.usable)
+        before = validation.score(alternative.vectors[alternative.usable], part)
+        after = validation.score(vectors[alternative.usable], part)
+        yield alternative.name, before.trials, after.trials
+
+
+def verdict(
+    step: int,
+    scores: Scores,
+    comparisons: Iterable[Comparison],
+    config: TrainConfig,
+    *,
+    all_identities: bool = False,
+) -> Verdict:
+    """Say what the scores of the best step gain over those of each alternative; see `judge`.
+
+    all_identities: they are all that there are, as in a cross-validation.
+    """
     identities = len(np.unique(scores.trials.identity))
     hardest: tuple[float, str, Interval | None] | None = None
     gained: bool | None = None
-    for alternative in alternatives:
-        part = held.where(alternative.usable)
-        before = validation.score(alternative.vectors[alternative.usable], part).trials
-        after = validation.score(vectors[alternative.usable], part).trials
+    for name, before, after in comparisons:
         if math.isnan(before.error) or math.isnan(after.error):
             continue
         interval = gain_interval(before, after)
         gained = (gained is not False) and interval is not None and interval[0] > 0
         if hardest is None or before.error < hardest[0]:
-            hardest = before.error, alternative.name, interval
-    before_error, name, interval = hardest or (None, None, None)
+            hardest = before.error, name, interval
+    before_error, alternative, interval = hardest or (None, None, None)
     error = scores.trials.error
     return Verdict(
         step,
         gained,
-        name,
+        alternative,
         before_error,
         None if math.isnan(error) else error,
         interval[0] if interval else None,
         interval[1] if interval else None,
         identities,
         NEGATIVES[scores.negatives],
-        advice(config, name, identities) if gained is False else "",
+        advice(config, alternative, identities, all_identities) if gained is False else "",
     )
 
 
-def advice(config: TrainConfig, alternative: str | None, identities: int) -> str:
+def advice(
+    config: TrainConfig, alternative: str | None, identities: int, all_identities: bool = False
+) -> str:
     """Name what to do after a run that has gained nothing."""
     lines = []
-    if identities < FEW:
+    if identities < FEW and all_identities:
+        lines.append("add identities")
+    elif identities < FEW:
         lines.append("add identities, or measure on all of them with `--folds 5`")
         if identities < LEAST_IDENTITIES and config.validation < 0.5:
             lines.append("`--set validation=0.5`")

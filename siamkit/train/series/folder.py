@@ -12,7 +12,7 @@ from typing import Any
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import writing_folder
-from siamkit.sdk.model_folder import Card, read_card, write_card
+from siamkit.sdk.model_folder import read_card, write_card
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import Origin
@@ -55,14 +55,12 @@ def abandon(folder: Path, plan: str, plans: Sequence[Plan]) -> None:
     run_folder.abandon(folder)
 
 
-def export_copy(encoder: Path, target: Path, facts: Mapping[str, Any]) -> Card:
-    """Copy an encoder folder to another, in place of one that is there; return its card.
+def export_copy(encoder: Path, target: Path, facts: Mapping[str, Any], **changes: Any) -> None:
+    """Copy an encoder folder to another, in place of one that is there.
 
-    facts: to add to the training card.
+    facts: to add to the training card. changes: other fields of the card.
     """
     with writing_folder(target, replace=True) as folder:
         shutil.copytree(encoder, folder, dirs_exist_ok=True)
         card = read_card(folder)
-        card = replace(card, training={**card.training, **facts})
-        write_card(folder, card)
-    return card
+        write_card(folder, replace(card, training={**card.training, **facts}, **changes))

@@ -225,6 +225,7 @@ def _best_trial(results: Sequence[TrialResult]) -> TrialResult | None:
             for number, trial in enumerate(results)
             if trial.settings == setting.settings and trial.state == DONE
             if trial.gained is not False and trial.error is not None
+            if (Path(trial.folder) / ENCODER).exists()
         ]
         if gained:
             return results[min(gained)[1]]

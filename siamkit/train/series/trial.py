@@ -44,6 +44,7 @@ class Trial:
     folder: Path
     settings: Mapping[str, Any]  # in which the trials differ
     config: TrainConfig  # all settings
+    exports: bool = True  # write an encoder folder at the end, if something was gained
 
     def events(self) -> Iterator[Event]:
         """Train to the end, from the last checkpoint if there is one; yield what happens.
@@ -54,7 +55,7 @@ class Trial:
             yield [e for e in read_record(self.folder) if isinstance(e, Stopped)][-1]
             return
         try:
-            yield from TrainingRun.open(self.folder).events()
+            yield from TrainingRun.open(self.folder).events(exports=self.exports)
         except SiamkitError as error:
             self._end(FAILED, str(error))
             raise
