@@ -179,7 +179,7 @@ def run(
             if is_localiser
             else asked.start(ws, several, data, run, modality=modality, **common)
         )
-    if isinstance(training, sk.TrainingRun) and training.form:
+    if not isinstance(training, sk.LocaliserRun) and training.form:
         stderr(training.form)
     if training.examples:
         _print_faults(training.prepared.faults, training.examples)

@@ -194,7 +194,9 @@ def print_ending(result: sk.TrainingResult | sk.FoldsResult) -> None:
             f" --encoder {quote(result.encoder)}"
         )
     if result.verdict:
-        export = f"siamkit train export {quote(result.run)}"
+        # Of folds whose median best step is the first, no encoder can be trained.
+        can_export = not isinstance(result, sk.FoldsResult) or result.step > 0
+        export = f"siamkit train export {quote(result.run)}" if can_export else ""
         echo(_verdict_line(result.verdict, exported=result.encoder is not None, export=export))
 
 
@@ -213,5 +215,6 @@ def _verdict_line(verdict: Verdict, *, exported: bool, export: str) -> str:
         line += " (too few to tell from chance)"
     if verdict.gained:
         return f"gained: {line}"
-    state = "exported all the same" if exported else f"nothing is exported (`{export}` would)"
+    state = "nothing is exported" + (f" (`{export}` would)" if export else "")
+    state = "exported all the same" if exported else state
     return f"no gain: {line}; {state}; try: {verdict.advice}"

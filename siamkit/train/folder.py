@@ -20,6 +20,7 @@ LAST, BEST = "last.safetensors", "best.safetensors"  # checkpoints
 CONFIG, ORIGIN = "config.toml", "run.json"
 ARRAYS, FACTS = "arrays.npy", "data.json"  # see siamkit.train.data
 FEATURES = "features.npy"  # of a frozen backbone
+FEATURES_KEY = "features.json"  # what they depend on
 TEACHER = "teacher.npy"  # the vectors of an encoder to learn from
 REFERENCE = "reference.npz"  # vectors of the validation samples by the modality's own encoder
 UNTRAINED = "untrained.npz"  # … by every alternative that needs no training
@@ -110,7 +111,8 @@ def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None
 
 def abandon(run: Path) -> None:
     """Undo `begin`, for a run that could not be prepared."""
-    for name in (CONFIG, ORIGIN, ARRAYS, FACTS, FEATURES, TEACHER, PARENT, LINEAGE):
+    inputs = (ARRAYS, FACTS, FEATURES, FEATURES_KEY, TEACHER, REFERENCE, PARENT, LINEAGE)
+    for name in (CONFIG, ORIGIN, *inputs):
         (run / name).unlink(missing_ok=True)
     if not any(run.iterdir()):
         run.rmdir()

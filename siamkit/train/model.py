@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from siamkit.protocols import OwnNetwork, Viewed
 from siamkit.sdk import efficientnet_lite0
 from siamkit.train import adapters, backbones, export, heads, parents
 from siamkit.train.config import TrainConfig
-from siamkit.train.folder import FEATURES, LAST, replacing
+from siamkit.train.features import write_features
+from siamkit.train.folder import FEATURES, LAST
 from siamkit.train.modality import TrainableModality, backbone_name
 from siamkit.train.processes import Processes
 from siamkit.train.run import TrainingRun
 from siamkit.train.stages import freeze
-from siamkit.train.validation import BATCH
 
 log = logging.getLogger("siamkit")
 
@@ -65,7 +64,7 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     if config.frozen:
         network = backbones.build_network(config, name, arrays.shape[1:])
         parents.begin_with(run.folder, network)
-        return Model(network, network.head, _features(run.folder, network.trunk, arrays, group))
+        return Model(network, network.head, _features(run, name, network.trunk, arrays, group))
     views = modality.views if config.views and isinstance(modality, Viewed) else None
     network = backbones.build_network(config, name, arrays.shape[1:], views)
     parents.begin_with(run.folder, network)
@@ -88,27 +87,11 @@ def _limit(network: nn.Module, run: TrainingRun) -> None:
 
 
 def _features(
-    folder: Path, trunk: nn.Module, arrays: NDArray[Any], group: Processes
+    run: TrainingRun, backbone: str, trunk: nn.Module, arrays: NDArray[Any], group: Processes
 ) -> NDArray[Any]:
     """Let the first process write the trunk's features; return them, mapped from the disk."""
     if group.first:
-        _write_features(folder / FEATURES, trunk, arrays)
+        write_features(run.folder, backbone, run.config, trunk, arrays)
     group.wait_for_first()
-    features: NDArray[Any] = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    features: NDArray[Any] = np.load(run.folder / FEATURES, mmap_mode="r", allow_pickle=False)
     return features
-
-
-def _write_features(path: Path, trunk: nn.Module, arrays: NDArray[Any]) -> None:
-    """Compute features batch by batch: they may exceed the memory."""
-    trunk.eval()
-    features: np.memmap[Any, Any] | None = None
-    with replacing(path) as partial, torch.inference_mode():
-        for start in range(0, len(arrays), BATCH):
-            batch = np.array(arrays[start : start + BATCH])  # a copy: those on disk are read-only
-            rows = trunk(torch.from_numpy(batch)).float().numpy()
-            if features is None:
-                shape = (len(arrays), *rows.shape[1:])
-                features = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-            features[start : start + len(rows)] = rows
-        if features is not None:
-            features.flush()

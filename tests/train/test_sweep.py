@@ -7,11 +7,12 @@ import math
 from dataclasses import asdict, replace
 
 import pytest
-from toydata import as_options, losses, train, write_texts  # noqa: F401
+from toydata import as_options, losses, train, write_people, write_texts  # noqa: F401
 
 from siamkit.cli.settings_text import parse_grid
 from siamkit.errors import BadInput
 from siamkit.sdk.model_folder import read_card
+from siamkit.train import features
 from siamkit.train.config import TrainConfig
 from siamkit.train.learner import Learner
 from siamkit.train.series.compare import judge, summarise
@@ -128,6 +129,30 @@ def test_a_trial_that_fails_is_reported_and_the_others_go_on(texts, monkeypatch)
     alone = sweep(texts, "--seeds", "2", out="other")
     assert alone.code == 1
     assert "no trial of other is done; 2 failed, the first: training stopped" in alone.err
+
+
+def test_the_features_of_a_frozen_backbone_are_computed_once(train, monkeypatch):  # noqa: F811
+    computed = []
+    monkeypatch.setattr(features, "_write", counting(features._write, computed))
+    write_people(train.folder, identities=8, samples=3)
+    options = ("--sweep", "margin=0.1,0.3", "--json")
+    completed = train.tiles(*options, out="sweep", frozen="true", steps=2, validation=0.5)
+    assert completed.code == 0, completed.err
+    assert len(computed) == 1
+    assert train("train", "export", "sweep/trials/margin=0.3").code == 0
+    assert len(computed) == 1
+    path = train.folder / "sweep" / "trials" / "margin=0.3" / "features.npy"
+    path.write_bytes(path.read_bytes()[:300])  # both, as they are one file: it is damaged
+    assert train("train", "export", "sweep/trials/margin=0.3").code == 0
+    assert len(computed) == 2
+
+
+def counting(original, calls):
+    def write(path, *others):
+        calls.append(path)
+        original(path, *others)
+
+    return write
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ class FoldsRun:
     count: int  # of the folds
     prepared: Prepared
     examples: int = 0  # how many were read; 0 if the arrays of an earlier start were used
+    form: str = ""  # of a table of pairs: what was read, in one line
 
     @staticmethod
     def is_begun_in(folder: str | Path) -> bool:
@@ -239,18 +240,18 @@ def start_folds(
     if not resume:
         run_folder.begin(folder, start.origin, config)
         atomic.replace_text(folder / FOLDS, json.dumps({"folds": count}) + "\n")
-    examples = 0
+    examples, form = 0, ""
     try:
         if not all(load(plan.folder) for plan in plans):
             runs = prepare_runs(plans, start.origin, open_store, resume=resume, progress=progress)
-            examples = runs[0].examples
+            examples, form = runs[0].examples, runs[0].form
     except SiamkitError:
         if not resume:
             abandon(folder, FOLDS, plans)
         raise
     prepared = load(folder / FINAL)
     assert prepared is not None  # it is one of those above
-    return FoldsRun(folder, start.origin, config, count, prepared, examples)
+    return FoldsRun(folder, start.origin, config, count, prepared, examples, form)
 
 
 def _of_all(config: TrainConfig) -> TrainConfig:

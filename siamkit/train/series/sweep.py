@@ -55,6 +55,7 @@ class SweepRun:
     seeds: int
     prepared: Prepared  # of the first trial
     examples: int = 0  # how many were read; 0 if the arrays of an earlier start were used
+    form: str = ""  # of a table of pairs: what was read, in one line
 
     @staticmethod
     def is_begun_in(folder: str | Path) -> bool:
@@ -185,14 +186,14 @@ def start_sweep(
         run_folder.begin(folder, start.origin, config)
         atomic.replace_text(folder / SWEEP, json.dumps(_plan(grid, seeds), indent=2) + "\n")
     try:
-        examples = _prepare(plans, start.origin, open_store, resume, progress)
+        examples, form = _prepare(plans, start.origin, open_store, resume, progress)
     except SiamkitError:
         if not resume:
             abandon(folder, SWEEP, plans)
         raise
     prepared = load(plans[0].folder)
     assert prepared is not None  # it is one of those above
-    return SweepRun(folder, start.origin, config, grid, seeds, prepared, examples)
+    return SweepRun(folder, start.origin, config, grid, seeds, prepared, examples, form)
 
 
 def _prepare(
@@ -201,20 +202,20 @@ def _prepare(
     open_store: Callable[[], Store],
     resume: bool,
     progress: Progress,
-) -> int:
-    """Prepare trials that are not prepared yet, and return how many examples were read.
+) -> tuple[int, str]:
+    """Prepare trials that are not prepared yet; return how many examples were read, and their form.
 
     Trials whose backbones take the same arrays share them.
     """
-    examples = 0
+    examples, form = 0, ""
     groups: dict[str, list[Plan]] = {}
     for plan in plans:
         groups.setdefault(arrays_of(origin, plan.config), []).append(plan)
     for group in groups.values():
         if not all(load(plan.folder) for plan in group):
             runs = prepare_runs(group, origin, open_store, resume=resume, progress=progress)
-            examples = runs[0].examples
-    return examples
+            examples, form = runs[0].examples, runs[0].form
+    return examples, form
 
 
 def _best_trial(results: Sequence[TrialResult]) -> TrialResult | None:
