@@ -31,6 +31,7 @@ from siamkit.train.events import (
     Saved,
     Started,
     Stopped,
+    Verdict,
 )
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.record import read_record
@@ -44,6 +45,7 @@ SECTIONS = {
     "Evaluated": "validation",
     "LocaliserEvaluated": "validation",
     "Baseline": "baseline",
+    "Verdict": "verdict",
 }
 Logged: TypeAlias = TrainingRun | LocaliserRun | Trial
 WANDB_ID = "run-id"  # in RUN/wandb: the id that a resumed run goes on with
@@ -135,6 +137,8 @@ class _Book:
             texts = {f"alarm/{event.name}": event.message}
         elif isinstance(event, Stopped):
             texts = {"stopped": event.reason}
+        elif isinstance(event, Verdict) and event.gained is not None:
+            texts["verdict"] = "gain" if event.gained else "no gain"
         for title, text in texts.items():
             if self._texts.get(title) != text:
                 self._texts[title] = text

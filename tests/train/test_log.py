@@ -12,7 +12,16 @@ import pytest
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.train.config import TrainConfig
-from siamkit.train.events import Alarm, Evaluated, Saved, Started, Step, Stopped
+from siamkit.train.events import (
+    Alarm,
+    Baseline,
+    Evaluated,
+    Saved,
+    Started,
+    Step,
+    Stopped,
+    Verdict,
+)
 from siamkit.train.log import log_events, loggers_of
 from siamkit.train.record import line
 
@@ -138,6 +147,16 @@ def test_figures_become_curves_and_alarms_become_texts(tmp_path, tensorboard):
         ("train/miner", 3): "batch-hard",
         ("alarm/collapse", 3): "fell back",
     }
+
+
+def test_what_training_is_compared_with_is_logged(tmp_path, tensorboard):
+    baseline = Baseline(0, "the encoder x", 0.5, None)
+    verdict = Verdict(4, False, "the encoder x", 0.5, 0.5, None, None, 9, "hard pairs", "less")
+    list(log_events(Run(tmp_path / "run", [started(), baseline, verdict]), ["tensorboard"]))
+    (writer,) = tensorboard
+    assert writer.scalars["baseline/the encoder x/eer", 0] == 0.5
+    assert writer.texts["verdict", 4] == "no gain"
+    assert writer.texts["verdict/advice", 4] == "less"
 
 
 def test_a_resumed_run_hides_what_comes_again(tmp_path, tensorboard):
