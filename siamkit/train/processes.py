@@ -43,7 +43,8 @@ class Processes:
         dist.all_reduce(flat)
         parts = torch.split(flat, [p.numel() for p in trained])
         for p, part in zip(trained, parts, strict=True):
-            p.grad = part.view_as(p)
+            assert p.grad is not None
+            p.grad.copy_(part.view_as(p))  # in its layout, on which a fused optimiser relies
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average gradients in one message."""

@@ -64,10 +64,22 @@ def gradients(of: Learner) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in parameters])
 
 
-def take(processes: Processes) -> dict[str, torch.Tensor]:
-    """Return gradients of steps on the samples, cut into one part for each process.
+def convolutions() -> nn.Module:
+    """Return a network for the samples whose weights have the layout of the backbones'."""
+    parts = (nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 8, 2), nn.Flatten())
+    return nn.Sequential(*parts).to(memory_format=torch.channels_last)
 
-    They are of each loss, and of triplets against a memory, also of a learner that was resumed.
+
+def weights(of: Learner) -> torch.Tensor:
+    """Return all weights of the network as one vector."""
+    return torch.cat([p.detach().flatten() for p in of.network.parameters()])
+
+
+def take(processes: Processes) -> dict[str, torch.Tensor]:
+    """Return what steps on the samples, cut into one part for each process, come to.
+
+    Gradients of each loss, and of triplets against a memory, also of a learner that was resumed;
+    and the weights of convolutions after a step.
     """
     steps = {}
     for loss, mining in LOSSES:
@@ -81,7 +93,10 @@ def take(processes: Processes) -> dict[str, torch.Tensor]:
     for name, last in (("memory", taught), ("resumed", resumed)):
         _step(last, 92, "batch-hard", processes)
         steps[name] = gradients(last)
-    return steps
+    torch.manual_seed(3)
+    convolved = learner(network=convolutions(), learning_rate=0.1)
+    _step(convolved, 1, "batch-hard", processes)
+    return steps | {"weights": weights(convolved)}
 
 
 def _step(taught: Learner, number: int, mining: str, processes: Processes) -> StepMeans:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from steps import FEATURES, LOSSES, cut, gradients, learner, samples
+from steps import FEATURES, LOSSES, convolutions, cut, gradients, learner, samples, weights
 from torch import nn
 
 from siamkit.errors import BadInput
@@ -106,3 +106,14 @@ def test_settings_that_cannot_be_met(settings, message):
 
 def test_one_loss_of_a_sum_may_use_the_memory():
     assert TrainConfig(memory=1000, loss=["arcface", "triplet"]).memory == 1000
+
+
+def test_convolutions_resume_exactly():
+    """Their weights lie in memory by channels last, and a checkpoint does not."""
+    whole, resumed = learner(network=convolutions()), learner(network=convolutions())
+    for step in (1, 2):
+        whole.step(step, [samples(step)], "batch-hard", ALONE)
+    resumed.load({name: value.contiguous().clone() for name, value in whole.tensors().items()})
+    for taught in (whole, resumed):
+        taught.step(3, [samples(3)], "batch-hard", ALONE)
+    assert torch.equal(weights(whole), weights(resumed))
