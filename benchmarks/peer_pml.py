@@ -52,6 +52,8 @@ def adapt_loss(cases: Cases, kind: Any, original: Any, build: Builder) -> None:
     def forward(self: Any, embeddings: Any, labels: Any = None, indices_tuple: Any = None,
                 ref_emb: Any = None, ref_labels: Any = None) -> Any:  # fmt: skip
         theirs = original(self, embeddings, labels, indices_tuple, ref_emb, ref_labels)
+        if cases.inside:
+            return theirs
         call = SimpleNamespace(
             embeddings=embeddings, labels=labels, indices=indices_tuple,
             ref_emb=ref_emb, ref_labels=ref_labels,
@@ -80,8 +82,14 @@ def ours_of(setting: dict[str, Any], dim: int = 0, classes: int = 2) -> Loss:
 
 
 def require_reducer(loss: Any, *kinds: type) -> None:
-    if type(loss.reducer) not in kinds:
-        raise NotExpressible(f"{type(loss.reducer).__name__} in place of {kinds[0].__name__}")
+    reducer = loss.reducer
+    if type(reducer) is reducers.MultipleReducers:  # one for each term of a loss
+        parts = [*reducer.reducers.values()] or [reducer.default_reducer]
+    else:
+        parts = [reducer]
+    for part in parts:
+        if type(part) not in kinds:
+            raise NotExpressible(f"{type(part).__name__} in place of {kinds[0].__name__}")
 
 
 def rows_of(loss: Any, call: Arguments, *, unit: bool = True) -> tuple[Tensor, int]:
