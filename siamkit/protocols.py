@@ -276,7 +276,11 @@ class OwnNetwork(Protocol[M_contra]):
         ...
 
     def network(self) -> Any:
-        """Return a torch.nn.Module with initial weights: (n, …) arrays to (n, dim) floats."""
+        """Return a torch.nn.Module with initial weights: (n, …) arrays to (n, dim) floats.
+
+        Its class may have a method `stages`, which returns lists of parameters from the input to
+        the output: for settings that treat parts of it differently. See siamkit.train.stages.
+        """
         ...
 
     def write(self, network: Any, folder: Path, card: Any) -> None:
