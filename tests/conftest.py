@@ -43,7 +43,8 @@ SLOW_FILES = """
     sdk/test_hub
     strangers/test_doodles
     testing/test_builtins testing/test_kit
-    train/test_config train/test_example train/test_processes train/test_run train/test_stops
+    train/test_config train/test_example train/test_folds train/test_processes train/test_run
+    train/test_stops train/test_sweep
     train/test_train_texts
 """
 SLOW = frozenset(HERE / f"{name}.py" for name in SLOW_FILES.split())

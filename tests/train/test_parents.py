@@ -121,6 +121,17 @@ def test_what_no_run_can_begin_with(parent, arguments, message):
     assert not (parent.folder / "next").exists()
 
 
+def test_a_sweep_and_folds_begin_with_the_weights_of_a_run(parent):
+    trained = names(parent.folder / "run", training=True)
+    steps = ("--set", "steps=1")
+    assert child(parent, *steps, "--sweep", "margin=0.1,0.3", out="sweep").code == 0
+    assert child(parent, *steps, "--folds", "2", out="folds").code == 0
+    for folder in ("sweep/trials/margin=0.1", "folds/folds/1", "folds/folds/2"):
+        run = parent.folder / folder
+        assert (run / "parent.safetensors").exists()
+        assert trained.isdisjoint(names(run, training=False))
+
+
 def test_stated_validation_identities_that_were_trained(parent):
     trained = sorted(names(parent.folder / "run", training=True))[0]
     rows = [json.loads(row) for row in (parent.folder / "texts.jsonl").read_text().splitlines()]

@@ -77,6 +77,7 @@ def test_a_sweep_compares_settings_over_seeds(texts):
         assert card.fingerprint == read_card(trial).fingerprint
         assert card.training["sweep"] == {"trial": best, "trials": 4, "seeds": 2}
 
+    assert texts("train", "plot", "sweep").out == "sweep/plot.png\n"
     again = texts("train", "--out", "sweep", "--resume", "--json")
     assert again.code == 0, again.err
     assert json.loads(again.out) == written["result"]
@@ -197,6 +198,24 @@ def test_a_sweep_goes_on_as_it_was(texts, monkeypatch):
     parallel = texts("train", "--out", "sweep", "--resume")
     assert parallel.code == 2
     assert "start it without torchrun" in parallel.err
+
+
+def test_a_sweep_that_was_killed_while_it_was_prepared(texts, monkeypatch):
+    """What trials need beside their arrays is written, too, before they begin."""
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("siamkit.train.reference.write_references", fail)
+        assert sweep(texts, "--sweep", "margin=0.1,0.3").code == 130
+    written = []
+    monkeypatch.setattr("siamkit.train.reference.write_references", lambda *a: written.append(a))
+    resumed = texts("train", "--out", "sweep", "--resume")
+    assert resumed.code == 0, resumed.err
+    assert len(written) == 1
+    assert texts("train", "--out", "sweep", "--resume").code == 0
+    assert len(written) == 1
 
 
 def test_from_python(texts):

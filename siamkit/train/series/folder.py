@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
+from siamkit.io import atomic, foreign
 from siamkit.io.atomic import writing_folder
 from siamkit.sdk.model_folder import read_card, write_card
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import Origin
 from siamkit.train.run import Plan
+
+PREPARED = "prepared"  # key of a plan
 
 
 def arrays_of(origin: Origin, config: TrainConfig) -> str:
@@ -38,6 +41,16 @@ def require_single_process() -> None:
             "several processes train one run, and a sweep or a cross-validation has many",
             hint="start it without torchrun",
         )
+
+
+def write_plan(path: Path, plan: Mapping[str, Any]) -> None:
+    """Write the file that says what the runs are, with PREPARED once their data are complete."""
+    atomic.replace_text(path, json.dumps(plan, indent=2) + "\n")
+
+
+def is_prepared(path: Path) -> bool:
+    """True if the data of all runs are complete: all that trials need beside their arrays, too."""
+    return foreign.require_object(foreign.read_json(path)).get(PREPARED) is True
 
 
 def abandon(folder: Path, plan: str, plans: Sequence[Plan]) -> None:

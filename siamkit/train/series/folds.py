@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from statistics import median_low
 from typing import Any
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import atomic, foreign
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.store import Store
@@ -21,7 +20,14 @@ from siamkit.train.events import Event, Saved, Stopped, Verdict
 from siamkit.train.extend import require_same
 from siamkit.train.folder import ENCODER, LAST, Origin
 from siamkit.train.run import Plan, TrainingRun, prepare_runs, read_start
-from siamkit.train.series.folder import abandon, export_copy, require_single_process
+from siamkit.train.series.folder import (
+    PREPARED,
+    abandon,
+    export_copy,
+    is_prepared,
+    require_single_process,
+    write_plan,
+)
 from siamkit.train.series.trial import DONE, Trial, TrialResult
 from siamkit.train.split import Split
 from siamkit.types import Progress, Threshold, ignore_progress
@@ -136,8 +142,8 @@ class FoldsRun:
         Raises BadInput unless all folds are done.
         """
         result = self.result()
-        document = {"folds": self.count, "result": asdict(result)}
-        atomic.replace_text(self.folder / FOLDS, json.dumps(document, indent=2) + "\n")
+        document = {"folds": self.count, PREPARED: True, "result": asdict(result)}
+        write_plan(self.folder / FOLDS, document)
         return result
 
     def export(self) -> FoldsResult:
@@ -239,12 +245,14 @@ def start_folds(
     plans.append(Plan(folder / FINAL, _of_all(config), Split(0.0, config.seed)))
     if not resume:
         run_folder.begin(folder, start.origin, config)
-        atomic.replace_text(folder / FOLDS, json.dumps({"folds": count}) + "\n")
+        write_plan(folder / FOLDS, {"folds": count})
     examples, form = 0, ""
     try:
-        if not all(load(plan.folder) for plan in plans):
+        is_complete = resume and is_prepared(folder / FOLDS)
+        if not is_complete or not all(load(plan.folder) for plan in plans):
             runs = prepare_runs(plans, start.origin, open_store, resume=resume, progress=progress)
             examples, form = runs[0].examples, runs[0].form
+            write_plan(folder / FOLDS, {"folds": count, PREPARED: True})
     except SiamkitError:
         if not resume:
             abandon(folder, FOLDS, plans)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import atomic, foreign
+from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
@@ -20,7 +19,15 @@ from siamkit.train.extend import require_same
 from siamkit.train.folder import ENCODER, Origin
 from siamkit.train.run import Plan, prepare_runs, read_start
 from siamkit.train.series import compare
-from siamkit.train.series.folder import abandon, arrays_of, export_copy, require_single_process
+from siamkit.train.series.folder import (
+    PREPARED,
+    abandon,
+    arrays_of,
+    export_copy,
+    is_prepared,
+    require_single_process,
+    write_plan,
+)
 from siamkit.train.series.grid import points
 from siamkit.train.series.trial import DONE, FAILED, Trial, TrialResult
 from siamkit.train.split import Split
@@ -122,8 +129,8 @@ class SweepRun:
             facts = {"trial": best.name, "trials": len(results), "seeds": self.seeds}
             export_copy(Path(best.folder) / ENCODER, self.folder / ENCODER, {"sweep": facts})
         result = self._result(results, best)
-        document = _plan(self.grid, self.seeds) | {"result": asdict(result)}
-        atomic.replace_text(self.folder / SWEEP, json.dumps(document, indent=2) + "\n")
+        document = _plan(self.grid, self.seeds) | {PREPARED: True, "result": asdict(result)}
+        write_plan(self.folder / SWEEP, document)
         return result
 
     def result(self) -> SweepResult:
@@ -172,6 +179,7 @@ def start_sweep(
         _require_same_grid(folder, plan, (grid, seeds))
         require_same(folder, start)
         grid, seeds = plan
+    is_complete = resume and is_prepared(folder / SWEEP)
     grid, seeds, config = grid or {}, 1 if seeds is None else seeds, start.config
     if not config.validation:
         raise BadInput(
@@ -184,9 +192,12 @@ def start_sweep(
     ]
     if not resume:
         run_folder.begin(folder, start.origin, config)
-        atomic.replace_text(folder / SWEEP, json.dumps(_plan(grid, seeds), indent=2) + "\n")
+        write_plan(folder / SWEEP, _plan(grid, seeds))
+    examples, form = 0, ""
     try:
-        examples, form = _prepare(plans, start.origin, open_store, resume, progress)
+        if not is_complete or not all(load(plan.folder) for plan in plans):
+            examples, form = _prepare(plans, start.origin, open_store, resume, progress)
+            write_plan(folder / SWEEP, _plan(grid, seeds) | {PREPARED: True})
     except SiamkitError:
         if not resume:
             abandon(folder, SWEEP, plans)
@@ -203,7 +214,7 @@ def _prepare(
     resume: bool,
     progress: Progress,
 ) -> tuple[int, str]:
-    """Prepare trials that are not prepared yet; return how many examples were read, and their form.
+    """Prepare the trials; return how many examples were read, and their form.
 
     Trials whose backbones take the same arrays share them.
     """
@@ -212,9 +223,8 @@ def _prepare(
     for plan in plans:
         groups.setdefault(arrays_of(origin, plan.config), []).append(plan)
     for group in groups.values():
-        if not all(load(plan.folder) for plan in group):
-            runs = prepare_runs(group, origin, open_store, resume=resume, progress=progress)
-            examples, form = runs[0].examples, runs[0].form
+        runs = prepare_runs(group, origin, open_store, resume=resume, progress=progress)
+        examples, form = runs[0].examples, runs[0].form
     return examples, form
 
 
