@@ -130,6 +130,8 @@ def _event_line(event: Event) -> str:
 
 def _describe(event: Evaluated | Baseline) -> str:
     """Return 'equal error rate 1.20%, hard 9.80%, recall@1 91.0%, …'."""
+    if event.spearman is not None:
+        return f"Spearman {event.spearman:.4f}"
     parts = [f"equal error rate {event.eer:.2%}"]
     kinds = ("hard", event.eer_hard), ("labelled different", event.eer_impostors)
     shown = [(name, rate) for name, rate in kinds if rate is not None]
@@ -182,6 +184,8 @@ def print_result(result: sk.TrainingResult | sk.LocaliserResult) -> None:
         if best is not None:
             earlier = "" if before is None else f"{before:.2%} before, "
             echo(f"{name}: {earlier}{best:.2%} at step {result.best_step:,}")
+    if result.best and result.best.spearman is not None:
+        echo(f"Spearman: {result.best.spearman:.4f} at step {result.best_step:,}")
     print_ending(result)
 
 

@@ -80,7 +80,7 @@ def validation_facts(scores: Scores, rates: Rates) -> dict[str, Any]:
     """Return what a card says of the validation, JSON values."""
     return {
         **{
-            name: None if value is None else round(value, 5)
+            name: None if value is None or np.isnan(value) else round(value, 5)
             for name, value in as_event(rates).items()
         },
         "error_of": NEGATIVES[scores.negatives],

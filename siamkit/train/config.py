@@ -36,7 +36,7 @@ class TrainConfig(Paced):
     pretrained: bool = True  # begin with the backbone's published weights
     frozen: bool = False  # train the head alone, on features computed once: minutes, not hours
     dim: int = 0  # of the vectors; 0: 128 for a new network, else as many as the encoder has
-    loss: LossSetting = "triplet"  # or {name=…, its parameters}, a list, module:function
+    loss: LossSetting = "auto"  # by the data; a name, {name=…, parameters}, a list, module:function
     margin: float = 0.2  # α, on squared Euclidean distance; arcface: radians; also the miners'
     temperature: float = 0.1  # of the softmax losses; 1/scale of the proxy losses
     miner: str = "auto"

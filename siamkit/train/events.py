@@ -61,6 +61,7 @@ class Evaluated:
     recall_at_1: float | None = None  # share of samples whose nearest is of their identity
     recall_at_5: float | None = None  # … with one of their identity among the five nearest
     map_at_r: float | None = None  # mean average precision at R, see siamkit.stats.retrieval
+    spearman: float | None = None  # of scored pairs: rank correlation; `error` is 1 less this
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Baseline:
     recall_at_1: float | None = None  # share of samples whose nearest is of their identity
     recall_at_5: float | None = None  # … with one of their identity among the five nearest
     map_at_r: float | None = None  # mean average precision at R, see siamkit.stats.retrieval
+    spearman: float | None = None  # of scored pairs
 
 
 @dataclass(frozen=True, slots=True)

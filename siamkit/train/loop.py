@@ -23,9 +23,11 @@ from siamkit.train.data import Dataset
 from siamkit.train.events import Alarm, Evaluated, Event, Saved, Step, Stopped
 from siamkit.train.folder import BEST, LAST
 from siamkit.train.learner import Learner, StepMeans
+from siamkit.train.loss_settings import LONE_LOSSES, loss_names
 from siamkit.train.mixing import mix_identities
 from siamkit.train.neighbours import hard_negatives, stated_negatives
 from siamkit.train.optimiser import learning_rate
+from siamkit.train.pair_sampler import PairSampler
 from siamkit.train.pairs import Pairs
 from siamkit.train.processes import Processes
 from siamkit.train.sampler import BatchShape, Sampler, sampler
@@ -84,7 +86,9 @@ class Loop:
             if config.sampler == "category"
             else (),
             repeats=config.sampler == "balanced",
+            lone=any(name in LONE_LOSSES for name in loss_names(config.loss)),
         )
+        self._pair_sampler = PairSampler.of(self.dataset, config)
         self._curriculum = Curriculum(config)
 
     validated: NDArray[np.int64] = field(init=False)  # rows that are embedded for validation
@@ -94,6 +98,7 @@ class Loop:
     _impostor: NDArray[np.bool_] = field(init=False)
     _stated: NDArray[np.int64] | None = field(init=False)  # as `hard`, but by labelled pairs
     _sampler: Sampler = field(init=False)
+    _pair_sampler: PairSampler | None = field(init=False)  # if batches are of pairs
     _curriculum: Curriculum = field(init=False)
 
     def events(self) -> Iterator[Event]:
@@ -177,8 +182,13 @@ class Loop:
 
     def _batch(self, turn: int) -> Batch:
         rank, world = self.processes.rank, self.processes.world
-        hard = self._stated if self.hard is None else self.hard
-        rows = self._sampler.draw(turn, rank=rank, world=world, hard=hard)
+        scores = None
+        if self._pair_sampler:
+            rows, scores = self._pair_sampler.draw(turn * world + rank)
+            rows = np.searchsorted(self._rows, rows)
+        else:
+            hard = self._stated if self.hard is None else self.hard
+            rows = self._sampler.draw(turn, rank=rank, world=world, hard=hard)
         labels, impostor = self._labels[rows], self._impostor[rows]
         arrays = self.arrays[self._rows[rows]]
         if self.modality is not None:
@@ -189,7 +199,7 @@ class Loop:
             arrays = augment_batch(arrays, labels, self.modality, key)
         draw = turn * world + rank if self.modality is not None else 0
         teacher = None if self.teacher is None else self.teacher[self._rows[rows]]
-        return Batch(arrays, labels, impostor, rows, draw, teacher)
+        return Batch(arrays, labels, impostor, rows, draw, teacher, scores)
 
     def _embed(self, rows: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         learner = self.learner

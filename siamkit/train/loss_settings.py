@@ -92,7 +92,10 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     },
     "proxy-anchor": {"margin": COSINE_MARGIN, "alpha": SCALE},
 }
+AUTO = "auto"  # triplet, unless the data are pairs: see siamkit.train.pair_loss
 LOSSES = tuple(PARAMETERS)
+# Losses that an anchor without any positive teaches to keep away from its negatives.
+LONE_LOSSES = ("contrastive", "multi-similarity")
 TRIPLET_LOSSES = ("triplet", "soft-triplet")
 PROXY_LOSSES = ("arcface", "cosface", "subcenter-arcface", "proxy-anchor")
 OTHER_NAMES = {  # of losses elsewhere, with ours
@@ -108,6 +111,8 @@ OTHER_NAMES = {  # of losses elsewhere, with ours
 def checked_loss(setting: Any) -> LossSetting:
     """Return a loss setting as a value that can be hashed. Raises BadInput if it is none."""
     setting = freeze(setting)
+    if setting == AUTO:
+        return AUTO
     if isinstance(setting, tuple) and not setting:
         raise BadInput("loss = []: it names no loss")
     if isinstance(setting, tuple):
@@ -120,7 +125,7 @@ def loss_terms(setting: LossSetting, margin: float, temperature: float) -> Itera
 
     Raises BadInput if one of these two is out of the range of a loss that takes it.
     """
-    for entry in setting if isinstance(setting, tuple) else (setting,):
+    for entry in _entries(setting):
         table: Mapping[str, Any] = {"name": entry} if isinstance(entry, str) else entry
         name = table["name"]
         values = {key: value for key, value in table.items() if key not in ("name", "weight")}
@@ -134,8 +139,13 @@ def loss_terms(setting: LossSetting, margin: float, temperature: float) -> Itera
 
 def loss_names(setting: LossSetting) -> tuple[str, ...]:
     """Return the names of the losses in a checked setting."""
-    entries = setting if isinstance(setting, tuple) else (setting,)
-    return tuple(entry if isinstance(entry, str) else entry["name"] for entry in entries)
+    return tuple(e if isinstance(e, str) else e["name"] for e in _entries(setting))
+
+
+def _entries(setting: LossSetting) -> tuple[str | Mapping[str, Any], ...]:
+    if isinstance(setting, tuple):
+        return setting
+    return ("triplet" if setting == AUTO else setting,)  # type: ignore[return-value]
 
 
 def _checked(entry: Any) -> str | Table:
@@ -179,4 +189,4 @@ def _require_name(name: str) -> None:
             hint="such as my_losses:margin for the function margin in my_losses.py",
         )
     theirs = name.lower().replace("_", "-").replace(" ", "-")
-    raise unknown(f"loss = {name!r}", OTHER_NAMES.get(theirs, theirs), LOSSES)
+    raise unknown(f"loss = {name!r}", OTHER_NAMES.get(theirs, theirs), (AUTO, *LOSSES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from siamkit.io.table_record import Record, Table, list_columns, parse_all
 from siamkit.io.table_values import MISSING, as_number, as_text, plain_text
 from siamkit.train.examples import SPLITS, choose
 
+log = logging.getLogger("siamkit")
 # Names of the two columns of a pair, as `_folded` spells them; the first that a table has counts.
 SIDES = (
     *(("a", "b"), ("anchor", "positive"), ("query", "positive"), ("query", "pos")),
@@ -31,6 +33,7 @@ TARGETS = (
     *("label", "isduplicate", "duplicate", "same", "ismatch", "match"),
     *("score", "similarity", "similarityscore", "relatednessscore"),
 )
+TARGET = re.compile(r"(label|score|similarity|is_?dup).*")  # other names of such a column
 NEGATIVE = re.compile(r"(hard)?neg(ative)?s?\d*")
 WORDS = {
     **dict.fromkeys(("true", "yes", "same", "duplicate", "equivalent"), 1.0),
@@ -72,8 +75,7 @@ def find_pair_columns(table: Table, named: Mapping[str, str]) -> PairColumns | N
     a, b = named.get("a", named.get("anchor")), named.get("b", named.get("positive"))
     are_paths = False
     if not (a and b):
-        known = (pair for pair in (*SIDES, *PATH_SIDES) if {*pair} <= columns.keys())
-        pair = next(known, None)
+        pair = next((p for p in (*SIDES, *PATH_SIDES) if {*p} <= columns.keys()), None)
         if pair is None and not (a or b):
             return None
         if pair is None:
@@ -92,10 +94,20 @@ def find_pair_columns(table: Table, named: Mapping[str, str]) -> PairColumns | N
     ]
     target = named.get("label", named.get("score"))
     if target is None and not negatives:
-        target = next(
-            (columns[t] for t in TARGETS if t in columns and columns[t] not in taken), None
-        )
+        folded = [f for f, column in columns.items() if column not in taken]
+        known = [
+            f for f in (*TARGETS, *folded) if f in folded and (f in TARGETS or TARGET.match(f))
+        ]
+        target = columns[known[0]] if known else None
     split = named.get("split", table.find("split"))
+    unread = [
+        c for c in table.columns if c not in {a, b, target, split, *negatives, *named.values()}
+    ]
+    if unread and target is None and not negatives:
+        log.warning(
+            f"{table.name}: all pairs count as the same; {list_columns(unread)} is not read: give"
+            " --column label=NAME, or score=NAME, if that says how alike they are"
+        )
     return PairColumns(a, b, tuple(negatives), target, split, are_paths)
 
 

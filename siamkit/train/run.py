@@ -5,6 +5,7 @@ Imports torch only once a modality is bound to what is trained.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from siamkit.train.data import Prepared, load, prepare_data
 from siamkit.train.events import Baseline, Evaluated, Event, Step, Stopped, Verdict
 from siamkit.train.extend import Start, extend, require_continuable, warn_of_change
 from siamkit.train.folder import ENCODER, LAST, Origin
+from siamkit.train.pair_loss import fit_loss
 from siamkit.train.read_data import GALLERY, OpenStore, read_origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
@@ -163,8 +165,8 @@ class TrainingRun:
             fingerprint=card.fingerprint if card else None,
             steps=steps[-1] if steps else 0,
             best_step=best.step if best else None,
-            eer_before=before.eer if before else None,
-            eer=best.eer if best else None,
+            eer_before=_known(before.eer) if before else None,
+            eer=_known(best.eer) if best else None,
             eer_hard_before=before.eer_hard if before else None,
             eer_hard=best.eer_hard if best else None,
             eer_impostors_before=before.eer_impostors if before else None,
@@ -176,6 +178,10 @@ class TrainingRun:
             faults=self.prepared.faults,
             notes=self.prepared.notes,
         )
+
+
+def _known(rate: float) -> float | None:
+    return None if math.isnan(rate) else rate
 
 
 def start_run(
@@ -279,6 +285,7 @@ def prepare_runs(
     data = read_origin(origin, open_store, is_text=is_text, by_category=by_category)
     if by_category:
         require_categories(data.examples)
+    plans = [replace(plan, config=fit_loss(plan.config, data)) for plan in plans]
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)

@@ -33,11 +33,11 @@ class Sampler:
     """The training rows of each identity, from which batches of a shape are drawn."""
 
     labels: Rows  # (n,) the identity of every row: 0, 1, …
-    genuine: tuple[Rows, ...]  # rows by identity; each has two or more
+    genuine: tuple[Rows, ...]  # rows by identity
     impostors: tuple[Rows, ...]  # rows that imitate each identity; may be empty
     shape: BatchShape
     seed: int
-    categories: tuple[Rows, ...]  # the identities of each; of a batch, all are of one
+    categories: tuple[Rows, ...]  # identities to draw; those of a batch are of one category
     repeats: bool  # draw genuine samples again where an identity has fewer than K
 
     def draw(self, step: int, *, rank: int = 0, world: int = 1, hard: Rows | None = None) -> Rows:
@@ -66,12 +66,13 @@ class Sampler:
         """Return the identities of a turn; each epoch is a permutation of all."""
         if len(self.categories) > 1:
             return self._of_one_category(turn, count)
-        total = len(self.genuine)
+        drawn = self.categories[0]
+        total = len(drawn)
         count = min(count, total)
         identities: dict[int, None] = {}
         for position in itertools.count(turn * count):
             epoch, index = divmod(position, total)
-            identities.setdefault(int(_permutation(total, self.seed, epoch)[index]))
+            identities.setdefault(int(drawn[_permutation(total, self.seed, epoch)[index]]))
             # An identity may end one epoch and begin the next; then another one is drawn early.
             if len(identities) == count:
                 break
@@ -118,29 +119,32 @@ def sampler(
     *,
     categories: Sequence[str] = (),
     repeats: bool = False,
+    lone: bool = False,
 ) -> Sampler:
     """Sample the (n,) rows of a training set; labels are 0, 1, … without a gap.
 
     categories: of each label, if batches keep to one. A category of a single identity, which has
     no negatives, is joined with the smallest other. repeats: fill up to K samples of an identity.
+    lone: draw identities with one genuine sample, too, which have no positives.
     """
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    genuine = tuple(rows[~impostor[rows]] for rows in groups)
+    drawn = np.array([lone or len(rows) > 1 for rows in genuine], np.bool_)
     return Sampler(
         labels,
-        tuple(rows[~impostor[rows]] for rows in groups),
+        genuine,
         tuple(rows[impostor[rows]] for rows in groups),
         shape,
         seed,
-        _join(categories or [""] * len(groups)),
+        _join(np.array(categories or [""] * len(groups)), drawn),
         repeats,
     )
 
 
-def _join(categories: Sequence[str]) -> tuple[Rows, ...]:
-    """Return the identities of each category, two or more as far as there are any."""
-    numbers = np.unique(categories, return_inverse=True)[1]
-    groups = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
+def _join(categories: NDArray[np.str_], drawn: NDArray[np.bool_]) -> tuple[Rows, ...]:
+    """Return the drawn identities of each category, two or more as far as there are any."""
+    groups = [np.flatnonzero(drawn & (categories == c)) for c in np.unique(categories[drawn])]
     groups.sort(key=len)
     while len(groups) > 1 and len(groups[0]) == 1:
         groups = sorted([np.concatenate(groups[:2]), *groups[2:]], key=len)

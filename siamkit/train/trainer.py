@@ -264,6 +264,7 @@ def _export(
     if len(vectors):
         scores = validation.score(vectors, loop.held_out)
         rates = validation.measure(vectors, loop.held_out, scores)
+    says_same = scores if loop.held_out.graded is None else None  # graded pairs say only how alike
     encoder_card = Card(
         modality=run.origin.modality,
         name=run.origin.name,
@@ -271,8 +272,8 @@ def _export(
         preprocessing=modality.preprocessing(),
         licence=run.origin.licence,
         source="trained with siamkit; see training",
-        threshold=card.default_threshold(scores) if scores else None,
-        mated=card.mean_mated(scores),
+        threshold=card.default_threshold(says_same) if says_same else None,
+        mated=card.mean_mated(says_same),
         training=card.training_facts(dataset, loop.config, run.origin, step, scores, rates)
         | parents.facts_of(run.folder),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from siamkit.stats.retrieval import retrieval_rates
 from siamkit.train.data import Dataset
 from siamkit.train.device import autocast
 from siamkit.train.folder import EMBEDDINGS, replacing
+from siamkit.train.graded import cosines_of, spearman
 from siamkit.train.neighbours import nearest_others
+from siamkit.train.pairs import Pairs
 from siamkit.train.trials import Trials, error_interval
 
 BATCH = 128
@@ -47,6 +49,7 @@ class HeldOut:
     pairs: NDArray[np.int64]  # (p, 2) labelled pairs, as numbers below n
     alike: NDArray[np.bool_]  # (p,) True for a pair whose score is SAME or more
     rows: NDArray[np.int64]  # (n,) of the data set, ascending
+    graded: NDArray[np.float32] | None = None  # (p,) scores of the pairs, if some are between
 
     def where(self, chosen: NDArray[np.bool_]) -> HeldOut:
         """Return some of the samples, and the pairs of two of them."""
@@ -57,6 +60,7 @@ class HeldOut:
             (np.cumsum(chosen) - 1)[self.pairs[inside]],
             self.alike[inside],
             self.rows[chosen],
+            None if self.graded is None else self.graded[inside],
         )
 
 
@@ -86,11 +90,19 @@ class Rates:
     recall_at_1: float
     recall_at_5: float
     map_at_r: float
+    spearman: float = math.nan
 
 
 def validated_rows(dataset: Dataset, seed: int) -> NDArray[np.int64]:
-    """Return the rows of a data set that validation looks at, ascending."""
+    """Return the rows of a data set that validation looks at, ascending.
+
+    There are about MAX_SAMPLES at most; of pairs, some with both of their samples.
+    """
     rows = np.flatnonzero(~dataset.training)
+    if len(rows) > MAX_SAMPLES and len(dataset.pairs):
+        pairs = dataset.pairs[~dataset.training[dataset.pairs[:, 0]]]
+        shuffled = np.random.default_rng(seed).permutation(pairs)
+        return np.unique(shuffled[: MAX_SAMPLES // 2])
     return rows[choose_rows(dataset.labels[rows], dataset.impostor[rows], seed)]
 
 
@@ -98,12 +110,14 @@ def held_out(dataset: Dataset, rows: NDArray[np.int64]) -> HeldOut:
     """Return what a data set tells of some rows, ascending; of its pairs, those of two of them."""
     numbers = np.searchsorted(rows, dataset.pairs)
     inside = np.isin(dataset.pairs, rows).all(axis=1)
+    scores = dataset.scores[inside]
     return HeldOut(
         dataset.labels[rows],
         dataset.impostor[rows],
         numbers[inside],
-        dataset.scores[inside] >= SAME,
+        scores >= SAME,
         rows,
+        scores if Pairs(dataset.pairs, dataset.scores).graded else None,
     )
 
 
@@ -173,7 +187,7 @@ def score(
     trials = Trials(
         cosines[mated], labels[mated[0]], cosines[*judged], labels[judged[0]], labels[judged[1]]
     )
-    kind = "impostor" if held.impostor.any() else "labelled"
+    kind = "labelled" if len(held.pairs) else "impostor"
     return Scores(
         trials,
         kind if enough else "hard",
@@ -199,7 +213,14 @@ def _nearest_others(
 
 
 def measure(embeddings: NDArray[np.float32], held: HeldOut, scores: Scores) -> Rates:
-    """Return every rate of (n, dim) unit rows, from their `score`."""
+    """Return every rate of (n, dim) unit rows, from their `score`.
+
+    Of graded pairs it is the rank correlation alone, and the error what that lacks to 1.
+    """
+    if held.graded is not None:
+        correlation = spearman(cosines_of(embeddings, held.pairs), held.graded)
+        rates = dict.fromkeys((field.name for field in fields(Rates)), math.nan)
+        return Rates(**rates | {"error": 1 - correlation, "spearman": correlation})
     genuine = ~held.impostor
     recalls, map_at_r = retrieval_rates(embeddings[genuine], held.labels[genuine])
     return error_rates(scores, (*recalls, map_at_r))

@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.train import validation
+from siamkit.train import graded, validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import Verdict
+from siamkit.train.graded import cosines_of, spearman
 from siamkit.train.trials import LEAST_IDENTITIES, Interval, Trials, gain_interval
 from siamkit.train.untrained import Alternative
 from siamkit.train.validation import NEGATIVES, HeldOut, Scores
@@ -33,6 +34,8 @@ def judge(
     It is a gain if the error falls beyond chance against every alternative; see
     siamkit.train.trials.gain_interval. Without an alternative `gained` is None.
     """
+    if held.graded is not None:
+        return _judge_graded(step, vectors, held, held.graded, alternatives, config)
     return verdict(
         step, validation.score(vectors, held), _comparisons(vectors, held, alternatives), config
     )
@@ -83,6 +86,38 @@ def verdict(
         identities,
         NEGATIVES[scores.negatives],
         advice(config, alternative, identities, all_identities) if gained is False else "",
+    )
+
+
+def _judge_graded(
+    step: int,
+    vectors: NDArray[np.float32],
+    held: HeldOut,
+    scores: NDArray[np.float32],
+    alternatives: Sequence[Alternative],
+    config: TrainConfig,
+) -> Verdict:
+    """Compare by rank correlation with the alternative that has the highest."""
+    after = cosines_of(vectors, held.pairs)
+    measured = [
+        (spearman(before, scores), alternative.name, before)
+        for alternative in alternatives
+        if np.isfinite(before := cosines_of(alternative.vectors, held.pairs)).all()
+    ]
+    correlation, name, before = max(measured, default=(math.nan, None, after), key=lambda m: m[0])
+    interval = graded.gain_interval(before, after, scores) if name else None
+    gained = None if name is None else interval is not None and interval[0] > 0
+    return Verdict(
+        step,
+        gained,
+        name,
+        None if name is None else 1 - correlation,
+        1 - spearman(after, scores),
+        interval[0] if interval else None,
+        interval[1] if interval else None,
+        len(held.labels),
+        "scored pairs, as 1 less their rank correlation,",
+        advice(config, name, FEW) if gained is False else "",
     )
 
 

@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 def test_differences_name_each_key():
     lines = TrainConfig().differences(TrainConfig(margin=0.3, loss="arcface"))
-    assert lines == ['loss: "triplet" before, "arcface" now', "margin: 0.2 before, 0.3 now"]
+    assert lines == ['loss: "auto" before, "arcface" now', "margin: 0.2 before, 0.3 now"]
     assert TrainConfig().differences(TrainConfig()) == []
 
 
@@ -180,4 +180,4 @@ def test_the_flat_margin_and_temperature_are_the_defaults_of_the_losses_that_hav
 def test_differences_show_tables_as_they_are_written():
     later = TrainConfig(loss=["triplet", {"name": "arcface", "weight": 0.5}])
     (line,) = TrainConfig().differences(later)
-    assert line == 'loss: "triplet" before, ["triplet", {name = "arcface", weight = 0.5}] now'
+    assert line == 'loss: "auto" before, ["triplet", {name = "arcface", weight = 0.5}] now'

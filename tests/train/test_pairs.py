@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import toykit
+from toydata import train  # noqa: F401
 
 from siamkit.errors import BadInput
 from siamkit.train.config import TrainConfig
@@ -14,6 +15,7 @@ from siamkit.train.data import load, prepare
 from siamkit.train.examples import Example
 from siamkit.train.folder import FACTS
 from siamkit.train.modality import bind
+from siamkit.train.pair_sampler import PairSampler
 from siamkit.train.pairs import NO_PAIRS, Pairs
 from siamkit.train.split import Split
 
@@ -86,3 +88,53 @@ def test_graded_pairs_make_no_identities(tmp_path):
 def test_examples_without_pairs_are_split_as_ever(paired, tmp_path):
     dataset = prepare_texts(paired[0], NO_PAIRS, tmp_path / "run").dataset
     assert len(dataset.pairs) == 0
+
+
+def write_pairs(folder, *, graded=False):
+    """Write 60 texts in pairs: those of one key are the same; others differ, or a little."""
+    rows = ["a,b,score"]
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        key, other = ("".join(rng.choice(list("ABCDEFGH"), 5)) for _ in range(2))
+        noise = ["".join(rng.choice(list("mnop"), 12)) for _ in range(3)]
+        low = 0.3 if graded else 0
+        rows.append(f"{noise[0]}{key},{noise[1]}{key},1")
+        rows.append(f"{noise[0]}{key},{noise[2]}{other},{low}")
+    (folder / "pairs.csv").write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_pairs_are_trained_on_from_the_command(train, tmp_path, graded):  # noqa: F811
+    write_pairs(tmp_path, graded=graded)
+    done = train.texts("pairs.csv", steps=4)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert 'loss = "cosent"' in (tmp_path / "run" / "config.toml").read_text()
+    assert (result["best"]["spearman"] is not None) == graded
+    assert (result["eer_impostors"] is not None) != graded
+    if graded:
+        refused = train.texts("pairs.csv", out="other", loss="triplet")
+        assert refused.code == 2
+        assert "loss = triplet needs pairs that are the same or different" in refused.err
+
+
+def test_a_change_of_the_table_is_named_on_resume(train, tmp_path):  # noqa: F811
+    write_pairs(tmp_path)
+    assert train.texts("pairs.csv", steps=4).code == 0
+    with (tmp_path / "pairs.csv").open("a") as file:
+        file.write("\nnew1,new2,1\nnew1,new3,0")
+    done = train("train", "--out", "run", "--resume", "--set", "steps=8")
+    assert done.code == 0, done.err
+    assert "pairs.csv changed since the run began: 2 rows more" in done.err
+    (tmp_path / "pairs.csv").unlink()
+    done = train("train", "--out", "run", "--resume", "--set", "steps=12")
+    assert done.code == 0, done.err
+    assert "it cannot be read" in done.err
+
+
+def test_each_scored_pair_is_drawn_once_an_epoch():
+    pairs = pairs_of(*((2 * n, 2 * n + 1, n / 10) for n in range(10)))
+    sampler = PairSampler(pairs, 5, seed=0)
+    rows, scores = map(np.concatenate, zip(sampler.draw(0), sampler.draw(1), strict=True))
+    assert sorted(rows.tolist()) == list(range(20))
+    np.testing.assert_allclose(scores, rows[::2] / 20, atol=1e-6)
