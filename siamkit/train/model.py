@@ -58,7 +58,7 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     if isinstance(modality, OwnNetwork):
         network: nn.Module = modality.network()
         parents.begin_with(run.folder, network)
-        _limit(network, run)
+        _limit(network, run, group)
         return Model(network, network, arrays)
     name = backbone_name(modality, config)
     if config.frozen:
@@ -71,16 +71,16 @@ def build_model(run: TrainingRun, group: Processes) -> Model:
     if name != efficientnet_lite0.NAME and not (run.folder / LAST).exists():
         export.export_graph(network, arrays)  # fails now, not hours later, if it cannot be served
         network.train()
-    _limit(network, run)
+    _limit(network, run, group)
     return Model(network, network, arrays)
 
 
-def _limit(network: nn.Module, run: TrainingRun) -> None:
+def _limit(network: nn.Module, run: TrainingRun, group: Processes) -> None:
     """Freeze what does not learn, and add the adapters that learn instead."""
     config = run.config
     freeze(network, config)
     is_random = not config.pretrained and run.origin.parent is None
-    if is_random and (config.freeze or config.lora):
+    if group.first and is_random and (config.freeze or config.lora):
         log.warning("the frozen weights are random: pretrained = false")
     if config.lora:
         adapters.adapt(network, config.lora)
