@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options, train_series
-from siamkit.cli.output import echo, emit_json, stderr
+from siamkit.cli.output import echo, emit_json
 from siamkit.cli.progress import steps
 from siamkit.cli.settings_text import parse_settings
-from siamkit.cli.watch import follow, print_result
+from siamkit.cli.watch import follow, print_intake, print_result
 
 
 class _RunByDefault(click.Group):
@@ -179,22 +179,12 @@ def run(
             if is_localiser
             else asked.start(ws, several, data, run, modality=modality, **common)
         )
-    if not isinstance(training, sk.LocaliserRun) and training.form:
-        stderr(training.form)
-    if training.examples:
-        _print_faults(training.prepared.faults, training.examples)
+    print_intake(training)
     if isinstance(training, sk.SweepRun | sk.FoldsRun):
         train_series.run(training, loggers, as_json)
     else:
         follow(training, loggers)
         _finish(training, as_json)
-
-
-def _print_faults(faults: Sequence[str], examples: int) -> None:
-    for fault in faults:
-        stderr(f"Error: {fault}")
-    if faults:
-        stderr(f"{len(faults):,} of {examples:,} examples are left out")
 
 
 def _require_usage(

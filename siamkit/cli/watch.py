@@ -34,6 +34,17 @@ EVERY, REDRAW = 10.0, 0.2  # seconds between two lines of progress, and on a ter
 CLEAR = "\r\033[K"
 
 
+def print_intake(run: sk.TrainingRun | sk.LocaliserRun | sk.SweepRun | sk.FoldsRun) -> None:
+    """Print how the examples were read, and those that could not be used."""
+    if not isinstance(run, sk.LocaliserRun) and run.form:
+        stderr(run.form)
+    faults = run.prepared.faults if run.examples else []
+    for fault in faults:
+        stderr(f"Error: {fault}")
+    if faults:
+        stderr(f"{len(faults):,} of {run.examples:,} examples are left out")
+
+
 def follow(
     run: sk.TrainingRun | sk.LocaliserRun | Trial, loggers: Sequence[str], whole: Path | None = None
 ) -> None:
