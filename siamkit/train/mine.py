@@ -134,14 +134,16 @@ def mine_negatives(
         data = read_data(origin, layout, is_text=pipeline.modality.kind == "text")
         samples = samples_of_data(data, pipeline, progress)
     if len(np.unique(samples.labels)) < 2:
-        raise BadInput(f"{shorten(origin)} holds one identity: it has no negatives")
+        message = f"{shorten(origin)} holds one identity: it has no negatives"
+        raise BadInput(_with_faults(message, samples))
     progress("mining", 0, 1)
     neighbours = find_neighbours(samples, rule)
     progress("mining", 1, 1)
     mined = mine_table.mined_pairs(neighbours.negatives)
     if not len(mined):
+        message = f"no neighbour of {neighbours.anchors.sum():,} anchors is far enough from them"
         raise NothingFound(
-            f"no neighbour of {neighbours.anchors.sum():,} anchors is far enough to be a negative",
+            _with_faults(message, samples),
             hint="lower the margin, raise the ceiling, or add samples of other identities",
         )
     rows = mine_table.write(output, format, samples, neighbours.negatives)
@@ -188,6 +190,14 @@ def find_neighbours(samples: Samples, rule: MiningRule) -> Neighbours:
         near_cosines,
         mutual,
     )
+
+
+def _with_faults(message: str, samples: Samples) -> str:
+    """Add to a message how many samples could not be used."""
+    if not (faults := samples.faults):
+        return message
+    total = len(faults) + len(samples.examples)
+    return f"{message}; {len(faults):,} of {total:,} samples could not be used: {faults[0]}"
 
 
 def _suspects(samples: Samples, neighbours: Neighbours) -> list[Suspect]:

@@ -2,8 +2,8 @@
 
 pairs      a, b, label, cosine: all that the data set says is the same (1) or different (0), and
            each mined negative once (0)
-triplets   anchor, positive, negative, cosine (of anchor and negative): one row per positive and
-           mined negative of an anchor; without a negative if it has none
+triplets   anchor, positive, negative, cosine (of anchor and negative): a row for each positive with
+           each negative of an anchor, mined or stated; without a negative if it has none
 """
 
 from __future__ import annotations
@@ -75,8 +75,13 @@ def _pairs(samples: Samples, negatives: Rows, names: Sequence[str]) -> Iterator[
 def _triplets(samples: Samples, negatives: Rows, names: Sequence[str]) -> Iterator[Row]:
     same = samples.same[_first_of_each(samples.same, ordered=True)]
     reverse = same[~np.isin(same[:, 1], same[:, 0]), ::-1]  # so that each anchor comes first
+    stated: dict[int, list[int]] = {}
+    for a, b in samples.different.tolist():
+        stated.setdefault(a, []).append(b)
+        stated.setdefault(b, []).append(a)
     for anchor, positive in np.concatenate([same, reverse]).tolist():
-        own = [row for row in negatives[anchor].tolist() if row >= 0]
+        mined = [row for row in negatives[anchor].tolist() if row >= 0]
+        own = dict.fromkeys([*stated.get(anchor, []), *mined])
         for negative in own:
             yield anchor, positive, names[negative], _cosine(samples, anchor, negative)
         if not own:
