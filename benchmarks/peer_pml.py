@@ -168,17 +168,15 @@ def require_one_kind(loss: Any, rows: Tensor, triplets: Triplets) -> None:
 def contrastive(loss: Any, call: Arguments) -> Tensor:
     kind, power = metric(loss)
     require_reducer(loss, reducers.AvgNonZeroReducer)
-    if power == 1:
-        raise NotExpressible("distances in place of their squares")
     rows, start = rows_of(loss, call)
-    settings = {"margin": loss.neg_margin, "positive_margin": loss.pos_margin}
+    setting = {"margin": loss.neg_margin, "positive_margin": loss.pos_margin, "power": power}
     if kind == "cosine":
-        settings = {
+        setting |= {
             "margin": 2 - 2 * loss.neg_margin,
             "positive_margin": 2 - 2 * loss.pos_margin,
             "weight": 0.5,
         }
-    ours = ours_of({"name": "contrastive", **settings})
+    ours = ours_of({"name": "contrastive", **setting})
     return ours(rows, pairs_of(call, rows, start), NO_TRIPLETS)
 
 

@@ -65,13 +65,13 @@ ANGLE = Parameter(lambda margin, _: margin, most=math.pi)  # radians
 TEMPERATURE = _above_zero(lambda _, temperature: temperature)
 SCALE = _above_zero(lambda _, temperature: 1 / temperature)
 POWER = Parameter(2, least=1, most=2)  # of the Euclidean distance
-SWAP = Parameter(False)  # Balntas et al. 2016, "Learning local feature descriptors", §3.2
+SWAP = Parameter(False)  # Balntas et al. 2016, "Learning local feature descriptors with triplets"
 
 PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "triplet": {"margin": MARGIN, "power": POWER, "swap": SWAP},
     "soft-triplet": {"margin": Parameter(0.0), "power": POWER, "swap": SWAP},
-    "contrastive": {"margin": MARGIN, "positive_margin": Parameter(0.0)},
-    # Wang et al. 2019, "Multi-similarity loss", §4.1, and their code
+    "contrastive": {"margin": MARGIN, "positive_margin": Parameter(0.0), "power": POWER},
+    # Wang et al. 2019, "Multi-similarity loss", §4.1; the base is that of their code
     "multi-similarity": {
         "alpha": _above_zero(2.0),
         "beta": _above_zero(50.0),
@@ -84,7 +84,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "cosent": {"temperature": TEMPERATURE},
     "arcface": {"margin": ANGLE, "scale": SCALE},
     "cosface": {"margin": COSINE_MARGIN, "scale": SCALE},
-    # Deng et al. 2020, "Sub-center ArcFace", table 1: three centres
+    # Deng et al. 2020, "Sub-center ArcFace", §4: three centres
     "subcenter-arcface": {
         "margin": ANGLE,
         "scale": SCALE,

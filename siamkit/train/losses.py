@@ -182,8 +182,9 @@ class PairLoss(Loss):
     """Losses over every positive and negative pair, from pytorch-metric-learning.
 
     contrastive: max(d²(a, p) − positive_margin, 0) and max(margin − d²(a, n), 0), each the mean of
-    those above 0 (Hadsell et al. 2006, on d²). multi-similarity: Wang et al. 2019, equation 12.
-    supcon: Khosla et al. 2020, equation 2. circle: Sun et al. 2020, equation 6.
+    those above 0 (after Hadsell et al. 2006), of d if power is 1. multi-similarity: Wang
+    et al. 2019, equation 12. supcon: Khosla et al. 2020, equation 2. circle: Sun et al. 2020,
+    equation 6.
     """
 
     def __init__(self, name: str, parameters: Mapping[str, Any]) -> None:
@@ -191,10 +192,15 @@ class PairLoss(Loss):
 
         super().__init__()
         cosine = distances.DotProductSimilarity(normalize_embeddings=False)
-        self.scale = 2.0 if name == "contrastive" else 1.0  # from 1 − cos to d²
+        self.scale = 1.0
         match name:
+            case "contrastive" if parameters["power"] == 1:
+                distance = distances.LpDistance(normalize_embeddings=False)
+                near, far = parameters["positive_margin"], parameters["margin"]
+                self.term = losses.ContrastiveLoss(near, far, distance=distance)
             case "contrastive":
-                far, near = 1 - parameters["margin"] / 2, 1 - parameters["positive_margin"] / 2
+                self.scale = 2.0  # from 1 − cos to d²
+                near, far = 1 - parameters["positive_margin"] / 2, 1 - parameters["margin"] / 2
                 self.term = losses.ContrastiveLoss(near, far, distance=cosine)
             case "multi-similarity":
                 self.term = losses.MultiSimilarityLoss(**parameters, distance=cosine)
@@ -217,7 +223,7 @@ class ProxyLoss(Loss):
     """Losses of the anchors against proxies, one trained vector per identity, without impostors.
 
     arcface: Deng et al. 2019, equation 3. cosface: Wang et al. 2018, equation 4.
-    subcenter-arcface: Deng et al. 2020, equation 3, with several proxies per identity.
+    subcenter-arcface: Deng et al. 2020, §3, with several proxies per identity.
     proxy-anchor: Kim et al. 2020, equation 4.
     """
 

@@ -42,7 +42,7 @@ def find(name: str, parameters: Mapping[str, Any]) -> Function:
             raise PluginError(f"loss {name}: {error}") from error
         raise BadInput(
             f"loss = {name!r}: there is no module {error.name!r}",
-            hint=f"write {error.name}.py in the current folder, or install it",
+            hint=f"run this in the folder of {error.name}.py, or install it",
         ) from error
     except Exception as error:  # the module may raise anything
         raise PluginError(

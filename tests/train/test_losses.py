@@ -177,6 +177,10 @@ PEERS = [
     ("circle", losses.CircleLoss()),
     ({"name": "supcon", "temperature": 0.2}, losses.SupConLoss(0.2)),
     ({"name": "multiple-negatives", "temperature": 0.2}, losses.NTXentLoss(0.2)),
+    (
+        {"name": "contrastive", "margin": 0.9, "positive_margin": 0.2, "power": 1},
+        losses.ContrastiveLoss(0.2, 0.9),
+    ),
     ({"name": "contrastive", "margin": 0.9, "positive_margin": 0.2},
      losses.ContrastiveLoss(0.2, 0.9, distance=SQUARED)),
     ({"name": "arcface", "margin": math.radians(28.6), "scale": 64},
