@@ -109,7 +109,7 @@ def run(series: sk.SweepRun | sk.FoldsRun, loggers: Sequence[str], as_json: bool
 def export(folder: Path, as_json: bool) -> bool:
     """Export the encoder of a sweep or a cross-validation; False if the folder has neither."""
     if sk.SweepRun.is_begun_in(folder):
-        print_sweep(sk.SweepRun.open(folder).conclude(), as_json)
+        print_sweep(sk.SweepRun.open(folder).conclude(exports_any=True), as_json)
         return True
     if sk.FoldsRun.is_begun_in(folder):
         print_folds(_export_folds(sk.FoldsRun.open(folder), ()), as_json)
@@ -187,6 +187,7 @@ def print_sweep(result: sk.SweepResult, as_json: bool) -> None:
         )
     else:
         echo("no encoder is exported: no trial gained anything beyond chance over no training")
+        echo(f"`siamkit train export {quote(result.sweep)}` exports the best all the same")
 
 
 def _row(setting: SettingResult, measured: Sequence[str]) -> list[str]:

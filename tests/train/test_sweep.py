@@ -118,6 +118,16 @@ def diverging(original):
     return step
 
 
+def test_nothing_gained_nothing_exported_unless_asked_for(texts):
+    completed = sweep(texts, "--seeds", "2", compare="true", learning_rate=1e-12)
+    assert completed.code == 0, completed.err
+    assert "no encoder is exported" in completed.out
+    assert not (texts.folder / "sweep" / "encoder").exists()
+    exported = texts("train", "export", "sweep")
+    assert exported.code == 0, exported.err
+    assert "encoder: sweep/encoder, of seed=" in exported.out
+
+
 def test_a_trial_that_fails_is_reported_and_the_others_go_on(texts, monkeypatch):
     swept = ("--sweep", "loss=triplet,multiple-negatives")
     monkeypatch.setattr(Learner, "step", diverging(Learner.step))

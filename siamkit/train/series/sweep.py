@@ -17,7 +17,7 @@ from siamkit.train.data import Prepared, load
 from siamkit.train.events import Event
 from siamkit.train.extend import require_same
 from siamkit.train.folder import ENCODER, Origin
-from siamkit.train.run import Plan, prepare_runs, read_start
+from siamkit.train.run import Plan, TrainingRun, prepare_runs, read_start
 from siamkit.train.series import compare
 from siamkit.train.series.folder import (
     PREPARED,
@@ -110,11 +110,11 @@ class SweepRun:
                 yield trial, error
         self.conclude()
 
-    def conclude(self) -> SweepResult:
+    def conclude(self, *, exports_any: bool = False) -> SweepResult:
         """Compare the trials so far, write it to sweep.json, and export the best trial's encoder.
 
         The best trial is that with the lowest error among those of the best setting that gained
-        something. Raises SiamkitError if no trial is done.
+        something. exports_any: whether or not they did. Raises SiamkitError if no trial is done.
         """
         results = [trial.result() for trial in self.trials]
         if not any(result.state == DONE for result in results):
@@ -124,7 +124,9 @@ class SweepRun:
                 + (f"; {len(faults)} failed, the first: {faults[0]}" if faults else ""),
                 hint="`--resume` goes on, and tries again what has failed",
             )
-        best = _best_trial(results)
+        best = _best_trial(results, exports_any)
+        if best and not (Path(best.folder) / ENCODER).exists():
+            TrainingRun.open(best.folder).export()
         if best:
             facts = {"trial": best.name, "trials": len(results), "seeds": self.seeds}
             export_copy(Path(best.folder) / ENCODER, self.folder / ENCODER, {"sweep": facts})
@@ -228,15 +230,14 @@ def _prepare(
     return examples, form
 
 
-def _best_trial(results: Sequence[TrialResult]) -> TrialResult | None:
+def _best_trial(results: Sequence[TrialResult], exports_any: bool = False) -> TrialResult | None:
     """Return the trial to export, see SweepRun.conclude; None if no trial gained anything."""
     for setting in compare.ranked(compare.summarise(results)):
         gained = [
             (trial.error, number)
             for number, trial in enumerate(results)
             if trial.settings == setting.settings and trial.state == DONE
-            if trial.gained is not False and trial.error is not None
-            if (Path(trial.folder) / ENCODER).exists()
+            if trial.error is not None and (exports_any or trial.gained is not False)
         ]
         if gained:
             return results[min(gained)[1]]
