@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from siamkit.errors import BadInput
 from siamkit.train.loss_settings import (
+    AUTO,
     LOSSES,
     PROXY_LOSSES,
     LossSetting,
@@ -73,7 +74,7 @@ class TrainConfig(Paced):
     device: str = "auto"
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "loss": LOSSES,
+        "loss": (AUTO, *LOSSES),
         "miner": MINERS,
         "sampler": SAMPLERS,
         "optimiser": OPTIMISERS,
@@ -123,6 +124,10 @@ class TrainConfig(Paced):
     def loss_terms(self) -> list[Term]:
         """Return the losses of a weighted sum, one or more."""
         return list(loss_terms(self.loss, self.margin, self.temperature))
+
+    def loss_names(self) -> list[str]:
+        """Return the names of the losses."""
+        return [*loss_names(self.loss)]
 
     def _check_parts(self) -> None:
         if self.trunk_rate <= 0:

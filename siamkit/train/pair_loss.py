@@ -32,6 +32,11 @@ def fit_loss(config: TrainConfig, data: Data) -> TrainConfig:
     return config
 
 
+def describe_form(form: str, config: TrainConfig) -> str:
+    """Add the losses to what was read; nothing was said of labelled samples, and nothing is."""
+    return f"{form}; loss: {', '.join(config.loss_names())}" if form else ""
+
+
 def _loss_for(pairs: Pairs) -> str:
     if not len(pairs):
         return "triplet"

@@ -25,7 +25,7 @@ from siamkit.train.data import Prepared, load, prepare_data
 from siamkit.train.events import Baseline, Evaluated, Event, Step, Stopped, Verdict
 from siamkit.train.extend import Start, extend, require_continuable, warn_of_change
 from siamkit.train.folder import ENCODER, LAST, Origin
-from siamkit.train.pair_loss import fit_loss
+from siamkit.train.pair_loss import describe_form, fit_loss
 from siamkit.train.read_data import GALLERY, OpenStore, read_origin
 from siamkit.train.record import read_record
 from siamkit.train.split import Split
@@ -286,6 +286,7 @@ def prepare_runs(
     if by_category:
         require_categories(data.examples)
     plans = [replace(plan, config=fit_loss(plan.config, data)) for plan in plans]
+    forms = {plan.folder: describe_form(data.form, plan.config) for plan in plans}
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)
@@ -306,7 +307,13 @@ def prepare_runs(
         raise
     return [
         TrainingRun(
-            plan.folder, modality, plan.config, origin, prepared, len(data.examples), data.form
+            plan.folder,
+            modality,
+            plan.config,
+            origin,
+            prepared,
+            len(data.examples),
+            forms[plan.folder],
         )
         for plan, modality in zip(plans, modalities, strict=True)
         if (prepared := load(plan.folder))

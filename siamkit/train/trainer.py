@@ -35,6 +35,7 @@ from siamkit.train import (
     untrained,
     validation,
 )
+from siamkit.train.data import Dataset
 from siamkit.train.device import has_bf16, pick_device, pick_precision, repeatable
 from siamkit.train.events import Event, Started, Stopped, Verdict
 from siamkit.train.folder import BEST, EMBEDDINGS, ENCODER, LAST, LOCALISE, UNTRAINED, read_task
@@ -217,16 +218,22 @@ def _started(loop: Loop) -> Started:
     return Started(
         step=loop.state.step,
         steps=loop.config.steps,
-        identities=len(np.unique(dataset.labels[training])),
+        identities=_count_identities(dataset, training),
         samples=int(training.sum()) - impostors,
         impostors=impostors,
-        validation_identities=len(np.unique(dataset.labels[~training])),
+        validation_identities=_count_identities(dataset, ~training),
         validation_samples=int((~training).sum()),
         parameters=sum(p.numel() for p in learner.parameters()),
         device=learner.device,
         precision=learner.precision,
         processes=loop.processes.world,
     )
+
+
+def _count_identities(dataset: Dataset, rows: NDArray[np.bool_]) -> int:
+    """Return how many identities have two genuine samples; if none has, how many there are."""
+    counts = np.unique(dataset.labels[rows & ~dataset.impostor], return_counts=True)[1]
+    return int((counts > 1).sum()) or len(counts)
 
 
 def _load_best(folder: Path, model: Model) -> int:

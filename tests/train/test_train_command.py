@@ -216,7 +216,7 @@ def test_every_setting_is_printed_as_toml():
     printed = siamkit_train("config").stdout
     assert TrainConfig().changed(tomllib.loads(printed)) == TrainConfig()
     assert len(printed.splitlines()) == len(dataclasses.fields(TrainConfig))
-    assert re.search('loss = "triplet"  # .*one of triplet, soft-triplet', printed)
+    assert re.search('loss = "auto"  # .*one of auto, triplet, soft-triplet', printed)
 
 
 def test_help_shows_the_options_of_a_run():
