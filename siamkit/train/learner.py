@@ -103,7 +103,10 @@ class Learner:
         def embed(number: int) -> Tensor:
             stream = rank * len(batches) + number
             torch.manual_seed(step_seed(self.config.seed, step, stream))
-            arrays = torch.from_numpy(batches[number].arrays).to(self.device)
+            # On a GPU, do not wait until it has done all that was asked before.
+            arrays = torch.from_numpy(batches[number].arrays).to(
+                self.device, non_blocking=self.device == "cuda"
+            )
             with autocast(self.device, self.precision):
                 embeddings: Tensor = self.network(arrays)
             return normalize(embeddings.float(), dim=1)
