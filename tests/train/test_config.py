@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamkit.errors import BadInput
@@ -27,6 +27,7 @@ losses = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(
     backbone=st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1),
     dim=st.integers(2, 10**6),
