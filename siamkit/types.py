@@ -109,6 +109,14 @@ class Objection:
     reason: str  # for people
 
 
+# In the source of a threshold: pairs that are alike, as siamkit.train measures on them.
+HARD_PAIRS = {
+    "hard pairs of different identities": "hard pairs",
+    "pairs labelled different": "pairs labelled different",
+    "pairs with an impostor": "impostors",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """The score at or above which two samples count as the same, and the rate it is set for."""
@@ -117,6 +125,11 @@ class Threshold:
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
     source: str = "given by the caller"  # the data that rate was measured on
     fpir: float | None = None  # or the false positive identification rate, 1:N
+
+    @property
+    def among(self) -> str:
+        """The pairs that `fmr` counts if these are alike: of all pairs far fewer match; else ''."""
+        return next((name for words, name in HARD_PAIRS.items() if words in self.source), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ def _sentence(verdict: sk.Verdict, *, reranked: bool) -> str:
         below = f"{verdict.different_below:.3f} (different below)"
         same = f"{threshold.value:.3f} (same from{rate})"
         return f"can't tell: {score} is between {below} and {same}{probability}"
-    rate = f" (false match rate {threshold.fmr:g})" if threshold.fmr else ""
+    among = f" among {threshold.among}" if threshold.among else ""
+    rate = f" (false match rate {threshold.fmr:g}{among})" if threshold.fmr else ""
     sign = ">=" if verdict.decision == "same" else "<"
     return f"{verdict.decision}: {score} {sign} threshold {threshold.value:.3f}{rate}{probability}"
 

@@ -73,7 +73,7 @@ class MatchRule:
         """
         if self.reranker:
             return float((1 - pairs.scores).sum())
-        fmr = self.threshold.fmr
+        fmr = None if self.threshold.among else self.threshold.fmr
         if self.calibration:
             from siamkit.stats.calibration import fmr_at
 

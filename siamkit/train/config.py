@@ -102,6 +102,15 @@ class TrainConfig(Paced):
         ]
 
     @property
+    def network_settings(self) -> list[str]:
+        """List those settings that only a network follows and that are not at their defaults."""
+        default = {"frozen": False, "pretrained": True, "views": True}
+        own = [name for name, value in default.items() if getattr(self, name) is not value]
+        return [f"{name} = {str(getattr(self, name)).lower()}" for name in own] + (
+            self.trunk_settings
+        )
+
+    @property
     def steps_between_refreshes(self) -> int:
         return max(1, self.count_steps(self.refresh))
 

@@ -84,7 +84,8 @@ class OwnEncoder:
                 shutil.copy(file, folder / file.name)
         card = replace(card, preprocessing=encoder_card.preprocessing)
         write_folder(folder, _graft(graph, head), card)
-        media = [self._modality.load(source) for _, source in self._modality.examples()]
+        modality = self._modality
+        media = [modality.crop(modality.load(s), Region()) for _, s in modality.examples()]
         if media:
             vectors = self._encoder.embed(media) @ head.weight.detach().numpy().T
             vectors += head.bias.detach().numpy()

@@ -38,6 +38,14 @@ HARD = 8  # hard negatives to keep of each sample
 AHEAD = 2  # batches prepared while one is trained on
 
 
+class Diverged(Exception):
+    """Numbers are not finite any more."""
+
+    def __init__(self, alarm: Alarm) -> None:
+        super().__init__(alarm.message)
+        self.alarm = alarm
+
+
 @dataclass(slots=True)
 class RunState:
     """The state of a run beside the weights."""
@@ -103,6 +111,13 @@ class Loop:
 
     def events(self) -> Iterator[Event]:
         """Train from the step of `state` to the last, or until the error no longer falls."""
+        try:
+            yield from self._events()
+        except Diverged as error:
+            yield error.alarm
+            raise self._failed(error.alarm) from error
+
+    def _events(self) -> Iterator[Event]:
         if self.state.step == 0:
             yield from self._evaluate(0)
         else:
@@ -207,7 +222,7 @@ class Loop:
             learner.average, self.arrays, rows, learner.device, learner.precision
         ).numpy()
         if not np.isfinite(embeddings).all():
-            raise self._failed(self._curriculum.diverged(step, "the embeddings are not finite"))
+            raise Diverged(self._curriculum.diverged(step, "the embeddings are not finite"))
         return embeddings
 
     def _share_statistics(self) -> None:
@@ -234,7 +249,7 @@ class Loop:
             numbers = list(astuple(rates))
         rates = Rates(*self.processes.share(numbers))
         best = rates.error < self.state.best
-        self.state.best = min(rates.error, self.state.best)
+        self.state.best = rates.error if best else self.state.best
         self.state.since = 0 if best else self.state.since + 1
         if best and self.processes.first:
             validation.write(self.folder, embeddings, held)
@@ -248,7 +263,7 @@ class Loop:
             return
         tensors = self.learner.tensors()
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-            raise self._failed(self._curriculum.diverged(step, "the weights are not finite"))
+            raise Diverged(self._curriculum.diverged(step, "the weights are not finite"))
         if self.hard is not None:
             import torch
 

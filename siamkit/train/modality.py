@@ -51,9 +51,9 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
             hint="give `--set mix=false`",
         )
     if kind == heads.ENCODER:
-        if config.trunk_settings:
+        if config.network_settings:
             raise BadInput(
-                f"{config.trunk_settings[0]} has no effect with backbone {backbone}: only a head"
+                f"{config.network_settings[0]} has no effect with backbone {backbone}: only a head"
                 " is trained, on the encoder's vectors",
                 hint="leave it out, or take a network: `--set backbone=NAME`",
             )

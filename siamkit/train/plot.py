@@ -24,7 +24,7 @@ from siamkit.io.atomic import replacing
 from siamkit.io.places import real
 from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
-from siamkit.train.curves import BLUE, GREEN, GREY, RED, draw_curve, mark_events
+from siamkit.train.curves import BLUE, GREEN, GREY, ORANGE, RED, draw_curve, mark_events
 from siamkit.train.events import Evaluated, Event, LocaliserStarted, Started, Step
 from siamkit.train.folder import EMBEDDINGS
 from siamkit.train.localise.plot import localiser_figure, localiser_summary
@@ -126,17 +126,31 @@ def _draw_distances(panel: Axes, steps: Sequence[Step]) -> None:
 def _draw_error_rates(panel: Axes, evaluated: Sequence[Evaluated]) -> None:
     steps = [event.step for event in evaluated]
     panel.plot(steps, [event.eer for event in evaluated], ".-", color=BLUE, label="all identities")
+    hard = [(e.step, e.eer_hard) for e in evaluated if e.eer_hard is not None]
+    if hard:
+        panel.plot(*zip(*hard, strict=True), ".-", color=ORANGE, label="hard pairs")
+    _draw_retrieval(panel, evaluated)
     rates = [(e.step, e.eer_impostors) for e in evaluated if e.eer_impostors is not None]
     if rates:
         panel.plot(*zip(*rates, strict=True), ".-", color=RED, label="impostors")
     best = [event for event in evaluated if event.best]
     if best:
-        value = best[-1].eer if best[-1].eer_impostors is None else best[-1].eer_impostors
+        last = best[-1]
+        value = last.error if last.error is not None else last.eer_impostors or last.eer
         panel.plot(best[-1].step, value, "o", ms=11, mfc="none", mec="black", label="best")
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     panel.set_xlabel("step")
     panel.legend(fontsize=8)
+
+
+def _draw_retrieval(panel: Axes, evaluated: Sequence[Evaluated]) -> None:
+    """Draw how many samples lack one of their identity at rank 1, and 1 - mAP@R, thinly."""
+    for name, label in (("recall_at_1", "1 - recall@1"), ("map_at_r", "1 - mAP@R")):
+        points = [(e.step, 1 - value) for e in evaluated if (value := getattr(e, name)) is not None]
+        if points:
+            style = ":" if name == "map_at_r" else "--"
+            panel.plot(*zip(*points, strict=True), style, color=GREY, linewidth=1, label=label)
 
 
 def _draw_scores(panel: Axes, embedded: Embedded) -> None:

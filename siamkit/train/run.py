@@ -16,7 +16,8 @@ from siamkit.embed.pipeline import DEFAULT, load_detector, resolve_detector
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
-from siamkit.sdk.model_folder import read_card
+from siamkit.models.cache import is_folder
+from siamkit.sdk.model_folder import CARD, read_card
 from siamkit.train import folder as run_folder
 from siamkit.train import own_loss, parents
 from siamkit.train.categories import require_categories
@@ -244,7 +245,15 @@ def read_start(
         parent = parents.open_parent(Path(changes["parent"])) if "parent" in changes else None
         before, saved = _new_origin(folder, changes, parent), parents.inherited(parent)
     config = config if isinstance(config, TrainConfig) else saved.changed(config)
-    return Start(before, _changed_origin(before, changes), saved, config)
+    return Start(before, _changed_origin(before, changes), saved, _pinned(config))
+
+
+def _pinned(config: TrainConfig) -> TrainConfig:
+    """Make the encoder folder that a head is put on absolute: a run goes on from anywhere."""
+    kind, _, encoder = config.backbone.partition(":")
+    if kind != "encoder" or not is_folder(encoder, CARD):
+        return config
+    return replace(config, backbone=f"{kind}:{to_text(real(Path(encoder)))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +296,7 @@ def prepare_runs(
         require_categories(data.examples)
     plans = [replace(plan, config=fit_loss(plan.config, data)) for plan in plans]
     forms = {plan.folder: describe_form(data.form, plan.config) for plan in plans}
+    earlier = {plan.folder: _stamp(plan.folder) for plan in plans}
     try:
         for plan in plans:
             run_folder.begin(plan.folder, origin, plan.config)
@@ -312,12 +322,18 @@ def prepare_runs(
             plan.config,
             origin,
             prepared,
-            len(data.examples),
+            0 if _stamp(plan.folder) == earlier[plan.folder] else len(data.examples),
             forms[plan.folder],
         )
         for plan, modality in zip(plans, modalities, strict=True)
         if (prepared := load(plan.folder))
     ]
+
+
+def _stamp(folder: Path) -> int | None:
+    """Return when the data of a run were prepared, in ns; None if they are not."""
+    path = folder / run_folder.FACTS
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _new_origin(folder: Path, changes: Mapping[str, Any], parent: TrainingRun | None) -> Origin:

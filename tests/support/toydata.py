@@ -58,6 +58,7 @@ class Train:
     def texts(self, table: str, *arguments: str, out: str = "run", **settings: object) -> Completed:
         """Train a head on the texts of a table, with the settings of TINY."""
         fixed = (table, "-m", "bigrams", "--json")
+        settings = {"backbone": "encoder"} | settings
         return self("train", *fixed, "--out", out, *as_options(settings), *arguments)
 
 
@@ -73,6 +74,8 @@ def train(tmp_path, monkeypatch, capsys):
 
 def as_options(settings: dict[str, object]) -> list[str]:
     """Return --set options for TINY with other settings."""
+    if str(settings.get("backbone")).startswith("encoder"):
+        settings = {"pretrained": "true"} | settings  # a head on an encoder has no other
     values = in_shares(TINY | {key: str(value) for key, value in settings.items()})
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 

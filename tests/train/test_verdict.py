@@ -1,0 +1,160 @@
+"""A run says whether it has gained anything, and exports nothing if not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import toykit
+from toydata import train, write_people, write_texts  # noqa: F401
+
+from siamkit.train import untrained
+from siamkit.train.config import TrainConfig
+from siamkit.train.data import load
+from siamkit.train.events import Alarm, Baseline, Verdict
+from siamkit.train.record import read_record
+from siamkit.train.untrained import Alternative
+from siamkit.train.validation import HeldOut
+from siamkit.train.verdict import judge
+from siamkit.types import Threshold
+
+HEAD = {"compare": "true", "steps": 4, "evaluate_every": 2, "dim": 48, "learning_rate": 1e-9}
+
+
+def around(labels, noise, seed=0):
+    """Vectors near that of their label."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(labels.max() + 1, 16))[labels]
+    rows += noise * rng.normal(size=(len(labels), 16))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def held(labels):
+    none = np.empty((0, 2), np.int64)
+    marks = np.zeros(len(labels), bool)
+    return HeldOut(labels, marks, none, np.empty(0, bool), np.arange(len(labels)))
+
+
+def judged(identities, before, after, config=TrainConfig()):  # noqa: B008
+    labels = np.arange(6 * identities) // 6
+    alternatives = [Alternative(f"a{i}", around(labels, n, i)) for i, n in enumerate(before)]
+    return judge(9, around(labels, after, 9), held(labels), alternatives, config)
+
+
+def test_a_gain_is_over_the_best_alternative_and_beyond_chance():
+    verdict = judged(20, [1.2, 0.9], 0.4)
+    assert (verdict.gained, verdict.alternative, verdict.identities) == (True, "a1", 20)
+    assert 0 < verdict.low < verdict.before - verdict.error < verdict.high
+    assert verdict.advice == ""
+    assert judged(20, [1.2, 0.3], 0.4).gained is False  # one alternative is as good
+    assert judged(20, [], 0.4).gained is None
+
+
+def test_a_few_identities_show_no_gain():
+    verdict = judged(4, [1.2], 0.4)
+    assert verdict.error < verdict.before
+    assert (verdict.gained, verdict.low) == (False, None)
+    assert "--set validation=0.5" in verdict.advice
+    assert "--folds 5" in verdict.advice
+
+
+def test_samples_that_an_alternative_cannot_embed_are_left_out_for_both():
+    labels = np.arange(60) // 6
+    vectors = around(labels, 1.0)
+    vectors[::7] = np.nan
+    verdict = judge(
+        1, around(labels, 0.2), held(labels), [Alternative("a", vectors)], TrainConfig()
+    )
+    assert verdict.gained
+    assert verdict.before > 0
+
+
+def test_no_gain_exports_nothing_and_says_what_to_try(train):  # noqa: F811
+    write_texts(train.folder)
+    completed = train.texts("texts.jsonl", **HEAD)
+    assert completed.code == 0, completed.err
+    facts = json.loads(completed.out)
+    assert (facts["gained"], facts["encoder"], facts["fingerprint"]) == (False, None, None)
+    assert facts["verdict"]["alternative"] == "the encoder random"
+    assert facts["eer_before"] == pytest.approx(facts["eer"], abs=0.01)
+    run = train.folder / "run"
+    assert not (run / "encoder").exists()
+    assert isinstance(read_record(run)[-1], Verdict)
+    again = train("train", "--out", "run", "--resume")
+    line = again.out.splitlines()[-1]
+    assert line.startswith("no gain: error ")
+    assert "use the encoder random as it is" in line
+    assert "`siamkit train export run` would" in line
+    assert len([e for e in read_record(run) if isinstance(e, Verdict)]) == 1
+
+    exported = train("train", "export", "run")
+    assert exported.code == 0, exported.err
+    assert "exported all the same" in exported.out.splitlines()[-1]
+    assert toykit.Bigrams().encoder(run / "encoder").embed(["hello"]).shape == (1, 48)
+
+
+def test_the_default_encoder_and_the_backbone_are_what_there_is_without_training(train):  # noqa: F811
+    write_people(train.folder, identities=10)
+    assert train.tiles(compare="true", steps=2, evaluate_every=2).code == 0
+    run = train.folder / "run"
+    (baseline,) = [e for e in read_record(run) if isinstance(e, Baseline)]
+    assert baseline.name == "the encoder tiles/1:toy"
+    (alternative,) = untrained.read(run)
+    dataset = load(run).dataset
+    rows = np.flatnonzero(~dataset.training)
+    media = [toykit.Tiles().load(Path(dataset.sources[row])) for row in rows]
+    np.testing.assert_allclose(alternative.vectors, toykit.TilesEncoder().embed(media), atol=1e-6)
+
+
+def test_what_an_earlier_start_left_is_not_exported(train):  # noqa: F811
+    """Its best weights were those of step 0; the next start validates nothing."""
+    write_people(train.folder)
+    assert train.tiles(learning_rate=1e30, warmup=0).code == 1
+    run = train.folder / "run"
+    assert (run / "best.safetensors").exists()
+    options = ("--set", "learning_rate=0.001", "--set", "validation=0")
+    completed = train("train", "--resume", "--out", "run", "--json", *options)
+    assert completed.code == 0, completed.err
+    assert not (run / "best.safetensors").exists()
+    card = toykit.Tiles().encoder(run / "encoder").card
+    assert card.training["step"] == 12
+
+
+def test_weights_that_are_not_finite_are_an_alarm_in_the_record(train, monkeypatch):  # noqa: F811
+    write_people(train.folder)
+    monkeypatch.setattr(
+        "siamkit.train.validation.embed",
+        lambda network, arrays, rows, *_: torch.full((len(rows), 4), float("nan")),
+    )
+    assert train.tiles(steps=2).code == 1
+    (alarm,) = [e for e in read_record(train.folder / "run") if isinstance(e, Alarm)]
+    assert alarm.name == "diverged"
+
+
+@pytest.mark.parametrize(
+    "setting", [{"frozen": "true"}, {"pretrained": "false"}, {"views": "false"}]
+)
+def test_what_a_head_cannot_follow_is_refused(train, setting):  # noqa: F811
+    write_texts(train.folder)
+    completed = train.texts("texts.jsonl", **setting)
+    ((name, value),) = setting.items()
+    assert completed.code == 2
+    assert f"{name} = {value} has no effect with backbone encoder" in completed.err
+
+
+def test_a_threshold_says_which_pairs_its_rate_is_of():
+    source = "300 hard pairs of different identities and 90 mated pairs of the validation …"
+    assert Threshold(0.5, 0.1, source).among == "hard pairs"
+    assert Threshold(0.5, 0.1, "pairs of strangers").among == ""
+
+
+def test_an_encoder_folder_is_stored_absolute(train):  # noqa: F811
+    write_texts(train.folder)
+    assert train.texts("texts.jsonl", steps=2, compare="false").code == 0
+    settings = {"backbone": "encoder:run/encoder", "steps": 2, "compare": "false"}
+    assert train.texts("texts.jsonl", out="next", **settings).code == 0
+    config = TrainConfig.read(train.folder / "next" / "config.toml")
+    assert config.backbone == f"encoder:{(train.folder / 'run' / 'encoder').resolve()}"
