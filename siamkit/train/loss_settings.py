@@ -178,6 +178,8 @@ def _checked(entry: Any) -> str | Table:
 def _require_name(name: str) -> None:
     if name in PARAMETERS or OWN.fullmatch(name):
         return
+    if name == AUTO:
+        raise BadInput(f"loss = {name!r} stands alone", hint="in a list or table, name a loss")
     if name[:1] in ("[", "{"):
         raise BadInput(
             f"loss = {name!r}: it is not TOML",

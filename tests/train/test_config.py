@@ -151,6 +151,7 @@ def test_differences_name_each_key():
         (["triplet", 3], "loss = 3", ""),
         ([["triplet"]], "must be a name, a table or a list", ""),
         (5, "loss = 5", ""),
+        (["auto", "supcon"], "loss = 'auto' stands alone", "name a loss"),
         ('["triplet"', "not TOML", "--set"),
         ("my losses:x", "module:function", "my_losses"),
     ],
