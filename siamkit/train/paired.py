@@ -199,6 +199,9 @@ def _scores(
             scores.append(_score(value) / top)
         except ValueError:
             unknown.setdefault(shorten(str(value)), line)
+    if not unknown and top == 1 and _are_classes(column, scores):
+        for score, line in zip(scores, lines, strict=True):
+            unknown.setdefault(f"{score:g}", line)
     if unknown:
         words = ", ".join(
             f"{word!r} (line {line})" for word, line in [*unknown.items()][:MOST_VALUES]
@@ -220,6 +223,12 @@ def _scores(
                 else "scale them so that 0 is the least alike",
             )
     return scores
+
+
+def _are_classes(column: str, numbers: Sequence[float]) -> bool:
+    """Return True for whole numbers beyond 1 that are not called scores, such as classes."""
+    is_score = _folded(column).startswith(("score", "simil", "relat"))
+    return not is_score and max(numbers) > 1 and all(number.is_integer() for number in numbers)
 
 
 def _score(value: Any) -> float:

@@ -70,10 +70,16 @@ def relate(judgements: Sequence[Judgement], name: str) -> tuple[list[Example], P
         if not same.any():
             raise BadInput(
                 f"{name} holds no pair that is the same: there is nothing to bring together",
-                hint="add pairs with the label 1",
+                hint="; ".join(judged.notes) or "add pairs with the label 1",
             )
         units = components(count, judged.pairs.rows[same])
         _leave_out_contradictions(judged, units)
+        if len(np.unique(units[judged.pairs.rows[judged.pairs.scores == 1]])) < 2:
+            raise BadInput(
+                f"{name}: pairs connect all samples that are the same into one identity",
+                hint="add pairs of other samples; the same is passed on: if a is b and b is c, a"
+                " is c",
+            )
         _remark_on_giants(judged, units)
         sides = _sides(judged, units)
         units, impostors = _imitate(judged, units)

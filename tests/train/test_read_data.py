@@ -129,7 +129,7 @@ def test_a_chain_of_positives_is_remarked_on(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("a,b,label\np,q,1\n", "1 usable pair"),
+        ("a,b,score\np,q,0.5\n", "1 usable pair"),
         ("a,b,label\np,q,0\nr,s,0\n", "no pair that is the same"),
         ("a,b,label\np,q,1\nr,s,\nt,u,\n", "2 bad lines: line 3: its label is empty; line 4"),
         ("a,b,label\np,q,entailment\nr,s,neutral\n", "label holds 'entailment'.*neither 1 or 0"),
@@ -138,6 +138,8 @@ def test_a_chain_of_positives_is_remarked_on(tmp_path):
         ("one,two\np,q\n", "has the columns one, two"),
         ("a,label\np,1\n", "has the columns a, label"),
         ("a,b\n", "holds no examples"),
+        ("a,b,label\np,q,0\nr,s,1\nt,u,2\n", r"label holds '0' .line 2., '1' .line 3., '2'"),
+        ("a,b\np,q\nq,r\nr,s\n", "into one identity"),
     ],
 )
 def test_pairs_that_nothing_can_be_learned_from(tmp_path, table, message):
