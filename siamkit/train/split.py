@@ -39,6 +39,11 @@ def split_examples(
         return split_identities(examples, split)[0], pairs
     labels = [example.label for example in examples]
     groups = group_labels(labels, pairs)
+    if pairs.graded and split.fold:
+        raise BadInput(
+            "pairs with scores make no identities, and folds are of identities",
+            hint="train without `--folds`",
+        )
     if pairs.graded:
         validation = _draw(groups, _stated(examples), split, set(labels))
         training = set(labels) - validation

@@ -116,6 +116,9 @@ def test_pairs_are_trained_on_from_the_command(train, tmp_path, graded):  # noqa
         refused = train.texts("pairs.csv", out="other", loss="triplet")
         assert refused.code == 2
         assert "loss = triplet needs pairs that are the same or different" in refused.err
+        folded = train.texts("pairs.csv", "--folds", "3", out="folds", steps=4)
+        assert folded.code == 2
+        assert "folds are of identities" in folded.err
 
 
 def test_a_change_of_the_table_is_named_on_resume(train, tmp_path):  # noqa: F811
