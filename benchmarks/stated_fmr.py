@@ -27,7 +27,8 @@ from siamkit.sdk.model_folder import read_card
 from siamkit.train import validation
 from siamkit.train.pairs import components
 
-PEOPLE, EACH, SEED = 300, 12, 0  # most identities of a set, and samples of each
+PEOPLE, SEED = 300, 0  # most identities of a set
+EACH, OF_A_VOICE = 12, 40  # most samples of each; there are few speakers
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Half:
     held: validation.HeldOut
 
 
-def from_groups(groups: dict[str, list[Path]], forged: dict[str, list[Path]]) -> list[Half]:
+def from_groups(
+    groups: dict[str, list[Path]], forged: dict[str, list[Path]], each: int = EACH
+) -> list[Half]:
     names = np.random.default_rng(SEED).permutation(sorted(groups))[:PEOPLE].tolist()
     halves = []
     for part in (names[::2], names[1::2]):
@@ -48,7 +51,7 @@ def from_groups(groups: dict[str, list[Path]], forged: dict[str, list[Path]]) ->
             (path, name, kind)
             for name in part
             for kind, files in ((0, groups[name]), (1, forged.get(name, [])))
-            for path in files[:EACH]
+            for path in files[:each]
         ]
         numbers = {name: number for number, name in enumerate(part)}
         held = validation.HeldOut(
@@ -90,7 +93,7 @@ def voices(data: Path) -> list[Half]:
         for file in (data / "voices" / folder).rglob("*")
         if file.suffix in (".flac", ".wav")
     ]
-    return from_groups(grouped(files, lambda file: file.parent.name), {})
+    return from_groups(grouped(files, lambda file: file.parent.name), {}, OF_A_VOICE)
 
 
 def questions(data: Path) -> list[Half]:
