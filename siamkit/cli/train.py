@@ -58,7 +58,8 @@ Examples:
 \b
 In an identity's folder, a folder `impostors` holds imitations of it, such as forgeries. A table
 of texts has the columns text,label. A fifth of the identities is never trained on: the printed
-error rates are measured on these. RUN/encoder is the encoder folder, best by that error rate.
+error rates are measured on these. RUN/encoder is the encoder folder, best by them; a run that gains
+nothing over what there is without training exports none.
 
 \b
 With --localise, DATA has pictures with boxes: a COCO .json, a folder of VOC's XML or for YOLO,
