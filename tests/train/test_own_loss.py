@@ -130,7 +130,7 @@ def test_the_events_of_an_own_loss_without_triplets_name_no_miner(train, module)
 
 
 def test_the_loss_of_the_documentation_is_one(module, tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "training-settings.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(# my_losses\.py\n.*?)```", page, re.DOTALL)
     (tmp_path / "my_losses.py").write_text(example)
     loss = build_loss(TrainConfig(loss={"name": "my_losses:softest", "margin": 0.5}, dim=2), 2)
