@@ -8,6 +8,7 @@ from typing import Any
 
 import siamkit as sk
 from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr, table
+from siamkit.io.printable import clock
 
 NOTE = (
     "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
@@ -49,7 +50,7 @@ def _facts(gallery: str, timeline: sk.Timeline) -> dict[str, Any]:
 
 
 def _print(timeline: sk.Timeline) -> None:
-    from siamkit.reports.timeline import UNKNOWN, clock
+    from siamkit.reports.timeline import UNKNOWN
 
     spoken = timeline.spoken()
     total = sum(spoken.values())

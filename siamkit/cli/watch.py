@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import siamkit as sk
 from siamkit.cli.output import echo, stderr
 from siamkit.errors import SiamkitError
-from siamkit.io.printable import printable
+from siamkit.io.printable import clock, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ def follow(
 
 
 def _step_line(step: Step | LocaliserStep, steps: int, seconds_left: float) -> str:
-    pace = f"{step.samples_per_second:,.0f} samples/s  ETA {_clock(seconds_left)}"
+    pace = f"{step.samples_per_second:,.0f} samples/s  ETA {clock(seconds_left)}"
     if isinstance(step, sk.training_events.LocaliserStep):
         return (
             f"step {step.step:,}/{steps:,}  loss {step.loss:.4f}  presence {step.presence:.3f}"
@@ -145,10 +145,10 @@ def _describe(event: Evaluated | Baseline) -> str:
         return f"Spearman {event.spearman:.4f}"
     parts = [f"equal error rate {event.eer:.2%}"]
     kinds = ("hard", event.eer_hard), ("labelled different", event.eer_impostors)
-    shown = [(name, rate) for name, rate in kinds if rate is not None]
-    if event.error is not None and event.error not in (None, *(rate for _, rate in shown)):
-        shown.append(("both", event.error))
-    for name, rate in shown:
+    rates = [(name, rate) for name, rate in kinds if rate is not None]
+    if event.error is not None and event.error not in (None, *(rate for _, rate in rates)):
+        rates.append(("both", event.error))
+    for name, rate in rates:
         has_interval = rate == event.error and event.low is not None and event.high is not None
         interval = f" ({event.low:.1%} to {event.high:.1%})" if has_interval else ""
         parts.append(f"{name} {rate:.2%}{interval}")
@@ -171,12 +171,6 @@ def _rates(event: LocaliserEvaluated | sk.LocaliserResult) -> str:
     if event.auc is not None:
         parts.append(f", AUC of nothing there {event.auc:.3f}")
     return "".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def print_result(result: sk.TrainingResult | sk.LocaliserResult) -> None:

@@ -113,3 +113,10 @@ def _formula() -> re.Pattern[str]:
 @cache
 def _number() -> re.Pattern[str]:
     return re.compile(_NUMBER, re.ASCII)
+
+
+def clock(seconds: float) -> str:
+    """Format seconds as 1:02:03, or 2:03 below one hour."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

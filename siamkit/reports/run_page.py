@@ -12,6 +12,7 @@ from urllib.parse import quote as quote_url
 
 from siamkit.errors import BadInput
 from siamkit.io.places import real
+from siamkit.io.printable import clock
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped, facts, page, table
 from siamkit.reports.run_charts import (
@@ -128,14 +129,14 @@ class RunPage:
         if quiet > max(QUIET, QUIET_STEPS * pace):
             command = f"siamkit train --out {quote(to_text(self.run))} --resume"
             return (
-                f"{at}: nothing has happened for {_clock(quiet)}; if it was interrupted,"
+                f"{at}: nothing has happened for {clock(quiet)}; if it was interrupted,"
                 f" `{command}` goes on"
             )
         if not pace:
             return f"{at}: the first step is on its way"
         rate = seen.last.get("samples_per_second") or 0.0
         miner = seen.last.get("miner") or ""
-        return f"{at}, {_clock(pace * (steps - done))} left, {rate:,.0f} samples/s" + (
+        return f"{at}, {clock(pace * (steps - done))} left, {rate:,.0f} samples/s" + (
             f", miner {miner}" if miner else ""
         )
 
@@ -200,9 +201,3 @@ def _cell(value: float | None, in_percent: bool) -> str:
 
 def _text(alarm: Mapping[str, Any]) -> str:
     return f"{alarm.get('name')}: {alarm.get('message')}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
-from siamkit.io.printable import blank, printable
+from siamkit.io.printable import blank, clock, printable
 from siamkit.io.sources import to_text
 from siamkit.reports.html import cut
 from siamkit.reports.svg import COLOURS
@@ -56,13 +56,6 @@ def rttm(timeline: Timeline) -> str:
 
 def _field(text: str) -> str:
     return "_".join(blank(text).split()) or "_"
-
-
-def clock(seconds: float) -> str:
-    """Format seconds as 1:02:03, or 2:03 below one hour."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def draw(timeline: Timeline, path: Path) -> None:

@@ -14,7 +14,8 @@ from voicedata import clip, write
 from siamkit.errors import UnreadableSample
 from siamkit.flows import timeline as flow
 from siamkit.flows.timeline import Timeline, Turn
-from siamkit.reports.timeline import clock, draw, rttm
+from siamkit.io.printable import clock
+from siamkit.reports.timeline import draw, rttm
 from siamkit.types import Threshold
 from siamkit_voices.examples import RATE
 
