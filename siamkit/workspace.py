@@ -1111,8 +1111,8 @@ class Workspace:
         Raises BadInput for data or an output that cannot be used, NothingFound if no sample can be
         embedded or no neighbour is far enough, StoreError if there is no such gallery.
         """
-        from siamkit.train.mine import GALLERY, MiningRule, mine_negatives
-        from siamkit.train.read_data import Layout
+        from siamkit.train.mine import MiningRule, mine_negatives
+        from siamkit.train.read_data import GALLERY, Layout
 
         origin = expand_text(str(data))
         if origin.startswith(GALLERY) and (encoder is not None or columns):
@@ -1366,5 +1366,5 @@ def _origin_changes(
     examples: str | Path | None, modality: str | None, details: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the fields of a run's origin that are given."""
-    given = {"origin": examples and expand_text(str(examples)), "modality": modality}
-    return {**details, **{name: value for name, value in given.items() if value is not None}}
+    arguments = {"origin": examples and expand_text(str(examples)), "modality": modality}
+    return {**details, **{name: value for name, value in arguments.items() if value is not None}}

@@ -42,7 +42,7 @@ def require_continuable(folder: Path, start: Start[AnyOrigin, AnySettings]) -> N
     hint = "`--resume` continues it as it was, and `--resume --set steps=…` beyond its end;"
     require_same(folder, start, apart_from=MAY_CHANGE, hint=hint)
     if start.saved != start.config:
-        done, steps = _read_step(folder), int(asdict(start.config)["steps"])
+        done, steps = read_step(folder), int(asdict(start.config)["steps"])
         if steps < done:
             raise BadInput(
                 f"steps = {steps:,}: {to_text(folder)} has taken {done:,} already",
@@ -58,12 +58,12 @@ def require_same(
     hint: str = "`--resume` alone continues it as it was;",
 ) -> None:
     """Raise BadInput if a run would go on with another origin or other settings."""
-    before, now = asdict(start.before), asdict(start.origin)
+    before, after = asdict(start.before), asdict(start.origin)
     stored: dict[str, Any] = {name: getattr(start.saved, name) for name in apart_from}
     lines = [
-        f"{key}: {value!r} before, {now[key]!r} now"
+        f"{key}: {value!r} before, {after[key]!r} now"
         for key, value in before.items()
-        if value != now[key]
+        if value != after[key]
     ] + start.saved.differences(replace(start.config, **stored))
     if lines:
         raise BadInput(
@@ -87,10 +87,12 @@ def extend(folder: Path, start: Start[AnyOrigin, AnySettings]) -> None:
     atomic.replace_text(folder / CONFIG, start.config.to_toml())
 
 
-def _read_step(folder: Path) -> int:
+def read_step(folder: Path) -> int:
+    """Return the step of a run's last checkpoint, 0 before the first."""
     from siamkit.train import checkpoint
 
-    return int(checkpoint.read_facts(folder / LAST).get("step", 0))
+    last = folder / LAST
+    return int(checkpoint.read_facts(last).get("step", 0)) if last.exists() else 0
 
 
 def warn_of_change(

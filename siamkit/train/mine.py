@@ -22,17 +22,16 @@ from siamkit.train.mine_samples import Samples, samples_of_data, samples_of_gall
 from siamkit.train.mine_table import Format
 from siamkit.train.neighbours import ceilings, nearest_wrong
 from siamkit.train.pairs import Rows
-from siamkit.train.read_data import Layout, read_data
+from siamkit.train.read_data import GALLERY, Layout, read_data
 from siamkit.types import Progress, ignore_progress
 
-GALLERY = "gallery:"  # before the name of a gallery whose samples are the data
 MOST_SUSPECTS = 1_000  # that are named, the nearest first; all are counted
 ANY = 2.0  # above every cosine
 
 
 @dataclass(frozen=True, slots=True)
 class MiningRule:
-    """Which of an anchor's wrong neighbours are its negatives: the nearest that are far enough.
+    """Chooses the negatives among an anchor's wrong neighbours: the nearest that are far enough.
 
     Far enough is below the cosine of siamkit.train.neighbours.ceilings, which is one to a positive
     of the anchor, by the larger margin, and below `ceiling`. A margin below 0 lets nearer ones in.
@@ -40,9 +39,7 @@ class MiningRule:
 
     count: int = 3  # negatives of an anchor, at most
     margin: float = 0.0  # in the cosine
-    relative_margin: float = (
-        0.0  # share of the cosine to the positive; Moreira et al. 2024 take 5 %
-    )
+    relative_margin: float = 0.0  # share of the cosine to the positive; Moreira et al. 2024: 5 %
     ceiling: float = 1.0  # highest cosine of a negative
     skip: int = 0  # of the negatives of an anchor, how many to pass over, the nearest first
 
@@ -181,12 +178,13 @@ def find_neighbours(samples: Samples, rule: MiningRule) -> Neighbours:
         hits = search(below=np.where(limits > -np.inf, ANY, limits)[rows], k=k)
         nearest[rows], cosines[rows] = np.where(hits.ids < 0, -1, rows[hits.ids]), hits.scores
     anchor, rank = np.nonzero((nearest >= 0) & (cosines >= limits[:, None]))
-    other, near_cosines = nearest[anchor, rank], cosines[anchor, rank]
-    mutual = (near_cosines >= limits[other]) & ~samples.impostor[other] & (anchor < other)
+    neighbour, near_cosines = nearest[anchor, rank], cosines[anchor, rank]
+    is_near = (near_cosines >= limits[neighbour]) & ~samples.impostor[neighbour]
+    mutual = is_near & (anchor < neighbour)
     return Neighbours(
         negatives,
         np.isfinite(limits),
-        np.stack([anchor, other], 1),
+        np.stack([anchor, neighbour], 1),
         near_cosines,
         mutual,
     )

@@ -45,12 +45,6 @@ class Trials:
         """The distinct identities, ascending."""
         return np.unique(np.concatenate([self.identity, self.left, self.right]))
 
-    @property
-    def identity_pairs(self) -> int:
-        """The number of different pairs of identities behind the pairs to be rejected."""
-        both = np.sort(np.stack([self.left, self.right], axis=1), axis=1)
-        return len(np.unique(both, axis=0))
-
 
 def error_interval(trials: Trials) -> Interval | None:
     """Return the 95 % interval of the error; None for fewer than LEAST_IDENTITIES."""

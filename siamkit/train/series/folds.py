@@ -17,8 +17,8 @@ from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load
 from siamkit.train.events import Event, Saved, Stopped, Verdict
-from siamkit.train.extend import require_same
-from siamkit.train.folder import ENCODER, LAST, Origin
+from siamkit.train.extend import read_step, require_same
+from siamkit.train.folder import ENCODER, Origin
 from siamkit.train.run import Plan, TrainingRun, prepare_runs, read_start
 from siamkit.train.series.folder import (
     PREPARED,
@@ -63,7 +63,7 @@ class FinalTrial(Trial):
         """Train to that step, from the last checkpoint if there is one; yield what happens."""
         run = TrainingRun.open(self.folder)
         stopped = Stopped(self.step, "the median best step of the folds")
-        if _step_of(self.folder) < self.step:
+        if read_step(self.folder) < self.step:
             for event in run.events():
                 yield event
                 if isinstance(event, Saved) and event.step == self.step:
@@ -155,7 +155,7 @@ class FoldsRun:
         from siamkit.train.series import pool
 
         final = self.final()
-        if _step_of(final.folder) < final.step or not (final.folder / ENCODER).exists():
+        if read_step(final.folder) < final.step or not (final.folder / ENCODER).exists():
             for _ in final.events():
                 pass
         folds = pool.read_folds([trial.folder for trial in self.trials])
@@ -270,13 +270,6 @@ def _of_all(config: TrainConfig) -> TrainConfig:
 def _median_step(folds: Sequence[TrialResult]) -> int:
     """Return the lower median of the best steps: one at which a checkpoint is written."""
     return median_low([fold.best_step or 0 for fold in folds])
-
-
-def _step_of(folder: Path) -> int:
-    from siamkit.train import checkpoint
-
-    last = folder / LAST
-    return int(checkpoint.read_facts(last).get("step", 0)) if last.exists() else 0
 
 
 def _read_count(folder: Path) -> int:
