@@ -90,9 +90,9 @@ class VerifyRequest:
 
     def fused_label(self, models: options.ModelChoice, rule: sk.DecisionRule) -> str:
         """Return --as. Raises UsageError without it, or for options that exclude --probe."""
-        others = (self.arguments, self.texts, self.fusion, self.box, rule.reranker)
+        excluded = (self.arguments, self.texts, self.fusion, self.box, rule.reranker)
         named = any((models.modality, models.encoder, models.detector))
-        if not self.label or any(others) or named or rule.threshold is not None:
+        if not self.label or any(excluded) or named or rule.threshold is not None:
             raise click.UsageError(
                 "--probe can be combined only with --as, --fmr, --store and --json."
             )

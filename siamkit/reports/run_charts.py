@@ -73,9 +73,9 @@ def training_charts(seen: Seen) -> str:
     groups = {**TOGETHER, **{name_of(name): (name,) for name in alone}}
     charts = []
     for caption, names in groups.items():
-        known = [name for name in names if name in seen.steps]
-        in_percent = bool(known) and all(name in SHARES for name in known)
-        curves = {name: _points(seen.steps[name], in_percent) for name in known}
+        recorded = [name for name in names if name in seen.steps]
+        in_percent = bool(recorded) and all(name in SHARES for name in recorded)
+        curves = {name: _points(seen.steps[name], in_percent) for name in recorded}
         if curves:
             charts.append(_chart(caption, curves, seen, in_percent=in_percent))
     return "".join(charts)
@@ -92,8 +92,8 @@ def validation_charts(seen: Seen) -> str:
             for event in seen.baselines
             if name in numbers(event)
         }
-        shown = [name, "low", "high"] if name == "error" else [name]
-        drawn = {key: curve for key in shown if (curve := _evaluations(seen, key)).steps}
+        keys = [name, "low", "high"] if name == "error" else [name]
+        drawn = {key: curve for key in keys if (curve := _evaluations(seen, key)).steps}
         in_percent = is_share(name, [*drawn[name].values, *levels.values()])
         curves = {key: _points(curve, in_percent) for key, curve in drawn.items()}
         charts.append(_chart(name_of(name), curves, seen, levels, in_percent))

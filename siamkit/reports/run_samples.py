@@ -41,14 +41,14 @@ class Samples:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """What was prepared. Raises BadInput if it is absent or incomplete."""
+        """The prepared data. Raises BadInput if it is absent or incomplete."""
         if (prepared := load(self._run)) is None:
             raise BadInput("its prepared data are absent or incomplete")
         return prepared.dataset
 
     @cached_property
     def _kind(self) -> str:
-        """What the samples are: "image", "audio", "text"; empty without the modality's plugin."""
+        """The kind of the samples: "image", "audio" or "text"; empty without the plugin."""
         try:
             origin = foreign.require_object(foreign.read_json(self._run / ORIGIN), "modality")
             return registry.load("siamkit.modalities", origin["modality"]).kind

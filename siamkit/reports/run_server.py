@@ -90,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _find(self, path: str) -> tuple[str, bytes] | None:
         """Return what is at a path below the secret: of the run, or of one in its folder."""
-        asked = PATH.fullmatch(unquote(path))
-        if not asked:
+        match = PATH.fullmatch(unquote(path))
+        if not match:
             return None
-        folder, name, row = asked.groups()
+        folder, name, row = match.groups()
         with self.server.lock:
             page = self.server.page.trials().get(folder) if folder else self.server.page
             if page is None:
@@ -107,15 +107,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, kind: str, content: bytes) -> None:
         """Send the content, or the range of it that was asked for (RFC 9110, section 14)."""
-        asked = RANGE.fullmatch(self.headers.get("Range", ""))
-        if not asked or asked[0] == "bytes=-":
+        match = RANGE.fullmatch(self.headers.get("Range", ""))
+        if not match or match[0] == "bytes=-":
             self._answer(HTTPStatus.OK, content, kind)
             return
         size = len(content)
-        if asked[1]:
-            start, stop = int(asked[1]), min(int(asked[2] or size) + 1, size)
+        if match[1]:
+            start, stop = int(match[1]), min(int(match[2] or size) + 1, size)
         else:  # the last bytes
-            start, stop = max(0, size - int(asked[2])), size
+            start, stop = max(0, size - int(match[2])), size
         if start >= stop:
             self._answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", span=f"bytes */{size}")
             return

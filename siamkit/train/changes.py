@@ -44,11 +44,15 @@ def fingerprints(examples: Sequence[Example], pairs: Pairs) -> list[str]:
 
 def describe_change(before: Iterable[str], now: Iterable[str]) -> str:
     """Describe how the fingerprints differ, as in "12 rows more, 1 edited"; empty if they agree."""
-    new, gone = Counter(now), Counter(before)
-    new, gone = new - gone, gone - new
+    later, earlier = Counter(now), Counter(before)
+    new, removed = later - earlier, earlier - later
     names = Counter(name[:HALF] for name in new.elements())
-    edited = (names & Counter(name[:HALF] for name in gone.elements())).total()
-    counts = ((new.total() - edited, "more"), (gone.total() - edited, "gone"), (edited, "edited"))
+    edited = (names & Counter(name[:HALF] for name in removed.elements())).total()
+    counts = (
+        (new.total() - edited, "more"),
+        (removed.total() - edited, "gone"),
+        (edited, "edited"),
+    )
     parts = [f"{count:,} {word}" for count, word in counts if count]
     return ", ".join(parts).replace(" ", " rows ", 1) if parts else ""
 

@@ -105,8 +105,8 @@ class TrainConfig(Paced):
     def network_settings(self) -> list[str]:
         """List those settings that only a network follows and that are not at their defaults."""
         default = {"frozen": False, "pretrained": True, "views": True}
-        own = [name for name, value in default.items() if getattr(self, name) is not value]
-        return [f"{name} = {str(getattr(self, name)).lower()}" for name in own] + (
+        changed = [name for name, value in default.items() if getattr(self, name) is not value]
+        return [f"{name} = {str(getattr(self, name)).lower()}" for name in changed] + (
             self.trunk_settings
         )
 

@@ -29,9 +29,9 @@ def write_features(
     if _holds(folder, key, len(arrays)):
         return
     (folder / KEY).unlink(missing_ok=True)
-    for other in _runs_beside(folder):
-        if _holds(other, key, len(arrays)):
-            link(other / FEATURES, folder / FEATURES)
+    for sibling in _runs_beside(folder):
+        if _holds(sibling, key, len(arrays)):
+            link(sibling / FEATURES, folder / FEATURES)
             break
     else:
         _write(folder / FEATURES, trunk, arrays)

@@ -118,13 +118,13 @@ def _distinct(
 
     An array that another identity has, too, is likely to be labelled wrongly: it is noted.
     """
-    own: dict[bytes, Example] = {}
+    by_content: dict[bytes, Example] = {}
     for example, array in samples:
         if isinstance(array, SiamkitError):
             tally.faults.append(array)
             continue
         digest = hashlib.sha256(array.tobytes()).digest()
-        if twin := own.get(digest):
+        if twin := by_content.get(digest):
             tally.twins[example.name] = twin.name
             if twin.impostor == example.impostor:
                 tally.copies += 1
@@ -134,7 +134,7 @@ def _distinct(
                     f" as genuine and once as an impostor: it counts as genuine ({example.label!r})"
                 )
             continue
-        own[digest] = example
+        by_content[digest] = example
         first = by_digest.setdefault(digest, example)
         if first.label != example.label:
             tally.contradictions.append(

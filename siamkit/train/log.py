@@ -117,7 +117,7 @@ def _logged(run: Logged, names: Sequence[str]) -> Iterator[Event]:
 
 
 class _Book:
-    """What one logger is told: figures of events, and texts when they change."""
+    """Tells one logger of events: their figures, and their texts when they change."""
 
     def __init__(self, name: str, logger: Logger) -> None:
         self.name, self.logger = name, logger

@@ -175,8 +175,8 @@ class Loop:
             mining = self._curriculum.miner
             means = self.learner.step(step, batches, mining, self.processes)
             means = StepMeans(*self.processes.share([*astuple(means)]))
-            now = time.monotonic()
-            self.state.seconds = earlier_seconds + now - loop_start
+            step_end = time.monotonic()
+            self.state.seconds = earlier_seconds + step_end - loop_start
             yield Step(
                 step,
                 means.loss,
@@ -186,7 +186,7 @@ class Loop:
                 means.spread,
                 miner=mining if self.learner.loss.mined else "none",
                 learning_rate=learning_rate(config, step),
-                samples_per_second=means.samples / (now - step_start),
+                samples_per_second=means.samples / (step_end - step_start),
                 seconds=self.state.seconds,
             )
             alarm = self._curriculum.observe(step, means.loss, means.active, means.spread)

@@ -109,7 +109,7 @@ OTHER_NAMES = {  # of losses elsewhere, with ours
 
 
 def checked_loss(setting: Any) -> LossSetting:
-    """Return a loss setting as a value that can be hashed. Raises BadInput if it is none."""
+    """Return a loss setting as a value that can be hashed. Raises BadInput for anything else."""
     setting = freeze(setting)
     if setting == AUTO:
         return AUTO
@@ -167,11 +167,11 @@ def _checked(entry: Any) -> str | Table:
         values["weight"] = _above_zero(1.0).check(f"weight of {name}", entry["weight"])
     if name not in PARAMETERS:  # one's own: its parameters are checked when it is called
         return Table(values)
-    known = PARAMETERS[name]
+    parameters = PARAMETERS[name]
     for key in entry.keys() - {"name", "weight"}:
-        if key not in known:
-            raise unknown(f"loss {name}: unknown parameter {key!r}", key, [*known, "weight"])
-        values[key] = known[key].check(f"{key} of {name}", entry[key])
+        if key not in parameters:
+            raise unknown(f"loss {name}: unknown parameter {key!r}", key, [*parameters, "weight"])
+        values[key] = parameters[key].check(f"{key} of {name}", entry[key])
     return Table(values)
 
 

@@ -71,8 +71,8 @@ def samples_of_data(data: Data, pipeline: Pipeline, progress: Progress) -> Sampl
             f"none of {len(data.examples):,} samples can be used; the first: {faults[0]}",
             hint=first.hint if first else "give each sample one label",
         )
-    kept = np.where(usable, np.cumsum(usable) - 1, -1)
-    pairs = data.pairs.renumbered(np.where(numbers < 0, -1, kept[numbers]))
+    rows = np.where(usable, np.cumsum(usable) - 1, -1)
+    pairs = data.pairs.renumbered(np.where(numbers < 0, -1, rows[numbers]))
     examples = [e for e, is_usable in zip(distinct, usable, strict=True) if is_usable]
     return _related(examples, vectors[usable], pairs, faults, data.notes)
 

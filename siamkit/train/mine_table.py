@@ -54,7 +54,7 @@ def write(output: Path, format: Format, samples: Samples, negatives: Rows) -> in
     names = [_name(example) for example in samples.examples]
     sides = [example.split for example in samples.examples]
     make = _pairs if format == "pairs" else _triplets
-    rows = [(a, (names[a], names[b], *rest)) for a, b, *rest in make(samples, negatives, names)]
+    rows = [(a, (names[a], names[b], *cells)) for a, b, *cells in make(samples, negatives, names)]
     schema = dict(SCHEMAS[format])
     if any(sides):
         schema["split"] = str
@@ -81,10 +81,10 @@ def _triplets(samples: Samples, negatives: Rows, names: Sequence[str]) -> Iterat
         stated.setdefault(b, []).append(a)
     for anchor, positive in np.concatenate([same, reverse]).tolist():
         mined = [row for row in negatives[anchor].tolist() if row >= 0]
-        own = dict.fromkeys([*stated.get(anchor, []), *mined])
-        for negative in own:
+        different = dict.fromkeys([*stated.get(anchor, []), *mined])
+        for negative in different:
             yield anchor, positive, names[negative], _cosine(samples, anchor, negative)
-        if not own:
+        if not different:
             yield anchor, positive, None, None
 
 

@@ -61,12 +61,14 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
     if isinstance(modality, BuildsNetworks) and kind in networks:
         return _bind_network(modality, backbone, config)
     if not isinstance(modality, Trainable):
-        own = "; ".join(f"{name} ({description})" for name, description in networks.items())
+        descriptions = "; ".join(
+            f"{name} ({description})" for name, description in networks.items()
+        )
         raise PluginError(
             f"{registry.describe(modality)} cannot be trained: it has no array, augment,"
             " preprocessing and backbone",
             hint=f"--set backbone={heads.ENCODER} trains a new head on the encoder that it has"
-            + (f"; its own networks: {own}" if own else ""),
+            + (f"; its own networks: {descriptions}" if descriptions else ""),
         )
     backbones.require_backbone(backbone)
     return cast(TrainableModality, modality)

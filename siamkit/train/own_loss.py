@@ -1,4 +1,4 @@
-"""Find, check and call a loss of one's own, which `loss = "module:function"` names."""
+"""Find, check and call a loss of the user's, which `loss = "module:function"` names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Function = Callable[..., Any]
 
 
 def require(terms: Iterable[Term]) -> None:
-    """Raise as `find` does for those terms that are one's own, before anything is prepared."""
+    """Raise as `find` does for the terms that are the user's, before anything is prepared."""
     for term in terms:
         if term.name not in PARAMETERS:
             find(term.name, term.parameters)
@@ -80,8 +80,8 @@ def _require_signature(name: str, target: Function, parameters: Mapping[str, Any
 
 def offers(target: Function, offered: Mapping[str, int]) -> dict[str, int]:
     """Return what is offered and a class asks for by name."""
-    wanted = inspect.signature(target).parameters
-    return {key: value for key, value in offered.items() if key in wanted}
+    parameters = inspect.signature(target).parameters
+    return {key: value for key, value in offered.items() if key in parameters}
 
 
 def call(name: str, function: Function, *arguments: Any, **parameters: Any) -> Any:
@@ -91,8 +91,8 @@ def call(name: str, function: Function, *arguments: Any, **parameters: Any) -> A
     except Exception as error:  # it may raise anything
         frames = traceback.extract_tb(error.__traceback__)[1:]
         module = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
-        own = [frame for frame in frames if frame.filename == module] or frames
-        places = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in own]
+        inside = [frame for frame in frames if frame.filename == module] or frames
+        places = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in inside]
         raise PluginError(
             f"loss {name}: {type(error).__name__}: {shorten(str(error))}",
             hint=f"see {places[-1]}" if places else "",

@@ -98,17 +98,17 @@ def require_alike(parent: TrainingRun | None, origin: Origin, config: TrainConfi
     from siamkit.train.model import default_dim
 
     dim = default_dim(parent.modality, parent.prepared.dataset.arrays)
-    before, now = (
+    theirs, ours = (
         {"modality": modality, "backbone": settings.backbone, "dim": settings.dim or dim}
         for modality, settings in (
             (parent.origin.modality, parent.config),
             (origin.modality, config),
         )
     )
-    for name, value in before.items():
-        if value != now[name]:
+    for name, value in theirs.items():
+        if value != ours[name]:
             raise BadInput(
-                f"{name}: {value!r} in {to_text(parent.folder)}, {now[name]!r} here: its weights"
+                f"{name}: {value!r} in {to_text(parent.folder)}, {ours[name]!r} here: its weights"
                 " do not fit",
                 hint=f"leave {name} out, or begin without `--from`",
             )
@@ -138,8 +138,8 @@ def adopt(folder: Path, parent: TrainingRun | None) -> None:
 def _trained_by(run: TrainingRun) -> list[str]:
     """Name the identities that a run, and those that it descends from, were trained on."""
     dataset, lineage = run.prepared.dataset, read_lineage(run.folder)
-    own = {dataset.names[label] for label in dataset.labels[dataset.training].tolist()}
-    return sorted(own.union(lineage.trained if lineage else ()))
+    identities = {dataset.names[label] for label in dataset.labels[dataset.training].tolist()}
+    return sorted(identities.union(lineage.trained if lineage else ()))
 
 
 def read_lineage(folder: Path) -> Lineage | None:

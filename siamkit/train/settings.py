@@ -159,11 +159,11 @@ class Paced(Settings):
             share: float = getattr(self, name)
             if 0 < share <= 1 or (share == 0 and name in self.OFF):
                 continue
-            whole = self.steps if unit == "steps" else round(1 / self.evaluate_every)
-            meant = f"{share:g} of {whole:,} {unit} are {name}={share / whole:.3g}"
+            total = self.steps if unit == "steps" else round(1 / self.evaluate_every)
+            meant = f"{share:g} of {total:,} {unit} are {name}={share / total:.3g}"
             raise BadInput(
                 f"{name} = {share:g}: it is a share of the run's steps, at most 1",
-                hint=meant if 1 < share <= whole else f"`{self.COMMAND}` explains it",
+                hint=meant if 1 < share <= total else f"`{self.COMMAND}` explains it",
             )
 
     def count_steps(self, share: float) -> int:

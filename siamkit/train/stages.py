@@ -64,15 +64,15 @@ def freeze(network: nn.Module, config: TrainConfig) -> None:
 
     Raises BadInput if it has fewer, or if the configured rates of its parts mean nothing to it.
     """
-    asked = config.trunk_settings
-    if not asked:
+    settings = config.trunk_settings
+    if not settings:
         return
     trunk = stages(network)
     inner = {parameter for stage in trunk for parameter in stage}
     has_head = any(parameter not in inner for parameter in network.parameters())
     if not trunk:
         raise BadInput(
-            f"{asked[0]} has no effect: the stages of {type(network).__name__} are not known",
+            f"{settings[0]} has no effect: the stages of {type(network).__name__} are not known",
             hint="a method `stages` of the network names them: lists of parameters",
         )
     if config.trunk_rate != 1 and not has_head:

@@ -47,10 +47,10 @@ def write_vectors(
     more, PluginError for a vector that is not of norm 1.
     """
     rows = find_examples(dataset, examples)
-    first, *others = (folder / TEACHER for folder in folders)
+    first, *copies = (folder / TEACHER for folder in folders)
     write_arrays(first, _embed(teacher, rows, progress), teacher.encoder.fingerprint)
-    for other in others:
-        link(first, other)
+    for path in copies:
+        link(first, path)
 
 
 def read_vectors(folder: Path, dataset: Dataset) -> NDArray[np.float32]:

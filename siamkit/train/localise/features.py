@@ -127,7 +127,7 @@ class Flat(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         maps = self.network.backbone(self.network.normalise(pixels))
-        return torch.cat([each.float().flatten(1) for each in maps], dim=1)
+        return torch.cat([feature_map.float().flatten(1) for feature_map in maps], dim=1)
 
 
 def _runner(backbone: Flat, example: NDArray[np.uint8], device: str) -> RunBackbone:
@@ -178,10 +178,10 @@ def _vary_all(
     """
     box = dataset.boxes[row]
     pixels, boxes = [np.array(dataset.arrays[row])], np.tile(box, (1 + views, 1))
-    there = dataset.labels[row] != NOTHING
+    has_object = dataset.labels[row] != NOTHING
     for view in range(1, 1 + views if dataset.training[row] else 1):
         rng = np.random.default_rng([seed, row, view])
-        variant, moved = vary(pixels[0], box if there else None, rng)
+        variant, moved = vary(pixels[0], box if has_object else None, rng)
         pixels.append(variant)
         boxes[view] = box if moved is None else moved
     return Views(dataset.sources[row], boxes), np.stack(pixels)

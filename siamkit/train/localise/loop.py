@@ -62,9 +62,9 @@ class LocaliserLoop:
         groups = []
         self._rates = []
         for module, rate in self.model.parameter_groups():
-            own = decay_groups(module.parameters(), config.weight_decay)
-            groups += own
-            self._rates += [rate] * len(own)
+            by_decay = decay_groups(module.parameters(), config.weight_decay)
+            groups += by_decay
+            self._rates += [rate] * len(by_decay)
         self.optimiser = torch.optim.AdamW(groups)
         self.validated = np.flatnonzero(~dataset.training)
         rows = np.flatnonzero(dataset.training)
@@ -104,8 +104,8 @@ class LocaliserLoop:
         for step, batch in zip(range(first + 1, last + 1), batches, strict=True):
             step_start = time.monotonic()
             loss, presence, box, label = self.processes.share(self._learn(step, batch))
-            now = time.monotonic()
-            self.state.seconds = earlier + now - start
+            step_end = time.monotonic()
+            self.state.seconds = earlier + step_end - start
             count = len(batch.labels) * self.processes.world
             yield LocaliserStep(
                 step,
@@ -114,7 +114,7 @@ class LocaliserLoop:
                 box,
                 label,
                 learning_rate(self.model.config, step),
-                count / (now - step_start),
+                count / (step_end - step_start),
                 self.state.seconds,
             )
             if not math.isfinite(loss):
@@ -230,10 +230,10 @@ def draw_weights(labels: NDArray[np.int64], nothing: float) -> NDArray[np.float6
     """
     values, counts = np.unique(labels, return_counts=True)
     weights = np.sqrt(counts.astype(np.float64))
-    there = values >= 0
-    if there.all():
+    is_label = values >= 0
+    if is_label.all():
         weights /= weights.sum()
         return weights
-    weights[there] *= (1 - nothing) / weights[there].sum()
-    weights[~there] = nothing
+    weights[is_label] *= (1 - nothing) / weights[is_label].sum()
+    weights[~is_label] = nothing
     return weights

@@ -112,10 +112,10 @@ def _row_facts(rows: Sequence[Row], training: NDArray[np.bool_]) -> tuple[dict[s
     To those nothing is there: none of the labels that the localiser knows.
     """
     names = sorted({rows[n].target.label for n in np.flatnonzero(training).tolist()} - {""})
-    known = {name: number for number, name in enumerate(names)}
+    numbers = {name: number for number, name in enumerate(names)}
     facts = {
         "names": names,
-        "labels": [known.get(row.target.label, NOTHING) for row in rows],
+        "labels": [numbers.get(row.target.label, NOTHING) for row in rows],
         "boxes": [row.target.box for row in rows],
         "training": training.tolist(),
         "sources": [row.name for row in rows],

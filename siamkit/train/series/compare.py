@@ -99,14 +99,14 @@ def judge(trials: Sequence[TrialResult], settings: Sequence[SettingResult]) -> V
     order = ranked(settings)
     if not order:
         return Verdict(None, None, [], "no trial is done")
-    best, others = order[0], order[1:]
+    best, rivals = order[0], order[1:]
     seeds = len({trial.seed for trial in trials})
-    if not others:
+    if not rivals:
         return Verdict(best.settings, None, [], f"{best.name or 'one setting'}: nothing to compare")
     if seeds == 1:
         text = f"{best.name} has the lowest error; one seed shows no spread: give `--seeds 3`"
         return Verdict(best.settings, None, [], text)
-    ties = [other for other in others if not _is_beyond(best, other, trials)]
+    ties = [rival for rival in rivals if not _is_beyond(best, rival, trials)]
     if not ties:
         text = f"{best.name} is best, beyond the spread over {seeds} seeds"
         return Verdict(best.settings, True, [], text)
@@ -118,13 +118,13 @@ def judge(trials: Sequence[TrialResult], settings: Sequence[SettingResult]) -> V
     return Verdict(best.settings, False, [tie.settings for tie in ties], text)
 
 
-def _is_beyond(best: SettingResult, other: SettingResult, trials: Sequence[TrialResult]) -> bool:
-    errors: dict[str, dict[int, float]] = {best.name: {}, other.name: {}}
+def _is_beyond(best: SettingResult, rival: SettingResult, trials: Sequence[TrialResult]) -> bool:
+    errors: dict[str, dict[int, float]] = {best.name: {}, rival.name: {}}
     for trial in trials:
         name = describe(trial.settings)
         if name in errors and trial.state == DONE and trial.error is not None:
             errors[name][trial.seed] = trial.error
-    mine, theirs = errors[best.name], errors[other.name]
+    mine, theirs = errors[best.name], errors[rival.name]
     differences = [theirs[seed] - mine[seed] for seed in mine.keys() & theirs.keys()]
     if len(differences) < 2:
         return False

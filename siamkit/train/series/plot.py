@@ -51,8 +51,8 @@ def series_figure(folder: Path) -> tuple[Figure, str]:
     evaluated = {trial.name: _evaluated(trial) for trial in trials}
     _draw_curves(curves, evaluated, dict(zip(evaluated, groups, strict=True)), colours)
     _draw_best(best, evaluated, groups, names, colours)
-    begun = sum(bool(events) for events in evaluated.values())
-    return figure, f"{begun} of {len(trials)} trials"
+    started = sum(bool(events) for events in evaluated.values())
+    return figure, f"{started} of {len(trials)} trials"
 
 
 def _evaluated(trial: Trial) -> list[Evaluated]:

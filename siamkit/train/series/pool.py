@@ -81,13 +81,13 @@ def score(parts: Sequence[Embedded]) -> Scores:
 
 def measure(folds: Sequence[Fold], scores: Scores) -> Rates:
     """Return every rate over all folds; of those that samples have, the mean over all samples."""
-    each, counts = [], []
+    rates, counts = [], []
     for fold in folds:
         genuine = ~fold.held.impostor
         recalls, map_at_r = retrieval_rates(fold.vectors[genuine], fold.held.labels[genuine])
-        each.append((*recalls, map_at_r))
+        rates.append((*recalls, map_at_r))
         counts.append(int(genuine.sum()))
-    recall_at_1, recall_at_5, map_at_r = np.average(each, axis=0, weights=counts).tolist()
+    recall_at_1, recall_at_5, map_at_r = np.average(rates, axis=0, weights=counts).tolist()
     return validation.error_rates(scores, (recall_at_1, recall_at_5, map_at_r))
 
 
@@ -105,10 +105,10 @@ def _comparisons(folds: Sequence[Fold]) -> Iterator[Comparison]:
         for fold in folds:
             if len(fold.alternatives) != len(folds[0].alternatives):
                 return
-            own = fold.alternatives[number]
-            held = fold.held.where(own.usable)
-            before.append((own.vectors[own.usable], held))
-            after.append((fold.vectors[own.usable], held))
+            its = fold.alternatives[number]
+            held = fold.held.where(its.usable)
+            before.append((its.vectors[its.usable], held))
+            after.append((fold.vectors[its.usable], held))
         yield alternative.name, score(before).trials, score(after).trials
 
 

@@ -267,11 +267,11 @@ def _require_same_grid(
     asked: tuple[Mapping[str, Sequence[Any]] | None, int | None],
 ) -> None:
     grid, seeds = asked
-    now = _plan(plan[0] if grid is None else grid, plan[1] if seeds is None else seeds)
+    after = _plan(plan[0] if grid is None else grid, plan[1] if seeds is None else seeds)
     before = _plan(*plan)
-    if now != before:
+    if after != before:
         raise BadInput(
             f"{to_text(folder)} sweeps over {before['grid']} with {before['seeds']} seeds, and now"
-            f" it would be {now['grid']} with {now['seeds']}",
+            f" it would be {after['grid']} with {after['seeds']}",
             hint="`--resume` alone goes on with it; another `--out` begins a new sweep",
         )
