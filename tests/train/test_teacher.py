@@ -38,7 +38,7 @@ def test_of_vectors_of_two_sizes_the_cosines_are_compared():
 def test_a_head_follows_the_cosines_of_a_teacher_and_resumes_exactly(train):  # noqa: F811
     write_texts(train.folder)
     settings = {"teacher": "encoder", "distil": 9, "dim": 12, "average": 0.5, "margin": 0.0}
-    settings |= {"learning_rate": 0.01, "warmup": 0, "backbone": "encoder"}
+    settings |= {"learning_rate": 0.01, "warmup": 0, "backbone": "encoder", "pretrained": True}
     resumes_exactly(train.folder, "texts.jsonl", "bigrams", **settings)
     vectors = np.load(train.folder / "whole" / "teacher.npy")
     # The head is trained on the vectors of the same encoder.
