@@ -997,7 +997,7 @@ class Workspace:
             >>> for event in run.events(): print(event)                  # doctest: +SKIP
             >>> run.result().eer                                         # doctest: +SKIP
         """
-        from siamkit.train.run import start_run
+        from siamkit.train.start import start_run
 
         return start_run(
             expand(Path(run)),

@@ -17,7 +17,7 @@ from siamkit.sdk.model_folder import read_card, write_card
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.folder import Origin
-from siamkit.train.run import Plan
+from siamkit.train.start import Plan
 
 PREPARED = "prepared"  # key of a plan
 

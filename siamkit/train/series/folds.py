@@ -19,7 +19,7 @@ from siamkit.train.data import Prepared, load
 from siamkit.train.events import Event, Saved, Stopped, Verdict
 from siamkit.train.extend import read_step, require_same
 from siamkit.train.folder import ENCODER, Origin
-from siamkit.train.run import Plan, TrainingRun, prepare_runs, read_start
+from siamkit.train.run import TrainingRun
 from siamkit.train.series.folder import (
     PREPARED,
     abandon,
@@ -30,6 +30,7 @@ from siamkit.train.series.folder import (
 )
 from siamkit.train.series.trial import DONE, Trial, TrialResult
 from siamkit.train.split import Split
+from siamkit.train.start import Plan, prepare_runs, read_start
 from siamkit.types import Progress, Threshold, ignore_progress
 
 FOLDS = "folds.json"  # how many there are and, once they are done, what they measured
@@ -218,7 +219,7 @@ def start_folds(
 ) -> FoldsRun:
     """Begin a cross-validation in a new folder, or reopen one; prepare its examples once.
 
-    changes, config, open_store: see siamkit.train.run.start_run. count: of the folds, from 2 to
+    changes, config, open_store: see siamkit.train.start.start_run. count: of the folds, from 2 to
     half of the identities; None if one is reopened.
 
     Raises BadInput as `start_run` does, for too many folds, and if it would go on otherwise. What

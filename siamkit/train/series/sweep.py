@@ -17,7 +17,7 @@ from siamkit.train.data import Prepared, load
 from siamkit.train.events import Event
 from siamkit.train.extend import require_same
 from siamkit.train.folder import ENCODER, Origin
-from siamkit.train.run import Plan, TrainingRun, prepare_runs, read_start
+from siamkit.train.run import TrainingRun
 from siamkit.train.series import compare
 from siamkit.train.series.folder import (
     PREPARED,
@@ -31,6 +31,7 @@ from siamkit.train.series.folder import (
 from siamkit.train.series.grid import points
 from siamkit.train.series.trial import DONE, FAILED, Trial, TrialResult
 from siamkit.train.split import Split
+from siamkit.train.start import Plan, prepare_runs, read_start
 from siamkit.types import Progress, ignore_progress
 
 SWEEP = "sweep.json"  # what is swept over and, once trials are done, how they compare
@@ -168,8 +169,9 @@ def start_sweep(
 ) -> SweepRun:
     """Begin a sweep in a new folder, or reopen one, and prepare its examples once for all trials.
 
-    changes, config, open_store: see siamkit.train.run.start_run. grid: the values of each setting.
-    seeds: how many; default: one. When a sweep is reopened, both default to those of the sweep.
+    changes, config, open_store: see siamkit.train.start.start_run. grid: the values of each
+    setting. seeds: how many; default: one. When a sweep is reopened, both default to those of the
+    sweep.
 
     Raises BadInput as `start_run` does, for a grid that cannot be trained, and if a sweep would go
     on with another grid or other settings. A new sweep that fails here leaves no file.
