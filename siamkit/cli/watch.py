@@ -210,18 +210,17 @@ def print_ending(result: sk.TrainingResult | sk.FoldsResult) -> None:
 
 
 def _verdict_line(verdict: Verdict, *, exported: bool, export: str) -> str:
-    """Return 'gained: error 10.70% -> 8.10% over the encoder x, against …' or why not."""
-    against = f"against {verdict.negatives} ({verdict.identities:,} of these)"
+    """Return 'gained: error 10.70% -> 8.10% over the encoder x, on 20 identities …' or why not."""
+    on = f"on {verdict.identities:,} identities never trained on, {verdict.negatives}"
     if verdict.gained is None or verdict.before is None or verdict.error is None:
-        rate = "" if verdict.error is None else f", error {verdict.error:.2%} {against}"
+        rate = "" if verdict.error is None else f": error {verdict.error:.2%} {on}"
         return f"not compared with anything without training{rate}"
     rates = f"error {verdict.before:.2%} -> {verdict.error:.2%}"
-    line = f"{rates} over {verdict.alternative}, {against}"
+    chance = "; too few to tell from chance"
     if verdict.low is not None and verdict.high is not None:
         low, high = 100 * verdict.low, 100 * verdict.high
-        line += f" (98% interval of the fall: {low:.1f} to {high:.1f} points)"
-    else:
-        line += " (too few to tell from chance)"
+        chance = f"; 98% interval of the fall: {low:.1f} to {high:.1f} points"
+    line = f"{rates} over {verdict.alternative}, {on}{chance}"
     if verdict.gained:
         return f"gained: {line}"
     state = "nothing is exported" + (f" (`{export}` would)" if export else "")

@@ -89,7 +89,7 @@ def test_a_run_from_a_folder(people, runs):
     assert run.config.margin == 0.3
     assert run.origin == Origin("tiles", str(people / "people"), None, "CC0-1.0", "run")
     assert "equal error rate: 40.00% before, 12.50% at step 40" in result.stdout
-    last = "gained: error 50.00% -> 20.00% over the encoder toy, against hard pairs (12 of these)"
+    last = "gained: error 50.00% -> 20.00% over the encoder toy, on 12 identities never trained on"
     assert last in result.stdout.splitlines()[-1]
     assert "next: siamkit galleries create run -m tiles --encoder run/encoder" in result.stdout
     assert "step 1/40  loss 0.5000  active 30%  d²(A,P) 0.70  d²(A,N) 1.20" in result.stderr
