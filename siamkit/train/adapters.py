@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from siamkit.errors import BadInput
+from siamkit.train import checkpoint
+from siamkit.train.folder import BEST, LAST
 from siamkit.train.stages import stages
 
 SCALE = 2.0  # α / r: what an adapter adds is multiplied by it
@@ -72,3 +75,13 @@ def merged(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             weight = weight + SCALE * (up.flatten(1) @ down.flatten(1)).view_as(weight)
         plain[f"{layer}.{kind}" if is_adapted else name] = weight
     return plain
+
+
+def read_best(run: Path) -> tuple[dict[str, Tensor], int]:
+    """Return the best weights of a run by validation, adapters merged, and their step.
+
+    Without validation they are the last ones. Raises BadInput without a checkpoint.
+    """
+    tensors, facts = checkpoint.read(run / (BEST if (run / BEST).exists() else LAST))
+    weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
+    return merged(weights), int(facts["step"])

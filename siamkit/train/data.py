@@ -22,12 +22,11 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.host import registry
 from siamkit.io import foreign
-from siamkit.io.sources import shorten
 from siamkit.protocols import Detector
 from siamkit.sdk import threads
 from siamkit.train.arrays import write_arrays
 from siamkit.train.changes import describe_change, fingerprints, state_of
-from siamkit.train.examples import Data, Example, label_notes
+from siamkit.train.examples import Data, Example, label_notes, require_files
 from siamkit.train.folder import ARRAYS, FACTS, link, replacing
 from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.pairs import NO_PAIRS, Pairs
@@ -100,11 +99,8 @@ def prepare_data(
     arrays of two shapes or dtypes.
     """
     examples, pairs, (run, _) = data.examples, data.pairs, runs[0]
-    if modality.kind != "text" and (texts := [e for e in examples if isinstance(e.source, str)]):
-        raise BadInput(
-            f"{shorten(texts[0].name)!r} is a text, and {modality.name} are not texts",
-            hint="name files, in a column path",
-        )
+    if modality.kind != "text":
+        require_files(examples, modality.name)
     splits = dict(runs)
     for its_split in splits.values():
         split_examples(examples, its_split, pairs)  # fail before loading, which may take hours

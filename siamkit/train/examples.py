@@ -141,6 +141,16 @@ def label_notes(examples: Iterable[Example]) -> list[str]:
     return [*at_most(blanks), *at_most(typos)]
 
 
+def require_files(examples: Iterable[Example], modality: str) -> None:
+    """Raise BadInput for a text among the samples of a modality that is not of texts."""
+    text = next((example for example in examples if isinstance(example.source, str)), None)
+    if text:
+        raise BadInput(
+            f"{shorten(text.name)!r} is a text, and {modality} are not texts",
+            hint="name files, in a column path",
+        )
+
+
 def at_most(lines: Sequence[str], limit: int = MAX_REMARKS) -> list[str]:
     """Return the first lines, and one that counts the others."""
     more = [f"… and {len(lines) - limit:,} more of this kind"] if len(lines) > limit else []

@@ -19,7 +19,7 @@ from siamkit.errors import BadInput, NothingFound, SiamkitError
 from siamkit.io.sources import shorten, to_path
 from siamkit.store import Store, galleries
 from siamkit.store.gallery_vectors import load_vectors
-from siamkit.train.examples import Data, Example, at_most
+from siamkit.train.examples import Data, Example, at_most, require_files
 from siamkit.train.pairs import NO_PAIRS, Pairs, Rows
 from siamkit.types import Progress, Vectors
 
@@ -55,12 +55,8 @@ def samples_of_data(data: Data, pipeline: Pipeline, progress: Progress) -> Sampl
             "the scores of these pairs are degrees: no sample is a negative of another",
             hint="give pairs with the label 1 or 0, or labelled samples",
         )
-    is_text = pipeline.modality.kind == "text"
-    if not is_text and (texts := [e for e in data.examples if isinstance(e.source, str)]):
-        raise BadInput(
-            f"{shorten(texts[0].name)!r} is a text, and {pipeline.modality.name} are not texts",
-            hint="name files, in a column path",
-        )
+    if pipeline.modality.kind != "text":
+        require_files(data.examples, pipeline.modality.name)
     distinct, numbers, faults = _distinct(data.examples)
     vectors, errors = _embed(pipeline, distinct, progress)
     faults += [str(error) for error in errors if error]

@@ -120,18 +120,12 @@ def adopt(folder: Path, parent: TrainingRun | None) -> None:
         return
     from siamkit.train import adapters, checkpoint, heads
 
-    path = parent.folder / (BEST if (parent.folder / BEST).exists() else LAST)
-    tensors, facts = checkpoint.read(path)
-    weights = adapters.merged(
-        checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
-    )
+    weights, step = adapters.read_best(parent.folder)
     if parent.config.frozen and not isinstance(parent.modality, heads.OwnEncoder):
         # It trained the head alone; the trunk may be that of its own parent.
         weights = {**_read_weights(parent.folder), **checkpoint.under("head.", weights)}
-    checkpoint.write(folder / PARENT, weights, {"step": facts["step"]})
-    lineage = Lineage(
-        parent.origin.name, _fingerprint(parent.folder), facts["step"], _trained_by(parent)
-    )
+    checkpoint.write(folder / PARENT, weights, {"step": step})
+    lineage = Lineage(parent.origin.name, _fingerprint(parent.folder), step, _trained_by(parent))
     atomic.replace_text(folder / LINEAGE, json.dumps(asdict(lineage)) + "\n")
 
 

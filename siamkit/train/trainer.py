@@ -241,12 +241,10 @@ def _load_best(folder: Path, model: Model) -> int:
 
     The network moves to the CPU.
     """
-    path = folder / (BEST if (folder / BEST).exists() else LAST)
-    tensors, facts = checkpoint.read(path)
-    weights = checkpoint.part(tensors, "average.") or checkpoint.part(tensors, "network.")
+    weights, step = adapters.read_best(folder)
     adapters.remove(model.trained)
-    model.trained.cpu().load_state_dict(adapters.merged(weights))
-    return int(facts["step"])
+    model.trained.cpu().load_state_dict(weights)
+    return step
 
 
 def _embed_validated(loop: Loop, model: Model) -> NDArray[np.float32]:
