@@ -155,8 +155,8 @@ def run(
 ) -> None:
     """Train on DATA, or continue RUN, whose data and settings are kept there."""
     changes = parse_settings(settings)
-    asked = train_series.Asked(sweeps, seeds, folds, changes)
-    several = asked.kind(run, resume)
+    series = train_series.SeriesOptions(sweeps, seeds, folds, changes)
+    several = series.kind(run, resume)
     if not several and sk.TrainingRun.join(run):  # torchrun: the first process alone prepares
         return
     if resume:
@@ -178,7 +178,7 @@ def run(
         training = (
             ws.train_localiser(data, run, **common)
             if is_localiser
-            else asked.start(ws, several, data, run, modality=modality, **common)
+            else series.start(ws, several, data, run, modality=modality, **common)
         )
     print_intake(training)
     if isinstance(training, sk.SweepRun | sk.FoldsRun):

@@ -48,7 +48,7 @@ folds = click.option(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SeriesOptions:
     """The options that ask for several runs, and --set."""
 
     sweeps: Sequence[str]

@@ -38,8 +38,8 @@ def open_datasets(path: Path) -> Table:
     refuse = partial(refusing, f"{name} cannot be read by datasets", Exception)
     with refuse():
         opened = load_from_disk(str(path))
-    whole = isinstance(opened, Dataset)
-    parts = {"": opened} if whole else {s: opened[s] for s in opened if s.lower() in SIDES}
+    is_single = isinstance(opened, Dataset)
+    parts = {"": opened} if is_single else {s: opened[s] for s in opened if s.lower() in SIDES}
     if not parts:
         raise BadInput(
             f"{name} has the splits {', '.join(map(str, opened))}", hint="one must be train"
@@ -47,8 +47,8 @@ def open_datasets(path: Path) -> Table:
     first = next(iter(parts.values()))
 
     def read(columns: Sequence[str]) -> Iterator[Record]:
-        own = [column for column in dict.fromkeys(columns) if column in first.column_names]
-        for column in own:
+        named = [column for column in dict.fromkeys(columns) if column in first.column_names]
+        for column in named:
             if (kind := type(first.features[column]).__name__) in MEDIA:
                 raise BadInput(
                     f"{name}: {column} holds {kind.lower()}s themselves, not paths",
@@ -57,11 +57,11 @@ def open_datasets(path: Path) -> Table:
         number = 0
         for split, part in parts.items():
             with refuse():
-                rows: Any = part.select_columns(own).with_format(None)
+                rows: Any = part.select_columns(named).with_format(None)
                 for row in rows:
                     number += 1
-                    side = {} if whole else {"split": SIDES[split.lower()]}
+                    side = {} if is_single else {"split": SIDES[split.lower()]}
                     yield Record(number, {**row, **side})
 
     own_columns = [column for column in first.column_names if column != "split"]
-    return Table(name, first.column_names if whole else [*own_columns, "split"], read)
+    return Table(name, first.column_names if is_single else [*own_columns, "split"], read)

@@ -3,7 +3,7 @@
 loss = "triplet"
 loss = {name = "multi-similarity", alpha = 2}
 loss = ["triplet", {name = "arcface", weight = 0.5}]    # a weighted sum
-loss = "my_module:my_loss"                              # a loss of one's own
+loss = "my_module:my_loss"                              # your own loss
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class PairColumns:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one line says of two samples."""
+    """The statement of one line about two samples."""
 
     line: int
     a: Path | str
@@ -85,20 +85,20 @@ def find_pair_columns(table: Table, named: Mapping[str, str]) -> PairColumns | N
             )
         a, b = a or columns[pair[0]], b or columns[pair[1]]
         are_paths = pair in PATH_SIDES
-    taken = {a, b, *named.values()}
+    used = {a, b, *named.values()}
     negatives = [name for kind, name in named.items() if NEGATIVE.fullmatch(_folded(kind))]
     negatives = negatives or [
         column
         for folded, column in columns.items()
-        if NEGATIVE.fullmatch(folded) and column not in taken
+        if NEGATIVE.fullmatch(folded) and column not in used
     ]
     target = named.get("label", named.get("score"))
     if target is None and not negatives:
-        folded = [f for f, column in columns.items() if column not in taken]
-        known = [
+        folded = [f for f, column in columns.items() if column not in used]
+        targets = [
             f for f in (*TARGETS, *folded) if f in folded and (f in TARGETS or TARGET.match(f))
         ]
-        target = columns[known[0]] if known else None
+        target = columns[targets[0]] if targets else None
     split = named.get("split", table.find("split"))
     unread = [
         c for c in table.columns if c not in {a, b, target, split, *negatives, *named.values()}

@@ -32,7 +32,7 @@ PAIR_KINDS = ("a", "b", "anchor", "positive", "negative", "score")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a table has what, beside what its columns' names say."""
+    """The places of the data in a table, where the names of its columns do not say them."""
 
     table: str | None = None  # of a database, or the sheet
     encoding: str | None = None  # of a table that is not UTF-8

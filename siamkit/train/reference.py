@@ -61,31 +61,31 @@ def write_references(
         if built.default_name(plugin):
             log.warning(f"the encoder that {plugin.name} have is not compared with: {error}")
         return
-    wanted = np.unique(np.concatenate([rows for _, rows in folders]))
+    compared = np.unique(np.concatenate([rows for _, rows in folders]))
     of_rows = find_examples(dataset, examples)
-    chosen = [of_rows[row] for row in wanted.tolist()]
-    vectors = np.full((len(wanted), encoder.dim), np.nan, np.float32)
+    chosen = [of_rows[row] for row in compared.tolist()]
+    vectors = np.full((len(compared), encoder.dim), np.nan, np.float32)
     pipeline = Pipeline(plugin, detector, encoder)
     workers = threads.workers()
     crops = map_ahead(partial(_crop, pipeline), chosen, workers=workers, ahead=4 * workers)
     batch: list[tuple[int, Any]] = []
     for number, crop in enumerate(crops):
         batch += [] if crop is None else [(number, crop)]
-        if len(batch) == BATCH or number == len(wanted) - 1:
+        if len(batch) == BATCH or number == len(compared) - 1:
             _embed(pipeline, batch, vectors)
             batch = []
-            progress("embedding without training", number + 1, len(wanted))
+            progress("embedding without training", number + 1, len(compared))
     name = built.default_name(plugin) or encoder.fingerprint
     for folder, rows in folders:
         with replacing(folder / REFERENCE) as temporary, temporary.open("wb") as file:
-            own = vectors[np.searchsorted(wanted, rows)]
-            np.savez(file, vectors=own, rows=rows, name=np.frombuffer(name.encode(), np.uint8))
+            part = vectors[np.searchsorted(compared, rows)]
+            np.savez(file, vectors=part, rows=rows, name=np.frombuffer(name.encode(), np.uint8))
 
 
 def read_reference(folder: Path, rows: NDArray[np.int64]) -> tuple[str, NDArray[np.float32]] | None:
-    """Return the encoder's name and (n, dim) vectors of the rows, NaN where missing; None if none.
+    """Return the encoder's name and (n, dim) vectors of the rows, NaN where missing.
 
-    Vectors of other rows, which an earlier start with other settings wrote, are none.
+    Vectors of other rows, which an earlier start with other settings wrote, do not count: None.
     """
     path = folder / REFERENCE
     if not path.exists():

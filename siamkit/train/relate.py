@@ -39,7 +39,7 @@ class _Judged:
 
     def keep(self, chosen: NDArray[np.bool_]) -> None:
         self.pairs, self.lines = self.pairs.where(chosen), self.lines[chosen]
-        self.sides = [side for side, kept in zip(self.sides, chosen, strict=True) if kept]
+        self.sides = [side for side, is_chosen in zip(self.sides, chosen, strict=True) if is_chosen]
 
     def describe(self, pair: int) -> str:
         """Name a pair: line 7, 'b' and 'c'."""
@@ -223,10 +223,10 @@ def _imitate(judged: _Judged, units: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     rows = judged.pairs.rows[judged.pairs.scores != 1]
     differing = alone[rows].sum(1)  # how many of the two have no positive
     for a, b in [*rows[differing == 1].tolist(), *rows[differing == 2].tolist()]:
-        for anchor, other in ((a, b), (b, a)):
-            if free[other] and not impostors[anchor]:
-                units[other], impostors[other] = units[anchor], True
-                free[anchor] = free[other] = False
+        for anchor, imitation in ((a, b), (b, a)):
+            if free[imitation] and not impostors[anchor]:
+                units[imitation], impostors[imitation] = units[anchor], True
+                free[anchor] = free[imitation] = False
                 break
     return units, impostors
 

@@ -112,18 +112,18 @@ def _draw(
     validation = set[str]().union(*(members[g] for g, side in sides.items() if side != "train"))
     free = sorted(members.keys() - sides.keys(), key=lambda group: _lot(split.seed, group))
     sets = [members[group] for group in free]
-    others = [labels for labels in sets if not labels & usable]
+    unusable_sets = [labels for labels in sets if not labels & usable]
     if split.fold:
         part, count = split.fold
         usable_sets = [labels for labels in sets if labels & usable]
         _require_folds(count, len(usable_sets), sides.values())
-        return set[str]().union(*usable_sets[part::count], *others[part::count])
+        return set[str]().union(*usable_sets[part::count], *unusable_sets[part::count])
     target = max(MIN_PER_SIDE, round(split.share * len(usable))) if split.share else 0
     for labels in sets:
         if len(validation & usable) >= target:
             break
         validation |= labels if labels & usable else set()
-    return validation.union(*others[: round(split.share * len(others))])
+    return validation.union(*unusable_sets[: round(split.share * len(unusable_sets))])
 
 
 def _require_folds(count: int, identities: int, sides: Iterable[str]) -> None:

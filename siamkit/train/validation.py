@@ -42,7 +42,7 @@ NEGATIVES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """What is known of the n samples that are embedded for validation."""
+    """The n samples that are embedded for validation: their labels and their pairs."""
 
     labels: NDArray[np.int64]  # (n,)
     impostor: NDArray[np.bool_]  # (n,)
