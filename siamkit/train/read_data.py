@@ -22,12 +22,9 @@ from siamkit.train.paired import Judgement, PairColumns, find_pair_columns, read
 from siamkit.train.relate import relate
 
 GALLERY = "gallery:"  # before the name of a gallery whose samples are the examples
-KINDS = (
-    *("sample", "text", "path", "label", "impostor", "split", "category"),
-    *("a", "b", "anchor", "positive", "negative", "score"),
-)
-OpenStore: TypeAlias = Callable[[], Store]
 PAIR_KINDS = ("a", "b", "anchor", "positive", "negative", "score")
+KINDS = ("sample", "text", "path", "label", "impostor", "split", "category", *PAIR_KINDS)
+OpenStore: TypeAlias = Callable[[], Store]
 
 
 @dataclass(frozen=True, slots=True)
