@@ -96,7 +96,6 @@ AUTO = "auto"  # triplet, unless the data are pairs: see siamkit.train.pair_loss
 LOSSES = tuple(PARAMETERS)
 # Losses that an anchor without any positive teaches to keep away from its negatives.
 LONE_LOSSES = ("contrastive", "multi-similarity")
-TRIPLET_LOSSES = ("triplet", "soft-triplet")
 PROXY_LOSSES = ("arcface", "cosface", "subcenter-arcface", "proxy-anchor")
 OTHER_NAMES = {  # of losses elsewhere, with ours
     "smooth-triplet": "soft-triplet",

@@ -12,12 +12,13 @@ from pytorch_metric_learning import distances, losses, reducers
 from torch.nn.functional import normalize
 
 from siamkit.train.config import TrainConfig
-from siamkit.train.loss_settings import LOSSES, PROXY_LOSSES, TRIPLET_LOSSES
+from siamkit.train.loss_settings import LOSSES, PROXY_LOSSES
 from siamkit.train.losses import build_loss
 from siamkit.train.miners import NO_TRIPLETS, Triplets, miner
 from siamkit.train.relations import relations, squared_distances
 
 DIM = 8
+TRIPLET_LOSSES = ("triplet", "soft-triplet")
 SQUARED = distances.LpDistance(power=2, normalize_embeddings=False)
 
 
