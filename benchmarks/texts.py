@@ -1,19 +1,19 @@
-"""Train MiniLM on pairs of duplicates with mined hard negatives; peer: sentence-transformers.
+"""Train MiniLM on labelled pairs with mined hard negatives; peer: sentence-transformers.
 
-    python benchmarks/texts.py DATA [--steps 200] [--seeds 3] [--set KEY=VALUE …]
+    python benchmarks/texts.py DATA [--steps 200] [--seeds 3] [--only siamkit]
 
-DATA holds qqp/qqp_duplicates_only.csv and trials.csv, Quora Question Pairs. 3 000 duplicates, of
-which no question is in a trial, get a hard negative each from `mine-negatives`. Both trainers begin
-with all-MiniLM-L6-v2, read that table of triplets, and learn from 48 texts a step:
+DATA holds qqp/qqp_pairs.csv, Quora Question Pairs. 3 000 of them, duplicates and others, are to
+train on; `mine-negatives` adds a hard negative for each question of a duplicate (margin 0.05).
+Trials are the other pairs; none shares a question with those. Both trainers begin with
+all-MiniLM-L6-v2, read the same table, and learn from 24 pairs a step at a peak rate of RATE, with
+CoSENT at temperature 0.05:
 
-    siamkit                24 identities of two texts: 12 drawn, and those of a hard negative of
-                           each; multiple-negatives at temperature 0.05
-    sentence-transformers  16 triplets, its trainer with MultipleNegativesRankingLoss, whose scale
-                           of 20 is the same temperature
+    siamkit                what `loss = "auto"` takes for labelled pairs
+    sentence-transformers  its trainer with CoSENTLoss, whose scale of 20 is the same temperature
 
-Both have AdamW at a peak of RATE, warm-up over a tenth of the steps. Average precision is of the
-trials, half of them duplicates; each model embeds as it is served. The last step counts. Questions
-have at most 16 words, which halves the time.
+Both have AdamW, a warm-up over a tenth of the steps, then a cosine. Average precision is of the
+trials; each model embeds as it is served. The last step counts. Questions have at most 16 words,
+which halves the time.
 """
 
 from __future__ import annotations
@@ -30,32 +30,54 @@ import torch
 from sklearn.metrics import average_precision_score
 
 import siamkit as sk
+from siamkit.train.pairs import components
 
 PAIRS, WORDS = 3_000, 16
-TEXTS = 48  # of a step
+BATCH = 24  # pairs of a step
 RATE = 5e-5
+MARGIN = 0.05  # a mined negative is this much farther than the duplicate
 Trials = list[tuple[str, str, int]]
 
 
-def read_trials(data: Path) -> Trials:
-    with (data / "trials.csv").open(newline="") as file:
-        rows = [(row["a"], row["b"], int(row["label"])) for row in csv.DictReader(file)]
-    return [row for row in rows if _are_short(*row[:2])]
+def split_pairs(data: Path) -> tuple[Trials, Trials]:
+    """Return the pairs to train on, and the trials. No question is in both."""
+    with (data / "qqp" / "qqp_pairs.csv").open(newline="") as file:
+        rows = [
+            (row["question1"], row["question2"], int(row["is_duplicate"]))
+            for row in csv.DictReader(file)
+            if _are_short(row["question1"], row["question2"])
+        ]
+    numbers: dict[str, int] = {}
+    pairs = [[numbers.setdefault(_folded(text), len(numbers)) for text in row[:2]] for row in rows]
+    groups = components(len(numbers), np.array(pairs))[[left for left, _ in pairs]]
+    rank = np.random.default_rng(0).permutation(groups.max() + 1)[groups]
+    order = np.argsort(rank, kind="stable")
+    last = rank[order[PAIRS - 1]]
+    return [rows[row] for row in order if rank[row] <= last], [
+        rows[row] for row in order if rank[row] > last
+    ]
 
 
-def write_pairs(data: Path, trials: Trials, path: Path) -> int:
-    """Write the pairs to train on, and return how many. None of their texts is in a trial."""
-    tested = {_folded(text) for a, b, _ in trials for text in (a, b)}
-    pairs: list[tuple[str, str]] = []
-    with (data / "qqp" / "qqp_duplicates_only.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            pair = row["question1"], row["question2"]
-            if _are_short(*pair) and not {_folded(text) for text in pair} & tested:
-                pairs.append(pair)
-    pairs = pairs[:PAIRS]
+def write_table(path: Path, pairs: Trials) -> None:
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("a", "b"), *pairs])
-    return len(pairs)
+        csv.writer(file).writerows([("a", "b", "label"), *pairs])
+
+
+def read_table(path: Path) -> Trials:
+    with path.open(newline="") as file:
+        return [(row["a"], row["b"], int(row["label"])) for row in csv.DictReader(file)]
+
+
+def add_mined(ws: sk.Workspace, pairs: Trials, folder: Path) -> tuple[Path, int]:
+    """Write a table of pairs and of mined negatives; return it, and the number of the latter."""
+    labelled, mined, table = (folder / f"{name}.csv" for name in ("labelled", "mined", "table"))
+    write_table(labelled, pairs)
+    rule = sk.MiningRule(count=1, margin=MARGIN)
+    ws.mine_negatives(labelled, mined, modality="questions", rule=rule, format="pairs")
+    present = {frozenset(pair[:2]) for pair in pairs}
+    new = [row for row in read_table(mined) if not row[2] and frozenset(row[:2]) not in present]
+    write_table(table, [*pairs, *new])
+    return table, len(new)
 
 
 def _are_short(a: str, b: str) -> bool:
@@ -91,7 +113,7 @@ def train_siamkit(table: Path, folder: Path, seed: int, settings: dict[str, Any]
     return time.process_time() - began
 
 
-def train_peer(triplets: Path, seed: int, steps: int, trials: Trials) -> tuple[float, float]:
+def train_peer(table: Path, seed: int, steps: int, trials: Trials) -> tuple[float, float]:
     """Return average precision, and the processor time in seconds."""
     from datasets import Dataset
     from sentence_transformers import (
@@ -99,18 +121,17 @@ def train_peer(triplets: Path, seed: int, steps: int, trials: Trials) -> tuple[f
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.losses import CoSENTLoss
 
     from siamkit_questions.origins import find_packaged
 
     began = time.process_time()
     model = SentenceTransformer(str(find_packaged()), device="cpu")
-    with triplets.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["negative"]]
-    columns = {name: [row[name] for row in rows] for name in ("anchor", "positive", "negative")}
+    left, right, labels = zip(*read_table(table), strict=True)
+    columns = {"sentence1": left, "sentence2": right, "score": [float(label) for label in labels]}
     with tempfile.TemporaryDirectory() as scratch:
         arguments = SentenceTransformerTrainingArguments(
-            output_dir=scratch, max_steps=steps, per_device_train_batch_size=TEXTS // 3,
+            output_dir=scratch, max_steps=steps, per_device_train_batch_size=BATCH,
             learning_rate=RATE, warmup_steps=steps // 10, lr_scheduler_type="cosine", seed=seed,
             save_strategy="no", report_to="none", use_cpu=True, disable_tqdm=True,
         )  # fmt: skip
@@ -118,7 +139,7 @@ def train_peer(triplets: Path, seed: int, steps: int, trials: Trials) -> tuple[f
             model=model,
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
-            loss=MultipleNegativesRankingLoss(model),
+            loss=CoSENTLoss(model),
         ).train()
     spent = time.process_time() - began
     texts = sorted({text for a, b, _ in trials for text in (a, b)})
@@ -138,44 +159,38 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", dest="settings", action="append", default=[])
-    parser.add_argument("--alone", action="store_true", help="without the peer")
+    parser.add_argument("--only", choices=("siamkit", "peer"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings: dict[str, Any] = {
-        "backbone": "all-minilm-l6-v2", "loss": "multiple-negatives", "temperature": 0.05,
-        "identities": TEXTS // 2, "samples": 2, "impostors": 0, "learning_rate": RATE,
-        "warmup": 0.1, "steps": options.steps, "validation": 0.0, "precision": "fp32",
-        "evaluate_every": 1.0, **parse(options.settings),
+        "backbone": "all-minilm-l6-v2", "temperature": 0.05, "identities": BATCH, "samples": 2,
+        "learning_rate": RATE, "warmup": 0.1, "steps": options.steps, "validation": 0.0,
+        "precision": "fp32", "evaluate_every": 1.0, **parse(options.settings),
     }  # fmt: skip
-    trials = read_trials(options.data)
-    rows: dict[str, list[float]] = {"siamkit": [], "sentence-transformers": []}
+    pairs, trials = split_pairs(options.data)
+    rows: dict[str, list[float]] = {"siamkit": [], "peer": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder, ws = Path(scratch), sk.Workspace(Path(scratch) / "store")
-        count = write_pairs(options.data, trials, folder / "pairs.csv")
-        table = folder / "triplets.csv"
-        mined = ws.mine_negatives(
-            folder / "pairs.csv",
-            table,
-            modality="questions",
-            rule=sk.MiningRule(count=1),
-            format="triplets",
-        )
-        print(f"{count:,} pairs, {mined.negatives:,} hard negatives; {len(trials):,} trials")
+        table, mined = add_mined(ws, pairs, folder)
+        print(f"{len(pairs):,} pairs, {mined:,} hard negatives; {len(trials):,} trials")
         before = precision(served(None, trials, ws), trials)
         print(f"before training: AP {before:.2f} %", flush=True)
         for seed in range(options.seeds):
-            run = folder / f"run{seed}"
-            spent = train_siamkit(table, run, seed, settings)
-            rows["siamkit"].append(precision(served(str(run / "encoder"), trials, ws), trials))
-            print(f"seed {seed}: siamkit {rows['siamkit'][-1]:.2f} % ({spent:.0f} s)", flush=True)
-            if not options.alone:
+            if options.only != "peer":
+                run = folder / f"run{seed}"
+                spent = train_siamkit(table, run, seed, settings)
+                rows["siamkit"].append(precision(served(str(run / "encoder"), trials, ws), trials))
+                print(
+                    f"seed {seed}: siamkit {rows['siamkit'][-1]:.2f} % ({spent:.0f} s)", flush=True
+                )
+            if options.only != "siamkit":
                 ap, spent = train_peer(table, seed, options.steps, trials)
-                rows["sentence-transformers"].append(ap)
+                rows["peer"].append(ap)
                 print(f"seed {seed}: peer {ap:.2f} % ({spent:.0f} s)", flush=True)
     for name, values in rows.items():
         if len(values) > 1:
             gain, spread = np.mean(values) - before, np.std(values, ddof=1)
-            print(f"{name:<22} AP {np.mean(values):.2f} ± {spread:.2f} %, gain {gain:+.2f}")
+            print(f"{name:<8} AP {np.mean(values):.2f} ± {spread:.2f} %, gain {gain:+.2f}")
 
 
 if __name__ == "__main__":
