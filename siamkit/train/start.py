@@ -28,7 +28,7 @@ from siamkit.train.folder import LAST, Origin
 from siamkit.train.pair_loss import describe_form, fit_loss
 from siamkit.train.read_data import GALLERY, OpenStore, read_origin
 from siamkit.train.run import TrainingRun
-from siamkit.train.split import Split
+from siamkit.train.split import Split, split_examples
 from siamkit.train.teacher import open_teacher, write_vectors
 from siamkit.types import Progress
 
@@ -135,11 +135,18 @@ def prepare_runs(
     for plan in plans:
         parents.require_alike(parent, origin, plan.config)
         own_loss.require(plan.config.loss_terms())
-    modalities = [load_modality(origin.modality, plan.config) for plan in plans]
+    texts = [plan.config.to_toml() for plan in plans]
+    bound = {
+        text: load_modality(origin.modality, plan.config)
+        for text, plan in dict(zip(texts, plans, strict=True)).items()
+    }
+    modalities = [bound[text] for text in texts]  # runs with equal settings share one
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
     names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
     teachers = {name: open_teacher(origin, name) for name in names}
     data = _read(plans, origin, open_store, is_text=modalities[0].kind == "text")
+    if plans[0].split.fold:  # too many folds are refused before any folder is written
+        split_examples(data.examples, plans[0].split, data.pairs)
     plans = [replace(plan, config=fit_loss(plan.config, data)) for plan in plans]
     stamps = [_stamp(plan.folder) for plan in plans]
     try:

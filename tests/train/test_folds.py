@@ -11,7 +11,7 @@ from toydata import as_options, train, write_texts  # noqa: F401
 
 from siamkit.sdk.model_folder import read_card
 from siamkit.stats.metrics import eer
-from siamkit.train import checkpoint
+from siamkit.train import checkpoint, heads
 from siamkit.train.learner import Learner
 from siamkit.train.run import TrainingRun
 from siamkit.workspace import Workspace
@@ -127,6 +127,20 @@ def test_what_cannot_be_cross_validated(texts, arguments, message):
     refused = folds(texts, *arguments)
     assert refused.code == 2
     assert message in refused.err
+    assert not (texts.folder / "run").exists()
+
+
+def test_far_too_many_folds_are_refused_at_once(texts, monkeypatch):
+    opened, original = [], heads.OwnEncoder.__init__
+    monkeypatch.setattr(
+        heads.OwnEncoder,
+        "__init__",
+        lambda self, *arguments: opened.append(self) or original(self, *arguments),
+    )
+    refused = folds(texts, "--folds", "500")
+    assert refused.code == 2
+    assert "500 folds of 30 identities" in refused.err
+    assert len(opened) == 2  # of all folds, and of the run on all identities
     assert not (texts.folder / "run").exists()
 
 
