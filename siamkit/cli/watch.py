@@ -202,27 +202,37 @@ def print_ending(result: sk.TrainingResult | sk.FoldsResult) -> None:
             f"next: siamkit galleries create {quote(result.name)} -m {result.modality}"
             f" --encoder {quote(result.encoder)}"
         )
-    if result.verdict:
-        # Of folds whose median best step is the first, no encoder can be trained.
-        can_export = not isinstance(result, sk.FoldsResult) or result.step > 0
-        export = f"siamkit train export {quote(result.run)}" if can_export else ""
-        echo(_verdict_line(result.verdict, exported=result.encoder is not None, export=export))
+    if not (verdict := result.verdict):
+        return
+    if isinstance(result, sk.FoldsResult):
+        best_steps = [fold.best_step for fold in result.folds]
+    else:
+        best_steps = [result.best_step]
+    # Of folds whose median best step is the first, no encoder can be trained.
+    can_export = not isinstance(result, sk.FoldsResult) or result.step > 0
+    state = f"nothing is exported (`siamkit train export {quote(result.run)}` would)"
+    state = state if can_export else "nothing is exported"
+    state = "exported all the same" if result.encoder else state
+    line = _verdict_line(verdict, has_learned=any(best_steps))
+    echo(line if verdict.gained is not False else f"{line}; {state}; try: {verdict.advice}")
 
 
-def _verdict_line(verdict: Verdict, *, exported: bool, export: str) -> str:
-    """Return 'gained: error 10.70% -> 8.10% over the encoder x, on 20 identities …' or why not."""
+def _verdict_line(verdict: Verdict, *, has_learned: bool) -> str:
+    """Return 'gained: error 10.70% -> 8.10% over the encoder x, on 20 identities …'.
+
+    has_learned: some step is better than the first weights.
+    """
     on = f"on {verdict.identities:,} identities never trained on, {verdict.negatives}"
     if verdict.gained is None or verdict.before is None or verdict.error is None:
         rate = "" if verdict.error is None else f": error {verdict.error:.2%} {on}"
         return f"not compared with anything without training{rate}"
     rates = f"error {verdict.before:.2%} -> {verdict.error:.2%}"
-    chance = "; too few to tell from chance"
-    if verdict.low is not None and verdict.high is not None:
-        low, high = 100 * verdict.low, 100 * verdict.high
-        chance = f"; 98% interval of the fall: {low:.1f} to {high:.1f} points"
-    line = f"{rates} over {verdict.alternative}, {on}{chance}"
-    if verdict.gained:
-        return f"gained: {line}"
-    state = "nothing is exported" + (f" (`{export}` would)" if export else "")
-    state = "exported all the same" if exported else state
-    return f"no gain: {line}; {state}; try: {verdict.advice}"
+    events = sk.training_events
+    outcome = events.outcome(verdict.gained, verdict.before, verdict.error)
+    if not has_learned:
+        chance = "no step is better than the first weights"
+    elif verdict.low is not None and verdict.high is not None:
+        chance = events.interval_of_fall(verdict.low, verdict.high)
+    else:
+        chance = "too few to tell from chance"
+    return f"{outcome}: {rates} over {verdict.alternative}, {on}; {chance}"

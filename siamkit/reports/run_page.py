@@ -25,6 +25,7 @@ from siamkit.reports.run_charts import (
     validation_charts,
 )
 from siamkit.reports.run_triplets import HardestTriplets
+from siamkit.train.events import interval_of_fall, outcome
 from siamkit.train.record import RECORD
 from siamkit.train.tail import Seen, Tail, numbers
 
@@ -181,12 +182,12 @@ def _verdict(seen: Seen) -> str:
         return ""
     gained = bool(verdict["gained"])
     parts = [
-        f"{'gain' if gained else 'no gain'} over {verdict.get('alternative')}: error"
+        f"{outcome(gained, before, error)} over {verdict.get('alternative')}: error"
         f" {before:.2%} → {error:.2%}, against {verdict.get('negatives')}"
     ]
     low, high = verdict.get("low"), verdict.get("high")
     if low is not None and high is not None:
-        parts.append(f"98 % interval of the fall: {100 * low:.2g} to {100 * high:.2g} points")
+        parts.append(interval_of_fall(low, high))
     if not gained and (advice := verdict.get("advice")):
         parts.append(f"try: {advice}")
     kind = "" if gained else " class=bad"

@@ -32,6 +32,7 @@ from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.pairs import NO_PAIRS, Pairs
 from siamkit.train.split import MIN_PER_SIDE, Split, split_examples
 from siamkit.train.threads import map_ahead
+from siamkit.train.trials import FEW
 from siamkit.types import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -65,6 +66,17 @@ class Prepared:
     dataset: Dataset
     faults: list[str]  # one line per source that could not be used, with the reason
     notes: list[str]  # one line per other oddity that people should know
+
+
+def warn_of_few(dataset: Dataset) -> None:
+    """Log a warning if a run has few identities to validate on."""
+    identities = len(np.unique(dataset.labels[~dataset.training]))
+    if 0 < identities < FEW:
+        log.warning(
+            f"{identities} identities for validation say little: their error rate may be far from"
+            " that of others. Add identities, give `--set validation=0.5`, or measure on all of"
+            " them with `--folds 5`"
+        )
 
 
 def prepare(

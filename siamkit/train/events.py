@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+UNPROVEN = "not shown to gain"  # the outcome of a run whose error fell, but not beyond chance
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -98,6 +100,25 @@ class Verdict:
     identities: int  # that the errors are measured on
     negatives: str  # the pairs that the errors are against
     advice: str  # what to try, if nothing was gained
+
+
+def outcome(gained: bool, before: float, error: float) -> str:
+    """Name the outcome of a Verdict: 'gained', UNPROVEN or 'no gain'."""
+    if gained:
+        return "gained"
+    return UNPROVEN if error < before else "no gain"
+
+
+def interval_of_fall(low: float, high: float) -> str:
+    """Describe a Verdict's interval: '98% interval of the fall: 0.02 to 50.6 points'.
+
+    What one decimal would round to 0 keeps two digits: its sign decides.
+    """
+    ends = (
+        f"{points:.1f}" if abs(points) >= 0.05 else f"{points:.2g}"
+        for points in (100 * low, 100 * high)
+    )
+    return f"98% interval of the fall: {' to '.join(ends)} points"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.models import built
-from siamkit.protocols import BuildsNetworks, Mixes, Modality, Trainable
+from siamkit.protocols import BuildsNetworks, Mixes, Modality, OwnNetwork, Trainable
 from siamkit.train import backbones, heads
 from siamkit.train.config import TrainConfig
 from siamkit.train.device import pick_device
@@ -72,6 +72,13 @@ def bind(modality: Modality[Any], config: TrainConfig) -> TrainableModality:
         )
     backbones.require_backbone(backbone)
     return cast(TrainableModality, modality)
+
+
+def can_freeze(modality: Modality[Any], config: TrainConfig) -> bool:
+    """True if a bound modality trains a network that `frozen = true` would train a head of."""
+    is_trunk = not isinstance(modality, heads.OwnEncoder | OwnNetwork)
+    refusing = config.mix or config.trunk_settings  # see TrainConfig
+    return is_trunk and config.pretrained and not config.frozen and not refusing
 
 
 def backbone_name(modality: Modality[Any], config: TrainConfig) -> str:

@@ -21,7 +21,7 @@ from siamkit.train import folder as run_folder
 from siamkit.train import own_loss, parents
 from siamkit.train.categories import require_categories
 from siamkit.train.config import TrainConfig
-from siamkit.train.data import Dataset, load, prepare_data
+from siamkit.train.data import Dataset, load, prepare_data, warn_of_few
 from siamkit.train.examples import Data, Example
 from siamkit.train.extend import Start, extend, require_continuable, warn_of_change
 from siamkit.train.folder import LAST, Origin
@@ -84,7 +84,9 @@ def start_run(
         )
         return TrainingRun(folder, modality, start.config, start.origin, prepared)
     plan = Plan(folder, start.config, Split(start.config.validation, start.config.seed))
-    return prepare_runs([plan], start.origin, open_store, resume=resume, progress=progress)[0]
+    (run,) = prepare_runs([plan], start.origin, open_store, resume=resume, progress=progress)
+    warn_of_few(run.prepared.dataset)
+    return run
 
 
 def read_start(

@@ -43,12 +43,13 @@ from siamkit.train.learner import Learner
 from siamkit.train.localise import trainer as localise
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.loop import Loop, RunState
+from siamkit.train.modality import can_freeze
 from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
 from siamkit.train.record import has_ended, recorded
 from siamkit.train.run import TrainingRun
 from siamkit.train.teacher import read_vectors
-from siamkit.train.verdict import FEW, judge
+from siamkit.train.verdict import judge
 
 log = logging.getLogger("siamkit")
 
@@ -68,8 +69,6 @@ def train(run: TrainingRun, *, exports: bool = True) -> Iterator[Event]:
         if loop.reason_to_end() and has_ended(run.folder, Verdict if _judges(loop) else Stopped):
             yield from itertools.chain(loop.events(), end)  # all of it is recorded already
             return
-        if exports:  # a fold is one of several, which are judged together
-            _warn_of_few(loop)
         before = untrained.compare(run, loop, model)
         events = itertools.chain([_started(loop)], before, loop.events(), end)
         yield from recorded(run.folder, loop.state.step, events)
@@ -84,7 +83,14 @@ def conclude(
     gained = None
     if _judges(loop):
         alternatives = untrained.read(run.folder) if loop.config.compare else []
-        verdict = judge(loop.state.step, vectors, loop.held_out, alternatives, loop.config)
+        verdict = judge(
+            loop.state.step,
+            vectors,
+            loop.held_out,
+            alternatives,
+            loop.config,
+            can_freeze=can_freeze(run.modality, run.config),
+        )
         gained = verdict.gained
         yield verdict
     if exports and gained is not False:
@@ -99,16 +105,6 @@ def _forget(folder: Path) -> None:
     """Delete what an earlier start of a run has left that never wrote a checkpoint."""
     for name in (BEST, EMBEDDINGS, UNTRAINED):
         (folder / name).unlink(missing_ok=True)
-
-
-def _warn_of_few(loop: Loop) -> None:
-    identities = len(np.unique(loop.held_out.labels))
-    if 0 < identities < FEW:
-        log.warning(
-            f"{identities} identities for validation say little: their error rate may be far from"
-            " that of others. Add identities, give `--set validation=0.5`, or measure on all of"
-            " them with `--folds 5`"
-        )
 
 
 def export_best(run: TrainingRun) -> None:

@@ -16,6 +16,7 @@ from siamkit.stats.metrics import ErrorRates, eer, eer_of_curve
 DRAWS = 400  # resamplings of the identities
 LEVELS = 1_000  # thresholds of each kind of score in a resampled curve
 LEAST_IDENTITIES = 5  # below it no interval says anything: a sign test cannot reach 5 % either
+FEW = 10  # identities to validate on, below which a run asks for more
 LEVEL = 0.95  # of an interval that is shown
 # Of the interval that a gain must clear: stricter, as the step was chosen by the same identities.
 GAIN_LEVEL = 0.98

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,15 +12,14 @@ from numpy.typing import NDArray
 
 from siamkit.train import graded, validation
 from siamkit.train.config import TrainConfig
-from siamkit.train.events import Verdict
+from siamkit.train.events import UNPROVEN, Verdict, outcome
 from siamkit.train.graded import cosines_of, spearman
-from siamkit.train.trials import LEAST_IDENTITIES, Interval, Trials, gain_interval
+from siamkit.train.trials import FEW, LEAST_IDENTITIES, Interval, Trials, gain_interval
 from siamkit.train.untrained import Alternative
 from siamkit.train.validation import NEGATIVES, HeldOut, Scores
 
 # An alternative's name, and the comparisons before and after training on the same samples.
 Comparison: TypeAlias = tuple[str, Trials, Trials]
-FEW = 10  # validation identities below which a run asks for more
 
 
 def judge(
@@ -28,17 +28,22 @@ def judge(
     held: HeldOut,
     alternatives: Sequence[Alternative],
     config: TrainConfig,
+    *,
+    can_freeze: bool = False,
 ) -> Verdict:
     """Compare (n, dim) trained vectors of the validation samples with each alternative's.
 
     It is a gain if the error falls beyond chance against every alternative; see
     siamkit.train.trials.gain_interval. Without an alternative `gained` is None.
+
+    can_freeze: see siamkit.train.modality.can_freeze.
     """
     if held.graded is not None:
-        return _judge_graded(step, vectors, held, held.graded, alternatives, config)
-    return verdict(
-        step, validation.score(vectors, held), _comparisons(vectors, held, alternatives), config
-    )
+        judged = _judge_graded(step, vectors, held, held.graded, alternatives)
+        return _advised(judged, config, "add scored pairs", can_freeze=can_freeze)
+    comparisons = _comparisons(vectors, held, alternatives)
+    scores = validation.score(vectors, held)
+    return verdict(step, scores, comparisons, config, can_freeze=can_freeze)
 
 
 def _comparisons(
@@ -58,10 +63,12 @@ def verdict(
     config: TrainConfig,
     *,
     all_identities: bool = False,
+    can_freeze: bool = False,
 ) -> Verdict:
     """Say what the scores of the best step gain over those of each alternative; see `judge`.
 
-    all_identities: they are all that there are, as in a cross-validation.
+    all_identities: they are all that there are, as in a cross-validation. can_freeze: see
+    siamkit.train.modality.can_freeze.
     """
     identities = len(np.unique(scores.trials.identity))
     hardest: tuple[float, str, Interval | None] | None = None
@@ -75,7 +82,12 @@ def verdict(
             hardest = before.error, name, interval
     before_error, alternative, interval = hardest or (None, None, None)
     error = scores.trials.error
-    return Verdict(
+    more = "add identities"
+    if not all_identities:
+        more += ", or measure on all of them with `--folds 5`"
+        if identities < LEAST_IDENTITIES and config.validation < 0.5:
+            more += "; `--set validation=0.5`"
+    judged = Verdict(
         step,
         gained,
         alternative,
@@ -85,8 +97,9 @@ def verdict(
         interval[1] if interval else None,
         identities,
         NEGATIVES[scores.negatives],
-        advice(config, alternative, identities, all_identities) if gained is False else "",
+        "",
     )
+    return _advised(judged, config, more, can_freeze=can_freeze)
 
 
 def _judge_graded(
@@ -95,7 +108,6 @@ def _judge_graded(
     held: HeldOut,
     scores: NDArray[np.float32],
     alternatives: Sequence[Alternative],
-    config: TrainConfig,
 ) -> Verdict:
     """Compare by rank correlation with the alternative that has the highest."""
     after = cosines_of(vectors, held.pairs)
@@ -117,24 +129,26 @@ def _judge_graded(
         interval[1] if interval else None,
         len(held.labels),
         "scored pairs, as 1 less their rank correlation,",
-        advice(config, name, FEW) if gained is False else "",
+        "",
     )
 
 
-def advice(
-    config: TrainConfig, alternative: str | None, identities: int, all_identities: bool = False
-) -> str:
-    """Name what to do after a run that has gained nothing."""
-    lines = []
-    if identities < FEW and all_identities:
-        lines.append("add identities")
-    elif identities < FEW:
-        lines.append("add identities, or measure on all of them with `--folds 5`")
-        if identities < LEAST_IDENTITIES and config.validation < 0.5:
-            lines.append("`--set validation=0.5`")
-    if alternative and alternative.startswith("the encoder "):
-        lines.append(f"use {alternative} as it is")
-    if not config.backbone.startswith("encoder") and not config.frozen and config.pretrained:
+def _advised(judged: Verdict, config: TrainConfig, more: str, *, can_freeze: bool) -> Verdict:
+    """Add what to do after a run that has gained nothing.
+
+    more: what to add if its validation samples are too few.
+    """
+    if judged.gained is not False or judged.before is None or judged.error is None:
+        return judged
+    if judged.before == 0:
+        easy = "add harder pairs, labelled different: these are too easy to show a gain"
+        return replace(judged, advice=easy)
+    if outcome(judged.gained, judged.before, judged.error) == UNPROVEN:
+        return replace(judged, advice=more)
+    lines = [more] if judged.identities < FEW else []
+    if judged.alternative and judged.alternative.startswith("the encoder "):
+        lines.append(f"use {judged.alternative} as it is")
+    if can_freeze:
         lines.append("train a head alone with `--set frozen=true`")
     lines.append(f"learn more slowly with `--set learning_rate={config.learning_rate / 10:g}`")
-    return "; ".join(lines)
+    return replace(judged, advice="; ".join(lines))

@@ -185,12 +185,12 @@ def test_what_the_run_was_good_for(tmp_path):
     verdict |= {"before": 0.2, "error": 0.1, "negatives": "hard pairs", "advice": ""}
     run = record(tmp_path / "run", started(), verdict)
     body = RunPage(run).body()
-    assert "<p>gain over the encoder x: error 20.00% → 10.00%, against hard pairs</p>" in body
+    assert "<p>gained over the encoder x: error 20.00% → 10.00%, against hard pairs</p>" in body
     record(run, verdict | {"gained": False, "low": -0.006, "high": 0.01, "advice": "less"})
-    assert "<p class=bad>no gain over the encoder x: error 20.00%" in RunPage(run).body()
-    assert "98 % interval of the fall: -0.6 to 1 points; try: less</p>" in RunPage(run).body()
+    assert "<p class=bad>not shown to gain over the encoder x: error 20.00%" in RunPage(run).body()
+    assert "98% interval of the fall: -0.6 to 1.0 points; try: less</p>" in RunPage(run).body()
     record(run, started(9), verdict | {"gained": None, "before": None})
-    assert "gain over" not in RunPage(run).body()
+    assert "over the encoder" not in RunPage(run).body()
 
 
 @pytest.mark.timeout(30)

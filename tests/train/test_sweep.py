@@ -122,6 +122,7 @@ def test_nothing_gained_nothing_exported_unless_asked_for(texts):
     completed = sweep(texts, "--seeds", "2", compare="true", learning_rate=1e-12)
     assert completed.code == 0, completed.err
     assert "no encoder is exported" in completed.out
+    assert completed.err.count("identities for validation say little") == 1
     assert not (texts.folder / "sweep" / "encoder").exists()
     exported = texts("train", "export", "sweep")
     assert exported.code == 0, exported.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 import toykit
 from toydata import train, write_people, write_texts  # noqa: F401
 
-from siamkit.train import untrained
+from siamkit.train import events, untrained
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import load
 from siamkit.train.events import Alarm, Baseline, Verdict
+from siamkit.train.modality import bind, can_freeze
 from siamkit.train.record import read_record
 from siamkit.train.untrained import Alternative
 from siamkit.train.validation import HeldOut
@@ -38,10 +40,10 @@ def held(labels):
     return HeldOut(labels, marks, none, np.empty(0, bool), np.arange(len(labels)))
 
 
-def judged(identities, before, after, config=TrainConfig()):  # noqa: B008
+def judged(identities, before, after, **options):
     labels = np.arange(6 * identities) // 6
     alternatives = [Alternative(f"a{i}", around(labels, n, i)) for i, n in enumerate(before)]
-    return judge(9, around(labels, after, 9), held(labels), alternatives, config)
+    return judge(9, around(labels, after, 9), held(labels), alternatives, TrainConfig(), **options)
 
 
 def test_a_gain_is_over_the_best_alternative_and_beyond_chance():
@@ -57,8 +59,42 @@ def test_a_few_identities_show_no_gain():
     verdict = judged(4, [1.2], 0.4)
     assert verdict.error < verdict.before
     assert (verdict.gained, verdict.low) == (False, None)
-    assert "--set validation=0.5" in verdict.advice
-    assert "--folds 5" in verdict.advice
+    assert verdict.advice == (
+        "add identities, or measure on all of them with `--folds 5`; `--set validation=0.5`"
+    )
+
+
+def test_what_to_try_depends_on_whether_the_error_fell():
+    slower = "learn more slowly with `--set learning_rate=0.0001`"
+    assert judged(20, [0.4], 0.9).advice == slower
+    assert judged(20, [0.4], 0.9, can_freeze=True).advice == (
+        f"train a head alone with `--set frozen=true`; {slower}"
+    )
+    easy = judged(20, [0.01], 0.9, can_freeze=True)
+    assert (easy.before, easy.gained) == (0, False)
+    assert easy.advice.startswith("add harder pairs, labelled different")
+
+
+def test_only_a_network_that_is_trained_whole_can_be_frozen():
+    trunk = toykit.Tiles()
+    assert can_freeze(trunk, TrainConfig())
+    assert not can_freeze(trunk, TrainConfig(frozen=True))
+    assert not can_freeze(trunk, TrainConfig(freeze=1))
+    assert not can_freeze(bind(toykit.Bigrams(), TrainConfig()), TrainConfig())  # auto: a head
+
+
+@pytest.mark.parametrize(
+    ("outcome", "low", "high", "interval"),
+    [
+        ("gained", 0.0003, 0.506, "0.03 to 50.6"),
+        ("not shown to gain", -0.00021, 0.506, "-0.021 to 50.6"),
+        ("no gain", -0.0833, -0.01, "-8.3 to -1.0"),
+    ],
+)
+def test_an_interval_shows_on_which_side_of_0_it_ends(outcome, low, high, interval):
+    error = 0.6 if outcome == "no gain" else 0.25
+    assert events.outcome(outcome == "gained", 0.5, error) == outcome
+    assert events.interval_of_fall(low, high) == f"98% interval of the fall: {interval} points"
 
 
 def test_samples_that_an_alternative_cannot_embed_are_left_out_for_both():
@@ -85,7 +121,7 @@ def test_no_gain_exports_nothing_and_says_what_to_try(train):  # noqa: F811
     assert isinstance(read_record(run)[-1], Verdict)
     again = train("train", "--out", "run", "--resume")
     line = again.out.splitlines()[-1]
-    assert line.startswith("no gain: error ")
+    assert re.match("no gain: error .* over the encoder random, .* pairs.*; no step is bet", line)
     assert "use the encoder random as it is" in line
     assert "`siamkit train export run` would" in line
     assert len([e for e in read_record(run) if isinstance(e, Verdict)]) == 1

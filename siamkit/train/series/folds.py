@@ -173,6 +173,7 @@ class FoldsRun:
 
     def result(self) -> FoldsResult:
         """Pool what the folds measured. Raises BadInput unless all folds are done."""
+        from siamkit.train.modality import can_freeze, load_modality
         from siamkit.train.series import pool
         from siamkit.train.validation import as_event
 
@@ -180,7 +181,9 @@ class FoldsRun:
         folds = pool.read_folds([trial.folder for trial in self.trials])
         scores = pool.score([(fold.vectors, fold.held) for fold in folds])
         step = _median_step(results)
-        verdict = pool.judge(folds, step, self.config)
+        modality = load_modality(self.origin.modality, self.config)
+        freezes = can_freeze(modality, self.config)
+        verdict = pool.judge(folds, step, self.config, can_freeze=freezes)
         encoder = self.folder / ENCODER
         return FoldsResult(
             run=str(self.folder),

@@ -91,10 +91,16 @@ def measure(folds: Sequence[Fold], scores: Scores) -> Rates:
     return validation.error_rates(scores, (recall_at_1, recall_at_5, map_at_r))
 
 
-def judge(folds: Sequence[Fold], step: int, config: TrainConfig) -> Verdict:
-    """Compare the folds' best steps with what needs no training, over the pairs of all folds."""
+def judge(
+    folds: Sequence[Fold], step: int, config: TrainConfig, *, can_freeze: bool = False
+) -> Verdict:
+    """Compare the folds' best steps with what needs no training, over the pairs of all folds.
+
+    can_freeze: see siamkit.train.modality.can_freeze.
+    """
     scores = score([(fold.vectors, fold.held) for fold in folds])
-    return verdict(step, scores, _comparisons(folds), config, all_identities=True)
+    comparisons = _comparisons(folds)
+    return verdict(step, scores, comparisons, config, all_identities=True, can_freeze=can_freeze)
 
 
 def _comparisons(folds: Sequence[Fold]) -> Iterator[Comparison]:

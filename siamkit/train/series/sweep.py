@@ -13,7 +13,7 @@ from siamkit.io.sources import to_text
 from siamkit.store import Store
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
-from siamkit.train.data import Prepared, load
+from siamkit.train.data import Prepared, load, warn_of_few
 from siamkit.train.events import Event
 from siamkit.train.extend import require_same
 from siamkit.train.folder import ENCODER, Origin
@@ -229,6 +229,7 @@ def _prepare(
     for group in groups.values():
         runs = prepare_runs(group, origin, open_store, resume=resume, progress=progress)
         examples, form = runs[0].examples, runs[0].form
+    warn_of_few(runs[0].prepared.dataset)
     return examples, form
 
 
