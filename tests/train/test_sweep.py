@@ -17,6 +17,7 @@ from siamkit.train.config import TrainConfig
 from siamkit.train.learner import Learner
 from siamkit.train.series.compare import judge, summarise
 from siamkit.train.series.grid import points
+from siamkit.train.series.sweep import _best_trial
 from siamkit.train.series.trial import DONE, FAILED, TrialResult
 from siamkit.workspace import Workspace
 
@@ -287,3 +288,19 @@ def test_the_verdict_is_by_seed(errors, best, beyond, text):
     verdict = judge(results, summarise(results))
     assert (verdict.best, verdict.beyond_spread) == ({"a": best}, beyond)
     assert text in verdict.text
+
+
+def test_the_trial_that_is_exported_gained_most():
+    """Not the one whose seed drew the easiest identities."""
+    luckiest = ended("lucky", 0, error=0.1, gained=True, fall=0.02)
+    most = ended("most", 1, error=0.2, gained=True, fall=0.3)
+    by_chance = ended("chance", 2, error=0.3, gained=False, fall=0.4)
+    assert _best_trial([luckiest, most, by_chance]) is most
+    assert _best_trial([luckiest, most, by_chance], exports_any=True) is most
+    unproven = [replace(trial, gained=False) for trial in (luckiest, most)]
+    assert _best_trial(unproven) is None
+    assert _best_trial(unproven, exports_any=True).name == "most"
+
+
+def ended(name, seed, **outcome):
+    return TrialResult(name, {}, seed, name, DONE, None, 9, 9, **outcome)

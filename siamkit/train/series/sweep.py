@@ -114,8 +114,10 @@ class SweepRun:
     def conclude(self, *, exports_any: bool = False) -> SweepResult:
         """Compare the trials so far, write it to sweep.json, and export the best trial's encoder.
 
-        The best trial is that with the lowest error among those of the best setting that gained
-        something. exports_any: whether or not they did. Raises SiamkitError if no trial is done.
+        The best trial is that whose error fell most among those of the best setting that gained
+        something: each seed has other validation identities, and the lowest error may be that of
+        the easiest. exports_any: if none gained, take one all the same. Raises SiamkitError if no
+        trial is done.
         """
         results = [trial.result() for trial in self.trials]
         if not any(result.state == DONE for result in results):
@@ -235,15 +237,14 @@ def _prepare(
 
 def _best_trial(results: Sequence[TrialResult], exports_any: bool = False) -> TrialResult | None:
     """Return the trial to export, see SweepRun.conclude; None if no trial gained anything."""
-    for setting in compare.ranked(compare.summarise(results)):
-        gained = [
-            (trial.error, number)
-            for number, trial in enumerate(results)
-            if trial.settings == setting.settings and trial.state == DONE
-            if trial.error is not None and (exports_any or trial.gained is not False)
-        ]
-        if gained:
-            return results[min(gained)[1]]
+    order = compare.ranked(compare.summarise(results))
+    done = [trial for trial in results if trial.state == DONE and trial.fall is not None]
+    gained = [trial for trial in done if trial.gained is not False]
+    for trials in (gained, done) if exports_any else (gained,):
+        for setting in order:
+            rivals = [trial for trial in trials if trial.settings == setting.settings]
+            if rivals:
+                return max(rivals, key=lambda trial: trial.fall or 0.0)
     return None
 
 

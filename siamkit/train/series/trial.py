@@ -34,6 +34,7 @@ class TrialResult:
     error: float | None  # at the best step, by which trials are compared
     rates: Mapping[str, float] = field(default_factory=dict)  # at the best step, by name
     gained: bool | None = None  # over what needs no training; None if that was not measured
+    fall: float | None = None  # of the error: from that, or else from the first weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class Trial:
         evaluated = [event for event in events if isinstance(event, Evaluated)]
         best = next((event for event in reversed(evaluated) if event.best), None)
         steps = [event.step for event in events if isinstance(event, Step)]
-        verdicts = [event.gained for event in events if isinstance(event, Verdict)]
+        verdict = next((event for event in reversed(events) if isinstance(event, Verdict)), None)
+        fall = selection_error(evaluated[0]) - selection_error(best) if best else None
+        if verdict and verdict.before is not None and verdict.error is not None:
+            fall = verdict.before - verdict.error
         return TrialResult(
             name=self.name,
             settings=self.settings,
@@ -80,7 +84,8 @@ class Trial:
             best_step=best.step if best else None,
             error=selection_error(best) if best else None,
             rates=rates_of(best) if best else {},
-            gained=verdicts[-1] if verdicts else None,
+            gained=verdict.gained if verdict else None,
+            fall=fall,
         )
 
     def _end(self, state: str, fault: str | None = None) -> None:
