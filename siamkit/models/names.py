@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from siamkit.models.added import ADDED_NAME, add_command, add_encoder, list_adde
 from siamkit.models.cache import cached_folder, is_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.model_folder import CARD
+
+RUN, ENCODER = "run.json", "encoder"  # in a training run, see siamkit.train.folder
 
 
 def resolve(plugin: Modality[Any], encoder: str | None) -> Path | None:
@@ -34,6 +37,12 @@ def resolve(plugin: Modality[Any], encoder: str | None) -> Path | None:
     if is_folder(encoder, CARD):
         built.require_same_vectors(plugin, Path(encoder))
         return Path(encoder)
+    run = Path(encoder).parent
+    if Path(encoder).name == ENCODER and (run / RUN).exists():
+        raise MissingWeights(
+            f"no encoder {encoder!r} for {plugin.name}: {run} has exported nothing",
+            hint=f"`siamkit train export {shlex.quote(str(run))}` does, or says why it cannot",
+        )
     hint = f"known names: {', '.join([*builds, *list_added(plugin)]) or 'none'}"
     if origins(plugin) and ADDED_NAME.fullmatch(encoder):
         hint += f"; {add_command(plugin, encoder)} makes one"

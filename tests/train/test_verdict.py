@@ -126,6 +126,11 @@ def test_no_gain_exports_nothing_and_says_what_to_try(train):  # noqa: F811
     assert "`siamkit train export run` would" in line
     assert len([e for e in read_record(run) if isinstance(e, Verdict)]) == 1
 
+    verify = ("verify", "-m", "bigrams", "--encoder", "run/encoder", "--text", "a", "--text", "b")
+    refused = train(*verify)
+    assert refused.code == 1
+    assert "no encoder 'run/encoder' for bigrams: run has exported nothing" in refused.err
+    assert "`siamkit train export run` does" in refused.err
     exported = train("train", "export", "run")
     assert exported.code == 0, exported.err
     assert "exported all the same" in exported.out.splitlines()[-1]
