@@ -99,11 +99,12 @@ def run(series: sk.SweepRun | sk.FoldsRun, loggers: Sequence[str], as_json: bool
     """Train the runs of a series one after the other, and print how they compare."""
     earlier = [name for t in series.trials for name in sk.training_log.loggers_of(t.folder)]
     loggers = [*loggers, *earlier]
-    if isinstance(series, sk.SweepRun):
-        _run_sweep(series, loggers)
-        print_sweep(series.conclude(), as_json)
-    else:
-        print_folds(_run_folds(series, loggers), as_json)
+    with series.trained_here():
+        if isinstance(series, sk.SweepRun):
+            _run_sweep(series, loggers)
+            print_sweep(series.conclude(), as_json)
+        else:
+            print_folds(_run_folds(series, loggers), as_json)
 
 
 def export(folder: Path, as_json: bool) -> bool:

@@ -71,7 +71,7 @@ def delete_abandoned(parent: Path | None, *registers: Path) -> list[Path]:
     folders = abandoned(parent, *registers)
     for folder in folders:
         with suppress(OSError):
-            lock = _lock(folder, wait=False)
+            lock = lock_folder(folder, wait=False)
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
@@ -88,7 +88,7 @@ def _create(parent: Path) -> tuple[Path, int | None]:
         folder.mkdir()
         try:
             folder.chmod(PRIVATE_FOLDER)
-            lock = _lock(folder, wait=True)
+            lock = lock_folder(folder, wait=True)
         except FileNotFoundError:
             continue
         if folder.exists():
@@ -97,7 +97,7 @@ def _create(parent: Path) -> tuple[Path, int | None]:
             os.close(lock)
 
 
-def _lock(folder: Path, *, wait: bool) -> int | None:
+def lock_folder(folder: Path, *, wait: bool) -> int | None:
     """Lock a folder until the handle is closed. None if there are no such locks here.
 
     Raises BlockingIOError if another process holds it, FileNotFoundError if it is gone.
@@ -118,7 +118,7 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
 
 def _is_abandoned(folder: Path) -> bool:
     try:
-        lock = _lock(folder, wait=False)
+        lock = lock_folder(folder, wait=False)
     except OSError:  # in use, gone, or somebody else's
         return False
     if lock is None:

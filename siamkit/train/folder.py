@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import atomic, foreign
+from siamkit.io import atomic, foreign, unfinished
 from siamkit.io.sources import to_text
 from siamkit.train.settings import Settings
 
@@ -100,6 +101,34 @@ def require_new(run: Path) -> None:
             if is_run
             else "give another --out",
         )
+
+
+@contextmanager
+def trained_here(run: Path) -> Iterator[None]:
+    """Let no other process train a run, or the runs of a series, until the block ends.
+
+    The system ends the lock with the process, however that ends. Raises BadInput if another holds
+    it. Where there are no such locks, nothing is refused: see siamkit.io.unfinished.
+    """
+    try:
+        lock = unfinished.lock_folder(run, wait=False)
+    except BlockingIOError as error:
+        raise BadInput(
+            f"{to_text(run)} is being trained by another process",
+            hint=f"wait for its end, which `siamkit train watch {quote(to_text(run))}` shows, or"
+            " end it",
+        ) from error
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def require_idle(run: Path) -> None:
+    """Raise BadInput if a process trains a run."""
+    with trained_here(run):
+        pass
 
 
 def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None:

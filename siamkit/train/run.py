@@ -121,12 +121,13 @@ class TrainingRun:
         """Train to the end, from the last checkpoint if there is one; yield what happens.
 
         Each event is in train.jsonl before it is yielded; at the end the folder `encoder` of the
-        run is an encoder folder. Raises BadInput for settings that cannot be met here,
-        SiamkitError if training fails.
+        run is an encoder folder. Raises BadInput for settings that cannot be met here and while
+        another process trains the run, SiamkitError if training fails.
         """
         from siamkit.train.trainer import train
 
-        return train(self, exports=exports)
+        with run_folder.trained_here(self.folder):
+            yield from train(self, exports=exports)
 
     def export(self) -> None:
         """Write the folder `encoder` from the best weights so far. Raises BadInput if none."""

@@ -98,10 +98,12 @@ def read_start(
 ) -> Start[Origin, TrainConfig]:
     """Work out what a new or a reopened run starts with; see start_run for the arguments.
 
-    Raises BadInput if the folder is in use or nothing was begun there, or if examples are missing.
+    Raises BadInput if the folder is in use or nothing was begun there, if another process trains
+    it, or if examples are missing.
     """
     if resume:
         before, saved = run_folder.reopen(folder, Origin, TrainConfig)
+        run_folder.require_idle(folder)
     else:
         run_folder.require_new(folder)
         parent = parents.open_parent(Path(changes["parent"])) if "parent" in changes else None

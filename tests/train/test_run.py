@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -178,6 +180,28 @@ def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     )
     assert resumed == uninterrupted
     assert json.loads(completed.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
+
+
+def test_one_process_at_a_time_trains_a_run(train):  # noqa: F811
+    write_people(train.folder)
+    run, resume = train.folder / "run", ("train", "--resume", "--out", "run")
+    assert train.tiles(steps=2, evaluate_every=2).code == 0
+    before = (run / "train.jsonl").read_bytes()
+    program = (
+        "import pathlib, sys; from siamkit.train.folder import trained_here\n"
+        "with trained_here(pathlib.Path('run')): print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        refused = train(*resume, "--set", "steps=4")
+        assert refused.code == 2
+        assert "run is being trained by another process" in refused.err
+        assert train("train", "export", "run").code == train("train", "plot", "run").code == 0
+        other.kill()
+    assert (run / "train.jsonl").read_bytes() == before
+    assert train(*resume, "--set", "steps=4").code == 0
 
 
 def test_a_finished_run_can_be_resumed(train):  # noqa: F811

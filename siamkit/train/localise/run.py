@@ -86,12 +86,13 @@ class LocaliserRun:
         """Train to the end, from the last checkpoint if there is one; yield what happens.
 
         Each event is in train.jsonl before it is yielded; at the end the folder `detector` of the
-        run is a detector folder. Raises BadInput for settings that cannot be met here,
-        SiamkitError if training fails.
+        run is a detector folder. Raises BadInput for settings that cannot be met here and while
+        another process trains the run, SiamkitError if training fails.
         """
         from siamkit.train.localise.trainer import train
 
-        return train(self)
+        with run_folder.trained_here(self.folder):
+            yield from train(self)
 
     def export(self) -> None:
         """Write the folder `detector` from the best weights so far. Raises BadInput if none."""
@@ -147,6 +148,7 @@ def start_localiser(
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
     if resume:
         before, saved = run_folder.reopen(folder, LocaliserOrigin, LocaliserConfig)
+        run_folder.require_idle(folder)
     elif "origin" not in changes:
         raise BadInput("a new run needs pictures", hint="name them, or resume an earlier run")
     else:

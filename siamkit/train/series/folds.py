@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median_low
@@ -111,20 +112,25 @@ class FoldsRun:
             for number in range(1, self.count + 1)
         ]
 
+    def trained_here(self) -> AbstractContextManager[None]:
+        """Let no other process train any of them until the block ends; BadInput if one does."""
+        return run_folder.trained_here(self.folder)
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
         """Train the folds that are not done, then the final encoder unless they gained nothing.
 
         Yields what happens in each. Raises SiamkitError if a fold fails.
         """
-        for trial in self.trials:
-            for event in trial.events():
-                yield trial, event
-        result = self.conclude()
-        if result.gained is not False:
-            final = self.final()
-            for event in final.events():
-                yield final, event
-            self.export()
+        with self.trained_here():
+            for trial in self.trials:
+                for event in trial.events():
+                    yield trial, event
+            result = self.conclude()
+            if result.gained is not False:
+                final = self.final()
+                for event in final.events():
+                    yield final, event
+                self.export()
 
     def final(self) -> FinalTrial:
         """Return the run on all identities. Raises BadInput unless all folds are done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,19 +98,24 @@ class SweepRun:
             for point in points(self.config, self.grid, self.seeds)
         ]
 
+    def trained_here(self) -> AbstractContextManager[None]:
+        """Let no other process train any of them until the block ends; BadInput if one does."""
+        return run_folder.trained_here(self.folder)
+
     def events(self) -> Iterator[tuple[Trial, Event | SiamkitError]]:
         """Train the trials that are not done, one after the other; yield what happens in each.
 
         A trial that fails yields its error, and the others go on. At the end the sweep is
         concluded. Raises SiamkitError if all trials have failed.
         """
-        for trial in self.trials:
-            try:
-                for event in trial.events():
-                    yield trial, event
-            except SiamkitError as error:
-                yield trial, error
-        self.conclude()
+        with self.trained_here():
+            for trial in self.trials:
+                try:
+                    for event in trial.events():
+                        yield trial, event
+                except SiamkitError as error:
+                    yield trial, error
+            self.conclude()
 
     def conclude(self, *, exports_any: bool = False) -> SweepResult:
         """Compare the trials so far, write it to sweep.json, and export the best trial's encoder.
