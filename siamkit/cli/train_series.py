@@ -194,13 +194,14 @@ def print_sweep(result: sk.SweepResult, as_json: bool) -> None:
 def _row(setting: SettingResult, measured: Sequence[str]) -> list[str]:
     error = setting.error
     counts = f"{setting.trials}" + (f", {setting.failed} failed" if setting.failed else "")
+    name = setting.name or "as given"
     if error is None:
-        return [setting.name or "-", counts, *["-"] * (len(measured) + 4)]
+        return [name, counts, *["-"] * (len(measured) + 4)]
     deviation = "-" if error.deviation is None else f"{error.deviation:.2%}"
     rates = [_mean(setting.rates.get(name)) for name in measured]
     between = f"{error.lowest:.2%} to {error.highest:.2%}"
     gained = f"{setting.gained} of {setting.trials}"
-    return [setting.name or "-", counts, f"{error.mean:.2%}", deviation, between, *rates, gained]
+    return [name, counts, f"{error.mean:.2%}", deviation, between, *rates, gained]
 
 
 def _mean(rate: Spread | None) -> str:

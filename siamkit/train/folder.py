@@ -132,14 +132,25 @@ def require_idle(run: Path) -> None:
 
 
 def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None:
-    """Create the folder of a run, with its origin and its settings."""
-    atomic.create_folder(run)
+    """Create the folder of a run, with its origin and its settings.
+
+    Raises BadInput if there can be no such folder.
+    """
+    try:
+        atomic.create_folder(run)
+    except OSError as error:
+        raise BadInput(
+            f"{to_text(run)} cannot be created: {error.strerror or error}",
+            hint="give `--out` a folder where you can write",
+        ) from error
     atomic.replace_text(run / CONFIG, config.to_toml())
     atomic.replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")
 
 
 def abandon(run: Path) -> None:
     """Undo `begin`, for a run that could not be prepared."""
+    if not run.exists():
+        return
     inputs = (ARRAYS, FACTS, FEATURES, FEATURES_KEY, TEACHER, REFERENCE, PARENT, LINEAGE)
     for name in (CONFIG, ORIGIN, *inputs):
         (run / name).unlink(missing_ok=True)

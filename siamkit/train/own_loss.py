@@ -71,10 +71,13 @@ def _require_signature(name: str, target: Function, parameters: Mapping[str, Any
         else:
             signature.bind(None, None, None, **parameters)
     except TypeError as error:
-        takes = "" if inspect.isclass(target) else "(embeddings, relations, triplets) and "
+        takes = [] if inspect.isclass(target) else ["(embeddings, relations, triplets)"]
+        takes += [str(dict(parameters))] if parameters else []
+        what = " and ".join(takes) or "no parameters"
+        hint = 'write the parameters beside the name: {name = "…", margin = 0.3}'
         raise BadInput(
-            f"loss {name}{signature} does not take {takes}{dict(parameters)}: {error}",
-            hint='write the parameters beside the name: {name = "…", margin = 0.3}',
+            f"loss {name}{signature} does not take {what}: {error}",
+            hint=hint if parameters or inspect.isclass(target) else "",
         ) from error
 
 

@@ -116,7 +116,7 @@ def test_nothing_gained_nothing_exported(texts):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--folds", "1"), "1 folds"),
+        (("--folds", "1"), "give `--folds 2` or more"),
         (("--folds", "16"), "give `--folds 15` at most"),
         (("--folds", "3", "--seeds", "2"), "--folds goes with neither --sweep nor --seeds"),
         (("--folds", "3", "--localise"), "--localise goes with none of"),

@@ -53,6 +53,9 @@ class Demanding:
     def __init__(self):
         raise RuntimeError("no licence")
 
+def pair(embeddings, labels):
+    return embeddings.mean()
+
 number = 3
 '''
 
@@ -90,6 +93,7 @@ def test_a_function_and_a_class_are_trained_with_and_resumed(train, module):  # 
         ("my_losses:number", 2, "has no function or class 'number'"),
         ("no_losses:pull", 2, "there is no module 'no_losses'"),
         ('{name="my_losses:pull", gap=1}', 2, "got an unexpected keyword argument 'gap'"),
+        ("my_losses:pair", 2, "does not take (embeddings, relations, triplets): too many"),
         ("my_losses:Demanding", 1, "loss my_losses:Demanding: RuntimeError: no licence"),
         ("my_losses:broken", 1, "Hint: see my_losses.py, line 24"),
         ("my_losses:vector", 1, "returned a Tensor of shape"),

@@ -123,6 +123,7 @@ def test_nothing_gained_nothing_exported_unless_asked_for(texts):
     completed = sweep(texts, "--seeds", "2", compare="true", learning_rate=1e-12)
     assert completed.code == 0, completed.err
     assert "no encoder is exported" in completed.out
+    assert completed.out.splitlines()[1].startswith("as given ")
     assert completed.err.count("identities for validation say little") == 1
     assert not (texts.folder / "sweep" / "encoder").exists()
     exported = texts("train", "export", "sweep")
@@ -180,7 +181,7 @@ def counting(original, calls):
         (("--sweep", "steps=2,4"), "steps is in --set and in --sweep"),
         (("--sweep", "seed=1,2"), "--seeds"),
         (("--sweep", "validation=0.2,0.4"), "no sweep over validation"),
-        (("--seeds", "0"), "0 seeds"),
+        (("--seeds", "0"), "give `--seeds 1` or more"),
         (("--seeds", "2", "--set", "validation=0"), "leaves a sweep nothing to compare"),
         (("--seeds", "2", "--localise"), "--localise goes with"),
         (("--sweep", "mix=true,false"), "mix = true has no effect"),
@@ -259,7 +260,7 @@ def test_trials_have_names_that_are_folders():
         "backbone=encoder_a_b,margin=0.1,seed=7-2",
         "backbone=encoder_a_b,margin=0.1,seed=8-2",
     ]
-    with pytest.raises(BadInput, match="0 seeds"):
+    with pytest.raises(BadInput, match="seeds = 0"):
         points(TrainConfig(), {}, 0)
 
 

@@ -120,6 +120,9 @@ def test_a_folder_that_is_taken(people, runs):
     siamkit_train(*BEGIN)
     with pytest.raises(BadInput, match="run is not empty: a run was started there"):
         siamkit_train(*BEGIN)
+    (people / "file").touch()
+    with pytest.raises(BadInput, match="file/run cannot be created: Not a directory"):
+        siamkit_train(*BEGIN, "--out", "file/run")
     with pytest.raises(BadInput, match="people is not empty"):
         siamkit_train("people", "-m", "tiles", "--out", "people")
 

@@ -246,7 +246,7 @@ def start_folds(
         require_same(folder, start)
         count = before
     if count is None or count < 2:
-        raise BadInput(f"{count} folds", hint="give two or more")
+        raise BadInput(f"folds = {count}", hint="give `--folds 2` or more")
     config = start.config
     plans = [
         Plan(folder / PARTS / str(part + 1), config, Split(1 / count, config.seed, (part, count)))

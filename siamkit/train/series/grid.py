@@ -39,7 +39,7 @@ def points(config: TrainConfig, grid: Mapping[str, Sequence[Any]], seeds: int) -
     for values that it cannot take or that are given twice, and for less than one seed.
     """
     if seeds < 1:
-        raise BadInput(f"{seeds} seeds", hint="give one or more")
+        raise BadInput(f"seeds = {seeds}", hint="give `--seeds 1` or more")
     for key, values in grid.items():
         config.changed(dict.fromkeys([key], values[0] if values else 0))
         if key in NOT_SWEPT:
