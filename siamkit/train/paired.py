@@ -127,7 +127,7 @@ def read_judgements(
     rows = parse_all(records, read, table.name, hint)
     scores = (
         _scores(table.name, columns.target, [row[2] for row in rows], lines, top_score)
-        if columns.target
+        if columns.target and rows
         else [1.0] * len(rows)
     )
     return [
@@ -165,7 +165,9 @@ def _row(
     ]
     target = values[columns.target] if columns.target else None
     if columns.target and _is_missing(target):
-        raise ValueError(f"its {columns.target} is empty")
+        is_empty = target is None or not str(target).strip()
+        fault = "is empty" if is_empty else f"is {shorten(str(target))!r}, not a number"
+        raise ValueError(f"its {columns.target} {fault}")
     split = choose(values, columns.split, SPLITS) if columns.split else None
     return positives, negatives, target, split
 

@@ -56,6 +56,18 @@ def test_labelled_pairs_by_their_usual_names(tmp_path, header):
     assert not data.notes
 
 
+def test_a_table_without_rows_holds_no_examples(tmp_path):
+    for header in ("a,b,label", "a,b", "text,label"):
+        with pytest.raises(BadInput, match="holds no examples"):
+            read(tmp_path, f"{header}\n")
+
+
+def test_a_score_that_is_missing_is_named_as_it_is(tmp_path):
+    for cell, fault in {"": "is empty", "nan": "is 'nan', not a number"}.items():
+        with pytest.raises(BadInput, match=f"line 3: its score {fault}"):
+            read(tmp_path, f"a,b,score\np,q,0.5\nr,s,{cell}\n")
+
+
 def test_pairs_chain_into_identities_and_paths_are_relative(tmp_path):
     path = write(tmp_path, "path1,path2\n1.png,2.png\n./2.png,3.png\n4.png,5.png\n")
     data = read_data(path, Layout(), is_text=False)
