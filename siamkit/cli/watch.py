@@ -143,7 +143,7 @@ def _describe(event: Evaluated | Baseline) -> str:
     """Return 'equal error rate 1.20%, hard 9.80%, recall@1 91.0%, …'."""
     if event.spearman is not None:
         return f"Spearman {event.spearman:.4f}"
-    parts = [f"equal error rate {event.eer:.2%}"]
+    parts = [] if event.eer != event.eer else [f"equal error rate {event.eer:.2%}"]
     kinds = ("hard", event.eer_hard), ("labelled different", event.eer_impostors)
     rates = [(name, rate) for name, rate in kinds if rate is not None]
     if event.error is not None and event.error not in (None, *(rate for _, rate in rates)):
@@ -160,7 +160,7 @@ def _describe(event: Evaluated | Baseline) -> str:
         ("mAP@R", event.map_at_r),
     )
     parts += [f"{name} {rate:.1%}" for name, rate in retrieval if rate is not None]
-    return ", ".join(parts)
+    return ", ".join(parts) or "no rate could be measured"
 
 
 def _rates(event: LocaliserEvaluated | sk.LocaliserResult) -> str:

@@ -208,6 +208,8 @@ def _split_facts(rows: Sequence[Example], split: Split, pairs: Pairs) -> dict[st
     numbers = {name: number for number, name in enumerate(names)}
     torn = len(pairs) - len(remaining)
     notes = [f"{torn:,} pairs lie across the split: left out"] if torn else []
+    if (score := remaining.equal_score([e.label not in training for e in rows])) is not None:
+        notes.append(f"all pairs for validation have the score {score:g}: no rate is measured")
     for note in notes:
         log.warning(note)
     category_of = {example.label: example.category for example in rows}

@@ -29,6 +29,15 @@ class Pairs:
         """True if a score is neither 0 nor 1."""
         return not np.isin(self.scores, (0, 1)).all()
 
+    def equal_score(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> float | None:
+        """Return the one score of all graded pairs of two chosen rows, (n,) True for these.
+
+        None if some differ, for fewer than two such pairs, and if no pair is graded.
+        """
+        is_inside = np.asarray(chosen, np.bool_)[self.rows].all(1)
+        scores = self.scores[is_inside & self.graded]
+        return float(scores[0]) if len(scores) > 1 and np.ptp(scores) == 0 else None
+
     def renumbered(self, numbers: Rows) -> Pairs:
         """Return the pairs with `numbers[row]` for each row.
 

@@ -63,6 +63,7 @@ def relate(judgements: Sequence[Judgement], name: str) -> tuple[list[Example], P
     _merge_repeated(judged)
     count = len(judged.sources)
     if judged.pairs.graded:
+        _require_order(judged)
         units, impostors = np.arange(count), np.zeros(count, np.bool_)
         sides = _sides(judged, units)
     else:
@@ -74,6 +75,7 @@ def relate(judgements: Sequence[Judgement], name: str) -> tuple[list[Example], P
             )
         units = components(count, judged.pairs.rows[same])
         _leave_out_contradictions(judged, units)
+        _require_pairs(judged)
         if len(np.unique(units[judged.pairs.rows[judged.pairs.scores == 1]])) < 2:
             raise BadInput(
                 f"{name}: pairs connect all samples that are the same into one identity",
@@ -83,11 +85,7 @@ def relate(judgements: Sequence[Judgement], name: str) -> tuple[list[Example], P
         _remark_on_giants(judged, units)
         sides = _sides(judged, units)
         units, impostors = _imitate(judged, units)
-    if len(judged.pairs) < 2:
-        raise BadInput(
-            f"{name} holds {len(judged.pairs)} usable pair: training and validation need two each",
-            hint="; ".join(judged.notes) or "add pairs",
-        )
+    _require_pairs(judged)
     used = np.unique(judged.pairs.rows)
     labels = _labels([judged.sources[row] for row in used], units[used], impostors[used])
     examples = [
@@ -97,6 +95,26 @@ def relate(judgements: Sequence[Judgement], name: str) -> tuple[list[Example], P
     numbers = np.full(count, -1)
     numbers[used] = np.arange(len(used))
     return examples, judged.pairs.renumbered(numbers), judged.notes
+
+
+def _require_pairs(judged: _Judged) -> None:
+    if len(judged.pairs) < 2:
+        raise BadInput(
+            f"{judged.name} holds {len(judged.pairs)} usable pair: training and validation need two"
+            " each",
+            hint="; ".join(judged.notes) or "add pairs",
+        )
+
+
+def _require_order(judged: _Judged) -> None:
+    """Raise BadInput if graded pairs have all the same score."""
+    scores = judged.pairs.scores
+    if len(scores) > 1 and np.ptp(scores) == 0:
+        raise BadInput(
+            f"{judged.name}: all {len(scores):,} scores are {scores[0]:g}: there is nothing to"
+            " rank",
+            hint="add pairs that are more or less alike than these",
+        )
 
 
 def _gather(judgements: Sequence[Judgement], name: str) -> _Judged:

@@ -96,9 +96,12 @@ class Rates:
 def validated_rows(dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """Return the rows of a data set that validation looks at, ascending.
 
-    There are about MAX_SAMPLES at most; of pairs, some with both of their samples.
+    There are about MAX_SAMPLES at most; of pairs, some with both of their samples. There are none
+    if their pairs have scores that are all equal: no rate can be measured on these.
     """
     rows = np.flatnonzero(~dataset.training)
+    if Pairs(dataset.pairs, dataset.scores).equal_score(~dataset.training) is not None:
+        return rows[:0]
     if len(rows) > MAX_SAMPLES and len(dataset.pairs):
         pairs = dataset.pairs[~dataset.training[dataset.pairs[:, 0]]]
         shuffled = np.random.default_rng(seed).permutation(pairs)

@@ -121,6 +121,18 @@ def test_pairs_are_trained_on_from_the_command(train, tmp_path, graded):  # noqa
         assert "folds are of identities" in folded.err
 
 
+def test_equal_scores_for_validation_measure_nothing(train, tmp_path):  # noqa: F811
+    rows = [f"a{n},b{n},{n / 8},train\nc{n},d{n},0.5,validation" for n in range(8)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["a,b,score,split", *rows]))
+    done = train.texts("pairs.csv", steps=2, compare="true")
+    assert done.code == 0, done.err
+    assert "all pairs for validation have the score 0.5: no rate is measured" in done.err
+    assert "nan" not in done.err.replace("d²(A,P) nan", "")
+    result = json.loads(done.out)
+    assert (result["best"], result["verdict"], result["gained"]) == (None, None, None)
+    assert result["encoder"]
+
+
 def test_a_change_of_the_table_is_named_on_resume(train, tmp_path):  # noqa: F811
     write_pairs(tmp_path)
     assert train.texts("pairs.csv", steps=4).code == 0

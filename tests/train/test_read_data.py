@@ -62,6 +62,15 @@ def test_a_table_without_rows_holds_no_examples(tmp_path):
             read(tmp_path, f"{header}\n")
 
 
+def test_pairs_that_cannot_be_ranked_or_split_are_refused(tmp_path):
+    for text, message in {
+        "a,b,score\np,q,0.5\nr,s,.5\nt,u,0.50\n": "all 3 scores are 0.5: there is nothing to rank",
+        "a,b,label\np,q,1\n": "holds 1 usable pair: training and validation need two each",
+    }.items():
+        with pytest.raises(BadInput, match=message):
+            read(tmp_path, text)
+
+
 def test_a_score_that_is_missing_is_named_as_it_is(tmp_path):
     for cell, fault in {"": "is empty", "nan": "is 'nan', not a number"}.items():
         with pytest.raises(BadInput, match=f"line 3: its score {fault}"):
