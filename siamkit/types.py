@@ -111,6 +111,8 @@ class Objection:
 
 # In the source of a threshold: pairs that are alike, as siamkit.train measures on them.
 HARD_PAIRS = {
+    "hard pairs and pairs labelled different": "hard pairs and pairs labelled different",
+    "hard pairs and pairs with an impostor": "hard pairs and impostors",
     "hard pairs of different identities": "hard pairs",
     "pairs labelled different": "pairs labelled different",
     "pairs with an impostor": "impostors",

@@ -33,9 +33,11 @@ RATES = (0.001, 0.01, 0.1)  # false match rates of thresholds
 # "Rule of 30" (Doddington et al. 2000, "The NIST speaker recognition evaluation", §4): 30 errors
 # are needed to be 90 % sure that the true rate is within 30 % of the measured one.
 LEAST_ERRORS = 30
-NEGATIVES = {
+NEGATIVES = {  # of several folds, the first that one of them has counts
     "impostor": "pairs with an impostor",
     "labelled": "pairs labelled different",
+    "hard and impostor": "hard pairs and pairs with an impostor",
+    "hard and labelled": "hard pairs and pairs labelled different",
     "hard": "hard pairs of different identities",
 }
 
@@ -191,9 +193,11 @@ def score(
         cosines[mated], labels[mated[0]], cosines[*judged], labels[judged[0]], labels[judged[1]]
     )
     kind = "labelled" if len(held.pairs) else "impostor"
+    if not enough:
+        kind = f"hard and {kind}" if labelled.shape[1] else "hard"
     return Scores(
         trials,
-        kind if enough else "hard",
+        kind,
         cosines[~same & both & upper],
         cosines[*hard],
         cosines[*labelled],

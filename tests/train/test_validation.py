@@ -82,7 +82,7 @@ def test_labelled_pairs_are_what_a_model_is_judged_by():
     rates = validation.measure(vectors, some, scores)
     assert rates.error == rates.eer_impostors
     few = validation.score(vectors, held(labels, pairs=pairs[:3], alike=[False] * 3))
-    assert few.negatives == "hard"
+    assert validation.NEGATIVES[few.negatives] == "hard pairs and pairs labelled different"
     assert len(few.trials.rejected) == len(few.hard) + 3
 
 

@@ -19,7 +19,7 @@ from siamkit.train.events import Alarm, Baseline, Verdict
 from siamkit.train.modality import bind, can_freeze
 from siamkit.train.record import read_record
 from siamkit.train.untrained import Alternative
-from siamkit.train.validation import HeldOut
+from siamkit.train.validation import NEGATIVES, HeldOut
 from siamkit.train.verdict import judge
 from siamkit.types import Threshold
 
@@ -190,6 +190,11 @@ def test_a_threshold_says_which_pairs_its_rate_is_of():
     source = "300 hard pairs of different identities and 90 mated pairs of the validation …"
     assert Threshold(0.5, 0.1, source).among == "hard pairs"
     assert Threshold(0.5, 0.1, "pairs of strangers").among == ""
+    for words in NEGATIVES.values():
+        among = Threshold(0.5, 0.1, f"300 {words} and 90 mated pairs …").among
+        assert [part in among for part in ("hard pairs", "labelled", "impostor")] == [
+            part in words for part in ("hard pairs", "labelled", "impostor")
+        ]
 
 
 def test_an_encoder_folder_is_stored_absolute(train):  # noqa: F811

@@ -71,7 +71,7 @@ def score(parts: Sequence[Embedded]) -> Scores:
     kinds = {part.negatives for part in scores}
     return Scores(
         Trials(**trials),
-        "impostor" if "impostor" in kinds else scores[0].negatives,
+        next(kind for kind in validation.NEGATIVES if kind in kinds),
         *(
             np.concatenate([getattr(part, name) for part in scores])
             for name in ("others", "hard", "labelled")
