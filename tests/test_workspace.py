@@ -291,6 +291,7 @@ def test_every_command_is_a_method():
         "galleries list": ["galleries", "count"],
         "galleries delete": ["delete_gallery"],
         "index stats": ["index_stats"],
+        "mine-negatives": ["mine_negatives"],
         "index rebuild": ["rebuild_index"],
         "encoders list": ["encoders"],
         "encoders build": ["build_encoders"],

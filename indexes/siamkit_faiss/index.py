@@ -139,7 +139,10 @@ class FaissIndex:
             return None
         params = self._parameters(within)
         faiss.cvar.distance_compute_blas_threshold = 1 if len(vectors) >= BLAS_FROM else 20
-        scores, ids = self._base.search(vectors, k, params=params)
+        # faiss.contrib.torch_utils, which pytorch-metric-learning imports, replaces the method in
+        # the whole process by one that takes no parameters.
+        search = getattr(self._base, "search_numpy", self._base.search)
+        scores, ids = search(vectors, k, params=params)
         scores[ids < 0] = -np.inf
         return scores, ids
 

@@ -100,6 +100,17 @@ def test_equal_scores_come_smaller_id_first(tmp_path):
     assert index.search(row, 4).ids.tolist() == [[1, 3, 5, 7]]
 
 
+def test_it_searches_where_torch_has_replaced_the_methods_of_faiss(tmp_path):
+    import faiss.contrib.torch_utils  # noqa: F401  # as pytorch-metric-learning does
+
+    index, _ = reopened(tmp_path)
+    rows = unit(np.random.default_rng(0), 5)
+    index.add(np.arange(5), rows)
+    index.save(Cursor(1, 1))
+    index.remove(np.array([4]))
+    assert index.search(rows, 1).ids[:, 0].tolist()[:4] == [0, 1, 2, 3]
+
+
 def test_inverted_lists_above_the_size_for_flat(tmp_path):
     """Clustered vectors, as embeddings of people are; recall is measured, and kept over changes."""
     rng = np.random.default_rng(1)
