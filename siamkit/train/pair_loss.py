@@ -10,7 +10,7 @@ from siamkit.train.examples import Data
 from siamkit.train.loss_settings import AUTO, PARAMETERS, loss_names
 from siamkit.train.pairs import Pairs
 
-# Losses of "auto", by what pairs say. Labelled pairs: see docs/training-settings.md.
+# Losses of "auto", by what pairs say.
 POSITIVE, LABELLED, GRADED = "multiple-negatives", "cosent", "cosent"
 
 
