@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 SPEECH = 0.5  # least probability of a frame of speech, as set by the model's authors
 MIN_FRAMES = 3  # frames, 96 ms: shorter sounds are clicks
 AROUND = 3  # frames added on either side: the network misses soft beginnings and ends
+WORD_SECONDS = 1.5  # s; a clip shorter than this may be a word that the network cannot hear
+UNHEARD = 0.4  # the highest score of such a word: less than SPEECH
 
 
 class Speech:
     """Speech in a recording, found by the network Silero VAD: one region for all of it.
 
     The region reaches from the first speech to the last; its parts leave out the pauses. It says
-    nothing about who speaks, or how many.
+    nothing about who speaks, or how many. A clip shorter than WORD_SECONDS in which the network
+    hears nothing is a region without parts, and with a score below SPEECH, unless it holds
+    silence, noise or a tone.
     """
 
     name = "speech"
@@ -44,7 +48,7 @@ class Speech:
             for start, stop in find_stretches(probabilities)
         ]
         if not parts:
-            return []
+            return _find_word(medium, probabilities)
         return [
             Region(
                 where=(parts[0][0], parts[-1][1]),
@@ -52,6 +56,15 @@ class Speech:
                 parts=tuple(parts),
             )
         ]
+
+
+def _find_word(clip: Clip, probabilities: NDArray[np.float32]) -> list[Region]:
+    """Return a short clip as one region, if it could be a word; else []."""
+    from siamkit_speech.words import could_be_word
+
+    if clip.seconds >= WORD_SECONDS or not could_be_word(clip.samples):
+        return []
+    return [Region(where=(0.0, clip.seconds), score=min(float(probabilities.mean()), UNHEARD))]
 
 
 def find_stretches(probabilities: NDArray[np.float32]) -> list[Span]:

@@ -17,6 +17,7 @@ GOOD_SPEECH = 5.0  # s, at or above: score 1
 CLIPPED = 0.999  # of the largest value: two samples in a row there are clipped
 MAX_CLIPPED = 0.05  # share of the samples of speech
 MIN_RANGE, GOOD_RANGE = 6.0, 30.0  # dB between loud and quiet frames
+CERTAIN = 0.5  # least score of a region in which speech was heard
 STEADY = 3.0  # dB; less is a hiss or a tone: 160 development recordings have 16 or more
 FRAME = 400  # samples, 25 ms, at 16 kHz
 
@@ -26,7 +27,10 @@ def assess(medium: Clip, region: Region) -> Quality:
     speech = cut(medium, region)
     seconds = len(speech) / medium.rate
     clipped, spread = _clipped(speech), _range(medium.samples, speech)
+    is_guess = region.score < CERTAIN
     problems = []
+    if is_guess:
+        problems.append("no speech was heard: the whole clip counts as one word")
     if seconds < MIN_SPEECH:
         problems.append(f"{seconds:.1f} s of speech; at least {MIN_SPEECH} s are needed")
     if clipped > MAX_CLIPPED:
@@ -42,7 +46,9 @@ def assess(medium: Clip, region: Region) -> Quality:
         "clipped": round(clipped, 4),
         "above_noise_db": round(spread, 1),
     }
-    return Quality(round(score, 4), tuple(problems), measures, comparable=spread >= STEADY)
+    return Quality(
+        round(score, 4), tuple(problems), measures, comparable=is_guess or spread >= STEADY
+    )
 
 
 def _clipped(samples: NDArray[np.float32]) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from scipy.signal import butter, lfilter
 from voicedata import clip
 
 from siamkit.errors import UnreadableSample
@@ -17,6 +18,8 @@ from siamkit.types import Clip
 from siamkit_speech import Speech
 from siamkit_speech.finder import find_stretches
 from siamkit_speech.silero import AT_ONCE, CONTEXT, FRAME, PEAK, RATE, STATE, Silero
+from siamkit_speech.words import could_be_word
+from siamkit_voices import Voices
 
 SPEECH = Speech()
 NOISE = np.random.default_rng(0)
@@ -90,3 +93,56 @@ def test_a_short_run_is_a_click_and_what_counts_is_widened():
 def test_another_rate_is_refused():
     with pytest.raises(UnreadableSample, match="8000 Hz"):
         SPEECH.find(Clip(np.zeros(8_000, np.float32), 8_000))
+
+
+def word(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Noise through two resonances that move, as a whispered syllable has them."""
+    samples = np.zeros(round(seconds * RATE))
+    for first, last in ((300, 800), (2200, 1100)):
+        phase = 2 * np.pi * np.cumsum(np.linspace(first, last, len(samples))) / RATE
+        narrow = lfilter([0.05], [1, -0.95], rng.normal(0, 1, len(samples)))
+        samples += narrow * np.cos(phase)
+    return 0.1 * samples * np.hanning(len(samples)) ** 0.3
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.4, 1.4])
+def test_a_short_clip_in_which_the_network_hears_nothing_may_be_a_word(seconds):
+    samples = word(np.random.default_rng(3), seconds)
+    (region,) = heard(samples)
+    assert region.where == (0.0, pytest.approx(seconds))
+    assert region.parts == ()
+    assert region.score < 0.5
+    quality = Voices().assess(Clip(samples.astype(np.float32), RATE), region)
+    assert quality.comparable
+    assert "no speech was heard" in quality.problems[0]
+    assert heard(np.concatenate([samples, np.zeros(2 * RATE)])) == []
+
+
+ENVELOPES = {"even": lambda t: 1 + 0 * t, "rising": lambda t: t, "falling": lambda t: 1 - t,
+             "swelling": lambda t: np.sin(np.pi * t),
+             "trembling": lambda t: 1 + 0.8 * np.sin(30 * t)}  # fmt: skip
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.4])
+def test_no_short_silence_noise_or_tone_is_a_word(seconds, envelope):
+    rng = np.random.default_rng(7)
+    at = np.arange(round(seconds * RATE)) / RATE
+    white = rng.normal(0, 1, len(at))
+    phase = 2 * np.pi * 300 * at
+    sounds = {
+        "white": white,
+        "brown": np.cumsum(white) / 100,
+        "through a telephone": lfilter(*butter(2, [300, 3400], "band", fs=RATE), white),
+        "rumble": lfilter(*butter(2, 500, fs=RATE), white),
+        "sine": np.sin(phase),
+        "square": np.sign(np.sin(phase)),
+        "saw": phase % (2 * np.pi) - np.pi,
+        "hum": sum(np.sin(2 * np.pi * 50 * n * at + n) / n for n in range(1, 8)),
+        "whistle": np.sin(phase * (1 + at)),
+        "two tones": np.sin(phase) + np.sin(4.1 * phase),
+        "silence": 1e-5 * white,
+    }
+    shape = 0.1 * ENVELOPES[envelope](at / seconds)
+    shaped = {name: (sound * shape).astype(np.float32) for name, sound in sounds.items()}
+    assert [name for name, samples in shaped.items() if could_be_word(samples)] == []
