@@ -60,10 +60,9 @@ class Characters:
     def augment(
         self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """A little turned, scaled and moved; a quarter turn of all of them is another character."""
-        quarter = int(shared.integers(4))
+        """Turn, scale and move a drawing a little."""
         angle, scale = own.normal(0, 6), np.exp(own.normal(0, 0.08))
-        matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), 90 * quarter + angle, scale)
+        matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), angle, scale)
         matrix[:, 2] += own.normal(0, 2, 2)
         return np.asarray(cv2.warpAffine(array, matrix, (SIZE, SIZE)), np.uint8)
 
