@@ -252,18 +252,18 @@ def rates(model: torch.nn.Module, test: Characters) -> tuple[float, float, float
     return 100 * error, 100 * accuracy[measures[0]], 100 * accuracy[measures[1]]
 
 
-def find_rates(data: Characters, steps: int, *, augment: bool) -> None:
+def find_rates(data: Characters, methods: list[str], steps: int, *, augment: bool) -> None:
     """Print the EER of each method by learning rate, on alphabets held out of the first set."""
     held_out = np.unique(data.alphabets)[:HELD_OUT]
     print(f"mean EER % on {', '.join(held_out)}, each held out in turn, by learning rate")
-    for name, train in METHODS.items():
+    for name in methods:
         errors = {}
         for rate in RATES:
             parts = []
             for number, alphabet in enumerate(held_out):
                 rows = data.alphabets == alphabet
                 seed = RATE_SEED + number
-                model, _ = train(data.where(~rows), seed, steps, rate, augment)
+                model, _ = METHODS[name](data.where(~rows), seed, steps, rate, augment)
                 parts.append(rates(model, data.where(rows))[0])
             errors[rate] = float(np.mean(parts))
         shown = "  ".join(f"{rate:g}: {error:.2f}" for rate, error in errors.items())
@@ -286,7 +286,7 @@ def main() -> None:
         f"{len(np.unique(data.labels))} characters to train on, {len(np.unique(test.labels))} new"
     )
     if options.rates:
-        find_rates(data, options.steps, augment=not options.plain)
+        find_rates(data, options.methods, options.steps, augment=not options.plain)
         return
     table: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for seed in range(options.seeds):
