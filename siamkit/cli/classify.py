@@ -65,6 +65,7 @@ holds nothing to classify. With several files the best outcome counts.
 @options.other_detector
 @click.option("--largest", is_flag=True, help="Classify only the largest region.")
 @options.count("--top", help="Classes to show.")
+@options.page
 @options.workspace
 @options.as_json
 def classify(

@@ -83,6 +83,7 @@ Exit codes: 0 something was found; 1 some sources failed; 4 nothing was found in
     metavar="FILE|DIR",
     help="Save the picture, or several to a folder, with boxes, masks and labels.",
 )
+@options.page
 @options.workspace
 @options.as_json
 def detect(ws: sk.Workspace, as_json: bool, **values: Any) -> int:

@@ -54,6 +54,7 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
 @click.option("--largest", is_flag=True, help="One row per file: its largest region.")
 @options.encoder
 @options.detector
+@options.page
 @options.workspace
 @options.as_json
 def embed(ws: sk.Workspace, output: Path, as_json: bool, **values: Any) -> int:

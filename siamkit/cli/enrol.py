@@ -76,6 +76,7 @@ some sources of a batch failed; the others are enrolled.
 @options.prompt
 @options.other_detector
 @click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")
+@options.page
 @options.workspace
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per source.")
 def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:

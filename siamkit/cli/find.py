@@ -50,6 +50,7 @@ several pictures the best outcome counts.
     help="Save the picture, or several to a folder, with boxes, masks and identities.",
 )
 @options.report("Write a page with every place beside the example that it matches.")
+@options.page
 @options.workspace
 @options.as_json
 def find(

@@ -139,6 +139,40 @@ def report(help: str) -> Callable[[F], F]:
 
 
 files = click.argument("files", nargs=-1, type=PATH)
+
+
+def page(command: F) -> F:
+    """Add --page to a command; those of its files that are PDFs become pages of them."""
+
+    @wraps(command)
+    def with_pages(*args: Any, page: int | None, **values: Any) -> Any:
+        if page is not None:
+            name = next(name for name in ("files", "arguments") if name in values)
+            values[name] = _at_page(values[name], page)
+        return command(*args, **values)
+
+    option = click.option(
+        "--page",
+        type=POSITIVE,
+        metavar="N",
+        help="The page of FILES that are PDFs; also FILE.pdf#page=N.",
+    )
+    return cast(F, option(with_pages))
+
+
+def _at_page(files: tuple[Any, ...], page: int) -> tuple[Any, ...]:
+    """Return paths, or arguments among which are some, with the page of each PDF."""
+    from siamkit.io import pages
+
+    is_document = [pages.is_document(Path(file)) for file in files]
+    if not any(is_document):
+        raise click.UsageError("--page: none of the files is a PDF.")
+    return tuple(
+        type(file)(pages.at_page(Path(file), page)) if of_document else file
+        for file, of_document in zip(files, is_document, strict=True)
+    )
+
+
 column = click.option("--column", "text", metavar="NAME", help="The column that holds the texts.")
 id_column = click.option(
     "--id", metavar="NAME", help="The column that names the rows [default: id]."

@@ -68,6 +68,7 @@ compare. With several files the best outcome counts.
     help="Show who speaks when in a recording of any length; strangers are `unknown`.",
 )
 @options.path("--rttm", help="Save the timeline as RTTM.")
+@options.page
 @options.workspace
 @options.as_json
 def query(

@@ -51,6 +51,7 @@ thresholds for the two, or a file shows too little to compare; 4 a file holds no
 @options.decision_rule(options.threshold, options.fmr, options.rerank)
 @options.fusion
 @options.box("The region of the (second) FILE to compare, in pixels [default: the largest].")
+@options.page
 @options.workspace
 @options.as_json
 def verify(

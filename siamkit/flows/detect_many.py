@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.detect import Detected, PreparedDetector
-from siamkit.io import sources
+from siamkit.io import pages, sources
 from siamkit.io.listed_sources import ListedSource, has_folder, list_sources
 from siamkit.protocols import Source
 from siamkit.types import Progress, Region, ignore_progress
@@ -154,7 +154,7 @@ def _digest(item: ListedSource) -> bytes:
     path = Path(item.source)
     state = ""
     with suppress(OSError, ValueError):
-        status = path.stat()
+        status = pages.split(path)[0].stat()
         state = f"{status.st_size} {status.st_mtime_ns}"
     return hashlib.sha256(os.fsencode(sources.absolute(path)) + state.encode()).digest()
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from siamkit.errors import BadInput, UnreadableSample
+from siamkit.io import pages
 from siamkit.io.absent import hint_for_absent
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
@@ -26,10 +27,13 @@ class Content:
 
     name: str
     data: bytes | str
+    page_digest: bytes = b""  # of a page of a document, which `data` is a picture of
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of the bytes; text is hashed as UTF-8."""
+        """SHA-256 of the bytes; text is hashed as UTF-8, a page with its document."""
+        if self.page_digest:
+            return self.page_digest
         data = self.data.encode() if isinstance(self.data, str) else self.data
         return hashlib.sha256(data).digest()
 
@@ -37,8 +41,9 @@ class Content:
 def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     """Read a file, or take bytes as they are or, with `text`, the string itself.
 
-    Raises UnreadableSample, naming the file, if it is absent, a directory, unreadable, empty, or
-    larger than MAX_BYTES; BadInput for any other source.
+    FILE.pdf#page=2 is read as a picture of that page. Raises UnreadableSample, naming the file, if
+    it is absent, a directory, unreadable, empty, or larger than MAX_BYTES, or has no such page;
+    BadInput for any other source.
     """
     if isinstance(source, bytes):
         return Content("bytes", source)
@@ -54,12 +59,22 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
             f"expected a path, or a file's content as bytes; got {type(source).__name__}",
             hint="encode it: a picture as PNG bytes, a sound as WAV bytes",
         )
-    path = Path(source)
+    path, page = pages.split(Path(source))
     name = to_text(path)
     if (size := require_file(path)) > MAX_BYTES:
         raise UnreadableSample(f"{name} has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
     with _named(path):
-        return Content(name, path.read_bytes())
+        content = path.read_bytes()
+    return Content(name, content) if page is None else _read_page(name, content, page)
+
+
+def _read_page(name: str, content: bytes, page: int) -> Content:
+    """Draw a page of a document."""
+    try:
+        picture = pages.draw(content, page)
+    except UnreadableSample as error:
+        raise UnreadableSample(f"{name}: {error}", hint=error.hint) from error
+    return Content(to_text(pages.at_page(Path(name), page)), picture, pages.digest(content, page))
 
 
 def require_file(path: Path) -> int:

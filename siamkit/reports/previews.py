@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.io import foreign
+from siamkit.io import foreign, pages, sources
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
 from siamkit.sdk.media import load_image
@@ -39,11 +39,21 @@ def exhibit(sample: Path | str, digest: bytes | None = None) -> str:
         return f"<blockquote>{escaped(sample, TEXT)}</blockquote>"
     medium = ""
     with suppress(BadInput):
-        content = foreign.read_bytes(sample, MAX_BYTES)
-        if digest in (None, hashlib.sha256(content).digest()):
+        content, own_digest = _read(sample)
+        if digest in (None, own_digest):
             medium = _picture(content) or _sound(content)
     name = escaped(to_text(Path(*sample.parts[-2:])))
     return f"<figure>{medium or '<p class=soft>no preview</p>'}<small>{name}</small></figure>"
+
+
+def _read(sample: Path) -> tuple[bytes, bytes]:
+    """Return the content of a file, or the picture of a page, and its digest."""
+    if pages.split(sample)[1] is not None:
+        page = sources.read(sample)
+        assert isinstance(page.data, bytes)
+        return page.data, page.digest
+    content = foreign.read_bytes(sample, MAX_BYTES)
+    return content, hashlib.sha256(content).digest()
 
 
 def _picture(content: bytes) -> str:

@@ -21,7 +21,7 @@ class Format(NamedTuple):
     sound_hint: str = ""
 
 
-PDF = Format("a PDF", "convert the page to a picture: `pdftoppm -r 200 -png FILE.pdf page`")
+PDF = Format("a PDF")  # siamkit.io.pages draws its pages
 HEIC = Format("a HEIC picture", "pip install 'siamkit[heic]', or convert it to JPEG")
 AVIF = Format("an AVIF picture", "pip install --upgrade pillow, or convert it to JPEG")
 JXL = Format("a JPEG XL picture", "convert it: `djxl FILE FILE.png`")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import UnreadableSample
+from siamkit.io import pages
 from siamkit.protocols import Source
 from siamkit.sdk import formats
 from siamkit.types import Image
@@ -29,9 +30,10 @@ def load_image(source: Source) -> Image:
 
     source: a path, or the file's content. EXIF orientation is applied, transparent pixels are laid
     over white, values of any depth become 8 bits, and an animation gives its first frame; the
-    picture's notes say what was left out or guessed. Raises UnreadableSample for a text, and if
-    the file is not a picture, is damaged or incomplete, has more than 107 million pixels, needs
-    more than 750 MB to be decoded or, as a document, has more than one page.
+    picture's notes say what was left out or guessed. The page of a PDF is drawn. Raises
+    UnreadableSample for a text, and if the file is not a picture, is damaged or incomplete, has
+    more than 107 million pixels, needs more than 750 MB to be decoded or, as a document, has more
+    than one page.
     """
     if isinstance(source, str):
         raise UnreadableSample("give a picture as a file or its content, not text")
@@ -42,7 +44,8 @@ def load_image(source: Source) -> Image:
 
     try:
         with silenced():
-            return _decode(content)
+            is_document = content.startswith(pages.START)
+            return _decode(pages.draw(content) if is_document else content)
     except UnreadableSample:
         raise
     except MemoryError as error:
@@ -55,8 +58,10 @@ def load_image(source: Source) -> Image:
 def estimate_bytes(content: bytes) -> int:
     """Estimate the memory that decoding a picture takes, besides its file; 0 if it is not one."""
     from siamkit.sdk.container import open_container
-    from siamkit.sdk.pillow import bytes_per_pixel, open_picture, silenced
+    from siamkit.sdk.pillow import RESULT, bytes_per_pixel, open_picture, silenced
 
+    if content.startswith(pages.START):
+        return pages.MOST_PIXELS * (RESULT + 1)  # PDFium draws four channels
     try:
         with silenced(), open_picture(open_container(content).content) as picture:
             return min(picture.width * picture.height * bytes_per_pixel(picture, {}), MAX_MEMORY)

@@ -287,7 +287,6 @@ def test_avif_without_its_decoder(monkeypatch):
 @pytest.mark.parametrize(
     ("head", "said", "hint"),
     [
-        (b"%PDF-1.7", "a PDF", "pdftoppm"),
         (b"8BPS\0\1", "a Photoshop document", "export"),
         (b"\xff\x0a\xfa", "a JPEG XL picture", "djxl"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture", "djxl"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 
 import numpy as np
@@ -94,9 +95,11 @@ def test_a_preview_beside_a_page_is_no_page():
     assert load_image(content).pixels[4, 4].tolist() == [255, 0, 0]
 
 
-def test_a_pdf_is_refused_with_the_command_to_convert_it():
-    with pytest.raises(UnreadableSample, match="PDF") as caught:
+def test_a_pdf_without_its_reader_names_the_extra_and_the_command_to_convert_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    with pytest.raises(UnreadableSample, match="it is a PDF") as caught:
         load_image(b"%PDF-1.7 and so on")
+    assert "siamkit[pdf]" in caught.value.hint
     assert "pdftoppm" in caught.value.hint
 
 
