@@ -26,7 +26,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal  # each core has a worker
 
 docs: $(INSTALLED)
 	$(PIP) install --quiet -c constraints.txt -e '.[docs]'

@@ -1,4 +1,4 @@
-"""Runs the console blocks of README.md and docs/: `python tests/rules/pages.py [PAGE…]`.
+"""Runs the console blocks of README.md and docs/: `python tests/support/pages.py [PAGE…]`.
 
 It writes what the commands print into the pages. Each page has a folder of its own, with the
 samples of `examples/samples.py` in it, and `examples/`. Its blocks ```console run from top to
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 ELIDED = "..."
+SYNTAX = {"|", ">", ">>", "<", "&&", "||", ";"}  # what only bash can run
 
 
 def runs(text: str) -> bool:
@@ -43,7 +46,8 @@ def run(text: str, folder: Path) -> str:
     """The page with every output as it comes out in an empty folder."""
     shutil.copytree(_shared() / "samples", folder, dirs_exist_ok=True)
     (folder / "examples").symlink_to(ROOT / "examples")
-    shell = Shell(folder)
+    run_blocks = [block["body"] for block in BLOCK.finditer(text) if not block["reason"]]
+    shell = Shell(folder, installs=any("$ pip install " in body for body in run_blocks))
     return BLOCK.sub(lambda block: block[0] if block["reason"] else _block(block, shell), text)
 
 
@@ -72,29 +76,42 @@ class Shell:
     """Runs one command after the other; `cd` lasts. What a page installs goes to an environment
     of its own, which sees the packages of this one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, installs: bool) -> None:
         self.folder = folder
+        self.installs = installs
+        self.environment = _environment()
         venv.create(folder / ".venv", symlinks=True)
         (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
         (packages / "outer.pth").write_text(sysconfig.get_path("purelib"))
+        commands = folder / ".venv" / "bin"
         for name in ("siamkit", "pip"):
-            command = folder / ".venv" / "bin" / name
-            command.write_text(f'#!/bin/sh\nexec python -m {name} "$@"\n')
-            command.chmod(0o755)
-        sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
-        self.environment = {
-            **os.environ,
-            "PATH": os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]]),
-            "PYTHONPATH": sources,
-            "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
-            "SIAMKIT_CACHE": str(_shared() / "cache"),
-            "PIP_NO_INDEX": "1",
-            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as: do not isolate
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        }
-        self.environment.pop("SIAMKIT_STORE", None)
+            (commands / name).write_text(f'#!/bin/sh\nexec python -m {name} "$@"\n')
+            (commands / name).chmod(0o755)
+        self.environment["PATH"] = os.pathsep.join([str(commands), self.environment["PATH"]])
 
     def __call__(self, command: str) -> str:
+        run = self._in_process if self._is_plain(command) else self._in_bash
+        said = run(command).splitlines(keepends=True)
+        return "".join(line for line in said if not line.startswith("siamkit: "))
+
+    def _is_plain(self, command: str) -> bool:
+        """Tell whether it is `siamkit` with arguments, which needs nothing that a page installs."""
+        words = shlex.shlex(command, posix=True, punctuation_chars=True)
+        return command.startswith("siamkit ") and not self.installs and SYNTAX.isdisjoint(words)
+
+    def _in_process(self, command: str) -> str:
+        print_words = 'siamkit() { printf "%s\\0" "$@"; }'
+        words = subprocess.check_output(
+            ["bash", "-c", f"{print_words}\n{command}"], cwd=self.folder, text=True
+        )
+        with tempfile.NamedTemporaryFile("r") as output:
+            request = (str(self.folder), output.name, words.split("\0")[:-1])
+            console = _console()
+            print(json.dumps(request), file=console.stdin, flush=True)
+            assert console.stdout.readline(), f"{command} ended the process that ran it"
+            return output.read()
+
+    def _in_bash(self, command: str) -> str:
         with tempfile.NamedTemporaryFile("r") as place:
             done = subprocess.run(
                 ["bash", "-c", f"{command}\npwd > {place.name}"],
@@ -102,8 +119,33 @@ class Shell:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             self.folder = Path(place.read().rstrip("\n"))
-        said = done.stdout.splitlines(keepends=True)
-        return "".join(line for line in said if not line.startswith("siamkit: "))
+        return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": sources,
+        "OMP_NUM_THREADS": "1",  # the last digits of scores depend on it
+        "PYTHONUNBUFFERED": "1",  # results and errors in the order of a terminal
+        "SIAMKIT_CACHE": str(_shared() / "cache"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as: do not isolate
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    environment.pop("SIAMKIT_STORE", None)
+    return environment
+
+
+@functools.cache
+def _console() -> subprocess.Popen[str]:
+    """The process that runs the commands of all pages: most of their time went to imports."""
+    command = [sys.executable, Path(__file__).with_name("console.py")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    console = subprocess.Popen(command, env=_environment(), **pipes)
+    atexit.register(console.communicate)
+    return console
 
 
 def _block(block: re.Match[str], shell: Shell) -> str:
