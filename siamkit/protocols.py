@@ -164,6 +164,18 @@ class Objects(Protocol[M_contra]):
 
 
 @runtime_checkable
+class Advises(Protocol):
+    """A modality that knows how an inconclusive comparison becomes conclusive. Optional."""
+
+    def advise(self, references: int) -> str:
+        """Return what to do, in a line for people; empty if nothing helps.
+
+        references: the number of enrolled samples that were compared with; 1 for a file.
+        """
+        ...
+
+
+@runtime_checkable
 class Reranker(Protocol[M_contra]):
     """A second opinion on pairs that a search found: slower than the cosine, and better."""
 

@@ -189,6 +189,8 @@ class Calibration:
     # The same for adaptive S-norm (see siamkit.stats.snorm); if present, the gallery decides by it.
     normalised: Calibration | None = None
     pairs: Calibration | None = None  # the same for one sample against one, beside a fusion
+    # The same for the mean of an identity's samples, from so many on: the numbers rise.
+    of_means: tuple[tuple[int, Calibration], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 Reads DATA as the benchmarks do (see benchmarks/README.md), and writes OUT/MODALITY.json; copy each
 to its plugin's package as plugins/siamkit_MODALITY/calibration.json. FOLDER keeps vectors between
 runs. Every set of voices contributes the same number of comparisons of each kind. Signatures are
-compared with skilled forgeries, of writers that their encoder was not trained on.
+compared with skilled forgeries, of writers that their encoder was not trained on; their thresholds
+keep a rate with the upper end of its 99 % interval over writers, so as to keep it with others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +29,17 @@ from siamkit.flows.read_trials import read_trial_table
 from siamkit.flows.score_trials import (
     SampleVectors,
     embed_samples,
+    score_pairs,
     select_usable,
 )
 from siamkit.flows.trials import Trials, pair_samples
-from siamkit.stats.calibration_fit import CalibrationTargets
+from siamkit.protocols import Encoder
+from siamkit.stats.calibration import different_below, threshold_for_fmr
+from siamkit.stats.calibration_fit import CalibrationTargets, fit_calibration
 from siamkit.stats.calibration_json import to_json
+from siamkit.stats.comparisons import Comparisons
+from siamkit.stats.scoring import mated_cosine_of, mean_score
+from siamkit.types import Calibration, ErrorCurve
 
 DRAWN = 1000  # comparisons of each kind that are drawn from each set of voices
 SOURCES = {
@@ -41,6 +49,9 @@ SOURCES = {
     "signatures": "CEDAR and BHSig260, skilled forgeries of 31 writers not trained on",
 }
 FMRS = {"faces": 0.001, "voices": None, "questions": None, "signatures": 0.1}
+CAUTIOUS_FMR = 0.03  # of signatures: at most so many skilled forgeries are the same
+RESAMPLES, UPPER, LOWEST = 4000, 0.995, 0.02  # of writers; of an interval; the lowest rate stated
+REFERENCES, DRAWS = (2, 3, 5, 8), 10  # of a signature; drawings of them from a writer's
 
 
 def main() -> None:
@@ -78,6 +89,8 @@ def main() -> None:
         # crowd, and two questions on different topics are not mistaken for each other.
         if modality != "faces":
             calibration = replace(calibration, fpir_model=None)
+        if modality == "signatures":
+            calibration = calibrate_signatures(calibration, usable, embedded, pipeline.encoder)
         text = to_json(calibration)
         (options.out / f"{modality}.json").write_text(text + "\n")
         rates = calibration.fmr, calibration.fpir, calibration.cllr, calibration.min_cllr
@@ -99,6 +112,94 @@ def read_signatures(data: Path) -> Trials:
         right,
         ~(forged[left] | forged[right]),
     )
+
+
+def calibrate_signatures(
+    calibration: Calibration, trials: Trials, samples: SampleVectors, encoder: Encoder[Any]
+) -> Calibration:
+    """Make a calibration of pairs cautious, and add those of several references."""
+    comparisons = trials.to_comparisons(score_pairs(samples.vectors, trials.left, trials.right))
+    report(1, single := keep_rates(calibration, comparisons), comparisons)
+    mated_cosine = mated_cosine_of(encoder)
+    of_means = [
+        (count, calibrate_mean(count, trials, samples, mated_cosine, encoder.fingerprint))
+        for count in REFERENCES
+    ]
+    return replace(single, of_means=tuple(of_means))
+
+
+def keep_rates(calibration: Calibration, comparisons: Comparisons) -> Calibration:
+    """Replace the thresholds by those that keep their rates with the upper limit over writers."""
+    scores, mated, writers = comparisons.scores, comparisons.mated, comparisons.left // 2
+    rates = np.geomspace(1, LOWEST, 35)
+    grid = np.linspace(scores.min(), 1, 1001)
+    false_matches = upper_limits(scores, writers, ~mated, grid, above=True)
+    false_non_matches = upper_limits(scores, writers, mated, grid, above=False)
+    same = [grid[np.argmax(false_matches <= rate)] for rate in rates]
+    different = [grid[len(grid) - 1 - np.argmax(false_non_matches[::-1] <= rate)] for rate in rates]
+    curves = [
+        ErrorCurve(tuple(np.round(rates, 6).tolist()), tuple(np.round(values, 6).tolist()))
+        for values in (same, different)
+    ]
+    return replace(
+        calibration, fmr=CAUTIOUS_FMR, false_matches=curves[0], false_non_matches=curves[1]
+    )
+
+
+def calibrate_mean(
+    count: int, trials: Trials, samples: SampleVectors, mated_cosine: float | None, fingerprint: str
+) -> Calibration:
+    """Calibrate the score against the mean of so many signatures, DRAWS times drawn a writer."""
+    identities, rng = trials.identities, np.random.default_rng(0)
+    scores, mated, writers = [], [], []
+    for writer in np.unique(identities // 2):
+        genuine = np.flatnonzero(identities == 2 * writer)
+        forged = np.flatnonzero(identities == 2 * writer + 1)
+        for _ in range(DRAWS):
+            references = rng.permutation(genuine)[:count]
+            probes = np.concatenate([np.setdiff1d(genuine, references), forged])
+            enrolled = samples.vectors[references]
+            scores += [mean_score(enrolled, samples.vectors[at], mated_cosine) for at in probes]
+            mated += (identities[probes] == 2 * writer).tolist()
+            writers += [writer] * len(probes)
+    is_mated, left = np.array(mated), 2 * np.array(writers)
+    comparisons = Comparisons(np.array(scores), is_mated, left, left + ~is_mated)
+    source = f"{SOURCES['signatures']}, {count} references"
+    targets = CalibrationTargets(fmr=FMRS["signatures"])
+    calibration = fit_calibration(comparisons, fingerprint, source, targets, fusion="mean")
+    report(count, calibration := keep_rates(calibration, comparisons), comparisons)
+    return calibration
+
+
+def report(count: int, calibration: Calibration, comparisons: Comparisons) -> None:
+    """Print the limits, and how many of these comparisons each decision is given to."""
+    same, different = threshold_for_fmr(calibration).value, different_below(calibration)
+    shares = [
+        f"{np.mean(scores >= same):.1%} same, {np.mean(scores < different):.1%} different"
+        for scores in (comparisons.mated_scores, comparisons.non_mated_scores)
+    ]
+    limits = f"same from {same:.3f}, different below {different:.3f}"
+    print(f"references {count}: {limits}; genuine: {shares[0]}; forged: {shares[1]}")
+
+
+def upper_limits(
+    scores: np.ndarray, writers: np.ndarray, chosen: np.ndarray, grid: np.ndarray, *, above: bool
+) -> np.ndarray:
+    """Return the upper limit of an error rate at each threshold, over resampled writers.
+
+    above: the errors are scores at or above the threshold, or else those below it.
+    """
+    numbers = np.unique(writers)
+    errors, totals = np.zeros((len(numbers), len(grid))), np.zeros(len(numbers))
+    for row, writer in enumerate(numbers):
+        ordered = np.sort(scores[chosen & (writers == writer)])
+        below = np.searchsorted(ordered, grid)
+        totals[row] = len(ordered)
+        errors[row] = len(ordered) - below if above else below
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), RESAMPLES)
+    limits = np.quantile(weights @ errors / (weights @ totals)[:, None], UPPER, axis=0)
+    return np.minimum.accumulate(limits) if above else np.maximum.accumulate(limits)
 
 
 def draw_evenly(comparisons: Trials, sets: np.ndarray) -> np.ndarray:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "encoder"
 HINT = "train one: siamkit train DATA -m signatures --out RUN"
+# % of genuine signatures that are the same by default, by the number of references; printed by
+# tools/shipped_calibrations.py. At most 3 % of the skilled forgeries are.
+ACCEPTED = {1: 59, 2: 72, 3: 77, 5: 79, 8: 81}
 
 
 class Signatures:
@@ -95,6 +98,20 @@ class Signatures:
             "specks": [ink.SPECK, ink.SPECK_SHARE, ink.LESS, ink.FAR, ink.LEAST_SIDE],
             "rules": [*ruling, rules.FILLED, rules.THICKEST],
         }
+
+    def advise(self, references: int) -> str:
+        """Tell how far more references help: with so many there is a score, but no answer."""
+        shares = {count: share for count, share in ACCEPTED.items() if count > references}
+        if not shares:
+            return (
+                f"inconclusive: more than {max(ACCEPTED)} references hardly help; let people look"
+            )
+        least = max(count for count in ACCEPTED if count <= max(references, 1))
+        counts = ", ".join(f"{share} % with {count}" for count, share in shares.items())
+        return (
+            "inconclusive: add references (`siamkit enrol`, then `verify --as`): of genuine"
+            f" signatures {ACCEPTED[least]} % are accepted with {least}, {counts}"
+        )
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """Measure a signature's size, and how much ink it has."""

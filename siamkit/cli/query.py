@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr
+from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr
 from siamkit.cli.probes import (
     EXIT_UNKNOWN,
     answer_each,
@@ -189,6 +189,7 @@ def _facts(answers: list[sk.Answer]) -> dict[str, Any]:
                 "identity": answer.identity,
                 "decision": answer.decision,
                 "objection": answer.objection and asdict(answer.objection),
+                "advice": answer.advice,
                 "matches": [
                     {
                         **asdict(match),
@@ -241,3 +242,5 @@ def _print(answers: list[sk.Answer]) -> None:
     note = describe_threshold(answers[0].threshold)
     head = ["identity", "nearest", "score", *scores, "enrolled from"]
     print_regions(answers, _identity, note, head, cells)
+    for advice in dict.fromkeys(answer.advice for answer in answers if answer.advice):
+        echo(advice)

@@ -74,7 +74,7 @@ def verify(
     result = _verify(ws, request, models, rule)
     pairs.note_regions(result.left, result.right, request.box, "answer")
     sentence = _sentence(result.verdict, reranked=rule.reranker is not None)
-    print_outcome(as_json, _facts(result), sentence)
+    print_outcome(as_json, _facts(result), *filter(None, (sentence, result.advice)))
     return EXIT_CODES[result.verdict.decision]
 
 
@@ -160,6 +160,7 @@ def _facts(result: sk.Verification) -> dict[str, Any]:
         "threshold": asdict(result.verdict.threshold),
         "different_below": result.verdict.different_below,
         "objection": result.verdict.objection and asdict(result.verdict.objection),
+        "advice": result.advice,
         "left": _side(result.left),
         "right": _side(result.right),
     }

@@ -123,6 +123,13 @@ def gallery_basis(gallery: Gallery, pipeline: Pipeline, fusion: Fusion | None) -
     return Basis(owner, pipeline.calibration, pipeline.threshold or gallery.threshold)
 
 
+def of_references(basis: Basis, count: int) -> Basis:
+    """Return the basis for the mean of so many samples, where a calibration tells them apart."""
+    of_means = basis.calibration.of_means if basis.calibration else ()
+    fitting = [calibration for least, calibration in of_means if least <= count]
+    return replace(basis, calibration=fitting[-1], default=None) if fitting else basis
+
+
 def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Limits:
     """Return the limits for a 1:1 comparison: by the rule, else by the default threshold.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.host import registry
-from siamkit.protocols import Objects
+from siamkit.protocols import Advises, Objects
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Objection, Quality
 
@@ -18,6 +18,16 @@ def of_quality(quality: Quality | None) -> Objection | None:
     if quality is None or quality.comparable:
         return None
     return Objection("can't tell", "; ".join(quality.problems))
+
+
+def advise(pipeline: Pipeline, references: int) -> str:
+    """Return what makes an inconclusive comparison with so many samples conclusive, or ""."""
+    modality = pipeline.modality
+    if not isinstance(modality, Advises):
+        return ""
+    with registry.calling(modality, "advising"):
+        advice: str = modality.advise(references)
+        return advice
 
 
 def opener(pipeline: Pipeline) -> Callable[[Any, Any], Objection | None] | None:

@@ -18,13 +18,14 @@ from siamkit.flows.decide import (
     Limits,
     gallery_basis,
     identification_limits,
+    of_references,
     reranked_limits,
 )
 from siamkit.flows.nearest import RESCORED, find_nearest
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
-from siamkit.store import galleries, observations
+from siamkit.store import galleries, observations, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Match, Objection, Quality, Region, Threshold, Vectors
 
@@ -44,6 +45,7 @@ class Answer:
     threshold: Threshold | None
     reranker: str | None = None  # the threshold is on its probability
     different_below: float | None = None  # None: below the threshold
+    advice: str = ""  # what makes an inconclusive answer conclusive, if that is known
 
     @property
     def decided_by(self) -> Literal["cosine", "snorm", "probability"]:
@@ -101,10 +103,19 @@ def query(
     answers = answer_regions(
         live, pipeline, embedded, k=count, rule=rule, fusion=fusion, reranker=reranker
     )
-    return [
+    heeded = [
         _heed_objections(live, pipeline, answer, region.crop, k)
         for answer, region in zip(answers, embedded.regions, strict=True)
     ]
+    return [_advise(live, pipeline, answer) for answer in heeded]
+
+
+def _advise(live: LiveIndex, pipeline: Pipeline, answer: Answer) -> Answer:
+    """Add the modality's advice to an answer whose score was inconclusive."""
+    if answer.decision != "can't tell" or answer.objection:
+        return answer
+    references = count_samples(live, answer.matches[0].identity)
+    return replace(answer, advice=objections.advise(pipeline, references))
 
 
 def _heed_objections(
@@ -165,13 +176,23 @@ def answer_regions(
         size = search_size(live, fusion, basis.calibration)
         limits = identification_limits(rule, basis, size)
         rows = _add_probabilities(rows, basis.calibration, size)
-    threshold = limits.same if limits else None
-    below = limits.different if limits and limits.different < limits.same.value else None
     name = reranker.name if reranker else None
-    return [
-        Answer(source.name, region.region, region.quality, matches[:k], threshold, name, below)
-        for region, matches in zip(source.regions, rows, strict=True)
-    ]
+    answers = []
+    for region, matches in zip(source.regions, rows, strict=True):
+        if fusion == "mean" and matches and basis.calibration and basis.calibration.of_means:
+            of_best = of_references(basis, count_samples(live, matches[0].identity))
+            limits = limits if reranker else identification_limits(rule, of_best, 0)
+        threshold = limits.same if limits else None
+        below = limits.different if limits and limits.different < limits.same.value else None
+        quality = region.quality
+        answer = Answer(source.name, region.region, quality, matches[:k], threshold, name, below)
+        answers.append(answer)
+    return answers
+
+
+def count_samples(live: LiveIndex, identity: str) -> int:
+    """Count the templates of an identity."""
+    return len(templates.of_label(live.store, live.gallery, identity))
 
 
 def _search(

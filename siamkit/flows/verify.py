@@ -18,6 +18,7 @@ from siamkit.flows.decide import (
     Limits,
     encoder_basis,
     gallery_basis,
+    of_references,
     reranked_limits,
     verification_limits,
 )
@@ -47,6 +48,7 @@ class Verification:
     verdict: Verdict
     left: ComparedSide
     right: ComparedSide
+    advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
 
 
 def verify_pair(
@@ -83,7 +85,7 @@ def verify_pair(
     object_to = objections.opener(pipeline)
     if objection is None and object_to and verdict.decision != "different":
         objection = object_to(region_a.crop, region_b.crop)
-    return Verification(_heed(verdict, objection), left, right)
+    return _answer(pipeline, _heed(verdict, objection), left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def verify_claim(
     fusion = fusion or fusion_of(pipeline.modality)
     enrolled = _templates(store, claim.gallery, claim.identity)
     basis = gallery_basis(claim.gallery, pipeline, fusion)
+    if fusion == "mean":
+        basis = of_references(basis, len(enrolled))
     snorm = None
     if rule.threshold is None and basis.calibration and basis.calibration.normalised:
         snorm = normalise.open_snorm(open_index(), basis.calibration)
@@ -132,11 +136,20 @@ def verify_claim(
     left = ComparedSide(claim.identity, samples=len(enrolled))
     if not snorm:
         verdict = _verdict(score, limits, basis.calibration, tries)
-        return Verification(_heed(verdict, objection), left, right)
+        return _answer(pipeline, _heed(verdict, objection), left, right)
     nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
     (normalised,) = normalise.normalise_candidates(open_index(), snorm, region.vector, [nearest])
     verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
-    return Verification(_heed(verdict, objection), left, right)
+    return _answer(pipeline, _heed(verdict, objection), left, right)
+
+
+def _answer(
+    pipeline: Pipeline, verdict: Verdict, left: ComparedSide, right: ComparedSide
+) -> Verification:
+    """Return the answer, with the modality's advice if a score was inconclusive."""
+    is_inconclusive = verdict.decision == "can't tell" and verdict.objection is None
+    advice = objections.advise(pipeline, left.samples) if is_inconclusive else ""
+    return Verification(verdict, left, right, advice)
 
 
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:

@@ -30,6 +30,7 @@ def _with_json_keys(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("normalised", "pairs"):
         if data[name]:
             data[name] = _with_json_keys(data[name])
+    data["of_means"] = [[count, _with_json_keys(nested)] for count, nested in data["of_means"]]
     return data
 
 
@@ -63,6 +64,8 @@ def _parse(data: dict[str, Any]) -> Calibration:
     for name in ("normalised", "pairs"):
         if nested := data.get(name):
             data[name] = _parse(nested)
+    of_means = data.get("of_means", ())
+    data["of_means"] = tuple((count, _parse(nested)) for count, nested in of_means)
     return _check(Calibration(**data))
 
 
@@ -74,6 +77,7 @@ def _check(calibration: Calibration) -> Calibration:
     rates = [calibration.fmr, calibration.fpir, *same.rates, *different.rates]
     counts = [calibration.mated, calibration.non_mated, calibration.identities]
     counts.append(calibration.non_mated_identity_pairs)
+    counts += [count for count, _ in calibration.of_means]
     measures = [calibration.brier, calibration.ece, calibration.cllr, calibration.min_cllr]
     is_sound = (
         max(calibration.fmr, calibration.fpir) < 1

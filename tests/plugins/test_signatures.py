@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from PIL import Image as pil
 from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
 from siamkit.protocols import Assesses, Modality, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.stats import calibration, calibration_json
 from siamkit.types import Image, Region
 from siamkit_signatures import Signatures, ink, rules
 from siamkit_signatures.canvas import HEIGHT, WIDTH, fold, unfold
@@ -367,3 +370,48 @@ def test_a_grey_scan_gives_what_its_two_tones_give() -> None:
         # Blurred, as a grain of dust more or less shifts the canvas by a pixel.
         one, other = (cv2.GaussianBlur(unfold(SIGNATURES.array(m)), (0, 0), 4) for m in (two, grey))
         assert likeness(one, other) > 0.9
+
+
+def test_more_references_narrow_the_zone_in_which_none_can_tell() -> None:
+    single = calibration_json.read(Signatures.calibration)
+    steps = [single, *(of_mean for _, of_mean in single.of_means)]
+    assert [count for count, _ in single.of_means] == [2, 3, 5, 8]
+    zones = []
+    for step in steps:
+        assert step.fmr == 0.03
+        same, different = calibration.threshold_for_fmr(step), calibration.different_below(step)
+        zones.append(same.value - different)
+    assert zones[-1] > 0
+    assert zones == sorted(zones, reverse=True)
+
+
+def test_an_inconclusive_answer_says_how_far_references_help(
+    shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosines = iter([1.0, 0.8, 1.0, 1.0, 0.8, 0.8])  # of each embedded file to the first
+
+    def embed(encoder: object, batch: Sequence[Image]) -> np.ndarray:
+        rows = np.zeros((len(batch), 512), np.float32)
+        for row, cosine in zip(rows, cosines, strict=False):
+            row[:2] = cosine, (1 - cosine**2) ** 0.5
+        return rows
+
+    monkeypatch.setattr("siamkit_signatures.modality.OnnxEncoder.embed", embed)
+    names = [f"{at}.png" for at, _ in enumerate(Signatures().examples())]
+    for name, (_, content) in zip(names, Signatures().examples(), strict=True):
+        (shell.folder / name).write_bytes(content)
+    done = shell("verify", "-m", "signatures", names[0], names[1])
+    assert done.code == 5
+    assert done.out.startswith("can't tell: score 0.800 is between 0.677 (different below) and")
+    assert "inconclusive: add references" in done.out
+    assert "59 % are accepted with 1, 72 % with 2" in done.out
+    shell("enrol", "desk", *names[:2], "--as", "Doe", "-m", "signatures")
+    done = shell("verify", "desk", "--as", "Doe", names[2], "--json")
+    assert json.loads(done.out)["advice"].count(" % ") == 4, "for 2, 3, 5 and 8"
+    done = shell("query", "desk", names[3])
+    assert "Doe? (can't tell)" in done.out
+    assert "inconclusive: add references" in done.out
+
+
+def test_beyond_what_helps_it_sends_to_people() -> None:
+    assert "let people look" in Signatures().advise(8)

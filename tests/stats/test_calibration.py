@@ -18,6 +18,7 @@ from siamkit.flows.decide import (
     DecisionRule,
     Limits,
     identification_limits,
+    of_references,
     verification_limits,
 )
 from siamkit.flows.fuse import Evidence, fuse
@@ -348,6 +349,17 @@ def test_thresholds_rise_with_the_gallery_size_and_fall_with_the_rate():
     with pytest.raises(Uncalibrated, match=r"500 identities.*0\.006"):
         threshold_for_fpir(fpir_model, 0.001, 100)
     assert fit_fpir_model([np.zeros((5, 4), np.float32)], 5) is None
+
+
+def test_more_samples_of_an_identity_have_limits_of_their_own(fitted):
+    of_two, of_five = (replace(fitted, source=f"{n} references") for n in (2, 5))
+    counted = replace(fitted, of_means=((2, of_two), (5, of_five)))
+    assert from_json(to_json(counted)) == counted
+    basis = Basis("x", counted, Threshold(0.9))
+    assert of_references(basis, 1) == basis
+    for count, chosen in ((2, of_two), (4, of_two), (5, of_five), (99, of_five)):
+        assert of_references(basis, count) == Basis("x", chosen)
+    assert of_references(Basis("x", None), 5) == Basis("x", None)
 
 
 def test_limits_decide(fitted):
