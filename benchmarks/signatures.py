@@ -39,6 +39,13 @@ from signature_trials import (
 )
 
 from siamkit.embed.pipeline import Pipeline, open_pipeline
+from siamkit.flows.decide import (
+    Basis,
+    DecisionRule,
+    encoder_basis,
+    of_references,
+    verification_limits,
+)
 from siamkit.stats.metrics import PersonScores, eer, fnmr_at
 from siamkit.stats.scoring import mated_cosine_of, mean_score
 
@@ -205,17 +212,21 @@ def main() -> None:
     experiments |= several_references(signatures, vectors, usual, skilled=True)
     experiments |= several_references(signatures, vectors, usual, skilled=False)
     report(experiments, options.json)
-    if not options.json and pipeline.encoder.threshold:
-        by_references(signatures, vectors, usual, pipeline.encoder.threshold.value)
+    if not options.json:
+        by_references(signatures, vectors, usual, encoder_basis(pipeline))
 
 
 def by_references(
-    signatures: Sequence[Signature], vectors: np.ndarray, usual: float | None, threshold: float
+    signatures: Sequence[Signature], vectors: np.ndarray, usual: float | None, basis: Basis
 ) -> None:
-    """Error rates at one threshold, whatever the number of references."""
-    print(f"\nat the default threshold, {threshold:.3f}")
-    print("  references  FMR skilled  FMR random    FNMR")
+    """Shares of the default decisions, by the number of references."""
+    print("\nby default")
+    print(
+        "  references  same from  different below  genuine: same  different  skilled: same", end=""
+    )
+    print("  different  random: same")
     for count in (1, 2, 3, REFERENCES, 8):
+        limits = verification_limits(DecisionRule(), of_references(basis, count))
         served = [
             several_references(signatures, vectors, usual, skilled=skilled, count=count)
             for skilled in (True, False)
@@ -226,9 +237,16 @@ def by_references(
             mated, non_mated = joined(
                 [group for groups in groups_by_rule[name].values() for group in groups]
             )
-            rates.append(((mated < threshold).mean(), (non_mated >= threshold).mean()))
-        (fnmr, forged), (_, random) = rates
-        print(f"  {count:10}  {forged:11.2%}  {random:10.2%}  {fnmr:6.2%}", flush=True)
+            for scores in (mated, non_mated):
+                rates.append(
+                    ((scores >= limits.same.value).mean(), (scores < limits.different).mean())
+                )
+        genuine, forged, _, random = rates
+        print(
+            f"  {count:10}  {limits.same.value:9.3f}  {limits.different:15.3f}  {genuine[0]:13.2%}"
+            f"  {genuine[1]:9.2%}  {forged[0]:13.2%}  {forged[1]:9.2%}  {random[0]:12.2%}",
+            flush=True,
+        )
 
 
 def report(experiments: Mapping[str, Groups], as_json: bool) -> None:
