@@ -28,7 +28,8 @@ import torch
 from siamkit.host import registry
 from siamkit.sdk.model_folder import GRAPH
 from siamkit.sdk.onnx import session
-from siamkit.train import checkpoint, validation
+from siamkit.stats.metrics import eer
+from siamkit.train import checkpoint
 from siamkit.train.backbones import build_network
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Dataset, load, prepare
@@ -147,14 +148,16 @@ def prepare_set(name: str, data: Path, scratch: Path) -> Trial:
 
 def rates(vectors: np.ndarray, dataset: Dataset) -> tuple[float, float]:
     """Return the EER in % of all pairs, or of the pairs with an impostor, and recall@1 in %."""
-    scores = validation.score(vectors, dataset.labels, dataset.impostor)
-    others, impostors = validation.equal_error_rates(scores)
-    genuine = ~dataset.impostor
-    cosines = vectors[genuine] @ vectors[genuine].T
-    np.fill_diagonal(cosines, -np.inf)
-    labels = dataset.labels[genuine]
-    recall = (labels[cosines.argmax(1)] == labels).mean()
-    return 100 * (others if impostors is None else impostors), 100 * float(recall)
+    labels, genuine = dataset.labels, ~dataset.impostor
+    cosines = vectors @ vectors.T
+    same, upper = labels[:, None] == labels, np.triu(np.ones((len(labels),) * 2, bool), 1)
+    both, imitation = genuine[:, None] & genuine, genuine[:, None] ^ genuine
+    rejected = same & imitation if dataset.impostor.any() else ~same & both
+    error = eer(cosines[same & both & upper], cosines[rejected & upper])[0]
+    nearest = cosines[np.ix_(genuine, genuine)]
+    np.fill_diagonal(nearest, -np.inf)
+    recall = (labels[genuine][nearest.argmax(1)] == labels[genuine]).mean()
+    return 100 * error, 100 * float(recall)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
