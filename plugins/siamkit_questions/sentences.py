@@ -23,6 +23,7 @@ from siamkit.sdk.files import open_file, read_bytes
 from siamkit.sdk.model_folder import CardedEncoder, read_folder
 from siamkit.sdk.onnx import encoder_session, run_encoder
 from siamkit.sdk.threads import workers
+from siamkit_questions.languages import Languages
 from siamkit_questions.visible import Reader, Visible
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Sentences(CardedEncoder):
                 raise MissingWeights(f"encoder folder {folder}: {TOKENIZER}: {error}") from error
             check.result()
         self._reader = Reader(self._tokenizer)
+        self._languages = Languages(self.card.name, self.card.languages, self._tokenizer)
         self._lock = Lock()
         self._embedded = self._truncated = 0  # texts since the last notes()
 
@@ -126,16 +128,21 @@ class Sentences(CardedEncoder):
         return rows
 
     def notes(self) -> list[str]:
-        """Return a line if texts were cut at the model's longest input since the last call."""
+        """Return what to know of the texts since the last call: whether any were cut, or foreign.
+
+        Cut are those longer than the model reads, foreign those in another language than it knows.
+        """
         with self._lock:
             embedded, truncated = self._embedded, self._truncated
             self._embedded = self._truncated = 0
-        if not truncated:
-            return []
-        is_single = embedded == 1
-        texts = "the text was" if is_single else f"{truncated} of {embedded} texts were"
-        beginning = "its beginning" if is_single else "their beginning"
-        return [f"{texts} longer than {self.recipe.max_tokens} tokens: only {beginning} counts"]
+        lines = self._languages.notes()
+        if truncated:
+            is_single = embedded == 1
+            texts = "the text was" if is_single else f"{truncated} of {embedded} texts were"
+            beginning = "its beginning" if is_single else "their beginning"
+            limit = self.recipe.max_tokens
+            lines.insert(0, f"{texts} longer than {limit} tokens: only {beginning} counts")
+        return lines
 
     def read(self, text: str) -> Visible:
         """Tell what the vector of a text depends on."""
@@ -143,7 +150,11 @@ class Sentences(CardedEncoder):
         return self._reader.read(text, self._tokenizer.encode(prompt + text), len(prompt))
 
     def blind_to(self, text: str) -> str:
-        """Return why the vector of a text tells nothing of it; empty if it does."""
+        """Return why the vector of a text tells nothing of it; empty if it does.
+
+        Its language is noted, for `notes`.
+        """
+        self._languages.count(text)
         return self.read(text).problem
 
     def _tokenise(self, batch: Sequence[str]) -> list[list[int]]:

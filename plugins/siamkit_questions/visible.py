@@ -89,7 +89,7 @@ class Reader:
         )
 
     def _knows(self, character: str) -> bool:
-        return character.isascii() or not character.isalpha() or _script(character) in self._scripts
+        return character.isascii() or not character.isalpha() or script(character) in self._scripts
 
     @cached_property
     def _scripts(self) -> frozenset[str]:
@@ -101,11 +101,11 @@ class Reader:
         for piece in pieces:
             letters = [c for c in piece if c.isalpha()]
             if letters:
-                (words if len(letters) > 1 else signs)[_script(letters[0])] += 1
+                (words if len(letters) > 1 else signs)[script(letters[0])] += 1
         known = {script for script, count in words.items() if count >= LEAST_PIECES}
         return frozenset(known | {script for script in SIGNS if signs[script] >= LEAST_SIGNS})
 
 
-def _script(letter: str) -> str:
+def script(letter: str) -> str:
     """Return the first word of a letter's name, which is its script: LATIN, HANGUL, CJK."""
     return unicodedata.name(letter, "").partition(" ")[0].partition("-")[0]

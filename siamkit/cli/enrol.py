@@ -13,7 +13,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import echo, emit_line, stderr
+from siamkit.cli.output import echo, emit_line, notes, stderr
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ with the labels; a text without one is its own label.
 
 \b
 An interrupted batch continues where it stopped: content that is already enrolled under its label
-is skipped. With --json, one line per source is printed once it is durable. The exit code is 1 if
-some sources of a batch failed; the others are enrolled.
+is skipped. With --json, one line per source is printed once it is durable; a last one has notes,
+if there are any. The exit code is 1 if some sources of a batch failed; the others are enrolled.
 """
 )
 @click.argument("gallery")
@@ -120,6 +120,8 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             if recording and not counts["enrolled"]:
                 recording.unlink()
                 stderr(f"{recording} was not enrolled; the recording was deleted")
+    if as_json and notes:
+        emit_line({"notes": notes})
     if total == 1 and not request.origin:
         return result.error.exit_code if result.error else 0
     if not as_json:

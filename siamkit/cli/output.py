@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siamkit.types import Fault
 
 FAULTS_SHOWN = 20
+notes: list[str] = []  # of the present command, on what it embedded: see log_to_stderr
 
 
 def echo(line: str = "") -> None:
@@ -80,7 +81,9 @@ def fault_facts(faults: Sequence[Fault]) -> list[dict[str, str]]:
 
 
 def emit_json(data: Any) -> None:
-    """Print one JSON document, indented."""
+    """Print one JSON document, indented, with the notes on what was embedded if it is an object."""
+    if notes and isinstance(data, dict):
+        data = data | {"notes": [*data.get("notes", ()), *notes]}
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     click.echo(json_text(data, indent=2, ascii_only=not utf8))
 
@@ -160,19 +163,24 @@ def cell(value: Any) -> str:
 def log_to_stderr() -> Iterator[None]:
     """Show the log on stderr, one line per message, such as a rebuilt index.
 
-    Of other libraries, only warnings and errors that nothing else handles.
+    Messages of the logger siamkit.notes are kept in `notes`, too. Of other libraries, only warnings
+    and errors that nothing else handles.
     """
     import logging
     import warnings
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            stderr(f"{record.name.partition('.')[0]}: {record.getMessage()}")
+            message = record.getMessage()
+            stderr(f"{record.name.partition('.')[0]}: {message}")
+            if record.name == "siamkit.notes":
+                notes.append(message)
 
     def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         stderr(f"{category.__name__}: {message}")
 
     log, handler = logging.getLogger("siamkit"), ToStderr()
+    notes.clear()
     show = warnings.showwarning
     last_resort, logging.lastResort = logging.lastResort, ToStderr(logging.WARNING)
     log.addHandler(handler)

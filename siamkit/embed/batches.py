@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 32  # sources embedded together, committed together, and at most lost together
 HELD_BYTES = 100_000_000  # per CPU core, of sources and crops at once; then one more may begin
-log = logging.getLogger("siamkit")
+log = logging.getLogger("siamkit.notes")  # answers in JSON list them
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ a damaged graph reaches a gallery.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ class Card:
     threshold: Threshold | None = None  # default decision threshold, with its provenance
     mated: float | None = None  # mean cosine of mated pairs; scores identities of several samples
     training: Mapping[str, Any] = field(default_factory=dict)  # the training card, if trained here
+    languages: Sequence[str] = ()  # ISO 639 codes of those it was made for; () if not stated
     fingerprint: str = ""  # 'faces/1:9f3c2a7d51e0'; write_folder fills it in
 
 
@@ -170,6 +171,7 @@ def _parse_card(data: dict[str, Any]) -> Card:
     limit = data.pop("threshold")
     card = Card(**data, threshold=Threshold(**limit) if limit else None)
     texts = [card.modality, card.name, card.licence, card.source, card.fingerprint]
+    texts += card.languages
     cosines = [] if card.mated is None else [card.mated]
     rates = []
     if card.threshold is not None:
