@@ -178,3 +178,27 @@ def test_a_sample_of_the_data_is_one_region(name: str) -> None:
     files = files[:: len(files) // 15]
     counts = [len(FINDER.find(Signatures().load(file))) for file in files]
     assert sum(count == 1 for count in counts) >= 0.9 * len(files), counts
+
+
+def test_the_dark_ground_of_a_page_is_no_ink() -> None:
+    plain = page(signed=True)
+    scan = np.full((1300, 1100, 3), 12, np.uint8)
+    scan[60:1160, 80:980] = plain.pixels
+    (region,) = FINDER.find(Image(scan))
+    assert overlap(region.where, ink_box(signature(), (PLACE[0] + 80, PLACE[1] + 60))) > 0.8
+
+
+def test_a_whole_picture_is_not_taken_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    scrawl = pil.new("L", (600, 600), 250)
+    draw = ImageDraw.Draw(scrawl)
+    for x, y in rng.integers(10, 560, (120, 2)).tolist():
+        ends = np.array([x, y]) + rng.integers(-25, 25, (3, 2))
+        draw.line(list(map(tuple, ends.tolist())), fill=20, width=int(rng.integers(1, 4)))
+    regions = FINDER.find(Image(np.asarray(scrawl.convert("RGB"))))
+    whole = [r for r in regions if r.where[2] - r.where[0] > 500 and r.where[3] - r.where[1] > 500]
+    assert bool(whole) == ("no signature stands out" in caplog.text)
+    assert whole, "the picture is a case of it"
+    caplog.clear()
+    FINDER.find(Image(np.asarray(signature().convert("RGB"))))
+    assert not caplog.text, "of a signature alone the whole is right"
