@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from siamkit.errors import BadInput, MissingWeights, PluginError
 from siamkit.io import foreign
 from siamkit.sdk import graph_file
+from siamkit.sdk.graph_writer import TYPES, GraphWriter, Port
 from siamkit.types import Threshold
 
 if TYPE_CHECKING:
@@ -127,27 +128,15 @@ def projection(matrix: NDArray[np.floating[Any]], dtype: type) -> bytes:
     `siamkit train` puts a head on it.
     """
     import numpy as np
-    from onnx import TensorProto, helper, numpy_helper
 
-    input_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    graph = helper.make_graph(
-        [
-            helper.make_node("Cast", ["arrays"], ["numbers"], to=TensorProto.FLOAT),
-            helper.make_node("Reshape", ["numbers", "flat"], ["rows"]),
-            helper.make_node("MatMul", ["rows", "matrix"], ["projected"]),
-            helper.make_node("LpNormalization", ["projected"], ["vectors"], axis=-1, p=2),
-        ],
-        "projection",
-        [helper.make_tensor_value_info("arrays", input_type, None)],
-        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", matrix.shape[1]])],
-        [
-            numpy_helper.from_array(np.array([-1, len(matrix)], np.int64), "flat"),
-            numpy_helper.from_array(np.asarray(matrix, np.float32), "matrix"),
-        ],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    content: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
-    return content
+    graph = GraphWriter()
+    numbers = graph.node("Cast", "arrays", to=TYPES["float32"])
+    rows = graph.node("Reshape", numbers, np.array([-1, len(matrix)]))
+    projected = graph.node("MatMul", rows, np.asarray(matrix, np.float32))
+    graph.node("LpNormalization", projected, output="vectors", axis=-1, p=2)
+    arrays = Port("arrays", np.dtype(dtype).name, None)
+    vectors = Port("vectors", "float32", ("n", matrix.shape[1]))
+    return graph.model("projection", [arrays], [vectors])
 
 
 def read_card(folder: Path) -> Card:
