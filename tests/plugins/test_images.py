@@ -20,6 +20,7 @@ from siamkit import DecisionRule, Image, Region
 from siamkit.errors import (
     BadInput,
     LowQuality,
+    MissingPackage,
     MissingWeights,
     NothingFound,
     PluginError,
@@ -228,9 +229,9 @@ def test_without_a_network_the_default_is_named(tmp_path, monkeypatch):
 
 def test_without_torch_the_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingWeights, match="needs torch, which is not installed") as raised:
+    with pytest.raises(MissingPackage, match="needs the package torch, which") as raised:
         Images().add("timm", "resnet18", tmp_path)
-    assert "pip install torch torchvision timm" in raised.value.hint
+    assert 'pip install "siamkit[train]"' in raised.value.hint
 
 
 def test_a_network_too_large_to_be_written_is_refused(saved, tmp_path, monkeypatch):
@@ -505,3 +506,41 @@ def test_what_is_outside_a_mask_becomes_the_mean_colour():
     assert (crop[:, 2:] == 200).all()
     assert (crop[:, :2] == 150).all()
     assert (pixels[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["packaged", "detail", "fused"])
+def test_shipped_networks_are_those_of_timm(name, request):
+    """Parts of the vectors, computed by torch from the same files of weights."""
+    import timm
+    import torch
+    from safetensors.torch import load_file
+
+    from siamkit.sdk.efficientnet_lite0 import lite0
+    from siamkit_images.networks import LITE0, MOBILENET
+
+    encoder = Images().encoder(request.getfixturevalue(name))
+    pictures = photographs()
+    arrays = [
+        prepare(picture.pixels, read_recipe(encoder.card.preprocessing)) for picture in pictures
+    ]
+    pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float()
+    mobilenet = timm.create_model("mobilenetv2_100", num_classes=0)
+    mobilenet.load_state_dict(mobilenet.state_dict() | load_file(MOBILENET.weights))
+    parts, side = {}, pixels.shape[2]
+    with torch.inference_mode():
+        for network, facts in ((lite0().eval(), LITE0), (mobilenet.eval(), MOBILENET)):
+            mean, deviation = (torch.tensor(f).view(3, 1, 1) for f in (facts.mean, facts.deviation))
+            planes = (pixels - mean) / deviation
+            features = network.blocks(network.bn1(network.conv_stem(planes)))
+            reach = side // 32 - side // 64
+            cells = torch.nn.functional.avg_pool2d(features, reach, stride=side // 64)
+            parts[facts.weights.stem] = [cells.flatten(1), network(planes)]
+    lite, mobile = parts["efficientnet_lite0"], parts["mobilenet_v2"]
+    wanted = {
+        "packaged": [lite[1]],
+        "detail": [lite[0], mobile[0]],
+        "fused": [lite[0], lite[1], mobile[0]],
+    }[name]
+    expected = torch.cat([torch.nn.functional.normalize(part) for part in wanted], dim=1).numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert (encoder.embed(pictures) * expected).sum(axis=1).min() > 0.99999
