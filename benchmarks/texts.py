@@ -123,10 +123,10 @@ def train_peer(table: Path, seed: int, steps: int, trials: Trials) -> tuple[floa
     )
     from sentence_transformers.losses import CoSENTLoss
 
-    from siamkit_questions.origins import find_packaged
+    from siamkit_questions.bert import FOLDER
 
     began = time.process_time()
-    model = SentenceTransformer(str(find_packaged()), device="cpu")
+    model = SentenceTransformer(str(FOLDER), device="cpu")
     left, right, labels = zip(*read_table(table), strict=True)
     columns = {"sentence1": left, "sentence2": right, "score": [float(label) for label in labels]}
     with tempfile.TemporaryDirectory() as scratch:

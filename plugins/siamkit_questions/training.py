@@ -18,7 +18,7 @@ from siamkit.errors import BadInput
 from siamkit.sdk.hub import offline
 from siamkit.sdk.model_folder import Card
 from siamkit.sdk.quiet import quiet
-from siamkit_questions import export, origins
+from siamkit_questions import bert, export, origins
 from siamkit_questions.base import HUB, MINILM_TRAINED, BaseQuestions
 from siamkit_questions.text import NORMALISATION
 
@@ -102,7 +102,7 @@ class SentenceNetwork(torch.nn.Module):
 def _find_backbone(backbone: str) -> tuple[Path, str]:
     """Return the folder of a model, and its licence."""
     if backbone == MINILM_TRAINED:
-        return origins.find_packaged(), "Apache-2.0"
+        return bert.FOLDER, "Apache-2.0"
     origin, _, model = backbone.partition(":")
     if origin != HUB or not model:
         raise BadInput(

