@@ -1,23 +1,29 @@
-# make demo   install into .venv and run the main job on a small example
-# make test   install into .venv, then format, lint, types and tests
-# make docs   install into .venv, then build the documentation site into site/
+# make demo   install what serves into .venv, and run the main job on a small example
+# make test   install everything into .venv, then format, lint, types and tests
+# make docs   install everything into .venv, then build the documentation site into site/
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SERVES := $(VENV)/.serves
 INSTALLED := $(VENV)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 
 .PHONY: demo test check docs install clean
 
+$(SERVES): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+	touch $(SERVES)
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt torch torchvision
-	$(PIP) install --quiet -c constraints.txt -e '.[dev,demo]'
-	touch $(INSTALLED)
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	touch $(SERVES) $(INSTALLED)
 
 install: $(INSTALLED)
 
-demo: $(INSTALLED)
+demo: $(SERVES)
 	$(BIN)/python examples/demo.py
 
 check: $(INSTALLED)
@@ -29,7 +35,6 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal  # each core has a worker
 
 docs: $(INSTALLED)
-	$(PIP) install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:

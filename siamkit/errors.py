@@ -5,6 +5,7 @@
     ├── StoreError
     ├── EncoderMismatch
     ├── MissingWeights
+    ├── MissingPackage
     ├── Uncalibrated
     ├── BadInput             exit 2
     │   ├── UnreadableSample
@@ -42,6 +43,10 @@ class EncoderMismatch(SiamkitError):
 
 class MissingWeights(SiamkitError):
     """Weights are not installed, and may not be fetched."""
+
+
+class MissingPackage(SiamkitError):
+    """A package of an extra is not installed; the hint has the command that installs it."""
 
 
 class Uncalibrated(SiamkitError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.hub import PATIENCE
 from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import first_line, hash_weights
@@ -79,15 +80,7 @@ def open_original(model: str, labels: Path | None) -> Original:
 
 
 def _import_models() -> Any:
-    try:
-        for name in ("torch", "torchvision"):
-            import_module(name)
-    except ImportError as error:
-        raise MissingWeights(
-            f"making a detector of a torchvision network needs {error.name}, which is not"
-            " installed",
-            hint="run `pip install torch torchvision`; the detector then works without them",
-        ) from error
+    require_extra("train", "making a detector of a network of torchvision")
     return import_module("torchvision.models")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.hub import offline, require_reachable
 from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import first_line, hash_weights, require_exportable
@@ -85,15 +86,7 @@ def open_original(model: str) -> Original:
 
 
 def _import_transformers() -> Any:
-    try:
-        for name in ("torch", "torchvision", "transformers"):
-            import_module(name)
-    except ImportError as error:
-        raise MissingWeights(
-            f"making a detector of a transformers model needs {error.name}, which is not installed",
-            hint="run `pip install torch torchvision transformers timm`; the detector then works"
-            " without them",
-        ) from error
+    require_extra("train", "making a detector of a model of transformers")
     return import_module("transformers")
 
 

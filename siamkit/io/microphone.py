@@ -9,21 +9,21 @@ from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.atomic import PRIVATE_FILE, replacing
+from siamkit.io.extras import require_extra
 from siamkit.io.sources import to_text
 
 RATE = 16_000  # Hz
 MAX_SECONDS = 600.0  # s
 LABEL_CHARACTERS = 40  # of a label, in the name of its recording
-INSTALL = "pip install sounddevice; on Linux it needs PortAudio (apt install libportaudio2)"
 
 
 def _require_microphone() -> None:
+    require_extra("record", "recording")
     try:
         import sounddevice
-    except ImportError as error:
-        raise SiamkitError("recording needs the package sounddevice", hint=INSTALL) from error
     except OSError as error:  # the package is installed, PortAudio is not
-        raise SiamkitError(f"sounddevice does not work here: {error}", hint=INSTALL) from error
+        hint = "on Linux it needs PortAudio: apt install libportaudio2"
+        raise SiamkitError(f"sounddevice does not work here: {error}", hint=hint) from error
     try:
         sounddevice.check_input_settings(samplerate=RATE, channels=1)
     except (sounddevice.PortAudioError, ValueError) as error:

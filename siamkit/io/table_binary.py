@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from siamkit.io.extras import require_extra
 from siamkit.io.places import real
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import Record, Table, choose_part, refusing
@@ -17,10 +18,11 @@ from siamkit.io.table_record import Record, Table, choose_part, refusing
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Table]:
     """Open a Parquet file. Only the columns that are asked for are read."""
+    name = to_text(path)
+    require_extra("parquet", name, otherwise="save it as .csv")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    name = to_text(path)
     problem = f"{name} is not a valid Parquet file"
     refuse = partial(refusing, problem, pa.ArrowException, OSError)
     with refuse():

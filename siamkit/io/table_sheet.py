@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from siamkit.errors import SiamkitError
+from siamkit.io.extras import require_extra
 from siamkit.io.foreign import open_regular
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import Record, Table, choose_part, refusing
@@ -22,15 +22,12 @@ def open_excel(path: Path, sheet: str | None) -> Iterator[Table]:
     """Open a sheet of an .xlsx file: its first row that is not empty names the columns.
 
     sheet: may be None if only one sheet holds anything. A formula counts as the value that was
-    saved with it. Raises BadInput for any other file, SiamkitError if openpyxl is not installed.
+    saved with it. Raises BadInput for any other file, MissingPackage without openpyxl.
     """
-    try:
-        import openpyxl
-    except ImportError as error:
-        hint = "pip install 'siamkit[xlsx]', or save it as .csv"
-        raise SiamkitError(f"{to_text(path)} needs the package openpyxl", hint=hint) from error
-
     name = to_text(path)
+    require_extra("xlsx", name, otherwise="save it as .csv")
+    import openpyxl
+
     # openpyxl fails in many ways.
     refuse = partial(refusing, f"{name} is not a valid .xlsx workbook", Exception)
     with open_regular(path) as (file, _):

@@ -14,6 +14,7 @@ from typing import Any, TextIO, TypeAlias
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing, require_writable
+from siamkit.io.extras import require_extra
 from siamkit.io.places import real
 from siamkit.io.printable import csv_cell
 from siamkit.io.sources import to_text
@@ -26,8 +27,13 @@ AT_ONCE = 10_000  # rows of a Parquet row group
 
 
 def check(path: Path, schema: Schema, *, table: str) -> None:
-    """Raise BadInput if rows could not be written there; called before the work begins."""
+    """Raise BadInput if rows could not be written there; called before the work begins.
+
+    Raises MissingPackage for a Parquet file without pyarrow.
+    """
     require_writable(path, WRITABLE)
+    if path.suffix.lower() in PARQUET:
+        require_extra("parquet", to_text(path), otherwise="write a .csv")
     if path.suffix.lower() in SQLITE and path.exists():
         _check_table(path, schema, table)
 

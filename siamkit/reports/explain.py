@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siamkit.io.extras import require_extra
 from siamkit.io.printable import blank
 from siamkit.io.sources import shorten
 from siamkit.reports.html import cut
@@ -48,6 +49,7 @@ FONTS = (
 
 def draw(explanation: Explanation, path: Path) -> None:
     """Save a .png, .svg or .pdf of both samples. Raises BadInput if it cannot be written."""
+    require_extra("plot", "drawing an explanation")
     import numpy as np
     from matplotlib import colormaps, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

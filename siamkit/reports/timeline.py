@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
+from siamkit.io.extras import require_extra
 from siamkit.io.printable import blank, clock, printable
 from siamkit.io.sources import to_text
 from siamkit.reports.html import cut
@@ -60,6 +61,7 @@ def _field(text: str) -> str:
 
 def draw(timeline: Timeline, path: Path) -> None:
     """Save a .png, .svg or .pdf with one row per identity. Raises BadInput if it cannot."""
+    require_extra("plot", "drawing a timeline")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MultipleLocator

@@ -22,7 +22,7 @@ class Format(NamedTuple):
 
 
 PDF = Format("a PDF")  # siamkit.io.pages draws its pages
-HEIC = Format("a HEIC picture", "pip install 'siamkit[heic]', or convert it to JPEG")
+HEIC = Format("a HEIC picture", 'pip install "siamkit[heic]", or convert it to JPEG')
 AVIF = Format("an AVIF picture", "pip install --upgrade pillow, or convert it to JPEG")
 JXL = Format("a JPEG XL picture", "convert it: `djxl FILE FILE.png`")
 CAMERA = Format("a camera's raw file", RAW)

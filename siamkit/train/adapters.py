@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from siamkit.errors import BadInput
+from siamkit.io.extras import require_extra
 from siamkit.train import checkpoint
 from siamkit.train.folder import BEST, LAST
 from siamkit.train.stages import stages
@@ -23,14 +24,11 @@ def adapt(network: nn.Module, rank: int) -> None:
     They are put on the linear layers of attention. A trunk without attention gets them on all of
     its linear layers and 1 x 1 convolutions. They begin without an effect.
 
-    Raises BadInput if peft is not installed, or if the trunk has no such layer.
+    Raises MissingPackage without peft, BadInput if the trunk has no such layer.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise BadInput(
-            f"lora = {rank} needs the package peft: {error}", hint="run `pip install peft`"
-        ) from error
+    require_extra("lora", f"lora = {rank}")
+    from peft import LoraConfig, inject_adapter_in_model
+
     trunk = {parameter for stage in stages(network) for parameter in stage}
     head = [parameter for parameter in network.parameters() if parameter not in trunk]
     layers = [

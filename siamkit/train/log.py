@@ -13,13 +13,13 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic
+from siamkit.io.extras import require_extra
 from siamkit.io.places import real
 from siamkit.io.sources import shorten, to_text
 from siamkit.train.events import (
@@ -66,16 +66,11 @@ class Logger(Protocol):
 
 
 def require_loggers(names: Sequence[str]) -> None:
-    """Raise BadInput for an unknown logger, or for one that is not installed."""
+    """Raise BadInput for an unknown logger, MissingPackage for one that is not installed."""
     for name in names:
         if name not in LOGGERS:
             raise BadInput(f"unknown logger {name!r}", hint=f"known: {', '.join(LOGGERS)}")
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise BadInput(
-                f"the package {name} cannot be imported: {error}", hint=f"run `pip install {name}`"
-            ) from error
+        require_extra(name, f"--log {name}")
 
 
 def loggers_of(folder: Path) -> list[str]:
@@ -90,8 +85,8 @@ def log_events(run: Logged, loggers: Sequence[str]) -> Iterator[Event]:
     a logger was first named is read from the record. Without a login, wandb logs offline, unless
     WANDB_MODE says otherwise. A logger that fails on the way is left, and training goes on.
 
-    Raises BadInput for a logger that is unknown or not installed, SiamkitError for one that does
-    not start.
+    Raises BadInput for an unknown logger, MissingPackage for one that is not installed,
+    SiamkitError for one that does not start.
 
     Examples:
         >>> for event in log_events(run, ["tensorboard"]): print(event)      # doctest: +SKIP

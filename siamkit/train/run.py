@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from siamkit.errors import BadInput
+from siamkit.io.extras import require_extra
 from siamkit.io.sources import to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.train import folder as run_folder
@@ -113,6 +114,7 @@ class TrainingRun:
     @staticmethod
     def draw(folder: str | Path, file: str | Path) -> None:
         """Draw the curves of a run so far to a .png or an .html. See siamkit.train.plot."""
+        require_extra("plot", "drawing a run")
         from siamkit.train.plot import draw
 
         draw(Path(folder), Path(file))
@@ -124,6 +126,7 @@ class TrainingRun:
         run is an encoder folder. Raises BadInput for settings that cannot be met here and while
         another process trains the run, SiamkitError if training fails.
         """
+        require_extra("train", "training")
         from siamkit.train.trainer import train
 
         with run_folder.trained_here(self.folder):
@@ -131,6 +134,7 @@ class TrainingRun:
 
     def export(self) -> None:
         """Write the folder `encoder` from the best weights so far. Raises BadInput if none."""
+        require_extra("train", "exporting an encoder")
         from siamkit.train.trainer import export_best
 
         export_best(self)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, load_detector, resolve_detector
 from siamkit.errors import BadInput, SiamkitError
+from siamkit.io.extras import require_extra
 from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
 from siamkit.models.cache import is_folder
@@ -66,6 +67,7 @@ def start_run(
     Raises BadInput if the folder is in use or nothing was begun there, or if a run that has a
     checkpoint would go on otherwise. A new run that fails here leaves no file.
     """
+    require_extra("train", "training")
     from siamkit.train.modality import load_modality
 
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
@@ -133,6 +135,7 @@ def prepare_runs(
     resume: keep the folders if this fails; otherwise they are removed.
     Raises BadInput, NothingFound or PluginError as `siamkit.train.data.prepare` does.
     """
+    require_extra("train", "training")
     from siamkit.train.modality import load_modality
 
     parent = parents.find_parent(origin, [plan.folder for plan in plans])

@@ -51,7 +51,7 @@ def test_heic_without_the_extra_names_it(shell, folder, monkeypatch):
     done = shell("enrol", "tiles", "photo.heic", "--as", "y")
     assert done.code == 2
     assert "photo.heic: it is a HEIC picture" in done.err
-    assert "pip install 'siamkit[heic]'" in done.err
+    assert 'pip install "siamkit[heic]"' in done.err
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError("disk"), OverflowError("large")])

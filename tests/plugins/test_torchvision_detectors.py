@@ -16,7 +16,7 @@ from torchvision.models.detection import (
 )
 from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 
-from siamkit.errors import BadInput, MissingWeights, PluginError
+from siamkit.errors import BadInput, MissingPackage, MissingWeights, PluginError
 from siamkit.models.detectors import open_detector
 from siamkit.types import Image, Region
 from siamkit_objects import Objects, export_check
@@ -193,9 +193,9 @@ def test_without_hub_or_torchvision_it_says_what_to_do(tmp_path, monkeypatch):
         Objects().add("torchvision", "ssdlite320_mobilenet_v3_large", tmp_path)
     assert "torchvision:ssdlite320_mobilenet_v3_large@ssdlite320" in error.value.hint
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(MissingWeights, match="needs torchvision, which is not installed") as error:
+    with pytest.raises(MissingPackage, match="needs the package torchvision") as missing:
         Objects().add("torchvision", "ssd300_vgg16", tmp_path)
-    assert "pip install torch torchvision" in error.value.hint
+    assert 'pip install "siamkit[train]"' in missing.value.hint
 
 
 def test_masks_are_painted_as_by_torchvision():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput, MissingPackage, MissingWeights
 from siamkit.models.detectors import open_detector
 from siamkit.protocols import Prompted
 from siamkit.types import Image, Prompt
@@ -113,8 +113,6 @@ def test_without_hub_or_transformers_it_says_what_to_do(tmp_path, monkeypatch):
         Objects().add("transformers", "somebody/something", tmp_path)
     assert "without a network give a folder" in raised.value.hint
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(
-        MissingWeights, match="needs transformers, which is not installed"
-    ) as raised:
+    with pytest.raises(MissingPackage, match="needs the package transformers") as missing:
         Objects().add("transformers", "somebody/something", tmp_path)
-    assert "pip install torch torchvision transformers" in raised.value.hint
+    assert 'pip install "siamkit[train]"' in missing.value.hint

@@ -18,7 +18,7 @@ BUILT_ON = {"siamkit_segments": "siamkit_objects"}  # a plugin that uses another
 # Modules that a user asks for by name, once.
 WITH_TORCH = {
     *("export", "crossencoder", "training"),
-    *("export_check", "export_joined", "export_sam", "export_torchvision"),
+    *("export_check", "export_sam", "export_torchvision"),
     *("export_transformers",),
     *("torchvision_weights", "transformers_models"),
 }

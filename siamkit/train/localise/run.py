@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.boxes_read import read_boxed_pictures
+from siamkit.io.extras import require_extra
 from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.detector_folder import read_card
@@ -89,6 +90,7 @@ class LocaliserRun:
         run is a detector folder. Raises BadInput for settings that cannot be met here and while
         another process trains the run, SiamkitError if training fails.
         """
+        require_extra("train", "training")
         from siamkit.train.localise.trainer import train
 
         with run_folder.trained_here(self.folder):
@@ -96,6 +98,7 @@ class LocaliserRun:
 
     def export(self) -> None:
         """Write the folder `detector` from the best weights so far. Raises BadInput if none."""
+        require_extra("train", "exporting a detector")
         from siamkit.train.localise.trainer import export_best
 
         export_best(self)
@@ -145,6 +148,7 @@ def start_localiser(
     Raises BadInput if the folder is in use or nothing was begun there, or if a run that has a
     checkpoint would go on otherwise. A new run that fails here leaves no file.
     """
+    require_extra("train", "training")
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
     if resume:
         before, saved = run_folder.reopen(folder, LocaliserOrigin, LocaliserConfig)
