@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import json
 import os
 import re
 import shlex
@@ -24,6 +23,8 @@ import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+
+from console import Console
 
 from siamkit.io.cache_root import cache_root
 
@@ -105,10 +106,7 @@ class Shell:
             ["bash", "-c", f"{print_words}\n{command}"], cwd=self.folder, text=True
         )
         with tempfile.NamedTemporaryFile("r") as output:
-            request = (str(self.folder), output.name, words.split("\0")[:-1])
-            console = _console()
-            print(json.dumps(request), file=console.stdin, flush=True)
-            assert console.stdout.readline(), f"{command} ended the process that ran it"
+            _console()(self.folder, output.name, output.name, *words.split("\0")[:-1])
             return output.read()
 
     def _in_bash(self, command: str) -> str:
@@ -139,12 +137,10 @@ def _environment() -> dict[str, str]:
 
 
 @functools.cache
-def _console() -> subprocess.Popen[str]:
+def _console() -> Console:
     """The process that runs the commands of all pages: most of their time went to imports."""
-    command = [sys.executable, Path(__file__).with_name("console.py")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    console = subprocess.Popen(command, env=_environment(), **pipes)
-    atexit.register(console.communicate)
+    console = Console(_environment())
+    atexit.register(console.close)
     return console
 
 
