@@ -7,11 +7,14 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pages
 import pytest
+from console import Console
 
 from siamkit.cli import COMMANDS, cli
 
@@ -65,8 +68,7 @@ def test_a_page_shows_what_its_commands_print(page, tmp_path):
 
 def test_the_program_of_the_readme_runs_on_its_samples(tmp_path):
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    samples = [sys.executable, pages.ROOT / "examples" / "samples.py"]
-    subprocess.run(samples, cwd=tmp_path, check=True, capture_output=True)
+    pages.copy_samples(tmp_path)
     run = [sys.executable, "-c", program]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -98,13 +100,30 @@ def test_pictures_are_drawn_from_what_is_true_now():
         assert path.read_text() == draw(), "python tools/pictures.py"
 
 
-def test_the_example_programs_run(tmp_path):
-    for name in ("enrol_and_query.py", "demo.py"):  # docs/examples.md runs the others
-        done = subprocess.run(
-            [sys.executable, Path(__file__).parents[2] / "examples" / name],
-            cwd=tmp_path, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+def test_the_first_example_runs(tmp_path):
+    program = [sys.executable, pages.ROOT / "examples" / "enrol_and_query.py"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_runs(tmp_path, monkeypatch):
+    """Its commands run one after the other in one process."""
+    monkeypatch.syspath_prepend(pages.ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    demo = import_module("demo")
+    console = Console(pages.environment() | {"SIAMKIT_STORE": demo.ENVIRONMENT["SIAMKIT_STORE"]})
+
+    def run(command, **_):
+        out, err = tmp_path / "out.txt", tmp_path / "err.txt"
+        out.unlink(missing_ok=True)
+        code = console(tmp_path, str(out), str(err), *map(str, command[3:]))
+        return subprocess.CompletedProcess(command, code, out.read_text())
+
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run, PIPE=None))
+    try:
+        demo.main()
+    finally:
+        console.close()
     sheet = (tmp_path / "demo-out" / "contact-sheet.html").read_text()
     assert sheet.count("<b>Grace Hopper</b>") == sheet.count("<b>Eileen Collins</b>") == 3
 

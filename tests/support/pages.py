@@ -45,11 +45,15 @@ def runs(text: str) -> bool:
 
 def run(text: str, folder: Path) -> str:
     """The page with every output as it comes out in an empty folder."""
-    shutil.copytree(_shared() / "samples", folder, dirs_exist_ok=True)
+    copy_samples(folder)
     (folder / "examples").symlink_to(ROOT / "examples")
     run_blocks = [block["body"] for block in BLOCK.finditer(text) if not block["reason"]]
     shell = Shell(folder, installs=any("$ pip install " in body for body in run_blocks))
     return BLOCK.sub(lambda block: block[0] if block["reason"] else _block(block, shell), text)
+
+
+def copy_samples(folder: Path) -> None:
+    shutil.copytree(_shared() / "samples", folder, dirs_exist_ok=True)
 
 
 @functools.cache
@@ -80,7 +84,7 @@ class Shell:
     def __init__(self, folder: Path, *, installs: bool) -> None:
         self.folder = folder
         self.installs = installs
-        self.environment = _environment()
+        self.environment = environment()
         venv.create(folder / ".venv", symlinks=True)
         (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
         (packages / "outer.pth").write_text(sysconfig.get_path("purelib"))
@@ -120,7 +124,7 @@ class Shell:
         return done.stdout
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     sources = os.pathsep.join(str(ROOT / name) for name in (".", "plugins", "indexes"))
     environment = {
         **os.environ,
@@ -139,7 +143,7 @@ def _environment() -> dict[str, str]:
 @functools.cache
 def _console() -> Console:
     """The process that runs the commands of all pages: most of their time went to imports."""
-    console = Console(_environment())
+    console = Console(environment())
     atexit.register(console.close)
     return console
 
