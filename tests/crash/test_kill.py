@@ -15,8 +15,8 @@ import pytest
 
 @pytest.mark.timeout(240)
 def test_kill_nine_loses_nothing_acknowledged(tmp_path):
-    tally = kills.run(20, tmp_path, seed=1)
-    assert tally.kills == 20
+    tally = kills.run(10, tmp_path, seed=1)
+    assert tally.kills == 10
     assert tally.acknowledged > 0
     assert (tally.lost, tally.traces, tally.inconsistent) == (0, 0, [])
 
@@ -30,7 +30,7 @@ def test_a_killed_output_is_absent_or_whole(tmp_path, monkeypatch, action):
         rounds.enrol()
     monkeypatch.setattr(kills, "ACTIONS", {action: 1})
     before = rounds.tally.kills
-    while rounds.tally.kills < before + 3:
+    while rounds.tally.kills < before + 2:
         rounds.play()
     assert (rounds.tally.lost, rounds.tally.inconsistent) == (0, [])
 
@@ -45,7 +45,7 @@ def test_the_processes_that_are_killed_run_this_checkout(tmp_path):
 
 @pytest.mark.timeout(240)
 def test_four_writers_and_four_readers_agree_with_their_models(tmp_path):
-    tally = processes.run(10, tmp_path)
+    tally = processes.run(5, tmp_path)
     assert tally.acknowledged > 0
     assert tally.asked > 0
     assert (tally.faults(), tally.wrong, tally.errors) == (0, [], [])

@@ -140,7 +140,7 @@ def start_steps(run):
 def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     write_people(train.folder, identities=10)
     add_impostors(train.folder)
-    settings = {"steps": 40, "evaluate_every": 5, "patience": 0} | settings
+    settings = {"steps": 24, "evaluate_every": 4, "patience": 0} | settings
     whole = train.tiles("--json", out="whole", **settings)
     assert whole.code == 0, whole.err
 
@@ -163,7 +163,7 @@ def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done = len(losses(train.folder / "run"))
-    assert 5 <= done < 40
+    assert 4 <= done < 24
     remembers = "memory.embeddings" in checkpoint.read(train.folder / "run" / LAST)[0]
     assert remembers == ("memory" in settings)
 
@@ -173,7 +173,7 @@ def test_a_killed_run_resumes_exactly(train, shell, settings):  # noqa: F811
     completed = train("train", "--resume", "--out", "run", "--json")
     assert completed.code == 0, completed.err
     assert losses(train.folder / "run") == losses(train.folder / "whole")
-    assert start_steps(train.folder / "run")[-1] >= 5  # from the checkpoint, not from the seed
+    assert start_steps(train.folder / "run")[-1] >= 4  # from the checkpoint, not from the seed
     resumed, uninterrupted = (
         [event for event in read_record(train.folder / run) if isinstance(event, Evaluated)]
         for run in ("run", "whole")

@@ -27,7 +27,7 @@ def save_and_forget_the_cursor(self, cursor):
 def save_in_place(self, cursor):
     for path in self.folder.glob(f"{self.key}-*"):
         path.unlink()
-    time.sleep(1)
+    time.sleep(0.2)  # longer than it takes to kill it
     BruteIndex.save(self, cursor)
 
 
