@@ -10,6 +10,7 @@ from siamkit_signatures.page import Parts
 from siamkit_signatures.shape import score, union
 
 PRINTED = 20  # letters in rows of print make a page; fewer may be an even hand
+FEW = 40  # pieces of ink: so few are no page, but may be an even hand that writes letter by letter
 BLOB = 4.0  # squares of its thickness that a solid piece covers at most; a stroke is longer
 SMALLEST = 0.5  # text heights: smaller pieces are dots, and are left out
 SEED = (1.6, 3.0)  # text heights: a piece at least as high, or as wide, is not a printed letter
@@ -33,7 +34,7 @@ def find_signatures(parts: Parts) -> list[ScoredBox]:
     if not height:
         return []
     printed = page.is_print(parts.boxes, height)
-    if printed.sum() < PRINTED:
+    if printed.sum() < PRINTED or len(parts.boxes) <= FEW:
         signatures = _find_alone(_remove_name(parts, printed))
     else:
         blob = parts.areas < BLOB * parts.thickness**2

@@ -202,3 +202,13 @@ def test_a_whole_picture_is_not_taken_without_a_warning(caplog: pytest.LogCaptur
     caplog.clear()
     FINDER.find(Image(np.asarray(signature().convert("RGB"))))
     assert not caplog.text, "of a signature alone the whole is right"
+
+
+@pytest.mark.parametrize(("letters", "count"), [(24, 1), (2 * 24, 0)])
+def test_an_even_hand_of_few_letters_is_no_print(letters: int, count: int) -> None:
+    name = pil.new("L", (1000, 200), 255)
+    draw = ImageDraw.Draw(name)
+    for at in range(letters):  # as even as print
+        x, y = 60 + 35 * (at % 24), 50 + 60 * (at // 24)
+        draw.line([(x, y + 30), (x, y), (x + 16, y + 30), (x + 16, y)], fill=0, width=4)
+    assert len(FINDER.find(Image(np.asarray(name.convert("RGB"))))) == count
