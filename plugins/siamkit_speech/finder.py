@@ -62,7 +62,9 @@ def _find_word(clip: Clip, probabilities: NDArray[np.float32]) -> list[Region]:
     """Return a short clip as one region, if it could be a word; else []."""
     from siamkit_speech.words import could_be_word
 
-    if clip.seconds >= WORD_SECONDS or not could_be_word(clip.samples):
+    if clip.seconds >= WORD_SECONDS or not len(probabilities):
+        return []
+    if not could_be_word(clip.samples, float(probabilities.max())):
         return []
     return [Region(where=(0.0, clip.seconds), score=min(float(probabilities.mean()), UNHEARD))]
 
