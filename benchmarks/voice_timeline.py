@@ -1,6 +1,6 @@
 """Measure how well a timeline names enrolled speakers, and its time for an hour of recording.
 
-    python benchmarks/voice_timeline.py DATA [--window S]... [--hours N]
+    python benchmarks/voice_timeline.py DATA [--hours N]
 
 Meetings are made from DATA/librispeech_test-other, whose speakers were each recorded once: three
 speakers are enrolled from two clips each, and all five speak in turns of --turn seconds, cut from
@@ -8,7 +8,7 @@ other clips, with pauses between. Each choice of three out of five is a meeting.
 
 error: the share of spoken time with a wrong name, counting `unknown` as a name. It consists of
 wrong: another enrolled name, missed: unknown instead of a name, false: a name instead of unknown.
---hours times `siamkit query --timeline` on a FLAC file of that length, made of such meetings.
+--hours times `siamkit timeline` on a FLAC file of that length, made of such meetings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import soundfile
 from timing import peak_mb, seconds
 
 from siamkit import Workspace
-from siamkit.flows import timeline as flow
 
 RATE, GRID = 16_000, 0.05
 SET = "librispeech_test-other"
@@ -34,9 +33,6 @@ Truth = list[tuple[float, float, str]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument(
-        "--window", type=float, action="append", help="seconds, several may be given"
-    )
     parser.add_argument("--turn", type=float, default=6.0, help="seconds that one speaks at most")
     parser.add_argument("--hours", type=int, help="time a recording of so many")
     options = parser.parse_args()
@@ -45,20 +41,17 @@ def main() -> None:
         if options.hours:
             hours(options.hours, speakers, options.turn, Path(scratch))
             return
-        for window in options.window or [flow.WINDOW]:
-            flow.WINDOW = window
-            results = []
-            for enrolled in itertools.combinations(speakers, 3):
-                folder = Path(scratch) / f"{window}-{'-'.join(enrolled)}"
-                results.append(meeting(speakers, enrolled, options.turn, folder))
-            rows = np.array(results)
-            total, *errors = rows.sum(axis=0)
-            shares = [e / total for e in errors]
-            wrong, missed, false = shares
-            print(
-                f"window {window:.1f} s  error {sum(shares):.3f}  wrong {wrong:.3f}"
-                f"  missed {missed:.3f}  false {false:.3f}  of {total:.0f} s, {len(rows)} meetings"
-            )
+        results = []
+        for enrolled in itertools.combinations(speakers, 3):
+            folder = Path(scratch) / "-".join(enrolled)
+            results.append(meeting(speakers, enrolled, options.turn, folder))
+    rows = np.array(results)
+    total, *errors = rows.sum(axis=0)
+    wrong, missed, false = (error / total for error in errors)
+    print(
+        f"error {wrong + missed + false:.3f}  wrong {wrong:.3f}  missed {missed:.3f}"
+        f"  false {false:.3f}  of {total:.0f} s, {len(rows)} meetings"
+    )
 
 
 def meeting(
@@ -71,7 +64,7 @@ def meeting(
         for name in enrolled:
             for file in speakers[name][:2]:
                 ws.enrol("voices", name, file)
-        timeline = ws.timeline("voices", folder / "meeting.wav")
+        timeline = ws.timeline(folder / "meeting.wav", "voices")
     at = np.arange(0, len(samples) / RATE, GRID)
     expected, answered = np.full(len(at), "", object), np.full(len(at), "", object)
     for start, stop, name in truth:
@@ -110,7 +103,7 @@ def hours(count: int, speakers: dict[str, list[Path]], turn: float, folder: Path
     for name in list(speakers)[:3]:
         files = [str(f) for f in speakers[name][:2]]
         seconds([*siamkit, "enrol", "voices", *files, "--as", name, *store])
-    command = [*siamkit, "query", "voices", folder / "long.flac", "--timeline", "--json", *store]
+    command = [*siamkit, "timeline", folder / "long.flac", "voices", "--json", *store]
     print(f"{count} h recording: {seconds(command):.1f} s, {peak_mb(command):.0f} MB")
 
 

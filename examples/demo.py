@@ -144,7 +144,7 @@ def voices() -> None:
     siamkit("query", "voices", folder / "low-2.wav")
     siamkit("verify", "-m", "voices", folder / "low-1.wav", folder / "high-1.wav")
     picture = OUT / "talk.png"
-    siamkit("query", "voices", folder / "talk.flac", "--timeline", "--save-annotated", picture)
+    siamkit("timeline", folder / "talk.flac", "voices", "--output", picture)
     print(f"\nThe chart of the talk is {picture}. Both voices are generated.")
 
 

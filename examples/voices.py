@@ -21,6 +21,6 @@ with tempfile.TemporaryDirectory() as scratch, sk.Workspace(Path(scratch) / "sto
         (answer,) = ws.query("voices", folder / name)
         print(f"{name}: {answer.identity or 'unknown'} ({answer.matches[0].score:.3f})")
 
-    talk = ws.timeline("voices", folder / "talk.flac")
+    talk = ws.timeline(folder / "talk.flac", "voices")
     for turn in talk.turns:
-        print(f"{turn.start:5.1f} to {turn.stop:4.1f} s  {turn.identity or 'unknown'}")
+        print(f"{turn.start:5.1f} to {turn.stop:4.1f} s  {turn.name}")

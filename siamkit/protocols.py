@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Prompt,
         Quality,
         Region,
+        Span,
         Threshold,
         Vectors,
     )
@@ -332,6 +333,15 @@ class Streams(Protocol[M_co]):
 
     def stream(self, source: Path) -> Iterator[M_co]:
         """Yield the medium that `load` would return, in pieces. Raises UnreadableSample."""
+        ...
+
+
+@runtime_checkable
+class Separates(Protocol[M_contra]):
+    """A modality of sounds that tells speakers apart within a few seconds. Optional."""
+
+    def separate(self, medium: M_contra) -> list[list[Span]]:
+        """Return the stretches of each speaker of a clip of up to ten seconds, in its seconds."""
         ...
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import MissingWeights, NothingFound
 from siamkit.protocols import Source
-from siamkit.types import Clip, Quality, Region
+from siamkit.types import Clip, Quality, Region, Span
 
 if TYPE_CHECKING:
     from siamkit_voices.network import VoiceEncoder
+    from siamkit_voices.segmentation import Segmentation
 
 SHIPPED = Path(__file__).parent / "encoder"
 
@@ -54,6 +56,16 @@ class Voices:
         from siamkit_voices.quality import assess
 
         return assess(medium, region)
+
+    def separate(self, medium: Clip) -> list[list[Span]]:
+        """Tell apart up to three speakers of a few seconds: see siamkit_voices.segmentation."""
+        return self._segmentation.separate(medium)
+
+    @cached_property
+    def _segmentation(self) -> Segmentation:
+        from siamkit_voices.segmentation import Segmentation
+
+        return Segmentation()
 
     def encoder(self, folder: Path | None = None) -> VoiceEncoder:
         """Open an encoder folder; None: the one in this package. Raises MissingWeights."""

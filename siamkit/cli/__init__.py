@@ -53,6 +53,7 @@ COMMANDS = {
     "reembed": "Recompute a gallery's templates",
     "rename": "Rename an identity",
     "show": "Show the samples of an identity",
+    "timeline": "Who speaks when in a recording?",
     "train": "Train an encoder from labelled examples",
     "verify": "Are these two the same?",
 }

@@ -35,6 +35,7 @@ Examples:
   siamkit enrol logos shirt.jpg --as acme -m images --point 310,220     cut out, its mask stored
   siamkit enrol voices hello.wav --as alice      a voice, from a few seconds of speech
   siamkit enrol voices --as alice --record 5     the same, from the microphone
+  siamkit enrol voices --from-timeline talk.json --speaker 2 --as Ann
   siamkit enrol faq -m questions --text 'How do I sign in?' --as login
   siamkit enrol faq -m questions --from faq.csv --column question --id number
   printf '{"label": "alice", "path": "a.jpg"}' | siamkit enrol staff --from -
@@ -67,6 +68,13 @@ if there are any. The exit code is 1 if some sources of a batch failed; the othe
     metavar="DIR|TABLE|-",
     help="Many labels: see below.",
 )
+@options.path(
+    "--from-timeline",
+    "timeline",
+    metavar="FILE.json",
+    help="A timeline (`siamkit timeline`): enrol its --speaker, from a .wav saved in this folder.",
+)
+@click.option("--speaker", type=options.POSITIVE, metavar="N", help="A number of the timeline.")
 @options.text_columns(options.column, options.id_column, options.table)
 @options.modality
 @click.option("--largest", is_flag=True, help="Of several regions, take the largest.")
@@ -90,12 +98,12 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     items, failures = request.items()
     counts: Counter[str] = Counter()
     recording: Path | None = None
-    total = len(items) + len(failures) + (request.seconds is not None)
+    total = len(items) + len(failures) + request.is_cut
     with bar("enrolling", total) as update:
         if request.is_table or any(isinstance(source, str) for _, source in items):
             checks.require_text_modality(request.modality or ws.modality_of(gallery))
-        if request.seconds is not None:
-            recording = _record(ws, request, request.seconds, gallery)
+        if request.is_cut:
+            recording = _cut(ws, request, gallery)
             items = [(request.label, recording)]
         results = ws.enrol_many(
             gallery,
@@ -117,7 +125,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             stderr(line, before="\n")
             raise
         finally:
-            if recording and not counts["enrolled"]:
+            if recording and not counts["enrolled"] + counts["already"]:
                 recording.unlink()
                 stderr(f"{recording} was not enrolled; the recording was deleted")
     if as_json and notes:
@@ -138,6 +146,8 @@ class EnrolRequest:
     texts: tuple[str, ...]
     seconds: float | None
     origin: str | None
+    timeline: Path | None
+    speaker: int | None
     columns: sk.TextColumns
     modality: str | None
     largest: bool
@@ -150,12 +160,21 @@ class EnrolRequest:
     def is_table(self) -> bool:
         return self.columns.are_named
 
+    @property
+    def is_cut(self) -> bool:
+        """True if the sample is a sound that the command saves first."""
+        return self.seconds is not None or self.timeline is not None
+
     def check(self) -> None:
         """Raise UsageError for options that cannot be combined."""
-        recorded = self.seconds is not None
-        if bool(self.files or self.texts) + bool(self.origin) + recorded != 1:
-            raise click.UsageError("Give one of FILES, --text, --record and --from.")
-        if (self.files or recorded) and self.label is None:
+        given = (self.files or self.texts, self.origin, self.seconds is not None, self.timeline)
+        if sum(map(bool, given)) != 1:
+            raise click.UsageError(
+                "Give one of FILES, --text, --record, --from and --from-timeline."
+            )
+        if bool(self.timeline) != (self.speaker is not None):
+            raise click.UsageError("--from-timeline and --speaker go together.")
+        if (self.files or self.is_cut) and self.label is None:
             raise click.UsageError("Give --as LABEL: who or what the files show.")
         if self.origin and self.label is not None:
             raise click.UsageError("--from brings its own labels: leave --as out.")
@@ -184,12 +203,20 @@ class EnrolRequest:
         return sk.region_choosers.ignoring_quality(choose) if self.any_quality else choose
 
 
-def _record(ws: sk.Workspace, request: EnrolRequest, seconds: float, gallery: str) -> Path:
-    def announce() -> None:
-        stderr(f"recording {seconds:g} s: speak now")
-
+def _cut(ws: sk.Workspace, request: EnrolRequest, gallery: str) -> Path:
+    """Record a voice, or cut one out of a recording; return the new file."""
     modality = ws.modality_of(gallery, request.modality)
-    path = ws.record(seconds, str(request.label), modality, started=announce)
+    if request.timeline and request.speaker:
+        path = ws.cut_speaker(request.timeline, request.speaker, modality=modality)
+        stderr(f"saved {path}")
+        return path
+    seconds = request.seconds or 0.0
+    path = ws.record(
+        seconds,
+        str(request.label),
+        modality,
+        started=lambda: stderr(f"recording {seconds:g} s: speak now"),
+    )
     stderr(f"recorded {path}")
     return path
 

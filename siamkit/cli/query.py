@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +14,21 @@ import siamkit as sk
 from siamkit.cli import checks, options
 from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr
 from siamkit.cli.probes import (
-    EXIT_UNKNOWN,
     answer_each,
     answered,
     exit_code,
-    is_default,
     list_facts,
     list_probes,
     print_regions,
     region_facts,
 )
-from siamkit.cli.progress import steps
+from siamkit.errors import SiamkitError
 from siamkit.io.places import here
 
 if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-CHARTS = (".png", ".svg", ".pdf")  # of a timeline
 
 
 @click.command(
@@ -42,7 +41,6 @@ Examples:
   siamkit query faces door.jpg --fpir 0.001         1 in 1 000 strangers is identified
   siamkit query faq --text 'How do I sign in?'      has this been asked before?
   siamkit query voices hello.wav                    who says this?
-  siamkit query voices meeting.wav --timeline       who speaks when?
 
 \b
 Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 the file holds nothing to
@@ -60,14 +58,8 @@ compare. With several files the best outcome counts.
 @options.path(
     "--save-annotated",
     "annotated",
-    help="Save the picture with boxes, labels and scores; with --timeline, a chart.",
+    help="Save the picture with boxes, labels and scores.",
 )
-@click.option(
-    "--timeline",
-    is_flag=True,
-    help="Show who speaks when in a recording of any length; strangers are `unknown`.",
-)
-@options.path("--rttm", help="Save the timeline as RTTM.")
 @options.page
 @options.workspace
 @options.as_json
@@ -81,14 +73,12 @@ def query(
     """
     request = QueryRequest(**values)
     probes = list_probes(ws, gallery, request.files, request.texts)
-    request.check(rule)
-    if request.timeline:
-        return _show_timeline(ws, gallery, request, rule, as_json=as_json)
+    request.check()
     choose = options.choose_regions(request.largest)
     k, fusion = request.k, request.fusion
     detector = options.default_or_none(request.detector)
     if request.annotated and ws.kind(ws.modality_of(gallery)) != "image":
-        raise click.UsageError("--save-annotated needs pictures, or --timeline.")
+        raise click.UsageError("--save-annotated needs pictures.")
     results = answer_each(
         probes,
         lambda probe: ws.query(
@@ -101,6 +91,8 @@ def query(
     else:
         for answers in answered(results):
             _print(answers)
+    if ws.kind(ws.modality_of(gallery)) == "audio":
+        _note_speakers(ws, gallery, request.files)
     if request.annotated:  # takes one file
         for answers in answered(results):
             _annotate(ws, gallery, request.files[0], answers, request.annotated)
@@ -118,50 +110,28 @@ class QueryRequest:
     largest: bool
     detector: str | None
     annotated: Path | None
-    timeline: bool
-    rttm: Path | None
 
-    def check(self, rule: sk.DecisionRule) -> None:
+    def check(self) -> None:
         """Raise UsageError for conflicting options, before a long recording is processed."""
         if self.annotated and (self.texts or len(self.files) > 1):
             raise click.UsageError("--save-annotated takes one FILE at a time.")
-        if self.timeline:
-            self._check_timeline(rule)
-        elif self.rttm:
-            raise click.UsageError("--rttm needs --timeline.")
-        suffixes = CHARTS if self.timeline else PICTURES
-        if self.annotated and self.annotated.suffix.lower() not in suffixes:
-            names = ", ".join(suffixes)
-            raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
-        for option, path in (("--save-annotated", self.annotated), ("--rttm", self.rttm)):
-            if path:
-                checks.require_writable(option, path, *self.files)
-
-    def _check_timeline(self, rule: sk.DecisionRule) -> None:
-        by_rate = rule.reranker or rule.fmr or rule.fpir
-        other = self.largest or self.detector or not is_default("k") or by_rate
-        if len(self.files) != 1 or self.texts or other:
-            raise click.UsageError(
-                "--timeline takes one FILE, and goes with --threshold, --fusion, --rttm and"
-                " --save-annotated."
-            )
-        if self.rttm and self.annotated and self.rttm.absolute() == self.annotated.absolute():
-            raise click.UsageError("--rttm and --save-annotated name the same file.")
+        if self.annotated:
+            if self.annotated.suffix.lower() not in PICTURES:
+                names = ", ".join(PICTURES)
+                raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
+            checks.require_writable("--save-annotated", self.annotated, *self.files)
 
 
-def _show_timeline(
-    ws: sk.Workspace, gallery: str, request: QueryRequest, rule: sk.DecisionRule, *, as_json: bool
-) -> int:
-    """Print and save a timeline; returns the exit code."""
-    from siamkit.cli import timeline
-
-    with steps() as progress:
-        turns = ws.timeline(
-            gallery, request.files[0], rule=rule, fusion=request.fusion, progress=progress
-        )
-    timeline.show(gallery, turns, as_json=as_json)
-    timeline.save(turns, rttm=request.rttm, chart=request.annotated)
-    return 0 if any(turn.identity for turn in turns.turns) else EXIT_UNKNOWN
+def _note_speakers(ws: sk.Workspace, gallery: str, files: Iterable[Path]) -> None:
+    """Say of each recording with several speakers that its answer is about all of them."""
+    for file in files:
+        with suppress(SiamkitError):  # as its answer has reported
+            count = ws.count_speakers(gallery, file)
+            if count > 1:
+                stderr(
+                    f"Note: {one_line(str(file), 100)} has {count} speakers, and this is one answer"
+                    f" for all of them: `siamkit timeline {file} {gallery}` tells them apart"
+                )
 
 
 def _annotate(

@@ -1,76 +1,147 @@
-"""Output of `siamkit query --timeline`: turns as a table, JSON, RTTM and a chart."""
+"""siamkit timeline"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import click
 
 import siamkit as sk
+from siamkit.cli import checks, options
 from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr, table
+from siamkit.cli.probes import EXIT_UNKNOWN
+from siamkit.cli.progress import steps
 from siamkit.io.printable import clock
 
-NOTE = (
-    "Note: this names enrolled voices; all others together are `unknown`. It does not tell unknown"
-    " speakers apart (diarisation), and names one where several speak at once."
+if TYPE_CHECKING:
+    from siamkit.stats.scoring import Fusion
+
+NAME = 50  # characters
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit timeline talk.wav                         who speaks when: speaker 1, speaker 2, …
+  siamkit timeline talk.wav voices                  the enrolled of a gallery by name
+  siamkit timeline talk.wav voices --speakers 3     there are three
+  siamkit timeline talk.wav -o talk.srt -o talk.png
+  siamkit timeline talk.wav -o talk.json
+  siamkit enrol voices --from-timeline talk.json --speaker 2 --as Ann
+
+\b
+-o FILE: .rttm (NIST's Rich Transcription format), .srt and .vtt (subtitles), .txt (labels for
+Audacity), .csv, .json, or a chart as .png, .svg or .pdf; may be repeated.
+Exit codes: 0 done; 3 nobody enrolled in GALLERY is heard; 4 nobody speaks.
+"""
 )
+@click.argument("recording", type=options.PATH)
+@click.argument("gallery", required=False)
+@click.option(
+    "--speakers",
+    type=options.POSITIVE,
+    metavar="N",
+    help="How many people speak [default: as many as are told apart].",
+)
+@options.decision_rule(options.threshold)
+@options.fusion
+@click.option(
+    "-m",
+    "--modality",
+    metavar="NAME",
+    help="Without GALLERY: a modality of sounds [default: the one that tells speakers apart].",
+)
+@options.path("--output", "-o", "outputs", multiple=True, help="Save the timeline: see below.")
+@options.workspace
+@options.as_json
+def timeline(
+    ws: sk.Workspace,
+    recording: Path,
+    gallery: str | None,
+    speakers: int | None,
+    rule: sk.DecisionRule,
+    fusion: Fusion | None,
+    modality: str | None,
+    outputs: tuple[Path, ...],
+    as_json: bool,
+) -> int:
+    """Show who speaks when in RECORDING, which may be of any length.
 
-
-def show(gallery: str, timeline: sk.Timeline, *, as_json: bool) -> None:
-    """Print who speaks when."""
+    Those enrolled in GALLERY have their names, others a number. Where several speak at once, each
+    of them has a turn.
+    """
+    _check(recording, gallery, rule, outputs)
+    with steps() as progress:
+        answer = ws.timeline(
+            recording,
+            gallery,
+            modality=modality,
+            speakers=speakers,
+            rule=rule,
+            fusion=fusion,
+            progress=progress,
+        )
     if as_json:
-        emit_json(_facts(gallery, timeline))
+        from siamkit.reports.timeline import facts
+
+        emit_json({"gallery": gallery, **facts(answer)})
     else:
-        _print(timeline)
-        stderr(NOTE)
+        _print(answer)
+    for path in outputs:
+        from siamkit.reports.timeline import save
+
+        save(answer, path)
+        stderr(f"saved {path}")
+    return 0 if not gallery or any(turn.identity for turn in answer.turns) else EXIT_UNKNOWN
 
 
-def save(timeline: sk.Timeline, *, rttm: Path | None, chart: Path | None) -> None:
-    """Write the files that were asked for."""
-    from siamkit.reports import timeline as report
+def _check(
+    recording: Path, gallery: str | None, rule: sk.DecisionRule, outputs: tuple[Path, ...]
+) -> None:
+    """Raise UsageError for options that cannot work, before a long recording is processed."""
+    if outputs:
+        from siamkit.reports.timeline import SUFFIXES
 
-    for write, path in ((report.save_rttm, rttm), (report.draw, chart)):
-        if path:
-            write(timeline, path)
-            stderr(f"saved {path}")
-
-
-def _facts(gallery: str, timeline: sk.Timeline) -> dict[str, Any]:
-    return {
-        "gallery": gallery,
-        "source": timeline.source,
-        "seconds": timeline.seconds,
-        "threshold": asdict(timeline.threshold),
-        "spoken": [
-            {"identity": name, "seconds": round(seconds, 2)}
-            for name, seconds in timeline.spoken().items()
-        ],
-        "turns": [{**asdict(turn), "score": round(turn.score, 4)} for turn in timeline.turns],
-    }
+        for path in outputs:
+            if path.suffix.lower() not in SUFFIXES:
+                raise click.UsageError(
+                    f"--output {path}: its name must end in {', '.join(SUFFIXES)}."
+                )
+            checks.require_writable("--output", path, recording)
+        if len({path.absolute() for path in outputs}) < len(outputs):
+            raise click.UsageError("--output names the same file twice.")
+    if rule.threshold is not None and gallery is None:
+        raise click.UsageError("--threshold needs a GALLERY.")
 
 
 def _print(timeline: sk.Timeline) -> None:
-    from siamkit.reports.timeline import UNKNOWN
-
     spoken = timeline.spoken()
-    total = sum(spoken.values())
+    threshold = f" ({describe_threshold(timeline.threshold)})" if timeline.threshold else ""
+    at_once = sum(stop - start for start, stop in timeline.overlaps())
+    overlap = f", {clock(at_once)} of it at once" if at_once else ""
+    people = "1 speaker" if len(spoken) == 1 else f"{len(spoken)} speakers"
     echo(
-        f"{one_line(timeline.source, 100)}: {clock(total)} of speech in"
-        f" {clock(timeline.seconds)} ({describe_threshold(timeline.threshold)})"
+        f"{one_line(timeline.source, 100)}: {people}, {clock(timeline.speech)} of speech in"
+        f" {clock(timeline.seconds)}{overlap}{threshold}"
     )
+    has_scores = timeline.threshold is not None
     turns = [
         [
             f"{turn.start:.1f}",
             f"{turn.stop:.1f}",
-            one_line(turn.identity or UNKNOWN, 50),
-            turn.score,
+            one_line(turn.name, NAME),
+            *([turn.score] if has_scores else []),
+            *([f"{turn.overlap:.1f} s" if turn.overlap else ""] if at_once else []),
         ]
         for turn in timeline.turns
     ]
-    table(["from", "to", "identity", "score"], turns)
+    head = ["from", "to", "speaker"] + ["score"] * has_scores + ["at once"] * bool(at_once)
+    table(head, turns)
     echo()
+    total = sum(spoken.values())
     shares = [
-        [one_line(name or UNKNOWN, 50), clock(seconds), f"{seconds / total:.0%}"]
+        [one_line(name, NAME), clock(seconds), f"{seconds / total:.0%}"]
         for name, seconds in spoken.items()
     ]
-    table(["identity", "speaks", "share"], shares)
+    table(["speaker", "speaks", "share"], shares)

@@ -268,8 +268,8 @@ def open_search(
 def require_pictures(gallery: str, modality: str, kind: str) -> None:
     """Raise BadInput for a gallery of anything but pictures; the hint names what to do instead."""
     if kind != "image":
-        instead = {"audio": "FILE --timeline", "text": "--text TEXT"}.get(kind, "FILE")
+        query = f"siamkit query {gallery} {'--text TEXT' if kind == 'text' else 'FILE'}"
         raise BadInput(
             f"gallery {gallery} holds {modality}, not pictures: nothing has a place in them",
-            hint=f"`siamkit query {gallery} {instead}`",
+            hint=f"`siamkit timeline RECORDING {gallery}`" if kind == "audio" else f"`{query}`",
         )

@@ -23,7 +23,7 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     Raises BadInput for other media, and if the picture cannot be written.
     """
     if not isinstance(medium, Image):
-        hint = "leave out `--save-annotated`, or draw a `--timeline`"
+        hint = "leave out `--save-annotated`; `siamkit timeline RECORDING -o FILE.png` draws sounds"
         raise BadInput("only pictures can be annotated", hint=hint)
     save_picture(annotate(medium, [_mark(answer) for answer in answers]), path)
 

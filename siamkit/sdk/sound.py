@@ -54,7 +54,7 @@ def load_clip(source: Source, rate: int) -> Clip:
         if length > limit:
             raise UnreadableSample(
                 f"the recording is longer than the limit of {MAX_CLIP_SECONDS:,.0f} s",
-                hint="cut out the part you need; `siamkit query --timeline` takes any length",
+                hint="cut out the part you need; `siamkit timeline` takes any length",
             )
     return Clip(np.concatenate(blocks), rate, tuple(notes))
 

@@ -1,7 +1,8 @@
-"""`query --timeline`: who is heard when, as a table, JSON, RTTM and a picture."""
+"""`siamkit timeline`: who speaks when, by name or number, on the screen and in files."""
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -12,10 +13,11 @@ from PIL import Image
 from voicedata import clip, write
 
 from siamkit.errors import UnreadableSample
-from siamkit.flows import timeline as flow
+from siamkit.flows.cut_speaker import read_speaker
+from siamkit.flows.diarise import Voice, group
 from siamkit.flows.timeline import Timeline, Turn
 from siamkit.io.printable import clock
-from siamkit.reports.timeline import draw, rttm
+from siamkit.reports.timeline import FORMATS, draw, rttm, srt, vtt
 from siamkit.types import Threshold
 from siamkit_voices.examples import RATE
 
@@ -25,79 +27,113 @@ PAUSE = np.random.default_rng(0).normal(0, 3e-4, RATE).astype(np.float32)
 @pytest.fixture
 def meeting(shell):
     """`low` is enrolled; low, high and low again speak, 4.6 s each and a second between."""
-    for seed in (1, 2):
-        write(shell.folder / f"low-{seed}.wav", clip("low", seed))
-    done = shell("enrol", "voices", "low-1.wav", "low-2.wav", "--as", "Low Voice")
+    write(shell.folder / "low-1.wav", clip("low", 1))
+    done = shell("enrol", "voices", "low-1.wav", "--as", "Low Voice")
     assert done.code == 0, done.err
     spoken = [clip("low", 7), PAUSE, clip("high", 8), PAUSE, clip("low", 9)]
     write(shell.folder / "meeting.flac", np.concatenate(spoken))
     return shell
 
 
-def test_the_enrolled_are_named_and_others_are_unknown(meeting):
-    done = meeting("query", "voices", "meeting.flac", "--timeline", "--json")
+def test_the_enrolled_are_named_and_others_numbered(meeting):
+    done = meeting("timeline", "meeting.flac", "voices", "--json")
     assert done.code == 0, done.err
-    found = json.loads(done.out)
-    turns = found["turns"]
-    names = [t["identity"] for t in turns]
-    assert [n for i, n in enumerate(names) if not i or names[i - 1] != n] == [
-        "Low Voice", None, "Low Voice",
+    answer = json.loads(done.out)
+    turns = answer["turns"]
+    assert [(t["identity"], t["speaker"]) for t in turns] == [
+        ("Low Voice", None), (None, 1), ("Low Voice", None),
     ]  # fmt: skip
-    change = next(t["start"] for t in turns if t["identity"] is None)
-    assert change == pytest.approx(5.6 + 0.3, abs=0.5)
+    assert [t["name"] for t in turns] == ["Low Voice", "speaker 1", "Low Voice"]
+    assert turns[1]["start"] == pytest.approx(5.6 + 0.3, abs=0.5)
     assert all(a["stop"] <= b["start"] for a, b in pairwise(turns))
-    assert found["seconds"] == pytest.approx(15.8, abs=0.05)
-    spoken = {each["identity"]: each["seconds"] for each in found["spoken"]}
+    assert answer["seconds"] == pytest.approx(15.8, abs=0.05)
+    spoken = {each["name"]: each["seconds"] for each in answer["spoken"]}
     assert spoken["Low Voice"] == pytest.approx(8.4, abs=1)
-    assert found["threshold"]["fmr"] == 0.01
+    assert answer["overlaps"] == []
+    assert answer["threshold"]["fmr"] == 0.01
 
 
-def test_table_rttm_and_picture(meeting):
-    done = meeting(
-        "query", "voices", "meeting.flac", "--timeline", "--rttm", "out.rttm",
-        "--save-annotated", "out.png",
-    )  # fmt: skip
+def test_without_a_gallery_everybody_has_a_number_and_no_store_is_made(shell):
+    write(shell.folder / "talk.wav", np.concatenate([clip("low", 7), PAUSE, clip("high", 8)]))
+    outputs = [f"talk{suffix}" for suffix in (*FORMATS, ".png")]
+    done = shell("timeline", "talk.wav", *(word for name in outputs for word in ("-o", name)))
     assert done.code == 0, done.err
-    assert "unknown" in done.out
-    assert "does not tell unknown speakers apart" in done.err
-    lines = (meeting.folder / "out.rttm").read_text().splitlines()
-    for line in lines:
-        kind, file, channel, start, length, *_, name, score, last = line.split()
-        assert (kind, file, channel, last) == ("SPEAKER", "meeting", "1", "<NA>")
-        assert name in ("Low_Voice", "unknown")
-        assert float(start) >= 0
-        assert float(length) > 0
-        assert -1 <= float(score) <= 1
-    with Image.open(meeting.folder / "out.png") as picture:
+    assert done.out.startswith("talk.wav: 2 speakers, 0:0")
+    assert not (shell.folder / ".siamkit").exists()
+    read = {name: (shell.folder / name).read_text() for name in outputs[:-1]}
+    lines = [line.split() for line in read["talk.rttm"].splitlines()]
+    assert [(line[0], line[1], line[7], line[8]) for line in lines] == [
+        ("SPEAKER", "talk", "speaker_1", "<NA>"), ("SPEAKER", "talk", "speaker_2", "<NA>"),
+    ]  # fmt: skip
+    rows = list(csv.DictReader(read["talk.csv"].splitlines()))
+    assert [row["speaker"] for row in rows] == ["1", "2"]
+    labels = [line.split("\t") for line in read["talk.txt"].splitlines()]
+    assert [(float(start), name) for start, _, name in labels] == [
+        (float(row["start"]), row["name"]) for row in rows
+    ]
+    with Image.open(shell.folder / "talk.png") as picture:
         assert picture.width > 800
+    # One speaker, if that is what the caller knows.
+    done = shell("timeline", "talk.wav", "--speakers", "1", "--json")
+    assert {turn["speaker"] for turn in json.loads(done.out)["turns"]} == {1}
+
+
+def test_a_number_becomes_a_name(meeting):
+    assert meeting("timeline", "meeting.flac", "voices", "-o", "meeting.json").code == 0
+    take = ("enrol", "voices", "--from-timeline", "meeting.json", "--as", "High Voice")
+    done = meeting(*take, "--speaker", "1")
+    assert done.code == 0, done.err
+    assert "meeting-speaker-1.wav enrolled" in done.out
+    again = meeting(*take, "--speaker", "1")
+    assert "already enrolled" in again.out
+    assert (meeting.folder / "meeting-speaker-1.wav").exists()
+    done = meeting("timeline", "meeting.flac", "voices", "--json")
+    names = [turn["name"] for turn in json.loads(done.out)["turns"]]
+    assert names == ["Low Voice", "High Voice", "Low Voice"]
+    done = meeting(*take, "--speaker", "2")
+    assert done.code == 2
+    assert "has no speaker 2: it has speakers 1" in done.err
+    write(meeting.folder / "meeting-speaker-1.wav", clip("low", 2))
+    done = meeting(*take, "--speaker", "1")
+    assert done.code == 2
+    assert "meeting-speaker-1.wav exists" in done.err
+
+
+def test_a_query_says_that_several_speak(meeting):
+    done = meeting("query", "voices", "meeting.flac", "low-1.wav")
+    assert "meeting.flac has 2 speakers" in done.err
+    assert "`siamkit timeline meeting.flac voices`" in done.err
+    assert "low-1.wav has" not in done.err
 
 
 def test_nobody_known_is_exit_3_and_nobody_at_all_4(meeting):
     write(meeting.folder / "high.wav", clip("high", 3))
-    done = meeting("query", "voices", "high.wav", "--timeline")
-    assert done.code == 3
+    assert meeting("timeline", "high.wav", "voices").code == 3
     write(meeting.folder / "quiet.wav", np.zeros(3 * RATE, np.float32))
-    done = meeting("query", "voices", "quiet.wav", "--timeline")
+    done = meeting("timeline", "quiet.wav", "voices")
     assert done.code == 4
     assert "nobody speaks in its 3 s" in done.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["meeting.flac", "low-1.wav", "--timeline"], "takes one FILE"),
-     (["meeting.flac", "--timeline", "--largest"], "takes one FILE"),
-     (["meeting.flac", "--rttm", "a.rttm"], "--rttm needs --timeline"),
-     (["meeting.flac", "--timeline", "--rttm", "meeting.flac"], "is the source itself"),
-     (["meeting.flac", "--timeline", "--save-annotated", "a.jpg"], ".svg"),
-     (["meeting.flac", "--timeline", "--rttm", "no/a.rttm"], "its folder does not exist"),
-     (["meeting.flac", "--timeline", "--save-annotated", "no/a.png"], "its folder does not exist"),
-     (["meeting.flac", "--timeline", "--rttm", "a.png", "--save-annotated", "a.png"], "same file"),
-     (["meeting.flac", "--timeline", "-k", "3"], "takes one FILE"),
-     (["absent.wav", "--timeline"], "No such file"),
-     (["--timeline"], "Give FILES")],
+    [(["timeline", "a.wav", "-o", "a.wav"], "must end in .rttm"),
+     (["timeline", "a.srt", "-o", "a.srt"], "is the source itself"),
+     (["timeline", "a.wav", "-o", "no/a.rttm"], "its folder does not exist"),
+     (["timeline", "a.wav", "-o", "a.png", "-o", "a.png"], "same file"),
+     (["timeline", "a.wav", "--threshold", "0.5"], "needs a GALLERY"),
+     (["timeline", "a.wav", "--speakers", "0"], "0 is not in the range"),
+     (["timeline", "absent.wav"], "No such file"),
+     (["timeline", "a.wav", "-m", "faces"], "does not support timelines"),
+     (["enrol", "voices", "--from-timeline", "a.json", "--as", "A"], "go together"),
+     (["enrol", "voices", "--from-timeline", "a.wav", "--speaker", "1"], "Give --as"),
+     (["enrol", "voices", "--from-timeline", "a.wav", "--speaker", "1", "--as", "A"],
+      "not a timeline in JSON")],
 )  # fmt: skip
-def test_bad_usage_is_one_line(meeting, arguments, said):
-    done = meeting("query", "voices", *arguments)
+def test_bad_usage_is_one_line(shell, arguments, said):
+    for name in ("a.wav", "a.srt"):
+        (shell.folder / name).write_text("no sound")
+    done = shell(*arguments)
     assert done.code == 2
     assert said in done.err
 
@@ -105,80 +141,102 @@ def test_bad_usage_is_one_line(meeting, arguments, said):
 def test_a_damaged_recording_is_named(meeting):
     whole = (meeting.folder / "meeting.flac").read_bytes()
     (meeting.folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
-    done = meeting("query", "voices", "cut.flac", "--timeline")
+    done = meeting("timeline", "cut.flac")
     assert done.code == 2
     assert "cut.flac: the recording is damaged" in done.err
 
 
-def test_a_timeline_is_for_sounds(tiles):
-    assert tiles("enrol", "tiles", "red.png", "--as", "red").code == 0
-    done = tiles("query", "tiles", "red.png", "--timeline")
-    assert done.code == 2
-    assert "does not support timelines" in done.err
-
-
-def test_a_timeline_wants_a_detector_and_somebody_enrolled(meeting):
-    assert meeting("galleries", "create", "bare", "-m", "voices", "--detector", "none").code == 0
-    done = meeting("query", "bare", "meeting.flac", "--timeline")
-    assert done.code == 2
-    assert "has no detector" in done.err
-    assert meeting("galleries", "create", "fresh", "-m", "voices").code == 0
-    done = meeting("query", "fresh", "meeting.flac", "--timeline")
+def test_names_want_somebody_enrolled(shell):
+    assert shell("galleries", "create", "fresh", "-m", "voices").code == 0
+    write(shell.folder / "a.wav", clip("low", 1))
+    done = shell("timeline", "a.wav", "fresh")
     assert done.code == 1
     assert "nobody is enrolled" in done.err
 
 
-def name_at(found: Timeline, second: float) -> str:
-    return next((str(t.identity) for t in found.turns if t.start <= second < t.stop), "")
-
-
-def test_a_long_recording_is_heard_minute_by_minute(workspace, tmp_path, monkeypatch):
-    """Blocks of ten seconds give what one block gives, but for what lies at their edges."""
-    for seed in (1, 2):
-        workspace.enrol("voices", "low", write(tmp_path / f"{seed}.wav", clip("low", seed)))
-    spoken = [part for seed in range(4) for name in ("low", "high")
-              for part in (clip(name, 20 + seed), PAUSE)]  # fmt: skip
+def test_a_long_recording_is_heard_block_by_block(workspace, tmp_path, monkeypatch):
+    spoken = [clip("low", 20), PAUSE, clip("high", 20), PAUSE]
     path = write(tmp_path / "long.wav", np.concatenate(spoken))
-    whole = workspace.timeline("voices", path)
+    whole = workspace.timeline(path)
     said: list[int] = []
-    monkeypatch.setattr("siamkit.sdk.sound.BLOCK_SECONDS", 10.0)
-    blocks = workspace.timeline("voices", path, progress=lambda _, done, __: said.append(done))
-    assert said[:2] == [10, 20]
-    assert said[-1] == round(whole.seconds)
-    at = np.arange(0, whole.seconds, 0.1)
-    named = [[name_at(found, s) for s in at] for found in (whole, blocks)]
-    assert np.mean([a == b for a, b in zip(*named, strict=True)]) > 0.95
+    monkeypatch.setattr("siamkit.sdk.sound.BLOCK_SECONDS", 3.0)
+    blocks = workspace.timeline(path, progress=lambda _, done, __: said.append(done))
+    assert blocks == whole
+    assert said == [10, 11]
 
 
 def test_a_file_that_is_gone_is_an_error(workspace, tmp_path):
-    workspace.enrol("voices", "low", write(tmp_path / "a.wav", clip("low", 1)))
     with pytest.raises(UnreadableSample, match="cannot be read"):
-        workspace.timeline("voices", tmp_path / "absent.wav")
+        workspace.timeline(tmp_path / "absent.wav")
 
 
-def test_turns_of_one_identity_are_joined_over_short_pauses():
-    turns: list[Turn] = []
-    for turn in (Turn(0, 1, "a", 0.8), Turn(1.4, 2.4, "a", 0.6), Turn(2.4, 3, "b", 0.7),
-                 Turn(4, 5, "b", 0.7)):  # fmt: skip
-        flow._append(turns, turn)
-    assert turns == [
-        Turn(0, 2.4, "a", pytest.approx(0.7)), Turn(2.4, 3, "b", 0.7), Turn(4, 5, "b", 0.7),
+# --- speakers told apart, without networks ---
+
+A, B, C = np.eye(3, 8, dtype=np.float32)
+
+
+def voice(window: int, start: float, stop: float, vector: np.ndarray, seconds=None) -> Voice:
+    frames = (np.arange(500) * 0.02 >= start) & (np.arange(500) * 0.02 < stop)
+    return Voice(window, frames, stop - start if seconds is None else seconds, vector)
+
+
+def test_windows_vote_and_speakers_are_in_the_order_of_their_words():
+    voices = [
+        voice(0, 1, 4, B), voice(0, 5, 9, A), voice(0, 8, 10, C),
+        voice(1, 2.5, 6.5, A), voice(1, 5.5, 9.5, C), voice(2, 0, 4, A), voice(2, 3, 7, C),
     ]  # fmt: skip
+    speakers = group(voices, 15.0, None)
+    assert [[(round(a, 1), round(b, 1)) for a, b in s.spans] for s in speakers] == [
+        [(1.0, 4.0)], [(5.0, 9.0)], [(8.0, 12.0)],
+    ]  # fmt: skip
+    assert [int(s.vector.argmax()) for s in speakers] == [1, 0, 2]
 
 
-def test_joined_turns_weigh_their_scores_by_how_long_they_last():
-    turns: list[Turn] = []
-    for turn in (Turn(10, 11, "a", 0.8), Turn(11, 13, "a", 0.5), Turn(13, 16, "a", 0.9)):
-        flow._append(turns, turn)
-    assert turns == [Turn(10, 16, "a", pytest.approx((1 * 0.8 + 2 * 0.5 + 3 * 0.9) / 6))]
+def test_a_short_voice_is_no_speaker_unless_so_many_are_known():
+    voices = [voice(0, 0, 4, A), voice(0, 5, 6.6, B), voice(0, 7, 9, A)]
+    assert len(group(voices, 10.0, None)) == 1
+    assert len(group(voices, 10.0, 2)) == 2
+    assert group([], 10.0, None) == []
+
+
+def test_short_silence_belongs_to_a_turn_unless_somebody_else_speaks():
+    voices = [voice(0, 0, 2.5, A), voice(0, 3, 5, A), voice(0, 5, 5.5, B), voice(0, 5.5, 7, A),
+              voice(0, 8.8, 9.9, A)]  # fmt: skip
+    first, second = group([*voices, voice(0, 7.1, 8.7, B), voice(0, 7.1, 8.7, B)], 10.0, None)
+    assert first.spans[0] == (0, 5)
+    assert len(first.spans) == 3
+    assert second.spans[0] == (5, 5.5)
+
+
+def test_a_speaker_is_cut_out_where_nobody_else_speaks(tmp_path):
+    turns = [Turn(0, 4, None, 1), Turn(3, 6, "Ann"), Turn(7, 7.3, None, 1), Turn(8, 90, None, 1)]
+    file = tmp_path / "a.json"
+    file.write_text(FORMATS[".json"](Timeline("a.wav", 90.0, turns)))
+    recording, spans = read_speaker(file, 1)
+    assert recording.name == "a.wav"
+    assert spans == [(8.0, 68.0)]  # a minute of the longest
+
+
+def test_overlaps_are_marked():
+    turns = [Turn(0, 4, None, 1, overlap=1), Turn(3, 6, None, 2, overlap=1), Turn(8, 9, None, 1)]
+    timeline = Timeline("a.wav", 9.0, turns)
+    assert timeline.overlaps() == [(3, 4)]
+    assert timeline.speech == 7
+    assert timeline.spoken() == {"speaker 1": 5, "speaker 2": 3}
+
+
+def test_subtitles_have_their_times_and_no_markup_of_a_name():
+    timeline = Timeline("a.wav", 3700.0, [Turn(1, 3661.25, "<b>A-->B\n\n")])
+    assert srt(timeline) == "1\n00:00:01,000 --> 01:01:01,250\n<b>A->B\n\n"
+    assert "<v &lt;b&gt;A-&gt;B>&lt;b&gt;A-&gt;B\n\n" in vtt(timeline)
 
 
 def test_odd_names_make_sound_rttm_and_pictures(tmp_path):
     odd = ["$x_1$", "a b\tc", "名前", "x" * 80]
-    turns = [Turn(i, i + 1, name, 0.5) for i, name in enumerate([*odd, None])]
+    turns = [Turn(i, i + 1, name, None if name else 1, 0.5) for i, name in enumerate([*odd, None])]
     found = Timeline("a meeting.wav", 5.0, turns, Threshold(0.4))
     assert [line.split()[7] for line in rttm(found).splitlines()] == [
-        "$x_1$", "a_b_c", "名前", "x" * 80, "unknown",
+        "$x_1$", "a_b_c", "名前", "x" * 80, "speaker_1",
     ]  # fmt: skip
     draw(found, tmp_path / "odd.svg")
     drawn = ElementTree.parse(tmp_path / "odd.svg").getroot()

@@ -17,7 +17,7 @@ from siamkit import Workspace
 from siamkit.embed.pipeline import open_pipeline
 from siamkit.embed.region_choosers import ignoring_quality, largest_region, within_box
 from siamkit.errors import BadInput, LowQuality, MissingWeights, NothingFound, UnreadableSample
-from siamkit.protocols import Assesses, Modality, Streams
+from siamkit.protocols import Assesses, Modality, Separates, Streams
 from siamkit.stats.metrics import eer
 from siamkit.types import Clip, Region
 from siamkit_speech import Speech
@@ -44,6 +44,7 @@ def test_it_is_a_modality():
     assert isinstance(VOICES, Modality)
     assert isinstance(VOICES, Assesses)
     assert isinstance(VOICES, Streams)
+    assert isinstance(VOICES, Separates)
 
 
 # --- features ---
@@ -137,6 +138,19 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path):
     (tmp_path / "encoder.json").write_text(json.dumps(card))
     with pytest.raises(MissingWeights):
         VOICES.encoder(tmp_path)
+
+
+# --- speakers of a few seconds ---
+
+
+def test_two_speakers_are_separated_and_silence_has_none():
+    pause = np.random.default_rng(0).normal(0, 3e-4, RATE)
+    both = np.concatenate([clip("low", 7, 3.0), pause, clip("high", 8, 3.0)])
+    first, second, *_ = sorted(VOICES.separate(sounds(both)))
+    assert 0 <= first[0][0] < 1 < 4.5 < second[0][0] < second[-1][1] <= len(both) / RATE
+    assert VOICES.separate(sounds(np.zeros(3 * RATE))) == []
+    with pytest.raises(UnreadableSample, match="up to 60 s"):
+        VOICES.separate(sounds(np.zeros(61 * RATE)))
 
 
 # --- crops and quality ---

@@ -112,7 +112,7 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_all_decoded(monkey
     monkeypatch.setattr(sound, "MAX_CLIP_SECONDS", 1.0)
     with pytest.raises(UnreadableSample, match="longer than the limit of 1 s") as caught:
         load_clip(content(TONE), RATE)
-    assert "--timeline" in caught.value.hint
+    assert "`siamkit timeline`" in caught.value.hint
 
 
 @pytest.fixture
