@@ -101,7 +101,8 @@ def _check(
 ) -> None:
     """Raise UsageError for options that cannot work, before a long recording is processed."""
     if outputs:
-        from siamkit.reports.timeline import SUFFIXES
+        from siamkit.io.extras import require_extra
+        from siamkit.reports.timeline import PICTURES, SUFFIXES
 
         for path in outputs:
             if path.suffix.lower() not in SUFFIXES:
@@ -109,6 +110,8 @@ def _check(
                     f"--output {path}: its name must end in {', '.join(SUFFIXES)}."
                 )
             checks.require_writable("--output", path, recording)
+            if path.suffix.lower() in PICTURES:
+                require_extra("plot", "drawing a timeline")
         if len({path.absolute() for path in outputs}) < len(outputs):
             raise click.UsageError("--output names the same file twice.")
     if rule.threshold is not None and gallery is None:
