@@ -12,13 +12,13 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 
 $(SERVES): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+	$(PIP) install --quiet --no-compile -c constraints.txt -e '.[demo]'
 	touch $(SERVES)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt torch torchvision
-	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	$(PIP) install --quiet --no-compile -c constraints.txt torch torchvision
+	$(PIP) install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	touch $(SERVES) $(INSTALLED)
 
 install: $(INSTALLED)
@@ -29,7 +29,7 @@ demo: $(SERVES)
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n auto
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal  # each core has a worker
