@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamkit.stats.rising import rising_shares
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -25,14 +27,12 @@ def cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
 
 def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
     """Return the least Cllr of any rising map of these scores: the information in them."""
-    from sklearn.isotonic import IsotonicRegression
-
     same, other = np.asarray(mated, np.float64), np.asarray(non_mated, np.float64)
     labels = np.repeat([1.0, 0.0], [len(same), len(other)])
     weights = np.repeat([1 / len(same), 1 / len(other)], [len(same), len(other)])
-    # Ranks, since scikit-learn merges scores that differ in the last digit.
-    values = np.unique(np.concatenate([same, other]), return_inverse=True)[1].astype(np.float64)
-    shares = IsotonicRegression(y_min=0, y_max=1).fit(values, labels, weights).predict(values)
+    scores = np.concatenate([same, other])
+    distinct, fitted = rising_shares(scores, labels, weights)
+    shares = np.clip(fitted[np.searchsorted(distinct, scores)], 0, 1)
     with np.errstate(divide="ignore"):
         llrs = np.log(shares) - np.log1p(-shares)
     return cllr(llrs[labels > 0], llrs[labels == 0])
