@@ -1,10 +1,9 @@
 """Selective search: boxes of whatever hangs together in a picture, at every size, class unknown.
 
 J. Uijlings, K. van de Sande, T. Gevers and A. Smeulders, "Selective Search for Object Recognition",
-IJCV 104 (2013). A picture is cut into small segments of even colour (P. Felzenszwalb and D.
-Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 59 (2004), by scikit-image). The two
-most similar neighbours are joined, again and again, until one segment is left; the box of every
-segment on the way is a proposal.
+IJCV 104 (2013). A picture is cut into small segments of even colour. The two most similar
+neighbours are joined, again and again, until one segment is left; the box of every segment on the
+way is a proposal.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from siamkit_objects import graph_segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,9 +42,7 @@ def cut_into_segments(pixels: NDArray[np.uint8], scale: float, least: int) -> Se
 
     scale: larger gives larger segments (Felzenszwalb's k). least: px of the smallest segment.
     """
-    from skimage.segmentation import felzenszwalb
-
-    labels = felzenszwalb(pixels, scale=scale, sigma=SMOOTHING, min_size=least)
+    labels = graph_segments.cut(pixels, scale, SMOOTHING, least)
     count = int(labels.max()) + 1
     colours = _histograms(labels, count, (pixels.astype(np.int64) * COLOURS) >> 8, COLOURS)
     textures = _histograms(labels, count, _textons(pixels), ORIENTATIONS * STRENGTHS)

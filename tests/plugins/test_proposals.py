@@ -8,7 +8,7 @@ import pytest
 
 from siamkit.sdk import boxes
 from siamkit.types import Image
-from siamkit_objects import Proposals, SlidingWindow
+from siamkit_objects import Proposals, SlidingWindow, graph_segments
 from siamkit_objects.propose import search_segments
 
 THINGS = ((40, 30, 120, 100), (200, 60, 310, 210), (60, 170, 100, 215), (330, 20, 380, 60))
@@ -90,3 +90,14 @@ def test_windows_have_several_scales_and_shapes(width, height):
     for left, top, right, bottom in corners.astype(int):
         seen[top:bottom, left:right] = True
     assert seen.mean() > 0.95
+
+
+@pytest.mark.parametrize("scale", [50.0, 400.0])
+def test_small_segments_are_those_of_scikit_image(scale):
+    segmentation = pytest.importorskip("skimage.segmentation")
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((10, 10, 1)))
+    pixels = np.clip(blocks + rng.normal(0, 4, blocks.shape), 0, 255).astype(np.uint8)
+    for picture in (pixels, pixels[:1], pixels[:, :1], pixels * 0):
+        theirs = segmentation.felzenszwalb(picture, scale=scale, sigma=0.8, min_size=20)
+        assert np.array_equal(graph_segments.cut(picture, scale, 0.8, 20), theirs)
