@@ -36,7 +36,8 @@ SLOW_FILES = """
     crash/test_damaged_stores crash/test_durable crash/test_foreign_files crash/test_fork
     crash/test_kill crash/test_malformed_media crash/test_threads
     models/test_cache
-    plugins/test_contradiction plugins/test_faces plugins/test_images plugins/test_pair_scorer
+    plugins/test_contradiction plugins/test_faces plugins/test_images plugins/test_multilingual
+    plugins/test_pair_scorer
     plugins/test_questions plugins/test_ruling plugins/test_torchvision_detectors
     plugins/test_transformers_detectors plugins/test_visible plugins/test_voices
     rules/test_docs

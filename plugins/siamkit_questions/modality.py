@@ -43,7 +43,8 @@ class Questions(BaseQuestions):
     }
     networks: Mapping[str, str] = {MINILM_TRAINED: encoders[MINILM], HUB: origins[HUB]}
     rerankers: Mapping[str, str] = {
-        LEXICAL: "compares numbers, negations, names and words of both texts, and their vectors"
+        LEXICAL: "compares numbers, negations, names and words of both texts, and their vectors;"
+        " fitted to Quora's questions, whose terms are non-commercial"
     }  # and any cross-encoder, as cross-encoder:MODEL
 
     def build(self, name: str, folder: Path) -> None:
