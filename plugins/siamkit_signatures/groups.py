@@ -23,7 +23,7 @@ NAME = 0.4  # of the largest piece's height: lower print, if there is little pri
 ALONE_APART = (4.0, 1.2)  # as APART, without print: heights of the larger pieces
 ALONE_LARGE, ALONE_SHARE = 0.05, 0.2  # of the largest piece's ink; of all ink
 ALONE_SCORE = 0.9  # without print there is nothing to compare with
-THRESHOLD = 0.5
+THRESHOLD = 0.6  # of the score: chosen on drawn pages, see tools/signature_shape.py
 
 ScoredBox = tuple["NDArray[np.float64]", float]  # box (4,), and score in [0, 1]
 

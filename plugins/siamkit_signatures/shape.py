@@ -1,7 +1,7 @@
 """Score how much a group of ink is shaped like a signature: a logistic model of a few measures.
 
-It was fitted to 133 generated pages (text, rules, tables, stamps, logos; three of four with a
-signature of CEDAR or BHSig260): 418 groups, 86 of them signatures.
+tools/signature_shape.py fits it to 380 drawn pages: letters, forms, tables and stamps, scanned,
+faxed or photographed, unsigned or with signatures of CEDAR and BHSig260.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ STRAIGHT = 0.8  # text heights: frames and print have horizontal or vertical run
 LETTERS = 0.5  # of the median height: lower pieces are dots, which need not stand on a line
 # In the order of measures().
 WEIGHTS = np.array(
-    (-0.31, 2.07, -2.635, -1.851, -1.92, -1.17, 1.063, -14.907, -27.275, -2.201, -0.047, -0.17)
+    (-0.623, 1.312, -3.499, -1.077, -1.881, 0.348, 3.654, -20.829, -29.413, -1.04, -0.143, 1.099)
 )
-BIAS = -5.245
+BIAS = -4.908
 
 
 def score(group: Parts, printed: NDArray[np.float64], height: float) -> float:
