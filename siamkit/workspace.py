@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region, only_usable
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, MissingWeights, StoreError
 from siamkit.flows import detectors as detector_folders
 from siamkit.flows import encoders as encoder_folders
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
@@ -265,7 +265,15 @@ class Workspace:
         detector: another one for this call; None embeds whole samples.
         """
         detector = gallery.detector if detector == DEFAULT else detector
-        return self.pipeline(gallery.space.modality, encoder=gallery.encoder, detector=detector)
+        modality, encoder = gallery.space.modality, gallery.encoder
+        try:
+            return self.pipeline(modality, encoder=encoder, detector=detector)
+        except MissingWeights as error:
+            if encoder is None:
+                raise
+            move = f"`siamkit reembed {gallery.name} --encoder default` moves to that of {modality}"
+            hint = f"{error.hint}; {move}" if error.hint else move
+            raise MissingWeights(f"gallery {gallery.name!r}: {error}", hint=hint) from error
 
     def index(self, gallery: Gallery) -> LiveIndex:
         """Open a gallery's index, kept open and in step with the store."""
@@ -1314,14 +1322,16 @@ class Workspace:
     ) -> Reembedded:
         """Recompute every template of a gallery from the enrolled sources, all or nothing.
 
-        encoder: a name, a folder, or ORIGIN:MODEL; None takes the gallery's own.
+        encoder: a name, a folder, or ORIGIN:MODEL; None takes the gallery's own, DEFAULT that of
+        its modality.
         drop_missing: drop samples whose source is gone; by default they raise BadInput.
         """
         from siamkit.flows.reembed import reembed
 
         target = galleries.get(self.store, gallery)
         plugin = registry.load("siamkit.modalities", target.space.modality)
-        encoder = names.pin_encoder(plugin, encoder or target.encoder)
+        wanted = None if encoder == DEFAULT else encoder or target.encoder
+        encoder = names.pin_encoder(plugin, wanted)
         pipeline = self.pipeline(plugin.name, encoder=encoder, detector=target.detector)
         return reembed(
             self.store, target, pipeline, encoder, drop_missing=drop_missing, progress=progress

@@ -15,6 +15,7 @@ from siamkit.cli.progress import steps
 Examples:
   siamkit reembed staff                            with the gallery's own encoder
   siamkit reembed staff --encoder runs/best/       move to an encoder of your own
+  siamkit reembed staff --encoder default          back to that of the modality
 
 \b
 The sources are read again from where they were enrolled. The gallery changes in one step at the

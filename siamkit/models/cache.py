@@ -38,7 +38,7 @@ class Shelf:
         return self.root / name
 
     def title(self, name: str) -> str:
-        """Return what messages call a model: 'encoder faces/dlib-resnet', 'detector yolo'."""
+        """Return what messages call a model: 'encoder images/fused', 'detector yolo'."""
         return (
             f"encoder {self.plugin.name}/{name}" if self.kind == "encoder" else f"detector {name}"
         )

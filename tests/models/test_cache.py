@@ -64,30 +64,27 @@ def test_a_damaged_folder_is_never_opened(tmp_path, spoil):
 
 def test_processes_that_build_at_once_do_not_collide(shell):
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    many = [shell.start("encoders", "path", "faces") for _ in range(3)]
+    many = [shell.start("encoders", "path", "bigrams") for _ in range(3)]
     said = [process.communicate(timeout=120) for process in many]
     assert [process.returncode for process in many] == [0, 0, 0], said
     assert len({out for out, _ in said}) == 1
     row = next(
-        r for r in json.loads(shell("encoders", "list", "--json").out) if r["modality"] == "faces"
+        r for r in json.loads(shell("encoders", "list", "--json").out) if r["modality"] == "bigrams"
     )
     assert (row["state"], row["licence"]) == ("built", "CC0-1.0")
-    folder = shell.folder / "cache" / "encoders" / "faces"
+    folder = shell.folder / "cache" / "encoders" / "bigrams"
     assert [path.name for path in folder.iterdir()] == [row["name"]]
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
 def test_a_broken_cache_is_built_again_with_a_line(shell, spoil):
-    from siamkit_faces.examples import examples
-
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    (shell.folder / "face.png").write_bytes(examples()[0][1])
-    verify = ["verify", "-m", "faces", "face.png", "face.png"]
+    verify = ["verify", "-m", "bigrams", "--threshold", "0.5", "--text", "hello", "--text", "hello"]
     done = shell(*verify)
     assert done.code == 0
-    assert "building encoder faces/dlib-resnet once" in done.err
+    assert "building encoder bigrams/random once" in done.err
     assert shell(*verify).err == ""
-    spoil(shell.folder / "cache" / "encoders" / "faces" / "dlib-resnet")
+    spoil(shell.folder / "cache" / "encoders" / "bigrams" / "random")
     done = shell(*verify)
     assert done.code == 0
     assert "building encoder" in done.err
@@ -96,28 +93,41 @@ def test_a_broken_cache_is_built_again_with_a_line(shell, spoil):
 
 def test_a_folder_of_another_version_is_built_again(shell):
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    folder = shell("encoders", "path", "faces").out.strip()
+    folder = shell("encoders", "path", "bigrams").out.strip()
     (shell.folder / folder / "built-by.txt").write_text("siamkit 0.0.1")
-    assert "building encoder" in shell("encoders", "path", "faces").err
+    assert "building encoder" in shell("encoders", "path", "bigrams").err
 
 
 def test_a_gallery_keeps_the_whole_path_of_an_encoder_folder(shell):
     """Made with a path from here, it opens from elsewhere; and so after it was re-embedded."""
-    from siamkit_faces.examples import examples
-
     shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
-    shutil.copytree(shell("encoders", "path", "faces").out.strip(), shell.folder / "mine")
-    (shell.folder / "face.png").write_bytes(examples()[0][1])
-    made = shell("galleries", "create", "people", "-m", "faces", "--encoder", "mine", "--json")
+    shutil.copytree(shell("encoders", "path", "bigrams").out.strip(), shell.folder / "mine")
+    made = shell("galleries", "create", "texts", "-m", "bigrams", "--encoder", "mine", "--json")
     assert json.loads(made.out)["encoder"] == str(shell.folder / "mine")
-    assert shell("enrol", "people", "face.png", "--as", "x").code == 0
-    assert shell("reembed", "people", "--encoder", "mine").code == 0
+    assert shell("enrol", "texts", "--text", "hello", "--as", "x").code == 0
+    assert shell("reembed", "texts", "--encoder", "mine").code == 0
     (kept,) = json.loads(shell("galleries", "--json").out)
     assert kept["encoder"] == str(shell.folder / "mine")
 
 
-def test_an_unknown_encoder_is_refused(shell):
-    done = shell("verify", "-m", "faces", "a.png", "b.png", "--encoder", "facenet")
+def test_a_gallery_whose_encoder_is_gone_moves_to_the_modalitys_own(shell):
+    shell.environment["SIAMKIT_CACHE"] = str(shell.folder / "cache")
+    shutil.copytree(shell("encoders", "path", "bigrams").out.strip(), shell.folder / "mine")
+    shell("galleries", "create", "texts", "-m", "bigrams", "--encoder", "mine")
+    shell("enrol", "texts", "--text", "hello", "--as", "x")
+    shutil.rmtree(shell.folder / "mine")
+    done = shell("query", "texts", "--text", "hello")
     assert done.code == 1
-    assert "no encoder 'facenet' for faces" in done.err
-    assert "known names: dlib-resnet" in done.err
+    assert "gallery 'texts': no encoder" in done.err
+    assert "siamkit reembed texts --encoder default" in done.err
+    assert shell("reembed", "texts", "--encoder", "default").code == 0
+    (gallery,) = json.loads(shell("galleries", "--json").out)
+    assert gallery["encoder"] is None
+    assert shell("query", "texts", "--text", "hello", "--threshold", "0.5").code == 0
+
+
+def test_an_unknown_encoder_is_refused(shell):
+    done = shell("verify", "-m", "bigrams", "--text", "a", "--text", "b", "--encoder", "trigrams")
+    assert done.code == 1
+    assert "no encoder 'trigrams' for bigrams" in done.err
+    assert "known names: random" in done.err
