@@ -20,7 +20,7 @@ from accuracy import ours, trials
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
-DRAWS, DEFAULT = 10, 0.926
+DRAWS, DEFAULT = 10, 0.371
 
 data, table, picture = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 pairs = trials(data / "trials.csv")
@@ -36,7 +36,7 @@ for _ in range(DRAWS):
     _, first = np.unique(people[order], return_index=True)
     drawn = rows[order[first]]
     draws.append(np.sort((drawn @ drawn.T)[np.triu_indices(len(drawn), 1)]))
-limits = np.round(np.arange(0.85, 0.9501, 0.002), 4)
+limits = np.round(np.arange(0.301, 0.4601, 0.002), 4)
 fmr = np.mean([1 - np.searchsorted(d, limits) / len(d) for d in draws], axis=0)
 fnmr = np.searchsorted(mated, limits) / len(mated)
 

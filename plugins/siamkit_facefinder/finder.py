@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from siamkit.types import Box, Image, Region
@@ -10,14 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from siamkit.sdk.onnx import Session
-    from siamkit_facefinder.centerface import Detections
+    from siamkit_facefinder.yunet import YuNet
 
-THRESHOLD = 0.6  # on pictures with known faces the weakest face had 0.65, the best non-face 0.55
-LONG_SIDE = (320, 640)  # px: smaller pictures are enlarged to it, larger ones reduced
-ENLARGE = 4.0  # at most: beyond it there is no detail to gain
-CLOSER = 1280  # px: the long side in the second pass
-SMALL = 24  # px in the first pass: a narrower face hints at others too small to detect
 MIN_SIDE = 8  # px: a smaller picture holds no face
 
 
@@ -32,39 +27,26 @@ class FaceFinder:
     name = "facefinder"
     kind = "image"
 
-    def __init__(self) -> None:
-        self._network: Session | None = None
+    @cached_property
+    def _network(self) -> YuNet:
+        from siamkit_facefinder.yunet import YuNet
+
+        return YuNet()
 
     def find(self, medium: Image) -> list[Region]:
-        """Return one region per face, best first; [] if there is none.
-
-        Raises MissingWeights if the package with the weights is not installed.
-        """
+        """Return one region per face, best first; [] if there is none."""
         height, width = medium.pixels.shape[:2]
         if min(height, width) < MIN_SIDE:
             return []
-        faces = self._detect(medium.pixels, max(height, width))
+        from siamkit_facefinder.passes import find_faces
+
+        faces = find_faces(self._network, medium.pixels)
         return [
             Region(where=box, score=min(1.0, float(score)), landmarks=points)
             for box, score, points in zip(
                 _inside(faces.boxes, width, height), faces.scores, faces.points, strict=True
             )
         ]
-
-    def _detect(self, pixels: NDArray[np.uint8], long: int) -> Detections:
-        """Detect at one scale, and if a large picture seems to hold small faces, at a second."""
-        from siamkit_facefinder import centerface
-
-        if self._network is None:
-            self._network = centerface.open_network()
-        smallest, largest = LONG_SIDE
-        scale = min(ENLARGE, min(max(long, smallest), largest) / long)
-        faces = centerface.detect(self._network, pixels, scale, THRESHOLD)
-        widths = (faces.boxes[:, 2] - faces.boxes[:, 0]) * scale
-        if long > largest and (not len(widths) or widths.min() < SMALL):
-            closer = centerface.detect(self._network, pixels, min(1.0, CLOSER / long), THRESHOLD)
-            faces = centerface.merge(faces, closer)
-        return faces
 
 
 def _inside(boxes: NDArray[np.float32], width: int, height: int) -> list[Box]:

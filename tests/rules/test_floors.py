@@ -14,7 +14,8 @@ import siamkit
 
 ROOT = Path(__file__).parents[2]
 PLUGINS_MAY_USE = {"errors", "types", "protocols", "sdk"}
-BUILT_ON = {"siamkit_segments": "siamkit_objects"}  # a plugin that uses another one's public names
+# A plugin that uses another one's public names.
+BUILT_ON = {"siamkit_segments": "siamkit_objects", "siamkit_faces": "siamkit_facefinder"}
 # Modules that a user asks for by name, once.
 WITH_TORCH = {
     *("export", "crossencoder", "training"),
