@@ -36,7 +36,9 @@ SHORTEST = 0.1  # s of a turn
 # Chosen on half of the development speakers, and measured on the other: docs/voices.md.
 CLUSTERED = 1.5  # s that a voice says alone, at least, to be clustered; others join the nearest
 APART = 0.65  # cosine distance at which two clusters are two speakers
-SMALLEST = 2.0  # s that a speaker says alone, in all
+OTHER = 0.3  # more of it between two speakers of one window
+SMALLEST = 2.0  # s that a speaker says alone, in all windows; most moments are in four of them
+MOST = 2_000  # voices clustered, of a longer recording evenly spread: they take 80 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,7 @@ class Voice:
     """Some seconds of one speaker in one window."""
 
     window: int
+    speaker: int  # of the window
     is_heard: NDArray[np.bool_]  # (frames of a window,)
     seconds: float  # of them alone
     vector: Vectors  # (dim,) of norm 1
@@ -110,22 +113,19 @@ def _hear_window(pipeline: Pipeline, clip: Clip, content: Content, number: int) 
     heard = _merge_doubles([_to_frames(spans) for spans in separate(pipeline, clip)])
     is_single = np.sum(heard, axis=0) == 1
     crops, voices = [], []
-    for is_heard in heard:
+    for speaker, is_heard in enumerate(heard):
         for unit in _units(is_heard):
             alone = unit & is_single
             with suppress(NothingFound):
                 part = alone if alone.sum() * FRAME >= LEAST else unit
                 crops.append(pipeline.crop(clip, _to_region(part), content))
-                voices.append((unit, float(alone.sum() * FRAME)))
+                voices.append((speaker, unit, float(alone.sum() * FRAME)))
     if not crops:
         return []
     vectors, valid = pipeline.embed(crops)
     if not valid.all():
         raise pipeline.row_error(vectors[~valid][0])
-    return [
-        Voice(number, is_heard, seconds, vector)
-        for (is_heard, seconds), vector in zip(voices, vectors, strict=True)
-    ]
+    return [Voice(number, *voice, vector) for voice, vector in zip(voices, vectors, strict=True)]
 
 
 def _merge_doubles(heard: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
@@ -229,11 +229,14 @@ def find_centres(voices: Sequence[Voice], speakers: int | None) -> Vectors:
 
     longest = max(voice.seconds for voice in voices)
     usable = [voice for voice in voices if voice.seconds >= min(CLUSTERED, longest)]
+    # Every moment is heard in several windows, so a part of the voices has all speakers.
+    every = ceil(len(usable) / MOST)
+    usable = usable[::every]
     vectors = np.stack([voice.vector for voice in usable])
-    lengths = np.array([voice.seconds for voice in usable])
     if len(usable) == 1:
         return vectors
-    tree = linkage(vectors, "average", metric="cosine")
+    lengths = every * np.array([voice.seconds for voice in usable])
+    tree = linkage(_distances(usable, vectors), "average")
 
     def cut(level: float) -> list[NDArray[np.bool_]]:
         """Return the clusters at a distance that say enough to be speakers; at least one."""
@@ -244,14 +247,26 @@ def find_centres(voices: Sequence[Voice], speakers: int | None) -> Vectors:
 
     clusters = cut(APART)
     if speakers is not None:
-        # A distance at which so many are large; the largest one, at which the most are merged.
-        cuts = (cut(level) for level in sorted({0.0, *tree[:, 2].tolist()}, reverse=True))
-        fitting = (cut for cut in cuts if len(cut) == speakers)
+        # The largest distance at which so many are large, where the most are merged.
+        levels = sorted({0.0, *tree[:, 2].tolist()}, reverse=True)
+        fitting = (cut(level) for level in levels)
         labels = fcluster(tree, speakers, "maxclust")
-        clusters = next(fitting, [labels == label for label in np.unique(labels)])
+        by_number = [labels == label for label in np.unique(labels)]
+        clusters = next((each for each in fitting if len(each) == speakers), by_number)
     sums = np.stack([(vectors * lengths[:, None])[members].sum(axis=0) for members in clusters])
     centres: Vectors = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
     return centres
+
+
+def _distances(voices: Sequence[Voice], vectors: Vectors) -> NDArray[np.float32]:
+    """Return the cosine distance of each pair, in scipy's order, and OTHER where it is due."""
+    rows, columns = np.triu_indices(len(voices), k=1)
+    windows = np.array([voice.window for voice in voices])
+    speakers = np.array([voice.speaker for voice in voices])
+    is_other = (windows[rows] == windows[columns]) & (speakers[rows] != speakers[columns])
+    distances = 1 - (vectors @ vectors.T)[rows, columns] + OTHER * is_other
+    positive: NDArray[np.float32] = np.maximum(distances, 0).astype(np.float32)  # but for rounding
+    return positive
 
 
 def _vote(

@@ -177,23 +177,25 @@ A, B, C = np.eye(3, 8, dtype=np.float32)
 
 def voice(window: int, start: float, stop: float, vector: np.ndarray, seconds=None) -> Voice:
     frames = (np.arange(500) * 0.02 >= start) & (np.arange(500) * 0.02 < stop)
-    return Voice(window, frames, stop - start if seconds is None else seconds, vector)
+    return Voice(
+        window, int(vector.argmax()), frames, stop - start if seconds is None else seconds, vector
+    )
 
 
 def test_windows_vote_and_speakers_are_in_the_order_of_their_words():
     voices = [
-        voice(0, 1, 4, B), voice(0, 5, 9, A), voice(0, 8, 10, C),
+        voice(0, 1, 5, B), voice(0, 5.5, 9, A), voice(0, 8, 10, C),
         voice(1, 2.5, 6.5, A), voice(1, 5.5, 9.5, C), voice(2, 0, 4, A), voice(2, 3, 7, C),
     ]  # fmt: skip
     speakers = group(voices, 15.0, None)
     assert [[(round(a, 1), round(b, 1)) for a, b in s.spans] for s in speakers] == [
-        [(1.0, 4.0)], [(5.0, 9.0)], [(8.0, 12.0)],
+        [(1.0, 5.0)], [(5.5, 9.0)], [(8.0, 12.0)],
     ]  # fmt: skip
     assert [int(s.vector.argmax()) for s in speakers] == [1, 0, 2]
 
 
 def test_a_short_voice_is_no_speaker_unless_so_many_are_known():
-    voices = [voice(0, 0, 4, A), voice(0, 5, 6.6, B), voice(0, 7, 9, A)]
+    voices = [voice(0, 0, 4, A), voice(0, 5, 6.6, B), voice(0, 6.8, 9.3, A)]
     assert len(group(voices, 10.0, None)) == 1
     assert len(group(voices, 10.0, 2)) == 2
     assert group([], 10.0, None) == []
@@ -202,7 +204,7 @@ def test_a_short_voice_is_no_speaker_unless_so_many_are_known():
 def test_short_silence_belongs_to_a_turn_unless_somebody_else_speaks():
     voices = [voice(0, 0, 2.5, A), voice(0, 3, 5, A), voice(0, 5, 5.5, B), voice(0, 5.5, 7, A),
               voice(0, 8.8, 9.9, A)]  # fmt: skip
-    first, second = group([*voices, voice(0, 7.1, 8.7, B), voice(0, 7.1, 8.7, B)], 10.0, None)
+    first, second = group([*voices, *[voice(0, 7.1, 8.7, B)] * 3], 10.0, None)
     assert first.spans[0] == (0, 5)
     assert len(first.spans) == 3
     assert second.spans[0] == (5, 5.5)
