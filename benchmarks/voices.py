@@ -9,14 +9,15 @@ trials: EER of the listed pairs. all pairs: EER of all pairs of a set, with a 95
 speakers. 3 clips: a speaker's first three, and nine draws of any three, against the speaker's other
 clips and all clips of other speakers; `served` is siamkit's score, `nearest` the best of three
 cosines. --tried adds methods that are not used: adaptive S-norm, with a cohort of the set's other
-speakers, and each network alone. --peer adds Resemblyzer, which needs: pip install librosa
-webrtcvad-wheels, and pip install --no-deps Resemblyzer==0.1.4.
+speakers, each network alone, and a head made on other actors. --peer adds Resemblyzer, which
+needs: pip install librosa webrtcvad-wheels, and pip install --no-deps Resemblyzer==0.1.4.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from siamkit.stats.metrics import PersonScores, bootstrap, eer, fnmr_at
 from siamkit.stats.scoring import mean_score
 
 REFERENCES, DRAWS = 3, 10
+ACTED, SPREAD = "emodb", 0.01  # the set of a head, and what it adds to each variance
 TOP = 50  # cohort scores that adaptive S-norm keeps (Matejka et al. 2017, "Analysis of …", §3)
 LIMITS = (0.1, 0.01)
 Vectors = Mapping[str, np.ndarray | None]  # clip -> (dim,) unit vector; None: no speech in it
@@ -209,7 +211,49 @@ def tried(
                 for c, v in vectors.items()
             }
             out.append({"set": name, "what": part_name, "eer": eer(*split(rows, cosine(alone)))[0]})
-    return out
+    return [*out, *held_out_heads(trials, vectors)]
+
+
+def held_out_heads(
+    trials: Mapping[str, Sequence[tuple[str, str, bool]]], vectors: Vectors
+) -> list[dict[str, Any]]:
+    """A linear head made on all actors of Emo-DB but two, on all pairs of those two and elsewhere.
+
+    It divides by the covariance of an actor's own clips (Hatch et al. 2006, "Within-class
+    covariance normalization"), to which SPREAD is added.
+    """
+    clips = sorted({clip for row in trials[ACTED] for clip in row[:2] if vectors[clip] is not None})
+    actors = sorted({speaker(clip) for clip in clips})
+    rows: dict[str, list[float]] = {}
+    for held_out in itertools.combinations(actors, 2):
+        own = [clip for clip in clips if speaker(clip) in held_out]
+        head = whitener([clip for clip in clips if clip not in own], vectors)
+        changed = {c: None if v is None else unit(v @ head) for c, v in vectors.items()}
+        for name, each in (("before", vectors), ("after", changed)):
+            pairs = [
+                np.concatenate(side) for side in zip(*all_pairs(own, cosine(each)), strict=True)
+            ]
+            rows.setdefault(f"{ACTED} {name}", []).append(eer(*pairs)[0])
+        for other in trials.keys() - {ACTED}:
+            listed = split(trials[other], cosine(changed))
+            rows.setdefault(f"{other} after", []).append(eer(*listed)[0])
+    mean = {name: float(np.mean(rates)) for name, rates in sorted(rows.items())}
+    before, after = (np.array(rows[f"{ACTED} {name}"]) for name in ("before", "after"))
+    better = f"{(after < before).sum()} of {len(before)}"
+    return [{"what": "a head for actors who are held out", **mean, "better in": better}]
+
+
+def whitener(clips: Sequence[str], vectors: Vectors) -> np.ndarray:
+    """Return (dim, dim): the inverse square root of the covariance within speakers."""
+    names = sorted({speaker(clip) for clip in clips})
+    groups = [np.stack([vectors[c] for c in clips if speaker(c) == name]) for name in names]
+    centred = np.concatenate([group - group.mean(axis=0) for group in groups])
+    values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    return (axes / np.sqrt(np.maximum(values, 0) + SPREAD)) @ axes.T
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
 
 
 def normalised(rows: Sequence[tuple[str, str, bool]], vectors: Vectors) -> Score:
