@@ -30,7 +30,15 @@ from siamkit.host import registry
 from siamkit_questions import languages
 from siamkit_questions.modality import MINILM
 
+DUPLICATES = "qqp/qqp_duplicates_only.csv"
 SETS = {name: OTHERS[name] for name in ("Korean", "Chinese", "Persian")} | {"Quora": "trials.csv"}
+TEXTS = {
+    "Quora": ("trials.csv", "a", "b", "label"),
+    "MRPC": ("mrpc/trials.csv", "a", "b", "label"),
+    "STS": ("sts/sts_graded.csv", "a", "b", "score_0_5"),
+    "Quora, duplicates": (DUPLICATES, "question1", "question2", "is_duplicate"),
+    **{title: (OTHERS[title], "a", "b", "label") for title in ("Korean", "Chinese", "Persian")},
+}
 _LATIN = """af az br ca cs cy da de es et eu fi fr ga gd gl hr hu id ig is it lt lv ms nb nl nn pl
     pt pt_BR ro sk sl sq sv sw tk tr uz vi"""
 LATIN = _LATIN.split()
@@ -93,8 +101,8 @@ def measure_recognition(data: Path, folder: Path) -> None:
     tokenizer = open_encoder(plugin, MINILM)._tokenizer
     messages = translations(folder)
     sets = {"Django": messages["en"]}
-    for title, file in (("Quora", "trials.csv"), ("MRPC", "mrpc/trials.csv")):
-        pairs = read(data / file, plugin.load, ("a", "b", "label"))
+    for title, (file, *columns) in TEXTS.items():
+        pairs = read(data / file, plugin.load, columns)
         sets[title] = {*pairs.left, *pairs.right}
     sets |= {code: messages[code] for code in LATIN}
     shares = {}
@@ -102,7 +110,7 @@ def measure_recognition(data: Path, folder: Path) -> None:
         half = [text for text in sorted(texts) if zlib.crc32(text.encode()) % 2]
         codes = [languages.other_language(text, ("en",), tokenizer) for text in half]
         shares[title] = float(np.mean([bool(code) for code in codes]))
-        print(f"{title:8} {len(half):5} texts, taken for another language: {shares[title]:.4f}")
+        print(f"{title:17} {len(half):5} texts, taken for another language: {shares[title]:.4f}")
     print(f"mean of {len(LATIN)} languages: {np.mean([shares[code] for code in LATIN]):.3f}")
 
 
