@@ -135,7 +135,10 @@ class Notes(Protocol):
     """An encoder that reports on what it embedded. Optional."""
 
     def notes(self) -> list[str]:
-        """Return the lines since the last call: '3 texts were longer than 256 tokens …'."""
+        """Return the lines since the last call: '3 texts were longer than 256 tokens …'.
+
+        They are shown, and listed in JSON.
+        """
         ...
 
 

@@ -173,6 +173,7 @@ def _parse_card(data: dict[str, Any]) -> Card:
         and 0 < card.dim <= MAX_DIM
         and isinstance(card.preprocessing, dict)
         and isinstance(card.training, dict)
+        and isinstance(card.languages, list | tuple)
         and all(-1 <= cosine <= 1 for cosine in cosines)
         and all(0 <= rate <= 1 for rate in rates)
     )

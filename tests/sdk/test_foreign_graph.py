@@ -180,6 +180,8 @@ def test_a_huge_graph_is_not_even_hashed(tmp_path):
         {"name": 3},
         {"modality": None},
         {"fingerprint": 3},
+        {"languages": "en"},
+        {"languages": [3]},
         {"more": 1},
         {"format": 9},
     ],
