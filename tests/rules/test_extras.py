@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from siamkit.cli import COMMANDS
 from siamkit.io.extras import EXTRAS
+from siamkit_voices.examples import SPEAKERS, speak, wav
 
 # What `pip install siamkit` leaves out, and packages that come with these alone.
 ABSENT = sorted({package for packages in EXTRAS.values() for package in packages})
@@ -24,6 +28,7 @@ from siamkit.cli import run
 for number, command in enumerate({commands!r}):
     print("CODE", number, run(command), file=sys.stderr, flush=True)
 """
+FACE = Path(str(find_spec("skimage").origin)).parent / "data" / "astronaut.png"
 WORDS = ("tea", "ink", "oil", "egg")
 COMMANDS_RUN = """
 init
@@ -51,6 +56,9 @@ evaluate trials.csv -m questions
 calibrate texts --trials trials.csv
 audit texts
 enrol shop a.png --as a -m images
+enrol people collins.png --as collins -m faces
+query people collins.png
+timeline talk.wav
 find shop a.png --threshold 0.5
 detect a.png -d salient
 mine-negatives texts.csv -m questions -o mined.csv
@@ -92,6 +100,8 @@ def files(shell):
         picture = Image.new("RGB", (160, 120), colours[0])
         picture.paste(colours[1], (40, 30, 90, 80))
         picture.save(shell.folder / f"{name}.png")
+    shutil.copy(FACE, shell.folder / "collins.png")
+    (shell.folder / "talk.wav").write_bytes(wav(speak(SPEAKERS["low"], 4.0, 1)))
     goods = [(f"Is {word} sold here?", f"Do you sell {word}?") for word in WORDS]
     trials = [f"{a},{b},{int(a[3:6] == b[12:15])}" for a, _ in goods for _, b in goods]
     (shell.folder / "trials.csv").write_text("\n".join(["a,b,label", *trials]) + "\n")
