@@ -1,8 +1,7 @@
 """Diarise: tell apart the speakers of a recording of any length, whoever they are.
 
-After H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline", Interspeech 2023. The modality
-separates up to three speakers in each window; each of these voices is embedded by what it says
-alone; the vectors are clustered; and where windows overlap, they vote.
+After H. Bredin, "pyannote.audio 2.1 speaker diarization pipeline", Interspeech 2023: windows are
+separated into speakers, whose pieces are embedded and clustered; where windows overlap, they vote.
 """
 
 from __future__ import annotations

@@ -170,9 +170,8 @@ def _turns(
         others = [span for other, each in spans.items() if other != key for span in each]
         identity, speaker_number = (key, None) if isinstance(key, str) else (None, key)
         for start, stop in _merge(own):
-            overlap = sum(
-                max(0.0, min(stop, last) - max(start, first)) for first, last in _merge(others)
-            )
+            parts = (min(stop, last) - max(start, first) for first, last in _merge(others))
+            overlap = float(sum(part for part in parts if part > 0))
             turns.append(
                 Turn(
                     round(start, DECIMALS),
