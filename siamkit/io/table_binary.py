@@ -45,7 +45,13 @@ def open_parquet(path: Path) -> Iterator[Table]:
 
 def _from_arrow(value: Any) -> Any:
     """Return an Arrow value as Python's own, or as bytes if Python has none."""
+    import pyarrow as pa
+
     try:
+        if pa.types.is_timestamp(value.type) and value.type.unit == "ns":
+            value = value.cast(
+                pa.timestamp("us", value.type.tz)
+            )  # else one of pandas, if installed
         return value.as_py()
     except UnicodeDecodeError:
         return bytes(value.as_buffer()).decode("utf-8", "surrogateescape")
