@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from siamkit.errors import MissingPackage
 
 EXTRAS: Mapping[str, Sequence[str]] = {
+    "datasets": ("datasets",),
     "heic": ("pillow_heif",),
     "lora": ("peft",),
     "parquet": ("pyarrow",),

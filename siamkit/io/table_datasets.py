@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
+from siamkit.io.extras import require_extra
 from siamkit.io.sources import to_text
 from siamkit.io.table_record import Record, Table, refusing
 
@@ -25,16 +26,13 @@ def is_datasets_folder(path: Path) -> bool:
 def open_datasets(path: Path) -> Table:
     """Open a saved Dataset, or the train and validation parts of a DatasetDict as one table.
 
-    The latter has a column `split` beside its own. Raises BadInput if `datasets` is absent, if the
-    folder is damaged, and on reading a column of pictures or sounds.
+    The latter has a column `split` beside its own. Raises MissingPackage without `datasets`, and
+    BadInput if the folder is damaged, and on reading a column of pictures or sounds.
     """
     name = to_text(path)
-    try:
-        from datasets import Dataset, load_from_disk
-    except ImportError as error:
-        raise BadInput(
-            f"{name} is a folder of Hugging Face datasets", hint="`pip install datasets` reads it"
-        ) from error
+    require_extra("datasets", name)
+    from datasets import Dataset, load_from_disk
+
     refuse = partial(refusing, f"{name} cannot be read by datasets", Exception)
     with refuse():
         opened = load_from_disk(str(path))
