@@ -30,7 +30,7 @@ from siamkit.train.examples import Data, Example, label_notes, require_files
 from siamkit.train.folder import ARRAYS, FACTS, link, replacing
 from siamkit.train.intake import Loaded, Tally, load_example, select_rows
 from siamkit.train.pairs import NO_PAIRS, Pairs
-from siamkit.train.split import MIN_PER_SIDE, Split, split_examples
+from siamkit.train.split import MIN_PER_SIDE, Split, folds_of, split_examples
 from siamkit.train.threads import map_ahead
 from siamkit.train.trials import FEW
 from siamkit.types import Progress, ignore_progress
@@ -72,10 +72,11 @@ def warn_of_few(dataset: Dataset) -> None:
     """Log a warning if a run has few identities to validate on."""
     identities = len(np.unique(dataset.labels[~dataset.training]))
     if 0 < identities < FEW:
+        folds = folds_of(len(np.unique(dataset.labels)))
         log.warning(
             f"{identities} identities for validation say little: their error rate may be far from"
-            " that of others. Add identities, give `--set validation=0.5`, or measure on all of"
-            " them with `--folds 5`"
+            " that of others. Add identities, give `--set validation=0.5`"
+            + (f", or measure on all of them with `--folds {folds}`" if folds else "")
         )
 
 
@@ -281,10 +282,9 @@ def _digest(
     pairs: Pairs,
 ) -> str:
     """Hash all that the arrays depend on (SHA-256); of a file: name, size and time of change."""
-    detector_name = detector and detector.name
     inputs = [
         modality.name,
-        detector_name,
+        detector and detector.name,
         modality.preprocessing(),
         split.share,
         split.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,7 +43,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class Measured:
     """Rates on the validation identities. Records of earlier versions lack those with a default.
 
     `error` is `eer_impostors` if there are 30 such pairs or more; or else the EER against both
@@ -53,7 +53,7 @@ class Evaluated:
     step: int
     eer: float  # equal error rate in [0, 1] of mated pairs against all of different identities
     eer_impostors: float | None  # against impostors and pairs labelled different
-    best: bool  # the lowest `error` so far
+    _: KW_ONLY
     eer_hard: float | None = None  # against each sample's nearest ones of other identities
     error: float | None = None  # one of these EERs, by which the step is selected
     low: float | None = None  # its 95 % interval over identities; None for fewer than five
@@ -67,23 +67,17 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """The rates of Evaluated for what a user has without training, on the same samples."""
+class Evaluated(Measured):
+    """The rates of the weights at a step."""
 
-    step: int  # 0
+    best: bool  # the lowest `error` so far
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline(Measured):
+    """The rates of what a user has without training, on the same samples; the step is 0."""
+
     name: str  # "the encoder NAME as it is", say
-    eer: float  # equal error rate in [0, 1] of mated pairs against all of different identities
-    eer_impostors: float | None  # against impostors and pairs labelled different
-    eer_hard: float | None = None  # against each sample's nearest ones of other identities
-    error: float | None = None  # one of these EERs, by which the step is selected
-    low: float | None = None  # its 95 % interval over identities; None for fewer than five
-    high: float | None = None
-    fmr: float | None = None  # the lowest false match rate of the same pairs that they can show,
-    fnmr: float | None = None  # and the false non-match rate there
-    recall_at_1: float | None = None  # share of samples whose nearest is of their identity
-    recall_at_5: float | None = None  # … with one of their identity among the five nearest
-    map_at_r: float | None = None  # mean average precision at R, see siamkit.stats.retrieval
-    spearman: float | None = None  # of scored pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +96,15 @@ class Verdict:
     advice: str  # what to try, if nothing was gained
 
 
+def outcome_of(verdict: Verdict) -> str:
+    """Name the outcome of a Verdict, see `outcome`; "" if there was nothing to compare with."""
+    if verdict.gained is None or verdict.before is None or verdict.error is None:
+        return ""
+    return outcome(verdict.gained, verdict.before, verdict.error)
+
+
 def outcome(gained: bool, before: float, error: float) -> str:
-    """Name the outcome of a Verdict: 'gained', UNPROVEN or 'no gain'."""
+    """Name the outcome of a comparison: 'gained', UNPROVEN or 'no gain'."""
     if gained:
         return "gained"
     return UNPROVEN if error < before else "no gain"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -17,12 +18,16 @@ from siamkit.errors import PluginError, SiamkitError
 from siamkit.flows.reembed import read_enrolled
 from siamkit.host import registry
 from siamkit.io.sources import shorten
+from siamkit.sdk import threads
 from siamkit.train.examples import Example, at_most
 from siamkit.train.split import MIN_PER_SIDE
+from siamkit.train.threads import map_ahead
+from siamkit.types import Progress, Vectors
 
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
+BATCH = 64  # samples that are embedded at once
 
 # An example with its array, or with the fault that prevented it.
 Loaded: TypeAlias = tuple[Example, NDArray[Any] | SiamkitError]
@@ -75,6 +80,35 @@ def load_crop(pipeline: Pipeline, example: Example) -> Any:
     except SiamkitError as error:
         raise name_sample(shorten(example.name), error) from error
     return pipeline.crop(detected.medium, region, content)
+
+
+def embed_each(
+    pipeline: Pipeline, examples: Sequence[Example], step: str, progress: Progress
+) -> Iterator[Vectors | SiamkitError]:
+    """Yield the vector of each example, (dim,) float32, or what kept it from having one.
+
+    step: of which the progress is told.
+    """
+    workers = threads.workers()
+    crops = map_ahead(partial(_try_crop, pipeline), examples, workers=workers, ahead=BATCH)
+    for start in range(0, len(examples), BATCH):
+        batch = list(islice(crops, BATCH))
+        cropped = [crop for crop in batch if not isinstance(crop, SiamkitError)]
+        rows = zip(*pipeline.embed(cropped), strict=True) if cropped else iter(())
+        for crop in batch:
+            if isinstance(crop, SiamkitError):
+                yield crop
+            else:
+                vector, is_usable = next(rows)
+                yield vector if is_usable else pipeline.row_error(vector)
+        progress(step, start + len(batch), len(examples))
+
+
+def _try_crop(pipeline: Pipeline, example: Example) -> Any:
+    try:
+        return load_crop(pipeline, example)
+    except SiamkitError as error:
+        return error
 
 
 def _array(modality: TrainableModality, crop: Any, name: str) -> NDArray[Any]:

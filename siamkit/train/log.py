@@ -32,6 +32,7 @@ from siamkit.train.events import (
     Started,
     Stopped,
     Verdict,
+    outcome_of,
 )
 from siamkit.train.localise.run import LocaliserRun
 from siamkit.train.record import read_record
@@ -132,8 +133,8 @@ class _Book:
             texts = {f"alarm/{event.name}": event.message}
         elif isinstance(event, Stopped):
             texts = {"stopped": event.reason}
-        elif isinstance(event, Verdict) and event.gained is not None:
-            texts["verdict"] = "gain" if event.gained else "no gain"
+        elif isinstance(event, Verdict) and (verdict := outcome_of(event)):
+            texts["verdict"] = verdict
         for title, text in texts.items():
             if self._texts.get(title) != text:
                 self._texts[title] = text

@@ -255,7 +255,7 @@ class Loop:
             validation.write(self.folder, embeddings, held)
             weights = checkpoint.under("average.", self.learner.average.state_dict())
             checkpoint.write(self.folder / BEST, weights, {"step": step} | asdict(rates))
-        yield Evaluated(step, best=best, **validation.as_event(rates))
+        yield Evaluated(step=step, best=best, **validation.as_event(rates))
 
     def _save(self, step: int) -> Iterator[Event]:
         self.state.step, self.state.curriculum = step, self._curriculum.state()

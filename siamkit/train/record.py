@@ -6,15 +6,24 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.atomic import PRIVATE_FILE
 from siamkit.io.sources import to_text
-from siamkit.train.events import Event, Saved, Stopped, Verdict
+from siamkit.train.events import (
+    Evaluated,
+    Event,
+    LocaliserEvaluated,
+    LocaliserStep,
+    Saved,
+    Step,
+    Stopped,
+    Verdict,
+)
 
 RECORD = "train.jsonl"
 MAX_BYTES = 256 << 20  # a million steps
@@ -29,6 +38,7 @@ TYPES: dict[str, Any] = {
     "str | None": str | None,
     "Path": str,
 }
+E = TypeVar("E", Evaluated, LocaliserEvaluated)
 KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
@@ -89,6 +99,30 @@ def read_record(run: Path) -> list[Event]:
     Raises BadInput if there is no record, or for a line that is not an event; it names the line.
     """
     return [event for _, event in _events(run)]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary(Generic[E]):
+    """The course of a run so far."""
+
+    first: E | None  # before any step
+    best: E | None
+    steps: int  # taken
+    stopped: str | None  # the reason
+
+
+def sum_up(events: Iterable[Event], evaluated: type[E]) -> Summary[E]:
+    """Sum up a record; `evaluated` is the kind of its evaluations."""
+    events = list(events)
+    evaluations = [event for event in events if isinstance(event, evaluated)]
+    steps = [event.step for event in events if isinstance(event, Step | LocaliserStep)]
+    reasons = [event.reason for event in events if isinstance(event, Stopped)]
+    return Summary(
+        first=evaluations[0] if evaluations else None,
+        best=next((event for event in reversed(evaluations) if event.best), None),
+        steps=steps[-1] if steps else 0,
+        stopped=reasons[-1] if reasons else None,
+    )
 
 
 def has_ended(run: Path, end: type[Stopped] | type[Verdict]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from inspect import unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,21 +16,18 @@ from siamkit.errors import SiamkitError
 from siamkit.io import foreign
 from siamkit.models import built
 from siamkit.protocols import Detector, Modality
-from siamkit.sdk import threads
 from siamkit.train import heads
 from siamkit.train.data import load
 from siamkit.train.examples import Example
 from siamkit.train.folder import REFERENCE, replacing
-from siamkit.train.intake import load_crop
+from siamkit.train.intake import embed_each
 from siamkit.train.teacher import find_examples
-from siamkit.train.threads import map_ahead
 from siamkit.train.validation import validated_rows
 from siamkit.types import Progress
 
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
 
-BATCH = 32  # crops that are embedded at once
 log = logging.getLogger("siamkit")
 
 
@@ -66,15 +62,10 @@ def write_references(
     chosen = [of_rows[row] for row in compared.tolist()]
     vectors = np.full((len(compared), encoder.dim), np.nan, np.float32)
     pipeline = Pipeline(plugin, detector, encoder)
-    workers = threads.workers()
-    crops = map_ahead(partial(_crop, pipeline), chosen, workers=workers, ahead=4 * workers)
-    batch: list[tuple[int, Any]] = []
-    for number, crop in enumerate(crops):
-        batch += [] if crop is None else [(number, crop)]
-        if len(batch) == BATCH or number == len(compared) - 1:
-            _embed(pipeline, batch, vectors)
-            batch = []
-            progress("embedding without training", number + 1, len(compared))
+    embedded = embed_each(pipeline, chosen, "embedding without training", progress)
+    for number, vector in enumerate(embedded):
+        if not isinstance(vector, SiamkitError):
+            vectors[number] = vector
     name = built.default_name(plugin) or encoder.fingerprint
     for folder, rows in folders:
         with replacing(folder / REFERENCE) as temporary, temporary.open("wb") as file:
@@ -93,20 +84,3 @@ def read_reference(folder: Path, rows: NDArray[np.int64]) -> tuple[str, NDArray[
     names = "vectors", "rows", "name"
     vectors, its_rows, name = foreign.read_npz(path, names, hint="delete it, and start again")
     return (name.tobytes().decode(), vectors) if np.array_equal(its_rows, rows) else None
-
-
-def _crop(pipeline: Pipeline, example: Example) -> Any:
-    """Return the crop of an example, as enrolment takes it; None if it cannot be had any more."""
-    try:
-        return load_crop(pipeline, example)
-    except SiamkitError:
-        return None
-
-
-def _embed(
-    pipeline: Pipeline, batch: Sequence[tuple[int, Any]], vectors: NDArray[np.float32]
-) -> None:
-    if batch:
-        rows, usable = pipeline.embed([crop for _, crop in batch])
-        numbers = np.array([number for number, _ in batch])
-        vectors[numbers[usable]] = rows[usable]

@@ -19,9 +19,9 @@ from siamkit.sdk.model_folder import read_card
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
 from siamkit.train.data import Prepared, load
-from siamkit.train.events import Baseline, Evaluated, Event, Step, Stopped, Verdict
+from siamkit.train.events import Baseline, Evaluated, Event, Verdict
 from siamkit.train.folder import ENCODER, Origin
-from siamkit.train.record import read_record
+from siamkit.train.record import read_record, sum_up
 
 if TYPE_CHECKING:
     from siamkit.train.modality import TrainableModality
@@ -142,14 +142,12 @@ class TrainingRun:
     def result(self) -> TrainingResult:
         """Sum up the record and the exported encoder. Raises BadInput without a record."""
         events = read_record(self.folder)
-        evaluated = [event for event in events if isinstance(event, Evaluated)]
-        best = next((event for event in reversed(evaluated) if event.best), None)
+        summary = sum_up(events, Evaluated)
+        best = summary.best
         baselines = [event for event in events if isinstance(event, Baseline)]
         measured = [event for event in baselines if event.error is not None]
         before = min(measured, key=lambda event: event.error or 0.0, default=None)
         verdict = events[-1] if events and isinstance(events[-1], Verdict) else None
-        steps = [event.step for event in events if isinstance(event, Step)]
-        reasons = [event.reason for event in events if isinstance(event, Stopped)]
         card = read_card(self.folder / ENCODER) if (self.folder / ENCODER).exists() else None
         return TrainingResult(
             run=str(self.folder),
@@ -158,7 +156,7 @@ class TrainingRun:
             modality=self.origin.modality,
             name=self.origin.name,
             fingerprint=card.fingerprint if card else None,
-            steps=steps[-1] if steps else 0,
+            steps=summary.steps,
             best_step=best.step if best else None,
             eer_before=_known(before.eer) if before else None,
             eer=_known(best.eer) if best else None,
@@ -166,7 +164,7 @@ class TrainingRun:
             eer_hard=best.eer_hard if best else None,
             eer_impostors_before=before.eer_impostors if before else None,
             eer_impostors=best.eer_impostors if best else None,
-            stopped=reasons[-1] if reasons else None,
+            stopped=summary.stopped,
             verdict=verdict,
             best=best,
             baselines=baselines,

@@ -14,6 +14,7 @@ from siamkit.train.examples import Example
 from siamkit.train.pairs import Pairs, group_labels
 
 MIN_PER_SIDE = 2  # identities per side, and genuine samples per identity: fewer make no pairs
+FOLDS = 5  # of a cross-validation that a run advises
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,12 @@ class Split:
     # (i, k): validation has the i-th of k parts of the identities instead, i from 0. The parts are
     # disjoint, and hold every identity but those that are stated for training.
     fold: tuple[int, int] | None = None
+
+
+def folds_of(identities: int) -> int:
+    """Return how many folds to advise for so many identities; 0 if they are too few for any."""
+    most = identities // MIN_PER_SIDE
+    return min(FOLDS, most) if most > 1 else 0
 
 
 def split_examples(

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline, open_pipeline
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import to_text
-from siamkit.sdk import threads
 from siamkit.train.arrays import write_arrays
 from siamkit.train.data import Dataset
 from siamkit.train.examples import Example
 from siamkit.train.folder import TEACHER, Origin, link
-from siamkit.train.intake import load_crop
-from siamkit.train.threads import map_ahead
+from siamkit.train.intake import embed_each
 from siamkit.types import Progress, Vectors
 
 OWN = "encoder"  # the modality's default encoder; `encoder:NAME` is NAME, as for a backbone
-BATCH = 64  # samples embedded at a time
 
 
 def open_teacher(origin: Origin, teacher: str) -> Pipeline:
@@ -80,12 +75,8 @@ def find_examples(dataset: Dataset, examples: Sequence[Example]) -> list[Example
 def _embed(
     teacher: Pipeline, examples: Sequence[Example], progress: Progress
 ) -> Iterator[tuple[Example, Vectors]]:
-    workers = threads.workers()
-    crops = map_ahead(partial(load_crop, teacher), examples, workers=workers, ahead=BATCH)
-    for start in range(0, len(examples), BATCH):
-        vectors, usable = teacher.embed(list(islice(crops, BATCH)))
-        for example, vector, is_usable in zip(examples[start:], vectors, usable, strict=False):
-            if not is_usable:
-                raise teacher.row_error(vector)
-            yield example, vector
-        progress("embedding for the teacher", start + len(vectors), len(examples))
+    vectors = embed_each(teacher, examples, "embedding for the teacher", progress)
+    for example, vector in zip(examples, vectors, strict=True):
+        if isinstance(vector, SiamkitError):
+            raise vector
+        yield example, vector

@@ -48,6 +48,7 @@ from siamkit.train.model import Model, build_model, default_dim
 from siamkit.train.processes import Processes, processes
 from siamkit.train.record import has_ended, recorded
 from siamkit.train.run import TrainingRun
+from siamkit.train.split import folds_of
 from siamkit.train.teacher import read_vectors
 from siamkit.train.verdict import judge
 
@@ -89,6 +90,7 @@ def conclude(
             loop.held_out,
             alternatives,
             loop.config,
+            folds=folds_of(len(run.prepared.dataset.names)),
             can_freeze=can_freeze(run.modality, run.config),
         )
         gained = verdict.gained

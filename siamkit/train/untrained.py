@@ -50,7 +50,7 @@ def compare(run: TrainingRun, loop: Loop, model: Model) -> Iterator[Baseline]:
         vectors = alternative.vectors[alternative.usable]
         if len(vectors):
             rates = validation.measure(vectors, held, validation.score(vectors, held))
-            yield Baseline(0, alternative.name, **validation.as_event(rates))
+            yield Baseline(step=0, name=alternative.name, **validation.as_event(rates))
 
 
 def read(folder: Path) -> list[Alternative]:

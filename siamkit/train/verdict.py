@@ -14,6 +14,7 @@ from siamkit.train import graded, validation
 from siamkit.train.config import TrainConfig
 from siamkit.train.events import UNPROVEN, Verdict, outcome
 from siamkit.train.graded import cosines_of, spearman
+from siamkit.train.split import FOLDS
 from siamkit.train.trials import FEW, LEAST_IDENTITIES, Interval, Trials, gain_interval
 from siamkit.train.untrained import Alternative
 from siamkit.train.validation import NEGATIVES, HeldOut, Scores
@@ -29,6 +30,7 @@ def judge(
     alternatives: Sequence[Alternative],
     config: TrainConfig,
     *,
+    folds: int = FOLDS,
     can_freeze: bool = False,
 ) -> Verdict:
     """Compare (n, dim) trained vectors of the validation samples with each alternative's.
@@ -36,14 +38,15 @@ def judge(
     It is a gain if the error falls beyond chance against every alternative; see
     siamkit.train.trials.gain_interval. Without an alternative `gained` is None.
 
-    can_freeze: see siamkit.train.modality.can_freeze.
+    folds: of a cross-validation to advise; 0 for none. can_freeze: see
+    siamkit.train.modality.can_freeze.
     """
     if held.graded is not None:
         judged = _judge_graded(step, vectors, held, held.graded, alternatives)
         return _advised(judged, config, "add scored pairs", can_freeze=can_freeze)
     comparisons = _comparisons(vectors, held, alternatives)
     scores = validation.score(vectors, held)
-    return verdict(step, scores, comparisons, config, can_freeze=can_freeze)
+    return verdict(step, scores, comparisons, config, folds=folds, can_freeze=can_freeze)
 
 
 def _comparisons(
@@ -62,13 +65,14 @@ def verdict(
     comparisons: Iterable[Comparison],
     config: TrainConfig,
     *,
+    folds: int = 0,
     all_identities: bool = False,
     can_freeze: bool = False,
 ) -> Verdict:
     """Say what the scores of the best step gain over those of each alternative; see `judge`.
 
-    all_identities: they are all that there are, as in a cross-validation. can_freeze: see
-    siamkit.train.modality.can_freeze.
+    all_identities: they are all that there are, as in a cross-validation. folds, can_freeze: see
+    `judge`.
     """
     identities = len(np.unique(scores.trials.identity))
     hardest: tuple[float, str, Interval | None] | None = None
@@ -84,7 +88,7 @@ def verdict(
     error = scores.trials.error
     more = "add identities"
     if not all_identities:
-        more += ", or measure on all of them with `--folds 5`"
+        more += f", or measure on all of them with `--folds {folds}`" if folds else ""
         if identities < LEAST_IDENTITIES and config.validation < 0.5:
             more += "; `--set validation=0.5`"
     judged = Verdict(

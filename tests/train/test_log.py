@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -64,6 +65,13 @@ class Run:
                 yield event
 
 
+def package(name):
+    """Make a module that counts as installed."""
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None)
+    return module
+
+
 @pytest.fixture
 def tensorboard(monkeypatch):
     """The writers that were made, each with what it was told."""
@@ -94,7 +102,7 @@ def tensorboard(monkeypatch):
     module.SummaryWriter = SummaryWriter
     summary = ModuleType("torch.utils.tensorboard.summary")
     summary.hparams = lambda settings, metrics: (settings, metrics)
-    monkeypatch.setitem(sys.modules, "tensorboard", ModuleType("tensorboard"))
+    monkeypatch.setitem(sys.modules, "tensorboard", package("tensorboard"))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.summary", summary)
     return writers
@@ -103,7 +111,7 @@ def tensorboard(monkeypatch):
 @pytest.fixture
 def wandb(monkeypatch, tmp_path):
     """The fake package; `runs` are those begun, each with its arguments."""
-    module = ModuleType("wandb")
+    module = package("wandb")
     module.runs = []
 
     class Begun:
@@ -149,13 +157,17 @@ def test_figures_become_curves_and_alarms_become_texts(tmp_path, tensorboard):
     }
 
 
-def test_what_training_is_compared_with_is_logged(tmp_path, tensorboard):
-    baseline = Baseline(0, "the encoder x", 0.5, None)
-    verdict = Verdict(4, False, "the encoder x", 0.5, 0.5, None, None, 9, "hard pairs", "less")
+@pytest.mark.parametrize(
+    ("gained", "error", "outcome"),
+    [(True, 0.1, "gained"), (False, 0.4, "not shown to gain"), (False, 0.5, "no gain")],
+)
+def test_what_training_is_compared_with_is_logged(tmp_path, tensorboard, gained, error, outcome):
+    baseline = Baseline(0, 0.5, None, "the encoder x")
+    verdict = Verdict(4, gained, "the encoder x", 0.5, error, None, None, 9, "hard pairs", "less")
     list(log_events(Run(tmp_path / "run", [started(), baseline, verdict]), ["tensorboard"]))
     (writer,) = tensorboard
     assert writer.scalars["baseline/the encoder x/eer", 0] == 0.5
-    assert writer.texts["verdict", 4] == "no gain"
+    assert writer.texts["verdict", 4] == outcome
     assert writer.texts["verdict/advice", 4] == "less"
 
 

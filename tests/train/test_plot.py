@@ -29,7 +29,7 @@ def step(number, loss=0.5, miner="semi-hard"):
 
 EVENTS = [
     started(),
-    Baseline(0, "the encoder x as it is", 0.2, None, eer_hard=0.3, error=0.3, map_at_r=0.5),
+    Baseline(0, 0.2, None, "the encoder x as it is", eer_hard=0.3, error=0.3, map_at_r=0.5),
     Evaluated(0, 0.4, None, False, eer_hard=0.45, error=0.45),
     step(1),
     step(2, miner="batch-hard"),

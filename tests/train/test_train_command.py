@@ -44,7 +44,7 @@ def runs(monkeypatch):
         trained.append(run)
         events = [
             Started(0, 40, 3, 6, 0, 2, 4, 99_196, "cpu", "fp32", 1),
-            Baseline(0, "the encoder toy", 0.4, None, eer_hard=0.5, error=0.5),
+            Baseline(0, 0.4, None, "the encoder toy", eer_hard=0.5, error=0.5),
             Evaluated(0, 0.45, None, True),
             *(Step(n, 0.5, 0.3, 0.7, 1.2, 1.5, "random", 1e-3, 9.0, n) for n in range(1, 41)),
             Saved(40, run.folder / "last.safetensors"),

@@ -46,6 +46,14 @@ def judged(identities, before, after, **options):
     return judge(9, around(labels, after, 9), held(labels), alternatives, TrainConfig(), **options)
 
 
+@pytest.mark.parametrize(("identities", "folds"), [(3, 0), (4, 2), (9, 4), (10, 5), (100, 5)])
+def test_folds_are_advised_that_so_many_identities_allow(identities, folds):
+    assert folds_of(identities) == folds
+    advice = judged(6, [1.0], 1.0, folds=folds).advice
+    assert ("--folds" in advice) == bool(folds)
+    assert not folds or f"`--folds {folds}`" in advice
+
+
 def test_a_gain_is_over_the_best_alternative_and_beyond_chance():
     verdict = judged(20, [1.2, 0.9], 0.4)
     assert (verdict.gained, verdict.alternative, verdict.identities) == (True, "a1", 20)

@@ -17,12 +17,12 @@ from siamkit.io.places import real
 from siamkit.io.sources import absolute, to_text
 from siamkit.sdk.detector_folder import read_card
 from siamkit.train import folder as run_folder
-from siamkit.train.events import Event, LocaliserEvaluated, LocaliserStep, Stopped
+from siamkit.train.events import Event, LocaliserEvaluated
 from siamkit.train.extend import Start, extend, require_continuable
 from siamkit.train.folder import DETECTOR, LAST, LOCALISE, LocaliserOrigin
 from siamkit.train.localise.config import LocaliserConfig
 from siamkit.train.localise.prepare import PreparedPictures, load, prepare
-from siamkit.train.record import read_record
+from siamkit.train.record import read_record, sum_up
 from siamkit.types import Progress, ignore_progress
 
 
@@ -105,11 +105,8 @@ class LocaliserRun:
 
     def result(self) -> LocaliserResult:
         """Sum up the record and the exported detector. Raises BadInput if either is missing."""
-        events = read_record(self.folder)
-        evaluated = [event for event in events if isinstance(event, LocaliserEvaluated)]
-        best = next((event for event in reversed(evaluated) if event.best), None)
-        steps = [event.step for event in events if isinstance(event, LocaliserStep)]
-        reasons = [event.reason for event in events if isinstance(event, Stopped)]
+        summary = sum_up(read_record(self.folder), LocaliserEvaluated)
+        best = summary.best
         card = read_card(self.folder / DETECTOR)
         return LocaliserResult(
             run=str(self.folder),
@@ -117,13 +114,13 @@ class LocaliserRun:
             name=card.name,
             labels=list(card.labels),
             fingerprint=card.fingerprint,
-            steps=steps[-1] if steps else 0,
+            steps=summary.steps,
             best_step=best.step if best else None,
             error=best.error if best else None,
             hits=best.hits if best else None,
             iou=best.iou if best else None,
             auc=best.auc if best else None,
-            stopped=reasons[-1] if reasons else None,
+            stopped=summary.stopped,
             faults=self.prepared.faults,
             notes=self.prepared.notes,
         )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign
 from siamkit.io.atomic import writing_folder
 from siamkit.sdk.model_folder import read_card, write_card
 from siamkit.train import folder as run_folder
 from siamkit.train.config import TrainConfig
+from siamkit.train.data import load
 from siamkit.train.folder import Origin
 from siamkit.train.start import Plan
 
@@ -51,6 +52,31 @@ def write_plan(path: Path, plan: Mapping[str, Any]) -> None:
 def is_prepared(path: Path) -> bool:
     """True if the data of all runs are complete: all that trials need beside their arrays, too."""
     return foreign.require_object(foreign.read_json(path)).get(PREPARED) is True
+
+
+def prepare_once(
+    path: Path,
+    plan: Mapping[str, Any],
+    plans: Sequence[Plan],
+    prepare: Callable[[], tuple[int, str]],
+    *,
+    resume: bool,
+) -> tuple[int, str]:
+    """Prepare the examples of all runs unless that is done, and note it in the file of the plan.
+
+    prepare: returns how many examples it read, and their form; 0 and "" if it is not called. A new
+    series that fails here leaves no file.
+    """
+    if resume and is_prepared(path) and all(load(run.folder) for run in plans):
+        return 0, ""
+    try:
+        read = prepare()
+        write_plan(path, {**plan, PREPARED: True})
+    except SiamkitError:
+        if not resume:
+            abandon(path.parent, path.name, plans)
+        raise
+    return read
 
 
 def abandon(folder: Path, plan: str, plans: Sequence[Plan]) -> None:

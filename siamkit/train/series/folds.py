@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from siamkit.errors import BadInput, SiamkitError
+from siamkit.errors import BadInput
 from siamkit.io import foreign
 from siamkit.io.sources import to_text
 from siamkit.sdk.model_folder import read_card
@@ -23,9 +23,8 @@ from siamkit.train.folder import ENCODER, Origin
 from siamkit.train.run import TrainingRun
 from siamkit.train.series.folder import (
     PREPARED,
-    abandon,
     export_copy,
-    is_prepared,
+    prepare_once,
     require_single_process,
     write_plan,
 )
@@ -256,17 +255,12 @@ def start_folds(
     if not resume:
         run_folder.begin(folder, start.origin, config)
         write_plan(folder / FOLDS, {"folds": count})
-    examples, form = 0, ""
-    try:
-        is_complete = resume and is_prepared(folder / FOLDS)
-        if not is_complete or not all(load(plan.folder) for plan in plans):
-            runs = prepare_runs(plans, start.origin, open_store, resume=resume, progress=progress)
-            examples, form = runs[0].examples, runs[0].form
-            write_plan(folder / FOLDS, {"folds": count, PREPARED: True})
-    except SiamkitError:
-        if not resume:
-            abandon(folder, FOLDS, plans)
-        raise
+
+    def prepare() -> tuple[int, str]:
+        runs = prepare_runs(plans, start.origin, open_store, resume=resume, progress=progress)
+        return runs[0].examples, runs[0].form
+
+    examples, form = prepare_once(folder / FOLDS, {"folds": count}, plans, prepare, resume=resume)
     prepared = load(folder / FINAL)
     assert prepared is not None  # it is one of those above
     return FoldsRun(folder, start.origin, config, count, prepared, examples, form)

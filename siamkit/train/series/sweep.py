@@ -22,10 +22,9 @@ from siamkit.train.run import TrainingRun
 from siamkit.train.series import compare
 from siamkit.train.series.folder import (
     PREPARED,
-    abandon,
     arrays_of,
     export_copy,
-    is_prepared,
+    prepare_once,
     require_single_process,
     write_plan,
 )
@@ -191,7 +190,6 @@ def start_sweep(
         _require_same_grid(folder, plan, (grid, seeds))
         require_same(folder, start)
         grid, seeds = plan
-    is_complete = resume and is_prepared(folder / SWEEP)
     grid, seeds, config = grid or {}, 1 if seeds is None else seeds, start.config
     if not config.validation:
         raise BadInput(
@@ -205,15 +203,13 @@ def start_sweep(
     if not resume:
         run_folder.begin(folder, start.origin, config)
         write_plan(folder / SWEEP, _plan(grid, seeds))
-    examples, form = 0, ""
-    try:
-        if not is_complete or not all(load(plan.folder) for plan in plans):
-            examples, form = _prepare(plans, start.origin, open_store, resume, progress)
-            write_plan(folder / SWEEP, _plan(grid, seeds) | {PREPARED: True})
-    except SiamkitError:
-        if not resume:
-            abandon(folder, SWEEP, plans)
-        raise
+    examples, form = prepare_once(
+        folder / SWEEP,
+        _plan(grid, seeds),
+        plans,
+        lambda: _prepare(plans, start.origin, open_store, resume, progress),
+        resume=resume,
+    )
     prepared = load(plans[0].folder)
     assert prepared is not None  # it is one of those above
     return SweepRun(folder, start.origin, config, grid, seeds, prepared, examples, form)

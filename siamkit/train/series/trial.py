@@ -11,8 +11,8 @@ from typing import Any
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign
 from siamkit.train.config import TrainConfig
-from siamkit.train.events import Evaluated, Event, Step, Stopped, Verdict
-from siamkit.train.record import RECORD, read_record
+from siamkit.train.events import Evaluated, Event, Stopped, Verdict
+from siamkit.train.record import RECORD, read_record, sum_up
 from siamkit.train.run import TrainingRun
 
 OUTCOME = "outcome.json"  # in a trial's folder, once it has ended
@@ -66,11 +66,10 @@ class Trial:
         """Sum up the record. Raises BadInput if it is damaged."""
         outcome = self._outcome()
         events = read_record(self.folder) if (self.folder / RECORD).exists() else []
-        evaluated = [event for event in events if isinstance(event, Evaluated)]
-        best = next((event for event in reversed(evaluated) if event.best), None)
-        steps = [event.step for event in events if isinstance(event, Step)]
+        summary = sum_up(events, Evaluated)
+        first, best = summary.first, summary.best
         verdict = next((event for event in reversed(events) if isinstance(event, Verdict)), None)
-        fall = selection_error(evaluated[0]) - selection_error(best) if best else None
+        fall = selection_error(first) - selection_error(best) if first and best else None
         if verdict and verdict.before is not None and verdict.error is not None:
             fall = verdict.before - verdict.error
         return TrialResult(
@@ -80,7 +79,7 @@ class Trial:
             folder=str(self.folder),
             state=outcome["state"],
             fault=outcome.get("fault"),
-            steps=steps[-1] if steps else 0,
+            steps=summary.steps,
             best_step=best.step if best else None,
             error=selection_error(best) if best else None,
             rates=rates_of(best) if best else {},
