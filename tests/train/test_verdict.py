@@ -18,6 +18,7 @@ from siamkit.train.data import load
 from siamkit.train.events import Alarm, Baseline, Verdict
 from siamkit.train.modality import bind, can_freeze
 from siamkit.train.record import read_record
+from siamkit.train.split import folds_of
 from siamkit.train.untrained import Alternative
 from siamkit.train.validation import NEGATIVES, HeldOut
 from siamkit.train.verdict import judge
