@@ -14,7 +14,7 @@ import pytest
 
 def test_a_cache_that_cannot_be_written_to(shell, picture):
     shell.environment["SIAMKIT_CACHE"] = str(picture)
-    done = shell("verify", "-m", "faces", "good.png", "good.png")
+    done = shell("verify", "-m", "bigrams", "--text", "a", "--text", "b")
     assert done.code == 1
     assert "good.png" in done.err
 
