@@ -103,7 +103,10 @@ class Modality(Protocol[M]):
 
 @runtime_checkable
 class BuildsEncoders(Protocol):
-    """A modality whose encoder folders are built on this machine, once, from installed weights."""
+    """A modality whose encoder folders are built on this machine, once, from installed weights.
+
+    With `ships_default = True` they are further ones: the default carries its own weights.
+    """
 
     encoders: Mapping[str, str]  # name -> origin of its weights; the first is the default
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import NothingFound
 from siamkit.protocols import Source
 from siamkit.sdk.media import load_image
-from siamkit.sdk.model_folder import require_preprocessing
+from siamkit.sdk.model_folder import read_folder, require_preprocessing, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Quality, Region, Threshold
 
@@ -25,6 +26,12 @@ THRESHOLD = Threshold(
     fmr=0.001,
     source="LFW folds 1-5, 112 x 112 crops without a detector: 2,174,655 pairs of different people"
     " (2086 people, a random picture of each, mean of 10 draws); FNMR 0.013 on its 1500 same pairs",
+)
+MIRRORED = "sface-mirrored"
+MIRRORED_THRESHOLD = Threshold(
+    value=0.372,
+    fmr=0.001,
+    source="LFW folds 1-5, 112 x 112 crops: 404,550 pairs of 900 different people",
 )
 MATED = 0.68  # mean cosine of the 1500 same pairs; that of the others is 0.10
 
@@ -43,6 +50,8 @@ class Faces:
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "facefinder"
     backbone = "encoder"
+    ships_default = True
+    encoders: Mapping[str, str] = {MIRRORED: "SFace, run on a face and on its mirror image"}
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""
@@ -70,6 +79,14 @@ class Faces:
         opened = OnnxEncoder(folder or SHIPPED, _prepare)
         require_preprocessing(opened.card, opened.folder, chips.constants(), hint=HINT)
         return opened
+
+    def build(self, name: str, folder: Path) -> None:
+        """Write the folder of the encoder that sees a face and its mirror image."""
+        from siamkit_faces.mirrored import with_mirror_image
+
+        card, graph = read_folder(SHIPPED)
+        card = replace(card, name=name, threshold=MIRRORED_THRESHOLD, mated=None)
+        write_folder(folder, with_mirror_image(graph, DIM), card)
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         """Return two pictures each of two people; siamkit_faces.examples says who they are."""

@@ -17,7 +17,7 @@ from siamkit.cli.output import echo, emit_json, print_outcome, print_rows
 Examples:
   siamkit encoders list              encoders by name, and whether they are built
   siamkit encoders build             build all, on the machine that will be offline
-  siamkit encoders path faces        the encoder folder of a modality
+  siamkit encoders path images       the encoder folder of a modality
   siamkit encoders add questions sentence-transformers:all-mpnet-base-v2
   siamkit encoders add questions sentence-transformers:./my-model --name mine
   siamkit encoders add images timm:resnet50 --name products

@@ -77,6 +77,9 @@ def encoder_path(modality: str, name: str | None = None) -> Path:
     """
     plugin = _maker(modality)
     choices = [*_own_names(plugin), *added.list_added(plugin)]
+    if not name and getattr(plugin, "ships_default", False):
+        hint = f"the others are: {', '.join(choices)}"
+        raise MissingWeights(f"{plugin.name} carry their default encoder with them", hint=hint)
     name = name or next(iter(choices), "")
     if name not in choices:
         _require_own(plugin, name)

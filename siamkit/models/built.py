@@ -34,7 +34,9 @@ log = logging.getLogger("siamkit")
 
 def default_name(plugin: Modality[Any]) -> str | None:
     """Return the name of a modality's default encoder; None if it carries its own weights."""
-    return next(iter(plugin.encoders), None) if isinstance(plugin, BuildsEncoders) else None
+    if not isinstance(plugin, BuildsEncoders) or getattr(plugin, "ships_default", False):
+        return None
+    return next(iter(plugin.encoders), None)
 
 
 def ensure_built(plugin: Modality[Any], name: str) -> Path:

@@ -21,7 +21,7 @@ from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.types import Image, Region
 from siamkit_facefinder import CHIP_POINTS, move, upright_matrix
 from siamkit_faces import Faces, chips, landmarks
-from siamkit_faces.modality import SHIPPED
+from siamkit_faces.modality import MIRRORED, SHIPPED
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "faces"
 WHOLE = Region()
@@ -197,6 +197,21 @@ def test_a_folder_for_other_chips_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="another version of the plugin") as caught:
         Faces().encoder(tmp_path)
     assert "--encoder default" in caught.value.hint
+
+
+def test_the_mirrored_encoder_is_the_mean_of_a_face_and_its_mirror_image(
+    astronaut: Image, encoder: OnnxEncoder[Image], tmp_path: Path
+) -> None:
+    Faces().build(MIRRORED, tmp_path)
+    mirrored = Faces().encoder(tmp_path)
+    assert mirrored.fingerprint != encoder.fingerprint
+    chips_of = [
+        Faces().crop(astronaut, Region(landmarks=POINTS + np.float32(shift))) for shift in (0, 9)
+    ]
+    flipped = [Image(np.ascontiguousarray(chip.pixels[:, ::-1])) for chip in chips_of]
+    mean = encoder.embed(chips_of) + encoder.embed(flipped)
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+    np.testing.assert_allclose(mirrored.embed(chips_of), mean, atol=1e-5)
 
 
 def test_load_gives_upright_rgb(astronaut: Image) -> None:
