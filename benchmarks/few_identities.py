@@ -16,14 +16,13 @@ import argparse
 import csv
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from training_parts import embed_whole, error
 
 import siamkit as sk
 from siamkit.cli.settings_text import parse_settings
-from siamkit.stats.metrics import eer
 
 EACH = 10  # pictures of each identity
 Pictures = dict[str, list[Path]]
@@ -39,20 +38,6 @@ def read_coil(data: Path) -> Pictures:
 def read_orl(data: Path) -> Pictures:
     folders = sorted((data.parent / "faces" / "orl").glob("s*"))
     return {folder.name: sorted(folder.glob("*.pgm"))[:EACH] for folder in folders}
-
-
-def embed(ws: sk.Workspace, paths: Sequence[Path], encoder: Path | None) -> np.ndarray:
-    pipeline = ws.pipeline("images", encoder=encoder and str(encoder), detector=None)
-    contents = [pipeline.read(path) for path in paths]
-    crops = [pipeline.crop(pipeline.load(content), sk.Region(), content) for content in contents]
-    return np.concatenate([pipeline.embed(crops[i : i + 32])[0] for i in range(0, len(crops), 32)])
-
-
-def error(vectors: np.ndarray, labels: np.ndarray) -> float:
-    """Return the equal error rate of all pairs, in per cent."""
-    cosines, same = vectors @ vectors.T, labels[:, None] == labels
-    upper = np.triu(np.ones_like(same), 1)
-    return 100 * eer(cosines[same & upper], cosines[~same & upper])[0]
 
 
 def measure(pictures: Pictures, seed: int, settings: dict[str, object]) -> tuple[float, ...]:
@@ -73,9 +58,13 @@ def measure(pictures: Pictures, seed: int, settings: dict[str, object]) -> tuple
         )  # fmt: skip
         for _ in run.events():
             pass
-        before, exported = error(embed(ws, paths, None), labels), run.result().encoder
+        exported = run.result().encoder
         run.export()
-        after = error(embed(ws, paths, folder / "run" / "encoder"), labels)
+        errors = []
+        for encoder in (None, folder / "run" / "encoder"):
+            vectors = embed_whole(ws, "images", paths, encoder)
+            errors.append(error(vectors @ vectors.T, labels))
+    before, after = errors
     return before, after, after if exported else before
 
 

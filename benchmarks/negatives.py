@@ -40,6 +40,7 @@ from siamkit.train.split import Split
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_characters import Characters, read
+from training_parts import Pixels, four_blocks
 
 SEEDS = (0, 1, 2)
 TRIAL = 20  # steps
@@ -52,17 +53,8 @@ WAYS: Mapping[str, tuple[int, Mapping[str, Any]]] = {  # processes, settings
 }
 
 
-class Pixels(nn.Module):
-    def forward(self, arrays: torch.Tensor) -> torch.Tensor:
-        return arrays.unsqueeze(1).float() / 255
-
-
 def build_network() -> nn.Module:
-    layers: list[nn.Module] = [Pixels()]
-    for channels in (1, 32, 32, 32):
-        layers += [nn.Conv2d(channels, 32, 3, padding=1), nn.BatchNorm2d(32)]
-        layers += [nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten())
+    return nn.Sequential(Pixels(), *four_blocks(32, bias=True), nn.Flatten())
 
 
 def learn(data: Path, settings: Mapping[str, Any]) -> dict[str, float]:

@@ -44,8 +44,8 @@ from numpy.typing import NDArray
 from pytorch_metric_learning import distances, losses, miners, reducers, samplers
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch.nn.functional import normalize
+from training_parts import Pixels, error, four_blocks
 
-from siamkit.stats.metrics import eer
 from siamkit.train import losses as own_losses
 from siamkit.train.augment import augment_batch
 from siamkit.train.config import TrainConfig
@@ -110,27 +110,12 @@ def config(seed: int, steps: int, rate: float, *, augment: bool) -> TrainConfig:
     )  # fmt: skip
 
 
-class Network(torch.nn.Module):
-    """Four blocks of 3 x 3 convolutions, each halving the picture, and a linear layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        blocks: list[torch.nn.Module] = []
-        for channels in (1, WIDTH, WIDTH, WIDTH):
-            convolution = torch.nn.Conv2d(channels, WIDTH, 3, padding=1, bias=False)
-            blocks += [convolution, torch.nn.BatchNorm2d(WIDTH), torch.nn.ReLU()]
-            blocks.append(torch.nn.MaxPool2d(2))
-        last = torch.nn.Linear(WIDTH * (SIZE // 16) ** 2, DIM)
-        self.layers = torch.nn.Sequential(*blocks, torch.nn.Flatten(), last)
-
-    def forward(self, arrays: torch.Tensor) -> torch.Tensor:
-        embeddings: torch.Tensor = self.layers(arrays[:, None].float() / 255)
-        return embeddings
-
-
-def network(seed: int) -> Network:
+def network(seed: int) -> torch.nn.Module:
+    """Build four blocks of convolutions and a linear layer."""
     torch.manual_seed(seed)
-    return Network()
+    blocks = list(four_blocks(WIDTH, bias=False))
+    last = torch.nn.Linear(WIDTH * (SIZE // 16) ** 2, DIM)
+    return torch.nn.Sequential(Pixels(), *blocks, torch.nn.Flatten(), last)
 
 
 def train_siamkit(
@@ -241,15 +226,12 @@ def rates(model: torch.nn.Module, test: Characters) -> tuple[float, float, float
     with torch.inference_mode():
         parts = torch.from_numpy(test.arrays).split(256)
         vectors = torch.cat([normalize(model(part), dim=1) for part in parts])
-    cosines = (vectors @ vectors.T).numpy()
-    same = test.labels[:, None] == test.labels
-    upper = np.triu(np.ones_like(same), 1)
     measures = ("precision_at_1", "mean_average_precision_at_r")
     accuracy = AccuracyCalculator(include=measures, k="max_bin_count").get_accuracy(
         vectors, torch.from_numpy(test.labels)
     )
-    error = eer(cosines[same & upper], cosines[~same & upper])[0]
-    return 100 * error, 100 * accuracy[measures[0]], 100 * accuracy[measures[1]]
+    cosines = (vectors @ vectors.T).numpy()
+    return error(cosines, test.labels), 100 * accuracy[measures[0]], 100 * accuracy[measures[1]]
 
 
 def find_rates(data: Characters, methods: list[str], steps: int, *, augment: bool) -> None:

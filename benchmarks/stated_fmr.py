@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from training_parts import embed_whole
 
 import siamkit as sk
 from siamkit.sdk.model_folder import read_card
@@ -121,16 +122,6 @@ def questions(data: Path) -> list[Half]:
     return halves
 
 
-def embed(ws: sk.Workspace, name: str, half: Half, encoder: Path) -> np.ndarray:
-    pipeline = ws.pipeline(name, encoder=str(encoder), detector=None)
-    vectors = []
-    for start in range(0, len(half.samples), 32):
-        contents = [pipeline.read(sample) for sample in half.samples[start : start + 32]]
-        crops = [pipeline.crop(pipeline.load(c), sk.Region(), c) for c in contents]
-        vectors.append(pipeline.embed(crops)[0])
-    return np.concatenate(vectors)
-
-
 def measure(name: str, halves: list[Half], steps: int) -> str:
     ours, others = halves
     with tempfile.TemporaryDirectory() as scratch:
@@ -148,7 +139,7 @@ def measure(name: str, halves: list[Half], steps: int) -> str:
         card = read_card(folder / "run" / "encoder")
         if card.threshold is None or not card.threshold.fmr:
             return f"{name:<11} none stated"
-        vectors = embed(ws, name, others, folder / "run" / "encoder")
+        vectors = embed_whole(ws, name, others.samples, folder / "run" / "encoder")
     scores = validation.score(vectors, others.held)
     realised = float((scores.trials.rejected >= card.threshold.value).mean())
     ratio = realised / card.threshold.fmr
