@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,34 +71,40 @@ def read_data(origin: str, layout: Layout, *, is_text: bool, by_category: bool =
     if not is_table:
         examples = read_examples(origin, by_category=by_category)
         return Data(categorise(examples, origin) if by_category else examples)
+    data = _read_table(path, layout, named, is_text=is_text)
+    if not data.examples:
+        raise BadInput(
+            f"{to_text(path)} holds no examples",
+            hint="give a folder per identity, a CSV with the columns path,label, or pairs",
+        )
+    return data
+
+
+def _read_table(path: Path, layout: Layout, named: Mapping[str, str], *, is_text: bool) -> Data:
     with _open(path, layout) as table:
-        for name in named.values():
-            if table.has_header and table.find(name) is None:
-                raise BadInput(
-                    f"{table.name} has no column {name!r}",
-                    hint=f"--column KIND=NAME, one of: {list_columns(table.columns)}",
-                )
+        _require_columns(table, named.values())
         base = path if path.is_dir() else path.parent
         columns = _pair_columns(table, named)
         if layout.top_score != 1 and (columns is None or columns.target is None):
             raise BadInput(f"{table.name} has no column of scores: --top-score has no effect")
         if columns is None:
-            examples = read_manifest(table, base, named)
-            judgements = []
-        else:
-            judgements = read_judgements(
-                table, columns, is_text=is_text, base=base, top_score=layout.top_score
-            )
-    if columns is None and examples:
-        return Data(examples)
-    if not judgements:
-        raise BadInput(
-            f"{to_text(path)} holds no examples",
-            hint="give a folder per identity, a CSV with the columns path,label, or pairs",
+            return Data(read_manifest(table, base, named))
+        judgements = read_judgements(
+            table, columns, is_text=is_text, base=base, top_score=layout.top_score
         )
-    assert columns is not None
+    if not judgements:
+        return Data([])
     related, pairs, notes = relate(judgements, table.name)
     return Data(related, pairs, _form(judgements, columns), notes)
+
+
+def _require_columns(table: Table, names: Iterable[str]) -> None:
+    for name in names:
+        if table.has_header and table.find(name) is None:
+            raise BadInput(
+                f"{table.name} has no column {name!r}",
+                hint=f"--column KIND=NAME, one of: {list_columns(table.columns)}",
+            )
 
 
 def _require_kinds(named: Mapping[str, str]) -> None:

@@ -136,18 +136,8 @@ def prepare_runs(
     Raises BadInput, NothingFound or PluginError as `siamkit.train.data.prepare` does.
     """
     require_extra("train", "training")
-    from siamkit.train.modality import load_modality
-
     parent = parents.find_parent(origin, [plan.folder for plan in plans])
-    for plan in plans:
-        parents.require_alike(parent, origin, plan.config)
-        own_loss.require(plan.config.loss_terms())
-    texts = [plan.config.to_toml() for plan in plans]
-    bound = {
-        text: load_modality(origin.modality, plan.config)
-        for text, plan in dict(zip(texts, plans, strict=True)).items()
-    }
-    modalities = [bound[text] for text in texts]  # runs with equal settings share one
+    modalities = _bind(plans, origin, parent)
     detector = load_detector(modalities[0], origin.detector) if origin.detector else None
     names = dict.fromkeys(plan.config.teacher for plan in plans if plan.config.teacher)
     teachers = {name: open_teacher(origin, name) for name in names}
@@ -157,12 +147,7 @@ def prepare_runs(
     plans = [replace(plan, config=fit_loss(plan.config, data)) for plan in plans]
     stamps = [_stamp(plan.folder) for plan in plans]
     try:
-        for plan in plans:
-            run_folder.begin(plan.folder, origin, plan.config)
-            parents.adopt(plan.folder, parent)
-        if lineage := parents.read_lineage(plans[0].folder):
-            apart = parents.kept_apart(data.examples, lineage, plans[0].config)
-            data = replace(data, examples=apart)
+        data = _begin(plans, origin, parent, data)
         splits = [(plan.folder, plan.split) for plan in plans]
         dataset = prepare_data(data, modalities[0], detector, splits, progress).dataset
         _write_vectors(plans, dataset, data.examples, modalities[0], detector, teachers, progress)
@@ -170,19 +155,45 @@ def prepare_runs(
         for plan in plans if not resume else ():
             run_folder.abandon(plan.folder)
         raise
-    return [
-        TrainingRun(
-            plan.folder,
-            modality,
-            plan.config,
-            origin,
-            prepared,
-            0 if _stamp(plan.folder) == stamp else len(data.examples),
-            describe_form(data.form, plan.config),
-        )
-        for plan, modality, stamp in zip(plans, modalities, stamps, strict=True)
-        if (prepared := load(plan.folder))
-    ]
+    runs = []
+    for plan, modality, stamp in zip(plans, modalities, stamps, strict=True):
+        if prepared := load(plan.folder):
+            count = 0 if _stamp(plan.folder) == stamp else len(data.examples)
+            form = describe_form(data.form, plan.config)
+            run = TrainingRun(plan.folder, modality, plan.config, origin, prepared, count, form)
+            runs.append(run)
+    return runs
+
+
+def _bind(
+    plans: Sequence[Plan], origin: Origin, parent: TrainingRun | None
+) -> list[TrainableModality]:
+    """Return the modality of each run; runs with equal settings share one.
+
+    Raises BadInput for settings that the modality, the parent or the loss does not allow.
+    """
+    from siamkit.train.modality import load_modality
+
+    for plan in plans:
+        parents.require_alike(parent, origin, plan.config)
+        own_loss.require(plan.config.loss_terms())
+    texts = [plan.config.to_toml() for plan in plans]
+    bound = {
+        text: load_modality(origin.modality, plan.config)
+        for text, plan in dict(zip(texts, plans, strict=True)).items()
+    }
+    return [bound[text] for text in texts]
+
+
+def _begin(plans: Sequence[Plan], origin: Origin, parent: TrainingRun | None, data: Data) -> Data:
+    """Write what the runs are; return the examples that are not kept apart by a parent."""
+    for plan in plans:
+        run_folder.begin(plan.folder, origin, plan.config)
+        parents.adopt(plan.folder, parent)
+    if lineage := parents.read_lineage(plans[0].folder):
+        apart = parents.kept_apart(data.examples, lineage, plans[0].config)
+        data = replace(data, examples=apart)
+    return data
 
 
 def _read(plans: Sequence[Plan], origin: Origin, open_store: OpenStore, *, is_text: bool) -> Data:

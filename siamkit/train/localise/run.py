@@ -147,23 +147,13 @@ def start_localiser(
     """
     require_extra("train", "training")
     has_checkpoint = resume and (folder / LAST).exists()  # else other settings lose nothing
-    if resume:
-        before, saved = run_folder.reopen(folder, LocaliserOrigin, LocaliserConfig)
-        run_folder.require_idle(folder)
-    elif "origin" not in changes:
-        raise BadInput("a new run needs pictures", hint="name them, or resume an earlier run")
-    else:
-        run_folder.require_new(folder)
-        before, saved = LocaliserOrigin("", "not stated", real(folder).name), LocaliserConfig()
-    config = config if isinstance(config, LocaliserConfig) else saved.changed(config)
-    origin = replace(before, **changes)
-    if "origin" in changes:
-        origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
+    start = _read_start(folder, changes, config, resume=resume)
+    origin, config = start.origin, start.config
     if has_checkpoint:
-        require_continuable(folder, Start(before, origin, saved, config))
+        require_continuable(folder, start)
     prepared = load(folder) if has_checkpoint else None
     if prepared is not None:
-        extend(folder, Start(before, origin, saved, config))
+        extend(folder, start)
         return LocaliserRun(folder, config, origin, prepared)
     from siamkit.train.localise.trainer import prepare_features, require_trainable
 
@@ -180,3 +170,25 @@ def start_localiser(
             run_folder.abandon(folder)
         raise
     return run
+
+
+def _read_start(
+    folder: Path,
+    changes: Mapping[str, Any],
+    config: LocaliserConfig | Mapping[str, Any],
+    *,
+    resume: bool,
+) -> Start[LocaliserOrigin, LocaliserConfig]:
+    if resume:
+        before, saved = run_folder.reopen(folder, LocaliserOrigin, LocaliserConfig)
+        run_folder.require_idle(folder)
+    elif "origin" not in changes:
+        raise BadInput("a new run needs pictures", hint="name them, or resume an earlier run")
+    else:
+        run_folder.require_new(folder)
+        before, saved = LocaliserOrigin("", "not stated", real(folder).name), LocaliserConfig()
+    config = config if isinstance(config, LocaliserConfig) else saved.changed(config)
+    origin = replace(before, **changes)
+    if "origin" in changes:
+        origin = replace(origin, origin=to_text(absolute(Path(origin.origin))))
+    return Start(before, origin, saved, config)

@@ -236,14 +236,8 @@ def start_folds(
     require_single_process()
     start = read_start(folder, changes, config, resume=resume)
     if resume:
-        before = _read_count(folder)
-        if count not in (None, before):
-            raise BadInput(
-                f"{to_text(folder)} has {before} folds, not {count}",
-                hint="`--resume` alone goes on with them; another `--out` begins anew",
-            )
+        count = _require_same_count(folder, count)
         require_same(folder, start)
-        count = before
     if count is None or count < 2:
         raise BadInput(f"folds = {count}", hint="give `--folds 2` or more")
     config = start.config
@@ -264,6 +258,17 @@ def start_folds(
     prepared = load(folder / FINAL)
     assert prepared is not None  # it is one of those above
     return FoldsRun(folder, start.origin, config, count, prepared, examples, form)
+
+
+def _require_same_count(folder: Path, asked: int | None) -> int:
+    """Return how many folds there are in a folder. Raises BadInput if others are asked for."""
+    count = _read_count(folder)
+    if asked not in (None, count):
+        raise BadInput(
+            f"{to_text(folder)} has {count} folds, not {asked}",
+            hint="`--resume` alone goes on with them; another `--out` begins anew",
+        )
+    return count
 
 
 def _of_all(config: TrainConfig) -> TrainConfig:
