@@ -29,7 +29,7 @@ demo: $(SERVES)
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -n auto
+	$(BIN)/mypy
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal  # each core has a worker
