@@ -1,4 +1,4 @@
-"""SFace run on a face and on its mirror image, as one graph: half the errors, twice the time."""
+"""SFace run on a face and on its mirror image, as one graph: fewer errors, twice the time."""
 
 from __future__ import annotations
 
