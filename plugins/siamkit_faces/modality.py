@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import NothingFound
 from siamkit.protocols import Source
+from siamkit.sdk.extras import require_extra
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import read_folder, require_preprocessing, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
@@ -81,7 +82,11 @@ class Faces:
         return opened
 
     def build(self, name: str, folder: Path) -> None:
-        """Write the folder of the encoder that sees a face and its mirror image."""
+        """Write the folder of the encoder that sees a face and its mirror image.
+
+        Raises MissingPackage without the package onnx.
+        """
+        require_extra("train", f"writing the encoder {name}")
         from siamkit_faces.mirrored import with_mirror_image
 
         card, graph = read_folder(SHIPPED)
