@@ -11,6 +11,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "datasets": ("datasets",),
     "heic": ("pillow_heif",),
     "lora": ("peft",),
+    "m4a": ("imageio_ffmpeg",),
     "parquet": ("pyarrow",),
     "plot": ("matplotlib",),
     "record": ("sounddevice",),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
+from siamkit.sdk.extras import install_command
 
 SAMPLES_PER_READ = 1 << 20  # samples read at a time
 # Containers of sound; none of them can refer to other files or addresses.
@@ -38,7 +39,7 @@ def decode(source: Path | bytes, rate: int, refused: str) -> Iterator[NDArray[np
     if program is None:
         raise UnreadableSample(
             f"not an audio file in a known format {refused}",
-            hint="for other formats install ffmpeg, or run `pip install imageio-ffmpeg`",
+            hint=f"for other formats install ffmpeg, or run `{install_command('m4a')}`",
         )
     with _as_file(source) as path, tempfile.TemporaryFile() as log:
         command = [program, *INPUT.split(), "-i", f"file:{path}"]

@@ -158,4 +158,4 @@ def test_what_only_ffmpeg_reads_says_so(head, monkeypatch):
     with pytest.raises(UnreadableSample, match="known format") as caught:
         load_clip(head + bytes(500), RATE)
     assert "ffmpeg" in caught.value.hint
-    assert "imageio-ffmpeg" in caught.value.hint
+    assert "siamkit[m4a]" in caught.value.hint
