@@ -280,7 +280,11 @@ def test_siamkit_threads_bounds_every_pool(cold_shell, first):
         with ThreadPoolExecutor(1) as pool: print(list(pool.map(threads, [0])))
         from threadpoolctl import threadpool_info
         print(max(i["num_threads"] for i in threadpool_info()), cv2.getNumThreads())
-        print(len(list(Path("/proc/self/task").iterdir())) - before)
+        import time
+        def started(): return len(list(Path("/proc/self/task").iterdir())) - before
+        deadline = time.monotonic() + 5  # one that has ended may be listed a moment longer
+        while started() and time.monotonic() < deadline: time.sleep(0.01)
+        print(started())
     """)
     finished = subprocess.run(
         [sys.executable, "-c", script],
