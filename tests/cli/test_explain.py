@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from xml.etree import ElementTree
 
 import numpy as np
@@ -55,12 +56,18 @@ def falls(pipeline, found: Explanation) -> list[float]:
     return differences
 
 
-@pytest.mark.parametrize(("modality", "detector"), MODALITIES)
-def test_the_score_falls_further_without_the_best_parts_than_without_others(modality, detector):
+@cache
+def explained(modality: str, detector: str | None) -> tuple[Pipeline, Explanation]:
+    """Explain the score of two examples of one identity."""
     pipeline = open_pipeline(modality, encoder=None, detector=detector)
     (label, a), *others = pipeline.modality.examples()
     b = next(source for name, source in others if name == label)
-    found = explain(pipeline, a, b)
+    return pipeline, explain(pipeline, a, b)
+
+
+@pytest.mark.parametrize(("modality", "detector"), MODALITIES)
+def test_the_score_falls_further_without_the_best_parts_than_without_others(modality, detector):
+    pipeline, found = explained(modality, detector)
     assert min(falls(pipeline, found)) > 0
     assert found.score == pytest.approx(
         float(np.prod(pipeline.embed([found.left.crop, found.right.crop])[0], axis=0).sum()),
@@ -122,9 +129,7 @@ def test_a_gallery_and_a_box(textured):
 
 
 def test_sounds_and_texts_are_drawn_in_every_format(workspace, tmp_path):
-    voices = open_pipeline("voices", encoder=None, detector="speech")
-    (_, a), (_, b), *_ = voices.modality.examples()
-    found = workspace.explain("voices", a, b)
+    _, found = explained("voices", "speech")
     starts = [part.in_recording for part in found.left.parts if part.in_recording]
     assert len(starts) == len(found.left.parts) > 10
     assert all(0 <= start < stop < 5 for start, stop in starts)

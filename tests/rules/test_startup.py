@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
-import pytest
+from siamkit.cli import COMMANDS
 
 HEAVY = {"numpy", "faiss", "onnxruntime", "PIL", "sqlite_utils", "torch", "timm", "sqlite3"}
 HEAVY |= {"pyarrow", "scipy", "psutil"}
 TRAINING = {"torch", "torchvision", "timm", "sentence_transformers", "transformers", "sqlite_utils"}
 
 
-def loaded_after(arguments: list[str], folder, environment) -> set[str]:
-    script = (
-        "import sys\nfrom siamkit.cli import run\ncode = run(sys.argv[1:])\n"
-        "print('LOADED', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
-    )
+SCRIPT = """
+import json, sys
+from siamkit.cli import run
+for command in json.loads(sys.argv[1]):
+    run(command.split())
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    print("LOADED", json.dumps([command, sorted(loaded)]), file=sys.stderr)
+"""
+
+
+def loaded_after(commands, shell):
+    """Run commands in one process, and return what is loaded after each."""
     run = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        capture_output=True, text=True, cwd=folder, env=environment,
-    )  # fmt: skip
-    (line,) = (line for line in run.stderr.splitlines() if line.startswith("LOADED"))
-    return set(line.split()[1:])
+        [sys.executable, "-c", SCRIPT, json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        cwd=shell.folder,
+        env=shell.environment,
+    )
+    lines = [line for line in run.stderr.splitlines() if line.startswith("LOADED ")]
+    loaded = dict(json.loads(line.removeprefix("LOADED ")) for line in lines)
+    assert loaded.keys() == set(commands), run.stderr
+    return {command: set(names) for command, names in loaded.items()}
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["", "enrol", "query", "classify", "verify", "detect", "explain", "dedupe", "embed", "doctor"],
-)
-def test_help_loads_nothing_heavy(shell, command):
-    loaded = loaded_after([*command.split(), "--help"], shell.folder, shell.environment)
-    assert not loaded & HEAVY
+def test_help_loads_nothing_heavy(shell):
+    commands = ["--help", *(f"{name} --help" for name in COMMANDS)]
+    for command, loaded in loaded_after(commands, shell).items():
+        assert not loaded & HEAVY, command
 
 
-@pytest.mark.parametrize("command", ["list", "galleries", "forget greeting"])
-def test_what_compares_no_vectors_loads_no_numpy(shell, command):
+def test_what_compares_no_vectors_loads_no_numpy(shell):
     (shell.folder / "q.txt").write_text("hello")
     shell("enrol", "letters", "q.txt", "--as", "greeting")
-    loaded = loaded_after(command.split(), shell.folder, shell.environment)
-    assert not loaded & (HEAVY - {"sqlite3"})
+    for command, loaded in loaded_after(["list", "galleries", "forget greeting"], shell).items():
+        assert not loaded & (HEAVY - {"sqlite3"}), command
 
 
 def test_no_verb_loads_torch(shell):
     (shell.folder / "q.txt").write_text("hello")
     shell("init")
-    for command in (
-        ["enrol", "letters", "q.txt", "--as", "x"],
-        ["query", "letters", "q.txt"],
-        ["classify", "letters", "q.txt", "--unknown"],
-        ["verify", "letters", "q.txt", "q.txt"],
-        ["explain", "letters", "q.txt", "q.txt", "-o", "q.png"],
-        ["dedupe", "q.txt", "-m", "letters"],
-    ):
-        assert not loaded_after(command, shell.folder, shell.environment) & TRAINING
+    commands = [
+        "enrol letters q.txt --as x",
+        "query letters q.txt",
+        "classify letters q.txt --unknown",
+        "verify letters q.txt q.txt",
+        "explain letters q.txt q.txt -o q.png",
+        "dedupe q.txt -m letters",
+    ]
+    for command, loaded in loaded_after(commands, shell).items():
+        assert not loaded & TRAINING, command
