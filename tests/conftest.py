@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in SLOW:
             item.add_marker("slow")
+    items.sort(key=lambda item: item.path not in SLOW)  # no worker begins a long one at the end
 
 
 def pytest_configure(config: pytest.Config) -> None:

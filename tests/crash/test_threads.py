@@ -256,6 +256,7 @@ def test_siamkit_threads_bounds_every_pool(cold_shell, first):
     """Whether the libraries are loaded before siamkit or after it."""
     cold_shell.environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     cold_shell.environment["SIAMKIT_THREADS"] = "1"
+    cold_shell.environment.pop("OMP_NUM_THREADS", None)
     script = textwrap.dedent(f"""
         import {first}
         from concurrent.futures import ThreadPoolExecutor

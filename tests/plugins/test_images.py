@@ -351,13 +351,14 @@ def test_a_folder_that_was_saved_again_is_another_model(adding, saved):
 
 
 def test_the_second_of_two_that_add_one_name_is_refused(adding, saved):
-    names = ("center", "squash")
-    both = [
-        adding.start("encoders", "add", "own", f"timm:{saved / name}", "--kind", "image")
-        for name in names
+    commands = [
+        ("encoders", "add", "own", f"timm:{saved / name}", "--kind", "image")
+        for name in ("center", "squash")
     ]
-    said = [process.communicate(timeout=120)[1].decode() for process in both]
-    assert sorted(process.returncode for process in both) == [0, 2], said
+    process = adding.start(*commands[0])
+    here = adding(*commands[1])
+    said = [here.err, process.communicate(timeout=120)[1].decode()]
+    assert sorted([here.code, process.returncode]) == [0, 2], said
     assert any("an encoder 'own' already exists" in line for line in said)
 
 
