@@ -1,4 +1,4 @@
-"""The README names every command and option, and every command's help has an example."""
+"""Every command's help has an example, and what the pages show is what their commands print."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.
 
 
 ALL = dict(commands(cli))
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_the_readme_names_every_command_and_its_options(name):
-    assert f"siamkit {name}" in README
-    for parameter in ALL[name].params:
-        if isinstance(parameter, click.Option):
-            assert max(parameter.opts, key=len) in README, f"{name}: {parameter.opts}"
 
 
 def test_help_lists_every_command_in_a_short_line():

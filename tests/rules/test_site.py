@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -41,15 +43,43 @@ def test_pages_load_nothing_from_elsewhere(site):
     assert not found
 
 
-def test_every_command_has_a_section(site):
+def commands(command: click.Command, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """(names joined as in the reference's anchors, command) of a command and those below it."""
+    yield "-".join(names), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if not below.hidden:
+                yield from commands(below, *names, name)
+
+
+def reference_sections(site: Path) -> dict[str, str]:
+    """The text that the command reference shows, by anchor."""
     page = (site / "reference" / "commands.html").read_text()
+    _, *pieces = re.split(r'<h[23] id="([^"]+)">', page)
+    shown = (html.unescape(re.sub(r"<[^>]+>", "", piece)) for piece in pieces[1::2])
+    return dict(zip(pieces[::2], shown, strict=True))
 
-    def check(command: click.Command, name: str) -> None:
-        assert f'id="{name}"' in page
-        for below in getattr(command, "commands", {}).values():
-            check(below, f"{name}-{below.name}")
 
-    check(cli, "siamkit")
+def test_the_reference_shows_every_command_with_its_arguments_and_options(site):
+    sections = reference_sections(site)
+    assert len(sections) > 50
+    missing = [
+        f"{anchor}: {name}"
+        for anchor, command in commands(cli, "siamkit")
+        for parameter in command.params
+        if not getattr(parameter, "hidden", False)
+        for name in names_of(parameter)
+        if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", sections[anchor])
+    ]
+    assert not missing
+
+
+def names_of(parameter: click.Parameter) -> list[str]:
+    if isinstance(parameter, click.Argument):
+        return [parameter.metavar or parameter.name.upper()]
+    return [*parameter.opts, *parameter.secondary_opts]
 
 
 def test_every_public_name_has_a_section(site):
