@@ -58,7 +58,17 @@ if TYPE_CHECKING:
     from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.train.series.folds import FoldsResult, FoldsRun
     from siamkit.train.series.sweep import SweepResult, SweepRun
-    from siamkit.types import Clip, Image, Match, Prompt, Quality, Region, Threshold, Verdict
+    from siamkit.types import (
+        Clip,
+        Decision,
+        Image,
+        Match,
+        Prompt,
+        Quality,
+        Region,
+        Threshold,
+        Verdict,
+    )
     from siamkit.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -71,6 +81,7 @@ __all__ = [
     "ClassMatch",
     "Classified",
     "Clip",
+    "Decision",
     "DecisionRule",
     "Deduped",
     "Detected",
@@ -181,7 +192,17 @@ _HOME = {
     "Verification": "siamkit.flows.verify",
     "Workspace": "siamkit.workspace",
     **dict.fromkeys(
-        ["Clip", "Image", "Match", "Prompt", "Quality", "Region", "Threshold", "Verdict"],
+        [
+            "Clip",
+            "Decision",
+            "Image",
+            "Match",
+            "Prompt",
+            "Quality",
+            "Region",
+            "Threshold",
+            "Verdict",
+        ],
         "siamkit.types",
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -101,12 +102,42 @@ class Quality:
     comparable: bool = True
 
 
+class Decision(StrEnum):
+    """The decision of an answer, which is true only for `SAME` and `PRESENT`.
+
+    A member is a string, in JSON too, and equals it: `Decision.SAME == "same"`. An inconclusive
+    answer is false, as a different one is: compare with a member to tell the two apart.
+
+    Examples:
+        >>> from siamkit import Decision
+        >>> bool(Decision.SAME), bool(Decision.DIFFERENT), bool(Decision.INCONCLUSIVE)
+        (True, False, False)
+        >>> print(Decision.INCONCLUSIVE)
+        inconclusive
+    """
+
+    SAME = "same"
+    DIFFERENT = "different"
+    INCONCLUSIVE = "inconclusive"  # the score is in the grey zone, or a sample shows too little
+    PRESENT = "present"  # of a picture that was searched: it shows something enrolled
+    ABSENT = "absent"  # or nothing that is enrolled
+
+    def __bool__(self) -> bool:
+        return self in (Decision.SAME, Decision.PRESENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why two samples do not count as the same, however high their score."""
+    """Why two samples do not count as the same, however high their score.
 
-    decision: Literal["different", "can't tell"]
+    decision: `Decision.DIFFERENT` or `Decision.INCONCLUSIVE`; a plugin may write it as a string.
+    """
+
+    decision: Decision
     reason: str  # for people
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decision", Decision(self.decision))
 
 
 # In the source of a threshold: pairs that are alike, as siamkit.train measures on them.
@@ -246,12 +277,16 @@ class Match:
 class Verdict:
     """The answer of a 1:1 comparison."""
 
-    decision: Literal["same", "different", "can't tell"]
+    decision: Decision
     score: float  # cosine in [-1, 1]
     threshold: Threshold  # on the probability, if a reranker decides
     probability: float | None = None  # that the two are the same, by a reranker or a calibration
-    different_below: float | None = None  # a score; from it to the threshold: can't tell
+    different_below: float | None = None  # a score; from it to the threshold: inconclusive
     normalised: float | None = None  # the score by adaptive S-norm, if that decides
     llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration
     highest_llr: float | None = None  # the highest that the calibration can give
     objection: Objection | None = None  # decides, whatever the score
+
+    def __bool__(self) -> bool:
+        """True if the two are the same."""
+        return bool(self.decision)

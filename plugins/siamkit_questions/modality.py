@@ -10,7 +10,7 @@ from siamkit.errors import MissingWeights
 from siamkit.protocols import OwnNetwork, Reranker
 from siamkit.sdk.extras import require_extra
 from siamkit.sdk.model_folder import Card
-from siamkit.types import Objection, Threshold
+from siamkit.types import Decision, Objection, Threshold
 from siamkit_questions.base import ENGLISH, HUB, MINILM_TRAINED, BaseQuestions
 
 if TYPE_CHECKING:
@@ -91,13 +91,14 @@ class Questions(BaseQuestions):
         if left == right:
             return None
         if reason := contradict(left, right):
-            return Objection("different", reason)
+            return Objection(Decision.DIFFERENT, reason)
         if date := ambiguous(left, right):
-            return Objection("can't tell", f"the date {date} can be read in two ways")
+            return Objection(Decision.INCONCLUSIVE, f"the date {date} can be read in two ways")
         a, b = encoder.read(left), encoder.read(right)
         if a.tokens == b.tokens and a.hidden != b.hidden:
             return Objection(
-                "can't tell", "they differ only in words or signs that the model does not see"
+                Decision.INCONCLUSIVE,
+                "they differ only in words or signs that the model does not see",
             )
         return None
 

@@ -96,7 +96,7 @@ Examples:
 
 \b
 Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, unknown,
-or absent; 4 nothing found; 5 can't tell; 70 internal error; 130 interrupted.
+or absent; 4 nothing found; 5 inconclusive; 70 internal error; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")

@@ -115,7 +115,7 @@ def calibrate(
 ) -> int:
     """Measure what the scores of GALLERY mean; later decisions use the result.
 
-    Queries and verifications then give a probability, and say when they can't tell.
+    Queries and verifications then give a probability, and say when they are inconclusive.
     """
     if pictures:
         from siamkit.cli import calibrate_find

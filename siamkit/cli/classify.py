@@ -161,10 +161,10 @@ def _region(region: sk.Classified, top: int) -> dict[str, Any]:
 
 def _answer(region: sk.Classified) -> str:
     if region.objection:
-        return f"can't tell: {region.objection.reason}"
-    if region.decision == "can't tell":
-        return f"{region.classes[0].identity}? (can't tell)"
-    return ", ".join(region.identities) or ("no tag" if region.decision == "same" else "unknown")
+        return f"inconclusive: {region.objection.reason}"
+    if region.decision == sk.Decision.INCONCLUSIVE:
+        return f"{region.classes[0].identity}? (inconclusive)"
+    return ", ".join(region.identities) or ("no tag" if region.decision else "unknown")
 
 
 def _print(regions: list[sk.Classified], classifier: Classifier, top: int) -> None:

@@ -33,7 +33,7 @@ Examples:
 \b
 -o FILE: .json is COCO JSON; .csv, .tsv, .jsonl, .parquet and .db are a table with one row per
 place; a folder gets a YOLO label file per picture, and classes.txt.
-Exit codes: 0 something enrolled is there; 3 absent; 5 can't tell, as no threshold is known. With
+Exit codes: 0 something enrolled is there; 3 absent; 5 inconclusive, as no threshold is known. With
 several pictures the best outcome counts.
 """
 )

@@ -23,7 +23,7 @@ class Results:
     setup: FindChoice
     keeps_facts: bool
     pictures: list[dict[str, Any]] = field(default_factory=list)
-    decisions: set[str] = field(default_factory=set)
+    decisions: set[sk.Decision] = field(default_factory=set)
     errors: list[SiamkitError] = field(default_factory=list)
     threshold: sk.Threshold | None = None
     count: int = 0
@@ -58,16 +58,16 @@ class Results:
         """Return that of the best outcome; of the errors if every picture failed."""
         if self.errors and len(self.errors) == self.count:
             return min(error.exit_code for error in self.errors)
-        if "present" in self.decisions:
+        if sk.Decision.PRESENT in self.decisions:
             return 0
-        return EXIT_CANT_TELL if "can't tell" in self.decisions else EXIT_ABSENT
+        return EXIT_CANT_TELL if sk.Decision.INCONCLUSIVE in self.decisions else EXIT_ABSENT
 
 
 def show(picture: sk.SearchedPicture) -> None:
     """Print the verdict on a picture, and its sightings as a table."""
     name = one_line(picture.source, 100)
     if not picture.sightings:
-        verdict = "absent" if picture.threshold else "can't tell, as no threshold is known"
+        verdict = "absent" if picture.threshold else "inconclusive, as no threshold is known"
         echo(f"{name}: {verdict}{_describe_nearest(picture.nearest)}")
         return
     counts = dict.fromkeys(picture.identities, 0)

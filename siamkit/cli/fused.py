@@ -12,13 +12,12 @@ from siamkit.cli.output import echo, emit_json, format_probability, stderr, tabl
 from siamkit.io.places import expand
 
 if TYPE_CHECKING:
-    from siamkit.flows.decide import Decision
     from siamkit.flows.fuse import Fused
 
 
 def show(
     ws: sk.Workspace, label: str, probes: tuple[str, ...], rule: sk.DecisionRule, *, as_json: bool
-) -> Decision:
+) -> sk.Decision:
     """Verify an identity by each gallery, print the fused answer, and return its decision."""
     pairs = [probe.partition("=")[::2] for probe in probes]
     if not all(name and source for name, source in pairs):

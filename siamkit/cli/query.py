@@ -181,10 +181,11 @@ def _round(score: float | None) -> float | None:
 
 def _identity(answer: sk.Answer) -> str:
     if objection := answer.objection:
-        answered = "unknown" if objection.decision == "different" else "can't tell"
+        is_different = objection.decision == sk.Decision.DIFFERENT
+        answered = "unknown" if is_different else "inconclusive"
         return f"{answered}: {objection.reason}"
-    if answer.decision == "can't tell":
-        return f"{answer.matches[0].identity}? (can't tell)"
+    if answer.decision == sk.Decision.INCONCLUSIVE:
+        return f"{answer.matches[0].identity}? (inconclusive)"
     return answer.identity or "unknown"
 
 

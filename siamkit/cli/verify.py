@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
     from siamkit.types import Box
 
-EXIT_CODES = {"same": 0, "different": 3, "can't tell": 5}
+EXIT_CODES = {sk.Decision.SAME: 0, sk.Decision.DIFFERENT: 3, sk.Decision.INCONCLUSIVE: 5}
 
 
 @click.command(
@@ -33,8 +33,9 @@ Examples:
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
-Exit codes: 0 the same; 3 different; 5 can't tell, because the score lies between the calibration's
-thresholds for the two, or a file shows too little to compare; 4 a file holds nothing to compare.
+Exit codes: 0 the same; 3 different; 5 inconclusive, because the score lies between the
+calibration's thresholds for the two, or a file shows too little to compare; 4 a file holds nothing
+to compare.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
@@ -139,14 +140,14 @@ def _sentence(verdict: sk.Verdict, *, reranked: bool) -> str:
         probability = f", probability {format_probability(verdict.probability)}"
     if verdict.normalised is not None:
         score = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
-    if verdict.decision == "can't tell":
+    if verdict.decision == sk.Decision.INCONCLUSIVE:
         rate = f", false match rate {threshold.fmr:g}" if threshold.fmr else ""
         below = f"{verdict.different_below:.3f} (different below)"
         same = f"{threshold.value:.3f} (same from{rate})"
-        return f"can't tell: {score} is between {below} and {same}{probability}"
+        return f"inconclusive: {score} is between {below} and {same}{probability}"
     among = f" among {threshold.among}" if threshold.among else ""
     rate = f" (false match rate {threshold.fmr:g}{among})" if threshold.fmr else ""
-    sign = ">=" if verdict.decision == "same" else "<"
+    sign = ">=" if verdict.decision == sk.Decision.SAME else "<"
     return f"{verdict.decision}: {score} {sign} threshold {threshold.value:.3f}{rate}{probability}"
 
 

@@ -16,13 +16,13 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.flows import objections
-from siamkit.flows.decide import Decision, DecisionRule, gallery_basis
+from siamkit.flows.decide import DecisionRule, gallery_basis
 from siamkit.flows.query import Answer, answer_regions
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Cursor, Objection, Quality, Region
+from siamkit.types import Cursor, Decision, Objection, Quality, Region
 
 if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationRule
@@ -57,7 +57,7 @@ class Classified:
         """Does it belong to any enrolled class?"""
         if self.objection:
             return self.objection.decision
-        return self.nearest.decision if self.nearest else "same"
+        return self.nearest.decision if self.nearest else Decision.SAME
 
     @property
     def objection(self) -> Objection | None:
@@ -72,7 +72,7 @@ class Classified:
     @property
     def identities(self) -> list[str]:
         """The assigned tags, or the one class; empty if it is unknown or inconclusive."""
-        if self.decision != "same":
+        if self.decision != Decision.SAME:
             return []
         if not self.tags:
             return [self.classes[0].identity]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.protocols import Reranker
 from siamkit.store import Gallery
-from siamkit.types import Calibration, Threshold
+from siamkit.types import Calibration, Decision, Threshold
 
 if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
-
-Decision: TypeAlias = Literal["same", "different", "can't tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class Limits:
     def decide(self, score: float) -> Decision:
         """Decide on a score; between the two limits the answer is inconclusive."""
         if score >= self.same.value:
-            return "same"
-        return "different" if score < self.different else "can't tell"
+            return Decision.SAME
+        return Decision.DIFFERENT if score < self.different else Decision.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)

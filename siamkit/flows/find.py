@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from siamkit.embed.batches import Job
 from siamkit.errors import SiamkitError, Uncalibrated
@@ -27,7 +26,7 @@ from siamkit.stats.calibration import probability_among
 from siamkit.stats.find_calibration import FindCalibration
 from siamkit.stats.scoring import fusion_of
 from siamkit.store import find_calibrations, galleries
-from siamkit.types import Region, Threshold
+from siamkit.types import Decision, Region, Threshold
 
 log = logging.getLogger("siamkit")
 
@@ -59,11 +58,11 @@ class SearchedPicture:
     error: SiamkitError | None = None
 
     @property
-    def decision(self) -> Literal["present", "absent", "can't tell"]:
-        """Is anything enrolled there? "can't tell" without a threshold, or after an error."""
+    def decision(self) -> Decision:
+        """Is anything enrolled there? Inconclusive without a threshold, or after an error."""
         if self.threshold is None or self.error:
-            return "can't tell"
-        return "present" if self.sightings else "absent"
+            return Decision.INCONCLUSIVE
+        return Decision.PRESENT if self.sightings else Decision.ABSENT
 
     @property
     def identities(self) -> tuple[str, ...]:

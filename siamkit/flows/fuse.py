@@ -16,13 +16,14 @@ from pathlib import Path
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
-from siamkit.flows.decide import Decision, gallery_basis
+from siamkit.flows.decide import gallery_basis
 from siamkit.flows.verify import Verification
 from siamkit.io.sources import to_text
 from siamkit.protocols import Source
 from siamkit.stats.calibration import sigmoid
 from siamkit.stats.scoring import fusion_of
 from siamkit.store import Gallery, Store, samples
+from siamkit.types import Decision
 
 TEXT_SHOWN = 40  # characters of a source that is a text
 FMR = 0.001  # the default, unless the calibrations together do not support it
@@ -50,6 +51,10 @@ class Fused:
     fmr: float  # the false match rate of the threshold
     probability: float  # in (0, 1), for even prior odds
     evidence: tuple[Evidence, ...]
+
+    def __bool__(self) -> bool:
+        """True if they are the same."""
+        return bool(self.decision)
 
 
 def gather_evidence(
@@ -111,7 +116,7 @@ def fuse(evidence: Sequence[Evidence], fmr: float | None = None) -> Fused:
     fmr: None for 0.001, or the lowest rate that the calibrations support together. Raises
     Uncalibrated for a rate that they do not support, NothingFound if all evidence dropped out.
     """
-    if not any(item.verification for item in evidence):
+    if all(item.verification is None for item in evidence):
         raise NothingFound("; ".join(f"{item.gallery}: {item.reason}" for item in evidence))
     lowest = math.exp(-sum(item.highest_llr for item in evidence))
     if fmr is not None and fmr < lowest:
@@ -124,9 +129,9 @@ def fuse(evidence: Sequence[Evidence], fmr: float | None = None) -> Fused:
     if fmr >= 1:
         raise Uncalibrated("these calibrations can never yield a match at any threshold")
     llr, threshold = sum(item.llr for item in evidence), -math.log(fmr)
-    decision: Decision = "can't tell"
+    decision = Decision.INCONCLUSIVE
     if llr >= threshold:
-        decision = "same"
+        decision = Decision.SAME
     elif llr < -threshold:
-        decision = "different"
+        decision = Decision.DIFFERENT
     return Fused(decision, llr, threshold, fmr, sigmoid(llr), tuple(evidence))

@@ -10,14 +10,14 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.host import registry
 from siamkit.protocols import Advises, Objects
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Match, Objection, Quality
+from siamkit.types import Decision, Match, Objection, Quality
 
 
 def of_quality(quality: Quality | None) -> Objection | None:
     """Return the objection to any decision on a region that is not comparable."""
     if quality is None or quality.comparable:
         return None
-    return Objection("can't tell", "; ".join(quality.problems))
+    return Objection(Decision.INCONCLUSIVE, "; ".join(quality.problems))
 
 
 def advise(pipeline: Pipeline, references: int) -> str:

@@ -13,7 +13,6 @@ from siamkit.errors import BadInput
 from siamkit.flows import normalise, objections
 from siamkit.flows.decide import (
     DEFAULT_RULE,
-    Decision,
     DecisionRule,
     Limits,
     gallery_basis,
@@ -27,7 +26,16 @@ from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
 from siamkit.store import galleries, observations, templates
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Match, Objection, Quality, Region, Threshold, Vectors
+from siamkit.types import (
+    Calibration,
+    Decision,
+    Match,
+    Objection,
+    Quality,
+    Region,
+    Threshold,
+    Vectors,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,11 @@ class Answer:
         if self.objection:
             return self.objection.decision
         if best is None or self.threshold is None:
-            return "different"
+            return Decision.DIFFERENT
         scores = {"cosine": best.score, "snorm": best.normalised, "probability": best.probability}
         score = scores[self.decided_by]
         if score is None:  # the enrolled source is gone, so the reranker could not judge it
-            return "can't tell"
+            return Decision.INCONCLUSIVE
         below = self.threshold.value if self.different_below is None else self.different_below
         return Limits(self.threshold, below).decide(score)
 
@@ -78,7 +86,7 @@ class Answer:
     @property
     def identity(self) -> str | None:
         """The first match's identity; None if it is unknown or inconclusive."""
-        return self.matches[0].identity if self.decision == "same" else None
+        return self.matches[0].identity if self.decision == Decision.SAME else None
 
 
 def query(
@@ -112,7 +120,7 @@ def query(
 
 def _advise(live: LiveIndex, pipeline: Pipeline, answer: Answer) -> Answer:
     """Add the modality's advice to an answer whose score was inconclusive."""
-    if answer.decision != "can't tell" or answer.objection:
+    if answer.decision != Decision.INCONCLUSIVE or answer.objection:
         return answer
     references = count_samples(live, answer.matches[0].identity)
     return replace(answer, advice=objections.advise(pipeline, references))
@@ -124,7 +132,7 @@ def _heed_objections(
     """Return an answer with its best k matches, those first that meet no objection."""
 
     def is_same(match: Match) -> bool:
-        return replace(answer, quality=None, matches=[match]).decision != "different"
+        return replace(answer, quality=None, matches=[match]).decision != Decision.DIFFERENT
 
     matches = objections.pass_over(live, pipeline, crop, answer.matches, is_same)
     return replace(answer, matches=matches[:k])

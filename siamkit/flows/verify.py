@@ -27,7 +27,7 @@ from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
 from siamkit.store.labels import normalise_label
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Objection, Quality, Region, Vectors, Verdict
+from siamkit.types import Calibration, Decision, Objection, Quality, Region, Vectors, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,33 @@ class ComparedSide:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The answer to a 1:1 question, and the regions that were compared."""
+    """The answer to a 1:1 question, and the regions that were compared.
+
+    It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
+    """
 
     verdict: Verdict
     left: ComparedSide
     right: ComparedSide
     advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
+
+    def __bool__(self) -> bool:
+        return bool(self.decision)
+
+    @property
+    def decision(self) -> Decision:
+        """Are the two the same?"""
+        return self.verdict.decision
+
+    @property
+    def score(self) -> float:
+        """The cosine of the two, in [-1, 1]."""
+        return self.verdict.score
+
+    @property
+    def probability(self) -> float | None:
+        """That the two are the same; None if nothing measured it."""
+        return self.verdict.probability
 
 
 def verify_pair(
@@ -83,7 +104,7 @@ def verify_pair(
         verdict = _verdict(score, limits, basis.calibration)
     objection = objections.of_quality(left.quality) or objections.of_quality(right.quality)
     object_to = objections.opener(pipeline)
-    if objection is None and object_to and verdict.decision != "different":
+    if objection is None and object_to and verdict.decision != Decision.DIFFERENT:
         objection = object_to(region_a.crop, region_b.crop)
     return _answer(pipeline, _heed(verdict, objection), left, right)
 
@@ -147,7 +168,7 @@ def _answer(
     pipeline: Pipeline, verdict: Verdict, left: ComparedSide, right: ComparedSide
 ) -> Verification:
     """Return the answer, with the modality's advice if a score was inconclusive."""
-    is_inconclusive = verdict.decision == "can't tell" and verdict.objection is None
+    is_inconclusive = verdict.decision == Decision.INCONCLUSIVE and verdict.objection is None
     advice = objections.advise(pipeline, left.samples) if is_inconclusive else ""
     return Verification(verdict, left, right, advice)
 

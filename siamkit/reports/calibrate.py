@@ -115,7 +115,7 @@ def _mark_decisions(chart: Chart, calibration: Calibration) -> None:
     """Mark where "same" begins and where "different" ends."""
     same, different = threshold_for_fmr(calibration).value, different_below(calibration)
     if different < same:
-        chart.band(different, same, f"can't tell: {different:.3f} to {same:.3f}")
+        chart.band(different, same, f"inconclusive: {different:.3f} to {same:.3f}")
     chart.vertical(same, COLOURS[5], f"same from {same:.3f}")
 
 

@@ -134,7 +134,7 @@ def llr_of_best(calibration: Calibration, score: float, tries: int) -> float:
 def different_below(calibration: Calibration, fmr: float | None = None) -> float:
     """Return the score below which a pair counts as different, where FNMR is as low as `fmr`.
 
-    Between it and the threshold, if that is higher, the answer is "can't tell". Where the data does
+    Between it and the threshold, if that is higher, the answer is inconclusive. Where the data does
     not support so low an FNMR, the lowest that it supports is used.
     """
     curve = calibration.false_non_matches

@@ -84,7 +84,7 @@ def test_between_the_thresholds_none_can_tell(calibrated):
     assert set(codes) <= {0, 3, 5}
     assert {0, 3} <= set(codes)
     if 5 in codes:
-        assert codes[5].out.startswith("can't tell: score")
+        assert codes[5].out.startswith("inconclusive: score")
     limit = json.loads(
         calibrated("verify", "letters", "--as", "id000", "--text", own, "--json").out
     )

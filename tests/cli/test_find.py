@@ -81,7 +81,7 @@ def test_a_picture_without_a_region_is_absent_too(shell):
 def test_without_a_threshold_it_cannot_tell_and_says_what_to_type(things):
     done = things("find", "things", "scenes/both.png", *OPTIONS)
     assert done.code == 5
-    assert "can't tell, as no threshold is known; nearest: blue 1.000 at 10,10,40,40" in done.out
+    assert "inconclusive, as no threshold is known; nearest: blue 1.000 at 10,10,40,40" in done.out
     assert "`siamkit calibrate things --find PICTURES --detector squares`" in done.err
     given = things("find", "things", "scenes/both.png", *OPTIONS, "--threshold", "0.99")
     assert given.code == 0

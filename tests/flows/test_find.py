@@ -151,7 +151,7 @@ def test_a_bad_picture_does_not_end_the_others(ws, tmp_path):
     bad.write_bytes(b"no picture")
     good = draw(tmp_path / "good.png", ground="red")
     pictures = list(ws.find_many("things", [bad, good], detector=None, rule=STRICT))
-    assert [p.decision for p in pictures] == ["can't tell", "present"]
+    assert [p.decision for p in pictures] == ["inconclusive", "present"]
     assert isinstance(pictures[0].error, sk.UnreadableSample)
     with pytest.raises(sk.UnreadableSample):
         ws.find("things", bad, detector=None)
@@ -160,7 +160,7 @@ def test_a_bad_picture_does_not_end_the_others(ws, tmp_path):
 def test_nothing_is_decided_without_a_threshold(ws, tmp_path):
     path = draw(tmp_path / "shelf.png", ("red", 10, 10, 50, 50))
     picture = ws.find("things", path, detector="squares")
-    assert (picture.decision, picture.threshold, picture.sightings) == ("can't tell", None, ())
+    assert (picture.decision, picture.threshold, picture.sightings) == ("inconclusive", None, ())
     assert picture.nearest.identity == "red"
 
 
@@ -202,7 +202,7 @@ def test_a_calibrated_search_keeps_its_rate(ws, negatives, tmp_path):
 def test_a_calibration_holds_for_its_detector_and_tiles_alone(ws, negatives, tmp_path, caplog):
     ws.calibrate_find("things", negatives, detector="squares")
     path = draw(tmp_path / "r.png", ground="red")
-    assert ws.find("things", path, detector=None).decision == "can't tell"
+    assert ws.find("things", path, detector=None).decision == "inconclusive"
     assert "not calibrated for --detector none, but for --detector squares" in caplog.text
     assert "`siamkit calibrate things --find PICTURES --detector none`" in caplog.text
     with pytest.raises(sk.Uncalibrated, match="not calibrated for pictures") as refused:

@@ -46,13 +46,13 @@ def test_a_text_that_the_model_does_not_know_is_compared_with_nothing(ws: Any, t
     for other in (UNKNOWN[0], KNOWN[0], text):
         for rule in ({}, {"reranker": "lexical"}, {"threshold": -1.0}):
             verdict = verify(ws, text, other, **rule)
-            assert verdict.decision == "can't tell"
+            assert verdict.decision == "inconclusive"
             assert verdict.probability is None
             assert verdict.objection.reason
     (answer,) = ws.query("faq", text)
-    assert (answer.decision, answer.identity) == ("can't tell", None)
+    assert (answer.decision, answer.identity) == ("inconclusive", None)
     (classified,) = ws.classify("faq", text)
-    assert (classified.decision, classified.identities) == ("can't tell", [])
+    assert (classified.decision, classified.identities) == ("inconclusive", [])
     with pytest.raises(LowQuality, match=r"the model does not know|no words"):
         ws.enrol("faq", "x", text)
 
@@ -76,7 +76,7 @@ def test_a_difference_that_the_model_does_not_see_is_not_the_same(
 ) -> None:
     verdict = verify(ws, one, other)
     assert verdict.score > 0.9999
-    assert verdict.decision == "can't tell"
+    assert verdict.decision == "inconclusive"
     assert "does not see" in verdict.objection.reason
     assert verify(ws, one, one).decision == "same"
     deduped = ws.dedupe([one, other, one], modality="questions")

@@ -368,7 +368,7 @@ def test_limits_decide(fitted):
     limits = verification_limits(DecisionRule(), Basis("x", fitted))
     assert limits.decide(limits.same.value) == "same"
     assert limits.different < limits.same.value
-    assert limits.decide(limits.different) == "can't tell"
+    assert limits.decide(limits.different) == "inconclusive"
     assert limits.decide(limits.different - 1e-6) == "different"
     fixed = verification_limits(DecisionRule(threshold=0.3), Basis("x", fitted))
     assert fixed == Limits(Threshold(0.3), 0.3)
@@ -405,7 +405,7 @@ def test_fused_evidence_adds_up():
     assert fused.llr == 7.5
     assert fused.decision == "same"
     assert (
-        fuse([*evidence, Evidence("c", "c", object(), -2.0, 5.0)], 0.001).decision == "can't tell"
+        fuse([*evidence, Evidence("c", "c", object(), -2.0, 5.0)], 0.001).decision == "inconclusive"
     )
     assert fuse([*evidence, Evidence("c", "c", None, 0.0, reason="gone")], 0.001).llr == 7.5
     assert fuse([Evidence("c", "c", object(), -9.0, 8.0)], 0.001).decision == "different"
