@@ -39,7 +39,7 @@ def siamkit(*arguments: str | Path, accepted: tuple[int, ...] = (0, 3, 5)) -> st
     )
     if "--json" not in arguments:
         print(run.stdout, end="")
-    if run.returncode not in accepted:  # 3: unknown, or different; 5: can't tell
+    if run.returncode not in accepted:  # 3: unknown, or different; 5: inconclusive
         sys.exit(f"the demo stops here: siamkit ended with {run.returncode}")
     print(f"[exit {run.returncode}, {time.perf_counter() - started:.2f} s]", flush=True)
     return run.stdout

@@ -146,6 +146,7 @@ HARD_PAIRS = {
     "hard pairs and pairs with an impostor": "hard pairs and impostors",
     "hard pairs of different identities": "hard pairs",
     "pairs labelled different": "pairs labelled different",
+    "skilled forgeries": "skilled forgeries",
     "pairs with an impostor": "impostors",
 }
 

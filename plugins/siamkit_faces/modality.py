@@ -47,6 +47,7 @@ class Faces:
     """
 
     name = "faces"
+    nouns = ("person", "people")
     kind = "image"
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "facefinder"

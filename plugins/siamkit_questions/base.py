@@ -23,6 +23,7 @@ class BaseQuestions:
     """Reads and embeds texts, for the modality and for its networks in training."""
 
     name = "questions"
+    nouns = ("question", "questions")
     kind = "text"
     detector: str | None = None
 

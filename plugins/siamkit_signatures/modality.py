@@ -28,6 +28,7 @@ class Signatures:
     """Handwritten signatures, as pictures. A crop is black ink on white, and nothing else."""
 
     name = "signatures"
+    nouns = ("writer", "writers")
     kind = "image"
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"

@@ -22,6 +22,7 @@ class Voices:
     """Speakers, as recordings of any rate and number of channels. A crop is speech, no pauses."""
 
     name = "voices"
+    nouns = ("speaker", "speakers")
     kind = "audio"
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "speech"

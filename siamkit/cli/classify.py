@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import describe_threshold, emit_json, format_probability, one_line, stderr
+from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr
 from siamkit.cli.probes import (
     answer_each,
     answered,
@@ -21,6 +21,7 @@ from siamkit.cli.probes import (
     print_regions,
     region_facts,
 )
+from siamkit.io.wording import format_probability
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classifier

@@ -7,9 +7,10 @@ from typing import Any
 
 import siamkit as sk
 from siamkit.cli.options import FindChoice
-from siamkit.cli.output import echo, format_probability, one_line, stderr, table
+from siamkit.cli.output import echo, one_line, stderr, table
 from siamkit.errors import SiamkitError
 from siamkit.io.places import here
+from siamkit.io.wording import format_probability
 
 EXIT_ABSENT, EXIT_CANT_TELL = 3, 5
 NAMED = 5  # identities in the line of a picture

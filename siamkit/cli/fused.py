@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli.output import echo, emit_json, format_probability, stderr, table
+from siamkit.cli.output import echo, emit_json, stderr, table
 from siamkit.io.places import expand
+from siamkit.io.wording import format_probability
 
 if TYPE_CHECKING:
     from siamkit.flows.fuse import Fused

@@ -116,11 +116,6 @@ def describe_threshold(limit: sk.Threshold | None) -> str:
     return f"threshold {limit.value:.3f}{rated}"
 
 
-def format_probability(share: float) -> str:
-    """Format a probability; never as 0 or 1, for no data makes that certain."""
-    return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
-
-
 def emit_line(data: Any) -> None:
     """Print one JSON line and flush it, so that a reader can rely on it at once."""
     click.echo(json_text(data, ascii_only=True))

@@ -9,8 +9,9 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options, pairs
-from siamkit.cli.output import format_probability, print_outcome
+from siamkit.cli.output import print_outcome
 from siamkit.cli.probes import region_facts
+from siamkit.io.wording import format_probability
 
 if TYPE_CHECKING:
     from siamkit.flows.verify import ComparedSide
