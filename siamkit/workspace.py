@@ -299,9 +299,8 @@ class Workspace:
         if (gallery.index_key, gallery.index) in self._indexes:
             return self.index(gallery), self.pipeline_of(gallery, detector=detector)
         with ThreadPoolExecutor(1) as pool:
-            opening = pool.submit(self.index, gallery)
-            pipeline = self.pipeline_of(gallery, detector=detector)
-            return opening.result(), pipeline
+            opening = pool.submit(self.pipeline_of, gallery, detector=detector)
+            return self.index(gallery), opening.result()
 
     # --- enrolment and embedding ---
 

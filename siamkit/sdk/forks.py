@@ -14,11 +14,22 @@ from weakref import WeakKeyDictionary
 
 Owner = TypeVar("Owner")
 _renewals: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
+_preparations: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
-def renew_in_child(owner: Owner, renew: Callable[[Owner], None]) -> None:
-    """Call `renew(owner)` in the child of every fork, as long as the owner exists."""
+def renew_in_child(
+    owner: Owner,
+    renew: Callable[[Owner], None],
+    *,
+    before: Callable[[Owner], None] | None = None,
+) -> None:
+    """Call `renew(owner)` in the child of every fork, as long as the owner exists.
+
+    before: called with the owner in the parent, before it forks.
+    """
     _renewals[owner] = renew
+    if before is not None:
+        _preparations[owner] = before
 
 
 class Lock:
@@ -42,10 +53,12 @@ def never_free(value: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
 
 
-def _renew_all() -> None:
-    for owner, renew in list(_renewals.items()):
-        renew(owner)
+def _call_all(steps: WeakKeyDictionary[Any, Callable[[Any], None]]) -> None:
+    for owner, step in list(steps.items()):
+        step(owner)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(
+        before=lambda: _call_all(_preparations), after_in_child=lambda: _call_all(_renewals)
+    )

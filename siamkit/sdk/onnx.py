@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -36,12 +37,24 @@ class Session:
 
     Threads may run it at once. The threads that it runs on do not survive a fork: the child opens
     the graph again when it first runs it.
+
+    ahead: open the graph in a thread while the caller goes on; a graph that cannot be opened then
+    raises MissingWeights when it is first used.
     """
 
-    def __init__(self, graph: str | bytes, options: onnxruntime.SessionOptions) -> None:
+    def __init__(
+        self, graph: str | bytes, options: onnxruntime.SessionOptions, *, ahead: bool = False
+    ) -> None:
         self._graph, self._options = graph, options
-        self._opened: onnxruntime.InferenceSession | None = self._open()
-        forks.renew_in_child(self, Session._renew)
+        self._opened: onnxruntime.InferenceSession | None = None
+        self._opening: Future[onnxruntime.InferenceSession] | None = None
+        if ahead:
+            with_one_thread = ThreadPoolExecutor(1)
+            self._opening = with_one_thread.submit(self._open)
+            with_one_thread.shutdown(wait=False)
+        else:
+            self._opened = self._open()
+        forks.renew_in_child(self, Session._renew, before=Session._finish_opening)
 
     def _open(self) -> onnxruntime.InferenceSession:
         providers = ["CPUExecutionProvider"]
@@ -53,7 +66,12 @@ class Session:
     def _renew(self) -> None:
         """Leave the parent's threads alone, in the child of a fork."""
         forks.never_free(self._opened)  # freeing it would wait for its threads
-        self._opened = None
+        self._opened = self._opening = None
+
+    def _finish_opening(self) -> None:
+        """Wait for the thread that opens the graph: in a fork, its locks would stay held."""
+        if self._opening is not None:
+            wait([self._opening])
 
     def run(
         self,
@@ -70,7 +88,8 @@ class Session:
         """The session of onnxruntime. It is of no use after a fork, where this is another."""
         opened = self._opened
         if opened is None:
-            opened = self._opened = self._open()
+            opening = self._opening
+            opened = self._opened = self._open() if opening is None else opening.result()
         return opened
 
     def __getattr__(self, name: str) -> Any:
@@ -94,12 +113,13 @@ def session(model: Path | bytes, *, intra: int | None = None) -> Session:
 
 
 def encoder_session(
-    graph: bytes, *, intra: int | None = None, tensors: Path | None = None
+    graph: bytes, *, intra: int | None = None, tensors: Path | None = None, ahead: bool = False
 ) -> Session:
     """Open the graph of a model folder, within the limits of siamkit.sdk.foreign_graph.
 
-    tensors: the one file that may hold tensors of it; its hash belongs on the card. Run it by
-    `run_encoder` or `run_guarded`. Raises MissingWeights if the graph is damaged or refused.
+    tensors: the one file that may hold tensors of it; its hash belongs on the card. ahead: as in
+    Session. Run it by `run_encoder` or `run_guarded`. Raises MissingWeights if the graph is damaged
+    or refused.
     """
     options = _options(intra)
     foreign_graph.restrict(options, graph, tensors)
@@ -107,7 +127,10 @@ def encoder_session(
         # Only weights are packed. Unpacked once, not in each run, SFace takes two thirds of the
         # time.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return Session(graph, options)
+        # A second copy of them, in another order, would take a quarter of the opening, and runs no
+        # faster.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return Session(graph, options, ahead=ahead)
 
 
 def run_encoder(opened: Session, inputs: dict[str, Any]) -> NDArray[Any]:
@@ -149,15 +172,15 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
     """Encoder that runs the graph of a folder, in batches of BATCH.
 
     `prepare` turns one medium into an array of the graph's input shape, without the batch, and
-    dtype. Opening raises MissingWeights if the folder is absent or damaged.
+    dtype. Opening raises MissingWeights if the folder is absent or damaged; the first run does if
+    onnxruntime cannot open the graph.
     """
 
     def __init__(self, folder: Path, prepare: Callable[[M], NDArray[Any]]) -> None:
         self.folder = folder
         self.card, graph = read_folder(folder)
         self._prepare = prepare
-        self._session = encoder_session(graph)
-        self._input = self._session.get_inputs()[0].name
+        self._session = encoder_session(graph, ahead=True)
 
     def embed(self, batch: Sequence[M]) -> Vectors:
         """Return (len(batch), dim) float32, rows of norm 1.
@@ -178,7 +201,8 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         import numpy as np
 
         try:
-            vectors = run_encoder(self._session, {self._input: arrays})
+            name = self._session.get_inputs()[0].name
+            vectors = run_encoder(self._session, {name: arrays})
         except OutOfMemory:
             if len(arrays) == 1:
                 raise

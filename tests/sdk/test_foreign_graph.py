@@ -35,7 +35,7 @@ def encoder(folder: Path) -> OnnxEncoder[np.ndarray]:
 def test_a_graph_with_what_no_encoder_needs_is_refused(tmp_path, name):
     folder = write(tmp_path / "encoder", REFUSED[name]())
     with pytest.raises(MissingWeights, match=r"the (graph|model) (has|keeps|is not|could not)"):
-        encoder(folder)
+        encoder(folder).embed([np.ones(8, np.float32)])
 
 
 def test_tensors_in_another_file_are_not_taken_from_where_the_command_runs(tmp_path, monkeypatch):
@@ -96,6 +96,8 @@ def test_media_that_do_not_fit_at_once_are_embedded_in_parts(tmp_path, monkeypat
         return arrays
 
     class Small:
+        get_inputs = opened._session.get_inputs
+
         def run(self, outputs, inputs, options):
             return [run(inputs["x"])]
 
