@@ -207,11 +207,7 @@ class Reranker(Protocol[M_contra]):
 
 @runtime_checkable
 class Reranks(Protocol):
-    """A modality that offers rerankers. Optional.
-
-    Deduplication uses the first, or the one that an attribute `default_reranker` names; None there
-    leaves it to the cosine.
-    """
+    """A modality that offers rerankers. Optional. Each is used only where its name is given."""
 
     rerankers: Mapping[str, str]  # name -> description
 

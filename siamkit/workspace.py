@@ -85,7 +85,6 @@ if TYPE_CHECKING:
     from siamkit.train.series.folds import FoldsRun
     from siamkit.train.series.sweep import SweepRun
 
-DEDUPE_RULE = DecisionRule(reranker=DEFAULT)  # the modality's reranker, if it has one
 log = logging.getLogger("siamkit")
 
 
@@ -809,16 +808,16 @@ class Workspace:
         modality: str,
         encoder: str | None = None,
         detector: str | None = DEFAULT,
-        rule: DecisionRule = DEDUPE_RULE,
+        rule: DecisionRule = DEFAULT_RULE,
         max_memory: int | None = None,
         progress: Progress = ignore_progress,
     ) -> Deduped:
         """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
-        rule: by default the modality's reranker decides, if it has one; or else the cosine, by
-        the threshold at which one false pair is expected among all, where the encoder's calibration
-        tells. With expected_false, that many are expected; fmr is the rate of a single pair.
-        max_memory: bytes that this process may use in all; None for most of what is free.
+        rule: by default the cosine decides, by the encoder's threshold; or by the one at which one
+        false pair is expected among all, where the encoder's calibration tells. With
+        expected_false, that many are expected; fmr is the rate of a single pair. max_memory: bytes
+        that this process may use in all; None for most of what is free.
         """
         from siamkit.flows.dedupe import dedupe
         from siamkit.flows.dedupe_items import Item
@@ -864,12 +863,12 @@ class Workspace:
         return list_items(expand_text(str(source)), sys.stdin, columns, modality, faults)
 
     def against(
-        self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEDUPE_RULE
+        self, gallery: str, items: Iterable[Item], *, rule: DecisionRule = DEFAULT_RULE
     ) -> Iterator[GalleryLookup]:
         """Find the items, or regions of them, that are already enrolled. See siamkit.flows.against.
 
-        rule: by default the modality's reranker decides, if it has one, or else the cosine, by the
-        threshold of a query in a gallery of this size. expected_false: among all items.
+        rule: by default the cosine decides, by the threshold of a query in a gallery of this size.
+        expected_false: among all items.
         """
         from siamkit.flows.against import against
 

@@ -53,7 +53,6 @@ class Images:
     rerankers: Mapping[str, str] = {
         KEYPOINTS: "counts corners that fit one view of a flat thing: a logo, a label, a note"
     }
-    default_reranker: str | None = None  # most pictures show no flat thing
 
     def load(self, source: Source) -> Image:
         """Decode a picture file, or its content. Raises UnreadableSample."""

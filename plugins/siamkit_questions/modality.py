@@ -43,8 +43,8 @@ class Questions(BaseQuestions):
     }
     networks: Mapping[str, str] = {MINILM_TRAINED: encoders[MINILM], HUB: origins[HUB]}
     rerankers: Mapping[str, str] = {
-        LEXICAL: "compares numbers, negations, names and words of both texts, and their vectors;"
-        " fitted to Quora's questions, whose terms are non-commercial"
+        LEXICAL: "for research: compares the words of both texts, and their vectors; fitted to"
+        " Quora Question Pairs, which Quora offers for non-commercial use only"
     }  # and any cross-encoder, as cross-encoder:MODEL
 
     def build(self, name: str, folder: Path) -> None:
@@ -105,6 +105,8 @@ class Questions(BaseQuestions):
     def reranker(self, name: str, encoder: Sentences) -> Reranker[str]:
         """Open a reranker: `lexical`, or `cross-encoder:` with a folder or a hub name.
 
+        `lexical` is for research: see `rerankers`.
+
         Raises MissingWeights, or Uncalibrated if `lexical` was not fitted to this encoder.
         """
         kind, _, model = name.partition(":")
@@ -118,5 +120,6 @@ class Questions(BaseQuestions):
             return open_cross_encoder(model)
         raise MissingWeights(
             f"questions have no reranker {name!r}",
-            hint=f"use one of: {LEXICAL}, {CROSS_ENCODER}:MODEL",
+            hint=f"use {CROSS_ENCODER}:MODEL, or {LEXICAL} (for research: fitted to non-commercial"
+            " data)",
         )

@@ -25,8 +25,8 @@ THRESHOLD = click.option(
     "--threshold",
     type=options.COSINE,
     metavar="T",
-    help="Probability by the reranker, or cosine with --rerank none, at or above which two items"
-    " count as the same [default: set for a stated precision].",
+    help="Cosine (with --rerank, probability) at or above which two items count as the same"
+    " [default: the encoder's].",
 )
 EXPECTED_FALSE = click.option(
     "--expected-false",
@@ -34,13 +34,6 @@ EXPECTED_FALSE = click.option(
     metavar="N",
     help="False pairs to expect at most among all comparisons, by the calibration [default: 1 where"
     " the calibration tells].",
-)
-RERANK = click.option(
-    "--rerank",
-    "reranker",
-    metavar="NAME|none",
-    callback=lambda context, parameter, value: options.default_or_none(value),
-    help="The reranker that decides on near pairs [default: the modality's own].",
 )
 OUTPUT = options.path(
     "--output", "-o", help="Write one row per grouped item: .csv, .jsonl, .parquet or .db."
@@ -84,7 +77,7 @@ are still compared.
 @click.argument("source", type=options.ORIGIN)
 @options.text_columns(options.column, options.id_column, options.table)
 @click.option("--against", metavar="GALLERY", help="Compare with this gallery's samples instead.")
-@options.decision_rule(THRESHOLD, options.fmr, EXPECTED_FALSE, RERANK)
+@options.decision_rule(THRESHOLD, options.fmr, EXPECTED_FALSE, options.rerank)
 @options.model_choice
 @click.option(
     "--max-memory",
@@ -148,7 +141,7 @@ class DedupeRequest:
                 " --expected-false and --rerank."
             )
         has_columns = self.columns != sk.TextColumns()
-        has_rule = replace(self.rule, threshold=None) != sk.DecisionRule(reranker=sk.DEFAULT)
+        has_rule = replace(self.rule, threshold=None) != sk.DecisionRule()
         if self.is_matrix and (has_columns or has_models or has_rule):
             raise click.UsageError(
                 "A matrix can be combined only with --threshold, --max-memory and outputs."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed.pipeline import DEFAULT, Pipeline
-from siamkit.errors import BadInput, PluginError, Uncalibrated
+from siamkit.embed.pipeline import Pipeline
+from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
 from siamkit.protocols import Reranker, Reranks
 from siamkit.types import Ids, Vectors
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 
 
 PAIRS_PER_BLOCK = 8_192  # pairs that are judged at once
-log = logging.getLogger("siamkit")
-
-
-def names(pipeline: Pipeline) -> list[str]:
-    """List the rerankers that a modality offers."""
-    return list(pipeline.modality.rerankers) if isinstance(pipeline.modality, Reranks) else []
 
 
 def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
@@ -40,21 +33,8 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
 
 
 def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
-    """Open a reranker by name; None for no name.
-
-    DEFAULT opens the modality's own; None if it has none, or none for this encoder.
-    """
-    if name is None:
-        return None
-    if name != DEFAULT:
-        return open_reranker(pipeline, name)
-    offered = names(pipeline)
-    own = getattr(pipeline.modality, "default_reranker", offered[0] if offered else None)
-    try:
-        return open_reranker(pipeline, own) if own else None
-    except Uncalibrated as error:
-        log.warning(f"{error}; so only cosines decide")
-        return None
+    """Open a reranker by name; None for no name."""
+    return None if name is None else open_reranker(pipeline, name)
 
 
 def judge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from siamkit.embed.pipeline import DEFAULT, Pipeline
+from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, Uncalibrated
 from siamkit.protocols import Reranker
 from siamkit.store import Gallery
@@ -22,7 +22,7 @@ class DecisionRule:
     Give at most one of threshold, fmr, fpir and expected_false; without any, the calibration or
     default threshold of the gallery or encoder decides. Raises BadInput for two of them, a value
     out of range, or a rate with a reranker: calibrations are measured on cosines, not on a
-    reranker's probabilities. With a rate, the reranker DEFAULT means none.
+    reranker's probabilities.
 
     Examples:
         >>> DecisionRule(fmr=1e-3)
@@ -32,7 +32,7 @@ class DecisionRule:
     threshold: float | None = None  # cosine in [-1, 1]; with a reranker, a probability in [0, 1]
     fmr: float | None = None  # false match rate of one comparison, in (0, 1)
     fpir: float | None = None  # false positive identification rate of one search, in (0, 1)
-    reranker: str | None = None  # a name, DEFAULT for the modality's own, None for cosines
+    reranker: str | None = None  # a name; None for cosines
     expected_false: float | None = None  # false pairs among all of a deduplication, above 0
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class DecisionRule:
         if len(stated) + (self.threshold is not None) > 1:
             raise BadInput("give only one of threshold, fmr, fpir and expected_false")
         for name, rate in stated.items():
-            if self.reranker not in (None, DEFAULT):
+            if self.reranker is not None:
                 raise BadInput(
                     f"{name} cannot be combined with a reranker, which decides by probability",
                     hint="leave out `--rerank`, or `--fmr`, `--fpir` and `--expected-false`",
@@ -52,8 +52,6 @@ class DecisionRule:
                 raise BadInput(
                     f"{name} {rate:g} is out of range", hint=f"give one greater than 0{below}"
                 )
-        if stated:
-            object.__setattr__(self, "reranker", None)
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise BadInput(
                 f"threshold {self.threshold:g} is not a cosine or a probability",

@@ -231,9 +231,9 @@ def open_search(
     """Prepare a search of pictures for what is enrolled in a gallery.
 
     pipeline: with the detector to use; None tries the whole picture alone. name: how the detector
-    is typed; None for its own name. tiles: see siamkit.embed.tiles. reranker: a name; DEFAULT for
-    the modality's own. The whole picture is tried too, for a thing that fills it, unless the
-    modality has a detector of its own: that says what its things are, and no picture is a face.
+    is typed; None for its own name. tiles: see siamkit.embed.tiles. reranker: a name. The whole
+    picture is tried too, for a thing that fills it, unless the modality has a detector of its own:
+    that says what its things are, and no picture is a face.
     Boxes of an approximate detector are moved to where they match best.
 
     Raises BadInput for media that are not pictures, EncoderMismatch, StoreError for an empty

@@ -219,7 +219,7 @@ def _mine(
             raise BadInput(
                 f"more than {count:,} pairs have a cosine of {floor:.3f} or more, which takes more"
                 f" than {memory / 1e9:.1f} GB",
-                hint="raise `--threshold` (with `--rerank none`) or `--max-memory`",
+                hint="raise `--threshold` (a cosine, without `--rerank`) or `--max-memory`",
             )
         progress("mining", block.done, len(vectors))
     return dict(mining), linkage.merge_pairs(parts)

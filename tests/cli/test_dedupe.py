@@ -22,7 +22,7 @@ id,question
 5,something else entirely: zebra
 6,where is my invoise
 """
-COSINE = ("-m", "letters", "--rerank", "none", "--threshold", "0.9")
+COSINE = ("-m", "letters", "--threshold", "0.9")
 
 
 @pytest.fixture
@@ -75,22 +75,26 @@ def test_output_in_every_format(questions):
     assert all(p["group"] and p["score"] >= 0.9 for p in pairs)
 
 
-def test_a_reranker_is_asked_by_default_and_the_threshold_is_on_its_probability(questions):
-    done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
+def test_the_cosine_decides_unless_a_reranker_is_named(questions):
+    asked = ("dedupe", "q.csv", "--column", "question", "-m", "letters")
+    facts = json.loads(questions(*asked, "--json").out)
+    assert facts["reranker"] is None
+    assert json.loads(questions(*asked, "--rerank", "none", "--json").out) == facts
+
+
+def test_with_a_reranker_the_threshold_is_on_its_probability(questions):
+    asked = ("dedupe", "q.csv", "--column", "question", "-m", "letters", "--rerank", "words")
+    done = questions(*asked, "--json")
     facts = json.loads(done.out)
     assert facts["reranker"] == "words"
     assert facts["threshold"]["value"] == 0.5
     assert groups(done) == [["1", "2", "4"], ["3", "6"]]
-    stricter = questions("dedupe", "q.csv", "--column", "question", "-m", "letters",
-                         "--threshold", "0.7", "--json")  # fmt: skip
+    stricter = questions(*asked, "--threshold", "0.7", "--json")
     assert groups(stricter) == [["1", "2", "4"]]
 
 
-def test_a_reranker_that_does_not_fit_the_encoder_is_left_out_with_a_line(questions):
+def test_a_reranker_that_does_not_fit_the_encoder_is_refused(questions):
     questions.environment["TOYKIT_SALT"] = "other"
-    done = questions("dedupe", "q.csv", "--column", "question", "-m", "letters", "--json")
-    assert json.loads(done.out)["reranker"] is None
-    assert "words does not fit a salted encoder; so only cosines decide" in done.err
     named = questions("dedupe", "q.csv", "-m", "letters", "--column", "question",
                       "--rerank", "words")  # fmt: skip
     assert named.code == 1
@@ -132,7 +136,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
         (["q.csv", "-m", "letters", "-o", "q.csv"], "is the source itself"),
         (["q.csv", "-m", "letters", "-o", "x.csv", "--pairs", "x.csv"], "the same file"),
-        (["q.csv", *COSINE[:4], "--threshold", "7"], "not in the range"),
+        (["q.csv", "-m", "letters", "--threshold", "7"], "not in the range"),
         (["q.csv", "-m", "letters", "--rerank", "nobody"], "no reranker 'nobody'"),
         (["q.csv", "-m", "tiles"], "cannot be read"),
         (["v.npy"], "--threshold 0.9"),
@@ -141,7 +145,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "-o", "./x.csv", "--pairs", "x.csv"], "the same file"),
         (["q.csv", "-m", "letters", "--report", "absent/r.html"], "does not exist"),
         (["q.csv", "-m", "letters", "-o", "bad.db"], "not a valid SQLite database"),
-        (["q.csv", "-m", "letters", "--threshold", "-0.5"], "is not a probability"),
+        (["q.csv", "-m", "letters", "--rerank", "words", "--threshold", "-0.5"], "is not a pro"),
         (["q.csv", "--against", "absent"], "absent"),
     ],
 )
@@ -164,7 +168,7 @@ def test_against_a_gallery(questions):
         "question\nhow do i reset my passwort\nwhat time is it there\n\nwhere is my invoice\nx,y\n"
     )
     new = ("dedupe", "new.csv", "--column", "question", "--against", "faq")
-    done = questions(*new, "--rerank", "none", "--threshold", "0.9", "--json", "-o", "c.jsonl")
+    done = questions(*new, "--threshold", "0.9", "--json", "-o", "c.jsonl")
     assert done.code == 1  # one row is bad
     checked = json.loads(done.out)["checked"]
     assert [(c["line"], c["duplicate"], c["identity"]) for c in checked if c["duplicate"]] == [
@@ -172,9 +176,10 @@ def test_against_a_gallery(questions):
     assert checked[1]["duplicate"] is False
     written = (questions.folder / "c.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in written] == checked
-    judged = json.loads(questions(*new, "--json").out)["checked"]
+    judged = json.loads(questions(*new, "--rerank", "words", "--json").out)["checked"]
     assert judged[0]["probability"] == pytest.approx(5 / 7)
-    assert "2 of 3 are in gallery faq already" in questions(*new).out
+    shown = questions(*new, "--rerank", "words").out
+    assert "2 of 3 are in gallery faq already" in shown
 
 
 def test_vectors_from_elsewhere(shell):
@@ -268,7 +273,7 @@ def test_the_expected_number_of_false_pairs_is_stated(questions):
     assert "how many are false is not known" in dedupe(questions).out
     facts = json.loads(dedupe(questions, "--json").out)
     assert (facts["comparisons"], facts["expected_false"]) == (10, None)
-    judged = ("dedupe", "q.csv", "-m", "letters")
+    judged = ("dedupe", "q.csv", "-m", "letters", "--rerank", "words")
     probabilities = json.loads(questions(*judged, "--json", "--pairs", "p.jsonl").out)
     pairs = map(json.loads, (questions.folder / "p.jsonl").read_text().splitlines())
     doubt = sum(1 - pair["probability"] for pair in pairs)
@@ -359,7 +364,12 @@ def test_the_report_shows_the_scores_and_escapes_the_texts(questions):
     assert "threshold 0.900" in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>" not in page
-    assert questions("dedupe", "q.csv", "-m", "letters", "--report", "r2.html").code == 0
+    assert (
+        questions(
+            "dedupe", "q.csv", "-m", "letters", "--rerank", "words", "--report", "r2.html"
+        ).code
+        == 0
+    )
     assert "probability" in (questions.folder / "r2.html").read_text()
 
 

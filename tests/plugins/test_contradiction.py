@@ -149,7 +149,7 @@ def test_other_numbers_decide_whatever_the_score(ws: Any) -> None:
     ws.enrol("garden", "cold", alike)
     (answer,) = ws.query("garden", one, k=1)
     assert answer.identity == "cold"
-    for rule in (sk.DecisionRule(), sk.DecisionRule(reranker=sk.DEFAULT)):
+    for rule in (sk.DecisionRule(), sk.DecisionRule(reranker="lexical")):
         deduped = ws.dedupe([one, other, alike], modality="questions", rule=rule)
         assert [m.item.source for m in deduped.members] in ([one, alike], [alike, one])
     assert ws.dedupe([one, other], modality="questions").groups == 0

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from skimage import data
 
 import siamkit as sk
-from siamkit.embed.pipeline import DEFAULT, Pipeline
-from siamkit.embed.rerankers import open_reranker, pick_reranker
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.rerankers import open_reranker
 from siamkit.errors import MissingWeights
 from siamkit.protocols import Reranker, Reranks
 from siamkit.sdk.model_folder import Card, write_folder
@@ -92,11 +92,10 @@ def test_a_single_colour_has_nothing_to_match(poster):
     assert count_inliers(find_corners(blank), find_corners(poster)) == 0
 
 
-def test_deduplication_of_pictures_stays_with_the_cosine():
+def test_pictures_have_one_reranker():
     encoder = SimpleNamespace(card=Card("images", "mine", 4, {}, "", "timm:mine"))
     pipeline = Pipeline(Images(), None, encoder)
     assert isinstance(pipeline.modality, Reranks)
-    assert pick_reranker(pipeline, DEFAULT) is None
     assert isinstance(open_reranker(pipeline, "keypoints"), Reranker)
     with pytest.raises(MissingWeights, match="no reranker 'lexical'"):
         Images().reranker("lexical", pipeline.encoder)

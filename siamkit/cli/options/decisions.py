@@ -52,7 +52,8 @@ rerank = click.option(
     "reranker",
     metavar="NAME|none",
     callback=_or_none,
-    help="Let a reranker decide by its probability [default: none].",
+    help="Let a reranker decide by its probability: `keypoints` of images, `lexical` of questions"
+    " (for research: fitted to non-commercial data) [default: none].",
 )
 
 
