@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from siamkit.embed.pipeline import DetectedSample
 from siamkit.errors import BadInput, LowQuality, NothingFound, SeveralFound, SiamkitError
+from siamkit.sdk.regions import position
 from siamkit.types import Box, Clip, Image, Quality, Region
 
 ChosenRegions: TypeAlias = list[tuple[Region, Quality | None]]
@@ -17,10 +18,11 @@ SAME_REGION = 0.3  # intersection over union at or above which a box means a det
 
 
 def all_regions(detected: DetectedSample) -> ChosenRegions:
-    """Return every region, fit for enrolment or not, as a query needs them."""
+    """Return every region from left to right, fit for enrolment or not, as a query needs them."""
     if not detected.regions:
         raise NothingFound("nothing was found in it", hint=NOTHING_HINT)
-    return list(zip(detected.regions, detected.qualities, strict=True))
+    pairs = zip(detected.regions, detected.qualities, strict=True)
+    return sorted(pairs, key=lambda pair: position(pair[0]))
 
 
 def largest_region(detected: DetectedSample) -> ChosenRegions:

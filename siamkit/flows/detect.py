@@ -16,6 +16,7 @@ from siamkit.io import sources
 from siamkit.models import detectors
 from siamkit.protocols import Detector, Prompted, ScoreLimited, Source
 from siamkit.sdk import prompts
+from siamkit.sdk.regions import position
 from siamkit.types import Clip, Image, Prompt, Region
 
 DEFAULT_DETECTOR, PROMPTED_DETECTOR = "objects", "segments"  # the latter for a prompt
@@ -29,7 +30,8 @@ class Detected:
     source: str  # as it was given
     width: int = 0  # px; 0 for a sound
     height: int = 0
-    regions: list[Region] = field(default_factory=list)  # best first, inside the picture
+    # Inside the picture, from left to right; of a prompt, best first.
+    regions: list[Region] = field(default_factory=list)
     seconds: float = 0.0  # of a sound
     detector: str = ""
     error: SiamkitError | None = None
@@ -95,7 +97,10 @@ class PreparedDetector:
         return Detected(name, regions=regions, seconds=seconds, detector=detector)
 
     def _find(self, medium: Any) -> list[Region]:
-        """Return the regions of a medium, inside the picture and with the labels and scores."""
+        """Return the regions of a medium, inside the picture and with the labels and scores.
+
+        They are in order from left to right, or, where a prompt marks one thing, best first.
+        """
         prompt = self.settings.prompt
         if prompt:
             prompts.require_inside(prompt, *medium.pixels.shape[1::-1])
@@ -108,7 +113,8 @@ class PreparedDetector:
             regions = [require_finite(region) for region in regions]
         least, labels = self.settings.min_score or 0.0, self.settings.labels
         wanted = [r for r in regions if r.score >= least and (not labels or r.label in labels)]
-        return [inside for region in wanted if (inside := _clip(region, medium))]
+        inside = [clipped for region in wanted if (clipped := _clip(region, medium))]
+        return inside if prompt else sorted(inside, key=position)
 
 
 def default_detector(settings: DetectSettings) -> str:

@@ -22,6 +22,7 @@ from siamkit.flows.decide import (
 from siamkit.flows.find_places import PictureSearch, Places
 from siamkit.flows.query import search_size
 from siamkit.protocols import Source
+from siamkit.sdk.regions import position
 from siamkit.stats.calibration import probability_among
 from siamkit.stats.find_calibration import FindCalibration
 from siamkit.stats.scoring import fusion_of
@@ -47,7 +48,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchedPicture:
-    """The places in one picture that show an enrolled thing, best first."""
+    """The places in one picture that show an enrolled thing, from left to right."""
 
     source: str  # as it was given
     width: int = 0  # px
@@ -67,7 +68,8 @@ class SearchedPicture:
     @property
     def identities(self) -> tuple[str, ...]:
         """The enrolled things that are there, the surest first."""
-        return tuple(dict.fromkeys(sighting.identity for sighting in self.sightings))
+        surest_first = sorted(self.sightings, key=lambda sighting: -sighting.score)
+        return tuple(dict.fromkeys(sighting.identity for sighting in surest_first))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +87,8 @@ class Judgement:
             return SearchedPicture(source, error=places.error)
         limit = float("inf") if self.threshold is None else self.threshold.value
         count = int((places.scores >= limit).sum())  # scores fall
-        sightings = tuple(self._sighting(places, place) for place in range(count))
+        best_first = [self._sighting(places, place) for place in range(count)]
+        sightings = tuple(sorted(best_first, key=lambda sighting: position(sighting.region)))
         nearest = self._sighting(places, count) if count < len(places.rows) else None
         return SearchedPicture(source, width, height, sightings, nearest, self.threshold)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.types import Box
 
@@ -12,26 +16,33 @@ Plate: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom; px, th
 class Places:
     """The labels of one picture: each is beside its box if there is room, else near it."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, regions: Sequence[Box] = ()) -> None:
         self.width, self.height = width, height  # px
         self._taken: list[Plate] = []
+        self._regions = np.array(regions, np.float64).reshape(-1, 4)  # px
 
-    def take(self, box: Box, width: int, height: int) -> Plate | None:
-        """Reserve the best free place for a label of a box; None if there is none."""
+    def take(self, box: Box, width: int, height: int, *, anywhere: bool = True) -> Plate | None:
+        """Reserve the best free place for a label of a box; None if there is none.
+
+        A place that covers little of the other regions is better. anywhere: also away from the box.
+        """
         if width > self.width or height > self.height:
             return None
-        plate = next(
-            (
-                plate
-                for x, y in self._beside(box, width, height)
-                if self._is_free(plate := self._inside(x, y, width, height))
-            ),
-            None,
-        )
-        plate = plate or self._nearest(box, width, height)
+        beside = (self._inside(x, y, width, height) for x, y in self._beside(box, width, height))
+        free = [plate for plate in beside if self._is_free(plate)]
+        others = self._others(box)
+        plate = min(free, key=lambda plate: _covered(plate, others), default=None)
+        if anywhere:
+            plate = plate or self._nearest(box, width, height)
         if plate:
             self._taken.append(plate)
         return plate
+
+    def _others(self, box: Box) -> NDArray[np.float64]:
+        """Return the regions but this one and those that it lies in."""
+        left, top, right, bottom = self._regions.T
+        around = (left <= box[0]) & (top <= box[1]) & (right >= box[2]) & (bottom >= box[3])
+        return self._regions[~around]
 
     def leader(self, plate: Plate, box: Box) -> tuple[float, float, float, float] | None:
         """Return a line from a label to its box; None if they touch."""
@@ -72,11 +83,9 @@ class Places:
 
     def _nearest(self, box: Box, width: int, height: int) -> Plate | None:
         """Return the free place nearest to the left top corner of a box, on a grid."""
-        import numpy as np
-
         step = max(1, height // 2)
-        tops = np.arange(0, self.height - height + 1, step)[:, None]
-        lefts = np.arange(0, self.width - width + 1, step)[None]
+        tops = np.arange(0.0, self.height - height + 1, step)[:, None]
+        lefts = np.arange(0.0, self.width - width + 1, step)[None]
         distances = (tops - box[1]) ** 2 + (lefts - box[0]) ** 2
         for left, top, right, bottom in self._taken:
             rows = (tops <= bottom) & (tops + height > top)
@@ -97,3 +106,11 @@ class Places:
             plate[2] < other[0] or other[2] < plate[0] or plate[3] < other[1] or other[3] < plate[1]
             for other in self._taken
         )
+
+
+def _covered(plate: Plate, regions: NDArray[np.float64]) -> int:
+    """Return the px of regions that a label covers."""
+    left, top, right, bottom = regions.T
+    wide = np.minimum(right, plate[2]) - np.maximum(left, plate[0])
+    high = np.minimum(bottom, plate[3]) - np.maximum(top, plate[1])
+    return int((wide.clip(min=0) * high.clip(min=0)).sum())

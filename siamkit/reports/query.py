@@ -25,10 +25,13 @@ def save_annotated(medium: object, answers: Sequence[Answer], path: Path) -> Non
     if not isinstance(medium, Image):
         hint = "leave out `--save-annotated`; `siamkit timeline RECORDING -o FILE.png` draws sounds"
         raise BadInput("only pictures can be annotated", hint=hint)
-    save_picture(annotate(medium, [_mark(answer) for answer in answers]), path)
+    marks = [_mark(answer, number) for number, answer in enumerate(answers, 1)]
+    save_picture(annotate(medium, marks), path)
 
 
-def _mark(answer: Answer) -> Mark:
-    score = f" {answer.matches[0].score:.2f}" if answer.matches else ""
+def _mark(answer: Answer, number: int) -> Mark:
+    """Return a region with its number in the table and its answer."""
+    score = f" {answer.matches[0].score:.3f}" if answer.matches else ""
     colour = KNOWN if answer.identity else UNKNOWN
-    return Mark(answer.region, (answer.identity or "unknown") + score, colour)
+    text = f"{number} {answer.identity or 'unknown'}{score}"
+    return Mark(answer.region, text, colour, str(number))

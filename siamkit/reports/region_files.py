@@ -134,7 +134,8 @@ class RegionFiles:
             if path.is_dir():
                 suffix = Path(detected.source).suffix
                 path = _below(path, stem, suffix if suffix.lower() in PICTURES else ".png")
-            save_picture(annotate(medium, [mark(region) for region in detected.regions]), path)
+            marks = [mark(region, number) for number, region in enumerate(detected.regions, 1)]
+            save_picture(annotate(medium, marks), path)
             files.append(path)
         return files
 

@@ -14,6 +14,7 @@ from siamkit.errors import BadInput
 from siamkit.io.atomic import replacing
 from siamkit.io.printable import printable
 from siamkit.io.sources import to_text
+from siamkit.reports.fonts import font_for
 from siamkit.reports.label_places import Places, Plate
 from siamkit.sdk import boxes
 from siamkit.types import Box, Image, Region
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 Colour: TypeAlias = tuple[int, int, int]  # RGB
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")  # that can be written
 SMALL = 480  # px: a picture whose longer side is shorter is enlarged, so that labels can be read
-TEXT = 50  # the longer side, divided by the size of letters
+TEXT = 42  # the longer side, divided by the size of letters
 CROWD = 0.15  # of the picture that all labels may cover, each PLATE squares of its letters' size
 PLATE = 12
 LINE = 6  # the size of letters, divided by the width of a line
-FINEST, LEAST_TEXT, SMALLEST_TEXT = 2, 12, 9  # px: a line, letters, and letters without room
-SIZES = (1.0, 0.8, 0.65)  # of letters, tried in turn where there is no room
+FINEST, LEAST_TEXT, SMALLEST_TEXT = 2, 14, 11  # px: a line, letters, and letters without room
+SIZES = (1.0, 0.8)  # of letters, tried in turn where there is no room
 PADDING = 0.25  # of the size of letters, around a label
 VEIL = 0.4  # opacity of a mask
 HUES = 24  # colours of labels, each in two tones
@@ -40,11 +41,15 @@ QUALITY = 92  # of a JPEG or WebP; PNG loses nothing
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mark:
-    """A region to draw, its label and its colour."""
+    """A region to draw, its label and its colour.
+
+    short: what its label is where there is no room for all of it, such as its number in a table.
+    """
 
     region: Region
     text: str
     colour: Colour
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,17 +77,18 @@ def colour_of(label: str) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def mark(region: Region) -> Mark:
-    """Return a detected region with its label and its score."""
-    text = f"{region.label} {region.score:.2f}".strip()
-    return Mark(region, text, colour_of(region.label))
+def mark(region: Region, number: int) -> Mark:
+    """Return a detected region with its number in the table, its label and its score."""
+    text = " ".join(filter(None, (str(number), region.label, f"{region.score:.2f}")))
+    return Mark(region, text, colour_of(region.label), str(number))
 
 
 def annotate(image: Image, marks: Sequence[Mark]) -> PILImage.Image:
-    """Draw boxes, masks and labels, the best region first.
+    """Draw boxes, masks and labels, those of the first marks on top.
 
     Lines and letters grow with the picture, less where many regions share it, and a small picture
-    is enlarged by a whole number. No label covers another one; one without room is left out.
+    is enlarged by a whole number. No label covers another one; one without room is shortened, or
+    else left out.
     """
     from PIL import Image as pil
     from PIL import ImageDraw
@@ -100,7 +106,7 @@ def annotate(image: Image, marks: Sequence[Mark]) -> PILImage.Image:
     scaled = [_scaled_box(item.region, width, height, times) for item in marks]
     for item, box in reversed(list(zip(marks, scaled, strict=True))):
         _draw_box(draw, box, item.colour, line)
-    places, labels = Places(*picture.size), []
+    places, labels = Places(*picture.size, scaled), []
     for item, box in zip(marks, scaled, strict=True):
         if label := _place_label(places, box, item, letters):
             labels.append(label)
@@ -179,28 +185,25 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, line: int) ->
 
 
 def _place_label(places: Places, box: Box, item: Mark, size: int) -> _Label | None:
-    """Find room for a label, with smaller letters if need be. size: of the letters, px."""
-    for share in SIZES:
-        font = _font(max(round(size * share), SMALLEST_TEXT))
-        padding = max(2, round(font.size * PADDING))
-        text = _shorten(item.text, font, places.width - 2 * padding)
+    """Find room for a label: with smaller letters if need be, then shortened, then far away."""
+    sizes = [max(round(size * share), SMALLEST_TEXT) for share in SIZES]
+    tries = [(item.text, letters, False) for letters in sizes]
+    tries += [(item.short, letters, True) for letters in sizes if item.short]
+    tries += [(item.text, letters, True) for letters in sizes]
+    for wanted, letters, anywhere in tries:
+        font, text = font_for(printable(wanted), letters)
+        padding = max(2, round(letters * PADDING))
+        text = _shorten(text, font, places.width - 2 * padding)
         left, top, right, bottom = font.getbbox(text)
         width, height = round(right - left) + 2 * padding, round(bottom - top) + 2 * padding
-        if text and (plate := places.take(box, width, height)):
+        if text and (plate := places.take(box, width, height, anywhere=anywhere)):
             at = (plate[0] + padding - left, plate[1] + padding - top)
             return _Label(plate, text, at, font, item.colour)
     return None
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size=size)  # type: ignore[return-value]
-
-
 def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """Return a text for one line, cut to fit a width in px."""
-    text = printable(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

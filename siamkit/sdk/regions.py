@@ -41,6 +41,11 @@ def snap(region: Region) -> Region:
     )
 
 
+def position(region: Region) -> tuple[float, ...]:
+    """Return what orders regions from left to right, or from the start: their left top corner."""
+    return () if region.where is None else tuple(region.where[:2])
+
+
 def to_dict(region: Region, *, digits: int = 1) -> dict[str, Any]:
     """Return a region as JSON values; a mask as COCO's run-length code.
 

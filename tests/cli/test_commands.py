@@ -44,8 +44,8 @@ def test_query_gives_one_answer_per_region_and_draws_them(tiles):
     done = tiles("query", "tiles", "both.png", "--json", "--save-annotated", "out.png")
     regions = json.loads(done.out)["probes"][0]["regions"]
     assert [(r["identity"], r["region"]["where"]) for r in regions] == [
-        ("blue", [60.0, 10.0, 100.0, 50.0]),
         ("red", [10.0, 10.0, 40.0, 50.0]),
+        ("blue", [60.0, 10.0, 100.0, 50.0]),
     ]
     drawn = np.asarray(Image.open(tiles.folder / "out.png").convert("RGB"))
     assert (drawn == (0, 158, 115)).all(axis=2).sum() > 100  # boxes in the colour of the known

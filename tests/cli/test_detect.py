@@ -49,8 +49,8 @@ def test_a_table_for_people(tiles):
     assert done.out.splitlines() == [
         "both.png: 2 found (inks)",
         "#  label  score  region        mask px",
-        "1  blue   0.900  60,10,100,50    1,600",
-        "2  red    0.900  10,10,40,50     1,200",
+        "1  red    0.900  10,10,40,50     1,200",
+        "2  blue   0.900  60,10,100,50    1,600",
     ]
 
 
@@ -91,10 +91,10 @@ def test_bad_pictures_are_reported_and_good_ones_kept(shelf):
     assert names == ["shelf/top/both.png", "shelf/top/red.png", "both.png"]
     crops = shelf.folder / "crops"
     assert sorted(str(path.relative_to(crops)) for path in crops.rglob("*.png")) == [
-        "both-1-blue.png",
-        "both-2-red.png",
-        "top/both-1-blue.png",
-        "top/both-2-red.png",
+        "both-1-red.png",
+        "both-2-blue.png",
+        "top/both-1-red.png",
+        "top/both-2-blue.png",
         "top/red-1-red.png",
     ]
 
@@ -119,8 +119,8 @@ def test_yolo_labels_in_a_folder(shelf):
     labels = shelf.folder / "labels"
     assert (labels / "classes.txt").read_text().split() == ["blue", "red", "green"]
     assert (labels / "top" / "both.txt").read_text().splitlines() == [
-        "0 0.666667 0.500000 0.333333 0.666667",
         "1 0.208333 0.500000 0.250000 0.666667",
+        "0 0.666667 0.500000 0.333333 0.666667",
     ]
     assert (labels / "empty.txt").read_text() == ""
 
@@ -131,8 +131,8 @@ def test_a_table_of_boxes_with_a_row_for_a_picture_without_any(tiles):
         rows = list(csv.reader(file))
     assert rows == [
         ["image", "label", "score", "left", "top", "right", "bottom"],
-        ["both.png", "blue", "0.9", "60.0", "10.0", "100.0", "50.0"],
         ["both.png", "red", "0.9", "10.0", "10.0", "40.0", "50.0"],
+        ["both.png", "blue", "0.9", "60.0", "10.0", "100.0", "50.0"],
         ["empty.png", "", "", "", "", "", ""],
     ]
 

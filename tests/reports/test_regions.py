@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
+from siamkit.reports.fonts import NOT_A_CHARACTER, font_for
 from siamkit.reports.label_places import Places
-from siamkit.reports.regions import annotate, colour_of, cut, mark
+from siamkit.reports.regions import Mark, annotate, colour_of, cut, mark
 from siamkit.types import Image, Region
 
 
@@ -45,6 +46,35 @@ def test_a_label_is_above_its_box_and_a_distant_one_has_a_line_to_it():
     assert places.take(box, 201, 10) is None
 
 
+def test_a_label_beside_its_box_covers_little_of_other_regions():
+    regions = [(50.0, 40.0, 90.0, 60.0), (45.0, 20.0, 120.0, 40.0)]
+    places = Places(200, 100, regions)
+    assert places.take(regions[0], 60, 10) == (50, 60, 109, 69)  # below: another one is above
+    crowded = Places(40, 20, regions)
+    assert crowded.take((0, 0, 39, 19), 40, 20)
+    assert crowded.take((0, 0, 39, 19), 10, 10, anywhere=False) is None
+
+
+@pytest.mark.parametrize("name", ["José Ñandú", "Зоя", "李小龍", "मीरा"])
+def test_names_in_any_script_are_written_or_lose_their_accents(name):
+    font, text = font_for(name, 20)
+    missing = bytes(font.getmask(NOT_A_CHARACTER))
+    assert text == name or text.isascii()
+    assert all(bytes(font.getmask(letter)) != missing for letter in text if letter != " ")
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_where_long_labels_do_not_fit_their_numbers_do(short):
+    colours = [(200, 10 * number, 40) for number in range(12)]
+    marks = [
+        Mark(Region((0, 0, 479, 39)), f"{n} {'name ' * 9}", colour, str(n) if short else "")
+        for n, colour in enumerate(colours)
+    ]
+    drawn = np.asarray(annotate(Image(np.full((40, 480, 3), 255, np.uint8)), marks))
+    shown = [colour for colour in colours if (drawn == colour).all(axis=2).any()]
+    assert (len(shown) == len(marks)) is short
+
+
 def test_labels_have_one_colour_each():
     assert colour_of("person") == colour_of("person") == (102, 178, 255)
     assert len({colour_of(f"label {number}") for number in range(200)}) > 40
@@ -60,7 +90,7 @@ def test_pictures_of_any_size_can_be_annotated(size):
         Region((width / 3, 0, width, height), 0.5),
         Region(None, 0.1),
     ]
-    picture = annotate(Image(pixels), [mark(region) for region in regions])
+    picture = annotate(Image(pixels), [mark(region, n) for n, region in enumerate(regions, 1)])
     times = picture.width // width
     assert picture.size == (width * times, height * times)
     assert max(picture.size) >= 480
@@ -73,7 +103,7 @@ def test_a_mask_is_veiled_and_outlined_in_the_colour_of_its_label():
     mask = np.zeros((100, 100), bool)
     mask[20:80, 20:80] = True
     region = Region((100, 100, 200, 200), 0.9, mask, label="person")
-    drawn = np.asarray(annotate(Image(pixels), [mark(region)]))
+    drawn = np.asarray(annotate(Image(pixels), [mark(region, 1)]))
     veil = np.asarray(colour_of("person")) * 0.4 + 255 * 0.6
     np.testing.assert_allclose(drawn[150, 150], veil, atol=2)
     assert tuple(drawn[120, 150]) == colour_of("person")
