@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from siamkit.cli import options
+from siamkit.cli import options, spellings
 from siamkit.cli.output import (
     log_to_stderr,
     print_error,
@@ -26,44 +26,60 @@ from siamkit.io.cache_root import CACHE_HINT, is_in_cache
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 # What `siamkit --help` shows of each command, which is siamkit.cli.NAME:NAME.
-COMMANDS = {
-    "audit": "Find wrong labels and duplicates in a gallery",
-    "backup": "Copy the whole store to one file",
-    "calibrate": "Measure what a gallery's scores mean",
-    "classify": "Which class, and how likely?",
-    "dedupe": "Find the duplicates in a list",
-    "detect": "Find objects in pictures, or speech in sounds",
-    "detectors": "List, build and add detectors",
-    "doctor": "Check the installation and the store",
-    "embed": "Write vectors to a file",
-    "encoders": "List, build and add encoders",
-    "enrol": "Enrol files or texts under a label",
-    "evaluate": "Measure error rates on labelled data",
-    "explain": "Show which parts make two samples alike",
-    "export": "Write a gallery to a folder",
-    "find": "Where is it in a picture?",
-    "forget": "Delete an identity or a sample",
-    "galleries": "Create, list and delete galleries",
-    "import": "Read an exported folder",
-    "index": "Inspect or rebuild a gallery's index",
-    "init": "Create a store, and a gallery in it",
-    "list": "List the identities",
-    "mine-negatives": "Add hard negatives to training data",
-    "plugins": "List, check and write plugins",
-    "query": "Who or what is this?",
-    "reembed": "Recompute a gallery's templates",
-    "rename": "Rename an identity",
-    "show": "Show the samples of an identity",
-    "timeline": "Who speaks when in a recording?",
-    "train": "Train an encoder from labelled examples",
-    "verify": "Are these two the same?",
+SECTIONS = {
+    "Ask": {
+        "query": "Who or what is this?",
+        "verify": "Are these two the same?",
+        "find": "Where is it in a picture?",
+        "classify": "Which class, and how likely?",
+        "dedupe": "Find the duplicates in a list or folder",
+        "timeline": "Who speaks when in a recording?",
+        "detect": "Find objects in pictures, speech in sounds",
+        "explain": "Show what makes two samples alike",
+    },
+    "Enrol": {
+        "enrol": "Enrol files or texts under a label",
+        "list": "List the identities",
+        "show": "Show the samples of an identity",
+        "rename": "Rename an identity",
+        "merge": "Merge an identity into another",
+        "forget": "Delete an identity or a sample",
+    },
+    "Galleries": {
+        "init": "Create a store, and a gallery in it",
+        "galleries": "Create, list and delete galleries",
+        "index": "Inspect or rebuild a gallery's index",
+        "reembed": "Recompute a gallery's templates",
+        "export": "Write a gallery to a folder",
+        "import": "Read an exported folder",
+        "backup": "Copy the whole store to one file",
+    },
+    "Measure": {
+        "calibrate": "Measure what a gallery's scores mean",
+        "evaluate": "Measure error rates on labelled data",
+        "audit": "Find wrong labels and duplicates",
+    },
+    "Make": {
+        "train": "Train an encoder from labelled examples",
+        "mine-negatives": "Add hard negatives to training data",
+        "embed": "Write vectors to a file",
+        "encoders": "List, build and add encoders",
+        "detectors": "List, build and add detectors",
+    },
+    "System": {
+        "doctor": "Check the installation and the store",
+        "plugins": "List, check and write plugins",
+    },
 }
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
 # Commands whose names Python cannot use.
 RESERVED = {"import": "import_", "list": "list_", "mine-negatives": "mine_negatives"}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(spellings.Group):
     """A group that imports a command when it runs, and none to list them."""
+
+    other_words = spellings.COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -75,39 +91,39 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"siamkit.cli.{name}"), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGUMENTS] [OPTIONS]")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in SECTIONS.items():
+            formatter.write("\n")
+            titles = [section, *[""] * (len(commands) - 1)]
+            for title, (name, line) in zip(titles, commands.items(), strict=True):
+                formatter.write(f"{title:<11}{name:<16}{line}\n")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(f"\n{self.epilog}")
 
 
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""\b
-Examples:
-  siamkit enrol faces alice.jpg --as alice      enrol a person from one photo
-  siamkit query faces party.jpg                 who is in this photo?
-  siamkit find logos street.jpg                 where is it, or is it absent?
-  siamkit verify -m faces a.jpg b.jpg           are these two the same person?
-  siamkit explain -m faces a.jpg b.jpg -o c.png what makes them alike?
-  siamkit classify plants leaf.jpg              which class, and how likely?
-  siamkit dedupe questions.csv                  which of these ask the same?
-  siamkit train people/ -m faces --out run      an encoder from your own examples
-  siamkit COMMAND --help                        options and examples of a command
+    epilog="""\
+Start      siamkit enrol faces alice.jpg --as alice
+           siamkit query faces party.jpg
+           siamkit COMMAND --help          options and examples of a command
 
-\b
-Exit codes: 0 done, or the same; 1 error; 2 bad usage or bad input; 3 different, unknown,
-or absent; 4 nothing found; 5 inconclusive; 70 internal error; 130 interrupted.
+Options    --store PATH (or SIAMKIT_STORE, else ./.siamkit), --version, --help
+
+Exit codes: 0 same, or done; 3 different, unknown or absent; 4 nothing found;
+5 inconclusive; 1 error; 2 bad usage or input; 70 internal; 130 interrupted.
 """,
 )
 @click.version_option(package_name="siamkit")
 @options.store
 def cli(store: Path) -> None:
-    """Similarity search and verification from one example.
-
-    Enrol a face, a signature, a voice or a question once. Then find who or what a sample shows
-    (query), whether two are the same (verify), or which of many are duplicates (dedupe). The store
-    is ./.siamkit, or --store, or SIAMKIT_STORE.
+    """Similarity search and verification from one example: enrol a face, a
+    signature, a voice or a question once, then ask who, what or which it is.
     """
     click.get_current_context().with_resource(log_to_stderr())
 
@@ -125,7 +141,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        print_usage_error(error)
+        print_usage_error(spellings.with_suggestion(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         stderr("Interrupted. Everything reported as done is kept.", before="\n")

@@ -11,9 +11,11 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, print_outcome, print_rows
+from siamkit.cli.spellings import Group
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   siamkit detectors list             every name that --detector takes
@@ -22,7 +24,7 @@ Examples:
   siamkit detectors add yolo onnx:yolov8n.onnx
   siamkit detectors add parts onnx:parts.onnx --labels parts.txt
   siamkit detectors add --help       networks of torchvision and transformers
-"""
+""",
 )
 def detectors() -> None:
     """Detectors by name: of plugins, and folders (detector.onnx + detector.json) in the cache."""

@@ -10,9 +10,11 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, print_outcome, print_rows
+from siamkit.cli.spellings import Group
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   siamkit encoders list              encoders by name, and whether they are built
@@ -22,7 +24,7 @@ Examples:
   siamkit encoders add questions sentence-transformers:./my-model --name mine
   siamkit encoders add images timm:resnet50 --name products
   siamkit encoders add products timm:resnet50 --kind image      the same
-"""
+""",
 )
 def encoders() -> None:
     """Encoder folders (encoder.onnx + encoder.json) in the user's cache."""

@@ -10,9 +10,11 @@ import click
 import siamkit as sk
 from siamkit.cli import checks, options
 from siamkit.cli.output import emit_json, print_outcome, table
+from siamkit.cli.spellings import Group
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:

@@ -7,9 +7,11 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, print_rows
+from siamkit.cli.spellings import Group
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   siamkit index stats            structure, size and recall, one line per gallery
@@ -17,7 +19,7 @@ Examples:
   siamkit index rebuild staff --index faiss    with another backend, from now on
 
 The index is a cache of the store: it may be deleted at any moment.
-"""
+""",
 )
 def index() -> None:
     """Inspect or rebuild the index that queries use."""

@@ -10,15 +10,17 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, print_outcome, table
+from siamkit.cli.spellings import Group
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   siamkit plugins list
   siamkit plugins check faces
   siamkit plugins new logos --kind image
-"""
+""",
 )
 def plugins() -> None:
     """Modalities, region detectors and indexes, from any installed package."""

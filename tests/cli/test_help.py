@@ -1,0 +1,65 @@
+"""What `siamkit --help` shows, and the words that people type instead of a command's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from siamkit.cli import COMMANDS, spellings
+
+
+def test_the_help_fits_one_screen_and_names_every_command(shell):
+    lines = shell("--help").out.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 80
+    shown = [line[11:].split()[0] for line in lines if line[11:26].strip() and len(line) > 27]
+    assert set(COMMANDS) <= set(shown)
+    assert [line.split()[0] for line in lines if line[:1].isupper() and "  " in line][:6] == [
+        "Ask", "Enrol", "Galleries", "Measure", "Make", "System",
+    ]  # fmt: skip
+
+
+def test_no_line_of_a_command_is_cut(shell):
+    out = shell("--help").out
+    assert all(len(line) <= 45 for line in COMMANDS.values())
+    assert all(f"{name:<16}{line}\n" in out for name, line in COMMANDS.items())
+
+
+@pytest.mark.parametrize("word", spellings.COMMANDS)
+def test_another_word_runs_the_command_and_is_not_in_the_help(shell, word):
+    command = spellings.COMMANDS[word]
+    assert word not in COMMANDS
+    done = shell(word, "--help")
+    assert done.code == 0
+    assert done.out.startswith(f"Usage: siamkit {command} ")
+    assert f"\n           {word} " not in shell("--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serach", "faces"], "No such command 'serach'. Did you mean query?"),
+        (["veryfy"], "Did you mean verify?"),
+        (["xyzzy"], "No such command 'xyzzy'."),
+        (["galleries", "crate", "x"], "Did you mean create?"),
+        (["encoders", "lst"], "Did you mean list?"),
+        (["query", "faces", "a.jpg", "--treshold", "1"], "Did you mean --threshold?"),
+        (["query", "faces", "a.jpg", "--top-k", "1"], "No such option '--top-k'. Did you mean -k?"),
+        (["enrol", "faces", "a.jpg", "--label", "x"], "Did you mean --as?"),
+        (["doctor", "--xyzzy"], "No such option '--xyzzy'."),
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_word_names_the_nearest(shell, arguments, words):
+    done = shell(*arguments)
+    assert done.code == 2
+    assert f"Error: {words}" in done.err or done.err.endswith(f"{words}\n")
+
+
+def test_short_words_work_below_a_group_too(letters):
+    assert letters("galleries", "ls").out == letters("galleries", "list").out
+    assert letters("galleries", "rm", "letters", "--yes").code == 0
+
+
+def test_help_is_a_command_as_well(shell):
+    assert shell("help").out == shell("--help").out
+    assert shell("help", "galleries", "create").out == shell("galleries", "create", "-h").out
