@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from siamkit.stats.drift import Drift
     from siamkit.store.galleries import Gallery
     from siamkit.store.labels import Holding
+    from siamkit.store.merges import Merger
     from siamkit.store.samples import Sample
     from siamkit.train import events as training_events
     from siamkit.train import log as training_log
@@ -107,6 +108,7 @@ __all__ = [
     "LocaliserRun",
     "LowQuality",
     "Match",
+    "Merger",
     "MinedNegatives",
     "MiningRule",
     "MissingPackage",
@@ -171,6 +173,7 @@ _HOME = {
     "FoldsRun": "siamkit.train.series.folds",
     "Gallery": "siamkit.store.galleries",
     "Holding": "siamkit.store.labels",
+    "Merger": "siamkit.store.merges",
     "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe_items",
     "LocaliserConfig": "siamkit.train.localise.config",

@@ -32,10 +32,11 @@ from siamkit.models import names, pick_modality
 from siamkit.protocols import Detector, Source
 from siamkit.sdk import forks, threads
 from siamkit.stats.scoring import Fusion, mated_cosine_of
-from siamkit.store import Gallery, Store, galleries, labels, samples
+from siamkit.store import Gallery, Store, galleries, labels, merges, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
 from siamkit.store.labels import Holding
 from siamkit.store.live_index import LiveIndex, rebuild
+from siamkit.store.merges import Merger
 from siamkit.store.samples import Sample
 from siamkit.store.saved_indexes import change, load_backend
 from siamkit.types import (
@@ -1230,10 +1231,29 @@ class Workspace:
     def rename(self, old: str, new: str) -> str:
         """Give an identity another label; return it as stored (NFC, no outer blanks).
 
-        Raises StoreError if `old` does not exist, or `new` does.
+        Raises StoreError if `old` does not exist, or `new` does: `merge` makes two identities one.
         """
         labels.rename(self.store, old, new)
         return labels.normalise_label(new)
+
+    def merge(self, old: str, new: str) -> Merger:
+        """Give all samples of `old`, in every gallery, to `new`; `undo_merge` takes it back.
+
+        It happens in one transaction, whole or not at all. What both have, the same content and
+        region, stays once. Raises StoreError if an identity does not exist.
+
+        Examples:
+            >>> ws.merge("A. Smith", "Alice Smith").samples           # doctest: +SKIP
+            3
+        """
+        return merges.merge(self.store, old, new)
+
+    def undo_merge(self, old: str | None = None) -> Merger:
+        """Give the samples of the identity merged last, or of `old`, back to it.
+
+        Samples forgotten since stay forgotten. Raises StoreError if there is no merger to undo.
+        """
+        return merges.undo(self.store, old)
 
     def forget(self, label: str, *, gallery: str | None = None) -> int:
         """Delete an identity, everywhere or from one gallery; return the number of its samples.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from shlex import quote
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.io.encodings import undecoded
@@ -98,6 +99,6 @@ def rename(store: Store, old: str, new: str) -> None:
     sample_ids(store, old)
     with store.write() as db:
         if old != new and find(db, new) is not None:
-            hint = "two identities cannot be merged"
+            hint = f"`siamkit merge {quote(old)} {quote(new)}` makes the two one, and can be undone"
             raise StoreError(f"identity {new!r} already exists", hint=hint)
         db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))

@@ -176,6 +176,26 @@ CREATE TABLE find_calibrations (            -- false positive rates per picture
 """
 
 
+@migrations()
+def m007_merged(db: Database) -> None:
+    """Whose the samples of merged identities were, so that a merger can be undone."""
+    for statement in _MERGED.split(";;"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_MERGED = """
+CREATE TABLE merged (                       -- gone with its sample
+  merger INTEGER NOT NULL,                  -- rows of one number are of one merger
+  sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+  label TEXT NOT NULL,                      -- the identity that the sample was of
+  source TEXT,                              -- NULL: moved; else of a copy that both had
+  PRIMARY KEY (merger, sample_id)
+);;
+CREATE INDEX merged_by_sample ON merged (sample_id);;
+"""
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

@@ -103,6 +103,17 @@ def insert(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vec
     )
 
 
+def copy(db: sqlite3.Connection, sample_id: int, other_id: int) -> None:
+    """Copy the template of a sample, a damaged one as it is, to another sample of its gallery."""
+    query = "SELECT gallery_id, vector, crc32 FROM templates WHERE sample_id = ?"
+    for gallery_id, vector, crc32 in db.execute(query, (sample_id,)).fetchall():
+        is_sound = crc32 == template_checksum(vector, sample_id)
+        db.execute(
+            "INSERT INTO templates (sample_id, gallery_id, vector, crc32) VALUES (?, ?, ?, ?)",
+            (other_id, gallery_id, vector, template_checksum(vector, other_id) if is_sound else 0),
+        )
+
+
 def by_id(store: Store, gallery: Gallery, ids: Iterable[int]) -> tuple[Ids, Vectors]:
     """Return the templates that exist among `ids`, in rising order of id."""
     query = (
