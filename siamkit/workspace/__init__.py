@@ -1,0 +1,45 @@
+"""The Python API: one store, its galleries and every operation on them.
+
+The command line uses nothing else.
+"""
+
+from __future__ import annotations
+
+from siamkit.workspace.answers import AnswerMethods
+from siamkit.workspace.base import default_root
+from siamkit.workspace.duplicates import DuplicateMethods
+from siamkit.workspace.enrolment import EnrolmentMethods
+from siamkit.workspace.exchange import ExchangeMethods
+from siamkit.workspace.measuring import MeasuringMethods
+from siamkit.workspace.recordings import RecordingMethods
+from siamkit.workspace.training import TrainingMethods
+
+__all__ = ["Workspace", "default_root"]
+
+
+class Workspace(
+    AnswerMethods,
+    DuplicateMethods,
+    EnrolmentMethods,
+    ExchangeMethods,
+    MeasuringMethods,
+    RecordingMethods,
+    TrainingMethods,
+):
+    """A store and every operation on it; models and indexes stay open between calls.
+
+    Examples:
+        >>> ws = Workspace("people")                                      # doctest: +SKIP
+        >>> ws.enrol("faces", "alice", "alice.jpg")                       # doctest: +SKIP
+        >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
+        'alice'
+
+    path: the store's directory; None takes SIAMKIT_STORE, or else .siamkit in the working
+    directory. It is created on the first enrolment, or by `init`.
+
+    Methods raise subclasses of siamkit.SiamkitError, which name the input and the way out. A
+    generator (`enrol_many`, `add_templates`, `against`) does its work as it is iterated.
+
+    Threads may share a workspace, and a forked child may go on with its parent's. A pickled one
+    opens the same path again.
+    """

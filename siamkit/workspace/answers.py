@@ -1,0 +1,189 @@
+"""Query, verify, classify and explain."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from siamkit.embed.pipeline import DEFAULT, Pipeline
+from siamkit.embed.region_choosers import Chooser, all_regions, largest_region
+from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
+from siamkit.flows.query import Answer, query
+from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
+from siamkit.protocols import Source
+from siamkit.stats.scoring import Fusion, mated_cosine_of
+from siamkit.store import Gallery, galleries
+from siamkit.types import Progress, ignore_progress
+from siamkit.workspace.base import OpenStore
+
+if TYPE_CHECKING:
+    from siamkit.flows.classify import Classified, Classifier
+    from siamkit.flows.explain import Explanation
+    from siamkit.flows.fuse import Fused
+    from siamkit.stats.classify import ClassificationMethod
+
+
+class AnswerMethods(OpenStore):
+    """Query, verify, classify and explain."""
+
+    def query(
+        self,
+        gallery: str,
+        probe: Source,
+        *,
+        k: int = 5,
+        rule: DecisionRule = DEFAULT_RULE,
+        fusion: Fusion | None = None,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> list[Answer]:
+        """Find the k nearest identities to each region of a probe, best first.
+
+        rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
+        the gallery's own. detector: another one for this call; None compares whole samples.
+        """
+        live, pipeline = self._open_gallery(gallery, detector)
+        return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
+
+    def classify(
+        self,
+        gallery: str,
+        probe: Source,
+        *,
+        by: ClassificationMethod = "knn",
+        k: int = 5,
+        tags: bool = False,
+        rule: DecisionRule | None = None,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> list[Classified]:
+        """Find the classes of each region of a probe, the most likely first.
+
+        The classes are the gallery's identities. by: the `k` nearest samples vote, or each class is
+        represented by its mean. tags: a sample may have several labels. rule: a region that a query
+        would not identify by it belongs to no class, `DecisionRule()` being the gallery's own
+        threshold; None: every region belongs to one. detector: another one for this call.
+        """
+        opened = self.classifier(gallery, by=by, k=k, tags=tags)
+        live = self.index(opened.gallery)
+        pipeline = self.pipeline_of(opened.gallery, detector=detector)
+        return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
+
+    def classifier(
+        self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
+    ) -> Classifier:
+        """Open the classifier that `classify` uses; it names the source of its probabilities.
+
+        It is kept until something is enrolled, forgotten, renamed or calibrated.
+        """
+        from siamkit.flows.classify import open_classifier
+        from siamkit.stats.classify import ClassificationRule
+
+        target = galleries.get(self.store, gallery)
+        pipeline = self.pipeline_of(target)
+        rule = ClassificationRule(by, k, tags, mated_cosine_of(pipeline.encoder))
+        opened = self._classifiers.get((target.index_key, rule))
+        if opened is None or not opened.is_current(self.store, target):
+            opened = open_classifier(self.store, target, pipeline, rule)
+            self._classifiers[target.index_key, rule] = opened
+        return opened
+
+    def verify(
+        self,
+        gallery_or_modality: str | Pipeline,
+        a: Source,
+        b: Source,
+        *,
+        rule: DecisionRule = DEFAULT_RULE,
+        choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
+    ) -> Verification:
+        """Verify whether two sources are the same, as a gallery or a modality decides.
+
+        gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
+        rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
+        `b` to compare. detector: another than that of a gallery or modality named.
+        """
+        pipeline, target = self._open_named(gallery_or_modality, detector)
+        basis = gallery_basis(target, pipeline, None) if target else None
+        return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
+
+    def _open_named(
+        self, gallery_or_modality: str | Pipeline, detector: str | None
+    ) -> tuple[Pipeline, Gallery | None]:
+        """Open the models of a gallery, which is returned too, or else those of a modality.
+
+        Raises EncoderMismatch if the gallery was filled by another encoder.
+        """
+        if not isinstance(gallery_or_modality, str):
+            return gallery_or_modality, None
+        gallery, modality = self._find(gallery_or_modality)
+        if gallery is None:
+            return self.pipeline(modality, detector=detector), None
+        pipeline = self.pipeline_of(gallery, detector=detector)
+        galleries.require_space(gallery, pipeline.encoder.fingerprint)
+        return pipeline, gallery
+
+    def explain(
+        self,
+        gallery_or_modality: str | Pipeline,
+        a: Source,
+        b: Source,
+        *,
+        choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
+        progress: Progress = ignore_progress,
+    ) -> Explanation:
+        """Find the parts of two sources that make them alike, and those that make them different.
+
+        gallery_or_modality, detector: see `verify`. choose: picks the region of `b` to compare.
+        """
+        from siamkit.flows.explain import explain
+
+        pipeline, _ = self._open_named(gallery_or_modality, detector)
+        return explain(pipeline, a, b, choose=choose, progress=progress)
+
+    def verify_identity(
+        self,
+        gallery: str,
+        label: str,
+        probe: Source,
+        *,
+        rule: DecisionRule = DEFAULT_RULE,
+        fusion: Fusion | None = None,
+        choose: Chooser = largest_region,
+        detector: str | None = DEFAULT,
+    ) -> Verification:
+        """Verify whether the chosen region of a source belongs to the identity `label`.
+
+        rule: a threshold or false match rate to decide by, instead of the gallery's own. detector:
+        another one for this call.
+        """
+        target = galleries.get(self.store, gallery)
+        claim = Claim(target, label, probe)
+        pipeline = self.pipeline_of(target, detector=detector)
+        open_index = functools.partial(self.index, target)
+        return verify_claim(
+            self.store, pipeline, claim, open_index, rule=rule, fusion=fusion, choose=choose
+        )
+
+    def verify_fused(
+        self, label: str, probes: Iterable[tuple[str, Source]], *, rule: DecisionRule = DEFAULT_RULE
+    ) -> Fused:
+        """Verify an identity with one (gallery, source) pair of each modality, fused.
+
+        A gallery in which the identity owns nothing drops out, and so does a source without a
+        region. rule: may set a false match rate. Raises BadInput for two galleries of one modality,
+        Uncalibrated for a gallery without a calibration, NothingFound if all drop out.
+        """
+        from siamkit.flows import fuse
+
+        rule.refuse("a fused verification", "threshold", "fpir", "reranker")
+
+        def verify(gallery: Gallery, source: Source) -> Verification:
+            return self.verify_identity(gallery.name, label, source)
+
+        pairs = [(galleries.get(self.store, name), source) for name, source in probes]
+        evidence = fuse.gather_evidence(self.store, label, pairs, self.pipeline_of, verify)
+        return fuse.fuse(list(evidence), rule.fmr)

@@ -1,0 +1,178 @@
+"""Galleries, and the identities and samples in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from siamkit.embed.pipeline import DEFAULT, resolve_detector
+from siamkit.errors import StoreError
+from siamkit.flows.forget import delete_gallery, forget
+from siamkit.flows.galleries import get_of_modality, imply_modality
+from siamkit.host import registry
+from siamkit.models import names
+from siamkit.store import Gallery, galleries, labels, merges, samples
+from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
+from siamkit.store.labels import Holding
+from siamkit.store.live_index import rebuild
+from siamkit.store.merges import Merger
+from siamkit.store.samples import Sample
+from siamkit.store.saved_indexes import change, load_backend
+from siamkit.workspace.base import OpenStore
+
+if TYPE_CHECKING:
+    pass
+
+
+class GalleryMethods(OpenStore):
+    """Galleries, and the identities and samples in them."""
+
+    def create_gallery(
+        self,
+        name: str,
+        modality: str | None = None,
+        *,
+        encoder: str | None = None,
+        detector: str | None = DEFAULT,
+        index: str | None = None,
+    ) -> Gallery:
+        """Create a gallery, and the store if there is none.
+
+        modality: None takes the one that has this encoder, or else the one named like the gallery.
+        encoder: a name, an encoder folder, another model as ORIGIN:MODEL ('timm:resnet50'), or
+        None for the modality's own.
+        detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
+        index: the name of an index backend, or None for the default, FAISS.
+
+        Raises StoreError if the name is taken, BadInput for a bad name, an unknown modality or
+        index, MissingWeights if the encoder is not here and cannot be fetched.
+        """
+        galleries.require_name(name)  # before a store is created for it
+        index = index or DEFAULT_INDEX
+        load_backend(index)
+        if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
+            raise GalleryExists(f"gallery {name!r} already exists")
+        modality = modality or imply_modality(name, encoder)
+        encoder = names.pin_encoder(registry.load("siamkit.modalities", modality), encoder)
+        detector = resolve_detector(modality, detector)
+        pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        gallery_encoder = pipeline.gallery_encoder(encoder)  # may raise
+        self.init()
+        return galleries.create(
+            self.store, name, modality, gallery_encoder, detector=detector, index=index
+        )
+
+    def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
+        """Open a gallery by name, or create it with a modality's own encoder and detector.
+
+        A gallery named after a modality needs no `modality` to be created.
+        Raises StoreError for an unknown gallery, BadInput if it holds another modality.
+        """
+        existing, modality = self._find(name, modality)
+        if existing is not None:
+            return existing
+        try:
+            return self.create_gallery(name, modality)
+        except GalleryExists:  # another process was first
+            return get_of_modality(self.store, name, modality)
+
+    def galleries(self) -> list[Gallery]:
+        """List the galleries of the store, by name."""
+        return galleries.list_all(self.store)
+
+    def count(self, gallery: str) -> tuple[int, int]:
+        """Count the identities and the samples of a gallery."""
+        return galleries.count(self.store, galleries.get(self.store, gallery))
+
+    def delete_gallery(self, name: str) -> None:
+        """Delete a gallery with all its samples, and identities that have no other samples."""
+        delete_gallery(self.store, galleries.get(self.store, name))
+
+    def modality_of(self, gallery: str, modality: str | None = None) -> str:
+        """Name the modality of a gallery; of a new one, `modality`, or the one named like it.
+
+        Raises StoreError if there is neither, BadInput if the gallery holds another modality.
+        """
+        return self._find(gallery, modality)[1]
+
+    def identities(self, gallery: str | None = None) -> list[Holding]:
+        """List the identities of the store, or of one gallery, one item per gallery they are in."""
+        only = galleries.get(self.store, gallery) if gallery else None
+        return labels.holdings(self.store, only)
+
+    def identity(self, label: str) -> list[Sample]:
+        """List the samples of an identity, in every gallery. Raises StoreError if it has none."""
+        return samples.of_label(self.store, label)
+
+    def rename(self, old: str, new: str) -> str:
+        """Give an identity another label; return it as stored (NFC, no outer blanks).
+
+        Raises StoreError if `old` does not exist, or `new` does: `merge` makes two identities one.
+        """
+        labels.rename(self.store, old, new)
+        return labels.normalise_label(new)
+
+    def merge(self, old: str, new: str) -> Merger:
+        """Give all samples of `old`, in every gallery, to `new`; `undo_merge` takes it back.
+
+        It happens in one transaction, whole or not at all. What both have, the same content and
+        region, stays once. Raises StoreError if an identity does not exist.
+
+        Examples:
+            >>> ws.merge("A. Smith", "Alice Smith").samples           # doctest: +SKIP
+            3
+        """
+        return merges.merge(self.store, old, new)
+
+    def undo_merge(self, old: str | None = None) -> Merger:
+        """Give the samples of the identity merged last, or of `old`, back to it.
+
+        Samples forgotten since stay forgotten. Raises StoreError if there is no merger to undo.
+        """
+        return merges.undo(self.store, old)
+
+    def forget(self, label: str, *, gallery: str | None = None) -> int:
+        """Delete an identity, everywhere or from one gallery; return the number of its samples.
+
+        Vectors, label and sources leave SQLite, the index and freed disk pages.
+        Raises StoreError if there is nothing to delete.
+        """
+        enrolled = labels.sample_ids(self.store, label)
+        doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
+        if not doomed:
+            raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
+        deleted = forget(self.store, doomed)
+        if not deleted:
+            raise StoreError(f"{label!r} was deleted meanwhile, by another thread or process")
+        return deleted
+
+    def forget_sample(self, sample_id: int) -> None:
+        """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
+        samples.require(self.store, sample_id)
+        forget(self.store, [sample_id])
+
+    def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
+        """Describe a gallery's index: its backend as `index`, and what the backend reports.
+
+        FAISS tells structure, exact, recall, templates, since_saved, bytes.
+        """
+        opened = galleries.get(self.store, gallery)
+        return {"index": opened.index, **self.index(opened).index.describe()}
+
+    def rebuild_index(
+        self, gallery: str, *, index: str | None = None
+    ) -> Mapping[str, str | int | float | bool]:
+        """Rebuild a gallery's index from the store, and describe it as `index_stats` does.
+
+        index: another backend, which the gallery uses from now on.
+        """
+        with self._opening:  # one thread at a time: each deletes what is saved
+            target = galleries.get(self.store, gallery)
+            if live := self._indexes.pop((target.index_key, target.index), None):
+                live.close()
+            if index is not None and index != target.index:
+                target = change(self.store, target, index)
+            rebuilt = rebuild(self.store, target).index
+            description = {"index": target.index, **rebuilt.describe()}
+            rebuilt.close()
+            return description

@@ -1,0 +1,77 @@
+"""Find who speaks when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
+from siamkit.io.places import expand
+from siamkit.stats.scoring import Fusion
+from siamkit.types import Progress, ignore_progress
+from siamkit.workspace.galleries import GalleryMethods
+
+if TYPE_CHECKING:
+    from siamkit.flows.timeline import Timeline
+
+
+class RecordingMethods(GalleryMethods):
+    """Find who speaks when."""
+
+    def timeline(
+        self,
+        recording: str | Path,
+        gallery: str | None = None,
+        *,
+        modality: str | None = None,
+        speakers: int | None = None,
+        rule: DecisionRule = DEFAULT_RULE,
+        fusion: Fusion | None = None,
+        progress: Progress = ignore_progress,
+    ) -> Timeline:
+        """Find who speaks when in a recording: the enrolled by name, others by number.
+
+        modality: without a gallery; None: the one that tells speakers apart. speakers: how many
+        there are; None to estimate it. See siamkit.flows.timeline.
+        """
+        from siamkit.flows.timeline import default_modality, timeline
+
+        live, pipeline = (
+            self._open_gallery(gallery)
+            if gallery
+            else (None, self.pipeline(modality or default_modality()))
+        )
+        return timeline(
+            live,
+            pipeline,
+            expand(Path(recording)),
+            speakers=speakers,
+            rule=rule,
+            fusion=fusion,
+            progress=progress,
+        )
+
+    def count_speakers(self, gallery: str, recording: str | Path) -> int:
+        """Count who speaks in a recording; 1 for a modality that cannot tell speakers apart."""
+        from siamkit.flows.diarise import count_speakers
+
+        pipeline = self.pipeline_of(self.gallery(gallery))
+        return count_speakers(pipeline, expand(Path(recording)))
+
+    def cut_speaker(
+        self,
+        timeline: str | Path,
+        speaker: int,
+        *,
+        modality: str | None = None,
+        folder: str | Path = ".",
+    ) -> Path:
+        """Save what a numbered speaker of a timeline in JSON says to RECORDING-speaker-N.wav.
+
+        See siamkit.flows.cut_speaker.
+        """
+        from siamkit.flows.cut_speaker import cut_speaker
+        from siamkit.flows.timeline import default_modality
+
+        pipeline = self.pipeline(modality or default_modality())
+        return cut_speaker(pipeline, expand(Path(timeline)), speaker, expand(Path(folder)))
