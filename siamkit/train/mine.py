@@ -136,18 +136,19 @@ def mine_negatives(
     progress("mining", 0, 1)
     neighbours = find_neighbours(samples, rule)
     progress("mining", 1, 1)
-    if not len(mine_table.mined_pairs(neighbours.negatives)):
+    count = len(mine_table.mined_pairs(neighbours.negatives))
+    if not count:
         message = f"no neighbour of {neighbours.anchors.sum():,} anchors is far enough from them"
         raise NothingFound(
             _with_faults(message, samples),
             hint="lower the margin, raise the ceiling, or add samples of other identities",
         )
     rows = mine_table.write(output, format, samples, neighbours.negatives)
-    return _sum_up(output, format, rows, samples, neighbours)
+    return _sum_up(output, format, rows, count, samples, neighbours)
 
 
 def _sum_up(
-    output: Path, format: Format, rows: int, samples: Samples, neighbours: Neighbours
+    output: Path, format: Format, rows: int, count: int, samples: Samples, neighbours: Neighbours
 ) -> MinedNegatives:
     return MinedNegatives(
         output=str(output),
@@ -157,7 +158,7 @@ def _sum_up(
         identities=len(np.unique(samples.labels)),
         anchors=int(neighbours.anchors.sum()),
         without=int((neighbours.anchors & (neighbours.negatives < 0).all(1)).sum()),
-        negatives=len(mine_table.mined_pairs(neighbours.negatives)),
+        negatives=count,
         passed_over=len(neighbours.near),
         suspected=int(neighbours.mutual.sum()),
         suspects=_suspects(samples, neighbours),
