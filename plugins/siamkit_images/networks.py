@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from siamkit.errors import MissingWeights
 from siamkit.sdk import efficientnet_lite0
 from siamkit.sdk.graph_writer import TYPES, GraphWriter, Port
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.tensors import read_tensors
 from siamkit_images.prepare import PREPARED
 
 STRIDE = 32  # px of the picture for each feature, each way
@@ -124,7 +123,7 @@ class _Writer:
 
     def __init__(self, graph: GraphWriter, network: Network) -> None:
         self._graph, self._network = graph, network
-        self._weights = _read_weights(network.weights)
+        self._weights = read_tensors(network.weights)[0]
         self.depth = len(self._weights["blocks.6.0.bn3.weight"])  # of the features
 
     @property
@@ -191,15 +190,3 @@ class _Writer:
 
     def _relu6(self, source: str) -> str:
         return self._graph.node("Clip", source, np.float32(0), np.float32(6))
-
-
-def _read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return {name: values.astype(np.float32) for name, values in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise MissingWeights(
-            f"the weights in {path.name} cannot be read: {error}", hint="reinstall siamkit"
-        ) from error

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import MissingWeights
 from siamkit.sdk.graph_writer import RUNTIME, TYPES, GraphWriter, Port
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.tensors import read_tensors
 from siamkit_questions.sentences import IDS, MASK, TENSORS, TOKENIZER, Recipe, sha256
 from siamkit_questions.text import NORMALISATION
 
@@ -37,7 +37,8 @@ def build(folder: Path, card: Card, *, int8: bool = False) -> None:
     multiplied with is quantised as it is computed. Of 200 texts in five languages, the cosine to
     the vectors of 32 bits is at least 0.969, mean 0.990. Raises MissingWeights.
     """
-    weights, original = _read_weights()
+    weights, metadata = read_tensors(FOLDER / WEIGHTS)
+    original = metadata["original"]
     shutil.copyfile(FOLDER / TOKENIZER, folder / TOKENIZER)
     with (folder / TENSORS).open("wb") as file:
         graph, dim = _Bert(weights, _config("config"), GraphWriter(file, TENSORS), int8).write()
@@ -58,21 +59,6 @@ def build(folder: Path, card: Card, *, int8: bool = False) -> None:
 def _config(name: str) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return config
-
-
-def _read_weights() -> tuple[Weights, str]:
-    """Return the tensors by name, float32, and the SHA-256 of the file that they were cut from."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(FOLDER / WEIGHTS, framework="numpy") as file:
-            names = file.keys()
-            weights = {name: file.get_tensor(name).astype(np.float32) for name in names}
-            return weights, file.metadata()["original"]
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise MissingWeights(
-            f"the weights of all-MiniLM-L6-v2 cannot be read: {error}", hint="reinstall siamkit"
-        ) from error
 
 
 class _Bert:
