@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "lora": ("peft",),
     "m4a": ("imageio_ffmpeg",),
     "parquet": ("pyarrow",),
+    "pdf": ("pypdfium2",),
     "plot": ("matplotlib",),
     "record": ("sounddevice",),
     "tensorboard": ("tensorboard",),

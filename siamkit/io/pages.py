@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import UnreadableSample
+from siamkit.io.extras import install_command
 
 START = b"%PDF"
 DPI, POINTS = 200, 72  # to the inch: pixels of a drawn page, and units of a PDF
 MOST_PIXELS = 25_000_000  # a larger page, from A2 on, is drawn coarser
 PASSWORD = 4  # FPDF_ERR_PASSWORD of PDFium
-INSTALL = "pip install 'siamkit[pdf]', or convert it: `pdftoppm -r 200 -png FILE.pdf page`"
+INSTALL = f"{install_command('pdf')}, or convert it: `pdftoppm -r 200 -png FILE.pdf page`"
 UNLOCK = "save it without its password: `qpdf --decrypt --password=WORD FILE.pdf OPEN.pdf`"
 _NAME = re.compile(r"(.+)#page=([0-9]{1,9})", re.DOTALL)
 _drawing = threading.Lock()  # PDFium is not made for threads

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from siamkit.io.extras import install_command
+
 HEAD = 4096  # bytes of a file's beginning that are enough
 
 EXPORT = "export it as a PNG, TIFF or JPEG from the program that wrote it"
@@ -22,7 +24,7 @@ class Format(NamedTuple):
 
 
 PDF = Format("a PDF")  # siamkit.io.pages draws its pages
-HEIC = Format("a HEIC picture", 'pip install "siamkit[heic]", or convert it to JPEG')
+HEIC = Format("a HEIC picture", f"{install_command('heic')}, or convert it to JPEG")
 AVIF = Format("an AVIF picture", "pip install --upgrade pillow, or convert it to JPEG")
 JXL = Format("a JPEG XL picture", "convert it: `djxl FILE FILE.png`")
 CAMERA = Format("a camera's raw file", RAW)
