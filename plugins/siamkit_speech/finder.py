@@ -73,16 +73,10 @@ def find_stretches(probabilities: NDArray[np.float32]) -> list[Span]:
     """Return the stretches of speech, (start, stop) in frames, given (n,) probabilities."""
     import numpy as np
 
-    runs = _find_runs(probabilities >= SPEECH)
+    from siamkit.sdk.sound import find_runs
+
+    runs = find_runs(probabilities >= SPEECH)
     is_speech = np.zeros(len(probabilities), dtype=bool)
     for start, stop in runs[runs[:, 1] - runs[:, 0] >= MIN_FRAMES]:
         is_speech[max(0, start - AROUND) : stop + AROUND] = True
-    return [(start, stop) for start, stop in _find_runs(is_speech).tolist()]
-
-
-def _find_runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (k, 2) start and stop of every run of True."""
-    import numpy as np
-
-    steps = np.diff(flags.astype(np.int8), prepend=0, append=0)
-    return np.stack([np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)], axis=1)
+    return [(start, stop) for start, stop in find_runs(is_speech).tolist()]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from siamkit.errors import UnreadableSample
 from siamkit.sdk.onnx import Session, session
+from siamkit.sdk.sound import find_runs
 from siamkit.types import Clip, Span
 from siamkit_voices.features import RATE
 
@@ -54,7 +55,5 @@ class Segmentation:
 
 def _spans(is_heard: NDArray[np.bool_], seconds: float) -> list[Span]:
     """Return the runs of True frames in s, within the clip."""
-    steps = np.diff(is_heard.astype(np.int8), prepend=0, append=0)
-    edges = [(np.flatnonzero(steps == sign) * STEP + FIRST - STEP / 2) / RATE for sign in (1, -1)]
-    pairs = zip(*edges, strict=True)
-    return [(float(start), min(float(stop), seconds)) for start, stop in pairs if start < seconds]
+    runs = ((find_runs(is_heard) * STEP + FIRST - STEP / 2) / RATE).tolist()
+    return [(start, min(stop, seconds)) for start, stop in runs if start < seconds]

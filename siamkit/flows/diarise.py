@@ -22,6 +22,7 @@ from siamkit.host import registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Separates, Streams
+from siamkit.sdk.sound import find_runs
 from siamkit.types import Clip, Progress, Region, Span, Vectors, ignore_progress
 
 WINDOW, STEP = 10.0, 2.5  # s that are heard at once, and from one window to the next
@@ -142,13 +143,7 @@ def _merge_doubles(heard: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
 
 def _units(is_heard: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
     """Split a speaker's stretches at pauses, and long ones into pieces of up to PIECE."""
-    spans: list[Span] = []
-    for start, stop in _to_spans(is_heard):
-        if spans and start - spans[-1][1] <= GAP:
-            spans[-1] = (spans[-1][0], stop)
-        else:
-            spans.append((start, stop))
-    for start, stop in spans:
+    for start, stop in merge(_to_spans(is_heard), GAP):
         count = max(1, ceil((stop - start) / PIECE))
         edges = np.rint(np.linspace(start, stop, count + 1) / FRAME).astype(int)
         for a, b in pairwise(edges):
@@ -196,14 +191,18 @@ def _to_region(is_heard: NDArray[np.bool_]) -> Region:
 
 
 def _to_spans(is_heard: NDArray[np.bool_]) -> list[Span]:
-    return [(start * FRAME, stop * FRAME) for start, stop in _runs(is_heard)]
+    return [(start * FRAME, stop * FRAME) for start, stop in find_runs(is_heard).tolist()]
 
 
-def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the start and stop of every run of True."""
-    steps = np.diff(flags.astype(np.int8), prepend=0, append=0)
-    edges = (np.flatnonzero(steps == sign).tolist() for sign in (1, -1))
-    return list(zip(*edges, strict=True))
+def merge(spans: Sequence[Span], gap: float = 0.0) -> list[Span]:
+    """Return the union of spans, in order; those at most `gap` seconds apart become one."""
+    merged: list[Span] = []
+    for start, stop in sorted(spans):
+        if merged and start - merged[-1][1] <= gap:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
 
 
 def group(voices: Sequence[Voice], seconds: float, speakers: int | None) -> list[Speaker]:
@@ -292,7 +291,7 @@ def _vote(
 def _join(is_heard: NDArray[np.bool_], is_silent: NDArray[np.bool_]) -> list[Span]:
     """Return a speaker's turns: joined over short silence, and none shorter than SHORTEST."""
     joined = is_heard.copy()
-    for start, stop in _runs(is_silent):
+    for start, stop in find_runs(is_silent).tolist():
         around = is_heard[max(0, start - 1) : start].any() and is_heard[stop : stop + 1].any()
         if around and (stop - start) * FRAME <= JOIN:
             joined[start:stop] = True

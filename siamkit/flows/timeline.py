@@ -14,7 +14,7 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
-from siamkit.flows.diarise import Speaker, diarise
+from siamkit.flows.diarise import Speaker, diarise, merge
 from siamkit.flows.nearest import find_nearest
 from siamkit.host import registry
 from siamkit.io import sources
@@ -77,7 +77,7 @@ class Timeline:
     @property
     def speech(self) -> float:
         """The seconds in which anybody speaks."""
-        return sum(stop - start for start, stop in _merge([(t.start, t.stop) for t in self.turns]))
+        return sum(stop - start for start, stop in merge([(t.start, t.stop) for t in self.turns]))
 
 
 def timeline(
@@ -167,10 +167,10 @@ def _turns(
             scores[key] = max(match.score, scores.get(key, -1.0))
     turns = []
     for key, own in spans.items():
-        others = [span for other, each in spans.items() if other != key for span in each]
+        others = merge([span for other, each in spans.items() if other != key for span in each])
         identity, speaker_number = (key, None) if isinstance(key, str) else (None, key)
-        for start, stop in _merge(own):
-            parts = (min(stop, last) - max(start, first) for first, last in _merge(others))
+        for start, stop in merge(own):
+            parts = (min(stop, last) - max(start, first) for first, last in others)
             overlap = float(sum(part for part in parts if part > 0))
             turns.append(
                 Turn(
@@ -183,14 +183,3 @@ def _turns(
                 )
             )
     return sorted(turns, key=lambda turn: (turn.start, turn.stop))
-
-
-def _merge(spans: Sequence[Span]) -> list[Span]:
-    """Return the union of spans, in order."""
-    merged: list[Span] = []
-    for start, stop in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged

@@ -83,6 +83,12 @@ def stream_clip(source: Path | bytes, rate: int) -> Iterator[Clip]:
         yield Clip(buffer, rate, tuple(notes))
 
 
+def find_runs(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return (k, 2) start and stop of every run of True in (n,) flags, in order."""
+    steps = np.diff(flags.astype(np.int8), prepend=0, append=0)
+    return np.stack([np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)], axis=1)
+
+
 def _blocks(source: Path | bytes, rate: int, notes: list[str]) -> Iterator[Block]:
     """Yield checked mono blocks at `rate` Hz, at least one sample in all; adds to the notes."""
     length, shift = 0, np.float32(0)
