@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,27 @@ def of_references(basis: Basis, count: int) -> Basis:
     return replace(basis, calibration=fitting[-1], default=None) if fitting else basis
 
 
+# Probabilities at which a default answer turns: it is the same from the one, if the threshold is no
+# higher, and different below the other, so that no answer contradicts the probability beside it.
+LIKELY, UNLIKELY = 0.5, 0.1
+
+
+def _limits(calibration: Calibration, same: Threshold, shift: float, rule: DecisionRule) -> Limits:
+    """Return the limits at a threshold, narrowed to where the probability leaves it open.
+
+    shift: what turns a log-likelihood ratio into log odds.
+    """
+    from siamkit.stats.calibration import different_below, score_at
+
+    if rule == DecisionRule(reranker=rule.reranker):
+        likely = score_at(calibration, math.log(LIKELY / (1 - LIKELY)) - shift)
+        if math.isfinite(likely):  # else the calibration is too small to tell
+            same = replace(same, value=max(same.value, likely))
+    unlikely = score_at(calibration, math.log(UNLIKELY / (1 - UNLIKELY)) - shift)
+    below = max(unlikely, different_below(calibration, same.fmr or calibration.fmr))
+    return Limits(same, min(below, same.value))
+
+
 def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Limits:
     """Return the limits for a 1:1 comparison: by the rule, else by the default threshold.
 
@@ -136,15 +158,14 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
     rule.refuse("a comparison of two", "expected_false")
     calibration, default = basis.calibration, basis.default
     if rule.fixed is None and calibration is not None:
-        from siamkit.stats.calibration import different_below, threshold_for_best, threshold_for_fmr
+        from siamkit.stats.calibration import threshold_for_best, threshold_for_fmr
 
         if tries > 1 and calibration.fusion is None:
             same = threshold_for_best(calibration, rule.fmr, tries)
-        else:
-            by_default = default if rule.fmr is None else None
-            same = by_default or threshold_for_fmr(calibration, rule.fmr)
-        below = different_below(calibration, same.fmr or calibration.fmr)
-        return Limits(same, min(below, same.value))
+            return _limits(calibration, same, -math.log(tries), rule)
+        by_default = default if rule.fmr is None else None
+        same = by_default or threshold_for_fmr(calibration, rule.fmr)
+        return _limits(calibration, same, 0.0, rule)
     if rule.fmr is not None:
         raise Uncalibrated(
             f"{basis.owner} is not calibrated, so it has no threshold for a false match rate",
@@ -175,13 +196,13 @@ def identification_limits(rule: DecisionRule, basis: Basis, size: int) -> Limits
         )
     by_fpir = rule.threshold is None and rule.fmr is None
     if by_fpir and calibration and fpir_model and size:
-        from siamkit.stats.calibration import different_below
+        from siamkit.stats.calibration import shift_among
         from siamkit.stats.fpir import threshold_for_fpir
 
         fpir = calibration.fpir if rule.fpir is None else rule.fpir
         value = threshold_for_fpir(fpir_model, fpir, size)
         same = Threshold(value, None, calibration.source, fpir)
-        return Limits(same, min(value, different_below(calibration)))
+        return _limits(calibration, same, shift_among(calibration, size), rule)
     if by_fpir and calibration is None and basis.default is None:
         return None
     return verification_limits(replace(rule, fpir=None), basis)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import BadInput, Uncalibrated
-from siamkit.stats.fpir import tail_quantile, tail_rate
+from siamkit.stats.fpir import tail_quantile, tail_rate, threshold_for_fpir
 from siamkit.types import Calibration, ErrorCurve, Threshold
 
 if TYPE_CHECKING:
@@ -48,7 +48,36 @@ def probability_among(calibration: Calibration, score: float, size: int) -> floa
     size: the number of identities or samples that it is compared with. The prior: somebody enrolled
     is as likely as a stranger, and each identity or sample as likely as another.
     """
-    return probability(calibration, score, 1 / (2 * size))
+    return sigmoid(float(llr(calibration, score)) + shift_among(calibration, size))
+
+
+def shift_among(calibration: Calibration, size: int) -> float:
+    """Return what to add to a pair's log-likelihood ratio for the log odds of a search of `size`.
+
+    A stranger's best score counts, whose tail is heavier than a line fitted to all pairs shows. So
+    at the threshold for the calibration's FPIR, the ratio is that of the density of mated scores
+    to that of strangers' best scores, each from the curve of its error rate. Where mated scores
+    are too few there, each of `size` pairs is as likely as another to be mated: -ln(2 size - 1).
+    """
+    model, misses = calibration.fpir_model, calibration.false_non_matches
+    if model is None:
+        return -math.log(2 * size - 1)
+    rate = max(calibration.fpir, 2 * model.rates[-1])
+    low, middle, high = (threshold_for_fpir(model, rate * k, size) for k in (2.0, 1.0, 0.5))
+    missed = float(np.exp(np.interp(middle, misses.thresholds[::-1], np.log(misses.rates[::-1]))))
+    fewer, more = max(0.5 * missed, misses.rates[-1]), 2.0 * missed
+    start, end = _interpolate(misses, fewer), _interpolate(misses, more)
+    if fewer >= missed or more >= 1 or end <= start or high <= low:
+        return -math.log(2 * size - 1)
+    strangers, mated = 1.5 * rate / (high - low), (more - fewer) / (end - start)
+    return math.log(mated / strangers) - float(llr(calibration, middle))
+
+
+def score_at(calibration: Calibration, ratio: float) -> float:
+    """Return the score with that log-likelihood ratio; infinite beyond those that it can give."""
+    if not calibration.llrs[0] <= ratio <= calibration.llrs[-1]:
+        return math.copysign(math.inf, ratio - calibration.llrs[0])
+    return float(np.interp(ratio, calibration.llrs, calibration.scores))
 
 
 def sigmoid(log_odds: float) -> float:

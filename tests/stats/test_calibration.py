@@ -417,3 +417,16 @@ def test_fusion_promises_no_lower_rate_than_the_calibrations_support():
         fuse(alone, 0.001)
     fused = fuse(alone)
     assert (fused.decision, fused.fmr) == ("same", 0.012)
+
+
+@pytest.mark.parametrize("size", [1, 20, 300])
+def test_no_default_answer_contradicts_its_probability(fitted, size):
+    blocks = [np.random.default_rng(3).normal(0, 0.1, (200, 119)).astype(np.float32)]
+    searched = replace(fitted, fpir=0.1, fpir_model=fit_fpir_model(blocks, 119))
+    limits = identification_limits(DecisionRule(), Basis("x", searched), size)
+    assert limits is not None
+    for score in np.linspace(-0.2, 1, 121).tolist():
+        likely = calibration.probability_among(searched, score, size)
+        decision = limits.decide(score)
+        assert decision != "same" or likely >= 0.5 - 1e-9
+        assert decision != "inconclusive" or likely >= 0.1 - 1e-9
