@@ -79,14 +79,17 @@ def embed_all(
     choose: Chooser,
     *,
     skip: Callable[[Job, Content], bool] | None = None,
+    first: int | None = None,
 ) -> Iterator[list[EmbeddedSource]]:
     """Embed every job; yield batches in order, of BATCH_SIZE or the encoder's own batch size.
 
-    jobs: read lazily. skip: called in the caller's thread before a source is decoded; a
-    SiamkitError that it raises is that source's error.
+    jobs: read lazily. first: the size of the first batch, from which sizes double. skip: called in
+    the caller's thread before a source is decoded; a SiamkitError that it raises is that source's
+    error.
     """
     workers = threads.workers()
-    size = getattr(pipeline.encoder, "batch", BATCH_SIZE)
+    largest = getattr(pipeline.encoder, "batch", BATCH_SIZE)
+    size = min(first or largest, largest)
     waiting: deque[_Waiting] = deque()
     remaining, memory, process = iter(jobs), workers * HELD_BYTES, os.getpid()
     with ThreadPoolExecutor(workers, thread_name_prefix="siamkit") as pool:
@@ -110,6 +113,7 @@ def embed_all(
                     return
                 _embed(pipeline, batch)
                 yield batch
+                size = min(2 * size, largest)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             _log_notes(pipeline)

@@ -6,18 +6,18 @@ The classes are the gallery's identities. A sample enrolled under several labels
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import EmbeddedSource
+from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput, Uncalibrated
+from siamkit.errors import BadInput, SiamkitError, Uncalibrated
 from siamkit.flows import objections
 from siamkit.flows.decide import DecisionRule, gallery_basis
-from siamkit.flows.query import Answer, answer_regions
+from siamkit.flows.query import FIRST, Answer, answer_regions
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
@@ -79,6 +79,15 @@ class Classified:
         return [match.identity for match in self.classes if match.probability >= TAGGED]
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifiedSource:
+    """The outcome of one of many samples: its regions with their classes, or an error."""
+
+    source: str
+    regions: list[Classified] = field(default_factory=list)
+    error: SiamkitError | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
     """A gallery as it was when it was opened, ready to classify."""
@@ -115,14 +124,38 @@ class Classifier:
         belongs to one. Raises NothingFound, EncoderMismatch, Uncalibrated for a rule in a gallery
         without a threshold, and BadInput for a rule with a reranker.
         """
+        self._require(pipeline, rule)
+        source = batches.embed_one(pipeline, pipeline.read(probe), choose)
+        return self._classify(live, pipeline, source, rule)
+
+    def classify_many(
+        self,
+        live: LiveIndex,
+        pipeline: Pipeline,
+        probes: Iterable[Source],
+        *,
+        rule: DecisionRule | None = None,
+        choose: Chooser = region_choosers.all_regions,
+    ) -> Iterator[ClassifiedSource]:
+        """Classify each probe, embedded in batches; yield its regions, or its error, in order."""
+        self._require(pipeline, rule)
+        for batch in batches.embed_all(pipeline, map(Job, probes), choose, first=FIRST):
+            for source in batch:
+                regions = [] if source.error else self._classify(live, pipeline, source, rule)
+                yield ClassifiedSource(source.name, regions, source.error)
+
+    def _require(self, pipeline: Pipeline, rule: DecisionRule | None) -> None:
+        if rule:
+            rule.refuse("a classification", "reranker")
+        galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
+
+    def _classify(
+        self, live: LiveIndex, pipeline: Pipeline, source: EmbeddedSource, rule: DecisionRule | None
+    ) -> list[Classified]:
         import numpy as np
 
         from siamkit.stats import classify as classification
 
-        if rule:
-            rule.refuse("a classification", "reranker")
-        galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
-        source = batches.embed_one(pipeline, pipeline.read(probe), choose)
         answers = self._answers(live, pipeline, source, rule)
         probes = np.stack([region.vector for region in source.regions])
         enrolled = self.vectors

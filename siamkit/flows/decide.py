@@ -176,6 +176,8 @@ def verification_limits(rule: DecisionRule, basis: Basis, tries: int = 1) -> Lim
         raise Uncalibrated(
             f"{basis.owner} has no default threshold", hint="give one: `--threshold 0.8`"
         )
+    if threshold.fmr:
+        threshold = replace(threshold, fmr=min(threshold.fmr * tries, 1.0))
     return Limits(threshold, threshold.value)
 
 

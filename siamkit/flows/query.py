@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from siamkit.embed import batches, region_choosers, rerankers
-from siamkit.embed.batches import EmbeddedSource
+from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows import normalise, objections
 from siamkit.flows.decide import (
     DEFAULT_RULE,
@@ -36,6 +37,8 @@ from siamkit.types import (
     Threshold,
     Vectors,
 )
+
+FIRST = 2  # sources of the first batch, so that an answer is there soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,15 @@ class Answer:
         return self.matches[0].identity if self.decision == Decision.SAME else None
 
 
+@dataclass(frozen=True, slots=True)
+class Queried:
+    """The outcome of one of many probes: an answer for each region, or an error."""
+
+    source: str
+    answers: list[Answer] = field(default_factory=list)
+    error: SiamkitError | None = None
+
+
 def query(
     live: LiveIndex,
     pipeline: Pipeline,
@@ -104,18 +116,47 @@ def query(
     Raises EncoderMismatch if the gallery holds vectors of another encoder, NothingFound if the
     detector finds nothing, and as `answer_regions` does.
     """
+    answer = _open_query(live, pipeline, k, rule, fusion)
+    return answer(batches.embed_one(pipeline, pipeline.read(probe), choose))
+
+
+def query_many(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    probes: Iterable[Source],
+    *,
+    k: int = 5,
+    rule: DecisionRule = DEFAULT_RULE,
+    fusion: Fusion | None = None,
+    choose: Chooser = region_choosers.all_regions,
+) -> Iterator[Queried]:
+    """Query with each probe, embedded in batches; yield its answers, or its error, in order."""
+    answer = _open_query(live, pipeline, k, rule, fusion)
+    for batch in batches.embed_all(pipeline, map(Job, probes), choose, first=FIRST):
+        for source in batch:
+            answers = [] if source.error else answer(source)
+            yield Queried(source.name, answers, source.error)
+
+
+def _open_query(
+    live: LiveIndex, pipeline: Pipeline, k: int, rule: DecisionRule, fusion: Fusion | None
+) -> Callable[[EmbeddedSource], list[Answer]]:
+    """Return a function that answers for each region of an embedded source."""
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
-    embedded = batches.embed_one(pipeline, pipeline.read(probe), choose)
     count = max(k, RESCORED) if k > 0 and objections.opener(pipeline) else k
-    answers = answer_regions(
-        live, pipeline, embedded, k=count, rule=rule, fusion=fusion, reranker=reranker
-    )
-    heeded = [
-        _heed_objections(live, pipeline, answer, region.crop, k)
-        for answer, region in zip(answers, embedded.regions, strict=True)
-    ]
-    return [_advise(live, pipeline, answer) for answer in heeded]
+
+    def answer(source: EmbeddedSource) -> list[Answer]:
+        answers = answer_regions(
+            live, pipeline, source, k=count, rule=rule, fusion=fusion, reranker=reranker
+        )
+        heeded = [
+            _heed_objections(live, pipeline, answer, region.crop, k)
+            for answer, region in zip(answers, source.regions, strict=True)
+        ]
+        return [_advise(live, pipeline, answer) for answer in heeded]
+
+    return answer
 
 
 def _advise(live: LiveIndex, pipeline: Pipeline, answer: Answer) -> Answer:

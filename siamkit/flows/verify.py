@@ -1,12 +1,17 @@
-"""Verify (1:1): do two samples, or a sample and an enrolled identity, match?"""
+"""Verify (1:1): do two samples, or a sample and an enrolled identity, match?
+
+Of several regions in a sample, all are compared, and the best pair counts: the threshold accounts
+for the number of pairs, as siamkit.stats.calibration.threshold_for_best describes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers, rerankers
-from siamkit.embed.batches import EmbeddedRegion
+from siamkit.embed.batches import EmbeddedRegion, EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import StoreError
@@ -22,12 +27,15 @@ from siamkit.flows.decide import (
     reranked_limits,
     verification_limits,
 )
-from siamkit.protocols import Source
+from siamkit.protocols import Reranker, Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
 from siamkit.store.labels import normalise_label
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Decision, Objection, Quality, Region, Vectors, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +46,74 @@ class ComparedSide:
     region: Region | None = None
     quality: Quality | None = None
     samples: int = 1  # enrolled samples of an identity; 1 for a source
-    region_count: int = 1  # regions detected in the source, of which one was compared
+    region_count: int = 1  # regions detected in the source
+    number: int | None = None  # of the region that counts, left to right, where all were compared
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The answer to a 1:1 question, and the regions that were compared.
-
-    It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
-    """
+    """The answer to a 1:1 question, and the regions that were compared."""
 
     verdict: Verdict
     left: ComparedSide
     right: ComparedSide
     advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
 
-    def __bool__(self) -> bool:
-        return bool(self.decision)
 
-    @property
-    def decision(self) -> Decision:
-        """Are the two the same?"""
-        return self.verdict.decision
+@dataclass(frozen=True, slots=True, eq=False)
+class PairComparison:
+    """Decide on pairs of embedded sources: see `open_comparison`."""
 
-    @property
-    def score(self) -> float:
-        """The cosine of the two, in [-1, 1]."""
-        return self.verdict.score
+    pipeline: Pipeline
+    rule: DecisionRule
+    basis: Basis
+    reranker: Reranker[Any] | None
 
-    @property
-    def probability(self) -> float | None:
-        """That the two are the same; None if nothing measured it."""
-        return self.verdict.probability
+    def compare(self, a: EmbeddedSource, b: EmbeddedSource) -> Verification:
+        """Compare the regions of two sources; the pair with the highest cosine decides."""
+        rows, columns = _comparable(a), _comparable(b)
+        left, right = _stack(a, rows), _stack(b, columns)
+        scores = left @ right.T
+        row, column = divmod(int(scores.argmax()), len(columns))
+        score, tries = float(scores[row, column]), scores.size
+        chosen = a.regions[rows[row]], b.regions[columns[column]]
+        sides = _side(a, rows[row]), _side(b, columns[column])
+        verdict = self._judge(chosen, score, tries)
+        by_quality = (objections.of_quality(side.quality) for side in sides)
+        objection = next(filter(None, by_quality), None)
+        object_to = objections.opener(self.pipeline)
+        if objection is None and object_to and verdict.decision != Decision.DIFFERENT:
+            objection = object_to(chosen[0].crop, chosen[1].crop)
+        return _answer(self.pipeline, _heed(verdict, objection), *sides)
+
+    def _judge(
+        self, regions: tuple[EmbeddedRegion, EmbeddedRegion], score: float, tries: int
+    ) -> Verdict:
+        if self.reranker is None:
+            limits = verification_limits(self.rule, self.basis, tries)
+            return _verdict(score, limits, self.basis.calibration, tries)
+        left, right = regions
+        vectors = left.vector[None], right.vector[None]
+        judged = rerankers.judge(self.reranker, [left.crop], [right.crop], *vectors)
+        probability = float(judged[0])
+        limits = reranked_limits(self.rule, self.reranker)
+        return Verdict(limits.decide(probability), score, limits.same, probability)
+
+
+def open_comparison(
+    pipeline: Pipeline, rule: DecisionRule = DEFAULT_RULE, basis: Basis | None = None
+) -> PairComparison:
+    """Prepare to compare sources by the cosine of their regions, or by a reranker's probability.
+
+    basis: a gallery's calibration and default threshold; None for the encoder's own. Raises
+    Uncalibrated without a threshold, BadInput for a rule with an FPIR.
+    """
+    rule.refuse("a verification", "fpir")
+    reranker = rerankers.pick_reranker(pipeline, rule.reranker)
+    basis = basis or encoder_basis(pipeline)
+    basis = replace(basis, default=basis.default or pipeline.threshold)
+    _ = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
+    return PairComparison(pipeline, rule, basis, reranker)
 
 
 def verify_pair(
@@ -79,46 +123,77 @@ def verify_pair(
     *,
     rule: DecisionRule = DEFAULT_RULE,
     basis: Basis | None = None,
-    choose: Chooser = region_choosers.largest_region,
+    choose: Chooser = region_choosers.all_regions,
+    choose_a: Chooser = region_choosers.all_regions,
 ) -> Verification:
-    """Compare two sources by the cosine of their largest regions, or by a reranker's probability.
+    """Compare two sources as `PairComparison` does. choose: the regions of `b`; choose_a: of `a`.
 
-    basis: a gallery's calibration and default threshold; None for the encoder's own. choose: the
-    region of `b`, which is the one in question. Raises Uncalibrated without a threshold, BadInput
-    for a rule with an FPIR.
+    Raises as `open_comparison` does, and the error of a source that cannot be embedded.
     """
-    rule.refuse("a verification", "fpir")
-    reranker = rerankers.pick_reranker(pipeline, rule.reranker)
-    basis = basis or encoder_basis(pipeline)
-    basis = replace(basis, default=basis.default or pipeline.threshold)
-    limits = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
-    left, region_a = _embed(pipeline, a, region_choosers.largest_region)
-    right, region_b = _embed(pipeline, b, choose)
-    score = float(region_a.vector @ region_b.vector)
-    if reranker:
-        vectors = region_a.vector[None], region_b.vector[None]
-        probabilities = rerankers.judge(reranker, [region_a.crop], [region_b.crop], *vectors)
-        probability = float(probabilities[0])
-        verdict = Verdict(limits.decide(probability), score, limits.same, probability)
-    else:
-        verdict = _verdict(score, limits, basis.calibration)
-    objection = objections.of_quality(left.quality) or objections.of_quality(right.quality)
-    object_to = objections.opener(pipeline)
-    if objection is None and object_to and verdict.decision != Decision.DIFFERENT:
-        objection = object_to(region_a.crop, region_b.crop)
-    return _answer(pipeline, _heed(verdict, objection), left, right)
+    comparison = open_comparison(pipeline, rule, basis)
+    left = batches.embed_one(pipeline, pipeline.read(a), choose_a)
+    return comparison.compare(left, batches.embed_one(pipeline, pipeline.read(b), choose))
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim of identity: that a probe is of an identity enrolled in a gallery."""
+    """A claim of identity: that probes are of an identity enrolled in a gallery."""
 
     gallery: Gallery
     identity: str
-    probe: Source
 
 
-def verify_claim(
+@dataclass(frozen=True, slots=True, eq=False)
+class ClaimComparison:
+    """Decide whether embedded sources are of an enrolled identity: see `open_claim`."""
+
+    pipeline: Pipeline
+    claim: Claim
+    rule: DecisionRule
+    basis: Basis
+    fusion: Fusion
+    enrolled: Vectors
+    open_index: Callable[[], LiveIndex]
+
+    def compare(self, probe: EmbeddedSource) -> Verification:
+        """Compare an identity with the regions of a source, of which the most similar counts."""
+        rows = _comparable(probe)
+        scores = self.enrolled @ _stack(probe, rows).T  # (samples, regions)
+        if self.fusion == "mean":
+            mated = mated_cosine_of(self.pipeline.encoder)
+            vectors = [probe.regions[row].vector for row in rows]
+            of_regions = [mean_score(self.enrolled, vector, mated) for vector in vectors]
+        else:
+            of_regions = scores.max(axis=0).tolist()
+        best = max(range(len(rows)), key=of_regions.__getitem__)
+        score, region = float(of_regions[best]), probe.regions[rows[best]]
+        tries = len(rows) * (len(self.enrolled) if self.fusion == "best" else 1)
+        verdict = self._judge(score, tries, region, int(scores[:, best].argmax()))
+        left = ComparedSide(self.claim.identity, samples=len(self.enrolled))
+        right = _side(probe, rows[best])
+        return _answer(
+            self.pipeline, _heed(verdict, objections.of_quality(right.quality)), left, right
+        )
+
+    def _judge(self, score: float, tries: int, region: EmbeddedRegion, nearest: int) -> Verdict:
+        snorm = None
+        calibration = self.basis.calibration
+        if self.rule.threshold is None and calibration and calibration.normalised:
+            snorm = normalise.open_snorm(self.open_index(), calibration)
+        if not snorm:
+            limits = verification_limits(self.rule, self.basis, tries)
+            return _verdict(score, limits, self.basis.calibration, tries)
+        limits = verification_limits(
+            self.rule, replace(self.basis, calibration=snorm.calibration, default=None), tries
+        )
+        candidate = normalise.Candidate(self.claim.identity, self.enrolled[nearest], score)
+        (normalised,) = normalise.normalise_candidates(
+            self.open_index(), snorm, region.vector, [candidate]
+        )
+        return _verdict(score, limits, snorm.calibration, normalised=normalised)
+
+
+def open_claim(
     store: Store,
     pipeline: Pipeline,
     claim: Claim,
@@ -126,13 +201,12 @@ def verify_claim(
     *,
     rule: DecisionRule = DEFAULT_RULE,
     fusion: Fusion | None = None,
-    choose: Chooser = region_choosers.largest_region,
-) -> Verification:
-    """Compare a source with an enrolled identity: with its nearest sample, or the mean of all.
+) -> ClaimComparison:
+    """Prepare to compare sources with an identity: with its nearest sample, or the mean of all.
 
     open_index: opens the gallery's index, which S-norm needs. fusion: None for the modality's
-    preference. choose: the region of the source to compare. Raises StoreError if the identity has
-    no sample in the gallery, BadInput for a rule with an FPIR or a reranker.
+    preference. Raises StoreError if the identity has no sample in the gallery, BadInput for a rule
+    with an FPIR or a reranker, Uncalibrated without a threshold.
     """
     rule.refuse("a verification of an identity", "fpir", "reranker")
     galleries.require_space(claim.gallery, pipeline.encoder.fingerprint)
@@ -141,27 +215,29 @@ def verify_claim(
     basis = gallery_basis(claim.gallery, pipeline, fusion)
     if fusion == "mean":
         basis = of_references(basis, len(enrolled))
-    snorm = None
-    if rule.threshold is None and basis.calibration and basis.calibration.normalised:
-        snorm = normalise.open_snorm(open_index(), basis.calibration)
-    if snorm:
-        basis = replace(basis, calibration=snorm.calibration, default=None)
-    tries = len(enrolled) if fusion == "best" else 1
-    limits = verification_limits(rule, basis, tries)
-    right, region = _embed(pipeline, claim.probe, choose)
-    objection = objections.of_quality(region.quality)
-    scores = enrolled @ region.vector
-    score = float(scores.max())
-    if fusion == "mean":
-        score = mean_score(enrolled, region.vector, mated_cosine_of(pipeline.encoder))
-    left = ComparedSide(claim.identity, samples=len(enrolled))
-    if not snorm:
-        verdict = _verdict(score, limits, basis.calibration, tries)
-        return _answer(pipeline, _heed(verdict, objection), left, right)
-    nearest = normalise.Candidate(claim.identity, enrolled[int(scores.argmax())], score)
-    (normalised,) = normalise.normalise_candidates(open_index(), snorm, region.vector, [nearest])
-    verdict = _verdict(score, limits, basis.calibration, normalised=normalised)
-    return _answer(pipeline, _heed(verdict, objection), left, right)
+    verification_limits(rule, basis)
+    return ClaimComparison(pipeline, claim, rule, basis, fusion, enrolled, open_index)
+
+
+def _comparable(source: EmbeddedSource) -> list[int]:
+    """Return the rows of the regions that a decision can be made on; all if there is none."""
+    rows = range(len(source.regions))
+    fit = [row for row in rows if objections.of_quality(source.regions[row].quality) is None]
+    return fit or list(rows)
+
+
+def _stack(source: EmbeddedSource, rows: list[int]) -> np.ndarray:
+    import numpy as np
+
+    return np.stack([source.regions[row].vector for row in rows])
+
+
+def _side(source: EmbeddedSource, row: int) -> ComparedSide:
+    region, count = source.regions[row], source.region_count
+    number = row + 1 if len(source.regions) == count else None
+    return ComparedSide(
+        source.name, region.region, region.quality, region_count=count, number=number
+    )
 
 
 def _answer(
@@ -181,15 +257,6 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
             hint=f"`siamkit list {gallery.name}` shows who is enrolled",
         )
     return vectors
-
-
-def _embed(
-    pipeline: Pipeline, source: Source, choose: Chooser
-) -> tuple[ComparedSide, EmbeddedRegion]:
-    embedded = batches.embed_one(pipeline, pipeline.read(source), choose)
-    region, count = embedded.regions[0], embedded.region_count
-    side = ComparedSide(embedded.name, region.region, region.quality, region_count=count)
-    return side, region
 
 
 def _heed(verdict: Verdict, objection: Objection | None) -> Verdict:

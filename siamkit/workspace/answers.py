@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from siamkit.embed import batches
 from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
-from siamkit.flows.query import Answer, query
-from siamkit.flows.verify import Claim, Verification, verify_claim, verify_pair
+from siamkit.flows.query import Answer, query, query_many
+from siamkit.flows.verify import (
+    Claim,
+    ClaimComparison,
+    Verification,
+    open_claim,
+    open_comparison,
+    verify_pair,
+)
 from siamkit.protocols import Source
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, galleries
@@ -18,9 +26,11 @@ from siamkit.types import Progress, ignore_progress
 from siamkit.workspace.base import OpenStore
 
 if TYPE_CHECKING:
-    from siamkit.flows.classify import Classified, Classifier
+    from siamkit.flows.classify import Classified, ClassifiedSource, Classifier
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
+    from siamkit.flows.query import Queried
+    from siamkit.flows.verify_many import VerifiedPair
     from siamkit.stats.classify import ClassificationMethod
 
 
@@ -46,6 +56,21 @@ class AnswerMethods(OpenStore):
         live, pipeline = self._open_gallery(gallery, detector)
         return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
 
+    def query_many(
+        self,
+        gallery: str,
+        probes: Iterable[Source],
+        *,
+        k: int = 5,
+        rule: DecisionRule = DEFAULT_RULE,
+        fusion: Fusion | None = None,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> Iterator[Queried]:
+        """Query with each probe; yield its answers, or its error, in order and as they come."""
+        live, pipeline = self._open_gallery(gallery, detector)
+        return query_many(live, pipeline, probes, k=k, rule=rule, fusion=fusion, choose=choose)
+
     def classify(
         self,
         gallery: str,
@@ -69,6 +94,24 @@ class AnswerMethods(OpenStore):
         live = self.index(opened.gallery)
         pipeline = self.pipeline_of(opened.gallery, detector=detector)
         return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
+
+    def classify_many(
+        self,
+        gallery: str,
+        probes: Iterable[Source],
+        *,
+        by: ClassificationMethod = "knn",
+        k: int = 5,
+        tags: bool = False,
+        rule: DecisionRule | None = None,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> Iterator[ClassifiedSource]:
+        """Classify each probe; yield its regions, or its error, in order and as they come."""
+        opened = self.classifier(gallery, by=by, k=k, tags=tags)
+        live = self.index(opened.gallery)
+        pipeline = self.pipeline_of(opened.gallery, detector=detector)
+        return opened.classify_many(live, pipeline, probes, rule=rule, choose=choose)
 
     def classifier(
         self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
@@ -96,18 +139,42 @@ class AnswerMethods(OpenStore):
         b: Source,
         *,
         rule: DecisionRule = DEFAULT_RULE,
-        choose: Chooser = largest_region,
+        choose: Chooser = all_regions,
+        choose_a: Chooser = all_regions,
         detector: str | None = DEFAULT,
     ) -> Verification:
         """Verify whether two sources are the same, as a gallery or a modality decides.
 
+        Of several regions in a source, the pair with the highest score counts.
         gallery_or_modality: a name; or `pipeline(...)`, for a modality with other models.
-        rule: a threshold, false match rate or reranker to decide by instead. choose: the region of
-        `b` to compare. detector: another than that of a gallery or modality named.
+        rule: a threshold, false match rate or reranker to decide by instead. choose: the regions of
+        `b` to compare; choose_a: those of `a`. detector: another than that of a gallery or
+        modality named.
         """
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
-        return verify_pair(pipeline, a, b, rule=rule, basis=basis, choose=choose)
+        choices = {"choose": choose, "choose_a": choose_a}
+        return verify_pair(pipeline, a, b, rule=rule, basis=basis, **choices)
+
+    def verify_many(
+        self,
+        gallery_or_modality: str | Pipeline,
+        pairs: Iterable[tuple[Source, Source]],
+        *,
+        rule: DecisionRule = DEFAULT_RULE,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> Iterator[VerifiedPair]:
+        """Verify pairs of sources as `verify` does; yield the outcomes in order, errors included.
+
+        A source in several pairs is embedded once.
+        """
+        from siamkit.flows.verify_many import verify_pairs
+
+        pipeline, target = self._open_named(gallery_or_modality, detector)
+        basis = gallery_basis(target, pipeline, None) if target else None
+        comparison = open_comparison(pipeline, rule, basis)
+        return verify_pairs(comparison, list(pairs), choose=choose)
 
     def _open_named(
         self, gallery_or_modality: str | Pipeline, detector: str | None
@@ -152,21 +219,48 @@ class AnswerMethods(OpenStore):
         *,
         rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
-        choose: Chooser = largest_region,
+        choose: Chooser = all_regions,
         detector: str | None = DEFAULT,
     ) -> Verification:
-        """Verify whether the chosen region of a source belongs to the identity `label`.
+        """Verify whether a source belongs to the identity `label`: its most similar region counts.
 
-        rule: a threshold or false match rate to decide by, instead of the gallery's own. detector:
-        another one for this call.
+        rule: a threshold or false match rate to decide by, instead of the gallery's own. choose:
+        the regions to compare. detector: another one for this call.
         """
+        claim = self._open_claim(gallery, label, rule, fusion, detector)
+        content = claim.pipeline.read(probe)
+        return claim.compare(batches.embed_one(claim.pipeline, content, choose))
+
+    def verify_identity_many(
+        self,
+        gallery: str,
+        label: str,
+        probes: Iterable[Source],
+        *,
+        rule: DecisionRule = DEFAULT_RULE,
+        fusion: Fusion | None = None,
+        choose: Chooser = all_regions,
+        detector: str | None = DEFAULT,
+    ) -> Iterator[VerifiedPair]:
+        """Verify each probe as `verify_identity` does; yield the outcomes in order."""
+        from siamkit.flows.verify_many import verify_probes
+
+        claim = self._open_claim(gallery, label, rule, fusion, detector)
+        return verify_probes(claim, probes, choose=choose)
+
+    def _open_claim(
+        self,
+        gallery: str,
+        label: str,
+        rule: DecisionRule,
+        fusion: Fusion | None,
+        detector: str | None,
+    ) -> ClaimComparison:
         target = galleries.get(self.store, gallery)
-        claim = Claim(target, label, probe)
         pipeline = self.pipeline_of(target, detector=detector)
         open_index = functools.partial(self.index, target)
-        return verify_claim(
-            self.store, pipeline, claim, open_index, rule=rule, fusion=fusion, choose=choose
-        )
+        claim = Claim(target, label)
+        return open_claim(self.store, pipeline, claim, open_index, rule=rule, fusion=fusion)
 
     def verify_fused(
         self, label: str, probes: Iterable[tuple[str, Source]], *, rule: DecisionRule = DEFAULT_RULE

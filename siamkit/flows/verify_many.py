@@ -1,0 +1,91 @@
+"""Verify many: pairs of sources, or sources with one identity; each is embedded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from siamkit.embed import batches, region_choosers
+from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.pipeline import Pipeline
+from siamkit.embed.region_choosers import Chooser
+from siamkit.errors import SiamkitError
+from siamkit.flows.verify import ClaimComparison, PairComparison, Verification
+from siamkit.protocols import Source
+
+FIRST = 2  # sources of the first batch, so that an answer is there soon
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPair:
+    """The outcome of one comparison: a verification, or the error of a source."""
+
+    a: str  # the sources as they were given; `a` may be the label of an identity
+    b: str
+    verification: Verification | None = None
+    error: SiamkitError | None = None
+
+
+def verify_pairs(
+    comparison: PairComparison,
+    pairs: Sequence[tuple[Source, Source]],
+    *,
+    choose: Chooser = region_choosers.all_regions,
+) -> Iterator[VerifiedPair]:
+    """Compare the sources of each pair; yield the outcomes in order.
+
+    A source is kept until the last pair that it is in.
+    """
+    last_use = {_key(source): n for n, pair in enumerate(pairs) for source in pair}
+    unique = {_key(source): source for pair in pairs for source in pair}
+    stream = _embed_each(comparison.pipeline, unique.items(), choose)
+    embedded: dict[Hashable, EmbeddedSource] = {}
+    for number, pair in enumerate(pairs):
+        for source in pair:
+            while _key(source) not in embedded:
+                arrived = next(stream)
+                embedded[arrived.job.tag] = arrived
+        a, b = (embedded[_key(source)] for source in pair)
+        compare = partial(comparison.compare, a, b)
+        yield _outcome(a.name, b, a.error or b.error, compare)
+        for key in {_key(source) for source in pair}:
+            if last_use[key] == number:
+                del embedded[key]
+
+
+def verify_probes(
+    comparison: ClaimComparison,
+    probes: Iterable[Source],
+    *,
+    choose: Chooser = region_choosers.all_regions,
+) -> Iterator[VerifiedPair]:
+    """Compare each probe with the claimed identity; yield the outcomes in order."""
+    jobs = ((n, probe) for n, probe in enumerate(probes))
+    for probe in _embed_each(comparison.pipeline, jobs, choose):
+        label = comparison.claim.identity
+        yield _outcome(label, probe, probe.error, partial(comparison.compare, probe))
+
+
+def _outcome(
+    a: str, b: EmbeddedSource, error: SiamkitError | None, compare: Callable[[], Verification]
+) -> VerifiedPair:
+    if error is None:
+        try:
+            return VerifiedPair(a, b.name, compare())
+        except SiamkitError as raised:
+            error = raised
+    return VerifiedPair(a, b.name, error=error)
+
+
+def _embed_each(
+    pipeline: Pipeline, sources: Iterable[tuple[Hashable, Source]], choose: Chooser
+) -> Iterator[EmbeddedSource]:
+    jobs = (Job(source, key) for key, source in sources)
+    for batch in batches.embed_all(pipeline, jobs, choose, first=FIRST):
+        yield from batch
+
+
+def _key(source: Source) -> Hashable:
+    """Return what tells sources apart: a picture as an array has no value to hash."""
+    return source if isinstance(source, Hashable) else id(source)
