@@ -27,7 +27,7 @@ STEPS = (
     "siamkit-marks/make_samples.py",
     "-m siamkit enrol marks --from samples",
     "-m siamkit query marks samples/a/0",
-    "-m siamkit train samples -m marks --out run --set steps=60{backbone}",
+    "-m siamkit train samples -m marks -o run --set steps=60{backbone}",
     "-m siamkit reembed marks --encoder run/encoder",
     "-m siamkit query marks samples/a/0",
 )

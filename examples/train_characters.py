@@ -9,7 +9,7 @@ out of training, to measure 1-shot 20-way accuracy: how often a picture is match
 out of 20 (or as many as there are), each of which is shown once.
 
 The class below is a whole modality. Installed as an entry point of `siamkit.modalities` (see
-docs/training.md), the same lines make `siamkit train FOLDER -m characters --out RUN` work.
+docs/training.md), the same lines make `siamkit train FOLDER -m characters -o RUN` work.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHIPPED = Path(__file__).parent / "encoder"
-HINT = "train one: siamkit train DATA -m signatures --out RUN"
+HINT = "train one: siamkit train DATA -m signatures -o RUN"
 # % of genuine signatures that are the same by default, by the number of references; printed by
 # tools/shipped_calibrations.py. At most 3 % of the skilled forgeries are.
 ACCEPTED = {1: 59, 2: 72, 3: 77, 5: 79, 8: 81}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siamkit.types import Vectors
 
 
-HINT = "train a new head: siamkit train DATA -m voices --out RUN"
+HINT = "train a new head: siamkit train DATA -m voices -o RUN"
 
 
 class VoiceEncoder(CardedEncoder):

@@ -53,7 +53,7 @@ you act on it. Exit code 0, with or without findings.
     metavar="N",
     help=f"Findings to show [default: {FINDINGS_SHOWN} on the screen, all in a file or JSON].",
 )
-@options.path("--output", "-o", help="Write one row per finding: .csv, .jsonl, .parquet or .db.")
+@options.output("Write one row per finding: .csv, .jsonl, .parquet or .db.")
 @click.option(
     "--drift",
     "show_drift",

@@ -41,11 +41,8 @@ METHOD = click.option(
     type=click.Choice(["logistic", "isotonic"]),
     help="Map from score to probability [default: the better one on unseen identities].",
 )
-OUTPUT = options.path(
-    "--output",
-    "-o",
-    metavar="FILE.json",
-    help="Also write the calibration to a file, for a plugin to ship.",
+OUTPUT = options.output(
+    "Also write the calibration to a file, for a plugin to ship.", metavar="FILE.json"
 )
 REPORT = options.report(
     "Write a page with the reliability diagram, the probabilities and the thresholds."
@@ -86,8 +83,9 @@ is a rate per picture, and a rate of t needs 1 / t - 1 pictures that show nothin
 @click.option(
     "--rerank",
     "reranker",
-    metavar="NAME",
-    help="With --find: the reranker that will judge the best places.",
+    metavar="NAME|none",
+    callback=lambda context, parameter, name: None if name == "none" else name,
+    help="With --find: the reranker that will judge the best places [default: none].",
 )
 @options.table
 @options.encoding

@@ -53,7 +53,14 @@ holds nothing to classify. With several files the best outcome counts.
     show_default=True,
     help="Let the nearest samples vote, or compare with the mean of each class.",
 )
-@options.count("-k", "--k", help="Nearest samples that vote.")
+@click.option(
+    "--neighbours",
+    type=options.POSITIVE,
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Nearest samples that vote.",
+)
 @click.option(
     "--tags", is_flag=True, help="Judge each label separately; a sample may have several."
 )
@@ -65,7 +72,7 @@ holds nothing to classify. With several files the best outcome counts.
 @options.decision_rule(options.threshold, options.fmr, options.fpir)
 @options.other_detector
 @click.option("--largest", is_flag=True, help="Classify only the largest region.")
-@options.count("--top", help="Classes to show.")
+@options.top_k("Classes to show.")
 @options.page
 @options.workspace
 @options.as_json
@@ -78,28 +85,35 @@ def classify(
     several labels, enrol it under each, and classify with --tags.
     """
     request = ClassifyRequest(**values)
-    if request.by != "knn" and not is_default("k"):
-        raise click.UsageError("-k sets the number of neighbours: it needs --by knn.")
+    if request.by != "knn" and not is_default("neighbours"):
+        raise click.UsageError("--neighbours needs --by knn.")
     probes = list_probes(ws, gallery, request.files, request.texts)
-    by, k, tags = request.by, request.k, request.tags
+    by, tags = request.by, request.tags
     choose = options.choose_regions(request.largest)
     detector = options.default_or_none(request.detector)
     class_rule = rule if request.unknown or rule != sk.DecisionRule() else None
-    classifier = ws.classifier(gallery, by=by, k=k, tags=tags)
+    classifier = ws.classifier(gallery, by=by, k=request.neighbours, tags=tags)
     results = answer_each(
         probes,
         lambda probe: ws.classify(
-            gallery, probe, by=by, k=k, tags=tags, rule=class_rule, choose=choose, detector=detector
+            gallery,
+            probe,
+            by=by,
+            k=request.neighbours,
+            tags=tags,
+            rule=class_rule,
+            choose=choose,
+            detector=detector,
         ),
         as_json=as_json,
     )
     _note_doubts(classifier, gallery, unknown=request.unknown)
     if as_json:
-        facts = list_facts(results, lambda regions: _facts(regions, request.top))
+        facts = list_facts(results, lambda regions: _facts(regions, request.k))
         emit_json({"gallery": gallery, "probabilities": classifier.basis, "probes": facts})
     else:
         for regions in answered(results):
-            _print(regions, classifier, request.top)
+            _print(regions, classifier, request.k)
     return exit_code(results, lambda region: bool(region.identities))
 
 
@@ -110,12 +124,12 @@ class ClassifyRequest:
     files: tuple[Path, ...]
     texts: tuple[str, ...]
     by: ClassificationMethod
-    k: int
+    neighbours: int
     tags: bool
     unknown: bool
     largest: bool
     detector: str | None
-    top: int
+    k: int
 
 
 def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None:

@@ -35,9 +35,7 @@ EXPECTED_FALSE = click.option(
     help="False pairs to expect at most among all comparisons, by the calibration [default: 1 where"
     " the calibration tells].",
 )
-OUTPUT = options.path(
-    "--output", "-o", help="Write one row per grouped item: .csv, .jsonl, .parquet or .db."
-)
+OUTPUT = options.output("Write one row per grouped item: .csv, .jsonl, .parquet or .db.")
 PAIRS_OUTPUT = options.path("--pairs", help="Write every pair at or above the threshold.")
 REPORT = options.report("Write a page with the score distribution, the threshold and the groups.")
 

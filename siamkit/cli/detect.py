@@ -69,7 +69,7 @@ Exit codes: 0 something was found; 1 some sources failed; 4 nothing was found in
     help="Also search overlapping tiles of this side, for small objects.",
 )
 @options.prompt
-@options.path("--output", "-o", metavar="FILE|DIR", help="Write the regions: see below.")
+@options.output("Write the regions: see below.", metavar="FILE|DIR")
 @click.option(
     "--format",
     type=click.Choice(["coco", "yolo", "csv"]),

@@ -30,7 +30,7 @@ def detectors() -> None:
     """Detectors by name: of plugins, and folders (detector.onnx + detector.json) in the cache."""
 
 
-@detectors.command("list")
+@detectors.command("list", short_help="List detectors by name")
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every detector that can be named."""
@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
         print_rows(False, rows, columns)
 
 
-@detectors.command()
+@detectors.command(short_help="Build detectors, before going offline")
 @click.argument("name", required=False)
 @options.as_json
 def build(name: str | None, as_json: bool) -> None:
@@ -57,13 +57,14 @@ def build(name: str | None, as_json: bool) -> None:
 
 
 @detectors.command(
+    short_help="Make a detector of another model",
     epilog="""\b
 Examples:
   siamkit detectors add yolo onnx:yolov8n.onnx
   siamkit detectors add everyday torchvision:ssdlite320_mobilenet_v3_large
   siamkit detectors add parts torchvision:ssd300_vgg16@parts.pth --labels parts.txt
   siamkit detectors add sam transformers:facebook/sam2.1-hiera-tiny
-"""
+""",
 )
 @click.argument("name")
 @click.argument("model", metavar="ORIGIN:MODEL")
@@ -85,7 +86,7 @@ def add(name: str, model: str, labels: Path | None, as_json: bool) -> None:
     print_outcome(as_json, _fields(detector), sentence)
 
 
-@detectors.command()
+@detectors.command(short_help="Print the path of a detector folder")
 @click.argument("name")
 @options.as_json
 def path(name: str, as_json: bool) -> None:

@@ -44,12 +44,8 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
     help='A text file with one path per line, or JSON lines with "source" or "text".',
 )
 @options.text_columns(options.column, options.table)
-@options.path(
-    "--output",
-    "-o",
-    required=True,
-    metavar="FILE.npy",
-    help="Write the matrix here, and the .jsonl beside it.",
+@options.output(
+    "Write the matrix here, and the .jsonl beside it.", metavar="FILE.npy", required=True
 )
 @click.option("--largest", is_flag=True, help="One row per file: its largest region.")
 @options.encoder

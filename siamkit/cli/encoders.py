@@ -30,7 +30,7 @@ def encoders() -> None:
     """Encoder folders (encoder.onnx + encoder.json) in the user's cache."""
 
 
-@encoders.command("list")
+@encoders.command("list", short_help="List encoders by name")
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every encoder that the installed plugins name."""
@@ -39,7 +39,7 @@ def list_(as_json: bool) -> None:
     print_rows(as_json, rows, columns)
 
 
-@encoders.command()
+@encoders.command(short_help="Build encoders, before going offline")
 @click.argument("modality", required=False)
 @click.argument("name", required=False)
 @options.as_json
@@ -53,7 +53,7 @@ def build(modality: str | None, name: str | None, as_json: bool) -> None:
             echo(f"{encoder.modality}/{encoder.name}: {encoder.path}")
 
 
-@encoders.command()
+@encoders.command(short_help="Make an encoder of another model")
 @click.argument("modality", metavar="MODALITY|NAME")
 @click.argument("model", metavar="ORIGIN:MODEL")
 @click.option("--name", metavar="NAME", help="Name of the encoder [default: the model's name].")
@@ -81,7 +81,7 @@ def add(modality: str, model: str, name: str | None, kind: str | None, as_json: 
     print_outcome(as_json, _fields(encoder), sentence)
 
 
-@encoders.command()
+@encoders.command(short_help="Print the path of an encoder folder")
 @click.argument("modality")
 @click.argument("name", required=False)
 @options.as_json

@@ -78,9 +78,7 @@ if there are any. The exit code is 1 if some sources of a batch failed; the othe
 @options.text_columns(options.column, options.id_column, options.table)
 @options.modality
 @click.option("--largest", is_flag=True, help="Of several regions, take the largest.")
-@click.option(
-    "--all-regions", "--all-faces", is_flag=True, help="Take every region, under one label."
-)
+@click.option("--all-regions", is_flag=True, help="Take every region, under one label.")
 @options.prompt
 @options.other_detector
 @click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")

@@ -25,8 +25,10 @@ RERANKERS = click.option(
     "--rerank",
     "rerankers",
     multiple=True,
-    metavar="NAME",
-    help="Also measure a reranker's probability.",
+    metavar="NAME|none",
+    callback=lambda context, parameter, names: tuple(None if n == "none" else n for n in names),
+    help="Measure a reranker's probability; several are compared, `none` is the cosine"
+    " [default: none].",
 )
 SNORM = click.option(
     "--snorm",
@@ -72,7 +74,8 @@ Examples:
   siamkit evaluate trials.csv -m faces                 columns a, b and label (1 same, 0 not)
   siamkit evaluate people/ -m faces --report faces.html    a folder per identity: all pairs, and 1:N
   siamkit evaluate --gallery staff                     each enrolled sample against the others
-  siamkit evaluate trials.csv -m questions --rerank lexical     cosine and reranker in one table
+  siamkit evaluate trials.csv -m questions --rerank lexical --scores scores.csv
+  siamkit evaluate trials.csv -m questions --rerank none --rerank lexical     in one table
   siamkit evaluate trials.csv -m voices --encoder mine/encoder --encoder voices
   siamkit evaluate scores.csv                          columns label and score, from any program
   siamkit evaluate trials.csv -m faces --group country     error rates of each group
@@ -108,8 +111,9 @@ def evaluate(
     if outputs.scores:
         from siamkit.io import table_write
 
-        if len(models.encoders) > 1 or settings.rerankers or settings.normalise:
-            raise click.UsageError("--scores takes only one encoder or reranker.")
+        measured = len(settings.measured_by) + settings.normalise
+        if max(len(models.encoders), 1) * measured > 1:
+            raise click.UsageError("--scores takes one encoder with one reranker, or with none.")
         table_write.check(outputs.scores, SCHEMA, table=TABLE)
         checks.require_writable("--scores", outputs.scores, source)
     with steps() as progress:
@@ -138,5 +142,10 @@ def _check_models(
         raise click.UsageError(
             "-m, --encoder and --detector cannot be combined with --gallery, which has its own."
         )
-    if (named or settings.rerankers or settings.normalise) and not gallery and not modality:
+    rerankers = any(settings.rerankers)
+    if gallery and (rerankers or settings.group) and source is None:
+        raise click.UsageError(
+            "A gallery has no groups, and a reranker needs samples: give a SOURCE as well."
+        )
+    if (named or rerankers or settings.normalise) and not gallery and not modality:
         raise click.UsageError("--encoder, --detector, --rerank and --snorm need -m or --gallery.")

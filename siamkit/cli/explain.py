@@ -36,7 +36,7 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
 @options.texts
 @options.model_choice
 @options.box("The region of B to compare, in pixels [default: the largest].")
-@options.path("-o", "--output", help="Save the explanation as a picture: .png, .svg or .pdf.")
+@options.output("Save the explanation as a picture: .png, .svg or .pdf.")
 @options.page
 @options.workspace
 @options.as_json

@@ -41,7 +41,7 @@ several pictures the best outcome counts.
 @click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE|DIR...")
 @options.find_setup
 @options.decision_rule(options.find_threshold, options.find_fpir, options.rerank)
-@options.path("--output", "-o", metavar="FILE|DIR", help="Write the places: see below.")
+@options.output("Write the places: see below.", metavar="FILE|DIR")
 @options.path("--crops", metavar="DIR", help="Save each place as a picture.")
 @options.path(
     "--save-annotated",

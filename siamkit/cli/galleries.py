@@ -33,31 +33,46 @@ def galleries(context: click.Context, ws: sk.Workspace, as_json: bool) -> None:
         _print_all(ws, as_json)
 
 
-@galleries.command()
+@galleries.command(
+    short_help="Create a gallery",
+    epilog="""\b
+Examples:
+  siamkit galleries create staff -m faces
+  siamkit galleries create faces                              named after its modality
+  siamkit galleries create catalogue --encoder timm:resnet50  compared by any network of timm
+  siamkit galleries create shelf -m images --detector proposals
+  siamkit galleries create topics --encoder sentence-transformers:all-mpnet-base-v2
+""",
+)
 @click.argument("name")
-@click.option("-m", "--modality", required=True, metavar="NAME", help="faces, …")
-@options.encoder
-@options.detector
-@options.index
+@options.new_gallery
 @options.workspace
 @options.as_json
-def create(
-    ws: sk.Workspace,
-    name: str,
-    modality: str,
-    encoder: str | None,
-    detector: str | None,
-    index: str | None,
-    as_json: bool,
-) -> None:
-    """Create a gallery, and the store if there is none."""
-    detector = options.default_or_none(detector)
-    gallery = ws.create_gallery(name, modality, encoder=encoder, detector=detector, index=index)
-    sentence = f"created gallery {name} of {modality}, encoder {gallery.space.fingerprint}"
-    print_outcome(as_json, _fields(ws, gallery), sentence)
+def create(ws: sk.Workspace, name: str, choice: options.NewGallery, as_json: bool) -> None:
+    """Create a gallery, and the store if there is none.
+
+    --encoder also takes another model, as ORIGIN:MODEL: it is exported once (which needs torch),
+    checked, and used from then on.
+    """
+    create_gallery(ws, name, choice, as_json)
 
 
-@galleries.command("list")
+def create_gallery(ws: sk.Workspace, name: str, choice: options.NewGallery, as_json: bool) -> None:
+    """Create a gallery, and print what it is. For `init GALLERY` too."""
+    gallery = ws.create_gallery(
+        name,
+        choice.modality,
+        encoder=choice.encoder,
+        detector=options.default_or_none(choice.detector),
+        index=choice.index,
+    )
+    sentence = (
+        f"created gallery {name} of {gallery.space.modality}, encoder {gallery.space.fingerprint}"
+    )
+    print_outcome(as_json, {"store": str(ws.root), **_fields(ws, gallery)}, sentence)
+
+
+@galleries.command("list", short_help="List the galleries")
 @options.workspace
 @options.as_json
 def list_(ws: sk.Workspace, as_json: bool) -> None:
@@ -65,7 +80,7 @@ def list_(ws: sk.Workspace, as_json: bool) -> None:
     _print_all(ws, as_json)
 
 
-@galleries.command()
+@galleries.command(short_help="Delete a gallery with all its samples")
 @click.argument("name")
 @options.yes
 @options.workspace

@@ -25,7 +25,10 @@ def index() -> None:
     """Inspect or rebuild the index that queries use."""
 
 
-@index.command(epilog="\b\nExamples:\n  siamkit index stats --json")
+@index.command(
+    short_help="Show structure, size and recall of indexes",
+    epilog="\b\nExamples:\n  siamkit index stats --json",
+)
 @click.argument("gallery", required=False)
 @options.workspace
 @options.as_json
@@ -36,7 +39,10 @@ def stats(ws: sk.Workspace, gallery: str | None, as_json: bool) -> None:
     print_rows(as_json, rows, ["gallery", *columns])
 
 
-@index.command(epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff")
+@index.command(
+    short_help="Rebuild indexes from the store",
+    epilog="\b\nExamples:\n  siamkit index rebuild\n  siamkit index rebuild staff",
+)
 @click.argument("gallery", required=False)
 @click.option("--index", metavar="NAME", help="Change to another index backend.")
 @options.workspace

@@ -70,7 +70,7 @@ RULE = options.bundle(
     epilog="""\b
 Examples:
   siamkit mine-negatives pairs.csv -m questions -o mined.csv
-  siamkit train mined.csv -m questions --out run
+  siamkit train mined.csv -m questions -o run
   siamkit mine-negatives people/ -m faces -o mined.csv --encoder run/encoder --count 5
   siamkit mine-negatives gallery:staff -m faces -o triplets.jsonl --format triplets
   siamkit mine-negatives pairs.csv -m questions -o mined.csv --relative-margin 0.05
@@ -85,7 +85,7 @@ The table, .csv, .tsv, .jsonl, .parquet or .db, holds the data and the negatives
 )
 @click.argument("data", type=options.ORIGIN)
 @click.option("-m", "--modality", required=True, metavar="NAME", help="faces, …")
-@options.path("--output", "-o", required=True, help="The table to write.")
+@options.output("The table to write.", required=True)
 @click.option(
     "--format",
     type=click.Choice(["pairs", "triplets"]),

@@ -26,7 +26,11 @@ def plugins() -> None:
     """Modalities, region detectors and indexes, from any installed package."""
 
 
-@plugins.command("list", epilog="\b\nExamples:\n  siamkit plugins list --json")
+@plugins.command(
+    "list",
+    short_help="List the installed plugins",
+    epilog="\b\nExamples:\n  siamkit plugins list --json",
+)
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every installed plugin with its package.
@@ -52,6 +56,7 @@ def list_(as_json: bool) -> None:
 
 
 @plugins.command(
+    short_help="Check an installed plugin by every rule",
     epilog="""\b
 Examples:
   siamkit plugins check faces          every rule: ok, failed with the fix, or skipped
@@ -59,7 +64,7 @@ Examples:
 
 \b
 Exit code 1 if a check failed.
-"""
+""",
 )
 @click.argument("name")
 @options.as_json
@@ -79,12 +84,13 @@ def check(name: str, as_json: bool) -> int:
 
 
 @plugins.command(
+    short_help="Write a package with a plugin that works",
     epilog="""\b
 Examples:
   siamkit plugins new logos --kind image                the folder siamkit-logos
   siamkit plugins new sensors --kind vector -o sensors
   siamkit plugins new seal-finder --kind detector
-"""
+""",
 )
 @click.argument("name")
 @click.option(
@@ -93,9 +99,7 @@ Examples:
     type=click.Choice(["image", "audio", "text", "vector", "detector"]),
     help="Kind of a modality's samples (vector: rows of numbers), or a region detector.",
 )
-@options.path(
-    "-o", "--output", metavar="FOLDER", help="The new folder to write [default: siamkit-NAME]."
-)
+@options.output("The new folder to write [default: siamkit-NAME].", metavar="FOLDER")
 def new(name: str, kind: str, output: Path | None) -> None:
     """Write a package with a new modality or detector NAME that works at once, to be changed."""
     from shlex import quote

@@ -50,7 +50,7 @@ compare. With several files the best outcome counts.
 @click.argument("gallery")
 @options.files
 @options.texts
-@options.count("-k", help="Matches to show per region.")
+@options.top_k("Matches to show per region.")
 @options.decision_rule(options.threshold, options.fmr, options.fpir, options.rerank)
 @options.fusion
 @options.other_detector

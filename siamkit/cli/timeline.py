@@ -52,7 +52,7 @@ Exit codes: 0 done; 3 nobody enrolled in GALLERY is heard; 4 nobody speaks.
     metavar="NAME",
     help="Without GALLERY: a modality of sounds [default: the one that tells speakers apart].",
 )
-@options.path("--output", "-o", "outputs", multiple=True, help="Save the timeline: see below.")
+@options.output("Save the timeline: see below.", "outputs", multiple=True)
 @options.workspace
 @options.as_json
 def timeline(

@@ -1,4 +1,4 @@
-"""siamkit train [run | export | plot | watch | config]"""
+"""siamkit train, and train export, plot, watch, config"""
 
 from __future__ import annotations
 
@@ -14,46 +14,70 @@ from siamkit.cli import options, train_series
 from siamkit.cli.output import echo, emit_json
 from siamkit.cli.progress import steps
 from siamkit.cli.settings_text import parse_settings
+from siamkit.cli.spellings import Group
 from siamkit.cli.watch import follow, print_intake, print_result
 
 
-class _RunByDefault(click.Group):
-    """Read `train DATA …` as `train run DATA …`, and show the options of `run`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
+class _Train(click.Command):
+    """The command that trains; its help lists the commands below `train` too."""
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "DATA -m MODALITY --out RUN [OPTIONS]")
-        formatter.write_usage(ctx.command_path, "DATA --localise --out RUN [OPTIONS]", "   or: ")
-        formatter.write_usage(ctx.command_path, "COMMAND [ARGS]...", "   or: ")
+        path = ctx.command_path
+        formatter.write_usage(path, "DATA -m MODALITY -o RUN [OPTIONS]")
+        formatter.write_usage(path, "DATA --localise -o RUN [OPTIONS]", "   or: ")
+        formatter.write_usage(path, f"{'|'.join(train.commands)} …", "   or: ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        click.Command.format_options(self.commands["run"], ctx, formatter)
-        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+        train.format_commands(ctx, formatter)
 
 
-@click.group(
-    cls=_RunByDefault,
+class _TrainGroup(Group):
+    """`train DATA …` trains; `train export …` and the others are commands of their own."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["run"] and args[1:] and not args[1].startswith("-"):
+            raise click.UsageError("`train run DATA` is written `train DATA`.", parent)
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        if args and args[0] in self.commands:
+            below = Group(self.name, self.commands)
+            return below.make_context(info_name, args, parent, **extra)
+        return start.make_context(info_name, args, parent, **extra)
+
+
+localise = click.option(
+    "--localise", is_flag=True, help="A localiser: which object is in a picture, and where."
+)
+
+
+@click.command(
+    "train",
+    cls=_Train,
+    no_args_is_help=True,
     epilog="""\b
 Examples:
-  siamkit train people/ -m faces --out run        people/alice/1.jpg, people/bob/1.jpg, …
-  siamkit train manifest.csv -m faces --out run   columns: path,label[,impostor,split]
-  siamkit train pairs.csv -m questions --out run  columns: a,b[,label], anchor,positive,negative …
-  siamkit train gallery:staff -m faces --out run  the samples enrolled in a gallery
-  siamkit train people/ -m faces --out run --set margin=0.3 --set steps=5000
-  siamkit train --out run --resume                continue an interrupted run
-  siamkit train --out run --resume --set steps=4000   take a finished run further
-  siamkit train more/ --out run2 --from run       begin with the weights of another run
-  siamkit train people/ -m faces --out sweep --sweep margin=0.1,0.2,0.4 --seeds 3
-  siamkit train people/ -m faces --out run --folds 5    few identities: measure on all of them
+  siamkit train people/ -m faces -o run        people/alice/1.jpg, people/bob/1.jpg, …
+  siamkit train manifest.csv -m faces -o run   columns: path,label[,impostor,split]
+  siamkit train pairs.csv -m questions -o run  columns: a,b[,label], anchor,positive,negative …
+  siamkit train gallery:staff -m faces -o run  the samples enrolled in a gallery
+  siamkit train people/ -m faces -o run --set margin=0.3 --set steps=5000
+  siamkit train -o run --resume                continue an interrupted run
+  siamkit train -o run --resume --set steps=4000   take a finished run further
+  siamkit train more/ -o run2 --from run       begin with the weights of another run
+  siamkit train people/ -m faces -o sweep --sweep margin=0.1,0.2,0.4 --seeds 3
+  siamkit train people/ -m faces -o run --folds 5    few identities: measure on all of them
   siamkit train export run                        export its best encoder so far
   siamkit train watch run                         its curves and hardest triplets, live
-  siamkit train plot run --out run.html           draw its curves, also while it runs
+  siamkit train plot run -o run.html           draw its curves, also while it runs
   siamkit train config > train.toml               print every setting, for --config
-  siamkit train boxes.csv --localise --out run    which object is in a picture, and where
+  siamkit train boxes.csv --localise -o run    which object is in a picture, and where
 
 \b
 In an identity's folder, a folder `impostors` holds imitations of it, such as forgeries. A table
@@ -67,36 +91,14 @@ or a table with the columns image,label,left,top,right,bottom (label and box emp
 there). RUN/detector is the detector folder: `siamkit detect -d RUN/detector photo.jpg`.
 """,
 )
-def train() -> None:
-    """Train an encoder from labelled examples, or a localiser from pictures with boxes.
-
-    DATA is a folder per identity, a table of labelled samples, of pairs or of triplets, a folder
-    saved by Hugging Face datasets, or gallery:NAME.
-    """
-
-
-localise = click.option(
-    "--localise", is_flag=True, help="A localiser: which object is in a picture, and where."
-)
-
-
-@train.command(
-    epilog="""\b
-Examples:
-  siamkit train run people/ -m faces --out run
-  siamkit train run boxes.csv --localise --out run
-  siamkit train run people/ -m faces --out run --log tensorboard
-"""
-)
 @click.argument("data", required=False, type=options.ORIGIN)
 @options.modality
 @localise
-@options.path(
-    "--out",
+@options.output(
+    "The folder of the run: a new one, or with --resume the one to continue.",
     "run",
     required=True,
     metavar="RUN",
-    help="The folder of the run: a new one, or with --resume the one to continue.",
 )
 @options.path(
     "--config", "config_file", metavar="FILE.toml", help="Settings (see `siamkit train config`)."
@@ -137,7 +139,7 @@ Examples:
 )
 @options.workspace
 @options.as_json
-def run(
+def start(
     ws: sk.Workspace,
     data: str | None,
     modality: str | None,
@@ -153,7 +155,11 @@ def run(
     as_json: bool,
     **details: Any,
 ) -> None:
-    """Train on DATA, or continue RUN, whose data and settings are kept there."""
+    """Train an encoder from labelled examples, or a localiser from pictures with boxes.
+
+    DATA is a folder per identity, a table of labelled samples, of pairs or of triplets, a folder
+    saved by Hugging Face datasets, or gallery:NAME.
+    """
     changes = parse_settings(settings)
     series = train_series.SeriesOptions(sweeps, seeds, folds, changes)
     several = series.kind(run, resume)
@@ -212,7 +218,13 @@ def _require_usage(
         )
 
 
-@train.command(epilog="\b\nExample:\n  siamkit train export run\n")
+train = _TrainGroup("train", params=start.params, help=start.help, epilog=start.epilog)
+
+
+@train.command(
+    short_help="Write the best weights so far as a folder",
+    epilog="\b\nExample:\n  siamkit train export run\n",
+)
 @click.argument("run", type=options.PATH)
 @options.as_json
 def export(run: Path, as_json: bool) -> None:
@@ -227,14 +239,15 @@ def export(run: Path, as_json: bool) -> None:
 
 
 @train.command(
+    short_help="Draw a run's curves, scores and map",
     epilog="""\b
 Examples:
   siamkit train plot run                    to run/plot.png
-  siamkit train plot run --out run.html     a page with the facts of the training card
-"""
+  siamkit train plot run -o run.html     a page with the facts of the training card
+""",
 )
 @click.argument("run", type=options.PATH)
-@options.path("--out", metavar="FILE.png|.html", help="The file to write [default: RUN/plot.png].")
+@options.output("The file to write [default: RUN/plot.png].", "out", metavar="FILE.png|.html")
 def plot(run: Path, out: Path | None) -> None:
     """Draw the curves of RUN, its validation scores, and a map of the embeddings or pictures."""
     out = out or run / "plot.png"
@@ -243,12 +256,13 @@ def plot(run: Path, out: Path | None) -> None:
 
 
 @train.command(
+    short_help="Show a run on a live page",
     epilog="""\b
 Examples:
   siamkit train watch run                        while it runs, before and after it
   siamkit train watch run --port 0 --no-browser  on a free port; open the address by hand
-  siamkit train watch run --once run.html        the page as it is now, in one file
-"""
+  siamkit train watch run -o run.html            the page as it is now, in one file
+""",
 )
 @click.argument("run", type=options.PATH)
 @click.option(
@@ -259,8 +273,8 @@ Examples:
     help="A port of this computer; 0 takes a free one.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
-@options.path("--once", metavar="FILE.html", help="Write the page to a file, and end.")
-def watch(run: Path, port: int, no_browser: bool, once: Path | None) -> None:
+@options.output("Write the page as it is now to a file, and end.", "page", metavar="FILE.html")
+def watch(run: Path, port: int, no_browser: bool, page: Path | None) -> None:
     """Show RUN on a live page: curves, error rates, and the triplets it gets most wrong.
 
     The page is for this computer alone. From another one: `ssh -L 8660:localhost:8660 HOST`, then
@@ -268,18 +282,19 @@ def watch(run: Path, port: int, no_browser: bool, once: Path | None) -> None:
     """
     from siamkit.cli.watch_page import serve, write_once
 
-    if once:
-        write_once(run, once)
+    if page:
+        write_once(run, page)
     else:
         serve(run, port, open_browser=not no_browser)
 
 
 @train.command(
+    short_help="Print every setting with its default",
     epilog="""\b
 Examples:
   siamkit train config > train.toml
   siamkit train config --localise > localise.toml
-"""
+""",
 )
 @localise
 def config(localise: bool) -> None:

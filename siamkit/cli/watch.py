@@ -85,7 +85,7 @@ def follow(
                     saved = event.step or None
     except KeyboardInterrupt:
         state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
-        command = f"siamkit train --out {quote(str(whole or run.folder))} --resume"
+        command = f"siamkit train -o {quote(str(whole or run.folder))} --resume"
         stderr(f"{state}; `{command}` continues from there", before="\n")
         raise
     except SiamkitError:

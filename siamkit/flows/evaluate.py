@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from siamkit.flows.score_trials import (
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
 from siamkit.io.sources import to_path, to_text
+from siamkit.protocols import Reranker
 from siamkit.stats import snorm
 from siamkit.stats.identification import (
     IdentificationMetrics,
@@ -60,13 +62,18 @@ class Evaluation:
 class EvaluationSettings:
     """The measures to take of each encoder, and the pairs to take them on."""
 
-    rerankers: Sequence[str] = ()  # each is measured too
+    rerankers: Sequence[str | None] = ()  # to measure; None is the cosine, and so is an empty list
     normalise: bool = False  # measure adaptive S-norm too
     group: str | None = None  # a column of the trials, to report error rates by
     threshold: float | None = None  # to report error rates at; None for the default
     pairs: int = MOST_PAIRS  # of a folder or gallery, at most
     table: str | None = None  # of a database, or the sheet, that holds the trials
     encoding: str | None = None  # of a table that is not UTF-8
+
+    @property
+    def measured_by(self) -> list[str | None]:
+        """The rerankers to measure, each once; None for the cosine."""
+        return list(dict.fromkeys(self.rerankers)) or [None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +98,12 @@ def evaluate_systems(
         table=settings.table,
         encoding=settings.encoding,
     )
-    keep_crops = bool(settings.rerankers)
+    keep_crops = any(settings.rerankers)
     results: list[Evaluation] = []
+    for system in systems:  # before anything is embedded
+        _open_rerankers(system, settings)
+    if settings.normalise:
+        snorm.require_cohort(len(np.unique(trials.identities)))
     for system in systems:
         samples = embed_samples(system.pipeline, trials, keep_crops=keep_crops, progress=progress)
         results += _evaluate(system, trials, samples, settings, progress, identify=source.is_dir())
@@ -107,7 +118,7 @@ def evaluate_gallery(
     Raises BadInput for fewer than two identities, if none has two samples, or for settings that
     need more than templates.
     """
-    if settings.rerankers or settings.group:
+    if any(settings.rerankers) or settings.group:
         raise BadInput(
             "a gallery has no groups, and a reranker needs samples, not templates",
             hint="give a table of trials or a folder as well",
@@ -169,17 +180,25 @@ def _evaluate(
         return Evaluation(f"{system.name}{suffix}", trials, scores, metrics)
 
     cosines = score_pairs(samples.vectors, trials.left, trials.right, progress)
-    results = [measure("", cosines, system.threshold)]
-    if identify:
-        identified = _identify(system.pipeline, trials, samples, progress)
-        results[0] = replace(results[0], identified=identified)
-    for name in settings.rerankers:
-        reranker = open_reranker(system.pipeline, name)
-        probabilities = score_by_reranker(reranker, trials, samples, progress)
-        results.append(measure(f", {reranker.name}", probabilities, reranker.threshold))
+    results: list[Evaluation] = []
+    for reranker in _open_rerankers(system, settings):
+        if reranker is None:
+            by_cosine = measure("", cosines, system.threshold)
+            identified = _identify(system.pipeline, trials, samples, progress) if identify else None
+            results.append(replace(by_cosine, identified=identified))
+        else:
+            probabilities = score_by_reranker(reranker, trials, samples, progress)
+            limit = reranker.threshold if settings.threshold is None else system.threshold
+            results.append(measure(f", {reranker.name}", probabilities, limit))
     if settings.normalise:
         results.append(measure(", S-norm", _normalise(trials, samples, cosines), None))
     return results
+
+
+def _open_rerankers(system: System, settings: EvaluationSettings) -> list[Reranker[Any] | None]:
+    """Open the rerankers to measure, None for the cosine. Raises BadInput for an unknown one."""
+    names = settings.measured_by
+    return [None if name is None else open_reranker(system.pipeline, name) for name in names]
 
 
 def _measure(

@@ -128,7 +128,7 @@ class RunPage:
         pace = trained / (done - first) if done > first else 0.0  # seconds per step
         quiet = time.time() - self._tail.path.stat().st_mtime
         if quiet > max(QUIET, QUIET_STEPS * pace):
-            command = f"siamkit train --out {quote(to_text(self.run))} --resume"
+            command = f"siamkit train -o {quote(to_text(self.run))} --resume"
             return (
                 f"{at}: nothing has happened for {clock(quiet)}; if it was interrupted,"
                 f" `{command}` goes on"

@@ -35,6 +35,16 @@ def cohort_size(identities: int) -> int:
     return size if size >= MIN_COHORT else 0
 
 
+def require_cohort(identities: int) -> int:
+    """Return the size of a cohort among so many identities. Raises BadInput for too few."""
+    if size := cohort_size(identities):
+        return size
+    raise BadInput(
+        f"a cohort needs at least {MIN_COHORT + 2} identities; there are {identities}",
+        hint="enrol more identities, or leave S-norm out",
+    )
+
+
 def normalise_score(
     score: float, probe_cohort: NDArray[np.float32], other_cohort: NDArray[np.float32]
 ) -> float:
@@ -79,13 +89,7 @@ def build_cohorts(
 
     `progress` receives the number of samples done. Raises BadInput for too few identities.
     """
-    identities = int(labels.max(initial=-1)) + 1
-    size = cohort_size(identities)
-    if not size:
-        raise BadInput(
-            f"a cohort needs at least {MIN_COHORT + 2} identities; there are {identities}",
-            hint="enrol more identities, or leave S-norm out",
-        )
+    size = require_cohort(int(labels.max(initial=-1)) + 1)
     width = size + 1  # one more, since the other identity of a pair is left out
     scores, names = [], []
     for rows, block in scoring.leave_one_out(

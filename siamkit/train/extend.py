@@ -68,7 +68,7 @@ def require_same(
     if lines:
         raise BadInput(
             f"{to_text(folder)} was started with other settings: {'; '.join(lines)}",
-            hint=f"{hint} another `--out` begins a new run",
+            hint=f"{hint} another `-o` begins a new run",
         )
 
 
@@ -107,5 +107,5 @@ def warn_of_change(
     if change:
         log.warning(
             f"{shorten(origin.origin)} changed since the run began: {change}. The run goes on with"
-            " the data that it prepared then; another --out begins with the new ones"
+            " the data that it prepared then; another -o begins with the new ones"
         )

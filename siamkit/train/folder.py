@@ -97,9 +97,9 @@ def require_new(run: Path) -> None:
         is_run = (run / ORIGIN).exists()
         raise BadInput(
             f"{to_text(run)} is not empty" + (": a run was started there" if is_run else ""),
-            hint="continue it with `--resume`, or give another `--out`"
+            hint="continue it with `--resume`, or give another `-o`"
             if is_run
-            else "give another --out",
+            else "give another -o",
         )
 
 
@@ -141,7 +141,7 @@ def begin(run: Path, origin: Origin | LocaliserOrigin, config: Settings) -> None
     except OSError as error:
         raise BadInput(
             f"{to_text(run)} cannot be created: {error.strerror or error}",
-            hint="give `--out` a folder where you can write",
+            hint="give `-o` a folder where you can write",
         ) from error
     atomic.replace_text(run / CONFIG, config.to_toml())
     atomic.replace_text(run / ORIGIN, json.dumps(asdict(origin), indent=2) + "\n")

@@ -76,7 +76,7 @@ def open_parent(folder: Path) -> TrainingRun:
     if not (folder / run_folder.ORIGIN).exists():
         raise BadInput(
             f"{name} is not the folder of a run",
-            hint="give the RUN of an earlier `siamkit train … --out RUN`",
+            hint="give the RUN of an earlier `siamkit train … -o RUN`",
         )
     if run_folder.read_task(folder) == run_folder.LOCALISE:
         raise BadInput(f"{name} trained a localiser", hint="give a run that trained an encoder")

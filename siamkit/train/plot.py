@@ -49,9 +49,7 @@ def draw(run: Path, out: Path) -> None:
     in it, and for another file name extension.
     """
     if out.suffix.lower() not in PAGES + PICTURES:
-        raise BadInput(
-            f"{to_text(out)}: neither .png nor .html", hint=f"give `--out {out.stem}.png`"
-        )
+        raise BadInput(f"{to_text(out)}: neither .png nor .html", hint=f"give `-o {out.stem}.png`")
     figure, summary = series_figure(run) if is_series(run) else _draw_run(run)
     title = printable(f"{real(run).name}: {summary}")
     figure.suptitle(title, fontsize=12, parse_math=False)

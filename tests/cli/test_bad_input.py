@@ -198,7 +198,7 @@ def test_unusable_lines(shell, line):
         ["enrol", "tiles", "--from", "x", "--as", "y"],
         ["enrol", "tiles", "a.png", "--as", "x", "--box", "1,2,3"],
         ["enrol", "tiles", "a.png", "--as", "x", "--box", "9,9,1,1"],
-        ["enrol", "tiles", "a.png", "--as", "x", "--largest", "--all-faces"],
+        ["enrol", "tiles", "a.png", "--as", "x", "--largest", "--all-regions"],
         ["verify", "-m", "tiles", "a.png"],
         ["query", "tiles"],
         ["query", "tiles", "a.png", "-k", "0"],

@@ -72,7 +72,7 @@ def test_a_calibration_says_how_likely_classes_of_one_sample_are(shell):
             print(one, other, int(other == dict(every)[name]), sep=",", file=file)
     assert shell("calibrate", "letters", "--trials", "trials.csv").code == 0
     for by in ("knn", "prototypes"):
-        done, found = asked(shell, "letters", "--text", every[1][1], "--top", "2", "--by", by)
+        done, found = asked(shell, "letters", "--text", every[1][1], "-k", "2", "--by", by)
         assert found["probabilities"].startswith("by the calibration: trials.csv")
         assert done.err == ""
         (region,) = found["probes"][0]["regions"]
@@ -133,7 +133,7 @@ def test_every_region_of_a_picture_is_classified(tiles):
         assert tiles("enrol", "colours", f"{name}.png", "--as", name, "-m", "tiles").code == 0
     done, found = asked(tiles, "colours", "both.png")
     assert sorted(r["class"] for r in found["probes"][0]["regions"]) == ["blue", "red"]
-    table = tiles("classify", "colours", "both.png", "--top", "1").out
+    table = tiles("classify", "colours", "both.png", "-k", "1").out
     assert table.startswith("both.png: 2 found")
     assert tiles("classify", "colours", "empty.png").code == 4
     done, found = asked(tiles, "colours", "empty.png", "both.png", "--largest")
@@ -146,7 +146,7 @@ def test_wrong_use_is_told_in_a_line(topics, workspace):
         (["topics"], 2, "Give FILES or --text"),
         (["nobody", "--text", "x"], 1, "nobody"),
         (["topics", "--text", "x", "-k", "0"], 2, "0"),
-        (["topics", "--text", "x", "--by", "prototypes", "--k", "3"], 2, "--by knn"),
+        (["topics", "--text", "x", "--by", "prototypes", "--neighbours", "3"], 2, "--by knn"),
         (["topics", "--text", "x", "--threshold", "1", "--fmr", "0.1"], 2, "give only one"),
         (["topics", "--text", "x", "--threshold", "7"], 2, "not in the range"),
         (["topics", "--text", "x", "--fpir", "0.1"], 1, "not calibrated"),

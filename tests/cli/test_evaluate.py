@@ -46,7 +46,7 @@ def test_several_configurations_are_columns_of_one_table(shell):
     assert shell("encoders", "add", "letters", "salt:pepper").code == 0
     done = shell(
         "evaluate", trials(shell.folder, pairs(14)), "-m", "letters", "--encoder", "pepper",
-        "--rerank", "words", "--snorm", "--json",
+        "--rerank", "none", "--rerank", "words", "--snorm", "--json",
     )  # fmt: skip
     if done.code == 0:
         names = [found["name"] for found in json.loads(done.out)]
@@ -55,10 +55,41 @@ def test_several_configurations_are_columns_of_one_table(shell):
         assert "words does not fit" in done.err
     done = shell(
         "evaluate", trials(shell.folder, pairs(14)), "-m", "letters",
-        "--rerank", "words", "--snorm", "--json",
+        "--rerank", "none", "--rerank", "words", "--snorm", "--json",
     )  # fmt: skip
     names = [found["name"] for found in json.loads(done.out)]
     assert names == ["letters", "letters, words", "letters, S-norm"]
+
+
+def test_only_what_is_named_is_measured_and_its_scores_are_written(shell):
+    table = trials(shell.folder, pairs(14))
+    done = shell("evaluate", table, "-m", "letters", "--rerank", "words", "--json",
+                 "--scores", "scores.csv")  # fmt: skip
+    (found,) = json.loads(done.out)
+    assert found["name"] == "letters, words"
+    by_words = shell("evaluate", "scores.csv", "--json")
+    assert json.loads(by_words.out)[0]["roc_auc"]["value"] == found["roc_auc"]["value"]
+    (found,) = json.loads(
+        shell("evaluate", table, "-m", "letters", "--rerank", "none", "--json").out
+    )
+    assert found["name"] == "letters"
+    both = ["--rerank", "none", "--rerank", "words"]
+    refused = shell("evaluate", table, "-m", "letters", *both, "--scores", "scores.csv")
+    assert refused.code == 2
+    assert "--scores takes one encoder" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--rerank", "nobody"], "nobody"), (["--snorm"], "a cohort needs at least 12 identities")],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_embedded(
+    shell, monkeypatch, options, words
+):
+    monkeypatch.setattr("siamkit.flows.evaluate.embed_samples", None)  # a call would fail
+    done = shell("evaluate", trials(shell.folder, pairs(4)), "-m", "letters", *options)
+    assert done.code in (1, 2)
+    assert words in done.err
 
 
 def test_a_gallery_is_measured_sample_by_sample(shell):

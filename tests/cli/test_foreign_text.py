@@ -70,7 +70,7 @@ def evil(tiles):
         ("plugins", "check", EVIL),
         ("encoders", "build", EVIL),
         ("evaluate", EVIL, "-m", "tiles"),
-        ("train", EVIL, "-m", "tiles", "--out", EVIL),
+        ("train", EVIL, "-m", "tiles", "-o", EVIL),
         ("train", "plot", EVIL),
         ("query", f"--{EVIL}"),
         (EVIL,),

@@ -24,6 +24,24 @@ def test_no_line_of_a_command_is_cut(shell):
     assert all(f"{name:<16}{line}\n" in out for name, line in COMMANDS.items())
 
 
+@pytest.mark.parametrize(
+    "group", ["galleries", "index", "encoders", "detectors", "plugins", "train"]
+)
+def test_no_line_of_a_command_below_a_group_is_cut(shell, group):
+    out = shell(group, "--help").out
+    lines = out.partition("\nCommands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) >= 2
+    assert all(len(line.split(maxsplit=1)[1]) <= 45 for line in lines)
+    assert not any(line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize("group", [[], ["encoders"], ["train"]], ids=str)
+def test_a_group_alone_prints_its_help(shell, group):
+    done = shell(*group)
+    assert done.code == 2
+    assert done.err == shell(*group, "--help").out
+
+
 @pytest.mark.parametrize("word", spellings.COMMANDS)
 def test_another_word_runs_the_command_and_is_not_in_the_help(shell, word):
     command = spellings.COMMANDS[word]
@@ -45,6 +63,8 @@ def test_another_word_runs_the_command_and_is_not_in_the_help(shell, word):
         (["query", "faces", "a.jpg", "--treshold", "1"], "Did you mean --threshold?"),
         (["query", "faces", "a.jpg", "--top-k", "1"], "No such option '--top-k'. Did you mean -k?"),
         (["enrol", "faces", "a.jpg", "--label", "x"], "Did you mean --as?"),
+        (["train", "people/", "-m", "faces", "--out", "run"], "Did you mean --output?"),
+        (["train", "run", "people/", "-m", "faces"], "`train run DATA` is written `train DATA`."),
         (["doctor", "--xyzzy"], "No such option '--xyzzy'."),
     ],
     ids=" ".join,

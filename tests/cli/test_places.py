@@ -195,7 +195,7 @@ def test_outputs_that_lead_in_a_circle(shell):
         (*table, "-o", "loop.db"),
         (*table, "--report", "loop.html"),
         ("evaluate", "loop", "-m", "letters"),
-        ("train", "run", "list.csv", "-m", "bigrams", "--out", "loop"),
+        ("train", "list.csv", "-m", "bigrams", "-o", "loop"),
         ("train", "plot", "loop"),
         ("create", "x", "--encoder", "loop"),
     ):

@@ -108,7 +108,7 @@ def test_a_new_plugin_works_at_once(kind, isolated):
 
     settings = TINY if kind == "image" else HEAD
     sets = [f"--set={key}={value}" for key, value in settings.items()]
-    trained = isolated("train", "samples", "-m", name, "--out", "run", *sets)
+    trained = isolated("train", "samples", "-m", name, "-o", "run", *sets)
     assert trained.code == 0, trained.err
     moved = isolated("reembed", name, "--encoder", "run/encoder")
     assert moved.code == 0, moved.err
@@ -165,7 +165,7 @@ def test_a_trained_encoder_is_not_served_by_other_code(isolated):
     install(isolated, "siamkit-notes")
     assert python(isolated, "siamkit-notes/make_samples.py").returncode == 0
     sets = [f"--set={key}={value}" for key, value in HEAD.items()]
-    trained = isolated("train", "samples", "-m", "notes", "--out", "run", *sets)
+    trained = isolated("train", "samples", "-m", "notes", "-o", "run", *sets)
     assert trained.code == 0, trained.err
     pair = ("verify", "-m", "notes", "samples/a/0", "samples/a/1", "--encoder", "run/encoder")
     score = isolated.process(*pair, "--json").out

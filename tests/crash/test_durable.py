@@ -67,7 +67,7 @@ def people(tmp_path, shell_in):
         ("dedupe", "texts.csv", "-m", "letters", "--column", "text", "--output", "groups.db"),
         ("dedupe", "texts.csv", "-m", "letters", "--column", "text", "--report", "page.html"),
         ("audit", "letters", "--output", "found.csv"),
-        ("train", "ex.jsonl", "-m", "bigrams", "--out", "run", "--set", "steps=4", *TINY),
+        ("train", "ex.jsonl", "-m", "bigrams", "-o", "run", "--set", "steps=4", *TINY),
         ("plugins", "new", "logos", "--kind", "image"),
     ],
     ids=" ".join,

@@ -249,7 +249,7 @@ def test_a_head_is_trained_on_the_encoder_that_the_plugin_carries(shell):
             write(folder / f"{seed}.wav", clip(name, seed))
             write(folder / f"{seed}-more.wav", clip(name, seed + 10))
     done = shell(
-        "train", "people", "-m", "voices", "--out", "run", "--licence", "generated",
+        "train", "people", "-m", "voices", "-o", "run", "--licence", "generated",
         "--set", "steps=20", "--set", "evaluate_every=0.5", "--set", "validation=0.5",
         "--set", "compare=false",
     )  # fmt: skip

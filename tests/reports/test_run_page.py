@@ -115,7 +115,7 @@ def test_a_page_of_curves_that_needs_no_other_file(tmp_path, shell):
     resumed = [started(39), {"event": "alarm", "step": 39, "name": "collapse", "message": "<b>"}]
     evaluations = [evaluated(0, 0.4, new_rate=0.5), evaluated(39, 0.125, new_rate=None)]
     record(tmp_path / "run", started(), baseline, evaluations[0], *steps, evaluations[1], *resumed)
-    assert shell("train", "watch", "run", "--once", "page.html").code == 0
+    assert shell("train", "watch", "run", "-o", "page.html").code == 0
     page = (tmp_path / "page.html").read_text()
     for caption in ("loss · 0.5", "active triplets · 25 %", "extra · 3.9", "new rate · 50 %"):
         assert f"<figcaption>{caption}</figcaption>" in page
@@ -209,7 +209,7 @@ def test_the_runs_of_a_sweep_have_a_page_each(tmp_path, serve, shell):
         assert b"equal error rate" in get(address)[2]
         assert b"of 100" in get(f"{address}live")[2]
     assert get("trials/absent/")[0] == get("trials/../")[0] == 404
-    assert shell("train", "watch", "run", "--once", "page.html").code == 0
+    assert shell("train", "watch", "run", "-o", "page.html").code == 0
     assert "margin=0.2 é" in (tmp_path / "page.html").read_text()
 
 
@@ -349,9 +349,9 @@ def test_embeddings_of_other_data_are_not_shown(pictures):
 
 
 def test_bad_use_is_named(tmp_path, shell):
-    completed = shell("train", "watch", "absent", "--once", "page.html")
+    completed = shell("train", "watch", "absent", "-o", "page.html")
     assert (completed.code, "absent holds no record of a run yet" in completed.err) == (2, True)
-    assert shell("train", "watch", "absent", "--once", "page.txt").code == 2
+    assert shell("train", "watch", "absent", "-o", "page.txt").code == 2
     assert not list(tmp_path.glob("page*"))
     (tmp_path / "file").touch()
     assert "file is a file" in shell("train", "watch", "file").err

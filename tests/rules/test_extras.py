@@ -69,6 +69,7 @@ backup copy.db
 plugins list
 doctor
 forget a --gallery texts
+merge c collins
 train config
 """
 
@@ -128,8 +129,8 @@ def test_every_command_runs_without_the_packages_of_extras(files):
 @pytest.mark.timeout(60)
 def test_what_needs_an_extra_names_it_and_writes_nothing(files):
     commands = {
-        "train texts.csv -m questions --out run": "train",
-        "train texts.csv --localise --out run": "train",
+        "train texts.csv -m questions -o run": "train",
+        "train texts.csv --localise -o run": "train",
         "encoders add images timm:resnet18": "train",
         "encoders add questions sentence-transformers:./model": "train",
         "detectors add net torchvision:ssd300_vgg16": "train",

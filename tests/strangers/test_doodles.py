@@ -72,7 +72,7 @@ def test_it_keeps_the_rules(installed):
 def test_it_trains_on_what_it_draws_and_tells_unseen_doodles_apart(installed):
     run(installed, "make_doodles.py", "drawn")
     sets = [f"--set={key}={value}" for key, value in HEAD.items()]
-    run(installed, "-m", "siamkit", "train", "drawn", "-m", "doodles", "--out", "run", *sets)
+    run(installed, "-m", "siamkit", "train", "drawn", "-m", "doodles", "-o", "run", *sets)
     run(installed, "-m", "siamkit", "encoders", "build", "doodles")
     shown = run(installed, "one_shot.py", "run/encoder")
     before, after = (float(share) for share in re.findall(r": ([\d.]+)% of 400", shown))

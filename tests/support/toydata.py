@@ -53,13 +53,13 @@ class Train:
     def tiles(self, *arguments: str, out: str = "run", **settings: object) -> Completed:
         """Train on the folder `people`, with the settings of TINY."""
         fixed = ("people", "-m", "tiles", "--detector", "none")
-        return self("train", *fixed, "--out", out, *as_options(settings), *arguments)
+        return self("train", *fixed, "-o", out, *as_options(settings), *arguments)
 
     def texts(self, table: str, *arguments: str, out: str = "run", **settings: object) -> Completed:
         """Train a head on the texts of a table, with the settings of TINY."""
         fixed = (table, "-m", "bigrams", "--json")
         settings = {"backbone": "encoder"} | settings
-        return self("train", *fixed, "--out", out, *as_options(settings), *arguments)
+        return self("train", *fixed, "-o", out, *as_options(settings), *arguments)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_batches_keep_to_the_category_of_a_column(train, monkeypatch):  # noqa: 
     assert completed.code == 0, completed.err
     assert all(len(categories) == 1 for categories in batches)
     assert set().union(*batches) == {"c0", "c1"}
-    again = train("train", "--out", "run", "--resume", "--set", "steps=5")
+    again = train("train", "-o", "run", "--resume", "--set", "steps=5")
     assert again.code == 0, again.err
     assert "changed since" not in again.err
     assert load(train.folder / "run").dataset.categories[:3] == ["c0", "c1", "c0"]  # k0 k1 k10

@@ -33,7 +33,7 @@ def run(monkeypatch, capsys):
 
 def test_a_folder_of_characters_gives_a_one_shot_accuracy(tmp_path, run):
     make_characters(tmp_path / "data", 30)
-    code, out, err = run(tmp_path / "data", "--steps", "3", "--out", tmp_path / "run")
+    code, out, err = run(tmp_path / "data", "--steps", "3", "-o", tmp_path / "run")
     assert code == 0, err
     said = re.search(r"1-shot (\d+)-way accuracy .*: ([\d.]+)%", out)
     assert said
@@ -51,7 +51,7 @@ def test_a_folder_that_does_not_do_is_named_in_a_line(tmp_path, run, characters,
     if characters is not None:
         data.mkdir()
         make_characters(data, characters)
-    code, _, err = run(data, "--out", tmp_path / "run")
+    code, _, err = run(data, "-o", tmp_path / "run")
     assert code == 2
     error, hint = err.splitlines()
     assert error.startswith(f"Error: {data}")

@@ -27,7 +27,7 @@ def finished(train):  # noqa: F811
 
 def resume(train, *settings):  # noqa: F811
     options = [part for setting in settings for part in ("--set", setting)]
-    return train("train", "--out", "run", "--resume", "--json", *options)
+    return train("train", "-o", "run", "--resume", "--json", *options)
 
 
 def test_a_finished_run_says_so_and_gives_its_result(finished):

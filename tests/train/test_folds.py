@@ -29,7 +29,7 @@ def texts(train):  # noqa: F811
 
 def folds(train, *arguments, out="run", data="texts.jsonl", **settings):  # noqa: F811
     options = as_options(SHORT | settings)
-    return train("train", data, "-m", "bigrams", "--out", out, *options, *arguments)
+    return train("train", data, "-m", "bigrams", "-o", out, *options, *arguments)
 
 
 def test_every_identity_is_validated_once(texts):
@@ -63,7 +63,7 @@ def test_every_identity_is_validated_once(texts):
     assert "never saw it" in card.training["validation"]["read"]
     assert toykit.Bigrams().encoder(run / "encoder").embed(["hello"]).shape == (1, 64)
 
-    again = texts("train", "--out", "run", "--resume", "--json")
+    again = texts("train", "-o", "run", "--resume", "--json")
     assert json.loads(again.out) == result
     assert texts("train", "plot", "run").out == "run/plot.png\n"
 
@@ -89,12 +89,12 @@ def test_an_interrupted_cross_validation_goes_on(texts, monkeypatch):
     monkeypatch.setattr(Learner, "step", step)
     stopped = folds(texts, "--folds", "3")
     assert stopped.code == 130
-    assert "step 2 is saved; `siamkit train --out run --resume` continues" in stopped.err
+    assert "step 2 is saved; `siamkit train -o run --resume` continues" in stopped.err
     early = texts("train", "export", "run")
     assert early.code == 2
     assert "fold 2, fold 3 not done yet" in early.err
     monkeypatch.setattr(Learner, "step", original)
-    resumed = texts("train", "--out", "run", "--resume", "--json")
+    resumed = texts("train", "-o", "run", "--resume", "--json")
     assert resumed.code == 0, resumed.err
     whole = folds(texts, "--folds", "3", "--json", out="whole")
     rates = [json.loads(completed.out)["rates"] for completed in (resumed, whole)]
@@ -170,11 +170,11 @@ def test_a_cross_validation_goes_on_as_it_was(texts, monkeypatch):
         ("--set", "steps=9"): "steps: 4 before, 9 now",
         ("--sweep", "margin=1,2"): "--folds goes with neither",
     }.items():
-        refused = texts("train", "--out", "run", "--resume", *arguments)
+        refused = texts("train", "-o", "run", "--resume", *arguments)
         assert refused.code == 2
         assert message in refused.err
     monkeypatch.setenv("WORLD_SIZE", "2")
-    parallel = texts("train", "--out", "run", "--resume")
+    parallel = texts("train", "-o", "run", "--resume")
     assert parallel.code == 2
     assert "start it without torchrun" in parallel.err
 

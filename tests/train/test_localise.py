@@ -66,7 +66,7 @@ def write_pictures(folder, count=30):
 
 
 def localise(train, *arguments, data="boxes.csv", out="run", **settings):  # noqa: F811
-    fixed = ("train", data, "--localise", "--out", out)
+    fixed = ("train", data, "--localise", "-o", out)
     return train(*fixed, *as_options(**settings), *arguments)
 
 
@@ -126,7 +126,7 @@ def test_an_interrupted_run_resumes_exactly(train):  # noqa: F811
     for event in run.events():
         if isinstance(event, Saved):
             break
-    completed = train("train", "--out", "cut", "--resume", "--json")
+    completed = train("train", "-o", "cut", "--resume", "--json")
     assert completed.code == 0, completed.err
     fingerprints = [
         read_card(train.folder / out / "detector").fingerprint for out in ("whole", "cut")
@@ -165,7 +165,7 @@ def test_bad_items_are_named_and_the_others_are_used(train):  # noqa: F811
 )
 def test_a_run_that_cannot_begin_leaves_nothing(train, arguments, reason):  # noqa: F811
     write_pictures(train.folder, 3)
-    completed = train("train", "boxes.csv", "--localise", "--out", "run", *arguments)
+    completed = train("train", "boxes.csv", "--localise", "-o", "run", *arguments)
     assert completed.code == 2
     assert reason in completed.err
     assert not (train.folder / "run").exists()
@@ -174,9 +174,9 @@ def test_a_run_that_cannot_begin_leaves_nothing(train, arguments, reason):  # no
 def test_a_run_of_the_other_kind_is_not_resumed(train):  # noqa: F811
     write_pictures(train.folder, 12)
     assert localise(train, steps=1).code == 0
-    completed = train("train", "boxes.csv", "-m", "tiles", "--out", "run")
+    completed = train("train", "boxes.csv", "-m", "tiles", "-o", "run")
     assert "a run was started there" in completed.err
-    assert "--localise goes with" in train("train", "--out", "run", "--resume", "-m", "tiles").err
+    assert "--localise goes with" in train("train", "-o", "run", "--resume", "-m", "tiles").err
 
 
 def test_views_keep_the_box_on_the_object():

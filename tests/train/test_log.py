@@ -267,7 +267,7 @@ def test_unknown_and_absent_loggers(tmp_path, monkeypatch):
 
 def test_an_absent_package_is_named_before_data_are_read(shell, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    completed = shell("train", "absent", "-m", "tiles", "--out", "run", "--log", "tensorboard")
+    completed = shell("train", "absent", "-m", "tiles", "-o", "run", "--log", "tensorboard")
     assert completed.code == 1
     assert completed.err.splitlines()[-1] == 'Hint: run `pip install "siamkit[tensorboard]"`'
     assert not (shell.folder / "run").exists()

@@ -81,7 +81,7 @@ def test_a_function_and_a_class_are_trained_with_and_resumed(train, module):  # 
     saved = checkpoint.part(checkpoint.read(Path("run", LAST))[0], "loss.")
     assert list(saved) == ["losses.2.target.centres", "losses.3.term.W"]
     assert (saved["losses.2.target.centres"] != 1).any()
-    resumed = train("train", "--out", "run", "--resume", "--set", "steps=6", "--json")
+    resumed = train("train", "-o", "run", "--resume", "--set", "steps=6", "--json")
     assert resumed.code == 0, resumed.err
     assert len(losses(Path("run"))) == 6
 

@@ -138,11 +138,11 @@ def test_a_change_of_the_table_is_named_on_resume(train, tmp_path):  # noqa: F81
     assert train.texts("pairs.csv", steps=4).code == 0
     with (tmp_path / "pairs.csv").open("a") as file:
         file.write("\nnew1,new2,1\nnew1,new3,0")
-    done = train("train", "--out", "run", "--resume", "--set", "steps=8")
+    done = train("train", "-o", "run", "--resume", "--set", "steps=8")
     assert done.code == 0, done.err
     assert "pairs.csv changed since the run began: 2 rows more" in done.err
     (tmp_path / "pairs.csv").unlink()
-    done = train("train", "--out", "run", "--resume", "--set", "steps=12")
+    done = train("train", "-o", "run", "--resume", "--set", "steps=12")
     assert done.code == 0, done.err
     assert "it cannot be read" in done.err
 

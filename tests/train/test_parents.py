@@ -30,7 +30,7 @@ def parent(train):  # noqa: F811
 
 
 def child(train, *arguments, data="texts.jsonl", out="next"):  # noqa: F811
-    return train("train", data, "--out", out, "--from", "run", "--json", *arguments)
+    return train("train", data, "-o", out, "--from", "run", "--json", *arguments)
 
 
 def names(run, *, training):
@@ -54,7 +54,7 @@ def test_a_run_begins_with_the_weights_of_another(parent):
     if (out / "encoder").exists():
         assert_card_names(out, run, before)
     shutil.rmtree(run)  # nothing of it is needed any more
-    again = parent("train", "--out", "next", "--resume", "--set", "steps=3")
+    again = parent("train", "-o", "next", "--resume", "--set", "steps=3")
     assert again.code == 0, again.err
     assert parent("train", "export", "next").code == 0
     facts = read_card(out / "encoder").training["parent"]
@@ -86,7 +86,7 @@ def test_the_first_evaluation_is_that_of_the_parent(parent):
 
 def test_generations_remember_what_was_trained(parent):
     assert child(parent, "--set", "steps=1").code == 0
-    third = ("--out", "third", "--from", "next", "--set", "steps=1")
+    third = ("-o", "third", "--from", "next", "--set", "steps=1")
     assert parent("train", "texts.jsonl", *third).code == 0
     trained = names(parent.folder / "run", training=True) | names(
         parent.folder / "next", training=True
@@ -95,7 +95,7 @@ def test_generations_remember_what_was_trained(parent):
     rows = (parent.folder / "texts.jsonl").read_text().splitlines(keepends=True)
     known = [row for row in rows if json.loads(row)["label"] in trained]
     (parent.folder / "known.jsonl").write_text("".join(known))
-    fourth = ("train", "known.jsonl", "--out", "fourth", "--from", "third", "--set", "steps=1")
+    fourth = ("train", "known.jsonl", "-o", "fourth", "--from", "third", "--set", "steps=1")
     refused = parent(*fourth)
     assert refused.code == 2
     assert "fewer than two are left to validate on" in refused.err
@@ -115,7 +115,7 @@ def test_generations_remember_what_was_trained(parent):
 )
 def test_what_no_run_can_begin_with(parent, arguments, message):
     parent("train", "export", "run")
-    refused = parent("train", "texts.jsonl", "--out", "next", *arguments)
+    refused = parent("train", "texts.jsonl", "-o", "next", *arguments)
     assert refused.code == 2
     assert message in refused.err
     assert not (parent.folder / "next").exists()
@@ -150,7 +150,7 @@ def test_a_frozen_parent_gives_its_head(train):  # noqa: F811
     assert train.tiles(frozen="true", steps=2).code == 0
     write_people(train.folder, identities=12, samples=3)
     options = ("--detector", "none", "--set", "frozen=false", "--set", "steps=1")
-    completed = train("train", "people", "--out", "next", "--from", "run", *options)
+    completed = train("train", "people", "-o", "next", "--from", "run", *options)
     assert completed.code == 0, completed.err
     head = checkpoint.part(
         checkpoint.read(train.folder / "run" / "best.safetensors")[0], "average."

@@ -67,7 +67,7 @@ def torchrun(shell):
 def test_two_processes_are_one_run(torchrun, shell):
     write_people(shell.folder, identities=20, samples=4)
     settings = {"average": 0.5, "accumulate": 2, "steps": 6, "identities": 3, "validation": 0.1}
-    arguments = ("people", "-m", "tiles", "--detector", "none", "--out", "run", "--json")
+    arguments = ("people", "-m", "tiles", "--detector", "none", "-o", "run", "--json")
     completed = torchrun(*arguments, *as_options(settings))
     assert completed.returncode == 0, completed.stderr
     facts = json.loads(completed.stdout)  # one document, by one process
@@ -102,7 +102,7 @@ def test_two_processes_are_one_run(torchrun, shell):
 
 def test_others_do_not_wait_if_the_first_cannot_prepare(torchrun, shell):
     write_people(shell.folder, identities=1)
-    completed = torchrun("people", "-m", "tiles", "--detector", "none", "--out", "run")
+    completed = torchrun("people", "-m", "tiles", "--detector", "none", "-o", "run")
     assert completed.returncode == 1
     assert completed.stderr.count("all examples belong to one identity") == 1
     assert not (shell.folder / "run").exists()

@@ -142,7 +142,7 @@ def test_a_killed_run_resumes_exactly(train, shell):  # noqa: F811
 
     shell.environment["OMP_NUM_THREADS"] = "1"  # as here: sums depend on it
     shell.environment["TOYKIT_SLEEP"] = "0.01"  # a sample: it must not finish before it is killed
-    command = ("train", "people", "-m", "tiles", "--detector", "none", "--out", "run")
+    command = ("train", "people", "-m", "tiles", "--detector", "none", "-o", "run")
     process = shell.start(*command, *as_options(settings))
     record = train.folder / "run" / "train.jsonl"
     while process.poll() is None and not (record.exists() and '"saved"' in record.read_text()):
@@ -151,7 +151,7 @@ def test_a_killed_run_resumes_exactly(train, shell):  # noqa: F811
     process.communicate()
     assert "memory.embeddings" in checkpoint.read(train.folder / "run" / LAST)[0]
 
-    refused = train("train", "--resume", "--out", "run", "--set", "margin=0.7")
+    refused = train("train", "--resume", "-o", "run", "--set", "margin=0.7")
     assert refused.code == 2
     assert "margin: 0.2 before, 0.7 now" in refused.err
     assert_resumes_exactly(train, whole)
@@ -184,7 +184,7 @@ def assert_resumes_exactly(train, whole):  # noqa: F811
     """Resume the run beside one that was not interrupted; nothing in them may differ."""
     done = len(losses(train.folder / "run"))
     assert 4 <= done < 24
-    completed = train("train", "--resume", "--out", "run", "--json")
+    completed = train("train", "--resume", "-o", "run", "--json")
     assert completed.code == 0, completed.err
     assert losses(train.folder / "run") == losses(train.folder / "whole")
     assert start_steps(train.folder / "run")[-1] >= 4  # from the checkpoint, not from the seed
@@ -198,7 +198,7 @@ def assert_resumes_exactly(train, whole):  # noqa: F811
 
 def test_one_process_at_a_time_trains_a_run(train):  # noqa: F811
     write_people(train.folder)
-    run, resume = train.folder / "run", ("train", "--resume", "--out", "run")
+    run, resume = train.folder / "run", ("train", "--resume", "-o", "run")
     assert train.tiles(steps=2, evaluate_every=2).code == 0
     before = (run / "train.jsonl").read_bytes()
     program = (
@@ -226,7 +226,7 @@ def test_a_finished_run_can_be_resumed(train):  # noqa: F811
     before = losses(train.folder / "run")
     assert len(before) < 12
     (train.folder / "run" / "encoder" / "encoder.onnx").unlink()
-    again = train("train", "--resume", "--out", "run")
+    again = train("train", "--resume", "-o", "run")
     assert again.code == 0, again.err
     assert losses(train.folder / "run") == before
     assert start_steps(train.folder / "run") == [0]

@@ -116,7 +116,7 @@ def test_a_loss_that_becomes_nan(train, monkeypatch):  # noqa: F811
     )
     assert checkpoint.read(train.folder / "run" / LAST)[1]["step"] == 8
     monkeypatch.setattr(TripletLoss, "forward", original)
-    assert train("train", "--resume", "--out", "run").code == 0
+    assert train("train", "--resume", "-o", "run").code == 0
     assert resumed_at(train.folder / "run") == 8
 
 
@@ -144,7 +144,7 @@ def test_a_run_without_a_checkpoint_may_begin_with_other_settings(train):  # noq
     write_people(train.folder)
     assert train.tiles(learning_rate=1e30, warmup=0).code == 1
     assert not (train.folder / "run" / LAST).exists()
-    completed = train("train", "--resume", "--out", "run", "--set", "learning_rate=0.001")
+    completed = train("train", "--resume", "-o", "run", "--set", "learning_rate=0.001")
     assert completed.code == 0, completed.err
 
 
@@ -155,7 +155,7 @@ def test_a_run_goes_on_with_as_many_processes(train):  # noqa: F811
     tensors, facts = checkpoint.read(last)
     checkpoint.write(last, tensors, facts | {"processes": 2})
     messages = "started with 2 processes, and now there are 1", "torchrun --nproc-per-node 2"
-    assert_one_error(train("train", "--resume", "--out", "run"), 2, *messages)
+    assert_one_error(train("train", "--resume", "-o", "run"), 2, *messages)
     assert train("train", "export", "run").code == 0  # but what it has learned may be had
 
 
@@ -205,7 +205,7 @@ def test_a_full_disk(train, monkeypatch):  # noqa: F811
     assert checkpoint.read(run / LAST)[1]["step"] == 4
     assert not list(run.glob(".*"))
     monkeypatch.setattr(os, "replace", original)
-    assert train("train", "--resume", "--out", "run").code == 0
+    assert train("train", "--resume", "-o", "run").code == 0
     assert len(losses(run)) == 16
     assert resumed_at(run) == 4
 
@@ -236,7 +236,7 @@ def test_a_full_disk_names_the_file(train, monkeypatch, name, settings):  # noqa
     monkeypatch.setattr(os, "replace", original)
     if (run := train.folder / "run").exists():
         assert not list(run.glob(".*"))
-        assert train("train", "--resume", "--out", "run").code == 0
+        assert train("train", "--resume", "-o", "run").code == 0
     else:  # nothing was prepared yet
         assert train.tiles(**settings).code == 0
 
@@ -254,9 +254,9 @@ def test_ctrl_c_and_resume(train, monkeypatch):  # noqa: F811
     monkeypatch.setattr(Learner, "step", step)
     completed = train.tiles()
     assert completed.code == 130
-    assert "step 4 is saved; `siamkit train --out run --resume` continues" in completed.err
+    assert "step 4 is saved; `siamkit train -o run --resume` continues" in completed.err
     monkeypatch.setattr(Learner, "step", original)
-    completed = train("train", "--resume", "--out", "run", "--json")
+    completed = train("train", "--resume", "-o", "run", "--json")
     assert completed.code == 0, completed.err
     assert json.loads(completed.out)["fingerprint"] == json.loads(whole.out)["fingerprint"]
     assert losses(train.folder / "run") == losses(train.folder / "whole")
@@ -270,12 +270,12 @@ def test_a_damaged_checkpoint(train):  # noqa: F811
     for content in (b"", whole[:1000], whole[: len(whole) // 2], b"\xff" * 500):
         last.write_bytes(content)
         assert_one_error(
-            train("train", "--resume", "--out", "run"), 2, "last.safetensors is not a checkpoint"
+            train("train", "--resume", "-o", "run"), 2, "last.safetensors is not a checkpoint"
         )
     tensors, _ = checkpoint.read(shutil.copy(train.folder / "run" / BEST, last))
-    assert_one_error(train("train", "--resume", "--out", "run"), 2, "belongs to another network")
+    assert_one_error(train("train", "--resume", "-o", "run"), 2, "belongs to another network")
     checkpoint.write(last, tensors, {})
-    assert_one_error(train("train", "--resume", "--out", "run"), 2, "last.safetensors")
+    assert_one_error(train("train", "--resume", "-o", "run"), 2, "last.safetensors")
 
 
 def test_lost_arrays_are_prepared_again_and_the_run_is_kept(train):  # noqa: F811
@@ -284,12 +284,12 @@ def test_lost_arrays_are_prepared_again_and_the_run_is_kept(train):  # noqa: F81
     run = train.folder / "run"
     (run / "arrays.npy").unlink()
     shutil.move(train.folder / "people", train.folder / "elsewhere")
-    assert_one_error(train("train", "--resume", "--out", "run"), 2, "neither a folder nor a file")
+    assert_one_error(train("train", "--resume", "-o", "run"), 2, "neither a folder nor a file")
     write_people(train.folder, identities=1)
     assert_one_error(
-        train("train", "--resume", "--out", "run"), 2, "all examples belong to one identity"
+        train("train", "--resume", "-o", "run"), 2, "all examples belong to one identity"
     )
     assert (run / "run.json").exists()
     shutil.rmtree(train.folder / "people")
     shutil.move(train.folder / "elsewhere", train.folder / "people")
-    assert train("train", "--resume", "--out", "run").code == 0
+    assert train("train", "--resume", "-o", "run").code == 0

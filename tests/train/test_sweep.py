@@ -33,7 +33,7 @@ def texts(train):  # noqa: F811
 
 def sweep(train, *arguments, out="sweep", **settings):  # noqa: F811
     options = as_options(HEAD | settings)
-    return train("train", "texts.jsonl", "-m", "bigrams", "--out", out, *options, *arguments)
+    return train("train", "texts.jsonl", "-m", "bigrams", "-o", out, *options, *arguments)
 
 
 def names_of(folder):
@@ -79,7 +79,7 @@ def test_a_sweep_compares_settings_over_seeds(texts):
         assert card.training["sweep"] == {"trial": best, "trials": 4, "seeds": 2}
 
     assert texts("train", "plot", "sweep").out == "sweep/plot.png\n"
-    again = texts("train", "--out", "sweep", "--resume", "--json")
+    again = texts("train", "-o", "sweep", "--resume", "--json")
     assert again.code == 0, again.err
     assert json.loads(again.out) == written["result"]
     exported = texts("train", "export", "sweep", "--json")
@@ -99,9 +99,9 @@ def test_an_interrupted_sweep_goes_on(texts, monkeypatch):
     monkeypatch.setattr(Learner, "step", step)
     stopped = sweep(texts, "--sweep", "margin=0.1,0.3,0.9")
     assert stopped.code == 130
-    assert "step 2 is saved; `siamkit train --out sweep --resume` continues" in stopped.err
+    assert "step 2 is saved; `siamkit train -o sweep --resume` continues" in stopped.err
     monkeypatch.setattr(Learner, "step", original)
-    resumed = texts("train", "--out", "sweep", "--resume", "--json")
+    resumed = texts("train", "-o", "sweep", "--resume", "--json")
     assert resumed.code == 0, resumed.err
     assert "resumed at step 2" in resumed.err
     whole = sweep(texts, "--sweep", "margin=0.1,0.3,0.9", "--json", out="whole")
@@ -201,14 +201,14 @@ def test_a_sweep_goes_on_as_it_was(texts, monkeypatch):
         ("--seeds", "3"): "with 3",
         ("--set", "steps=9"): "steps: 4 before, 9 now",
     }.items():
-        refused = texts("train", "--out", "sweep", "--resume", *arguments)
+        refused = texts("train", "-o", "sweep", "--resume", *arguments)
         assert refused.code == 2
         assert message in refused.err
-    assert texts("train", "--out", "sweep", "--resume", "--sweep", "margin=0.1,0.3").code == 0
+    assert texts("train", "-o", "sweep", "--resume", "--sweep", "margin=0.1,0.3").code == 0
     taken = sweep(texts, "--sweep", "margin=0.1,0.3")
     assert "sweep is not empty" in taken.err
     monkeypatch.setenv("WORLD_SIZE", "2")
-    parallel = texts("train", "--out", "sweep", "--resume")
+    parallel = texts("train", "-o", "sweep", "--resume")
     assert parallel.code == 2
     assert "start it without torchrun" in parallel.err
 
@@ -224,10 +224,10 @@ def test_a_sweep_that_was_killed_while_it_was_prepared(texts, monkeypatch):
         assert sweep(texts, "--sweep", "margin=0.1,0.3").code == 130
     written = []
     monkeypatch.setattr("siamkit.train.reference.write_references", lambda *a: written.append(a))
-    resumed = texts("train", "--out", "sweep", "--resume")
+    resumed = texts("train", "-o", "sweep", "--resume")
     assert resumed.code == 0, resumed.err
     assert len(written) == 1
-    assert texts("train", "--out", "sweep", "--resume").code == 0
+    assert texts("train", "-o", "sweep", "--resume").code == 0
     assert len(written) == 1
 
 

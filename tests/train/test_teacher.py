@@ -52,7 +52,7 @@ def test_a_teacher_of_another_size_is_noted(train):  # noqa: F811
     assert completed.code == 0, completed.err
     assert "the teacher's vectors have 48 numbers and those to come 12" in completed.err
     (train.folder / "run" / "teacher.npy").write_bytes(b"")
-    refused = train("train", "--out", "run", "--resume", "--set", "steps=6")
+    refused = train("train", "-o", "run", "--resume", "--set", "steps=6")
     assert refused.code == 2
     assert "teacher.npy does not hold the teacher's vectors" in refused.err
 

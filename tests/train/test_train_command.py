@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from siamkit.cli import train as command
+from siamkit.cli import cli
 from siamkit.errors import BadInput, PluginError
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.train.config import TrainConfig
@@ -73,13 +73,13 @@ def runs(monkeypatch):
 
 def siamkit_train(*arguments):
     """(result, standard output, standard error); what was raised on purpose is raised."""
-    result = CliRunner().invoke(command.train, arguments, standalone_mode=False)
+    result = CliRunner().invoke(cli, ["train", *arguments], standalone_mode=False)
     if result.exception:
         raise result.exception
     return result
 
 
-BEGIN = ("people", "-m", "tiles", "--out", "run", "--detector", "none")
+BEGIN = ("people", "-m", "tiles", "-o", "run", "--detector", "none")
 
 
 def test_a_run_from_a_folder(people, runs):
@@ -97,7 +97,7 @@ def test_a_run_from_a_folder(people, runs):
 
 
 def test_facts_as_json(people, runs):
-    facts = json.loads(siamkit_train("run", *BEGIN, "--name", "mine", "--json").stdout)
+    facts = json.loads(siamkit_train(*BEGIN, "--name", "mine", "--json").stdout)
     assert (facts["eer_before"], facts["eer"], facts["best_step"]) == (0.4, 0.125, 40)
     assert (facts["gained"], facts["baselines"][0]["name"]) == (True, "the encoder toy")
     assert facts["verdict"]["low"] == 0.1
@@ -105,7 +105,7 @@ def test_facts_as_json(people, runs):
 
 
 def test_options_may_stand_before_the_data(people, runs):
-    siamkit_train("--out", "run", "--set", "steps=7", "-m", "tiles", "people", "--detector", "none")
+    siamkit_train("-o", "run", "--set", "steps=7", "-m", "tiles", "people", "--detector", "none")
     assert runs[0].config.steps == 7
 
 
@@ -122,9 +122,9 @@ def test_a_folder_that_is_taken(people, runs):
         siamkit_train(*BEGIN)
     (people / "file").touch()
     with pytest.raises(BadInput, match="file/run cannot be created: Not a directory"):
-        siamkit_train(*BEGIN, "--out", "file/run")
+        siamkit_train(*BEGIN, "-o", "file/run")
     with pytest.raises(BadInput, match="people is not empty"):
-        siamkit_train("people", "-m", "tiles", "--out", "people")
+        siamkit_train("people", "-m", "tiles", "-o", "people")
 
 
 def test_a_run_goes_on_as_it_was(people, runs):
@@ -132,7 +132,7 @@ def test_a_run_goes_on_as_it_was(people, runs):
         siamkit_train(*BEGIN, "--set", "margin=0.99")
     (people / "people" / "p0" / "0.png").unlink()  # the arrays are there already
     with pytest.raises(click.Abort):
-        siamkit_train("--resume", "--out", "run")
+        siamkit_train("--resume", "-o", "run")
     first, second = runs
     assert np.array_equal(first.prepared.dataset.arrays, second.prepared.dataset.arrays)
     assert (first.config, first.origin) == (second.config, second.origin)
@@ -142,18 +142,18 @@ def test_a_run_goes_on_as_it_was(people, runs):
         ("-m", "letters"): "modality: 'tiles' before, 'letters' now",
     }.items():
         with pytest.raises(BadInput, match=message):
-            siamkit_train("--resume", "--out", "run", *other)
+            siamkit_train("--resume", "-o", "run", *other)
 
 
 def test_ctrl_c_says_what_stands(people, runs):
-    result = CliRunner().invoke(command.train, [*BEGIN, "--set", "margin=0.99"])
-    assert "step 40 is saved; `siamkit train --out run --resume` continues" in result.stderr
+    result = CliRunner().invoke(cli, ["train", *BEGIN, "--set", "margin=0.99"])
+    assert "step 40 is saved; `siamkit train -o run --resume` continues" in result.stderr
 
 
 def test_before_the_first_event_another_setting_loses_nothing(people, runs):
     with pytest.raises(BadInput, match="no such dim"):
         siamkit_train(*BEGIN, "--set", "dim=99")
-    siamkit_train("--resume", "--out", "run", "--set", "dim=9")
+    siamkit_train("--resume", "-o", "run", "--set", "dim=9")
     assert runs[1].config.dim == 9
 
 
@@ -163,15 +163,15 @@ def test_data_that_cannot_be_used_leaves_no_folder(people, runs):
     with pytest.raises(Exception, match="none of 10 examples can be used"):
         siamkit_train(*BEGIN)
     with pytest.raises(BadInput, match="neither a folder nor a file"):
-        siamkit_train("nowhere", "-m", "tiles", "--out", "run")
+        siamkit_train("nowhere", "-m", "tiles", "-o", "run")
     assert not (people / "run").exists()
     with pytest.raises(BadInput, match="run does not hold a run to resume"):
-        siamkit_train("--resume", "--out", "run")
+        siamkit_train("--resume", "-o", "run")
 
 
 def test_what_cannot_be_trained(people):
     with pytest.raises(PluginError, match=r"Letters.* cannot be trained"):
-        siamkit_train("people", "-m", "letters", "--out", "run")
+        siamkit_train("people", "-m", "letters", "-o", "run")
 
 
 def test_set_takes_toml_or_else_plain_words(people, runs):

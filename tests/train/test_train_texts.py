@@ -49,7 +49,7 @@ def questions(train, cache, monkeypatch):  # noqa: F811
 
     def train_questions(*settings, out="run"):
         sets = [part for each in (*FAST, *settings) for part in ("--set", each)]
-        return train("train", "pairs.csv", "-m", "questions", "--json", "--out", out, *sets)
+        return train("train", "pairs.csv", "-m", "questions", "--json", "-o", out, *sets)
 
     train_questions.again, train_questions.folder = train, train.folder
     return train_questions

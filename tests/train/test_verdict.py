@@ -128,7 +128,7 @@ def test_no_gain_exports_nothing_and_says_what_to_try(train):  # noqa: F811
     run = train.folder / "run"
     assert not (run / "encoder").exists()
     assert isinstance(read_record(run)[-1], Verdict)
-    again = train("train", "--out", "run", "--resume")
+    again = train("train", "-o", "run", "--resume")
     line = again.out.splitlines()[-1]
     assert re.match("no gain: error .* over the encoder random, .* pairs.*; no step is bet", line)
     assert "use the encoder random as it is" in line
@@ -166,7 +166,7 @@ def test_what_an_earlier_start_left_is_not_exported(train):  # noqa: F811
     run = train.folder / "run"
     assert (run / "best.safetensors").exists()
     options = ("--set", "learning_rate=0.001", "--set", "validation=0")
-    completed = train("train", "--resume", "--out", "run", "--json", *options)
+    completed = train("train", "--resume", "-o", "run", "--json", *options)
     assert completed.code == 0, completed.err
     assert not (run / "best.safetensors").exists()
     card = toykit.Tiles().encoder(run / "encoder").card

@@ -73,6 +73,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 raw = click.option(
     "--raw", is_flag=True, help="Write CSV cells such as `=1+1` without the `'` that defuses them."
 )
+verbose = click.option("-v", "--verbose", is_flag=True, help="Show everything that is known.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -81,9 +82,21 @@ def path(*names: str, help: str, metavar: str = "FILE", **settings: Any) -> Call
     return click.option(*names, type=PATH, metavar=metavar, help=help, **settings)
 
 
-def count(*names: str, help: str) -> Callable[[F], F]:
-    """Return an option that takes a whole number from 1, and is 5 by default."""
-    return click.option(*names, type=POSITIVE, default=5, show_default=True, help=help)
+def output(
+    help: str, name: str = "output", *, metavar: str = "FILE", **settings: Any
+) -> Callable[[F], F]:
+    """Return the option -o/--output with its help. name: the command's parameter for it."""
+    return path("-o", "--output", name, metavar=metavar, help=help, **settings)
+
+
+def top_k(help: str) -> Callable[[F], F]:
+    """Return the option -k, the number of matches to show, with its help."""
+    return click.option("-k", type=POSITIVE, default=5, show_default=True, metavar="N", help=help)
+
+
+def limit(rows: str) -> Callable[[F], F]:
+    """Return the option --limit of a command that lists some kind of rows."""
+    return click.option("--limit", type=POSITIVE, metavar="N", help=f"Show at most N {rows}.")
 
 
 def report(help: str) -> Callable[[F], F]:

@@ -48,4 +48,15 @@ class ModelChoice:
     detector: str | None  # may be "none"
 
 
+@dataclass(frozen=True, slots=True)
+class NewGallery:
+    """What `init` and `galleries create` take for a gallery; None where the option is absent."""
+
+    modality: str | None = None
+    encoder: str | None = None
+    detector: str | None = None  # may be "none"
+    index: str | None = None
+
+
+new_gallery = bundle("choice", NewGallery, modality, encoder, detector, index)
 model_choice = bundle("models", ModelChoice, modality, encoder, detector)

@@ -279,5 +279,5 @@ def _require_same_grid(
         raise BadInput(
             f"{to_text(folder)} sweeps over {before['grid']} with {before['seeds']} seeds, and now"
             f" it would be {after['grid']} with {after['seeds']}",
-            hint="`--resume` alone goes on with it; another `--out` begins a new sweep",
+            hint="`--resume` alone goes on with it; another `-o` begins a new sweep",
         )
