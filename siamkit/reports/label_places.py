@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from siamkit.types import Box
 
 Plate: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom; px, the last two included
+COVERED = 0.15  # of another region that a label may cover where it can be shortened
 
 
 class Places:
@@ -24,16 +25,20 @@ class Places:
     def take(self, box: Box, width: int, height: int, *, anywhere: bool = True) -> Plate | None:
         """Reserve the best free place for a label of a box; None if there is none.
 
-        A place that covers little of the other regions is better. anywhere: also away from the box.
+        A place that covers little of the other regions is better. anywhere: also one that covers
+        much of them, or is away from the box.
         """
         if width > self.width or height > self.height:
             return None
         beside = (self._inside(x, y, width, height) for x, y in self._beside(box, width, height))
         free = [plate for plate in beside if self._is_free(plate)]
         others = self._others(box)
-        plate = min(free, key=lambda plate: _covered(plate, others), default=None)
+        shares = {plate: _covered_share(plate, others) for plate in free}
+        plate = min(free, key=shares.__getitem__, default=None)
         if anywhere:
             plate = plate or self._nearest(box, width, height)
+        elif plate and shares[plate] > COVERED:
+            return None
         if plate:
             self._taken.append(plate)
         return plate
@@ -108,9 +113,10 @@ class Places:
         )
 
 
-def _covered(plate: Plate, regions: NDArray[np.float64]) -> int:
-    """Return the px of regions that a label covers."""
+def _covered_share(plate: Plate, regions: NDArray[np.float64]) -> float:
+    """Return the share of the most covered one of n regions that a label covers."""
     left, top, right, bottom = regions.T
     wide = np.minimum(right, plate[2]) - np.maximum(left, plate[0])
     high = np.minimum(bottom, plate[3]) - np.maximum(top, plate[1])
-    return int((wide.clip(min=0) * high.clip(min=0)).sum())
+    areas = ((right - left) * (bottom - top)).clip(min=1)
+    return float((wide.clip(min=0) * high.clip(min=0) / areas).max(initial=0.0))

@@ -43,13 +43,13 @@ QUALITY = 92  # of a JPEG or WebP; PNG loses nothing
 class Mark:
     """A region to draw, its label and its colour.
 
-    short: what its label is where there is no room for all of it, such as its number in a table.
+    shorter: labels for where there is no room for the whole text, the longest first.
     """
 
     region: Region
     text: str
     colour: Colour
-    short: str = ""
+    shorter: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,8 @@ def colour_of(label: str) -> Colour:
 
 def mark(region: Region, number: int) -> Mark:
     """Return a detected region with its number in the table, its label and its score."""
-    text = " ".join(filter(None, (str(number), region.label, f"{region.score:.2f}")))
-    return Mark(region, text, colour_of(region.label), str(number))
+    text = " ".join(filter(None, (str(number), region.label, f"{region.score:.3f}")))
+    return Mark(region, text, colour_of(region.label), (str(number),))
 
 
 def annotate(image: Image, marks: Sequence[Mark]) -> PILImage.Image:
@@ -187,9 +187,9 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, line: int) ->
 def _place_label(places: Places, box: Box, item: Mark, size: int) -> _Label | None:
     """Find room for a label: with smaller letters if need be, then shortened, then far away."""
     sizes = [max(round(size * share), SMALLEST_TEXT) for share in SIZES]
-    tries = [(item.text, letters, False) for letters in sizes]
-    tries += [(item.short, letters, True) for letters in sizes if item.short]
-    tries += [(item.text, letters, True) for letters in sizes]
+    texts = [item.text, *item.shorter]
+    tries = [(text, letters, False) for text in texts for letters in sizes]
+    tries += [(text, letters, True) for text in reversed(texts) for letters in sizes]
     for wanted, letters, anywhere in tries:
         font, text = font_for(printable(wanted), letters)
         padding = max(2, round(letters * PADDING))

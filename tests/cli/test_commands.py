@@ -51,6 +51,22 @@ def test_query_gives_one_answer_per_region_and_draws_them(tiles):
     assert (drawn == (0, 158, 115)).all(axis=2).sum() > 100  # boxes in the colour of the known
 
 
+def test_labels_in_a_picture_are_numbers_and_words_of_the_table(tiles, monkeypatch):
+    from siamkit.reports import query
+
+    drawn = []
+    draw = query.annotate
+
+    def annotate(image, marks):
+        drawn.extend((mark.text, mark.shorter) for mark in marks)
+        return draw(image, marks)
+
+    monkeypatch.setattr(query, "annotate", annotate)
+    assert tiles("enrol", "tiles", "blue.png", "--as", "blue").code == 0
+    assert tiles("query", "tiles", "both.png", "--save-annotated", "out.png").code == 0
+    assert drawn == [("1 not enrolled", ("1",)), ("2 blue", ("2",))]
+
+
 def test_verify_needs_no_store(letters):
     (letters.folder / "r.txt").write_text("zzzz qqqq")
     done = letters("verify", "-m", "letters", "q.txt", "q.txt", "--json", "--store", "nowhere")

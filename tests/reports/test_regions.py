@@ -67,7 +67,7 @@ def test_names_in_any_script_are_written_or_lose_their_accents(name):
 def test_where_long_labels_do_not_fit_their_numbers_do(short):
     colours = [(200, 10 * number, 40) for number in range(12)]
     marks = [
-        Mark(Region((0, 0, 479, 39)), f"{n} {'name ' * 9}", colour, str(n) if short else "")
+        Mark(Region((0, 0, 479, 39)), f"{n} {'name ' * 9}", colour, (str(n),) if short else ())
         for n, colour in enumerate(colours)
     ]
     drawn = np.asarray(annotate(Image(np.full((40, 480, 3), 255, np.uint8)), marks))
