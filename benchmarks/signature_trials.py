@@ -19,6 +19,7 @@ from siamkit.stats.metrics import PersonScores, bootstrap, eer
 
 SETS = {"cedar_bin": "CEDAR", "bhsig_hindi": "Hindi", "bhsig_bengali": "Bengali"}
 NAMES = re.compile(r"(?:(original|forgeries)_(\d+)|[HB]-S-(\d+)-([GF]))[-_](\d+)")
+SPLITS = 40  # random halves of the writers
 WORK = 5_000_000  # scores that all draws of one interval may look at, from 100 draws to 1000
 Groups = Mapping[str, Sequence[PersonScores]]  # set -> scores, writer by writer
 
@@ -144,6 +145,17 @@ def interval(groups: Sequence[PersonScores]) -> tuple[float, float]:
     """Return the 95 % interval of the EER, over writers."""
     size = sum(len(mated) + len(non_mated) for mated, non_mated in groups)
     return bootstrap(groups, equal_error_rate, draws=min(1000, max(100, WORK // size)))
+
+
+def over_halves(groups: Sequence[PersonScores]) -> tuple[float, float]:
+    """Return the mean and standard deviation of the EER of random halves of the writers."""
+    rng = np.random.default_rng(0)
+    half = (len(groups) + 1) // 2
+    rates = [
+        equal_error_rate(*joined([groups[i] for i in rng.permutation(len(groups))[:half]]))
+        for _ in range(SPLITS)
+    ]
+    return float(np.mean(rates)), float(np.std(rates))
 
 
 def _pairs(rows: Sequence[tuple[int, int, bool]]) -> Pairs:
