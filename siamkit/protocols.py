@@ -334,7 +334,7 @@ class Assesses(Protocol[M_contra]):
 class Streams(Protocol[M_co]):
     """A modality whose media may be too long for the memory: sounds. Optional."""
 
-    def stream(self, source: Path) -> Iterator[M_co]:
+    def stream(self, source: Path | bytes) -> Iterator[M_co]:
         """Yield the medium that `load` would return, in pieces. Raises UnreadableSample."""
         ...
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image as PILImage
 
+# A sample: a file, its content, or a text; a picture as (height, width, 3) uint8 RGB or (height,
+# width) grey; a sound as samples (n,) or (n, channels), float in [-1, 1] or int16, and its rate.
+Input: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | PILImage.Image"
+    " | tuple[NDArray[Any], int] | Image | Clip"
+)
 Vectors: TypeAlias = "NDArray[np.float32]"  # (n, dim) C-contiguous, each row of L2 norm 1
 Ids: TypeAlias = "NDArray[np.int64]"  # (n,) templates.id in the store; -1 pads a short result
 # (height, width) of the pixels that a region's box touches, True = keep: see siamkit.sdk.masks

@@ -226,5 +226,5 @@ def _embed(pipeline: Pipeline, batch: list[EmbeddedSource]) -> None:
 
 def _name(pipeline: Pipeline, source: Path | str | bytes) -> str:
     if not isinstance(source, str | os.PathLike):
-        return type(source).__name__  # 'bytes', or what cannot be read
+        return sources.name_of_bytes(source)
     return str(source) if pipeline.is_text(source) else sources.to_text(Path(source))

@@ -110,7 +110,7 @@ class Pipeline:
             return size + sound.estimate_bytes(size)
         return size
 
-    def stream(self, source: Path, content: Content) -> Iterator[Any]:
+    def stream(self, source: Path | bytes, content: Content) -> Iterator[Any]:
         """Decode piece by piece. Raises UnreadableSample, naming the sample."""
         assert isinstance(self.modality, Streams)
         with self._guard("stream", content):

@@ -18,6 +18,7 @@ from siamkit.flows.objections import of_quality
 from siamkit.flows.trials import number_distinct
 from siamkit.io import sources
 from siamkit.io.sources import Content
+from siamkit.protocols import Source
 from siamkit.types import Fault, Ids, Progress, Quality, Region, Vectors
 
 
@@ -27,13 +28,15 @@ class Item:
 
     line: int  # in its list, from 1
     id: str
-    source: str | Path
+    source: Source
     region: Region | None = None
 
     @property
     def shown(self) -> str:
-        """The text, or the file's name."""
-        return self.source if isinstance(self.source, str) else sources.to_text(self.source)
+        """The text, or the name of the file or of the sample in memory."""
+        if isinstance(self.source, bytes):
+            return sources.name_of_bytes(self.source)
+        return self.source if isinstance(self.source, str) else sources.to_text(Path(self.source))
 
     @property
     def place(self) -> str:
@@ -115,7 +118,7 @@ def _read(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> _Rea
     return _Reading(usable, distinct, unique, unique_digests, faults, left_out)
 
 
-def _digest(pipeline: Pipeline, source: str | Path) -> tuple[bytes, str]:
+def _digest(pipeline: Pipeline, source: Source) -> tuple[bytes, str]:
     """Return what is equal for copies, and why a text cannot be compared: empty if it can."""
     content = pipeline.read(source)
     if pipeline.modality.kind != "text":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -43,27 +43,31 @@ def embed(
     choose: Chooser,
     output: Path,
     progress: Progress = ignore_progress,
+    *,
+    total: int = 0,
 ) -> Embedded:
     """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
     gave no row. Both files appear at the end. A run that is interrupted, or cannot write `output`,
     leaves what it had in `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
+    total: the number of items, for progress; 0 if unknown.
+
     Raises BadInput if `output` cannot be written there.
     """
     _require_writable(output)
     rows: list[np.ndarray] = []
     lines: list[dict[str, Any]] = []
-    errors = total = 0
+    errors = count = 0
 
     jobs = (Job(source) for source in items)
     try:
         for batch in batches.embed_all(pipeline, jobs, choose):
             for done in batch:
-                total += 1
+                count += 1
                 errors += done.error is not None
                 _append(done, rows, lines)
-            progress("embedding", total, len(items) if isinstance(items, Sized) else 0)
+            progress("embedding", count, total)
         _write(output, rows, lines, pipeline.encoder.dim)
     except BaseException:  # Ctrl-C too, or an output that can no longer be written
         if lines:
@@ -72,7 +76,7 @@ def embed(
             log.warning(f"not finished: {len(rows):,} rows so far, in {partial}")
         raise
     encoder = pipeline.encoder
-    return Embedded(total, len(rows), errors, encoder.dim, encoder.fingerprint)
+    return Embedded(count, len(rows), errors, encoder.dim, encoder.fingerprint)
 
 
 def read_sources(

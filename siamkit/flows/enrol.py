@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> EnrolResult:
 
 def _stored_name(done: EmbeddedSource, is_text: bool) -> str:
     source = done.job.source
-    if isinstance(source, bytes) or is_text:
+    if is_text or not isinstance(source, str | os.PathLike):
         return done.name
     return sources.to_text(sources.absolute(Path(source)))
 

@@ -83,7 +83,7 @@ class Timeline:
 def timeline(
     live: LiveIndex | None,
     pipeline: Pipeline,
-    source: Path,
+    source: Path | bytes,
     *,
     speakers: int | None = None,
     rule: DecisionRule = DEFAULT_RULE,
@@ -99,8 +99,11 @@ def timeline(
     """
     require_sounds(pipeline)
     threshold = _require_threshold(live, pipeline, rule) if live is not None else None
-    content = Content(sources.to_text(source), b"")
-    sources.require_file(source)
+    if isinstance(source, bytes):
+        content = sources.read(source)
+    else:
+        content = Content(sources.to_text(source), b"")
+        sources.require_file(source)
     clips = pipeline.stream(source, content)
     heard, seconds = diarise(pipeline, clips, content, speakers=speakers, progress=progress)
     if not heard:

@@ -10,7 +10,7 @@ from pathlib import Path
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.io.folders import files_under
 from siamkit.io.places import real
-from siamkit.io.sources import to_text
+from siamkit.io.sources import name_of_bytes, to_text
 from siamkit.protocols import Source
 
 
@@ -35,7 +35,8 @@ def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[Liste
     taken: set[str] = set()
     for source in paths:
         if isinstance(source, bytes):
-            items.append(ListedSource(source, "bytes", _free("bytes", taken)))
+            name = name_of_bytes(source)
+            items.append(ListedSource(source, name, _free(name, taken)))
         elif Path(source).is_dir():
             items += _list_folder(Path(source), taken, written)
         else:

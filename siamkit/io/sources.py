@@ -12,13 +12,36 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from siamkit.errors import BadInput, UnreadableSample
+from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.io import pages
 from siamkit.io.absent import hint_for_absent
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
 MAX_BYTES = 1 << 29  # bytes (512 MiB) of a source that is read whole; decoding takes as much
 IMPORTED = "imported:"  # begins a source that an import named and its user did not: never read
+
+
+class InMemory(bytes):
+    """The content of a sample that is in no file, and its name for messages and the store."""
+
+    name: str
+
+    def __new__(cls, content: bytes, name: str) -> InMemory:
+        self = super().__new__(cls, content)
+        self.name = name
+        return self
+
+
+class Refused(bytes):
+    """What stands for a value that is no sample, in a list of sources: reading it is an error."""
+
+    name: str
+    error: SiamkitError
+
+    def __new__(cls, name: str, error: SiamkitError) -> Refused:
+        self = super().__new__(cls, name.encode())  # unlike that of others
+        self.name, self.error = name, error
+        return self
 
 
 @dataclass(frozen=True)  # no slots: the digest is cached
@@ -43,10 +66,12 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
 
     FILE.pdf#page=2 is read as a picture of that page. Raises UnreadableSample, naming the file, if
     it is absent, a directory, unreadable, empty, or larger than MAX_BYTES, or has no such page;
-    BadInput for any other source.
+    BadInput for any other source. Raises the error of a Refused.
     """
+    if isinstance(source, Refused):
+        raise source.error
     if isinstance(source, bytes):
-        return Content("bytes", source)
+        return Content(name_of_bytes(source), source)
     if text and isinstance(source, str):
         try:
             source.encode()
@@ -56,8 +81,7 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
         return Content(source, source)
     if not isinstance(source, str | os.PathLike):
         raise BadInput(
-            f"expected a path, or a file's content as bytes; got {type(source).__name__}",
-            hint="encode it: a picture as PNG bytes, a sound as WAV bytes",
+            f"expected a path, or a file's content as bytes; got {type(source).__name__}"
         )
     path, page = pages.split(Path(source))
     name = to_text(path)
@@ -66,6 +90,11 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     with _named(path):
         content = path.read_bytes()
     return Content(name, content) if page is None else _read_page(name, content, page)
+
+
+def name_of_bytes(source: bytes) -> str:
+    """Return the name of a sample in memory; 'bytes' for the bare content of a file."""
+    return str(getattr(source, "name", type(source).__name__))
 
 
 def _read_page(name: str, content: bytes, page: int) -> Content:

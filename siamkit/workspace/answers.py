@@ -19,10 +19,12 @@ from siamkit.flows.verify import (
     open_comparison,
     verify_pair,
 )
+from siamkit.host import registry
 from siamkit.protocols import Source
+from siamkit.sdk.inputs import take_each, take_or_refuse, take_source
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import Gallery, galleries
-from siamkit.types import Progress, ignore_progress
+from siamkit.types import Input, Progress, ignore_progress
 from siamkit.workspace.base import OpenStore
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class AnswerMethods(OpenStore):
     def query(
         self,
         gallery: str,
-        probe: Source,
+        probe: Input,
         *,
         k: int = 5,
         rule: DecisionRule = DEFAULT_RULE,
@@ -54,12 +56,13 @@ class AnswerMethods(OpenStore):
         the gallery's own. detector: another one for this call; None compares whole samples.
         """
         live, pipeline = self._open_gallery(gallery, detector)
-        return query(live, pipeline, probe, k=k, rule=rule, fusion=fusion, choose=choose)
+        source = take_source(probe, "probe", pipeline.modality.kind)
+        return query(live, pipeline, source, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def query_many(
         self,
         gallery: str,
-        probes: Iterable[Source],
+        probes: Iterable[Input],
         *,
         k: int = 5,
         rule: DecisionRule = DEFAULT_RULE,
@@ -69,12 +72,13 @@ class AnswerMethods(OpenStore):
     ) -> Iterator[Queried]:
         """Query with each probe; yield its answers, or its error, in order and as they come."""
         live, pipeline = self._open_gallery(gallery, detector)
-        return query_many(live, pipeline, probes, k=k, rule=rule, fusion=fusion, choose=choose)
+        sources = take_each(probes, "probes", pipeline.modality.kind)
+        return query_many(live, pipeline, sources, k=k, rule=rule, fusion=fusion, choose=choose)
 
     def classify(
         self,
         gallery: str,
-        probe: Source,
+        probe: Input,
         *,
         by: ClassificationMethod = "knn",
         k: int = 5,
@@ -93,12 +97,13 @@ class AnswerMethods(OpenStore):
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
         live = self.index(opened.gallery)
         pipeline = self.pipeline_of(opened.gallery, detector=detector)
-        return opened.classify(live, pipeline, probe, rule=rule, choose=choose)
+        source = take_source(probe, "probe", pipeline.modality.kind)
+        return opened.classify(live, pipeline, source, rule=rule, choose=choose)
 
     def classify_many(
         self,
         gallery: str,
-        probes: Iterable[Source],
+        probes: Iterable[Input],
         *,
         by: ClassificationMethod = "knn",
         k: int = 5,
@@ -111,7 +116,8 @@ class AnswerMethods(OpenStore):
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
         live = self.index(opened.gallery)
         pipeline = self.pipeline_of(opened.gallery, detector=detector)
-        return opened.classify_many(live, pipeline, probes, rule=rule, choose=choose)
+        sources = take_each(probes, "probes", pipeline.modality.kind)
+        return opened.classify_many(live, pipeline, sources, rule=rule, choose=choose)
 
     def classifier(
         self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
@@ -135,8 +141,8 @@ class AnswerMethods(OpenStore):
     def verify(
         self,
         gallery_or_modality: str | Pipeline,
-        a: Source,
-        b: Source,
+        a: Input,
+        b: Input,
         *,
         rule: DecisionRule = DEFAULT_RULE,
         choose: Chooser = all_regions,
@@ -153,13 +159,14 @@ class AnswerMethods(OpenStore):
         """
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
+        a, b = _take_two(pipeline, a, b)
         choices = {"choose": choose, "choose_a": choose_a}
         return verify_pair(pipeline, a, b, rule=rule, basis=basis, **choices)
 
     def verify_many(
         self,
         gallery_or_modality: str | Pipeline,
-        pairs: Iterable[tuple[Source, Source]],
+        pairs: Iterable[tuple[Input, Input]],
         *,
         rule: DecisionRule = DEFAULT_RULE,
         choose: Chooser = all_regions,
@@ -174,7 +181,7 @@ class AnswerMethods(OpenStore):
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
         comparison = open_comparison(pipeline, rule, basis)
-        return verify_pairs(comparison, list(pairs), choose=choose)
+        return verify_pairs(comparison, _take_pairs(pipeline, pairs), choose=choose)
 
     def _open_named(
         self, gallery_or_modality: str | Pipeline, detector: str | None
@@ -195,8 +202,8 @@ class AnswerMethods(OpenStore):
     def explain(
         self,
         gallery_or_modality: str | Pipeline,
-        a: Source,
-        b: Source,
+        a: Input,
+        b: Input,
         *,
         choose: Chooser = largest_region,
         detector: str | None = DEFAULT,
@@ -209,13 +216,13 @@ class AnswerMethods(OpenStore):
         from siamkit.flows.explain import explain
 
         pipeline, _ = self._open_named(gallery_or_modality, detector)
-        return explain(pipeline, a, b, choose=choose, progress=progress)
+        return explain(pipeline, *_take_two(pipeline, a, b), choose=choose, progress=progress)
 
     def verify_identity(
         self,
         gallery: str,
         label: str,
-        probe: Source,
+        probe: Input,
         *,
         rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
@@ -228,14 +235,15 @@ class AnswerMethods(OpenStore):
         the regions to compare. detector: another one for this call.
         """
         claim = self._open_claim(gallery, label, rule, fusion, detector)
-        content = claim.pipeline.read(probe)
+        source = take_source(probe, "probe", claim.pipeline.modality.kind)
+        content = claim.pipeline.read(source)
         return claim.compare(batches.embed_one(claim.pipeline, content, choose))
 
     def verify_identity_many(
         self,
         gallery: str,
         label: str,
-        probes: Iterable[Source],
+        probes: Iterable[Input],
         *,
         rule: DecisionRule = DEFAULT_RULE,
         fusion: Fusion | None = None,
@@ -246,7 +254,8 @@ class AnswerMethods(OpenStore):
         from siamkit.flows.verify_many import verify_probes
 
         claim = self._open_claim(gallery, label, rule, fusion, detector)
-        return verify_probes(claim, probes, choose=choose)
+        sources = take_each(probes, "probes", claim.pipeline.modality.kind)
+        return verify_probes(claim, sources, choose=choose)
 
     def _open_claim(
         self,
@@ -263,7 +272,7 @@ class AnswerMethods(OpenStore):
         return open_claim(self.store, pipeline, claim, open_index, rule=rule, fusion=fusion)
 
     def verify_fused(
-        self, label: str, probes: Iterable[tuple[str, Source]], *, rule: DecisionRule = DEFAULT_RULE
+        self, label: str, probes: Iterable[tuple[str, Input]], *, rule: DecisionRule = DEFAULT_RULE
     ) -> Fused:
         """Verify an identity with one (gallery, source) pair of each modality, fused.
 
@@ -278,6 +287,28 @@ class AnswerMethods(OpenStore):
         def verify(gallery: Gallery, source: Source) -> Verification:
             return self.verify_identity(gallery.name, label, source)
 
-        pairs = [(galleries.get(self.store, name), source) for name, source in probes]
+        targets = [(galleries.get(self.store, name), source) for name, source in probes]
+        pairs = [(gallery, self._take(gallery, source)) for gallery, source in targets]
         evidence = fuse.gather_evidence(self.store, label, pairs, self.pipeline_of, verify)
         return fuse.fuse(list(evidence), rule.fmr)
+
+    @staticmethod
+    def _take(gallery: Gallery, probe: Input) -> Source:
+        """Return the probe for one of several galleries."""
+        kind = registry.load("siamkit.modalities", gallery.space.modality).kind
+        return take_source(probe, f"probe for {gallery.name}", kind)
+
+
+def _take_two(pipeline: Pipeline, a: Input, b: Input) -> tuple[Source, Source]:
+    kind = pipeline.modality.kind
+    return take_source(a, "a", kind), take_source(b, "b", kind)
+
+
+def _take_pairs(
+    pipeline: Pipeline, pairs: Iterable[tuple[Input, Input]]
+) -> list[tuple[Source, Source]]:
+    kind = pipeline.modality.kind
+    return [
+        (take_or_refuse(a, f"pairs[{n}][0]", kind), take_or_refuse(b, f"pairs[{n}][1]", kind))
+        for n, (a, b) in enumerate(pairs)
+    ]

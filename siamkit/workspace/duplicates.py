@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
 from siamkit.io.places import expand, expand_text
-from siamkit.types import Fault, Progress, Threshold, ignore_progress
+from siamkit.sdk.inputs import take_or_refuse
+from siamkit.types import Fault, Input, Progress, Threshold, ignore_progress
 from siamkit.workspace.base import OpenStore
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class DuplicateMethods(OpenStore):
 
     def dedupe(
         self,
-        items: Iterable[Item | str | Path],
+        items: Iterable[Item | Input],
         *,
         modality: str,
         encoder: str | None = None,
@@ -46,8 +47,11 @@ class DuplicateMethods(OpenStore):
         from siamkit.flows.grouping import open_match_rule
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
+        kind = pipeline.modality.kind
         numbered = (
-            item if isinstance(item, Item) else Item(number, str(number), item)
+            item
+            if isinstance(item, Item)
+            else Item(number, str(number), take_or_refuse(item, f"items[{number - 1}]", kind))
             for number, item in enumerate(items, 1)
         )
         match_rule = open_match_rule(pipeline, rule)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.embed.region_choosers import Chooser, all_regions, only_usable
+from siamkit.host import registry
 from siamkit.io.places import expand, expand_text
 from siamkit.protocols import Source
+from siamkit.sdk.inputs import take_each, take_or_refuse, take_source
 from siamkit.store import Gallery, Store
-from siamkit.types import Fault, Progress, Prompt, Vectors, ignore_progress
+from siamkit.types import Fault, Input, Kind, Progress, Prompt, Vectors, ignore_progress
 from siamkit.workspace.galleries import GalleryMethods
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class EnrolmentMethods(GalleryMethods):
         self,
         gallery: str,
         label: str,
-        source: Source,
+        source: Input,
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
@@ -37,7 +39,7 @@ class EnrolmentMethods(GalleryMethods):
     ) -> EnrolResult:
         """Enrol one source under a label; it is durable on return.
 
-        source: a file's path, its content as bytes, or, where samples are texts, the text.
+        source: a path, bytes, a picture or sound in memory, or, where samples are texts, the text.
         modality: needed for a new gallery, unless it is named after one.
         choose: picks the regions to enrol (see siamkit.region_choosers); the default takes the
         one usable region. detector: another one for this call; DEFAULT takes the gallery's own,
@@ -47,9 +49,10 @@ class EnrolmentMethods(GalleryMethods):
         Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a source that cannot
         be enrolled, EncoderMismatch if the gallery was filled by another encoder.
         """
+        kind = registry.load("siamkit.modalities", self.modality_of(gallery, modality)).kind
         (result,) = self.enrol_many(
             gallery,
-            [(label, source)],
+            [(label, take_source(source, "source", kind))],
             modality=modality,
             choose=choose,
             detector=detector,
@@ -62,7 +65,7 @@ class EnrolmentMethods(GalleryMethods):
     def enrol_many(
         self,
         gallery: str,
-        items: Iterable[tuple[str | None, Source]],
+        items: Iterable[tuple[str | None, Input]],
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
@@ -94,7 +97,8 @@ class EnrolmentMethods(GalleryMethods):
             return self.store, created
 
         target = (self.store, existing) if existing else None
-        yield from enrol(target, create, pipeline, items, choose, look_again=look_again)
+        pairs = _take_pairs(items, pipeline.modality.kind)
+        yield from enrol(target, create, pipeline, pairs, choose, look_again=look_again)
 
     @staticmethod
     def read_labelled(
@@ -140,7 +144,7 @@ class EnrolmentMethods(GalleryMethods):
     def embed(
         self,
         modality: str,
-        items: Iterable[Source],
+        items: Iterable[Input],
         output: str | Path,
         *,
         encoder: str | None = None,
@@ -157,7 +161,9 @@ class EnrolmentMethods(GalleryMethods):
         from siamkit.flows.embed import embed
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        return embed(pipeline, items, choose, expand(Path(output)), progress)
+        sources = take_each(items, "items", pipeline.modality.kind)
+        total = len(items) if isinstance(items, Sized) else 0
+        return embed(pipeline, sources, choose, expand(Path(output)), progress, total=total)
 
     @staticmethod
     def read_sources(
@@ -173,3 +179,16 @@ class EnrolmentMethods(GalleryMethods):
         from siamkit.flows.embed import read_sources
 
         return read_sources(expand_text(str(origin)), columns, sys.stdin)
+
+
+def _take_pairs(
+    items: Iterable[tuple[str | None, Input]], kind: Kind
+) -> Iterator[tuple[str | None, Source]]:
+    """Yield (label, source) pairs; an item that is no pair is left as it is, to be reported."""
+    for number, item in enumerate(items):
+        try:
+            label, source = item
+        except (TypeError, ValueError):
+            yield item  # type: ignore[misc]
+        else:
+            yield label, take_or_refuse(source, f"items[{number}]", kind)

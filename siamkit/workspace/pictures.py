@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
-from siamkit.protocols import Source
+from siamkit.sdk.inputs import take_each, take_source
 from siamkit.store import galleries
-from siamkit.types import Progress, Prompt, ignore_progress
+from siamkit.types import Input, Progress, Prompt, ignore_progress
 from siamkit.workspace.installation import InstallationMethods
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class PictureMethods(InstallationMethods):
 
     def detect(
         self,
-        source: Source,
+        source: Input,
         *,
         detector: str | None = None,
         labels: Sequence[str] = (),
@@ -44,11 +44,11 @@ class PictureMethods(InstallationMethods):
         does not have, and for tiles or a prompt that it does not take.
         """
         prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
-        return prepared.detect(source)[0]
+        return prepared.detect(take_source(source, "source", prepared.kind))[0]
 
     def detect_many(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[Input],
         *,
         detector: str | None = None,
         labels: Sequence[str] = (),
@@ -60,14 +60,16 @@ class PictureMethods(InstallationMethods):
     ) -> Iterator[Detected]:
         """Yield the regions of each source in order; one that cannot be used has an `error`.
 
-        sources: files, their content as bytes, or folders, whose files are taken. output: files to
+        sources: pictures as `query` takes them, or folders, whose files are taken. output: files to
         write; an interrupted run of the same sources with the same output goes on where it stopped.
         The others are those of `detect`; a prompt goes with one source.
         """
         from siamkit.flows.detect_many import detect_many
 
         prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
-        yield from detect_many(prepared, sources, output, progress)
+        yield from detect_many(
+            prepared, take_each(sources, "sources", prepared.kind), output, progress
+        )
 
     def _prepare_detector(
         self,
@@ -91,7 +93,7 @@ class PictureMethods(InstallationMethods):
     def find(
         self,
         gallery: str,
-        source: Source,
+        source: Input,
         *,
         detector: str | None = DEFAULT,
         tiles: int | None = None,
@@ -104,7 +106,7 @@ class PictureMethods(InstallationMethods):
         from siamkit.flows.find import find
 
         search = self._open_search(gallery, detector, tiles, rule.reranker)
-        (picture,) = find(search, [source], rule)
+        (picture,) = find(search, [take_source(source, "source", "image")], rule)
         if picture.error:
             raise picture.error
         return picture
@@ -112,7 +114,7 @@ class PictureMethods(InstallationMethods):
     def find_many(
         self,
         gallery: str,
-        sources: Iterable[Source],
+        sources: Iterable[Input],
         *,
         detector: str | None = DEFAULT,
         tiles: int | None = None,
@@ -122,9 +124,9 @@ class PictureMethods(InstallationMethods):
     ) -> Generator[SearchedPicture, None, None]:
         """Search pictures for everything that is enrolled; yield one result per source, in order.
 
-        sources: files, their content as bytes, or folders, whose files are taken. One that fails is
-        reported in its result and does not end the others. output: files to write; if the iteration
-        is stopped and closed, they hold what is done.
+        sources: pictures, or folders, whose files are taken. One that fails is reported in its
+        result and does not end the others. output: files to write; if the iteration is stopped and
+        closed, they hold what is done.
         detector: a name; DEFAULT takes the gallery's own, or `proposals` if it has none; None
         compares whole pictures alone. tiles: px of the side of overlapping tiles, in which the
         detector looks too. rule: a threshold, or an FPIR per picture, instead of the calibrated
@@ -133,7 +135,7 @@ class PictureMethods(InstallationMethods):
         from siamkit.flows.find_many import find_many
 
         search = self._open_search(gallery, detector, tiles, rule.reranker)
-        yield from find_many(search, sources, rule, output, progress)
+        yield from find_many(search, take_each(sources, "sources", "image"), rule, output, progress)
 
     def _open_search(
         self, gallery: str, detector: str | None, tiles: int | None, reranker: str | None

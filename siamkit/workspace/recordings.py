@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
 from siamkit.io.places import expand
+from siamkit.sdk.inputs import take_source
 from siamkit.stats.scoring import Fusion
-from siamkit.types import Progress, ignore_progress
+from siamkit.types import Input, Progress, ignore_progress
 from siamkit.workspace.galleries import GalleryMethods
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class RecordingMethods(GalleryMethods):
 
     def timeline(
         self,
-        recording: str | Path,
+        recording: Input,
         gallery: str | None = None,
         *,
         modality: str | None = None,
@@ -41,10 +42,11 @@ class RecordingMethods(GalleryMethods):
             if gallery
             else (None, self.pipeline(modality or default_modality()))
         )
+        source = take_source(recording, "recording", pipeline.modality.kind)
         return timeline(
             live,
             pipeline,
-            expand(Path(recording)),
+            source if isinstance(source, bytes) else expand(Path(source)),
             speakers=speakers,
             rule=rule,
             fusion=fusion,
