@@ -4,7 +4,7 @@
 
 Needs: pip install pyannote.metrics. Meetings of 2 to 6 LibriSpeech speakers of one half of DATA are
 made by `meetings.py`: turns of up to 8 s, gaps of up to 1.5 s, about 10 % of the speech at once.
-The constants of siamkit.flows.diarise were chosen on half 0; half 1 has other speakers.
+The constants of siamkit.flows.diarise and voices were chosen on half 0; half 1 has other speakers.
 
 DER: the diarisation error rate of pyannote.metrics, overlaps counted, without a collar and with one
 of 0.25 s on either side; then its parts without: missed, false alarm, confusion. `speakers right`:
@@ -26,7 +26,8 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from siamkit.embed.pipeline import Pipeline, open_pipeline
-from siamkit.flows.diarise import Speaker, group, hear
+from siamkit.flows.diarise import Speaker, group
+from siamkit.flows.voices import hear
 from siamkit.io.sources import Content
 from siamkit.sdk.regions import spans
 from siamkit.types import Clip, Region, ignore_progress

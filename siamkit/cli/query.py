@@ -129,8 +129,9 @@ def _note_speakers(ws: sk.Workspace, gallery: str, files: Iterable[Path]) -> Non
             count = ws.count_speakers(gallery, file)
             if count > 1:
                 stderr(
-                    f"Note: {one_line(str(file), 100)} has {count} speakers, and this is one answer"
-                    f" for all of them: `siamkit timeline {file} {gallery}` tells them apart"
+                    f"Note: {one_line(str(file), 100)} has {count} speakers or more, and this is"
+                    " one answer for all of them:"
+                    f" `siamkit timeline {file} {gallery}` tells them apart"
                 )
 
 

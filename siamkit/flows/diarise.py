@@ -7,9 +7,7 @@ separated into speakers, whose pieces are embedded and clustered; where windows 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
@@ -17,20 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import Pipeline
-from siamkit.errors import NothingFound
-from siamkit.host import registry
+from siamkit.flows.voices import (
+    FRAME,
+    STEP,
+    WINDOW,
+    Voice,
+    cut_windows,
+    hear,
+    hear_window,
+    separate,
+    to_spans,
+)
 from siamkit.io import sources
 from siamkit.io.sources import Content
 from siamkit.protocols import Separates, Streams
 from siamkit.sdk.sound import find_runs
-from siamkit.types import Clip, Progress, Region, Span, Vectors, ignore_progress
+from siamkit.types import Clip, Progress, Span, Vectors, ignore_progress
 
-WINDOW, STEP = 10.0, 2.5  # s that are heard at once, and from one window to the next
-FRAME = 0.02  # s, the grid on which windows vote
-PIECE = 4.0  # s, at most, that are embedded at once
-GAP = 0.2  # s of silence at which a piece ends
-LEAST = 0.3  # s alone that are embedded without what others say at the same time
-DOUBLED = 0.7  # of the time that either of two speaks, they speak at once: they are one
 JOIN = 1.0  # s of silence, at most, within one turn
 SHORTEST = 0.1  # s of a turn
 # Chosen on half of the development speakers, and measured on the other: docs/voices.md.
@@ -38,18 +39,8 @@ CLUSTERED = 1.5  # s that a voice says alone, at least, to be clustered; others 
 APART = 0.65  # cosine distance at which two clusters are two speakers
 OTHER = 0.3  # more of it between two speakers of one window
 SMALLEST = 2.0  # s that a speaker says alone, in all windows; most moments are in four of them
+SAMPLED = 12  # windows, at least, in which speakers are only counted: 50 ms each
 MOST = 2_000  # voices clustered, of a longer recording evenly spread: they take 80 MB
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Voice:
-    """Some seconds of one speaker in one window."""
-
-    window: int
-    speaker: int  # of the window
-    is_heard: NDArray[np.bool_]  # (frames of a window,)
-    seconds: float  # of them alone
-    vector: Vectors  # (dim,) of norm 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,129 +71,34 @@ def diarise(
 def count_speakers(pipeline: Pipeline, source: Path) -> int:
     """Return how many people speak in a recording; 1 if a modality cannot tell, or nobody does.
 
-    They are counted only if two are heard within a window: most recordings have one speaker.
+    They are counted only if two are heard within a window: most recordings have one speaker. Of a
+    long recording, up to 2 * SAMPLED windows are heard, so it may have more speakers.
     """
     modality = pipeline.modality
     if not isinstance(modality, Separates) or not isinstance(modality, Streams):
         return 1
     content = Content(sources.to_text(source), b"")
-
-    def clips() -> Iterator[Clip]:
-        return pipeline.stream(source, content)
-
-    if all(len(separate(pipeline, window)) < 2 for window in _windows(clips())):
+    windows = _spread(cut_windows(pipeline.stream(source, content)))
+    if all(len(separate(pipeline, window)) < 2 for window in windows):
         return 1
-    return max(1, len(diarise(pipeline, clips(), content)[0]))
+    voices = [
+        voice
+        for number, window in enumerate(windows)
+        for voice in hear_window(pipeline, window, content, number)
+    ]
+    return len(find_centres(voices, None)) if voices else 1
 
 
-def hear(
-    pipeline: Pipeline, clips: Iterator[Clip], content: Content, progress: Progress
-) -> tuple[list[Voice], float]:
-    """Separate and embed the voices of each window."""
-    voices: list[Voice] = []
-    end = 0.0
-    for number, clip in enumerate(_windows(clips)):
-        end = number * STEP + clip.seconds
-        voices += _hear_window(pipeline, clip, content, number)
-        progress("listening (s)", round(end), 0)
-    return voices, end
-
-
-def _hear_window(pipeline: Pipeline, clip: Clip, content: Content, number: int) -> list[Voice]:
-    """Return the voices of one window; one that is nothing but zeros is none."""
-    heard = _merge_doubles([_to_frames(spans) for spans in separate(pipeline, clip)])
-    is_single = np.sum(heard, axis=0) == 1
-    crops, voices = [], []
-    for speaker, is_heard in enumerate(heard):
-        for unit in _units(is_heard):
-            alone = unit & is_single
-            with suppress(NothingFound):
-                part = alone if alone.sum() * FRAME >= LEAST else unit
-                crops.append(pipeline.crop(clip, _to_region(part), content))
-                voices.append((speaker, unit, float(alone.sum() * FRAME)))
-    if not crops:
-        return []
-    vectors, valid = pipeline.embed(crops)
-    if not valid.all():
-        raise pipeline.row_error(vectors[~valid][0])
-    return [Voice(number, *voice, vector) for voice, vector in zip(voices, vectors, strict=True)]
-
-
-def _merge_doubles(heard: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
-    """Count two who nearly always speak at once as one: some voices are heard as two."""
-    merged: list[NDArray[np.bool_]] = []
-    for row in heard:
-        for number, other in enumerate(merged):
-            if (row & other).sum() >= DOUBLED * (row | other).sum():
-                merged[number] = row | other
-                break
-        else:
-            merged.append(row)
-    return merged
-
-
-def _units(is_heard: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
-    """Split a speaker's stretches at pauses, and long ones into pieces of up to PIECE."""
-    for start, stop in merge(_to_spans(is_heard), GAP):
-        count = max(1, ceil((stop - start) / PIECE))
-        edges = np.rint(np.linspace(start, stop, count + 1) / FRAME).astype(int)
-        for a, b in pairwise(edges):
-            unit = np.zeros_like(is_heard)
-            unit[a:b] = is_heard[a:b]
-            if unit.any():
-                yield unit
-
-
-def separate(pipeline: Pipeline, clip: Clip) -> list[list[Span]]:
-    """Return the stretches of each speaker in a clip of up to WINDOW."""
-    modality = pipeline.modality
-    assert isinstance(modality, Separates)
-    with registry.calling(modality, "separate"):
-        spans: list[list[Span]] = modality.separate(clip)
-    return [each for each in spans if each]
-
-
-def _windows(clips: Iterator[Clip]) -> Iterator[Clip]:
-    """Cut a recording into clips of WINDOW, one every STEP; the last may be shorter."""
-    buffer, rate, count = np.empty(0, np.float32), 1, 0
-    for block in clips:
-        rate = block.rate
-        size, step = round(WINDOW * rate), round(STEP * rate)
-        buffer = np.concatenate([buffer, block.samples])
-        while len(buffer) >= size:
-            yield Clip(buffer[:size], rate)
-            buffer = buffer[step:]
-            count += 1
-    heard = (WINDOW - STEP) * rate if count else 0  # by the window before
-    if len(buffer) > heard:
-        yield Clip(buffer, rate)
-
-
-def _to_frames(spans: Sequence[Span]) -> NDArray[np.bool_]:
-    is_heard = np.zeros(round(WINDOW / FRAME), dtype=bool)
-    for start, stop in spans:
-        is_heard[round(start / FRAME) : round(stop / FRAME)] = True
-    return is_heard
-
-
-def _to_region(is_heard: NDArray[np.bool_]) -> Region:
-    parts = tuple(_to_spans(is_heard))
-    return Region(where=(parts[0][0], parts[-1][1]), parts=parts)
-
-
-def _to_spans(is_heard: NDArray[np.bool_]) -> list[Span]:
-    return [(start * FRAME, stop * FRAME) for start, stop in find_runs(is_heard).tolist()]
-
-
-def merge(spans: Sequence[Span], gap: float = 0.0) -> list[Span]:
-    """Return the union of spans, in order; those at most `gap` seconds apart become one."""
-    merged: list[Span] = []
-    for start, stop in sorted(spans):
-        if merged and start - merged[-1][1] <= gap:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged
+def _spread(windows: Iterator[Clip]) -> list[Clip]:
+    """Return up to 2 * SAMPLED windows of a recording, evenly spread over it."""
+    spread: list[Clip] = []
+    every = 1
+    for number, window in enumerate(windows):
+        if number % every == 0:
+            spread.append(window)
+        if len(spread) > 2 * SAMPLED:
+            spread, every = spread[::2], 2 * every
+    return spread
 
 
 def group(voices: Sequence[Voice], seconds: float, speakers: int | None) -> list[Speaker]:
@@ -295,5 +191,5 @@ def _join(is_heard: NDArray[np.bool_], is_silent: NDArray[np.bool_]) -> list[Spa
         around = is_heard[max(0, start - 1) : start].any() and is_heard[stop : stop + 1].any()
         if around and (stop - start) * FRAME <= JOIN:
             joined[start:stop] = True
-    spans = _to_spans(joined)
+    spans = to_spans(joined)
     return [(start, stop) for start, stop in spans if stop - start >= SHORTEST]

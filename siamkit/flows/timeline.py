@@ -5,6 +5,7 @@ The speakers are told apart first, whoever they are, and each is then compared w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, StoreError, Uncalibrated
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
-from siamkit.flows.diarise import Speaker, diarise, merge
+from siamkit.flows.diarise import Speaker, diarise
 from siamkit.flows.nearest import find_nearest
+from siamkit.flows.voices import merge
 from siamkit.host import registry
 from siamkit.io import sources
 from siamkit.io.sources import Content
@@ -26,6 +28,7 @@ from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Progress, Span, Threshold, ignore_progress
 
 DECIMALS = 2  # of seconds
+log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def timeline(
     heard, seconds = diarise(pipeline, clips, content, speakers=speakers, progress=progress)
     if not heard:
         raise NothingFound(f"{content.name}: nobody speaks in its {seconds:.0f} s")
+    if speakers is not None and len(heard) < speakers:
+        log.warning(f"{content.name}: only {len(heard)} of {speakers} speakers can be told apart")
     best: list[Match | None] = [None] * len(heard)
     if live is not None:
         vectors = np.stack([speaker.vector for speaker in heard])

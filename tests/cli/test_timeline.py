@@ -14,8 +14,9 @@ from voicedata import clip, write
 
 from siamkit.errors import UnreadableSample
 from siamkit.flows.cut_speaker import read_speaker
-from siamkit.flows.diarise import Voice, group
+from siamkit.flows.diarise import group
 from siamkit.flows.timeline import Timeline, Turn
+from siamkit.flows.voices import Voice
 from siamkit.io.printable import clock
 from siamkit.reports.timeline import FORMATS, draw, rttm, srt, vtt
 from siamkit.types import Threshold
@@ -76,6 +77,8 @@ def test_without_a_gallery_everybody_has_a_number_and_no_store_is_made(shell):
     # One speaker, if that is what the caller knows.
     done = shell("timeline", "talk.wav", "--speakers", "1", "--json")
     assert {turn["speaker"] for turn in json.loads(done.out)["turns"]} == {1}
+    done = shell("timeline", "talk.wav", "--speakers", "9")
+    assert "of 9 speakers can be told apart" in done.err
 
 
 def test_a_number_becomes_a_name(meeting):
