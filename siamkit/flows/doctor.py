@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import PluginError, SiamkitError
+from siamkit.embed.pipeline import open_encoder
+from siamkit.errors import EncoderMismatch, PluginError, SiamkitError
 from siamkit.flows.detectors import list_detectors
 from siamkit.flows.forget import finish_erasing
 from siamkit.host import registry
@@ -158,7 +159,7 @@ def _store(store: Store) -> Iterator[Checkup]:
         checks = {"gallery": _rows, "samples": _samples, "calibration": _scale, "index": _index}
         for kind, examine in checks.items():
             yield _attempt(f"{kind} {name}", partial(examine, store, gallery))
-        yield from _missing_encoder(gallery)
+        yield from _encoder_of(store, gallery)
 
 
 def _attempt(check: str, examine: Callable[[str], Checkup]) -> Checkup:
@@ -220,18 +221,23 @@ def _named(store: Store, sample_ids: Sequence[int]) -> str:
     return f"{named} and {more:,} more" if more > 0 else named
 
 
-def _missing_encoder(gallery: Gallery) -> Iterator[Checkup]:
-    """Report a gallery whose modality or encoder is gone: its samples cannot be compared."""
+def _encoder_of(store: Store, gallery: Gallery) -> Iterator[Checkup]:
+    """Report a gallery whose encoder is gone or has changed: its samples cannot be compared."""
+    check = f"encoder of {gallery.name}"
     try:
         modality = registry.load("siamkit.modalities", gallery.space.modality)
         if gallery.encoder and gallery.encoder not in getattr(modality, "encoders", {}):
             names.resolve(modality, gallery.encoder)
+        if galleries.count(store, gallery)[1]:
+            galleries.require_space(gallery, open_encoder(modality, gallery.encoder).fingerprint)
     except PluginError as error:
         hint = f"reinstall the package of {gallery.space.modality}"
-        yield Checkup(f"encoder of {gallery.name}", False, str(error), hint)
+        yield Checkup(check, False, str(error), hint)
+    except EncoderMismatch as error:
+        yield Checkup(check, False, str(error), error.hint)
     except SiamkitError as error:
         hint = f"bring it back, or: siamkit reembed {gallery.name} --encoder NAME"
-        yield Checkup(f"encoder of {gallery.name}", False, str(error), hint)
+        yield Checkup(check, False, str(error), hint)
 
 
 def _index(store: Store, gallery: Gallery, check: str) -> Checkup:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 from PIL import Image
@@ -301,6 +303,17 @@ def test_doctor_names_a_gallery_whose_plugin_is_gone(letters):
     assert fault["check"] == "encoder of letters"
     assert "no plugin 'letters'" in fault["found"]
     assert fault["hint"] == "reinstall the package of letters"
+
+
+def test_doctor_names_a_gallery_of_another_version_of_the_encoder(letters):
+    assert letters("enrol", "letters", "--text", "hello", "--as", "x", "-m", "letters").code == 0
+    with closing(sqlite3.connect(letters.folder / ".siamkit/store.db")) as db, db:
+        db.execute("UPDATE spaces SET fingerprint = 'letters/1:before'")
+    done = letters("doctor", "--json")
+    assert done.code == 1
+    (fault,) = [found for found in json.loads(done.out) if found["check"] == "encoder of letters"]
+    assert "holds templates of letters/1:before" in fault["found"]
+    assert fault["hint"] == "`siamkit reembed letters` recomputes its templates"
 
 
 def test_a_folder_with_nothing_to_enrol_is_an_error(letters):
