@@ -103,8 +103,9 @@ def test_each_way_of_scoring_uses_its_own_calibration(workspace):
         workspace.enrol("letters", label, text)
     calibrated = workspace.calibrate("letters", targets=sk.CalibrationTargets(fmr=0.01))
     left, right = (text for _, text in texts(40, 6)[:2])
-    pair = workspace.verify("letters", left, right).verdict
-    best = workspace.verify_identity("letters", "id000", left).verdict
+    rule = sk.DecisionRule(fmr=0.01)
+    pair = workspace.verify("letters", left, right, rule=rule).verdict
+    best = workspace.verify_identity("letters", "id000", left, rule=rule).verdict
     assert pair.threshold.value == calibration.threshold_for_fmr(calibrated.pairs).value
     assert best.threshold.value == calibration.threshold_for_fmr(calibrated).value
     # Nothing is known of means: the encoder's threshold, and no probability.

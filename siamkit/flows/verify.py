@@ -52,12 +52,33 @@ class ComparedSide:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The answer to a 1:1 question, and the regions that were compared."""
+    """The answer to a 1:1 question, and the regions that were compared.
+
+    It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
+    """
 
     verdict: Verdict
     left: ComparedSide
     right: ComparedSide
     advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
+
+    def __bool__(self) -> bool:
+        return bool(self.decision)
+
+    @property
+    def decision(self) -> Decision:
+        """Are the two the same?"""
+        return self.verdict.decision
+
+    @property
+    def score(self) -> float:
+        """The cosine of the two, in [-1, 1]."""
+        return self.verdict.score
+
+    @property
+    def probability(self) -> float | None:
+        """That the two are the same; None if nothing measured it."""
+        return self.verdict.probability
 
 
 @dataclass(frozen=True, slots=True, eq=False)

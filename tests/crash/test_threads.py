@@ -83,7 +83,7 @@ def test_a_generator_may_go_from_thread_to_thread(workspace):
 @pytest.mark.timeout(120)
 def test_threads_open_a_new_store_gallery_and_index_once(tmp_path, monkeypatch):
     opened = []
-    from siamkit import workspace as module
+    from siamkit.workspace import base as module
 
     real = module.open_pipeline
     monkeypatch.setattr(module, "open_pipeline", lambda *a, **k: opened.append(a) or real(*a, **k))
