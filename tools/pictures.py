@@ -1,16 +1,24 @@
 """Draw the pictures of the documentation: `python tools/pictures.py` rewrites them.
 
 Each is a small SVG file whose colours follow the reader's light or dark mode, with its own
-background. floors.py draws the floors.
+background. floors.py draws the floors. `answers.jpg` shows what siamkit itself draws on the
+samples of examples/samples.py: portraits in the public domain (NASA, US Navy), and a shelf drawn
+with pictures of scikit-image that are free to use (CC0, or in the public domain).
 """
 
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import tempfile
 from html import escape
 from pathlib import Path
 
-HERE = Path(__file__).parents[1] / "docs" / "pictures"
+from PIL import Image, ImageOps
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "docs" / "pictures"
 STYLE = """
 svg { --ground: #ffffff; --text: #1b2a41; --soft: #5a6474; --line: #8a94a6; --blue: #3a6ea5;
   --orange: #c8641a; --green: #3c8a3a; --tint: 0.14 }
@@ -212,6 +220,43 @@ def scores() -> str:
     )
 
 
+# --- what siamkit draws ---
+
+ANSWERS = HERE / "answers.jpg"
+ANSWER_HEIGHT = 400  # px
+PRODUCTS = ("arabica", "kitty", "booster")
+EXAMPLES = (  # each saves a picture in the folder of the samples
+    ("enrol", "faces", "collins.png", "--as", "Eileen Collins"),
+    ("enrol", "faces", "hopper.jpg", "--as", "Grace Hopper"),
+    ("query", "faces", "both.jpg", "-k", "1", "--save-annotated", "group.png"),
+    ("init", "products", "-m", "images", "--encoder", "detail"),
+    *(
+        ("enrol", "products", f"shelves/{name}.png", "--as", name, "--detector", "none")
+        for name in PRODUCTS
+    ),
+    ("find", "products", "shelves/shelf.jpg", "--threshold", "0.5", "--save-annotated", "seen.png"),
+)
+
+
+def save_answers() -> None:
+    """Save a group photo and a shelf, side by side, as siamkit annotates them."""
+    with tempfile.TemporaryDirectory() as folder:
+        commands = [[ROOT / "examples" / "samples.py"], *(["-m", "siamkit", *e] for e in EXAMPLES)]
+        for command in commands:
+            subprocess.run([sys.executable, *command], cwd=folder, check=True)
+        pictures = [Image.open(Path(folder) / name) for name in ("group.png", "seen.png")]
+        scaled = [
+            ImageOps.contain(picture.convert("RGB"), (10_000, ANSWER_HEIGHT))
+            for picture in pictures
+        ]
+    gap = 12  # px
+    width = sum(picture.width for picture in scaled) + gap
+    both = Image.new("RGB", (width, ANSWER_HEIGHT), "white")
+    both.paste(scaled[0], (0, 0))
+    both.paste(scaled[1], (width - scaled[1].width, 0))
+    both.save(ANSWERS, quality=88)
+
+
 PICTURES = {
     HERE / "flow.svg": flow,
     HERE / "space.svg": space,
@@ -221,3 +266,4 @@ PICTURES = {
 if __name__ == "__main__":
     for path, draw in PICTURES.items():
         path.write_text(draw(), encoding="utf-8")
+    save_answers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -88,3 +89,39 @@ def test_every_public_name_has_a_section(site):
         home = getattr(getattr(siamkit, name), "__module__", None)  # a version has none
         ids = {f'id="siamkit.{name}"', f'id="{home}.{name}"'}
         assert home is None or any(one in reference for one in ids), name
+
+
+def test_links_of_the_readme_lead_to_pages_of_the_site(site):
+    readme = (ROOT / "README.md").read_text()
+    links = re.findall(r"\]\(docs/([^)#]+)(?:#([^)]+))?\)", readme)
+    assert len(links) > 10
+    for path, anchor in links:
+        target = site / path
+        if path.endswith(".md"):
+            target = target.with_suffix(".html")
+        assert target.exists(), path
+        assert not anchor or f'id="{anchor}"' in target.read_text(), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("enroll", "reference/commands.html"),
+        ("remove", "howto/delete.html"),
+        ("compare", "reference/commands.html"),
+        ("webcam", "howto/web.html"),
+        ("flask", "howto/web.html"),
+    ],
+)
+def test_the_search_finds_what_people_type(site, word, page):
+    entries = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    pages = {
+        entry["location"].partition("#")[0]
+        for entry in entries
+        if re.search(rf"\b{word}\b", f"{entry['title']} {entry['text']}", re.IGNORECASE)
+    }
+    assert page in pages
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200

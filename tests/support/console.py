@@ -1,4 +1,7 @@
-"""A process that runs siamkit commands one after the other, so that it imports things once."""
+"""A process that runs siamkit commands one after the other, so that it imports things once.
+
+It runs Python programs, too: those of one folder share their names.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ import json
 import os
 import subprocess
 import sys
+import traceback
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+PROGRAM = "-c"  # in place of a command: the text of a Python program follows
 
 
 class Console:
@@ -18,7 +26,10 @@ class Console:
         self.process = subprocess.Popen([sys.executable, __file__], env=environment, **pipes)
 
     def __call__(self, folder: Path, out: str, err: str, *arguments: str) -> int:
-        """Run one command in a folder, with its streams appended to files; return its exit code."""
+        """Run a command, or (PROGRAM, text), in a folder; return its exit code.
+
+        What it writes is appended to the files `out` and `err`.
+        """
         print(json.dumps([str(folder), out, err, arguments]), file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
@@ -30,6 +41,7 @@ def serve(requests: Iterable[str]) -> None:
     from siamkit.cli import run
 
     answers = os.dup(1)
+    names: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for request in requests:
         folder, *streams, arguments = json.loads(request)
         os.chdir(folder)
@@ -37,9 +49,22 @@ def serve(requests: Iterable[str]) -> None:
             file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.dup2(file, number)
             os.close(file)
-        code = run(arguments)
+        if arguments[0] == PROGRAM:
+            code = run_program(arguments[1], names[folder])
+        else:
+            code = run(arguments)
         sys.stdout.flush()
         os.write(answers, f"{code}\n".encode())
+
+
+def run_program(text: str, names: dict[str, Any]) -> int:
+    """Run a program among the names that others have bound; return its exit code."""
+    try:
+        exec(compile(text, "<page>", "exec"), names)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Runs the console blocks of README.md and docs/: `python tests/support/pages.py [PAGE…]`.
+"""Runs the blocks of README.md and docs/: `python tests/support/pages.py [PAGE…]`.
 
 It writes what the commands print into the pages. Each page has a folder of its own, with the
 samples of `examples/samples.py` in it, and `examples/`. Its blocks ```console run from top to
 bottom; a line that begins with `$ ` is a command, which goes on in the next line if it ends with a
-backslash. In an output, `...` stands for anything, and alone on a line for any lines. A block
+backslash. In an output, `...` stands for anything, and alone on a line for any lines. Its blocks
+```python run, too, in one namespace; a block ```text right below one holds what it prints. A block
 that cannot be run has the reason above it: <!-- not run: needs the LFW data -->
 """
 
@@ -24,14 +25,16 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-from console import Console
+from console import PROGRAM, Console
 
 from siamkit.io.cache_root import cache_root
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"^(?P<mark><!-- not run: (?P<reason>[^\n]+) -->\n)?```console\n(?P<body>.*?)^```$",
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?"
+    r"```(?P<language>console|python)\n(?P<body>.*?)^```$"
+    r"(?P<below>\n\n```text\n(?P<printed>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
 ELIDED = "..."
@@ -49,7 +52,7 @@ def run(text: str, folder: Path) -> str:
     (folder / "examples").symlink_to(ROOT / "examples")
     run_blocks = [block["body"] for block in BLOCK.finditer(text) if not block["reason"]]
     shell = Shell(folder, installs=any("$ pip install " in body for body in run_blocks))
-    return BLOCK.sub(lambda block: block[0] if block["reason"] else _block(block, shell), text)
+    return BLOCK.sub(lambda block: block[0] if block["reason"] else _run(block, shell), text)
 
 
 def copy_samples(folder: Path) -> None:
@@ -104,6 +107,16 @@ class Shell:
         words = shlex.shlex(command, posix=True, punctuation_chars=True)
         return command.startswith("siamkit ") and not self.installs and SYNTAX.isdisjoint(words)
 
+    def program(self, text: str) -> str:
+        """Run a Python program, after those above it; return what it prints to stdout.
+
+        Raises RuntimeError if it fails.
+        """
+        with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
+            if _console()(self.folder, out.name, err.name, PROGRAM, text):
+                raise RuntimeError(f"{text}\n{err.read()}")
+            return out.read()
+
     def _in_process(self, command: str) -> str:
         print_words = 'siamkit() { printf "%s\\0" "$@"; }'
         words = subprocess.check_output(
@@ -148,12 +161,21 @@ def _console() -> Console:
     return console
 
 
-def _block(block: re.Match[str], shell: Shell) -> str:
+def _run(block: re.Match[str], shell: Shell) -> str:
+    """The block with what it prints now."""
+    if block["language"] == "python":
+        return _run_program(block, shell)
     parts = []
     for command, shown in commands(block["body"]):
         printed = shell(command)
         parts += [f"$ {command}\n", shown if same(shown, printed) else printed]
-    return "```console\n" + "".join(parts) + "```"
+    return "```console\n" + "".join(parts) + "```" + (block["below"] or "")
+
+
+def _run_program(block: re.Match[str], shell: Shell) -> str:
+    shown, printed = block["printed"] or "", shell.program(block["body"])
+    text = shown if same(shown, printed) else printed
+    return f"```python\n{block['body']}```" + (f"\n\n```text\n{text}```" if text else "")
 
 
 def commands(body: str) -> Iterator[tuple[str, str]]:
