@@ -11,7 +11,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, one_line, print_outcome, stderr, table
+from siamkit.cli.output import echo, emit_json, print_outcome, stderr, table
 from siamkit.cli.progress import steps
 from siamkit.io.places import here
 
@@ -117,17 +117,21 @@ def _print(gallery: str, findings: list[sk.Finding], limit: int) -> None:
     rows = [
         [
             finding.kind,
-            one_line(finding.identity, 40),
+            _on_one_line(finding.identity),
             str(finding.sample_id),
-            one_line(finding.source.removeprefix(folder), 60),
-            one_line(finding.description, 160),
-            one_line(finding.advice, 200),
+            _on_one_line(finding.source.removeprefix(folder)),
+            _on_one_line(finding.description),
+            _on_one_line(finding.advice),
         ]
         for finding in findings[:limit]
     ]
     table(["kind", "identity", "sample", "source", "found", "what to do"], rows)
     if limit < len(findings):
         echo(f"… and {len(findings) - limit} more: --limit N, or -o FILE")
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _drift(ws: sk.Workspace, gallery: str, as_json: bool) -> None:

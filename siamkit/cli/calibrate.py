@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,14 @@ import siamkit as sk
 from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_json, fault_facts, print_faults, stderr, table
 from siamkit.cli.progress import steps
+from siamkit.cli.provenance import what_passes
+from siamkit.io.wording import format_odds
 
 if TYPE_CHECKING:
+    from siamkit.io.wording import Nouns
     from siamkit.types import Calibration, Fault
+
+SIZES = (1, 100, 10_000)  # identities of the galleries that the thresholds are shown for
 
 
 FMR = click.option(
@@ -97,6 +103,7 @@ is a rate per picture, and a rate of t needs 1 / t - 1 pictures that show nothin
 )
 @options.bundle("targets", "CalibrationTargets", FMR, PRECISION, FPIR, METHOD)
 @options.outputs(OUTPUT, REPORT)
+@options.verbose
 @options.workspace
 def calibrate(
     ws: sk.Workspace,
@@ -110,6 +117,7 @@ def calibrate(
     snorm: bool | None,
     targets: sk.CalibrationTargets,
     outputs: options.Outputs,
+    verbose: bool,
 ) -> int:
     """Measure what the scores of GALLERY mean; later decisions use the result.
 
@@ -149,7 +157,8 @@ def calibrate(
     if outputs.as_json:
         emit_json(_facts(gallery, calibration, faults))
     else:
-        _print(gallery, calibration)
+        modality = ws.gallery(gallery).space.modality
+        _print(gallery, calibration, ws.nouns(modality), verbose)
     return 1 if faults else 0
 
 
@@ -182,39 +191,68 @@ def _facts(gallery: str, calibration: Calibration, faults: list[Fault]) -> dict[
     }
 
 
-def _print(gallery: str, calibration: Calibration) -> None:
-    from siamkit.stats.calibration import different_below, threshold_for_fmr
-
+def _print(gallery: str, calibration: Calibration, nouns: Nouns, verbose: bool) -> None:
     deciding = calibration.normalised or calibration
-    by_cosine = deciding is calibration
-    threshold = threshold_for_fmr(deciding).value
     echo(f"{gallery} is calibrated by {deciding.source}")
-    rows: list[tuple[str, str]] = [
-        ("comparisons", f"{deciding.mated:,} mated, {deciding.non_mated:,} non-mated"),
-        (
-            "pairs of identities",
-            f"{deciding.non_mated_identity_pairs:,}, of {deciding.identities:,} identities",
-        ),
-        ("same from", f"{threshold:.3f}, false match rate {deciding.fmr:g}"),
-        ("different below", f"{min(different_below(deciding), threshold):.3f}"),
-        ("lowest rate supported", f"{deciding.false_matches.rates[-1]:.2g}"),
-        ("probability", f"{deciding.method} map"),
-        ("decides by", "the cosine" if by_cosine else "adaptive S-norm of the cosine"),
-    ]
-    if deciding.cllr is not None and deciding.min_cllr is not None:
-        rows.append(("Cllr", f"{deciding.cllr:.3f} bits, at best {deciding.min_cllr:.3f}"))
-        rows.append(("Brier score, ECE", f"{deciding.brier:.4f}, {deciding.ece:.4f}"))
-    if deciding.fpir_model:
-        from siamkit.stats.fpir import threshold_for_fpir
-
-        for size in (1, 100, 10_000):
-            value = threshold_for_fpir(deciding.fpir_model, deciding.fpir, size)
-            decision = f"{value:.3f}, FPIR {deciding.fpir:g}"
-            if by_cosine and value > 1:
-                decision = "none: it would exceed a cosine of 1"
-            rows.append((f"1 of {size:,}", decision))
-    table(["", ""], rows)
+    echo(
+        f"compared: {deciding.mated:,} pairs of the same {nouns.singular},"
+        f" {deciding.non_mated:,} of different {nouns.plural},"
+        f" from {deciding.identities:,} identities"
+    )
+    table(["", "score", ""], [*_limit_rows(deciding, nouns), *_search_rows(calibration, nouns)])
+    lowest = format_odds(deciding.false_matches.rates[-1])
+    echo(f"the strictest rate that so many pairs can show: {lowest} pairs (--fmr)")
+    if verbose:
+        scale = "the cosine" if deciding is calibration else "adaptive S-norm of the cosine"
+        echo(f"decides by {scale}; probability by a {deciding.method} map")
+        if deciding.cllr is not None and deciding.min_cllr is not None:
+            echo(f"Cllr {deciding.cllr:.3f} bits, at best {deciding.min_cllr:.3f}")
+            echo(f"Brier score {deciding.brier:.4f}, expected calibration error {deciding.ece:.4f}")
+    elif deciding is not calibration:
+        echo("scores are adaptive S-norms: relative to the others in the gallery")
     if deciding.cllr is None:
         stderr("Note: too few identities to test the probabilities on unseen ones")
     if deciding.fpir_model is None:
         stderr("Note: too few samples to set a threshold for identification")
+
+
+def _limit_rows(deciding: Calibration, nouns: Nouns) -> Iterator[tuple[str, str, str]]:
+    """Yield from where on a pair is the same, and below what it is different, in words."""
+    from siamkit.stats.calibration import different_below, threshold_for_fmr
+
+    same = threshold_for_fmr(deciding)
+    below = min(different_below(deciding), same.value)
+    missed = max(deciding.fmr, deciding.false_non_matches.rates[-1])
+    yield (
+        f"same {nouns.singular} from",
+        f"{same.value:.3f}",
+        what_passes(same, nouns),
+    )
+    yield (
+        f"different {nouns.plural} below",
+        f"{below:.3f}",
+        f"{format_odds(missed)} pairs of the same {nouns.singular} would be missed"
+        if below < same.value
+        else "",
+    )
+    if below < same.value:
+        yield ("inconclusive", "between", "")
+
+
+def _search_rows(calibration: Calibration, nouns: Nouns) -> Iterator[tuple[str, str, str]]:
+    """Yield from where on a search in galleries of several sizes finds somebody, in words."""
+    from siamkit.stats.fpir import threshold_for_fpir
+    from siamkit.types import Threshold
+
+    deciding = calibration.normalised or calibration
+    if deciding.fpir_model is None:
+        return
+    words = what_passes(Threshold(0.0, fpir=deciding.fpir), nouns)
+    for size in SIZES:
+        value = threshold_for_fpir(deciding.fpir_model, deciding.fpir, size)
+        is_possible = deciding is not calibration or value <= 1
+        yield (
+            f"found among {size:,} from",
+            f"{value:.3f}" if is_possible else "none",
+            words if is_possible else "it would exceed a cosine of 1",
+        )

@@ -9,7 +9,8 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import emit_json, print_outcome, table
+from siamkit.cli.output import count_of, echo, print_outcome, print_rows
+from siamkit.cli.provenance import describe_match
 from siamkit.cli.spellings import Group
 
 
@@ -24,13 +25,17 @@ Examples:
   siamkit galleries delete staff
 """,
 )
+@options.limit("galleries")
+@options.verbose
 @options.workspace
 @options.as_json
 @click.pass_context
-def galleries(context: click.Context, ws: sk.Workspace, as_json: bool) -> None:
+def galleries(
+    context: click.Context, ws: sk.Workspace, limit: int | None, verbose: bool, as_json: bool
+) -> None:
     """Create, list and delete galleries: named sets of templates of one encoder."""
     if context.invoked_subcommand is None:
-        _print_all(ws, as_json)
+        _print_all(ws, limit, verbose, as_json)
 
 
 @galleries.command(
@@ -73,11 +78,16 @@ def create_gallery(ws: sk.Workspace, name: str, choice: options.NewGallery, as_j
 
 
 @galleries.command("list", short_help="List the galleries")
+@options.limit("galleries")
+@options.verbose
 @options.workspace
 @options.as_json
-def list_(ws: sk.Workspace, as_json: bool) -> None:
-    """List the galleries of this store."""
-    _print_all(ws, as_json)
+def list_(ws: sk.Workspace, limit: int | None, verbose: bool, as_json: bool) -> None:
+    """List the galleries of this store, and from which score two samples count as the same.
+
+    With -v also the detector, the index, and the encoder's fingerprint.
+    """
+    _print_all(ws, limit, verbose, as_json)
 
 
 @galleries.command(short_help="Delete a gallery with all its samples")
@@ -97,17 +107,17 @@ def delete(ws: sk.Workspace, name: str, yes: bool, as_json: bool) -> None:
     )
 
 
-def _print_all(ws: sk.Workspace, as_json: bool) -> None:
-    rows = [_fields(ws, gallery) for gallery in ws.galleries()]
-    if as_json:
-        emit_json(rows)
-        return
-    columns = ["name", "modality", "identities", "samples", "detector", "index", "fingerprint"]
-    cells = [
-        [*(row[c] for c in columns), row["threshold"]["value"] if row["threshold"] else None]
-        for row in rows
-    ]
-    table([*columns, "threshold"], cells)
+def _print_all(ws: sk.Workspace, limit: int | None, verbose: bool, as_json: bool) -> None:
+    listed = ws.galleries()
+    rows = [_fields(ws, gallery) for gallery in listed]
+    columns = ["name", "modality", "identities", "samples"]
+    columns += ["detector", "index", "fingerprint"] if verbose else []
+    samples = count_of(sum(row["samples"] for row in rows), "sample")
+    total = f"{count_of(len(rows), 'gallery', 'galleries')}, {samples}"
+    print_rows(as_json, rows, columns, limit=limit, total=total)
+    if not as_json:
+        for gallery in listed[:limit]:
+            echo(f"{gallery.name}: {describe_match(gallery.threshold)}")
 
 
 def _fields(ws: sk.Workspace, gallery: sk.Gallery) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
+from siamkit.cli.layout import lay_out, terminal_width
 from siamkit.io.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -97,13 +98,33 @@ def print_outcome(as_json: bool, data: Any, *sentences: str) -> None:
             echo(sentence)
 
 
-def print_rows(as_json: bool, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Print rows as JSON, or these columns of them as a table; a missing cell is empty."""
+def print_rows(
+    as_json: bool,
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    *,
+    limit: int | None = None,
+    total: str = "",
+) -> None:
+    """Print rows as JSON, or these columns of them as a table; a missing cell is empty.
+
+    limit: rows to print, None for all. total: what all of them are, said below the table.
+    """
     if as_json:
-        emit_json(rows)
-    else:
+        emit_json(rows[:limit])
+        return
+    if rows:
         head = [column.replace("_", " ") for column in columns]
-        table(head, [[row.get(column) for column in columns] for row in rows])
+        table(head, [[row.get(column) for column in columns] for row in rows[:limit]])
+    if limit is not None and limit < len(rows):
+        echo(f"… and {len(rows) - limit:,} more rows: a higher --limit shows them")
+    if total:
+        echo(total)
+
+
+def count_of(number: int, singular: str, plural: str = "") -> str:
+    """Return a number with its noun: '1 sample', '1,204 samples', '2 identities'."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def describe_threshold(limit: sk.Threshold | None) -> str:
@@ -123,19 +144,14 @@ def emit_line(data: Any) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print columns as wide as their content, numbers aligned right."""
+    """Print columns that fit the terminal, numbers aligned right; all of them in a file or pipe."""
     text = [[printable(cell(value)) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *text, strict=True)]
-    right = [
+    is_right = [
         bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
         for i in range(len(head))
     ]
-    for line in [list(head), *text]:
-        cells = [
-            value.rjust(width) if to_right else value.ljust(width)
-            for value, width, to_right in zip(line, widths, right, strict=True)
-        ]
-        echo("  ".join(cells).rstrip())
+    for line in lay_out(head, text, is_right, terminal_width()):
+        echo(line)
 
 
 def one_line(text: str, width: int) -> str:

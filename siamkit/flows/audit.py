@@ -148,10 +148,8 @@ def _find_twins(gallery: ComparedGallery) -> Iterator[tuple[tuple[int, int], Fin
             f"as similar to {enrolled.names[a]} as samples of one identity (mean cosine"
             f" {score:.3f}; one identity from {gallery.alike:.3f})"
         )
-        advice = (
-            f"if they are one: siamkit forget --gallery {gallery.name} -- {right},"
-            f" then enrol its sources as {left}"
-        )
+        dashes = "-- " if "-" in (right[0], left[0]) else ""
+        advice = f"if they are one: siamkit merge {dashes}{right} {left}"
         measured = score, gallery.alike
         yield (a, b), _finding("twins", second, first, measured, description, advice)
 

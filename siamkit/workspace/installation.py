@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siamkit.errors import SiamkitError
 from siamkit.flows import detectors as detector_folders
 from siamkit.flows import encoders as encoder_folders
 from siamkit.host import registry
 from siamkit.io.places import expand
+from siamkit.io.wording import OTHERS, Nouns, nouns_of
 from siamkit.models import pick_modality
 from siamkit.workspace.base import OpenStore
 
@@ -35,6 +37,17 @@ class InstallationMethods(OpenStore):
     def kind(modality: str) -> str:
         """Name the kind of a modality's samples: "image", "audio", "text", or a plugin's word."""
         return str(registry.load("siamkit.modalities", modality).kind)
+
+    @staticmethod
+    def nouns(modality: str) -> Nouns:
+        """Return a modality's words for an identity: ("person", "people"), for example.
+
+        The general ones if its plugin is not here.
+        """
+        try:
+            return nouns_of(registry.load("siamkit.modalities", modality))
+        except SiamkitError:
+            return OTHERS
 
     @staticmethod
     def modalities(kind: str) -> list[str]:

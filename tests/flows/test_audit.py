@@ -89,7 +89,7 @@ def test_one_person_under_two_names_is_reported_once(tmp_path, sound):
     (twins,) = findings_of(tmp_path, labels, vectors, quality)
     assert (twins.kind, {twins.identity, twins.other}) == ("twins", {"p02", "somebody else's name"})
     assert twins.value >= twins.limit
-    assert "siamkit forget" in twins.advice
+    assert "siamkit merge" in twins.advice
 
 
 def test_an_identity_of_one_sample_is_compared_as_a_twin_only(tmp_path, sound):
