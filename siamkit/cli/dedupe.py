@@ -11,7 +11,14 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, dedupe_against, options
-from siamkit.cli.dedupe_results import GROUPS, GROUPS_TABLE, PAIRS, PAIRS_TABLE, show
+from siamkit.cli.dedupe_results import (
+    GROUPS,
+    GROUPS_SHOWN,
+    GROUPS_TABLE,
+    PAIRS,
+    PAIRS_TABLE,
+    show,
+)
 from siamkit.cli.options import ModelChoice, Outputs
 from siamkit.cli.output import stderr
 from siamkit.cli.progress import steps
@@ -35,9 +42,11 @@ EXPECTED_FALSE = click.option(
     help="False pairs to expect at most among all comparisons, by the calibration [default: 1 where"
     " the calibration tells].",
 )
-OUTPUT = options.output("Write one row per grouped item: .csv, .jsonl, .parquet or .db.")
+OUTPUT = options.output(
+    "Write one row per grouped item, with all columns of SOURCE: .csv, .jsonl, .parquet or .db."
+)
 PAIRS_OUTPUT = options.path("--pairs", help="Write every pair at or above the threshold.")
-REPORT = options.report("Write a page with the score distribution, the threshold and the groups.")
+REPORT = options.report("Write a page of all groups, with search, and the score distribution.")
 
 
 def parse_size(value: str) -> int:
@@ -83,6 +92,7 @@ are still compared.
     metavar="SIZE",
     help="Memory to use, such as 8G [default: most of what is free].",
 )
+@options.limit(f"groups; {GROUPS_SHOWN} without")
 @options.outputs(OUTPUT, PAIRS_OUTPUT, REPORT, options.raw)
 @options.workspace
 def dedupe(ws: sk.Workspace, **values: Any) -> int:
@@ -109,7 +119,7 @@ def dedupe(ws: sk.Workspace, **values: Any) -> int:
             )
         raise
     faults = sorted([*faults, *deduped.faults], key=lambda fault: fault.line or 0)
-    show(replace(deduped, faults=faults), source, outputs)
+    show(replace(deduped, faults=faults), source, request.columns, outputs, request.limit)
     return 1 if faults else 0
 
 
@@ -123,6 +133,7 @@ class DedupeRequest:
     rule: sk.DecisionRule
     models: ModelChoice
     max_memory: int | None
+    limit: int | None
     outputs: Outputs
 
     @property

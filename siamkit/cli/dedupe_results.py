@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import siamkit as sk
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import echo, emit_json, one_line, print_faults
+from siamkit.cli.output import echo, emit_json, one_line, print_faults, stderr
 from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
     from siamkit.flows.dedupe import Member, Pair
+    from siamkit.flows.related_groups import RelatedGroup
     from siamkit.types import Fault
 
-GROUPS_SHOWN = 50
+Related: TypeAlias = "Mapping[int, Sequence[RelatedGroup]]"  # by the number of the group
+GROUPS_SHOWN = 20
+HEADLINE = 76  # characters of a text on the terminal
 LEFT_OUT_SHOWN = 5
 GROUPS_TABLE, PAIRS_TABLE = "siamkit_groups", "siamkit_pairs"  # in a database
 GROUPS = {"group": int, "canonical": bool, "line": int, "id": str, "text": str, "score": float}
@@ -35,15 +39,26 @@ REGION = {"region": str}  # one more column, where a detector found regions
 PAIR_REGIONS = {"left_region": str, "right_region": str}  # likewise
 
 
-def show(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
-    """Write the outputs, then print the faults and the groups."""
-    _write(deduped, source, outputs)
+def show(
+    deduped: sk.Deduped,
+    source: str,
+    columns: sk.TextColumns,
+    outputs: Outputs,
+    limit: int | None,
+) -> None:
+    """Write the outputs, then print the faults and the groups, `limit` of them at most."""
+    related = deduped.related()
+    _write(deduped, source, columns, outputs, related)
     print_faults(deduped.faults)
     print_left_out(deduped.left_out)
     if outputs.as_json:
-        emit_json(_facts(deduped, source))
+        emit_json(_facts(deduped, source, related))
     else:
-        _print(deduped, list_groups=outputs.output is None)
+        shown = (limit or GROUPS_SHOWN) if outputs.output is None else 0
+        _print(deduped, related, shown)
+    for path in (outputs.output, outputs.pairs, outputs.report):
+        if path:
+            stderr(f"saved {path}")
 
 
 def item_faults(faults: Sequence[Fault]) -> list[dict[str, Any]]:
@@ -61,27 +76,24 @@ def print_left_out(left_out: Sequence[Fault]) -> None:
     print_faults(left_out, title="left out", most=LEFT_OUT_SHOWN)
 
 
-def describe_false(deduped: sk.Deduped) -> str:
-    """Describe how many of the pairs are expected to be false."""
-    grouping = deduped.grouping
-    pairs = f"{len(grouping.pairs):,} pairs among {grouping.comparisons:,} comparisons"
-    expected = grouping.expected_false
-    if expected is None:
-        return f"{pairs}; how many are false is not known: the threshold has no such rate"
-    by = "by the false match rate of the threshold"
-    if grouping.rule.reranker:
-        by = "by the reranker's probabilities"
-    return f"{pairs}; about {expected:.2g} are expected to be false, {by}"
-
-
-def _write(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
+def _write(
+    deduped: sk.Deduped,
+    source: str,
+    columns: sk.TextColumns,
+    outputs: Outputs,
+    related: Related,
+) -> None:
     from siamkit.io import atomic, table_write
 
     has_regions = _has_regions(deduped)
     if outputs.output:
         schema = GROUPS | REGION if has_regions else GROUPS
-        rows = (_group_row(member)[: len(schema)] for member in deduped.members)
-        table_write.write(outputs.output, schema, rows, table=GROUPS_TABLE, raw=outputs.raw)
+        own, values = _own_columns(deduped, source, columns)
+        rows = (
+            [*_group_row(m)[: len(schema)], *values.get(m.item.line, [None] * len(own))]
+            for m in deduped.members
+        )
+        table_write.write(outputs.output, schema | own, rows, table=GROUPS_TABLE, raw=outputs.raw)
     if outputs.pairs:
         schema = PAIRS | PAIR_REGIONS if has_regions else PAIRS
         rows = (_pair_row(pair)[: len(schema)] for pair in deduped.pairs())
@@ -89,7 +101,48 @@ def _write(deduped: sk.Deduped, source: str, outputs: Outputs) -> None:
     if outputs.report:
         from siamkit.reports import dedupe as dedupe_page
 
-        atomic.replace_text(outputs.report, dedupe_page.html(deduped, to_text(Path(source))))
+        page = dedupe_page.html(deduped, to_text(Path(source)), related)
+        atomic.replace_text(outputs.report, page)
+
+
+def _own_columns(
+    deduped: sk.Deduped, source: str, columns: sk.TextColumns
+) -> tuple[dict[str, type], dict[int, list[Any]]]:
+    """Return the source's own columns, and their values by line; none of standard input.
+
+    A name that GROUPS has, too, gets the prefix `source_`.
+    """
+    from siamkit.io import table_read
+    from siamkit.io.table_record import LINES, READABLE
+
+    suffix = Path(source).suffix.lower()
+    if not deduped.members or suffix not in READABLE or suffix in LINES:
+        return {}, {}
+    if not all(isinstance(item.source, str) for item in deduped.items):  # a list of files
+        return {}, {}
+    lines = {member.item.line for member in deduped.members}
+    names, rows = table_read.read_lines(source, columns, lines)
+    kinds = {name: _kind([row.get(name) for row in rows.values()]) for name in names}
+    schema = {
+        f"source_{name}" if name in GROUPS | REGION else name: kind for name, kind in kinds.items()
+    }
+    values = {
+        line: [_as_kind(row.get(name), kind) for name, kind in kinds.items()]
+        for line, row in rows.items()
+    }
+    return schema, values
+
+
+def _kind(values: Sequence[Any]) -> type:
+    """Return the type of a column: that of all its values, or else str."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and any(abs(value or 0) >= 2**63 for value in values):
+        return str
+    return kinds.pop() if len(kinds) == 1 else str
+
+
+def _as_kind(value: Any, kind: type) -> Any:
+    return str(value) if kind is str and value is not None else value
 
 
 def _has_regions(deduped: sk.Deduped) -> bool:
@@ -110,14 +163,15 @@ def _pair_row(pair: Pair) -> list[Any]:
     return [pair.group, *items, pair.score, pair.probability, left.place, right.place]
 
 
-def _facts(deduped: sk.Deduped, source: str) -> dict[str, Any]:
+def _facts(deduped: sk.Deduped, source: str, related: Related) -> dict[str, Any]:
     grouping = deduped.grouping
     rule, expected = grouping.rule, grouping.expected_false
     schema = GROUPS | REGION if _has_regions(deduped) else GROUPS
     groups: list[dict[str, Any]] = []
     for member in deduped.members:
         if member.canonical:
-            groups.append({"group": member.group, "members": []})
+            see_also = [other.group for other in related.get(member.group, ())]
+            groups.append({"group": member.group, "see_also": see_also, "members": []})
         groups[-1]["members"].append(dict(zip(schema, _group_row(member), strict=False)))
     return {
         "source": source,
@@ -136,30 +190,50 @@ def _facts(deduped: sk.Deduped, source: str) -> dict[str, Any]:
     }
 
 
-def _print(deduped: sk.Deduped, *, list_groups: bool) -> None:
+def _print(deduped: sk.Deduped, related: Related, shown: int) -> None:
+    """Print the outcome, then up to `shown` groups, then where the threshold comes from."""
+    from siamkit.reports.dedupe import describe_outcome
+
+    echo(f"{describe_outcome(deduped)}{':' if shown and deduped.groups else ''}")
+    sizes = Counter(member.group for member in deduped.members)
+    for member in deduped.members:
+        if member.group > shown:
+            break
+        if member.canonical:
+            echo()
+            echo(f"{member.group:>3}  {_headline(member, f'{sizes[member.group]:,} items')}")
+            if others := related.get(member.group):
+                numbers = ", ".join(str(other.group) for other in others)
+                echo(f"     see also {numbers}")
+        else:
+            echo(f"     {member.score:.3f}  {_headline(member)}")
+    if 0 < shown < deduped.groups:
+        more = deduped.groups - shown
+        echo()
+        echo(f"… and {more:,} more; --limit {deduped.groups} or -o FILE lists all")
+    if shown:
+        echo()
+    _print_basis(deduped)
+
+
+def _headline(member: Member, size: str = "") -> str:
+    """Return a text or a file, and then where it stands: its region, its id or its line."""
+    item = member.item
+    where = item.place if isinstance(item.source, Path) else item.origin
+    notes = ", ".join(filter(None, (size, where)))
+    return one_line(item.shown, HEADLINE) + (f"  ({notes})" if notes else "")
+
+
+def _print_basis(deduped: sk.Deduped) -> None:
+    from siamkit.reports.dedupe import describe_false
+
     rule, mining = deduped.grouping.rule, deduped.grouping.mining
     score = f"probability by {rule.reranker.name}" if rule.reranker else "cosine"
-    where = ""
-    if _has_regions(deduped):
-        where = f" in {len({item.line for item in deduped.items}):,} files"
-    echo(
-        f"{len(deduped.items):,} items{where}, {deduped.copies:,} exact copies;"
-        f" {len(deduped.members):,} in {deduped.groups:,} groups of duplicates"
-        f" (threshold {rule.threshold.value:.3f}, {score})"
-    )
+    echo(f"Two items count as the same from {score} {rule.threshold.value:.3f} on.")
+    echo(f"{describe_false(deduped)}.")
     if deduped.left_out:
-        echo(f"{len(deduped.left_out):,} left out: no comparison tells anything about them")
-    echo(describe_false(deduped))
+        echo(f"{len(deduped.left_out):,} left out: no comparison tells anything about them.")
     if count := deduped.grouping.objections:
-        echo(f"{count:,} more are as alike, but differ in what their vectors do not show")
+        echo(f"{count:,} more pairs are as alike, but differ in what their vectors do not show.")
     if not mining["exact"]:
-        echo(f"near pairs by approximate search, recall {mining['recall']:.3f} on a sample")
-    for member in deduped.members if list_groups else ():
-        if member.group > GROUPS_SHOWN:
-            echo(f"… and {deduped.groups - GROUPS_SHOWN:,} more groups; -o FILE lists all")
-            return
-        if member.canonical:
-            echo(f"group {member.group}")
-        mark, text = "*" if member.canonical else " ", one_line(member.item.shown, 90)
-        text += f"  {member.item.place}" if member.item.place else ""
-        echo(f"  {mark} {member.score:.3f}  {member.item.id:>6}  {text}")
+        echo(f"Near pairs by approximate search, recall {mining['recall']:.3f} on a sample.")

@@ -13,6 +13,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.flows import objections
 from siamkit.flows.dedupe_items import Item, embed_items
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
+from siamkit.flows.related_groups import RelatedGroup, related_groups
 from siamkit.flows.score_trials import score_pairs
 from siamkit.flows.trials import number_distinct
 from siamkit.io import npy
@@ -53,6 +54,7 @@ class Deduped:
     distinct: Ids  # (n,) numbers in 0 … m - 1
     grouping: Grouping  # of the distinct items
     group_numbers: Ids  # (m,) the group from 1; 0 for none
+    canonical: Ids  # (groups,) the distinct item that represents each
     members: list[Member]
     groups: int
 
@@ -60,6 +62,10 @@ class Deduped:
     def copies(self) -> int:
         """The number of items that repeat an earlier one exactly."""
         return len(self.items) - len(self.grouping.vectors)
+
+    def related(self) -> dict[int, list[RelatedGroup]]:
+        """Return the groups that are close to a group, closest first, by its number."""
+        return related_groups(self.grouping, self.group_numbers, self.canonical)
 
     def pairs(self) -> Iterator[Pair]:
         """Yield every pair at or above the threshold, best first, then each copy with its first."""
@@ -175,6 +181,7 @@ def _assemble(
         distinct,
         grouping,
         group_numbers,
+        np.array(canonical, np.int64),
         members,
         len(groups),
     )

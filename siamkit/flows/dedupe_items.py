@@ -39,6 +39,11 @@ class Item:
         return self.source if isinstance(self.source, str) else sources.to_text(Path(self.source))
 
     @property
+    def origin(self) -> str:
+        """Where it stands in its list: `id 7`, or `line 8` if it has no id of its own."""
+        return f"line {self.line}" if self.id == str(self.line) else f"id {self.id}"
+
+    @property
     def place(self) -> str:
         """The region in its file, LEFT,TOP,RIGHT,BOTTOM or START-STOP; empty for a whole one."""
         is_part = self.region and self.region.where

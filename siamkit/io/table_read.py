@@ -7,11 +7,11 @@ table (not text at all, no such column) raises BadInput.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from siamkit.errors import BadInput
 from siamkit.io.absent import hint_for_absent
@@ -30,7 +30,7 @@ from siamkit.io.table_record import (
     list_columns,
 )
 from siamkit.io.table_sheet import open_excel
-from siamkit.io.table_values import as_text
+from siamkit.io.table_values import as_text, plain_text
 
 # Kinds of tables that are not read, and what to do instead.
 UNREAD = {
@@ -128,6 +128,34 @@ def read_texts(origin: str, stdin: TextIO | None, columns: TextColumns) -> Itera
         text, id_column = _choose(table, columns)
         for record in table.read(*filter(None, (text, id_column))):
             yield _text_row(record, text, id_column)
+
+
+def read_lines(
+    origin: str | Path, columns: TextColumns, lines: Container[int]
+) -> tuple[list[str], dict[int, dict[str, Any]]]:
+    """Return the names of all columns of a table of texts, and the values of some of its lines.
+
+    Columns `text` and `id` are left out where they hold the texts and the ids. Values are None,
+    numbers, truth values or text. Raises BadInput as `read_texts` does.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    with open_table(origin, table=columns.table, encoding=columns.encoding) as table:
+        if not table.columns or table.columns == [BARE]:
+            return [], {}
+        chosen = _choose(table, columns)
+        names = [name for name in table.columns if name not in ("text", "id") or name not in chosen]
+        for record in table.read_columns(names):
+            if record.line in lines and not record.error:
+                rows[record.line] = {name: _plain(value) for name, value in record.values.items()}
+        listed = [name for name in table.columns if name in names]  # JSON lines add theirs
+        return listed, rows
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value if isinstance(value, str) else plain_text(value) or str(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def mark_repeated_ids(rows: Iterable[TextRow]) -> Iterator[TextRow]:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import foreign, pages, sources
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
+from siamkit.reports.regions import cut
 from siamkit.sdk.media import load_image
+from siamkit.types import Region
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -46,6 +49,27 @@ def exhibit(sample: Path | str, digest: bytes | None = None) -> str:
     return f"<figure>{medium or '<p class=soft>no preview</p>'}<small>{name}</small></figure>"
 
 
+@dataclass(slots=True)
+class Previews:
+    """Pictures and sounds of files, small, until so many bytes of a page are full."""
+
+    most: int  # bytes
+    _size: int = field(default=0, init=False)
+    is_full: bool = field(default=False, init=False)
+
+    def show(self, sample: Path | bytes, region: Region | None) -> str:
+        """Return a thumbnail of a picture or of its region, or a player; '' for other files."""
+        if self._size >= self.most:
+            self.is_full = True
+            return ""
+        medium = ""
+        with suppress(BadInput):
+            content = sample if isinstance(sample, bytes) else _read(sample)[0]
+            medium = _picture(content, region) or _sound(content)
+        self._size += len(medium)
+        return medium
+
+
 def _read(sample: Path) -> tuple[bytes, bytes]:
     """Return the content of a file, or the picture of a page, and its digest."""
     if pages.split(sample)[1] is not None:
@@ -56,14 +80,13 @@ def _read(sample: Path) -> tuple[bytes, bytes]:
     return content, hashlib.sha256(content).digest()
 
 
-def _picture(content: bytes) -> str:
+def _picture(content: bytes, region: Region | None = None) -> str:
     try:
-        pixels = load_image(content).pixels
+        image = load_image(content)
     except SiamkitError:
         return ""
-    from PIL import Image as pil
-
-    return picture_tag(pil.fromarray(pixels))
+    shown = replace(region, mask=None) if region else Region()
+    return picture_tag(cut(image, shown))
 
 
 def picture_tag(picture: PILImage.Image, side: int = SIDE) -> str:

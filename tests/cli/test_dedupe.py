@@ -50,7 +50,58 @@ def test_groups_copies_and_near_copies(questions):
     assert [m["line"] for m in first] == [2, 3, 5]
     assert first[2]["score"] == 1.0
     assert facts["mining"]["exact"] is True
-    assert "group 1" in dedupe(questions).out
+
+
+def test_groups_come_first_under_their_texts_then_the_basis(questions):
+    assert dedupe(questions, "--limit", "1").out.splitlines() == [
+        "2 groups of duplicates: 5 of 6 items, 1 exact copy:",
+        "",
+        "  1  how do i reset my password  (3 items, id 1)",
+        "     0.984  how do i reset my pasword  (id 2)",
+        "     1.000  How do I reset my password  (id 4)",
+        "",
+        "… and 1 more; --limit 2 or -o FILE lists all",
+        "",
+        "Two items count as the same from cosine 0.900 on.",
+        "2 pairs among 10 comparisons; how many are false is not known:"
+        " the threshold has no such rate.",
+    ]
+
+
+def test_the_columns_of_the_source_stay_in_the_output(shell):
+    rows = [
+        {"id": "a", "text": "how do I sign in", "score": 3, "day": "2026-03-02"},
+        {"id": "b", "text": "how do I sign inn", "score": 4, "day": None},
+        {"id": "c", "text": "another: zebra", "score": 5, "day": "x"},
+    ]
+    (shell.folder / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("g.jsonl", "g.csv", "g.parquet"):
+        assert shell("dedupe", "q.jsonl", *COSINE, "-o", name).code == 0
+    lines = [json.loads(line) for line in (shell.folder / "g.jsonl").read_text().splitlines()]
+    assert [(r["id"], r["source_score"], r["day"]) for r in lines] == [
+        ("a", 3, "2026-03-02"), ("b", 4, None)]  # fmt: skip
+    assert pq.read_table(shell.folder / "g.parquet").to_pylist() == lines
+    (shell.folder / "own.csv").write_text("Question,topic\nwho are you,NA\nwho are yous,007\n")
+    done = shell("dedupe", "own.csv", "--column", "question", *COSINE, "-o", "g.csv")
+    assert done.err.endswith("saved g.csv\n")
+    head, first, second = (shell.folder / "g.csv").read_text().splitlines()
+    assert head == "group,canonical,line,id,text,score,Question,topic"
+    assert first.endswith(",who are you,NA")
+    assert second.endswith(",who are yous,007")
+
+
+def test_groups_that_are_close_to_each_other_name_each_other(shell):
+    angles = np.radians([8, 0, 25, 33, 90])
+    np.save(shell.folder / "v.npy", np.stack([np.cos(angles), np.sin(angles)], 1))
+    # cos 17° = 0.956 lies across the two groups; their ends are 33° apart
+    facts = json.loads(shell("dedupe", "v.npy", "--threshold", "0.95", "--json").out)
+    assert [group["see_also"] for group in facts["groups"]] == [[2], [1]]
+    done = shell("dedupe", "v.npy", "--threshold", "0.95", "--report", "r.html")
+    assert "see also 2" in done.out
+    page = (shell.folder / "r.html").read_text()
+    assert '<a href="#g2">2</a> <small>0.956</small>' in page
+    facts = json.loads(shell("dedupe", "v.npy", "--threshold", "0.98", "--json").out)
+    assert [group["see_also"] for group in facts["groups"]] == [[2], [1]]  # just below
 
 
 def test_output_in_every_format(questions):
@@ -215,6 +266,10 @@ def test_a_folder_of_files(tiles):
     assert done.code == 1
     (group,) = json.loads(done.out)["groups"]
     assert [m["text"] for m in group["members"]] == ["p/a.png", "p/copy.png"]
+    tiles("dedupe", "p", "-m", "tiles", "--threshold", "0.99", "--report", "r.html")
+    page = (tiles.folder / "r.html").read_text()
+    assert page.count("<img") == 2
+    assert "data-kind=copies" in page
     assert len(json.loads(done.out)["errors"]) == 2
 
 
@@ -360,10 +415,11 @@ def test_the_report_shows_the_scores_and_escapes_the_texts(questions):
         file.write("7,<script>alert(1)</script>\n8,<script>alert(1)</script>\n")
     assert dedupe(questions, "--report", "r.html").code == 0
     page = (questions.folder / "r.html").read_text()
-    assert "<svg" in page
+    assert 0 < page.index("<article") < page.index("<svg")  # groups first
+    assert "<h2>how do i reset my password</h2>" in page
     assert "threshold 0.900" in page
     assert "&lt;script&gt;alert(1)" in page
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert (
         questions(
             "dedupe", "q.csv", "-m", "letters", "--rerank", "words", "--report", "r2.html"
