@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -93,6 +94,19 @@ def test_the_web_services_answer(package, tmp_path, monkeypatch):
     status, refusal = post("coffee.jpg")
     assert status == 422
     assert refusal["error"]
+
+
+def test_programs_of_other_tools_are_no_shorter_than_their_twins():
+    text = (pages.ROOT / "docs" / "migrating.md").read_text()
+    *_, last = sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert last.startswith("Paraphrase mining")
+    assert len(sections) == 4
+    for section in sections:
+        blocks = list(pages.BLOCK.finditer(section))
+        lines = [sum(map(bool, block["body"].splitlines())) for block in blocks[:2]]
+        assert blocks[0]["reason"]
+        assert not blocks[1]["reason"]
+        assert lines[1] <= lines[0], section[:20]
 
 
 def test_what_an_ellipsis_stands_for():
