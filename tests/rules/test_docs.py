@@ -58,6 +58,31 @@ def test_a_page_shows_what_its_commands_print(page, tmp_path):
     assert pages.comparable(ran) == pages.comparable(text)
 
 
+@pytest.mark.parametrize(
+    ("tutorial", "needed"),
+    [
+        ("faces", ["enrol", "query", "verify", "dedupe", "list", "forget"]),
+        ("duplicates", ["dedupe", "enrol", "query"]),
+        ("signatures", ["verify", "enrol", "query"]),
+        ("voices", ["timeline", "enrol", "query", "verify", "dedupe"]),
+        ("training", ["train", "verify", "galleries", "enrol", "calibrate"]),
+    ],
+)
+def test_the_tutorials_do_the_five_jobs_from_their_text_alone(tutorial, needed):
+    """Each begins in an empty folder and leaves no step out; the test above runs it."""
+    text = (pages.ROOT / "docs" / "tutorials" / f"{tutorial}.md").read_text()
+    blocks = list(pages.BLOCK.finditer(text))
+    assert not any(block["reason"] for block in blocks)
+    run = [
+        command
+        for b in blocks
+        if b["language"] == "console"
+        for command, _ in pages.commands(b["body"])
+    ]
+    assert run[:2] == [f"mkdir try-{tutorial} && cd try-{tutorial}", f"python ../{pages.SAMPLES}"]
+    assert set(needed) <= {word for c in run for word in re.findall(r"\bsiamkit ([\w-]+)", c)}
+
+
 def program_of(page: str, *, package: str) -> dict[str, Any]:
     """Run the program of a page that imports a package; return the names it binds."""
     text = (pages.ROOT / "docs" / page).read_text()

@@ -1,11 +1,12 @@
 """Runs the blocks of README.md and docs/: `python tests/support/pages.py [PAGE…]`.
 
-It writes what the commands print into the pages. Each page has a folder of its own, with the
-samples of `examples/samples.py` in it, and `examples/`. Its blocks ```console run from top to
-bottom; a line that begins with `$ ` is a command, which goes on in the next line if it ends with a
-backslash. In an output, `...` stands for anything, and alone on a line for any lines. Its blocks
-```python run, too, in one namespace; a block ```text right below one holds what it prints. A block
-that cannot be run has the reason above it: <!-- not run: needs the LFW data -->
+It writes what the commands print into the pages. Each page has a folder of its own, with
+`examples/` in it, and what `examples/samples.py` writes, unless the page runs that itself. Its
+blocks ```console run from top to bottom; a line that begins with `$ ` is a command, which goes on
+in the next line if it ends with a backslash. In an output, `...` stands for anything, and alone on
+a line for any lines. Its blocks ```python run, too, in one namespace; a block ```text right below
+one holds what it prints. A block that cannot be run has the reason above it:
+<!-- not run: needs the LFW data -->
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 ELIDED = "..."
+SAMPLES = "examples/samples.py"
 SYNTAX = {"|", ">", ">>", "<", "&&", "||", ";"}  # what only bash can run
 
 
@@ -48,9 +50,10 @@ def runs(text: str) -> bool:
 
 def run(text: str, folder: Path) -> str:
     """The page with every output as it comes out in an empty folder."""
-    copy_samples(folder)
-    (folder / "examples").symlink_to(ROOT / "examples")
     run_blocks = [block["body"] for block in BLOCK.finditer(text) if not block["reason"]]
+    if not any(SAMPLES in body for body in run_blocks):
+        copy_samples(folder)
+    (folder / "examples").symlink_to(ROOT / "examples")
     shell = Shell(folder, installs=any("$ pip install " in body for body in run_blocks))
     return BLOCK.sub(lambda block: block[0] if block["reason"] else _run(block, shell), text)
 
