@@ -334,3 +334,54 @@ folder directory
 bike bicycle
 plane airplane aircraft
 """.strip().splitlines()
+
+# Verbs and others that people use for each other in some questions, and WordNet does not join: one
+# in place of the other contradicts nothing. word_relations.py reads them, not pair_scorer.py.
+INTERCHANGEABLE = """
+add insert append include put enter
+contact reach call phone write
+send submit mail post
+see view check show read
+open access start launch run
+update upgrade refresh renew
+edit change modify adjust update correct
+set change configure adjust reset
+reset restore recover change
+close delete remove terminate deactivate
+stop avoid prevent overcome fight
+beat overcome
+measure calculate compute determine
+build develop create make design write
+learn master study understand
+keep maintain preserve retain
+use apply utilize
+improve increase enhance boost raise strengthen
+handle manage deal cope
+treat cure heal
+travel go get
+fix solve resolve repair
+find locate search
+move transfer shift relocate
+pay settle
+cook prepare make
+explain describe define
+give donate
+check verify confirm test
+join attend enter
+return exchange
+track follow trace
+receive collect
+ship deliver send
+live stay reside
+completely fully entirely totally
+equipment tools gear
+right correct
+wrong bad incorrect
+site website page
+buy get order
+""".strip().splitlines()
+# Any two words of a line ask for different things.
+APART = """
+hourly daily weekly monthly quarterly yearly hour day week month year
+cash card cheque invoice paypal
+""".strip().splitlines()

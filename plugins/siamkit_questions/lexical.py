@@ -38,6 +38,11 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
 
 
+def split(folded: str) -> list[str]:
+    """Split a folded text into words, numbers and signs."""
+    return _TOKEN.findall(folded)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
     """The tokens of m texts. Rows of `content` are padded with token 0, of kind PAD."""
@@ -60,14 +65,7 @@ class Analysis:
 def analyse(texts: Sequence[str], table: WordTable) -> Analysis:
     """Find and describe the tokens of folded texts, which may be empty or of any script."""
     tokens = Tokens(table)
-    rows: list[list[int]] = []
-    for text in texts:
-        surfaces = _TOKEN.findall(text)
-        row = [tokens[surface] for surface in surfaces]
-        if not tokens.special.isdisjoint(row):
-            row = tokens.join(surfaces)
-        rows.append(row)
-    return _pack(rows, tokens)
+    return _pack([tokens.row(split(text)) for text in texts], tokens)
 
 
 def _pack(rows: list[list[int]], tokens: Tokens) -> Analysis:

@@ -63,6 +63,11 @@ class Tokens(dict[str, int]):
             self[name] = self.add(name, NUMBER, name, value)
         return self[name]
 
+    def row(self, surfaces: list[str]) -> list[int]:
+        """Return the tokens of a text."""
+        row = [self[surface] for surface in surfaces]
+        return row if self.special.isdisjoint(row) else self.join(surfaces)
+
     def join(self, surfaces: list[str]) -> list[int]:
         """Return the tokens of a text, each phrase and each number as one: 'two million'."""
         tokens: list[int] = []

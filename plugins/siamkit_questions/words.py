@@ -45,9 +45,9 @@ class WordTable:
 
     @classmethod
     def unpack(cls, arrays: Mapping[str, NDArray[np.generic]]) -> WordTable:
-        """Create the table from the arrays in the weights file."""
+        """Create the table from its arrays; without vectors and weights if they are not there."""
         words = arrays["words"].tobytes().decode("ascii").split("\n")
-        vectors = arrays["vectors"].astype(np.float32)
+        vectors = arrays.get("vectors", np.zeros((len(words), 0))).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(1e-9)
         stored = {SAME: arrays["same"], KIN: arrays["kin"], AGAINST: arrays["against"]}
         pairs = np.concatenate([stored[code].astype(np.int64) for code in stored])
@@ -60,7 +60,7 @@ class WordTable:
             vectors=np.vstack([vectors, np.zeros_like(vectors[:1])]),
             kinds=np.vstack([kinds, np.zeros_like(kinds[:1])]),
             named=arrays["named"].astype(bool),
-            weight=arrays["weight"].astype(np.float32) * np.float32(0.05),
+            weight=arrays.get("weight", arrays["lemma"] * 0).astype(np.float32) * np.float32(0.05),
             pairs=pairs[order],
             relations=codes[order],
         )
