@@ -44,6 +44,43 @@ def test_help_lists_every_command_in_a_short_line():
     assert all(len(line) <= 45 for line in COMMANDS.values())
 
 
+def named_options(text: str) -> Iterator[tuple[str, str]]:
+    """(command, option) of each `siamkit …` in the code of a page, and ('', option) of others."""
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    for block in pages.BLOCK.finditer(text):
+        if block["language"] == "console":
+            for command, _ in pages.commands(block["body"]):
+                yield from options_of(command)
+    for span in re.findall(
+        r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    ):
+        yield from options_of(span)
+
+
+def options_of(line: str) -> Iterator[tuple[str, str]]:
+    called = re.match(r"siamkit ([a-z-]+)(?: ([a-z-]+))?", line)
+    name = " ".join(filter(None, called.groups())) if called else ""
+    name = name if name in ALL else name.partition(" ")[0]
+    for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line):
+        if called or line.startswith("--"):
+            yield name, option
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_a_page_names_only_options_that_exist(page):
+    every = {name for command in ALL.values() for name in names_of(command)}
+    others = "docs" in page.parts and page.parent.name not in ("howto", "tutorials")
+    for command, option in named_options(page.read_text()):
+        if others and not command:
+            continue  # of another program
+        known = names_of(ALL[command]) if command in ALL else every
+        assert option in known | names_of(cli) | {"--help"}, (command, option)
+
+
+def names_of(command: click.Command) -> set[str]:
+    return {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+
+
 @pytest.mark.parametrize("name", [n for n, c in ALL.items() if " " not in n])
 def test_help_has_examples(name):
     epilog = ALL[name].epilog or ""
