@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -85,7 +84,6 @@ def read(text: str) -> Wording:
     capitals = _find_capitals(text)
     surfaces = split(_TAGS.sub(" ", fold(text)))
     written = {fold(match[0]): match[0] for match in _WORD.finditer(text)}
-    written |= {name: match[0] for match, name in _find_phrases(text)}
     content: list[Word] = []
     rest: list[str] = []
     negations, directions = [], []
@@ -97,7 +95,8 @@ def read(text: str) -> Wording:
             surface, kind, entry = tokens.surfaces[number], tokens.kind[number], tokens.word[number]
             if kind in CONTENT:
                 is_name = (kind == NAME and entry >= 0) or (surface in capitals and kind != NUMBER)
-                shown, lemma = written.get(surface, surface), tokens.lemma[number]
+                shown = written.get(surface) or _show_phrase(text, surface)
+                lemma = tokens.lemma[number]
                 content.append(Word(surface, shown, lemma, kind, entry, is_name, before, after))
                 unknown += kind == NAME and entry < 0
             else:
@@ -119,12 +118,11 @@ def read(text: str) -> Wording:
     )
 
 
-def _find_phrases(text: str) -> Iterator[tuple[re.Match[str], str]]:
-    """Yield each phrase that counts as one word, and that word."""
-    lower = text.lower()
-    for phrase, name in PHRASES.items():
-        if phrase[0] in lower and (match := re.search(rf"\b{'[ -]+'.join(phrase)}\b", text, re.I)):
-            yield match, name
+def _show_phrase(text: str, name: str) -> str:
+    """Return the words of a text that count as one: 'New York'."""
+    phrases = [r"\W+".join(phrase) for phrase, one_word in PHRASES.items() if one_word == name]
+    match = re.search("|".join(phrases), text, re.IGNORECASE) if phrases else None
+    return match[0] if match else name
 
 
 def _find_capitals(text: str) -> frozenset[str]:

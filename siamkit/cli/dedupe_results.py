@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,6 +23,8 @@ Related: TypeAlias = "Mapping[int, Sequence[RelatedGroup]]"  # by the number of 
 GROUPS_SHOWN = 20
 HEADLINE = 76  # characters of a text on the terminal
 LEFT_OUT_SHOWN = 5
+CONTRADICTIONS_SHOWN = 5
+CONTRADICTION = 40  # characters of each of its two texts on the terminal
 GROUPS_TABLE, PAIRS_TABLE = "siamkit_groups", "siamkit_pairs"  # in a database
 GROUPS = {"group": int, "canonical": bool, "line": int, "id": str, "text": str, "score": float}
 PAIRS = {
@@ -182,7 +185,10 @@ def _facts(deduped: sk.Deduped, source: str, related: Related) -> dict[str, Any]
         "mining": dict(grouping.mining),
         "comparisons": grouping.comparisons,
         "pairs": len(grouping.pairs),
-        "objections": grouping.objections,
+        "contradictions": [
+            {"left_id": left.id, "right_id": right.id, "reason": objection.reason}
+            for left, right, objection in deduped.contradictions()
+        ],
         "expected_false": None if expected is None else round(expected, 6),
         "groups": groups,
         "left_out": left_out_facts(deduped.left_out),
@@ -233,7 +239,11 @@ def _print_basis(deduped: sk.Deduped) -> None:
     echo(f"{describe_false(deduped)}.")
     if deduped.left_out:
         echo(f"{len(deduped.left_out):,} left out: no comparison tells anything about them.")
-    if count := deduped.grouping.objections:
-        echo(f"{count:,} more pairs are as alike, but differ in what their vectors do not show.")
+    if count := len(deduped.grouping.contradictions):
+        more = "1 more pair is" if count == 1 else f"{count:,} more pairs are"
+        echo(f"{more} as alike, but differ in what their vectors do not show:")
+        for left, right, objection in islice(deduped.contradictions(), CONTRADICTIONS_SHOWN):
+            texts = " | ".join(one_line(item.shown, CONTRADICTION) for item in (left, right))
+            echo(f"     {objection.reason}: {texts}")
     if not mining["exact"]:
         echo(f"Near pairs by approximate search, recall {mining['recall']:.3f} on a sample.")

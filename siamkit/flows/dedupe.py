@@ -17,7 +17,7 @@ from siamkit.flows.related_groups import RelatedGroup, related_groups
 from siamkit.flows.score_trials import score_pairs
 from siamkit.flows.trials import number_distinct
 from siamkit.io import npy
-from siamkit.types import Fault, Ids, Progress, Vectors, ignore_progress
+from siamkit.types import Fault, Ids, Objection, Progress, Vectors, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,12 @@ class Deduped:
             number = int(self.distinct[i])
             group, first = int(numbers[number]), items[firsts[number]]
             yield Pair(group or None, first, items[i], 1.0, 1.0 if is_reranked else None)
+
+    def contradictions(self) -> Iterator[tuple[Item, Item, Objection]]:
+        """Yield the pairs that are as alike, but not the same, and why; the most alike first."""
+        _, firsts = np.unique(self.distinct, return_index=True)
+        for pair in self.grouping.contradictions:
+            yield self.items[firsts[pair.left]], self.items[firsts[pair.right]], pair.objection
 
 
 def dedupe(

@@ -115,6 +115,16 @@ def open_match_rule(pipeline: Pipeline, rule: DecisionRule) -> MatchRule:
     return MatchRule(threshold, None, of_strangers)
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two items whose score counts as the same, and why they are not the same all the same."""
+
+    left: int
+    right: int
+    score: float
+    objection: Objection
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
     """The duplicates among n items, as pairs and as groups."""
@@ -123,7 +133,7 @@ class Grouping:
     rule: MatchRule
     near: ScoredPairs  # every considered pair, with the score that the threshold is on
     pairs: ScoredPairs  # those at or above the threshold, without objection
-    objections: int  # pairs at or above the threshold that are not the same all the same
+    contradictions: list[Contradiction]  # those with one, the most alike first
     groups: list[list[int]]  # largest first; two or more items each, in order
     canonical: list[int]  # the item that represents each group
     mining: Mapping[str, str | int | float | bool]  # see siamkit.protocols.Mines
@@ -167,14 +177,25 @@ def group_duplicates(
         missed = _judge(rule.reranker, media, vectors, missed, "judging missed pairs", progress)
         near = linkage.merge_pairs([near, missed])
         same = near[near.scores >= np.float32(rule.threshold.value)]
-    pairs = same
-    if object_to and media is not None:
-        meets_none = [object_to(media[a], media[b]) is None for a, b, _ in same.triples()]
-        pairs = same[np.array(meets_none, np.bool_)]
+    pairs, contradictions = _part_contradictions(same, media, object_to)
     groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
     canonical = _medoids(groups, pairs, copies)
-    objections = len(same) - len(pairs)
-    return Grouping(vectors, rule, near, pairs, objections, groups, canonical, mining)
+    return Grouping(vectors, rule, near, pairs, contradictions, groups, canonical, mining)
+
+
+def _part_contradictions(
+    same: ScoredPairs, media: Sequence[Any] | None, object_to: ObjectTo | None
+) -> tuple[ScoredPairs, list[Contradiction]]:
+    """Part the pairs that meet an objection from those that meet none."""
+    if object_to is None or media is None:
+        return same, []
+    meets_none, contradictions = np.ones(len(same), np.bool_), []
+    for at, (left, right, score) in enumerate(same.triples()):
+        if objection := object_to(media[left], media[right]):
+            meets_none[at] = False
+            contradictions.append(Contradiction(left, right, score, objection))
+    contradictions.sort(key=lambda contradiction: -contradiction.score)
+    return same[meets_none], contradictions
 
 
 def _judge(

@@ -124,7 +124,7 @@ def _facts(deduped: Deduped, score: str) -> list[tuple[str, str]]:
         ("comparisons", f"{grouping.comparisons:,}"),
         ("pairs at or above the threshold", f"{len(grouping.pairs):,}"),
         ("of them expected to be false", "not known" if expected is None else f"{expected:.2g}"),
-        ("as alike, but different", f"{grouping.objections:,}"),
+        ("as alike, but different", f"{len(grouping.contradictions):,}"),
         ("groups", f"{deduped.groups:,}"),
         ("items in groups", f"{len(deduped.members):,}"),
         ("threshold", f"{rule.threshold.value:.3f}, {score}"),

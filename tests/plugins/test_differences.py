@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,20 @@ def test_all_commands_heed_the_same_objections(ws: Any) -> None:
     assert (answer.identity, answer.objection.reason) == (None, "'add' against 'delete'")
     deduped = ws.dedupe([one, other, alike], modality="questions", rule=rule)
     assert [{m.item.source for m in deduped.members}] == [{one, alike}]
-    assert deduped.grouping.objections == 2
+    contradictions = [{left.source, right.source} for left, right, _ in deduped.contradictions()]
+    assert sorted(map(sorted, contradictions)) == [[one, other], [other, alike]]
     lookups = ws.against("faq", [sk.Item(1, "1", one)], rule=rule)
     assert [lookup.duplicate for lookup in lookups] == [False]
+
+
+def test_dedupe_names_what_it_kept_apart(shell: Any) -> None:
+    (shell.folder / "q.txt").write_text("Is it in stock in red?\nIs it in stock in blue?\n")
+    done = shell("dedupe", "q.txt", "-m", "questions", "--threshold", "0.5")
+    assert "1 more pair is as alike" in done.out
+    assert "'blue' against 'red': Is it in stock in red? | Is it in stock in blue?" in done.out
+    facts = json.loads(
+        shell("dedupe", "q.txt", "-m", "questions", "--threshold", "0.5", "--json").out
+    )
+    assert facts["contradictions"] == [
+        {"left_id": "1", "right_id": "2", "reason": "'blue' against 'red'"}
+    ]

@@ -81,7 +81,7 @@ def test_a_difference_that_the_model_does_not_see_is_not_the_same(
     assert verify(ws, one, one).decision == "same"
     deduped = ws.dedupe([one, other, one], modality="questions")
     assert [[m.item.source for m in deduped.members]] == [[one, one]]
-    assert deduped.grouping.objections == 1
+    assert len(deduped.grouping.contradictions) == 1
 
 
 def test_case_and_accents_are_not_hidden(ws: Any) -> None:
