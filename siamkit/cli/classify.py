@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import siamkit as sk
-from siamkit.cli import options
-from siamkit.cli.output import describe_threshold, emit_json, one_line, stderr
-from siamkit.cli.probes import (
-    answer_each,
-    answered,
-    exit_code,
-    is_default,
-    list_facts,
-    list_probes,
-    print_regions,
-    region_facts,
-)
-from siamkit.io.wording import format_probability
+from siamkit.cli import classify_results, options
+from siamkit.cli.output import echo, emit_json, stderr
+from siamkit.cli.probes import ProbeRequest, answer_probes, ask_one, is_default, list_probes
+from siamkit.cli.saving import open_saving
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classifier
+    from siamkit.reports.answers import AnswerOutputs
     from siamkit.stats.classify import ClassificationMethod
 
 
@@ -32,6 +25,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   siamkit classify plants leaf.jpg                  which plant, and how likely?
+  siamkit classify plants leaves/ -o classes.csv --report classes.html
   siamkit classify plants *.jpg --json              for a program
   siamkit classify plants leaf.jpg --by prototypes  by the mean of each class
   siamkit classify plants leaf.jpg --unknown        or is it none of these?
@@ -39,13 +33,13 @@ Examples:
   siamkit classify topics --text 'Where is my parcel?'
 
 \b
+FILES may be folders, and patterns in quotes: 'leaves/**/*.jpg'.
 Exit codes: 0 something was classified; 3 everything is unknown, or no tag is likely; 4 the file
 holds nothing to classify. With several files the best outcome counts.
 """
 )
 @click.argument("gallery")
-@options.files
-@options.texts
+@options.probes
 @click.option(
     "--by",
     type=click.Choice(["knn", "prototypes"]),
@@ -73,7 +67,9 @@ holds nothing to classify. With several files the best outcome counts.
 @options.other_detector
 @click.option("--largest", is_flag=True, help="Classify only the largest region.")
 @options.top_k("Classes to show.")
+@options.answer_files()
 @options.page
+@options.verbose
 @options.workspace
 @options.as_json
 def classify(
@@ -87,34 +83,38 @@ def classify(
     request = ClassifyRequest(**values)
     if request.by != "knn" and not is_default("neighbours"):
         raise click.UsageError("--neighbours needs --by knn.")
-    probes = list_probes(ws, gallery, request.files, request.texts)
-    by, tags = request.by, request.tags
-    choose = options.choose_regions(request.largest)
-    detector = options.default_or_none(request.detector)
-    class_rule = rule if request.unknown or rule != sk.DecisionRule() else None
-    classifier = ws.classifier(gallery, by=by, k=request.neighbours, tags=tags)
-    results = answer_each(
-        probes,
-        lambda probe: ws.classify(
-            gallery,
-            probe,
-            by=by,
-            k=request.neighbours,
-            tags=tags,
-            rule=class_rule,
-            choose=choose,
-            detector=detector,
-        ),
-        as_json=as_json,
-    )
-    _note_doubts(classifier, gallery, unknown=request.unknown)
-    if as_json:
-        facts = list_facts(results, lambda regions: _facts(regions, request.k))
-        emit_json({"gallery": gallery, "probabilities": classifier.basis, "probes": facts})
+    probes = list_probes(ws, gallery, request.probes, request.outputs.paths)
+    classifier = ws.classifier(gallery, by=request.by, k=request.neighbours, tags=request.tags)
+    asked: dict[str, Any] = {
+        "by": request.by,
+        "k": request.neighbours,
+        "tags": request.tags,
+        "rule": rule if request.unknown or rule != sk.DecisionRule() else None,
+        "choose": options.choose_regions(request.largest),
+        "detector": options.default_or_none(request.detector),
+    }
+    replies: Iterator[tuple[Any, Any]]
+    if probes.is_batch:
+        classified = ws.classify_many(gallery, probes.to_ask(), **asked)
+        replies = ((outcome.regions, outcome.error) for outcome in classified)
     else:
-        for regions in answered(results):
-            _print(regions, classifier, request.k)
-    return exit_code(results, lambda region: bool(region.identities))
+        replies = ask_one(probes, lambda probe: ws.classify(gallery, probe, **asked))
+    view = classify_results.View(
+        ws.nouns(ws.modality_of(gallery)),
+        classifier,
+        request.k,
+        lists=request.verbose or not is_default("k"),
+        is_verbose=request.verbose,
+    )
+    saving = open_saving(ws, gallery, probes, request.outputs, f"{gallery}: classes")
+    basis = classifier.basis
+    head = {"gallery": gallery, "probabilities": basis}
+    emit = (lambda facts: emit_json({**head, "probes": facts})) if as_json else None
+    tally = answer_probes(probes, replies, view.shown, saving, emit)
+    _note_doubts(classifier, gallery, unknown=request.unknown)
+    if probes.is_batch and not as_json:
+        echo(f"probabilities {basis}")
+    return tally.exit_code()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ class ClassifyRequest:
 
     files: tuple[Path, ...]
     texts: tuple[str, ...]
+    origin: str | None
+    columns: sk.TextColumns
     by: ClassificationMethod
     neighbours: int
     tags: bool
@@ -130,6 +132,20 @@ class ClassifyRequest:
     largest: bool
     detector: str | None
     k: int
+    output: Path | None
+    report: Path | None
+    annotated: Path | None
+    verbose: bool
+
+    @property
+    def probes(self) -> ProbeRequest:
+        return ProbeRequest(self.files, self.texts, self.origin, self.columns)
+
+    @property
+    def outputs(self) -> AnswerOutputs:
+        from siamkit.reports.answers import AnswerOutputs
+
+        return AnswerOutputs(self.output, self.report, self.annotated)
 
 
 def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None:
@@ -146,53 +162,3 @@ def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None
             "Note: there is one class, so every sample belongs to it; --unknown asks whether it"
             " does."
         )
-
-
-def _facts(regions: list[sk.Classified], top: int) -> dict[str, Any]:
-    nearest = regions[0].nearest
-    return {
-        "threshold": asdict(nearest.threshold) if nearest and nearest.threshold else None,
-        "different_below": nearest.different_below if nearest else None,
-        "regions": [_region(region, top) for region in regions],
-    }
-
-
-def _region(region: sk.Classified, top: int) -> dict[str, Any]:
-    return {
-        **region_facts(region),
-        **({"tags": region.identities} if region.tags else {"class": region.identity}),
-        "decision": region.decision if region.nearest or region.objection else None,
-        "objection": region.objection and asdict(region.objection),
-        "classes": [
-            {
-                "identity": match.identity,
-                "probability": round(match.probability, 6),
-                "score": round(match.score, 6),
-            }
-            for match in region.classes[:top]
-        ],
-    }
-
-
-def _answer(region: sk.Classified) -> str:
-    if region.objection:
-        return f"inconclusive: {region.objection.reason}"
-    if region.decision == sk.Decision.INCONCLUSIVE:
-        return f"{region.classes[0].identity}? (inconclusive)"
-    return ", ".join(region.identities) or ("no tag" if region.decision else "unknown")
-
-
-def _print(regions: list[sk.Classified], classifier: Classifier, top: int) -> None:
-    nearest = regions[0].nearest
-    threshold = describe_threshold(nearest.threshold) + "; " if nearest else ""
-    label = "tag" if classifier.settings.tags else "class"
-    print_regions(
-        regions,
-        _answer,
-        f"{threshold}probabilities {classifier.basis}",
-        ["answer", label, "probability", "score"],
-        lambda region: [
-            [one_line(match.identity, 50), format_probability(match.probability), match.score]
-            for match in region.classes[:top]
-        ],
-    )

@@ -30,18 +30,33 @@ def lay_out(
     """
     lines = [head, *rows]
     widths = [max(map(display_width, column)) for column in zip(*lines, strict=True)]
-    if width is not None:
-        heads = [display_width(name) for name in head]
-        least = [
-            full if right else min(full, max(name, MIN_WIDTH))
-            for full, name, right in zip(widths, heads, is_right, strict=True)
-        ]
-        _narrow(widths, least, width - len(GAP) * (len(head) - 1))
+    widths = fit_widths(head, widths, is_right, width)
     for line in lines:
         cells = [_fold(text, size) for text, size in zip(line, widths, strict=True)]
         for parts in zip_longest(*cells, fillvalue=""):
             padded = map(_pad, parts, widths, is_right)
             yield GAP.join(padded).rstrip()
+
+
+def fit_widths(
+    head: Sequence[str], widths: Sequence[int], is_right: Sequence[bool], width: int | None
+) -> list[int]:
+    """Return the widths of columns, narrowed to fit lines of `width` characters in all."""
+    fitted = list(widths)
+    if width is not None:
+        heads = [display_width(name) for name in head]
+        least = [
+            full if right else min(full, max(name, MIN_WIDTH))
+            for full, name, right in zip(fitted, heads, is_right, strict=True)
+        ]
+        _narrow(fitted, least, width - len(GAP) * (len(head) - 1))
+    return fitted
+
+
+def one_row(cells: Sequence[str], widths: Sequence[int], is_right: Sequence[bool]) -> str:
+    """Return a row of a table on one line, long cells shortened by their middle."""
+    shortened = map(shorten_middle, cells, widths)
+    return GAP.join(map(_pad, shortened, widths, is_right)).rstrip()
 
 
 def display_width(text: str) -> int:

@@ -39,6 +39,12 @@ def stderr(line: str, *, before: str = "") -> None:
     click.echo(before + printable(line), err=True)
 
 
+def clear_progress() -> None:
+    """Clear the line of a progress bar, before a row is printed to the same terminal."""
+    if sys.stderr.isatty() and sys.stdout.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
+
+
 def print_error(error: SiamkitError) -> None:
     """Print an error, and on another line its hint if it has one."""
     stderr(f"Error: {error}")

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import siamkit as sk
-from siamkit.cli import checks, options
-from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr
-from siamkit.cli.probes import (
-    answer_each,
-    answered,
-    exit_code,
-    list_facts,
-    list_probes,
-    print_regions,
-    region_facts,
-)
+from siamkit.cli import options, query_results
+from siamkit.cli.output import emit_json, one_line, stderr
+from siamkit.cli.probes import ProbeRequest, answer_probes, ask_one, is_default, list_probes
+from siamkit.cli.saving import open_saving
 from siamkit.errors import SiamkitError
-from siamkit.io.places import here
 
 if TYPE_CHECKING:
+    from siamkit.reports.answers import AnswerOutputs
     from siamkit.stats.scoring import Fusion
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @click.command(
@@ -36,31 +27,30 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 Examples:
   siamkit query faces door.jpg                      who is this?
   siamkit query faces party.jpg --save-annotated out.jpg
+  siamkit query faces photos/ -o who.csv --report who.html
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
-  siamkit query faces door.jpg --fpir 0.001         1 in 1 000 strangers is identified
+  siamkit query faces door.jpg --fpir 0.001         1 in 1,000 strangers is identified
   siamkit query faq --text 'How do I sign in?'      has this been asked before?
+  siamkit query faq --from new.csv --column question
   siamkit query voices hello.wav                    who says this?
 
 \b
+FILES may be folders, and patterns in quotes: 'photos/**/*.jpg'.
 Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 the file holds nothing to
 compare. With several files the best outcome counts.
 """
 )
 @click.argument("gallery")
-@options.files
-@options.texts
-@options.top_k("Matches to show per region.")
+@options.probes
+@options.top_k("Matches to show per region; in JSON, all are.")
 @options.decision_rule(options.threshold, options.fmr, options.fpir, options.rerank)
 @options.fusion
 @options.other_detector
 @click.option("--largest", is_flag=True, help="Query only the largest region.")
-@options.path(
-    "--save-annotated",
-    "annotated",
-    help="Save the picture with boxes, labels and scores.",
-)
+@options.answer_files()
 @options.page
+@options.verbose
 @options.workspace
 @options.as_json
 def query(
@@ -68,35 +58,37 @@ def query(
 ) -> int:
     """Find who or what is in FILES, or which enrolled text means the same.
 
-    Each region (a face, for example) has one answer: "unknown" if no enrolled identity is close
-    enough.
+    Each region (a face, for example) has one answer: an identity, "not enrolled", or
+    "inconclusive".
     """
     request = QueryRequest(**values)
-    probes = list_probes(ws, gallery, request.files, request.texts)
-    request.check()
-    choose = options.choose_regions(request.largest)
-    k, fusion = request.k, request.fusion
-    detector = options.default_or_none(request.detector)
-    if request.annotated and ws.kind(ws.modality_of(gallery)) != "image":
-        raise click.UsageError("--save-annotated needs pictures.")
-    results = answer_each(
-        probes,
-        lambda probe: ws.query(
-            gallery, probe, k=k, rule=rule, fusion=fusion, choose=choose, detector=detector
-        ),
-        as_json=as_json,
-    )
-    if as_json:
-        emit_json({"gallery": gallery, "probes": list_facts(results, _facts)})
+    probes = list_probes(ws, gallery, request.probes, request.outputs.paths)
+    asked: dict[str, Any] = {
+        "k": request.k,
+        "rule": rule,
+        "fusion": request.fusion,
+        "choose": options.choose_regions(request.largest),
+        "detector": options.default_or_none(request.detector),
+    }
+    replies: Iterator[tuple[Any, Any]]
+    if probes.is_batch:
+        queried = ws.query_many(gallery, probes.to_ask(), **asked)
+        replies = ((outcome.answers, outcome.error) for outcome in queried)
     else:
-        for answers in answered(results):
-            _print(answers)
+        replies = ask_one(probes, lambda probe: ws.query(gallery, probe, **asked))
+    nouns = ws.nouns(ws.modality_of(gallery))
+    view = query_results.View(
+        nouns,
+        matches=request.k if request.verbose or not is_default("k") else 0,
+        is_verbose=request.verbose,
+        is_text=ws.kind(ws.modality_of(gallery)) == "text",
+    )
+    saving = open_saving(ws, gallery, probes, request.outputs, f"{gallery}: who or what is in it")
+    emit = (lambda facts: emit_json({"gallery": gallery, "probes": facts})) if as_json else None
+    tally = answer_probes(probes, replies, view.shown, saving, emit)
     if ws.kind(ws.modality_of(gallery)) == "audio":
-        _note_speakers(ws, gallery, request.files)
-    if request.annotated:  # takes one file
-        for answers in answered(results):
-            _annotate(ws, gallery, request.files[0], answers, request.annotated)
-    return exit_code(results, lambda answer: bool(answer.identity))
+        _note_speakers(ws, gallery, probes.sources)
+    return tally.exit_code()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +97,31 @@ class QueryRequest:
 
     files: tuple[Path, ...]
     texts: tuple[str, ...]
+    origin: str | None
+    columns: sk.TextColumns
     k: int
     fusion: Fusion | None
-    largest: bool
     detector: str | None
+    largest: bool
+    output: Path | None
+    report: Path | None
     annotated: Path | None
+    verbose: bool
 
-    def check(self) -> None:
-        """Raise UsageError for conflicting options, before a long recording is processed."""
-        if self.annotated and (self.texts or len(self.files) > 1):
-            raise click.UsageError("--save-annotated takes one FILE at a time.")
-        if self.annotated:
-            if self.annotated.suffix.lower() not in PICTURES:
-                names = ", ".join(PICTURES)
-                raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
-            checks.require_writable("--save-annotated", self.annotated, *self.files)
+    @property
+    def probes(self) -> ProbeRequest:
+        return ProbeRequest(self.files, self.texts, self.origin, self.columns)
+
+    @property
+    def outputs(self) -> AnswerOutputs:
+        from siamkit.reports.answers import AnswerOutputs
+
+        return AnswerOutputs(self.output, self.report, self.annotated)
 
 
-def _note_speakers(ws: sk.Workspace, gallery: str, files: Iterable[Path]) -> None:
+def _note_speakers(ws: sk.Workspace, gallery: str, sources: Iterable[Path | str]) -> None:
     """Say of each recording with several speakers that its answer is about all of them."""
-    for file in files:
+    for file in sources:
         with suppress(SiamkitError):  # as its answer has reported
             count = ws.count_speakers(gallery, file)
             if count > 1:
@@ -133,86 +130,3 @@ def _note_speakers(ws: sk.Workspace, gallery: str, files: Iterable[Path]) -> Non
                     " one answer for all of them:"
                     f" `siamkit timeline {file} {gallery}` tells them apart"
                 )
-
-
-def _annotate(
-    ws: sk.Workspace, gallery: str, file: Path, answers: list[sk.Answer], annotated: Path
-) -> None:
-    from siamkit.reports.query import save_annotated
-
-    pipeline = ws.pipeline_of(ws.gallery(gallery))
-    save_annotated(pipeline.load(pipeline.read(file)), answers, annotated)
-    stderr(f"saved {annotated}")
-
-
-def _facts(answers: list[sk.Answer]) -> dict[str, Any]:
-    threshold = answers[0].threshold
-    return {
-        "decided_by": answers[0].decided_by,
-        "reranker": answers[0].reranker,
-        "threshold": {**asdict(threshold), "value": round(threshold.value, 6)}
-        if threshold
-        else None,
-        "different_below": _round(answers[0].different_below),
-        "regions": [
-            {
-                **region_facts(answer),
-                "identity": answer.identity,
-                "decision": answer.decision,
-                "objection": answer.objection and asdict(answer.objection),
-                "advice": answer.advice,
-                "matches": [
-                    {
-                        **asdict(match),
-                        "score": _round(match.score),
-                        "probability": _round(match.probability),
-                        "normalised": _round(match.normalised),
-                    }
-                    for match in answer.matches
-                ],
-            }
-            for answer in answers
-        ],
-    }
-
-
-def _round(score: float | None) -> float | None:
-    return None if score is None else round(score, 6)
-
-
-def _identity(answer: sk.Answer) -> str:
-    if objection := answer.objection:
-        is_different = objection.decision == sk.Decision.DIFFERENT
-        answered = "unknown" if is_different else "inconclusive"
-        return f"{answered}: {objection.reason}"
-    if answer.decision == sk.Decision.INCONCLUSIVE:
-        return f"{answer.matches[0].identity}? (inconclusive)"
-    return answer.identity or "unknown"
-
-
-def _print(answers: list[sk.Answer]) -> None:
-    folder = here()
-    matches = [match for answer in answers for match in answer.matches]
-    optional = {"S-norm": "normalised", "probability": "probability"}
-    scores = {
-        head: field
-        for head, field in optional.items()
-        if any(getattr(match, field) is not None for match in matches)
-    }
-
-    def cells(answer: sk.Answer) -> list[list[Any]]:
-        return [
-            [
-                one_line(match.identity, 50),
-                match.score,
-                *(getattr(match, field) for field in scores.values()),
-                one_line(match.source.removeprefix(folder), 100),
-            ]
-            for match in answer.matches
-        ]
-
-    note = describe_threshold(answers[0].threshold)
-    head = ["identity", "nearest", "score", *scores, "enrolled from"]
-    print_regions(answers, _identity, note, head, cells)
-    for advice in dict.fromkeys(answer.advice for answer in answers if answer.advice):
-        echo(advice)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import siamkit as sk
-from siamkit.cli import options, pairs
+from siamkit.cli import options, pairs, verify_many, verify_results
 from siamkit.cli.output import print_outcome
-from siamkit.cli.probes import region_facts
-from siamkit.io.wording import format_probability
+from siamkit.types import Decision
 
 if TYPE_CHECKING:
-    from siamkit.flows.verify import ComparedSide
+    from siamkit.embed.region_choosers import Chooser
     from siamkit.stats.scoring import Fusion
     from siamkit.types import Box
 
-EXIT_CODES = {sk.Decision.SAME: 0, sk.Decision.DIFFERENT: 3, sk.Decision.INCONCLUSIVE: 5}
+EXIT_CODES = {Decision.SAME: 0, Decision.DIFFERENT: 3, Decision.INCONCLUSIVE: 5}
 
 
 @click.command(
@@ -28,20 +28,27 @@ Examples:
   siamkit verify -m voices a.wav b.mp3           the same for recordings
   siamkit verify faces a.jpg b.jpg               by the threshold of the gallery faces
   siamkit verify faces --as alice door.jpg       is this alice?
+  siamkit verify faces --as alice photos/        in which of these is alice?
+  siamkit verify -m faces passport.jpg photos/   the first with each of the others
+  siamkit verify -m faces --from pairs.csv -o results.csv --report pairs.html
   siamkit verify signers --as 'J. Doe' contract.png --box 640,1150,1000,1300
   siamkit verify faces --as alice door.jpg --fmr 1e-4    by a stricter threshold
   siamkit verify --as alice --probe faces=door.jpg --probe voices=hello.wav    both together
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
 \b
-Exit codes: 0 the same; 3 different; 5 inconclusive, because the score lies between the
-calibration's thresholds for the two, or a file shows too little to compare; 4 a file holds nothing
-to compare.
+Of several regions in a file (faces, for example) the best pair counts, and is named.
+--from is a table of pairs with the columns a and b, and perhaps label (1 for the same, 0 for
+different), with which it says how many answers are right.
+Exit codes: 0 the same; 3 different; 5 inconclusive, because the score lies between the thresholds
+for the two, or a file shows too little to compare; 4 a file holds nothing to compare. With several
+pairs the best outcome counts.
 """
 )
 @click.argument("arguments", nargs=-1, metavar="[GALLERY] [FILE]...")
 @options.texts
-@click.option("--as", "label", metavar="LABEL", help="The identity to compare one FILE with.")
+@click.option("--as", "label", metavar="LABEL", help="The identity to compare FILES with.")
+@options.path("--from", "origin", metavar="TABLE", help="A table of pairs: see below.")
 @click.option(
     "--probe",
     "probes",
@@ -52,8 +59,11 @@ to compare.
 @options.model_choice
 @options.decision_rule(options.threshold, options.fmr, options.rerank)
 @options.fusion
-@options.box("The region of the (second) FILE to compare, in pixels [default: the largest].")
+@options.box("The region of the second FILE, or of the only one, in pixels [default: the best].")
+@options.box_of_first
+@options.answer_files(annotated=False)
 @options.page
+@options.verbose
 @options.workspace
 @options.as_json
 def verify(
@@ -63,21 +73,26 @@ def verify(
     as_json: bool,
     **values: Any,
 ) -> int:
-    """Decide whether two FILES (or texts) match, or whether one belongs to LABEL.
-
-    Of several regions in a file (faces, for example) the largest is compared.
-    """
+    """Decide whether two FILES (or texts) match, or whether FILES belong to LABEL."""
     request = VerifyRequest(**values)
     if request.probes:
         label = request.fused_label(models, rule)
         from siamkit.cli import fused
 
         return EXIT_CODES[fused.show(ws, label, request.probes, rule, as_json=as_json)]
-    result = _verify(ws, request, models, rule)
-    pairs.note_regions(result.left, result.right, request.box, "answer")
-    sentence = _sentence(result.verdict, reranked=rule.reranker is not None)
-    print_outcome(as_json, _facts(result), *filter(None, (sentence, result.advice)))
-    return EXIT_CODES[result.verdict.decision]
+    comparison = request.resolve(ws, models, rule)
+    if comparison.is_batch(ws):
+        outputs = verify_many.PairOutputs(request.output, request.report, request.verbose)
+        return verify_many.show(ws, comparison, outputs, as_json=as_json)
+    if request.output or request.report:
+        raise click.UsageError("-o and --report are for several pairs.")
+    verification = comparison.verify(ws)
+    sentences = verify_results.sentences(
+        verification, ws.nouns(comparison.modality(ws)), verbose=request.verbose
+    )
+    verify_results.note_problems(verification)
+    print_outcome(as_json, verify_results.facts(verification), *sentences)
+    return EXIT_CODES[verification.verdict.decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,92 +102,56 @@ class VerifyRequest:
     arguments: tuple[str, ...]
     texts: tuple[str, ...]
     label: str | None
+    origin: Path | None
     probes: tuple[str, ...]
     fusion: Fusion | None
     box: Box | None
+    box_a: Box | None
+    output: Path | None
+    report: Path | None
+    verbose: bool
 
     def fused_label(self, models: options.ModelChoice, rule: sk.DecisionRule) -> str:
         """Return --as. Raises UsageError without it, or for options that exclude --probe."""
-        excluded = (self.arguments, self.texts, self.fusion, self.box, rule.reranker)
-        named = any((models.modality, models.encoder, models.detector))
+        excluded = (self.arguments, self.texts, self.fusion, self.box, self.box_a, rule.reranker)
+        written = (self.origin, self.output, self.report)
+        named = any((models.modality, models.encoder, models.detector, *written))
         if not self.label or any(excluded) or named or rule.threshold is not None:
             raise click.UsageError(
                 "--probe can be combined only with --as, --fmr, --store and --json."
             )
         return self.label
 
-
-def _verify(
-    ws: sk.Workspace, request: VerifyRequest, models: options.ModelChoice, rule: sk.DecisionRule
-) -> sk.Verification:
-    label, texts = request.label, request.texts
-    gallery, sources = pairs.split_arguments(request.arguments, texts, models)
-    named = bool(gallery or models.modality) and not (models.modality and label)
-    if not named or len(sources) != (1 if label else 2):
-        raise click.UsageError("Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE.")
-    if label and rule.reranker:
-        raise click.UsageError("--rerank compares two; it cannot be combined with --as.")
-    pairs.check_options(models, request.box, texts)
-    system = pairs.open_system(ws, gallery, models, texts)
-    choose = pairs.choose_region(request.box)
-    detector = options.default_or_none(models.detector)
-    if not label:
-        return ws.verify(system, *sources, rule=rule, choose=choose, detector=detector)
-    return ws.verify_identity(
-        gallery,
-        label,
-        sources[0],
-        rule=rule,
-        fusion=request.fusion,
-        choose=choose,
-        detector=detector,
-    )
-
-
-def _sentence(verdict: sk.Verdict, *, reranked: bool) -> str:
-    """Return 'same: score 0.951 >= threshold 0.926 (false match rate 0.001), probability 0.998'."""
-    threshold, score = verdict.threshold, f"score {verdict.score:.3f}"
-    if verdict.objection:
-        return f"{verdict.decision}: {verdict.objection.reason} ({score})"
-    probability = ""
-    if reranked:
-        score = f"probability {verdict.probability:.3f} (cosine {verdict.score:.3f})"
-    elif verdict.probability is not None:
-        probability = f", probability {format_probability(verdict.probability)}"
-    if verdict.normalised is not None:
-        score = f"S-norm {verdict.normalised:.3f} (cosine {verdict.score:.3f})"
-    if verdict.decision == sk.Decision.INCONCLUSIVE:
-        rate = f", false match rate {threshold.fmr:g}" if threshold.fmr else ""
-        below = f"{verdict.different_below:.3f} (different below)"
-        same = f"{threshold.value:.3f} (same from{rate})"
-        return f"inconclusive: {score} is between {below} and {same}{probability}"
-    among = f" among {threshold.among}" if threshold.among else ""
-    rate = f" (false match rate {threshold.fmr:g}{among})" if threshold.fmr else ""
-    sign = ">=" if verdict.decision == sk.Decision.SAME else "<"
-    return f"{verdict.decision}: {score} {sign} threshold {threshold.value:.3f}{rate}{probability}"
+    def resolve(
+        self, ws: sk.Workspace, models: options.ModelChoice, rule: sk.DecisionRule
+    ) -> verify_many.Comparison:
+        """Return what to compare. Raises UsageError for arguments that do not fit together."""
+        gallery, sources = pairs.split_arguments(self.arguments, self.texts, models)
+        named = bool(gallery or models.modality) and not (models.modality and self.label)
+        least = 0 if self.origin else 1 if self.label else 2
+        if not named or len(sources) < least or (self.origin and (sources or self.label)):
+            raise click.UsageError(
+                "Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE, or --from TABLE."
+            )
+        if self.label and rule.reranker:
+            raise click.UsageError("--rerank compares two; it cannot be combined with --as.")
+        if self.box_a and self.label:
+            raise click.UsageError("--box-a is for the first of two FILES; give --box.")
+        pairs.check_options(models, self.box or self.box_a, self.texts)
+        return verify_many.Comparison(
+            pairs.open_system(ws, gallery, models, self.texts),
+            models,
+            gallery,
+            sources,
+            self.label,
+            self.origin,
+            rule,
+            self.fusion,
+            _choose(self.box),
+            _choose(self.box_a),
+        )
 
 
-def _facts(result: sk.Verification) -> dict[str, Any]:
-    return {
-        "decision": result.verdict.decision,
-        "score": round(result.verdict.score, 6),
-        "normalised": result.verdict.normalised,
-        "llr": result.verdict.llr,
-        "probability": result.verdict.probability,
-        "threshold": asdict(result.verdict.threshold),
-        "different_below": result.verdict.different_below,
-        "objection": result.verdict.objection and asdict(result.verdict.objection),
-        "advice": result.advice,
-        "left": _side(result.left),
-        "right": _side(result.right),
-    }
-
-
-def _side(side: ComparedSide) -> dict[str, Any]:
-    return {
-        "source": side.source,
-        "samples": side.samples,
-        "seen": side.region_count,
-        **region_facts(side),
-        "problems": list(side.quality.problems) if side.quality else [],
-    }
+def _choose(box: Box | None) -> Chooser:
+    choosers = sk.region_choosers
+    return choosers.within_box(box, choosers.all_regions) if box else choosers.all_regions

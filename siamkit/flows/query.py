@@ -73,12 +73,16 @@ class Answer:
             return self.objection.decision
         if best is None or self.threshold is None:
             return Decision.DIFFERENT
-        scores = {"cosine": best.score, "snorm": best.normalised, "probability": best.probability}
-        score = scores[self.decided_by]
+        score = self.deciding_score(best)
         if score is None:  # the enrolled source is gone, so the reranker could not judge it
             return Decision.INCONCLUSIVE
         below = self.threshold.value if self.different_below is None else self.different_below
         return Limits(self.threshold, below).decide(score)
+
+    def deciding_score(self, match: Match) -> float | None:
+        """Return the score of a match that the threshold is on; None if it could not be judged."""
+        scores = {"cosine": match.score, "snorm": match.normalised}
+        return scores.get(self.decided_by, match.probability)
 
     @property
     def objection(self) -> Objection | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
+from siamkit.io import pages
 from siamkit.io.folders import files_under
 from siamkit.io.places import real
 from siamkit.io.sources import name_of_bytes, to_text
@@ -39,6 +41,8 @@ def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[Liste
             items.append(ListedSource(source, name, _free(name, taken)))
         elif Path(source).is_dir():
             items += _list_folder(Path(source), taken, written)
+        elif is_pattern(Path(source)):
+            items += _list_pattern(Path(source), taken, written)
         else:
             path = Path(source)
             items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
@@ -46,8 +50,14 @@ def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[Liste
 
 
 def has_folder(paths: Iterable[Source]) -> bool:
-    """Return True if a folder is among the sources."""
-    return any(not isinstance(path, bytes) and Path(path).is_dir() for path in paths)
+    """Return True if a folder, or a pattern of names, is among the sources."""
+    named = (Path(path) for path in paths if not isinstance(path, bytes))
+    return any(path.is_dir() or is_pattern(path) for path in named)
+
+
+def is_pattern(path: Path) -> bool:
+    """Return True for a pattern of names, such as photos/*.jpg, and not the name of a file."""
+    return glob.has_magic(str(path)) and not pages.split(path)[0].exists()
 
 
 def _list_folder(folder: Path, taken: set[str], written: Sequence[Path]) -> list[ListedSource]:
@@ -66,6 +76,26 @@ def _list_folder(folder: Path, taken: set[str], written: Sequence[Path]) -> list
         ListedSource(file, to_text(file), _free(str(file.relative_to(folder)), taken))
         for file in files
     ]
+
+
+def _list_pattern(pattern: Path, taken: set[str], written: Sequence[Path]) -> list[ListedSource]:
+    """List the files of a pattern that the shell did not expand; `**` means folders at any depth.
+
+    A folder that fits stands for its files.
+    """
+    items: list[ListedSource] = []
+    for name in sorted(glob.glob(str(pattern), recursive=True)):
+        path = Path(name)
+        if any(real(path).is_relative_to(output) for output in written):
+            continue
+        if path.is_dir():
+            items += [] if "**" in str(pattern) else _list_folder(path, taken, written)
+        else:
+            items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
+    if not items:
+        error = BadInput(f"no file is named like {to_text(pattern)}", hint="check the folder")
+        return [ListedSource(pattern, to_text(pattern), error=error)]
+    return items
 
 
 def _free(path: str, taken: set[str]) -> str:

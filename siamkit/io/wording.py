@@ -8,6 +8,7 @@ from typing import NamedTuple
 from siamkit.types import Threshold
 
 NOT_ENROLLED, INCONCLUSIVE = "not enrolled", "inconclusive"
+SCALES = {"cosine": "score", "snorm": "score (S-norm)", "probability": "probability"}
 CERTAIN = 0.9995  # a probability at or above it is shown as more than 0.999
 
 
@@ -72,7 +73,7 @@ def _in_brackets(decision: str, nouns: Nouns, probability: float | None) -> str:
 def describe_rate(threshold: Threshold, nouns: Nouns) -> str:
     """Say in words what a threshold lets pass, and what that was measured on; '' if unknown.
 
-    As in '1 in 1,000 pairs of different people would pass, measured on LFW'.
+    As in 'at most 1 in 1,000 pairs of different people would pass, measured on LFW'.
     """
     if threshold.fpir:
         what = f"{format_odds(threshold.fpir)} searches for a stranger would find somebody"
@@ -83,9 +84,27 @@ def describe_rate(threshold: Threshold, nouns: Nouns) -> str:
         what = f"{format_odds(threshold.fmr)} {pairs} would pass"
     else:
         return ""
-    return f"{what}, measured on {shorten_source(threshold.source)}"
+    return f"at most {what}, measured on {shorten_source(threshold.source)}"
 
 
 def shorten_source(source: str) -> str:
     """Return the name of the data that a threshold was measured on, without its details."""
     return re.split(r"[,:;(]", source, maxsplit=1)[0].strip()
+
+
+def describe_score(
+    scale: str, score: float, threshold: Threshold | None, below: float | None, nouns: Nouns
+) -> str:
+    """Say how a score compares with the thresholds, and what they let pass.
+
+    As in 'score 0.812, same from 0.371: at most 1 in 1,000 pairs of different people would pass,
+    measured on LFW'. scale: a key of SCALES. below: different below it; None: below the threshold.
+    """
+    name = f"{SCALES[scale]} {score:.3f}"
+    if threshold is None:
+        return f"{name}; no threshold is known: give --threshold"
+    limits = f"same from {threshold.value:.3f}"
+    if below is not None and below <= score < threshold.value:
+        limits = f"between {below:.3f} (different below) and {threshold.value:.3f} (same from)"
+    rate = describe_rate(threshold, nouns)
+    return f"{name}, {limits}{': ' + rate if rate else ''}"

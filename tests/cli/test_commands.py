@@ -54,16 +54,16 @@ def test_query_gives_one_answer_per_region_and_draws_them(tiles):
 
 
 def test_labels_in_a_picture_are_numbers_and_words_of_the_table(tiles, monkeypatch):
-    from siamkit.reports import query
+    from siamkit.reports import answers
 
     drawn = []
-    draw = query.annotate
+    draw = answers.annotate
 
     def annotate(image, marks):
         drawn.extend((mark.text, mark.shorter) for mark in marks)
         return draw(image, marks)
 
-    monkeypatch.setattr(query, "annotate", annotate)
+    monkeypatch.setattr(answers, "annotate", annotate)
     assert tiles("enrol", "tiles", "blue.png", "--as", "blue").code == 0
     assert tiles("query", "tiles", "both.png", "--save-annotated", "out.png").code == 0
     assert drawn == [("1 not enrolled", ("1",)), ("2 blue", ("2",))]
@@ -110,7 +110,7 @@ def test_rename_show_list_forget(letters):
     assert sample["source"] == "hello there my friend"
     assert letters("forget", "--sample", str(sample["id"])).code == 0
     assert letters("show", "Grüße/😀").code == 1
-    assert "sum" not in letters("query", "letters", "q.txt").out.split("unknown")[0]
+    assert letters("query", "letters", "q.txt").out.startswith("not enrolled\nnearest: sum, score")
     assert letters("forget", "nobody").code == 1
 
 
@@ -218,10 +218,10 @@ def test_an_answer_is_printed_even_if_it_cannot_be_drawn(tiles, monkeypatch):
         raise BadInput("the disk is full")
 
     tiles("enrol", "tiles", "red.png", "--as", "red")
-    monkeypatch.setattr("siamkit.reports.query.save_annotated", fail)
+    monkeypatch.setattr("siamkit.reports.answers.draw_answers", fail)
     done = tiles("query", "tiles", "red.png", "--save-annotated", "out.png")
     assert done.code == 2
-    assert "red.png: 1 found" in done.out
+    assert done.out.startswith("red\nscore 1.000, same from 0.999: at most 1 in 100 pairs")
 
 
 def test_a_wrong_option_is_one_error_for_all_files(letters):
@@ -279,16 +279,26 @@ def test_an_embed_whose_output_has_become_a_directory_loses_no_row(letters, monk
 def test_verify_says_which_of_several_regions_it_compared(tiles):
     done = tiles("verify", "-m", "tiles", "blue.png", "both.png")
     assert done.code == 0, done.err
-    assert "Note: both.png: 2 found, and the largest was compared: 60,10,100,50" in done.err
-    assert tiles("verify", "-m", "tiles", "red.png", "both.png").code == 3
+    verdict, detail, regions = done.out.splitlines()
+    assert verdict == "same picture"
+    assert detail.startswith(
+        "score 1.000, same from 0.999: at most 1 in 50 pairs"
+    )  # two were tried
+    assert regions == (
+        "region 1 of 1 in blue.png (10,10,50,50) with region 2 of 2 in both.png (60,10,100,50)"
+    )
+    assert tiles("verify", "-m", "tiles", "both.png", "blue.png").code == 0
+    right = ("--box", "62,12,100,48")
+    assert tiles("verify", "-m", "tiles", "red.png", "both.png", *right).code == 3
+    assert tiles("verify", "-m", "tiles", "both.png", "red.png", "--box-a", right[1]).code == 3
     done = tiles("verify", "-m", "tiles", "red.png", "both.png", "--box", "12,10,40,48", "--json")
     assert done.code == 0, done.err
-    assert "Note" not in done.err
     right = json.loads(done.out)["right"]
     assert (right["seen"], right["region"]["where"]) == (2, [10, 10, 40, 50])
     assert tiles("enrol", "tiles", "red.png", "--as", "red", "-m", "tiles").code == 0
-    assert tiles("verify", "tiles", "--as", "red", "both.png").code == 3
-    assert tiles("verify", "tiles", "--as", "red", "both.png", "--box", "12,10,40,48").code == 0
+    done = tiles("verify", "tiles", "--as", "red", "both.png", "--json")
+    assert (done.code, json.loads(done.out)["right"]["number"]) == (0, 1)
+    assert tiles("verify", "tiles", "--as", "red", "both.png", "--box", "62,12,100,48").code == 3
     refused = tiles("verify", "-m", "tiles", "red.png", "both.png", "--box", "500,500,600,600")
     assert refused.code == 2
     assert "box 500,500,600,600" in refused.err

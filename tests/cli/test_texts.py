@@ -97,7 +97,7 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["query", "faq"], "Give FILES or --text"),
+        (["query", "faq"], "Give FILES, folders, --from or --text"),
         (["query", "faq", "--text", " "], "a text is empty"),
         (
             ["embed", "-m", "letters", "--from", "faq.jsonl", "--column", "q", "-o", "faq.npy"],

@@ -50,8 +50,11 @@ def test_a_plugin_without_words_gets_those_of_its_kind():
 
 def test_a_rate_is_said_in_words():
     threshold = Threshold(0.4, 0.001, "LFW, aligned crops, 2,086 people")
-    passed = "1 in 1,000 pairs of different people would pass, measured on LFW"
+    passed = "at most 1 in 1,000 pairs of different people would pass, measured on LFW"
     assert wording.describe_rate(threshold, PEOPLE) == passed
     assert wording.describe_rate(Threshold(0.4), PEOPLE) == ""
     search = wording.describe_rate(Threshold(0.4, None, "gallery a, 9 people", 0.18), PEOPLE)
-    assert search == "18 % of searches for a stranger would find somebody, measured on gallery a"
+    assert (
+        search
+        == "at most 18 % of searches for a stranger would find somebody, measured on gallery a"
+    )

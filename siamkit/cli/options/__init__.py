@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from siamkit.cli.options.answers import answer_files, origin, probes, save_annotated
 from siamkit.cli.options.base import (
     COSINE,
     ORIGIN,
@@ -49,6 +50,7 @@ from siamkit.cli.options.models import (
 from siamkit.cli.options.regions import (
     FindChoice,
     box,
+    box_of_first,
     choose_regions,
     find_setup,
     page,
@@ -79,8 +81,10 @@ __all__ = [
     "ModelChoice",
     "NewGallery",
     "Outputs",
+    "answer_files",
     "as_json",
     "box",
+    "box_of_first",
     "bundle",
     "choose_regions",
     "column",
@@ -104,6 +108,7 @@ __all__ = [
     "modality",
     "model_choice",
     "new_gallery",
+    "origin",
     "other_detector",
     "output",
     "outputs",
@@ -111,10 +116,12 @@ __all__ = [
     "parse_box",
     "parse_point",
     "path",
+    "probes",
     "prompt",
     "raw",
     "report",
     "rerank",
+    "save_annotated",
     "store",
     "table",
     "text_columns",

@@ -45,6 +45,15 @@ def box(help: str) -> Callable[[F], F]:
     return click.option("--box", type=parse_box, metavar="LEFT,TOP,RIGHT,BOTTOM", help=help)
 
 
+box_of_first = click.option(
+    "--box-a",
+    "box_a",
+    type=parse_box,
+    metavar="LEFT,TOP,RIGHT,BOTTOM",
+    help="The region of the first FILE.",
+)
+
+
 def page(command: F) -> F:
     """Add --page to a command; those of its files that are PDFs become pages of them."""
 

@@ -1,0 +1,135 @@
+"""What `siamkit classify` says: the class first, then the next ones, then where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import siamkit as sk
+from siamkit.cli.output import echo, one_line
+from siamkit.cli.probes import Shown, region_facts
+from siamkit.cli.query_results import (
+    NAME,
+    list_verdicts,
+    print_columns,
+    show_basis,
+    show_regions,
+)
+from siamkit.io import wording
+from siamkit.io.wording import Nouns, format_probability
+from siamkit.types import Decision
+
+if TYPE_CHECKING:
+    from siamkit.flows.classify import Classifier
+    from siamkit.reports.answer_rows import AnswerRow
+
+NEXT = 3  # classes named beside the likeliest one
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How answers are shown. k: the classes to list per region, where `lists`."""
+
+    nouns: Nouns
+    classifier: Classifier
+    k: int
+    lists: bool
+    is_verbose: bool
+
+    @property
+    def shown(self) -> Shown:
+        matches = self.k if self.lists else 1
+        return Shown(self.rows, self.facts, self.show_one, matches, self.is_verbose)
+
+    def rows(self, regions: Sequence[sk.Classified]) -> list[AnswerRow]:
+        """Return the answers as rows."""
+        from siamkit.reports.answer_rows import rows_of_classes
+
+        return rows_of_classes(regions, self.nouns, max(self.k, 1 + NEXT))
+
+    def show_one(self, regions: Sequence[sk.Classified], rows: list[AnswerRow]) -> None:
+        """Print the classes of one probe: the likeliest, a line of detail, and tables."""
+        if len(rows) == 1:
+            self._show_region(regions[0], rows[0])
+        else:
+            echo(f"{len(rows)} found: {list_verdicts(rows)}")
+            show_regions(rows)
+        echo(f"probabilities {self.classifier.basis}")
+        if self.lists:
+            echo()
+            self._show_classes(rows)
+        if self.is_verbose:
+            show_basis(rows)
+
+    def _show_region(self, region: sk.Classified, row: AnswerRow) -> None:
+        if row.reason:
+            echo(row.kind)
+            echo(one_line(row.reason, 200))
+            return
+        assigned = set(region.identities) or {region.classes[0].identity}
+        if region.decision == Decision.SAME and region.identities:
+            likely = {match.identity: match.probability for match in region.classes}
+            echo(
+                ", ".join(
+                    f"{one_line(name, NAME)} (probability {format_probability(likely[name])})"
+                    for name in region.identities
+                )
+            )
+        else:
+            echo(one_line(row.verdict, 100))
+            assigned = set()
+        if (nearest := region.nearest) and nearest.matches:
+            score = nearest.deciding_score(nearest.matches[0])
+            if score is not None:
+                scale, below = nearest.decided_by, nearest.different_below
+                name = one_line(nearest.matches[0].identity, NAME)
+                lead = "" if assigned else f"nearest: {name}, "
+                limit = nearest.threshold
+                echo(lead + wording.describe_score(scale, score, limit, below, self.nouns))
+        if others := [match for match in region.classes if match.identity not in assigned][:NEXT]:
+            named = ", ".join(
+                f"{one_line(match.identity, NAME)} {format_probability(match.probability)}"
+                for match in others
+            )
+            echo(f"{'then' if assigned else 'if it is of a class'}: {named}")
+
+    def _show_classes(self, rows: Sequence[AnswerRow]) -> None:
+        cells = [
+            [
+                row.number if len(rows) > 1 else None,
+                rank,
+                one_line(match.identity, NAME),
+                None if match.probability is None else format_probability(match.probability),
+                match.score,
+            ]
+            for row in rows
+            for rank, match in enumerate(row.matches[: self.k], 1)
+        ]
+        label = "tag" if self.classifier.settings.tags else "class"
+        print_columns(["#", "rank", label, "probability", "score"], cells)
+
+    def facts(self, regions: Sequence[sk.Classified]) -> dict[str, Any]:
+        """Return the answers about one probe as JSON shows them."""
+        nearest = regions[0].nearest
+        return {
+            "threshold": asdict(nearest.threshold) if nearest and nearest.threshold else None,
+            "different_below": nearest.different_below if nearest else None,
+            "regions": [self._region(region) for region in regions],
+        }
+
+    def _region(self, region: sk.Classified) -> dict[str, Any]:
+        return {
+            **region_facts(region),
+            **({"tags": region.identities} if region.tags else {"class": region.identity}),
+            "decision": region.decision if region.nearest or region.objection else None,
+            "objection": region.objection and asdict(region.objection),
+            "classes": [
+                {
+                    "identity": match.identity,
+                    "probability": round(match.probability, 6),
+                    "score": round(match.score, 6),
+                }
+                for match in region.classes[: self.k]
+            ],
+        }

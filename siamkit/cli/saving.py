@@ -1,0 +1,78 @@
+"""Files that commands write about the answers to many probes: -o, --report, --save-annotated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import siamkit as sk
+from siamkit.cli import checks
+from siamkit.cli.output import stderr
+
+if TYPE_CHECKING:
+    from siamkit.cli.probes import Outcome, Probes
+    from siamkit.embed.pipeline import Pipeline
+    from siamkit.reports.answer_rows import AnswerRow
+    from siamkit.reports.answers import AnswerFiles, AnswerOutputs
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Files about the answers of one command."""
+
+    files: AnswerFiles
+    outputs: AnswerOutputs
+    pipeline: Pipeline
+
+    def add(self, outcome: Outcome, rows: list[AnswerRow]) -> None:
+        """Add the answers about one probe, or its error. Its picture is decoded once more."""
+        source = outcome.source
+        if outcome.error:
+            self.files.add_error(str(source), outcome.error)
+            return
+        medium: Any | None = None
+        if self.outputs.needs_picture and self.pipeline.modality.kind == "image":
+            medium = self.pipeline.load(self.pipeline.read(source))
+        self.files.add(source, outcome.stem, rows, medium)
+
+    def finish(self) -> None:
+        """Write what is not written yet, and say where."""
+        self.files.finish()
+        for path in self.outputs.paths:
+            stderr(f"saved {path}")
+
+
+def open_saving(
+    ws: sk.Workspace, gallery: str, probes: Probes, outputs: AnswerOutputs, title: str
+) -> Saving | None:
+    """Prepare the files; None if there is none. Raises UsageError for those that cannot work."""
+    if not outputs.paths:
+        return None
+    checks.require_page(outputs.report)
+    modality = ws.modality_of(gallery)
+    if outputs.annotated:
+        _check_annotated(outputs.annotated, probes, ws.kind(modality))
+    from siamkit.reports.answers import AnswerFiles
+
+    opened, nouns = ws.gallery(gallery), ws.nouns(modality)
+    pipeline, live = ws.pipeline_of(opened), ws.index(opened)
+    files = AnswerFiles(outputs, title, nouns, live, pipeline, several=probes.is_batch)
+    return Saving(files, outputs, pipeline)
+
+
+def _check_annotated(annotated: Path, probes: Probes, kind: str) -> None:
+    if kind != "image":
+        raise click.UsageError("--save-annotated needs pictures.")
+    if probes.is_batch:
+        if annotated.suffix.lower() in PICTURES:
+            raise click.UsageError("--save-annotated takes a folder for several FILES.")
+        return
+    if annotated.suffix.lower() not in PICTURES:
+        names = ", ".join(PICTURES)
+        raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
+    checks.require_writable("--save-annotated", annotated, *map(Path, probes.sources))

@@ -1,0 +1,219 @@
+"""Files about the answers to many probes: a table, a page, and annotated pictures.
+
+What is done is written, if the caller stops. Pictures are made small as they are added, so that a
+page about thousands needs little memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from siamkit.embed.pipeline import Pipeline
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.flows.rerank import load_enrolled
+from siamkit.io import table_write, wording
+from siamkit.io.atomic import create_folder, replace_text, require_writable
+from siamkit.io.sources import to_path
+from siamkit.io.wording import Nouns
+from siamkit.reports.answer_rows import FAILED, SCHEMA, AnswerRow, values_of, values_of_error
+from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
+from siamkit.reports.html import escaped
+from siamkit.reports.previews import exhibit, picture_tag
+from siamkit.reports.regions import PICTURES, Colour, Mark, annotate, save_picture
+from siamkit.store.live_index import LiveIndex
+from siamkit.types import Decision, Image, Threshold
+
+TABLE = "answers"  # of a database
+SCENE = 420  # px: the longer side of a picture on a card
+RATED = 8  # regions; a picture of more has no room for probabilities
+OTHERS = 3  # matches beside the best one
+# Colour-blind readers can tell these apart (Okabe & Ito 2008).
+COLOURS: dict[Decision, Colour] = {
+    Decision.SAME: (0, 158, 115),
+    Decision.DIFFERENT: (213, 94, 0),
+    Decision.INCONCLUSIVE: (240, 228, 66),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOutputs:
+    """The files to write; None where absent. annotated: a picture, or a folder for several."""
+
+    output: Path | None = None
+    report: Path | None = None
+    annotated: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that are written."""
+        return [path for path in (self.output, self.report, self.annotated) if path]
+
+    @property
+    def needs_picture(self) -> bool:
+        """True if the pixels of probes are needed, which are then decoded once more."""
+        return bool(self.report or self.annotated)
+
+
+@dataclass(slots=True, eq=False)
+class AnswerFiles:
+    """Write files about answers, one source after another. title: of the page."""
+
+    outputs: AnswerOutputs
+    title: str
+    nouns: Nouns
+    live: LiveIndex
+    pipeline: Pipeline
+    several: bool
+    _values: list[list[Any]] = field(default_factory=list, init=False)
+    _cards: list[Card] = field(default_factory=list, init=False)
+    _kinds: Counter[str] = field(default_factory=Counter, init=False)
+    _threshold: Threshold | None = field(default=None, init=False)
+    _sources: int = field(default=0, init=False)
+    _thumbnails: dict[int, str] = field(default_factory=dict, init=False)
+
+    def begin(self) -> None:
+        """Check that the files can be written, and create folders. Raises BadInput."""
+        if self.outputs.output:
+            table_write.check(self.outputs.output, SCHEMA, table=TABLE)
+        if self.outputs.report:
+            require_writable(self.outputs.report, (".html",))
+        if self.outputs.annotated:
+            if self.several:
+                create_folder(self.outputs.annotated)
+            else:
+                require_writable(self.outputs.annotated, PICTURES)
+
+    def add(
+        self, source: Path | str, stem: str, rows: Sequence[AnswerRow], medium: Any | None
+    ) -> None:
+        """Add the answers about one source. medium: decoded; None if it is not needed."""
+        self._sources += 1
+        self._kinds.update(row.kind for row in rows)
+        self._threshold = next((row.threshold for row in rows if row.threshold), self._threshold)
+        if self.outputs.output:
+            self._values += map(values_of, rows)
+        if self.outputs.annotated:
+            self._annotate(rows, medium, stem)
+        if self.outputs.report and len(self._cards) < SHOWN:
+            self._cards.append(self._card(source, rows, medium))
+
+    def add_error(self, source: str, error: SiamkitError) -> None:
+        """Add a source that could not be used."""
+        self._sources += 1
+        self._kinds[FAILED] += 1
+        if self.outputs.output:
+            self._values.append(values_of_error(source, error))
+        if self.outputs.report and len(self._cards) < SHOWN:
+            name = f"<h2>{escaped(source, NAME)}</h2>"
+            html = f"{name}<p class=failed>{escaped(str(error), 400)}</p>"
+            self._cards.append(Card((FAILED,), f"{source} {error}", html))
+
+    def finish(self) -> None:
+        """Write the table and the page."""
+        if self.outputs.output:
+            table_write.write(self.outputs.output, SCHEMA, self._values, table=TABLE)
+        if self.outputs.report:
+            replace_text(self.outputs.report, self.html())
+
+    def html(self) -> str:
+        """Return the page as text. User texts are escaped."""
+        rows = [("files", f"{self._sources:,}")]
+        rows += [(kind, f"{count:,}") for kind, count in self._kinds.items()]
+        if self._threshold:
+            rows.append(("same from", f"{self._threshold.value:.3f}"))
+            if rate := wording.describe_rate(self._threshold, self.nouns):
+                rows.append(("at this threshold", rate))
+        return cards_page(self.title, rows, self._cards, self._sources)
+
+    def _annotate(self, rows: Sequence[AnswerRow], medium: Any, stem: str) -> None:
+        assert self.outputs.annotated
+        path = self.outputs.annotated
+        if self.several:
+            path = path / f"{stem}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(draw_answers(medium, rows), path)
+
+    def _card(self, source: Path | str, rows: Sequence[AnswerRow], medium: Any) -> Card:
+        name = source if isinstance(source, str) else str(source)
+        if isinstance(medium, Image):
+            shown = picture_tag(draw_answers(medium, rows), SCENE)
+            heading = f"<h2>{escaped(to_path(name).name, NAME)}</h2>{shown}"
+        else:
+            heading = exhibit(source)
+        answers = "".join(self._answer(row, len(rows)) for row in rows)
+        text = " ".join([name, *(row.verdict for row in rows)])
+        kinds = tuple(dict.fromkeys(row.kind for row in rows))
+        return Card(kinds, text, f"{heading}<div class=rows>{answers}</div>")
+
+    def _answer(self, row: AnswerRow, count: int) -> str:
+        number = f"{row.number} " if count > 1 else ""
+        best = row.matches[0] if row.matches else None
+        thumbnail = self._thumbnail(best.sample_id) if best else ""
+        numbers = describe_numbers(row.probability, row.score)
+        css = row.kind.replace(" ", "-")
+        lines = [f"<span class='verdict {css}'>{number}{escaped(row.verdict, NAME)}</span>"]
+        if row.reason:
+            lines.append(f"<small>{escaped(row.reason, 300)}</small>")
+        if best and not row.identity:
+            numbers = f"nearest: {best.identity}, {numbers}"
+        lines.append(f"<small>{escaped(numbers, 200)}</small>")
+        if others := row.matches[1 : 1 + OTHERS]:
+            named = "; ".join(
+                f"{m.identity} {describe_numbers(m.probability, m.score)}" for m in others
+            )
+            lines.append(f"<small class=soft>then {escaped(named, 300)}</small>")
+        return f"<div class=answer>{thumbnail}<div>{'<br>'.join(lines)}</div></div>"
+
+    def _thumbnail(self, sample_id: int | None) -> str:
+        """Return the tag of an enrolled example, embedded once; empty for media without a look."""
+        if sample_id is None:
+            return ""
+        if sample_id not in self._thumbnails:
+            medium, tag = load_enrolled(self.live, self.pipeline, sample_id), ""
+            if isinstance(medium, Image):
+                from PIL import Image as pil
+
+                tag = picture_tag(pil.fromarray(medium.pixels), 112)
+            self._thumbnails[sample_id] = tag
+        return self._thumbnails[sample_id]
+
+
+def describe_numbers(probability: float | None, score: float | None) -> str:
+    """Return 'probability 0.998, score 0.812', of what is known."""
+    parts = []
+    if probability is not None:
+        parts.append(f"probability {wording.format_probability(probability)}")
+    if score is not None:
+        parts.append(f"score {score:.3f}")
+    return ", ".join(parts)
+
+
+def draw_answers(medium: Any, rows: Sequence[AnswerRow]) -> Any:
+    """Draw the answers onto a picture: boxes with numbers, verdicts and scores.
+
+    Raises BadInput for other media.
+    """
+    if not isinstance(medium, Image):
+        hint = "leave out `--save-annotated`; `siamkit timeline RECORDING -o FILE.png` draws sounds"
+        raise BadInput("only pictures can be annotated", hint=hint)
+    rated = len(rows) <= RATED
+    return annotate(medium, [_mark(row, rated=rated) for row in rows])
+
+
+def _mark(row: AnswerRow, *, rated: bool) -> Mark:
+    """Return a region with its number in the table and its answer, in the table's words.
+
+    rated: with the probability of a known identity, where there is room.
+    """
+    number = f"{row.number} "
+    texts = [number + row.verdict]
+    if row.decision == Decision.SAME and rated and row.probability is not None:
+        texts.insert(0, f"{texts[0]} {wording.format_probability(row.probability)}")
+    elif row.decision == Decision.INCONCLUSIVE:
+        texts.append(number + row.kind)
+    text, *shorter = texts
+    return Mark(row.region, text, COLOURS[row.decision], (*shorter, str(row.number)))

@@ -1,0 +1,130 @@
+"""`query`, `classify` and `verify` of many files: folders, patterns, lists, tables and pages."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+
+import pytest
+from waiting import until
+
+
+@pytest.fixture
+def photos(tiles):
+    """Return a gallery of red and blue, and a folder of pictures, of which one is not a picture."""
+    for name in ("red", "blue"):
+        assert tiles("enrol", "tiles", f"{name}.png", "--as", name, "-m", "tiles").code == 0
+    folder = tiles.folder / "photos"
+    (folder / "deep").mkdir(parents=True)
+    for name, place in (("both", ""), ("red", ""), ("empty", ""), ("blue", "deep")):
+        (folder / place / f"{name}.png").write_bytes((tiles.folder / f"{name}.png").read_bytes())
+    (folder / "broken.png").write_bytes(b"no picture")
+    return tiles
+
+
+def rows(shell, name):
+    with (shell.folder / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_fills_one_table_and_bad_files_are_reported(photos):
+    done = photos("query", "tiles", "photos")
+    assert done.code == 0
+    head, *table, summary = done.out.splitlines()
+    assert head.split() == ["file", "#", "answer", "probability", "score"]
+    assert [line.split()[:3] for line in table] == [
+        ["photos/both.png", "1", "red"],
+        ["photos/both.png", "2", "blue"],
+        ["photos/deep/blue.png", "1", "blue"],
+        ["photos/red.png", "1", "red"],
+    ]
+    assert summary == "5 files: 4 identified, 2 failed"
+    assert done.err.count("Error: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("photos/*.png", 4), ("photos/**/*.png", 5), ("photos/none*", 1)]
+)
+def test_a_pattern_in_quotes_is_expanded(photos, pattern, count):
+    done = photos("query", "tiles", pattern, "--json")
+    assert len(json.loads(done.out)["probes"]) == count
+
+
+def test_answers_are_written_as_a_table_and_a_page(photos):
+    done = photos(
+        "query", "tiles", "photos", "-o", "who.csv", "--report", "who.html",
+        "--save-annotated", "seen",
+    )  # fmt: skip
+    assert done.code == 0
+    written = rows(photos, "who.csv")
+    assert [row["identity"] for row in written if not row["error"]] == [
+        "red",
+        "blue",
+        "blue",
+        "red",
+    ]
+    assert sum(bool(row["error"]) for row in written) == 2
+    assert (written[0]["decision"], written[0]["region"], written[0]["left"]) == (
+        "same",
+        "1",
+        "10.0",
+    )
+    page = (photos.folder / "who.html").read_text()
+    assert page.count("<article class=card") == 5
+    assert "same from" in page
+    assert "<script>" in page
+    drawn = sorted(path.name for path in (photos.folder / "seen").rglob("*.jpg"))
+    assert drawn == ["blue.jpg", "both.jpg", "red.jpg"]
+
+
+def test_a_list_names_files_and_texts(photos, letters):
+    (photos.folder / "list.txt").write_text("photos/red.png\nphotos/both.png\n")
+    done = photos("query", "tiles", "--from", "list.txt", "--json")
+    assert len(json.loads(done.out)["probes"]) == 2
+    (letters.folder / "new.csv").write_text("question\nhello there my friend\none and one\n")
+    done = letters("query", "letters", "--from", "new.csv", "--column", "question")
+    assert done.out.splitlines()[1].split("  ")[:1] == ["hello there my friend"]
+
+
+def test_classify_and_verify_take_folders_too(photos):
+    done = photos("classify", "tiles", "photos", "-o", "classes.jsonl")
+    assert done.code == 0
+    assert "5 files: 4 identified, 2 failed" in done.out
+    assert (photos.folder / "classes.jsonl").read_text().count("\n") == 6
+    done = photos("verify", "tiles", "--as", "red", "photos", "--report", "red.html")
+    assert done.code == 0
+    assert "5 pairs: 2 of the same picture, 1 of different pictures, 2 failed" in done.out
+    assert (photos.folder / "red.html").read_text().count("<article") == 5
+    done = photos("verify", "-m", "tiles", "red.png", "blue.png", "photos/red.png")
+    assert [line.split()[2] for line in done.out.splitlines()[1:3]] == ["different", "same"]
+
+
+def test_a_table_of_pairs_is_verified_and_compared_with_its_labels(photos):
+    (photos.folder / "pairs.csv").write_text(
+        "a,b,label\nred.png,both.png,1\nred.png,blue.png,1\nred.png,blue.png,0\nred.png,no.png,1\n"
+    )
+    done = photos("verify", "-m", "tiles", "--from", "pairs.csv", "-o", "out.csv")
+    assert done.code == 0
+    assert "4 pairs: 1 of the same picture, 2 of different pictures, 1 failed" in done.out
+    assert "labelled of the same picture: 2, 1 wrong" in done.out
+    assert [row["correct"] for row in rows(photos, "out.csv")] == ["True", "False", "True", ""]
+    facts = json.loads(photos("verify", "-m", "tiles", "--from", "pairs.csv", "--json").out)
+    assert [pair.get("correct") for pair in facts["pairs"]] == [True, False, True, None]
+    (photos.folder / "bad.csv").write_text("left,right\n1,2\n")
+    refused = photos("verify", "-m", "tiles", "--from", "bad.csv")
+    assert refused.code == 2
+    assert "must name a and b" in refused.err
+
+
+@pytest.mark.timeout(60)
+def test_an_interrupted_query_keeps_what_is_done(letters):
+    (letters.folder / "many.txt").write_text("".join(f"text {n}\n" for n in range(5000)))
+    batches = letters.folder / "batches"
+    letters.environment |= {"TOYKIT_SLEEP": "0.01", "TOYKIT_TELLS": str(batches)}
+    process = letters.start("query", "letters", "--from", "many.txt", "-o", "out.csv")
+    assert until(lambda: batches.exists() and batches.read_text() >= "xxxx")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert 1 <= len(rows(letters, "out.csv")) < 5000
