@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Uncalibrated,
         UnreadableSample,
     )
+    from siamkit.flows.answer_lists import Answers, Batch
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, ClassMatch
     from siamkit.flows.decide import DecisionRule
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from siamkit.flows.dedupe_items import Item
     from siamkit.flows.detect import Detected
     from siamkit.flows.detectors import DetectorState
-    from siamkit.flows.embed import Embedded
+    from siamkit.flows.embed import Embedded, EmbeddedPlace, Embeddings
     from siamkit.flows.encoders import EncoderState
     from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import EvaluationSettings
@@ -78,7 +79,9 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT",
     "Answer",
+    "Answers",
     "BadInput",
+    "Batch",
     "CalibrationTargets",
     "ClassMatch",
     "Classified",
@@ -90,6 +93,8 @@ __all__ = [
     "DetectorState",
     "Drift",
     "Embedded",
+    "EmbeddedPlace",
+    "Embeddings",
     "EncoderMismatch",
     "EncoderState",
     "EnrolResult",
@@ -152,6 +157,8 @@ __all__ = [
 
 _HOME = {
     "Answer": "siamkit.flows.query",
+    "Answers": "siamkit.flows.answer_lists",
+    "Batch": "siamkit.flows.answer_lists",
     "CalibrationTargets": "siamkit.stats.calibration_fit",
     "ClassMatch": "siamkit.flows.classify",
     "Classified": "siamkit.flows.classify",
@@ -163,6 +170,8 @@ _HOME = {
     "Drift": "siamkit.stats.drift",
     "DetectorState": "siamkit.flows.detectors",
     "Embedded": "siamkit.flows.embed",
+    "EmbeddedPlace": "siamkit.flows.embed",
+    "Embeddings": "siamkit.flows.embed",
     "EncoderState": "siamkit.flows.encoders",
     "EnrolResult": "siamkit.flows.enrol",
     "EvaluationSettings": "siamkit.flows.evaluate",

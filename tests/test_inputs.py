@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+from inks import ink, png
 from PIL import Image as pil
 
 import siamkit as sk
@@ -17,18 +18,6 @@ from siamkit.sdk.sound import load_clip
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 40, 3), np.uint8)
 SAMPLES = np.sin(np.arange(16_000, dtype=np.float32) / 9)
-
-
-def ink(colour, size=(60, 80)):
-    picture = np.full((*size, 3), 255, np.uint8)
-    picture[10:50, 20:60] = colour
-    return picture
-
-
-def png(pixels):
-    content = io.BytesIO()
-    pil.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import siamkit as sk
 from siamkit.cli.output import echo, one_line
-from siamkit.cli.probes import Shown, region_facts
+from siamkit.cli.probes import Shown
 from siamkit.cli.query_results import (
     NAME,
     list_verdicts,
@@ -111,25 +111,6 @@ class View:
 
     def facts(self, regions: Sequence[sk.Classified]) -> dict[str, Any]:
         """Return the answers about one probe as JSON shows them."""
-        nearest = regions[0].nearest
-        return {
-            "threshold": asdict(nearest.threshold) if nearest and nearest.threshold else None,
-            "different_below": nearest.different_below if nearest else None,
-            "regions": [self._region(region) for region in regions],
-        }
+        from siamkit.reports.answer_facts import of_classes
 
-    def _region(self, region: sk.Classified) -> dict[str, Any]:
-        return {
-            **region_facts(region),
-            **({"tags": region.identities} if region.tags else {"class": region.identity}),
-            "decision": region.decision if region.nearest or region.objection else None,
-            "objection": region.objection and asdict(region.objection),
-            "classes": [
-                {
-                    "identity": match.identity,
-                    "probability": round(match.probability, 6),
-                    "score": round(match.score, 6),
-                }
-                for match in region.classes[: self.k]
-            ],
-        }
+        return of_classes(regions, self.k)

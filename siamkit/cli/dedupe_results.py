@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -55,7 +54,7 @@ def show(
     print_faults(deduped.faults)
     print_left_out(deduped.left_out)
     if outputs.as_json:
-        emit_json(_facts(deduped, source, related))
+        emit_json({"source": source, **deduped.to_dict()})
     else:
         shown = (limit or GROUPS_SHOWN) if outputs.output is None else 0
         _print(deduped, related, shown)
@@ -164,36 +163,6 @@ def _pair_row(pair: Pair) -> list[Any]:
     left, right = pair.left, pair.right
     items = (left.line, left.id, left.shown, right.line, right.id, right.shown)
     return [pair.group, *items, pair.score, pair.probability, left.place, right.place]
-
-
-def _facts(deduped: sk.Deduped, source: str, related: Related) -> dict[str, Any]:
-    grouping = deduped.grouping
-    rule, expected = grouping.rule, grouping.expected_false
-    schema = GROUPS | REGION if _has_regions(deduped) else GROUPS
-    groups: list[dict[str, Any]] = []
-    for member in deduped.members:
-        if member.canonical:
-            see_also = [other.group for other in related.get(member.group, ())]
-            groups.append({"group": member.group, "see_also": see_also, "members": []})
-        groups[-1]["members"].append(dict(zip(schema, _group_row(member), strict=False)))
-    return {
-        "source": source,
-        "items": len(deduped.items),
-        "copies": deduped.copies,
-        "threshold": asdict(rule.threshold),
-        "reranker": rule.reranker.name if rule.reranker else None,
-        "mining": dict(grouping.mining),
-        "comparisons": grouping.comparisons,
-        "pairs": len(grouping.pairs),
-        "contradictions": [
-            {"left_id": left.id, "right_id": right.id, "reason": objection.reason}
-            for left, right, objection in deduped.contradictions()
-        ],
-        "expected_false": None if expected is None else round(expected, 6),
-        "groups": groups,
-        "left_out": left_out_facts(deduped.left_out),
-        "errors": item_faults(deduped.faults),
-    }
 
 
 def _print(deduped: sk.Deduped, related: Related, shown: int) -> None:

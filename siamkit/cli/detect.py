@@ -99,7 +99,7 @@ def detect(ws: sk.Workspace, as_json: bool, **values: Any) -> int:
             for detected in request.run(ws, progress):
                 tally.add(detected)
                 if as_json:
-                    facts.append(_facts(detected))
+                    facts.append(detected.to_dict())
                 elif detected.error is None and request.prints_regions:
                     _print(detected)
                 if detected.error:
@@ -214,19 +214,6 @@ class Tally:
         if self.errors:
             return EXIT_PARTLY
         return 0 if self.regions else NothingFound.exit_code
-
-
-def _facts(detected: sk.Detected) -> dict[str, Any]:
-    from siamkit.sdk import regions
-
-    if detected.error:
-        hint = detected.error.hint
-        return {"source": detected.source, "error": str(detected.error), "hint": hint}
-    size: dict[str, Any] = {"width": detected.width, "height": detected.height}
-    if not detected.width:
-        size = {"seconds": round(detected.seconds, 2)}
-    found = [regions.to_dict(region) for region in detected.regions]
-    return {"source": detected.source, **size, "regions": found}
 
 
 def _print(detected: sk.Detected) -> None:

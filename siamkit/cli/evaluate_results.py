@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import echo, emit_json, fault_facts, one_line, print_faults, stderr, table
+from siamkit.cli.output import echo, emit_json, one_line, print_faults, stderr, table
 from siamkit.reports import evaluate_text
 
 if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluation
-    from siamkit.stats.identification import IdentificationMetrics
-    from siamkit.stats.verification import OperatingPoint
     from siamkit.types import Fault
 
 SCHEMA = {"a": str, "b": str, "label": int, "score": float}
@@ -28,7 +25,7 @@ def show(results: list[Evaluation], title: str, outputs: Outputs) -> list[Fault]
     for note in dict.fromkeys(note for result in results for note in result.notes):
         stderr(f"Note: {note}")
     if outputs.as_json:
-        emit_json([_facts(result) for result in results])
+        emit_json([result.to_dict() for result in results])
     else:
         _print(results)
     return faults
@@ -68,45 +65,3 @@ def _print(results: list[Evaluation]) -> None:
             rows = map(evaluate_text.group_row, groups)
             cells = [[one_line(name, 40), *rates] for name, *rates in rows]
             table(evaluate_text.GROUP_HEAD, cells)
-
-
-def _facts(result: Evaluation) -> dict[str, Any]:
-    measured, comparisons = result.measured, result.measured.comparisons
-    mated = int(comparisons.mated.sum())
-    return {
-        "name": result.name,
-        "mated": mated,
-        "non_mated": len(comparisons) - mated,
-        "identities": comparisons.identities,
-        "impostor_pairs": comparisons.non_mated_identity_pairs,
-        "draws": measured.draws,
-        "roc_auc": asdict(measured.auc),
-        "eer": {**asdict(measured.eer), "threshold": measured.eer_threshold},
-        "at_fmr": [_point(point) for point in measured.at_fmr],
-        "unsupported_fmr": measured.unsupported_fmrs,
-        "at_threshold": [_point(point) for point in measured.at_thresholds],
-        "accuracy": measured.accuracy,
-        "accuracy_standard_error": measured.accuracy_error,
-        "min_dcf": {str(prior): asdict(cost) for prior, cost in measured.min_dcf.items()},
-        "groups": [asdict(group) for group in measured.groups],
-        "groups_at": measured.groups_at,
-        "identification": result.identified and _identification(result.identified),
-        "faults": fault_facts(result.faults),
-        "notes": result.notes,
-    }
-
-
-def _identification(identified: IdentificationMetrics) -> dict[str, Any]:
-    return {
-        "identities": identified.searches.identities,
-        "probes": len(identified.searches.labels),
-        "hit_rate": {str(rank): asdict(rate) for rank, rate in identified.hit_rate.items()},
-        "at_fpir": [asdict(point) for point in identified.at_fpir],
-        "unsupported_fpir": identified.unsupported_fpirs,
-    }
-
-
-def _point(point: OperatingPoint) -> dict[str, Any]:
-    fields = asdict(point)
-    fields["wanted"] = fields.pop("target_fmr")
-    return fields

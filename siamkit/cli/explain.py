@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,7 @@ from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.flows.explain import ExplainedSample, Part
+    from siamkit.flows.explain import Part
     from siamkit.types import Box
 
 PARTS_SHOWN = 10  # parts of each sample in its table
@@ -77,41 +77,12 @@ def explain(
             name = one_line(sample.source, 100)
             stderr(f"Note: {name}: it is one part, which carries the whole score")
     if as_json:
-        emit_json(_facts(explanation))
+        emit_json(explanation.to_dict())
     else:
         _print(explanation)
     if output:
         report.draw(explanation, output)
         stderr(f"saved {output}")
-
-
-def _facts(explanation: sk.Explanation) -> dict[str, Any]:
-    return {
-        "score": round(explanation.score, 6),
-        "left": _sample_facts(explanation.left),
-        "right": _sample_facts(explanation.right),
-    }
-
-
-def _sample_facts(sample: ExplainedSample) -> dict[str, Any]:
-    from siamkit.sdk import regions
-
-    return {
-        "source": sample.source,
-        "seen": sample.region_count,
-        "region": regions.to_dict(sample.region),
-        "problems": list(sample.quality.problems) if sample.quality else [],
-        "parts": [_part_facts(part) for part in sample.parts],
-    }
-
-
-def _part_facts(part: Part) -> dict[str, Any]:
-    facts: dict[str, Any] = {"where": [round(v, 3) for v in part.where]}
-    if part.text:
-        facts["text"] = part.text
-    if part.in_recording:
-        facts["heard"] = [round(v, 3) for v in part.in_recording]
-    return {**facts, "contribution": round(part.contribution, 6)}
 
 
 def _print(explanation: sk.Explanation) -> None:

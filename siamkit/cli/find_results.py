@@ -37,7 +37,7 @@ class Results:
             self.decisions.add(picture.decision)
             self.threshold = picture.threshold
         if self.keeps_facts:
-            self.pictures.append(picture_facts(picture))
+            self.pictures.append(picture.to_dict())
 
     def facts(self) -> dict[str, Any]:
         """Return what --json prints."""
@@ -124,39 +124,3 @@ def describe(threshold: sk.Threshold) -> str:
 def _box(sighting: sk.Sighting) -> str:
     assert sighting.region.where
     return ",".join(f"{edge:.0f}" for edge in sighting.region.where)
-
-
-def picture_facts(picture: sk.SearchedPicture) -> dict[str, Any]:
-    """Return one picture as JSON shows it."""
-    if picture.error:
-        return {
-            "source": picture.source,
-            "error": str(picture.error),
-            "hint": picture.error.hint,
-        }
-    return {
-        "source": picture.source,
-        "decision": picture.decision,
-        "width": picture.width,
-        "height": picture.height,
-        "sightings": [_sighting_facts(sighting) for sighting in picture.sightings],
-        "nearest": picture.nearest and _sighting_facts(picture.nearest),
-    }
-
-
-def _sighting_facts(sighting: sk.Sighting) -> dict[str, Any]:
-    from siamkit.sdk import regions
-
-    return {
-        "identity": sighting.identity,
-        "region": regions.to_dict(sighting.region),
-        "score": round(sighting.score, 6),
-        "probability": _round(sighting.probability),
-        "fpir": _round(sighting.fpir),
-        "sample_id": sighting.sample_id,
-        "source": sighting.source,
-    }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,30 +32,10 @@ def show(
         if evidence.verification is None:
             stderr(f"Note: {evidence.gallery} drops out: {evidence.reason}")
     if as_json:
-        emit_json(_facts(fused))
+        emit_json(fused.to_dict())
     else:
         _print(fused)
     return fused.decision
-
-
-def _facts(fused: Fused) -> dict[str, Any]:
-    return {
-        "decision": fused.decision,
-        "llr": round(fused.llr, 6),
-        "threshold": {"llr": fused.threshold, "fmr": fused.fmr},
-        "different_below": -fused.threshold,
-        "probability": fused.probability,
-        "evidence": [
-            {
-                "gallery": evidence.gallery,
-                "source": evidence.source,
-                "score": evidence.verification and round(evidence.verification.verdict.score, 6),
-                "llr": round(evidence.llr, 6),
-                "dropped": evidence.reason or None,
-            }
-            for evidence in fused.evidence
-        ],
-    }
 
 
 def _print(fused: Fused) -> None:

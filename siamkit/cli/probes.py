@@ -25,7 +25,6 @@ from siamkit.io.wording import INCONCLUSIVE, NOT_ENROLLED, format_probability
 
 if TYPE_CHECKING:
     from siamkit.cli.saving import Saving
-    from siamkit.flows.verify import ComparedSide
     from siamkit.reports.answer_rows import AnswerRow
 
 Probe: TypeAlias = Path | str  # a file, or a text
@@ -270,11 +269,3 @@ def _facts(outcome: Outcome, describe: Callable[[Any], dict[str, Any]]) -> dict[
     if outcome.error:
         return {"source": name, "error": str(outcome.error), "hint": outcome.error.hint}
     return {"source": name, **describe(outcome.answers)}
-
-
-def region_facts(answer: sk.Answer | sk.Classified | ComparedSide) -> dict[str, Any]:
-    """Return the region and its quality, as JSON shows them."""
-    from siamkit.sdk import regions
-
-    quality = round(answer.quality.score, 4) if answer.quality else None
-    return {"region": answer.region and regions.to_dict(answer.region), "quality": quality}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import siamkit as sk
 from siamkit.cli.output import echo, one_line, table
-from siamkit.cli.probes import Shown, region_facts
+from siamkit.cli.probes import Shown
 from siamkit.io import wording
 from siamkit.io.places import here
 from siamkit.io.wording import Nouns, format_probability
@@ -32,7 +32,9 @@ class View:
 
     @property
     def shown(self) -> Shown:
-        return Shown(self.rows, facts, self.show_one, max(1, self.matches), self.is_verbose)
+        from siamkit.reports.answer_facts import of_answers
+
+        return Shown(self.rows, of_answers, self.show_one, max(1, self.matches), self.is_verbose)
 
     def rows(self, answers: Sequence[sk.Answer]) -> list[AnswerRow]:
         """Return the answers as rows."""
@@ -136,39 +138,3 @@ def show_basis(rows: Sequence[AnswerRow]) -> None:
     """Print the data that the threshold was measured on, in full."""
     if threshold := next((row.threshold for row in rows if row.threshold), None):
         echo(f"threshold {threshold.value:.6g}, {threshold.source}")
-
-
-def facts(answers: Sequence[sk.Answer]) -> dict[str, Any]:
-    """Return the answers about one probe as JSON shows them."""
-    threshold = answers[0].threshold
-    return {
-        "decided_by": answers[0].decided_by,
-        "reranker": answers[0].reranker,
-        "threshold": {**asdict(threshold), "value": round(threshold.value, 6)}
-        if threshold
-        else None,
-        "different_below": _round(answers[0].different_below),
-        "regions": [
-            {
-                **region_facts(answer),
-                "identity": answer.identity,
-                "decision": answer.decision,
-                "objection": answer.objection and asdict(answer.objection),
-                "advice": answer.advice,
-                "matches": [
-                    {
-                        **asdict(match),
-                        "score": _round(match.score),
-                        "probability": _round(match.probability),
-                        "normalised": _round(match.normalised),
-                    }
-                    for match in answer.matches
-                ],
-            }
-            for answer in answers
-        ],
-    }
-
-
-def _round(score: float | None) -> float | None:
-    return None if score is None else round(score, 6)

@@ -91,7 +91,7 @@ def verify(
         verification, ws.nouns(comparison.modality(ws)), verbose=request.verbose
     )
     verify_results.note_problems(verification)
-    print_outcome(as_json, verify_results.facts(verification), *sentences)
+    print_outcome(as_json, verification.to_dict(), *sentences)
     return EXIT_CODES[verification.verdict.decision]
 
 

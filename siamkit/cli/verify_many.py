@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import checks, options, verify_results
+from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_json, print_error, stderr
 from siamkit.cli.probes import short_name
 from siamkit.cli.progress import bar
@@ -266,4 +266,4 @@ def _facts(pair: ListedPair, verified: VerifiedPair, correct: bool | None) -> di
     if verified.verification is None:
         error = verified.error
         return {**named, "error": str(error), "hint": error.hint if error else ""}
-    return {**named, **verify_results.facts(verified.verification)}
+    return {**named, **verified.verification.to_dict()}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import siamkit as sk
 from siamkit.cli.output import one_line, stderr
-from siamkit.cli.probes import region_facts
 from siamkit.io import wording
 from siamkit.io.wording import Nouns
 
@@ -75,32 +73,3 @@ def note_problems(verification: sk.Verification) -> None:
         for problem in side.quality.problems if side.quality else ():
             name = one_line(side.source, NAME)
             stderr(f"Note: {name}: {problem}; the answer may be unreliable")
-
-
-def facts(verification: sk.Verification) -> dict[str, Any]:
-    """Return a verification as JSON shows it."""
-    verdict = verification.verdict
-    return {
-        "decision": verdict.decision,
-        "score": round(verdict.score, 6),
-        "normalised": verdict.normalised,
-        "llr": verdict.llr,
-        "probability": verdict.probability,
-        "threshold": asdict(verdict.threshold),
-        "different_below": verdict.different_below,
-        "objection": verdict.objection and asdict(verdict.objection),
-        "advice": verification.advice,
-        "left": _side_facts(verification.left),
-        "right": _side_facts(verification.right),
-    }
-
-
-def _side_facts(side: ComparedSide) -> dict[str, Any]:
-    return {
-        "source": side.source,
-        "samples": side.samples,
-        "seen": side.region_count,
-        "number": side.number,
-        **region_facts(side),
-        "problems": list(side.quality.problems) if side.quality else [],
-    }

@@ -14,6 +14,7 @@ import numpy as np
 
 from siamkit.errors import Uncalibrated
 from siamkit.flows.compare_gallery import ComparedGallery, compare_gallery
+from siamkit.io.presentable import Presentable
 from siamkit.stats import audit as audit_stats
 from siamkit.stats.drift import QUERIES, Drift, compare
 from siamkit.store import Gallery, Store, observations
@@ -32,7 +33,7 @@ LEAST_SPREAD = 0.002  # spread below which samples are of one moment, in any gal
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Presentable):
     """Something to look at. An audit sorts its findings by ORDER, then by `excess`.
 
     copy: one content under two labels. label: closer to another identity than to its own. twins:

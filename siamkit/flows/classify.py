@@ -18,6 +18,7 @@ from siamkit.errors import BadInput, SiamkitError, Uncalibrated
 from siamkit.flows import objections
 from siamkit.flows.decide import DecisionRule, gallery_basis
 from siamkit.flows.query import FIRST, Answer, answer_regions
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
@@ -42,7 +43,7 @@ class ClassMatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
+class Classified(Presentable):
     """One region of a sample and every class, the most likely first."""
 
     source: str

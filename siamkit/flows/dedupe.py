@@ -17,6 +17,7 @@ from siamkit.flows.related_groups import RelatedGroup, related_groups
 from siamkit.flows.score_trials import score_pairs
 from siamkit.flows.trials import number_distinct
 from siamkit.io import npy
+from siamkit.io.presentable import Presentable
 from siamkit.types import Fault, Ids, Objection, Progress, Vectors, ignore_progress
 
 
@@ -42,7 +43,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deduped:
+class Deduped(Presentable):
     """The duplicates in a list of n items, m of them distinct. Exact copies share a number.
 
     Each region that a detector finds in a file, such as each face of a group, is an item.

@@ -13,6 +13,7 @@ from siamkit.embed.pipeline import require_finite
 from siamkit.errors import BadInput, PluginError, SiamkitError, UnreadableSample
 from siamkit.host import registry
 from siamkit.io import sources
+from siamkit.io.presentable import Presentable
 from siamkit.models import detectors
 from siamkit.protocols import Detector, Prompted, ScoreLimited, Source
 from siamkit.sdk import prompts
@@ -24,7 +25,7 @@ log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Detected:
+class Detected(Presentable):
     """Regions of one picture or sound, or the error that it gave."""
 
     source: str  # as it was given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,12 +15,13 @@ from siamkit.embed import batches, manifests
 from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.atomic import replacing, require_writable
+from siamkit.io.presentable import Presentable
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
 from siamkit.sdk import regions
-from siamkit.types import Fault, Progress, ignore_progress
+from siamkit.types import Fault, Progress, Quality, Region, Vectors, ignore_progress
 
 PARTIAL = ".partial.npy"
 log = logging.getLogger("siamkit")
@@ -35,6 +36,52 @@ class Embedded:
     errors: int  # sources that gave no row
     dim: int
     fingerprint: str  # of the encoder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings(Presentable):
+    """Vectors in memory, one for each region of each source; cosines are `a @ b.T`."""
+
+    vectors: Vectors  # (n, dim) float32, of norm 1
+    regions: tuple[EmbeddedPlace, ...]  # (n,) what each row is of
+    errors: Mapping[int, SiamkitError]  # of items that gave no row, by their number from 0
+    fingerprint: str  # of the encoder: only vectors of the same one are comparable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPlace:
+    """The source and the region that a vector is of."""
+
+    source: str
+    item: int  # the number of the source in the list, from 0
+    region: Region
+    quality: Quality | None
+
+
+def embed_in_memory(
+    pipeline: Pipeline,
+    items: Iterable[Source],
+    choose: Chooser,
+    progress: Progress = ignore_progress,
+    *,
+    total: int = 0,
+) -> Embeddings:
+    """Return the vectors of all sources. total: see `embed`."""
+    rows: list[np.ndarray] = []
+    places: list[EmbeddedPlace] = []
+    errors: dict[int, SiamkitError] = {}
+    jobs = (Job(source, number) for number, source in enumerate(items))
+    for batch in batches.embed_all(pipeline, jobs, choose):
+        for done in batch:
+            number = done.job.tag
+            if done.error:
+                errors[number] = done.error
+            for item in done.regions:
+                places.append(EmbeddedPlace(done.name, number, item.region, item.quality))
+                rows.append(item.vector.copy())
+            progress("embedding", number + 1, total)
+    vectors = np.stack(rows) if rows else np.empty((0, pipeline.encoder.dim), np.float32)
+    return Embeddings(vectors, tuple(places), errors, pipeline.encoder.fingerprint)
 
 
 def embed(

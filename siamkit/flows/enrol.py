@@ -18,6 +18,7 @@ from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.host import registry
 from siamkit.io import microphone, sources
+from siamkit.io.presentable import Presentable
 from siamkit.io.sources import Content
 from siamkit.io.table_read import TextColumns
 from siamkit.protocols import Source
@@ -29,7 +30,7 @@ from siamkit.types import Fault, Vectors
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolResult:
+class EnrolResult(Presentable):
     """Outcome of enrolling one source. `already`: the same content was enrolled before."""
 
     label: str

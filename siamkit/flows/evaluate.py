@@ -22,6 +22,7 @@ from siamkit.flows.score_trials import (
     select_usable,
 )
 from siamkit.flows.trials import MOST_PAIRS, Trials, pair_samples
+from siamkit.io.presentable import Presentable
 from siamkit.io.sources import to_path, to_text
 from siamkit.protocols import Reranker
 from siamkit.stats import snorm
@@ -38,7 +39,7 @@ from siamkit.types import Fault, Ids, Progress, Threshold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
+class Evaluation(Presentable):
     """One system on one set of trials."""
 
     name: str

@@ -14,6 +14,7 @@ from siamkit.errors import BadInput, NothingFound
 from siamkit.flows import occlusion
 from siamkit.flows.occlusion import Pieces, Place
 from siamkit.io import sources
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.types import Clip, Progress, Quality, Region, Span, Vectors, ignore_progress
@@ -55,7 +56,7 @@ class ExplainedSample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
+class Explanation(Presentable):
     """The contributions of both samples. A sample of one piece contributes the whole score."""
 
     score: float  # cosine in [-1, 1]

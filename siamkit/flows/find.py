@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from siamkit.embed.batches import Job
 from siamkit.errors import SiamkitError, Uncalibrated
+from siamkit.flows.answer_lists import Asked
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     DecisionRule,
@@ -21,6 +22,7 @@ from siamkit.flows.decide import (
 )
 from siamkit.flows.find_places import PictureSearch, Places
 from siamkit.flows.query import search_size
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 from siamkit.sdk.regions import position
 from siamkit.stats.calibration import probability_among
@@ -33,7 +35,7 @@ log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
+class Sighting(Presentable):
     """A place in a picture, and the enrolled thing that it shows, or would show."""
 
     identity: str
@@ -47,7 +49,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SearchedPicture:
+class SearchedPicture(Presentable):
     """The places in one picture that show an enrolled thing, from left to right."""
 
     source: str  # as it was given
@@ -57,6 +59,7 @@ class SearchedPicture:
     nearest: Sighting | None = None  # the best place that did not reach the threshold
     threshold: Threshold | None = None  # None: nothing is decided
     error: SiamkitError | None = None
+    asked: Asked | None = field(default=None, repr=False)
 
     @property
     def decision(self) -> Decision:

@@ -18,6 +18,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.decide import gallery_basis
 from siamkit.flows.verify import Verification
+from siamkit.io.presentable import Presentable
 from siamkit.io.sources import to_text
 from siamkit.protocols import Source
 from siamkit.stats.calibration import sigmoid
@@ -42,7 +43,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(Presentable):
     """The joint answer of all galleries."""
 
     decision: Decision

@@ -22,6 +22,7 @@ from siamkit.flows.decide import (
     reranked_limits,
 )
 from siamkit.flows.nearest import RESCORED, find_nearest
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
@@ -42,7 +43,7 @@ FIRST = 2  # sources of the first batch, so that an answer is there soon
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Presentable):
     """One region of a probe and its nearest identities, best first.
 
     The decision is about the first match: by its probability if a reranker was used, by its

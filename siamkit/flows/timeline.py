@@ -20,6 +20,7 @@ from siamkit.flows.nearest import find_nearest
 from siamkit.flows.voices import merge
 from siamkit.host import registry
 from siamkit.io import sources
+from siamkit.io.presentable import Presentable
 from siamkit.io.sources import Content
 from siamkit.protocols import Separates, Streams
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
@@ -49,7 +50,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Presentable):
     """The turns of one recording."""
 
     source: str

@@ -7,7 +7,7 @@ for the number of pairs, as siamkit.stats.calibration.threshold_for_best describ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers, rerankers
@@ -16,6 +16,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import StoreError
 from siamkit.flows import normalise, objections
+from siamkit.flows.answer_lists import Asked
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     Basis,
@@ -27,6 +28,7 @@ from siamkit.flows.decide import (
     reranked_limits,
     verification_limits,
 )
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
@@ -51,7 +53,7 @@ class ComparedSide:
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Presentable):
     """The answer to a 1:1 question, and the regions that were compared.
 
     It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
@@ -61,6 +63,7 @@ class Verification:
     left: ComparedSide
     right: ComparedSide
     advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
+    asked: Asked | None = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.decision)

@@ -12,13 +12,14 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import SiamkitError
 from siamkit.flows.verify import ClaimComparison, PairComparison, Verification
+from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 
 FIRST = 2  # sources of the first batch, so that an answer is there soon
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedPair:
+class VerifiedPair(Presentable):
     """The outcome of one comparison: a verification, or the error of a source."""
 
     a: str  # the sources as they were given; `a` may be the label of an identity

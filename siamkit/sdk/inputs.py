@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import InMemory, Refused
@@ -66,7 +66,21 @@ def take_or_refuse(value: Any, argument: str, kind: Kind) -> Source:
         return Refused(argument, error)
 
 
-def is_batch(value: Any) -> bool:
+def take_all(value: Any, argument: str, kind: Kind) -> Iterator[Source]:
+    """Yield the source, or each of a batch; of a single one, raise BadInput at once."""
+    if is_batch(value):
+        return take_each(value, argument, kind)
+    return iter([take_source(value, argument, kind)])
+
+
+def are_several(value: Any) -> TypeGuard[Iterable[Any]]:
+    """Return True for an iterable of samples, False for a single one, however bad."""
+    if isinstance(value, str | bytes | bytearray | memoryview | os.PathLike) or _is_array(value):
+        return False
+    return isinstance(value, Iterable) and not _is_sound(value)
+
+
+def is_batch(value: Any) -> TypeGuard[Sequence[Any]]:
     """Return True for a list, or a tuple that is not a sound: each of its items is a sample."""
     return isinstance(value, list) or (isinstance(value, tuple) and not _is_sound(value))
 

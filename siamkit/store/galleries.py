@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.io.presentable import Presentable
 from siamkit.sdk.model_folder import MAX_DIM
 from siamkit.store import calibrations, erasures, identities
 from siamkit.store.checked import fits, read_as
@@ -37,7 +38,7 @@ class GalleryEncoder:
 
 
 @dataclass(frozen=True, slots=True)
-class Gallery:
+class Gallery(Presentable):
     """One gallery as it stands."""
 
     id: int

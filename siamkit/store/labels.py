@@ -8,6 +8,7 @@ from shlex import quote
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.io.encodings import undecoded
+from siamkit.io.presentable import Presentable
 from siamkit.io.table_values import plain_text
 from siamkit.store.checked import read_as
 from siamkit.store.database import Store
@@ -72,7 +73,7 @@ def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Presentable):
     """Number of samples of one identity in one gallery."""
 
     identity: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
+from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
 from siamkit.store import erasures, identities, labels, templates
 from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
@@ -31,7 +32,7 @@ class NewSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Presentable):
     """One enrolled region."""
 
     id: int

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from siamkit.errors import BadInput
 from siamkit.io.extras import require_extra
+from siamkit.io.presentable import Presentable
 from siamkit.io.sources import to_text
 from siamkit.sdk.model_folder import read_card
 from siamkit.train import folder as run_folder
@@ -41,7 +42,7 @@ class RunDetails(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingResult:
+class TrainingResult(Presentable):
     """The outcome of a run so far. Error rates are in [0, 1], None without validation.
 
     "Before" is the best of what there is without training, by the error that selects the step.

@@ -5,12 +5,13 @@ The command line uses nothing else.
 
 from __future__ import annotations
 
-from siamkit.workspace.answers import AnswerMethods
 from siamkit.workspace.base import default_root
+from siamkit.workspace.comparisons import ComparisonMethods
 from siamkit.workspace.duplicates import DuplicateMethods
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.exchange import ExchangeMethods
 from siamkit.workspace.measuring import MeasuringMethods
+from siamkit.workspace.queries import QueryMethods
 from siamkit.workspace.recordings import RecordingMethods
 from siamkit.workspace.training import TrainingMethods
 
@@ -18,11 +19,12 @@ __all__ = ["Workspace", "default_root"]
 
 
 class Workspace(
-    AnswerMethods,
+    ComparisonMethods,
     DuplicateMethods,
     EnrolmentMethods,
     ExchangeMethods,
     MeasuringMethods,
+    QueryMethods,
     RecordingMethods,
     TrainingMethods,
 ):

@@ -5,20 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.embed.region_choosers import Chooser, all_regions, only_usable
+from siamkit.flows.answer_lists import Batch
 from siamkit.host import registry
 from siamkit.io.places import expand, expand_text
 from siamkit.protocols import Source
-from siamkit.sdk.inputs import take_each, take_or_refuse, take_source
+from siamkit.sdk.inputs import (
+    are_several,
+    is_batch,
+    take_all,
+    take_each,
+    take_or_refuse,
+    take_source,
+)
 from siamkit.store import Gallery, Store
 from siamkit.types import Fault, Input, Kind, Progress, Prompt, Vectors, ignore_progress
 from siamkit.workspace.galleries import GalleryMethods
 
 if TYPE_CHECKING:
-    from siamkit.flows.embed import Embedded
+    from siamkit.flows.embed import Embedded, Embeddings
     from siamkit.flows.enrol import EnrolResult
     from siamkit.io.table_read import TextColumns
 
@@ -26,38 +34,67 @@ if TYPE_CHECKING:
 class EnrolmentMethods(GalleryMethods):
     """Enrol sources, and embed them."""
 
-    def enrol(
+    @overload
+    def enrol(  # type: ignore[overload-overlap]  # a text is a sequence of texts
         self,
         gallery: str,
         label: str,
         source: Input,
         *,
+        modality: str | None = ...,
+        choose: Chooser = ...,
+        detector: str | None = ...,
+        prompt: Prompt | None = ...,
+    ) -> EnrolResult: ...
+    @overload
+    def enrol(
+        self,
+        gallery: str,
+        label: str,
+        source: Sequence[Input],
+        *,
+        modality: str | None = ...,
+        choose: Chooser = ...,
+        detector: str | None = ...,
+        prompt: Prompt | None = ...,
+    ) -> Batch[EnrolResult]: ...
+    def enrol(
+        self,
+        gallery: str,
+        label: str,
+        source: Input | Sequence[Input],
+        *,
         modality: str | None = None,
         choose: Chooser = only_usable,
         detector: str | None = DEFAULT,
         prompt: Prompt | None = None,
-    ) -> EnrolResult:
-        """Enrol one source under a label; it is durable on return.
+    ) -> EnrolResult | Batch[EnrolResult]:
+        """Enrol one source, or a list of them, under a label; they are durable on return.
 
         source: a path, bytes, a picture or sound in memory, or, where samples are texts, the text.
+        Of a list, a source that cannot be enrolled has an `error` in its result.
         modality: needed for a new gallery, unless it is named after one.
         choose: picks the regions to enrol (see siamkit.region_choosers); the default takes the
         one usable region. detector: another one for this call; DEFAULT takes the gallery's own,
         None whole samples. prompt: marks the one object to enrol, which is cut out; its mask is
         stored. With `detector=None` a box is taken as it is.
 
-        Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a source that cannot
-        be enrolled, EncoderMismatch if the gallery was filled by another encoder.
+        Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a single source that
+        cannot be enrolled, EncoderMismatch if the gallery was filled by another encoder.
         """
         kind = registry.load("siamkit.modalities", self.modality_of(gallery, modality)).kind
-        (result,) = self.enrol_many(
+        sources = take_all(source, "source", kind)
+        results = self.enrol_many(
             gallery,
-            [(label, take_source(source, "source", kind))],
+            ((label, each) for each in sources),
             modality=modality,
             choose=choose,
             detector=detector,
             prompt=prompt,
         )
+        if is_batch(source):
+            return Batch(results, key="results", about={"gallery": gallery})
+        (result,) = results
         if result.error:
             raise result.error
         return result
@@ -141,29 +178,64 @@ class EnrolmentMethods(GalleryMethods):
 
         yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
 
+    @overload
     def embed(
         self,
         modality: str,
-        items: Iterable[Input],
+        items: Input | Iterable[Input],
+        output: None = None,
+        *,
+        encoder: str | None = ...,
+        detector: str | None = ...,
+        choose: Chooser = ...,
+        progress: Progress = ...,
+    ) -> Embeddings: ...
+    @overload
+    def embed(
+        self,
+        modality: str,
+        items: Input | Iterable[Input],
         output: str | Path,
+        *,
+        encoder: str | None = ...,
+        detector: str | None = ...,
+        choose: Chooser = ...,
+        progress: Progress = ...,
+    ) -> Embedded: ...
+    def embed(
+        self,
+        modality: str,
+        items: Input | Iterable[Input],
+        output: str | Path | None = None,
         *,
         encoder: str | None = None,
         detector: str | None = DEFAULT,
         choose: Chooser = all_regions,
         progress: Progress = ignore_progress,
-    ) -> Embedded:
-        """Write the vectors of many sources to `output`, an (n, dim) float32 .npy, rows of norm 1.
+    ) -> Embeddings | Embedded:
+        """Return the (n, dim) float32 vectors of sources, rows of norm 1; or write them.
 
-        Beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
+        items: a sample, or an iterable of them. A single one raises its error; of several, a bad
+        one is among the `errors`. output: write an .npy instead, for more than fits into memory;
+        beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
         a source that gave no row. No store is needed. See siamkit.flows.embed.
         Raises BadInput if `output` cannot be written there.
         """
-        from siamkit.flows.embed import embed
+        from siamkit.flows.embed import embed, embed_in_memory
 
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        sources = take_each(items, "items", pipeline.modality.kind)
-        total = len(items) if isinstance(items, Sized) else 0
-        return embed(pipeline, sources, choose, expand(Path(output)), progress, total=total)
+        kind, several = pipeline.modality.kind, are_several(items)
+        total = len(items) if isinstance(items, Sized) and several else 0
+        if are_several(items):
+            sources = take_each(items, "items", kind)
+        else:
+            sources = iter([take_source(items, "items", kind)])
+        if output is not None:
+            return embed(pipeline, sources, choose, expand(Path(output)), progress, total=total)
+        embedded = embed_in_memory(pipeline, sources, choose, progress, total=total)
+        if embedded.errors and not several:
+            raise embedded.errors[0]
+        return embedded
 
     @staticmethod
     def read_sources(

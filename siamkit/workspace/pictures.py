@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, overload
 
 from siamkit.embed.pipeline import DEFAULT
+from siamkit.flows.answer_lists import Batch, asked
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
-from siamkit.sdk.inputs import take_each, take_source
+from siamkit.sdk.inputs import is_batch, take_all, take_each, take_source
 from siamkit.store import galleries
 from siamkit.types import Input, Progress, Prompt, ignore_progress
 from siamkit.workspace.installation import InstallationMethods
@@ -90,26 +92,56 @@ class PictureMethods(InstallationMethods):
                     self._detectors[name] = open_detector(name)
         return prepare(self._detectors[name], settings)
 
-    def find(
+    @overload
+    def find(  # type: ignore[overload-overlap]  # a path is a sequence of paths
         self,
         gallery: str,
         source: Input,
         *,
+        detector: str | None = ...,
+        tiles: int | None = ...,
+        rule: DecisionRule = ...,
+    ) -> SearchedPicture: ...
+    @overload
+    def find(
+        self,
+        gallery: str,
+        source: Sequence[Input],
+        *,
+        detector: str | None = ...,
+        tiles: int | None = ...,
+        rule: DecisionRule = ...,
+    ) -> Batch[SearchedPicture]: ...
+    def find(
+        self,
+        gallery: str,
+        source: Input | Sequence[Input],
+        *,
         detector: str | None = DEFAULT,
         tiles: int | None = None,
         rule: DecisionRule = DEFAULT_RULE,
-    ) -> SearchedPicture:
+    ) -> SearchedPicture | Batch[SearchedPicture]:
         """Find every place in a picture that shows something enrolled; see `find_many`.
 
-        Raises the error of a picture that cannot be searched.
+        source: a picture, or a list of them: then the result has an item for each, and one that
+        cannot be searched has an `error`. Raises the error of a single picture.
         """
         from siamkit.flows.find import find
 
         search = self._open_search(gallery, detector, tiles, rule.reranker)
-        (picture,) = find(search, [take_source(source, "source", "image")], rule)
-        if picture.error:
-            raise picture.error
-        return picture
+        pictures = source if is_batch(source) else [source]
+        answers = find(search, take_all(source, "source", "image"), rule)
+        searched = [
+            replace(answer, asked=asked(search.pipeline, picture))
+            for picture, answer in zip(pictures, answers, strict=True)
+        ]
+        if is_batch(source):
+            threshold = next((each.threshold for each in searched if each.threshold), None)
+            about = {"gallery": gallery, "threshold": threshold}
+            return Batch(searched, key="pictures", about=about)
+        if error := searched[0].error:
+            raise error
+        return searched[0]
 
     def find_many(
         self,

@@ -1,16 +1,17 @@
-"""Query, verify, classify and explain."""
+"""Verify and explain."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from siamkit.embed import batches
 from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region
+from siamkit.flows.answer_lists import asked
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
-from siamkit.flows.query import Answer, query, query_many
 from siamkit.flows.verify import (
     Claim,
     ClaimComparison,
@@ -22,121 +23,19 @@ from siamkit.flows.verify import (
 from siamkit.host import registry
 from siamkit.protocols import Source
 from siamkit.sdk.inputs import take_each, take_or_refuse, take_source
-from siamkit.stats.scoring import Fusion, mated_cosine_of
+from siamkit.stats.scoring import Fusion
 from siamkit.store import Gallery, galleries
 from siamkit.types import Input, Progress, ignore_progress
 from siamkit.workspace.base import OpenStore
 
 if TYPE_CHECKING:
-    from siamkit.flows.classify import Classified, ClassifiedSource, Classifier
     from siamkit.flows.explain import Explanation
     from siamkit.flows.fuse import Fused
-    from siamkit.flows.query import Queried
     from siamkit.flows.verify_many import VerifiedPair
-    from siamkit.stats.classify import ClassificationMethod
 
 
-class AnswerMethods(OpenStore):
-    """Query, verify, classify and explain."""
-
-    def query(
-        self,
-        gallery: str,
-        probe: Input,
-        *,
-        k: int = 5,
-        rule: DecisionRule = DEFAULT_RULE,
-        fusion: Fusion | None = None,
-        choose: Chooser = all_regions,
-        detector: str | None = DEFAULT,
-    ) -> list[Answer]:
-        """Find the k nearest identities to each region of a probe, best first.
-
-        rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
-        the gallery's own. detector: another one for this call; None compares whole samples.
-        """
-        live, pipeline = self._open_gallery(gallery, detector)
-        source = take_source(probe, "probe", pipeline.modality.kind)
-        return query(live, pipeline, source, k=k, rule=rule, fusion=fusion, choose=choose)
-
-    def query_many(
-        self,
-        gallery: str,
-        probes: Iterable[Input],
-        *,
-        k: int = 5,
-        rule: DecisionRule = DEFAULT_RULE,
-        fusion: Fusion | None = None,
-        choose: Chooser = all_regions,
-        detector: str | None = DEFAULT,
-    ) -> Iterator[Queried]:
-        """Query with each probe; yield its answers, or its error, in order and as they come."""
-        live, pipeline = self._open_gallery(gallery, detector)
-        sources = take_each(probes, "probes", pipeline.modality.kind)
-        return query_many(live, pipeline, sources, k=k, rule=rule, fusion=fusion, choose=choose)
-
-    def classify(
-        self,
-        gallery: str,
-        probe: Input,
-        *,
-        by: ClassificationMethod = "knn",
-        k: int = 5,
-        tags: bool = False,
-        rule: DecisionRule | None = None,
-        choose: Chooser = all_regions,
-        detector: str | None = DEFAULT,
-    ) -> list[Classified]:
-        """Find the classes of each region of a probe, the most likely first.
-
-        The classes are the gallery's identities. by: the `k` nearest samples vote, or each class is
-        represented by its mean. tags: a sample may have several labels. rule: a region that a query
-        would not identify by it belongs to no class, `DecisionRule()` being the gallery's own
-        threshold; None: every region belongs to one. detector: another one for this call.
-        """
-        opened = self.classifier(gallery, by=by, k=k, tags=tags)
-        live = self.index(opened.gallery)
-        pipeline = self.pipeline_of(opened.gallery, detector=detector)
-        source = take_source(probe, "probe", pipeline.modality.kind)
-        return opened.classify(live, pipeline, source, rule=rule, choose=choose)
-
-    def classify_many(
-        self,
-        gallery: str,
-        probes: Iterable[Input],
-        *,
-        by: ClassificationMethod = "knn",
-        k: int = 5,
-        tags: bool = False,
-        rule: DecisionRule | None = None,
-        choose: Chooser = all_regions,
-        detector: str | None = DEFAULT,
-    ) -> Iterator[ClassifiedSource]:
-        """Classify each probe; yield its regions, or its error, in order and as they come."""
-        opened = self.classifier(gallery, by=by, k=k, tags=tags)
-        live = self.index(opened.gallery)
-        pipeline = self.pipeline_of(opened.gallery, detector=detector)
-        sources = take_each(probes, "probes", pipeline.modality.kind)
-        return opened.classify_many(live, pipeline, sources, rule=rule, choose=choose)
-
-    def classifier(
-        self, gallery: str, *, by: ClassificationMethod = "knn", k: int = 5, tags: bool = False
-    ) -> Classifier:
-        """Open the classifier that `classify` uses; it names the source of its probabilities.
-
-        It is kept until something is enrolled, forgotten, renamed or calibrated.
-        """
-        from siamkit.flows.classify import open_classifier
-        from siamkit.stats.classify import ClassificationRule
-
-        target = galleries.get(self.store, gallery)
-        pipeline = self.pipeline_of(target)
-        rule = ClassificationRule(by, k, tags, mated_cosine_of(pipeline.encoder))
-        opened = self._classifiers.get((target.index_key, rule))
-        if opened is None or not opened.is_current(self.store, target):
-            opened = open_classifier(self.store, target, pipeline, rule)
-            self._classifiers[target.index_key, rule] = opened
-        return opened
+class ComparisonMethods(OpenStore):
+    """Verify and explain."""
 
     def verify(
         self,
@@ -159,9 +58,10 @@ class AnswerMethods(OpenStore):
         """
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
-        a, b = _take_two(pipeline, a, b)
+        sources = _take_two(pipeline, a, b)
         choices = {"choose": choose, "choose_a": choose_a}
-        return verify_pair(pipeline, a, b, rule=rule, basis=basis, **choices)
+        answer = verify_pair(pipeline, sources[0], sources[1], rule=rule, basis=basis, **choices)
+        return replace(answer, asked=asked(pipeline, a, b))
 
     def verify_many(
         self,
@@ -237,7 +137,8 @@ class AnswerMethods(OpenStore):
         claim = self._open_claim(gallery, label, rule, fusion, detector)
         source = take_source(probe, "probe", claim.pipeline.modality.kind)
         content = claim.pipeline.read(source)
-        return claim.compare(batches.embed_one(claim.pipeline, content, choose))
+        answer = claim.compare(batches.embed_one(claim.pipeline, content, choose))
+        return replace(answer, asked=asked(claim.pipeline, label, probe))
 
     def verify_identity_many(
         self,

@@ -1,0 +1,90 @@
+"""Lists of answers: those about the regions of one sample, and those about many samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from siamkit.embed.pipeline import Pipeline
+from siamkit.errors import SiamkitError
+from siamkit.io.presentable import Presentable
+from siamkit.io.wording import OTHERS, Nouns, nouns_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What an answer is about, for a notebook to show."""
+
+    samples: tuple[Any, ...] = ()  # as the caller gave them
+    kind: str = ""  # of media
+    nouns: Nouns = OTHERS  # for identities
+
+
+def asked(pipeline: Pipeline, *samples: Any) -> Asked:
+    """Return what is kept of a question: the samples, and the words of the modality."""
+    return Asked(samples, pipeline.modality.kind, nouns_of(pipeline.modality))
+
+
+class Answers(Presentable, list[T]):
+    """The answers about one sample, a list with one for each region.
+
+    In a batch, a sample that could not be used has an `error` and no answers.
+
+    Examples:
+        >>> from siamkit import Workspace
+        >>> import tempfile
+        >>> ws = Workspace(tempfile.mkdtemp())
+        >>> _ = ws.enrol("letters", "greeting", "hello there")
+        >>> answers = ws.query("letters", "hello, there")
+        >>> [answer.identity for answer in answers]
+        ['greeting']
+        >>> answers.rows()[0]["decision"]
+        'same'
+    """
+
+    __slots__ = ("asked", "error", "source")
+
+    def __init__(
+        self,
+        answers: Iterable[T] = (),
+        *,
+        source: str = "",
+        error: SiamkitError | None = None,
+        asked: Asked | None = None,
+    ) -> None:
+        """Make a list. source: the sample's name. asked: the sample itself."""
+        super().__init__(answers)
+        self.source, self.error, self.asked = source, error, asked or Asked()
+
+
+class Batch(Presentable, list[T]):
+    """The answers about many samples, a list with one item for each, in their order.
+
+    Examples:
+        >>> from siamkit import Workspace
+        >>> import tempfile
+        >>> ws = Workspace(tempfile.mkdtemp())
+        >>> _ = ws.enrol("letters", "greeting", "hello there")
+        >>> batch = ws.query("letters", ["hello, there", "", "one and one"])
+        >>> [[answer.identity for answer in answers] for answers in batch]
+        [['greeting'], [], [None]]
+        >>> len(batch.errors), len(batch.rows())
+        (1, 3)
+    """
+
+    __slots__ = ("about", "key")
+
+    def __init__(
+        self, items: Iterable[T] = (), *, key: str = "items", about: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make a list. key: the name of the list in `to_dict`. about: what stands beside it."""
+        super().__init__(items)
+        self.key, self.about = key, dict(about or {})
+
+    @property
+    def errors(self) -> list[SiamkitError]:
+        """The errors of the samples that could not be used."""
+        return [error for item in self if (error := getattr(item, "error", None))]
