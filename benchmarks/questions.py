@@ -1,6 +1,6 @@
 """Measure how well duplicate questions are told from others; peers: see below.
 
-    python benchmarks/questions.py DATA [--skip-peer]
+    python benchmarks/questions.py DATA [--skip-peer] [--skip-int8]
 
 DATA holds trials.csv (Quora: a,b,label), qqp/qqp_pairs.csv and qqp/qqp_duplicates_only.csv (the
 same source: question1,question2,is_duplicate), mrpc, question_pair_ko, atec_zh and
@@ -214,11 +214,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--skip-peer", action="store_true")
+    parser.add_argument("--skip-int8", action="store_true")
     options = parser.parse_args()
     data: Path = options.data
 
     plugin = registry.load("siamkit.modalities", "questions")
-    encoders = {name: open_encoder(plugin, name) for name in (FULL, INT8)}
+    names = (FULL,) if options.skip_int8 else (FULL, INT8)
+    encoders = {name: open_encoder(plugin, name) for name in names}
     embedded = {name: Embedded(encoder.embed) for name, encoder in encoders.items()}
     scorers = open_scorers(plugin, encoders)
 
