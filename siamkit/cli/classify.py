@@ -106,7 +106,7 @@ def classify(
         lists=request.verbose or not is_default("k"),
         is_verbose=request.verbose,
     )
-    saving = open_saving(ws, gallery, probes, request.outputs, f"{gallery}: classes")
+    saving = open_saving(ws, gallery, probes, request.outputs, f"Classes of the gallery {gallery}")
     basis = classifier.basis
     head = {"gallery": gallery, "probabilities": basis}
     emit = (lambda facts: emit_json({**head, "probes": facts})) if as_json else None

@@ -83,7 +83,7 @@ def query(
         is_verbose=request.verbose,
         is_text=ws.kind(ws.modality_of(gallery)) == "text",
     )
-    saving = open_saving(ws, gallery, probes, request.outputs, f"{gallery}: who or what is in it")
+    saving = open_saving(ws, gallery, probes, request.outputs, f"Answers of the gallery {gallery}")
     emit = (lambda facts: emit_json({"gallery": gallery, "probes": facts})) if as_json else None
     tally = answer_probes(probes, replies, view.shown, saving, emit)
     if ws.kind(ws.modality_of(gallery)) == "audio":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from siamkit.io import table_write, wording
 from siamkit.io.atomic import create_folder, replace_text, require_writable
 from siamkit.io.sources import to_path
 from siamkit.io.wording import Nouns
-from siamkit.reports.answer_rows import FAILED, SCHEMA, AnswerRow, values_of, values_of_error
+from siamkit.reports.answer_rows import FAILED, KINDS, SCHEMA, AnswerRow, values_of, values_of_error
 from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
 from siamkit.reports.html import escaped
 from siamkit.reports.previews import exhibit, picture_tag
-from siamkit.reports.regions import PICTURES, Colour, Mark, annotate, save_picture
+from siamkit.reports.regions import PICTURES, Colour, Mark, annotate, cut, save_picture
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Decision, Image, Threshold
+from siamkit.types import Decision, Image, Region, Threshold
 
 TABLE = "answers"  # of a database
-SCENE = 420  # px: the longer side of a picture on a card
+SCENE = 480  # px: the longer side of a picture on a card
+CROP = 112  # px: that of a region beside an enrolled example
 RATED = 8  # regions; a picture of more has no room for probabilities
 OTHERS = 3  # matches beside the best one
 # Colour-blind readers can tell these apart (Okabe & Ito 2008).
@@ -122,7 +123,8 @@ class AnswerFiles:
     def html(self) -> str:
         """Return the page as text. User texts are escaped."""
         rows = [("files", f"{self._sources:,}")]
-        rows += [(kind, f"{count:,}") for kind, count in self._kinds.items()]
+        kinds = (*KINDS.values(), FAILED)
+        rows += [(kind, f"{self._kinds[kind]:,}") for kind in kinds if self._kinds[kind]]
         if self._threshold:
             rows.append(("same from", f"{self._threshold.value:.3f}"))
             if rate := wording.describe_rate(self._threshold, self.nouns):
@@ -139,34 +141,32 @@ class AnswerFiles:
 
     def _card(self, source: Path | str, rows: Sequence[AnswerRow], medium: Any) -> Card:
         name = source if isinstance(source, str) else str(source)
+        heading = exhibit(source)
         if isinstance(medium, Image):
-            shown = picture_tag(draw_answers(medium, rows), SCENE)
+            shown = picture_tag(draw_numbers(medium, rows), SCENE)
             heading = f"<h2>{escaped(to_path(name).name, NAME)}</h2>{shown}"
-        else:
-            heading = exhibit(source)
-        answers = "".join(self._answer(row, len(rows)) for row in rows)
+        answers = "".join(self._answer(row, len(rows), medium) for row in rows)
         text = " ".join([name, *(row.verdict for row in rows)])
         kinds = tuple(dict.fromkeys(row.kind for row in rows))
         return Card(kinds, text, f"{heading}<div class=rows>{answers}</div>")
 
-    def _answer(self, row: AnswerRow, count: int) -> str:
-        number = f"{row.number} " if count > 1 else ""
+    def _answer(self, row: AnswerRow, count: int, medium: Any) -> str:
+        """Show a region beside the nearest enrolled example, and the verdict."""
         best = row.matches[0] if row.matches else None
-        thumbnail = self._thumbnail(best.sample_id) if best else ""
-        numbers = describe_numbers(row.probability, row.score)
+        pictures = ""
+        if isinstance(medium, Image) and row.region.where:
+            pictures = picture_tag(cut(medium, replace(row.region, mask=None)), CROP)
+        pictures += self._thumbnail(best.sample_id) if best else ""
+        number = f"{row.number} " if count > 1 else ""
         css = row.kind.replace(" ", "-")
         lines = [f"<span class='verdict {css}'>{number}{escaped(row.verdict, NAME)}</span>"]
         if row.reason:
             lines.append(f"<small>{escaped(row.reason, 300)}</small>")
-        if best and not row.identity:
-            numbers = f"nearest: {best.identity}, {numbers}"
-        lines.append(f"<small>{escaped(numbers, 200)}</small>")
-        if others := row.matches[1 : 1 + OTHERS]:
-            named = "; ".join(
-                f"{m.identity} {describe_numbers(m.probability, m.score)}" for m in others
-            )
-            lines.append(f"<small class=soft>then {escaped(named, 300)}</small>")
-        return f"<div class=answer>{thumbnail}<div>{'<br>'.join(lines)}</div></div>"
+        if best:
+            nearest = "" if row.identity else f"nearest: {best.identity}, "
+            numbers = describe_numbers(row.probability, row.score)
+            lines.append(f"<small>{escaped(nearest + numbers, 200)}</small>")
+        return f"<div class=answer>{pictures}<div>{'<br>'.join(lines)}{_others(row)}</div></div>"
 
     def _thumbnail(self, sample_id: int | None) -> str:
         """Return the tag of an enrolled example, embedded once; empty for media without a look."""
@@ -177,9 +177,20 @@ class AnswerFiles:
             if isinstance(medium, Image):
                 from PIL import Image as pil
 
-                tag = picture_tag(pil.fromarray(medium.pixels), 112)
+                tag = picture_tag(pil.fromarray(medium.pixels), CROP)
             self._thumbnails[sample_id] = tag
         return self._thumbnails[sample_id]
+
+
+def _others(row: AnswerRow) -> str:
+    """List the next matches, to be opened."""
+    if not (others := row.matches[1 : 1 + OTHERS]):
+        return ""
+    items = "".join(
+        f"<li>{escaped(m.identity, NAME)}: {escaped(describe_numbers(m.probability, m.score))}"
+        for m in others
+    )
+    return f"<details><summary>next matches</summary><ul>{items}</ul></details>"
 
 
 def describe_numbers(probability: float | None, score: float | None) -> str:
@@ -190,6 +201,23 @@ def describe_numbers(probability: float | None, score: float | None) -> str:
     if score is not None:
         parts.append(f"score {score:.3f}")
     return ", ".join(parts)
+
+
+def draw_numbers(image: Image, rows: Sequence[AnswerRow]) -> Any:
+    """Draw the regions of answers onto a small copy of a picture; of several, their numbers."""
+    import numpy as np
+    from PIL import Image as pil
+
+    height, width = image.pixels.shape[:2]
+    share = min(1.0, SCENE / max(height, width))
+    small = pil.fromarray(image.pixels)
+    small.thumbnail((SCENE, SCENE))
+    marks = []
+    for row in rows:
+        where = row.region.where and tuple(edge * share for edge in row.region.where)
+        number = str(row.number) if len(rows) > 1 else ""
+        marks.append(Mark(Region(where), number, COLOURS[row.decision]))
+    return annotate(Image(np.asarray(small)), marks)
 
 
 def draw_answers(medium: Any, rows: Sequence[AnswerRow]) -> Any:

@@ -24,13 +24,16 @@ body { max-width: 100em }
 .card h2 { font-size: 1em; margin: 0 0 .5em; overflow-wrap: anywhere }
 .card img { display: block; max-width: 100%; height: auto; border-radius: 4px }
 .card audio { width: 100% } .card figure { margin: 0 }
-.rows { display: grid; gap: .6em; margin-top: .6em }
+.rows { display: grid; gap: .6em; margin-top: .6em; max-height: 26em; overflow-y: auto }
 .answer { display: flex; gap: .7em; align-items: flex-start; border-top: 1px solid var(--line);
   padding-top: .6em; overflow-wrap: anywhere }
-.answer img { width: 56px; flex: none } .answer > div { min-width: 0 }
+.answer img { width: 56px; height: 56px; object-fit: cover; flex: none; margin: 0 }
+.answer > div { min-width: 0 } .answer details { font-size: .87em; opacity: .8 }
+.answer ul { margin: .2em 0; padding-left: 1.2em }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: .5em }
 .verdict { font-weight: 600 } .identified, .same { color: var(--good) }
 .inconclusive { color: var(--doubt) } .failed, .wrong { color: var(--bad) }
+.failed { overflow-wrap: anywhere }
 :root { --good: #00704f; --doubt: #8a5a00 }
 @media (prefers-color-scheme: dark) { :root { --good: #4cc79b; --doubt: #e0aa3e } }
 [hidden] { display: none !important }
@@ -78,7 +81,8 @@ def cards_page(
 ) -> str:
     """Build a page. rows: facts above the cards. total: of which the cards are the first."""
     counts = Counter(kind for card in cards for kind in set(card.kinds))
-    choices = [("", f"all {len(cards):,}"), *((k, f"{k} {n:,}") for k, n in counts.items())]
+    ranked = counts.most_common()
+    choices = [("", f"all {len(cards):,}"), *((k, f"{k} {n:,}") for k, n in ranked)]
     buttons = "".join(
         f'<button data-kind="{escaped(kind)}" aria-pressed={str(not kind).lower()}>{escaped(text)}'
         "</button>"

@@ -53,11 +53,12 @@ def test_answers_tell_a_probability_and_the_rate_they_stand_for(calibrated):
     assert region["matches"][0]["probability"] > 0.9
     assert region["matches"][1]["probability"] < 0.5
     done = calibrated("query", "letters", "--text", asked)
-    assert "false positive identification rate" in done.out
+    assert done.out.startswith("id000 (probability ")
+    assert "at most 1 in 20 searches for what is not enrolled would match" in done.out
     done = calibrated("verify", "letters", "--text", asked, "--text", texts(60, 3)[0][1])
     assert done.code == 0
-    assert "probability" in done.out
-    assert "false match rate 0.01" in done.out
+    assert done.out.startswith("same text (probability ")
+    assert "at most 1 in 100 pairs of different texts would pass" in done.out
 
 
 def test_the_rate_is_chosen_per_call(calibrated):
@@ -86,7 +87,7 @@ def test_between_the_thresholds_none_can_tell(calibrated):
     assert set(codes) <= {0, 3, 5}
     assert {0, 3} <= set(codes)
     if 5 in codes:
-        assert codes[5].out.startswith("inconclusive: score")
+        assert codes[5].out.startswith("inconclusive (probability of the same text ")
     limit = json.loads(
         calibrated("verify", "letters", "--as", "id000", "--text", own, "--json").out
     )
@@ -139,10 +140,11 @@ def test_by_s_norm(calibrated):
     assert "S-norm" in calibrated("query", "letters", "--text", asked).out
     done = calibrated("verify", "letters", "--as", "id000", "--text", asked)
     assert done.code == 0
-    assert done.out.startswith("same: S-norm ")
+    assert done.out.startswith("same text (probability ")
+    assert "\nscore (S-norm) " in done.out
     # A threshold of the caller's is on the cosine.
     done = calibrated("verify", "letters", "--as", "id000", "--text", asked, "--threshold", "0.5")
-    assert done.out.startswith("same: score 0.")
+    assert done.out.splitlines()[1].startswith("score 0.")
     done = calibrated("calibrate", "letters", "--snorm", "--trials", "x.csv")
     assert done.code == 2
     assert "--snorm is relative to who is enrolled" in done.err
