@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import SiamkitError
 from siamkit.io.presentable import Presentable
-from siamkit.io.wording import OTHERS, Nouns, nouns_of
+from siamkit.io.sources import shorten
+from siamkit.io.wording import NOT_ENROLLED, OTHERS, Nouns, nouns_of
+from siamkit.types import Decision
 
 T = TypeVar("T")
 
@@ -58,6 +60,19 @@ class Answers(Presentable, list[T]):
         """Make a list. source: the sample's name. asked: the sample itself."""
         super().__init__(answers)
         self.source, self.error, self.asked = source, error, asked or Asked()
+
+    def __repr__(self) -> str:
+        """The verdicts in short: `<Answers about group.jpg: alice, not enrolled>`."""
+        verdicts = ", ".join(map(_say, self)) or f"{type(self.error).__name__}: {self.error}"
+        return f"<Answers about {shorten(self.source)}: {verdicts}>"
+
+    __str__ = __repr__
+
+
+def _say(answer: Any) -> str:
+    """Return the identity of an answer, or why there is none."""
+    is_unknown = answer.decision == Decision.DIFFERENT
+    return str(answer.identity or (NOT_ENROLLED if is_unknown else answer.decision))
 
 
 class Batch(Presentable, list[T]):

@@ -11,6 +11,7 @@ from typing import Any
 
 from siamkit.embed.pipeline import require_finite
 from siamkit.errors import BadInput, PluginError, SiamkitError, UnreadableSample
+from siamkit.flows.answer_lists import Asked
 from siamkit.host import registry
 from siamkit.io import sources
 from siamkit.io.presentable import Presentable
@@ -36,6 +37,7 @@ class Detected(Presentable):
     seconds: float = 0.0  # of a sound
     detector: str = ""
     error: SiamkitError | None = None
+    asked: Asked | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

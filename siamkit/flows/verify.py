@@ -28,6 +28,7 @@ from siamkit.flows.decide import (
     reranked_limits,
     verification_limits,
 )
+from siamkit.io import wording
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
@@ -67,6 +68,11 @@ class Verification(Presentable):
 
     def __bool__(self) -> bool:
         return bool(self.decision)
+
+    def __str__(self) -> str:
+        """The verdict for people: 'same person (probability 0.998)'."""
+        nouns = self.asked.nouns if self.asked else wording.OTHERS
+        return wording.describe_pair(self.decision, nouns, self.probability)
 
     @property
     def decision(self) -> Decision:

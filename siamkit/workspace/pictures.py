@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from siamkit.embed.pipeline import DEFAULT
-from siamkit.flows.answer_lists import Batch, asked
+from siamkit.flows.answer_lists import Asked, Batch, asked
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
 from siamkit.sdk.inputs import is_batch, take_all, take_each, take_source
 from siamkit.store import galleries
@@ -46,7 +46,8 @@ class PictureMethods(InstallationMethods):
         does not have, and for tiles or a prompt that it does not take.
         """
         prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
-        return prepared.detect(take_source(source, "source", prepared.kind))[0]
+        detected = prepared.detect(take_source(source, "source", prepared.kind))[0]
+        return replace(detected, asked=Asked((source,), prepared.kind))
 
     def detect_many(
         self,
