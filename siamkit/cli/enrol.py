@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from siamkit.types import Prompt
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
+WARNINGS_SHOWN = 20
 STATUSES = ("enrolled", "already", "failed")
 
 
@@ -46,8 +47,10 @@ with the labels; a text without one is its own label.
 
 \b
 An interrupted batch continues where it stopped: content that is already enrolled under its label
-is skipped. With --json, one line per source is printed once it is durable; a last one has notes,
-if there are any. The exit code is 1 if some sources of a batch failed; the others are enrolled.
+is skipped. There is a warning for a copy of what another label has, a match with another identity,
+and what is unlike all else under its label. With --json, one line per source is printed once it is
+durable; a last one has notes, if there are any. The exit code is 1 if some sources of a batch
+failed; the others are enrolled.
 """
 )
 @click.argument("gallery")
@@ -96,6 +99,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     items, failures = request.items()
     counts: Counter[str] = Counter()
     recording: Path | None = None
+    warned = 0
     total = len(items) + len(failures) + request.is_cut
     with bar("enrolling", total) as update:
         if request.is_table or any(isinstance(source, str) for _, source in items):
@@ -116,6 +120,8 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             for result in chain(failures, results):
                 counts[result.status] += 1
                 _report(result, as_json=as_json, quiet=len(items) >= QUIET_FROM)
+                if not as_json:
+                    warned = _warn(result.warnings, warned)
                 update(counts.total())
         except KeyboardInterrupt:
             enrolled = counts["enrolled"]
@@ -126,6 +132,9 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             if recording and not counts["enrolled"] + counts["already"]:
                 recording.unlink()
                 stderr(f"{recording} was not enrolled; the recording was deleted")
+    if warned > WARNINGS_SHOWN:
+        more = warned - WARNINGS_SHOWN
+        stderr(f"… and {more:,} more warnings; --json lists them all")
     if as_json and notes:
         emit_line({"notes": notes})
     if total == 1 and not request.origin:
@@ -219,6 +228,13 @@ def _cut(ws: sk.Workspace, request: EnrolRequest, gallery: str) -> Path:
     return path
 
 
+def _warn(warnings: Sequence[str], before: int) -> int:
+    """Print warnings, up to WARNINGS_SHOWN with the `before` earlier ones; return how many."""
+    for warning in warnings[: max(0, WARNINGS_SHOWN - before)]:
+        stderr(f"Warning: {warning}")
+    return before + len(warnings)
+
+
 def _report(result: sk.EnrolResult, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         line: dict[str, Any] = {
@@ -226,6 +242,7 @@ def _report(result: sk.EnrolResult, *, as_json: bool, quiet: bool) -> None:
             "source": result.source,
             "status": result.status,
             "sample_ids": list(result.sample_ids),
+            "warnings": list(result.warnings),
         }
         if result.error:
             line |= {"error": str(result.error), "hint": result.error.hint}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal, TextIO, TypeAlias
 
 import numpy as np
 
@@ -16,17 +16,22 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
+from siamkit.flows.mixups import Mixup, MixupCheck
 from siamkit.host import registry
 from siamkit.io import microphone, sources
 from siamkit.io.presentable import Presentable
 from siamkit.io.sources import Content
 from siamkit.io.table_read import TextColumns
+from siamkit.io.wording import nouns_of
 from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.store import Gallery, Store, galleries, samples
 from siamkit.store.labels import normalise_label
+from siamkit.store.live_index import LiveIndex
 from siamkit.store.samples import NewSample
 from siamkit.types import Fault, Vectors
+
+Status: TypeAlias = Literal["enrolled", "already", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class EnrolResult(Presentable):
 
     label: str
     source: str
-    status: Literal["enrolled", "already", "failed"]
+    status: Status
     sample_ids: tuple[int, ...] = ()
     error: SiamkitError | None = None
+    warnings: tuple[str, ...] = ()  # it is enrolled, but perhaps under the wrong label
 
 
 def enrol(
@@ -48,6 +54,7 @@ def enrol(
     choose: Chooser,
     *,
     look_again: bool = False,
+    open_index: Callable[[Gallery], LiveIndex] | None = None,
 ) -> Iterator[EnrolResult]:
     """Enrol (label, source) pairs; yield one result each, in order, once its batch is durable.
 
@@ -57,8 +64,10 @@ def enrol(
 
     Content that is already enrolled under its label is not decoded again, so an interrupted batch
     continues where it stopped; `look_again` decodes it all the same, to enrol other regions of it.
+    open_index: of a gallery, to warn of what may have the wrong label; None: without warnings.
     Raises EncoderMismatch before anything is read.
     """
+    mixups = None if open_index is None else MixupCheck(pipeline, open_index)
     if target is not None:
         galleries.require_space(target[1], pipeline.encoder.fingerprint)
     jobs = (_job(pipeline, item) for item in items)
@@ -72,7 +81,7 @@ def enrol(
     for batch in batches.embed_all(pipeline, jobs, choose, skip=is_enrolled):
         if target is None and any(done.regions for done in batch):
             target = create()
-        yield from _commit(target, pipeline, batch)
+        yield from _commit(target, pipeline, batch, mixups)
 
 
 def _job(pipeline: Pipeline, item: tuple[str | None, Source]) -> Job:
@@ -89,9 +98,13 @@ def _job(pipeline: Pipeline, item: tuple[str | None, Source]) -> Job:
 
 
 def _commit(
-    target: tuple[Store, Gallery] | None, pipeline: Pipeline, batch: Sequence[EmbeddedSource]
+    target: tuple[Store, Gallery] | None,
+    pipeline: Pipeline,
+    batch: Sequence[EmbeddedSource],
+    mixups: MixupCheck | None,
 ) -> list[EnrolResult]:
-    new, vectors = [], []
+    new: list[NewSample] = []
+    vectors: list[Vectors] = []
     for done in batch:
         is_text = pipeline.is_text(done.job.source)
         for item in done.regions:
@@ -106,19 +119,30 @@ def _commit(
                 )
             )
             vectors.append(item.vector)
-    ids: Iterator[int | None] = iter(())
+    added: Iterator[tuple[int | None, Mixup | None]] = iter(())
     if target and new:
-        fingerprint = pipeline.encoder.fingerprint
-        ids = iter(samples.add(*target, fingerprint, new, np.stack(vectors)))
-    return [_result(done, [next(ids) for _ in done.regions]) for done in batch]
+        stacked = np.stack(vectors)
+        suspicions = mixups.check(*target, new, stacked) if mixups else [None] * len(new)
+        ids = samples.add(*target, pipeline.encoder.fingerprint, new, stacked)
+        added = zip(ids, suspicions, strict=True)
+    noun = nouns_of(pipeline.modality).singular
+    return [_result(done, [next(added) for _ in done.regions], noun) for done in batch]
 
 
-def _result(done: EmbeddedSource, ids: Sequence[int | None]) -> EnrolResult:
+def _result(
+    done: EmbeddedSource, added: Sequence[tuple[int | None, Mixup | None]], noun: str
+) -> EnrolResult:
+    """Return the result of a source. added: the sample id of each region, and why to doubt it."""
     label = done.job.tag
     if done.error:
         return EnrolResult(label, done.name, "failed", error=done.error)
-    new_ids = tuple(sample_id for sample_id in ids if sample_id is not None)
-    return EnrolResult(label, done.name, "enrolled" if new_ids else "already", new_ids)
+    new = [(sample_id, mixup) for sample_id, mixup in added if sample_id is not None]
+    ids = tuple(sample_id for sample_id, _ in new)
+    warnings = tuple(
+        mixup.describe(done.name, label, sample_id, noun) for sample_id, mixup in new if mixup
+    )
+    status: Status = "enrolled" if ids else "already"
+    return EnrolResult(label, done.name, status, ids, warnings=warnings)
 
 
 def _stored_name(done: EmbeddedSource, is_text: bool) -> str:

@@ -135,7 +135,15 @@ class EnrolmentMethods(GalleryMethods):
 
         target = (self.store, existing) if existing else None
         pairs = _take_pairs(items, pipeline.modality.kind)
-        yield from enrol(target, create, pipeline, pairs, choose, look_again=look_again)
+        yield from enrol(
+            target,
+            create,
+            pipeline,
+            pairs,
+            choose,
+            look_again=look_again,
+            open_index=self.index,
+        )
 
     @staticmethod
     def read_labelled(

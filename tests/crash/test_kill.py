@@ -66,7 +66,8 @@ def test_several_processes_enrol_and_query_at_once(shell):
     readers = [shell.start("query", "letters", "q.txt") for _ in range(3)]
     for process in writers:
         _, err = process.communicate(timeout=120)
-        assert (process.returncode, err) == (0, b"")
+        assert process.returncode == 0
+        assert b"Error" not in err  # but warnings of texts that are almost the same
     for process in readers:
         _, err = process.communicate(timeout=120)
         assert process.returncode in (0, 3), err
