@@ -31,8 +31,8 @@ settings.load_profile("repeatable")
 
 # Files that take more than ten seconds; `pytest -m "not slow"` leaves them out.
 SLOW_FILES = """
-    cli/test_calibrate cli/test_dialects cli/test_explain cli/test_places cli/test_plugins_new
-    cli/test_timeline
+    cli/test_calibrate cli/test_dialects cli/test_examples cli/test_explain cli/test_places
+    cli/test_plugins_new cli/test_timeline
     crash/test_damaged_stores crash/test_durable crash/test_foreign_files crash/test_fork
     crash/test_kill crash/test_malformed_media crash/test_threads
     models/test_cache

@@ -60,10 +60,9 @@ REPORT = options.report(
 Examples:
   siamkit calibrate staff                          by the gallery's own samples
   siamkit calibrate staff --trials pairs.csv       by labelled pairs: a,b,label
-  siamkit calibrate staff --fmr 1e-4               decide at that false match rate from now on
-  siamkit calibrate staff --precision 0.99 --trials pairs.csv
-  siamkit calibrate staff --output staff.json
-  siamkit calibrate staff --report staff.html      a page: are the probabilities right?
+  siamkit calibrate staff --fmr 5e-4               decide at that false match rate from now on
+  siamkit calibrate staff --precision 0.8 --trials pairs.csv
+  siamkit calibrate staff -o staff.json --report staff.html    a page: are they right?
   siamkit calibrate logos --find scenes/           for `find`: pictures of nothing enrolled
   siamkit calibrate logos --find labelled.json     COCO JSON, its categories are identities
 

@@ -11,9 +11,7 @@ from siamkit.cli import options
 from siamkit.cli.output import print_rows, stderr
 
 
-@click.command(
-    epilog="\b\nExamples:\n  siamkit doctor\n  siamkit doctor --store /srv/people --json"
-)
+@click.command(epilog="\b\nExamples:\n  siamkit doctor\n  siamkit doctor --store archive --json")
 @options.store
 @options.as_json
 def doctor(store: Path, as_json: bool) -> int:

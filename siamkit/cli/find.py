@@ -28,7 +28,7 @@ Examples:
   siamkit find logos shelf.jpg --tiles 640             small things in a large picture
   siamkit find faces party.jpg                         who is where?
   siamkit calibrate logos --find street_scenes/        set the threshold for a rate per picture
-  siamkit find logos street.jpg --fpir 0.01            1 in 100 pictures without it gets a box
+  siamkit find logos street.jpg --fpir 0.05            1 in 20 pictures without it gets a box
 
 \b
 -o FILE: .json is COCO JSON; .csv, .tsv, .jsonl, .parquet and .db are a table with one row per

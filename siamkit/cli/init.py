@@ -14,7 +14,7 @@ from siamkit.cli.output import print_outcome
     epilog="""\b
 Examples:
   siamkit init                            create ./.siamkit
-  siamkit init --store people             create a store elsewhere
+  siamkit init --store archive            create a store elsewhere
   siamkit init catalogue -m images        and a gallery in it, say of product pictures
 
 \b

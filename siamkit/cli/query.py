@@ -30,7 +30,7 @@ Examples:
   siamkit query faces photos/ -o who.csv --report who.html
   siamkit query faces *.jpg -k 1 --json             for a program
   siamkit query faces door.jpg --threshold 0.95     stricter than the default
-  siamkit query faces door.jpg --fpir 0.001         1 in 1,000 strangers is identified
+  siamkit query faces door.jpg --fpir 0.05          1 in 20 strangers is identified
   siamkit query faq --text 'How do I sign in?'      has this been asked before?
   siamkit query faq --from new.csv --column question
   siamkit query voices hello.wav                    who says this?

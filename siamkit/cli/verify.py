@@ -32,7 +32,7 @@ Examples:
   siamkit verify -m faces passport.jpg photos/   the first with each of the others
   siamkit verify -m faces --from pairs.csv -o results.csv --report pairs.html
   siamkit verify signers --as 'J. Doe' contract.png --box 640,1150,1000,1300
-  siamkit verify faces --as alice door.jpg --fmr 1e-4    by a stricter threshold
+  siamkit verify faces --as alice door.jpg --fmr 5e-4    by a stricter threshold
   siamkit verify --as alice --probe faces=door.jpg --probe voices=hello.wav    both together
   siamkit verify -m questions --text 'How do I sign in?' --text 'How can I log in?'
 
