@@ -11,7 +11,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, find_results, options
-from siamkit.cli.output import emit_json, print_error, stderr
+from siamkit.cli.output import echo, emit_json, print_error, stderr
 from siamkit.cli.progress import steps
 from siamkit.io.places import real
 from siamkit.types import ignore_progress
@@ -51,6 +51,7 @@ several pictures the best outcome counts.
 )
 @options.report("Write a page with every place beside the example that it matches.")
 @options.page
+@options.verbose
 @options.workspace
 @options.as_json
 def find(
@@ -70,6 +71,9 @@ def find(
     request = FindRequest(**values)
     request.check()
     results = find_results.Results(gallery, setup, keeps_facts=as_json)
+    table = None
+    if request.is_batch and not as_json:
+        table = find_results.PictureTable(request.names())
     with steps() as progress:
         searched = ws.find_many(
             gallery,
@@ -88,16 +92,21 @@ def find(
                     results.add(picture)
                     if picture.error:
                         print_error(picture.error)
+                    elif table:
+                        table.add(picture)
                     elif not as_json:
-                        find_results.show(picture)
+                        find_results.show(picture, verbose=request.verbose)
         except KeyboardInterrupt:
             if as_json:
                 emit_json(results.facts())
             raise
     if as_json:
         emit_json(results.facts())
-    else:
-        results.show_basis()
+    elif table:
+        echo(results.summary())
+        echo(find_results.describe_basis(results.threshold))
+    if hint := results.hint():
+        stderr(f"Hint: {hint}")
     for path in request.paths:
         stderr(f"saved {path}")
     return results.exit_code()
@@ -112,10 +121,19 @@ class FindRequest:
     crops: Path | None
     annotated: Path | None
     report: Path | None
+    verbose: bool
 
     @property
     def is_batch(self) -> bool:
-        return len(self.files) > 1 or self.files[0].is_dir()
+        from siamkit.io.listed_sources import has_folder
+
+        return len(self.files) > 1 or has_folder(self.files)
+
+    def names(self) -> list[str]:
+        """Return the names of the pictures, for the width of a column."""
+        from siamkit.io.listed_sources import list_sources
+
+        return [item.name for item in list_sources(self.files, self.paths)]
 
     @property
     def paths(self) -> list[Path]:

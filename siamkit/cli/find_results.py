@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import siamkit as sk
 from siamkit.cli.options import FindChoice
-from siamkit.cli.output import echo, one_line, stderr, table
+from siamkit.cli.output import count_of, echo, one_line
+from siamkit.cli.probes import WIDEST_NAME, short_name
+from siamkit.cli.query_results import print_columns
+from siamkit.cli.streamed_table import StreamedTable
 from siamkit.errors import SiamkitError
 from siamkit.io.places import here
-from siamkit.io.wording import format_probability
+from siamkit.io.wording import format_probability, shorten_source
 
-EXIT_ABSENT, EXIT_CANT_TELL = 3, 5
+EXIT_ABSENT, EXIT_INCONCLUSIVE = 3, 5
 NAMED = 5  # identities in the line of a picture
 
 
@@ -24,7 +30,7 @@ class Results:
     setup: FindChoice
     keeps_facts: bool
     pictures: list[dict[str, Any]] = field(default_factory=list)
-    decisions: set[sk.Decision] = field(default_factory=set)
+    decisions: Counter[sk.Decision] = field(default_factory=Counter)
     errors: list[SiamkitError] = field(default_factory=list)
     threshold: sk.Threshold | None = None
     count: int = 0
@@ -34,7 +40,7 @@ class Results:
         if picture.error:
             self.errors.append(picture.error)
         else:
-            self.decisions.add(picture.decision)
+            self.decisions[picture.decision] += 1
             self.threshold = picture.threshold
         if self.keeps_facts:
             self.pictures.append(picture.to_dict())
@@ -47,13 +53,18 @@ class Results:
             "pictures": self.pictures,
         }
 
-    def show_basis(self) -> None:
-        """Print where the threshold comes from, or how to get one."""
-        if self.threshold:
-            echo(f"The threshold is {describe(self.threshold)}: {self.threshold.source}")
-        elif self.decisions:
-            command = f"siamkit calibrate {self.gallery} --find PICTURES{self.setup.options}"
-            stderr(f"Hint: run `{command}`, with pictures of nothing enrolled, or give --threshold")
+    def hint(self) -> str:
+        """Return how to get a threshold, where none is known; else ""."""
+        if self.threshold or not self.decisions:
+            return ""
+        command = f"siamkit calibrate {self.gallery} --find PICTURES{self.setup.options}"
+        return f"run `{command}`, with pictures of nothing enrolled, or give --threshold"
+
+    def summary(self) -> str:
+        """Return '12 pictures: 5 present, 7 absent, 1 failed'."""
+        counts = [f"{count:,} {decision}" for decision, count in self.decisions.items()]
+        counts += [f"{len(self.errors):,} failed"] * bool(self.errors)
+        return f"{count_of(self.count, 'picture')}: {', '.join(counts)}"
 
     def exit_code(self) -> int:
         """Return that of the best outcome; of the errors if every picture failed."""
@@ -61,16 +72,25 @@ class Results:
             return min(error.exit_code for error in self.errors)
         if sk.Decision.PRESENT in self.decisions:
             return 0
-        return EXIT_CANT_TELL if sk.Decision.INCONCLUSIVE in self.decisions else EXIT_ABSENT
+        return EXIT_INCONCLUSIVE if sk.Decision.INCONCLUSIVE in self.decisions else EXIT_ABSENT
 
 
-def show(picture: sk.SearchedPicture) -> None:
-    """Print the verdict on a picture, and its sightings as a table."""
-    name = one_line(picture.source, 100)
+def show(picture: sk.SearchedPicture, *, verbose: bool) -> None:
+    """Print the verdict on the only picture, a line of detail, and its sightings as a table."""
+    echo(verdict(picture))
+    basis = describe_basis(picture.threshold)
     if not picture.sightings:
-        verdict = "absent" if picture.threshold else "inconclusive, as no threshold is known"
-        echo(f"{name}: {verdict}{_describe_nearest(picture.nearest)}")
+        echo(f"{_describe_nearest(picture.nearest)}, {basis}")
         return
+    echo(basis)
+    cells = _cells(picture, verbose=verbose)
+    print_columns([*cells], [list(row) for row in zip(*cells.values(), strict=True)])
+
+
+def verdict(picture: sk.SearchedPicture) -> str:
+    """Return the identities that are there, `absent` or `inconclusive`."""
+    if not picture.sightings:
+        return str(picture.decision)
     counts = dict.fromkeys(picture.identities, 0)
     for sighting in picture.sightings:
         counts[sighting.identity] += 1
@@ -79,40 +99,75 @@ def show(picture: sk.SearchedPicture) -> None:
         for identity, count in counts.items()
     ]
     more = f" and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
-    echo(f"{name}: {', '.join(named[:NAMED])}{more}")
-    table(*_columns(picture.sightings))
+    return f"{', '.join(named[:NAMED])}{more}"
 
 
-def _columns(sightings: tuple[sk.Sighting, ...]) -> tuple[list[str], list[list[Any]]]:
-    """Return head and rows; a column is left out where no sighting has a value."""
-    folder = here()
+def _cells(picture: sk.SearchedPicture, *, verbose: bool) -> dict[str, list[Any]]:
+    """Return the columns of the sightings; a rate and the nearest example with `verbose`."""
+    folder, sightings = here(), picture.sightings
     cells: dict[str, list[Any]] = {
         "#": list(range(1, len(sightings) + 1)),
-        "identity": [one_line(s.identity, 50) for s in sightings],
-        "box": [_box(s) for s in sightings],
+        "region": [_box(s) for s in sightings],
+        "answer": [one_line(s.identity, 50) for s in sightings],
+        "probability": [_share(s.probability) for s in sightings],
         "score": [s.score for s in sightings],
-        "probability": [
-            None if s.probability is None else format_probability(s.probability) for s in sightings
-        ],
-        "so high without it": [None if s.fpir is None else odds(s.fpir) for s in sightings],
-        "enrolled from": [one_line(s.source.removeprefix(folder), 100) for s in sightings],
     }
-    shown = {head: column for head, column in cells.items() if set(column) != {None}}
-    return list(shown), [list(row) for row in zip(*shown.values(), strict=True)]
+    if verbose:
+        rates = [None if s.fpir is None else odds(s.fpir) for s in sightings]
+        cells["so high without it"] = rates
+        cells["enrolled from"] = [one_line(s.source.removeprefix(folder), 100) for s in sightings]
+    return cells
+
+
+def _share(probability: float | None) -> str | None:
+    return None if probability is None else format_probability(probability)
+
+
+class PictureTable:
+    """The one table of many pictures, with a row per sighting."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Prepare the columns for pictures of these names."""
+        width = min(WIDEST_NAME, max(map(len, names), default=1))
+        columns = [("file", width), ("#", 2), ("region", 19), ("answer", 24)]
+        columns += [("probability", 11), ("score", 7)]
+        self.table = StreamedTable(columns, ("#", "probability", "score"))
+
+    def add(self, picture: sk.SearchedPicture) -> None:
+        """Print the rows of a picture; of one without sightings, its verdict and nearest score."""
+        name = short_name(Path(picture.source), self.table.widths[0])
+        for number, sighting in enumerate(picture.sightings, 1):
+            shown = sighting.identity, _share(sighting.probability), sighting.score
+            self.table.add([name, number, _box(sighting), *shown])
+        if not picture.sightings:
+            nearest = picture.nearest
+            share = _share(nearest.probability) if nearest else None
+            score = nearest.score if nearest else None
+            self.table.add([name, None, None, str(picture.decision), share, score])
 
 
 def _describe_nearest(nearest: sk.Sighting | None) -> str:
     if nearest is None:
-        return "; the detector finds nothing in it"
-    rate = "" if nearest.fpir is None else f", so high in {odds(nearest.fpir)} without it"
-    return (
-        f"; nearest: {one_line(nearest.identity, 50)} {nearest.score:.3f} at {_box(nearest)}{rate}"
-    )
+        return "the detector finds nothing in it"
+    rate = "" if nearest.fpir is None else f" (so high in {odds(nearest.fpir)} without it)"
+    name = one_line(nearest.identity, 50)
+    return f"nearest: {name} at {_box(nearest)}, score {nearest.score:.3f}{rate}"
 
 
 def odds(rate: float) -> str:
     """Describe the share, at most, of pictures for people: '1 in 50 pictures'."""
     return f"1 in {1 / rate:.0f} pictures" if rate < 0.2 else f"{rate:.0%} of pictures"
+
+
+def describe_basis(threshold: sk.Threshold | None) -> str:
+    """Say from which score a thing counts as present, and what that lets pass."""
+    if threshold is None:
+        return "no threshold is known"
+    limit = f"present from {threshold.value:.3f}"
+    if threshold.fpir:
+        rate = f"{odds(threshold.fpir)} without anything enrolled would get a box"
+        return f"{limit}: at most {rate}, measured on {shorten_source(threshold.source)}"
+    return f"{limit}: {threshold.source}"
 
 
 def describe(threshold: sk.Threshold) -> str:

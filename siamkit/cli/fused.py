@@ -10,7 +10,7 @@ import click
 import siamkit as sk
 from siamkit.cli.output import echo, emit_json, stderr, table
 from siamkit.io.places import expand
-from siamkit.io.wording import format_probability
+from siamkit.io.wording import Nouns, describe_pair, format_odds
 
 if TYPE_CHECKING:
     from siamkit.flows.fuse import Fused
@@ -34,18 +34,22 @@ def show(
     if as_json:
         emit_json(fused.to_dict())
     else:
-        _print(fused)
+        _print(fused, ws.nouns(ws.modality_of(sources[0][0])))
     return fused.decision
 
 
-def _print(fused: Fused) -> None:
+def _print(fused: Fused, nouns: Nouns) -> None:
+    echo(describe_pair(fused.decision, nouns, fused.probability))
+    limits = f"same from {fused.threshold:.3f}, different below -{fused.threshold:.3f}"
+    rate = f"at most {format_odds(fused.fmr)} pairs of different {nouns.plural} would pass"
+    echo(f"sum {fused.llr:.3f}, {limits}: {rate}")
     rows = [
-        [e.gallery, e.source, e.verification and e.verification.verdict.score, e.llr]
-        for e in fused.evidence
+        [
+            evidence.gallery,
+            evidence.source,
+            None if evidence.verification is None else evidence.verification.verdict.score,
+            evidence.llr,
+        ]
+        for evidence in fused.evidence
     ]
     table(["gallery", "probe", "score", "log-likelihood ratio"], rows)
-    echo(
-        f"{fused.decision}: sum {fused.llr:.3f}, same from {fused.threshold:.3f}"
-        f" (false match rate {fused.fmr:g}), different below -{fused.threshold:.3f},"
-        f" probability {format_probability(fused.probability)}"
-    )

@@ -9,15 +9,16 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import describe_threshold, echo, emit_json, one_line, stderr, table
+from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.probes import EXIT_UNKNOWN
 from siamkit.cli.progress import steps
 from siamkit.io.printable import clock
+from siamkit.io.wording import Nouns, describe_rate
 
 if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
 
-NAME = 50  # characters
+NAME, NAMED = 50, 8  # characters of a name; names in the first line
 
 
 @click.command(
@@ -119,15 +120,23 @@ def _check(
 
 
 def _print(timeline: sk.Timeline) -> None:
-    spoken = timeline.spoken()
-    threshold = f" ({describe_threshold(timeline.threshold)})" if timeline.threshold else ""
+    spoken, total = timeline.spoken(), sum(timeline.spoken().values())
     at_once = sum(stop - start for start, stop in timeline.overlaps())
     overlap = f", {clock(at_once)} of it at once" if at_once else ""
     people = "1 speaker" if len(spoken) == 1 else f"{len(spoken)} speakers"
-    echo(
-        f"{one_line(timeline.source, 100)}: {people}, {clock(timeline.speech)} of speech in"
-        f" {clock(timeline.seconds)}{overlap}{threshold}"
-    )
+    named = [one_line(name, NAME) for name in spoken]
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    echo(f"{people}: {', '.join(named[:NAMED])}{more}")
+    echo(f"{clock(timeline.speech)} of speech in {clock(timeline.seconds)}{overlap}")
+    if threshold := timeline.threshold:
+        rate = describe_rate(threshold, Nouns("speaker", "speakers"))
+        echo(f"same from {threshold.value:.3f}{': ' + rate if rate else ''}")
+    shares = [
+        [one_line(name, NAME), clock(seconds), f"{seconds / total:.0%}"]
+        for name, seconds in spoken.items()
+    ]
+    table(["speaker", "speaks", "share"], shares)
+    echo()
     has_scores = timeline.threshold is not None
     turns = [
         [
@@ -141,10 +150,3 @@ def _print(timeline: sk.Timeline) -> None:
     ]
     head = ["from", "to", "speaker"] + ["score"] * has_scores + ["at once"] * bool(at_once)
     table(head, turns)
-    echo()
-    total = sum(spoken.values())
-    shares = [
-        [one_line(name, NAME), clock(seconds), f"{seconds / total:.0%}"]
-        for name, seconds in spoken.items()
-    ]
-    table(["speaker", "speaks", "share"], shares)

@@ -46,23 +46,26 @@ def calibrated(things):
 def test_the_verdict_comes_first_then_the_places_then_the_threshold(calibrated):
     done = calibrated("find", "things", "scenes/both.png", *OPTIONS)
     assert done.code == 0
-    verdict, head, first, second, basis = done.out.splitlines()
-    assert verdict == "scenes/both.png: blue, red"
-    assert head.split() == ["#", "identity", "box", "score", *HIGH, "enrolled", "from"]
-    assert first.split()[:4] == ["1", "blue", "10,10,40,40", "1.000"]
-    assert second.split()[:4] == ["2", "red", "60,5,110,55", "0.997"]
+    verdict, basis, head, first, second = done.out.splitlines()
+    assert verdict == "blue, red"
+    assert basis == (
+        "present from 0.281: at most 1 in 20 pictures without anything enrolled would get a box,"
+        " measured on negatives"
+    )
+    assert head.split() == ["#", "region", "answer", "score"]
+    assert first.split() == ["1", "10,10,40,40", "blue", "1.000"]
+    assert second.split() == ["2", "60,5,110,55", "red", "0.997"]
+    all_known = calibrated("find", "things", "scenes/both.png", *OPTIONS, "-v")
+    _, _, head, first, _ = all_known.out.splitlines()
+    assert head.split()[4:] == [*HIGH, "enrolled", "from"]
     assert "1 in 21 pictures" in first
     assert first.endswith("blue.png")
-    assert basis.startswith("The threshold is 0.281, ")
-    assert basis.endswith(
-        "false positive rate 0.05 per picture: negatives, 20 pictures without an enrolled thing"
-    )
 
 
 def test_absent_is_exit_code_3_and_explained(calibrated):
     done = calibrated("find", "things", "scenes/none.png", *OPTIONS)
     assert done.code == 3
-    assert done.out.startswith("scenes/none.png: absent; nearest: ")
+    assert done.out.startswith("absent\nnearest: ")
     assert "of pictures without it" in done.out
 
 
@@ -72,20 +75,27 @@ def test_a_picture_without_a_region_is_absent_too(shell):
     assert shell("enrol", "tiles", "red.png", "--as", "red").code == 0
     done = shell("find", "tiles", "empty.png", "red.png")
     assert done.code == 0
-    assert "empty.png: absent; the detector finds nothing in it" in done.out
-    assert "red.png: red" in done.out
+    head, empty, red, summary, _ = done.out.splitlines()
+    assert head.split() == ["file", "#", "region", "answer", "probability", "score"]
+    assert empty.split() == ["empty.png", "-", "-", "absent", "-", "-"]
+    assert red.split()[3] == "red"
+    assert summary == "2 pictures: 1 absent, 1 present"
     assert "as for a query, false match rate 0.01, made up for the tests" in done.out
-    assert shell("find", "tiles", "empty.png").code == 3
+    done = shell("find", "tiles", "empty.png")
+    assert (done.code, done.out.splitlines()[0]) == (3, "absent")
+    assert "the detector finds nothing in it" in done.out
 
 
 def test_without_a_threshold_it_cannot_tell_and_says_what_to_type(things):
     done = things("find", "things", "scenes/both.png", *OPTIONS)
     assert done.code == 5
-    assert "inconclusive, as no threshold is known; nearest: blue 1.000 at 10,10,40,40" in done.out
+    assert done.out == (
+        "inconclusive\nnearest: blue at 10,10,40,40, score 1.000, no threshold is known\n"
+    )
     assert "`siamkit calibrate things --find PICTURES --detector squares`" in done.err
     given = things("find", "things", "scenes/both.png", *OPTIONS, "--threshold", "0.99")
     assert given.code == 0
-    assert "The threshold is 0.990: given by the caller" in given.out
+    assert "present from 0.990: given by the caller" in given.out
 
 
 def test_a_rate_for_one_call_needs_a_calibration_that_shows_it(calibrated):
@@ -127,7 +137,7 @@ def test_tiles_are_another_search(calibrated):
     assert done.code == 5
     assert "not calibrated for --detector squares --tiles 64, but for" in done.err
     tiled = calibrated("find", "things", "scenes", *OPTIONS, "--tiles", "64", "--threshold", "0.99")
-    assert "scenes/both.png: blue, red" in tiled.out
+    assert [line.split()[3] for line in tiled.out.splitlines()[1:3]] == ["blue", "red"]
 
 
 def test_calibrate_says_what_was_measured(things):
@@ -219,12 +229,12 @@ def test_a_table_has_a_row_per_place(calibrated):
 def test_a_run_that_is_stopped_has_written_what_is_done(calibrated, monkeypatch):
     shown = []
 
-    def stop(picture):
+    def stop(table, picture):
         shown.append(picture)
         if len(shown) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("siamkit.cli.find_results.show", stop)
+    monkeypatch.setattr("siamkit.cli.find_results.PictureTable.add", stop)
     done = calibrated("find", "things", "negatives", *OPTIONS, "-o", "found.json")
     assert done.code == 130
     found = json.loads((calibrated.folder / "found.json").read_text())
@@ -302,7 +312,7 @@ def test_labelled_places_give_probabilities(labelled):
     red = both["pictures"][0]["sightings"][0]
     assert 0.5 < red["probability"] < 1
     shown = labelled("find", "things", "scenes/both.png", *OPTIONS).out
-    assert "probability" in shown.splitlines()[1]
+    assert "probability" in shown.splitlines()[2]
 
 
 def test_labels_that_are_not_enrolled_are_refused(labelled):
@@ -323,7 +333,8 @@ def test_ctrl_c_in_a_process_keeps_what_is_done(calibrated):
         draw(calibrated.folder / f"many/{number:03}.png", ("red", 10, 10, 50, 50))
     arguments = ("find", "things", "many", *OPTIONS, "-o", "found.json")
     process = calibrated.start(*arguments, bufsize=0)
-    assert process.stdout.readline().startswith(b"many/000.png: red")
+    assert process.stdout.readline().startswith(b"file ")
+    assert process.stdout.readline().startswith(b"many/000.png ")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 130, err

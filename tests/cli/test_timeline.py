@@ -59,7 +59,7 @@ def test_without_a_gallery_everybody_has_a_number_and_no_store_is_made(shell):
     outputs = [f"talk{suffix}" for suffix in (*FORMATS, ".png")]
     done = shell("timeline", "talk.wav", *(word for name in outputs for word in ("-o", name)))
     assert done.code == 0, done.err
-    assert done.out.startswith("talk.wav: 2 speakers, 0:0")
+    assert done.out.startswith("2 speakers: ")
     assert not (shell.folder / ".siamkit").exists()
     read = {name: (shell.folder / name).read_text() for name in outputs[:-1]}
     lines = [line.split() for line in read["talk.rttm"].splitlines()]
