@@ -12,9 +12,11 @@ import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, fault_facts, one_line, print_faults, stderr, table
 from siamkit.cli.progress import steps
+from siamkit.io.wording import format_odds
 
 if TYPE_CHECKING:
     from siamkit.flows.calibrate_find import CalibratedSearch
+    from siamkit.stats.find_calibration import FindCalibration
     from siamkit.types import Fault
 
 WORST = 5  # pictures that are named: the highest scores of what shows nothing enrolled
@@ -78,22 +80,13 @@ def _print(gallery: str, measured: CalibratedSearch) -> None:
     calibration = measured.calibration
     echo(f"{gallery} is calibrated for find {calibration.setup.options}, by {calibration.source}")
     sightings = calibration.sightings
-    rows = [
-        ("present from", f"{calibration.threshold().value:.3f}"),
-        (
-            "false positive rate per picture",
-            f"{calibration.fpir:g} at most, on average over such pictures",
-        ),
-        ("with 95 % confidence", f"below {calibration.upper_bound:.2g}"),
-        ("lowest rate supported", f"{calibration.lowest_fpir:.2g}"),
-        (
-            "probability",
-            f"logistic map, {sightings.right:,} right and {sightings.wrong:,} wrong places"
-            if sightings
-            else "none: too few labelled places",
-        ),
-    ]
-    table(["", ""], rows)
+    echo(f"present from {calibration.threshold().value:.3f}: {_in_words(calibration)}")
+    lowest = format_odds(calibration.lowest_fpir)
+    echo(f"the strictest rate that so many pictures can show: {lowest} pictures (--fpir)")
+    if sightings:
+        echo(f"probability by {sightings.right:,} right and {sightings.wrong:,} wrong places")
+    else:
+        echo("no probability: too few labelled places")
     echo()
     echo("Highest scores. A picture that does show what it is taken for spoils the threshold:")
     worst = [
@@ -103,3 +96,12 @@ def _print(gallery: str, measured: CalibratedSearch) -> None:
     table(["picture", "taken for", "score"], worst)
     if calibration.missing:
         stderr(f"Note: {calibration.missing} more pictures would support the usual rate of 0.05")
+
+
+def _in_words(calibration: FindCalibration) -> str:
+    """Say how often a picture of nothing enrolled gets a box."""
+    bound = format_odds(calibration.upper_bound)
+    return (
+        f"{format_odds(calibration.fpir)} pictures that show nothing enrolled would get a box, on"
+        f" average (with 95 % confidence, fewer than {bound} pictures)"
+    )

@@ -15,6 +15,6 @@ from siamkit.cli.output import print_outcome
 @options.workspace
 @options.as_json
 def rename(ws: sk.Workspace, old: str, new: str, as_json: bool) -> None:
-    """Give an identity another label."""
+    """Give an identity another label. `siamkit merge` makes two identities one."""
     label = ws.rename(old, new)
     print_outcome(as_json, {"old": old, "new": label}, f"renamed {old} to {label}")

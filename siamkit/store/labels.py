@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from difflib import get_close_matches
 from shlex import quote
 
 from siamkit.errors import BadInput, StoreError
@@ -16,6 +17,7 @@ from siamkit.store.galleries import Gallery
 from siamkit.store.identities import find
 
 MAX_LABEL_CHARS = 200  # characters
+MOST_COMPARED = 5_000  # labels that an unknown one is compared with, in about 0.1 s
 INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f"  # what copying leaves around a label
 
 
@@ -58,8 +60,18 @@ def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
         rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
     if rows:
         return rows
-    hint = "`siamkit list` shows all identities"
-    raise StoreError(f"no identity {label!r} in {store.root}", hint=hint)
+    raise StoreError(f"no identity {label!r} in {store.root}", hint=_suggest(store, label))
+
+
+def _suggest(store: Store, label: str) -> str:
+    """Return a hint for a label that nobody has: the nearest, or the gallery of that name."""
+    if store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", label):
+        return f"{label!r} is a gallery: `siamkit list {quote(label)}` shows who is in it"
+    labels = [
+        row[0] for row in store.fetch_all("SELECT name FROM identities LIMIT ?", MOST_COMPARED)
+    ]
+    near = get_close_matches(label, [name for name in labels if isinstance(name, str)], n=1)
+    return f"did you mean {near[0]!r}?" if near else "`siamkit list` shows all identities"
 
 
 def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:

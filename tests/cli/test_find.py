@@ -144,7 +144,7 @@ def test_calibrate_says_what_was_measured(things):
     done = things("calibrate", "things", "--find", "negatives", *OPTIONS, "--fpir", "0.1")
     assert done.code == 0, done.err
     assert "things is calibrated for find --detector squares, by negatives, 20 pictures" in done.out
-    assert "0.1 at most, on average over such pictures" in done.out
+    assert "1 in 10 pictures that show nothing enrolled would get a box, on average" in done.out
     assert "with 95 % confidence" in done.out
     assert "spoils the threshold" in done.out
     facts = things("calibrate", "things", "--find", "negatives", *OPTIONS, "--json")

@@ -74,3 +74,9 @@ def test_a_threshold_says_where_it_comes_from(letters):
     assert line.startswith("letters: same text from 0.")
     assert "pairs of different texts would pass, measured on made up for the tests" in line
     assert "pairs of different identities would pass" in letters("galleries").out
+
+
+def test_an_unknown_label_names_the_nearest_or_the_gallery(letters):
+    assert "Hint: did you mean 'greet'?" in letters("show", "gret").err
+    assert "'letters' is a gallery: `siamkit list letters`" in letters("show", "letters").err
+    assert "`siamkit list` shows all" in letters("forget", "xyzzy").err
