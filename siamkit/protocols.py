@@ -206,6 +206,24 @@ class Reranker(Protocol[M_contra]):
 
 
 @runtime_checkable
+class Verifier(Reranker[M_contra], Protocol[M_contra]):
+    """A reranker whose probabilities are calibrated, and which takes several references. Optional.
+
+    Verifications and queries ask it by default if the modality's attribute `verifier` names it.
+    """
+
+    calibration: Path  # of its probabilities, with `of_means` for several references
+
+    def against(self, probe: M_contra, references: Sequence[M_contra], score: float) -> float:
+        """Return the probability that a probe is of the identity that all references are of.
+
+        All are cropped media. score: the cosine to the one reference, or to their mean as
+        siamkit.stats.scoring.mean_score corrects it.
+        """
+        ...
+
+
+@runtime_checkable
 class Reranks(Protocol):
     """A modality that offers rerankers. Optional. Each is used only where its name is given."""
 

@@ -296,6 +296,7 @@ class Verdict:
     llr: float | None = None  # natural log-likelihood ratio of mated to non-mated, by a calibration
     highest_llr: float | None = None  # the highest that the calibration can give
     objection: Objection | None = None  # decides, whatever the score
+    reranker: str | None = None  # whose probability the threshold is on, if one decides
 
     def __bool__(self) -> bool:
         """True if the two are the same."""

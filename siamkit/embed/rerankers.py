@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, PluginError
 from siamkit.host import registry
-from siamkit.protocols import Reranker, Reranks
+from siamkit.protocols import Reranker, Reranks, Verifier
 from siamkit.types import Ids, Vectors
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ def open_reranker(pipeline: Pipeline, name: str) -> Reranker[Any]:
 def pick_reranker(pipeline: Pipeline, name: str | None) -> Reranker[Any] | None:
     """Open a reranker by name; None for no name."""
     return None if name is None else open_reranker(pipeline, name)
+
+
+def open_verifier(pipeline: Pipeline) -> Verifier[Any] | None:
+    """Open the reranker that verifications ask by default; None if the modality names none."""
+    name: str | None = getattr(pipeline.modality, "verifier", None)
+    if name is None:
+        return None
+    verifier = open_reranker(pipeline, name)
+    if not isinstance(verifier, Verifier):
+        raise PluginError(f"{registry.describe(verifier)}: no verifier, see siamkit.protocols")
+    return verifier
 
 
 def judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from siamkit.embed import batches, region_choosers, rerankers
@@ -20,8 +21,10 @@ from siamkit.flows.decide import (
     identification_limits,
     of_references,
     reranked_limits,
+    verification_limits,
 )
 from siamkit.flows.nearest import RESCORED, find_nearest
+from siamkit.flows.second_opinion import SecondOpinion, judge_matches, open_second_opinion
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.probe_scores import ProbeScores
@@ -39,6 +42,7 @@ from siamkit.types import (
     Vectors,
 )
 
+VERIFIED = 3  # matches that a second opinion is asked about: it loads all of their samples
 FIRST = 2  # sources of the first batch, so that an answer is there soon
 
 
@@ -150,18 +154,60 @@ def _open_query(
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     count = max(k, RESCORED) if k > 0 and objections.opener(pipeline) else k
+    usual = fusion_of(pipeline.modality)
+    basis = gallery_basis(live.gallery, pipeline, usual)
+    is_usual = fusion in (None, usual)
+    second_opinion = open_second_opinion(pipeline, rule, basis) if is_usual else None
 
     def answer(source: EmbeddedSource) -> list[Answer]:
         answers = answer_regions(
             live, pipeline, source, k=count, rule=rule, fusion=fusion, reranker=reranker
         )
+        crops = [region.crop for region in source.regions]
+        if second_opinion:
+            ask = partial(_ask, second_opinion, live, pipeline, rule)
+            answers = [ask(answer, crop) for answer, crop in zip(answers, crops, strict=True)]
         heeded = [
-            _heed_objections(live, pipeline, answer, region.crop, k)
-            for answer, region in zip(answers, source.regions, strict=True)
+            _heed_objections(live, pipeline, answer, crop, k)
+            for answer, crop in zip(answers, crops, strict=True)
         ]
         return [_advise(live, pipeline, answer) for answer in heeded]
 
     return answer
+
+
+def _ask(
+    second_opinion: SecondOpinion,
+    live: LiveIndex,
+    pipeline: Pipeline,
+    rule: DecisionRule,
+    answer: Answer,
+    crop: Any,
+) -> Answer:
+    """Return an answer as a second opinion decides it.
+
+    It is asked about the first match, and about the next ones that the score does not call
+    different.
+    """
+    if objections.of_quality(answer.quality):
+        return answer
+    candidates = [
+        match
+        for rank, match in enumerate(answer.matches[:VERIFIED])
+        if not rank or replace(answer, matches=[match]).decision != Decision.DIFFERENT
+    ]
+    judged = judge_matches(second_opinion, live, pipeline, crop, candidates)
+    if judged is None:
+        return answer
+    first, opinion = judged
+    limits = verification_limits(rule, opinion.basis)
+    return replace(
+        answer,
+        matches=[*first, *(match for match in answer.matches if match not in candidates)],
+        threshold=limits.same,
+        different_below=limits.different if limits.different < limits.same.value else None,
+        reranker=opinion.reranker,
+    )
 
 
 def _advise(live: LiveIndex, pipeline: Pipeline, answer: Answer) -> Answer:

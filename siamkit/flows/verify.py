@@ -6,7 +6,7 @@ for the number of pairs, as siamkit.stats.calibration.threshold_for_best describ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,12 @@ from siamkit.flows.decide import (
     of_references,
     reranked_limits,
     verification_limits,
+)
+from siamkit.flows.second_opinion import (
+    Opinion,
+    SecondOpinion,
+    load_references,
+    open_second_opinion,
 )
 from siamkit.io import wording
 from siamkit.io.presentable import Presentable
@@ -98,6 +104,7 @@ class PairComparison:
     rule: DecisionRule
     basis: Basis
     reranker: Reranker[Any] | None
+    second_opinion: SecondOpinion | None
 
     def compare(self, a: EmbeddedSource, b: EmbeddedSource) -> Verification:
         """Compare the regions of two sources; the pair with the highest cosine decides."""
@@ -119,15 +126,19 @@ class PairComparison:
     def _judge(
         self, regions: tuple[EmbeddedRegion, EmbeddedRegion], score: float, tries: int
     ) -> Verdict:
+        left, right = regions
+        if self.second_opinion:
+            opinion = self.second_opinion.judge(right.crop, [left.crop], score)
+            return _verdict_of(opinion, score, self.rule, tries)
         if self.reranker is None:
             limits = verification_limits(self.rule, self.basis, tries)
             return _verdict(score, limits, self.basis.calibration, tries)
-        left, right = regions
         vectors = left.vector[None], right.vector[None]
         judged = rerankers.judge(self.reranker, [left.crop], [right.crop], *vectors)
         probability = float(judged[0])
         limits = reranked_limits(self.rule, self.reranker)
-        return Verdict(limits.decide(probability), score, limits.same, probability)
+        decision, name = limits.decide(probability), self.reranker.name
+        return Verdict(decision, score, limits.same, probability, reranker=name)
 
 
 def open_comparison(
@@ -141,9 +152,10 @@ def open_comparison(
     rule.refuse("a verification", "fpir")
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     basis = basis or encoder_basis(pipeline)
+    second_opinion = open_second_opinion(pipeline, rule, basis)
     basis = replace(basis, default=basis.default or pipeline.threshold)
     _ = reranked_limits(rule, reranker) if reranker else verification_limits(rule, basis)
-    return PairComparison(pipeline, rule, basis, reranker)
+    return PairComparison(pipeline, rule, basis, reranker, second_opinion)
 
 
 def verify_pair(
@@ -183,6 +195,8 @@ class ClaimComparison:
     basis: Basis
     fusion: Fusion
     enrolled: Vectors
+    second_opinion: SecondOpinion | None
+    references: Sequence[Any]  # cropped, for the second opinion; as far as their files are there
     open_index: Callable[[], LiveIndex]
 
     def compare(self, probe: EmbeddedSource) -> Verification:
@@ -206,6 +220,9 @@ class ClaimComparison:
         )
 
     def _judge(self, score: float, tries: int, region: EmbeddedRegion, nearest: int) -> Verdict:
+        if self.second_opinion and self.references:
+            opinion = self.second_opinion.judge(region.crop, self.references, score)
+            return _verdict_of(opinion, score, self.rule, tries)
         snorm = None
         calibration = self.basis.calibration
         if self.rule.threshold is None and calibration and calibration.normalised:
@@ -243,10 +260,18 @@ def open_claim(
     fusion = fusion or fusion_of(pipeline.modality)
     enrolled = _templates(store, claim.gallery, claim.identity)
     basis = gallery_basis(claim.gallery, pipeline, fusion)
+    references: list[Any] = []
+    second_opinion = None
+    if fusion == fusion_of(pipeline.modality):
+        second_opinion = open_second_opinion(pipeline, rule, basis)
+    if second_opinion:
+        references = load_references(store, pipeline, claim.gallery, claim.identity)
     if fusion == "mean":
         basis = of_references(basis, len(enrolled))
     verification_limits(rule, basis)
-    return ClaimComparison(pipeline, claim, rule, basis, fusion, enrolled, open_index)
+    return ClaimComparison(
+        pipeline, claim, rule, basis, fusion, enrolled, second_opinion, references, open_index
+    )
 
 
 def _comparable(source: EmbeddedSource) -> list[int]:
@@ -295,6 +320,13 @@ def _heed(verdict: Verdict, objection: Objection | None) -> Verdict:
         return verdict
     decision = objection.decision
     return replace(verdict, decision=decision, probability=None, llr=None, objection=objection)
+
+
+def _verdict_of(opinion: Opinion, score: float, rule: DecisionRule, tries: int) -> Verdict:
+    """Decide by a second opinion on a pair or a claim with that cosine, the best of `tries`."""
+    limits = verification_limits(rule, opinion.basis, tries)
+    verdict = _verdict(opinion.probability, limits, opinion.basis.calibration, tries)
+    return replace(verdict, score=score, reranker=opinion.reranker)
 
 
 def _verdict(

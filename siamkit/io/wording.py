@@ -100,7 +100,8 @@ def describe_score(
     As in 'score 0.812, same from 0.371: at most 1 in 1,000 pairs of different people would pass,
     measured on LFW'. scale: a key of SCALES. below: different below it; None: below the threshold.
     """
-    name = f"{SCALES[scale]} {score:.3f}"
+    value = format_probability(score) if scale == "probability" else f"{score:.3f}"
+    name = f"{SCALES[scale]} {value}"
     if threshold is None:
         return f"{name}; no threshold is known: give --threshold"
     limits = f"same from {threshold.value:.3f}"

@@ -161,7 +161,7 @@ def pair_scores(verification: Verification) -> tuple[str, float | None, Threshol
     verdict = verification.verdict
     if verdict.normalised is not None:
         return "snorm", verdict.normalised, verdict.threshold
-    if verdict.llr is None and verdict.probability is not None:  # a reranker's
+    if verdict.reranker and verdict.probability is not None:
         return "probability", verdict.probability, verdict.threshold
     return "cosine", verdict.score, verdict.threshold
 
