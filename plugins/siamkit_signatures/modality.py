@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamkit.errors import MissingWeights
-from siamkit.protocols import Source
+from siamkit.errors import BadInput, MissingWeights
+from siamkit.protocols import Reranker, Source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.model_folder import require_preprocessing
 from siamkit.sdk.onnx import OnnxEncoder
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "encoder"
 HINT = "train one: siamkit train DATA -m signatures -o RUN"
 # % of genuine signatures that are the same by default, by the number of references; printed by
-# tools/shipped_calibrations.py. At most 3 % of the skilled forgeries are.
-ACCEPTED = {1: 59, 2: 72, 3: 77, 5: 79, 8: 81}
+# tools/strokes_calibration.py. At most 3 % of the skilled forgeries are.
+ACCEPTED = {1: 86, 2: 91, 3: 93, 5: 95, 8: 96}
 
 
 class Signatures:
@@ -33,6 +33,9 @@ class Signatures:
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"
     calibration = Path(__file__).with_name("calibration.json")  # against skilled forgeries
+    rerankers: Mapping[str, str] = {"strokes": "a network that sees both signatures at once"}
+    default_reranker = None  # of dedupe: the cosine, which is faster
+    verifier = "strokes"
     fusion = "mean"  # with 5 references: EER of skilled forgeries 5.2 %; with the nearest, 6.4 %
 
     def load(self, source: Source) -> Image:
@@ -127,6 +130,14 @@ class Signatures:
         encoder = OnnxEncoder(folder or SHIPPED, self.array)
         require_preprocessing(encoder.card, folder or SHIPPED, self.preprocessing(), hint=HINT)
         return encoder
+
+    def reranker(self, name: str, encoder: Any) -> Reranker[Image]:
+        """Open `strokes`. Raises BadInput for another name, Uncalibrated for another encoder."""
+        if name not in self.rerankers:
+            raise BadInput(f"no reranker {name!r} of signatures; there is `strokes`")
+        from siamkit_signatures.strokes import open_strokes
+
+        return open_strokes(self.array, encoder.fingerprint)
 
     def examples(self) -> Sequence[tuple[str, Source]]:
         """Return two drawn signatures each of two hands: see siamkit_signatures.examples."""

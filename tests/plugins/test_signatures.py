@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as pil
 
-from siamkit.errors import MissingWeights, NothingFound, UnreadableSample
+from siamkit.errors import MissingWeights, NothingFound, Uncalibrated, UnreadableSample
 from siamkit.protocols import Assesses, Modality, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.stats import calibration, calibration_json
@@ -28,6 +28,7 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data" / "signatures"
 requires_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no signatures in {DATA}")
 
 SIGNATURES = Signatures()
+EXAMPLES = [content for _, content in SIGNATURES.examples()]
 
 
 @pytest.fixture(scope="module")
@@ -385,34 +386,74 @@ def test_more_references_narrow_the_zone_in_which_none_can_tell() -> None:
     assert zones == sorted(zones, reverse=True)
 
 
-def test_an_inconclusive_answer_says_how_far_references_help(
-    shell: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cosines = iter([1.0, 0.8, 1.0, 1.0, 0.8, 0.8])  # of each embedded file to the first
-
-    def embed(encoder: object, batch: Sequence[Image]) -> np.ndarray:
-        rows = np.zeros((len(batch), 512), np.float32)
-        for row, cosine in zip(rows, cosines, strict=False):
-            row[:2] = cosine, (1 - cosine**2) ** 0.5
-        return rows
-
-    monkeypatch.setattr("siamkit_signatures.modality.OnnxEncoder.embed", embed)
-    names = [f"{at}.png" for at, _ in enumerate(Signatures().examples())]
-    for name, (_, content) in zip(names, Signatures().examples(), strict=True):
+@pytest.fixture
+def drawn(shell: Any) -> list[str]:
+    """Names of files in the shell's folder: two drawn signatures each of two hands."""
+    names = [f"{at}.png" for at, _ in enumerate(SIGNATURES.examples())]
+    for name, (_, content) in zip(names, SIGNATURES.examples(), strict=True):
         (shell.folder / name).write_bytes(content)
-    done = shell("verify", "-m", "signatures", names[0], names[1])
+    return names
+
+
+def test_an_inconclusive_answer_says_how_far_references_help(
+    shell: Any, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siamkit_signatures.strokes.Strokes.against", lambda *_: 0.4)
+    done = shell("verify", "-m", "signatures", *drawn[:2])
     assert done.code == 5
-    verdict, detail, *_ = done.out.splitlines()
-    assert verdict.startswith("inconclusive (probability of the same writer 0.")
-    assert detail.startswith("score 0.800, between 0.677 (different below) and")
+    assert done.out.startswith("inconclusive (probability of the same writer 0.")
     assert "inconclusive: add references" in done.out
-    assert "59 % are accepted with 1, 72 % with 2" in done.out
-    shell("enrol", "desk", *names[:2], "--as", "Doe", "-m", "signatures")
-    done = shell("verify", "desk", "--as", "Doe", names[2], "--json")
+    assert "are accepted with 1, " in done.out
+    shell("enrol", "desk", *drawn[:2], "--as", "Doe", "-m", "signatures")
+    done = shell("verify", "desk", "--as", "Doe", drawn[2], "--json")
     assert json.loads(done.out)["advice"].count(" % ") == 4, "for 2, 3, 5 and 8"
-    done = shell("query", "desk", names[3])
+    done = shell("query", "desk", drawn[3])
     assert "inconclusive: perhaps Doe" in done.out
     assert "inconclusive: add references" in done.out
+
+
+def test_strokes_judges_a_pair_in_either_order_and_in_any_company() -> None:
+    encoder = SIGNATURES.encoder()
+    media = [SIGNATURES.crop(m, Region(None)) for m in map(SIGNATURES.load, EXAMPLES)]
+    vectors = encoder.embed(media)
+    strokes = SIGNATURES.reranker("strokes", encoder)
+    left, right = [0, 2, 0], [1, 3, 2]
+    probabilities = strokes.score(
+        [media[i] for i in left], [media[i] for i in right], vectors[left], vectors[right]
+    )
+    assert min(probabilities[:2]) > probabilities[2], "two hands"
+    back = strokes.score([media[1]], [media[0]], vectors[1:2], vectors[:1])
+    assert back[0] == pytest.approx(probabilities[0], abs=1e-4)
+    cosine = float(vectors[0] @ vectors[1])
+    by_claim = strokes.against(media[1], [media[0]], cosine)
+    assert by_claim == pytest.approx(probabilities[0], abs=1e-4)
+    assert strokes.score([], [], vectors[:0], vectors[:0]).shape == (0,)
+
+
+def test_strokes_serves_only_the_encoder_that_it_was_fitted_to() -> None:
+    with pytest.raises(Uncalibrated, match="not fitted to the encoder"):
+        SIGNATURES.reranker("strokes", SimpleNamespace(fingerprint="signatures/1:another"))
+
+
+def test_a_threshold_is_on_the_cosine_and_without_files_the_cosine_decides(
+    shell: Any, drawn: list[str]
+) -> None:
+    judged = json.loads(shell("verify", "-m", "signatures", *drawn[:2], "--json").out)
+    assert "by strokes" in judged["threshold"]["source"]
+    given = json.loads(
+        shell("verify", "-m", "signatures", *drawn[:2], "--threshold", "0.5", "--json").out
+    )
+    assert given["score"] == judged["score"]
+    assert given["threshold"]["value"] == 0.5
+    shell("enrol", "desk", *drawn[:2], "--as", "Doe", "-m", "signatures")
+    (answer,) = json.loads(shell("query", "desk", drawn[1], "--json").out)["probes"]
+    assert (answer["decided_by"], answer["reranker"]) == ("probability", "strokes")
+    for name in drawn[:2]:
+        (shell.folder / name).unlink()
+    (answer,) = json.loads(shell("query", "desk", drawn[2], "--json").out)["probes"]
+    assert answer["decided_by"] == "cosine"
+    claimed = json.loads(shell("verify", "desk", "--as", "Doe", drawn[2], "--json").out)
+    assert "by strokes" not in claimed["threshold"]["source"]
 
 
 def test_beyond_what_helps_it_sends_to_people() -> None:
