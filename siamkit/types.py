@@ -56,7 +56,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """One decoded picture, EXIF orientation already applied."""
+    """One decoded picture, EXIF orientation already applied.
+
+    Examples:
+        >>> sk.Image(photo).pixels.shape
+        (200, 338, 3)
+    """
 
     pixels: NDArray[np.uint8]  # (height, width, 3) RGB
     notes: tuple[str, ...] = ()  # what decoding left out or had to guess, for people
@@ -64,7 +69,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """One decoded mono sound."""
+    """One decoded mono sound.
+
+    Examples:
+        >>> import numpy
+        >>> sk.Clip(numpy.zeros(16000, numpy.float32), 16000).seconds
+        1.0
+    """
 
     samples: NDArray[np.float32]  # (n,) in [-1, 1]
     rate: int  # Hz
@@ -78,7 +89,12 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """The part of a sample to embed, as a detector found it."""
+    """The part of a sample to embed, as a detector found it.
+
+    Examples:
+        >>> sk.Region((10.0, 20.0, 90.0, 100.0)).where
+        (10.0, 20.0, 90.0, 100.0)
+    """
 
     where: Box | Span | None = None  # None means the whole sample
     score: float = 1.0  # the detector's confidence in [0, 1]
@@ -90,7 +106,12 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Marks of one object in a picture, in its pixels: at least a point on it, or a box."""
+    """Marks of one object in a picture, in its pixels: at least a point on it, or a box.
+
+    Examples:
+        >>> sk.Prompt(box=(10, 20, 90, 100)).points
+        ()
+    """
 
     points: tuple[tuple[float, float], ...] = ()  # x, y on the object
     not_points: tuple[tuple[float, float], ...] = ()  # x, y on something else
@@ -103,6 +124,10 @@ class Quality:
 
     No decision is made on a region that is not comparable: its vector would be much the same
     whatever it shows, so a high score would mean nothing.
+
+    Examples:
+        >>> sk.Quality(0.9, measures={"width_px": 96.0}).comparable
+        True
     """
 
     score: float  # in [0, 1]; 1 is best
@@ -162,7 +187,12 @@ HARD_PAIRS = {
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The score at or above which two samples count as the same, and the rate it is set for."""
+    """The score at or above which two samples count as the same, and the rate it is set for.
+
+    Examples:
+        >>> sk.Threshold(0.5, fmr=0.01).fmr
+        0.01
+    """
 
     value: float  # cosine in [-1, 1], or else the probability or S-norm that decides
     fmr: float | None = None  # the false match rate (ISO/IEC 19795-1) it was chosen for
@@ -272,7 +302,13 @@ class Mined:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A nearest identity, with its label and nearest sample."""
+    """A nearest identity, with its label and nearest sample.
+
+    Examples:
+        >>> match = ws.query("questions", "How do I log in?")[0].matches[0]
+        >>> match.identity, match.source
+        ('sign in', 'How do I log in?')
+    """
 
     identity: str
     score: float  # cosine in [-1, 1]
@@ -285,7 +321,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer of a 1:1 comparison."""
+    """The answer of a 1:1 comparison.
+
+    Examples:
+        >>> verdict = ws.verify("questions", "How do I log in?", "How can I log in?").verdict
+        >>> verdict.decision.value, verdict.score > verdict.threshold.value
+        ('same', True)
+    """
 
     decision: Decision
     score: float  # cosine in [-1, 1]

@@ -47,6 +47,7 @@ SLOW_FILES = """
     train/test_config train/test_example train/test_folds train/test_processes train/test_run
     train/test_stops train/test_sweep
     train/test_train_texts
+    test_examples
 """
 SLOW = frozenset(HERE / f"{name}.py" for name in SLOW_FILES.split())
 

@@ -36,13 +36,9 @@ class Answers(Presentable, list[T]):
     In a batch, a sample that could not be used has an `error` and no answers.
 
     Examples:
-        >>> from siamkit import Workspace
-        >>> import tempfile
-        >>> ws = Workspace(tempfile.mkdtemp())
-        >>> _ = ws.enrol("letters", "greeting", "hello there")
-        >>> answers = ws.query("letters", "hello, there")
-        >>> [answer.identity for answer in answers]
-        ['greeting']
+        >>> answers = ws.query("faces", photo)
+        >>> answers
+        <Answers about picture of 338 x 200 px: collins, not enrolled>
         >>> answers.rows()[0]["decision"]
         'same'
     """
@@ -79,15 +75,11 @@ class Batch(Presentable, list[T]):
     """The answers about many samples, a list with one item for each, in their order.
 
     Examples:
-        >>> from siamkit import Workspace
-        >>> import tempfile
-        >>> ws = Workspace(tempfile.mkdtemp())
-        >>> _ = ws.enrol("letters", "greeting", "hello there")
-        >>> batch = ws.query("letters", ["hello, there", "", "one and one"])
-        >>> [[answer.identity for answer in answers] for answers in batch]
-        [['greeting'], [], [None]]
-        >>> len(batch.errors), len(batch.rows())
-        (1, 3)
+        >>> batch = ws.query("faces", ["collins-2.png", "absent.png"])
+        >>> [answers.error is None for answers in batch]
+        [True, False]
+        >>> len(batch.rows())
+        2
     """
 
     __slots__ = ("about", "key")

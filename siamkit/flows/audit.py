@@ -39,6 +39,10 @@ class Finding(Presentable):
     copy: one content under two labels. label: closer to another identity than to its own. twins:
     two labels as alike as one. outlier: recognised neither by its own identity's other samples nor
     by another identity. quality: low. burst: the samples of an identity are nearly identical.
+
+    Examples:
+        >>> [(finding.kind, finding.identity) for finding in ws.audit("questions")]
+        [('outlier', 'refund'), ('outlier', 'sign in')]
     """
 
     kind: Kind

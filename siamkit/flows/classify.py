@@ -35,7 +35,12 @@ GUESSED = "guessed: too few samples to fit them to"
 
 @dataclass(frozen=True, slots=True)
 class ClassMatch:
-    """One class. Probabilities of classes sum to 1; those of tags are independent of each other."""
+    """One class. Probabilities of classes sum to 1; those of tags are independent of each other.
+
+    Examples:
+        >>> ws.classify("questions", "How do I log in?")[0].classes[0].identity
+        'sign in'
+    """
 
     identity: str
     probability: float  # in (0, 1), given that the sample is of an enrolled class; 1 for a lone one
@@ -44,7 +49,13 @@ class ClassMatch:
 
 @dataclass(frozen=True, slots=True)
 class Classified(Presentable):
-    """One region of a sample and every class, the most likely first."""
+    """One region of a sample and every class, the most likely first.
+
+    Examples:
+        >>> (region,) = ws.classify("questions", "How do I log in?")
+        >>> region.identity, len(region.classes)
+        ('sign in', 3)
+    """
 
     source: str
     region: Region

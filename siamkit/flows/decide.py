@@ -26,7 +26,7 @@ class DecisionRule:
     reranker's probabilities.
 
     Examples:
-        >>> DecisionRule(fmr=1e-3)
+        >>> sk.DecisionRule(fmr=1e-3)
         DecisionRule(threshold=None, fmr=0.001, fpir=None, reranker=None, expected_false=None)
     """
 

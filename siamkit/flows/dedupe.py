@@ -47,6 +47,11 @@ class Deduped(Presentable):
     """The duplicates in a list of n items, m of them distinct. Exact copies share a number.
 
     Each region that a detector finds in a file, such as each face of a group, is an item.
+
+    Examples:
+        >>> deduped = ws.dedupe(["How do I log in?", "How can I log in?"], modality="questions")
+        >>> deduped.groups, [row["text"] for row in deduped.rows()]
+        (1, ['How do I log in?', 'How can I log in?'])
     """
 
     items: Sequence[Item]  # (n,) those that could be compared

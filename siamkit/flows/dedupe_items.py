@@ -24,7 +24,12 @@ from siamkit.types import Fault, Ids, Progress, Quality, Region, Vectors
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A text (str) or a file (Path) to compare with others; once detected, one region of it."""
+    """A text (str) or a file (Path) to compare with others; once detected, one region of it.
+
+    Examples:
+        >>> sk.Item(line=1, id="q1", source="How do I log in?").shown
+        'How do I log in?'
+    """
 
     line: int  # in its list, from 1
     id: str

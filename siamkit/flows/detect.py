@@ -27,7 +27,13 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detected(Presentable):
-    """Regions of one picture or sound, or the error that it gave."""
+    """Regions of one picture or sound, or the error that it gave.
+
+    Examples:
+        >>> detected = ws.detect(photo, detector="facefinder")
+        >>> detected.width, detected.height, len(detected.regions)
+        (338, 200, 2)
+    """
 
     source: str  # as it was given
     width: int = 0  # px; 0 for a sound

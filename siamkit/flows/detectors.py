@@ -14,7 +14,12 @@ from siamkit.sdk.detector_folder import DetectorCard
 
 @dataclass(frozen=True, slots=True)
 class DetectorState:
-    """A detector that can be named, and the state of its folder if it is one of the cache's."""
+    """A detector that can be named, and the state of its folder if it is one of the cache's.
+
+    Examples:
+        >>> "facefinder" in {detector.name for detector in ws.detectors()}
+        True
+    """
 
     name: str
     plugin: str | None  # the region plugin that runs it; None if its folder is damaged
@@ -30,6 +35,10 @@ def list_detectors() -> list[DetectorState]:
     """List every detector that can be named: installed plugins, what they build, what was added.
 
     Plugins that fail to import are left out, with a line in the log.
+
+    Examples:
+        >>> "facefinder" in {detector.name for detector in ws.detectors()}
+        True
     """
     plugins = registry.load_regions()
     own = {name: plugin for plugin in plugins for name in detectors.builds_of(plugin)}
@@ -44,6 +53,9 @@ def build_detectors(name: str | None = None) -> list[DetectorState]:
     """Build every detector that the installed plugins build, or one, where it is not built yet.
 
     Raises MissingWeights for a name that no plugin builds.
+
+    Examples:
+        >>> ws.build_detectors("segments")  # doctest: +SKIP
     """
     makers = {n: p for p in registry.load_regions() for n in detectors.builds_of(p)}
     if name is not None and name not in makers:
@@ -67,6 +79,9 @@ def add_detector(name: str, model: str, *, labels: Path | None = None) -> Detect
     labels: a file with the names of its classes, for a model that does not hold them. Raises
     BadInput for an origin, name or model that cannot be used, MissingWeights if the model is not
     here and cannot be fetched.
+
+    Examples:
+        >>> path = ws.add_detector("onnx:yolo.onnx")  # doctest: +SKIP
     """
     detectors.add_detector(name, model, labels)
     return _state(name)
@@ -76,6 +91,9 @@ def detector_path(name: str) -> Path:
     """Locate the folder of a detector in the cache; build it first if a plugin builds it.
 
     Raises MissingWeights for any other name.
+
+    Examples:
+        >>> ws.detector_path("segments")  # doctest: +SKIP
     """
     return detectors.detector_path(name)
 

@@ -29,7 +29,12 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Outcome of an embedding run."""
+    """Outcome of an embedding run.
+
+    Examples:
+        >>> ws.embed("questions", ["How do I log in?"], "rows.npy").rows
+        1
+    """
 
     sources: int  # that have been read
     rows: int
@@ -40,7 +45,13 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings(Presentable):
-    """Vectors in memory, one for each region of each source; cosines are `a @ b.T`."""
+    """Vectors in memory, one for each region of each source; cosines are `a @ b.T`.
+
+    Examples:
+        >>> embedded = ws.embed("questions", ["How do I log in?", "How can I log in?"])
+        >>> bool(embedded.vectors[0] @ embedded.vectors[1] > 0.8)
+        True
+    """
 
     vectors: Vectors  # (n, dim) float32, of norm 1
     regions: tuple[EmbeddedPlace, ...]  # (n,) what each row is of
@@ -50,7 +61,13 @@ class Embeddings(Presentable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPlace:
-    """The source and the region that a vector is of."""
+    """The source and the region that a vector is of.
+
+    Examples:
+        >>> embedded = ws.embed("questions", ["How do I log in?", "When are you open?"])
+        >>> [place.item for place in embedded.regions]
+        [0, 1]
+    """
 
     source: str
     item: int  # the number of the source in the list, from 0

@@ -15,7 +15,12 @@ from siamkit.protocols import AddsEncoders, BuildsEncoders, Modality
 
 @dataclass(frozen=True, slots=True)
 class EncoderState:
-    """A named encoder of a modality, and the state of its folder in the user's cache."""
+    """A named encoder of a modality, and the state of its folder in the user's cache.
+
+    Examples:
+        >>> "faces" in {encoder.modality for encoder in ws.encoders()}
+        True
+    """
 
     modality: str
     name: str
@@ -30,6 +35,10 @@ def list_encoders() -> list[EncoderState]:
     """List every encoder that the installed modalities name, and every one that was added.
 
     Modalities that fail to import are left out, with a line in the log.
+
+    Examples:
+        >>> "questions" in {encoder.modality for encoder in ws.encoders()}
+        True
     """
     return [
         _state(plugin, name)
@@ -42,6 +51,9 @@ def build_encoders(modality: str | None = None, name: str | None = None) -> list
     """Build the encoders of all modalities, of one, or one by name, where they are not built yet.
 
     Raises PluginError for a modality that builds none, MissingWeights for an unknown name.
+
+    Examples:
+        >>> ws.build_encoders("questions")  # doctest: +SKIP
     """
     states = []
     for plugin in [_maker(modality)] if modality else _makers():
@@ -64,6 +76,9 @@ def add_encoder(
     name: None takes the model's own. Needs torch.
     Raises BadInput for a modality, origin or name that cannot be used, MissingWeights if the model
     is not here and cannot be fetched.
+
+    Examples:
+        >>> folder = ws.add_encoder("images", "timm:resnet50")  # doctest: +SKIP
     """
     plugin = _modality(modality or pick_modality.for_encoder(model, kind))
     return _state(plugin, added.add_encoder(plugin, model, name).name)
@@ -74,6 +89,9 @@ def encoder_path(modality: str, name: str | None = None) -> Path:
 
     name: None takes the modality's default.
     Raises PluginError for a modality that builds none, MissingWeights for an unknown name.
+
+    Examples:
+        >>> ws.encoder_path("questions")  # doctest: +SKIP
     """
     plugin = _maker(modality)
     choices = [*_own_names(plugin), *added.list_added(plugin)]

@@ -36,7 +36,12 @@ Status: TypeAlias = Literal["enrolled", "already", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class EnrolResult(Presentable):
-    """Outcome of enrolling one source. `already`: the same content was enrolled before."""
+    """Outcome of enrolling one source. `already`: the same content was enrolled before.
+
+    Examples:
+        >>> ws.enrol("questions", "hours", "When are you open?").status
+        'already'
+    """
 
     label: str
     source: str

@@ -61,7 +61,12 @@ class Evaluation(Presentable):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """The measures to take of each encoder, and the pairs to take them on."""
+    """The measures to take of each encoder, and the pairs to take them on.
+
+    Examples:
+        >>> sk.EvaluationSettings(threshold=0.8).measured_by
+        [None]
+    """
 
     rerankers: Sequence[str | None] = ()  # to measure; None is the cosine, and so is an empty list
     normalise: bool = False  # measure adaptive S-norm too

@@ -57,7 +57,13 @@ class ExplainedSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation(Presentable):
-    """The contributions of both samples. A sample of one piece contributes the whole score."""
+    """The contributions of both samples. A sample of one piece contributes the whole score.
+
+    Examples:
+        >>> explanation = ws.explain("questions", "How do I log in?", "Where do I log in?")
+        >>> [part.text for part in explanation.right.parts]
+        ['Where', 'do', 'I', 'log', 'in?']
+    """
 
     score: float  # cosine in [-1, 1]
     left: ExplainedSample

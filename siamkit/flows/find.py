@@ -36,7 +36,13 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting(Presentable):
-    """A place in a picture, and the enrolled thing that it shows, or would show."""
+    """A place in a picture, and the enrolled thing that it shows, or would show.
+
+    Examples:
+        >>> (sighting,) = ws.find("faces", photo).sightings
+        >>> sighting.identity, len(sighting.region.where)
+        ('collins', 4)
+    """
 
     identity: str
     region: Region  # its box lies inside the picture
@@ -50,7 +56,13 @@ class Sighting(Presentable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchedPicture(Presentable):
-    """The places in one picture that show an enrolled thing, from left to right."""
+    """The places in one picture that show an enrolled thing, from left to right.
+
+    Examples:
+        >>> picture = ws.find("faces", "cameraman-1.png")
+        >>> picture.decision.value, picture.identities
+        ('absent', ())
+    """
 
     source: str  # as it was given
     width: int = 0  # px

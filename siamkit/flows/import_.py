@@ -42,7 +42,13 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Outcome of an import."""
+    """Outcome of an import.
+
+    Examples:
+        >>> _ = ws.export("questions", "exported")
+        >>> ws.import_("exported", as_gallery="copy").new
+        5
+    """
 
     gallery: str
     new: int  # samples that were added

@@ -52,6 +52,11 @@ class Answer(Presentable):
 
     The decision is about the first match: by its probability if a reranker was used, by its
     normalised score in a gallery calibrated with S-norm, else by its cosine.
+
+    Examples:
+        >>> (answer,) = ws.query("questions", "How do I log in?")
+        >>> answer.identity, answer.matches[0].identity
+        ('sign in', 'sign in')
     """
 
     source: str

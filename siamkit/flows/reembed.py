@@ -20,7 +20,12 @@ from siamkit.types import Progress, ignore_progress
 
 @dataclass(frozen=True, slots=True)
 class Reembedded:
-    """Outcome of a re-embedding."""
+    """Outcome of a re-embedding.
+
+    Examples:
+        >>> ws.reembed("questions").samples
+        5
+    """
 
     samples: int  # that the gallery now holds
     fingerprint: str  # of the encoder that it now uses

@@ -34,7 +34,12 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stretch of speech of one speaker, short pauses included."""
+    """A stretch of speech of one speaker, short pauses included.
+
+    Examples:
+        >>> sk.Turn(0.0, 2.5, None, speaker=1).name
+        'speaker 1'
+    """
 
     start: float  # s
     stop: float
@@ -51,7 +56,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Timeline(Presentable):
-    """The turns of one recording."""
+    """The turns of one recording.
+
+    Examples:
+        >>> turns = [sk.Turn(0.0, 2.5, "ann"), sk.Turn(3.0, 4.0, None, speaker=1)]
+        >>> sk.Timeline("talk.wav", 5.0, turns).spoken()
+        {'ann': 2.5, 'speaker 1': 1.0}
+    """
 
     source: str
     seconds: float  # of the recording

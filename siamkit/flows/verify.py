@@ -64,6 +64,13 @@ class Verification(Presentable):
     """The answer to a 1:1 question, and the regions that were compared.
 
     It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
+
+    Examples:
+        >>> answer = ws.verify("questions", "How do I log in?", "When are you open?")
+        >>> bool(answer), answer.decision.value
+        (False, 'different')
+        >>> print(answer)
+        different questions (probability of the same question 0.003)
     """
 
     verdict: Verdict

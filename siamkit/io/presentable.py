@@ -15,12 +15,11 @@ class Presentable:
     asked for: an answer that nobody presents costs nothing.
 
     Examples:
-        >>> from siamkit import Workspace
-        >>> import tempfile
-        >>> ws = Workspace(tempfile.mkdtemp())
-        >>> answer = ws.verify("letters", "hello there", "hello, there")
+        >>> answer = ws.verify("questions", "How do I log in?", "How can I log in?")
         >>> answer.to_dict()["decision"]
         'same'
+        >>> answer.rows()[0]["b"]
+        'How can I log in?'
     """
 
     __slots__ = ()

@@ -57,7 +57,12 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class TextColumns:
-    """Names of the columns to read. None chooses where there is only one choice."""
+    """Names of the columns to read. None chooses where there is only one choice.
+
+    Examples:
+        >>> len(ws.read_sources("questions.csv", sk.TextColumns(text="text"))[0])
+        5
+    """
 
     text: str | None = None  # else 'text', else the only column
     id: str | None = None  # else 'id' or 'label', if there is one

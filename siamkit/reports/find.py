@@ -42,7 +42,11 @@ _STYLE = """
 
 @dataclass(slots=True, eq=False)
 class FindFiles:
-    """Files that a search of pictures writes. Nothing is written for a bad picture."""
+    """Files that a search of pictures writes. Nothing is written for a bad picture.
+
+    Examples:
+        >>> files = sk.FindFiles(report="found.html")  # doctest: +SKIP
+    """
 
     output: str | Path | None = None  # .json is COCO JSON, others as siamkit.RegionFiles
     crops: str | Path | None = None  # a folder

@@ -37,7 +37,11 @@ CLASSES = "classes.txt"  # of YOLO labels
 
 @dataclass(slots=True, eq=False)
 class RegionFiles:
-    """Files that a detection writes. Nothing is written for a source that cannot be read."""
+    """Files that a detection writes. Nothing is written for a source that cannot be read.
+
+    Examples:
+        >>> files = sk.RegionFiles()  # doctest: +SKIP
+    """
 
     output: str | Path | None = None
     format: Format | None = None  # of `output`; None for that of its suffix

@@ -37,6 +37,10 @@ class CalibrationTargets:
 
     None leaves a choice to the data. Raises BadInput for a rate outside (0, 1), and for both an FMR
     and a precision.
+
+    Examples:
+        >>> sk.CalibrationTargets(fmr=1e-4).fmr
+        0.0001
     """
 
     fmr: float | None = None  # false match rate; None: 0.001, or the next that is supported

@@ -65,7 +65,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The outcome of comparing recent queries with the calibration."""
+    """The outcome of comparing recent queries with the calibration.
+
+    Examples:
+        >>> drift = ws.drift("faces")  # doctest: +SKIP
+    """
 
     queries: int  # that were tested
     missing: int  # queries still needed; if there are any, nothing was tested

@@ -39,7 +39,13 @@ class GalleryEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Gallery(Presentable):
-    """One gallery as it stands."""
+    """One gallery as it stands.
+
+    Examples:
+        >>> gallery = ws.gallery("faces")
+        >>> gallery.name, gallery.space.dim
+        ('faces', 128)
+    """
 
     id: int
     name: str

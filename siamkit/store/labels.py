@@ -86,7 +86,12 @@ def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Holding(Presentable):
-    """Number of samples of one identity in one gallery."""
+    """Number of samples of one identity in one gallery.
+
+    Examples:
+        >>> ws.identities("faces")[0].identity
+        'collins'
+    """
 
     identity: str
     gallery: str

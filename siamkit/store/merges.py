@@ -16,7 +16,12 @@ from siamkit.store.database import Store, now
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """What a merger, or undoing one, has moved from one identity to another."""
+    """What a merger, or undoing one, has moved from one identity to another.
+
+    Examples:
+        >>> ws.merge("hours", "refund").samples
+        1
+    """
 
     old: str
     new: str

@@ -33,7 +33,12 @@ class NewSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample(Presentable):
-    """One enrolled region."""
+    """One enrolled region.
+
+    Examples:
+        >>> ws.identity("hours")[0].source
+        'When are you open?'
+    """
 
     id: int
     gallery: str

@@ -31,6 +31,9 @@ class TrainConfig(Paced):
     """Every setting of a run; an unknown key is an error.
 
     `miner = "auto"` begins semi-hard and turns to harder negatives as fewer triplets are active.
+
+    Examples:
+        >>> config = sk.TrainConfig()  # doctest: +SKIP
     """
 
     backbone: str = "auto"  # the modality's default; encoder, a network of its own, a timm name

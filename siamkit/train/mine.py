@@ -35,6 +35,9 @@ class MiningRule:
 
     Far enough is below the cosine of siamkit.train.neighbours.ceilings, which is one to a positive
     of the anchor, by the larger margin, and below `ceiling`. A margin below 0 lets nearer ones in.
+
+    Examples:
+        >>> rule = sk.MiningRule()  # doctest: +SKIP
     """
 
     count: int = 3  # negatives of an anchor, at most
@@ -64,7 +67,12 @@ class MiningRule:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """Two samples of different identities, nearer to each other than to their own positives."""
+    """Two samples of different identities, nearer to each other than to their own positives.
+
+    Examples:
+        >>> mined = ws.mine_negatives("photos", "hard.csv", modality="faces")  # doctest: +SKIP
+        >>> mined.suspects  # doctest: +SKIP
+    """
 
     a: str
     b: str
@@ -75,7 +83,11 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class MinedNegatives:
-    """The outcome of mining."""
+    """The outcome of mining.
+
+    Examples:
+        >>> ws.mine_negatives("photos", "hard.csv", modality="faces")  # doctest: +SKIP
+    """
 
     output: str
     format: Format

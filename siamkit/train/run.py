@@ -46,6 +46,9 @@ class TrainingResult(Presentable):
     """The outcome of a run so far. Error rates are in [0, 1], None without validation.
 
     "Before" is the best of what there is without training, by the error that selects the step.
+
+    Examples:
+        >>> ws.train("photos", "run", modality="faces").result().eer  # doctest: +SKIP
     """
 
     run: str  # its folder
@@ -72,7 +75,12 @@ class TrainingResult(Presentable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRun:
-    """A run whose examples are prepared in its folder: `events` trains."""
+    """A run whose examples are prepared in its folder: `events` trains.
+
+    Examples:
+        >>> run = ws.train("photos", "run", modality="faces")  # doctest: +SKIP
+        >>> for event in run.events(): print(event)  # doctest: +SKIP
+    """
 
     folder: Path
     modality: TrainableModality

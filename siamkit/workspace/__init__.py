@@ -30,11 +30,17 @@ class Workspace(
 ):
     """A store and every operation on it; models and indexes stay open between calls.
 
+    In the examples, `ws` is a workspace with the gallery `faces`, in which collins is enrolled, and
+    the gallery `questions`; `photo` is an array, with her and a man who is not enrolled; `sk` is
+    siamkit.
+
     Examples:
-        >>> ws = Workspace("people")                                      # doctest: +SKIP
-        >>> ws.enrol("faces", "alice", "alice.jpg")                       # doctest: +SKIP
-        >>> ws.query("faces", "probe.jpg", k=5)[0].identity               # doctest: +SKIP
-        'alice'
+        >>> from siamkit import Workspace
+        >>> ws = Workspace("people")
+        >>> ws.enrol("faces", "collins", "collins-1.png").status
+        'enrolled'
+        >>> ws.query("faces", "collins-2.png")[0].identity
+        'collins'
 
     path: the store's directory; None takes SIAMKIT_STORE, or else .siamkit in the working
     directory. It is created on the first enrolment, or by `init`.

@@ -54,11 +54,21 @@ class OpenStore:
 
     @property
     def store(self) -> Store:
-        """The open store. Raises StoreError if it does not exist yet."""
+        """The open store. Raises StoreError if it does not exist yet.
+
+        Examples:
+            >>> ws.store.root.name
+            'store'
+        """
         return self._store or self._open(create=False)
 
     def init(self) -> bool:
-        """Create the store if there is none. True if it was created."""
+        """Create the store if there is none. True if it was created.
+
+        Examples:
+            >>> ws.init()
+            False
+        """
         with self._opening:
             return self._store is None and self._open(create=True).created
 
@@ -74,6 +84,9 @@ class OpenStore:
         """Close the database and the indexes. Models stay open for the next call.
 
         What other threads are doing goes on, and opens again what it needs.
+
+        Examples:
+            >>> ws.close()
         """
         with self._opening:
             store, self._store = self._store, None
@@ -99,7 +112,12 @@ class OpenStore:
     def pipeline(
         self, modality: str, *, encoder: str | None = None, detector: str | None = DEFAULT
     ) -> Pipeline:
-        """Open a modality's encoder and detector, and keep them open for the next call."""
+        """Open a modality's encoder and detector, and keep them open for the next call.
+
+        Examples:
+            >>> ws.pipeline("questions").encoder.dim
+            384
+        """
         key = (modality, encoder, resolve_detector(modality, detector))
         if key not in self._pipelines:
             with self._opening_models:
@@ -112,6 +130,10 @@ class OpenStore:
         """Open a gallery's encoder and detector, and keep them open for the next call.
 
         detector: another one for this call; None embeds whole samples.
+
+        Examples:
+            >>> ws.pipeline_of(ws.gallery("faces")).modality.name
+            'faces'
         """
         detector = gallery.detector if detector == DEFAULT else detector
         modality, encoder = gallery.space.modality, gallery.encoder
@@ -125,7 +147,12 @@ class OpenStore:
             raise MissingWeights(f"gallery {gallery.name!r}: {error}", hint=hint) from error
 
     def index(self, gallery: Gallery) -> LiveIndex:
-        """Open a gallery's index, kept open and in step with the store."""
+        """Open a gallery's index, kept open and in step with the store.
+
+        Examples:
+            >>> len(ws.index(ws.gallery("questions")))
+            5
+        """
         key = (gallery.index_key, gallery.index)  # another process may change the backend
         live = self._indexes.get(key)
         if live is None:

@@ -55,6 +55,13 @@ class ComparisonMethods(OpenStore):
         rule: a threshold, false match rate or reranker to decide by instead. choose: the regions of
         `b` to compare; choose_a: those of `a`. detector: another than that of a gallery or
         modality named.
+
+        Examples:
+            >>> answer = ws.verify("faces", "collins-1.png", photo)
+            >>> print(answer)
+            same person (probability > 0.999)
+            >>> if answer: print(answer.decision)
+            same
         """
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
@@ -75,6 +82,11 @@ class ComparisonMethods(OpenStore):
         """Verify pairs of sources as `verify` does; yield the outcomes in order, errors included.
 
         A source in several pairs is embedded once.
+
+        Examples:
+            >>> pairs = [("How do I log in?", "How can I log in?"), ("Hello", "When are you open?")]
+            >>> [bool(v.verification) for v in ws.verify_many("questions", pairs)]
+            [True, False]
         """
         from siamkit.flows.verify_many import verify_pairs
 
@@ -112,6 +124,11 @@ class ComparisonMethods(OpenStore):
         """Find the parts of two sources that make them alike, and those that make them different.
 
         gallery_or_modality, detector: see `verify`. choose: picks the region of `b` to compare.
+
+        Examples:
+            >>> explanation = ws.explain("questions", "How do I log in?", "Where do I log in?")
+            >>> explanation.left.ranked_parts[0].text
+            'log'
         """
         from siamkit.flows.explain import explain
 
@@ -133,6 +150,10 @@ class ComparisonMethods(OpenStore):
 
         rule: a threshold or false match rate to decide by, instead of the gallery's own. choose:
         the regions to compare. detector: another one for this call.
+
+        Examples:
+            >>> print(ws.verify_identity("faces", "collins", "cameraman-1.png"))
+            different people (probability of the same person 0.003)
         """
         claim = self._open_claim(gallery, label, rule, fusion, detector)
         source = take_source(probe, "probe", claim.pipeline.modality.kind)
@@ -151,7 +172,14 @@ class ComparisonMethods(OpenStore):
         choose: Chooser = all_regions,
         detector: str | None = DEFAULT,
     ) -> Iterator[VerifiedPair]:
-        """Verify each probe as `verify_identity` does; yield the outcomes in order."""
+        """Verify each probe as `verify_identity` does; yield the outcomes in order.
+
+        Examples:
+            >>> texts = ["How can I log in?", "Goodbye"]
+            >>> many = ws.verify_identity_many("questions", "sign in", texts)
+            >>> [bool(each.verification) for each in many]
+            [True, False]
+        """
         from siamkit.flows.verify_many import verify_probes
 
         claim = self._open_claim(gallery, label, rule, fusion, detector)
@@ -180,6 +208,10 @@ class ComparisonMethods(OpenStore):
         A gallery in which the identity owns nothing drops out, and so does a source without a
         region. rule: may set a false match rate. Raises BadInput for two galleries of one modality,
         Uncalibrated for a gallery without a calibration, NothingFound if all drop out.
+
+        Examples:
+            >>> probes = [("faces", "door.jpg"), ("voices", "hello.wav")]  # doctest: +SKIP
+            >>> ws.verify_fused("alice", probes).decision  # doctest: +SKIP
         """
         from siamkit.flows import fuse
 

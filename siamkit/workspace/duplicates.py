@@ -41,6 +41,12 @@ class DuplicateMethods(OpenStore):
         false pair is expected among all, where the encoder's calibration tells. With
         expected_false, that many are expected; fmr is the rate of a single pair. max_memory: bytes
         that this process may use in all; None for most of what is free.
+
+        Examples:
+            >>> texts = ["How do I log in?", "How can I log in?", "When are you open?"]
+            >>> deduped = ws.dedupe(texts, modality="questions")
+            >>> [(member.group, member.item.shown) for member in deduped.members]
+            [(1, 'How do I log in?'), (1, 'How can I log in?')]
         """
         from siamkit.flows.dedupe import dedupe
         from siamkit.flows.dedupe_items import Item
@@ -68,6 +74,12 @@ class DuplicateMethods(OpenStore):
         """Find the duplicates among the rows of an (n, dim) .npy matrix of floats.
 
         threshold: the cosine at or above which two rows count as the same.
+
+        Examples:
+            >>> import numpy
+            >>> numpy.save("rows.npy", numpy.eye(4, dtype="float32")[[0, 1, 1, 2]])
+            >>> ws.dedupe_matrix("rows.npy", 0.9).groups
+            1
         """
         from siamkit.flows.dedupe import dedupe_matrix
         from siamkit.flows.grouping import MatchRule
@@ -83,6 +95,12 @@ class DuplicateMethods(OpenStore):
         """Yield the items to dedupe of a table of texts, a folder, or a list of files.
 
         source: '-' is standard input. faults: rows without a usable text are appended.
+
+        Examples:
+            >>> columns, faults = sk.TextColumns(text="text"), []
+            >>> items = ws.list_items("questions.csv", "questions", columns, faults)
+            >>> next(items).shown
+            'How do I log in?'
         """
         from siamkit.flows.list_items import list_items
 
@@ -95,6 +113,11 @@ class DuplicateMethods(OpenStore):
 
         rule: by default the cosine decides, by the threshold of a query in a gallery of this size.
         expected_false: among all items.
+
+        Examples:
+            >>> (lookup,) = ws.against("questions", [sk.Item(1, "1", "How do I log in?")])
+            >>> lookup.duplicate, lookup.match.identity
+            (True, 'sign in')
         """
         from siamkit.flows.against import against
 

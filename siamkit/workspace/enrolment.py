@@ -81,6 +81,13 @@ class EnrolmentMethods(GalleryMethods):
 
         Raises UnreadableSample, NothingFound, SeveralFound or LowQuality for a single source that
         cannot be enrolled, EncoderMismatch if the gallery was filled by another encoder.
+
+        Examples:
+            >>> ws.enrol("faces", "cameraman", "cameraman-1.png").status
+            'enrolled'
+            >>> texts = ["When do you close?", "When are you open?"]
+            >>> [result.status for result in ws.enrol("questions", "hours", texts)]
+            ['enrolled', 'already']
         """
         kind = registry.load("siamkit.modalities", self.modality_of(gallery, modality)).kind
         sources = take_all(source, "source", kind)
@@ -116,6 +123,11 @@ class EnrolmentMethods(GalleryMethods):
         A source that fails is reported in its result and does not end the others.
         look_again: detect regions again in content that is already enrolled under its label, to
         enrol others of it; by default it is skipped.
+
+        Examples:
+            >>> items = [("sign in", "I forgot my password"), ("hours", "Are you open on Sundays?")]
+            >>> [result.status for result in ws.enrol_many("questions", items)]
+            ['enrolled', 'enrolled']
         """
         from siamkit.flows.enrol import enrol
 
@@ -157,6 +169,12 @@ class EnrolmentMethods(GalleryMethods):
         of any table which is not UTF-8.
 
         Raises BadInput, naming each line, for a list of which nothing can be used.
+
+        Examples:
+            >>> columns = sk.TextColumns(text="text", id="label")
+            >>> pairs, failed = ws.read_labelled("questions.csv", columns)
+            >>> pairs[0]
+            ('sign in', 'How do I log in?')
         """
         from siamkit.flows.enrol import read_labelled
 
@@ -175,13 +193,22 @@ class EnrolmentMethods(GalleryMethods):
 
         started: called once recording begins. Raises BadInput for a modality of another kind, a
         bad label or length, SiamkitError if there is no microphone.
+
+        Examples:
+            >>> ws.record(5, "alice", "voices")  # doctest: +SKIP
         """
         from siamkit.flows.enrol import record
 
         return record(seconds, label, modality, expand(Path(folder)), started)
 
     def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
-        """Enrol (n, dim) vectors embedded elsewhere; yield how many are durable so far."""
+        """Enrol (n, dim) vectors embedded elsewhere; yield how many are durable so far.
+
+        Examples:
+            >>> vectors = ws.embed("questions", ["Do you ship abroad?"]).vectors
+            >>> list(ws.add_templates("questions", ["shipping"], vectors))
+            [1]
+        """
         from siamkit.flows.enrol import add_templates
 
         yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
@@ -228,6 +255,13 @@ class EnrolmentMethods(GalleryMethods):
         beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
         a source that gave no row. No store is needed. See siamkit.flows.embed.
         Raises BadInput if `output` cannot be written there.
+
+        Examples:
+            >>> embedded = ws.embed("faces", ["collins-1.png", photo])
+            >>> embedded.vectors.shape
+            (3, 128)
+            >>> bool(embedded.vectors[0] @ embedded.vectors[1] > 0.8)
+            True
         """
         from siamkit.flows.embed import embed, embed_in_memory
 
@@ -255,6 +289,11 @@ class EnrolmentMethods(GalleryMethods):
         either on standard input. columns: if they are named, the origin is a table of texts that
         has them; `encoding` is that of any table which is not UTF-8.
         Raises BadInput, naming each line, for a list of which nothing can be used.
+
+        Examples:
+            >>> sources, faults = ws.read_sources("questions.csv", sk.TextColumns(text="text"))
+            >>> len(sources)
+            5
         """
         from siamkit.flows.embed import read_sources
 

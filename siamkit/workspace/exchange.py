@@ -27,6 +27,10 @@ class ExchangeMethods(OpenStore):
         """Copy the whole store to a new file, as of now, while others go on using it.
 
         To restore it, put it into a new folder as `store.db`. Raises BadInput if the file exists.
+
+        Examples:
+            >>> ws.backup("copy.db").galleries
+            2
         """
         from siamkit.flows.backup import back_up
 
@@ -37,6 +41,10 @@ class ExchangeMethods(OpenStore):
 
         The folder holds gallery.json, samples.jsonl (one line per sample) and templates.npy,
         (n, dim) float32. Raises BadInput if the folder exists.
+
+        Examples:
+            >>> ws.export("questions", "exported")
+            5
         """
         from siamkit.flows.export import export_gallery
 
@@ -62,6 +70,11 @@ class ExchangeMethods(OpenStore):
 
         Raises BadInput, before anything is stored, for a damaged folder; StoreError for a gallery
         that exists, EncoderMismatch if it holds vectors of another encoder.
+
+        Examples:
+            >>> _ = ws.export("questions", "exported")
+            >>> ws.import_("exported", as_gallery="copy").new
+            5
         """
         from siamkit.flows import import_ as importing
         from siamkit.flows.read_export import read_export
@@ -89,6 +102,10 @@ class ExchangeMethods(OpenStore):
         encoder: a name, a folder, or ORIGIN:MODEL; None takes the gallery's own, DEFAULT that of
         its modality.
         drop_missing: drop samples whose source is gone; by default they raise BadInput.
+
+        Examples:
+            >>> ws.reembed("questions").samples
+            5
         """
         from siamkit.flows.reembed import reembed
 

@@ -46,6 +46,10 @@ class GalleryMethods(OpenStore):
 
         Raises StoreError if the name is taken, BadInput for a bad name, an unknown modality or
         index, MissingWeights if the encoder is not here and cannot be fetched.
+
+        Examples:
+            >>> ws.create_gallery("staff", "faces").name
+            'staff'
         """
         galleries.require_name(name)  # before a store is created for it
         index = index or DEFAULT_INDEX
@@ -67,6 +71,10 @@ class GalleryMethods(OpenStore):
 
         A gallery named after a modality needs no `modality` to be created.
         Raises StoreError for an unknown gallery, BadInput if it holds another modality.
+
+        Examples:
+            >>> ws.gallery("faces").space.modality
+            'faces'
         """
         existing, modality = self._find(name, modality)
         if existing is not None:
@@ -77,37 +85,71 @@ class GalleryMethods(OpenStore):
             return get_of_modality(self.store, name, modality)
 
     def galleries(self) -> list[Gallery]:
-        """List the galleries of the store, by name."""
+        """List the galleries of the store, by name.
+
+        Examples:
+            >>> [gallery.name for gallery in ws.galleries()]
+            ['faces', 'questions']
+        """
         return galleries.list_all(self.store)
 
     def count(self, gallery: str) -> tuple[int, int]:
-        """Count the identities and the samples of a gallery."""
+        """Count the identities and the samples of a gallery.
+
+        Examples:
+            >>> ws.count("questions")
+            (3, 5)
+        """
         return galleries.count(self.store, galleries.get(self.store, gallery))
 
     def delete_gallery(self, name: str) -> None:
-        """Delete a gallery with all its samples, and identities that have no other samples."""
+        """Delete a gallery with all its samples, and identities that have no other samples.
+
+        Examples:
+            >>> ws.delete_gallery("faces")
+            >>> [gallery.name for gallery in ws.galleries()]
+            ['questions']
+        """
         delete_gallery(self.store, galleries.get(self.store, name))
 
     def modality_of(self, gallery: str, modality: str | None = None) -> str:
         """Name the modality of a gallery; of a new one, `modality`, or the one named like it.
 
         Raises StoreError if there is neither, BadInput if the gallery holds another modality.
+
+        Examples:
+            >>> ws.modality_of("questions")
+            'questions'
         """
         return self._find(gallery, modality)[1]
 
     def identities(self, gallery: str | None = None) -> list[Holding]:
-        """List the identities of the store, or of one gallery, one item per gallery they are in."""
+        """List the identities of the store, or of one gallery, one item per gallery they are in.
+
+        Examples:
+            >>> [(holding.identity, holding.samples) for holding in ws.identities("questions")]
+            [('hours', 1), ('refund', 2), ('sign in', 2)]
+        """
         only = galleries.get(self.store, gallery) if gallery else None
         return labels.holdings(self.store, only)
 
     def identity(self, label: str) -> list[Sample]:
-        """List the samples of an identity, in every gallery. Raises StoreError if it has none."""
+        """List the samples of an identity, in every gallery. Raises StoreError if it has none.
+
+        Examples:
+            >>> [sample.source for sample in ws.identity("hours")]
+            ['When are you open?']
+        """
         return samples.of_label(self.store, label)
 
     def rename(self, old: str, new: str) -> str:
         """Give an identity another label; return it as stored (NFC, no outer blanks).
 
         Raises StoreError if `old` does not exist, or `new` does: `merge` makes two identities one.
+
+        Examples:
+            >>> ws.rename("hours", "opening hours")
+            'opening hours'
         """
         labels.rename(self.store, old, new)
         return labels.normalise_label(new)
@@ -128,6 +170,11 @@ class GalleryMethods(OpenStore):
         """Give the samples of the identity merged last, or of `old`, back to it.
 
         Samples forgotten since stay forgotten. Raises StoreError if there is no merger to undo.
+
+        Examples:
+            >>> _ = ws.merge("hours", "refund")
+            >>> ws.undo_merge().samples
+            1
         """
         return merges.undo(self.store, old)
 
@@ -136,6 +183,10 @@ class GalleryMethods(OpenStore):
 
         Vectors, label and sources leave SQLite, the index and freed disk pages.
         Raises StoreError if there is nothing to delete.
+
+        Examples:
+            >>> ws.forget("sign in")
+            2
         """
         enrolled = labels.sample_ids(self.store, label)
         doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
@@ -147,7 +198,13 @@ class GalleryMethods(OpenStore):
         return deleted
 
     def forget_sample(self, sample_id: int) -> None:
-        """Delete one sample, and its identity if it has no other. Raises StoreError if absent."""
+        """Delete one sample, and its identity if it has no other. Raises StoreError if absent.
+
+        Examples:
+            >>> ws.forget_sample(ws.identity("hours")[0].id)
+            >>> ws.count("questions")
+            (2, 4)
+        """
         samples.require(self.store, sample_id)
         forget(self.store, [sample_id])
 
@@ -155,6 +212,10 @@ class GalleryMethods(OpenStore):
         """Describe a gallery's index: its backend as `index`, and what the backend reports.
 
         FAISS tells structure, exact, recall, templates, since_saved, bytes.
+
+        Examples:
+            >>> ws.index_stats("questions")["templates"]
+            5
         """
         opened = galleries.get(self.store, gallery)
         return {"index": opened.index, **self.index(opened).index.describe()}
@@ -165,6 +226,10 @@ class GalleryMethods(OpenStore):
         """Rebuild a gallery's index from the store, and describe it as `index_stats` does.
 
         index: another backend, which the gallery uses from now on.
+
+        Examples:
+            >>> ws.rebuild_index("questions")["templates"]
+            5
         """
         with self._opening:  # one thread at a time: each deletes what is saved
             target = galleries.get(self.store, gallery)

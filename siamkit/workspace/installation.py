@@ -35,7 +35,12 @@ class InstallationMethods(OpenStore):
 
     @staticmethod
     def kind(modality: str) -> str:
-        """Name the kind of a modality's samples: "image", "audio", "text", or a plugin's word."""
+        """Name the kind of a modality's samples: "image", "audio", "text", or a plugin's word.
+
+        Examples:
+            >>> ws.kind("faces")
+            'image'
+        """
         return str(registry.load("siamkit.modalities", modality).kind)
 
     @staticmethod
@@ -43,6 +48,10 @@ class InstallationMethods(OpenStore):
         """Return a modality's words for an identity: ("person", "people"), for example.
 
         The general ones if its plugin is not here.
+
+        Examples:
+            >>> ws.nouns("faces").plural
+            'people'
         """
         try:
             return nouns_of(registry.load("siamkit.modalities", modality))
@@ -51,17 +60,32 @@ class InstallationMethods(OpenStore):
 
     @staticmethod
     def modalities(kind: str) -> list[str]:
-        """List the installed modalities of a kind; one that fails to import is left out."""
+        """List the installed modalities of a kind; one that fails to import is left out.
+
+        Examples:
+            >>> "faces" in ws.modalities("image")
+            True
+        """
         return pick_modality.of_kind(kind)
 
     @staticmethod
     def plugins() -> list[Plugin]:
-        """List every installed plugin with its package. Imports none of them."""
+        """List every installed plugin with its package. Imports none of them.
+
+        Examples:
+            >>> "faces" in [plugin.name for plugin in ws.plugins()]
+            True
+        """
         return list(registry.all_installed())
 
     @staticmethod
     def check_plugin(name: str) -> Iterator[tuple[str, Result]]:
-        """Run the conformance kit on an installed plugin; yield (group, result) per check."""
+        """Run the conformance kit on an installed plugin; yield (group, result) per check.
+
+        Examples:
+            >>> for group, result in ws.check_plugin("faces"):  # doctest: +SKIP
+            ...     print(group, result)
+        """
         from siamkit.testing import check_installed
 
         yield from check_installed(name)
@@ -72,13 +96,20 @@ class InstallationMethods(OpenStore):
 
         kind: "image", "audio", "text" or "vector" for a modality, or "detector". Raises BadInput
         for a bad name or folder.
+
+        Examples:
+            >>> ws.new_plugin("leaves", "image", "leaves")  # doctest: +SKIP
         """
         from siamkit.scaffold import write
 
         return write(name, kind, expand(Path(folder)))
 
     def doctor(self) -> Iterator[Checkup]:
-        """Check the installation, the plugins, the encoders, and the store with its indexes."""
+        """Check the installation, the plugins, the encoders, and the store with its indexes.
+
+        Examples:
+            >>> for checkup in ws.doctor(): print(checkup)  # doctest: +SKIP
+        """
         from siamkit.flows.doctor import examine
 
         yield from examine(self.root)

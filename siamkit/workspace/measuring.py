@@ -30,13 +30,22 @@ class MeasuringMethods(PictureMethods, GalleryMethods):
     """Measure error rates, calibrate, and audit."""
 
     def audit(self, gallery: str, *, progress: Progress = ignore_progress) -> list[Finding]:
-        """Find what is probably wrong in a gallery, worst first. See siamkit.flows.audit."""
+        """Find what is probably wrong in a gallery, worst first. See siamkit.flows.audit.
+
+        Examples:
+            >>> [finding.kind for finding in ws.audit("questions")]
+            ['outlier', 'outlier']
+        """
         from siamkit.flows.audit import audit
 
         return audit(self.index(galleries.get(self.store, gallery)), progress=progress)
 
     def drift(self, gallery: str) -> Drift:
-        """Compare the scores of recent queries with calibration. See siamkit.stats.drift."""
+        """Compare the scores of recent queries with calibration. See siamkit.stats.drift.
+
+        Examples:
+            >>> drift = ws.drift("faces")  # doctest: +SKIP
+        """
         from siamkit.flows.audit import drift
 
         return drift(self.store, galleries.get(self.store, gallery))
@@ -57,6 +66,11 @@ class MeasuringMethods(PictureMethods, GalleryMethods):
         source: a table of trials, a folder per identity, or, without modality and gallery, trials
         with a column score. gallery: evaluates its encoder, without a source on pairs of its own
         samples. encoders: each is measured. settings: what else to measure; None for cosines alone.
+
+        Examples:
+            >>> (result,) = ws.evaluate(gallery="questions")
+            >>> result.rows()[0]["mated"]
+            2
         """
         from siamkit.flows import evaluate
 
@@ -103,6 +117,9 @@ class MeasuringMethods(PictureMethods, GalleryMethods):
         S-norm; None: if the modality prefers it and the gallery is large enough. report_fault:
         called with each trial and sample that cannot be used. See
         siamkit.stats.calibration_fit.fit_calibration.
+
+        Examples:
+            >>> ws.calibrate("faces", "pairs.csv").fmr  # doctest: +SKIP
         """
         from siamkit.flows import calibrate
         from siamkit.stats.calibration_fit import DEFAULT_TARGETS
@@ -151,6 +168,9 @@ class MeasuringMethods(PictureMethods, GalleryMethods):
         fpir: the share of pictures without anything enrolled that may get a box, at most; None for
         0.05, or what the pictures support. report_fault: called with each picture that cannot be
         used. Raises Uncalibrated for too few pictures.
+
+        Examples:
+            >>> ws.calibrate_find("logos", "streets").threshold  # doctest: +SKIP
         """
         from siamkit.flows.calibrate_find import calibrate_find
         from siamkit.flows.labelled_pictures import read_pictures

@@ -44,6 +44,11 @@ class PictureMethods(InstallationMethods):
 
         Raises UnreadableSample, PluginError for an unknown detector, BadInput for labels that it
         does not have, and for tiles or a prompt that it does not take.
+
+        Examples:
+            >>> detected = ws.detect(photo, detector="facefinder")
+            >>> len(detected.regions)
+            2
         """
         prepared = self._prepare_detector(detector, labels, min_score, tiles, prompt)
         detected = prepared.detect(take_source(source, "source", prepared.kind))[0]
@@ -66,6 +71,11 @@ class PictureMethods(InstallationMethods):
         sources: pictures as `query` takes them, or folders, whose files are taken. output: files to
         write; an interrupted run of the same sources with the same output goes on where it stopped.
         The others are those of `detect`; a prompt goes with one source.
+
+        Examples:
+            >>> sources = ["group.png", photo]
+            >>> [len(d.regions) for d in ws.detect_many(sources, detector="facefinder")]
+            [2, 2]
         """
         from siamkit.flows.detect_many import detect_many
 
@@ -126,6 +136,11 @@ class PictureMethods(InstallationMethods):
 
         source: a picture, or a list of them: then the result has an item for each, and one that
         cannot be searched has an `error`. Raises the error of a single picture.
+
+        Examples:
+            >>> picture = ws.find("faces", photo)
+            >>> picture.identities, len(picture.sightings)
+            (('collins',), 1)
         """
         from siamkit.flows.find import find
 
@@ -164,6 +179,11 @@ class PictureMethods(InstallationMethods):
         compares whole pictures alone. tiles: px of the side of overlapping tiles, in which the
         detector looks too. rule: a threshold, or an FPIR per picture, instead of the calibrated
         one; its reranker judges the best places. See siamkit.flows.find.
+
+        Examples:
+            >>> pictures = ws.find_many("faces", ["group.png", "cameraman-1.png"])
+            >>> [picture.identities for picture in pictures]
+            [('collins',), ()]
         """
         from siamkit.flows.find_many import find_many
 

@@ -69,6 +69,15 @@ class QueryMethods(OpenStore):
         cannot be used has an `error`.
         rule: a threshold or error rate to decide by, such as `DecisionRule(fpir=0.01)`, instead of
         the gallery's own. detector: another one for this call; None compares whole samples.
+
+        Examples:
+            >>> [answer.identity for answer in ws.query("faces", photo)]
+            ['collins', None]
+            >>> batch = ws.query("questions", ["How can I log in?", "What is the weather?"])
+            >>> [answers[0].identity for answers in batch]
+            ['sign in', None]
+            >>> batch.rows()[0]["nearest"]  # and pandas.DataFrame(batch.rows())
+            'sign in'
         """
         live, pipeline = self._open_gallery(gallery, detector)
         kind = pipeline.modality.kind
@@ -92,7 +101,14 @@ class QueryMethods(OpenStore):
         choose: Chooser = all_regions,
         detector: str | None = DEFAULT,
     ) -> Iterator[Queried]:
-        """Query with each probe; yield its answers, or its error, in order and as they come."""
+        """Query with each probe; yield its answers, or its error, in order and as they come.
+
+        Examples:
+            >>> for queried in ws.query_many("faces", ["group.png", "absent.png"]):
+            ...     print(len(queried.answers), queried.error)
+            2 None
+            0 absent.png cannot be read: No such file or directory
+        """
         live, pipeline = self._open_gallery(gallery, detector)
         sources = take_each(probes, "probes", pipeline.modality.kind)
         return query_many(live, pipeline, sources, k=k, rule=rule, fusion=fusion, choose=choose)
@@ -142,6 +158,11 @@ class QueryMethods(OpenStore):
         may have several labels. rule: a region that a query would not identify by it belongs to no
         class, `DecisionRule()` being the gallery's own threshold; None: every region belongs to
         one. detector: another one for this call.
+
+        Examples:
+            >>> (region,) = ws.classify("questions", "I want my money back")
+            >>> region.identity, round(region.classes[0].probability, 1)
+            ('refund', 0.9)
         """
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
         live = self.index(opened.gallery)
@@ -168,7 +189,13 @@ class QueryMethods(OpenStore):
         choose: Chooser = all_regions,
         detector: str | None = DEFAULT,
     ) -> Iterator[ClassifiedSource]:
-        """Classify each probe; yield its regions, or its error, in order and as they come."""
+        """Classify each probe; yield its regions, or its error, in order and as they come.
+
+        Examples:
+            >>> many = ws.classify_many("questions", ["I forgot my login"])
+            >>> [classified.regions[0].identity for classified in many]
+            ['sign in']
+        """
         opened = self.classifier(gallery, by=by, k=k, tags=tags)
         live = self.index(opened.gallery)
         pipeline = self.pipeline_of(opened.gallery, detector=detector)
@@ -181,6 +208,10 @@ class QueryMethods(OpenStore):
         """Open the classifier that `classify` uses; it names the source of its probabilities.
 
         It is kept until something is enrolled, forgotten, renamed or calibrated.
+
+        Examples:
+            >>> ws.classifier("questions").names
+            ['hours', 'refund', 'sign in']
         """
         from siamkit.flows.classify import open_classifier
         from siamkit.stats.classify import ClassificationRule

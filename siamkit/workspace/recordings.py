@@ -34,6 +34,11 @@ class RecordingMethods(GalleryMethods):
 
         modality: without a gallery; None: the one that tells speakers apart. speakers: how many
         there are; None to estimate it. See siamkit.flows.timeline.
+
+        Examples:
+            >>> timeline = ws.timeline("low-1.wav")
+            >>> timeline.turns[0].name
+            'speaker 1'
         """
         from siamkit.flows.timeline import default_modality, timeline
 
@@ -54,7 +59,11 @@ class RecordingMethods(GalleryMethods):
         )
 
     def count_speakers(self, gallery: str, recording: str | Path) -> int:
-        """Count who speaks in a recording; 1 for a modality that cannot tell speakers apart."""
+        """Count who speaks in a recording; 1 for a modality that cannot tell speakers apart.
+
+        Examples:
+            >>> ws.count_speakers("voices", "low-1.wav")  # doctest: +SKIP
+        """
         from siamkit.flows.diarise import count_speakers
 
         pipeline = self.pipeline_of(self.gallery(gallery))
@@ -71,6 +80,9 @@ class RecordingMethods(GalleryMethods):
         """Save what a numbered speaker of a timeline in JSON says to RECORDING-speaker-N.wav.
 
         See siamkit.flows.cut_speaker.
+
+        Examples:
+            >>> ws.cut_speaker("talk.json", 2)  # doctest: +SKIP
         """
         from siamkit.flows.cut_speaker import cut_speaker
         from siamkit.flows.timeline import default_modality

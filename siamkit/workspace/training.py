@@ -168,6 +168,9 @@ class TrainingMethods(OpenStore):
 
         Raises BadInput for data or an output that cannot be used, NothingFound if no sample can be
         embedded or no neighbour is far enough, StoreError if there is no such gallery.
+
+        Examples:
+            >>> ws.mine_negatives("photos", "hard.csv", modality="faces")  # doctest: +SKIP
         """
         from siamkit.train.mine import MiningRule, mine_negatives
         from siamkit.train.read_data import GALLERY, Layout

@@ -14,7 +14,11 @@ MIN_SCORE = 0.5  # p * c at which an object is reported, unless the user of a de
 
 @dataclass(frozen=True, slots=True)
 class LocaliserConfig(Paced):
-    """Every setting of a run; an unknown key is an error."""
+    """Every setting of a run; an unknown key is an error.
+
+    Examples:
+        >>> config = sk.LocaliserConfig()  # doctest: +SKIP
+    """
 
     backbone: str = "efficientnet-lite0"  # or a timm name
     pretrained: bool = True  # begin with the backbone's published weights

@@ -37,7 +37,11 @@ class LocaliserDetails(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class LocaliserResult:
-    """The outcome of a run so far. Rates are in [0, 1], None without validation."""
+    """The outcome of a run so far. Rates are in [0, 1], None without validation.
+
+    Examples:
+        >>> ws.train_localiser("boxes.csv", "run").result().detector  # doctest: +SKIP
+    """
 
     run: str  # its folder
     detector: str  # the detector folder in it
@@ -57,7 +61,11 @@ class LocaliserResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocaliserRun:
-    """A run whose pictures are prepared in its folder: `events` trains."""
+    """A run whose pictures are prepared in its folder: `events` trains.
+
+    Examples:
+        >>> run = ws.train_localiser("boxes.csv", "run")  # doctest: +SKIP
+    """
 
     folder: Path
     config: LocaliserConfig

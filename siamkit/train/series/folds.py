@@ -39,7 +39,12 @@ PARTS, FINAL = "folds", "final"  # the folder of the folds' folders, and that of
 
 @dataclass(frozen=True, slots=True)
 class FoldsResult:
-    """The outcome of a cross-validation. Rates are in [0, 1], over the pairs of all folds."""
+    """The outcome of a cross-validation. Rates are in [0, 1], over the pairs of all folds.
+
+    Examples:
+        >>> run = ws.train_folds("photos", "run", modality="faces")  # doctest: +SKIP
+        >>> run.result().rates  # doctest: +SKIP
+    """
 
     run: str  # its folder
     modality: str
@@ -75,7 +80,11 @@ class FinalTrial(Trial):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldsRun:
-    """A cross-validation whose examples are prepared: `events` trains the folds, then the rest."""
+    """A cross-validation whose examples are prepared: `events` trains the folds, then the rest.
+
+    Examples:
+        >>> run = ws.train_folds("photos", "run", modality="faces", folds=5)  # doctest: +SKIP
+    """
 
     folder: Path
     origin: Origin

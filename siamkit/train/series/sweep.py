@@ -40,7 +40,11 @@ TRIALS = "trials"  # the folder of the trials' folders
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """The trials of a sweep so far, and how their settings compare."""
+    """The trials of a sweep so far, and how their settings compare.
+
+    Examples:
+        >>> ws.train_sweep("photos", "sweep", modality="faces").result()  # doctest: +SKIP
+    """
 
     sweep: str  # its folder
     modality: str
@@ -54,7 +58,11 @@ class SweepResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepRun:
-    """A sweep whose examples are prepared: `events` trains its trials."""
+    """A sweep whose examples are prepared: `events` trains its trials.
+
+    Examples:
+        >>> sweep = ws.train_sweep("photos", "sweep", modality="faces")  # doctest: +SKIP
+    """
 
     folder: Path
     origin: Origin
