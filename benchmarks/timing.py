@@ -41,18 +41,30 @@ def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, f
 _WATCH = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime)
 """
 
 
-def peak_mb(command: Sequence[str | Path]) -> float:
-    """Largest resident set of one run, in MB (POSIX).
+def _watch(command: Sequence[str | Path]) -> tuple[int, float]:
+    """Run a command; return its largest resident set, as the system states it, and CPU seconds.
 
-    A process counts what its parent held when it was started, so a small one starts it.
+    A process counts what its parent held when it was started, so a small one starts it (POSIX).
     """
     watch = [sys.executable, "-S", "-c", _WATCH, *command]
     run = subprocess.run(watch, capture_output=True, text=True, check=True)
-    return int(run.stdout) / (1024 if sys.platform != "darwin" else 1024 * 1024)
+    resident, spent = run.stdout.split()
+    return int(resident), float(spent)
+
+
+def peak_mb(command: Sequence[str | Path]) -> float:
+    """Largest resident set of one run, in MB (POSIX)."""
+    return _watch(command)[0] / (1024 if sys.platform != "darwin" else 1024 * 1024)
+
+
+def cpu_seconds(command: Sequence[str | Path], runs: int = 5) -> float:
+    """The median processor time of a command, all threads together (POSIX)."""
+    return statistics.median(_watch(command)[1] for _ in range(runs))
 
 
 def table(rows: Sequence[tuple[str, str, str]]) -> None:
