@@ -82,7 +82,7 @@ def read(folder: Path) -> list[Example]:
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in (".png", ".jpg", ".jpeg"))
     if not files:
         raise BadInput(
-            f"{folder} holds no pictures" if folder.is_dir() else f"{folder} is no folder",
+            f"{folder} holds no pictures" if folder.is_dir() else f"{folder} is not a folder",
             hint="give one with a folder per character in it, and pictures (.png, .jpg) in those",
         )
     return [Example(f, str(f.parent.relative_to(folder)), False, None) for f in files]

@@ -199,7 +199,7 @@ def measure_grids(default_boxes: np.ndarray) -> list[list]:
         middles = (np.stack(np.mgrid[:side, :side], axis=-1)[:, :, None] + 0.5) / side
         expected = np.concatenate([middles - sizes / 2, middles + sizes / 2], axis=-1)
         if np.abs(expected - boxes).max() > 1e-6:
-            raise SystemExit(f"the default boxes of {side} x {side} cells are no grid")
+            raise SystemExit(f"the default boxes of {side} x {side} cells are not a grid")
         grids.append([side, side, sizes.round(8).tolist()])
         start += boxes.size // 4
     return grids

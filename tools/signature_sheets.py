@@ -228,7 +228,7 @@ def _paste(
 
 
 def _scribble(sheet: Sheet, rng: Rng, place: tuple[float, float]) -> None:
-    """Write a date, a number or a short word by hand, which is no signature."""
+    """Write a date, a number or a short word by hand, which is not a signature."""
     kind = rng.random()
     day, month, year = rng.integers(1, 29), rng.integers(1, 13), rng.integers(70, 100)
     text = f"{day}/{month}/{year}" if kind < 0.6 else str(rng.integers(1, 9999))

@@ -42,7 +42,7 @@ class Doodles:
             strokes = [np.array(stroke, float) for stroke in json.loads(content)["strokes"]]
             points = np.concatenate(strokes)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise UnreadableSample('it is no drawing: {"strokes": [[[x, y], ...], ...]}') from error
+            raise UnreadableSample('not a drawing: {"strokes": [[[x, y], ...], ...]}') from error
         if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) <= FARTHEST).all():
             raise UnreadableSample(f"its points are not [x, y] with numbers up to {FARTHEST:g}")
         low, size = points.min(axis=0), max(np.ptp(points, axis=0).max(), 1e-9)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as pil
 
 CHIP_SIDE = 112  # px: the side of a chip
-MIN_SCALE = 1e-6  # px of a chip per px of the picture: less is no face
+MIN_SCALE = 1e-6  # px of a chip per px of the picture: less is not a face
 # px of the chip: the eye on the left of the picture, the eye on its right, the tip of the nose,
 # the left and the right corner of the mouth.
 CHIP_POINTS = np.array(

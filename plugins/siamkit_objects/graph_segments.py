@@ -63,7 +63,7 @@ def _join_even(
 ) -> NDArray[np.int64]:
     """Join two segments where an edge between them costs less than the limits of both.
 
-    parents: (pixels,) the root of each one's segment; returned anew. segments: sizes and limits by
+    parents: (pixels,) the root of each one's segment; a new array. segments: sizes and limits by
     root. A limit is the dearest edge inside, and a share of the scale that falls with the size.
     """
     sizes, limits = segments

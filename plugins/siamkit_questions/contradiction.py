@@ -30,7 +30,7 @@ for _entry in _SIZES.split(";"):
 def contradict(left: str, right: str) -> str | None:
     """Return how the numbers of two texts contradict each other, for people; None if not.
 
-    A number that only one text has is no contradiction. It does not depend on their order.
+    A number that only one text has is not a contradiction. It does not depend on their order.
     """
     if not (read(left) and read(right)):
         return None

@@ -1,4 +1,4 @@
-"""Tell which language a text is in, if it is none of those that a model was made for.
+"""Tell which language a text is in, if it is not one of those that a model was made for.
 
 py3langid does, in 0.15 ms a text; but its model takes half a second to load, so plain English is
 recognised without it: of English questions, 7 in 1 000 need it.
@@ -97,7 +97,7 @@ def _join(codes: Collection[str]) -> str:
 
 
 def other_language(text: str, own: Collection[str], tokenizer: Tokenizer) -> str:
-    """Return the ISO 639 code of a text's language if it is none of `own`; '' if that is unclear.
+    """Return the ISO 639 code of a text's language if not one of `own`; '' if that is unclear.
 
     own: the codes of the languages that the tokenizer's model was made for.
     """

@@ -10,7 +10,7 @@ from siamkit_signatures.page import Parts
 from siamkit_signatures.shape import score, union
 
 PRINTED = 20  # letters in rows of print make a page; fewer may be an even hand
-FEW = 40  # pieces of ink: so few are no page, but may be an even hand that writes letter by letter
+FEW = 40  # pieces of ink: fewer are not a page, but may be a hand that writes letter by letter
 BLOB = 4.0  # squares of its thickness that a solid piece covers at most; a stroke is longer
 SMALLEST = 0.5  # text heights: smaller pieces are dots, and are left out
 SEED = (1.6, 3.0)  # text heights: a piece at least as high, or as wide, is not a printed letter

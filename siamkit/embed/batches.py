@@ -124,7 +124,7 @@ def _require_process(process: int) -> None:
     if process != os.getpid():
         raise BadInput(
             "work that was begun before a fork goes on in the parent alone",
-            hint="begin anew in the child",
+            hint="start it again in the child",
         )
 
 

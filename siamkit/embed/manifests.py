@@ -75,8 +75,8 @@ def read_labelled_folder(
 ) -> tuple[list[tuple[str, Path | str]], list[Fault]]:
     """Return the (label, file) pairs of a folder per identity, and a fault per unusable folder.
 
-    deep: folders within these are no mistake. Raises BadInput if there is no pair, or if its only
-    folder holds folders instead of samples.
+    deep: folders within these are not a mistake. Raises BadInput if there is no pair, or if its
+    only folder holds folders instead of samples.
     """
     pairs: list[tuple[str, Path | str]] = []
     faults: list[Fault] = []

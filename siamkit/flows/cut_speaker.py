@@ -25,7 +25,7 @@ def cut_speaker(pipeline: Pipeline, timeline: Path, speaker: int, folder: Path) 
     """Save what a numbered speaker says alone to STEM-speaker-N.wav in a folder: 16 bits, mono.
 
     timeline: a JSON file of a timeline. At most ENOUGH seconds, of the longest turns. Raises
-    BadInput if it is no such file, has no such speaker or the recording is gone; NothingFound if
+    BadInput if it is not such a file, has no such speaker or the recording is gone; NothingFound if
     the speaker never speaks alone.
     """
     import soundfile

@@ -93,7 +93,7 @@ def _job(pipeline: Pipeline, item: tuple[str | None, Source]) -> Job:
     """Return a pair as a job; whatever is wrong with it becomes this source's error."""
     try:
         label, source = item
-    except (TypeError, ValueError):  # no pair, which is no source either
+    except (TypeError, ValueError):  # not a pair, and not a source either
         return Job(item, "")  # type: ignore[arg-type]
     if label is None:  # an empty one is refused
         label = manifests.label_of_text(str(source)) if pipeline.is_text(source) else ""

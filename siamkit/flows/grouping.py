@@ -62,7 +62,7 @@ class MatchRule:
         from siamkit.stats.calibration import threshold_for_many
 
         fmr = self.expected_false / comparisons
-        if self.threshold.fmr is not None:  # by default, few items are no reason to be lax
+        if self.threshold.fmr is not None:  # by default, few items are not a reason to be lax
             fmr = min(fmr, self.threshold.fmr)
         return replace(self, threshold=threshold_for_many(self.calibration, fmr))
 

@@ -52,7 +52,7 @@ def hear(
 
 
 def hear_window(pipeline: Pipeline, clip: Clip, content: Content, number: int) -> list[Voice]:
-    """Return the voices of one window; one that is nothing but zeros is none."""
+    """Return the voices of one window; zeros alone are not a voice."""
     heard = _merge_doubles([_to_frames(spans) for spans in separate(pipeline, clip)])
     is_single = np.sum(heard, axis=0) == 1
     crops, voices = [], []

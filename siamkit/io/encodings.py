@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from siamkit.errors import BadInput
 
 HEAD = 4096  # bytes by which a file's encoding is recognised; an even number
-MAX_LINE_CHARS = 8 << 20  # of one line; a longer one is no line of text
+MAX_LINE_CHARS = 8 << 20  # of one line; a longer one is not a line of text
 MARKS = (  # the longer ones first, as that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

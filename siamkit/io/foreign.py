@@ -101,7 +101,7 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES, *, hint: str = "") -> Any
 
 
 def require_object(value: object, *keys: str) -> dict[str, Any]:
-    """Return a JSON value as an object. Raises ValueError if it is none, or lacks one of `keys`."""
+    """Return a JSON value as an object. Raises ValueError for another, or if a key is missing."""
     if not isinstance(value, dict):
         raise ValueError(f"{json.dumps(value)[:80]} is not an object")
     for key in keys:

@@ -38,7 +38,7 @@ _SPELLING = "|".join(
     )
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-# What makes a spreadsheet program see a formula, behind spaces and quotes; a number is none.
+# What makes a spreadsheet program see a formula, behind spaces and quotes; a number does not.
 _BEFORE = r"""[\s"'`\x00-\x1f\ufeff\u200b\u2018\u2019\u201c\u201d]*"""
 _FORMULA = _BEFORE + r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _STARTS = r"[\t\r\n]"

@@ -33,7 +33,7 @@ class InMemory(bytes):
 
 
 class Refused(bytes):
-    """What stands for a value that is no sample, in a list of sources: reading it is an error."""
+    """A value that is not a sample, in a list of sources: reading it is an error."""
 
     name: str
     error: SiamkitError

@@ -24,7 +24,7 @@ NOTE = (
 
 
 class HardestTriplets:
-    """The hardest triplets of a run, which are found anew after each best step."""
+    """The hardest triplets of a run, which are looked for again after each best step."""
 
     def __init__(self, run: Path) -> None:
         self.samples = Samples(run)

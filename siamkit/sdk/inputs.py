@@ -129,7 +129,7 @@ def _from_pixels(array: Any) -> InMemory:
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and shape[2] not in (3, 4)):
         first = len(shape) == 3 and shape[0] in (1, 3, 4)
         raise BadInput(
-            f"an array of shape {shape} is no picture: (height, width, 3) RGB or (height, width)"
+            f"an array of shape {shape} is not a picture: (height, width, 3) RGB or (height, width)"
             " grey is",
             hint="its channels come first: array.transpose(1, 2, 0)" if first else "",
         )
@@ -231,7 +231,7 @@ def _from_samples(array: Any, rate: int) -> InMemory:
     if samples.dtype.kind == "f":
         samples = samples.astype(np.float32)
     if samples.ndim not in (1, 2) or not samples.size:
-        raise BadInput(f"samples of shape {samples.shape} are no sound: (n,) or (n, channels) are")
+        raise BadInput(f"samples of shape {samples.shape} are not a sound: (n,) or (n, channels)")
     if str(samples.dtype) not in WAVE_FORMATS:
         raise BadInput(
             f"samples must be float in [-1, 1] or int16, not {samples.dtype}",

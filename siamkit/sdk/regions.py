@@ -15,7 +15,7 @@ from typing import Any
 from siamkit.sdk import masks
 from siamkit.types import Region, Span
 
-SHOWN = 60  # characters of a text that is no region
+SHOWN = 60  # characters of a text that is not a region
 
 
 def snap(region: Region) -> Region:

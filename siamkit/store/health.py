@@ -47,7 +47,7 @@ class Damage:
     """The samples of a gallery that take part in nothing, by id."""
 
     templates: list[int]  # missing or damaged; embedding these samples again mends them
-    rows: list[int]  # the sample itself is damaged: it can only be enrolled anew
+    rows: list[int]  # the sample itself is damaged: it can only be enrolled again
 
 
 def damage(store: Store, gallery: Gallery) -> Damage:

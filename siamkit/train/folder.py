@@ -175,7 +175,7 @@ def reopen(
         origin = kind(**values)
         details: dict[str, Any] = asdict(origin)
         columns: dict[str, str] = details.pop("columns", {})
-        float(details.pop("top_score", 1))  # raises for what is no number
+        float(details.pop("top_score", 1))  # raises for what is not a number
         texts = [value for value in (*details.values(), *columns.values()) if value is not None]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("its values are not texts")

@@ -240,7 +240,7 @@ def _score(value: Any) -> float:
         return WORDS[word]
     number = as_number(value)
     if number != number:
-        raise ValueError("NaN is no score")
+        raise ValueError("NaN is not a score")
     return number
 
 

@@ -93,7 +93,7 @@ def numbers(event: dict[str, Any]) -> dict[str, float]:
 
 
 class Tail:
-    """Reads what was added to the record of a run, and all of it anew if it was cut or replaced."""
+    """Reads what was added to the record of a run, or all of it if it was cut or replaced."""
 
     def __init__(self, run: Path) -> None:
         self.path = run / RECORD

@@ -303,7 +303,7 @@ class EnrolmentMethods(GalleryMethods):
 def _take_pairs(
     items: Iterable[tuple[str | None, Input]], kind: Kind
 ) -> Iterator[tuple[str | None, Source]]:
-    """Yield (label, source) pairs; an item that is no pair is left as it is, to be reported."""
+    """Yield (label, source) pairs; an item that is not a pair is left as it is, to be reported."""
     for number, item in enumerate(items):
         try:
             label, source = item

@@ -1,4 +1,4 @@
-"""`siamkit classify`: classes, tags, and what is of none."""
+"""`siamkit classify`: classes, tags, and what belongs to none."""
 
 from __future__ import annotations
 

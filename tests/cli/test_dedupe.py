@@ -177,7 +177,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
     ("arguments", "message"),
     [
         (["absent.csv", "-m", "letters"], "absent.csv is not a file"),
-        (["q.csv", "-m", "letters"], None),  # the only column that is no id
+        (["q.csv", "-m", "letters"], None),  # the only column that is not an id
         (["q.csv", "-m", "letters", "--column", "title"], "q.csv has no column 'title'"),
         (["q.csv", "-m", "letters", "--max-memory", "1M"], "mining 5 x 64 takes"),
         (["q.csv", "-m", "letters", "--max-memory", "many"], "is not a size"),

@@ -15,7 +15,7 @@ from siamkit.flows.detect import PreparedDetector
 
 @pytest.fixture
 def shelf(tiles):
-    """The pictures of `tiles`, some of them in a folder with a file that is no picture."""
+    """The pictures of `tiles`, some of them in a folder with a file that is not a picture."""
     folder = tiles.folder / "shelf" / "top"
     folder.mkdir(parents=True)
     for name in ("both", "red"):

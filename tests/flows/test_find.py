@@ -266,7 +266,7 @@ def test_a_reranker_judges_the_best_places(ws, negatives, tmp_path):
     measured = ws.calibrate_find("things", negatives, detector="squares", reranker="hue")
     assert measured.calibration.setup.options == "--detector squares --rerank hue"
     assert ws.find("things", path, detector="squares", rule=judged).threshold.fpir == 0.05
-    (tmp_path / "red.png").unlink()  # what cannot be judged is no sighting
+    (tmp_path / "red.png").unlink()  # what cannot be judged is not a sighting
     (tmp_path / "(200, 0, 0).png").unlink()
     assert ws.find("things", path, detector="squares", rule=judged).decision == "absent"
 

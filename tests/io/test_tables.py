@@ -168,7 +168,7 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_line(tmp_path):
     for name, content in {
         "picture.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         "text.parquet": b"hello",
-        "text.db": b"this is no database, by far, and it is long enough to tell" * 20,
+        "text.db": b"this is not a database, by far, and it is long enough to tell" * 20,
         "what.xlsx": b"PK",
         "cut.csv": "question\nhow?\n".encode("utf-16")[:-1],
     }.items():

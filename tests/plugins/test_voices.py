@@ -217,7 +217,7 @@ def test_enrol_query_verify_and_embed_again(workspace: Workspace, files):
     assert workspace.verify_identity("voices", "high", files["low-3"]).verdict.decision == (
         "different"
     )
-    # Pauses were cut out when it was enrolled, and are again when it is embedded anew.
+    # Pauses were cut out when it was enrolled, and are again when it is embedded again.
     from siamkit.flows.reembed import reembed
     from siamkit.store import templates
 

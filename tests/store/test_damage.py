@@ -311,7 +311,7 @@ def test_damage_while_a_workspace_is_open_decides_nothing(letters):
 
 
 def test_a_schema_that_sqlite_cannot_read_is_a_plain_error(letters):
-    """Its message is no text either."""
+    """Its message is not text either."""
     path = letters.folder / ".siamkit" / "store.db"
     with closing(sqlite3.connect(path)) as db:
         db.executescript(

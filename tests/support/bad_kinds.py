@@ -123,7 +123,7 @@ def break_card(path: Path, rng: Random) -> str:
     change = break_json(path, rng)
     try:
         return _seal(path.parent, (path.parent / "encoder.onnx").read_bytes(), change)
-    except Exception:  # the card is no card any more
+    except Exception:  # the card is not a card any more
         return change
 
 

@@ -1,4 +1,4 @@
-"""examples/train_characters.py runs on a folder of one's own."""
+"""examples/train_characters.py runs on a folder of your own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_folder_of_characters_gives_a_one_shot_accuracy(tmp_path, run):
 
 @pytest.mark.parametrize(
     ("characters", "message"),
-    [(None, "is no folder"), (0, "holds no pictures"), (3, "each side needs at least 2")],
+    [(None, "is not a folder"), (0, "holds no pictures"), (3, "each side needs at least 2")],
 )
 def test_a_folder_that_does_not_do_is_named_in_a_line(tmp_path, run, characters, message):
     data = tmp_path / "data"

@@ -1,4 +1,4 @@
-"""Losses of one's own, and weighted sums, in a whole run."""
+"""Your own losses, and weighted sums, in a whole run."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ def _require_same_count(folder: Path, asked: int | None) -> int:
     if asked not in (None, count):
         raise BadInput(
             f"{to_text(folder)} has {count} folds, not {asked}",
-            hint="`--resume` alone goes on with them; another `-o` begins anew",
+            hint="`--resume` alone goes on with them; another `-o` starts afresh",
         )
     return count
 

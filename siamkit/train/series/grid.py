@@ -15,7 +15,7 @@ from siamkit.train.config import TrainConfig
 MAX_NAME = 100  # characters of a trial's folder: file systems take 255 bytes
 # Settings that cannot be swept over, with the reason.
 NOT_SWEPT = {
-    "seed": ("seeds are no settings to choose from", "give `--seeds 3`, and `--set seed=` begins"),
+    "seed": ("seeds are not settings to choose from", "give `--seeds 3`, and `--set seed=` begins"),
     "validation": (
         "errors on other validation identities cannot be compared",
         "give it with `--set`, for all trials",
