@@ -60,9 +60,9 @@ def shift_among(calibration: Calibration, size: int) -> float:
     are too few there, each of `size` pairs is as likely as another to be mated: -ln(2 size - 1).
     """
     model, misses = calibration.fpir_model, calibration.false_non_matches
-    if model is None:
+    rate = max(calibration.fpir, 2 * model.rates[-1]) if model else 1.0
+    if model is None or 2 * rate >= 1:  # the probes are too few to show a rate of twice theirs
         return -math.log(2 * size - 1)
-    rate = max(calibration.fpir, 2 * model.rates[-1])
     low, middle, high = (threshold_for_fpir(model, rate * k, size) for k in (2.0, 1.0, 0.5))
     missed = float(np.exp(np.interp(middle, misses.thresholds[::-1], np.log(misses.rates[::-1]))))
     fewer, more = max(0.5 * missed, misses.rates[-1]), 2.0 * missed
