@@ -17,7 +17,7 @@ import click
 import siamkit as sk
 from siamkit.cli import checks
 from siamkit.cli.layout import shorten_middle
-from siamkit.cli.output import echo, print_error, stderr
+from siamkit.cli.output import count_of, echo, print_error, stderr
 from siamkit.cli.progress import bar
 from siamkit.cli.streamed_table import StreamedTable
 from siamkit.errors import LowQuality, NothingFound, SeveralFound, SiamkitError, UnreadableSample
@@ -151,13 +151,12 @@ class Tally:
             return min(error.exit_code for error in self.errors)
         return 0 if self.kinds["identified"] else EXIT_UNKNOWN
 
-    def summary(self) -> str:
+    def summary(self, noun: str) -> str:
         """Return '500 files: 430 identified, 170 not enrolled, 2 failed'."""
         kinds = ("identified", INCONCLUSIVE, NOT_ENROLLED)
         counts = [f"{self.kinds[kind]:,} {kind}" for kind in kinds if self.kinds[kind]]
         counts += [f"{len(self.errors):,} failed"] * bool(self.errors)
-        noun = "file" if self.probes == 1 else "files"
-        return f"{self.probes:,} {noun}: {', '.join(counts)}"
+        return f"{count_of(self.probes, noun)}: {', '.join(counts)}"
 
 
 def short_name(source: Probe, width: int = WIDEST_NAME) -> str:
@@ -188,8 +187,8 @@ class BatchTable:
         names = [short_name(source) for source in probes.sources]
         self.matches, self.with_region = shown.matches, shown.with_region
         is_text = any(isinstance(source, str) for source in probes.sources)
-        width = max(map(len, names), default=4)
-        columns = [("text" if is_text else "file", width), ("#", 2)]
+        self.noun = "text" if is_text else "file"
+        columns = [(self.noun, max(map(len, names), default=4)), ("#", 2)]
         columns += [("region", 19)] * self.with_region + [("answer", VERDICT)]
         columns += [("rank", 4), ("nearest", 24)] * (self.matches > 1)
         columns += [("probability", 11), ("score", 7)]
@@ -248,7 +247,7 @@ def answer_probes(
         raise
     _finish(saving, emit, facts)
     if table:
-        echo(tally.summary())
+        echo(tally.summary(table.noun))
     return tally
 
 

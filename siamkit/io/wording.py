@@ -89,7 +89,8 @@ def describe_rate(threshold: Threshold, nouns: Nouns) -> str:
 
 def shorten_source(source: str) -> str:
     """Return the name of the data that a threshold was measured on, without its details."""
-    return re.split(r"[,:;(]", source, maxsplit=1)[0].strip()
+    name = re.split(r"[,:;(]", source, maxsplit=1)[0].strip()
+    return re.sub(r"^(precision|recall|highest) .*? on ", "", name)
 
 
 def describe_score(

@@ -18,24 +18,23 @@ from siamkit.flows.rerank import load_enrolled
 from siamkit.io.atomic import replace_text, require_writable
 from siamkit.io.places import expand
 from siamkit.io.sources import to_path
-from siamkit.reports.html import escaped, facts, page
+from siamkit.io.wording import format_probability
+from siamkit.reports.answer_rows import FAILED
+from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
+from siamkit.reports.html import escaped
 from siamkit.reports.previews import picture_tag
 from siamkit.reports.region_files import RegionFiles
 from siamkit.reports.regions import Mark, annotate, colour_of, cut
 from siamkit.store import labels
 from siamkit.types import Image, Threshold
 
-SHOWN = 200  # pictures that are shown; a browser takes some 100 kB each
 PLACES = 12  # of a picture
 SCENE = 480  # px: the longer side of a searched picture
-NAME = 120  # characters of a label or a file's name
 
 _STYLE = """
-.scene { display: grid; gap: 1em 1.5em; grid-template-columns: repeat(auto-fit, minmax(17em, 1fr)) }
-.scene > img { max-width: 100%; height: auto } .places { display: grid; gap: .8em }
-.place { border: 1px solid var(--line); border-radius: 6px; padding: .6em; break-inside: avoid }
+.place { border-top: 1px solid var(--line); padding-top: .6em; min-width: 0 }
 .place > div { display: flex; gap: .6em } .place figure { flex: 1 1 0; min-width: 0 }
-.place img { display: block; max-width: 100%; height: auto; background: #fff }
+.place img { max-height: 10em; width: auto; background: #fff }
 .place p { margin: 0 0 .4em } .rejected { opacity: .75 } small { overflow-wrap: anywhere }
 """
 
@@ -113,49 +112,50 @@ class FindPage:
 
     gallery: str
     exemplar: Callable[[int], Image | None]  # the crop of a sample; None if its source is gone
-    _parts: list[str] = field(default_factory=list, init=False)
+    _cards: list[Card] = field(default_factory=list, init=False)
     _decisions: Counter[str] = field(default_factory=Counter, init=False)
-    _faults: list[tuple[str, str]] = field(default_factory=list, init=False)
+    _count: int = field(default=0, init=False)
     _threshold: Threshold | None = field(default=None, init=False)
     _tags: dict[int, str] = field(default_factory=dict, init=False)  # of exemplars
 
     def add(self, searched: SearchedPicture, image: Image | None) -> None:
         """Add a picture. image: its pixels; None if they cannot be read any more."""
-        if searched.error:
-            self._faults.append((searched.source, str(searched.error)))
+        self._count += 1
+        kind = FAILED if searched.error else str(searched.decision)
+        self._decisions[kind] += 1
+        self._threshold = self._threshold or searched.threshold
+        if len(self._cards) >= SHOWN:
             return
-        self._decisions[searched.decision] += 1
-        self._threshold = searched.threshold
-        if len(self._parts) < SHOWN and image is not None:
-            self._parts.append(self._scene(searched, image))
+        text = " ".join([searched.source, *searched.identities])
+        if searched.error:
+            reason = escaped(str(searched.error), 400)
+            html = f"<h2>{escaped(searched.source, NAME)}</h2><p class=failed>{reason}</p>"
+            self._cards.append(Card((kind,), text, html))
+        elif image is not None:
+            self._cards.append(Card((kind,), text, self._scene(searched, image)))
 
     def html(self) -> str:
         """Return the page as text. User texts are escaped."""
-        body = facts(self._facts()) + "".join(self._parts)
-        total = sum(self._decisions.values())
-        if len(self._parts) < total:
-            body += f"<p class=soft>{len(self._parts):,} of {total:,} pictures are shown.</p>"
-        if self._faults:
-            body += f"<h2>Not searched</h2>{facts(self._faults)}"
-        return page(f"{self.gallery}: where it is", body, _STYLE)
+        title = f"{self.gallery}: where it is"
+        return cards_page(title, self._facts(), self._cards, self._count, _STYLE)
 
     def _facts(self) -> list[tuple[str, str]]:
-        rows = [(decision, _count(count)) for decision, count in self._decisions.items()]
-        if self._faults:
-            rows.append(("not searched", _count(len(self._faults))))
+        rows = [("pictures", f"{self._count:,}")]
+        rows += [(decision, f"{count:,}") for decision, count in self._decisions.items()]
         threshold = self._threshold
         if threshold is None:
             return [*rows, ("threshold", "none is known, so nothing is decided")]
-        rows.append(("threshold", f"{threshold.value:.3f}"))
+        rows.append(("present from", f"{threshold.value:.3f}"))
         if threshold.fpir:
             rows.append(("false positive rate", f"{threshold.fpir:g} per picture"))
-        return [*rows, ("threshold from", threshold.source)]
+        return [*rows, ("measured on", threshold.source)]
 
     def _scene(self, searched: SearchedPicture, image: Image) -> str:
         shown = searched.sightings[:PLACES]
         verdict = ", ".join(searched.identities) or searched.decision
         marks = [
-            Mark(s.region, f"{s.identity} {s.score:.2f}", colour_of(s.identity)) for s in shown
+            Mark(s.region, f"{number} {s.identity}", colour_of(s.identity), (str(number),))
+            for number, s in enumerate(shown, 1)
         ]
         places = [self._place(sighting, image) for sighting in shown]
         if more := len(searched.sightings) - len(shown):
@@ -164,16 +164,15 @@ class FindPage:
             places.append(self._place(searched.nearest, image, rejected=True))
         name = escaped(to_path(searched.source).name, NAME)
         return (
-            f"<h2>{name}: {escaped(verdict, NAME)}</h2><div class=scene>"
-            f"{picture_tag(annotate(image, marks), SCENE)}"
-            f"<div class=places>{''.join(places)}</div></div>"
+            f"<h2>{name}: {escaped(verdict, NAME)}</h2>"
+            f"{picture_tag(annotate(image, marks), SCENE)}<div class=rows>{''.join(places)}</div>"
         )
 
     def _place(self, sighting: Sighting, image: Image, *, rejected: bool = False) -> str:
         crop = picture_tag(cut(image, replace(sighting.region, mask=None)))
         numbers = [f"score {sighting.score:.3f}"]
         if sighting.probability is not None:
-            numbers.append(f"probability {sighting.probability:.3f}")
+            numbers.append(f"probability {format_probability(sighting.probability)}")
         if sighting.fpir is not None:
             numbers.append(f"so high in {sighting.fpir:.1%} of pictures without it")
         style = " rejected" if rejected else ""
@@ -197,7 +196,3 @@ class FindPage:
                 tag if image is None else picture_tag(pil.fromarray(image.pixels))
             )
         return self._tags[sighting.sample_id]
-
-
-def _count(pictures: int) -> str:
-    return "1 picture" if pictures == 1 else f"{pictures:,} pictures"

@@ -316,7 +316,9 @@ def test_a_gallery_of_products_takes_no_code(saved, shell):
         done = shell("query", "catalogue", f"{number}-small.jpg", "-k", "1", "--json")
         (region,) = json.loads(done.out)["probes"][0]["regions"]
         assert region["matches"][0]["identity"] == f"no {number}"
-        assert shell("classify", "catalogue", f"{number}-small.jpg").out.split()[1] == "no"
+        assert shell("classify", "catalogue", f"{number}-small.jpg").out.startswith(
+            f"no {number} ("
+        )
     script = (
         "import sys\nfrom siamkit.cli import run\nrun(sys.argv[1:])\n"
         "print('torch' in sys.modules, 'timm' in sys.modules, 'sklearn' in sys.modules)"
