@@ -203,7 +203,7 @@ def _print(gallery: str, calibration: Calibration, nouns: Nouns, verbose: bool) 
     echo(f"the strictest rate that so many pairs can show: {lowest} pairs (--fmr)")
     if verbose:
         scale = "the cosine" if deciding is calibration else "adaptive S-norm of the cosine"
-        echo(f"decides by {scale}; probability by a {deciding.method} map")
+        echo(f"decides by {scale}; map to probabilities: {deciding.method}")
         if deciding.cllr is not None and deciding.min_cllr is not None:
             echo(f"Cllr {deciding.cllr:.3f} bits, at best {deciding.min_cllr:.3f}")
             echo(f"Brier score {deciding.brier:.4f}, expected calibration error {deciding.ece:.4f}")

@@ -12,6 +12,7 @@ COMMANDS = {
     "benchmark": "evaluate",
     "check": "doctor",
     "compare": "verify",
+    "create": "init",
     "dedup": "dedupe",
     "deduplicate": "dedupe",
     "delete": "forget",
@@ -32,6 +33,7 @@ COMMANDS = {
     "ls": "list",
     "mine": "mine-negatives",
     "mv": "rename",
+    "new": "init",
     "plugin": "plugins",
     "recognise": "query",
     "recognize": "query",
@@ -62,11 +64,14 @@ OPTIONS = {
 }
 
 
+ALIKE = 0.7  # share of two words, by difflib, from which one is taken for a misspelling
+
+
 def nearest(word: str, words: Iterable[str]) -> list[str]:
-    """Return the words most like another, the nearest first."""
+    """Return at most two words that are much like another, the nearest first."""
     from difflib import get_close_matches
 
-    return get_close_matches(word, words)
+    return get_close_matches(word, words, n=2, cutoff=ALIKE)
 
 
 def with_suggestion(error: click.ClickException) -> click.ClickException:

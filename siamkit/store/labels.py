@@ -66,7 +66,11 @@ def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
 def _suggest(store: Store, label: str) -> str:
     """Return a hint for a label that nobody has: the nearest, or the gallery of that name."""
     if store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", label):
-        return f"{label!r} is a gallery: `siamkit list {quote(label)}` shows who is in it"
+        name = quote(label)
+        return (
+            f"{label!r} is a gallery: `siamkit list {name}` shows who is in it,"
+            f" `siamkit galleries delete {name}` deletes it"
+        )
     labels = [
         row[0] for row in store.fetch_all("SELECT name FROM identities LIMIT ?", MOST_COMPARED)
     ]

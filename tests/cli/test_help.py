@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import click
 import pytest
 
-from siamkit.cli import COMMANDS, spellings
+from siamkit.cli import COMMANDS, cli, spellings
 
 
 def test_the_help_fits_one_screen_and_names_every_command(shell):
@@ -83,3 +87,31 @@ def test_short_words_work_below_a_group_too(letters):
 def test_help_is_a_command_as_well(shell):
     assert shell("help").out == shell("--help").out
     assert shell("help", "galleries", "create").out == shell("galleries", "create", "-h").out
+
+
+def named_commands() -> set[str]:
+    """Return what the program's own messages quote as `siamkit …`."""
+    root = Path(__file__).parents[2]
+    quoted = set()
+    for folder in ("siamkit", "plugins", "indexes"):
+        for path in (root / folder).rglob("*.py"):
+            text = re.sub(r'"\s*\n\s*f?"', "", path.read_text())  # strings over several lines
+            quoted |= set(re.findall(r"`siamkit ([a-z][^`\n]*)`", text))
+    return quoted
+
+
+def test_messages_name_only_commands_and_options_that_exist():
+    named = named_commands()
+    assert len(named) > 50
+    for line in named:
+        words = line.split()
+        if words[0] == "help":
+            continue
+        command: click.Command = cli
+        while (
+            isinstance(command, click.Group) and words and words[0] in command.list_commands(None)
+        ):
+            command = command.get_command(None, words.pop(0))
+        assert command is not cli, line
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)) <= known, line
