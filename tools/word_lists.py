@@ -379,9 +379,50 @@ right correct
 wrong bad incorrect
 site website page
 buy get order
+newyork nyc
+stock share
+price rate cost fee
+order shipment parcel package delivery shipping item
+product item article
+method option way means
+policy terms
+app website site program software
+teacher professor faculty lecturer
+cancel end stop terminate quit
+create register open make
+change upgrade switch
+install download get
+stop disable silence mute
+boil cook
+fry cook
+bake cook
+merge combine join unite
+observe see watch
+build raise
+enjoy like love
+condition situation state
+importance relevance significance
+wrong bad weird
+interesting funny hilarious cool
+effective good great powerful
+use redeem apply
+promo coupon voucher discount code
+speak talk chat
+human agent person
+phone mobile
+hours times
+plan subscription tariff
+bill invoice charge
+fee charge cost
+profile account
+picture photo avatar image
 """.strip().splitlines()
 # Any two words of a line ask for different things.
 APART = """
 hourly daily weekly monthly quarterly yearly hour day week month year
 cash card cheque invoice paypal
+men women
+adults children
+insert delete remove erase
+add erase
 """.strip().splitlines()

@@ -28,6 +28,31 @@ NOTICE = (
 )
 
 
+def add_kin(
+    wordnet: word_table.WordNet, words: list[str], arrays: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the pairs of kin with those of a rarer sense in common, and of a word and its kind."""
+    senses = {
+        word: {
+            sense
+            for part, lemma in wordnet.lemmas(word).items()
+            for sense in wordnet.senses.get(lemma, {}).get(part, [])
+        }
+        for word in words
+    }
+    owners: dict[tuple[str, int], list[int]] = {}
+    for at, word in enumerate(words):
+        for sense in senses[word]:
+            owners.setdefault(sense, []).append(at)
+    pairs = set(arrays["kin"].tolist())
+    for sense, members in owners.items():
+        kinds = [(p[1], p[2]) for p in wordnet.pointers[sense] if p[0] == "@"]
+        related = [*members, *(at for kind in kinds for at in owners.get(kind, []))]
+        pairs |= {min(a, b) << 16 | max(a, b) for a in members for b in related if a != b}
+    known = set(arrays["same"].tolist()) | set(arrays["against"].tolist())
+    return np.array(sorted(pairs - known), dtype=np.uint32)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
@@ -46,6 +71,7 @@ def main() -> None:
     ]
     words = word_table.choose_words(wordnet, *lists, [], WORDS)
     arrays = word_table.build(wordnet, words, opposites, synonyms)
+    arrays["kin"] = add_kin(wordnet, words, arrays)
     arrays["words"] = np.frombuffer("\n".join(words).encode(), dtype=np.uint8)
     save_file(arrays, wording.TABLE, metadata={"notice": NOTICE})
     wording.TABLE.chmod(0o644)

@@ -20,18 +20,15 @@ import numpy as np
 from siamkit_questions.pairs import OPPOSED
 from siamkit_questions.tokens import NUMBER
 from siamkit_questions.wording import Word, Wording, read, table
-from siamkit_questions.words import AGAINST, KIN, SAME, SIBLING
+from siamkit_questions.words import AGAINST, KIN, NONE, SAME, SIBLING
 
 MOST_OTHERS = 2  # further words that only one text has, beside two opposites
 NEGATING = ("un", "in", "im", "il", "ir", "dis", "non")  # "secure" and "insecure"
+LEAST_SHORTENED = 3  # letters of a short form: "Mac" for "MacBook", "info"
 MISSPELT = 0.6  # share of letter pairs that a word and a misspelling of it have in common
 _FILLERS = """a an the this that these those some any i we you one my our your his her its their do
     does did can could should would will"""
 FILLERS = frozenset(_FILLERS.split())  # of them texts may have others, and still say the same
-# Verbs that stand for many others: "get a laptop" is "buy a laptop".
-_LIGHT = "get make do use find have want go take keep need like love"
-LIGHT = frozenset(_LIGHT.split())
-VERB_AFTER = frozenset({"i", "you", "we", "one", "to"})
 TURNING = frozenset({"to", "from", "into", "by"})  # "from A to B" is not "from B to A" …
 SYMMETRIC = frozenset({"far", "distance", "difference", "between", "same"})  # … but as far
 
@@ -147,7 +144,13 @@ def _plain(word: str) -> str:
 
 @lru_cache(1 << 16)
 def _relate(one: int, other: int) -> int:
-    return int(table().relation(np.array([one]), np.array([other]))[0])
+    """Return the relation of two words of the table, or else that of their lemmas."""
+    if min(one, other) < 0:
+        return NONE
+    lemmas = table().lemma
+    left, right = np.array([one, lemmas[one]]), np.array([other, lemmas[other]])
+    relations: list[int] = table().relation(left, right).tolist()
+    return next((r for r in relations if r in (SAME, KIN, AGAINST)), max(relations))
 
 
 def _opposites(pair: _Pair) -> str | None:
@@ -185,10 +188,16 @@ def _question(pair: _Pair) -> str | None:
     return _say_against(*asked) if pair.is_equal and set(asked) in ASKED_APART else None
 
 
-ASKED_APART = tuple(
-    {one, other}
-    for one, others in {"why": ("how", "yes or no"), "when": ("how", "yes or no", "why")}.items()
-    for other in others
+# Questions about one thing that ask for another; "what" and "how" often ask the same.
+ASKED_APART = (
+    {"why", "how"},
+    {"why", "yes or no"},
+    {"when", "how"},
+    {"when", "yes or no"},
+    {"when", "why"},
+    {"when", "where"},
+    {"when", "who"},
+    {"where", "who"},
 )
 
 
@@ -243,23 +252,18 @@ def _added_name(pair: _Pair) -> str | None:
 def _replaced(pair: _Pair) -> str | None:
     """Compare a word with another one in its place, in texts that are equal otherwise.
 
-    The first content word is often a matter of expression ("an effective cure", "a powerful
-    cure"), unless it is the verb.
+    The first content word, often the verb, may be another for the same: "cancel", "stop" or "end
+    my contract"; so both have to be of one kind, as "red" and "blue" are.
     """
     one, other = pair.unshared
     if not (len(one) == len(other) == 1 and pair.is_replacement and pair.has_same_frame):
         return None
-    words = one[0], other[0]
-    if pair.has_odd_negation or any(word.kind == NUMBER for word in words):
+    if pair.has_odd_negation or NUMBER in (one[0].kind, other[0].kind):
         return None
-    is_kind = _relate(one[0].entry, other[0].entry) == SIBLING
-    if pair.start == 0 and not is_kind and not all(_is_verb(word) for word in words):
+    is_first = pair.start == 0
+    if is_first and _relate(one[0].entry, other[0].entry) != SIBLING:
         return None
     return pair.against(one, other)
-
-
-def _is_verb(word: Word) -> bool:
-    return word.before in VERB_AFTER and word.text not in LIGHT
 
 
 RULES: Mapping[str, Callable[[_Pair], str | None]] = MappingProxyType(
