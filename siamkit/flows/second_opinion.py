@@ -56,12 +56,14 @@ def open_second_opinion(
 ) -> SecondOpinion | None:
     """Open the modality's verifier; None if it has none, or if something else decides.
 
-    That is a threshold, FPIR or reranker of the rule, or a calibration of a gallery's own.
+    That is a threshold, FPIR or reranker of the rule, or a gallery's own threshold or calibration.
     """
     if getattr(pipeline.modality, "verifier", None) is None:
         return None
     is_default = rule.threshold is None and rule.fpir is None and rule.reranker is None
     if not is_default or basis.calibration is None or basis.calibration != pipeline.calibration:
+        return None
+    if basis.default not in (None, pipeline.threshold):
         return None
     verifier = rerankers.open_verifier(pipeline)
     if verifier is None:

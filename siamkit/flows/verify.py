@@ -21,7 +21,6 @@ from siamkit.flows.decide import (
     DEFAULT_RULE,
     Basis,
     DecisionRule,
-    Limits,
     encoder_basis,
     gallery_basis,
     of_references,
@@ -29,11 +28,11 @@ from siamkit.flows.decide import (
     verification_limits,
 )
 from siamkit.flows.second_opinion import (
-    Opinion,
     SecondOpinion,
     load_references,
     open_second_opinion,
 )
+from siamkit.flows.verdicts import heed, verdict_of_opinion, verdict_of_score
 from siamkit.io import wording
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
@@ -41,7 +40,7 @@ from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
 from siamkit.store.labels import normalise_label
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Calibration, Decision, Objection, Quality, Region, Vectors, Verdict
+from siamkit.types import Decision, Quality, Region, Vectors, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +127,7 @@ class PairComparison:
         object_to = objections.opener(self.pipeline)
         if objection is None and object_to and verdict.decision != Decision.DIFFERENT:
             objection = object_to(chosen[0].crop, chosen[1].crop)
-        return _answer(self.pipeline, _heed(verdict, objection), *sides)
+        return _answer(self.pipeline, heed(verdict, objection), *sides)
 
     def _judge(
         self, regions: tuple[EmbeddedRegion, EmbeddedRegion], score: float, tries: int
@@ -136,10 +135,10 @@ class PairComparison:
         left, right = regions
         if self.second_opinion:
             opinion = self.second_opinion.judge(right.crop, [left.crop], score)
-            return _verdict_of(opinion, score, self.rule, tries)
+            return verdict_of_opinion(opinion, score, self.rule, tries)
         if self.reranker is None:
             limits = verification_limits(self.rule, self.basis, tries)
-            return _verdict(score, limits, self.basis.calibration, tries)
+            return verdict_of_score(score, limits, self.basis.calibration, tries)
         vectors = left.vector[None], right.vector[None]
         judged = rerankers.judge(self.reranker, [left.crop], [right.crop], *vectors)
         probability = float(judged[0])
@@ -223,20 +222,20 @@ class ClaimComparison:
         left = ComparedSide(self.claim.identity, samples=len(self.enrolled))
         right = _side(probe, rows[best])
         return _answer(
-            self.pipeline, _heed(verdict, objections.of_quality(right.quality)), left, right
+            self.pipeline, heed(verdict, objections.of_quality(right.quality)), left, right
         )
 
     def _judge(self, score: float, tries: int, region: EmbeddedRegion, nearest: int) -> Verdict:
         if self.second_opinion and self.references:
             opinion = self.second_opinion.judge(region.crop, self.references, score)
-            return _verdict_of(opinion, score, self.rule, tries)
+            return verdict_of_opinion(opinion, score, self.rule, tries)
         snorm = None
         calibration = self.basis.calibration
         if self.rule.threshold is None and calibration and calibration.normalised:
             snorm = normalise.open_snorm(self.open_index(), calibration)
         if not snorm:
             limits = verification_limits(self.rule, self.basis, tries)
-            return _verdict(score, limits, self.basis.calibration, tries)
+            return verdict_of_score(score, limits, self.basis.calibration, tries)
         limits = verification_limits(
             self.rule, replace(self.basis, calibration=snorm.calibration, default=None), tries
         )
@@ -244,7 +243,7 @@ class ClaimComparison:
         (normalised,) = normalise.normalise_candidates(
             self.open_index(), snorm, region.vector, [candidate]
         )
-        return _verdict(score, limits, snorm.calibration, normalised=normalised)
+        return verdict_of_score(score, limits, snorm.calibration, normalised=normalised)
 
 
 def open_claim(
@@ -319,38 +318,3 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
             hint=f"`siamkit list {gallery.name}` shows who is enrolled",
         )
     return vectors
-
-
-def _heed(verdict: Verdict, objection: Objection | None) -> Verdict:
-    """Let an objection decide, if there is one: then no probability follows from the score."""
-    if objection is None:
-        return verdict
-    decision = objection.decision
-    return replace(verdict, decision=decision, probability=None, llr=None, objection=objection)
-
-
-def _verdict_of(opinion: Opinion, score: float, rule: DecisionRule, tries: int) -> Verdict:
-    """Decide by a second opinion on a pair or a claim with that cosine, the best of `tries`."""
-    limits = verification_limits(rule, opinion.basis, tries)
-    verdict = _verdict(opinion.probability, limits, opinion.basis.calibration, tries)
-    return replace(verdict, score=score, reranker=opinion.reranker)
-
-
-def _verdict(
-    score: float,
-    limits: Limits,
-    calibration: Calibration | None,
-    tries: int = 1,
-    normalised: float | None = None,
-) -> Verdict:
-    """Decide on a cosine, the best of `tries` scores, or on its normalised score if given."""
-    deciding = score if normalised is None else normalised
-    decision = limits.decide(deciding)
-    below = limits.different if limits.different < limits.same.value else None
-    if calibration is None:
-        return Verdict(decision, score, limits.same, None, below)
-    from siamkit.stats.calibration import llr_of_best, sigmoid
-
-    llr = llr_of_best(calibration, deciding, tries)
-    highest_llr = llr_of_best(calibration, calibration.scores[-1], tries)
-    return Verdict(decision, score, limits.same, sigmoid(llr), below, normalised, llr, highest_llr)

@@ -53,7 +53,8 @@ rerank = click.option(
     metavar="NAME|none",
     callback=_or_none,
     help="Let a reranker decide by its probability: `keypoints` of images, `lexical` of questions"
-    " (for research: fitted to non-commercial data) [default: none].",
+    " (for research: fitted to non-commercial data), `strokes` of signatures [default: `strokes`"
+    " of signatures, none of others].",
 )
 
 
