@@ -36,7 +36,7 @@ from siamkit.embed.pipeline import Pipeline, open_pipeline
 from siamkit.flows.score_trials import embed_samples
 from siamkit.flows.trials import Trials
 from siamkit.sdk.onnx import session
-from siamkit.stats.calibration import threshold_for_fmr
+from siamkit.stats.calibration import different_below, threshold_for_fmr
 from siamkit.stats.calibration_fit import CalibrationTargets, fit_calibration
 from siamkit.stats.calibration_json import to_json
 from siamkit.stats.comparisons import Comparisons
@@ -48,6 +48,7 @@ from siamkit_signatures.strokes import views
 
 SPLITS = 40
 KNOTS = 41  # of a calibration
+STRANGERS = 4000  # pairs of two writers
 CANDIDATES = 0.5  # cosine from which a pair is worth judging: nobody's two signatures have less
 
 
@@ -88,7 +89,11 @@ def main() -> None:
     pipeline = open_pipeline("signatures", encoder=None, detector=None)
     trials = read_signatures(options.data)
     arrays, vectors = embed(trials, pipeline, options.work)
-    logits = compare(trials, arrays, options.out)
+    parts = describe(arrays, options.out)
+    of_trials = compare(parts, trials.left, trials.right, options.out)
+    logits = {}
+    for a, b, logit in zip(trials.left, trials.right, of_trials.tolist(), strict=True):
+        logits[a, b] = logits[b, a] = logit
     mated_cosine = mated_cosine_of(pipeline.encoder)
     weights, calibrations = {}, []
     for count in (1, *REFERENCES):
@@ -96,6 +101,13 @@ def main() -> None:
         report_halves(count, scored)
         weights[count], calibration = calibrate(count, scored, pipeline.encoder.fingerprint)
         calibrations.append((count, calibration))
+        if count == 1:
+            left, right = draw_strangers(trials)
+            cosines = np.einsum("nd,nd->n", vectors[left], vectors[right])
+            of_strangers = compare(parts, left, right, options.out)
+            writers = trials.identities[left] // 2
+            strange = Scored(cosines, of_strangers, np.zeros(len(left), bool), writers)
+            report_strangers(scored, strange, weights[1], calibration)
     single = replace(calibrations[0][1], of_means=tuple(calibrations[1:]))
     (options.out / "calibration.json").write_text(to_json(single) + "\n")
     facts = {
@@ -119,21 +131,34 @@ def embed(trials: Trials, pipeline: Pipeline, work: Path) -> tuple[np.ndarray, n
     return arrays, vectors
 
 
-def compare(trials: Trials, arrays: np.ndarray, folder: Path) -> dict[tuple[int, int], float]:
-    """Return the network's logit of each trial, by its two samples, in both orders."""
-    described, compared = session(folder / "describe.onnx"), session(folder / "compare.onnx")
+def describe(arrays: np.ndarray, folder: Path) -> list[list[np.ndarray]]:
+    """Return cells and keys of each folded canvas, in all views."""
+    opened = session(folder / "describe.onnx")
+    return [opened.run(None, {"arrays": views(array)}) for array in arrays]
+
+
+def compare(
+    parts: list[list[np.ndarray]], left: np.ndarray, right: np.ndarray, folder: Path
+) -> np.ndarray:
+    """Return the network's (n,) logits of pairs of described canvases."""
+    opened, logits = session(folder / "compare.onnx"), []
     names = "cells", "keys", "others", "other_keys"
-    parts = [described.run(None, {"arrays": views(array)}) for array in arrays]
-    logits = {}
-    for start in range(0, len(trials.left), 32):
-        left, right = trials.left[start : start + 32], trials.right[start : start + 32]
-        inputs = [
-            np.concatenate([parts[i][k] for i in side]) for side in (left, right) for k in (0, 1)
-        ]
-        (of_views,) = compared.run(None, dict(zip(names, inputs, strict=True)))
-        for a, b, logit in zip(left, right, of_views.reshape(len(left), -1).mean(1), strict=True):
-            logits[a, b] = logits[b, a] = float(logit)
-    return logits
+    for start in range(0, len(left), 32):
+        sides = left[start : start + 32], right[start : start + 32]
+        inputs = [np.concatenate([parts[i][k] for i in side]) for side in sides for k in (0, 1)]
+        (of_views,) = opened.run(None, dict(zip(names, inputs, strict=True)))
+        logits.append(of_views.reshape(len(sides[0]), -1).mean(axis=1))
+    return np.concatenate(logits)
+
+
+def draw_strangers(trials: Trials) -> tuple[np.ndarray, np.ndarray]:
+    """Draw STRANGERS pairs of genuine signatures of two writers of one set."""
+    rng = np.random.default_rng(0)
+    sets = np.unique([Path(sample).parts[-3] for sample in trials.samples], return_inverse=True)[1]
+    genuine = np.flatnonzero(trials.identities % 2 == 0)
+    left, right = rng.choice(genuine, (2, 10 * STRANGERS))
+    fit = (sets[left] == sets[right]) & (trials.identities[left] != trials.identities[right])
+    return left[fit][:STRANGERS], right[fit][:STRANGERS]
 
 
 def score(
@@ -166,9 +191,9 @@ def draw(identities: np.ndarray, count: int) -> Iterator[tuple[int, np.ndarray, 
         for _ in range(DRAWS):
             references = rng.permutation(genuine)[:count]
             for probe in np.setdiff1d(genuine, references):
-                yield writer, references, probe, True
+                yield int(writer), references, int(probe), True
             for probe in forged:
-                yield writer, references, probe, False
+                yield int(writer), references, int(probe), False
 
 
 def report_halves(count: int, scored: Scored) -> None:
@@ -189,6 +214,24 @@ def report_halves(count: int, scored: Scored) -> None:
     print(
         f"  in {np.mean(gains > 0):.0%} of the halves; all writers {whole[0]:.2%}, {whole[1]:.2%}"
     )
+
+
+def report_strangers(
+    scored: Scored,
+    strangers: Scored,
+    weights: tuple[float, float, float],
+    calibration: Calibration,
+) -> None:
+    """Print what becomes of other people's signatures, beside genuine ones of `scored`."""
+    same, different = threshold_for_fmr(calibration).value, different_below(calibration)
+    probabilities = to_probability(strangers.fused(weights))
+    by_cosine = eer(scored.scores[scored.mated], strangers.scores)[0]
+    by_both = eer(scored.fused(weights)[scored.mated], strangers.fused(weights))[0]
+    shares = np.mean(probabilities >= same), np.mean(probabilities < different)
+    print(
+        f"  {STRANGERS} random forgeries: EER by score {by_cosine:.2%}, both {by_both:.2%};", end=""
+    )
+    print(" same {:.2%}, different {:.2%}".format(*shares))
 
 
 def calibrate(
