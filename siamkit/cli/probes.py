@@ -32,7 +32,7 @@ Emit: TypeAlias = Callable[[list[dict[str, Any]]], None]
 EXIT_UNKNOWN = 3
 
 OF_ONE_SOURCE = (UnreadableSample, NothingFound, SeveralFound, LowQuality)
-WIDEST_NAME, VERDICT = 48, 32  # characters of the columns of a streamed table
+WIDEST_NAME, VERDICT, NEAREST = 48, 32, 40  # characters of the columns of a streamed table
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,7 @@ class Shown:
     show_one: Callable[[Any, list[AnswerRow]], None]
     matches: int = 1  # per region in a table
     with_region: bool = False
+    with_text: bool = False  # of the nearest sample, where samples are texts
 
 
 class BatchTable:
@@ -192,6 +193,8 @@ class BatchTable:
         columns += [("region", 19)] * self.with_region + [("answer", VERDICT)]
         columns += [("rank", 4), ("nearest", 24)] * (self.matches > 1)
         columns += [("probability", 11), ("score", 7)]
+        columns += [("nearest text", NEAREST)] * shown.with_text
+        self.with_text = shown.with_text
         self.table = StreamedTable(columns, ("#", "rank", "probability", "score"))
 
     def add(self, source: Probe, rows: Sequence[AnswerRow]) -> None:
@@ -204,7 +207,10 @@ class BatchTable:
                 share = None if likely is None else format_probability(likely)
                 ranked = [rank, match and match.identity] if self.matches > 1 else []
                 score = match and match.score
-                self.table.add([name, row.number, *where, row.verdict, *ranked, share, score])
+                text = [match and short_name(match.source, NEAREST)] * self.with_text
+                self.table.add(
+                    [name, row.number, *where, row.verdict, *ranked, share, score, *text]
+                )
 
 
 def answer_probes(

@@ -34,7 +34,14 @@ class View:
     def shown(self) -> Shown:
         from siamkit.reports.answer_facts import of_answers
 
-        return Shown(self.rows, of_answers, self.show_one, max(1, self.matches), self.is_verbose)
+        return Shown(
+            self.rows,
+            of_answers,
+            self.show_one,
+            max(1, self.matches),
+            with_region=self.is_verbose and not self.is_text,
+            with_text=self.is_text,
+        )
 
     def rows(self, answers: Sequence[sk.Answer]) -> list[AnswerRow]:
         """Return the answers as rows."""

@@ -166,6 +166,8 @@ class AnswerFiles:
             nearest = "" if row.identity else f"nearest: {best.identity}, "
             numbers = describe_numbers(row.probability, row.score)
             lines.append(f"<small>{escaped(nearest + numbers, 200)}</small>")
+            if self.pipeline.modality.kind == "text" and best.source:
+                lines.append(f"<small>{escaped(best.source, 300)}</small>")
         return f"<div class=answer>{pictures}<div>{'<br>'.join(lines)}{_others(row)}</div></div>"
 
     def _thumbnail(self, sample_id: int | None) -> str:
