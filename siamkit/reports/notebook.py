@@ -23,8 +23,6 @@ from siamkit.sdk.media import load_image
 from siamkit.types import Decision, Image
 
 if TYPE_CHECKING:
-    from PIL import Image as PILImage
-
     from siamkit.flows.answer_lists import Answers, Asked, Batch
     from siamkit.flows.detect import Detected
     from siamkit.flows.evaluate import Evaluation
@@ -119,10 +117,6 @@ def _sample(asked: Asked | None, number: int, name: str) -> tuple[Image | None, 
     return None, player
 
 
-def _scene(picture: PILImage.Image, side: int = SCENE) -> str:
-    return picture_tag(picture, side)
-
-
 def _name(source: str) -> str:
     return f"<div><small>{escaped(sources.to_path(source).name, NAME)}</small></div>"
 
@@ -136,7 +130,7 @@ def _draw_answers(answers: Answers[Any], side: int = SCENE) -> str:
     image, shown = _sample(answers.asked, 0, answers.source)
     rows = _answer_rows(answers)
     if image:
-        shown = _scene(draw_answers(image, rows), side)
+        shown = picture_tag(draw_answers(image, rows), side)
     head, *_ = rows
     if len(rows) == 1:
         said = _verdict(_say(head), head.decision)
@@ -213,7 +207,7 @@ def _side(answer: Verification, side: ComparedSide, number: int) -> str:
     image, shown = _sample(answer.asked, number, side.source)
     if image:
         marks = [Mark(side.region, "", COLOURS[answer.decision])] if side.region.where else []
-        shown = _scene(annotate(image, marks), SIDE)
+        shown = picture_tag(annotate(image, marks), SIDE)
     kind = answer.asked.kind if answer.asked else ""
     return f"<div>{shown}{'' if kind == 'text' else _name(side.source)}</div>"
 
@@ -228,7 +222,7 @@ def _draw_picture(picture: SearchedPicture, side: int = SCENE) -> str:
             Mark(place.region, f"{n} {place.identity}", colour_of(place.identity), (str(n),))
             for n, place in enumerate(places, 1)
         ]
-        shown = _scene(annotate(image, marks), side)
+        shown = picture_tag(annotate(image, marks), side)
     said = ", ".join(picture.identities) or str(picture.decision)
     rows = [(n, p.identity, p.probability, p.score) for n, p in enumerate(places, 1)]
     cells = [
@@ -245,7 +239,7 @@ def _draw_detected(detected: Detected) -> str:
     image, shown = _sample(detected.asked, 0, detected.source)
     if image:
         marks = [mark(region, number) for number, region in enumerate(detected.regions, 1)]
-        shown = _scene(annotate(image, marks))
+        shown = picture_tag(annotate(image, marks), SCENE)
     cells = [[n, r.label, float(r.score)] for n, r in enumerate(detected.regions, 1)]
     said = f"<p class=siamkit-verdict>{len(detected.regions):,} found</p>"
     return f"{said}{_name(detected.source)}{shown}{_table(['#', 'label', 'score'], cells)}"

@@ -18,15 +18,15 @@ from siamkit.workspace.training import TrainingMethods
 __all__ = ["Workspace", "default_root"]
 
 
-class Workspace(
-    ComparisonMethods,
-    DuplicateMethods,
-    EnrolmentMethods,
+class Workspace(  # the reference lists the methods of the last one first
     ExchangeMethods,
-    MeasuringMethods,
-    QueryMethods,
-    RecordingMethods,
     TrainingMethods,
+    MeasuringMethods,
+    DuplicateMethods,
+    RecordingMethods,
+    ComparisonMethods,
+    QueryMethods,
+    EnrolmentMethods,
 ):
     """A store and every operation on it; models and indexes stay open between calls.
 
