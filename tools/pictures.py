@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation: `python tools/pictures.py` rewrites them.
 
 Each is a small SVG file whose colours follow the reader's light or dark mode, with its own
-background. floors.py draws the floors. `answers.jpg` shows what siamkit itself draws on the
+background. floors.py draws the floors. The photographs show what siamkit itself draws on the
 samples of examples/samples.py: portraits in the public domain (NASA, US Navy), and a shelf drawn
 with pictures of scikit-image that are free to use (CC0, or in the public domain).
 """
@@ -234,17 +234,32 @@ EXAMPLES = (  # each saves a picture in the folder of the samples
         ("enrol", "products", f"shelves/{name}.png", "--as", name, "--detector", "none")
         for name in PRODUCTS
     ),
-    ("find", "products", "shelves/shelf.jpg", "--threshold", "0.5", "--save-annotated", "seen.png"),
+    (
+        "find",
+        "products",
+        "shelves/shelf.jpg",
+        "--threshold",
+        "0.5",
+        "--save-annotated",
+        "shelf.png",
+    ),
+    ("enrol", "voices", "low-1.wav", "--as", "Lena"),
+    ("timeline", "talk.flac", "voices", "-o", "talk.png"),
+    ("explain", "-m", "faces", "collins.png", "collins-tilted.jpg", "-o", "explain.png"),
 )
+DOCS = ROOT / "docs"
 
 
 def save_answers() -> None:
-    """Save a group photo and a shelf, side by side, as siamkit annotates them."""
+    """Save what siamkit draws: a shelf, a talk, an explanation, and a group beside the shelf."""
     with tempfile.TemporaryDirectory() as folder:
         commands = [[ROOT / "examples" / "samples.py"], *(["-m", "siamkit", *e] for e in EXAMPLES)]
         for command in commands:
             subprocess.run([sys.executable, *command], cwd=folder, check=True)
-        pictures = [Image.open(Path(folder) / name) for name in ("group.png", "seen.png")]
+        for name in ("talk.png", "explain.png"):
+            (DOCS / name).write_bytes((Path(folder) / name).read_bytes())
+        pictures = [Image.open(Path(folder) / name) for name in ("group.png", "shelf.png")]
+        pictures[1].convert("RGB").save(DOCS / "shelf.jpg", quality=88)
         scaled = [
             ImageOps.contain(picture.convert("RGB"), (10_000, ANSWER_HEIGHT))
             for picture in pictures
