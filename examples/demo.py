@@ -39,7 +39,7 @@ def siamkit(*arguments: str | Path, accepted: tuple[int, ...] = (0, 3, 5)) -> st
     )
     if "--json" not in arguments:
         print(run.stdout, end="")
-    if run.returncode not in accepted:  # 3: unknown, or different; 5: inconclusive
+    if run.returncode not in accepted:  # 3: not enrolled, or different; 5: inconclusive
         sys.exit(f"the demo stops here: siamkit ended with {run.returncode}")
     print(f"[exit {run.returncode}, {time.perf_counter() - started:.2f} s]", flush=True)
     return run.stdout
@@ -64,7 +64,7 @@ def card(probe: dict, region: dict | None) -> str:
     face = picture.crop(
         (round(left - margin), round(top - margin), round(right + margin), round(bottom + margin))
     )
-    verdict = f"<b>{html.escape(region['identity'] or 'unknown')}</b>"
+    verdict = f"<b>{html.escape(region['identity'] or 'not enrolled')}</b>"
     matches = "".join(
         f'<figure><img src="{data_uri(Image.open(m["source"]))}">'
         f"<figcaption>{html.escape(m['identity'])} {m['score']:.3f}</figcaption></figure>"
@@ -99,7 +99,7 @@ def faces() -> None:
     photos = OUT / "photos"
     probes = make_photos(photos)
     siamkit("enrol", "faces", photos / "collins.png", "--as", "Eileen Collins")
-    siamkit("query", "faces", photos / "hopper.jpg")  # not enrolled yet: unknown
+    siamkit("query", "faces", photos / "hopper.jpg")  # not enrolled yet
     siamkit("enrol", "faces", photos / "hopper.jpg", "--as", "Grace Hopper")
     siamkit("query", "faces", *probes)
     siamkit("query", "faces", photos / "both.jpg", "-k", "1", "--save-annotated", OUT / "both.jpg")

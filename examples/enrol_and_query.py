@@ -25,15 +25,15 @@ hopper = packaged("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
 with tempfile.TemporaryDirectory() as folder, sk.Workspace(folder) as ws:
     ws.enrol("faces", "Eileen Collins", collins)
     (answer,) = ws.query("faces", hopper)
-    print("before she is enrolled:", answer.identity or "unknown")
+    print("before she is enrolled:", answer.identity or "not enrolled")
 
     ws.enrol("faces", "Grace Hopper", hopper)
     (answer,) = ws.query("faces", hopper)
     for match in answer.matches:
         print(f"  {match.identity}: {match.score:.3f}")
 
-    result = ws.verify("faces", collins, hopper)
-    print("the same person?", result.verdict.decision)
+    verification = ws.verify("faces", collins, hopper)
+    print("the same person?", verification.verdict.decision)
 
     try:
         ws.enrol("faces", "nobody", packaged("skimage", "data/coffee.png"))

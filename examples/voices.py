@@ -19,7 +19,7 @@ with tempfile.TemporaryDirectory() as scratch, sk.Workspace(Path(scratch) / "sto
     ws.enrol("voices", "Low", folder / "low-1.wav")
     for name in ("low-2.wav", "high-1.wav"):
         (answer,) = ws.query("voices", folder / name)
-        print(f"{name}: {answer.identity or 'unknown'} ({answer.matches[0].score:.3f})")
+        print(f"{name}: {answer.identity or 'not enrolled'} ({answer.matches[0].score:.3f})")
 
     talk = ws.timeline(folder / "talk.flac", "voices")
     for turn in talk.turns:
