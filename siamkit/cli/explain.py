@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
-    from siamkit.flows.explain import Part
+    from siamkit.flows.explain import ExplainedSample, Part
     from siamkit.types import Box
 
 PARTS_SHOWN = 10  # parts of each sample in its table
@@ -86,33 +87,54 @@ def explain(
 
 
 def _print(explanation: sk.Explanation) -> None:
-    """Print the score, then the parts of each sample, the highest contribution first."""
-    echo(f"score {explanation.score:.3f}; parts by contribution, highest first:")
-    for sample in (explanation.left, explanation.right):
-        count = len(sample.parts)
-        compared = f"{count} part{'s' if count != 1 else ''}"
-        if sample.region.where:
-            compared = f"{sk.region_choosers.describe_region(sample.region)}, {compared}"
+    """Print the verdict, then how much the parts of each sample count, the highest first."""
+    for line in explanation.lines:
+        echo(line)
+    sides = (explanation.left, explanation.right)
+    if len(sides[0].parts[0].where) == 4:
+        _print_areas(sides)
+        return
+    for letter, sample in zip("AB", sides, strict=True):
+        ranked, shares = sample.ranked_parts, sample.shares
         echo()
-        echo(f"{one_line(sample.source, 100)}: {compared}")
-        ranked = sample.ranked_parts
+        echo(f"{letter}: {one_line(sample.source, 100)}{_describe_region(sample)}")
         table(
-            [_unit(ranked[0]), "contribution"],
-            [[_place(part), _rounded(part)] for part in ranked[:PARTS_SHOWN]],
+            [_unit(ranked[0]), "  share", "score lost without it"],
+            [
+                [_place(part), _percent(shares[part]), _rounded(part)]
+                for part in ranked[:PARTS_SHOWN]
+            ],
         )
-        if count > PARTS_SHOWN:
-            last = ranked[-1]
-            echo(
-                f"… and {count - PARTS_SHOWN} more, down to {_place(last)} with"
-                f" {_rounded(last):.3f}; --json lists them all"
-            )
+        if (more := len(ranked) - PARTS_SHOWN) > 0:
+            least = f"{_place(ranked[-1])} with {_rounded(ranked[-1]):.3f}"
+            echo(f"… and {more} more, down to {least}; --json lists them all")
+
+
+def _print_areas(sides: Sequence[ExplainedSample]) -> None:
+    """Print the shares of nine areas of two pictures in one table."""
+    for letter, sample in zip("AB", sides, strict=True):
+        echo(f"{letter}: {one_line(sample.source, 100)}{_describe_region(sample)}")
+    areas = [sample.areas() for sample in sides]
+    names = sorted(areas[0], key=lambda name: -sum(shares[name] for shares in areas))
+    echo()
+    head = ["area of the crop", "   in A", "   in B"]
+    table(head, [[name, *(_percent(shares[name]) for shares in areas)] for name in names])
+    echo("a share below 0 makes the two less alike; --json lists every cell, -o FILE draws them")
+
+
+def _describe_region(sample: ExplainedSample) -> str:
+    if not sample.region.where:
+        return ""
+    return f" ({sk.region_choosers.describe_region(sample.region)})"
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share):>5} %"
 
 
 def _unit(part: Part) -> str:
     if part.text:
         return "words"
-    if len(part.where) == 4:
-        return "px of the crop"
     return "s of the recording" if part.in_recording else "s of the crop"
 
 
@@ -123,7 +145,5 @@ def _rounded(part: Part) -> float:
 def _place(part: Part) -> str:
     if part.text:
         return one_line(part.text, 60)
-    if len(part.where) == 4:
-        return ",".join(f"{v:.0f}" for v in part.where)
-    start, stop = part.in_recording or part.where
+    start, stop = part.in_recording or part.where[:2]
     return f"{start:.2f}-{stop:.2f}"

@@ -10,11 +10,14 @@ from siamkit.embed import batches, region_choosers
 from siamkit.embed.batches import EmbeddedRegion, EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput, NothingFound
+from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows import occlusion
+from siamkit.flows.decide import DEFAULT_RULE, Basis
 from siamkit.flows.occlusion import Pieces, Place
+from siamkit.flows.verify import Verification, open_comparison
 from siamkit.io import sources
 from siamkit.io.presentable import Presentable
+from siamkit.io.wording import OTHERS, Nouns, describe_pair, describe_score, nouns_of
 from siamkit.protocols import Source
 from siamkit.sdk import regions
 from siamkit.types import Clip, Progress, Quality, Region, Span, Vectors, ignore_progress
@@ -38,6 +41,14 @@ class Part:
     in_recording: Span | None = None  # of a clip: s of the recording that the crop was cut from
 
 
+def _area(column: int, row: int) -> str:
+    """Return the name of one of nine areas of a picture. column, row: 0, 1 or 2."""
+    if (column, row) == (1, 1):
+        return "middle"
+    names = (("top", "", "bottom")[row], ("left", "", "right")[column])
+    return " ".join(filter(None, names))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplainedSample:
     """One of the two samples. Its parts are in reading order."""
@@ -48,6 +59,22 @@ class ExplainedSample:
     region_count: int  # of the source; one of them was compared
     crop: Any  # the compared Image, Clip or str
     parts: tuple[Part, ...]
+
+    @property
+    def shares(self) -> dict[Part, float]:
+        """The share of each part in all that raises or lowers the score; below 0 if it lowers."""
+        total = sum(abs(part.contribution) for part in self.parts) or 1.0
+        return {part: part.contribution / total for part in self.parts}
+
+    def areas(self) -> dict[str, float]:
+        """Return the shares of nine areas of a picture's crop, by their names."""
+        height, width = self.crop.pixels.shape[:2]
+        totals = {_area(column, row): 0.0 for row in range(3) for column in range(3)}
+        for part, share in self.shares.items():
+            x, y = (sum(part.where[side::2]) / 2 for side in (0, 1))  # of its middle
+            column, row = 3 * x // width, 3 * y // height
+            totals[_area(int(column), int(row))] += share
+        return totals
 
     @property
     def ranked_parts(self) -> list[Part]:
@@ -68,6 +95,21 @@ class Explanation(Presentable):
     score: float  # cosine in [-1, 1]
     left: ExplainedSample
     right: ExplainedSample
+    verification: Verification | None = None  # by that cosine; None if there is no threshold
+    nouns: Nouns = OTHERS  # for identities
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        """The verdict for people, and then the score and where its threshold comes from."""
+        if self.verification is None:
+            detail = describe_score("cosine", self.score, None, None, self.nouns)
+            return "no verdict", detail
+        verdict = self.verification.verdict
+        words = describe_pair(verdict.decision, self.nouns, verdict.probability)
+        if verdict.objection:
+            return words, f"{verdict.objection.reason} (score {self.score:.3f})"
+        limits = verdict.threshold, verdict.different_below
+        return words, describe_score("cosine", self.score, *limits, self.nouns)
 
 
 def explain(
@@ -76,13 +118,15 @@ def explain(
     b: Source,
     *,
     choose: Chooser = region_choosers.largest_region,
+    basis: Basis | None = None,
     progress: Progress = ignore_progress,
 ) -> Explanation:
     """Measure what the cosine to the whole of one sample loses without each piece of the other.
 
     Pieces of a picture are cells of a grid, hidden in overlapping windows; of a sound, segments; of
     a text, words: see siamkit.flows.occlusion. A piece without which nothing is left to embed
-    contributes the whole score. choose: the region of `b`. Raises UnreadableSample or NothingFound
+    contributes the whole score. choose: the region of `b`. basis: a gallery's calibration and
+    default threshold; None for the encoder's own. Raises UnreadableSample or NothingFound
     for a sample that cannot be used, BadInput for one that cannot be split, each naming it.
     """
     sample_a = batches.embed_one(pipeline, pipeline.read(a), region_choosers.largest_region)
@@ -105,7 +149,21 @@ def explain(
         parts = _parts(pieces, pieces.contributions(score, vectors @ other), region)
         facts = region.region, region.quality, sample.region_count, region.crop
         explained.append(ExplainedSample(sample.name, *facts, parts))
-    return Explanation(score, *explained)
+    verification = _verify(pipeline, basis, sample_a, sample_b)
+    left_sample, right_sample = explained
+    nouns = nouns_of(pipeline.modality)
+    return Explanation(score, left_sample, right_sample, verification, nouns)
+
+
+def _verify(
+    pipeline: Pipeline, basis: Basis | None, a: EmbeddedSource, b: EmbeddedSource
+) -> Verification | None:
+    """Decide on two samples by their cosine; None if no threshold is known."""
+    try:
+        comparison = open_comparison(pipeline, DEFAULT_RULE, basis)
+    except Uncalibrated:
+        return None
+    return comparison.compare(a, b)
 
 
 def _split(sample: EmbeddedSource, region: EmbeddedRegion) -> Pieces:

@@ -171,9 +171,14 @@ def of_fused(fused: Fused) -> Facts:
 
 
 def of_explanation(explanation: Explanation) -> Facts:
-    """Describe what each part of two samples contributes to their score."""
+    """Describe the verdict on two samples, and what each part contributes to their score."""
+    verdict = explanation.verification.verdict if explanation.verification is not None else None
     return {
+        "decision": verdict.decision if verdict is not None else None,
+        "probability": rounded(verdict.probability) if verdict is not None else None,
         "score": round(explanation.score, DIGITS),
+        "threshold": _rounded_threshold(verdict.threshold) if verdict is not None else None,
+        "different_below": rounded(verdict.different_below) if verdict is not None else None,
         "left": _of_explained(explanation.left),
         "right": _of_explained(explanation.right),
     }

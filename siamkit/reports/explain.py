@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,11 +13,13 @@ from siamkit.io.extras import require_extra
 from siamkit.io.printable import blank
 from siamkit.io.sources import shorten
 from siamkit.reports.html import cut
+from siamkit.reports.svg import ticks
 from siamkit.reports.timeline import saving
 from siamkit.types import Clip, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     from siamkit.flows.explain import ExplainedSample, Explanation, Part
@@ -30,6 +33,10 @@ LETTER = 11.0  # points
 LINE = 2.1  # letter sizes from one line of text to the next
 GAP = 0.55  # letter sizes between words
 DARK = 1.5  # red + green + blue, each in [0, 1], below which white letters are easier to read
+# Cosine at the ends of the scale, at least: contributions that are all tiny stay pale.
+LEAST_SCALE = 0.05
+GREY = 0.75  # of a picture, where the scale shows colours as they lie over it
+DETAIL = 95  # characters of a line below the verdict
 LINES = 45  # of a text, at most
 TITLE = 60  # characters of a sample's name, at most
 # Fonts for letters that matplotlib's own font lacks, used where they are installed.
@@ -58,21 +65,36 @@ def draw(explanation: Explanation, path: Path) -> None:
     from matplotlib.figure import Figure
 
     sides = (explanation.left, explanation.right)
-    strongest = max(abs(part.contribution) for side in sides for part in side.parts) or 1e-6
+    strongest = max(abs(part.contribution) for side in sides for part in side.parts)
+    strongest = max(strongest, LEAST_SCALE)
     # The ends of the map are too dark for ink and letters to show on them.
     colours = ListedColormap(colormaps[COLOURS](np.linspace(0.12, 0.88, 256)))
     shades = ScalarMappable(Normalize(-strongest, strongest), colours)
+    shown = shades if not isinstance(explanation.left.crop, Image) else _over_grey(shades)
     with rc_context({"font.family": _fonts(), "svg.hashsalt": "siamkit"}):
         figure = Figure(figsize=(WIDTH, 4.0), layout="constrained")
+        figure.set_layout_engine("constrained", h_pad=0.1)
         FigureCanvasAgg(figure)
         panels = _panels(figure, sides)
-        for panel, side in zip(panels, sides, strict=True):
-            _draw_side(panel, side, shades)
-        figure.suptitle(f"score {explanation.score:.3f}", fontsize=LETTER + 1)
+        for letter, panel, side in zip("AB", panels, sides, strict=True):
+            _draw_side(panel, side, shades, letter)
+        _align_sounds(panels, sides)
+        verdict, detail = explanation.lines
+        lines = [f"$\\bf{{{_bold(verdict)}}}$", *textwrap.wrap(detail, DETAIL)]
+        figure.suptitle("\n".join(lines), fontsize=LETTER)
         bar = figure.colorbar(
-            shades, ax=list(panels), location="bottom", shrink=0.6, aspect=40, pad=0.04
+            shown,
+            ax=list(panels),
+            location="bottom",
+            shrink=0.6,
+            aspect=40,
+            pad=0.04,
+            panchor=False,
         )
-        bar.set_label("score lost when hidden (blue: the score rises)", fontsize=LETTER - 2)
+        bar.set_label(
+            "red makes the two alike: score lost when hidden; blue makes them differ",
+            fontsize=LETTER - 2,
+        )
         bar.ax.tick_params(labelsize=LETTER - 3)
         with saving(path) as temporary, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has
@@ -105,16 +127,40 @@ def _panels(figure: Figure, sides: Sequence[ExplainedSample]) -> Sequence[Axes]:
     return list(figure.subplots(2, 1, height_ratios=heights))
 
 
-def _draw_side(panel: Axes, side: ExplainedSample, shades: Any) -> None:
+def _over_grey(shades: ScalarMappable) -> ScalarMappable:
+    """Return the colours as they show over a grey picture, for the scale."""
+    import numpy as np
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap
+
+    places = np.linspace(-1, 1, 256)
+    opacity = STRONGEST * np.abs(places)[:, None]
+    drawn = shades.cmap(np.linspace(0, 1, 256))[:, :3] * opacity + GREY * (1 - opacity)
+    return ScalarMappable(shades.norm, ListedColormap(drawn))
+
+
+def _bold(text: str) -> str:
+    """Return a verdict for matplotlib's mathematics, whose spaces and signs are commands."""
+    return text.replace(" ", r"\ ")
+
+
+def _align_sounds(panels: Sequence[Axes], sides: Sequence[ExplainedSample]) -> None:
+    """Let a second be as wide in both panels."""
+    clips = [side.crop for side in sides if isinstance(side.crop, Clip)]
+    for panel in panels if clips else ():
+        panel.set_xlim(0, max(clip.seconds for clip in clips))
+
+
+def _draw_side(panel: Axes, side: ExplainedSample, shades: Any, letter: str) -> None:
     if isinstance(side.crop, Image):
         _draw_picture(panel, side.crop, side.parts, shades)
     elif isinstance(side.crop, Clip):
         _draw_sound(panel, side.crop, side.parts, shades)
     else:
         _draw_text(panel, side, shades)
-    if not isinstance(side.crop, str):
-        name = cut(shorten(Path(side.source).name), TITLE)
-        panel.set_title(name, loc="left", fontsize=LETTER - 1, parse_math=False)
+    name = "" if isinstance(side.crop, str) else cut(shorten(Path(side.source).name), TITLE)
+    title = f"{letter}: {name}" if name else letter
+    panel.set_title(title, loc="left", fontsize=LETTER - 1, parse_math=False)
 
 
 def _draw_picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any) -> None:
@@ -134,8 +180,9 @@ def _draw_picture(panel: Axes, image: Image, parts: Sequence[Part], shades: Any)
     colours = shades.to_rgba(values)
     colours[..., 3] = STRONGEST * np.abs(values) / shades.norm.vmax
     panel.imshow(colours, extent=(0, width, height, 0))
-    panel.tick_params(labelsize=LETTER - 4, length=2)
-    panel.set_xlabel("px of the crop", fontsize=LETTER - 4)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_anchor("NW")
 
 
 def _draw_sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> None:
@@ -158,7 +205,9 @@ def _draw_sound(panel: Axes, clip: Clip, parts: Sequence[Part], shades: Any) -> 
     starts = [part.in_recording[0] for part in parts if part.in_recording]
     if len(starts) == len(parts):
         in_crop = [part.where[0] for part in parts]
-        panel.xaxis.set_major_formatter(lambda x, _: f"{np.interp(x, in_crop, starts):.2f}")
+        listed = [(v, label) for v, label in ticks(starts[0], starts[-1]) if v >= starts[0]]
+        panel.set_xticks([float(np.interp(value, starts, in_crop)) for value, _ in listed])
+        panel.set_xticklabels([label for _, label in listed])
     label = "s of the recording, pauses left out" if starts else "s of the crop"
     panel.set_xlabel(label, fontsize=LETTER - 3)
 
@@ -167,7 +216,7 @@ def _draw_text(panel: Axes, side: ExplainedSample, shades: Any) -> None:
     """Draw words on their colours, in lines as wide as the picture."""
     lines = _lines(side)
     panel.set_axis_off()
-    panel.set_xlim(0, 1)
+    panel.set_xlim(-0.01, 1)
     panel.set_ylim(len(lines), 0)
     for row, line in enumerate(lines):
         for x, word, part in line:

@@ -132,8 +132,10 @@ class ComparisonMethods(OpenStore):
         """
         from siamkit.flows.explain import explain
 
-        pipeline, _ = self._open_named(gallery_or_modality, detector)
-        return explain(pipeline, *_take_two(pipeline, a, b), choose=choose, progress=progress)
+        pipeline, target = self._open_named(gallery_or_modality, detector)
+        basis = gallery_basis(target, pipeline, None) if target else None
+        left, right = _take_two(pipeline, a, b)
+        return explain(pipeline, left, right, choose=choose, basis=basis, progress=progress)
 
     def verify_identity(
         self,

@@ -102,6 +102,8 @@ def test_pictures_are_explained_and_drawn(textured):
     assert done.code == 0, done.err
     assert "saved out.png" in done.err
     found = json.loads(done.out)
+    assert found["decision"] in ("same", "different")
+    assert found["threshold"]["value"] == 0.999
     assert found["left"]["region"]["where"] == [10, 10, 70, 70]
     assert len(found["right"]["parts"]) == 100
     left = [p["contribution"] for p in found["left"]["parts"] if p["where"][2] <= 24]
@@ -110,6 +112,16 @@ def test_pictures_are_explained_and_drawn(textured):
     with Image.open(textured.folder / "out.png") as picture:
         assert picture.width > 900
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 100
+
+
+def test_areas_of_two_pictures_stand_in_one_table(textured):
+    lines = textured("explain", "-m", "tiles", "a.png", "b.png").out.splitlines()
+    head = next(n for n, line in enumerate(lines) if line.startswith("area of the crop"))
+    rows = [line.rsplit(maxsplit=4) for line in lines[head + 1 : head + 10]]
+    assert len({row[0] for row in rows}) == 9
+    shares = {row[0]: int(row[1]) for row in rows}
+    assert shares["left"] > shares["right"]  # the left halves are alike
+    assert [line.split()[0] for line in lines[2:4]] == ["A:", "B:"]
 
 
 def test_a_gallery_and_a_box(textured):
@@ -147,7 +159,10 @@ def test_one_word_carries_the_whole_score(shell):
     done = shell("explain", "-m", "letters", "--text", "hello", "--text", "hello there")
     assert done.code == 0
     assert "hello: it is one part, which carries the whole score" in done.err
-    assert done.out.splitlines()[0].startswith("score 0.")
+    verdict, detail = done.out.splitlines()[:2]
+    assert verdict == "different texts"
+    assert detail.startswith("score 0.")
+    assert "same from 0.800" in detail
     assert "there" in done.out
 
 
