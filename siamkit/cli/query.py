@@ -86,7 +86,7 @@ def query(
     saving = open_saving(ws, gallery, probes, request.outputs, f"Answers of the gallery {gallery}")
     emit = (lambda facts: emit_json({"gallery": gallery, "probes": facts})) if as_json else None
     tally = answer_probes(probes, replies, view.shown, saving, emit)
-    if ws.kind(ws.modality_of(gallery)) == "audio":
+    if ws.kind(ws.modality_of(gallery)) == "audio" and not probes.is_batch:
         _note_speakers(ws, gallery, probes.sources)
     return tally.exit_code()
 

@@ -59,6 +59,7 @@ def open_saving(
         _check_annotated(outputs.annotated, probes, ws.kind(modality))
     from siamkit.reports.answers import AnswerFiles
 
+    ws.count(gallery)  # raises StoreError: `gallery` would create it
     opened, nouns = ws.gallery(gallery), ws.nouns(modality)
     pipeline, live = ws.pipeline_of(opened), ws.index(opened)
     files = AnswerFiles(outputs, title, nouns, live, pipeline, several=probes.is_batch)

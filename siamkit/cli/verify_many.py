@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,11 +231,19 @@ def _open_files(
     checks.require_page(outputs.report)
     from siamkit.reports.pairs import PairFiles
 
-    system = comparison.system
-    pipeline = ws.pipeline_of(ws.gallery(system)) if isinstance(system, str) else system
-    files = PairFiles(outputs.output, outputs.report, nouns, pipeline)
+    files = PairFiles(outputs.output, outputs.report, nouns, _open_pipeline(ws, comparison.system))
     files.begin()
     return files
+
+
+def _open_pipeline(ws: sk.Workspace, system: str | Pipeline) -> Pipeline:
+    """Open the models of a gallery, or of the modality of that name where there is none."""
+    if not isinstance(system, str):
+        return system
+    with suppress(sk.StoreError):
+        ws.count(system)
+        return ws.pipeline_of(ws.gallery(system))
+    return ws.pipeline(ws.modality_of(system))
 
 
 def _open_table(pairs: list[ListedPair]) -> StreamedTable:

@@ -128,3 +128,12 @@ def test_an_interrupted_query_keeps_what_is_done(letters):
     process.communicate(timeout=50)
     assert process.returncode == 130
     assert 1 <= len(rows(letters, "out.csv")) < 5000
+
+
+def test_files_about_a_gallery_that_is_not_there_create_no_store(letters):
+    asked = ("letters", "q.txt", "--store", "none", "-o", "x.csv")
+    assert letters("query", *asked).code == 1
+    assert letters("classify", *asked).code == 1
+    done = letters("verify", "letters", "q.txt", "q.txt", "q.txt", *asked[2:])
+    assert done.code == 0, done.err
+    assert not (letters.folder / "none").exists()
