@@ -10,6 +10,7 @@ import pytest
 from inks import ink, png
 
 import siamkit as sk
+from siamkit.reports.answer_rows import SCHEMA
 
 TEXTS = ["hello, there", "one and two", "quite another thing"]
 
@@ -112,6 +113,7 @@ def test_rows_have_the_same_columns_and_plain_values(tiles, texts, shell):
         assert all(isinstance(v, str | int | float | list | None) for v in values)
         json.dumps(rows)
     rows = tiles.query("tiles", files).rows()
+    assert [list(row) for row in rows] == [list(SCHEMA)] * len(rows), "those of -o FILE"
     assert [row["identity"] for row in rows] == ["red", None, None, None]
     assert [row["error"] is None for row in rows] == [True, False, False, True]
     assert (rows[0]["left"], rows[0]["region"], rows[0]["decision"]) == (20.0, 1, "same")

@@ -96,8 +96,8 @@ def _describe(value: Any) -> str:
 
 
 def _advise(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "give one sample; a list of them is taken where the method says so"
+    if isinstance(value, Iterable):
+        return "query, classify, find, enrol and embed take a list; methods in _many any iterable"
     return ""
 
 
