@@ -292,3 +292,19 @@ def test_a_steady_sound_is_not_comparable():
     for samples, comparable in [*((sound, False) for sound in steady), (rising, True)]:
         clip = Clip(samples.astype(np.float32), 16_000)
         assert Voices().assess(clip, Region()).comparable is comparable
+
+
+def test_sounds_in_memory_are_enrolled_verified_and_told_apart(workspace):
+    import io
+
+    import soundfile
+
+    from siamkit_voices.examples import examples
+
+    low, also_low, high = (soundfile.read(io.BytesIO(examples()[n][1])) for n in (0, 1, 2))
+    assert workspace.enrol("voices", "low", low).source == "sound of 4.6 s"
+    assert workspace.query("voices", also_low)[0].identity == "low"
+    assert not workspace.verify("voices", low, high)
+    both = np.concatenate([low[0], high[0]])
+    names = [turn.name for turn in workspace.timeline((both, low[1]), "voices").turns]
+    assert names == ["low", "speaker 1"]
