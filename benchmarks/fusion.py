@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 from decision_data import load
 
-from siamkit.stats import calibration_fit, reliability
+from siamkit.stats import reliability
 from siamkit.stats.calibration import llr
+from siamkit.stats.calibration_fit import CalibrationTargets, fit_calibration
 from siamkit.stats.comparisons import Comparisons
 from siamkit.stats.metrics import eer, fnmr_at
 
 MODALITIES = ("faces", "voices", "signatures")
 SEEDS, TRIALS = 20, 20_000
+TARGETS = CalibrationTargets(fmr=0.1, method="logistic")
 
 
 def people(samples, count: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -69,9 +71,7 @@ def main() -> None:
         for name, samples in data.items():
             fitted = scored(samples, identities[name][:half], train, rng)
             comparisons = Comparisons(fitted, train[:, 0] == train[:, 1], train[:, 0], train[:, 1])
-            calibration = calibration_fit.fit_calibration(
-                comparisons, "", "", fmr=0.1, method="logistic"
-            )
+            calibration = fit_calibration(comparisons, "", "", TARGETS)
             raw = scored(samples, identities[name][half:], test, rng)
             llrs[name] = llr(calibration, raw)
         for size in (1, 2, 3):
