@@ -72,7 +72,8 @@ def test_texts_are_escaped_and_the_worst_pair_is_named(shell):
     rows.append((attack, attack + " ", 0, "x<b>"))
     write(shell.folder, rows, ("a", "b", "label", "kind<"))
     done = shell(
-        "evaluate", "t.csv", "-m", "letters", "--rerank", "words", "--snorm", "--group", "kind<",
+        "evaluate", "t.csv", "-m", "letters", "--rerank", "none", "--rerank", "words", "--snorm",
+        "--group", "kind<",
         "--report", "r.html",
     )  # fmt: skip
     assert done.code == 0, done.err

@@ -54,7 +54,7 @@ rerank = click.option(
     callback=_or_none,
     help="Let a reranker decide by its probability: `keypoints` of images, `lexical` of questions"
     " (for research: fitted to non-commercial data), `strokes` of signatures [default: `strokes`"
-    " of signatures, none of others].",
+    " where `query` and `verify` compare signatures, else none].",
 )
 
 
