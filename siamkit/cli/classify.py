@@ -17,7 +17,7 @@ from siamkit.cli.saving import open_saving
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classifier
-    from siamkit.reports.answers import AnswerOutputs
+    from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.stats.classify import ClassificationMethod
 
 
@@ -143,7 +143,7 @@ class ClassifyRequest:
 
     @property
     def outputs(self) -> AnswerOutputs:
-        from siamkit.reports.answers import AnswerOutputs
+        from siamkit.reports.answer_outputs import AnswerOutputs
 
         return AnswerOutputs(self.output, self.report, self.annotated)
 

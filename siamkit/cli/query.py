@@ -18,7 +18,7 @@ from siamkit.cli.saving import open_saving
 from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
-    from siamkit.reports.answers import AnswerOutputs
+    from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.stats.scoring import Fusion
 
 
@@ -114,7 +114,7 @@ class QueryRequest:
 
     @property
     def outputs(self) -> AnswerOutputs:
-        from siamkit.reports.answers import AnswerOutputs
+        from siamkit.reports.answer_outputs import AnswerOutputs
 
         return AnswerOutputs(self.output, self.report, self.annotated)
 

@@ -15,8 +15,9 @@ from siamkit.cli.output import stderr
 if TYPE_CHECKING:
     from siamkit.cli.probes import Outcome, Probes
     from siamkit.embed.pipeline import Pipeline
+    from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.reports.answer_rows import AnswerRow
-    from siamkit.reports.answers import AnswerFiles, AnswerOutputs
+    from siamkit.reports.answers import AnswerFiles
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 

@@ -19,6 +19,7 @@ from siamkit.io import table_write, wording
 from siamkit.io.atomic import create_folder, replace_text, require_writable
 from siamkit.io.sources import to_path
 from siamkit.io.wording import Nouns
+from siamkit.reports.answer_outputs import AnswerOutputs
 from siamkit.reports.answer_rows import FAILED, KINDS, SCHEMA, AnswerRow, values_of, values_of_error
 from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
 from siamkit.reports.html import escaped
@@ -38,25 +39,6 @@ COLOURS: dict[Decision, Colour] = {
     Decision.DIFFERENT: (213, 94, 0),
     Decision.INCONCLUSIVE: (240, 228, 66),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerOutputs:
-    """The files to write; None where absent. annotated: a picture, or a folder for several."""
-
-    output: Path | None = None
-    report: Path | None = None
-    annotated: Path | None = None
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files and folders that are written."""
-        return [path for path in (self.output, self.report, self.annotated) if path]
-
-    @property
-    def needs_picture(self) -> bool:
-        """True if the pixels of probes are needed, which are then decoded once more."""
-        return bool(self.report or self.annotated)
 
 
 @dataclass(slots=True, eq=False)

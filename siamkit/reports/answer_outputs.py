@@ -1,0 +1,25 @@
+"""The files to write about answers, as a command's options name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOutputs:
+    """The files to write; None where absent. annotated: a picture, or a folder for several."""
+
+    output: Path | None = None
+    report: Path | None = None
+    annotated: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that are written."""
+        return [path for path in (self.output, self.report, self.annotated) if path]
+
+    @property
+    def needs_picture(self) -> bool:
+        """True if the pixels of probes are needed, which are then decoded once more."""
+        return bool(self.report or self.annotated)
