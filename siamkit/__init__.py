@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Uncalibrated,
         UnreadableSample,
     )
+    from siamkit.flows.answer import Answer
     from siamkit.flows.answer_lists import Answers, Batch
     from siamkit.flows.audit import Finding
     from siamkit.flows.classify import Classified, ClassMatch
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from siamkit.flows.explain import Explanation
     from siamkit.flows.find import SearchedPicture, Sighting
     from siamkit.flows.import_ import Imported
-    from siamkit.flows.query import Answer
     from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline, Turn
-    from siamkit.flows.verify import Verification
+    from siamkit.flows.verification import Verification
     from siamkit.io.table_read import TextColumns
     from siamkit.reports.find import FindFiles
     from siamkit.reports.region_files import RegionFiles
@@ -156,7 +156,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Answer": "siamkit.flows.query",
+    "Answer": "siamkit.flows.answer",
     "Answers": "siamkit.flows.answer_lists",
     "Batch": "siamkit.flows.answer_lists",
     "CalibrationTargets": "siamkit.stats.calibration_fit",
@@ -203,7 +203,7 @@ _HOME = {
     "TrainingResult": "siamkit.train.run",
     "TrainingRun": "siamkit.train.run",
     "Turn": "siamkit.flows.timeline",
-    "Verification": "siamkit.flows.verify",
+    "Verification": "siamkit.flows.verification",
     "Workspace": "siamkit.workspace",
     **dict.fromkeys(
         [

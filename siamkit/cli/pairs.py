@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from siamkit.embed.pipeline import Pipeline
     from siamkit.embed.region_choosers import Chooser
     from siamkit.flows.explain import ExplainedSample
-    from siamkit.flows.verify import ComparedSide
+    from siamkit.flows.verification import ComparedSide
     from siamkit.types import Box
 
 

@@ -10,7 +10,7 @@ from siamkit.io import wording
 from siamkit.io.wording import Nouns
 
 if TYPE_CHECKING:
-    from siamkit.flows.verify import ComparedSide
+    from siamkit.flows.verification import ComparedSide
 
 NAME = 60  # characters of a file or a text
 

@@ -16,8 +16,9 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError, Uncalibrated
 from siamkit.flows import objections
+from siamkit.flows.answer import Answer
 from siamkit.flows.decide import DecisionRule, gallery_basis
-from siamkit.flows.query import FIRST, Answer, answer_regions
+from siamkit.flows.query import FIRST, answer_regions
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates

@@ -14,7 +14,8 @@ from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows import occlusion
 from siamkit.flows.decide import DEFAULT_RULE, Basis
 from siamkit.flows.occlusion import Pieces, Place
-from siamkit.flows.verify import Verification, open_comparison
+from siamkit.flows.verification import Verification
+from siamkit.flows.verify import open_comparison
 from siamkit.io import sources
 from siamkit.io.presentable import Presentable
 from siamkit.io.wording import OTHERS, Nouns, describe_pair, describe_score, nouns_of

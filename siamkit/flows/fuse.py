@@ -17,7 +17,7 @@ from pathlib import Path
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, NothingFound, Uncalibrated
 from siamkit.flows.decide import gallery_basis
-from siamkit.flows.verify import Verification
+from siamkit.flows.verification import Verification
 from siamkit.io.presentable import Presentable
 from siamkit.io.sources import to_text
 from siamkit.protocols import Source

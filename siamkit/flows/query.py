@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedSource, Job
@@ -13,6 +13,7 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows import normalise, objections
+from siamkit.flows.answer import Answer
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     DecisionRule,
@@ -25,7 +26,6 @@ from siamkit.flows.decide import (
 )
 from siamkit.flows.nearest import RESCORED, find_nearest
 from siamkit.flows.second_opinion import SecondOpinion, judge_matches, open_second_opinion
-from siamkit.io.presentable import Presentable
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of
@@ -35,75 +35,11 @@ from siamkit.types import (
     Calibration,
     Decision,
     Match,
-    Objection,
-    Quality,
-    Region,
-    Threshold,
     Vectors,
 )
 
 VERIFIED = 3  # matches that a second opinion is asked about: it loads all of their samples
 FIRST = 2  # sources of the first batch, so that an answer is there soon
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Presentable):
-    """One region of a probe and its nearest identities, best first.
-
-    The decision is about the first match: by its probability if a reranker was used, by its
-    normalised score in a gallery calibrated with S-norm, else by its cosine.
-
-    Examples:
-        >>> (answer,) = ws.query("questions", "How do I log in?")
-        >>> answer.identity, answer.matches[0].identity
-        ('sign in', 'sign in')
-    """
-
-    source: str
-    region: Region
-    quality: Quality | None
-    matches: list[Match]
-    threshold: Threshold | None
-    reranker: str | None = None  # the threshold is on its probability
-    different_below: float | None = None  # None: below the threshold
-    advice: str = ""  # what makes an inconclusive answer conclusive, if that is known
-
-    @property
-    def decided_by(self) -> Literal["cosine", "snorm", "probability"]:
-        """The kind of score that the threshold is on."""
-        if self.reranker:
-            return "probability"
-        return "snorm" if self.matches and self.matches[0].normalised is not None else "cosine"
-
-    @property
-    def decision(self) -> Decision:
-        """Does the region belong to the first match's identity? "different" without a threshold."""
-        best = self.matches[0] if self.matches else None
-        if self.objection:
-            return self.objection.decision
-        if best is None or self.threshold is None:
-            return Decision.DIFFERENT
-        score = self.deciding_score(best)
-        if score is None:  # the enrolled source is gone, so the reranker could not judge it
-            return Decision.INCONCLUSIVE
-        below = self.threshold.value if self.different_below is None else self.different_below
-        return Limits(self.threshold, below).decide(score)
-
-    def deciding_score(self, match: Match) -> float | None:
-        """Return the score of a match that the threshold is on; None if it could not be judged."""
-        scores = {"cosine": match.score, "snorm": match.normalised}
-        return scores.get(self.decided_by, match.probability)
-
-    @property
-    def objection(self) -> Objection | None:
-        """Why no score decides: the region is not comparable, or differs from the first match."""
-        by_quality = objections.of_quality(self.quality)
-        return by_quality or (self.matches[0].objection if self.matches else None)
-
-    @property
-    def identity(self) -> str | None:
-        """The first match's identity; None if it is unknown or inconclusive."""
-        return self.matches[0].identity if self.decision == Decision.SAME else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ for the number of pairs, as siamkit.stats.calibration.threshold_for_best describ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches, region_choosers, rerankers
@@ -16,7 +16,6 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import StoreError
 from siamkit.flows import normalise, objections
-from siamkit.flows.answer_lists import Asked
 from siamkit.flows.decide import (
     DEFAULT_RULE,
     Basis,
@@ -33,73 +32,16 @@ from siamkit.flows.second_opinion import (
     open_second_opinion,
 )
 from siamkit.flows.verdicts import heed, verdict_of_opinion, verdict_of_score
-from siamkit.io import wording
-from siamkit.io.presentable import Presentable
+from siamkit.flows.verification import ComparedSide, Verification
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
 from siamkit.store.labels import normalise_label
 from siamkit.store.live_index import LiveIndex
-from siamkit.types import Decision, Quality, Region, Vectors, Verdict
+from siamkit.types import Decision, Vectors, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedSide:
-    """One side of a comparison: a region of a source, or an enrolled identity."""
-
-    source: str  # or the identity's label
-    region: Region | None = None
-    quality: Quality | None = None
-    samples: int = 1  # enrolled samples of an identity; 1 for a source
-    region_count: int = 1  # regions detected in the source
-    number: int | None = None  # of the region that counts, left to right, where all were compared
-
-
-@dataclass(frozen=True, slots=True)
-class Verification(Presentable):
-    """The answer to a 1:1 question, and the regions that were compared.
-
-    It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
-
-    Examples:
-        >>> answer = ws.verify("questions", "How do I log in?", "When are you open?")
-        >>> bool(answer), answer.decision.value
-        (False, 'different')
-        >>> print(answer)
-        different questions (probability of the same question 0.003)
-    """
-
-    verdict: Verdict
-    left: ComparedSide
-    right: ComparedSide
-    advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
-    asked: Asked | None = field(default=None, repr=False, compare=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.decision)
-
-    def __str__(self) -> str:
-        """The verdict for people: 'same person (probability 0.998)'."""
-        nouns = self.asked.nouns if self.asked else wording.OTHERS
-        return wording.describe_pair(self.decision, nouns, self.probability)
-
-    @property
-    def decision(self) -> Decision:
-        """Are the two the same?"""
-        return self.verdict.decision
-
-    @property
-    def score(self) -> float:
-        """The cosine of the two, in [-1, 1]."""
-        return self.verdict.score
-
-    @property
-    def probability(self) -> float | None:
-        """That the two are the same; None if nothing measured it."""
-        return self.verdict.probability
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,8 @@ from siamkit.embed.batches import EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import SiamkitError
-from siamkit.flows.verify import ClaimComparison, PairComparison, Verification
+from siamkit.flows.verification import Verification
+from siamkit.flows.verify import ClaimComparison, PairComparison
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 

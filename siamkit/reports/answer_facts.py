@@ -11,14 +11,14 @@ from siamkit.sdk import regions
 
 if TYPE_CHECKING:
     from siamkit.errors import SiamkitError
+    from siamkit.flows.answer import Answer
     from siamkit.flows.answer_lists import Answers
     from siamkit.flows.classify import Classified
     from siamkit.flows.detect import Detected
     from siamkit.flows.explain import ExplainedSample, Explanation, Part
     from siamkit.flows.find import SearchedPicture, Sighting
     from siamkit.flows.fuse import Fused
-    from siamkit.flows.query import Answer
-    from siamkit.flows.verify import ComparedSide, Verification
+    from siamkit.flows.verification import ComparedSide, Verification
     from siamkit.types import Threshold
 
 Facts = dict[str, Any]

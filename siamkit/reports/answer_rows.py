@@ -12,9 +12,9 @@ from siamkit.io.wording import Nouns
 from siamkit.types import Decision, Region, Threshold
 
 if TYPE_CHECKING:
+    from siamkit.flows.answer import Answer
     from siamkit.flows.classify import Classified
-    from siamkit.flows.query import Answer
-    from siamkit.flows.verify import Verification
+    from siamkit.flows.verification import Verification
     from siamkit.flows.verify_many import VerifiedPair
 
 KINDS = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluation
     from siamkit.flows.find import SearchedPicture
     from siamkit.flows.timeline import Timeline
-    from siamkit.flows.verify import ComparedSide, Verification
+    from siamkit.flows.verification import ComparedSide, Verification
 
 SCENE, SIDE, CARD = 640, 280, 440  # px: the longer side of a picture, of one of two, and of many
 ROWS, CARDS, CLASSES = 20, 30, 5  # shown at most

@@ -9,7 +9,7 @@ from typing import Any
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import SiamkitError
-from siamkit.flows.verify import ComparedSide, Verification
+from siamkit.flows.verification import ComparedSide, Verification
 from siamkit.flows.verify_many import VerifiedPair
 from siamkit.io import table_write, wording
 from siamkit.io.atomic import replace_text, require_writable

@@ -11,6 +11,7 @@ from siamkit.reports.facts import to_dict
 from siamkit.types import Region, Threshold
 
 if TYPE_CHECKING:
+    from siamkit.flows.answer import Answer
     from siamkit.flows.answer_lists import Answers, Batch
     from siamkit.flows.classify import Classified
     from siamkit.flows.dedupe import Deduped
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from siamkit.flows.evaluate import Evaluation
     from siamkit.flows.explain import Explanation
     from siamkit.flows.find import SearchedPicture
-    from siamkit.flows.query import Answer
     from siamkit.flows.timeline import Timeline
-    from siamkit.flows.verify import Verification
+    from siamkit.flows.verification import Verification
 
 Row = dict[str, Any]
 EDGES = ("left", "top", "right", "bottom")

@@ -12,10 +12,10 @@ from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.embed.region_choosers import Chooser, all_regions, largest_region
 from siamkit.flows.answer_lists import asked
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule, gallery_basis
+from siamkit.flows.verification import Verification
 from siamkit.flows.verify import (
     Claim,
     ClaimComparison,
-    Verification,
     open_claim,
     open_comparison,
     verify_pair,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from siamkit.embed.pipeline import DEFAULT, Pipeline
 from siamkit.embed.region_choosers import Chooser, all_regions
 from siamkit.errors import SiamkitError
+from siamkit.flows.answer import Answer
 from siamkit.flows.answer_lists import Answers, Batch, asked
 from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
-from siamkit.flows.query import Answer, query, query_many
+from siamkit.flows.query import query, query_many
 from siamkit.sdk.inputs import is_batch, take_each, take_source
 from siamkit.stats.scoring import Fusion, mated_cosine_of
 from siamkit.store import galleries

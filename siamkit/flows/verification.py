@@ -1,0 +1,66 @@
+"""The answer to a 1:1 question, and the two sides that were compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from siamkit.flows.answer_lists import Asked
+from siamkit.io import wording
+from siamkit.io.presentable import Presentable
+from siamkit.types import Decision, Quality, Region, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSide:
+    """One side of a comparison: a region of a source, or an enrolled identity."""
+
+    source: str  # or the identity's label
+    region: Region | None = None
+    quality: Quality | None = None
+    samples: int = 1  # enrolled samples of an identity; 1 for a source
+    region_count: int = 1  # regions detected in the source
+    number: int | None = None  # of the region that counts, left to right, where all were compared
+
+
+@dataclass(frozen=True, slots=True)
+class Verification(Presentable):
+    """The answer to a 1:1 question, and the regions that were compared.
+
+    It is true if the two are the same: `if ws.verify("faces", "a.jpg", "b.jpg"): …`.
+
+    Examples:
+        >>> answer = ws.verify("questions", "How do I log in?", "When are you open?")
+        >>> bool(answer), answer.decision.value
+        (False, 'different')
+        >>> print(answer)
+        different questions (probability of the same question 0.003)
+    """
+
+    verdict: Verdict
+    left: ComparedSide
+    right: ComparedSide
+    advice: str = ""  # what makes an inconclusive comparison conclusive, if that is known
+    asked: Asked | None = field(default=None, repr=False, compare=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.decision)
+
+    def __str__(self) -> str:
+        """The verdict for people: 'same person (probability 0.998)'."""
+        nouns = self.asked.nouns if self.asked else wording.OTHERS
+        return wording.describe_pair(self.decision, nouns, self.probability)
+
+    @property
+    def decision(self) -> Decision:
+        """Are the two the same?"""
+        return self.verdict.decision
+
+    @property
+    def score(self) -> float:
+        """The cosine of the two, in [-1, 1]."""
+        return self.verdict.score
+
+    @property
+    def probability(self) -> float | None:
+        """That the two are the same; None if nothing measured it."""
+        return self.verdict.probability
