@@ -34,6 +34,7 @@ SAME_FMR = 1e-4  # false match rate at which a sample counts as that of another 
 FALSE_WARNINGS = 0.01
 COPY = 0.9999  # cosine from which two samples are one to the encoder; rounding differs by less
 FAR_LLR = -math.log(100)  # evidence of 100 to 1 against the same identity, and stronger
+TOPICAL = ("text",)  # kinds whose labels are often topics: their samples need not be alike
 CHECKED = 10_000  # samples of one call; `siamkit audit` looks for the same among any number
 NEAREST = 2  # identities: the sample's own, and the nearest other one
 notes = logging.getLogger("siamkit.notes")
@@ -71,6 +72,8 @@ class MixupCheck:
 
     def __init__(self, pipeline: Pipeline, open_index: Callable[[Gallery], LiveIndex]) -> None:
         self._calibration = pipeline.calibration
+        is_topical = pipeline.modality.kind in TOPICAL
+        self._far_below = -1.0 if is_topical else _far_below(pipeline.calibration)
         self._open_index = open_index
         self._checked = 0
         self._identities = 0  # in the gallery at first, and then at most
@@ -90,7 +93,6 @@ class MixupCheck:
             return [None] * len(samples)
         self._identities += len({sample.identity for sample in samples})
         same_from = _same_from(self._calibration, self._identities)
-        far_below = _far_below(self._calibration)
         mixups = []
         for row, sample in enumerate(samples):
             nearest = enrolled[row]
@@ -98,7 +100,7 @@ class MixupCheck:
                 samples, (vectors[:row] @ vectors[row]).tolist(), strict=False
             ):
                 nearest = nearest.with_score(earlier.identity == sample.identity, score, earlier)
-            mixups.append(nearest.judge(sample.identity, same_from, far_below))
+            mixups.append(nearest.judge(sample.identity, same_from, self._far_below))
         self._checked += len(samples)
         if self._checked > CHECKED:
             notes.warning(

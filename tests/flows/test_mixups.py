@@ -23,6 +23,7 @@ CALIBRATION = Calibration(
 def ws(tmp_path, monkeypatch):
     """A workspace whose encoder of letters is calibrated."""
     monkeypatch.setattr(Pipeline, "calibration", CALIBRATION)
+    monkeypatch.setattr(mixups, "TOPICAL", ())
     return sk.Workspace(tmp_path / "store")
 
 
@@ -60,6 +61,12 @@ def test_samples_of_one_batch_are_compared_with_each_other(ws):
     assert "matches a" in two[0]
     assert "unlike every other sample of a: best cosine" in three[0]
     assert "`siamkit forget --sample 3`" in three[0]
+
+
+def test_texts_of_a_topic_need_not_be_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(Pipeline, "calibration", CALIBRATION)
+    ws = sk.Workspace(tmp_path / "store")
+    assert warnings_of(ws, ("a", "where is my invoice"), ("a", "zzzz qqqq")) == [(), ()]
 
 
 def test_a_stranger_is_found_however_many_others_are_nearer(ws):
