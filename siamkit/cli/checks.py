@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -39,9 +40,29 @@ def require_writable(option: str, file: Path, *sources: Path | None) -> None:
         raise click.UsageError(f"{option} {file}: it is a folder, or its folder does not exist.")
     if not os.access(file.parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
         raise click.UsageError(f"{option} {file}: it is not writable.")
-    for source in sources:
-        if source and file.exists() and source.exists() and file.samefile(source):
-            raise click.UsageError(f"{option} {file} is the source itself: give another name.")
+    require_no_source(option, [file], [source for source in sources if source])
+
+
+def require_no_source(option: str, files: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Raise UsageError, before the work begins, if a file to write is one that is read."""
+    from siamkit.io.listed_sources import find_replaced
+
+    if file := find_replaced(files, sources):
+        raise click.UsageError(f"{option} {file} is the source itself: give another name.")
+
+
+def require_outputs(output: Path | None, report: Path | None, sources: Iterable[Path]) -> None:
+    """Raise UsageError, before the work begins, for a table or a page that should not be written.
+
+    sources: files that are read. In a database, only siamkit's own table is replaced.
+    """
+    from siamkit.io.table_record import SQLITE
+
+    sources = list(sources)
+    require_page(report)
+    require_no_source("--report", [report] if report else [], sources)
+    if output and output.suffix.lower() not in SQLITE:
+        require_no_source("--output", [output], sources)
 
 
 def confirm(question: str, yes: bool) -> None:

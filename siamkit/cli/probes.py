@@ -43,6 +43,13 @@ class Probes:
     stems: list[str]
     errors: dict[int, SiamkitError]  # by position: of folders, patterns and lists without a file
     is_batch: bool  # a folder, a pattern or a list was given, or several
+    origin: str | None = None  # the list
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read, the list among them."""
+        files = [source for source in self.sources if isinstance(source, Path)]
+        return [*files, *([Path(self.origin)] if self.origin else [])]
 
     def to_ask(self) -> list[Probe]:
         """Return those without an error."""
@@ -84,7 +91,7 @@ def list_probes(
     stems = [item.stem for item in items] + [f"text-{n}" for n in range(1, len(texts) + 1)]
     errors = {n: item.error for n, item in enumerate(items) if item.error}
     is_batch = bool(request.origin) or len(sources) > 1 or has_folder(request.files)
-    return Probes(sources, stems, errors, is_batch)
+    return Probes(sources, stems, errors, is_batch, request.origin)
 
 
 def _read_list(ws: sk.Workspace, request: ProbeRequest) -> list[Any]:

@@ -51,13 +51,18 @@ class Saving:
 def open_saving(
     ws: sk.Workspace, gallery: str, probes: Probes, outputs: AnswerOutputs, title: str
 ) -> Saving | None:
-    """Prepare the files; None if there is none. Raises UsageError for those that cannot work."""
+    """Prepare the files; None if there is none.
+
+    Raises UsageError for those that cannot work, or that would replace what is read.
+    """
     if not outputs.paths:
         return None
-    checks.require_page(outputs.report)
+    checks.require_outputs(outputs.output, outputs.report, probes.files)
     modality = ws.modality_of(gallery)
     if outputs.annotated:
         _check_annotated(outputs.annotated, probes, ws.kind(modality))
+        targets = (outputs.picture_of(stem, several=probes.is_batch) for stem in probes.stems)
+        checks.require_no_source("--save-annotated", filter(None, targets), probes.files)
     from siamkit.reports.answers import AnswerFiles
 
     ws.count(gallery)  # raises StoreError: `gallery` would create it
@@ -77,4 +82,4 @@ def _check_annotated(annotated: Path, probes: Probes, kind: str) -> None:
     if annotated.suffix.lower() not in PICTURES:
         names = ", ".join(PICTURES)
         raise click.UsageError(f"--save-annotated takes a name that ends in {names}.")
-    checks.require_writable("--save-annotated", annotated, *map(Path, probes.sources))
+    checks.require_writable("--save-annotated", annotated)

@@ -188,7 +188,7 @@ def show(ws: sk.Workspace, comparison: Comparison, outputs: PairOutputs, *, as_j
     """Compare all pairs, show and save the outcomes as they come, and return the exit code."""
     pairs = comparison.pairs(ws)
     nouns = ws.nouns(comparison.modality(ws))
-    files = _open_files(ws, comparison, outputs, nouns)
+    files = _open_files(ws, comparison, outputs, pairs, nouns)
     table = None if as_json else _open_table(pairs)
     tally, facts = _Tally(), []
     try:
@@ -224,11 +224,17 @@ def _finish(files: PairFiles | None, facts: list[dict[str, Any]]) -> None:
 
 
 def _open_files(
-    ws: sk.Workspace, comparison: Comparison, outputs: PairOutputs, nouns: Nouns
+    ws: sk.Workspace,
+    comparison: Comparison,
+    outputs: PairOutputs,
+    pairs: list[ListedPair],
+    nouns: Nouns,
 ) -> PairFiles | None:
     if not (outputs.output or outputs.report):
         return None
-    checks.require_page(outputs.report)
+    sources = (comparison.origin, *(source for pair in pairs for source in (pair.a, pair.b)))
+    named = (source for source in sources if isinstance(source, Path))
+    checks.require_outputs(outputs.output, outputs.report, named)
     from siamkit.reports.pairs import PairFiles
 
     files = PairFiles(outputs.output, outputs.report, nouns, _open_pipeline(ws, comparison.system))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.detect import Detected, PreparedDetector
 from siamkit.io import pages, sources
-from siamkit.io.listed_sources import ListedSource, has_folder, list_sources
+from siamkit.io.listed_sources import ListedSource, has_folder, list_sources, refuse_replaced
 from siamkit.protocols import Source
 from siamkit.types import Progress, Region, ignore_progress
 
@@ -37,6 +37,10 @@ class Output(Protocol):
     @property
     def paths(self) -> Sequence[Path]:
         """The files and folders that are written, which are not read, wherever they are."""
+        ...
+
+    def annotated_of(self, source: Source, stem: str) -> Path | None:
+        """Return where the annotated picture of a source is saved; None if none is."""
         ...
 
     def save(self, detected: Detected, medium: Any, stem: str) -> Sequence[Path]:
@@ -75,6 +79,8 @@ def detect_many(
             prepared.detector.name,
             several=len(items) > 1 or has_folder(paths),
         )
+        drawn = (output.annotated_of(item.source, item.stem) for item in items if not item.error)
+        refuse_replaced(filter(None, drawn), (item.source for item in items))
     done = _Done(prepared, items, output) if output and len(items) > 1 else None
     for number, item in enumerate(items):
         progress("detecting", number, len(items))

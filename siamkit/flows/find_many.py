@@ -12,7 +12,7 @@ from siamkit.flows.decide import DEFAULT_RULE, DecisionRule
 from siamkit.flows.find import SearchedPicture, find
 from siamkit.flows.find_places import PictureSearch
 from siamkit.host import registry
-from siamkit.io.listed_sources import ListedSource, has_folder, list_sources
+from siamkit.io.listed_sources import ListedSource, has_folder, list_sources, refuse_replaced
 from siamkit.protocols import Source
 from siamkit.types import Progress, ignore_progress
 
@@ -32,6 +32,10 @@ class FindOutput(Protocol):
 
     def begin(self, search: PictureSearch, *, several: bool) -> None:
         """Prepare to write. Raises BadInput for what cannot be written."""
+        ...
+
+    def annotated_of(self, source: Source, stem: str) -> Path | None:
+        """Return where the annotated picture of a source is saved; None if none is."""
         ...
 
     def add(self, searched: SearchedPicture, medium: Any | None, stem: str) -> None:
@@ -62,6 +66,8 @@ def find_many(
         yield from _search(search, items, rule, progress)
         return
     output.begin(search, several=len(items) > 1 or has_folder(paths))
+    annotated = (output.annotated_of(item.source, item.stem) for item in items if not item.error)
+    refuse_replaced(filter(None, annotated), (item.source for item in items))
     is_worth_writing = False
     try:
         results = _search(search, items, rule, progress)

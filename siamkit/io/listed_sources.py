@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,30 @@ def has_folder(paths: Iterable[Source]) -> bool:
     """Return True if a folder, or a pattern of names, is among the sources."""
     named = (Path(path) for path in paths if not isinstance(path, bytes))
     return any(path.is_dir() or is_pattern(path) for path in named)
+
+
+def find_replaced(targets: Iterable[Path], sources: Iterable[Source]) -> Path | None:
+    """Return the first of the files to write that is a source, by whatever name; None if none is.
+
+    Sources that are no files count for nothing.
+    """
+    paths = (Path(source) for source in sources if not isinstance(source, bytes))
+    read = {identity for path in paths for identity in _identify(pages.split(path)[0])}
+    return next((path for path in targets if read.intersection(_identify(path))), None)
+
+
+def refuse_replaced(targets: Iterable[Path], sources: Iterable[Source]) -> None:
+    """Raise BadInput, before the work begins, if a file to write is one of the sources."""
+    if path := find_replaced(targets, sources):
+        hint = "name another output"
+        raise BadInput(f"{to_text(path)} is a source, and would be overwritten", hint=hint)
+
+
+def _identify(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the device and inode of a file; nothing for a path without one."""
+    with suppress(OSError, ValueError):
+        status = path.stat()
+        yield status.st_dev, status.st_ino
 
 
 def is_pattern(path: Path) -> bool:

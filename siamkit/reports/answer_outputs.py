@@ -19,6 +19,15 @@ class AnswerOutputs:
         """The files and folders that are written."""
         return [path for path in (self.output, self.report, self.annotated) if path]
 
+    def picture_of(self, stem: str, *, several: bool) -> Path | None:
+        """Return where the annotated picture of a source is saved; None if none is.
+
+        stem: a relative path without a suffix. several: `annotated` is a folder.
+        """
+        if self.annotated is None or not several:
+            return self.annotated
+        return self.annotated / f"{stem}.jpg"
+
     @property
     def needs_picture(self) -> bool:
         """True if the pixels of probes are needed, which are then decoded once more."""

@@ -114,10 +114,9 @@ class AnswerFiles:
         return cards_page(self.title, rows, self._cards, self._sources)
 
     def _annotate(self, rows: Sequence[AnswerRow], medium: Any, stem: str) -> None:
-        assert self.outputs.annotated
-        path = self.outputs.annotated
+        path = self.outputs.picture_of(stem, several=self.several)
+        assert path
         if self.several:
-            path = path / f"{stem}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(draw_answers(medium, rows), path)
 

@@ -19,6 +19,7 @@ from siamkit.io.atomic import replace_text, require_writable
 from siamkit.io.places import expand
 from siamkit.io.sources import to_path
 from siamkit.io.wording import format_probability
+from siamkit.protocols import Source
 from siamkit.reports.answer_rows import FAILED
 from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
 from siamkit.reports.html import escaped
@@ -70,6 +71,10 @@ class FindFiles:
     def needs_picture(self) -> bool:
         """True if the pixels of pictures are needed."""
         return any((self.crops, self.annotated, self.report))
+
+    def annotated_of(self, source: Source, stem: str) -> Path | None:
+        """Return where the annotated picture of a source is saved; None if none is."""
+        return self._regions.annotated_of(source, stem)
 
     def begin(self, search: PictureSearch, *, several: bool) -> None:
         """Prepare to write. Raises BadInput for what cannot be written."""

@@ -16,6 +16,7 @@ from siamkit.io.places import expand
 from siamkit.io.printable import blank
 from siamkit.io.sources import absolute, to_text
 from siamkit.io.table_write import Schema, Values
+from siamkit.protocols import Source
 from siamkit.reports.regions import PICTURES, annotate, cut, mark, save_picture
 from siamkit.sdk import region_formats
 from siamkit.sdk.regions import spans
@@ -128,16 +129,20 @@ class RegionFiles:
             if folder:
                 _require_folder(folder)
 
+    def annotated_of(self, source: Source, stem: str) -> Path | None:
+        """Return where the annotated picture of a source is saved; None if none is."""
+        if self._annotated is None or not self._annotated.is_dir():
+            return self._annotated
+        suffix = "" if isinstance(source, bytes) else Path(source).suffix
+        return self._annotated / f"{stem}{suffix if suffix.lower() in PICTURES else '.png'}"
+
     def save(self, detected: Detected, medium: Any, stem: str) -> list[Path]:
         """Write the files of one source, and return them. stem: a relative path, unique."""
         files: list[Path] = []
         if self._crops:
             files += self._save_crops(self._crops, detected, medium, stem)
-        if self._annotated:
-            path = self._annotated
-            if path.is_dir():
-                suffix = Path(detected.source).suffix
-                path = _below(path, stem, suffix if suffix.lower() in PICTURES else ".png")
+        if path := self.annotated_of(detected.source, stem):
+            create_folder(path.parent)
             marks = [mark(region, number) for number, region in enumerate(detected.regions, 1)]
             save_picture(annotate(medium, marks), path)
             files.append(path)

@@ -137,3 +137,33 @@ def test_files_about_a_gallery_that_is_not_there_create_no_store(letters):
     done = letters("verify", "letters", "q.txt", "q.txt", "q.txt", *asked[2:])
     assert done.code == 0, done.err
     assert not (letters.folder / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["query", "tiles"], ["find", "tiles"], ["detect", "-d", "inks"]]
+)
+def test_annotated_pictures_never_replace_the_sources(photos, command):
+    files = [photos.folder / f"{name}.jpg" for name in ("red", "both")]
+    for file in files:
+        file.with_suffix(".png").rename(file)
+    before = [file.read_bytes() for file in files]
+    done = photos(*command, "red.jpg", "both.jpg", "--save-annotated", ".")
+    assert done.code == 2
+    assert "red.jpg" in done.err
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_list_is_not_replaced_by_its_answers(letters):
+    lists = {"q.csv": "question\nhello there\n", "p.csv": "a,b\nhello,hello there\n"}
+    for name, text in lists.items():
+        (letters.folder / name).write_text(text)
+    for arguments in (
+        ["query", "letters", "--from", "q.csv", "--column", "question", "-o", "q.csv"],
+        ["query", "letters", "q.txt", "--from", "q.csv", "--column", "question", "-o", "./q.csv"],
+        ["verify", "-m", "letters", "--from", "p.csv", "-o", "p.csv"],
+        ["verify", "letters", "--from", "p.csv", "-o", "p.csv"],
+    ):
+        done = letters(*arguments)
+        assert done.code == 2
+        assert "is the source itself" in done.err
+    assert {name: (letters.folder / name).read_text() for name in lists} == lists
