@@ -1,12 +1,18 @@
 """Merge one identity into another, and undo it: the samples remember whose they were.
 
-A row of `merged` is deleted with its sample, so forgetting an identity forgets its mergers.
+The rows of `merged` on one sample are a tree: its root is the identity that has the sample, and a
+row, with the label that had the same content, hangs from the row of the merger that moved it
+onward, or from the root. A row without a source gave its parent the sample; one with a source is
+a copy that its parent had too. Rows are deleted with their sample, so forgetting an identity
+forgets its mergers.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from siamkit.errors import BadInput, StoreError
 from siamkit.store import identities, labels, templates
@@ -43,10 +49,18 @@ def merge(store: Store, old: str, new: str) -> Merger:
         query = "SELECT id FROM samples WHERE identity_id = ? ORDER BY id"
         moving = [sample_id for (sample_id,) in db.execute(query, (source,)).fetchall()]
         (number,) = db.execute("SELECT coalesce(max(merger), 0) + 1 FROM merged").fetchone()
+        db.execute(
+            "UPDATE merged SET onward = ? WHERE onward IS NULL"
+            " AND sample_id IN (SELECT id FROM samples WHERE identity_id = ?)",
+            (number, source),
+        )
         twins = {sample_id: _twin(db, sample_id, target) for sample_id in moving}
         for sample_id, twin in twins.items():
             if twin is None:
                 _give(db, sample_id, target)
+            else:
+                move = "UPDATE merged SET sample_id = ? WHERE sample_id = ?"
+                db.execute(move, (twin, sample_id))
             db.execute(
                 "INSERT INTO merged (merger, sample_id, label, source)"
                 " SELECT ?, ?, ?, CASE WHEN ? THEN source END FROM samples WHERE id = ?",
@@ -76,21 +90,98 @@ def undo(store: Store, old: str | None = None) -> Merger:
             raise StoreError(f"{named} merged into another, or it was forgotten since")
         number, label, new = row
         identity_id = identities.ensure(db, label, now())
-        query = "SELECT sample_id, source FROM merged WHERE merger = ? ORDER BY sample_id"
-        sources = dict(db.execute(query, (number,)).fetchall())
-        for sample_id, source in sources.items():
-            if _twin(db, sample_id, identity_id) is not None:
-                continue  # enrolled again since
-            if source is None:
-                _give(db, sample_id, identity_id)
-                later = "DELETE FROM merged WHERE sample_id = ? AND merger > ?"
-                db.execute(later, (sample_id, number))
-            else:
-                _copy(db, sample_id, identity_id, source)
-        db.execute("DELETE FROM merged WHERE merger = ?", (number,))
+        query = "SELECT sample_id FROM merged WHERE merger = ? ORDER BY sample_id"
+        merged = [sample_id for (sample_id,) in db.execute(query, (number,)).fetchall()]
+        moves = [_give_back(db, sample_id, number, identity_id) for sample_id in merged]
         identities.drop_empty(db)
-    copies = sum(source is not None for source in sources.values())
-    return Merger(new, label, len(sources) - copies, copies)
+    return Merger(new, label, moves.count("moved"), moves.count("copied"))
+
+
+def _give_back(
+    db: sqlite3.Connection, sample_id: int, number: int, identity_id: int
+) -> Literal["moved", "copied", "skipped"]:
+    """Give an identity what it had of a sample before a merger; skip what it has again since."""
+    query = "SELECT merger, source, onward FROM merged WHERE sample_id = ?"
+    rows = {row[0]: _Row(*row[1:]) for row in db.execute(query, (sample_id,)).fetchall()}
+    (source,) = db.execute("SELECT source FROM samples WHERE id = ?", (sample_id,)).fetchone()
+    source = next((row.source for row in _founded(rows, number) if row.source), source)
+    twin = _twin(db, sample_id, identity_id)
+    leaving, heir = ([number], None) if twin is not None else _leaving(rows, number)
+    if heir is not None:
+        _inherit(db, sample_id, rows, heir)
+    is_whole = twin is None and heir is None and rows[leaving[-1]].source is None
+    if is_whole:
+        _give(db, sample_id, identity_id)
+    own = sample_id if is_whole else twin or _copy(db, sample_id, identity_id, source)
+    for merger in _below(rows, number):
+        row = rows[merger]
+        is_first = row.onward == number
+        db.execute(
+            "UPDATE merged SET sample_id = ?, onward = ?, source = ?"
+            " WHERE sample_id = ? AND merger = ?",
+            (
+                own,
+                None if is_first else row.onward,
+                source if is_first and twin is not None and row.source is None else row.source,
+                sample_id,
+                merger,
+            ),
+        )
+    gone = [(sample_id, merger) for merger in leaving]
+    db.executemany("DELETE FROM merged WHERE sample_id = ? AND merger = ?", gone)
+    return "moved" if is_whole else "copied" if twin is None else "skipped"
+
+
+class _Row(NamedTuple):
+    """A row of `merged`."""
+
+    source: str | None  # of a copy; None: the identity merged into got its sample by this merger
+    onward: int | None  # the merger by which that identity was merged in turn
+
+
+def _founded(rows: Mapping[int, _Row], number: int) -> Iterator[_Row]:
+    """Yield the row of a merger, and those of the identities that have the sample through it."""
+    row = rows[number]
+    yield row
+    while row.source is None and row.onward is not None:
+        row = rows[row.onward]
+        yield row
+
+
+def _leaving(rows: Mapping[int, _Row], number: int) -> tuple[list[int], int | None]:
+    """Return the mergers whose identities lose the sample if the first of them takes it back.
+
+    The second is the merger whose copy the next identity goes on with, if it has one.
+    """
+    leaving = [number]
+    while rows[leaving[-1]].source is None:
+        onward = rows[leaving[-1]].onward
+        others = [m for m, row in rows.items() if row.onward == onward and m != leaving[-1]]
+        if others:
+            return leaving, min(others)
+        if onward is None:
+            break
+        leaving.append(onward)
+    return leaving, None
+
+
+def _inherit(db: sqlite3.Connection, sample_id: int, rows: Mapping[int, _Row], heir: int) -> None:
+    """Make a copy the one that the identities it was merged into have their sample from."""
+    source, top = rows[heir].source, rows[heir].onward
+    key = "WHERE sample_id = ? AND merger = ?"
+    db.execute(f"UPDATE merged SET source = NULL {key}", (sample_id, heir))
+    while top is not None and rows[top].source is None:
+        top = rows[top].onward
+    if top is None:
+        db.execute("UPDATE samples SET source = ? WHERE id = ?", (source, sample_id))
+    else:
+        db.execute(f"UPDATE merged SET source = ? {key}", (source, sample_id, top))
+
+
+def _below(rows: Mapping[int, _Row], number: int) -> list[int]:
+    """Return the mergers that a merger moved onward, directly or by others."""
+    direct = [merger for merger, row in rows.items() if row.onward == number]
+    return direct + [merger for below in direct for merger in _below(rows, below)]
 
 
 def _twin(db: sqlite3.Connection, sample_id: int, identity_id: int) -> int | None:
@@ -111,8 +202,8 @@ def _give(db: sqlite3.Connection, sample_id: int, identity_id: int) -> None:
     )
 
 
-def _copy(db: sqlite3.Connection, sample_id: int, identity_id: int, source: str) -> None:
-    """Enrol what a sample holds under another identity too."""
+def _copy(db: sqlite3.Connection, sample_id: int, identity_id: int, source: str) -> int:
+    """Enrol what a sample holds under another identity too; return the new sample."""
     cursor = db.execute(
         "INSERT INTO samples"
         " (gallery_id, identity_id, source, inline, digest, region, quality, created, crc32)"
@@ -122,6 +213,7 @@ def _copy(db: sqlite3.Connection, sample_id: int, identity_id: int, source: str)
     )
     assert cursor.lastrowid is not None
     templates.copy(db, sample_id, cursor.lastrowid)
+    return cursor.lastrowid
 
 
 def _checksum(db: sqlite3.Connection, sample_id: int, identity_id: int) -> int | None:

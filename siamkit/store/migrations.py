@@ -196,6 +196,16 @@ CREATE INDEX merged_by_sample ON merged (sample_id);;
 """
 
 
+@migrations()
+def m008_merged_onward(db: Database) -> None:
+    """The merger that moved a merged sample on, so that chains of mergers can be undone."""
+    db.execute("ALTER TABLE merged ADD COLUMN onward INTEGER")  # NULL: its last merger
+    db.execute(
+        "UPDATE merged SET onward = (SELECT min(m.merger) FROM merged m WHERE m.source IS NULL"
+        " AND m.sample_id = merged.sample_id AND m.merger > merged.merger)"
+    )
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)
