@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from shlex import quote
 
 import click
 
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
+from siamkit.io.commands import suggest
 
 
 @click.command(
@@ -43,7 +43,7 @@ def merge(ws: sk.Workspace, old: str | None, new: str | None, undo: bool, as_jso
         as_json,
         asdict(merger),
         f"merged {merger.old} into {merger.new}: {_count(merger)}",
-        f"undo: siamkit merge --undo {quote(merger.old)}",
+        f"undo: {suggest('merge --undo', merger.old)}",
     )
 
 

@@ -16,6 +16,7 @@ from siamkit.cli.output import emit_json, one_line, stderr
 from siamkit.cli.probes import ProbeRequest, answer_probes, ask_one, is_default, list_probes
 from siamkit.cli.saving import open_saving
 from siamkit.errors import SiamkitError
+from siamkit.io.commands import suggest
 
 if TYPE_CHECKING:
     from siamkit.reports.answer_outputs import AnswerOutputs
@@ -128,5 +129,5 @@ def _note_speakers(ws: sk.Workspace, gallery: str, sources: Iterable[Path | str]
                 stderr(
                     f"Note: {one_line(str(file), 100)} has {count} speakers or more, and this is"
                     " one answer for all of them:"
-                    f" `siamkit timeline {file} {gallery}` tells them apart"
+                    f" `{suggest('timeline', str(file), gallery)}` tells them apart"
                 )

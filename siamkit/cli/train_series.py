@@ -15,6 +15,7 @@ from siamkit.cli.output import describe_threshold, echo, emit_json, print_error,
 from siamkit.cli.settings_text import parse_grid
 from siamkit.cli.watch import follow, print_ending
 from siamkit.errors import BadInput, SiamkitError
+from siamkit.io.commands import suggest
 
 if TYPE_CHECKING:
     from siamkit.train.series.compare import SettingResult, Spread
@@ -188,7 +189,7 @@ def print_sweep(result: sk.SweepResult, as_json: bool) -> None:
         )
     else:
         echo("no encoder is exported: no trial gained anything beyond chance over no training")
-        echo(f"`siamkit train export {quote(result.sweep)}` exports the best all the same")
+        echo(f"`{suggest('train export', result.sweep)}` exports the best all the same")
 
 
 def _row(setting: SettingResult, measured: Sequence[str]) -> list[str]:

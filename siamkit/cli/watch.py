@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import siamkit as sk
 from siamkit.cli.output import echo, stderr
 from siamkit.errors import SiamkitError
+from siamkit.io.commands import suggest
 from siamkit.io.printable import clock, printable
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def print_ending(result: sk.TrainingResult | sk.FoldsResult) -> None:
         best_steps = [result.best_step]
     # Of folds whose median best step is the first, no encoder can be trained.
     can_export = not isinstance(result, sk.FoldsResult) or result.step > 0
-    state = f"nothing is exported (`siamkit train export {quote(result.run)}` would)"
+    state = f"nothing is exported (`{suggest('train export', result.run)}` would)"
     state = state if can_export else "nothing is exported"
     state = "exported all the same" if result.encoder else state
     line = _verdict_line(verdict, has_learned=any(best_steps))

@@ -14,6 +14,7 @@ import numpy as np
 
 from siamkit.errors import Uncalibrated
 from siamkit.flows.compare_gallery import ComparedGallery, compare_gallery
+from siamkit.io.commands import suggest
 from siamkit.io.presentable import Presentable
 from siamkit.stats import audit as audit_stats
 from siamkit.stats.drift import QUERIES, Drift, compare
@@ -122,15 +123,13 @@ def _find_mislabelled(
         if not is_stranger or own_score >= gallery.alike:
             continue
         sample, stranger = gallery.enrolled.samples[row], gallery.enrolled.samples[nearest]
-        source = "--text TEXT" if sample.inline else shlex.quote(sample.source)
+        start = f"enrol {gallery.name} --as {shlex.quote(stranger.identity)}"
+        enrol = f"siamkit {start} --text TEXT" if sample.inline else suggest(start, sample.source)
         description = (
             f"closer to {stranger.identity} ({score:.3f}, sample {stranger.id}) than to its own"
             f" identity ({own_score:.3f}; the same from {gallery.threshold:.3f})"
         )
-        advice = (
-            f"if the label is wrong: {_forget(sample)}, then siamkit enrol {gallery.name} {source}"
-            f" --as {shlex.quote(stranger.identity)}"
-        )
+        advice = f"if the label is wrong: {_forget(sample)}, then {enrol}"
         yield _finding("label", sample, stranger, (score, own_score), description, advice)
 
 
@@ -148,13 +147,11 @@ def _find_twins(gallery: ComparedGallery) -> Iterator[tuple[tuple[int, int], Fin
         if score < gallery.alike or not (agrees[a] and agrees[b]):
             continue
         first, second = (enrolled.samples[row] for row in nearest[a, b])
-        left, right = shlex.quote(enrolled.names[a]), shlex.quote(enrolled.names[b])
         description = (
             f"as similar to {enrolled.names[a]} as samples of one identity (mean cosine"
             f" {score:.3f}; one identity from {gallery.alike:.3f})"
         )
-        dashes = "-- " if "-" in (right[0], left[0]) else ""
-        advice = f"if they are one: siamkit merge {dashes}{right} {left}"
+        advice = f"if they are one: {suggest('merge', enrolled.names[b], enrolled.names[a])}"
         measured = score, gallery.alike
         yield (a, b), _finding("twins", second, first, measured, description, advice)
 

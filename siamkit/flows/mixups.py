@@ -10,13 +10,13 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from siamkit.errors import SiamkitError
 from siamkit.flows.nearest import search_identities
+from siamkit.io.commands import suggest
 from siamkit.io.sources import shorten
 from siamkit.store import Store, galleries, templates
 from siamkit.store.galleries import Gallery
@@ -50,7 +50,7 @@ class Mixup:
 
     def describe(self, source: str, label: str, sample_id: int, noun: str) -> str:
         """Return a warning that names both identities, and the commands to go on with."""
-        name, show = shorten(source), f"`siamkit show {quote(self.other)}`"
+        name, show = shorten(source), f"`{suggest('show', self.other)}`"
         forget = f"`siamkit forget --sample {sample_id}`"
         if self.kind == "far":
             return (
@@ -60,10 +60,15 @@ class Mixup:
         like = f"matches {self.other}, cosine {self.score:.3f}"
         if self.kind == "copy":
             like = f"is the same as a sample of {self.other}"
-        merge = f"`siamkit merge {quote(label)} {quote(self.other)}`"
+        merge = f"`{suggest('merge', label, self.other)}`"
+        several = (
+            " Both labels hold, for `siamkit classify --tags`: leave it."
+            if self.kind == "copy"
+            else ""
+        )
         return (
             f"{name}, enrolled as {label}, {like}."
-            f" One {noun}: {merge}. A mistake: {forget}. To look: {show}"
+            f" One {noun}: {merge}. A mistake: {forget}.{several} To look: {show}"
         )
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.io import pages
@@ -112,7 +113,7 @@ def require_file(path: Path) -> int:
     with _named(path):
         state = path.stat()
     if stat.S_ISDIR(state.st_mode):
-        hint = f"name its files: {name}/*; `siamkit enrol --from {name}` takes them all"
+        hint = f"name its files: {name}/*; `siamkit enrol --from {quote(name)}` takes them all"
         raise UnreadableSample(f"{name} is a directory", hint=hint)
     if not stat.S_ISREG(state.st_mode):
         raise UnreadableSample(f"{name} is a pipe or a device, not a file")

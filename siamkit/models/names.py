@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import MissingWeights
+from siamkit.io.commands import suggest
 from siamkit.io.places import real
 from siamkit.models import built
 from siamkit.models.added import ADDED_NAME, add_command, add_encoder, list_added, origins
@@ -41,7 +41,7 @@ def resolve(plugin: Modality[Any], encoder: str | None) -> Path | None:
     if Path(encoder).name == ENCODER and (run / RUN).exists():
         raise MissingWeights(
             f"no encoder {encoder!r} for {plugin.name}: {run} has exported nothing",
-            hint=f"`siamkit train export {shlex.quote(str(run))}` does, or says why it cannot",
+            hint=f"`{suggest('train export', str(run))}` does, or says why it cannot",
         )
     hint = f"known names: {', '.join([*builds, *list_added(plugin)]) or 'none'}"
     if origins(plugin) and ADDED_NAME.fullmatch(encoder):

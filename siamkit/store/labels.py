@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
-from shlex import quote
 
 from siamkit.errors import BadInput, StoreError
+from siamkit.io.commands import suggest
 from siamkit.io.encodings import undecoded
 from siamkit.io.presentable import Presentable
 from siamkit.io.table_values import plain_text
@@ -66,10 +66,9 @@ def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
 def _suggest(store: Store, label: str) -> str:
     """Return a hint for a label that nobody has: the nearest, or the gallery of that name."""
     if store.fetch_one("SELECT 1 FROM galleries WHERE name = ?", label):
-        name = quote(label)
         return (
-            f"{label!r} is a gallery: `siamkit list {name}` shows who is in it,"
-            f" `siamkit galleries delete {name}` deletes it"
+            f"{label!r} is a gallery: `siamkit list {label}` shows who is in it,"
+            f" `siamkit galleries delete {label}` deletes it"
         )
     labels = [
         row[0] for row in store.fetch_all("SELECT name FROM identities LIMIT ?", MOST_COMPARED)
@@ -121,6 +120,6 @@ def rename(store: Store, old: str, new: str) -> None:
     sample_ids(store, old)
     with store.write() as db:
         if old != new and find(db, new) is not None:
-            hint = f"`siamkit merge {quote(old)} {quote(new)}` makes the two one, and can be undone"
+            hint = f"`{suggest('merge', old, new)}` makes the two one, and can be undone"
             raise StoreError(f"identity {new!r} already exists", hint=hint)
         db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def require_processes(folder: Path, count: int) -> None:
     if before != count:
         raise BadInput(
             f"{to_text(folder)} was started with {before} processes, and now there are {count}",
-            hint=f"torchrun --nproc-per-node {before} -m siamkit train -o {to_text(folder)}"
+            hint=f"torchrun --nproc-per-node {before} -m siamkit train -o {quote(to_text(folder))}"
             " --resume, or as many over several machines"
             if before > 1
             else "resume it without torchrun",

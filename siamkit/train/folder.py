@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Any, TypeVar
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import atomic, foreign, unfinished
+from siamkit.io.commands import suggest
 from siamkit.io.sources import to_text
 from siamkit.train.settings import Settings
 
@@ -115,7 +115,7 @@ def trained_here(run: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise BadInput(
             f"{to_text(run)} is being trained by another process",
-            hint=f"wait for its end, which `siamkit train watch {quote(to_text(run))}` shows, or"
+            hint=f"wait for its end, which `{suggest('train watch', to_text(run))}` shows, or"
             " end it",
         ) from error
     try:

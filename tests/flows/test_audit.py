@@ -71,7 +71,7 @@ def test_swapped_labels_are_found_and_ranked_by_the_gap(tmp_path, sound):
     assert out[0].excess >= out[1].excess > 0.3
     assert all(f.value > 0.5 > f.limit for f in out)
     assert "siamkit forget --sample" in out[0].advice
-    assert f"siamkit enrol g {out[0].source} --as {out[0].other}" in out[0].advice
+    assert f"siamkit enrol g --as {out[0].other} {out[0].source}" in out[0].advice
 
 
 def test_one_content_under_two_labels_is_a_copy_and_the_worst(tmp_path, sound):

@@ -39,6 +39,7 @@ def test_a_copy_under_another_label_is_named_with_what_to_do(ws):
     assert warning == (
         "hello there, enrolled as hail, is the same as a sample of greet you."
         " One text: `siamkit merge hail 'greet you'`. A mistake: `siamkit forget --sample 2`."
+        " Both labels hold, for `siamkit classify --tags`: leave it."
         " To look: `siamkit show 'greet you'`"
     )
 

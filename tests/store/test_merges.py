@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_any_mergers_are_undone_in_any_order(store, seed):
         present = sorted({path[-1][1] for path in paths.values()})
         undoable = {}  # label -> number
         for path in paths.values():
-            for (_, label), (merger, _) in zip(path, path[1:], strict=False):
+            for (_, label), (merger, _) in pairwise(path):
                 undoable[label] = max(merger, undoable.get(label, 0))
         if undoable and (rng.random() < 0.5 or len(present) < 2):
             label = rng.choice(sorted(undoable))
