@@ -66,7 +66,7 @@ def query(
     Raises EncoderMismatch if the gallery holds vectors of another encoder, NothingFound if the
     detector finds nothing, and as `answer_regions` does.
     """
-    answer = _open_query(live, pipeline, k, rule, fusion)
+    answer = open_query(live, pipeline, k=k, rule=rule, fusion=fusion)
     return answer(batches.embed_one(pipeline, pipeline.read(probe), choose))
 
 
@@ -81,17 +81,26 @@ def query_many(
     choose: Chooser = region_choosers.all_regions,
 ) -> Iterator[Queried]:
     """Query with each probe, embedded in batches; yield its answers, or its error, in order."""
-    answer = _open_query(live, pipeline, k, rule, fusion)
+    answer = open_query(live, pipeline, k=k, rule=rule, fusion=fusion)
     for batch in batches.embed_all(pipeline, map(Job, probes), choose, first=FIRST):
         for source in batch:
             answers = [] if source.error else answer(source)
             yield Queried(source.name, answers, source.error)
 
 
-def _open_query(
-    live: LiveIndex, pipeline: Pipeline, k: int, rule: DecisionRule, fusion: Fusion | None
+def open_query(
+    live: LiveIndex,
+    pipeline: Pipeline,
+    *,
+    k: int = 5,
+    rule: DecisionRule = DEFAULT_RULE,
+    fusion: Fusion | None = None,
 ) -> Callable[[EmbeddedSource], list[Answer]]:
-    """Return a function that answers for each region of an embedded source."""
+    """Return a function that answers for each region of an embedded source, as `query` does.
+
+    It is `answer_regions`, heeding the modality's verifier and its objections. Raises
+    EncoderMismatch if the gallery holds vectors of another encoder.
+    """
     galleries.require_space(live.gallery, pipeline.encoder.fingerprint)
     reranker = rerankers.pick_reranker(pipeline, rule.reranker)
     count = max(k, RESCORED) if k > 0 and objections.opener(pipeline) else k
@@ -99,6 +108,8 @@ def _open_query(
     basis = gallery_basis(live.gallery, pipeline, usual)
     is_usual = fusion in (None, usual)
     second_opinion = open_second_opinion(pipeline, rule, basis) if is_usual else None
+    if second_opinion and k > 0:
+        count = max(count, VERIFIED)
 
     def answer(source: EmbeddedSource) -> list[Answer]:
         answers = answer_regions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,8 @@ from siamkit.stats import calibration_json
 from siamkit.store import Gallery, Store, samples
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Calibration, Match
+
+log = logging.getLogger("siamkit")
 
 MOST_REFERENCES = 8  # the last enrolled: each is decoded and cropped again, in 0.1 s
 
@@ -80,14 +83,21 @@ def judge_matches(
 ) -> tuple[list[Match], Opinion] | None:
     """Return matches of a cropped probe with probabilities, and the opinion on the first of them.
 
-    The likeliest come first, and those last whose samples are gone; None if all are.
+    The likeliest come first, and those last whose samples are gone. None, and a line is logged, if
+    those of the nearest are: it must not lose to what it could not be compared with.
     """
     judged, gone = [], []
-    for match in matches:
+    for rank, match in enumerate(matches):
         references = load_references(live.store, pipeline, live.gallery, match.identity)
         if references:
             opinion = second_opinion.judge(crop, references, match.score)
             judged.append((opinion, replace(match, probability=opinion.probability)))
+        elif rank == 0:
+            log.warning(
+                f"{second_opinion.verifier.name} cannot judge {match.identity!r}, whose sources are"
+                " gone or changed; the cosine decides"
+            )
+            return None
         else:
             gone.append(match)
     if not judged:
