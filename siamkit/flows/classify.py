@@ -18,7 +18,7 @@ from siamkit.errors import BadInput, SiamkitError, Uncalibrated
 from siamkit.flows import objections
 from siamkit.flows.answer import Answer
 from siamkit.flows.decide import DecisionRule, gallery_basis
-from siamkit.flows.query import FIRST, answer_regions
+from siamkit.flows.query import FIRST, open_query
 from siamkit.io.presentable import Presentable
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates
@@ -29,6 +29,8 @@ from siamkit.types import Cursor, Decision, Objection, Quality, Region
 if TYPE_CHECKING:
     from siamkit.stats.classify import ClassificationRule
     from siamkit.stats.label_sets import Array, LabelledVectors
+
+Query = Callable[[EmbeddedSource], list[Answer]]
 
 TAGGED = 0.5  # probability at or above which a tag is assigned
 GUESSED = "guessed: too few samples to fit them to"
@@ -74,8 +76,8 @@ class Classified(Presentable):
 
     @property
     def objection(self) -> Objection | None:
-        """Why no score decides: the region is not comparable."""
-        return objections.of_quality(self.quality)
+        """Why no score decides: the region is not comparable, or differs from its nearest."""
+        return self.nearest.objection if self.nearest else objections.of_quality(self.quality)
 
     @property
     def identity(self) -> str | None:
@@ -137,9 +139,9 @@ class Classifier:
         belongs to one. Raises NothingFound, EncoderMismatch, Uncalibrated for a rule in a gallery
         without a threshold, and BadInput for a rule with a reranker.
         """
-        self._require(pipeline, rule)
+        answer = self._open_query(live, pipeline, rule)
         source = batches.embed_one(pipeline, pipeline.read(probe), choose)
-        return self._classify(live, pipeline, source, rule)
+        return self._classify(source, answer)
 
     def classify_many(
         self,
@@ -151,25 +153,28 @@ class Classifier:
         choose: Chooser = region_choosers.all_regions,
     ) -> Iterator[ClassifiedSource]:
         """Classify each probe, embedded in batches; yield its regions, or its error, in order."""
-        self._require(pipeline, rule)
+        answer = self._open_query(live, pipeline, rule)
         for batch in batches.embed_all(pipeline, map(Job, probes), choose, first=FIRST):
             for source in batch:
-                regions = [] if source.error else self._classify(live, pipeline, source, rule)
+                regions = [] if source.error else self._classify(source, answer)
                 yield ClassifiedSource(source.name, regions, source.error)
 
-    def _require(self, pipeline: Pipeline, rule: DecisionRule | None) -> None:
-        if rule:
-            rule.refuse("a classification", "reranker")
+    def _open_query(
+        self, live: LiveIndex, pipeline: Pipeline, rule: DecisionRule | None
+    ) -> Query | None:
+        """Return what decides whether a region belongs to any class; None without a rule."""
         galleries.require_space(self.gallery, pipeline.encoder.fingerprint)
+        if rule is None:
+            return None
+        rule.refuse("a classification", "reranker")
+        return open_query(live, pipeline, k=1, rule=rule)
 
-    def _classify(
-        self, live: LiveIndex, pipeline: Pipeline, source: EmbeddedSource, rule: DecisionRule | None
-    ) -> list[Classified]:
+    def _classify(self, source: EmbeddedSource, answer: Query | None) -> list[Classified]:
         import numpy as np
 
         from siamkit.stats import classify as classification
 
-        answers = self._answers(live, pipeline, source, rule)
+        answers = self._answers(source, answer)
         probes = np.stack([region.vector for region in source.regions])
         enrolled = self.vectors
         probabilities = classification.probabilities(enrolled, self.settings, self.evidence, probes)
@@ -187,13 +192,11 @@ class Classifier:
             for region, class_probabilities, class_scores, answer in rows
         ]
 
-    def _answers(
-        self, live: LiveIndex, pipeline: Pipeline, source: EmbeddedSource, rule: DecisionRule | None
-    ) -> Sequence[Answer | None]:
+    def _answers(self, source: EmbeddedSource, answer: Query | None) -> Sequence[Answer | None]:
         """Decide by a query whether each region belongs to any class; None without a rule."""
-        if rule is None:
+        if answer is None:
             return [None] * len(source.regions)
-        answers = answer_regions(live, pipeline, source, k=1, rule=rule)
+        answers = answer(source)
         if answers[0].threshold is None:
             raise Uncalibrated(
                 f"gallery {self.gallery.name} has no threshold, so nothing can be called unknown",

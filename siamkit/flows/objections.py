@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from siamkit.embed.batches import EmbeddedRegion
 from siamkit.embed.pipeline import Pipeline
 from siamkit.host import registry
 from siamkit.protocols import Advises, Objects
+from siamkit.store import Gallery, Store, samples, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Decision, Match, Objection, Quality
 
@@ -44,6 +46,25 @@ def opener(pipeline: Pipeline) -> Callable[[Any, Any], Objection | None] | None:
     return object_to
 
 
+def of_claim(
+    store: Store, pipeline: Pipeline, gallery: Gallery, label: str, region: EmbeddedRegion
+) -> Objection | None:
+    """Return the modality's objection to a region being of an identity, by its nearest sample.
+
+    As in `pass_over`, a sample whose source is gone meets no objection.
+    """
+    object_to = opener(pipeline)
+    if object_to is None:
+        return None
+    from siamkit.flows.rerank import load_enrolled  # loads numpy, which most commands do without
+
+    ids = (sample.id for sample in samples.of_label(store, label) if sample.gallery == gallery.name)
+    enrolled = templates.of_samples(store, gallery, ids)
+    nearest = max(enrolled, key=lambda i: float(enrolled[i] @ region.vector), default=None)
+    medium = None if nearest is None else load_enrolled(store, pipeline, nearest)
+    return None if medium is None else object_to(region.crop, medium)
+
+
 def pass_over(
     live: LiveIndex,
     pipeline: Pipeline,
@@ -63,7 +84,7 @@ def pass_over(
 
     judged = []
     for match in matches:
-        medium = load_enrolled(live, pipeline, match.sample_id) if is_same(match) else None
+        medium = load_enrolled(live.store, pipeline, match.sample_id) if is_same(match) else None
         objection = None if medium is None else object_to(probe, medium)
         judged.append(replace(match, objection=objection))
     first = next((m for m in judged if m.objection is None and is_same(m)), None)

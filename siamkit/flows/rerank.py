@@ -14,7 +14,7 @@ from siamkit.embed.rerankers import judge
 from siamkit.errors import SiamkitError
 from siamkit.flows.reembed import read_enrolled
 from siamkit.protocols import Reranker
-from siamkit.store import samples, templates
+from siamkit.store import Store, samples, templates
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Match, Vectors
 
@@ -36,7 +36,7 @@ def rerank_matches(
     """
     sample_ids = {match.sample_id for row in rows for match in row}
     enrolled = templates.of_samples(live.store, live.gallery, sample_ids)
-    loaded = {i: load_enrolled(live, pipeline, i) for i in enrolled}
+    loaded = {i: load_enrolled(live.store, pipeline, i) for i in enrolled}
     media = {i: medium for i, medium in loaded.items() if medium is not None}
     if missing := len(sample_ids) - len(media):
         log.warning(
@@ -67,9 +67,9 @@ def _likeliest_first(match: Match) -> tuple[float, float]:
     return (1.0 if match.probability is None else -match.probability, -match.score)
 
 
-def load_enrolled(live: LiveIndex, pipeline: Pipeline, sample_id: int) -> Any | None:
+def load_enrolled(store: Store, pipeline: Pipeline, sample_id: int) -> Any | None:
     """Decode and crop an enrolled sample again; None if its source is gone or has changed."""
-    sample = samples.get(live.store, sample_id)
+    sample = samples.get(store, sample_id)
     try:
         content = read_enrolled(sample)
         return pipeline.crop(pipeline.load(content), sample.read_region(), content)

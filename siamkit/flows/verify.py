@@ -137,6 +137,7 @@ class Claim:
 class ClaimComparison:
     """Decide whether embedded sources are of an enrolled identity: see `open_claim`."""
 
+    store: Store
     pipeline: Pipeline
     claim: Claim
     rule: DecisionRule
@@ -163,9 +164,12 @@ class ClaimComparison:
         verdict = self._judge(score, tries, region, int(scores[:, best].argmax()))
         left = ComparedSide(self.claim.identity, samples=len(self.enrolled))
         right = _side(probe, rows[best])
-        return _answer(
-            self.pipeline, heed(verdict, objections.of_quality(right.quality)), left, right
-        )
+        objection = objections.of_quality(right.quality)
+        if objection is None and verdict.decision != Decision.DIFFERENT:
+            objection = objections.of_claim(
+                self.store, self.pipeline, self.claim.gallery, self.claim.identity, region
+            )
+        return _answer(self.pipeline, heed(verdict, objection), left, right)
 
     def _judge(self, score: float, tries: int, region: EmbeddedRegion, nearest: int) -> Verdict:
         if self.second_opinion and self.references:
@@ -218,7 +222,16 @@ def open_claim(
         basis = of_references(basis, len(enrolled))
     verification_limits(rule, basis)
     return ClaimComparison(
-        pipeline, claim, rule, basis, fusion, enrolled, second_opinion, references, open_index
+        store,
+        pipeline,
+        claim,
+        rule,
+        basis,
+        fusion,
+        enrolled,
+        second_opinion,
+        references,
+        open_index,
     )
 
 

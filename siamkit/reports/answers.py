@@ -156,7 +156,7 @@ class AnswerFiles:
         if sample_id is None:
             return ""
         if sample_id not in self._thumbnails:
-            medium, tag = load_enrolled(self.live, self.pipeline, sample_id), ""
+            medium, tag = load_enrolled(self.live.store, self.pipeline, sample_id), ""
             if isinstance(medium, Image):
                 from PIL import Image as pil
 

@@ -86,7 +86,7 @@ class FindFiles:
             require_writable(self._report, (".html",))
 
             def exemplar(sample_id: int) -> Image | None:
-                return load_enrolled(live, search.pipeline, sample_id)
+                return load_enrolled(live.store, search.pipeline, sample_id)
 
             self._page = FindPage(live.gallery.name, exemplar)
 

@@ -111,6 +111,10 @@ def test_all_commands_heed_the_same_objections(ws: Any) -> None:
     assert verdict.score > 0.6
     assert (verdict.decision, verdict.objection.reason) == ("different", "'add' against 'delete'")
     ws.enrol("faq", "removal", other, modality="questions")
+    claimed = ws.verify_identity("faq", "removal", one, rule=rule)
+    assert (claimed.decision, claimed.verdict.objection) == (verdict.decision, verdict.objection)
+    (classified,) = ws.classify("faq", one, rule=rule)
+    assert (classified.identity, classified.objection) == (None, verdict.objection)
     (answer,) = ws.query("faq", one, rule=rule)
     assert (answer.identity, answer.objection.reason) == (None, "'add' against 'delete'")
     deduped = ws.dedupe([one, other, alike], modality="questions", rule=rule)
