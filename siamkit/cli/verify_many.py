@@ -264,21 +264,15 @@ def _open_table(pairs: list[ListedPair]) -> StreamedTable:
 
 
 def _cells(pair: ListedPair, verified: VerifiedPair, nouns: Nouns) -> list[Any]:
-    from siamkit.reports.answer_rows import pair_scores
-
     assert verified.verification is not None
     verdict = verified.verification.verdict
     answer = wording.describe_pair(verdict.decision, nouns)
     likely = None if verdict.probability is None else format_probability(verdict.probability)
     label = [pair.label] * bool(pair.label)
-    _, score, _ = pair_scores(verified.verification)
+    score = verified.verification.deciding_score
     return [short_name(pair.a, WIDEST), short_name(pair.b, WIDEST), answer, *label, likely, score]
 
 
 def _facts(pair: ListedPair, verified: VerifiedPair, correct: bool | None) -> dict[str, Any]:
     stated = {"label": pair.label, "correct": correct} if pair.label else {}
-    named = {"a": verified.a, "b": verified.b, **stated}
-    if verified.verification is None:
-        error = verified.error
-        return {**named, "error": str(error), "hint": error.hint if error else ""}
-    return {**named, **verified.verification.to_dict()}
+    return {**verified.to_dict(), **stated}

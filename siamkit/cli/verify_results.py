@@ -17,17 +17,14 @@ NAME = 60  # characters of a file or a text
 
 def sentences(verification: sk.Verification, nouns: Nouns, *, verbose: bool) -> list[str]:
     """Return the lines that describe a verification."""
-    from siamkit.reports.answer_rows import pair_scores
-
     verdict = verification.verdict
     lines = [wording.describe_pair(verdict.decision, nouns, verdict.probability)]
-    scale, score, threshold = pair_scores(verification)
-    assert score is not None
+    scale, score = verification.decided_by, verification.deciding_score
     if verdict.objection:
         lines.append(f"{verdict.objection.reason} (score {verdict.score:.3f})")
-    else:
-        below = verdict.different_below
-        lines.append(wording.describe_score(scale, score, threshold, below, nouns))
+    elif score is not None:
+        limits = verdict.threshold, verdict.different_below
+        lines.append(wording.describe_score(scale, score, *limits, nouns))
     if max(side.region_count for side in _sides(verification)) > 1:
         lines.append(" with ".join(map(describe_side, _sides(verification))))
     if verification.advice:

@@ -96,7 +96,7 @@ class Explanation(Presentable):
     score: float  # cosine in [-1, 1]
     left: ExplainedSample
     right: ExplainedSample
-    verification: Verification | None = None  # by that cosine; None if there is no threshold
+    verification: Verification | None = None  # of the two samples; None if there is no threshold
     nouns: Nouns = OTHERS  # for identities
 
     @property
@@ -109,8 +109,12 @@ class Explanation(Presentable):
         words = describe_pair(verdict.decision, self.nouns, verdict.probability)
         if verdict.objection:
             return words, f"{verdict.objection.reason} (score {self.score:.3f})"
-        limits = verdict.threshold, verdict.different_below
-        return words, describe_score("cosine", self.score, *limits, self.nouns)
+        scale, limits = self.verification.decided_by, (verdict.threshold, verdict.different_below)
+        score = self.verification.deciding_score
+        detail = describe_score(scale, self.score if score is None else score, *limits, self.nouns)
+        if scale != "cosine":
+            detail += f"; the parts explain the cosine, {self.score:.3f}"
+        return words, detail
 
 
 def explain(
@@ -159,7 +163,7 @@ def explain(
 def _verify(
     pipeline: Pipeline, basis: Basis | None, a: EmbeddedSource, b: EmbeddedSource
 ) -> Verification | None:
-    """Decide on two samples by their cosine; None if no threshold is known."""
+    """Decide on two samples as `verify_pair` does; None if no threshold is known."""
     try:
         comparison = open_comparison(pipeline, DEFAULT_RULE, basis)
     except Uncalibrated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from siamkit.flows.answer_lists import Asked
 from siamkit.io import wording
@@ -59,6 +60,20 @@ class Verification(Presentable):
     def score(self) -> float:
         """The cosine of the two, in [-1, 1]."""
         return self.verdict.score
+
+    @property
+    def decided_by(self) -> Literal["cosine", "snorm", "probability"]:
+        """The kind of score that the threshold is on."""
+        if self.verdict.reranker:
+            return "probability"
+        return "cosine" if self.verdict.normalised is None else "snorm"
+
+    @property
+    def deciding_score(self) -> float | None:
+        """The score that the threshold is on; None if an objection overrules a probability."""
+        verdict = self.verdict
+        scores = {"cosine": verdict.score, "snorm": verdict.normalised}
+        return scores.get(self.decided_by, verdict.probability)
 
     @property
     def probability(self) -> float | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from siamkit.flows.find import SearchedPicture, Sighting
     from siamkit.flows.fuse import Fused
     from siamkit.flows.verification import ComparedSide, Verification
+    from siamkit.flows.verify_many import VerifiedPair
     from siamkit.types import Threshold
 
 Facts = dict[str, Any]
@@ -53,12 +54,9 @@ def of_answer_list(answers: Answers[Any]) -> Facts:
 
 
 def of_answers(answers: Sequence[Answer]) -> Facts:
-    """Describe the answers about the regions of one probe."""
+    """Describe the answers about the regions of one probe, and what decided on the first."""
     return {
-        "decided_by": answers[0].decided_by,
-        "reranker": answers[0].reranker,
-        "threshold": _rounded_threshold(answers[0].threshold),
-        "different_below": rounded(answers[0].different_below),
+        **_of_basis(answers[0]),
         "regions": [of_answer(answer) for answer in answers],
     }
 
@@ -71,6 +69,7 @@ def of_answer(answer: Answer) -> Facts:
         "decision": answer.decision,
         "objection": answer.objection and asdict(answer.objection),
         "advice": answer.advice,
+        **_of_basis(answer),
         "matches": [
             {
                 **asdict(match),
@@ -80,6 +79,16 @@ def of_answer(answer: Answer) -> Facts:
             }
             for match in answer.matches
         ],
+    }
+
+
+def _of_basis(answer: Answer) -> Facts:
+    """Describe what decided on one region: the next may be without files, or of another count."""
+    return {
+        "decided_by": answer.decided_by,
+        "reranker": answer.reranker,
+        "threshold": _rounded_threshold(answer.threshold),
+        "different_below": rounded(answer.different_below),
     }
 
 
@@ -129,6 +138,8 @@ def of_verification(answer: Verification) -> Facts:
         "normalised": verdict.normalised,
         "llr": verdict.llr,
         "probability": verdict.probability,
+        "decided_by": answer.decided_by,
+        "reranker": verdict.reranker,
         "threshold": asdict(verdict.threshold),
         "different_below": verdict.different_below,
         "objection": verdict.objection and asdict(verdict.objection),
@@ -136,6 +147,14 @@ def of_verification(answer: Verification) -> Facts:
         "left": _of_side(answer.left),
         "right": _of_side(answer.right),
     }
+
+
+def of_pair(pair: VerifiedPair) -> Facts:
+    """Describe one of many comparisons, or its error."""
+    named = {"a": pair.a, "b": pair.b}
+    if pair.verification is None:
+        return {**named, "error": str(pair.error), "hint": pair.error.hint if pair.error else ""}
+    return {**named, **of_verification(pair.verification)}
 
 
 def _of_side(side: ComparedSide) -> Facts:
@@ -172,11 +191,14 @@ def of_fused(fused: Fused) -> Facts:
 
 def of_explanation(explanation: Explanation) -> Facts:
     """Describe the verdict on two samples, and what each part contributes to their score."""
-    verdict = explanation.verification.verdict if explanation.verification is not None else None
+    verification = explanation.verification
+    verdict = verification.verdict if verification is not None else None
     return {
         "decision": verdict.decision if verdict is not None else None,
         "probability": rounded(verdict.probability) if verdict is not None else None,
         "score": round(explanation.score, DIGITS),
+        "decided_by": verification.decided_by if verification is not None else None,
+        "reranker": verdict.reranker if verdict is not None else None,
         "threshold": _rounded_threshold(verdict.threshold) if verdict is not None else None,
         "different_below": rounded(verdict.different_below) if verdict is not None else None,
         "left": _of_explained(explanation.left),

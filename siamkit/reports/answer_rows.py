@@ -14,7 +14,6 @@ from siamkit.types import Decision, Region, Threshold
 if TYPE_CHECKING:
     from siamkit.flows.answer import Answer
     from siamkit.flows.classify import Classified
-    from siamkit.flows.verification import Verification
     from siamkit.flows.verify_many import VerifiedPair
 
 KINDS = {
@@ -156,21 +155,11 @@ def values_of_error(source: str, error: Exception) -> list[Any]:
     return [source, *[None] * (len(SCHEMA) - 2), str(error)]
 
 
-def pair_scores(verification: Verification) -> tuple[str, float | None, Threshold]:
-    """Return the scale that decided on a pair, the score on it, and the threshold."""
-    verdict = verification.verdict
-    if verdict.normalised is not None:
-        return "snorm", verdict.normalised, verdict.threshold
-    if verdict.reranker and verdict.probability is not None:
-        return "probability", verdict.probability, verdict.threshold
-    return "cosine", verdict.score, verdict.threshold
-
-
 def values_of_pair(pair: VerifiedPair, label: str | None, correct: bool | None) -> list[Any]:
     """Return a row of PAIR_SCHEMA. label, correct: None where nothing was stated."""
     if pair.verification is None:
         return [pair.a, pair.b, *[None] * 4, label, correct, str(pair.error)]
     verdict = pair.verification.verdict
-    _, score, threshold = pair_scores(pair.verification)
-    decided = [str(verdict.decision), verdict.probability, score, threshold.value]
+    score = pair.verification.deciding_score
+    decided = [str(verdict.decision), verdict.probability, score, verdict.threshold.value]
     return [pair.a, pair.b, *decided, label, correct, None]

@@ -25,6 +25,7 @@ DESCRIBED: dict[str, Callable[[Any], Facts]] = {  # by the name of the class: no
     "Answer": answer_facts.of_answer,
     "Classified": answer_facts.of_classified,
     "Verification": answer_facts.of_verification,
+    "VerifiedPair": answer_facts.of_pair,
     "Fused": answer_facts.of_fused,
     "Explanation": answer_facts.of_explanation,
     "SearchedPicture": answer_facts.of_picture,

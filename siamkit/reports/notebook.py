@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from siamkit.errors import SiamkitError
 from siamkit.io import sources, wording
 from siamkit.io.printable import clock
-from siamkit.reports.answer_rows import AnswerRow, pair_scores, rows_of_answers, rows_of_classes
+from siamkit.reports.answer_rows import AnswerRow, rows_of_answers, rows_of_classes
 from siamkit.reports.answers import COLOURS, describe_numbers, draw_answers
 from siamkit.reports.html import escaped
 from siamkit.reports.previews import Previews, picture_tag
@@ -187,12 +187,12 @@ def _draw_verification(answer: Verification) -> str:
     nouns = answer.asked.nouns if answer.asked else wording.OTHERS
     verdict = answer.verdict
     said = wording.describe_pair(verdict.decision, nouns, verdict.probability)
-    _, score, threshold = pair_scores(answer)
     sides = "".join(_side(answer, side, n) for n, side in enumerate((answer.left, answer.right)))
     reasons = [verdict.objection.reason if verdict.objection else "", answer.advice]
     lines = "".join(f"<p class=soft>{escaped(line, 400)}</p>" for line in reasons if line)
-    numbers = f"{describe_numbers(None, score)}, same from {threshold.value:.3f}"
-    if rate := wording.describe_rate(threshold, nouns):
+    score = describe_numbers(None, answer.deciding_score)
+    numbers = ", ".join(filter(None, (score, f"same from {verdict.threshold.value:.3f}")))
+    if rate := wording.describe_rate(verdict.threshold, nouns):
         numbers += f": {rate}"
     return (
         f"{_verdict(said, verdict.decision)}<div class=siamkit-pair>{sides}</div>{lines}"

@@ -15,7 +15,7 @@ from siamkit.io import table_write, wording
 from siamkit.io.atomic import replace_text, require_writable
 from siamkit.io.pair_table import ListedPair
 from siamkit.io.wording import Nouns
-from siamkit.reports.answer_rows import FAILED, PAIR_SCHEMA, pair_scores, values_of_pair
+from siamkit.reports.answer_rows import FAILED, PAIR_SCHEMA, values_of_pair
 from siamkit.reports.answers import COLOURS, describe_numbers
 from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
 from siamkit.reports.html import escaped
@@ -94,9 +94,8 @@ class PairFiles:
             self._side(source, side, verified.verification)
             for source, side in zip((pair.a, pair.b), sides, strict=True)
         )
-        _, score, _ = pair_scores(verified.verification)
         verdict = verified.verification.verdict
-        numbers = describe_numbers(verdict.probability, score)
+        numbers = describe_numbers(verdict.probability, verified.verification.deciding_score)
         css = str(verdict.decision)
         lines = [f"<span class='verdict {css}'>{escaped(kind)}</span>"]
         if is_wrong:

@@ -62,11 +62,6 @@ def _of_answers(answers: Answers[Any]) -> list[Row]:
 
 def _of_answer(number: int, answer: Answer) -> Row:
     best = answer.matches[0] if answer.matches else None
-    scores = (
-        {"cosine": best.score, "snorm": best.normalised, "probability": best.probability}
-        if best
-        else {}
-    )
     return {
         "source": answer.source,
         "region": number,
@@ -74,7 +69,7 @@ def _of_answer(number: int, answer: Answer) -> Row:
         "decision": str(answer.decision),
         "identity": answer.identity,
         "probability": best.probability if best and not answer.objection else None,
-        "score": scores.get(answer.decided_by),
+        "score": answer.deciding_score(best) if best else None,
         "threshold": _value(answer.threshold),
         "nearest": best and best.identity,
         "enrolled_from": best and best.source,
@@ -107,7 +102,7 @@ def _of_verification(answer: Verification) -> list[Row]:
             "b": answer.right.source,
             "decision": str(verdict.decision),
             "probability": verdict.probability,
-            "score": verdict.score if verdict.normalised is None else verdict.normalised,
+            "score": answer.deciding_score,
             "threshold": verdict.threshold.value,
             "error": None,
         }

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as pil
 
+import siamkit as sk
 from siamkit.errors import MissingWeights, NothingFound, Uncalibrated, UnreadableSample
+from siamkit.flows.explain import ExplainedSample, Explanation
+from siamkit.io.wording import format_probability
 from siamkit.protocols import Assesses, Modality, Trainable
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.stats import calibration, calibration_json
@@ -454,6 +457,54 @@ def test_a_threshold_is_on_the_cosine_and_without_files_the_cosine_decides(
     assert answer["decided_by"] == "cosine"
     claimed = json.loads(shell("verify", "desk", "--as", "Doe", drawn[2], "--json").out)
     assert "by strokes" not in claimed["threshold"]["source"]
+
+
+def test_the_nearest_loses_to_no_other_because_its_file_is_gone(
+    shell: Any, drawn: list[str]
+) -> None:
+    pil.open(shell.folder / drawn[0]).rotate(3, fillcolor="white").save(shell.folder / "bob.png")
+    (shell.folder / "ann.png").write_bytes((shell.folder / drawn[0]).read_bytes())
+    for name, label in (("ann.png", "Ann"), ("bob.png", "Bob")):
+        shell("enrol", "desk", name, "--as", label, "-m", "signatures")
+    (shell.folder / "ann.png").unlink()
+    done = shell("query", "desk", drawn[0], "--json")
+    (answer,) = json.loads(done.out)["probes"]
+    assert (answer["regions"][0]["identity"], answer["decided_by"]) == ("Ann", "cosine")
+    assert done.err.count("strokes cannot judge 'Ann'") == 1
+
+
+def test_how_many_matches_are_shown_changes_no_decision(
+    shell: Any, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "siamkit_signatures.strokes.Strokes.against", lambda *args: 0.01 if args[3] > 0.999 else 0.9
+    )
+    for name, label in zip(drawn, ("Ann", "Bob"), strict=False):
+        shell("enrol", "desk", name, "--as", label, "-m", "signatures")
+    for k in ("1", "5"):
+        (answer,) = json.loads(shell("query", "desk", drawn[0], "-k", k, "--json").out)["probes"]
+        (region,) = answer["regions"]
+        assert (region["identity"], len(region["matches"])) == ("Bob", min(int(k), 2))
+        assert (region["decided_by"], region["reranker"]) == ("probability", "strokes")
+    done = shell("classify", "desk", drawn[0], "--unknown", "--json")
+    (sample,) = json.loads(done.out)["probes"]
+    assert "by strokes" in sample["threshold"]["source"]
+
+
+def test_a_score_stands_beside_a_threshold_on_its_scale(shell: Any, drawn: list[str]) -> None:
+    with sk.Workspace(shell.folder / "store") as ws:
+        pair = [shell.folder / name for name in drawn[:2]]
+        (verified,) = ws.verify_many("signatures", [pair])
+    (row,) = verified.verification.rows()
+    assert row["score"] == row["probability"] > row["threshold"]
+    facts = verified.to_dict()
+    assert (facts["a"], facts["decision"]) == (str(pair[0]), "same")
+    assert not {"verification", "error"} & facts.keys()
+    side = ExplainedSample("a", Region(None), None, 1, None, ())
+    explanation = Explanation(facts["score"], side, side, verified.verification)
+    assert explanation.lines[1].startswith(f"probability {format_probability(row['score'])}, same")
+    for described in (facts, explanation.to_dict()):
+        assert (described["decided_by"], described["reranker"]) == ("probability", "strokes")
 
 
 def test_beyond_what_helps_it_sends_to_people() -> None:
