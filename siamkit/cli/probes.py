@@ -6,6 +6,7 @@ table, as they are answered.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,11 @@ class Probes:
     origin: str | None = None  # the list
 
     @property
+    def noun(self) -> str:
+        """The word for a probe."""
+        return "text" if any(isinstance(source, str) for source in self.sources) else "file"
+
+    @property
     def files(self) -> list[Path]:
         """The files that are read, the list among them."""
         files = [source for source in self.sources if isinstance(source, Path)]
@@ -83,7 +89,7 @@ def list_probes(
     from siamkit.io.listed_sources import has_folder, list_sources
 
     listed = _read_list(ws, request) if request.origin else []
-    listed = [str(item) if is_text and not Path(item).is_file() else item for item in listed]
+    listed = [str(item) if is_text and not os.path.isfile(item) else item for item in listed]
     paths = [*request.files, *(item for item in listed if isinstance(item, Path))]
     items = list_sources(paths, outputs)
     texts = [*request.texts, *(item for item in listed if isinstance(item, str))]
@@ -194,9 +200,7 @@ class BatchTable:
         """Prepare the columns; of several matches per region, each has a rank."""
         names = [short_name(source) for source in probes.sources]
         self.matches, self.with_region = shown.matches, shown.with_region
-        is_text = any(isinstance(source, str) for source in probes.sources)
-        self.noun = "text" if is_text else "file"
-        columns = [(self.noun, max(map(len, names), default=4)), ("#", 2)]
+        columns = [(probes.noun, max(map(len, names), default=4)), ("#", 2)]
         columns += [("region", 19)] * self.with_region + [("answer", VERDICT)]
         columns += [("rank", 4), ("nearest", 24)] * (self.matches > 1)
         columns += [("probability", 11), ("score", 7)]
@@ -230,8 +234,8 @@ def answer_probes(
     """Show and save the answers as they come, report errors, and count.
 
     replies: (answers, error) of each probe to ask. emit: prints facts as JSON; None for people.
-    If the command is interrupted, files and JSON hold what is done. Without `emit`, the error of a
-    single probe is raised.
+    If the command is interrupted or fails, files and JSON hold what is done; older files stay if
+    nothing is. Without `emit`, the error of a single probe is raised.
     """
     tally, facts = Tally(), []
     table = BatchTable(probes, shown) if probes.is_batch and not emit else None
@@ -240,6 +244,7 @@ def answer_probes(
     try:
         with bar("asking", len(probes.sources)) as update:
             for number, outcome in enumerate(_outcomes(probes, replies), 1):
+                outcome, medium = saving.load(outcome) if saving else (outcome, None)
                 if outcome.error and not (probes.is_batch or emit):
                     raise outcome.error
                 rows = [] if outcome.error else shown.rows_of(outcome.answers)
@@ -253,23 +258,24 @@ def answer_probes(
                 if emit:
                     facts.append(_facts(outcome, shown.facts_of))
                 if saving:
-                    saving.add(outcome, rows)
+                    saving.add(outcome, rows, medium)
+                del medium  # not held while the next one is decoded
                 update(number)
-    except KeyboardInterrupt:
-        _finish(saving, emit, facts)
+    except BaseException:
+        _finish(saving if saving and saving.files.count else None, emit, facts)
         raise
     _finish(saving, emit, facts)
     if table:
-        echo(tally.summary(table.noun))
+        echo(tally.summary(probes.noun))
     return tally
 
 
 def _finish(saving: Saving | None, emit: Emit | None, facts: list[dict[str, Any]]) -> None:
-    """Print the JSON and write the files of what is done."""
-    if emit and facts:
-        emit(facts)
+    """Write the files of what is done, and print the JSON."""
     if saving:
         saving.finish()
+    if emit and facts:
+        emit(facts)
 
 
 def _facts(outcome: Outcome, describe: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 import siamkit as sk
 from siamkit.cli import checks
 from siamkit.cli.output import stderr
+from siamkit.errors import SiamkitError
 
 if TYPE_CHECKING:
     from siamkit.cli.probes import Outcome, Probes
@@ -30,16 +31,22 @@ class Saving:
     outputs: AnswerOutputs
     pipeline: Pipeline
 
-    def add(self, outcome: Outcome, rows: list[AnswerRow]) -> None:
-        """Add the answers about one probe, or its error. Its picture is decoded once more."""
-        source = outcome.source
+    def load(self, outcome: Outcome) -> tuple[Outcome, Any | None]:
+        """Decode a probe's picture once more, if it is needed; one that is gone is an error."""
+        is_picture = self.pipeline.modality.kind == "image"
+        if outcome.error or not (is_picture and self.outputs.needs_picture):
+            return outcome, None
+        try:
+            return outcome, self.pipeline.load(self.pipeline.read(outcome.source))
+        except SiamkitError as error:
+            return replace(outcome, answers=[], error=error), None
+
+    def add(self, outcome: Outcome, rows: list[AnswerRow], medium: Any | None) -> None:
+        """Add the answers about one probe, or its error. medium: see `load`."""
         if outcome.error:
-            self.files.add_error(str(source), outcome.error)
-            return
-        medium: Any | None = None
-        if self.outputs.needs_picture and self.pipeline.modality.kind == "image":
-            medium = self.pipeline.load(self.pipeline.read(source))
-        self.files.add(source, outcome.stem, rows, medium)
+            self.files.add_error(str(outcome.source), outcome.error)
+        else:
+            self.files.add(outcome.source, outcome.stem, rows, medium)
 
     def finish(self) -> None:
         """Write what is not written yet, and say where."""
@@ -68,7 +75,8 @@ def open_saving(
     ws.count(gallery)  # raises StoreError: `gallery` would create it
     opened, nouns = ws.gallery(gallery), ws.nouns(modality)
     pipeline, live = ws.pipeline_of(opened), ws.index(opened)
-    files = AnswerFiles(outputs, title, nouns, live, pipeline, several=probes.is_batch)
+    noun = f"{probes.noun}s"
+    files = AnswerFiles(outputs, title, nouns, live, pipeline, noun, several=probes.is_batch)
     return Saving(files, outputs, pipeline)
 
 

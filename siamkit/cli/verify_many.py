@@ -13,7 +13,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import echo, emit_json, print_error, stderr
+from siamkit.cli.output import count_of, echo, emit_json, print_error, stderr
 from siamkit.cli.probes import short_name
 from siamkit.cli.progress import bar
 from siamkit.cli.streamed_table import StreamedTable
@@ -168,7 +168,7 @@ class _Tally:
         }
         counts = [f"{self.decisions[d]:,} {words[d]}" for d in BEST_FIRST if self.decisions[d]]
         counts += [f"{len(self.errors):,} failed"] * bool(self.errors)
-        lines = [f"{self.count:,} pairs: {', '.join(counts)}"]
+        lines = [f"{count_of(self.count, 'pair')}: {', '.join(counts)}"]
         for is_mated, right, wrong in (
             (True, Decision.SAME, Decision.DIFFERENT),
             (False, Decision.DIFFERENT, Decision.SAME),
@@ -204,8 +204,8 @@ def show(ws: sk.Workspace, comparison: Comparison, outputs: PairOutputs, *, as_j
                 if files:
                     files.add(pair, verified, correct)
                 update(tally.count)
-    except KeyboardInterrupt:
-        _finish(files, facts)
+    except BaseException:
+        _finish(files if files and files.count else None, facts)
         raise
     _finish(files, facts)
     if table:
@@ -215,12 +215,12 @@ def show(ws: sk.Workspace, comparison: Comparison, outputs: PairOutputs, *, as_j
 
 
 def _finish(files: PairFiles | None, facts: list[dict[str, Any]]) -> None:
-    """Print the JSON and write the files of what is done."""
-    if facts:
-        emit_json({"pairs": facts})
+    """Write the files of what is done, and print the JSON."""
     if files:
         for path in files.finish():
             stderr(f"saved {path}")
+    if facts:
+        emit_json({"pairs": facts})
 
 
 def _open_files(

@@ -50,12 +50,13 @@ class AnswerFiles:
     nouns: Nouns
     live: LiveIndex
     pipeline: Pipeline
+    sources: str  # the word for them, in the plural
     several: bool
     _values: list[list[Any]] = field(default_factory=list, init=False)
     _cards: list[Card] = field(default_factory=list, init=False)
     _kinds: Counter[str] = field(default_factory=Counter, init=False)
     _threshold: Threshold | None = field(default=None, init=False)
-    _sources: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
     _thumbnails: dict[int, str] = field(default_factory=dict, init=False)
 
     def begin(self) -> None:
@@ -74,7 +75,7 @@ class AnswerFiles:
         self, source: Path | str, stem: str, rows: Sequence[AnswerRow], medium: Any | None
     ) -> None:
         """Add the answers about one source. medium: decoded; None if it is not needed."""
-        self._sources += 1
+        self.count += 1
         self._kinds.update(row.kind for row in rows)
         self._threshold = next((row.threshold for row in rows if row.threshold), self._threshold)
         if self.outputs.output:
@@ -86,7 +87,7 @@ class AnswerFiles:
 
     def add_error(self, source: str, error: SiamkitError) -> None:
         """Add a source that could not be used."""
-        self._sources += 1
+        self.count += 1
         self._kinds[FAILED] += 1
         if self.outputs.output:
             self._values.append(values_of_error(source, error))
@@ -104,14 +105,14 @@ class AnswerFiles:
 
     def html(self) -> str:
         """Return the page as text. User texts are escaped."""
-        rows = [("files", f"{self._sources:,}")]
+        rows = [(self.sources, f"{self.count:,}")]
         kinds = (*KINDS.values(), FAILED)
         rows += [(kind, f"{self._kinds[kind]:,}") for kind in kinds if self._kinds[kind]]
         if self._threshold:
             rows.append(("same from", f"{self._threshold.value:.3f}"))
             if rate := wording.describe_rate(self._threshold, self.nouns):
                 rows.append(("at this threshold", rate))
-        return cards_page(self.title, rows, self._cards, self._sources)
+        return cards_page(self.title, rows, self._cards, self.count)
 
     def _annotate(self, rows: Sequence[AnswerRow], medium: Any, stem: str) -> None:
         path = self.outputs.picture_of(stem, several=self.several)

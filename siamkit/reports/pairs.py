@@ -40,7 +40,7 @@ class PairFiles:
     _cards: list[Card] = field(default_factory=list, init=False)
     _kinds: Counter[str] = field(default_factory=Counter, init=False)
     _threshold: Threshold | None = field(default=None, init=False)
-    _count: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
 
     def begin(self) -> None:
         """Check that the files can be written. Raises BadInput."""
@@ -51,7 +51,7 @@ class PairFiles:
 
     def add(self, pair: ListedPair, verified: VerifiedPair, correct: bool | None) -> None:
         """Add the outcome of one pair. correct: None where nothing tells."""
-        self._count += 1
+        self.count += 1
         if self.output:
             self._values.append(values_of_pair(verified, pair.label or None, correct))
         kind = FAILED
@@ -73,14 +73,14 @@ class PairFiles:
 
     def html(self) -> str:
         """Return the page as text. User texts are escaped."""
-        rows = [("pairs", f"{self._count:,}")]
+        rows = [("pairs", f"{self.count:,}")]
         rows += [(kind, f"{count:,}") for kind, count in self._kinds.items()]
         if self._threshold:
             rows.append(("same from", f"{self._threshold.value:.3f}"))
             if rate := wording.describe_rate(self._threshold, self.nouns):
                 rows.append(("at this threshold", rate))
         title = f"Pairs: the same {self.nouns.singular}?"
-        return cards_page(title, rows, self._cards, self._count)
+        return cards_page(title, rows, self._cards, self.count)
 
     def _card(self, pair: ListedPair, verified: VerifiedPair, kind: str, *, is_wrong: bool) -> Card:
         kinds = (kind, WRONG) if is_wrong else (kind,)

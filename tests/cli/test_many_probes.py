@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import signal
 
 import pytest
 from waiting import until
+
+from siamkit.cli.streamed_table import StreamedTable
 
 
 @pytest.fixture
@@ -167,3 +170,50 @@ def test_a_list_is_not_replaced_by_its_answers(letters):
         assert done.code == 2
         assert "is the source itself" in done.err
     assert {name: (letters.folder / name).read_text() for name in lists} == lists
+
+
+@pytest.mark.parametrize("option", ["--save-annotated", "--report"])
+def test_a_file_that_is_gone_by_now_is_the_error_of_that_probe(photos, monkeypatch, option):
+    add = StreamedTable.add
+
+    def lose_blue(table, cells):
+        (photos.folder / "blue.png").unlink(missing_ok=True)
+        add(table, cells)
+
+    monkeypatch.setattr(StreamedTable, "add", lose_blue)
+    path = "page.html" if option == "--report" else "drawn"
+    done = photos("query", "tiles", "red.png", "blue.png", "-o", "who.csv", option, path)
+    assert done.code == 0
+    assert "2 files: 1 identified, 1 failed" in done.out
+    assert [bool(row["error"]) for row in rows(photos, "who.csv")] == [False, True]
+
+
+def test_a_failure_keeps_what_is_done_and_one_at_the_start_the_older_file(photos, monkeypatch):
+    def fail(picture, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("siamkit.reports.answers.save_picture", fail)
+    files = ("red.png", "blue.png")
+    done = photos("query", "tiles", *files, "-o", "who.csv", "--save-annotated", "drawn")
+    assert done.code == 1
+    assert "No space left" in done.err
+    assert [row["identity"] for row in rows(photos, "who.csv")] == ["red"]
+
+    def interrupt(table, cells):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StreamedTable, "add", interrupt)
+    before = (photos.folder / "who.csv").read_bytes()
+    for command in (("query", "tiles"), ("verify", "tiles", "--as", "red")):
+        assert photos(*command, *files, "-o", "who.csv").code == 130
+        assert (photos.folder / "who.csv").read_bytes() == before
+
+
+def test_long_texts_are_listed_and_called_texts(letters):
+    (letters.folder / "long.csv").write_text(f"question\n{'hello there ' * 30}\none and two\n")
+    (letters.folder / "long.txt").write_text("hello there " * 400 + "\none and two\n")
+    for origin in (("long.csv", "--column", "question"), ("long.txt",)):
+        for command in ("query", "classify"):
+            done = letters(command, "letters", "--from", *origin, "--report", "page.html")
+            assert "2 texts: " in done.out, done.err
+    assert "<th>texts" in (letters.folder / "page.html").read_text()
