@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options, pairs, verify_many, verify_results
-from siamkit.cli.output import print_outcome
+from siamkit.cli.output import print_outcome, stderr
 from siamkit.types import Decision
 
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ def verify(
         return EXIT_CODES[fused.show(ws, label, request.probes, rule, as_json=as_json)]
     comparison = request.resolve(ws, models, rule)
     if comparison.is_batch(ws):
+        if request.box or request.box_a:
+            raise click.UsageError(
+                "--box and --box-a mark regions of one pair: give no more FILES."
+            )
         outputs = verify_many.PairOutputs(request.output, request.report, request.verbose)
         return verify_many.show(ws, comparison, outputs, as_json=as_json)
     if request.output or request.report:
@@ -90,7 +94,8 @@ def verify(
     sentences = verify_results.sentences(
         verification, ws.nouns(comparison.modality(ws)), verbose=request.verbose
     )
-    verify_results.note_problems(verification)
+    for note in verify_results.list_problems(verification):
+        stderr(f"Note: {note}")
     print_outcome(as_json, verification.to_dict(), *sentences)
     return EXIT_CODES[verification.verdict.decision]
 

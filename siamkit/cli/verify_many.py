@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import checks, options
+from siamkit.cli import checks, options, verify_results
 from siamkit.cli.output import count_of, echo, emit_json, print_error, stderr
 from siamkit.cli.probes import short_name
 from siamkit.cli.progress import bar
@@ -89,8 +89,11 @@ class Comparison:
         return ws.verify(self.system, *self.sources, choose_a=self.choose_a, **shared)
 
     def pairs(self, ws: sk.Workspace) -> list[ListedPair]:
-        """Return the pairs to compare: of the table, or of the first file with each other one."""
-        from siamkit.io.listed_sources import list_sources
+        """Return the pairs to compare: of the table, or of the first file with each other one.
+
+        A folder may hold the first file, which is not compared with itself.
+        """
+        from siamkit.io.listed_sources import is_same_file, list_sources
         from siamkit.io.pair_table import ListedPair, read_pairs
 
         if self.origin:
@@ -109,9 +112,10 @@ class Comparison:
         sources += texts
         if self.label:
             return [ListedPair(self.label, source) for source in sources]
-        if len(sources) < 2:
+        others = [source for source in sources[1:] if not is_same_file(sources[0], source)]
+        if not others:
             raise click.UsageError("There is nothing to compare with the first FILE.")
-        return [ListedPair(sources[0], source) for source in sources[1:]]
+        return [ListedPair(sources[0], source) for source in others]
 
     def verify_each(self, ws: sk.Workspace, pairs: list[ListedPair]) -> Iterator[VerifiedPair]:
         """Compare the samples of each pair."""
@@ -132,6 +136,7 @@ class Comparison:
 class _Tally:
     decisions: Counter[Decision] = field(default_factory=Counter)
     errors: list[SiamkitError] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
     labelled: Counter[tuple[bool, Decision]] = field(default_factory=Counter)
     threshold: sk.Threshold | None = None
     count: int = 0
@@ -152,6 +157,13 @@ class _Tally:
         if decision == Decision.INCONCLUSIVE:
             return None
         return pair.is_mated == (decision == Decision.SAME)
+
+    def note_problems(self, verification: sk.Verification) -> None:
+        """Print on stderr what may make answers unreliable; of a source in several pairs, once."""
+        for note in verify_results.list_problems(verification):
+            if note not in self.notes:
+                stderr(f"Note: {note}")
+                self.notes.add(note)
 
     def exit_code(self) -> int:
         """Return that of the best outcome; of the errors if all failed."""
@@ -199,6 +211,8 @@ def show(ws: sk.Workspace, comparison: Comparison, outputs: PairOutputs, *, as_j
                     print_error(verified.error)
                 elif table:
                     table.add(_cells(pair, verified, nouns))
+                if verified.verification:
+                    tally.note_problems(verified.verification)
                 if as_json:
                     facts.append(_facts(pair, verified, correct))
                 if files:

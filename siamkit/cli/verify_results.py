@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import siamkit as sk
-from siamkit.cli.output import one_line, stderr
+from siamkit.cli.output import one_line
 from siamkit.io import wording
 from siamkit.io.wording import Nouns
 
@@ -64,9 +64,10 @@ def describe_side(side: ComparedSide) -> str:
     return f"{which} in {name} ({place})"
 
 
-def note_problems(verification: sk.Verification) -> None:
-    """Print on stderr what may make the answer unreliable."""
-    for side in _sides(verification):
-        for problem in side.quality.problems if side.quality else ():
-            name = one_line(side.source, NAME)
-            stderr(f"Note: {name}: {problem}; the answer may be unreliable")
+def list_problems(verification: sk.Verification) -> list[str]:
+    """Return what may make the answer unreliable."""
+    return [
+        f"{one_line(side.source, NAME)}: {problem}; the answer may be unreliable"
+        for side in _sides(verification)
+        for problem in (side.quality.problems if side.quality else ())
+    ]

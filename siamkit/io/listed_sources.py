@@ -73,6 +73,13 @@ def refuse_replaced(targets: Iterable[Path], sources: Iterable[Source]) -> None:
         raise BadInput(f"{to_text(path)} is a source, and would be overwritten", hint=hint)
 
 
+def is_same_file(a: Path | str, b: Path | str) -> bool:
+    """Return True for two paths of one file. A string is a text, and no path."""
+    if isinstance(a, str) or isinstance(b, str):
+        return False
+    return a == b or not set(_identify(a)).isdisjoint(_identify(b))
+
+
 def _identify(path: Path) -> Iterator[tuple[int, int]]:
     """Yield the device and inode of a file; nothing for a path without one."""
     with suppress(OSError, ValueError):

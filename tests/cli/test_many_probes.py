@@ -137,7 +137,9 @@ def test_files_about_a_gallery_that_is_not_there_create_no_store(letters):
     asked = ("letters", "q.txt", "--store", "none", "-o", "x.csv")
     assert letters("query", *asked).code == 1
     assert letters("classify", *asked).code == 1
-    done = letters("verify", "letters", "q.txt", "q.txt", "q.txt", *asked[2:])
+    for name in ("r.txt", "s.txt"):
+        (letters.folder / name).write_text("hello there")
+    done = letters("verify", "letters", "q.txt", "r.txt", "s.txt", *asked[2:])
     assert done.code == 0, done.err
     assert not (letters.folder / "none").exists()
 
@@ -217,3 +219,26 @@ def test_long_texts_are_listed_and_called_texts(letters):
             done = letters(command, "letters", "--from", *origin, "--report", "page.html")
             assert "2 texts: " in done.out, done.err
     assert "<th>texts" in (letters.folder / "page.html").read_text()
+
+
+def test_the_first_file_is_not_compared_with_itself(photos):
+    (photos.folder / "same.png").symlink_to("photos/red.png")
+    (photos.folder / "photos" / "broken.png").unlink()
+    done = photos("verify", "-m", "tiles", "same.png", "photos", "--json")
+    names = [pair["b"] for pair in json.loads(done.out)["pairs"]]
+    assert names == ["photos/both.png", "photos/deep/blue.png", "photos/empty.png"]
+    done = photos("verify", "-m", "tiles", "photos/deep/blue.png", "photos/deep")
+    assert done.code == 2
+    assert "nothing to compare" in done.err
+
+
+def test_a_batch_of_pairs_notes_poor_quality_once_and_takes_no_boxes(photos):
+    done = photos("verify", "-m", "tiles", "small.png", "red.png", "blue.png")
+    assert done.err.count("Note: small.png: square is") == 1
+    assert done.err.count("the answer may be unreliable") == 1
+    done = photos("verify", "tiles", "--as", "red", "photos/deep")
+    assert "\n1 pair: " in done.out
+    for box in ("--box", "--box-a"):
+        done = photos("verify", "-m", "tiles", *3 * ["red.png"], box, "0,0,9,9")
+        assert done.code == 2
+        assert "one pair" in done.err
