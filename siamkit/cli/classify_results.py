@@ -92,7 +92,8 @@ class View:
                 f"{one_line(match.identity, NAME)} {format_probability(match.probability)}"
                 for match in others
             )
-            echo(f"{'then' if assigned else 'if it is of a class'}: {named}")
+            doubted = "likeliest tags" if region.tags else "if it is of a class"
+            echo(f"{'then' if assigned else doubted}: {named}")
 
     def _show_classes(self, rows: Sequence[AnswerRow]) -> None:
         cells = [

@@ -69,10 +69,12 @@ class Classified(Presentable):
 
     @property
     def decision(self) -> Decision:
-        """Does it belong to any enrolled class?"""
+        """Does it belong to any enrolled class, or is any tag likely?"""
         if self.objection:
             return self.objection.decision
-        return self.nearest.decision if self.nearest else Decision.SAME
+        if self.nearest and self.nearest.decision != Decision.SAME:
+            return self.nearest.decision
+        return Decision.SAME if self._likely else Decision.DIFFERENT
 
     @property
     def objection(self) -> Objection | None:
@@ -87,8 +89,10 @@ class Classified(Presentable):
     @property
     def identities(self) -> list[str]:
         """The assigned tags, or the one class; empty if it is unknown or inconclusive."""
-        if self.decision != Decision.SAME:
-            return []
+        return self._likely if self.decision == Decision.SAME else []
+
+    @property
+    def _likely(self) -> list[str]:
         if not self.tags:
             return [self.classes[0].identity]
         return [match.identity for match in self.classes if match.probability >= TAGGED]

@@ -22,6 +22,7 @@ KINDS = {
     Decision.INCONCLUSIVE: wording.INCONCLUSIVE,
 }
 FAILED = "failed"
+NO_TAG = "no tag is likely"
 SCHEMA: Schema = {
     "source": str, "region": int, "left": float, "top": float, "right": float, "bottom": float,
     "start": float, "stop": float, "decision": str, "identity": str, "probability": float,
@@ -121,8 +122,11 @@ def _row_of_classes(number: int, region: Classified, nouns: Nouns, top: int) -> 
     )
     reason = region.objection.reason if region.objection else ""
     nearest = region.classes[0].identity
-    verdict = ", ".join(region.identities) or "no tag"
-    if region.decision != Decision.SAME:
+    is_close = region.nearest is None or region.nearest.decision == Decision.SAME
+    verdict = ", ".join(region.identities)
+    if region.tags and is_close:
+        verdict = verdict or NO_TAG
+    elif region.decision != Decision.SAME:
         verdict = wording.describe_identity(region.decision, nearest, nouns)
     if reason:
         verdict = KINDS[region.decision]

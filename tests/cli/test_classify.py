@@ -201,7 +201,21 @@ def test_a_tag_that_is_not_given_is_no_identity(workspace):
     for number, tag in enumerate("abcdefgh"):
         workspace.enrol("things", tag, f"{tag * 9} {number}", modality="letters")
     (found,) = workspace.classify("things", "quite another thing", tags=True)
-    assert (found.identities, found.identity) == ([], None)
+    assert (found.identities, found.identity, found.decision) == ([], None, "different")
+
+
+def test_a_sample_without_a_likely_tag_is_not_identified(shell):
+    tagged = [(tag, f"{tag * 9} {number}") for number, tag in enumerate("abcdefgh")]
+    assert shell("enrol", "things", "-m", "letters", "--from", "-", stdin=lines(*tagged)).code == 0
+    asked_tags = ("classify", "things", "--tags", "--text", "quite another thing")
+    done = shell(*asked_tags, "-o", "tags.jsonl")
+    assert done.code == 3
+    assert done.out.startswith("no tag is likely\nlikeliest tags: ")
+    row = json.loads((shell.folder / "tags.jsonl").read_text())
+    assert (row["decision"], row["identity"]) == ("different", None)
+    many = shell(*asked_tags, "--text", "quite another thing again")
+    assert many.code == 3
+    assert "2 texts: 2 not enrolled" in many.out
 
 
 def test_a_gallery_of_one_class_says_so(shell):

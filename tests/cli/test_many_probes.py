@@ -138,7 +138,7 @@ def test_files_about_a_gallery_that_is_not_there_create_no_store(letters):
     assert letters("query", *asked).code == 1
     assert letters("classify", *asked).code == 1
     for name in ("r.txt", "s.txt"):
-        (letters.folder / name).write_text("hello there")
+        (letters.folder / name).write_text("hello there my freind!")
     done = letters("verify", "letters", "q.txt", "r.txt", "s.txt", *asked[2:])
     assert done.code == 0, done.err
     assert not (letters.folder / "none").exists()
