@@ -53,6 +53,13 @@ class SecondOpinion:
         calibration = basis.calibration or self.calibration
         return Opinion(self.verifier.name, probability(calibration, stated), basis)
 
+    def warn_of_loss(self, identity: str) -> None:
+        """Log that the cosine decides about an identity of which no sample can be loaded."""
+        log.warning(
+            f"{self.verifier.name} cannot judge {identity!r}, whose sources are gone or changed;"
+            " the cosine decides"
+        )
+
 
 def open_second_opinion(
     pipeline: Pipeline, rule: DecisionRule, basis: Basis
@@ -93,10 +100,7 @@ def judge_matches(
             opinion = second_opinion.judge(crop, references, match.score)
             judged.append((opinion, replace(match, probability=opinion.probability)))
         elif rank == 0:
-            log.warning(
-                f"{second_opinion.verifier.name} cannot judge {match.identity!r}, whose sources are"
-                " gone or changed; the cosine decides"
-            )
+            second_opinion.warn_of_loss(match.identity)
             return None
         else:
             gone.append(match)

@@ -218,6 +218,8 @@ def open_claim(
         second_opinion = open_second_opinion(pipeline, rule, basis)
     if second_opinion:
         references = load_references(store, pipeline, claim.gallery, claim.identity)
+        if not references:
+            second_opinion.warn_of_loss(claim.identity)
     if fusion == "mean":
         basis = of_references(basis, len(enrolled))
     verification_limits(rule, basis)

@@ -455,8 +455,9 @@ def test_a_threshold_is_on_the_cosine_and_without_files_the_cosine_decides(
         (shell.folder / name).unlink()
     (answer,) = json.loads(shell("query", "desk", drawn[2], "--json").out)["probes"]
     assert answer["decided_by"] == "cosine"
-    claimed = json.loads(shell("verify", "desk", "--as", "Doe", drawn[2], "--json").out)
-    assert "by strokes" not in claimed["threshold"]["source"]
+    done = shell("verify", "desk", "--as", "Doe", drawn[2], "--json")
+    assert "by strokes" not in json.loads(done.out)["threshold"]["source"]
+    assert done.err.count("strokes cannot judge 'Doe'") == 1
 
 
 def test_the_nearest_loses_to_no_other_because_its_file_is_gone(
