@@ -17,6 +17,7 @@ from siamkit.errors import BadInput
 from siamkit.io.sources import to_text
 from siamkit.io.unfinished import NAME, PRIVATE_FOLDER, scratch
 
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")  # read at most, never written
 PRIVATE_FILE = 0o600
 
 
@@ -28,6 +29,8 @@ def require_writable(path: Path, suffixes: Sequence[str] | None = None) -> None:
     name = to_text(path)
     if suffixes is not None and path.suffix.lower() not in suffixes:
         hint = f"use one of {', '.join(suffixes)}"
+        if path.suffix.lower() in SPREADSHEETS and ".csv" in suffixes:
+            hint = "save it as .csv: Excel opens it"
         raise BadInput(f"{name}: cannot write {path.suffix!r}", hint=hint)
     if path.is_dir():
         raise BadInput(f"{name} is a directory", hint="give a file name")

@@ -119,7 +119,10 @@ def _sqlite(path: Path, schema: Schema, rows: Iterable[Values], table: str) -> N
 
 
 def _check_table(path: Path, schema: Schema, table: str) -> None:
-    """Raise BadInput for a file that is not a database, or whose table is not siamkit's."""
+    """Raise BadInput for a file that is not a database, or whose table is not siamkit's.
+
+    siamkit's may have more columns behind those of the schema: regions, and those of the source.
+    """
     name = to_text(path)
     try:
         with closing(sqlite3.connect(f"{real(path).as_uri()}?mode=ro", uri=True)) as db:
@@ -128,6 +131,6 @@ def _check_table(path: Path, schema: Schema, table: str) -> None:
             names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")')]
     except sqlite3.Error as error:
         raise BadInput(f"{name} is not a valid SQLite database: {error}") from error
-    if existing and (existing[0] != "table" or names != list(schema)):
+    if existing and (existing[0] != "table" or names[: len(schema)] != list(schema)):
         hint = "rename it, or write to another file"
         raise BadInput(f"{name} has a {existing[0]} {table} that siamkit did not write", hint=hint)

@@ -106,7 +106,8 @@ def test_groups_that_are_close_to_each_other_name_each_other(shell):
 
 def test_output_in_every_format(questions):
     for name in ("g.csv", "g.jsonl", "g.parquet", "g.db"):
-        assert dedupe(questions, "-o", name, "--pairs", f"pairs-{name}").code == 0
+        for _ in range(2):
+            assert dedupe(questions, "-o", name, "--pairs", f"pairs-{name}").code == 0
     folder = questions.folder
     with (folder / "g.csv").open(newline="") as file:
         rows = [(int(r["group"]), r["id"], r["canonical"]) for r in csv.DictReader(file)]
@@ -182,7 +183,7 @@ def test_many_bad_rows_do_not_fill_the_screen(questions):
         (["q.csv", "-m", "letters", "--max-memory", "1M"], "mining 5 x 64 takes"),
         (["q.csv", "-m", "letters", "--max-memory", "many"], "is not a size"),
         (["q.csv", "-m", "letters", "--max-memory", "0.0001"], "is not a size"),
-        (["q.csv", "-m", "letters", "-o", "out.xlsx"], "cannot write '.xlsx'"),
+        (["q.csv", "-m", "letters", "-o", "out.xlsx"], "save it as .csv: Excel opens it"),
         (["q.csv", "-m", "letters", "-o", "absent/out.csv"], "does not exist"),
         (["q.csv", "-m", "letters", "--report", "out.pdf"], "ends in .html"),
         (["q.csv", "-m", "letters", "-o", "q.csv"], "is the source itself"),
