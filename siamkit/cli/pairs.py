@@ -25,6 +25,8 @@ def split_arguments(
 ) -> tuple[str, list[Path | str]]:
     """Return the gallery, "" with a modality or without arguments, and the FILES and texts."""
     gallery, *files = ("", *arguments) if models.modality else (arguments or ("",))
+    for file in files:
+        options.refuse_empty(file)
     return gallery, [*map(Path, files), *texts]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Probe: TypeAlias = Path | str  # a file, or a text
 Emit: TypeAlias = Callable[[list[dict[str, Any]]], None]
-EXIT_UNKNOWN = 3
+EXIT_UNKNOWN, EXIT_INCONCLUSIVE = 3, 5
 
 OF_ONE_SOURCE = (UnreadableSample, NothingFound, SeveralFound, LowQuality)
 WIDEST_NAME, VERDICT, NEAREST = 48, 32, 40  # characters of the columns of a streamed table
@@ -91,7 +91,7 @@ def list_probes(
     listed = _read_list(ws, request) if request.origin else []
     listed = [str(item) if is_text and not os.path.isfile(item) else item for item in listed]
     paths = [*request.files, *(item for item in listed if isinstance(item, Path))]
-    items = list_sources(paths, outputs)
+    items = list_sources(paths, outputs, are_texts=is_text)
     texts = [*request.texts, *(item for item in listed if isinstance(item, str))]
     sources: list[Probe] = [*(Path(str(item.source)) for item in items), *texts]
     stems = [item.stem for item in items] + [f"text-{n}" for n in range(1, len(texts) + 1)]
@@ -159,10 +159,12 @@ class Tally:
         self.errors += [error] if error else []
 
     def exit_code(self) -> int:
-        """Return 0 if anything is known, else 3; the lowest error code if all probes failed."""
+        """Return 0 if anything is known, else 5 or 3; the lowest error code if all failed."""
         if self.errors and len(self.errors) == self.probes:
             return min(error.exit_code for error in self.errors)
-        return 0 if self.kinds["identified"] else EXIT_UNKNOWN
+        if self.kinds["identified"]:
+            return 0
+        return EXIT_INCONCLUSIVE if self.kinds[INCONCLUSIVE] else EXIT_UNKNOWN
 
     def summary(self, noun: str) -> str:
         """Return '500 files: 430 identified, 170 not enrolled, 2 failed'."""

@@ -38,8 +38,8 @@ Examples:
 
 \b
 FILES may be folders, and patterns in quotes: 'photos/**/*.jpg'.
-Exit codes: 0 somebody was identified; 3 nobody reached the threshold; 4 the file holds nothing to
-compare. With several files the best outcome counts.
+Exit codes: 0 somebody was identified; 5 nobody was, and an answer is inconclusive; 3 nobody is
+enrolled; 4 the file holds nothing to compare. With several files the best outcome counts.
 """
 )
 @click.argument("gallery")

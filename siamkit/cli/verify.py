@@ -136,7 +136,8 @@ class VerifyRequest:
         least = 0 if self.origin else 1 if self.label else 2
         if not named or len(sources) < least or (self.origin and (sources or self.label)):
             raise click.UsageError(
-                "Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE, or --from TABLE."
+                "Give -m MODALITY A B, or GALLERY A B, or GALLERY --as LABEL FILE, or --from TABLE;"
+                " texts as --text A --text B."
             )
         if self.label and rule.reranker:
             raise click.UsageError("--rerank compares two; it cannot be combined with --as.")

@@ -105,7 +105,8 @@ class Comparison:
         named = [source for source in self.sources if isinstance(source, Path)]
         texts = [source for source in self.sources if isinstance(source, str)]
         sources: list[Path | str] = []
-        for item in list_sources(named, ()):
+        are_texts = ws.kind(self.modality(ws)) == "text"
+        for item in list_sources(named, (), are_texts=are_texts):
             if item.error:
                 raise item.error
             sources.append(Path(str(item.source)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class Pipeline:
 
     def read(self, source: Path | str | bytes) -> Content:
         """Read a file, or take bytes; if samples are texts, a string is the sample itself."""
+        if self.modality.kind == "text" and isinstance(source, os.PathLike):
+            return sources.read_text_file(source)
         return sources.read(source, text=self.is_text(source))
 
     def is_text(self, source: Path | str | bytes) -> bool:

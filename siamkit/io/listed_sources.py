@@ -13,7 +13,7 @@ from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.io import pages
 from siamkit.io.folders import files_under
 from siamkit.io.places import real
-from siamkit.io.sources import name_of_bytes, to_text
+from siamkit.io.sources import TEXT_HINT, name_of_bytes, to_text
 from siamkit.protocols import Source
 
 
@@ -27,11 +27,13 @@ class ListedSource:
     error: SiamkitError | None = None  # of a folder that holds nothing
 
 
-def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[ListedSource]:
+def list_sources(
+    paths: Iterable[Source], outputs: Sequence[Path], *, are_texts: bool = False
+) -> list[ListedSource]:
     """Return every source, the files of folders among them, each with a stem of its own.
 
     outputs: files and folders that an earlier run may have written, which folders are listed
-    without.
+    without. are_texts: each file holds a text, and a question without a file is one itself.
     """
     written = [real(path) for path in outputs]
     items: list[ListedSource] = []
@@ -43,7 +45,8 @@ def list_sources(paths: Iterable[Source], outputs: Sequence[Path]) -> list[Liste
         elif Path(source).is_dir():
             items += _list_folder(Path(source), taken, written)
         elif is_pattern(Path(source)):
-            items += _list_pattern(Path(source), taken, written)
+            hint = TEXT_HINT if are_texts else "check the folder"
+            items += _list_pattern(Path(source), taken, written, hint)
         else:
             path = Path(source)
             items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
@@ -110,7 +113,9 @@ def _list_folder(folder: Path, taken: set[str], written: Sequence[Path]) -> list
     ]
 
 
-def _list_pattern(pattern: Path, taken: set[str], written: Sequence[Path]) -> list[ListedSource]:
+def _list_pattern(
+    pattern: Path, taken: set[str], written: Sequence[Path], hint: str
+) -> list[ListedSource]:
     """List the files of a pattern that the shell did not expand; `**` means folders at any depth.
 
     A folder that fits stands for its files.
@@ -125,7 +130,7 @@ def _list_pattern(pattern: Path, taken: set[str], written: Sequence[Path]) -> li
         else:
             items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
     if not items:
-        error = BadInput(f"no file is named like {to_text(pattern)}", hint="check the folder")
+        error = BadInput(f"no file is named like {to_text(pattern)}", hint=hint)
         return [ListedSource(pattern, to_text(pattern), error=error)]
     return items
 

@@ -19,6 +19,8 @@ from siamkit.io.absent import hint_for_absent
 
 NAME_CHARS = 200  # characters of a name in a message; a text may be a whole page
 MAX_BYTES = 1 << 29  # bytes (512 MiB) of a source that is read whole; decoding takes as much
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")  # of many texts, one a row
+TEXT_HINT = "if it is a text, write `--text` before it"
 IMPORTED = "imported:"  # begins a source that an import named and its user did not: never read
 
 
@@ -91,6 +93,20 @@ def read(source: Path | str | bytes, *, text: bool = False) -> Content:
     with _named(path):
         content = path.read_bytes()
     return Content(name, content) if page is None else _read_page(name, content, page)
+
+
+def read_text_file(path: Path) -> Content:
+    """Read a file that holds one text. Raises UnreadableSample as `read` does, and for a table."""
+    name = to_text(path)
+    if path.suffix.lower() in TABLES:
+        hint = f"give its column of texts: `--from {quote(name)} --column NAME`"
+        raise UnreadableSample(f"{name} is a table, not one text", hint=hint)
+    try:
+        return read(path)
+    except UnreadableSample as error:
+        if error.hint or os.path.lexists(path):
+            raise
+        raise UnreadableSample(str(error), hint=TEXT_HINT) from error
 
 
 def name_of_bytes(source: bytes) -> str:

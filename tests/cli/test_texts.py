@@ -105,7 +105,12 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         ),
         (["query", "tiles", "--text", "x"], "tiles are not texts"),
         (["verify", "-m", "tiles", "--text", "x", "--text", "y"], "tiles are not texts"),
-        (["verify", "-m", "letters", "--text", "x"], "Give -m MODALITY A B"),
+        (["verify", "-m", "letters", "--text", "x"], "--text A --text B"),
+        (["verify", "-m", "letters", "faq.csv", "faq.csv"], "`--from faq.csv --column NAME`"),
+        (["verify", "-m", "letters", "hello there", "hello"], "write `--text` before it"),
+        (["verify", "-m", "letters", "hello there?", "hello"], "write `--text` before it"),
+        (["verify", "-m", "letters", "", "faq.csv"], "an empty file name"),
+        (["dedupe", "", "-m", "tiles"], "an empty file name"),
         (
             ["verify", "-m", "letters", "--text", "x", "--text", "y", "--box", "1,2,3,4"],
             "--box is a region of a picture",

@@ -28,10 +28,17 @@ def _inherited(context: click.Context, parameter: click.Parameter, value: Path) 
     return value
 
 
+def refuse_empty(value: Any) -> None:
+    """Raise UsageError for the file name "", which would mean this folder."""
+    if value == "":
+        raise click.UsageError("an empty file name")
+
+
 class _Path(click.Path):
     """A path, in which `~` is the home directory however the option was written."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        refuse_empty(value)
         return expand(cast(Path, super().convert(value, param, ctx)))
 
 
@@ -39,6 +46,7 @@ class _Origin(click.types.StringParamType):
     """A path or something else: a name, `-` or `gallery:NAME`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        refuse_empty(value)
         return expand_text(super().convert(value, param, ctx))
 
 
