@@ -8,6 +8,7 @@ from typing import Literal
 from siamkit.flows import objections
 from siamkit.flows.decide import Limits
 from siamkit.io.presentable import Presentable
+from siamkit.io.sources import shorten
 from siamkit.types import Decision, Match, Objection, Quality, Region, Threshold
 
 
@@ -32,6 +33,11 @@ class Answer(Presentable):
     reranker: str | None = None  # the threshold is on its probability
     different_below: float | None = None  # None: below the threshold
     advice: str = ""  # what makes an inconclusive answer conclusive, if that is known
+
+    def __repr__(self) -> str:
+        """The verdict in short: `<Answer about alice.jpg: alice>`."""
+        verdict = self.identity or self.decision.value
+        return f"<Answer about {shorten(self.source)}: {verdict}>"
 
     @property
     def decided_by(self) -> Literal["cosine", "snorm", "probability"]:

@@ -20,6 +20,7 @@ from siamkit.flows.answer import Answer
 from siamkit.flows.decide import DecisionRule, gallery_basis
 from siamkit.flows.query import FIRST, open_query
 from siamkit.io.presentable import Presentable
+from siamkit.io.sources import shorten
 from siamkit.protocols import Source
 from siamkit.store import Gallery, Store, galleries, labels, templates
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
@@ -66,6 +67,11 @@ class Classified(Presentable):
     classes: list[ClassMatch]
     tags: bool
     nearest: Answer | None = None  # decides if it is of any class, as a query does; None: it is
+
+    def __repr__(self) -> str:
+        """The verdict in short: `<Classified about alice.jpg: alice>`."""
+        verdict = self.identity or self.decision.value
+        return f"<Classified about {shorten(self.source)}: {verdict}>"
 
     @property
     def decision(self) -> Decision:

@@ -64,6 +64,11 @@ class Deduped(Presentable):
     members: list[Member]
     groups: int
 
+    def __repr__(self) -> str:
+        """The outcome in short: `<Deduped 12 items: 2 groups of duplicates>`."""
+        groups = f"{self.groups:,} group{'s' * (self.groups != 1)} of duplicates"
+        return f"<Deduped {len(self.items):,} items: {groups}>"
+
     @property
     def copies(self) -> int:
         """The number of items that repeat an earlier one exactly."""

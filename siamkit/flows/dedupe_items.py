@@ -36,6 +36,10 @@ class Item:
     source: Source
     region: Region | None = None
 
+    def __repr__(self) -> str:
+        """The item in short: `<Item How do I log in? (id q1)>`."""
+        return f"<Item {sources.shorten(self.shown)} ({self.place or self.origin})>"
+
     @property
     def shown(self) -> str:
         """The text, or the name of the file or of the sample in memory."""

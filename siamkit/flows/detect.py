@@ -45,6 +45,11 @@ class Detected(Presentable):
     error: SiamkitError | None = None
     asked: Asked | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        """The outcome in short: `<Detected in group.jpg: 3 regions>`."""
+        outcome = self.error or f"{len(self.regions):,} region{'s' * (len(self.regions) != 1)}"
+        return f"<Detected in {sources.shorten(self.source)}: {outcome}>"
+
 
 @dataclass(frozen=True, slots=True)
 class DetectSettings:

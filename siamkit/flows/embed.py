@@ -58,6 +58,11 @@ class Embeddings(Presentable):
     errors: Mapping[int, SiamkitError]  # of items that gave no row, by their number from 0
     fingerprint: str  # of the encoder: only vectors of the same one are comparable
 
+    def __repr__(self) -> str:
+        """The size in short: `<Embeddings 3 x 512, 1 failed>`."""
+        failed = f", {len(self.errors):,} failed" if self.errors else ""
+        return f"<Embeddings {' x '.join(map(str, self.vectors.shape))}{failed}>"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPlace:

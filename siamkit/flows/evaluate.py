@@ -48,6 +48,11 @@ class Evaluation(Presentable):
     measured: VerificationMetrics
     identified: IdentificationMetrics | None = None  # 1:N, if every pair of samples is a trial
 
+    def __repr__(self) -> str:
+        """The outcome in short: `<Evaluation of faces/sface: 6,000 trials, EER 0.012>`."""
+        eer = self.measured.eer.value
+        return f"<Evaluation of {self.name}: {len(self.scores):,} trials, EER {eer:.3f}>"
+
     @property
     def faults(self) -> list[Fault]:
         """The lines and samples that could not be used."""

@@ -99,6 +99,11 @@ class Explanation(Presentable):
     verification: Verification | None = None  # of the two samples; None if there is no threshold
     nouns: Nouns = OTHERS  # for identities
 
+    def __repr__(self) -> str:
+        """The verdict in short: `<Explanation of a.jpg and b.jpg: same person>`."""
+        left, right = (sources.shorten(side.source) for side in (self.left, self.right))
+        return f"<Explanation of {left} and {right}: {self.lines[0]}>"
+
     @property
     def lines(self) -> tuple[str, str]:
         """The verdict for people, and then the score and where its threshold comes from."""

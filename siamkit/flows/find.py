@@ -23,6 +23,7 @@ from siamkit.flows.decide import (
 from siamkit.flows.find_places import PictureSearch, Places
 from siamkit.flows.query import search_size
 from siamkit.io.presentable import Presentable
+from siamkit.io.sources import shorten
 from siamkit.protocols import Source
 from siamkit.sdk.regions import position
 from siamkit.stats.calibration import probability_among
@@ -72,6 +73,11 @@ class SearchedPicture(Presentable):
     threshold: Threshold | None = None  # None: nothing is decided
     error: SiamkitError | None = None
     asked: Asked | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """The outcome in short: `<SearchedPicture shelf.png: present, soup>`."""
+        outcome = self.error or ", ".join((self.decision.value, *self.identities))
+        return f"<SearchedPicture {shorten(self.source)}: {outcome}>"
 
     @property
     def decision(self) -> Decision:

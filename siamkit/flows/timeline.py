@@ -69,6 +69,12 @@ class Timeline(Presentable):
     turns: list[Turn]  # by start; those of two speakers may overlap
     threshold: Threshold | None = None  # None without a gallery
 
+    def __repr__(self) -> str:
+        """The size in short: `<Timeline of talk.wav: 12 turns, 35.0 s>`."""
+        name = sources.shorten(self.source)
+        turns = f"{len(self.turns):,} turn{'s' * (len(self.turns) != 1)}"
+        return f"<Timeline of {name}: {turns}, {self.seconds:.1f} s>"
+
     def spoken(self) -> dict[str, float]:
         """Return the seconds of speech by name; the longest first."""
         total: dict[str, float] = {}

@@ -8,6 +8,7 @@ from typing import Literal
 from siamkit.flows.answer_lists import Asked
 from siamkit.io import wording
 from siamkit.io.presentable import Presentable
+from siamkit.io.sources import shorten
 from siamkit.types import Decision, Quality, Region, Verdict
 
 
@@ -45,6 +46,11 @@ class Verification(Presentable):
 
     def __bool__(self) -> bool:
         return bool(self.decision)
+
+    def __repr__(self) -> str:
+        """The verdict in short: `<Verification of a.jpg and b.jpg: same person>`."""
+        left, right = (shorten(side.source) for side in (self.left, self.right))
+        return f"<Verification of {left} and {right}: {self}>"
 
     def __str__(self) -> str:
         """The verdict for people: 'same person (probability 0.998)'."""

@@ -171,6 +171,7 @@ def test_the_page_about_many_scores_is_small():
     thresholds = {"the given threshold": 0.0}
     metrics = measure_verification(trials.to_comparisons(scores), thresholds=thresholds, draws=2)
     evaluation = Evaluation("s", trials, scores, metrics)
+    assert repr(evaluation).startswith("<Evaluation of s: 200,000 trials, EER 0.0")
     page = Page(evaluation_page.html([evaluation], "s"))
     assert len(page.text) < 100_000
     assert max(page.points()) > 200

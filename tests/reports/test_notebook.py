@@ -90,3 +90,8 @@ def test_answers_are_short_in_a_console(workspace):
         "<Answers about hello, there: greeting>"
     )
     assert "not enrolled" in str(workspace.query("letters", ["one and one"]))
+    deduped = workspace.dedupe(["hello there", "hello there"], modality="letters")
+    assert repr(deduped) == "<Deduped 2 items: 1 group of duplicates>"
+    assert repr(deduped.items[1]) == "<Item hello there (line 2)>"
+    (answer,) = workspace.query("letters", "hello, there")
+    assert repr(answer) == "<Answer about hello, there: greeting>"
