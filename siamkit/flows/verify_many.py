@@ -31,27 +31,28 @@ class VerifiedPair(Presentable):
 
 def verify_pairs(
     comparison: PairComparison,
-    pairs: Sequence[tuple[Source, Source]],
+    pairs: Sequence[tuple[Hashable, Hashable]],
+    sources: Iterable[tuple[Hashable, Source]],
     *,
     choose: Chooser = region_choosers.all_regions,
 ) -> Iterator[VerifiedPair]:
     """Compare the sources of each pair; yield the outcomes in order.
 
-    A source is kept until the last pair that it is in.
+    A source is kept until the last pair that it is in. pairs: of keys. sources: each key once with
+    its source, in the order of first use; read lazily.
     """
-    last_use = {_key(source): n for n, pair in enumerate(pairs) for source in pair}
-    unique = {_key(source): source for pair in pairs for source in pair}
-    stream = _embed_each(comparison.pipeline, unique.items(), choose)
+    last_use = {key: n for n, pair in enumerate(pairs) for key in pair}
+    stream = _embed_each(comparison.pipeline, sources, choose)
     embedded: dict[Hashable, EmbeddedSource] = {}
     for number, pair in enumerate(pairs):
-        for source in pair:
-            while _key(source) not in embedded:
+        for key in pair:
+            while key not in embedded:
                 arrived = next(stream)
                 embedded[arrived.job.tag] = arrived
-        a, b = (embedded[_key(source)] for source in pair)
+        a, b = (embedded[key] for key in pair)
         compare = partial(comparison.compare, a, b)
         yield _outcome(a.name, b, a.error or b.error, compare)
-        for key in {_key(source) for source in pair}:
+        for key in set(pair):
             if last_use[key] == number:
                 del embedded[key]
 
@@ -86,8 +87,3 @@ def _embed_each(
     jobs = (Job(source, key) for key, source in sources)
     for batch in batches.embed_all(pipeline, jobs, choose, first=FIRST):
         yield from batch
-
-
-def _key(source: Source) -> Hashable:
-    """Return what tells sources apart: a picture as an array has no value to hash."""
-    return source if isinstance(source, Hashable) else id(source)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from siamkit.embed import batches
 from siamkit.embed.pipeline import DEFAULT, Pipeline
@@ -93,7 +94,7 @@ class ComparisonMethods(OpenStore):
         pipeline, target = self._open_named(gallery_or_modality, detector)
         basis = gallery_basis(target, pipeline, None) if target else None
         comparison = open_comparison(pipeline, rule, basis)
-        return verify_pairs(comparison, _take_pairs(pipeline, pairs), choose=choose)
+        return verify_pairs(comparison, *_take_pairs(pipeline, pairs), choose=choose)
 
     def _open_named(
         self, gallery_or_modality: str | Pipeline, detector: str | None
@@ -241,9 +242,23 @@ def _take_two(pipeline: Pipeline, a: Input, b: Input) -> tuple[Source, Source]:
 
 def _take_pairs(
     pipeline: Pipeline, pairs: Iterable[tuple[Input, Input]]
-) -> list[tuple[Source, Source]]:
+) -> tuple[list[tuple[Hashable, Hashable]], Iterator[tuple[Hashable, Source]]]:
+    """Return the keys of each pair, and an iterator that takes the source of each key when due."""
+    keys = []
+    values: dict[Hashable, tuple[Input, str]] = {}
+    for n, (a, b) in enumerate(pairs):
+        arguments = f"pairs[{n}][0]", f"pairs[{n}][1]"
+        keys.append((_key(a, arguments[0]), _key(b, arguments[1])))
+        for key, value, argument in zip(keys[-1], (a, b), arguments, strict=True):
+            values.setdefault(key, (value, argument))
     kind = pipeline.modality.kind
-    return [
-        (take_or_refuse(a, f"pairs[{n}][0]", kind), take_or_refuse(b, f"pairs[{n}][1]", kind))
-        for n, (a, b) in enumerate(pairs)
-    ]
+    sources = ((key, take_or_refuse(*value, kind)) for key, value in values.items())
+    return keys, sources
+
+
+def _key(value: Any, argument: str) -> Hashable:
+    """Return what tells inputs apart: arrays and pictures have no value to hash."""
+    if isinstance(value, str | bytes | Path):
+        return value
+    is_shared = value is None or isinstance(value, int | float)  # no input: each has its own error
+    return (argument,) if is_shared else id(value)
