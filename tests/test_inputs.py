@@ -45,9 +45,9 @@ def test_a_grey_picture_gets_three_equal_channels(grey):
     assert (pixels == PIXELS[..., :1]).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "RGBA", "LA", "YCbCr", "I;16", "F"])
-def test_pictures_of_every_mode_of_pillow_are_read(mode):
-    source = pil.fromarray(PIXELS[..., 0] if mode in ("I;16", "F") else PIXELS)
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "RGBA", "LA", "YCbCr", "I;16"])
+def test_pictures_of_pillow_in_all_modes_of_8_and_16_bits_are_read(mode):
+    source = pil.fromarray(PIXELS[..., 0] if mode == "I;16" else PIXELS)
     assert load_image(take_source(source.convert(mode), "a", "image")).pixels.shape == (24, 40, 3)
 
 
@@ -96,6 +96,13 @@ def test_a_sound_is_resampled():
         (PIXELS * 1.0, "image", "must be uint8 from 0 to 255, not float64", "clip(0, 255)"),
         (PIXELS > 9, "image", "must be uint8 from 0 to 255, not bool", "* 255"),
         (PIXELS.astype(np.uint16), "image", "not uint16", "/ 257"),
+        (
+            pil.fromarray(np.float32(PIXELS[..., 0] / 255)),
+            "image",
+            "not of mode F",
+            "(array * 255)",
+        ),
+        (pil.fromarray(PIXELS[..., 0] * np.int32(257)), "image", "not of mode I", "(array / 257)"),
         (PIXELS.transpose(2, 0, 1), "image", "(3, 24, 40) is not a picture", "transpose(1, 2, 0)"),
         (PIXELS[None], "image", "is several pictures", "list(array)"),
         (PIXELS[:0], "image", "has no pixels", ""),
@@ -138,6 +145,24 @@ def test_every_method_takes_arrays_and_writes_no_file(workspace, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"store"}
 
 
+def test_a_picture_in_many_pairs_is_taken_once_and_only_when_due(workspace, monkeypatch):
+    taken = []
+
+    def take(value, argument, kind):
+        taken.append(argument)
+        return take_source(value, argument, kind)
+
+    monkeypatch.setattr("siamkit.workspace.comparisons.take_or_refuse", take)
+    red = ink((250, 0, 0))
+    others = [ink((0, 0, blue)) for blue in range(100, 200)]
+    outcomes = workspace.verify_many("tiles", [(red, other) for other in [red, *others]])
+    assert taken == []
+    assert next(outcomes).verification
+    assert len(taken) < len(others)
+    assert not any(outcome.verification for outcome in outcomes)
+    assert len(taken) == len(set(taken)) == 1 + len(others)
+
+
 def test_errors_name_the_argument(workspace):
     workspace.enrol("tiles", "red", ink((250, 0, 0)))
     with pytest.raises(BadInput, match=r"^probe: expected a path, bytes, PIL image or array; got "):
@@ -146,6 +171,9 @@ def test_errors_name_the_argument(workspace):
         workspace.verify("tiles", PIXELS, PIXELS / 255)
     with pytest.raises(BadInput, match=r"^source: an array of shape"):
         workspace.enrol("tiles", "red", PIXELS[0, 0])
+    outcomes = workspace.verify_many("tiles", [(PIXELS, None), (None, PIXELS)])
+    for outcome, argument in zip(outcomes, ("pairs[0][1]", "pairs[1][0]"), strict=True):
+        assert str(outcome.error).startswith(argument)
 
 
 def test_a_bad_item_of_a_batch_is_named_and_the_others_are_used(workspace):

@@ -24,7 +24,8 @@ EXPECTED = {
     "text": "a text, bytes or path",
 }
 PLAIN_MODES = ("L", "RGB")  # of Pillow; the pixels of others are encoded as PNG first
-PNG_MODES = (*PLAIN_MODES, "1", "LA", "P", "RGBA", "I", "I;16")
+PNG_MODES = (*PLAIN_MODES, "1", "LA", "P", "RGBA", "I;16")
+WIDE_MODES = ("I", "F")  # of Pillow; their pixels have no fixed range
 WAVE_FORMATS = {"int16": 1, "int32": 1, "float32": 3}  # dtype -> the code in a WAV's header
 
 
@@ -159,16 +160,24 @@ def _to_8_bits(pixels: NDArray[Any]) -> str:
             if top <= 1
             else "array.clip(0, 255).astype('uint8')"
         )
-    return "(array / 257).round().astype('uint8')" if str(pixels.dtype) == "uint16" else ""
+    if pixels.dtype.kind not in "iu":
+        return ""
+    if str(pixels.dtype) == "uint16" or 255 < pixels.max(initial=0) <= 65_535:
+        return "(array / 257).round().astype('uint8')"
+    return "array.clip(0, 255).astype('uint8')"
 
 
 def _from_pillow(picture: PILImage.Image) -> InMemory:
     """Return the content of a PPM, PGM or PNG file; upright, as its EXIF data says."""
     from io import BytesIO
 
+    import numpy as np
     from PIL import ImageOps
 
     try:
+        if picture.mode in WIDE_MODES:
+            hint = f"with array = numpy.asarray(picture): {_to_8_bits(np.asarray(picture))}"
+            raise BadInput(f"pixels must be from 0 to 255, not of mode {picture.mode}", hint=hint)
         upright = ImageOps.exif_transpose(picture)
         if upright.mode not in PNG_MODES:
             upright = upright.convert("RGB")
