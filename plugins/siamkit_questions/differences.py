@@ -24,7 +24,6 @@ from siamkit_questions.words import AGAINST, KIN, NONE, SAME, SIBLING
 
 MOST_OTHERS = 2  # further words that only one text has, beside two opposites
 NEGATING = ("un", "in", "im", "il", "ir", "dis", "non")  # "secure" and "insecure"
-LEAST_SHORTENED = 3  # letters of a short form: "Mac" for "MacBook", "info"
 MISSPELT = 0.6  # share of letter pairs that a word and a misspelling of it have in common
 _FILLERS = """a an the this that these those some any i we you one my our your his her its their do
     does did can could should would will"""

@@ -46,7 +46,6 @@ class Word:
     kind: int  # see siamkit_questions.tokens
     entry: int  # in the table of words; -1 if it lacks the word
     is_name: bool
-    before: str  # the word before, folded; empty at the start
     after: str  # the direction word that it belongs to: "to" the "city"; empty without
 
 
@@ -87,7 +86,7 @@ def read(text: str) -> Wording:
     content: list[Word] = []
     rest: list[str] = []
     negations, directions = [], []
-    before = after = ""
+    after = ""
     unknown = words = 0
     with _LOCK:
         tokens = _tokens()
@@ -97,7 +96,7 @@ def read(text: str) -> Wording:
                 is_name = (kind == NAME and entry >= 0) or (surface in capitals and kind != NUMBER)
                 shown = written.get(surface) or _show_phrase(text, surface)
                 lemma = tokens.lemma[number]
-                content.append(Word(surface, shown, lemma, kind, entry, is_name, before, after))
+                content.append(Word(surface, shown, lemma, kind, entry, is_name, after))
                 unknown += kind == NAME and entry < 0
             else:
                 rest.append(surface)
@@ -106,7 +105,6 @@ def read(text: str) -> Wording:
             elif kind == DIRECTION:
                 directions.append(surface)
             words += kind != NUMBER
-            before = surface
             after = surface if kind == DIRECTION else after if kind == STOP else ""
     return Wording(
         tuple(content),

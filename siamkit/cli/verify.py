@@ -11,14 +11,11 @@ import click
 import siamkit as sk
 from siamkit.cli import options, pairs, verify_many, verify_results
 from siamkit.cli.output import print_outcome, stderr
-from siamkit.types import Decision
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
     from siamkit.stats.scoring import Fusion
     from siamkit.types import Box
-
-EXIT_CODES = {Decision.SAME: 0, Decision.DIFFERENT: 3, Decision.INCONCLUSIVE: 5}
 
 
 @click.command(
@@ -79,7 +76,7 @@ def verify(
         label = request.fused_label(models, rule)
         from siamkit.cli import fused
 
-        return EXIT_CODES[fused.show(ws, label, request.probes, rule, as_json=as_json)]
+        return verify_many.EXIT_CODES[fused.show(ws, label, request.probes, rule, as_json=as_json)]
     comparison = request.resolve(ws, models, rule)
     if comparison.is_batch(ws):
         if request.box or request.box_a:
@@ -97,7 +94,7 @@ def verify(
     for note in verify_results.list_problems(verification):
         stderr(f"Note: {note}")
     print_outcome(as_json, verification.to_dict(), *sentences)
-    return EXIT_CODES[verification.verdict.decision]
+    return verify_many.EXIT_CODES[verification.verdict.decision]
 
 
 @dataclass(frozen=True, slots=True)

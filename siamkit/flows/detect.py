@@ -92,7 +92,7 @@ class PreparedDetector:
             medium = self.load(content.data)
             for note in getattr(medium, "notes", ()):
                 log.warning(f"{sources.shorten(content.name)}: {note}")
-            found = self._find(medium)
+            regions = self._find(medium)
         except SiamkitError as error:
             raise type(error)(
                 f"{sources.shorten(content.name)}: {error}", hint=error.hint
@@ -100,7 +100,7 @@ class PreparedDetector:
         except MemoryError as error:
             reason = f"{sources.shorten(content.name)}: there is not enough memory for it"
             raise UnreadableSample(reason) from error
-        return self._detected(content.name, medium, found), medium
+        return self._detected(content.name, medium, regions), medium
 
     def _detected(self, name: str, medium: Any, regions: list[Region]) -> Detected:
         detector = self.detector.name

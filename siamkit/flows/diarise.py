@@ -109,12 +109,12 @@ def group(voices: Sequence[Voice], seconds: float, speakers: int | None) -> list
     owners = (np.stack([voice.vector for voice in voices]) @ centres.T).argmax(axis=1)
     is_heard = _vote(voices, owners, len(centres), seconds)
     is_silent: NDArray[np.bool_] = np.logical_not(is_heard.any(axis=0))
-    found = [
+    clusters = [
         Speaker(spans, centre)
         for row, centre in zip(is_heard, centres, strict=True)
         if (spans := _join(row, is_silent))
     ]
-    return sorted(found, key=lambda speaker: speaker.spans[0])
+    return sorted(clusters, key=lambda speaker: speaker.spans[0])
 
 
 def find_centres(voices: Sequence[Voice], speakers: int | None) -> Vectors:

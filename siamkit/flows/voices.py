@@ -53,10 +53,10 @@ def hear(
 
 def hear_window(pipeline: Pipeline, clip: Clip, content: Content, number: int) -> list[Voice]:
     """Return the voices of one window; zeros alone are not a voice."""
-    heard = _merge_doubles([_to_frames(spans) for spans in separate(pipeline, clip)])
-    is_single = np.sum(heard, axis=0) == 1
+    frames = _merge_doubles([_to_frames(spans) for spans in separate(pipeline, clip)])
+    is_single = np.sum(frames, axis=0) == 1
     crops, voices = [], []
-    for speaker, is_heard in enumerate(heard):
+    for speaker, is_heard in enumerate(frames):
         for unit in _units(is_heard):
             alone = unit & is_single
             with suppress(NothingFound):
@@ -71,10 +71,10 @@ def hear_window(pipeline: Pipeline, clip: Clip, content: Content, number: int) -
     return [Voice(number, *voice, vector) for voice, vector in zip(voices, vectors, strict=True)]
 
 
-def _merge_doubles(heard: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+def _merge_doubles(frames: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     """Count two who nearly always speak at once as one: some voices are heard as two."""
     merged: list[NDArray[np.bool_]] = []
-    for row in heard:
+    for row in frames:
         for number, other in enumerate(merged):
             if (row & other).sum() >= DOUBLED * (row | other).sum():
                 merged[number] = row | other
@@ -116,8 +116,8 @@ def cut_windows(clips: Iterator[Clip]) -> Iterator[Clip]:
             yield Clip(buffer[:size], rate)
             buffer = buffer[step:]
             count += 1
-    heard = (WINDOW - STEP) * rate if count else 0  # by the window before
-    if len(buffer) > heard:
+    covered = (WINDOW - STEP) * rate if count else 0  # by the window before
+    if len(buffer) > covered:
         yield Clip(buffer, rate)
 
 

@@ -262,8 +262,8 @@ def of_detected(detected: Detected) -> Facts:
     size: Facts = {"width": detected.width, "height": detected.height}
     if not detected.width:
         size = {"seconds": round(detected.seconds, 2)}
-    found = [regions.to_dict(region) for region in detected.regions]
-    return {"source": detected.source, **size, "regions": found}
+    region_facts = [regions.to_dict(region) for region in detected.regions]
+    return {"source": detected.source, **size, "regions": region_facts}
 
 
 def of_timeline(timeline: Any) -> Facts:

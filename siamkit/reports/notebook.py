@@ -133,18 +133,18 @@ def _draw_answers(answers: Answers[Any], side: int = SCENE) -> str:
         shown = picture_tag(draw_answers(image, rows), side)
     head, *_ = rows
     if len(rows) == 1:
-        said = _verdict(_say(head), head.decision)
-        said += f"<p class=soft>{escaped(head.reason, 300)}</p>" if head.reason else ""
+        headline = _verdict(_say(head), head.decision)
+        headline += f"<p class=soft>{escaped(head.reason, 300)}</p>" if head.reason else ""
     else:
         known = sum(row.decision == Decision.SAME for row in rows)
-        said = f"<p class=siamkit-verdict>{len(rows)} found, {known} identified</p>"
+        headline = f"<p class=siamkit-verdict>{len(rows)} found, {known} identified</p>"
     if len(rows) > 1:
         cells = [[row.number, row.verdict, *_match(row, 0)] for row in rows]
     else:
         cells = [[None, None, *_match(head, number)] for number in range(len(head.matches))]
     table = _table(["#", "answer", "nearest", "probability", "score"], cells)
     name = "" if answers.asked.kind == "text" else _name(answers.source)
-    return f"{said}{name}{shown}{table}{_threshold(head, answers.asked)}"
+    return f"{headline}{name}{shown}{table}{_threshold(head, answers.asked)}"
 
 
 def _answer_rows(answers: Answers[Any]) -> list[AnswerRow]:
@@ -173,8 +173,8 @@ def _threshold(row: AnswerRow, asked: Asked) -> str:
     if row.threshold is None:
         return ""
     rate = wording.describe_rate(row.threshold, asked.nouns)
-    said = f"same from {row.threshold.value:.3f}{': ' + rate if rate else ''}"
-    return f"<p class=soft><small>{escaped(said, 300)}</small></p>"
+    description = f"same from {row.threshold.value:.3f}{': ' + rate if rate else ''}"
+    return f"<p class=soft><small>{escaped(description, 300)}</small></p>"
 
 
 def _draw_answer(answer: Any) -> str:
@@ -186,7 +186,7 @@ def _draw_answer(answer: Any) -> str:
 def _draw_verification(answer: Verification) -> str:
     nouns = answer.asked.nouns if answer.asked else wording.OTHERS
     verdict = answer.verdict
-    said = wording.describe_pair(verdict.decision, nouns, verdict.probability)
+    headline = wording.describe_pair(verdict.decision, nouns, verdict.probability)
     sides = "".join(_side(answer, side, n) for n, side in enumerate((answer.left, answer.right)))
     reasons = [verdict.objection.reason if verdict.objection else "", answer.advice]
     lines = "".join(f"<p class=soft>{escaped(line, 400)}</p>" for line in reasons if line)
@@ -195,7 +195,7 @@ def _draw_verification(answer: Verification) -> str:
     if rate := wording.describe_rate(verdict.threshold, nouns):
         numbers += f": {rate}"
     return (
-        f"{_verdict(said, verdict.decision)}<div class=siamkit-pair>{sides}</div>{lines}"
+        f"{_verdict(headline, verdict.decision)}<div class=siamkit-pair>{sides}</div>{lines}"
         f"<p class=soft><small>{escaped(numbers, 400)}</small></p>"
     )
 
@@ -223,14 +223,14 @@ def _draw_picture(picture: SearchedPicture, side: int = SCENE) -> str:
             for n, place in enumerate(places, 1)
         ]
         shown = picture_tag(annotate(image, marks), side)
-    said = ", ".join(picture.identities) or str(picture.decision)
+    headline = ", ".join(picture.identities) or str(picture.decision)
     rows = [(n, p.identity, p.probability, p.score) for n, p in enumerate(places, 1)]
     cells = [
         [n, who, None if p is None else wording.format_probability(p), score]
         for n, who, p, score in rows
     ]
     table = _table(["#", "identity", "probability", "score"], cells)
-    return f"{_verdict(said, picture.decision)}{_name(picture.source)}{shown}{table}"
+    return f"{_verdict(headline, picture.decision)}{_name(picture.source)}{shown}{table}"
 
 
 def _draw_detected(detected: Detected) -> str:
@@ -241,8 +241,8 @@ def _draw_detected(detected: Detected) -> str:
         marks = [mark(region, number) for number, region in enumerate(detected.regions, 1)]
         shown = picture_tag(annotate(image, marks), SCENE)
     cells = [[n, r.label, float(r.score)] for n, r in enumerate(detected.regions, 1)]
-    said = f"<p class=siamkit-verdict>{len(detected.regions):,} found</p>"
-    return f"{said}{_name(detected.source)}{shown}{_table(['#', 'label', 'score'], cells)}"
+    headline = f"<p class=siamkit-verdict>{len(detected.regions):,} found</p>"
+    return f"{headline}{_name(detected.source)}{shown}{_table(['#', 'label', 'score'], cells)}"
 
 
 def _draw_batch(batch: Batch[Any]) -> str:

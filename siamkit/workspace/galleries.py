@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import DEFAULT, resolve_detector
 from siamkit.errors import StoreError
@@ -19,9 +18,6 @@ from siamkit.store.merges import Merger
 from siamkit.store.samples import Sample
 from siamkit.store.saved_indexes import change, load_backend
 from siamkit.workspace.base import OpenStore
-
-if TYPE_CHECKING:
-    pass
 
 
 class GalleryMethods(OpenStore):
