@@ -19,6 +19,7 @@ from siamkit.cli.dedupe_results import (
     PAIRS_TABLE,
     show,
 )
+from siamkit.cli.file_kinds import require_texts
 from siamkit.cli.options import ModelChoice, Outputs
 from siamkit.cli.output import stderr
 from siamkit.cli.progress import steps
@@ -198,6 +199,8 @@ def _dedupe(ws: sk.Workspace, request: DedupeRequest, faults: list[Fault]) -> sk
             return ws.dedupe_matrix(
                 source, rule.threshold, max_memory=request.max_memory, progress=progress
             )
+        if models.modality is None:
+            require_texts(source)
         modality = models.modality or _text_modality()
         if request.columns.are_named:
             checks.require_text_modality(modality)

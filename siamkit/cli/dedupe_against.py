@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from siamkit.cli.dedupe_results import REGION, item_faults, left_out_facts, print_left_out
+from siamkit.cli.dedupe_results import REGION, item_faults, left_out_facts, print_items
 from siamkit.cli.options import Outputs
-from siamkit.cli.output import echo, emit_json, one_line, print_faults, table
+from siamkit.cli.output import echo, emit_json, one_line, table
 from siamkit.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def show(
         schema = SCHEMA | REGION if any("region" in row for row in rows) else SCHEMA
         cells = ([row.get(column) for column in schema] for row in rows)
         table_write.write(outputs.output, schema, cells, table=TABLE, raw=outputs.raw)
-    print_faults(faults)
-    print_left_out(left_out)
+    print_items(faults, left_out, source)
     if outputs.as_json:
         facts = {"source": source, "gallery": gallery, "checked": rows}
         emit_json({**facts, "left_out": left_out_facts(left_out), "errors": item_faults(faults)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -51,8 +52,7 @@ def show(
     """Write the outputs, then print the faults and the groups, `limit` of them at most."""
     related = deduped.related()
     _write(deduped, source, columns, outputs, related)
-    print_faults(deduped.faults)
-    print_left_out(deduped.left_out)
+    print_items(deduped.faults, deduped.left_out, source)
     if outputs.as_json:
         emit_json({"source": source, **deduped.to_dict()})
     else:
@@ -73,8 +73,15 @@ def left_out_facts(left_out: Sequence[Fault]) -> list[dict[str, Any]]:
     return [{"line": f.line, "id": f.name, "reason": f.reason} for f in left_out]
 
 
-def print_left_out(left_out: Sequence[Fault]) -> None:
-    """Print the items about which no comparison tells anything, up to LEFT_OUT_SHOWN."""
+def print_items(faults: Sequence[Fault], left_out: Sequence[Fault], source: str) -> None:
+    """Print the items that failed, and LEFT_OUT_SHOWN of those that no comparison tells about.
+
+    The files of a folder have names, but no lines.
+    """
+    if Path(source).is_dir():
+        faults = [replace(fault, line=None) for fault in faults]
+        left_out = [replace(fault, line=None) for fault in left_out]
+    print_faults(faults)
     print_faults(left_out, title="left out", most=LEFT_OUT_SHOWN)
 
 
@@ -170,6 +177,8 @@ def _print(deduped: sk.Deduped, related: Related, shown: int) -> None:
     from siamkit.reports.dedupe import describe_outcome
 
     echo(f"{describe_outcome(deduped)}{':' if shown and deduped.groups else ''}")
+    if not deduped.is_comparable:
+        return
     sizes = Counter(member.group for member in deduped.members)
     for member in deduped.members:
         if member.group > shown:

@@ -70,6 +70,11 @@ class Deduped(Presentable):
         return f"<Deduped {len(self.items):,} items: {groups}>"
 
     @property
+    def is_comparable(self) -> bool:
+        """True if there are two items at least."""
+        return len(self.items) > 1
+
+    @property
     def copies(self) -> int:
         """The number of items that repeat an earlier one exactly."""
         return len(self.items) - len(self.grouping.vectors)

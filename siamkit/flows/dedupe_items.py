@@ -176,7 +176,7 @@ def _embed_texts(pipeline: Pipeline, reading: _Reading, progress: Progress) -> E
                 resumable.vectors[source.job.tag] = source.regions[0].vector
     vectors, items, faults = resumable.vectors, reading.items, reading.faults
     if errors:
-        faults += _faults_of(items, distinct, errors)
+        faults += _faults_of(reading, errors)
         numbered = zip(items, distinct.tolist(), strict=True)
         items = [item for item, n in numbered if n not in errors]
         usable = np.setdiff1d(np.arange(len(unique)), list(errors))
@@ -196,7 +196,7 @@ def _embed_files(pipeline: Pipeline, reading: _Reading, progress: Progress) -> E
             if source.error:
                 errors[source.job.tag] = str(source.error)
         resumable.add({source.job.tag: _parts(source) for source in batch if not source.error})
-    faults = reading.faults + _faults_of(reading.items, distinct, errors)
+    faults = reading.faults + _faults_of(reading, errors)
     left_out, items, numbers = reading.left_out, [], []
     rows: list[Vectors] = []
     rows_of: dict[int, list[int]] = {}
@@ -221,6 +221,13 @@ def _parts(source: EmbeddedSource) -> list[EmbeddedPart]:
     ]
 
 
-def _faults_of(items: Sequence[Item], distinct: Ids, errors: dict[int, str]) -> list[Fault]:
-    numbered = zip(items, distinct.tolist(), strict=True)
-    return [Fault(errors[n], item.id, item.line) for item, n in numbered if n in errors]
+def _faults_of(reading: _Reading, errors: dict[int, str]) -> list[Fault]:
+    """Return the fault of every copy of a content; an error names the first, which was embedded."""
+    faults = []
+    for item, number in zip(reading.items, reading.distinct.tolist(), strict=True):
+        if reason := errors.get(number):
+            first = reading.unique[number].shown
+            if reason.startswith(first):
+                reason = item.shown + reason.removeprefix(first)
+            faults.append(Fault(reason, item.id, item.line))
+    return faults

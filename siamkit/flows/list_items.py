@@ -12,6 +12,7 @@ from siamkit.flows.dedupe_items import Item
 from siamkit.host import registry
 from siamkit.io import table_read
 from siamkit.io.folders import files_under
+from siamkit.io.sources import to_text
 from siamkit.io.table_read import TextColumns
 from siamkit.types import Fault
 
@@ -21,8 +22,11 @@ def list_items(
 ) -> Iterator[Item]:
     """Yield the items of a source, `-` being standard input. Rows without text go to `faults`."""
     if Path(source).is_dir():
+        number = 0
         for number, file in enumerate(files_under(Path(source)), 1):
-            yield Item(number, str(number), file)
+            yield Item(number, to_text(file), file)
+        if not number:
+            raise BadInput(f"there is no file in {to_text(Path(source))}")
     elif registry.load("siamkit.modalities", modality).kind == "text":
         for row in table_read.mark_repeated_ids(table_read.read_texts(source, stdin, columns)):
             name = str(row.line) if row.id is None else row.id

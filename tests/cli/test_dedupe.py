@@ -274,6 +274,33 @@ def test_a_folder_of_files(tiles):
     assert len(json.loads(done.out)["errors"]) == 2
 
 
+def test_each_copy_that_cannot_be_used_is_named(tiles):
+    folder = tiles.folder / "p"
+    folder.mkdir()
+    for name in ("a.png", "z.png"):
+        (folder / name).write_text("no picture")
+    lines = tiles("dedupe", "p", "-m", "tiles").err.splitlines()
+    assert [line[:15] for line in lines] == ["Error: p/a.png:", "Error: p/z.png:"]
+    assert not any("line " in line for line in lines)
+
+
+def test_pictures_without_a_modality_are_not_read_as_texts(tiles):
+    (tiles.folder / "p").mkdir()
+    (tiles.folder / "red.png").rename(tiles.folder / "p" / "red.png")
+    for source in ("p", "blue.png"):
+        done = tiles("dedupe", source)
+        assert done.code == 2
+        assert "-m tiles" in done.err
+
+
+def test_what_is_missing_is_said(tiles):
+    (tiles.folder / "none").mkdir()
+    done = tiles("dedupe", "none", "-m", "tiles")
+    assert (done.code, done.err) == (2, "Error: there is no file in none\n")
+    done = tiles("dedupe", "-", *COSINE, stdin="one text\n")
+    assert (done.code, done.out) == (0, "nothing to compare: 1 item\n")
+
+
 def test_every_region_of_a_picture_takes_part(tiles):
     (tiles.folder / "p").mkdir()
     for name in ("red", "blue", "both"):
