@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
+ANOTHER_ENCODER = "`siamkit reembed GALLERY --encoder default` moves a gallery to another encoder"
 BATCH = 32  # media per run: larger batches measured no faster on 2 cores and need more memory
 
 
@@ -208,5 +209,7 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
                 raise
             half = len(arrays) // 2
             return np.concatenate([self._run(arrays[:half]), self._run(arrays[half:])])
+        except MissingWeights as error:  # past the opening, where a gallery's name would be added
+            raise MissingWeights(f"{self.folder}: {error}", hint=ANOTHER_ENCODER) from error
         self.require_shape(vectors, len(arrays))
         return vectors

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import BOMBS, REFUSED, identity, serialise
+from graphs import BOMBS, REFUSED, identity, node, serialise
 
 from siamkit.errors import MissingWeights, PluginError
 from siamkit.sdk import foreign_graph
@@ -36,6 +36,14 @@ def test_a_graph_with_what_no_encoder_needs_is_refused(tmp_path, name):
     folder = write(tmp_path / "encoder", REFUSED[name]())
     with pytest.raises(MissingWeights, match=r"the (graph|model) (has|keeps|is not|could not)"):
         encoder(folder).embed([np.ones(8, np.float32)])
+
+
+def test_a_graph_refused_at_its_first_run_is_named_with_the_way_out(tmp_path):
+    folder = write(tmp_path / "encoder", serialise([node("Nonesuch", "x", "y")]))
+    with pytest.raises(MissingWeights, match="could not be opened") as raised:
+        encoder(folder).embed([np.ones(8, np.float32)])
+    assert str(folder) in str(raised.value)
+    assert "--encoder default" in raised.value.hint
 
 
 def test_tensors_in_another_file_are_not_taken_from_where_the_command_runs(tmp_path, monkeypatch):
