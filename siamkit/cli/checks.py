@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 import siamkit as sk
+from siamkit.io.listed_sources import find_replaced, is_pattern
+from siamkit.io.places import real
 from siamkit.io.printable import printable
 
 
@@ -45,10 +47,21 @@ def require_writable(option: str, file: Path, *sources: Path | None) -> None:
 
 def require_no_source(option: str, files: Iterable[Path], sources: Iterable[Path]) -> None:
     """Raise UsageError, before the work begins, if a file to write is one that is read."""
-    from siamkit.io.listed_sources import find_replaced
-
     if file := find_replaced(files, sources):
         raise click.UsageError(f"{option} {file} is the source itself: give another name.")
+
+
+def require_separate(outputs: Iterable[Path], files: Iterable[Path]) -> None:
+    """Raise UsageError for an output that is a source, or a folder with sources.
+
+    Files in the folder of an output are not listed, for an earlier run may have written them.
+    """
+    files = list(files)
+    for output in map(real, outputs):
+        for file in files:
+            is_listed = file.is_dir() or is_pattern(file)
+            if real(file) == output or (is_listed and real(file).is_relative_to(output)):
+                raise click.UsageError(f"{file} would be overwritten: name another output.")
 
 
 def require_outputs(output: Path | None, report: Path | None, sources: Iterable[Path]) -> None:

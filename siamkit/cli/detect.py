@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options
+from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_json, one_line, print_error, stderr, table
 from siamkit.cli.progress import steps
 from siamkit.errors import NothingFound, SiamkitError
-from siamkit.io.places import real
 from siamkit.types import Region, ignore_progress
 
 if TYPE_CHECKING:
@@ -157,10 +156,7 @@ class DetectRequest:
             )
         if (self.format or self.polygons) and not self.output:
             raise click.UsageError("--format and --polygons need --output.")
-        for path in self.files_to_write:
-            for file in self.files:
-                if real(path) == real(file):
-                    raise click.UsageError(f"{file} would be overwritten: name another output.")
+        checks.require_separate(self.files_to_write, self.files)
 
     def run(self, ws: sk.Workspace, progress: Progress) -> Iterator[sk.Detected]:
         """Yield what is detected in each source, and write the files."""

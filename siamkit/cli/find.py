@@ -13,7 +13,6 @@ import siamkit as sk
 from siamkit.cli import checks, find_results, options
 from siamkit.cli.output import echo, emit_json, print_error, stderr
 from siamkit.cli.progress import steps
-from siamkit.io.places import real
 from siamkit.types import ignore_progress
 
 
@@ -150,7 +149,4 @@ class FindRequest:
     def check(self) -> None:
         """Raise UsageError for an output that is an input, or a page that cannot be written."""
         checks.require_page(self.report)
-        for path in self.paths:
-            for file in self.files:
-                if real(path) == real(file):
-                    raise click.UsageError(f"{file} would be overwritten: name another output.")
+        checks.require_separate(self.paths, self.files)

@@ -77,8 +77,8 @@ def list_probes(
 ) -> Probes:
     """Return FILES, the files of folders and patterns among them, those of a list, and --text.
 
-    outputs: what is written, and therefore not read. Raises UsageError if there is none, or for
-    texts where files are enrolled.
+    outputs: what is written, and therefore not read. Raises UsageError if there is none, for texts
+    where files are enrolled, and for an output that is a source or its folder.
     """
     if not (request.files or request.texts or request.origin):
         raise click.UsageError("Give FILES, folders, --from or --text.")
@@ -86,6 +86,7 @@ def list_probes(
     is_text = ws.kind(modality) == "text"
     if request.texts:
         checks.require_text_modality(modality)
+    checks.require_separate(outputs, request.files)
     from siamkit.io.listed_sources import has_folder, list_sources
 
     listed = _read_list(ws, request) if request.origin else []

@@ -156,6 +156,9 @@ def test_annotated_pictures_never_replace_the_sources(photos, command):
     assert done.code == 2
     assert "red.jpg" in done.err
     assert [file.read_bytes() for file in files] == before
+    done = photos(*command, "photos", "--save-annotated", ".")
+    assert done.code == 2
+    assert "photos would be overwritten" in done.err
 
 
 def test_a_list_is_not_replaced_by_its_answers(letters):
