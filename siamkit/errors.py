@@ -145,7 +145,7 @@ class NothingFound(SiamkitError):
         >>> blank = numpy.zeros((200, 200, 3), numpy.uint8)
         >>> try: ws.query("faces", blank)
         ... except sk.NothingFound as error: print(error)
-        picture of 200 x 200 px: nothing was found in it
+        picture of 200 x 200 px: no face was found in it
     """
 
     exit_code = 4

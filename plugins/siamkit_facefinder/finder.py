@@ -25,6 +25,7 @@ class FaceFinder:
     """
 
     name = "facefinder"
+    sought = "face"
     kind = "image"
 
     @cached_property

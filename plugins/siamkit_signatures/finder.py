@@ -29,6 +29,7 @@ class SignatureFinder:
     """
 
     name = "signatures"
+    sought = "signature"
     kind = "image"
 
     def find(self, medium: Image) -> list[Region]:

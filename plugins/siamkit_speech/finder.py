@@ -30,6 +30,7 @@ class Speech:
     """
 
     name = "speech"
+    sought = "speech"
     kind = "audio"
 
     @cached_property

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -21,6 +22,15 @@ def require_text_modality(modality: str) -> None:
         raise click.UsageError(
             f"--text and --column need a text modality; {modality} are not texts."
         )
+
+
+def require_gallery(ws: sk.Workspace, name: str) -> None:
+    """Raise StoreError, saying how to begin, if there is no such gallery."""
+    ws.modality_of(name)  # raises for a name that no new gallery could have by itself
+    has_store = (ws.root / "store.db").exists()
+    if not has_store or all(gallery.name != name for gallery in ws.galleries()):
+        hint = f"enrol first: `siamkit enrol {quote(name)} FILE --as NAME`"
+        raise sk.StoreError(f"no gallery {name!r} in {ws.root}", hint=hint)
 
 
 def require_page(report: Path | None) -> None:

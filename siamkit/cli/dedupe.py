@@ -61,6 +61,16 @@ def parse_size(value: str) -> int:
     return size
 
 
+def only_source(sources: tuple[str, ...]) -> str:
+    """Return the SOURCE. Raises UsageError if there are several."""
+    if len(sources) > 1:
+        raise click.UsageError(
+            "Give one SOURCE: join the tables, or enrol the first and compare the second with it:"
+            " --against GALLERY."
+        )
+    return sources[0]
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -82,7 +92,14 @@ interrupted run resumes where it stopped. Exit code 1 if some items could not be
 are still compared.
 """
 )
-@click.argument("source", type=options.ORIGIN)
+@click.argument(
+    "source",
+    type=options.ORIGIN,
+    nargs=-1,
+    required=True,
+    metavar="SOURCE",
+    callback=lambda context, parameter, sources: only_source(sources),
+)
 @options.text_columns(options.column, options.id_column, options.table)
 @click.option("--against", metavar="GALLERY", help="Compare with this gallery's samples instead.")
 @options.decision_rule(THRESHOLD, options.fmr, EXPECTED_FALSE, options.rerank)

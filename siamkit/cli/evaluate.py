@@ -137,6 +137,8 @@ def _check_models(
     modality, gallery = models.modality, models.gallery
     if source is None and gallery is None:
         raise click.UsageError("Give SOURCE, or --gallery NAME.")
+    if source and not gallery and not source.suffix and not source.exists():
+        raise click.UsageError(f"{source} is no file or folder; for a gallery: --gallery {source}.")
     named = models.encoders or models.detector
     if gallery and (modality or named):
         raise click.UsageError(

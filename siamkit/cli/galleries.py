@@ -98,12 +98,13 @@ def list_(ws: sk.Workspace, limit: int | None, verbose: bool, as_json: bool) -> 
 def delete(ws: sk.Workspace, name: str, yes: bool, as_json: bool) -> None:
     """Delete a gallery with all its samples, and identities that have no other samples."""
     identities, samples = ws.count(name)
-    checks.confirm(f"Delete {name}: {identities} identities, {samples} samples?", yes)
+    held = f"{count_of(identities, 'identity', 'identities')}, {count_of(samples, 'sample')}"
+    checks.confirm(f"Delete {name}: {held}?", yes)
     ws.delete_gallery(name)
     print_outcome(
         as_json,
         {"deleted": name, "identities": identities, "samples": samples},
-        f"deleted gallery {name}: {identities} identities, {samples} samples",
+        f"deleted gallery {name}: {held}",
     )
 
 

@@ -81,12 +81,16 @@ def list_probes(
     where files are enrolled, and for an output that is a source or its folder.
     """
     if not (request.files or request.texts or request.origin):
+        if Path(gallery).is_file():
+            command = click.get_current_context().command_path
+            raise click.UsageError(f"The gallery comes first: `{command} GALLERY {gallery}`.")
         raise click.UsageError("Give FILES, folders, --from or --text.")
     modality = ws.modality_of(gallery)
     is_text = ws.kind(modality) == "text"
     if request.texts:
         checks.require_text_modality(modality)
     checks.require_separate(outputs, request.files)
+    checks.require_gallery(ws, gallery)
     from siamkit.io.listed_sources import has_folder, list_sources
 
     listed = _read_list(ws, request) if request.origin else []

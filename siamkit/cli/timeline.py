@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from siamkit.stats.scoring import Fusion
 
 NAME, NAMED = 50, 8  # characters of a name; names in the first line
+
+
+def only_gallery(context: click.Context, names: tuple[str, ...]) -> str | None:
+    """Return the GALLERY, None without it. Raises UsageError for a second recording."""
+    if len(names) > 1 or any(Path(name).is_file() for name in names):
+        raise several_recordings(Path(context.params["recording"]).parent)
+    return names[0] if names else None
+
+
+def several_recordings(folder: Path) -> click.UsageError:
+    """Return the error about several recordings: a loop takes one at a time."""
+    files = f"{quote(str(folder))}/*" if folder != Path() else "*"
+    return click.UsageError(
+        f'One recording at a time: for f in {files}; do siamkit timeline "$f"; done'
+    )
 
 
 @click.command(
@@ -38,7 +54,12 @@ Exit codes: 0 done; 3 nobody enrolled in GALLERY is heard; 4 nobody speaks.
 """
 )
 @click.argument("recording", type=options.PATH)
-@click.argument("gallery", required=False)
+@click.argument(
+    "gallery",
+    nargs=-1,
+    metavar="[GALLERY]",
+    callback=lambda context, parameter, names: only_gallery(context, names),
+)
 @click.option(
     "--speakers",
     type=options.POSITIVE,
@@ -101,6 +122,8 @@ def _check(
     recording: Path, gallery: str | None, rule: sk.DecisionRule, outputs: tuple[Path, ...]
 ) -> None:
     """Raise UsageError for options that cannot work, before a long recording is processed."""
+    if recording.is_dir():
+        raise several_recordings(recording)
     if outputs:
         from siamkit.io.extras import require_extra
         from siamkit.reports.timeline import PICTURES, SUFFIXES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import options, pairs, verify_many, verify_results
+from siamkit.cli import checks, options, pairs, verify_many, verify_results
 from siamkit.cli.output import print_outcome, stderr
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ class VerifyRequest:
             raise click.UsageError("--rerank compares two; it cannot be combined with --as.")
         if self.box_a and self.label:
             raise click.UsageError("--box-a is for the first of two FILES; give --box.")
+        if self.label:
+            checks.require_gallery(ws, gallery)
         pairs.check_options(models, self.box or self.box_a, self.texts)
         return verify_many.Comparison(
             pairs.open_system(ws, gallery, models, self.texts),

@@ -41,6 +41,7 @@ class DetectedSample:
     regions: list[Region]
     qualities: list[Quality | None]  # one per region; None if the plugin does not assess
     assess: Callable[[Region], Quality | None]  # of a region from elsewhere
+    sought: str = ""  # a noun: what the detector finds, where it says so
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +134,10 @@ class Pipeline:
         def assess(region: Region) -> Quality | None:
             return self.assess(medium, region, content)
 
-        return DetectedSample(medium, detected, [assess(region) for region in detected], assess)
+        sought = getattr(self.detector, "sought", "")
+        return DetectedSample(
+            medium, detected, [assess(region) for region in detected], assess, sought
+        )
 
     def find_regions(self, medium: Any, content: Content) -> list[Region]:
         """Find the regions of a medium; without a detector, the whole medium is one."""

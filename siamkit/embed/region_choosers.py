@@ -13,14 +13,16 @@ from siamkit.types import Box, Clip, Image, Quality, Region
 ChosenRegions: TypeAlias = list[tuple[Region, Quality | None]]
 Chooser: TypeAlias = Callable[[DetectedSample], ChosenRegions]
 
-NOTHING_HINT = "if it is already cropped, use --detector none; or use another picture or recording"
 SAME_REGION = 0.3  # intersection over union at or above which a box means a detected region
 
 
 def all_regions(detected: DetectedSample) -> ChosenRegions:
     """Return every region from left to right, fit for enrolment or not, as a query needs them."""
     if not detected.regions:
-        raise NothingFound("nothing was found in it", hint=NOTHING_HINT)
+        medium = "recording" if isinstance(detected.medium, Clip) else "picture"
+        hint = f"use another {medium}; if it is already cropped, `--detector none`"
+        what = f"no {detected.sought}" if detected.sought else "nothing"
+        raise NothingFound(f"{what} was found in it", hint=hint)
     pairs = zip(detected.regions, detected.qualities, strict=True)
     return sorted(pairs, key=lambda pair: position(pair[0]))
 
@@ -85,8 +87,11 @@ def ignoring_quality(choose: Chooser) -> Chooser:
     """Make the same choice as if no quality were assessed."""
 
     def blind(detected: DetectedSample) -> ChosenRegions:
-        regions, unjudged = detected.regions, [None] * len(detected.regions)
-        chosen = choose(DetectedSample(detected.medium, regions, [*unjudged], lambda region: None))
+        regions = detected.regions
+        unjudged: list[Quality | None] = [None] * len(regions)
+        sought = detected.sought
+        unassessed = DetectedSample(detected.medium, regions, unjudged, lambda _: None, sought)
+        chosen = choose(unassessed)
         by_region = {id(r): q for r, q in zip(regions, detected.qualities, strict=True)}
         return [(region, by_region.get(id(region))) for region, _ in chosen]
 

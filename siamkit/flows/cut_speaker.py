@@ -70,7 +70,11 @@ def read_speaker(file: Path, speaker: int) -> tuple[Path, list[Span]]:
         raise BadInput(f"{name} is not a timeline in JSON", hint=hint) from error
     if not any(number == speaker for number, *_ in turns):
         numbers = sorted({number for number, *_ in turns if number is not None})
-        has = f"speakers {', '.join(map(str, numbers))}" if numbers else "no numbered speakers"
+        has = (
+            f"speaker{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+            if numbers
+            else "no numbered speakers"
+        )
         raise BadInput(f"{name} has no speaker {speaker}: it has {has}")
     spans = _alone(turns, speaker)
     if not spans:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from shlex import quote
+
 from siamkit.errors import BadInput, StoreError
 from siamkit.host import registry
 from siamkit.models import pick_modality
@@ -21,13 +24,13 @@ def find_gallery(
         return gallery, gallery.space.modality
     modalities = _modalities()
     if modality is None and name not in modalities:
-        if store:
-            galleries.get(store, name)  # raises, with the nearest name
-        raise StoreError(
-            f"no gallery or modality named {name!r}",
-            hint=f"`siamkit init {name} -m MODALITY` creates a gallery;"
-            f" modalities: {', '.join(modalities)}",
-        )
+        known = [*(galleries.names(store) if store else ()), *modalities]
+        near = get_close_matches(name, known, n=1)
+        create = f"`siamkit galleries create {quote(name)} -m MODALITY` creates it"
+        hint = f"{create}; modalities: {', '.join(modalities)}"
+        if near:
+            hint = f"did you mean {near[0]!r}?"
+        raise StoreError(f"no gallery or modality named {name!r}", hint=hint)
     return None, modality or name
 
 

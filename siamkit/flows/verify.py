@@ -36,7 +36,7 @@ from siamkit.flows.verification import ComparedSide, Verification
 from siamkit.protocols import Reranker, Source
 from siamkit.stats.scoring import Fusion, fusion_of, mated_cosine_of, mean_score
 from siamkit.store import Gallery, Store, galleries, templates
-from siamkit.store.labels import normalise_label
+from siamkit.store.labels import nearest_of_gallery, normalise_label
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Decision, Vectors, Verdict
 
@@ -270,8 +270,9 @@ def _answer(
 def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
     vectors = templates.of_label(store, gallery, normalise_label(identity))
     if not len(vectors):
+        near = nearest_of_gallery(store, gallery, identity)
         raise StoreError(
             f"{identity!r} has no sample in gallery {gallery.name!r}",
-            hint=f"`siamkit list {gallery.name}` shows who is enrolled",
+            hint=f"did you mean {near!r}?" if near else f"`siamkit list {gallery.name}` shows all",
         )
     return vectors

@@ -181,6 +181,9 @@ def _choose(table: Table, columns: TextColumns) -> tuple[str, str | None]:
     if names == [BARE]:
         return BARE, None
 
+    if not names:
+        raise BadInput(f"{table.name} is empty")
+
     def require(column: str, option: str) -> str:
         if table.find(column) is None:
             hint = f"{option}, one of: {list_columns(names)}"

@@ -130,7 +130,7 @@ def threshold_for_fpir(model: FpirModel, fpir: float, size: int) -> float:
         raise Uncalibrated(
             f"a false positive identification rate of {fpir:g} cannot be shown by"
             f" probes of {model.persons:,} identities: they support {model.rates[-1]:.2g}",
-            hint="choose a rate that is supported, or calibrate with more identities",
+            hint=f"use `--fpir {_round_up(model.rates[-1]):g}`, or calibrate with more identities",
         )
     log_rates, log_fpir = np.log(model.rates), max(np.log(fpir), np.log(model.rates[-1]))
     if size <= model.sizes[-1]:
@@ -145,6 +145,12 @@ def threshold_for_fpir(model: FpirModel, fpir: float, size: int) -> float:
     # The tail continues from the last observed threshold, so that there is no step.
     start = tail_quantile(model, model.rates[-1])
     return threshold + tail_quantile(model, float(block_rate)) - start
+
+
+def _round_up(rate: float) -> float:
+    """Return a rate with one significant digit, not below it."""
+    step = 10.0 ** np.floor(np.log10(rate))
+    return float(min(0.5, np.ceil(rate / step - 1e-9) * step))
 
 
 def tail_quantile(model: FpirModel, rate: float) -> float:

@@ -87,6 +87,12 @@ def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
     return [row for row in rows if isinstance(row[0], str)]
 
 
+def nearest_of_gallery(store: Store, gallery: Gallery, label: str) -> str:
+    """Return the identity of a gallery that is spelled most like a label; "" if none is."""
+    enrolled = [name for name, _ in of_gallery(store, gallery)[:MOST_COMPARED]]
+    return next(iter(get_close_matches(str(label), enrolled, n=1)), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Holding(Presentable):
     """Number of samples of one identity in one gallery.

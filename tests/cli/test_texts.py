@@ -111,6 +111,12 @@ def test_a_reranker_moves_matches_and_has_the_threshold(table):
         (["verify", "-m", "letters", "hello there?", "hello"], "write `--text` before it"),
         (["verify", "-m", "letters", "", "faq.csv"], "an empty file name"),
         (["dedupe", "", "-m", "tiles"], "an empty file name"),
+        (["dedupe", "faq.csv", "faq.csv"], "--against GALLERY"),
+        (["query", "faq.csv"], "The gallery comes first"),
+        (["query", "letters", "faq.csv"], "`siamkit enrol letters FILE --as NAME`"),
+        (["enrol", "leters", "--text", "x", "--as", "y"], "did you mean 'letters'?"),
+        (["evaluate", "letters"], "--gallery letters"),
+        (["timeline", "faq.csv", "faq.csv"], 'for f in *; do siamkit timeline "$f"; done'),
         (
             ["verify", "-m", "letters", "--text", "x", "--text", "y", "--box", "1,2,3,4"],
             "--box is a region of a picture",
