@@ -18,6 +18,7 @@ from siamkit.cli.output import (
     print_error,
     print_traceback,
     print_usage_error,
+    show_help,
     stderr,
 )
 from siamkit.errors import SiamkitError
@@ -141,7 +142,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        show_help(error.format_message(), is_error=True)
         return error.exit_code
     except click.ClickException as error:
         print_usage_error(spellings.with_suggestion(error))

@@ -39,6 +39,11 @@ def stderr(line: str, *, before: str = "") -> None:
     click.echo(before + printable(line), err=True)
 
 
+def show_help(text: str, *, is_error: bool = False) -> None:
+    """Print a command's help, in its own lines; to stderr if it was not asked for."""
+    click.echo(text, err=is_error)
+
+
 def clear_progress() -> None:
     """Clear the line of a progress bar, before a row is printed to the same terminal."""
     if sys.stderr.isatty() and sys.stdout.isatty():

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from siamkit.cli.output import show_help
+
 # The word typed, and the command that runs. None of them is in a help text.
 COMMANDS = {
     "add": "enrol",
@@ -103,7 +105,7 @@ class Group(click.Group):
         word = str(args[0])
         if word == "help":  # `siamkit help galleries create`, as git has it
             if not args[1:]:
-                click.echo(ctx.get_help())
+                show_help(ctx.get_help())
                 ctx.exit()
             return self.resolve_command(ctx, [*args[1:], "--help"])
         meant = word if word in names else self.other_words.get(word, word)
