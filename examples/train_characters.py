@@ -1,6 +1,6 @@
 """Train an encoder for handwritten characters, or any small drawings, from a folder of your own.
 
-    python examples/train_characters.py FOLDER [--steps 600] [--out RUN]
+    python examples/train_characters.py FOLDER [--steps 600] [-o RUN]
 
 FOLDER holds one folder per character, each with pictures of it by several hands, as Omniglot does
 (Lake, Salakhutdinov and Tenenbaum 2015); the folders may lie at any depth, for example in one
@@ -111,20 +111,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--out", type=Path, default=Path("characters-run"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("characters-run"))
     options = parser.parse_args()
 
     config = TrainConfig(steps=options.steps, identities=24, average=0.98)
     origin = Origin("characters", str(options.folder), None, "your own", "characters")
     examples = read(options.folder)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.output.mkdir(parents=True, exist_ok=True)
     try:
         split = Split(config.validation, config.seed)
-        prepared = prepare(examples, Characters(), None, options.out, split)
+        prepared = prepare(examples, Characters(), None, options.output, split)
     except BadInput as error:
         hint = "give more characters, each with two pictures at least"
         raise BadInput(f"{options.folder}: {error}", hint=hint) from error
-    run = TrainingRun(options.out, Characters(), config, origin, prepared)
+    run = TrainingRun(options.output, Characters(), config, origin, prepared)
     for event in run.events():
         if isinstance(event, Evaluated):
             print(f"step {event.step}: equal error rate {event.eer:.2%}")
@@ -133,7 +133,7 @@ def main() -> None:
     if run.result().gained is False:
         print("nothing is gained over the features of the backbone without training")
         run.export()  # not by default
-    ways, accuracy = one_shot(prepared.dataset, options.out / "encoder")
+    ways, accuracy = one_shot(prepared.dataset, options.output / "encoder")
     print(f"1-shot {ways}-way accuracy on characters never trained on: {accuracy:.1%}")
 
 

@@ -25,8 +25,8 @@ def find_gallery(
     modalities = _modalities()
     if modality is None and name not in modalities:
         known = [*(galleries.names(store) if store else ()), *modalities]
-        near = get_close_matches(name, known, n=1)
-        create = f"`siamkit galleries create {quote(name)} -m MODALITY` creates it"
+        near = get_close_matches(str(name), known, n=1)
+        create = f"`siamkit galleries create {quote(str(name))} -m MODALITY` creates it"
         hint = f"{create}; modalities: {', '.join(modalities)}"
         if near:
             hint = f"did you mean {near[0]!r}?"

@@ -66,7 +66,8 @@ class Session:
 
     def _renew(self) -> None:
         """Leave the parent's threads alone, in the child of a fork."""
-        forks.never_free(self._opened)  # freeing it would wait for its threads
+        for opened in (self._opened, self._opening):  # freeing one would wait for its threads
+            forks.never_free(opened)
         self._opened = self._opening = None
 
     def _finish_opening(self) -> None:

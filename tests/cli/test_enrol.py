@@ -219,7 +219,7 @@ def test_a_call_may_use_another_detector_than_the_gallery(tiles):
         files = ["empty.png"] if "--as" in command else ["red.png", "empty.png"]
         done = tiles(*command, *files)
         assert done.code == 4
-        assert "use --detector none" in done.err
+        assert "`--detector none`" in done.err
         assert "nothing was found" not in tiles(*command, *files, "--detector", "none").err
     assert tiles("init", "whole", "-m", "tiles", "--detector", "none").code == 0
     galleries = {g["name"]: g["detector"] for g in json.loads(tiles("galleries", "--json").out)}

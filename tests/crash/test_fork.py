@@ -23,6 +23,8 @@ import pytest
 from siamkit import Workspace
 from siamkit.errors import BadInput
 from siamkit.sdk import onnx
+from siamkit.types import Image
+from siamkit_faces.modality import Faces
 
 silero = pytest.importorskip("siamkit_speech.silero")
 
@@ -62,6 +64,14 @@ def enrolled(workspace):
     list(workspace.add_templates("letters", [f"random {n}" for n in range(len(rows))], rows))
     assert best(workspace) == "greeting"
     return workspace
+
+
+@pytest.mark.timeout(120)
+def test_a_child_embeds_by_a_graph_that_was_still_being_opened():
+    encoder = Faces().encoder()
+    chip = Image(np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8))
+    in_child(lambda: encoder.embed([chip]).shape == (1, 128))
+    assert encoder.embed([chip]).shape == (1, 128)
 
 
 @pytest.mark.timeout(120)
