@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -123,16 +122,6 @@ def _print_all(ws: sk.Workspace, limit: int | None, verbose: bool, as_json: bool
 
 def _fields(ws: sk.Workspace, gallery: sk.Gallery) -> dict[str, Any]:
     identities, samples = ws.count(gallery.name)
-    return {
-        "name": gallery.name,
-        "modality": gallery.space.modality,
-        "identities": identities,
-        "samples": samples,
-        "detector": gallery.detector,
-        "encoder": gallery.encoder,
-        "index": gallery.index,
-        "fingerprint": gallery.space.fingerprint,
-        "dim": gallery.space.dim,
-        "threshold": asdict(gallery.threshold) if gallery.threshold else None,
-        "created": gallery.created,
-    }
+    facts = gallery.to_dict()
+    counted = {"identities": identities, "samples": samples}
+    return {"name": facts["name"], "modality": facts["modality"], **counted, **facts}

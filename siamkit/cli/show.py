@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 import siamkit as sk
@@ -24,7 +21,7 @@ def show(ws: sk.Workspace, label: str, limit: int | None, as_json: bool) -> None
     for sample in samples:
         sample.read_region()  # may raise
     if as_json:
-        emit_json({"identity": label, "samples": [_facts(sample) for sample in samples[:limit]]})
+        emit_json({"identity": label, "samples": [sample.to_dict() for sample in samples[:limit]]})
         return
     rows = [
         {
@@ -44,18 +41,6 @@ def show(ws: sk.Workspace, label: str, limit: int | None, as_json: bool) -> None
         if gallery.name in names:
             nouns = ws.nouns(gallery.space.modality)
             echo(f"{gallery.name}: {describe_match(gallery.threshold, nouns)}")
-
-
-def _facts(sample: sk.Sample) -> dict[str, Any]:
-    return {
-        "id": sample.id,
-        "gallery": sample.gallery,
-        "source": sample.source,
-        "sha256": sample.digest.hex(),
-        "region": json.loads(sample.region),
-        "quality": sample.quality,
-        "created": sample.created,
-    }
 
 
 def _place(sample: sk.Sample) -> str:
