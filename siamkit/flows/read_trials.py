@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from siamkit.embed.manifests import read_labelled_folder
 from siamkit.errors import BadInput
 from siamkit.flows.trials import MOST_PAIRS, Trials, number_distinct, pair_samples
-from siamkit.io.encodings import undecoded
 from siamkit.io.sources import to_text
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import Table, list_columns
-from siamkit.io.table_values import as_number, as_text
+from siamkit.io.table_values import as_name, as_number, as_text
 from siamkit.types import Fault, Ids
 
 A, B, LABEL, SCORE, FOLD = "a", "b", "label", "score", "fold"
@@ -155,16 +154,7 @@ def _parse(values: dict[str, Any], group: str | None, *, scored: bool, unnamed: 
     if scored and a is None and b is None:  # every unnamed pair has identities of its own
         a, b = f"{unnamed}", f"{unnamed}" if mated else f"{unnamed}'"
     group_name = as_text(values[group])[0] if group else ""
-    return _Trial(_parse_name(a, A), _parse_name(b, B), mated, score, group_name, values[FOLD])
-
-
-def _parse_name(value: Any, column: str) -> str:
-    if isinstance(value, str) and value.strip() and undecoded(value):
-        return value  # a path may be any bytes
-    text, fault = as_text(value)
-    if fault:
-        raise ValueError(f"{column} {fault}")
-    return text
+    return _Trial(as_name(a, A), as_name(b, B), mated, score, group_name, values[FOLD])
 
 
 def _parse_score(value: Any) -> float:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput
-from siamkit.io.encodings import undecoded
 from siamkit.io.table_read import open_table
 from siamkit.io.table_record import list_columns, parse_each
-from siamkit.io.table_values import as_text
+from siamkit.io.table_values import as_name, as_text
 from siamkit.types import Fault
 
 A, B, LABEL = "a", "b", "label"
@@ -47,18 +46,9 @@ def read_pairs(path: Path, *, text: bool) -> tuple[list[ListedPair], list[Fault]
 
 
 def _parse(values: dict[str, Any], base: Path | None) -> ListedPair:
-    a, b = (_sample(values[column], column) for column in (A, B))
+    a, b = (as_name(values[column], column) for column in (A, B))
     label = "" if values[LABEL] is None else as_text(values[LABEL])[0]
     is_mated = LABELS.get(label.strip().lower())
     if base is None:
         return ListedPair(a, b, label, is_mated)
     return ListedPair(base / a, base / b, label, is_mated)
-
-
-def _sample(value: Any, column: str) -> str:
-    if isinstance(value, str) and value.strip() and undecoded(value):
-        return value  # a path may be any bytes
-    text, fault = as_text(value)
-    if fault:
-        raise ValueError(f"{column} {fault}")
-    return text

@@ -42,6 +42,16 @@ def plain_text(value: Any) -> str | None:
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else None
 
 
+def as_name(value: Any, column: str) -> str:
+    """Return the name of a sample in a table's column. Raises ValueError unless it is one."""
+    if isinstance(value, str) and value.strip() and undecoded(value):
+        return value  # a path may be any bytes
+    text, fault = as_text(value)
+    if fault:
+        raise ValueError(f"{column} {fault}")
+    return text
+
+
 def as_text(value: Any) -> tuple[str, str]:
     """Return (text, "") of a table's value, or ("", fault). Numbers and dates count as text."""
     text = "" if value is None else plain_text(value)
