@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import siamkit as sk
 from siamkit.cli import classify_results, options
+from siamkit.cli.answer_request import AnswerRequest
 from siamkit.cli.output import echo, emit_json, stderr
-from siamkit.cli.probes import ProbeRequest, answer_probes, ask_one, is_default, list_probes
+from siamkit.cli.probes import answer_probes, ask_one, is_default, list_probes
 from siamkit.cli.saving import open_saving
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classifier
-    from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.stats.classify import ClassificationMethod
 
 
@@ -83,7 +82,7 @@ def classify(
     request = ClassifyRequest(**values)
     if request.by != "knn" and not is_default("neighbours"):
         raise click.UsageError("--neighbours needs --by knn.")
-    probes = list_probes(ws, gallery, request.probes, request.outputs.paths)
+    probes = list_probes(ws, gallery, request, request.outputs.paths)
     classifier = ws.classifier(gallery, by=request.by, k=request.neighbours, tags=request.tags)
     asked: dict[str, Any] = {
         "by": request.by,
@@ -118,34 +117,13 @@ def classify(
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifyRequest:
+class ClassifyRequest(AnswerRequest):
     """Options of one `classify` command."""
 
-    files: tuple[Path, ...]
-    texts: tuple[str, ...]
-    origin: str | None
-    columns: sk.TextColumns
     by: ClassificationMethod
     neighbours: int
     tags: bool
     unknown: bool
-    largest: bool
-    detector: str | None
-    k: int
-    output: Path | None
-    report: Path | None
-    annotated: Path | None
-    verbose: bool
-
-    @property
-    def probes(self) -> ProbeRequest:
-        return ProbeRequest(self.files, self.texts, self.origin, self.columns)
-
-    @property
-    def outputs(self) -> AnswerOutputs:
-        from siamkit.reports.answer_outputs import AnswerOutputs
-
-        return AnswerOutputs(self.output, self.report, self.annotated)
 
 
 def _note_doubts(classifier: Classifier, gallery: str, *, unknown: bool) -> None:

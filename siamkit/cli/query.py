@@ -12,14 +12,14 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options, query_results
+from siamkit.cli.answer_request import AnswerRequest
 from siamkit.cli.output import emit_json, one_line, stderr
-from siamkit.cli.probes import ProbeRequest, answer_probes, ask_one, is_default, list_probes
+from siamkit.cli.probes import answer_probes, ask_one, is_default, list_probes
 from siamkit.cli.saving import open_saving
 from siamkit.errors import SiamkitError
 from siamkit.io.commands import suggest
 
 if TYPE_CHECKING:
-    from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.stats.scoring import Fusion
 
 
@@ -63,7 +63,7 @@ def query(
     "inconclusive".
     """
     request = QueryRequest(**values)
-    probes = list_probes(ws, gallery, request.probes, request.outputs.paths)
+    probes = list_probes(ws, gallery, request, request.outputs.paths)
     asked: dict[str, Any] = {
         "k": request.k,
         "rule": rule,
@@ -93,31 +93,10 @@ def query(
 
 
 @dataclass(frozen=True, slots=True)
-class QueryRequest:
-    """Options of one `query` command: what to look for, and what to save."""
+class QueryRequest(AnswerRequest):
+    """Options of one `query` command."""
 
-    files: tuple[Path, ...]
-    texts: tuple[str, ...]
-    origin: str | None
-    columns: sk.TextColumns
-    k: int
     fusion: Fusion | None
-    detector: str | None
-    largest: bool
-    output: Path | None
-    report: Path | None
-    annotated: Path | None
-    verbose: bool
-
-    @property
-    def probes(self) -> ProbeRequest:
-        return ProbeRequest(self.files, self.texts, self.origin, self.columns)
-
-    @property
-    def outputs(self) -> AnswerOutputs:
-        from siamkit.reports.answer_outputs import AnswerOutputs
-
-        return AnswerOutputs(self.output, self.report, self.annotated)
 
 
 def _note_speakers(ws: sk.Workspace, gallery: str, sources: Iterable[Path | str]) -> None:
