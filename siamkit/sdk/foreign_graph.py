@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, MissingWeights
+from siamkit.sdk.protobuf import read_fields
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -38,7 +39,6 @@ _FIELDS = {
     "tensor": {13: "entry"},
     "entry": {1: "key", 2: "value"},
 }
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types of protobuf
 
 
 def memory_limit() -> int:
@@ -139,37 +139,9 @@ def _parts(
     """
     if depth > MAX_DEPTH:
         raise ValueError("too deep")
-    position, fields = 0, _FIELDS[kind]
-    while position < len(message):
-        tag, position = _varint(message, position)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            _, position = _varint(message, position)
-        elif wire == _LENGTH:
-            length, position = _varint(message, position)
-            if position + length > len(message):
-                raise ValueError("a field goes beyond the end")
-            if inner := fields.get(number):
-                part = message[position : position + length]
-                yield inner, part
-                if inner in _FIELDS and inner not in skipped:
-                    yield from _parts(part, inner, skipped, depth + 1)
-            position += length
-        elif wire in (_EIGHT_BYTES, _FOUR_BYTES):
-            position += 8 if wire == _EIGHT_BYTES else 4
-        else:
-            raise ValueError("a field of an unknown type")
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return a number of variable length, and the position behind it."""
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
+    fields = _FIELDS[kind]
+    for number, value in read_fields(message):
+        if (inner := fields.get(number)) and isinstance(value, memoryview):
+            yield inner, value
+            if inner in _FIELDS and inner not in skipped:
+                yield from _parts(value, inner, skipped, depth + 1)

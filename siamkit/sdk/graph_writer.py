@@ -147,3 +147,11 @@ def _bytes(number: int, content: bytes) -> bytes:
 
 def _text(number: int, content: str) -> bytes:
     return _bytes(number, content.encode())
+
+
+def more_outputs(names: Sequence[str]) -> bytes:
+    """Return the bytes that make tensors of a model outputs, too, when appended to it.
+
+    Protobuf merges a message that is stated twice. Their types are left for inference.
+    """
+    return _bytes(7, b"".join(_bytes(12, _text(1, name)) for name in names))
