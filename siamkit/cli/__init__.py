@@ -67,6 +67,9 @@ SECTIONS = {
         "encoders": "List, build and add encoders",
         "detectors": "List, build and add detectors",
     },
+    "Serve": {
+        "mcp": "Answer an assistant's questions",
+    },
     "System": {
         "doctor": "Check the installation and the store",
         "plugins": "List, check and write plugins",

@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "heic": ("pillow_heif",),
     "lora": ("peft",),
     "m4a": ("imageio_ffmpeg",),
+    "mcp": ("mcp",),
     "parquet": ("pyarrow",),
     "pdf": ("pypdfium2",),
     "plot": ("matplotlib",),

@@ -71,6 +71,7 @@ doctor
 forget a --gallery texts
 merge c collins
 train config
+mcp --help
 """
 
 
@@ -129,6 +130,7 @@ def test_every_command_runs_without_the_packages_of_extras(files):
 @pytest.mark.timeout(60)
 def test_what_needs_an_extra_names_it_and_writes_nothing(files):
     commands = {
+        "mcp": "mcp",
         "train texts.csv -m questions -o run": "train",
         "train texts.csv --localise -o run": "train",
         "encoders add images timm:resnet18": "train",

@@ -1,0 +1,1 @@
+"""A server of tools for assistants, by the Model Context Protocol"""
