@@ -69,6 +69,7 @@ def find(
     """
     request = FindRequest(**values)
     request.check()
+    checks.require_gallery(ws, gallery)
     results = find_results.Results(gallery, setup, keeps_facts=as_json)
     table = None
     if request.is_batch and not as_json:

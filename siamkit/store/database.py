@@ -64,7 +64,7 @@ class Store:
             _require_folder(root)
             if not self.path.exists():
                 if not create:
-                    hint = "`siamkit init` creates one"
+                    hint = "enrol first: `siamkit enrol GALLERY FILE --as NAME`, or give --store"
                     raise StoreError(f"there is no store in {root}", hint=hint)
                 create_folder(root)
                 create_private(self.path)  # SQLite gives -wal and -shm the same mode
