@@ -88,6 +88,13 @@ def require_outputs(output: Path | None, report: Path | None, sources: Iterable[
         require_no_source("--output", [output], sources)
 
 
+def require_consent(change: str, question: str, yes: bool) -> None:
+    """Ask a person at a terminal; raise BadInput, naming the change, for a script without --yes."""
+    if not yes and not sys.stdin.isatty():
+        raise sk.BadInput(change, hint="add `--yes`")
+    confirm(question, yes)
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask a person at a terminal; scripts are not asked."""
     if not yes and sys.stdin.isatty():

@@ -98,7 +98,9 @@ def delete(ws: sk.Workspace, name: str, yes: bool, as_json: bool) -> None:
     """Delete a gallery with all its samples, and identities that have no other samples."""
     identities, samples = ws.count(name)
     held = f"{count_of(identities, 'identity', 'identities')}, {count_of(samples, 'sample')}"
-    checks.confirm(f"Delete {name}: {held}?", yes)
+    checks.require_consent(
+        f"this would delete gallery {name}: {held}", f"Delete {name}: {held}?", yes
+    )
     ws.delete_gallery(name)
     print_outcome(
         as_json,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +66,8 @@ def _ask(gains: Mapping[str, int]) -> None:
     counts = [f"{identity} ({count})" for identity, count in [*gains.items()][:SHOWN]]
     more = f" and {len(gains) - SHOWN:,} more" if len(gains) > SHOWN else ""
     listed = f"{shorten(', '.join(counts))}{more}"
-    if not sys.stdin.isatty():
-        raise sk.BadInput(f"these identities would gain samples: {listed}", hint="add `--yes`")
-    checks.confirm(f"These identities gain samples: {listed}. Go on?", yes=False)
+    checks.require_consent(
+        f"these identities would gain samples: {listed}",
+        f"These identities gain samples: {listed}. Go on?",
+        yes=False,
+    )

@@ -162,7 +162,10 @@ def test_galleries_are_created_listed_and_deleted(letters):
     assert "already" in letters("galleries", "create", "faq", "-m", "letters").err
     assert letters("galleries", "create", "a/b", "-m", "letters").code == 2
     assert [g["name"] for g in json.loads(letters("galleries", "--json").out)] == ["faq", "letters"]
-    assert letters("galleries", "delete", "letters").code == 0
+    refused = letters("galleries", "delete", "letters")
+    assert (refused.code, "add `--yes`" in refused.err) == (2, True)
+    assert len(json.loads(letters("galleries", "--json").out)) == 2
+    assert letters("galleries", "delete", "letters", "--yes").code == 0
     assert json.loads(letters("list", "--json").out) == []
     assert "did you mean 'faq'" in letters("query", "fag", "q.txt").err
 

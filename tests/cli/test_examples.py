@@ -100,7 +100,7 @@ def large(small, toys, shell_in, tmp_path_factory) -> Path:
     for command in (
         "calibrate staff -o faces.json",
         "calibrate voices",
-        "galleries delete faces",
+        "galleries delete faces --yes",
         "enrol faces alice.jpg --as alice",
     ):
         done = shell(*command.split())

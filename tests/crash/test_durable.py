@@ -54,7 +54,7 @@ def people(tmp_path, shell_in):
         ("rename", "p 1", "p one"),
         ("forget", "p 1"),
         ("galleries", "create", "more", "-m", "letters"),
-        ("galleries", "delete", "letters"),
+        ("galleries", "delete", "letters", "--yes"),
         ("index", "rebuild"),
         ("query", "letters", "--text", "x", "--threshold", "-1"),
         ("calibrate", "letters", "--trials", "trials.csv", "--output", "scores.json"),
