@@ -92,7 +92,8 @@ def html(deduped: Deduped, source: str, related: Mapping[int, Sequence[RelatedGr
 def describe_outcome(deduped: Deduped) -> str:
     """Describe what was found: '2 groups of duplicates: 5 of 12 items, 1 exact copy'."""
     if not deduped.is_comparable:
-        return f"nothing to compare: {'1 item' if deduped.items else '0 items'}"
+        absent = "no item can be used" if deduped.faults else "the source has no rows"
+        return f"nothing to compare: {'1 item' if deduped.items else absent}"
     groups = "1 group" if deduped.groups == 1 else f"{deduped.groups:,} groups"
     copies = "1 exact copy" if deduped.copies == 1 else f"{deduped.copies:,} exact copies"
     items = f"{len(deduped.members):,} of {len(deduped.items):,} items"

@@ -473,7 +473,7 @@ def test_nothing_to_compare_is_no_error(shell):
     (shell.folder / "q.csv").write_text("id,question\n")
     done = shell("dedupe", "q.csv", *COSINE, "--report", "r.html", "-o", "g.parquet")
     assert done.code == 0, done.err
-    assert "0 items" in done.out
+    assert done.out == "nothing to compare: the source has no rows\n"
     (shell.folder / "q.csv").write_text("id,question\n1,\n2,\n")
     done = shell("dedupe", "q.csv", *COSINE, "--report", "r.html", "--json")
     assert done.code == 1
