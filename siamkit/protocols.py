@@ -370,7 +370,8 @@ class Separates(Protocol[M_contra]):
 class Detector(Protocol[M_contra]):
     """Entry point group `siamkit.regions`. Constructed without arguments, and cheaply.
 
-    Three attributes are optional: `labels: Sequence[str]`, the labels that its regions may have;
+    Four attributes are optional: `labels: Sequence[str]`, the labels that its regions may have;
+    `sought: str`, a noun for what it finds, such as "face", so that an answer can say "no face";
     `fingerprint: str`, which changes with its weights or settings; and `approximate = True` if its
     boxes are guesses, which a search of a picture may move to where they match best.
     """
