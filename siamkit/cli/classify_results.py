@@ -1,4 +1,4 @@
-"""What `siamkit classify` says: the class first, then the next ones, then where they come from."""
+"""The words of `siamkit classify`: the class, then the next ones, then where they come from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from siamkit.cli.probes import Shown
 from siamkit.cli.query_results import (
     NAME,
     list_verdicts,
-    print_columns,
     show_basis,
+    show_matches,
+    show_objection,
     show_regions,
 )
 from siamkit.io import wording
@@ -29,7 +30,7 @@ NEXT = 3  # classes named beside the likeliest one
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How answers are shown. k: the classes to list per region, where `lists`."""
+    """The way answers are shown. k: the classes to list per region, where `lists`."""
 
     nouns: Nouns
     classifier: Classifier
@@ -58,14 +59,13 @@ class View:
         echo(f"probabilities {self.classifier.basis}")
         if self.lists:
             echo()
-            self._show_classes(rows)
+            show_matches(rows, self.k, "tag" if self.classifier.settings.tags else "class")
         if self.is_verbose:
             show_basis(rows)
 
     def _show_region(self, region: sk.Classified, row: AnswerRow) -> None:
         if row.reason:
-            echo(row.kind)
-            echo(one_line(row.reason, 200))
+            show_objection(row)
             return
         assigned = set(region.identities) or {region.classes[0].identity}
         if region.decision == Decision.SAME and region.identities:
@@ -94,21 +94,6 @@ class View:
             )
             doubted = "likeliest tags" if region.tags else "if it is of a class"
             echo(f"{'then' if assigned else doubted}: {named}")
-
-    def _show_classes(self, rows: Sequence[AnswerRow]) -> None:
-        cells = [
-            [
-                row.number if len(rows) > 1 else None,
-                rank,
-                one_line(match.identity, NAME),
-                None if match.probability is None else format_probability(match.probability),
-                match.score,
-            ]
-            for row in rows
-            for rank, match in enumerate(row.matches[: self.k], 1)
-        ]
-        label = "tag" if self.classifier.settings.tags else "class"
-        print_columns(["#", "rank", label, "probability", "score"], cells)
 
     def facts(self, regions: Sequence[sk.Classified]) -> dict[str, Any]:
         """Return the answers about one probe as JSON shows them."""

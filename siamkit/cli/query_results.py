@@ -1,4 +1,4 @@
-"""What `siamkit query` says: the answer first, then the numbers, then where they come from."""
+"""The words of `siamkit query`: the answer first, then the numbers, then where they come from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME, SOURCE = 50, 100  # characters of an identity, and of a file or text
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How answers are shown. matches: the nearest identities to list per region; 0 for none."""
+    """The way answers are shown. matches: the nearest identities to list per region; 0 for none."""
 
     nouns: Nouns
     matches: int
@@ -72,8 +72,7 @@ class View:
         nearest = one_line(best.identity, NAME) if best else ""
         likely = row.probability
         if row.reason:
-            echo(row.kind)
-            echo(one_line(row.reason, 200))
+            show_objection(row)
             return
         echo(wording.describe_identity(answer.decision, nearest, self.nouns, likely))
         if best is None:
@@ -88,6 +87,12 @@ class View:
             echo(lead + wording.describe_score(scale, score, answer.threshold, below, self.nouns))
         if self.is_text:
             echo(f"nearest text: {one_line(best.source, SOURCE)}")
+
+
+def show_objection(row: AnswerRow) -> None:
+    """Print the kind of answer, and why no score decides."""
+    echo(row.kind)
+    echo(one_line(row.reason, 200))
 
 
 def list_verdicts(rows: Sequence[AnswerRow]) -> str:
@@ -120,8 +125,8 @@ def print_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
-def show_matches(rows: Sequence[AnswerRow], count: int) -> None:
-    """Print a table of the nearest identities of each region."""
+def show_matches(rows: Sequence[AnswerRow], count: int, label: str = "nearest") -> None:
+    """Print a table of the nearest identities or the likeliest classes of each region."""
     folder = here()
     has_cosine = any(m.cosine is not None and m.cosine != m.score for r in rows for m in r.matches)
     cells = [
@@ -137,7 +142,7 @@ def show_matches(rows: Sequence[AnswerRow], count: int) -> None:
         for row in rows
         for rank, match in enumerate(row.matches[:count], 1)
     ]
-    head = ["#", "rank", "nearest", "probability", "score", "cosine", "enrolled from"]
+    head = ["#", "rank", label, "probability", "score", "cosine", "enrolled from"]
     print_columns(head, cells)
 
 

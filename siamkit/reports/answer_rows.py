@@ -93,22 +93,9 @@ def _row_of_answer(number: int, answer: Answer, nouns: Nouns) -> AnswerRow:
         )
         for match in answer.matches
     )
-    reason = answer.objection.reason if answer.objection else ""
     nearest = answer.matches[0].identity if answer.matches else ""
     verdict = wording.describe_identity(answer.decision, nearest, nouns)
-    if reason:
-        verdict = KINDS[answer.decision]
-    return AnswerRow(
-        answer.source,
-        number,
-        answer.region,
-        answer.decision,
-        verdict,
-        answer.identity,
-        answer.threshold,
-        matches,
-        reason,
-    )
+    return _row(number, answer, verdict, answer.threshold, matches)
 
 
 def rows_of_classes(regions: Sequence[Classified], nouns: Nouns, top: int) -> list[AnswerRow]:
@@ -120,7 +107,6 @@ def _row_of_classes(number: int, region: Classified, nouns: Nouns, top: int) -> 
     matches = tuple(
         RowMatch(match.identity, match.probability, match.score) for match in region.classes[:top]
     )
-    reason = region.objection.reason if region.objection else ""
     nearest = region.classes[0].identity
     is_close = region.nearest is None or region.nearest.decision == Decision.SAME
     verdict = ", ".join(region.identities)
@@ -128,16 +114,26 @@ def _row_of_classes(number: int, region: Classified, nouns: Nouns, top: int) -> 
         verdict = verdict or NO_TAG
     elif region.decision != Decision.SAME:
         verdict = wording.describe_identity(region.decision, nearest, nouns)
-    if reason:
-        verdict = KINDS[region.decision]
+    threshold = region.nearest.threshold if region.nearest else None
+    return _row(number, region, verdict, threshold, matches)
+
+
+def _row(
+    number: int,
+    answer: Answer | Classified,
+    verdict: str,
+    threshold: Threshold | None,
+    matches: tuple[RowMatch, ...],
+) -> AnswerRow:
+    reason = answer.objection.reason if answer.objection else ""
     return AnswerRow(
-        region.source,
+        answer.source,
         number,
-        region.region,
-        region.decision,
-        verdict,
-        region.identity,
-        region.nearest.threshold if region.nearest else None,
+        answer.region,
+        answer.decision,
+        KINDS[answer.decision] if reason else verdict,
+        answer.identity,
+        threshold,
         matches,
         reason,
     )
