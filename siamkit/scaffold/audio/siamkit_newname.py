@@ -53,7 +53,7 @@ class NewNameModality:
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Clip]:
         if folder is None:
             raise MissingWeights(
-                "there is there is no encoder here", hint="run `siamkit encoders build newname`"
+                "there is no encoder here", hint="run `siamkit encoders build newname`"
             )
         opened = OnnxEncoder(folder, features)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")

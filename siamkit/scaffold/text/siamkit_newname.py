@@ -48,7 +48,7 @@ class NewNameModality:
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[str]:
         if folder is None:
             raise MissingWeights(
-                "there is there is no encoder here", hint="run `siamkit encoders build newname`"
+                "there is no encoder here", hint="run `siamkit encoders build newname`"
             )
         opened = OnnxEncoder(folder, features)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
