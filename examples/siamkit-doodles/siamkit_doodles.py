@@ -81,9 +81,7 @@ class Doodles:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         if folder is None:
-            raise MissingWeights(
-                "there is no encoder here", hint="siamkit encoders build doodles"
-            )
+            raise MissingWeights("there is no encoder here", hint="siamkit encoders build doodles")
         opened = OnnxEncoder(folder, self.array)
         require_preprocessing(opened.card, folder, CONSTANTS, hint="train again")
         return opened
