@@ -1,4 +1,4 @@
-"""Which parts and sizes of a picture the network looks at, and which faces are sure.
+"""The parts and sizes of a picture that the network looks at, and the faces that are sure.
 
 The network knows upright faces of about 10 to 300 px. One pass over the whole picture finds them,
 and turned ones weakly. What is not sure is looked at again, upright, alone and mirrored: a face

@@ -26,7 +26,7 @@ STAGES = (1, 2, 2, 2, 1, 2, 1)  # strides of the first block of each stage, of b
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What is not in a network's file of weights."""
+    """Facts about a network that its file of weights leaves out."""
 
     weights: Path  # named as timm names them
     mean: tuple[float, float, float]  # of the colours that it was trained on, of 255

@@ -26,7 +26,7 @@ SHOWN = 0.5  # of the strokes across the rules: if fewer show through, the rules
 
 
 class Crossing(NamedTuple):
-    """Where strokes meet a rule; k rows around it, n columns."""
+    """Places where strokes meet a rule; k rows around it, n columns."""
 
     rows: NDArray[np.int64]  # (k, n)
     columns: NDArray[np.int64]  # (n,)

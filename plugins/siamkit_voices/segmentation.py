@@ -1,4 +1,4 @@
-"""Who of up to three speakers is heard when, in ten seconds: pyannote's segmentation-3.0.
+"""The turns of up to three speakers in ten seconds of sound, by pyannote's segmentation-3.0.
 
 A. Plaquet and H. Bredin, "Powerset multi-class cross entropy loss for neural speaker diarization",
 Interspeech 2023. `tools/speaker_network.py` derives the graph from the published weights.

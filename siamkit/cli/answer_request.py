@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest(ProbeRequest):
-    """What to look for, how many matches to show, and what to save."""
+    """Options that `query` and `classify` share: the probes, what to show, and what to save."""
 
     k: int
     detector: str | None

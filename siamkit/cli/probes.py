@@ -38,7 +38,7 @@ WIDEST_NAME, VERDICT, NEAREST = 48, 32, 40  # characters of the columns of a str
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What a command asks about, in order. stems: names of output files, without a suffix."""
+    """The probes of a command, in order. stems: names of output files, without a suffix."""
 
     sources: list[Probe]
     stems: list[str]
@@ -64,7 +64,7 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What a command asks about, as it was typed."""
+    """The probes of a command, as they were typed."""
 
     files: tuple[Path, ...]
     texts: tuple[str, ...]
@@ -190,7 +190,7 @@ def short_name(source: Probe, width: int = WIDEST_NAME) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a command shows the answers about a probe: as rows, as JSON, and as sentences."""
+    """The ways a command shows the answers about a probe: as rows, as JSON, and as sentences."""
 
     rows_of: Callable[[Any], list[AnswerRow]]
     facts_of: Callable[[Any], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Where a threshold comes from, in words: what would pass it, and what that was measured on."""
+"""The origin of a threshold, in words: what would pass it, and what that was measured on."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class PairOutputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What one `verify` command compares, and how."""
+    """The pairs that one `verify` command compares, and the rule."""
 
     system: str | Pipeline
     models: options.ModelChoice

@@ -1,4 +1,4 @@
-"""What `siamkit verify` says about two samples: the verdict, a line of detail, and all with -v."""
+"""The words of `siamkit verify`: the verdict, a line of detail, and all with -v."""
 
 from __future__ import annotations
 

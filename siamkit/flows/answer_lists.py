@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """What an answer is about, for a notebook to show."""
+    """The probe that an answer is about, for a notebook to show."""
 
     samples: tuple[Any, ...] = ()  # as the caller gave them
     kind: str = ""  # of media

@@ -49,7 +49,7 @@ class Item:
 
     @property
     def origin(self) -> str:
-        """Where it stands in its list: `id 7`, or `line 8` if it has no id of its own."""
+        """Its place in its list: `id 7`, or `line 8` if it has no id of its own."""
         return f"line {self.line}" if self.id == str(self.line) else f"id {self.id}"
 
     @property

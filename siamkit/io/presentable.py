@@ -1,4 +1,4 @@
-"""What every answer can do: become a dict, JSON, rows of a table, and HTML in a notebook."""
+"""The base class of answers: each becomes a dict, JSON, rows of a table, and HTML in a notebook."""
 
 from __future__ import annotations
 

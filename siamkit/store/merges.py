@@ -22,7 +22,7 @@ from siamkit.store.database import Store, now
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """What a merger, or undoing one, has moved from one identity to another.
+    """The outcome of a merger, or of undoing one: samples moved from one identity to another.
 
     Examples:
         >>> ws.merge("hours", "refund").samples

@@ -178,7 +178,7 @@ CREATE TABLE find_calibrations (            -- false positive rates per picture
 
 @migrations()
 def m007_merged(db: Database) -> None:
-    """Whose the samples of merged identities were, so that a merger can be undone."""
+    """Record the former identities of merged samples, so that a merger can be undone."""
     for statement in _MERGED.split(";;"):
         if statement.strip():
             db.execute(statement)

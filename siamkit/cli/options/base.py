@@ -1,4 +1,4 @@
-"""What every command has: the workspace of --store, paths, files to write, and bundles."""
+"""Options of every command: the workspace of --store, paths, files to write, and bundles."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class NewGallery:
-    """What `init` and `galleries create` take for a gallery; None where the option is absent."""
+    """Options of `init` and `galleries create` for a gallery; None where the option is absent."""
 
     modality: str | None = None
     encoder: str | None = None
