@@ -17,6 +17,7 @@ from siamkit.sdk.extras import require_extra
 from siamkit.sdk.hub import offline, require_reachable
 from siamkit.sdk.model_folder import Card, read_card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
+from siamkit.sdk.picture_recipe import FILTERS, MODES, PREPARED, prepare, read_recipe
 from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import (
     first_line,
@@ -25,7 +26,6 @@ from siamkit.sdk.torch_export import (
     require_same,
     write_graph,
 )
-from siamkit_images.prepare import FILTERS, MODES, PREPARED, prepare, read_recipe
 
 SAME = 0.999  # least cosine between a served vector and timm's, whose scaling rounds differently
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -60,7 +60,7 @@ class Images:
 
     def crop(self, medium: Image, region: Region) -> Image:
         """Cut out a region's box; without one, return the whole picture. Raises NothingFound."""
-        from siamkit_images.prepare import cut
+        from siamkit.sdk.picture_recipe import cut
 
         return cut(medium, region)
 
@@ -78,7 +78,7 @@ class Images:
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""
-        from siamkit_images.prepare import prepare, read_recipe
+        from siamkit.sdk.picture_recipe import prepare, read_recipe
 
         if folder is None:
             raise MissingWeights(
@@ -119,7 +119,7 @@ class Images:
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
         """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""
-        from siamkit_images.prepare import TRAINED, prepare, read_recipe
+        from siamkit.sdk.picture_recipe import TRAINED, prepare, read_recipe
 
         return prepare(medium.pixels, read_recipe(TRAINED))
 
@@ -133,7 +133,7 @@ class Images:
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Return every constant that changes an array, for the encoder's card: JSON values."""
-        from siamkit_images.prepare import TRAINED
+        from siamkit.sdk.picture_recipe import TRAINED
 
         return TRAINED
 

@@ -29,8 +29,8 @@ from siamkit.errors import (
 from siamkit.models import added
 from siamkit.models import names as encoder_names
 from siamkit.sdk.model_folder import CARD, read_card
+from siamkit.sdk.picture_recipe import Recipe, prepare, read_recipe
 from siamkit_images import Images
-from siamkit_images.prepare import Recipe, prepare, read_recipe
 
 CONFIGS = {
     "center": {},

@@ -17,9 +17,9 @@ from siamkit.embed.rerankers import open_reranker
 from siamkit.errors import MissingWeights
 from siamkit.protocols import Reranker, Reranks
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.picture_recipe import TRAINED
 from siamkit_images import Images
 from siamkit_images.keypoints import Keypoints, count_inliers, find_corners
-from siamkit_images.prepare import TRAINED
 
 NO_VECTORS = np.zeros((1, 4), np.float32)
 
