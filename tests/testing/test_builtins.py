@@ -18,10 +18,11 @@ from siamkit_objects import Objects, SlidingWindow
 from siamkit_questions import Questions
 from siamkit_signatures import SignatureFinder, Signatures
 from siamkit_speech import Speech
+from siamkit_style import Styles
 from siamkit_voices import Voices
 
 
-@parametrize_with_checks([Faces(), Images(), Questions(), Signatures(), Voices()])
+@parametrize_with_checks([Faces(), Images(), Questions(), Signatures(), Styles(), Voices()])
 def test_modalities(plugin, check):
     check(plugin)
 

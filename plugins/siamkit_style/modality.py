@@ -1,0 +1,105 @@
+"""The modality `styles`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit.errors import MissingWeights
+from siamkit.protocols import Source
+from siamkit.sdk.media import load_image
+from siamkit.sdk.model_folder import Card, read_card
+from siamkit.sdk.onnx import OnnxEncoder
+from siamkit.types import Image, Quality, Region
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Standard deviation of a colour channel, 0 to 255. A flat colour, even one saved as JPEG, is below
+# 1; the faintest of 246 patterns of GIMP's is 4.
+LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
+GRAM = "gram"
+
+
+class Styles:
+    """How pictures are painted or made, not what they show: strokes, textures, colours.
+
+    There is no detector: a picture, or a box given by the user, is compared as a whole.
+    """
+
+    name = "styles"
+    nouns = ("style", "styles")
+    kind = "image"
+    detector: str | None = None
+    backbone = "efficientnet-lite0"
+    encoders: Mapping[str, str] = {
+        GRAM: "Gram matrices of layers of EfficientNet-Lite0 (Apache-2.0), as shipped",
+    }
+
+    def load(self, source: Source) -> Image:
+        """Decode a picture file, or its content. Raises UnreadableSample."""
+        return load_image(source)
+
+    def crop(self, medium: Image, region: Region) -> Image:
+        """Cut out a region's box; without one, return the whole picture. Raises NothingFound."""
+        from siamkit.sdk.picture_recipe import cut
+
+        return cut(medium, region)
+
+    def assess(self, medium: Image, region: Region) -> Quality:
+        """Refuse a picture of a single colour: it has no texture to take statistics of."""
+        from PIL import Image as pil
+        from PIL import ImageStat
+
+        picture = pil.fromarray(self.crop(medium, region).pixels)
+        shades = max(ImageStat.Stat(picture).stddev)
+        is_blank = shades < LEAST_SHADES
+        problems = ("the picture has a single colour, and so no style",) if is_blank else ()
+        score = min(1.0, shades / GOOD_SHADES)
+        return Quality(round(score, 4), problems, {"shades": round(shades, 1)}, not is_blank)
+
+    def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
+        """Open an encoder folder. Raises MissingWeights for None: `build` writes the default."""
+        from siamkit.sdk.picture_recipe import prepare, read_recipe
+
+        if folder is None:
+            raise MissingWeights(
+                "styles have no encoder of their own", hint="run `siamkit encoders build styles`"
+            )
+        recipe = read_recipe(read_card(folder).preprocessing)
+        return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))
+
+    def build(self, name: str, folder: Path) -> None:
+        """Write an encoder folder from shipped weights. Raises MissingWeights."""
+        from siamkit_style import networks
+
+        card = Card(self.name, name, 0, {}, "Apache-2.0", source=self.encoders[name])
+        networks.build(folder, card)
+
+    def array(self, medium: Image) -> NDArray[np.uint8]:
+        """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""
+        from siamkit.sdk.picture_recipe import TRAINED, prepare, read_recipe
+
+        return prepare(medium.pixels, read_recipe(TRAINED))
+
+    def augment(
+        self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """Return a variant of an array: by `own` another part of it, mirrored or not."""
+        from siamkit_style.augment import augment
+
+        return augment(array, own)
+
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Return every constant that changes an array, for the encoder's card: JSON values."""
+        from siamkit.sdk.picture_recipe import TRAINED
+
+        return TRAINED
+
+    def examples(self) -> Sequence[tuple[str, Source]]:
+        """Return two pictures each of two drawn textures."""
+        from siamkit_style.examples import examples
+
+        return examples()
