@@ -153,7 +153,7 @@ def _result(
 def _stored_name(done: EmbeddedSource, is_text: bool) -> str:
     source = done.job.source
     if is_text or not isinstance(source, str | os.PathLike):
-        return done.name
+        return getattr(source, "stored_as", "") or done.name
     return sources.to_text(sources.absolute(Path(source)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
 from siamkit.io import unfinished
-from siamkit.store import Gallery, Store, erasures, galleries, samples, saved_indexes
+from siamkit.store import Gallery, Store, erasures, galleries, samples, saved_indexes, uploads
 from siamkit.store.erasures import Erasure
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
@@ -19,18 +19,31 @@ def forget(store: Store, sample_ids: Sequence[int]) -> int:
     """Delete samples, damaged ones too, with their templates, and identities that then own none.
 
     Returns the number of samples that were there. The saved indexes that held them are deleted,
-    the database is rewritten without its free space and the write-ahead log is emptied. If
-    interrupted, the next command finishes this.
+    with their thumbnails and the files that the store itself kept of them; the database is
+    rewritten without its free space and the write-ahead log is emptied. If interrupted, the next
+    command finishes this.
     """
+    own_files = uploads.sources_of(store, sample_ids)
     deleted = samples.delete(store, sample_ids)
+    _delete_files(store, own_files, sample_ids)
     finish_erasing(store, wait_seconds=WAIT_SECONDS)
     return deleted
 
 
 def delete_gallery(store: Store, gallery: Gallery) -> None:
     """Delete a gallery, and identities that own no sample elsewhere."""
+    own_files = uploads.sources_of_gallery(store, gallery.id)
     galleries.delete(store, gallery)
+    _delete_files(store, own_files)
     finish_erasing(store, wait_seconds=WAIT_SECONDS)
+
+
+def _delete_files(store: Store, sources: Sequence[str], sample_ids: Sequence[int] = ()) -> None:
+    try:
+        uploads.delete_uploads(store, sources)
+        uploads.delete_thumbnails(store, sample_ids)
+    except OSError as error:
+        log.warning(f"deleted, but a file of the store remains: {error}")
 
 
 def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
@@ -47,6 +60,7 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
         saved_indexes.drop_erased(store)
         if pending := erasures.pending(store):
             _erase(store, pending, wait_seconds)
+            uploads.sweep(store)
 
 
 def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> None:

@@ -25,13 +25,17 @@ IMPORTED = "imported:"  # begins a source that an import named and its user did 
 
 
 class InMemory(bytes):
-    """The content of a sample that is in no file, and its name for messages and the store."""
+    """The content of a sample that is in no file, and its name for messages and the store.
+
+    stored_as: the source that the store notes instead, of a copy that it keeps itself.
+    """
 
     name: str
+    stored_as: str
 
-    def __new__(cls, content: bytes, name: str) -> InMemory:
+    def __new__(cls, content: bytes, name: str, stored_as: str = "") -> InMemory:
         self = super().__new__(cls, content)
-        self.name = name
+        self.name, self.stored_as = name, stored_as
         return self
 
 

@@ -18,12 +18,14 @@ from siamkit.io import foreign, pages, sources
 from siamkit.io.sources import to_text
 from siamkit.reports.html import escaped
 from siamkit.reports.regions import cut
+from siamkit.sdk import boxes
 from siamkit.sdk.media import load_image
 from siamkit.types import Region
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
+MARGIN = 0.12  # of the longer side of a region, shown around it
 SIDE = 160  # px: the longer side of a picture, at most
 TEXT = 600  # characters of a text, at most
 AS_IS = 100_000  # bytes: sounds up to this size are embedded as they are
@@ -87,6 +89,21 @@ def _picture(content: bytes, region: Region | None = None) -> str:
         return ""
     shown = replace(region, mask=None) if region else Region()
     return picture_tag(cut(image, shown))
+
+
+def picture_of_region(content: bytes, region: Region, side: int) -> bytes | None:
+    """Return a JPEG of a region of a picture with a little around it; None for other files."""
+    try:
+        image = load_image(content)
+    except SiamkitError:
+        return None
+    if region.where is not None and len(region.where) == 4:
+        left, top, right, bottom = region.where
+        border = MARGIN * max(right - left, bottom - top)
+        height, width = image.pixels.shape[:2]
+        wide = (left - border, top - border, right + border, bottom + border)
+        region = Region(boxes.clip(wide, width, height))
+    return thumbnail(cut(image, replace(region, mask=None)), side)
 
 
 def picture_tag(picture: PILImage.Image, side: int = SIDE) -> str:

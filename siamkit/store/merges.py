@@ -10,8 +10,8 @@ forgets its mergers.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from siamkit.errors import BadInput, StoreError
@@ -33,6 +33,7 @@ class Merger:
     new: str
     samples: int  # moved to `new`
     copies: int  # content and regions that both identities had: stored once under `new`
+    number: int = field(default=0, compare=False, repr=False)  # of the merger, to undo it by
 
 
 def merge(store: Store, old: str, new: str) -> Merger:
@@ -48,32 +49,64 @@ def merge(store: Store, old: str, new: str) -> Merger:
             raise StoreError(f"{old!r} or {new!r} was deleted meanwhile, by another process")
         query = "SELECT id FROM samples WHERE identity_id = ? ORDER BY id"
         moving = [sample_id for (sample_id,) in db.execute(query, (source,)).fetchall()]
-        (number,) = db.execute("SELECT coalesce(max(merger), 0) + 1 FROM merged").fetchone()
-        db.execute(
-            "UPDATE merged SET onward = ? WHERE onward IS NULL"
-            " AND sample_id IN (SELECT id FROM samples WHERE identity_id = ?)",
-            (number, source),
-        )
-        twins = {sample_id: _twin(db, sample_id, target) for sample_id in moving}
-        for sample_id, twin in twins.items():
-            if twin is None:
-                _give(db, sample_id, target)
-            else:
-                move = "UPDATE merged SET sample_id = ? WHERE sample_id = ?"
-                db.execute(move, (twin, sample_id))
-            db.execute(
-                "INSERT INTO merged (merger, sample_id, label, source)"
-                " SELECT ?, ?, ?, CASE WHEN ? THEN source END FROM samples WHERE id = ?",
-                (number, twin or sample_id, old, twin is not None, sample_id),
-            )
-        db.execute("DELETE FROM samples WHERE identity_id = ?", (source,))  # the copies
+        number = _next_number(db)
+        copies = _move(db, number, moving, old, target)
         identities.drop_empty(db)
-    copies = sum(twin is not None for twin in twins.values())
-    return Merger(old, new, len(moving) - copies, copies)
+    return Merger(old, new, len(moving) - copies, copies, number)
 
 
-def undo(store: Store, old: str | None = None) -> Merger:
-    """Give the samples of a merged identity back to it in one transaction: of `old`, or the last.
+def move(store: Store, sample_id: int, label: str) -> Merger:
+    """Give one sample to another identity, created if new; `undo` takes it back as a merger.
+
+    Raises StoreError for an unknown sample, BadInput if it is of that identity already.
+    """
+    new = labels.normalise_label(label)
+    with store.write() as db:
+        query = "SELECT i.name FROM samples s JOIN identities i ON i.id = s.identity_id"
+        row = db.execute(f"{query} WHERE s.id = ?", (sample_id,)).fetchone()
+        if row is None:
+            raise StoreError(f"no sample {sample_id} in {store.root}")
+        if row[0] == new:
+            hint = "name another identity"
+            raise BadInput(f"sample {sample_id} is of {new!r} already", hint=hint)
+        target, number = identities.ensure(db, new, now()), _next_number(db)
+        copies = _move(db, number, [sample_id], row[0], target)
+        identities.drop_empty(db)
+    return Merger(row[0], new, 1 - copies, copies, number)
+
+
+def _move(
+    db: sqlite3.Connection, number: int, sample_ids: Sequence[int], old: str, target: int
+) -> int:
+    """Give samples of `old` to another identity as merger `number`; count those that both had."""
+    copies = 0
+    for sample_id in sample_ids:
+        onward = "UPDATE merged SET onward = ? WHERE onward IS NULL AND sample_id = ?"
+        db.execute(onward, (number, sample_id))
+        twin = _twin(db, sample_id, target)
+        if twin is None:
+            _give(db, sample_id, target)
+        else:
+            db.execute("UPDATE merged SET sample_id = ? WHERE sample_id = ?", (twin, sample_id))
+        db.execute(
+            "INSERT INTO merged (merger, sample_id, label, source)"
+            " SELECT ?, ?, ?, CASE WHEN ? THEN source END FROM samples WHERE id = ?",
+            (number, twin or sample_id, old, twin is not None, sample_id),
+        )
+        if twin is not None:
+            db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
+            copies += 1
+    return copies
+
+
+def _next_number(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(merger), 0) + 1 FROM merged").fetchone()[0])
+
+
+def undo(store: Store, old: str | None = None, number: int | None = None) -> Merger:
+    """Give the samples of a merged identity back to it in one transaction.
+
+    That of `old`, or of the merger `number`, or else the last.
 
     Samples forgotten since stay forgotten. Raises StoreError if no merger can be undone.
     """
@@ -81,9 +114,9 @@ def undo(store: Store, old: str | None = None) -> Merger:
     with store.write() as db:
         row = db.execute(
             "SELECT m.merger, m.label, i.name FROM merged m JOIN samples s ON s.id = m.sample_id"
-            " JOIN identities i ON i.id = s.identity_id WHERE ?1 IS NULL OR m.label = ?1"
-            " ORDER BY m.merger DESC LIMIT 1",
-            (label,),
+            " JOIN identities i ON i.id = s.identity_id WHERE (?1 IS NULL OR m.label = ?1)"
+            " AND (?2 IS NULL OR m.merger = ?2) ORDER BY m.merger DESC LIMIT 1",
+            (label, number),
         ).fetchone()
         if row is None:
             named = "no identity was" if label is None else f"{label!r} was not"
@@ -94,7 +127,7 @@ def undo(store: Store, old: str | None = None) -> Merger:
         merged = [sample_id for (sample_id,) in db.execute(query, (number,)).fetchall()]
         moves = [_give_back(db, sample_id, number, identity_id) for sample_id in merged]
         identities.drop_empty(db)
-    return Merger(new, label, moves.count("moved"), moves.count("copied"))
+    return Merger(new, label, moves.count("moved"), moves.count("copied"), number)
 
 
 def _give_back(

@@ -10,6 +10,7 @@ from siamkit.workspace.comparisons import ComparisonMethods
 from siamkit.workspace.duplicates import DuplicateMethods
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.exchange import ExchangeMethods
+from siamkit.workspace.library import LibraryMethods
 from siamkit.workspace.measuring import MeasuringMethods
 from siamkit.workspace.queries import QueryMethods
 from siamkit.workspace.recordings import RecordingMethods
@@ -26,6 +27,7 @@ class Workspace(  # the reference lists the methods of the last one first
     RecordingMethods,
     ComparisonMethods,
     QueryMethods,
+    LibraryMethods,
     EnrolmentMethods,
 ):
     """A store and every operation on it; models and indexes stay open between calls.
