@@ -3,6 +3,8 @@
     SiamkitError             exit 1
     ├── PluginError
     ├── StoreError
+    │   ├── UnknownName
+    │   └── NameTaken
     ├── EncoderMismatch
     ├── MissingWeights
     ├── MissingPackage
@@ -52,6 +54,26 @@ class StoreError(SiamkitError):
         >>> try: ws.count("nobody")
         ... except sk.StoreError as error: print(str(error)[:19])
         no gallery 'nobody'
+    """
+
+
+class UnknownName(StoreError):
+    """The store has no gallery, identity or sample of this name.
+
+    Examples:
+        >>> try: ws.identity("nobody")
+        ... except sk.UnknownName as error: print(str(error)[:20])
+        no identity 'nobody'
+    """
+
+
+class NameTaken(StoreError):
+    """A gallery or identity of this name exists already.
+
+    Examples:
+        >>> try: ws.create_gallery("faces")
+        ... except sk.NameTaken as error: print(error)
+        gallery 'faces' already exists
     """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from shlex import quote
 
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, UnknownName
 from siamkit.host import registry
 from siamkit.models import pick_modality
 from siamkit.store import Gallery, Store, galleries
@@ -17,7 +17,7 @@ def find_gallery(
     """Return the gallery, None if it does not exist, and the modality that it has or would get.
 
     store: None if it does not exist either. modality: None takes the one named like the gallery.
-    Raises StoreError if there is neither, BadInput if the gallery holds another modality.
+    Raises UnknownName if there is neither, BadInput if the gallery holds another modality.
     """
     if store and galleries.exists(store, name):
         gallery = get_of_modality(store, name, modality)
@@ -30,7 +30,7 @@ def find_gallery(
         hint = f"{create}; modalities: {', '.join(modalities)}"
         if near:
             hint = f"did you mean {near[0]!r}?"
-        raise StoreError(f"no gallery or modality named {name!r}", hint=hint)
+        raise UnknownName(f"no gallery or modality named {name!r}", hint=hint)
     return None, modality or name
 
 

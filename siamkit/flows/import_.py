@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.embed.pipeline import open_encoder
-from siamkit.errors import BadInput, EncoderMismatch, MissingWeights, SiamkitError, StoreError
+from siamkit.errors import BadInput, EncoderMismatch, MissingWeights, NameTaken, SiamkitError
 from siamkit.flows.read_export import Export
 from siamkit.host import registry
 from siamkit.io import sources
@@ -63,7 +63,7 @@ def import_gallery(
 
     name: None takes the name that was exported. merge: add to a gallery that exists. It keeps its
     samples, settings, threshold and calibration.
-    Raises StoreError for a gallery that exists, without `merge`; EncoderMismatch if it holds
+    Raises NameTaken for a gallery that exists, without `merge`; EncoderMismatch if it holds
     vectors of another encoder.
     """
     name = name or exported.name
@@ -94,7 +94,7 @@ def require_mergeable(store: Store, exported: Export, name: str, *, merge: bool)
     """Return an existing gallery. Raises StoreError without `merge`, or EncoderMismatch."""
     gallery = galleries.get(store, name)
     if not merge:
-        raise StoreError(
+        raise NameTaken(
             f"gallery {name!r} already exists",
             hint="`--merge` adds to it, `--as-gallery NAME` makes another",
         )

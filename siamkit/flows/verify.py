@@ -14,7 +14,7 @@ from siamkit.embed import batches, region_choosers, rerankers
 from siamkit.embed.batches import EmbeddedRegion, EmbeddedSource
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import StoreError
+from siamkit.errors import UnknownName
 from siamkit.flows import normalise, objections
 from siamkit.flows.decide import (
     DEFAULT_RULE,
@@ -204,7 +204,7 @@ def open_claim(
     """Prepare to compare sources with an identity: with its nearest sample, or the mean of all.
 
     open_index: opens the gallery's index, which S-norm needs. fusion: None for the modality's
-    preference. Raises StoreError if the identity has no sample in the gallery, BadInput for a rule
+    preference. Raises UnknownName if the identity has no sample in the gallery, BadInput for a rule
     with an FPIR or a reranker, Uncalibrated without a threshold.
     """
     rule.refuse("a verification of an identity", "fpir", "reranker")
@@ -271,7 +271,7 @@ def _templates(store: Store, gallery: Gallery, identity: str) -> Vectors:
     vectors = templates.of_label(store, gallery, normalise_label(identity))
     if not len(vectors):
         near = nearest_of_gallery(store, gallery, identity)
-        raise StoreError(
+        raise UnknownName(
             f"{identity!r} has no sample in gallery {gallery.name!r}",
             hint=f"did you mean {near!r}?" if near else f"`siamkit list {gallery.name}` shows all",
         )

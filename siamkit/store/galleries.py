@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from siamkit.errors import BadInput, EncoderMismatch, StoreError
+from siamkit.errors import BadInput, EncoderMismatch, NameTaken, StoreError, UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk.model_folder import MAX_DIM
 from siamkit.store import calibrations, erasures, identities
@@ -22,7 +22,7 @@ DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of run
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class GalleryExists(StoreError):
+class GalleryExists(NameTaken):
     """The gallery was created before, perhaps by another process a moment ago."""
 
 
@@ -170,7 +170,7 @@ def get(store: Store, name: str) -> Gallery:
     hint = f"galleries here: {', '.join(existing) or 'none'}"
     if near := get_close_matches(name, existing, n=1):
         hint = f"did you mean {near[0]!r}?"
-    raise StoreError(f"no gallery {name!r} in {store.root}", hint=hint)
+    raise UnknownName(f"no gallery {name!r} in {store.root}", hint=hint)
 
 
 def exists(store: Store, name: str) -> bool:

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, NameTaken, UnknownName
 from siamkit.io.commands import suggest
 from siamkit.io.encodings import undecoded
 from siamkit.io.presentable import Presentable
@@ -49,7 +49,7 @@ def normalise_label(label: str | int) -> str:
 def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
     """Return the (id, gallery) of an identity's samples, damaged ones too.
 
-    Raises StoreError if there are none.
+    Raises UnknownName if there are none.
     """
     label = normalise_label(label)
     query = (
@@ -60,7 +60,7 @@ def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
         rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
     if rows:
         return rows
-    raise StoreError(f"no identity {label!r} in {store.root}", hint=_suggest(store, label))
+    raise UnknownName(f"no identity {label!r} in {store.root}", hint=_suggest(store, label))
 
 
 def _suggest(store: Store, label: str) -> str:
@@ -127,5 +127,5 @@ def rename(store: Store, old: str, new: str) -> None:
     with store.write() as db:
         if old != new and find(db, new) is not None:
             hint = f"`{suggest('merge', old, new)}` makes the two one, and can be undone"
-            raise StoreError(f"identity {new!r} already exists", hint=hint)
+            raise NameTaken(f"identity {new!r} already exists", hint=hint)
         db.execute("UPDATE identities SET name = ? WHERE id = ?", (new, find(db, old)))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, UnknownName
 from siamkit.store import identities, labels, templates
 from siamkit.store.checked import TIES, is_tied, sample_checksum
 from siamkit.store.database import Store, now
@@ -46,7 +46,7 @@ def merge(store: Store, old: str, new: str) -> Merger:
     with store.write() as db:
         source, target = identities.find(db, old), identities.find(db, new)
         if source is None or target is None:
-            raise StoreError(f"{old!r} or {new!r} was deleted meanwhile, by another process")
+            raise UnknownName(f"{old!r} or {new!r} was deleted meanwhile, by another process")
         query = "SELECT id FROM samples WHERE identity_id = ? ORDER BY id"
         moving = [sample_id for (sample_id,) in db.execute(query, (source,)).fetchall()]
         number = _next_number(db)
@@ -108,7 +108,7 @@ def undo(store: Store, old: str | None = None, number: int | None = None) -> Mer
 
     That of `old`, or of the merger `number`, or else the last.
 
-    Samples forgotten since stay forgotten. Raises StoreError if no merger can be undone.
+    Samples forgotten since stay forgotten. Raises UnknownName if no merger can be undone.
     """
     label = None if old is None else labels.normalise_label(old)
     with store.write() as db:
@@ -120,7 +120,7 @@ def undo(store: Store, old: str | None = None, number: int | None = None) -> Mer
         ).fetchone()
         if row is None:
             named = "no identity was" if label is None else f"{label!r} was not"
-            raise StoreError(f"{named} merged into another, or it was forgotten since")
+            raise UnknownName(f"{named} merged into another, or it was forgotten since")
         number, label, new = row
         identity_id = identities.ensure(db, label, now())
         query = "SELECT sample_id FROM merged WHERE merger = ? ORDER BY sample_id"

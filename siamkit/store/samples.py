@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput, StoreError, UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
 from siamkit.store import erasures, identities, labels, templates
@@ -127,7 +127,7 @@ def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: st
         (gallery.id,),
     ).fetchone()
     if row is None:
-        raise StoreError(f"gallery {gallery.name!r} was deleted by another process")
+        raise UnknownName(f"gallery {gallery.name!r} was deleted by another process")
     if row[0] != gallery.space.fingerprint:
         hint = "run the same command again"
         raise StoreError(f"gallery {gallery.name!r} was re-embedded by another process", hint=hint)
@@ -203,7 +203,7 @@ def require(store: Store, sample_id: int) -> None:
     is_id = abs(sample_id) < 1 << 63  # SQLite holds no other integer
     if not (is_id and store.fetch_one("SELECT 1 FROM samples WHERE id = ?", sample_id)):
         hint = "`siamkit show LABEL` lists sample ids"
-        raise StoreError(f"no sample {sample_id} in {store.root}", hint=hint)
+        raise UnknownName(f"no sample {sample_id} in {store.root}", hint=hint)
 
 
 def get(store: Store, sample_id: int) -> Sample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from siamkit.embed.pipeline import DEFAULT, resolve_detector
-from siamkit.errors import StoreError
+from siamkit.errors import UnknownName
 from siamkit.flows.forget import delete_gallery, forget
 from siamkit.flows.galleries import get_of_modality, imply_modality
 from siamkit.host import registry
@@ -40,7 +40,7 @@ class GalleryMethods(OpenStore):
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         index: the name of an index backend, or None for the default, FAISS.
 
-        Raises StoreError if the name is taken, BadInput for a bad name, an unknown modality or
+        Raises NameTaken if the name is taken, BadInput for a bad name, an unknown modality or
         index, MissingWeights if the encoder is not here and cannot be fetched.
 
         Examples:
@@ -66,7 +66,7 @@ class GalleryMethods(OpenStore):
         """Open a gallery by name, or create it with a modality's own encoder and detector.
 
         A gallery named after a modality needs no `modality` to be created.
-        Raises StoreError for an unknown gallery, BadInput if it holds another modality.
+        Raises UnknownName for an unknown gallery, BadInput if it holds another modality.
 
         Examples:
             >>> ws.gallery("faces").space.modality
@@ -111,7 +111,7 @@ class GalleryMethods(OpenStore):
     def modality_of(self, gallery: str, modality: str | None = None) -> str:
         """Name the modality of a gallery; of a new one, `modality`, or the one named like it.
 
-        Raises StoreError if there is neither, BadInput if the gallery holds another modality.
+        Raises UnknownName if there is neither, BadInput if the gallery holds another modality.
 
         Examples:
             >>> ws.modality_of("questions")
@@ -130,7 +130,7 @@ class GalleryMethods(OpenStore):
         return labels.holdings(self.store, only)
 
     def identity(self, label: str) -> list[Sample]:
-        """List the samples of an identity, in every gallery. Raises StoreError if it has none.
+        """List the samples of an identity, in every gallery. Raises UnknownName if it has none.
 
         Examples:
             >>> [sample.source for sample in ws.identity("hours")]
@@ -141,7 +141,8 @@ class GalleryMethods(OpenStore):
     def rename(self, old: str, new: str) -> str:
         """Give an identity another label; return it as stored (NFC, no outer blanks).
 
-        Raises StoreError if `old` does not exist, or `new` does: `merge` makes two identities one.
+        Raises UnknownName if `old` does not exist, NameTaken if `new` does: `merge` makes two
+        identities one.
 
         Examples:
             >>> ws.rename("hours", "opening hours")
@@ -154,7 +155,7 @@ class GalleryMethods(OpenStore):
         """Give all samples of `old`, in every gallery, to `new`; `undo_merge` takes it back.
 
         It happens in one transaction, whole or not at all. What both have, the same content and
-        region, stays once. Raises StoreError if an identity does not exist.
+        region, stays once. Raises UnknownName if an identity does not exist.
 
         Examples:
             >>> ws.merge("A. Smith", "Alice Smith").samples           # doctest: +SKIP
@@ -165,7 +166,7 @@ class GalleryMethods(OpenStore):
     def undo_merge(self, old: str | None = None) -> Merger:
         """Give the samples of the identity merged last, or of `old`, back to it.
 
-        Samples forgotten since stay forgotten. Raises StoreError if there is no merger to undo.
+        Samples forgotten since stay forgotten. Raises UnknownName if there is no merger to undo.
 
         Examples:
             >>> _ = ws.merge("hours", "refund")
@@ -178,7 +179,7 @@ class GalleryMethods(OpenStore):
         """Delete an identity, everywhere or from one gallery; return the number of its samples.
 
         Vectors, label and sources leave SQLite, the index and freed disk pages.
-        Raises StoreError if there is nothing to delete.
+        Raises UnknownName if there is nothing to delete.
 
         Examples:
             >>> ws.forget("sign in")
@@ -187,14 +188,14 @@ class GalleryMethods(OpenStore):
         enrolled = labels.sample_ids(self.store, label)
         doomed = [sample_id for sample_id, name in enrolled if gallery in (None, name)]
         if not doomed:
-            raise StoreError(f"{label!r} has no sample in gallery {gallery!r}")
+            raise UnknownName(f"{label!r} has no sample in gallery {gallery!r}")
         deleted = forget(self.store, doomed)
         if not deleted:
-            raise StoreError(f"{label!r} was deleted meanwhile, by another thread or process")
+            raise UnknownName(f"{label!r} was deleted meanwhile, by another thread or process")
         return deleted
 
     def forget_sample(self, sample_id: int) -> None:
-        """Delete one sample, and its identity if it has no other. Raises StoreError if absent.
+        """Delete one sample, and its identity if it has no other. Raises UnknownName if absent.
 
         Examples:
             >>> ws.forget_sample(ws.identity("hours")[0].id)
