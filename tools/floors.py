@@ -21,7 +21,7 @@ PICTURE = ROOT / "docs" / "floors.svg"
 # From the top. A module imports from floors below its own and from its own folder.
 FLOORS = (
     ("cli",),
-    ("mcp",),
+    ("mcp", "serve"),
     ("workspace",),
     ("reports",),
     ("train",),

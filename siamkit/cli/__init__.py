@@ -71,6 +71,7 @@ SECTIONS = {
         "mcp": "Answer an assistant's questions",
     },
     "System": {
+        "serve": "Serve an HTTP API and a page",
         "doctor": "Check the installation and the store",
         "plugins": "List, check and write plugins",
     },

@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "pdf": ("pypdfium2",),
     "plot": ("matplotlib",),
     "record": ("sounddevice",),
+    "serve": ("starlette", "uvicorn", "python_multipart", "jinja2"),
     "tensorboard": ("tensorboard",),
     "train": (
         *("torch", "torchvision", "timm", "transformers", "sentence_transformers"),

@@ -42,7 +42,7 @@ WITHOUT_TORCH = {
 }
 # Commands and examples use the public names of `siamkit`, and these modules; io and sdk hold the
 # formats of the files that commands read and write.
-DOOR = {"cli", "mcp", "workspace", "reports", "errors", "types", "io", "sdk"}
+DOOR = {"cli", "mcp", "serve", "workspace", "reports", "errors", "types", "io", "sdk"}
 BELOW_THE_DOOR = {
     "examples/train_characters.py": "is a modality too, and trains it uninstalled",
     "siamkit/cli/__init__.py": "claims standard output before any command runs",

@@ -1,0 +1,106 @@
+"""The application: the table of routes as Starlette serves it, and errors as JSON."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as StarletteRoute
+
+from siamkit.io.printable import json_text
+from siamkit.serve import bodies, failures
+from siamkit.serve.failures import RequestError
+from siamkit.serve.route import Reply, Route
+from siamkit.serve.routes import ROUTES
+from siamkit.serve.server import Server
+from siamkit.serve.settings import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class JSONReply(Response):
+    """An answer in JSON, as the command line prints it."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the JSON in UTF-8."""
+        return json_text(content).encode()
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the application of one store. Its state has `server`; it opens nothing yet."""
+    server = Server(settings)
+    app = Starlette(
+        routes=_mount(server),
+        lifespan=_lifespan,
+        exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
+    )
+    app.state.server = server
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    server: Server = app.state.server
+    await server.pool.run(server.workspace.init)
+    yield
+    server.close()
+
+
+def _mount(server: Server) -> Sequence[BaseRoute]:
+    return [
+        StarletteRoute(route.path, _endpoint(server, route), methods=[route.method])
+        for route in ROUTES
+    ]
+
+
+def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            bodies.require_utf8(request.scope.get("raw_path", b""), "the path")
+            body: Any = await bodies.read(request, route.request, server.settings)
+            work = partial(route.handler, server, body, **request.path_params)
+            data = await server.pool.run(work)
+        except Exception as error:
+            return await _answer_error(request, error)
+        reply = data if isinstance(data, Reply) else Reply(data)
+        return _respond(request, reply)
+
+    return answer
+
+
+def _respond(request: Request, reply: Reply) -> Response:
+    headers = {"X-Request-ID": request_id_of(request), **reply.headers}
+    return JSONReply(reply.data, reply.status, headers)
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the client gave, if it is one, or else a new one; the same each time."""
+    state = request.scope.setdefault("state", {})
+    if "request_id" not in state:
+        given = request.headers.get("x-request-id", "")
+        state["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return str(state["request_id"])
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):  # Starlette's own: no such path, or another method
+        code = CODES.get(error.status_code, "bad_request")
+        headers = dict(error.headers or {})
+        error = RequestError(error.status_code, code, str(error.detail), hint="see /openapi.json")
+        error.headers = headers
+    root = request.app.state.server.settings.store
+    facts = failures.describe(error, request_id_of(request), root)
+    extra = error.headers if isinstance(error, RequestError) else {}
+    return _respond(request, Reply(facts, failures.status_of(error), extra))

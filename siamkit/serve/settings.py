@@ -1,0 +1,32 @@
+"""Settings of a server: the store, the address, and its limits."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1 << 20  # bytes
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server serves, where, and how much of it at once."""
+
+    store: Path
+    host: str = "127.0.0.1"
+    port: int = 8800
+    workers: int = 1  # processes on the one store
+    threads: int = 0  # that do the blocking work of a process; 0: two per core
+    waiting: int = 64  # requests that may wait for a thread; the next one is answered with 429
+    max_body_bytes: int = 64 * MIB  # of a request, all its files together
+    max_files: int = 64  # in a request
+
+    @property
+    def thread_count(self) -> int:
+        """Threads of a process: models and SQLite release the lock while they work."""
+        return self.threads or 2 * _count_cores()
