@@ -37,7 +37,7 @@ class Merger:
 
 
 def merge(store: Store, old: str, new: str) -> Merger:
-    """Give all samples of `old` to `new` in one transaction. Raises StoreError if one is absent."""
+    """Give all samples of `old` to `new` at once. Raises UnknownName if one is not there."""
     old, new = labels.normalise_label(old), labels.normalise_label(new)
     if old == new:
         raise BadInput(f"{old!r} cannot be merged into itself", hint="name two identities")
@@ -58,14 +58,14 @@ def merge(store: Store, old: str, new: str) -> Merger:
 def move(store: Store, sample_id: int, label: str) -> Merger:
     """Give one sample to another identity, created if new; `undo` takes it back as a merger.
 
-    Raises StoreError for an unknown sample, BadInput if it is of that identity already.
+    Raises UnknownName for an unknown sample, BadInput if it is of that identity already.
     """
     new = labels.normalise_label(label)
     with store.write() as db:
         query = "SELECT i.name FROM samples s JOIN identities i ON i.id = s.identity_id"
         row = db.execute(f"{query} WHERE s.id = ?", (sample_id,)).fetchone()
         if row is None:
-            raise StoreError(f"no sample {sample_id} in {store.root}")
+            raise UnknownName(f"no sample {sample_id} in {store.root}")
         if row[0] == new:
             hint = "name another identity"
             raise BadInput(f"sample {sample_id} is of {new!r} already", hint=hint)
