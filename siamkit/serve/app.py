@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import uuid
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,13 +18,16 @@ from starlette.routing import Route as StarletteRoute
 
 from siamkit.io.printable import json_text
 from siamkit.serve import bodies, failures
+from siamkit.serve.audit_log import describe_request
 from siamkit.serve.failures import RequestError
+from siamkit.serve.guards import guards
+from siamkit.serve.refusals import request_id_of
 from siamkit.serve.route import Reply, Route
 from siamkit.serve.routes import ROUTES
 from siamkit.serve.server import Server
 from siamkit.serve.settings import Settings
+from siamkit.serve.tokens import require_scope
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -43,6 +46,7 @@ def create_app(settings: Settings) -> Starlette:
     server = Server(settings)
     app = Starlette(
         routes=_mount(server),
+        middleware=guards(settings, server.metrics),
         lifespan=_lifespan,
         exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
     )
@@ -54,8 +58,24 @@ def create_app(settings: Settings) -> Starlette:
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     server: Server = app.state.server
     await server.pool.run(server.workspace.init)
+    _end_streams_on_signals(server)
     yield
     server.close()
+
+
+def _end_streams_on_signals(server: Server) -> None:
+    """End the streams of jobs' events when the process is to stop: they would keep it waiting."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+
+        def stop(number: int, frame: Any, before: Any = before) -> None:
+            server.jobs.stop_following()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(number, stop)
 
 
 def _mount(server: Server) -> Sequence[BaseRoute]:
@@ -67,31 +87,29 @@ def _mount(server: Server) -> Sequence[BaseRoute]:
 
 def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
+        state = request.scope["state"]
+        state["route"] = route.path
         try:
+            if route.scope != "open":
+                require_scope(state, route.scope)
             bodies.require_utf8(request.scope.get("raw_path", b""), "the path")
             body: Any = await bodies.read(request, route.request, server.settings)
+            if route.method != "GET" and route.scope != "open":
+                state["audit"] = describe_request(route.name, request.path_params, body)
             work = partial(route.handler, server, body, **request.path_params)
             data = await server.pool.run(work)
         except Exception as error:
             return await _answer_error(request, error)
+        if isinstance(data, Response):
+            return data
         reply = data if isinstance(data, Reply) else Reply(data)
-        return _respond(request, reply)
+        return _respond(reply)
 
     return answer
 
 
-def _respond(request: Request, reply: Reply) -> Response:
-    headers = {"X-Request-ID": request_id_of(request), **reply.headers}
-    return JSONReply(reply.data, reply.status, headers)
-
-
-def request_id_of(request: Request) -> str:
-    """Return the id that the client gave, if it is one, or else a new one; the same each time."""
-    state = request.scope.setdefault("state", {})
-    if "request_id" not in state:
-        given = request.headers.get("x-request-id", "")
-        state["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    return str(state["request_id"])
+def _respond(reply: Reply) -> Response:
+    return JSONReply(reply.data, reply.status, dict(reply.headers))
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -101,6 +119,6 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         error = RequestError(error.status_code, code, str(error.detail), hint="see /openapi.json")
         error.headers = headers
     root = request.app.state.server.settings.store
-    facts = failures.describe(error, request_id_of(request), root)
+    facts = failures.describe(error, request_id_of(request.scope), root)
     extra = error.headers if isinstance(error, RequestError) else {}
-    return _respond(request, Reply(facts, failures.status_of(error), extra))
+    return _respond(Reply(facts, failures.status_of(error), extra))

@@ -40,6 +40,7 @@ class Route:
     response: Any  # the TypedDict of the answer
     request: type = Nothing
     status: int = 200
+    media_type: str = "application/json"  # of the answer
     others: tuple[int, ...] = ()  # statuses of the same answer, such as 207 where a part failed
 
     @property

@@ -11,6 +11,15 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/readyz", "open", "Can it answer?", health.readyz, replies.Status),
     Route(
         "GET",
+        "/metrics",
+        "read",
+        "Count and time the requests, for Prometheus",
+        health.metrics,
+        str,
+        media_type="text/plain",
+    ),
+    Route(
+        "GET",
         "/v1/galleries",
         "read",
         "List the galleries",

@@ -2,41 +2,118 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict
-from pathlib import Path
+import shutil
+import socket
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import absolute
 from siamkit.serve.settings import Settings
+from siamkit.serve.tokens import TokenFile
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from uvicorn import Config
 
-VARIABLE = "SIAMKIT_SERVE"  # holds the settings, for the processes of `workers`
+LOOPBACK = ("127.", "::1", "localhost")  # what the addresses of this machine alone begin with
+STOP_SECONDS = 30  # for requests at work to be answered
+IDLE_SECONDS = 15  # that a connection is kept for another request
+MAX_CONNECTIONS = 1_000  # of a process, below the usual limit of open files; more get 503
 
 
-def run(settings: Settings) -> None:
+def is_loopback(host: str) -> bool:
+    """True if only this machine reaches an address."""
+    return host.startswith(LOOPBACK)
+
+
+def require_safe(settings: Settings) -> None:
+    """Raise BadInput for an address that others reach without tokens, and for half of TLS."""
+    if not is_loopback(settings.host) and settings.token_file is None:
+        raise BadInput(
+            f"others can reach {settings.host}: the server needs tokens there",
+            hint="`siamkit serve --token-file tokens --new-token admin` makes one; then add"
+            " `--token-file tokens`",
+        )
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise BadInput("--tls-cert and --tls-key belong together", hint="give both, or neither")
+    if settings.token_file:
+        TokenFile(settings.token_file)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens on the address. Raises SiamkitError if that is not possible."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SiamkitError(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}",
+            hint="another server may be running: choose another port with `--port`",
+        ) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def url_of(settings: Settings, listening: socket.socket) -> str:
+    """Return the address to open in a browser."""
+    scheme = "https" if settings.tls_cert else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests at work are answered first."""
-    import uvicorn
+    from uvicorn import Server
+    from uvicorn.supervisors import Multiprocess
 
-    values = {**asdict(settings), "store": str(absolute(settings.store))}
-    os.environ[VARIABLE] = json.dumps(values)
-    uvicorn.run(
-        "siamkit.serve.run:create_worker",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_level="warning",
-        server_header=False,
-    )
+    settings = replace(settings, store=absolute(settings.store))
+    shutil.rmtree(settings.private / "metrics", ignore_errors=True)  # counts of another start
+    config = _configure(settings)
+    if settings.workers > 1:
+        Multiprocess(config, [listening]).run()
+    else:
+        Server(config).run([listening])
 
 
-def create_worker() -> Starlette:
-    """Return the application of one process, with the settings that `run` has left."""
+def _configure(settings: Settings) -> Config:
+    from uvicorn import Config
+
+    from siamkit.serve.slow_clients import PatientProtocol
+
+    try:
+        config = Config(
+            partial(_create, settings),
+            factory=True,
+            workers=settings.workers,
+            http=PatientProtocol,
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+        if settings.workers == 1:
+            config.load()
+    except OSError as error:  # ssl.SSLError, too
+        raise BadInput(
+            f"{settings.tls_cert} and {settings.tls_key} cannot be used: {error}",
+            hint="a certificate and its key, both in PEM",
+        ) from error
+    return config
+
+
+def _create(settings: Settings) -> Starlette:
     from siamkit.serve.app import create_app
 
-    values = json.loads(os.environ[VARIABLE])
-    return create_app(Settings(**{**values, "store": Path(values["store"])}))
+    return create_app(settings)

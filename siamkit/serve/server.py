@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from siamkit.serve.jobs import Jobs
+from siamkit.serve.metrics import Metrics
 from siamkit.serve.pool import Pool
 from siamkit.serve.settings import Settings
 from siamkit.workspace import Workspace
@@ -15,8 +17,12 @@ class Server:
         self.settings = settings
         self.workspace = Workspace(settings.store)
         self.pool = Pool(settings.thread_count, settings.waiting)
+        self.jobs = Jobs(settings.private / "jobs", root=settings.store)
+        shares_counts = settings.workers > 1
+        self.metrics = Metrics(settings.private / "metrics" if shares_counts else None)
 
     def close(self) -> None:
-        """Finish what is at work, and close the store."""
+        """Finish what is at work, cancel the jobs, and close the store."""
+        self.jobs.close()
         self.pool.close()
         self.workspace.close()

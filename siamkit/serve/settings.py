@@ -24,7 +24,17 @@ class Settings:
     threads: int = 0  # that do the blocking work of a process; 0: two per core
     waiting: int = 64  # requests that may wait for a thread; the next one is answered with 429
     max_body_bytes: int = 64 * MIB  # of a request, all its files together
+    per_minute: int = 0  # requests of one client; 0: any number
+    allowed_hosts: tuple[str, ...] = ()  # names of this server, beside the machine's own
+    token_file: Path | None = None  # see siamkit.serve.tokens; None: everybody may do everything
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     max_files: int = 64  # in a request
+
+    @property
+    def private(self) -> Path:
+        """The folder in the store for jobs, the audit log and counts, its owner's alone."""
+        return self.store / "serve"
 
     @property
     def thread_count(self) -> int:

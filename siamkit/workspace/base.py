@@ -103,6 +103,16 @@ class OpenStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def open_models(self) -> int:
+        """The number of encoders and detectors that are open.
+
+        Examples:
+            >>> ws.open_models > 0
+            True
+        """
+        return len(self._pipelines) + len(self._detectors)
+
     def _has_store(self) -> bool:
         return self._store is not None or (self.root / "store.db").exists()
 

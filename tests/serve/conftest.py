@@ -8,11 +8,13 @@ from starlette.testclient import TestClient
 from siamkit.serve.app import create_app
 from siamkit.serve.settings import Settings
 
+HERE = "http://localhost"  # as this machine is called
+
 
 @pytest.fixture
 def client(tmp_path):
     settings = Settings(store=tmp_path / "store", threads=2)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), HERE, raise_server_exceptions=False) as client:
         yield client
 
 

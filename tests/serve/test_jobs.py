@@ -1,0 +1,164 @@
+"""Jobs: progress, cancelling, results, and what becomes of them when a process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+
+from siamkit import BadInput
+from siamkit.serve.failures import Busy, RequestError
+from siamkit.serve.jobs import Jobs
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    opened = Jobs(tmp_path / "jobs", root=tmp_path)
+    yield opened
+    opened.close()
+
+
+def wait(jobs, job, *states):
+    end = time.monotonic() + 10
+    while (current := jobs.get(job.id)).state not in states:
+        assert time.monotonic() < end, current
+        time.sleep(0.01)
+    return current
+
+
+def until_cancelled(work):
+    while True:
+        work.progress("waiting", 1, 0)
+        time.sleep(0.01)
+
+
+def test_a_job_leaves_a_result_and_files_for_every_worker(jobs, tmp_path):
+    def work(current):
+        current.progress("embedding", 3, 10)
+        (current.folder / "pairs.csv").write_text("a,b\n")
+        return {"groups": 2}
+
+    job = jobs.submit("dedupe", work, client="read-1")
+    other = Jobs(tmp_path / "jobs", root=tmp_path)  # as another worker has it
+    ended = wait(other, job, "done")
+    assert (ended.kind, ended.client, ended.files) == ("dedupe", "read-1", ["pairs.csv"])
+    assert (ended.step, ended.done, ended.total) == ("embedding", 3, 10)
+    assert other.result(job.id) == {"groups": 2}
+    assert other.file(job.id, "pairs.csv").read_text() == "a,b\n"
+    assert stat.S_IMODE((tmp_path / "jobs" / job.id / "result.json").stat().st_mode) == 0o600
+    assert [each.id for each in other.list_all()] == [job.id]
+
+
+@pytest.mark.parametrize("name", ["../../store.db", "job.json", "result.json", "", "/etc/passwd"])
+def test_no_file_but_a_jobs_own_is_served(jobs, name):
+    job = jobs.submit("dedupe", lambda work: 1)
+    wait(jobs, job, "done")
+    with pytest.raises(RequestError, match="no file of this name"):
+        jobs.file(job.id, name)
+
+
+@pytest.mark.parametrize("job_id", ["", "..", "0" * 16, "x" * 16, "../jobs"])
+def test_an_unknown_job_is_a_404(jobs, job_id):
+    with pytest.raises(RequestError) as raised:
+        jobs.get(job_id)
+    assert raised.value.status == 404
+
+
+def test_a_job_is_cancelled_by_any_worker_and_has_no_result(jobs, tmp_path):
+    job = jobs.submit("dedupe", until_cancelled)
+    queued = jobs.submit("dedupe", until_cancelled)
+    other = Jobs(tmp_path / "jobs", root=tmp_path)
+    wait(other, job, "running")
+    assert other.get(queued.id).state == "queued"
+    with pytest.raises(RequestError, match="is running"):
+        other.result(job.id)
+    assert other.cancel(queued.id).state in ("cancelling", "cancelled")
+    other.cancel(job.id)
+    wait(other, job, "cancelled")
+    wait(other, queued, "cancelled")
+    assert other.cancel(job.id).state == "cancelled"
+
+
+def test_a_failed_job_says_why_without_the_stores_path(jobs, tmp_path):
+    def refuse(work):
+        raise BadInput(f"{tmp_path}/a.png is not a picture", hint="send a picture")
+
+    failed = wait(jobs, jobs.submit("dedupe", refuse), "failed")
+    assert failed.error["code"] == "bad_input"
+    assert failed.error["hint"] == "send a picture"
+    assert str(tmp_path) not in failed.error["message"]
+    crashed = wait(jobs, jobs.submit("dedupe", lambda work: 1 / 0), "failed")
+    assert crashed.error["message"] == "internal error"
+
+
+def test_only_so_many_jobs_wait(tmp_path):
+    jobs = Jobs(tmp_path / "jobs", root=tmp_path, at_once=1, waiting=1)
+    for _ in range(2):
+        jobs.submit("dedupe", until_cancelled)
+    with pytest.raises(Busy):
+        jobs.submit("dedupe", until_cancelled)
+    jobs.close()
+
+
+def test_a_job_of_a_killed_process_is_interrupted(jobs, tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from siamkit.serve.jobs import Jobs\n"
+        "root = Path(sys.argv[1])\n"
+        "def work(current):\n"
+        "    current.note(step='embedding'); print(current.job.id, flush=True); time.sleep(60)\n"
+        "Jobs(root / 'jobs', root=root).submit('dedupe', work)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    job_id = process.stdout.readline().strip()
+    assert jobs.get(job_id).state == "running"
+    process.kill()
+    process.communicate()
+    interrupted = jobs.get(job_id)
+    assert interrupted.state == "interrupted"
+    assert interrupted.step == "embedding"
+    assert json.loads((tmp_path / "jobs" / job_id / "job.json").read_text())["finished"]
+
+
+def test_a_follower_sees_each_change_and_blocks_nothing(jobs):
+    proceed = threading.Event()
+
+    def work(current):
+        current.progress("first", 1, 2)
+        proceed.wait(10)
+        current.progress("second", 2, 2)
+        return {}
+
+    async def follow():
+        job = jobs.submit("dedupe", work)
+        never_read = jobs.follow(job.id)  # a client that takes one event, and no other
+        await anext(never_read)
+        states = []
+        async for current in jobs.follow(job.id):
+            states.append((current.state, current.step))
+            if current.step == "first":
+                proceed.set()
+        await never_read.aclose()
+        return states
+
+    states = asyncio.run(follow())
+    assert states[-1] == ("done", "second")
+    assert ("running", "first") in states
+
+
+def test_old_jobs_are_deleted(jobs, tmp_path, monkeypatch):
+    monkeypatch.setattr("siamkit.serve.jobs.KEPT", 4)
+    for _ in range(6):
+        wait(jobs, jobs.submit("dedupe", lambda work: 1), "done")
+    assert len(jobs.list_all()) <= 4
