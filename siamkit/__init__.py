@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from siamkit.flows.explain import Explanation
     from siamkit.flows.find import SearchedPicture, Sighting
     from siamkit.flows.import_ import Imported
+    from siamkit.flows.layer_attention import AttentionExplanation
+    from siamkit.flows.layers import LayerChoice, LayersExplanation
     from siamkit.flows.reembed import Reembedded
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verification import Verification
@@ -82,6 +84,7 @@ __all__ = [
     "DEFAULT",
     "Answer",
     "Answers",
+    "AttentionExplanation",
     "BadInput",
     "Batch",
     "CalibrationTargets",
@@ -112,6 +115,8 @@ __all__ = [
     "Imported",
     "Input",
     "Item",
+    "LayerChoice",
+    "LayersExplanation",
     "LocaliserConfig",
     "LocaliserResult",
     "LocaliserRun",
@@ -162,6 +167,7 @@ __all__ = [
 _HOME = {
     "Answer": "siamkit.flows.answer",
     "Answers": "siamkit.flows.answer_lists",
+    "AttentionExplanation": "siamkit.flows.layer_attention",
     "Batch": "siamkit.flows.answer_lists",
     "CalibrationTargets": "siamkit.stats.calibration_fit",
     "ClassMatch": "siamkit.flows.classify",
@@ -191,6 +197,8 @@ _HOME = {
     "Merger": "siamkit.store.merges",
     "Imported": "siamkit.flows.import_",
     "Item": "siamkit.flows.dedupe_items",
+    "LayerChoice": "siamkit.flows.layers",
+    "LayersExplanation": "siamkit.flows.layers",
     "LocaliserConfig": "siamkit.train.localise.config",
     "LocaliserResult": "siamkit.train.localise.run",
     "LocaliserRun": "siamkit.train.localise.run",

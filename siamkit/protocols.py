@@ -160,6 +160,23 @@ class Blind(Protocol[M_contra]):
 
 
 @runtime_checkable
+class Layered(Protocol[M_contra]):
+    """An encoder that serves an encoder folder, and shows the layers of its graph. Optional.
+
+    An attribute is optional: `tensors: Path`, the one file beside the graph that holds its weights.
+    A modality may have `picture(array)`, which returns one input of its network, without the batch,
+    as (height, width, 3) uint8 pixels for people; an encoder of texts, `tokens(text)`, the pieces
+    that its network reads, as it reads them.
+    """
+
+    folder: Path
+
+    def inputs(self, batch: Sequence[M_contra]) -> Mapping[str, NDArray[Any]]:
+        """Return the graph's inputs for a batch, by name; the first axis counts the media."""
+        ...
+
+
+@runtime_checkable
 class Objects(Protocol[M_contra]):
     """A modality that knows differences which vectors miss, such as another number. Optional."""
 

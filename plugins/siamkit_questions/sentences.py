@@ -85,6 +85,7 @@ class Sentences(CardedEncoder):
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
+        self.folder, self.tensors = folder, folder / TENSORS
         self.card, graph = read_folder(folder)
         self.recipe = Recipe.of(self.card.preprocessing)
         with ThreadPoolExecutor(1) as pool:  # hashing releases the GIL: files are opened meanwhile
@@ -167,9 +168,23 @@ class Sentences(CardedEncoder):
             self._truncated += sum(bool(encoding.overflowing) for encoding in encodings)
         return [encoding.ids for encoding in encodings]
 
+    def inputs(self, batch: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return the graph's inputs for texts: their tokens, padded to the longest, and a mask."""
+        return self._pad([self._tokenizer.encode(self.recipe.prompt + text).ids for text in batch])
+
+    def tokens(self, text: str) -> list[str]:
+        """Return the tokens of a text, as the tokenizer spells them, with those that it adds."""
+        tokens: list[str] = self._tokenizer.encode(self.recipe.prompt + text).tokens
+        return tokens
+
     def _run(self, tokens: list[list[int]]) -> NDArray[np.float32]:
-        """Embed n token lists, the longest first: (n, dim)."""
-        shape = (len(tokens), max(len(tokens[0]), 1))
+        """Embed n token lists: (n, dim)."""
+        vectors = run_encoder(self._session, self._pad(tokens))
+        self.require_shape(vectors, len(tokens))
+        return vectors
+
+    def _pad(self, tokens: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+        shape = (len(tokens), max([1, *map(len, tokens)]))
         ids = np.full(shape, self.recipe.pad_id, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         for row, text_ids in enumerate(tokens):
@@ -177,9 +192,7 @@ class Sentences(CardedEncoder):
             place = slice(shape[1] - length, None) if self.recipe.pad_left else slice(length)
             ids[row, place] = text_ids
             mask[row, place] = 1
-        vectors = run_encoder(self._session, {IDS: ids, MASK: mask})
-        self.require_shape(vectors, len(tokens))
-        return vectors
+        return {IDS: ids, MASK: mask}
 
 
 def _plan_runs(lengths: Sequence[int], most: int) -> list[list[int]]:

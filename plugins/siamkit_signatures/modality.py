@@ -58,6 +58,14 @@ class Signatures:
 
         return fold(fit(extract_ink(medium.pixels)))
 
+    def picture(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return (HEIGHT, WIDTH, 3) uint8: an array's ink, black on white."""
+        import numpy as np
+
+        from siamkit_signatures.canvas import unfold
+
+        return np.repeat(255 - unfold(array)[:, :, None], 3, axis=2)
+
     def augment(
         self, array: NDArray[np.uint8], own: np.random.Generator, shared: np.random.Generator
     ) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ from siamkit.types import Clip
 from siamkit_voices.features import arrays, constants
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from siamkit.sdk.onnx import Session
     from siamkit.types import Vectors
 
@@ -52,8 +54,13 @@ class VoiceEncoder(CardedEncoder):
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
-    def _run(self, graph: Session, clip: Clip) -> Vectors:
+    def inputs(self, batch: Sequence[Clip]) -> dict[str, NDArray[np.float32]]:
+        """Return the graph's inputs for one clip, whose length decides on their shapes."""
+        (clip,) = batch
         pieces, windows = arrays(clip.samples)
-        vector: Vectors = run_encoder(graph, {"pieces": pieces, "windows": windows})
+        return {"pieces": pieces, "windows": windows}
+
+    def _run(self, graph: Session, clip: Clip) -> Vectors:
+        vector: Vectors = run_encoder(graph, self.inputs([clip]))
         self.require_shape(vector, 1)
         return vector

@@ -10,6 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options, pairs
+from siamkit.cli.explain_layers import LayerOptions, explain_layers, layer_options
 from siamkit.cli.output import echo, emit_json, one_line, stderr, table
 from siamkit.cli.progress import steps
 
@@ -28,6 +29,7 @@ Examples:
   siamkit explain -m questions --text 'How do I sign in?' --text 'How can I log in?'
   siamkit explain signers doe.png contract.png --box 640,1150,1000,1300
   siamkit explain -m faces a.jpg b.jpg --json          every part, for a program
+  siamkit explain --layers -m images --from photos -o layers.html
 
 \b
 Exit codes: 0 explained; 4 nothing to compare in one of the files.
@@ -37,7 +39,10 @@ Exit codes: 0 explained; 4 nothing to compare in one of the files.
 @options.texts
 @options.model_choice
 @options.box("The region of B to compare, in pixels [default: the largest].")
-@options.output("Save the explanation as a picture: .png, .svg or .pdf.")
+@layer_options
+@options.output(
+    "Save the explanation as a picture: .png, .svg or .pdf; with --layers, a page: .html."
+)
 @options.page
 @options.workspace
 @options.as_json
@@ -47,6 +52,7 @@ def explain(
     texts: tuple[str, ...],
     models: options.ModelChoice,
     box: Box | None,
+    shown: LayerOptions,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +60,16 @@ def explain(
 
     Each part of one sample is hidden in turn; it contributes what the score then loses. Parts are
     cells of a picture, segments of a sound, or words of a text.
+
+    --layers shows what the layers of the encoder respond to instead: the places of a set of samples
+    where a channel is strongest, and its response to A; of texts, the attention to each token.
     """
+    if shown.are_layers:
+        if box:
+            raise click.UsageError("--box is of a comparison; it cannot be combined with --layers.")
+        explain_layers(ws, arguments, texts, models, shown, output, as_json)
+        return
+    shown.require_layers()
     gallery, probes = pairs.split_arguments(arguments, texts, models)
     if not (gallery or models.modality) or len(probes) != 2:
         raise click.UsageError("Give -m MODALITY A B, or GALLERY A B.")

@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from siamkit.reports import answer_facts, collection_facts
+from siamkit.reports import answer_facts, collection_facts, layer_facts
 
 if TYPE_CHECKING:
     from siamkit.flows.answer_lists import Batch
@@ -28,6 +28,8 @@ DESCRIBED: dict[str, Callable[[Any], Facts]] = {  # by the name of the class: no
     "VerifiedPair": answer_facts.of_pair,
     "Fused": answer_facts.of_fused,
     "Explanation": answer_facts.of_explanation,
+    "LayersExplanation": layer_facts.of_layers,
+    "AttentionExplanation": layer_facts.of_attention,
     "SearchedPicture": answer_facts.of_picture,
     "Sighting": answer_facts.of_sighting,
     "Detected": answer_facts.of_detected,

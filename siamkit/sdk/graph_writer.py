@@ -7,9 +7,11 @@ format of protobuf: a field is its number and wire type, then a varint, or a len
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+from siamkit.sdk.protobuf import read_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +143,7 @@ def _number(number: int, value: int) -> bytes:
     return _varint(number << 3 | _VARINT) + _varint(value)
 
 
-def _bytes(number: int, content: bytes) -> bytes:
+def _bytes(number: int, content: bytes | memoryview) -> bytes:
     return _varint(number << 3 | _LENGTH) + _varint(len(content)) + content
 
 
@@ -155,3 +157,22 @@ def more_outputs(names: Sequence[str]) -> bytes:
     Protobuf merges a message that is stated twice. Their types are left for inference.
     """
     return _bytes(7, b"".join(_bytes(12, _text(1, name)) for name in names))
+
+
+def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
+    """Return a model with these tensors as its outputs, in place of its own."""
+    fields = []
+    for number, value in read_fields(memoryview(model)):
+        if isinstance(value, int):
+            fields.append(_number(number, value))
+        elif number == 7:  # ModelProto.graph
+            fields.append(_bytes(7, b"".join(_graph_without_outputs(value))))
+        else:
+            fields.append(_bytes(number, value))
+    return b"".join([*fields, more_outputs(names)])
+
+
+def _graph_without_outputs(graph: memoryview) -> Iterator[bytes]:
+    for number, value in read_fields(graph):
+        if number != 12:
+            yield _number(number, value) if isinstance(value, int) else _bytes(number, value)

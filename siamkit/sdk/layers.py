@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from siamkit.errors import BadInput
 from siamkit.sdk.graph_reader import Graph, Node, read_graph
-from siamkit.sdk.graph_writer import more_outputs
+from siamkit.sdk.graph_writer import more_outputs, with_outputs
 from siamkit.sdk.receptive_fields import CONVOLUTIONS, ELEMENTWISE, POOLS, UNARY, Tensors, follow
 from siamkit.sdk.tensor_layouts import Axis
 
@@ -40,6 +40,7 @@ class Layer:
     channels: int
     axes: tuple[Axis, ...]  # of the input, in its order: rows and columns of a picture
     tensor_axes: tuple[int, ...]  # the tensor's axis of each; its axis 1 holds the channels
+    unbounded: str  # the tensor, or that before a Clip: above 6, say, all places are equal
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -73,11 +74,13 @@ def read_layers(graph: bytes, shapes: Mapping[str, Sequence[int]] | None = None)
     layers: list[Layer] = []
     listed: set[str] = set()
     for node in _first_uses(read):
-        last, ops = _follow_chain(node, consumers, tensors)
+        chain, ops = _follow_chain(node, consumers, tensors)
+        last = chain[-1]
         layer = _layer(f"layer {len(layers) + 1}", last, " + ".join(ops), tensors)
         if layer is not None and last not in listed:
             listed.add(last)
-            layers.append(layer)
+            unbounded = chain[-2] if ops[-1] == "Clip" else last
+            layers.append(replace(layer, unbounded=unbounded))
     return layers
 
 
@@ -87,11 +90,25 @@ def expose(graph: bytes, tensors: Iterable[str]) -> bytes:
     Raises BadInput for a tensor that the graph does not compute.
     """
     read = read_graph(graph)
-    computed = {name for node in read.nodes for name in node.outputs if name}
+    names = _require_computed(read, tensors)
+    return graph + more_outputs([name for name in names if name not in read.outputs])
+
+
+def cut(graph: bytes, tensors: Iterable[str]) -> bytes:
+    """Return the graph with tensors as its only outputs: what they do not need is not computed.
+
+    Raises BadInput for a tensor that the graph does not compute.
+    """
+    return with_outputs(graph, _require_computed(read_graph(graph), tensors))
+
+
+def _require_computed(graph: Graph, tensors: Iterable[str]) -> list[str]:
+    computed = {name for node in graph.nodes for name in node.outputs if name}
+    computed |= graph.constants.keys()
     names = list(dict.fromkeys(tensors))
     if absent := [name for name in names if name not in computed]:
         raise BadInput(f"the graph computes no tensor {absent[0]!r}")
-    return graph + more_outputs([name for name in names if name not in read.outputs])
+    return names
 
 
 def _shape(stated: tuple[int | None, ...], given: Sequence[int] | None) -> tuple[int, ...]:
@@ -127,17 +144,17 @@ def _first_uses(graph: Graph) -> list[Node]:
 
 def _follow_chain(
     node: Node, consumers: Mapping[str, Sequence[Node]], tensors: Tensors
-) -> tuple[str, list[str]]:
-    """Return the last tensor of a layer, and its operators, from the convolution or pool on."""
-    last, ops = node.outputs[0], [node.op]
-    while (following := _next(last, consumers)) is not None:
+) -> tuple[list[str], list[str]]:
+    """Return the tensors of a layer, and its operators, from the convolution or pool on."""
+    chain, ops = [node.outputs[0]], [node.op]
+    while (following := _next(chain[-1], consumers)) is not None:
         output = following.outputs[0]
-        if tensors[output].shape != tensors[last].shape:
+        if tensors[output].shape != tensors[chain[-1]].shape:
             break
-        last = output
+        chain.append(output)
         if following.op not in UNNAMED:
             ops.append(following.op)
-    return last, ops
+    return chain, ops
 
 
 def _next(tensor: str, consumers: Mapping[str, Sequence[Node]]) -> Node | None:
@@ -167,4 +184,4 @@ def _layer(name: str, tensor: str, op: str, tensors: Tensors) -> Layer | None:
     ordered = [places[source] for source in sorted(places)]
     axes, numbers = zip(*ordered, strict=True)
     own = tensor if READABLE.fullmatch(tensor) and len(tensor) <= LONGEST_NAME else name
-    return Layer(own, tensor, known.source, op, known.shape[1], axes, numbers)
+    return Layer(own, tensor, known.source, op, known.shape[1], axes, numbers, tensor)

@@ -198,6 +198,13 @@ class OnnxEncoder(CardedEncoder, Generic[M]):
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
+    def inputs(self, batch: Sequence[M]) -> dict[str, NDArray[Any]]:
+        """Return the graph's input for a batch, by its name."""
+        import numpy as np
+
+        name = self._session.get_inputs()[0].name
+        return {name: np.stack([self._prepare(medium) for medium in batch])}
+
     def _run(self, arrays: NDArray[Any]) -> NDArray[Any]:
         """Embed arrays, in two halves if they need too much memory at once."""
         import numpy as np

@@ -10,6 +10,7 @@ from siamkit.workspace.comparisons import ComparisonMethods
 from siamkit.workspace.duplicates import DuplicateMethods
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.exchange import ExchangeMethods
+from siamkit.workspace.layers import LayerMethods
 from siamkit.workspace.library import LibraryMethods
 from siamkit.workspace.measuring import MeasuringMethods
 from siamkit.workspace.queries import QueryMethods
@@ -25,6 +26,7 @@ class Workspace(  # the reference lists the methods of the last one first
     MeasuringMethods,
     DuplicateMethods,
     RecordingMethods,
+    LayerMethods,
     ComparisonMethods,
     QueryMethods,
     LibraryMethods,

@@ -1,0 +1,79 @@
+"""Show what the layers of an encoder respond to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from siamkit.embed.pipeline import DEFAULT, Pipeline
+from siamkit.io.listed_sources import list_sources
+from siamkit.sdk.inputs import take_each, take_source
+from siamkit.store import samples as enrolled
+from siamkit.store.galleries import require_space
+from siamkit.types import Input, Progress, ignore_progress
+from siamkit.workspace.comparisons import ComparisonMethods
+
+if TYPE_CHECKING:
+    from siamkit.flows.layer_attention import AttentionExplanation
+    from siamkit.flows.layers import LayerChoice, LayersExplanation
+    from siamkit.protocols import Source
+    from siamkit.store.samples import Sample
+
+
+class LayerMethods(ComparisonMethods):
+    """Show what the layers of an encoder respond to."""
+
+    def layers(
+        self,
+        gallery_or_modality: str | Pipeline,
+        source: Input | None = None,
+        *,
+        samples: Iterable[Input] | None = None,
+        choice: LayerChoice | None = None,
+        detector: str | None = DEFAULT,
+        progress: Progress = ignore_progress,
+    ) -> LayersExplanation | AttentionExplanation:
+        """Show what the layers of an encoder respond to, in a set of samples and in one source.
+
+        gallery_or_modality, detector: see `verify`. samples: the set, or folders, whose files are
+        taken; None takes the samples of a gallery, and none for a modality. source: one that the
+        channels are laid over. Without either, the layers are listed. choice: the layers and
+        channels to show. Of texts, the share of attention that each token gets is shown instead.
+
+        Examples:
+            >>> shown = ws.layers("faces", "collins-1.png")
+            >>> shown.views[0].layer.name, shown.views[0].channels[0].response.shape
+            ('conv_2_relu', (112, 112))
+        """
+        from siamkit.flows.layer_attention import show_attention
+        from siamkit.flows.layers import LayerChoice, list_layers, show_layers
+
+        pipeline, target = self._open_named(gallery_or_modality, detector)
+        kind = pipeline.modality.kind
+        file = None if source is None else take_source(source, "source", kind)
+        chosen: list[Source | Sample] = []
+        if samples is not None:
+            chosen += _take_files(samples, pipeline)
+        elif target is not None:
+            require_space(target, pipeline.encoder.fingerprint)
+            chosen += enrolled.of_gallery(self.store, target)
+        if kind == "text":
+            return show_attention(pipeline, [*([] if file is None else [file]), *chosen])
+        if file is None and not chosen:
+            return list_layers(pipeline)
+        return show_layers(pipeline, chosen, file, choice or LayerChoice(), progress)
+
+
+def _take_files(samples: Iterable[Input], pipeline: Pipeline) -> list[Source]:
+    """Return the sources of a set, the files of folders among them. Raises for an empty folder."""
+    kind = pipeline.modality.kind
+    sources: list[Source] = []
+    for source in take_each(samples, "samples", kind):
+        if pipeline.is_text(source):
+            sources.append(source)
+            continue
+        for listed in list_sources([source], []):
+            if listed.error:
+                raise listed.error
+            sources.append(listed.source)
+    return sources

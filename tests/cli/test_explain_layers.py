@@ -1,0 +1,189 @@
+"""`siamkit explain --layers`: what channels respond to, and what tokens get attention."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamkit.flows.layer_attention import _Attention, _weights
+from siamkit.flows.layer_places import StrongestPlaces, pick_channels, pick_layers
+from siamkit.sdk.graph_writer import RUNTIME, GraphWriter, Port
+from siamkit.sdk.layers import Layer
+from siamkit.sdk.onnx import encoder_session
+from siamkit.sdk.tensor_layouts import Axis
+
+DOTS = ((30, 40), (70, 55), (50, 80))  # column, row of a bright dot in each picture of the set
+FACES = ("explain", "--layers", "-m", "faces", "--detector", "none")
+
+
+@pytest.fixture
+def dotted(shell):
+    """Grey pictures of a face chip's size, each with a bright dot; a file that is no picture."""
+    (shell.folder / "set").mkdir()
+    for number, (column, row) in enumerate(DOTS):
+        pixels = np.full((112, 112, 3), 90, np.uint8)
+        pixels[row : row + 3, column : column + 3] = 250
+        Image.fromarray(pixels).save(shell.folder / "set" / f"<b>{number}.png")
+    (shell.folder / "set" / "bad.png").write_text("no picture")
+    return shell
+
+
+def test_the_strongest_places_of_early_channels_hold_what_stands_out(dotted):
+    done = dotted(*FACES, "set/<b>0.png", "--from", "set", "--layer", "1", "--layer", "conv_4_relu",
+                  "-k", "3", "--json", "-o", "out.html")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "bad.png: not a picture" in done.err
+    facts = json.loads(done.out)
+    assert (facts["samples"], len(facts["errors"]), len(facts["layers"])) == (3, 1, 27)
+    assert [view["layer"] for view in facts["shown"]] == ["conv_1_relu", "conv_4_relu"]
+    for view in facts["shown"]:
+        for channel in view["channels"]:
+            assert len(channel["places"]) == len({p["source"] for p in channel["places"]}) == 3
+            for place in channel["places"]:
+                column, row = DOTS[int(place["source"][-5])]
+                left, top, right, bottom = place["box"]
+                assert right - left == view["sees"][0]
+                assert left <= column + 3
+                assert column <= right
+                assert top <= row + 3
+                assert row <= bottom
+    page = (dotted.folder / "out.html").read_text()
+    assert "&lt;b&gt;0.png" in page
+    assert "<b>0" not in page
+    assert "<script" not in page
+    assert page.count("class=where") == 2 * 4 * 3
+
+
+def test_chosen_channels_and_a_gallery_of_samples(dotted):
+    for number in range(len(DOTS)):
+        file = f"set/<b>{number}.png"
+        enrolled = dotted("enrol", "faces", file, "--as", f"dot {number}", "--detector", "none",
+                          "--any-quality")  # fmt: skip
+        assert enrolled.code == 0, enrolled.err
+    done = dotted("explain", "--layers", "faces", "--channels", "5,2", "--layer", "conv_2_relu")
+    assert done.code == 0, done.err
+    first, second, _, _, row, *_ = done.out.splitlines()
+    assert first == "27 layers, 1 shown: their places see 5 × 5 px early, 5 × 5 px late"
+    assert second == "3 pictures"
+    assert row.split()[0] == "conv_2_relu"
+    assert "5 (" in row
+
+
+@pytest.mark.parametrize("modality", ["signatures", "voices"])
+def test_one_example_through_the_layers(shell, modality):
+    from siamkit.embed.pipeline import open_pipeline
+    from siamkit.flows.layers import LayerChoice, show_layers
+
+    pipeline = open_pipeline(modality, encoder=None, detector=None)
+    source = pipeline.modality.examples()[0][1]
+    shown = show_layers(pipeline, [], source, LayerChoice(("1", "11")))
+    assert [view.layer.input for view in shown.views] == [shown.layers[0].input] * 2
+    early, late = shown.views
+    assert early.sees[0] < late.sees[0] <= shown.picture.shape[1]
+    for view in shown.views:
+        assert view.channels
+        for channel in view.channels:
+            assert channel.response.shape == view.energy.shape
+            assert channel.response.max() > channel.response.min()
+
+
+def test_layers_are_listed_without_files(shell):
+    done = shell("explain", "--layers", "-m", "faces")
+    assert done.code == 0, done.err
+    assert done.out.startswith("27 layers: a place of the first sees 3 × 3 elements")
+    assert len([line for line in done.out.splitlines() if line.startswith("conv_")]) == 26
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*FACES, "set/<b>0.png", "--layer", "conv_99"), "no layer 'conv_99'"),
+        ((*FACES, "set/<b>0.png", "--layer", "1", "--channels", "32"), "from 0 to 31"),
+        ((*FACES, "set/<b>0.png", "--channels", "a"), "give numbers from 0"),
+        ((*FACES, "set/<b>0.png", "-o", "out.png"), "ends in .html"),
+        ((*FACES, "set/<b>0.png", "set/<b>1.png"), "takes one FILE"),
+        ((*FACES, "--from", "absent"), "absent"),
+        ((*FACES, "-o", "out.html"), "needs something to show"),
+        (("explain", "-m", "faces", "--layer", "1", "a.png", "b.png"), "--layer needs --layers"),
+        (("explain", "--layers", "--from", "set"), "Give -m MODALITY"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(dotted, arguments, message):
+    done = dotted(*arguments)
+    assert done.code == 2, done.err
+    assert message in done.err
+    assert not (dotted.folder / "out.html").exists()
+
+
+def test_an_encoder_without_layers_is_named(shell):
+    done = shell("explain", "--layers", "-m", "letters", "--text", "hello")
+    assert done.code == 1
+    assert "does not show its layers" in done.err
+
+
+def test_attention_of_a_text(shell):
+    done = shell("explain", "--layers", "-m", "questions", "--text", "Reset my <password>", "--json",
+                 "-o", "out.html")  # fmt: skip
+    assert done.code == 0, done.err
+    (text,) = json.loads(done.out)["texts"]
+    assert text["tokens"] == ["[CLS]", "reset", "my", "<", "password", ">", "[SEP]"]
+    assert np.shape(text["shares"]) == (6, 7)
+    np.testing.assert_allclose(np.sum(text["shares"], axis=1), 1, atol=1e-3)
+    assert "&lt;" in (dotted_page := (shell.folder / "out.html").read_text())
+    assert "<password>" not in dotted_page
+
+
+def test_attention_is_what_the_fused_operator_weighs_values_with():
+    writer, tokens, dim, heads = GraphWriter(), 5, 8, 2
+    generator = np.random.default_rng(0)
+    queries, keys, values = generator.normal(size=(3, 1, tokens, dim)).astype(np.float32)
+    bias = generator.normal(size=3 * dim).astype(np.float32)
+    writer.node(
+        "MultiHeadAttention", "q", "k", "v", bias, domain=RUNTIME, num_heads=heads, output="y"
+    )
+    ports = [Port(name, "float32", (1, tokens, dim)) for name in "qkv"]
+    graph = writer.model("attention", ports, [Port("y", "float32", (1, tokens, dim))])
+    inputs = {"q": queries, "k": keys, "v": values}
+    (expected,) = encoder_session(graph).run(None, inputs)
+    weights = _weights([queries, keys, bias], _Attention(("q", "k", "b"), heads))
+    halves = (values + bias[2 * dim :]).reshape(1, tokens, heads, -1).transpose(0, 2, 1, 3)
+    own = (weights @ halves).transpose(0, 2, 1, 3).reshape(1, tokens, dim)
+    np.testing.assert_allclose(own, expected, atol=1e-5)
+
+
+def layer(name: str, stride: int) -> Layer:
+    axes = (Axis(2, stride, 3, -1), Axis(3, stride, 3, -1))
+    return Layer(name, name, "x", "Conv", 3, axes, (2, 3), name)
+
+
+def test_layers_are_picked_from_early_to_late():
+    layers = [layer(f"layer {n}", stride) for n, stride in enumerate([1, 1, 2, 2, 2, 2, 4, 4], 1)]
+    assert [each.name for each in pick_layers(layers, 3)] == ["layer 2", "layer 6", "layer 8"]
+    assert [each.name for each in pick_layers(layers, 4)] == [
+        "layer 2", "layer 4", "layer 6", "layer 8"]  # fmt: skip
+    assert pick_layers(layers[:1], 6) == layers[:1]
+
+
+def test_places_are_those_of_brute_force():
+    generator = np.random.default_rng(2)
+    maps = generator.normal(size=(20, 3, 6, 5)).astype(np.float32)
+    maps[:, 2] = 1.0  # a dead channel
+    strongest = StrongestPlaces(layer("layer 1", 1), 4)
+    for number, picture in enumerate(maps):
+        strongest.add(number, picture, (slice(1, 5), slice(0, 5)))
+    inner = maps[:, :, 1:5]
+    for channel in (0, 1):
+        best = inner[:, channel].max(axis=(1, 2))
+        order = np.argsort(-best)[:4]
+        ranked = strongest.ranked(channel)
+        assert [strong.picture for strong in ranked] == order.tolist()
+        for strong in ranked:
+            row, column = divmod(strong.place, 5)
+            assert maps[strong.picture, channel, row, column] == pytest.approx(strong.value)
+        expected = (best[order].mean() - inner[:, channel].mean()) / inner[:, channel].std()
+        assert strongest.selectivity[channel] == pytest.approx(expected, rel=1e-5)
+    assert strongest.selectivity[2] == -np.inf
+    assert set(pick_channels(strongest.selectivity, 4, strongest.pictures)) == {0, 1}
