@@ -32,8 +32,8 @@ def dotted(shell):
 
 
 def test_the_strongest_places_of_early_channels_hold_what_stands_out(dotted):
-    done = dotted(*FACES, "set/<b>0.png", "--from", "set", "--layer", "1", "--layer", "conv_4_relu",
-                  "-k", "3", "--json", "-o", "out.html")  # fmt: skip
+    chosen = ("--layer", "1", "--layer", "conv_4_relu", "-k", "3")
+    done = dotted(*FACES, "set/<b>0.png", "--from", "set", *chosen, "--json", "-o", "out.html")
     assert done.code == 0, done.err
     assert "bad.png: not a picture" in done.err
     facts = json.loads(done.out)
@@ -59,9 +59,8 @@ def test_the_strongest_places_of_early_channels_hold_what_stands_out(dotted):
 
 def test_chosen_channels_and_a_gallery_of_samples(dotted):
     for number in range(len(DOTS)):
-        file = f"set/<b>{number}.png"
-        enrolled = dotted("enrol", "faces", file, "--as", f"dot {number}", "--detector", "none",
-                          "--any-quality")  # fmt: skip
+        options = ("--as", f"dot {number}", "--detector", "none", "--any-quality")
+        enrolled = dotted("enrol", "faces", f"set/<b>{number}.png", *options)
         assert enrolled.code == 0, enrolled.err
     done = dotted("explain", "--layers", "faces", "--channels", "5,2", "--layer", "conv_2_relu")
     assert done.code == 0, done.err
@@ -125,15 +124,16 @@ def test_an_encoder_without_layers_is_named(shell):
 
 
 def test_attention_of_a_text(shell):
-    done = shell("explain", "--layers", "-m", "questions", "--text", "Reset my <password>", "--json",
-                 "-o", "out.html")  # fmt: skip
+    arguments = ("--text", "Reset my <password>", "--json", "-o", "out.html")
+    done = shell("explain", "--layers", "-m", "questions", *arguments)
     assert done.code == 0, done.err
     (text,) = json.loads(done.out)["texts"]
     assert text["tokens"] == ["[CLS]", "reset", "my", "<", "password", ">", "[SEP]"]
     assert np.shape(text["shares"]) == (6, 7)
     np.testing.assert_allclose(np.sum(text["shares"], axis=1), 1, atol=1e-3)
-    assert "&lt;" in (dotted_page := (shell.folder / "out.html").read_text())
-    assert "<password>" not in dotted_page
+    page = (shell.folder / "out.html").read_text()
+    assert "&lt;password&gt;" in page
+    assert "<password>" not in page
 
 
 def test_attention_is_what_the_fused_operator_weighs_values_with():
@@ -162,8 +162,7 @@ def layer(name: str, stride: int) -> Layer:
 def test_layers_are_picked_from_early_to_late():
     layers = [layer(f"layer {n}", stride) for n, stride in enumerate([1, 1, 2, 2, 2, 2, 4, 4], 1)]
     assert [each.name for each in pick_layers(layers, 3)] == ["layer 2", "layer 6", "layer 8"]
-    assert [each.name for each in pick_layers(layers, 4)] == [
-        "layer 2", "layer 4", "layer 6", "layer 8"]  # fmt: skip
+    assert [each.name for each in pick_layers(layers, 4)] == [f"layer {n}" for n in (2, 4, 6, 8)]
     assert pick_layers(layers[:1], 6) == layers[:1]
 
 
