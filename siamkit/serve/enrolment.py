@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from siamkit.embed import region_choosers
 from siamkit.embed.region_choosers import Chooser
+from siamkit.flows.enrol import EnrolResult
 from siamkit.serve.answers import MULTI
 from siamkit.serve.failures import RequestError, code_of
 from siamkit.serve.fields import Field
@@ -42,6 +44,18 @@ class Enrolment:
 
 def enrol(server: Server, body: Enrolment, gallery: str) -> Reply:
     """Enrol samples; what is reported as enrolled is durable."""
+    listed = list(start_enrolling(server, body, gallery)[0])
+    if len(listed) == 1 and listed[0].error:
+        raise listed[0].error
+    facts = [describe_result(result) for result in listed]
+    is_partial = any(result.error for result in listed)
+    return Reply({"gallery": gallery, "results": facts}, status=MULTI if is_partial else 200)
+
+
+def start_enrolling(
+    server: Server, body: Enrolment, gallery: str
+) -> tuple[Iterator[EnrolResult], int]:
+    """Return the results, which come as they are iterated, and how many samples there are."""
     ws = server.workspace
     modality = ws.modality_of(gallery, body.modality)
     samples = take_samples(modality, body.files, body.texts)
@@ -62,14 +76,10 @@ def enrol(server: Server, body: Enrolment, gallery: str) -> Reply:
         detector=choose_detector(body.detector),
         look_again=body.regions == "all",
     )
-    listed = list(results)
-    failed = [result for result in listed if result.error]
-    if len(listed) == 1 and listed[0].error:
-        raise listed[0].error
-    facts = [_describe(result) for result in listed]
-    return Reply({"gallery": gallery, "results": facts}, status=MULTI if failed else 200)
+    return results, len(samples)
 
 
-def _describe(result: Any) -> dict[str, Any]:
+def describe_result(result: EnrolResult) -> dict[str, Any]:
+    """Describe what became of one sample."""
     facts: dict[str, Any] = {**result.to_dict(), "warnings": list(result.warnings)}
     return facts | ({"code": code_of(result.error)} if result.error else {})

@@ -58,7 +58,6 @@ class Job:
     total: int = 0  # units; 0 if unknown
     error: Failure | None = None
     files: list[str] = field(default_factory=list)  # beside its result
-    client: str = ""  # whose it is
 
     @property
     def has_ended(self) -> bool:
@@ -110,13 +109,13 @@ class Jobs:
         """The number of jobs of this process that have not ended."""
         return len(self._works)
 
-    def submit(self, kind: str, work: Callable[[Work], Any], *, client: str = "") -> Job:
+    def submit(self, kind: str, work: Callable[[Work], Any]) -> Job:
         """Queue work, which returns its result as JSON values. Raises Busy if too much waits."""
         with self._lock:
             if len(self._works) >= self.most:
                 raise Busy(f"{len(self._works)} jobs wait already", seconds=30)
             self._delete_oldest()
-            job = Job(secrets.token_hex(8), kind, "queued", time.time(), client=client)
+            job = Job(secrets.token_hex(8), kind, "queued", time.time())
             folder = self.folder / job.id
             create_folder(folder)
             current = Work(job, folder, lock_folder(folder, wait=True))

@@ -48,10 +48,10 @@ def test_a_job_leaves_a_result_and_files_for_every_worker(jobs, tmp_path):
         (current.folder / "pairs.csv").write_text("a,b\n")
         return {"groups": 2}
 
-    job = jobs.submit("dedupe", work, client="read-1")
+    job = jobs.submit("dedupe", work)
     other = Jobs(tmp_path / "jobs", root=tmp_path)  # as another worker has it
     ended = wait(other, job, "done")
-    assert (ended.kind, ended.client, ended.files) == ("dedupe", "read-1", ["pairs.csv"])
+    assert (ended.kind, ended.files) == ("dedupe", ["pairs.csv"])
     assert (ended.step, ended.done, ended.total) == ("embedding", 3, 10)
     assert other.result(job.id) == {"groups": 2}
     assert other.file(job.id, "pairs.csv").read_text() == "a,b\n"
@@ -162,3 +162,51 @@ def test_old_jobs_are_deleted(jobs, tmp_path, monkeypatch):
     for _ in range(6):
         wait(jobs, jobs.submit("dedupe", lambda work: 1), "done")
     assert len(jobs.list_all()) <= 4
+
+
+# --- over HTTP ---
+
+
+def follow(client, job):
+    """Return the events of a job's stream, which ends with it."""
+    with client.stream("GET", f"/v1/jobs/{job['id']}/events") as reply:
+        assert reply.headers["Content-Type"].startswith("text/event-stream")
+        text = "".join(reply.iter_text())
+    blocks = [
+        dict(line.split(": ", 1) for line in block.splitlines())
+        for block in text.split("\n\n")
+        if block
+    ]
+    return [(block["event"], json.loads(block["data"])) for block in blocks if "event" in block]
+
+
+def test_dedupe_is_a_job(letters):
+    texts = ["hello there", "hello  there", "one and one", "one and one "]
+    reply = letters.post("/v1/dedupe", json={"modality": "letters", "texts": texts})
+    assert reply.status_code == 202
+    job = reply.json()
+    assert reply.headers["Location"] == f"/v1/jobs/{job['id']}"
+    name, last = follow(letters, job)[-1]
+    assert (name, last["state"]) == ("end", "done"), last
+    groups = letters.get(f"/v1/jobs/{job['id']}/result").json()["groups"]
+    assert sorted(len(group["members"]) for group in groups) == [2, 2]
+    assert last["files"] == ["report.html"]
+    page = letters.get(f"/v1/jobs/{job['id']}/files/report.html")
+    assert page.headers["Content-Disposition"].startswith("attachment")
+    assert "hello there" in page.text
+    assert letters.get("/v1/jobs").json()[0]["id"] == job["id"]
+    assert letters.get(f"/v1/jobs/{job['id']}/files/job.json").json()["code"] == "unknown_file"
+    assert letters.get("/v1/jobs/..%2f..%2fstore.db").status_code == 404
+
+
+def test_enrolling_and_evaluating_are_jobs(letters):
+    body = {"texts": ["when do you open", "NaN"], "labels": ["hours"]}
+    job = letters.post("/v1/galleries/letters/enrol-job", json=body).json()
+    follow(letters, job)
+    results = letters.get(f"/v1/jobs/{job['id']}/result").json()["results"]
+    assert [each["status"] for each in results] == ["enrolled", "failed"]
+    assert letters.get("/v1/galleries/letters").json()["samples"] == 5
+    job = letters.post("/v1/galleries/letters/evaluate").json()
+    assert follow(letters, job)[-1][1]["state"] == "done"
+    assert letters.get(f"/v1/jobs/{job['id']}/result").json()["evaluations"][0]["mated"] == 2
+    assert letters.delete(f"/v1/jobs/{job['id']}").json()["state"] == "done"
