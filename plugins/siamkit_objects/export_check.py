@@ -213,11 +213,13 @@ def _pair(
     for number, region in enumerate(regions):
         if region.score < least:
             continue
-        pairs = [(other, _compare(other, region, number, paint, slack)) for other in left]
-        fitting = [(other, pair) for other, pair in pairs if pair.excess <= slack]
+        pairs = [
+            (candidate, _compare(candidate, region, number, paint, slack)) for candidate in left
+        ]
+        fitting = [(candidate, pair) for candidate, pair in pairs if pair.excess <= slack]
         if fitting:
-            other, pair = min(fitting, key=lambda entry: (entry[1].box, -entry[1].mask))
-            left = [unpaired for unpaired in left if unpaired is not other]
+            candidate, pair = min(fitting, key=lambda entry: (entry[1].box, -entry[1].mask))
+            left = [unpaired for unpaired in left if unpaired is not candidate]
             total |= pair
         elif region.score > almost:
             raise PluginError(_describe(region, [pair for _, pair in pairs], peer))

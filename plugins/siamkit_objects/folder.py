@@ -98,11 +98,11 @@ class FolderDetector:
         """
         if not 0 <= score <= 1:
             raise BadInput(f"a lowest score of {score:g} is not between 0 and 1")
-        other = copy(self)
-        other.card = replace(self.card, min_score=float(score))
+        changed = copy(self)
+        changed.card = replace(self.card, min_score=float(score))
         if hasattr(self, "find_prompted"):
-            other.find_prompted = other._find_prompted
-        return other
+            changed.find_prompted = changed._find_prompted
+        return changed
 
     def find(self, medium: Image) -> list[Region]:
         """Return one region per object, best first; [] if there is none.

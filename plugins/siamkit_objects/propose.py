@@ -90,5 +90,5 @@ def _views(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
 def _distinct(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the first 150 boxes of a ranked list that do not repeat better ones."""
     boxes = boxes[:CANDIDATES]
-    kept = sdk_boxes.suppress(boxes, -np.arange(len(boxes)), IOU)
-    return boxes[kept[:MOST]]
+    chosen = sdk_boxes.suppress(boxes, -np.arange(len(boxes)), IOU)
+    return boxes[chosen[:MOST]]

@@ -108,7 +108,7 @@ def group(segments: Segments) -> NDArray[np.float32]:
         neighbours[right].add(left)
     queue: list[tuple[float, int, int]] = []
     for row in range(count):
-        later = [other for other in neighbours[row] if other > row]
+        later = [neighbour for neighbour in neighbours[row] if neighbour > row]
         queue += ((-s, row, o) for s, o in zip(tree.compare(row, later), later, strict=True))
     heapq.heapify(queue)
     alive = [True] * len(neighbours)
@@ -121,11 +121,11 @@ def group(segments: Segments) -> NDArray[np.float32]:
         tree.join(left, right, new)
         around = sorted((neighbours[left] | neighbours[right]) - {left, right})
         neighbours[new] = set(around)
-        for other in around:
-            neighbours[other] -= {left, right}
-            neighbours[other].add(new)
-        for s, other in zip(tree.compare(new, around), around, strict=True):
-            heapq.heappush(queue, (-s, other, new))
+        for neighbour in around:
+            neighbours[neighbour] -= {left, right}
+            neighbours[neighbour].add(new)
+        for s, neighbour in zip(tree.compare(new, around), around, strict=True):
+            heapq.heappush(queue, (-s, neighbour, new))
         new += 1
     return tree.boxes[:new]
 

@@ -73,10 +73,10 @@ def _contradict(left: str, right: str, *, split: bool) -> str | None:
     partners = _match(a, b)
     alone = [[q for i, q in enumerate(a) if i not in partners]]
     alone.append([q for i, q in enumerate(b) if i not in partners.values()])
-    for one in alone[0]:
-        for other in alone[1]:
-            if _counts(one, other):
-                first, second = sorted([one.shown, other.shown])
+    for quantity in alone[0]:
+        for opposite in alone[1]:
+            if _counts(quantity, opposite):
+                first, second = sorted([quantity.shown, opposite.shown])
                 return f"their numbers differ: {first} and {second}"
     for i, j in partners.items():
         if a[i].bound * b[j].bound < 0:

@@ -89,8 +89,8 @@ class _Pair:
     def is_replacement(self) -> bool:
         """True if the words that one text has stand where the others stand in the other."""
         a, b = self.a.content, self.b.content
-        rest = min(len(a), len(b)) - self.start
-        end = min(rest, _count_equal(a[::-1], b[::-1]))
+        longest_end = min(len(a), len(b)) - self.start
+        end = min(longest_end, _count_equal(a[::-1], b[::-1]))
         widths = len(a) - self.start - end, len(b) - self.start - end
         return all(widths) and widths == tuple(map(len, self.unshared))
 
@@ -158,10 +158,10 @@ def _opposites(pair: _Pair) -> str | None:
     # "is it optional", "is it not mandatory"
     if pair.has_odd_negation or len(only_a) + len(only_b) > 2 + MOST_OTHERS:
         return None
-    for one in only_a:
-        for other in only_b:
-            if _are_opposites(one, other):
-                return pair.against([one], [other])
+    for word in only_a:
+        for opposite in only_b:
+            if _are_opposites(word, opposite):
+                return pair.against([word], [opposite])
     return None
 
 
@@ -183,8 +183,8 @@ def _negation(pair: _Pair) -> str | None:
 
 def _question(pair: _Pair) -> str | None:
     """Compare the question words of two texts with equal words: 'why', and 'how' or 'is it'."""
-    asked = pair.a.question, pair.b.question
-    return _say_against(*asked) if pair.is_equal and set(asked) in ASKED_APART else None
+    words = pair.a.question, pair.b.question
+    return _say_against(*words) if pair.is_equal and set(words) in ASKED_APART else None
 
 
 # Questions about one thing that ask for another; "what" and "how" often ask the same.
@@ -231,17 +231,17 @@ def _roles(pair: _Pair) -> str | None:
 
 def _names(pair: _Pair) -> str | None:
     """Compare a name with another one in its place."""
-    one, other = pair.unshared
-    if pair.is_replacement and all(word.is_name for word in (*one, *other)):
-        return pair.against(one, other)
+    only_a, only_b = pair.unshared
+    if pair.is_replacement and all(word.is_name for word in (*only_a, *only_b)):
+        return pair.against(only_a, only_b)
     return None
 
 
 def _added_name(pair: _Pair) -> str | None:
     """Find a name by which only one of two questions is narrower: 'in China'."""
-    one, other = pair.unshared
-    words = one or other
-    if len(one) + len(other) != 1 or not (pair.a.question and pair.b.question):
+    only_a, only_b = pair.unshared
+    words = only_a or only_b
+    if len(only_a) + len(only_b) != 1 or not (pair.a.question and pair.b.question):
         return None
     if not (words[0].is_name and words[0].after):
         return None
@@ -254,15 +254,15 @@ def _replaced(pair: _Pair) -> str | None:
     The first content word, often the verb, may be another for the same: "cancel", "stop" or "end
     my contract"; so both have to be of one kind, as "red" and "blue" are.
     """
-    one, other = pair.unshared
-    if not (len(one) == len(other) == 1 and pair.is_replacement and pair.has_same_frame):
+    only_a, only_b = pair.unshared
+    if not (len(only_a) == len(only_b) == 1 and pair.is_replacement and pair.has_same_frame):
         return None
-    if pair.has_odd_negation or NUMBER in (one[0].kind, other[0].kind):
+    if pair.has_odd_negation or NUMBER in (only_a[0].kind, only_b[0].kind):
         return None
     is_first = pair.start == 0
-    if is_first and _relate(one[0].entry, other[0].entry) != SIBLING:
+    if is_first and _relate(only_a[0].entry, only_b[0].entry) != SIBLING:
         return None
-    return pair.against(one, other)
+    return pair.against(only_a, only_b)
 
 
 RULES: Mapping[str, Callable[[_Pair], str | None]] = MappingProxyType(

@@ -78,13 +78,13 @@ class Reader:
                 known[start:stop] = [True] * (stop - start)
         length = end if is_cut else len(text)
         words = [i for i in range(length) if unicodedata.category(text[i])[0] in WORDS]
-        seen = sum(known[i] and self._knows(text[i]) for i in words)
+        legible = sum(known[i] and self._knows(text[i]) for i in words)
         if is_cut:
             hidden.append(text[end:])
         return Visible(
             tokens=tuple(encoding.ids),
             hidden=" ".join(hidden).casefold(),
-            unknown=1 - seen / len(words) if words else 1.0,
+            unknown=1 - legible / len(words) if words else 1.0,
             has_words=any(unicodedata.category(text[i])[0] in "LNS" for i in words),
         )
 

@@ -58,9 +58,9 @@ class Instances:
 
         Raises BadInput unless the score is in [0, 1].
         """
-        other = copy(self)
-        other.__dict__.update(_objects=self._objects.with_min_score(score), _cutter=self._cutter)
-        return other
+        changed = copy(self)
+        changed.__dict__.update(_objects=self._objects.with_min_score(score), _cutter=self._cutter)
+        return changed
 
     def find(self, medium: Image) -> list[Region]:
         """Return one region per object, with its mask, best first; [] if there is none."""

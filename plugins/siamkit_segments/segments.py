@@ -80,12 +80,12 @@ class Segments:
 def _distinct(regions: list[Region], width: int, height: int) -> list[Region]:
     """Drop regions whose mask repeats that of an earlier one."""
     overlaps = boxes.iou(boxes.array(regions), boxes.array(regions))
-    kept: list[int] = []
+    chosen: list[int] = []
     for row, region in enumerate(regions):
-        rivals = [other for other in kept if overlaps[row, other] >= COMMON]
-        if not any(_mask_iou(region, regions[other], width, height) >= SAME for other in rivals):
-            kept.append(row)
-    return [regions[row] for row in kept]
+        rivals = [rival for rival in chosen if overlaps[row, rival] >= COMMON]
+        if not any(_mask_iou(region, regions[rival], width, height) >= SAME for rival in rivals):
+            chosen.append(row)
+    return [regions[row] for row in chosen]
 
 
 def _mask_iou(left: Any, right: Any, width: int, height: int) -> float:

@@ -118,8 +118,8 @@ def _distinct(rules: list[Rule]) -> list[Rule]:
 
 def _find_slope(x: NDArray[np.int64], y: NDArray[np.int64]) -> float:
     """Return the slope along which the pixels gather in the fewest rows."""
-    every = len(x) // POINTS + 1
-    x, y = x[::every], y[::every]
+    stride = len(x) // POINTS + 1
+    x, y = x[::stride], y[::stride]
 
     def sharpness(slope: float) -> float:
         rows = np.round(y - slope * x).astype(int)
@@ -166,8 +166,8 @@ def _fit_line(
 def _regress(x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[float, float]:
     """Return slope and start of the line with the least squared distances down."""
     middle = float(x.mean())
-    away = x - middle
-    slope = float(away @ (y - y.mean()) / max(float(away @ away), 1.0))
+    offset = x - middle
+    slope = float(offset @ (y - y.mean()) / max(float(offset @ offset), 1.0))
     return slope, float(y.mean()) - slope * middle
 
 

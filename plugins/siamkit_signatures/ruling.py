@@ -74,14 +74,14 @@ def _band(
 
 def _divide_out(pixels: NDArray[np.uint8], rule: Rule) -> None:
     """Divide a rule out in place."""
-    rows, columns, away = _band(pixels, rule)
+    rows, columns, distance = _band(pixels, rule)
     on_sheet = (rows >= 0) & (rows < len(pixels))
     band = pixels[np.clip(rows, 0, len(pixels) - 1), columns] / 255.0
     rim = np.maximum(band[0], band[-1]).astype(np.float32)
     wide = min(255, max(31, len(columns) // 20)) | 1
     paper = np.stack([_running_median(plane, wide) for plane in rim.T], axis=1)
     share = band / np.maximum(paper, FAINT)
-    phase = np.floor(4 * (away + 0.125)).astype(int)
+    phase = np.floor(4 * (distance + 0.125)).astype(int)
     light = np.ones_like(share)
     some = np.arange(len(columns)) % (len(columns) // SAMPLED + 1) == 0
     for step in np.unique(phase[on_sheet]):
@@ -120,7 +120,7 @@ def _running_median(values: NDArray[np.float32], wide: int) -> NDArray[np.float6
 
 def _find_crossing(mask: NDArray[np.uint8], rule: Rule) -> Crossing:
     """Find where strokes of a (height, width) mask meet a rule that has been divided out."""
-    rows, columns, away = _band(mask, rule)
+    rows, columns, distance = _band(mask, rule)
     rows = np.clip(rows, 0, len(mask) - 1)
     half = rule.thickness / 2 + 0.5
     middle, out = len(rows) // 2, int(np.ceil(half)) + 1
@@ -129,7 +129,7 @@ def _find_crossing(mask: NDArray[np.uint8], rule: Rule) -> Crossing:
     inked = mask[rows, columns] > 0
     through = above & below
     slanted = np.logical_and(*(_widen(side) for side in (above, below)))
-    hidden = (np.abs(away) <= half + 0.5) & (above | below | slanted) & ~inked
+    hidden = (np.abs(distance) <= half + 0.5) & (above | below | slanted) & ~inked
     shown = int((through & inked[middle]).sum())
     return Crossing(rows, columns, hidden, sides, int(through.sum()), shown)
 

@@ -56,8 +56,8 @@ def show(
     if outputs.as_json:
         emit_json({"source": source, **deduped.to_dict()})
     else:
-        shown = (limit or GROUPS_SHOWN) if outputs.output is None else 0
-        _print(deduped, related, shown)
+        groups_shown = (limit or GROUPS_SHOWN) if outputs.output is None else 0
+        _print(deduped, related, groups_shown)
     for path in (outputs.output, outputs.pairs, outputs.report):
         if path:
             stderr(f"saved {path}")
@@ -97,12 +97,12 @@ def _write(
     has_regions = _has_regions(deduped)
     if outputs.output:
         schema = GROUPS | REGION if has_regions else GROUPS
-        own, values = _own_columns(deduped, source, columns)
+        extra, values = _own_columns(deduped, source, columns)
         rows = (
-            [*_group_row(m)[: len(schema)], *values.get(m.item.line, [None] * len(own))]
+            [*_group_row(m)[: len(schema)], *values.get(m.item.line, [None] * len(extra))]
             for m in deduped.members
         )
-        table_write.write(outputs.output, schema | own, rows, table=GROUPS_TABLE, raw=outputs.raw)
+        table_write.write(outputs.output, schema | extra, rows, table=GROUPS_TABLE, raw=outputs.raw)
     if outputs.pairs:
         schema = PAIRS | PAIR_REGIONS if has_regions else PAIRS
         rows = (_pair_row(pair)[: len(schema)] for pair in deduped.pairs())
@@ -186,8 +186,8 @@ def _print(deduped: sk.Deduped, related: Related, shown: int) -> None:
         if member.canonical:
             echo()
             echo(f"{member.group:>3}  {_headline(member, f'{sizes[member.group]:,} items')}")
-            if others := related.get(member.group):
-                numbers = ", ".join(str(other.group) for other in others)
+            if related_groups := related.get(member.group):
+                numbers = ", ".join(str(group.group) for group in related_groups)
                 echo(f"     see also {numbers}")
         else:
             echo(f"     {member.score:.3f}  {_headline(member)}")

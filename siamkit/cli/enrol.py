@@ -174,8 +174,8 @@ class EnrolRequest:
 
     def check(self) -> None:
         """Raise UsageError for options that cannot be combined."""
-        given = (self.files or self.texts, self.origin, self.seconds is not None, self.timeline)
-        if sum(map(bool, given)) != 1:
+        inputs = (self.files or self.texts, self.origin, self.seconds is not None, self.timeline)
+        if sum(map(bool, inputs)) != 1:
             raise click.UsageError(
                 "Give one of FILES, --text, --record, --from and --from-timeline."
             )

@@ -98,9 +98,9 @@ def show_objection(row: AnswerRow) -> None:
 def list_verdicts(rows: Sequence[AnswerRow]) -> str:
     """Return 'ann, bob; 2 not enrolled, 1 inconclusive', each identity once."""
     named = Counter(one_line(row.identity, NAME) for row in rows if row.identity)
-    known = [name + (f" ×{count}" if count > 1 else "") for name, count in named.items()]
-    others = Counter(row.kind for row in rows if not row.identity)
-    parts = [", ".join(known), ", ".join(f"{count} {kind}" for kind, count in others.items())]
+    identities = [name + (f" ×{count}" if count > 1 else "") for name, count in named.items()]
+    kinds = Counter(row.kind for row in rows if not row.identity)
+    parts = [", ".join(identities), ", ".join(f"{count} {kind}" for kind, count in kinds.items())]
     return "; ".join(filter(None, parts))
 
 
@@ -121,8 +121,8 @@ def show_regions(rows: Sequence[AnswerRow]) -> None:
 
 def print_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table without the columns in which no row has a value."""
-    shown = [i for i in range(len(head)) if any(row[i] is not None for row in rows)]
-    table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    filled = [i for i in range(len(head)) if any(row[i] is not None for row in rows)]
+    table([head[i] for i in filled], [[row[i] for i in filled] for row in rows])
 
 
 def show_matches(rows: Sequence[AnswerRow], count: int, label: str = "nearest") -> None:

@@ -81,9 +81,9 @@ def with_suggestion(error: click.ClickException) -> click.ClickException:
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return error
     parameters = error.ctx.command.params
-    known = [name for parameter in parameters for name in parameter.opts if name[:1] == "-"]
-    options = [name for name in OPTIONS.get(error.option_name, ()) if name in known]
-    suggestion = _suggestion(options or nearest(error.option_name, known))
+    names = [name for parameter in parameters for name in parameter.opts if name[:1] == "-"]
+    options = [name for name in OPTIONS.get(error.option_name, ()) if name in names]
+    suggestion = _suggestion(options or nearest(error.option_name, names))
     return click.UsageError(f"No such option {error.option_name!r}.{suggestion}", error.ctx)
 
 

@@ -92,12 +92,12 @@ def count_speakers(pipeline: Pipeline, source: Path) -> int:
 def _spread(windows: Iterator[Clip]) -> list[Clip]:
     """Return up to 2 * SAMPLED windows of a recording, evenly spread over it."""
     spread: list[Clip] = []
-    every = 1
+    stride = 1
     for number, window in enumerate(windows):
-        if number % every == 0:
+        if number % stride == 0:
             spread.append(window)
         if len(spread) > 2 * SAMPLED:
-            spread, every = spread[::2], 2 * every
+            spread, stride = spread[::2], 2 * stride
     return spread
 
 
@@ -124,12 +124,12 @@ def find_centres(voices: Sequence[Voice], speakers: int | None) -> Vectors:
     longest = max(voice.seconds for voice in voices)
     usable = [voice for voice in voices if voice.seconds >= min(CLUSTERED, longest)]
     # Every moment is heard in several windows, so a part of the voices has all speakers.
-    every = ceil(len(usable) / MOST)
-    usable = usable[::every]
+    stride = ceil(len(usable) / MOST)
+    usable = usable[::stride]
     vectors = np.stack([voice.vector for voice in usable])
     if len(usable) == 1:
         return vectors
-    lengths = every * np.array([voice.seconds for voice in usable])
+    lengths = stride * np.array([voice.seconds for voice in usable])
     tree = linkage(_distances(usable, vectors), "average")
 
     def cut(level: float) -> list[NDArray[np.bool_]]:
@@ -146,7 +146,7 @@ def find_centres(voices: Sequence[Voice], speakers: int | None) -> Vectors:
         fitting = (cut(level) for level in levels)
         labels = fcluster(tree, speakers, "maxclust")
         by_number = [labels == label for label in np.unique(labels)]
-        clusters = next((each for each in fitting if len(each) == speakers), by_number)
+        clusters = next((groups for groups in fitting if len(groups) == speakers), by_number)
     sums = np.stack([(vectors * lengths[:, None])[members].sum(axis=0) for members in clusters])
     centres: Vectors = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
     return centres

@@ -24,8 +24,8 @@ def find_gallery(
         return gallery, gallery.space.modality
     modalities = _modalities()
     if modality is None and name not in modalities:
-        known = [*(galleries.names(store) if store else ()), *modalities]
-        near = get_close_matches(str(name), known, n=1)
+        names = [*(galleries.names(store) if store else ()), *modalities]
+        near = get_close_matches(str(name), names, n=1)
         create = f"`siamkit galleries create {quote(str(name))} -m MODALITY` creates it"
         hint = f"{create}; modalities: {', '.join(modalities)}"
         if near:

@@ -232,11 +232,11 @@ def _known_detector(exported: Export, gallery: str) -> str | None:
     name = exported.detector
     if name is None or detectors.is_plugin(name) or name in detectors.cached_names():
         return name
-    own = None
+    default = None
     with suppress(SiamkitError):  # without the modality, nothing can be enrolled either
-        own = registry.load("siamkit.modalities", exported.modality).detector
-    log.warning(f"no detector {name!r} here: gallery {gallery} uses {own or 'none'} instead")
-    return own
+        default = registry.load("siamkit.modalities", exported.modality).detector
+    log.warning(f"no detector {name!r} here: gallery {gallery} uses {default or 'none'} instead")
+    return default
 
 
 def _installed_index(index: str, gallery: str) -> str:

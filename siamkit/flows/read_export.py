@@ -66,14 +66,14 @@ def read_export(folder: Path) -> Export:
 def _read_samples(path: Path, most: int) -> list[NewSample]:
     """Read the samples. most: the number of templates, since more lines are a fault."""
     rows: list[NewSample] = []
-    known: set[tuple[str, bytes, str]] = set()
+    keys: set[tuple[str, bytes, str]] = set()
     for number, line in foreign.read_json_lines(path, hint=HINT):
         try:
             if len(rows) == most:
                 raise ValueError(f"there are only {most:,} templates")
             rows.append(sample := _parse_sample(line))
-            known.add((sample.identity, sample.digest, sample.region))
-            if len(known) < len(rows):
+            keys.add((sample.identity, sample.digest, sample.region))
+            if len(keys) < len(rows):
                 raise ValueError("an earlier line holds the same sample")
         except (BadInput, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, error, f", line {number}") from error

@@ -192,10 +192,10 @@ def _turns(
         if match:
             scores[key] = max(match.score, scores.get(key, -1.0))
     turns = []
-    for key, own in spans.items():
+    for key, spans_of_key in spans.items():
         others = merge([span for other, each in spans.items() if other != key for span in each])
         identity, speaker_number = (key, None) if isinstance(key, str) else (None, key)
-        for start, stop in merge(own):
+        for start, stop in merge(spans_of_key):
             parts = (min(stop, last) - max(start, first) for first, last in others)
             overlap = float(sum(part for part in parts if part > 0))
             turns.append(

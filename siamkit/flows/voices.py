@@ -75,9 +75,9 @@ def _merge_doubles(frames: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     """Count two who nearly always speak at once as one: some voices are heard as two."""
     merged: list[NDArray[np.bool_]] = []
     for row in frames:
-        for number, other in enumerate(merged):
-            if (row & other).sum() >= DOUBLED * (row | other).sum():
-                merged[number] = row | other
+        for number, voice in enumerate(merged):
+            if (row & voice).sum() >= DOUBLED * (row | voice).sum():
+                merged[number] = row | voice
                 break
         else:
             merged.append(row)
@@ -102,7 +102,7 @@ def separate(pipeline: Pipeline, clip: Clip) -> list[list[Span]]:
     assert isinstance(modality, Separates)
     with registry.calling(modality, "separate"):
         spans: list[list[Span]] = modality.separate(clip)
-    return [each for each in spans if each]
+    return [turns for turns in spans if turns]
 
 
 def cut_windows(clips: Iterator[Clip]) -> Iterator[Clip]:

@@ -72,8 +72,8 @@ def writing_folder(
     replace: in place of one that is there; by default that raises BadInput. private: False leaves
     files and folders the modes they have. Raises OSError.
     """
-    with _naming(folder), scratch(folder.parent, register) as beside:
-        complete, old = beside / folder.name, beside / ".old"
+    with _naming(folder), scratch(folder.parent, register) as temporary:
+        complete, old = temporary / folder.name, temporary / ".old"
         complete.mkdir()
         yield complete
         settle(complete, private=private)
@@ -97,10 +97,10 @@ def adding_files(folder: Path, register: Path | None = None) -> Iterator[Path]:
     Each replaces one of the same name. If the block raises, none is moved. register: see
     siamkit.io.unfinished. Raises OSError.
     """
-    with _naming(folder), scratch(folder, register) as beside:
-        yield beside
-        settle(beside, private=True)
-        for path in list(beside.iterdir()):
+    with _naming(folder), scratch(folder, register) as temporary:
+        yield temporary
+        settle(temporary, private=True)
+        for path in list(temporary.iterdir()):
             os.replace(path, folder / path.name)
         sync(folder)
 

@@ -77,7 +77,7 @@ def require_pictures(name: str, pictures: BoxedPictures, hint: str) -> BoxedPict
     if pictures.pictures:
         return pictures
     faults = pictures.faults
-    shown = "; ".join(str(fault) for fault in faults[:5])
+    listed = "; ".join(str(fault) for fault in faults[:5])
     more = f"; … and {len(faults) - 5:,} more" if len(faults) > 5 else ""
-    reason = f": {shown}{more}" if faults else ""
+    reason = f": {listed}{more}" if faults else ""
     raise BadInput(f"{name} holds no usable picture{reason}", hint=hint)

@@ -37,19 +37,19 @@ def list_sources(
     """
     written = [real(path) for path in outputs]
     items: list[ListedSource] = []
-    taken: set[str] = set()
+    listed_paths: set[str] = set()
     for source in paths:
         if isinstance(source, bytes):
             name = name_of_bytes(source)
-            items.append(ListedSource(source, name, _free(name, taken)))
+            items.append(ListedSource(source, name, _free(name, listed_paths)))
         elif Path(source).is_dir():
-            items += _list_folder(Path(source), taken, written)
+            items += _list_folder(Path(source), listed_paths, written)
         elif is_pattern(Path(source)):
             hint = TEXT_HINT if are_texts else "check the folder"
-            items += _list_pattern(Path(source), taken, written, hint)
+            items += _list_pattern(Path(source), listed_paths, written, hint)
         else:
             path = Path(source)
-            items.append(ListedSource(path, to_text(path), _free(path.name, taken)))
+            items.append(ListedSource(path, to_text(path), _free(path.name, listed_paths)))
     return items
 
 

@@ -76,15 +76,15 @@ def describe_rate(threshold: Threshold, nouns: Nouns) -> str:
     As in 'at most 1 in 1,000 pairs of different people would pass, measured on LFW'.
     """
     if threshold.fpir:
-        what = f"{format_odds(threshold.fpir)} searches for a stranger would find somebody"
+        outcome = f"{format_odds(threshold.fpir)} searches for a stranger would find somebody"
         if nouns.singular not in ("person", "speaker", "writer"):
-            what = f"{format_odds(threshold.fpir)} searches for what is not enrolled would match"
+            outcome = f"{format_odds(threshold.fpir)} searches for what is not enrolled would match"
     elif threshold.fmr:
         pairs = threshold.among or f"pairs of different {nouns.plural}"
-        what = f"{format_odds(threshold.fmr)} {pairs} would pass"
+        outcome = f"{format_odds(threshold.fmr)} {pairs} would pass"
     else:
         return ""
-    return f"at most {what}, measured on {shorten_source(threshold.source)}"
+    return f"at most {outcome}, measured on {shorten_source(threshold.source)}"
 
 
 def shorten_source(source: str) -> str:

@@ -132,8 +132,8 @@ def cached_names() -> list[str]:
 def known_names() -> list[str]:
     """Return every name that `open_detector` takes: plugins', built and added ones."""
     plugins = [plugin.name for plugin in registry.installed("siamkit.regions")]
-    own = [name for plugin in registry.load_regions() for name in builds_of(plugin)]
-    return list(dict.fromkeys([*plugins, *own, *cached_names()]))
+    built = [name for plugin in registry.load_regions() for name in builds_of(plugin)]
+    return list(dict.fromkeys([*plugins, *built, *cached_names()]))
 
 
 def pin_detector(name: str | None) -> str | None:

@@ -178,13 +178,13 @@ def of_fused(fused: Fused) -> Facts:
         "probability": fused.probability,
         "evidence": [
             {
-                "gallery": each.gallery,
-                "source": each.source,
-                "score": None if each.verification is None else rounded(each.verification.score),
-                "llr": round(each.llr, DIGITS),
-                "dropped": each.reason or None,
+                "gallery": part.gallery,
+                "source": part.source,
+                "score": None if part.verification is None else rounded(part.verification.score),
+                "llr": round(part.llr, DIGITS),
+                "dropped": part.reason or None,
             }
-            for each in fused.evidence
+            for part in fused.evidence
         ],
     }
 

@@ -125,8 +125,8 @@ class AnswerFiles:
         name = source if isinstance(source, str) else str(source)
         heading = exhibit(source)
         if isinstance(medium, Image):
-            shown = picture_tag(draw_numbers(medium, rows), SCENE)
-            heading = f"<h2>{escaped(to_path(name).name, NAME)}</h2>{shown}"
+            preview = picture_tag(draw_numbers(medium, rows), SCENE)
+            heading = f"<h2>{escaped(to_path(name).name, NAME)}</h2>{preview}"
         answers = "".join(self._answer(row, len(rows), medium) for row in rows)
         text = " ".join([name, *(row.verdict for row in rows)])
         kinds = tuple(dict.fromkeys(row.kind for row in rows))
@@ -168,11 +168,11 @@ class AnswerFiles:
 
 def _others(row: AnswerRow) -> str:
     """List the next matches, to be opened."""
-    if not (others := row.matches[1 : 1 + OTHERS]):
+    if not (next_matches := row.matches[1 : 1 + OTHERS]):
         return ""
     items = "".join(
         f"<li>{escaped(m.identity, NAME)}: {escaped(describe_numbers(m.probability, m.score))}"
-        for m in others
+        for m in next_matches
     )
     return f"<details><summary>next matches</summary><ul>{items}</ul></details>"
 

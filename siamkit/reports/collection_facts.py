@@ -96,7 +96,7 @@ def of_deduped(deduped: Deduped) -> Facts:
     groups: list[Facts] = []
     for member in deduped.members:
         if member.canonical:
-            see_also = [other.group for other in related.get(member.group, ())]
+            see_also = [group.group for group in related.get(member.group, ())]
             groups.append({"group": member.group, "see_also": see_also, "members": []})
         groups[-1]["members"].append(of_member(member, with_region=has_regions(deduped)))
     return {

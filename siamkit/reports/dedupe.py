@@ -183,10 +183,10 @@ def _name(member: Member) -> str:
 def _members(members: Sequence[Member], previews: Previews) -> str:
     """Return the members as a list: of files with a picture or a sound, of texts the others."""
     if isinstance(members[0].item.source, str):
-        others = [member for member in members if not member.canonical]
+        copies = [member for member in members if not member.canonical]
         rows = [
             f"<li>{escaped(member.item.shown, TEXT)}<br><small>{_note(member)}</small>"
-            for member in others
+            for member in copies
         ]
         return f"<ul>{''.join(rows)}</ul>"
     rows, has_sound = [], False

@@ -156,16 +156,16 @@ class FindPage:
         return [*rows, ("measured on", threshold.source)]
 
     def _scene(self, searched: SearchedPicture, image: Image) -> str:
-        shown = searched.sightings[:PLACES]
+        sightings = searched.sightings[:PLACES]
         verdict = ", ".join(searched.identities) or searched.decision
         marks = [
             Mark(s.region, f"{number} {s.identity}", colour_of(s.identity), (str(number),))
-            for number, s in enumerate(shown, 1)
+            for number, s in enumerate(sightings, 1)
         ]
-        places = [self._place(sighting, image) for sighting in shown]
-        if more := len(searched.sightings) - len(shown):
+        places = [self._place(sighting, image) for sighting in sightings]
+        if more := len(searched.sightings) - len(sightings):
             places.append(f"<p class=soft>and {more:,} more places</p>")
-        if not shown and searched.nearest:
+        if not sightings and searched.nearest:
             places.append(self._place(searched.nearest, image, rejected=True))
         name = escaped(to_path(searched.source).name, NAME)
         return (

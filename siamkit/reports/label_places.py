@@ -32,8 +32,8 @@ class Places:
             return None
         beside = (self._inside(x, y, width, height) for x, y in self._beside(box, width, height))
         free = [plate for plate in beside if self._is_free(plate)]
-        others = self._others(box)
-        shares = {plate: _covered_share(plate, others) for plate in free}
+        obstacles = self._others(box)
+        shares = {plate: _covered_share(plate, obstacles) for plate in free}
         plate = min(free, key=shares.__getitem__, default=None)
         if anywhere:
             plate = plate or self._nearest(box, width, height)

@@ -127,24 +127,24 @@ def _name(source: str) -> str:
 def _draw_answers(answers: Answers[Any], side: int = SCENE) -> str:
     if answers.error or not answers:
         return f"{_name(answers.source)}<p>{escaped(str(answers.error or 'nothing'), 400)}</p>"
-    image, shown = _sample(answers.asked, 0, answers.source)
+    image, preview = _sample(answers.asked, 0, answers.source)
     rows = _answer_rows(answers)
     if image:
-        shown = picture_tag(draw_answers(image, rows), side)
+        preview = picture_tag(draw_answers(image, rows), side)
     head, *_ = rows
     if len(rows) == 1:
         headline = _verdict(_say(head), head.decision)
         headline += f"<p class=soft>{escaped(head.reason, 300)}</p>" if head.reason else ""
     else:
-        known = sum(row.decision == Decision.SAME for row in rows)
-        headline = f"<p class=siamkit-verdict>{len(rows)} found, {known} identified</p>"
+        identified = sum(row.decision == Decision.SAME for row in rows)
+        headline = f"<p class=siamkit-verdict>{len(rows)} found, {identified} identified</p>"
     if len(rows) > 1:
         cells = [[row.number, row.verdict, *_match(row, 0)] for row in rows]
     else:
         cells = [[None, None, *_match(head, number)] for number in range(len(head.matches))]
     table = _table(["#", "answer", "nearest", "probability", "score"], cells)
     name = "" if answers.asked.kind == "text" else _name(answers.source)
-    return f"{headline}{name}{shown}{table}{_threshold(head, answers.asked)}"
+    return f"{headline}{name}{preview}{table}{_threshold(head, answers.asked)}"
 
 
 def _answer_rows(answers: Answers[Any]) -> list[AnswerRow]:
@@ -204,25 +204,25 @@ def _side(answer: Verification, side: ComparedSide, number: int) -> str:
     if side.region is None:  # an enrolled identity
         count = f"<small>{side.samples:,} enrolled</small>"
         return f"<div><b>{escaped(side.source, NAME)}</b><br>{count}</div>"
-    image, shown = _sample(answer.asked, number, side.source)
+    image, preview = _sample(answer.asked, number, side.source)
     if image:
         marks = [Mark(side.region, "", COLOURS[answer.decision])] if side.region.where else []
-        shown = picture_tag(annotate(image, marks), SIDE)
+        preview = picture_tag(annotate(image, marks), SIDE)
     kind = answer.asked.kind if answer.asked else ""
-    return f"<div>{shown}{'' if kind == 'text' else _name(side.source)}</div>"
+    return f"<div>{preview}{'' if kind == 'text' else _name(side.source)}</div>"
 
 
 def _draw_picture(picture: SearchedPicture, side: int = SCENE) -> str:
     if picture.error:
         return f"{_name(picture.source)}<p>{escaped(str(picture.error), 400)}</p>"
-    image, shown = _sample(picture.asked, 0, picture.source)
+    image, preview = _sample(picture.asked, 0, picture.source)
     places = picture.sightings
     if image:
         marks = [
             Mark(place.region, f"{n} {place.identity}", colour_of(place.identity), (str(n),))
             for n, place in enumerate(places, 1)
         ]
-        shown = picture_tag(annotate(image, marks), side)
+        preview = picture_tag(annotate(image, marks), side)
     headline = ", ".join(picture.identities) or str(picture.decision)
     rows = [(n, p.identity, p.probability, p.score) for n, p in enumerate(places, 1)]
     cells = [
@@ -230,19 +230,19 @@ def _draw_picture(picture: SearchedPicture, side: int = SCENE) -> str:
         for n, who, p, score in rows
     ]
     table = _table(["#", "identity", "probability", "score"], cells)
-    return f"{_verdict(headline, picture.decision)}{_name(picture.source)}{shown}{table}"
+    return f"{_verdict(headline, picture.decision)}{_name(picture.source)}{preview}{table}"
 
 
 def _draw_detected(detected: Detected) -> str:
     if detected.error:
         return f"{_name(detected.source)}<p>{escaped(str(detected.error), 400)}</p>"
-    image, shown = _sample(detected.asked, 0, detected.source)
+    image, preview = _sample(detected.asked, 0, detected.source)
     if image:
         marks = [mark(region, number) for number, region in enumerate(detected.regions, 1)]
-        shown = picture_tag(annotate(image, marks), SCENE)
+        preview = picture_tag(annotate(image, marks), SCENE)
     cells = [[n, r.label, float(r.score)] for n, r in enumerate(detected.regions, 1)]
     headline = f"<p class=siamkit-verdict>{len(detected.regions):,} found</p>"
-    return f"{headline}{_name(detected.source)}{shown}{_table(['#', 'label', 'score'], cells)}"
+    return f"{headline}{_name(detected.source)}{preview}{_table(['#', 'label', 'score'], cells)}"
 
 
 def _draw_batch(batch: Batch[Any]) -> str:

@@ -90,7 +90,7 @@ class PairFiles:
             reason = escaped(str(verified.error), 400)
             return Card(kinds, text, f"<h2>{name}</h2><p class=failed>{reason}</p>")
         sides = verified.verification.left, verified.verification.right
-        shown = "".join(
+        previews = "".join(
             self._side(source, side, verified.verification)
             for source, side in zip((pair.a, pair.b), sides, strict=True)
         )
@@ -105,7 +105,7 @@ class PairFiles:
         if verdict.objection:
             lines.append(f"<small>{escaped(verdict.objection.reason, 300)}</small>")
         lines.append(f"<small>{escaped(numbers)}</small>")
-        return Card(kinds, text, f"<div class=two>{shown}</div><p>{'<br>'.join(lines)}</p>")
+        return Card(kinds, text, f"<div class=two>{previews}</div><p>{'<br>'.join(lines)}</p>")
 
     def _side(self, source: Path | str, side: ComparedSide, verification: Verification) -> str:
         """Show one sample, a picture with the region that counted."""

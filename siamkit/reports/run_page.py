@@ -86,8 +86,8 @@ class RunPage:
             return ""
         if not seen.started:
             is_begun = self.run.exists()
-            what = "its examples are being prepared" if is_begun else "it does not exist yet"
-            return f"<p class=status>waiting for {escaped(to_text(self.run))}: {what}</p>"
+            state = "its examples are being prepared" if is_begun else "it does not exist yet"
+            return f"<p class=status>waiting for {escaped(to_text(self.run))}: {state}</p>"
         steps, done = int(seen.started.get("steps") or 0), int(seen.last.get("step") or 0)
         bar = f'<progress max="{max(1, steps)}" value="{done}" aria-label="steps"></progress>'
         alarms = "".join(

@@ -20,8 +20,8 @@ def array(regions: Sequence[Region], width: int = 0, height: int = 0) -> NDArray
     """Return the boxes of n regions as (n, 4) float32; the whole picture is 0, 0, width, height."""
     import numpy as np
 
-    whole = (0, 0, width, height)
-    boxes = [(region.where or whole) for region in regions]
+    picture_box = (0, 0, width, height)
+    boxes = [(region.where or picture_box) for region in regions]
     return np.asarray(boxes, np.float32).reshape(-1, 4)
 
 

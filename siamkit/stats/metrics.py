@@ -36,11 +36,11 @@ def error_rates(mated: ArrayLike, non_mated: ArrayLike) -> ErrorRates:
     Equal scores are one threshold: they match together or not at all, whichever list they are in.
     Raises BadInput if either list is empty, or holds NaN or +inf.
     """
-    same, other = _sort("mated", mated), _sort("non-mated", non_mated)
-    distinct = np.sort(np.concatenate([same, other]))
+    same, non_mated_scores = _sort("mated", mated), _sort("non-mated", non_mated)
+    distinct = np.sort(np.concatenate([same, non_mated_scores]))
     distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])]
-    below = np.searchsorted(other, distinct)
-    fmr = np.append(len(other) - below, 0) / len(other)
+    below = np.searchsorted(non_mated_scores, distinct)
+    fmr = np.append(len(non_mated_scores) - below, 0) / len(non_mated_scores)
     fnmr = np.append(np.searchsorted(same, distinct), len(same)) / len(same)
     return ErrorRates(np.append(distinct, np.inf), fmr, fnmr)
 

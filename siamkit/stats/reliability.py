@@ -21,8 +21,8 @@ def cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:
     (n,) natural log-likelihood ratios of mated and of non-mated pairs (Brümmer and du Preez 2006).
     """
     same = np.mean(np.logaddexp(0, -np.asarray(mated, np.float64)))
-    other = np.mean(np.logaddexp(0, np.asarray(non_mated, np.float64)))
-    return float((same + other) / 2 / math.log(2))
+    non_mated_cost = np.mean(np.logaddexp(0, np.asarray(non_mated, np.float64)))
+    return float((same + non_mated_cost) / 2 / math.log(2))
 
 
 def min_cllr(mated: ArrayLike, non_mated: ArrayLike) -> float:

@@ -37,8 +37,8 @@ def mix_identities(
         if rng.random() >= SHARE:
             continue
         at = rng.random()
-        for own, partner in ((first, second), (second, first)):
-            rows, left, right = _choose_parts(own, partner, impostor, rng)
+        for identity, partner in ((first, second), (second, first)):
+            rows, left, right = _choose_parts(identity, partner, impostor, rng)
             for row, a, b in zip(rows, left, right, strict=True):
                 mixed[row] = modality.mix(arrays[a], arrays[b], at)
     return mixed

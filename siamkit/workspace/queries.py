@@ -85,7 +85,7 @@ class QueryMethods(OpenStore):
         if is_batch(probe):
             sources = take_each(probe, "probe", kind)
             many = query_many(live, pipeline, sources, k=k, rule=rule, fusion=fusion, choose=choose)
-            outcomes = ((each.source, each.answers, each.error) for each in many)
+            outcomes = ((outcome.source, outcome.answers, outcome.error) for outcome in many)
             return _list_answers(gallery, pipeline, probe, outcomes)
         source = take_source(probe, "probe", kind)
         answers = query(live, pipeline, source, k=k, rule=rule, fusion=fusion, choose=choose)
@@ -172,7 +172,7 @@ class QueryMethods(OpenStore):
         if is_batch(probe):
             sources = take_each(probe, "probe", kind)
             many = opened.classify_many(live, pipeline, sources, rule=rule, choose=choose)
-            outcomes = ((each.source, each.regions, each.error) for each in many)
+            outcomes = ((outcome.source, outcome.regions, outcome.error) for outcome in many)
             return _list_answers(gallery, pipeline, probe, outcomes)
         source = take_source(probe, "probe", kind)
         regions = opened.classify(live, pipeline, source, rule=rule, choose=choose)

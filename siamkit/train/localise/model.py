@@ -69,5 +69,5 @@ class Model:
         self.whole.head.train()
 
     def answer(self, batch: Batch, device: str) -> Answers:
-        answers: Answers = self.trained(*(each.to(device) for each in batch.inputs))
+        answers: Answers = self.trained(*(tensor.to(device) for tensor in batch.inputs))
         return answers
