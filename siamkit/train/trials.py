@@ -78,13 +78,13 @@ def expanded_interval(values: NDArray[np.float64], count: int, level: float) -> 
     distribution's, not Student's: the expanded percentile interval (Hesterberg 2015, "What Teachers
     Should Know About the Bootstrap", §4.1.2) corrects both.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit  # scipy.stats takes 0.7 s to import
 
     values = values[~np.isnan(values)]
     if count < LEAST_IDENTITIES or not len(values):
         return None
-    quantile = t.ppf((1 - level) / 2, count - 1) * np.sqrt(count / (count - 1))
-    tail = float(norm.cdf(quantile))
+    quantile = stdtrit(count - 1, (1 - level) / 2) * np.sqrt(count / (count - 1))
+    tail = float(ndtr(quantile))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
