@@ -21,9 +21,9 @@ PROGRAM = "-c"  # in place of a command: the text of a Python program follows
 class Console:
     """Runs `siamkit …` in a process with an environment of its own. `close` ends it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], python: str = sys.executable) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([sys.executable, __file__], env=environment, **pipes)
+        self.process = subprocess.Popen([python, __file__], env=environment, **pipes)
 
     def __call__(self, folder: Path, out: str, err: str, *arguments: str) -> int:
         """Run a command, or (PROGRAM, text), in a folder; return its exit code.

@@ -55,8 +55,11 @@ def run(text: str, folder: Path) -> str:
     if not any(SAMPLES in body for body in run_blocks):
         copy_samples(folder)
     (folder / "examples").symlink_to(ROOT / "examples")
-    shell = Shell(folder, installs=any("$ pip install " in body for body in run_blocks))
-    return BLOCK.sub(lambda block: block[0] if block["reason"] else _run(block, shell), text)
+    shell = Shell(folder)
+    try:
+        return BLOCK.sub(lambda block: block[0] if block["reason"] else _run(block, shell), text)
+    finally:
+        shell.close()
 
 
 def copy_samples(folder: Path) -> None:
@@ -85,11 +88,12 @@ def _shared() -> Path:
 
 class Shell:
     """Runs one command after the other; `cd` lasts. What a page installs goes to an environment
-    of its own, which sees the packages of this one."""
+    of its own, which sees the packages of this one, and is known to a console of its own."""
 
-    def __init__(self, folder: Path, *, installs: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.installs = installs
+        self.own: Console | None = None  # once the page has installed something
+        self.python = folder / ".venv" / "bin" / "python"
         self.environment = environment()
         venv.create(folder / ".venv", symlinks=True)
         (packages,) = (folder / ".venv" / "lib").glob("*/site-packages")
@@ -106,12 +110,20 @@ class Shell:
             return (_shared() / PRINTED).read_text()
         run = self._in_process if self._is_plain(command) else self._in_bash
         said = run(command).splitlines(keepends=True)
+        if command.startswith("pip install "):
+            self.close()
+            self.own = Console(self.environment, str(self.python))
         return "".join(line for line in said if not line.startswith("siamkit: "))
 
+    def close(self) -> None:
+        """End the page's own console."""
+        if self.own:
+            self.own.close()
+
     def _is_plain(self, command: str) -> bool:
-        """Tell whether it is `siamkit` with arguments, which needs nothing that a page installs."""
+        """Tell whether it is `siamkit` with arguments."""
         words = shlex.shlex(command, posix=True, punctuation_chars=True)
-        return command.startswith("siamkit ") and not self.installs and SYNTAX.isdisjoint(words)
+        return command.startswith("siamkit ") and SYNTAX.isdisjoint(words)
 
     def program(self, text: str) -> str:
         """Run a Python program, after those above it; return what it prints to stdout.
@@ -119,7 +131,8 @@ class Shell:
         Raises RuntimeError if it fails.
         """
         with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
-            if _console()(self.folder, out.name, err.name, PROGRAM, text):
+            console = self.own or _console()
+            if console(self.folder, out.name, err.name, PROGRAM, text):
                 raise RuntimeError(f"{text}\n{err.read()}")
             return out.read()
 
@@ -129,7 +142,8 @@ class Shell:
             ["bash", "-c", f"{print_words}\n{command}"], cwd=self.folder, text=True
         )
         with tempfile.NamedTemporaryFile("r") as output:
-            _console()(self.folder, output.name, output.name, *words.split("\0")[:-1])
+            console = self.own or _console()
+            console(self.folder, output.name, output.name, *words.split("\0")[:-1])
             return output.read()
 
     def _in_bash(self, command: str) -> str:
