@@ -20,7 +20,7 @@ from siamkit.sdk.model_folder import read_folder
 
 SECONDS = 120
 EXAMPLES = 60  # of each reader, in this process
-COMMANDS = 3  # bad inputs of each kind that commands get, in processes of their own
+COMMANDS = 2  # bad inputs of each kind that commands get, in processes of their own
 
 
 @pytest.fixture(scope="module")
