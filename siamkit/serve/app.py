@@ -26,7 +26,8 @@ from siamkit.serve.route import Reply, Route
 from siamkit.serve.routes import ROUTES
 from siamkit.serve.server import Server
 from siamkit.serve.settings import Settings
-from siamkit.serve.tokens import require_scope
+from siamkit.serve.sign_in import sign_in_routes
+from siamkit.serve.tokens import TokenFile, require_scope
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -42,11 +43,15 @@ class JSONReply(Response):
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Return the application of one store. Its state has `server`; it opens nothing yet."""
+    """Return the application of one store. Its state has `server`; it opens nothing yet.
+
+    Raises BadInput for a token file that cannot be used.
+    """
     server = Server(settings)
+    tokens = TokenFile(settings.token_file) if settings.token_file else None
     app = Starlette(
-        routes=_mount(server),
-        middleware=guards(settings, server.metrics),
+        routes=[*_mount(server), *(sign_in_routes(tokens) if tokens else ())],
+        middleware=guards(settings, server.metrics, tokens),
         lifespan=_lifespan,
         exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
     )

@@ -16,19 +16,15 @@ from siamkit.serve.tokens import TokenFile, Tokens
 OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/")
 
 
-def guards(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    """Return the middleware of a server, the outermost first.
-
-    Raises BadInput for a token file that cannot be used.
-    """
+def guards(settings: Settings, metrics: Metrics, tokens: TokenFile | None) -> list[Middleware]:
+    """Return the middleware of a server, the outermost first."""
     outer = [
         Middleware(RequestIds),
         Middleware(Measured, metrics=metrics),
         Middleware(SecureHeaders),
         Middleware(SameSite, names=settings.allowed_hosts),
     ]
-    if settings.token_file:
-        tokens = TokenFile(settings.token_file)
+    if tokens:
         outer.append(Middleware(Tokens, tokens=tokens, open_paths=OPEN_PATHS))
     if settings.per_minute:
         outer.append(Middleware(RateLimit, per_minute=settings.per_minute))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,8 @@ from siamkit.serve.settings import Settings
 from siamkit.serve.tokens import TokenFile
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.applications import Starlette
     from uvicorn import Config
 
@@ -68,7 +71,6 @@ def url_of(settings: Settings, listening: socket.socket) -> str:
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests at work are answered first."""
-    from uvicorn import Server
     from uvicorn.supervisors import Multiprocess
 
     settings = replace(settings, store=absolute(settings.store))
@@ -77,7 +79,19 @@ def run(settings: Settings, listening: socket.socket) -> None:
     if settings.workers > 1:
         Multiprocess(config, [listening]).run()
     else:
-        Server(config).run([listening])
+        _serve(config, listening)
+
+
+def _serve(config: Config, listening: socket.socket) -> None:
+    """Serve in this process; end as one that is done, where uvicorn would die of the signal."""
+    from uvicorn import Server
+
+    class Ending(Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+
+    Ending(config).run([listening])
 
 
 def _configure(settings: Settings) -> Config:

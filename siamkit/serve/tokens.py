@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from siamkit.errors import BadInput
@@ -29,7 +31,7 @@ from siamkit.serve.refusals import refuse
 READ, ENROL, ADMIN = "read", "enrol", "admin"
 SCOPES = {READ: {READ}, ENROL: {READ, ENROL}, ADMIN: {READ, ENROL, ADMIN}}  # and what each implies
 PREFIX = "sk_"  # by which scanners for leaked secrets know a token
-COOKIE = "siamkit_token"  # in which the page keeps it: HttpOnly, SameSite=Strict
+COOKIE = "siamkit-token"  # in which the page keeps it: HttpOnly, SameSite=Strict
 NAME = re.compile(r"[\w.@-]{1,64}")
 LINE = re.compile(r"(?P<scope>\w+) sha256:(?P<hash>[0-9a-f]{64}) (?P<name>\S+)")
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="siamkit"'}
@@ -181,12 +183,19 @@ class Tokens:
         if token:
             state["client"] = token.name
         elif not scope["path"].startswith(self.open_paths):
-            error = RequestError(
-                401,
-                "bad_token" if secret else "no_token",
-                "this token is unknown" if secret else "this server asks for a token",
-                hint="send the header `Authorization: Bearer TOKEN`",
-            )
-            await refuse(error, scope, receive, send, headers=CHALLENGE)
+            await self._refuse(scope, receive, send, has_sent=bool(secret))
             return
         await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, has_sent: bool) -> None:
+        if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
+            target = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
+            await target(scope, receive, send)
+            return
+        error = RequestError(
+            401,
+            "bad_token" if has_sent else "no_token",
+            "this token is unknown" if has_sent else "this server asks for a token",
+            hint="send the header `Authorization: Bearer TOKEN`",
+        )
+        await refuse(error, scope, receive, send, headers=CHALLENGE)
