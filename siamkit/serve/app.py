@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Starlette:
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     server: Server = app.state.server
     await server.pool.run(server.workspace.init)
+    threading.Thread(target=server.warm_up, name="siamkit-warm-up", daemon=True).start()
     _end_streams_on_signals(server)
     yield
     server.close()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import psutil
 from starlette.responses import Response
 
+from siamkit.serve.failures import RequestError
 from siamkit.serve.metrics import CONTENT_TYPE
 from siamkit.serve.route import Nothing
 from siamkit.serve.server import Server
+
+WARM_SECONDS = 0.5  # that a probe waits: those of Kubernetes give up after 1 s
 
 
 def healthz(server: Server, body: Nothing) -> dict[str, str]:
@@ -16,7 +19,9 @@ def healthz(server: Server, body: Nothing) -> dict[str, str]:
 
 
 def readyz(server: Server, body: Nothing) -> dict[str, str]:
-    """Say that the store can be read. Raises StoreError if not."""
+    """Say, once the models are open, that the store can be read. Raises StoreError if not."""
+    if not server.is_warm.wait(WARM_SECONDS):
+        raise RequestError(503, "opening", "the models are being opened", hint="ask again")
     server.workspace.galleries()
     return {"status": "ready"}
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from contextlib import suppress
+
+from siamkit.errors import SiamkitError
 from siamkit.serve.jobs import Jobs
 from siamkit.serve.metrics import Metrics
 from siamkit.serve.pool import Pool
 from siamkit.serve.settings import Settings
 from siamkit.workspace import Workspace
+
+log = logging.getLogger("siamkit.serve")
 
 
 class Server:
@@ -19,7 +26,23 @@ class Server:
         self.pool = Pool(settings.thread_count, settings.waiting)
         self.jobs = Jobs(settings.private / "jobs", root=settings.store)
         shares_counts = settings.workers > 1
+        self.is_warm = threading.Event()  # the models of all galleries are open
         self.metrics = Metrics(settings.private / "metrics" if shares_counts else None)
+
+    def warm_up(self) -> None:
+        """Open the models and the index of each gallery, so that no client waits for them.
+
+        What cannot be opened is left to the request that needs it, which says why.
+        """
+        try:
+            for gallery in self.workspace.galleries():
+                with suppress(SiamkitError):
+                    self.workspace.pipeline_of(gallery)
+                    self.workspace.index(gallery)
+        except SiamkitError as error:
+            log.warning("the store cannot be read: %s", error)
+        finally:
+            self.is_warm.set()
 
     def close(self) -> None:
         """Finish what is at work, cancel the jobs, and close the store."""
